@@ -1,0 +1,105 @@
+"""Money, prices and counts as integers.
+
+========  =====================  ==============================
+type      unit                   one of it
+========  =====================  ==============================
+Price     1/10,000 dollar        ``DOLLAR_PRICE`` = 10_000
+Count     1/100 contract         ``CONTRACT`` = 100
+Money     1/1,000,000 dollar     ``DOLLAR`` = 1_000_000
+========  =====================  ==============================
+
+The units are chosen so that ``price * count`` *is* money, exactly. Decimal strings exist only at the wire and on
+screen; a value that cannot be held exactly is refused with ``UnitError``, never rounded in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType
+
+Price = NewType("Price", int)
+Count = NewType("Count", int)
+Money = NewType("Money", int)
+
+DOLLAR_PRICE: Final = Price(10_000)
+CONTRACT: Final = Count(100)
+DOLLAR: Final = Money(1_000_000)
+CENT: Final = Money(10_000)
+
+_DECIMAL: Final = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,12}))?\Z", re.ASCII)
+
+
+class UnitError(ValueError):
+    """A string is not a plain decimal, or is finer than the unit can hold."""
+
+
+def parse_decimal(text: str, places: int) -> int:
+    """``text`` as an integer number of ``10**-places``. Trailing zeros beyond ``places`` are harmless.
+
+    >>> parse_decimal("0.4100", 4)
+    4100
+
+    Raises UnitError for anything but ``-?digits[.digits]`` and for digits finer than the unit.
+    """
+    found = _DECIMAL.match(text) if isinstance(text, str) else None
+    if found is None:
+        raise UnitError(f"not a decimal string: {text!r}")
+    sign, whole, fraction = found[1], found[2], found[3] or ""
+    if len(fraction) > places:
+        if fraction[places:].strip("0"):
+            raise UnitError(f"{text!r} is finer than {places} decimal places")
+        fraction = fraction[:places]
+    value = int(whole + fraction.ljust(places, "0"))
+    return -value if sign else value
+
+
+def format_decimal(value: int, places: int, keep: int | None = None) -> str:
+    """The decimal string of ``value * 10**-places`` with at least ``keep`` (default: all) decimal places."""
+    sign, digits = ("-" if value < 0 else ""), str(abs(value)).rjust(places + 1, "0")
+    whole, fraction = digits[:-places], digits[-places:]
+    if keep is not None:
+        fraction = fraction[:keep] + fraction[keep:].rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def parse_price(text: str) -> Price:
+    """Dollar string to Price. Negative prices and prices above one dollar are refused."""
+    value = parse_decimal(text, 4)
+    if not 0 <= value <= DOLLAR_PRICE:
+        raise UnitError(f"price out of range: {text!r}")
+    return Price(value)
+
+
+def parse_count(text: str) -> Count:
+    """Contract string to signed Count."""
+    return Count(parse_decimal(text, 2))
+
+
+def parse_money(text: str) -> Money:
+    """Dollar string (up to 6 decimal places) to signed Money."""
+    return Money(parse_decimal(text, 6))
+
+
+def format_price(price: int) -> str:
+    """``4100`` -> ``"0.4100"``, the form the exchange expects."""
+    return format_decimal(price, 4)
+
+
+def format_count(count: int) -> str:
+    """``725`` -> ``"7.25"``."""
+    return format_decimal(count, 2)
+
+
+def format_money(money: int) -> str:
+    """``124_400`` -> ``"0.1244"``: at least cents, no useless zeros beyond."""
+    return format_decimal(money, 6, keep=2)
+
+
+def complement(price: int) -> Price:
+    """The other side's price of the same level: YES ask = 1 - NO bid."""
+    return Price(DOLLAR_PRICE - price)
+
+
+def value(price: int, count: int) -> Money:
+    """What ``count`` contracts cost at ``price``, without fees."""
+    return Money(price * count)
