@@ -1,0 +1,1 @@
+"""The Django project: settings, Celery, urls. Wiring only."""

@@ -1,0 +1,11 @@
+"""The Celery application. Queues and routes are explicit: a typo in a route fails instead of making a queue."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
+
+app = Celery("kalbot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
