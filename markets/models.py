@@ -29,6 +29,20 @@ class Series(models.Model):
         return self.ticker
 
 
+class FeeChange(models.Model):
+    """A fee change that the exchange has announced. It is in force from ``scheduled_at`` on, whatever the series' row still says."""
+
+    change_id = models.CharField(max_length=64, primary_key=True)
+    series = models.ForeignKey(Series, models.CASCADE, related_name="fee_changes", db_constraint=False)
+    event_ticker = models.CharField(max_length=96, blank=True, db_index=True, help_text="Empty: the whole series.")
+    fee_type = models.CharField(max_length=64, blank=True, help_text="Of an event: empty = its override is cleared.")
+    fee_multiplier_e6 = models.BigIntegerField(null=True, blank=True)
+    scheduled_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.event_ticker or self.series_id} {self.fee_type} from {self.scheduled_at:%Y-%m-%d %H:%M}"
+
+
 class Scan(models.Model):
     """One pass over the whole catalogue, with its totals. Counts add up: events seen = written + unchanged + rejected."""
 
@@ -117,6 +131,7 @@ class Market(models.Model):
     notional_e6 = models.BigIntegerField(default=1_000_000)
     price_level_structure = models.CharField(max_length=64, blank=True)
     price_bands = models.JSONField(default=list, blank=True, help_text="[[start, end, step], ...] in 1/10,000 dollar.")
+    settlement_bounds = models.CharField(max_length=16, blank=True, help_text="default, floor, or a word we do not know.")
     exchange_index = models.IntegerField(default=0)
     yes_bid = models.IntegerField(null=True, blank=True, help_text="1/10,000 dollar; empty = no bid.")
     yes_bid_size = models.BigIntegerField(default=0, help_text="1/100 contract.")
