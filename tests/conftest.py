@@ -1,0 +1,57 @@
+"""Fixtures of every room: real Redis (see tests/servers.py), the recordings, and what a database test needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("KALBOT_SHARED", ROOT.parent / "shared")) / "kalshi"
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "django_db_reset_sequences"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-tests-only", action="store_true", help="only tests that touch the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    without = [] if SHARED.is_dir() else [item for item in items if "shared" in item.keywords]
+    for item in without:
+        item.add_marker(pytest.mark.skip(reason=f"the large recordings are not beside this checkout ({SHARED.parent.name}/)"))
+    if config.getoption("--database-tests-only"):
+        wanted = [item for item in items if _touches_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
+        items[:] = wanted
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or bool(DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of Kalshi's specification and the large recordings. Mark such tests ``shared``."""
+    if not SHARED.is_dir():
+        pytest.skip("the large recordings are not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def recorded(shared: Path) -> Path:
+    """The folder of recorded production data."""
+    return shared / "recorded"
+
+
+@pytest.fixture
+def redis_db() -> Iterator[object]:
+    """The prices database of the real Redis, empty before and after."""
+    from kalbot.common import cache
+
+    client = cache.prices()
+    client.flushdb()
+    cache.broker().flushdb()
+    yield client
+    client.flushdb()

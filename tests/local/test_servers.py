@@ -1,0 +1,29 @@
+"""The embedded servers: real, on loopback, and gone when stopped."""
+
+import redis
+
+from kalbot.common import cache
+from kalbot.local import servers
+
+
+def test_the_test_run_has_a_real_redis(redis_db):
+    redis_db.set("a", "1")
+    assert cache.prices().get("a") == b"1"
+
+
+def test_a_lock_is_held_by_one_and_lapses(redis_db):
+    with cache.lock("x", 5) as first, cache.lock("x", 5) as second:
+        assert (first, second) == (True, False)
+    with cache.lock("x", 5) as again:
+        assert again
+
+
+def test_redis_comes_back_on_the_same_port_after_a_kill(tmp_path):
+    server = servers.start_redis(tmp_path)
+    client = redis.Redis.from_url(server.url)
+    assert client.ping()
+    server.kill()
+    assert servers.port_is_free(server.port)
+    server.start_again()
+    assert redis.Redis.from_url(server.url).ping()
+    server.stop()
