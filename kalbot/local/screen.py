@@ -1,0 +1,215 @@
+"""The demo's live screen (rich), its headless progress line, and the tables printed at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from kalbot.local import figures
+from kalbot.local.processes import Plan
+from kalbot.local.supervisor import Supervisor
+from strategies.models import NearMiss, Profile
+from trading import ledger
+from trading.models import Position
+
+REFRESH_SECONDS = 1.0
+NEAREST = 6
+LATEST = 6
+
+
+class View(Protocol):
+    """Something that shows the demo while it runs."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def update(self, supervisor: Supervisor, messages: Iterable[str]) -> None: ...
+
+
+def dollars(money: int | None) -> str:
+    """Micro-dollars for a person: ``1_234_500`` -> ``$1.23``; the sign before the dollar."""
+    if money is None:
+        return "?"
+    cents = (abs(money) + 5_000) // 10_000
+    return f"{'-' if money < 0 and cents else ''}${cents // 100:,}.{cents % 100:02d}"
+
+
+class Headless:
+    """One line of progress every ten seconds, on stderr."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds, self.started, self.said = seconds or 0.0, time.monotonic(), 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, supervisor: Supervisor, messages: Iterable[str]) -> None:
+        elapsed = time.monotonic() - self.started
+        if elapsed - self.said < 10:
+            return
+        self.said = elapsed
+        row = figures.summary()
+        counts = " ".join(f"{key} {row[key]}" for key in ("scans", "candidates", "near_misses", "prices"))
+        stages = " ".join(
+            f"{key} {row[key]['sim']}/{row[key]['live']}" for key in ("decisions", "positions", "settled")
+        )
+        print(f"  {elapsed:4.0f}/{self.seconds:.0f} s  {counts}  sim/live: {stages}", file=sys.stderr, flush=True)
+
+
+class Live:
+    """The full screen, redrawn once a second."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.started, self.drawn = plan, time.monotonic(), 0.0
+        self.live = RichLive(console=Console(), screen=True, auto_refresh=False)
+        self.last: tuple[float, int] = (time.monotonic(), 0)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.live.stop()
+
+    def update(self, supervisor: Supervisor, messages: Iterable[str]) -> None:
+        if time.monotonic() - self.drawn < REFRESH_SECONDS:
+            return
+        self.drawn = time.monotonic()
+        self.live.update(self.draw(supervisor, messages), refresh=True)
+
+    def draw(self, supervisor: Supervisor, messages: Iterable[str]) -> RenderableType:
+        """The whole screen as one renderable."""
+        row = figures.summary()
+        parts = [self.header(), pipeline(row, self.rate(row["prices"])), profiles(), nearest(), latest()]
+        return Group(*parts, process_line(supervisor), *(Text(f"! {line}", style="yellow") for line in messages))
+
+    def header(self) -> RenderableType:
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        what = (
+            "books as recorded, nothing planted" if self.plan.still else f"markets close {self.plan.speed:g} x faster"
+        )
+        password = (self.plan.state / "admin_password").read_text().strip()
+        text = Text.assemble(
+            ("Kalbot ", "bold"), f"on the simulator · {self.plan.snapshot.name} · {what} · {minutes:02d}:{seconds:02d}\n",
+            "admin  ", (f"http://127.0.0.1:{self.plan.web_port}/admin/", "underline"), f"  admin / {password}",
+            ("    Ctrl-C stops everything", "dim"),
+        )  # fmt: skip
+        return Panel(text, box=box.SQUARE, padding=(0, 1))
+
+    def rate(self, total: int) -> float:
+        """Price messages a second since the last look."""
+        now = time.monotonic()
+        (then, before), self.last = self.last, (now, total)
+        return max(0.0, (total - before) / max(now - then, 0.001)) if before else 0.0
+
+
+def pipeline(row: dict[str, Any], rate: float) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    cells = {
+        "scans": row["scans"],
+        "events": row["events"],
+        "markets": row["markets"],
+        "prices/s": f"{rate:,.0f}",
+        "cycles": row["cycles"],
+        "candidates": row["candidates"],
+        "near misses": row["near_misses"],
+        "decisions": row["decisions"]["sim"] + row["decisions"]["live"],
+        "positions": row["positions"]["sim"] + row["positions"]["live"],
+        "settled": row["settled"]["sim"] + row["settled"]["live"],
+        "errors": len(row["errors"]),
+    }
+    for name in cells:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in cells.values()))
+    return table
+
+
+def profiles() -> RenderableType:
+    """Money by profile; sim and live are never added up."""
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, title="profiles", title_justify="left")
+    for name in ("profile", "mode"):
+        table.add_column(name)
+    for name in ("candidates", "near", "open", "settled", "aborted", "cash", "open cost", "profit", "off by"):
+        table.add_column(name, justify="right")
+    for profile in Profile.objects.order_by("mode", "pk"):
+        counts, money = figures.profile_counts(profile), ledger.summary(profile)
+        held = counts["positions"]
+        profit = Text(dollars(money["realised"]), style="green" if money["realised"] >= 0 else "red")
+        table.add_row(
+            profile.name, Text(profile.mode, style="bold red" if profile.mode == "live" else "cyan"),
+            str(counts["candidates"]), str(counts["near_misses"]), str(held.get("open", 0)), str(held.get("settled", 0)),
+            str(held.get("aborted", 0)), dollars(money["cash"]), dollars(money["open_cost"]), profit,
+            dollars(money["difference"]),
+        )  # fmt: skip
+    return table
+
+
+def nearest() -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, title="nearest misses", title_justify="left")
+    for name in ("event", "profile", "why not", "value", "limit"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("what would flip it", ratio=1, no_wrap=True)
+    rows = NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("distance_ppm")[:NEAREST]
+    for miss in rows:
+        table.add_row(miss.event_id, miss.profile.name, miss.constraint, miss.value, miss.limit, miss.flip)
+    return table
+
+
+def latest() -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, title="latest positions", title_justify="left")
+    for name in ("#", "profile", "mode", "event", "kind", "status"):
+        table.add_column(name, no_wrap=True)
+    for name in ("baskets", "cost", "floor", "profit"):
+        table.add_column(name, justify="right")
+    for position in Position.objects.select_related("profile").order_by("-pk")[:LATEST]:
+        table.add_row(
+            str(position.pk), position.profile.name, position.mode, position.event_id, position.kind, position.status,
+            f"{position.matched_count / 100:g}", dollars(position.cost), dollars(position.floor),
+            dollars(position.realised),
+        )  # fmt: skip
+    return table
+
+
+def process_line(supervisor: Supervisor) -> RenderableType:
+    parts = []
+    for child in supervisor.children:
+        again = f" ({child.restarts}x again)" if child.restarts else ""
+        parts.append((f"{child.name}{again}  ", "green" if child.running else "bold red"))
+    return Text.assemble(("processes  ", "dim"), *parts)
+
+
+def print_result(row: dict[str, Any], *, still: bool) -> None:
+    """The end of a run: profiles, what was bought when the books stood still, errors, and whether the loop closed."""
+    console = Console(stderr=True)
+    console.print(pipeline(row, 0.0), profiles())
+    if still:
+        console.print(still_result(row))
+    for line in row["errors"]:
+        console.print(f"error: {line}", style="red", markup=False)
+    for line in row["problems"]:
+        console.print(f"not closed: {line}", style="bold red", markup=False)
+    if not row["problems"]:
+        console.print("the loop closed: what was decided was bought, what ended was booked, every ledger balances")
+
+
+def still_result(row: dict[str, Any]) -> RenderableType:
+    sure = [held for held in row["bought"] if held["guaranteed"]]
+    bets = [held for held in row["bought"] if not held["guaranteed"]]
+    lines = [f"books as recorded: {len(sure)} guaranteed baskets and {len(bets)} coverage bets were bought"]
+    lines += [
+        f"  {held['profile']}: {held['kind']} {held['event']} x {held['count'] / 100:g}, cost {dollars(held['cost'])},"
+        f" floor {dollars(held['floor'])}"
+        for held in row["bought"]
+    ]
+    return Text("\n".join(lines))
