@@ -1,0 +1,1 @@
+"""Benchmarks. Each module has ``main(argv) -> int``, prints JSON, and compares with the plain way in the same run."""

@@ -1,0 +1,37 @@
+"""``bin/bench NAME [options]``: run one benchmark of this folder; without a name, list them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+
+def names() -> dict[str, str]:
+    """Benchmark name -> first line of its docstring (read without importing)."""
+    found = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name.startswith("_"):
+            continue
+        text = (Path(__file__).parent / f"{module.name}.py").read_text() if not module.ispkg else ""
+        if "def main(" in text:
+            found[module.name] = text.split('"""')[1].strip().splitlines()[0] if '"""' in text else ""
+    return found
+
+
+def main(argv: list[str]) -> int:
+    known = names()
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: bin/bench NAME [options]\n")
+        for name, what in sorted(known.items()):
+            print(f"  {name:<10} {what}")
+        return 0
+    if argv[0] not in known:
+        print(f"bin/bench: there is no benchmark {argv[0]!r}; there are: {', '.join(sorted(known))}", file=sys.stderr)
+        return 2
+    return int(importlib.import_module(f"bench.{argv[0]}").main(argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
