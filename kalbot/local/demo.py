@@ -194,6 +194,7 @@ def watch(
     with view:
         while not stopping and (deadline is None or time.monotonic() < deadline):
             supervisor.tick()
+            (plan.state / "pids.json").write_text(json.dumps(supervisor.pids()))
             view.update(supervisor, messages)
             time.sleep(0.5)
     say("stopping: no new baskets, what is under way comes to rest")

@@ -1,0 +1,134 @@
+"""The demo as a stranger meets it: it closes its loop, survives the death of each process, and refuses bad input in words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
+
+
+def demo(*arguments: str, **options) -> subprocess.Popen[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in CLEAN}
+    return subprocess.Popen(
+        [sys.executable, "-m", "kalbot.local.demo", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def refused(*arguments: str) -> str:
+    """What the demo says on stderr when it cannot run; checks exit code 2 and one sentence without a traceback."""
+    process = demo(*arguments)
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors
+    return errors.strip().splitlines()[-1]
+
+
+def test_a_folder_that_is_no_snapshot_is_refused_in_words(tmp_path):
+    assert "is not a recorded snapshot" in refused("--snapshot", str(tmp_path), "--state", str(tmp_path / "state"))
+
+
+def test_a_damaged_snapshot_is_refused_in_words(tmp_path):
+    (tmp_path / "events.jsonl.gz").write_bytes(b"not gzip at all")
+    (tmp_path / "orderbooks.jsonl.gz").write_bytes(b"")
+    line = refused("--snapshot", str(tmp_path), "--state", str(tmp_path / "state"))
+    assert "the simulator did not start" in line
+
+
+def test_a_port_in_use_is_refused_in_words(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} is in use" in refused("--port", str(port), "--state", str(tmp_path))
+
+
+def test_wrong_options_are_refused_in_words():
+    assert "--seconds must be more than zero" in refused("--seconds", "-3")
+
+
+def pid_of(state: Path, name: str) -> int:
+    return int(json.loads((state / "pids.json").read_text())[name])
+
+
+def wait_for(condition, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            if condition():
+                return True
+        time.sleep(0.2)
+    return False
+
+
+def processes_with(text: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in line and f"/{os.getpid()}/" not in str(path):
+                found.append(line)
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path):
+    state, out = tmp_path / "state", tmp_path / "out.json"
+    process = demo("--seconds", "110", "--json", str(out), "--state", str(state))
+    try:
+        assert wait_for(lambda: pid_of(state, "web") > 0, 60), "the demo did not come up"
+        time.sleep(20)
+        for name in ("stream", "worker trading", "beat", "redis", "worker strategy"):
+            before = pid_of(state, name)
+            os.kill(before, signal.SIGKILL)
+            assert wait_for(lambda name=name, before=before: pid_of(state, name) != before, 20), f"{name} stayed dead"
+            time.sleep(7)
+        _, errors = process.communicate(timeout=150)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    result = json.loads(out.read_text())
+    assert process.returncode == 0, (result["problems"], errors[-2000:])
+    assert result["exchange_difference"] == 0
+    assert all(row["difference"] == 0 for row in result["ledger"].values())
+    assert result["positions"]["sim"]
+    assert result["positions"]["live"]
+    assert not processes_with(str(state)), "processes were left behind"
+
+
+@pytest.mark.timeout(180)
+def test_still_books_yield_nothing_guaranteed_and_a_second_start_goes_on(tmp_path):
+    state, out = tmp_path / "state", tmp_path / "out.json"
+    scans = []
+    for _ in range(2):
+        process = demo("--still", "--seconds", "20", "--json", str(out), "--state", str(state))
+        _, errors = process.communicate(timeout=120)
+        result = json.loads(out.read_text())
+        assert process.returncode == 0, (result["problems"], errors[-2000:])
+        assert not [row for row in result["bought"] if row["guaranteed"]]
+        scans.append(result["scans"])
+    assert scans[1] > scans[0] > 0
+
+
+def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path):
+    state = tmp_path / "state"
+    process = demo("--seconds", "300", "--state", str(state))
+    assert wait_for(lambda: pid_of(state, "web") > 0, 60)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+    assert not processes_with(str(state))
