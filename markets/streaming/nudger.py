@@ -1,0 +1,109 @@
+"""Sends task messages from a thread of its own, so that a slow broker never holds up a price.
+
+Equal messages that wait are one message; each kind has a least interval per key; and while the queue of the receiver is long
+nobody is nudged about prices at all: the receiver has work, and its next cycle reads fresh prices anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis
+
+from kalbot.common import cache, messages
+
+log = logging.getLogger(__name__)
+
+FULL_QUEUE: Final = 50
+KEEP_SECONDS: Final = 60.0
+
+Message = tuple[str, tuple[Any, ...]]
+
+
+class Nudger:
+    """``ask`` from any thread; messages leave in the order of their due times."""
+
+    def __init__(self, send: Callable[..., None] = messages.nudge) -> None:
+        self._send = send
+        self._pending: dict[Message, float] = {}
+        self._last: dict[Message, float] = {}
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._queue_seen = 0.0
+        self._queue_full = False
+        self.sent = 0
+        self.held_back = 0
+        self._thread = threading.Thread(target=self._run, name="nudger", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask(self, name: str, *args: Any, interval: float = 0.0) -> None:
+        """Send task ``name`` with ``args`` soon, but not within ``interval`` seconds of the last equal message."""
+        message = (name, args)
+        now = time.monotonic()
+        with self._wake:
+            if message in self._pending:
+                return
+            self._pending[message] = max(now, self._last.get(message, -KEEP_SECONDS) + interval)
+            self._wake.notify()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Send what is due and stop."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                due = self._due()
+                while not due and not self._stopping:
+                    self._wake.wait(self._until_next())
+                    due = self._due()
+                stopping = self._stopping
+            for message in due:
+                self._deliver(message)
+            if stopping and not due:
+                return
+
+    def _due(self) -> list[Message]:
+        now = time.monotonic()
+        due = [message for message, at in self._pending.items() if at <= now or self._stopping]
+        for message in due:
+            del self._pending[message]
+            self._last[message] = now
+        if len(self._last) > 10_000:
+            self._last = {message: at for message, at in self._last.items() if now - at < KEEP_SECONDS}
+        return due
+
+    def _until_next(self) -> float | None:
+        if not self._pending:
+            return None
+        return max(0.001, min(self._pending.values()) - time.monotonic())
+
+    def _deliver(self, message: Message) -> None:
+        name, args = message
+        if name == messages.EVALUATE_EVENT and self._receiver_is_busy():
+            self.held_back += 1
+            return
+        try:
+            self._send(name, *args)
+            self.sent += 1
+        except Exception:
+            log.exception("message %s was not sent", name)
+
+    def _receiver_is_busy(self) -> bool:
+        now = time.monotonic()
+        if now - self._queue_seen > 0.5:
+            self._queue_seen = now
+            try:
+                self._queue_full = int(cache.broker().llen("strategy")) > FULL_QUEUE
+            except redis.RedisError:
+                self._queue_full = True
+        return self._queue_full

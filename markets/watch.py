@@ -1,0 +1,78 @@
+"""Who needs which order books: rooms above write wishes, the stream reads the sum of them.
+
+A wish is a row (event, source, priority), so it outlives every process; the nudge on Redis only makes the stream look sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+import redis
+from django.db import transaction
+from django.db.models import Max
+
+from kalbot.common import cache
+from markets.models import Market, Watch
+
+NUDGE_CHANNEL: Final = "px:watch"
+TRADABLE: Final = ("initialized", "inactive", "active")
+
+
+def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
+    """Make ``event_tickers`` exactly what ``source`` wishes to have watched. Writes only the difference.
+
+    ``source`` says who and why ("candidate:careful", "position:17"); a higher ``priority`` is kept first when there is not
+    room for all. Concurrent calls of one source end in the wishes of one of them, never in an error.
+    """
+    wanted = set(event_tickers)
+    with transaction.atomic():
+        rows = dict(Watch.objects.filter(source=source).values_list("event_id", "priority"))
+        gone = rows.keys() - wanted
+        new = wanted - rows.keys()
+        moved = [ticker for ticker in wanted & rows.keys() if rows[ticker] != priority]
+        for batch in _batches(sorted(gone)):
+            Watch.objects.filter(source=source, event_id__in=batch).delete()
+        for batch in _batches(moved):
+            Watch.objects.filter(source=source, event_id__in=batch).update(priority=priority)
+        Watch.objects.bulk_create(
+            [Watch(event_id=ticker, source=source, priority=priority) for ticker in sorted(new)],
+            ignore_conflicts=True,
+        )
+        if gone or new or moved:
+            transaction.on_commit(nudge)
+
+
+def nudge() -> None:
+    """Ask the stream to read the wishes now. It does so every second anyway."""
+    with suppress(redis.RedisError):
+        cache.prices().publish(NUDGE_CHANNEL, b"")
+
+
+def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
+    """The events to watch with the markets of each, most important first, at most ``limit_markets`` markets in all.
+
+    An event comes whole or not at all: a basket with half of its books is worth nothing. Markets that can no longer be
+    traded are left out.
+    """
+    ranked = (
+        Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
+    ).values_list("event_id", flat=True)
+    chosen: dict[str, tuple[str, ...]] = {}
+    room = limit_markets
+    for batch in _batches(list(ranked)):
+        markets: dict[str, list[str]] = {}
+        rows = Market.objects.filter(event_id__in=batch, status__in=TRADABLE).order_by("ticker")
+        for event_ticker, ticker in rows.values_list("event_id", "ticker"):
+            markets.setdefault(event_ticker, []).append(ticker)
+        for event_ticker in batch:
+            found = tuple(markets.get(event_ticker, ()))
+            if found and len(found) <= room:
+                chosen[event_ticker] = found
+                room -= len(found)
+    return chosen
+
+
+def _batches(items: list[str], size: int = 500) -> Iterable[list[str]]:
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,184 @@
+"""The price store: one writer, fenced; nothing of a dead epoch reads as live."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+
+from markets.book import Side
+from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader, Quote
+from markets.streaming.books import Books
+from markets.streaming.leader import Leadership
+from markets.streaming.publisher import Fenced, Publisher
+
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+def books() -> Books:
+    kept = Books()
+    kept.start_epoch("epoch-1")
+    kept.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active"})
+    kept.snapshot("EVENT-A", [(4000, 1000), (3900, 500)], [(5500, 725)], 1, 7, NOW)
+    kept.snapshot("EVENT-B", [(5000, 300)], [(4500, 200)], 2, 9, NOW)
+    kept.quote("EVENT-A", Quote("epoch-1", 4000, 4500, 1000, 725, 4100, NOW - 5, NOW))
+    return kept
+
+
+def leader(client: redis.Redis, lease_ms: int = 3000) -> tuple[Leadership, Publisher]:
+    right = Leadership(client, lease_ms=lease_ms)
+    assert right.acquire()
+    return right, Publisher(client, right)
+
+
+def publish(publisher: Publisher, books: Books, alive_ms: int = NOW) -> None:
+    records, changed = books.take_changes()
+    publisher.flush(books.epoch, alive_ms, records, changed)
+
+
+def test_a_reader_gets_every_leg_with_book_quote_and_times(redis_db: redis.Redis, books: Books) -> None:
+    publish(leader(redis_db)[1], books)
+    event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
+    assert event.live
+    assert event.epoch == "epoch-1"
+    assert set(event.markets) == {"EVENT-A", "EVENT-B"}
+    market = event.markets["EVENT-A"]
+    assert market.depth is not None
+    assert market.depth.yes_bids == ((4000, 1000), (3900, 500))
+    assert market.depth.best_ask(Side.YES) == 4500
+    assert (market.yes_bid, market.yes_ask, market.seq, market.clock) == (4000, 4500, 1, 7)
+    assert PriceReader(redis_db).tickers(["EVENT-A", "NOBODY"])["EVENT-A"].yes_ask == 4500
+    assert event.usable(["EVENT-A", "EVENT-B"], 1000, NOW + 500) is None
+
+
+def test_age_is_that_of_the_last_proof_of_life_not_of_the_last_change(redis_db: redis.Redis, books: Books) -> None:
+    _, publisher = leader(redis_db)
+    publish(publisher, books)
+    publisher.flush("epoch-1", NOW + 9_000, {})
+    event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
+    assert event.age_ms(NOW + 9_400) == 400
+    assert event.usable(["EVENT-A"], 1000, NOW + 9_400) is None
+    assert event.usable(["EVENT-A"], 1000, NOW + 10_001) == "stale"
+
+
+def test_each_reason_why_not(redis_db: redis.Redis, books: Books) -> None:
+    books.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active", "EVENT-C": "active", "EVENT-D": "active"})
+    books.snapshot("EVENT-C", [], [], 3, 1, NOW)
+    books.doubt(["EVENT-B"])
+    publish(leader(redis_db)[1], books)
+    event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
+    assert event.usable(["EVENT-A"], 1000, NOW) is None
+    assert event.usable(["EVENT-A", "EVENT-B"], 1000, NOW) == "suspect"
+    assert event.usable(["EVENT-C"], 1000, NOW) == "no_side"
+    assert event.usable(["EVENT-D"], 1000, NOW) == "no_book"
+    assert event.usable(["EVENT-Z"], 1000, NOW) == "no_book"
+    assert PriceReader(redis_db).events(["OTHER"])["OTHER"].usable([], 1000, NOW) == "no_book"
+
+
+def test_a_side_that_nobody_offers_has_no_price(redis_db: redis.Redis, books: Books) -> None:
+    books.snapshot("EVENT-B", [(5000, 300)], [], 3, 10, NOW)
+    publish(leader(redis_db)[1], books)
+    event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
+    assert event.usable(["EVENT-B"], 1000, NOW, Side.NO) is None
+    assert event.usable(["EVENT-B"], 1000, NOW, Side.YES) == "no_side"
+    depth = event.markets["EVENT-B"].depth
+    assert depth is not None
+    assert depth.best_ask(Side.YES) is None
+
+
+def test_a_paused_market_is_not_usable(redis_db: redis.Redis, books: Books) -> None:
+    books.set_status("EVENT-A", "inactive")
+    publish(leader(redis_db)[1], books)
+    assert PriceReader(redis_db).events(["EVENT"])["EVENT"].usable(["EVENT-A"], 1000, NOW) == "not_active"
+
+
+def test_records_of_a_dead_epoch_are_not_prices(redis_db: redis.Redis, books: Books) -> None:
+    _, publisher = leader(redis_db)
+    publish(publisher, books)
+    publisher.flush("epoch-2", NOW, {})
+    event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
+    assert not event.live
+    assert event.markets == {}
+    assert event.usable(["EVENT-A"], 10**9, NOW) == "dead_epoch"
+    assert PriceReader(redis_db).tickers(["EVENT-A"]) == {}
+
+
+def test_a_withdrawn_lease_kills_every_price_at_once(redis_db: redis.Redis, books: Books) -> None:
+    _, publisher = leader(redis_db)
+    publish(publisher, books)
+    publisher.flush("", 0, {})
+    assert not PriceReader(redis_db).events(["EVENT"])["EVENT"].live
+
+
+def test_the_lease_of_a_killed_writer_lapses(redis_db: redis.Redis, books: Books) -> None:
+    publish(leader(redis_db, lease_ms=120)[1], books)
+    reader = PriceReader(redis_db)
+    assert reader.events(["EVENT"])["EVENT"].live
+    assert reader.stream_status()["alive"]
+    time.sleep(0.2)
+    assert not reader.events(["EVENT"])["EVENT"].live
+    assert not reader.stream_status()["alive"]
+
+
+def test_only_one_leads_and_the_old_one_cannot_write_after_a_pause(redis_db: redis.Redis, books: Books) -> None:
+    _, old = leader(redis_db, lease_ms=100)
+    publish(old, books)
+    standby = Leadership(redis_db)
+    assert not standby.acquire()
+    time.sleep(0.15)  # the old leader is paused meanwhile
+    assert standby.acquire()
+    new = Publisher(redis_db, standby)
+    new.flush("epoch-2", NOW, {})
+    before = redis_db.get(EVENT_KEY + "EVENT")
+    books.snapshot("EVENT-A", [(1, 1)], [], 99, 99, NOW)
+    with pytest.raises(Fenced):
+        publish(old, books)
+    assert redis_db.get(EVENT_KEY + "EVENT") == before
+    assert b"epoch-2" in (redis_db.get(LEASE_KEY + "0") or b"")
+    with pytest.raises(Fenced):
+        old.forget([EVENT_KEY + "EVENT"])
+
+
+def test_an_emptied_redis_gives_no_token_twice(redis_db: redis.Redis) -> None:
+    first = Leadership(redis_db)
+    assert first.acquire()
+    redis_db.flushdb()
+    second = Leadership(redis_db)
+    assert second.acquire()
+    assert first.token != second.token
+    with pytest.raises(Fenced):
+        Publisher(redis_db, first).flush("x", NOW, {})
+
+
+def test_a_flush_that_arrives_late_is_dropped(redis_db: redis.Redis, books: Books) -> None:
+    _, publisher = leader(redis_db)
+    publish(publisher, books)
+    current = redis_db.get(EVENT_KEY + "EVENT")
+    publisher._number -= 1  # what a lost answer and a second connection amount to
+    publisher.flush("epoch-1", NOW - 1, {EVENT_KEY + "EVENT": b"old"}, ["EVENT"])
+    assert redis_db.get(EVENT_KEY + "EVENT") == current
+
+
+def test_a_flush_of_many_records_arrives_whole(redis_db: redis.Redis) -> None:
+    _, publisher = leader(redis_db)
+    records = {f"{EVENT_KEY}{n}": b"%d" % n for n in range(9_001)}
+    publisher.flush("epoch-1", NOW, records)
+    assert redis_db.mget(list(records)) == list(records.values())
+
+
+def test_a_released_right_is_free_at_once(redis_db: redis.Redis) -> None:
+    right, publisher = leader(redis_db)
+    publisher.flush("epoch-1", NOW, {})
+    right.release()
+    assert not PriceReader(redis_db).stream_status()["alive"]
+    assert Leadership(redis_db).acquire()
+
+
+def test_a_redis_that_is_away_reads_as_no_prices() -> None:
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2)
+    reader = PriceReader(nowhere)
+    assert not reader.events(["EVENT"])["EVENT"].live
+    assert reader.tickers(["EVENT-A"]) == {}
+    assert not reader.stream_status()["alive"]
