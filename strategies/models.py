@@ -135,6 +135,8 @@ class Screening(models.Model):
     near_misses = models.IntegerField(default=0)
     rejected = models.IntegerField(default=0)
     counts = models.JSONField(default=dict, help_text="Rejected and near misses by binding constraint.")
+    failed = models.JSONField(default=dict, help_text="Events that miss each filter, whether it binds or not.")
+    watched = models.IntegerField(default=0, help_text="Events whose books it asked for.")
     warning = models.CharField(max_length=300, blank=True, help_text="Set when one filter refuses more than 95 %.")
     duration_ms = models.IntegerField(default=0)
 
@@ -163,6 +165,7 @@ class Verdict(models.Model):
     summary = models.JSONField(default=dict, blank=True, help_text="The nearest basket's arithmetic.")
     scan = models.ForeignKey(Scan, models.SET_NULL, null=True, related_name="+", db_constraint=False)
     since = models.DateTimeField(help_text="Since when status and constraint are the same.")
+    decisions = models.IntegerField(default=0, help_text="Taken on it so far. Counting it up is how one cycle wins over another.")
     updated_at = models.DateTimeField(auto_now=True)
     # the last look of a cycle, on live prices (candidates only)
     live_at = models.DateTimeField(null=True, blank=True)
