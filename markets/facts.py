@@ -1,0 +1,75 @@
+"""What the question "must one of these outcomes win?" is decided on: an event's facts as plain data, and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+FACTS_VERSION: Final = 1
+"""Part of the hash: a new way to read the facts voids every certificate given under the old one."""
+
+TRADABLE: Final = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """One listed market. Strikes as exact decimals in the unit of the rules; texts as the exchange gives them."""
+
+    ticker: str
+    status: str = TRADABLE
+    strike_type: str = ""
+    floor_strike: Decimal | None = None
+    cap_strike: Decimal | None = None
+    yes_sub_title: str = ""
+    rules_primary: str = ""
+    rules_secondary: str = ""
+    market_type: str = "binary"
+    result: str = ""
+    custom_strike: str = ""
+    is_provisional: bool = False
+    is_combo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """One event with every market known to belong to it, settled ones included.
+
+    ``expected_market_count``: how many markets the event has by another source (an earlier scan, a person); None: unknown.
+    """
+
+    event_ticker: str
+    series_ticker: str
+    mutually_exclusive: bool
+    collateral_return_type: str
+    markets: tuple[MarketFacts, ...]
+    title: str = ""
+    sub_title: str = ""
+    expected_market_count: int | None = None
+
+
+def rules_hash(event: EventFacts) -> str:
+    """sha256 over exclusivity, the set of markets and each market's rules, strikes and whether it can still be traded.
+
+    The order of the markets does not matter. Prices, sizes and times are not part of it.
+    """
+    markets = sorted(
+        [
+            m.ticker, m.status if m.status != TRADABLE else "", m.result, m.market_type, m.strike_type,
+            _plain(m.floor_strike), _plain(m.cap_strike), m.custom_strike, m.yes_sub_title,
+            m.rules_primary, m.rules_secondary, m.is_provisional, m.is_combo,
+        ]
+        for m in event.markets
+    )  # fmt: skip
+    facts = [
+        FACTS_VERSION, event.event_ticker, event.series_ticker, event.mutually_exclusive,
+        event.collateral_return_type, event.title, markets,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(facts, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+
+
+def _plain(strike: Decimal | None) -> str:
+    """A strike independent of how it was written: 84, 84.0 and 8.4E+1 are one."""
+    return "" if strike is None else format(strike.normalize(), "f")

@@ -1,0 +1,216 @@
+"""The words of the search: what it is asked, the basket it finds, the refusal it gives.
+
+Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar, margins in parts per million of cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from kalbot.common.units import CONTRACT, Count, Money, Price
+from markets.book import Depth, Side
+from markets.fees import FeeSchedule
+from strategies.dutch.coverage import Devig
+from strategies.dutch.payoff import Payoff, State, StateKind, loss_states
+
+PPM: Final = 1_000_000
+YEAR_DAYS: Final = 365.0
+ONE_HUNDREDTH: Final = Count(1)
+LEAST_PROFIT: Final = Money(1)
+NOTHING: Final = Money(0)
+
+PriceBand = tuple[int, int, int]
+"""(start, end, step) of a price grid: valid prices are start + k x step within the band; bands meet at their ends."""
+
+CENT_BANDS: Final[tuple[PriceBand, ...]] = ((0, 10_000, 100),)
+
+
+class Kind(StrEnum):
+    """What is bought: YES on every outcome, NO on k >= 2 outcomes, YES on some outcomes."""
+
+    ALL_YES = "all_yes"
+    ALL_NO = "all_no"
+    COVERAGE = "coverage"
+
+
+class Shape(StrEnum):
+    """How the profit is spread over the outcomes: the same in each, more where more is likely, or by given weights."""
+
+    EQUAL = "equal"
+    PROPORTIONAL = "proportional"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class LegMarket:
+    """One outcome as the search sees it: its live book, its fees, its price grid, the least count it takes."""
+
+    ticker: str
+    depth: Depth
+    fees: FeeSchedule
+    price_bands: tuple[PriceBand, ...] = CENT_BANDS
+    min_count: Count = ONE_HUNDREDTH
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a profile allows. None means "no limit". See the module docstring for units.
+
+    ``min_profit`` is what the basket must earn in its floor (coverage: if a covered outcome wins) by the prices of the
+    book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``accept_void``: a basket that only a
+    void named by the rules could make lose may be bought; it is then not called guaranteed. ``weights`` (ticker ->
+    integer) belong to the custom shape.
+    """
+
+    kinds: frozenset[Kind] = frozenset({Kind.ALL_YES, Kind.ALL_NO})
+    min_profit: Money = LEAST_PROFIT
+    min_margin_ppm: int = 0
+    max_cost: Money | None = None
+    max_cost_per_leg: Money | None = None
+    max_count: Count | None = None
+    count_step: Count = CONTRACT
+    min_count: Count = ONE_HUNDREDTH
+    max_legs: int | None = None
+    coverage_threshold: float = 0.9
+    min_expected_margin_ppm: int = 0
+    days_to_settlement: float | None = None
+    min_annualised_ppm: int | None = None
+    accept_void: bool = False
+    devig: Devig = Devig.PROPORTIONAL
+    unlisted_floor: float = 0.02
+    shape: Shape = Shape.EQUAL
+    weights: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One order of a basket. ``limit_price`` is the worst price it may fill at; ``price_paid`` and ``fees`` come from
+    walking the book as it is, each price level one fill."""
+
+    ticker: str
+    side: Side
+    count: Count
+    limit_price: Price
+    price_paid: Money
+    fees: Money
+    name: str = ""
+
+    @property
+    def cost(self) -> Money:
+        """Price paid plus fees."""
+        return Money(self.price_paid + self.fees)
+
+    @property
+    def average_price(self) -> float:
+        """Average price in 1/10,000 dollar, for the screen."""
+        return self.price_paid / self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """Legs bought together and what they pay. ``guaranteed`` is derived, never set.
+
+    ``cost_at_limits``: cost if every leg filled at its limit price. ``gap``: by how much the best basket could at most be
+    better (Money), 0 when this one is proven to be the best. ``fee_slack``: what fees may add if levels fill in pieces.
+    """
+
+    kind: Kind
+    event_ticker: str
+    legs: tuple[Leg, ...]
+    count: Count
+    cost: Money
+    fees: Money
+    cost_at_limits: Money
+    payoff: Payoff
+    floor: Money
+    conditional: Money
+    expected: float | None
+    coverage: float | None
+    days_to_settlement: float | None = None
+    gap: Money = NOTHING
+    fee_slack: Money = NOTHING
+
+    @property
+    def guaranteed(self) -> bool:
+        """floor - cost > 0, in every state that the rules name."""
+        return self.floor > self.cost
+
+    @property
+    def pays(self) -> Money:
+        """What the basket is bought for: its floor, for a coverage basket what a covered outcome pays. A basket whose
+        floor only a void breaks counts what it pays otherwise."""
+        if self.kind is Kind.COVERAGE:
+            return self.conditional
+        return min((m for s, m in self.payoff if s.kind is not StateKind.VOID), default=Money(0))
+
+    @property
+    def profit(self) -> Money:
+        """pays - cost."""
+        return Money(self.pays - self.cost)
+
+    @property
+    def margin_ppm(self) -> int:
+        """Profit in parts per million of cost, rounded down."""
+        return self.profit * PPM // self.cost
+
+    @property
+    def annualised_ppm(self) -> int | None:
+        """Simple yearly return on the locked cost in ppm, rounded down; None without an expected settlement."""
+        if self.days_to_settlement is None:
+            return None
+        return int(self.margin_ppm * YEAR_DAYS / max(self.days_to_settlement, 1 / 24))
+
+    @property
+    def loss_states(self) -> Payoff:
+        """The states in which it does not return its cost, worst first."""
+        return loss_states(self.payoff, self.cost)
+
+    @property
+    def worst_state(self) -> State:
+        """The state that pays the floor."""
+        return min(self.payoff, key=lambda entry: entry[1])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The price move that would turn a refusal: the best ask of one leg from ``price`` down to ``to``. When no single
+    leg can do it, ``ticker`` is None and ``amount`` is what the sum of prices per contract must fall by."""
+
+    amount: int
+    ticker: str | None = None
+    side: Side | None = None
+    price: int | None = None
+    to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best basket."""
+
+    basket: Basket
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why there is none. ``value`` missed ``limit`` by ``distance`` (>= 0), all three in ``unit``.
+
+    Units: ``price`` (1/10,000 dollar per contract of the basket), ``money``, ``ppm``, ``count``, ``legs``, ``flag``.
+    ``nearest`` is the basket that came closest, where one could be built.
+    """
+
+    constraint: str
+    sentence: str
+    unit: str = "flag"
+    value: float = 0
+    limit: float = 0
+    distance: float = 0
+    kind: Kind | None = None
+    nearest: Basket | None = None
+    flip: Flip | None = None
+    tickers: tuple[str, ...] = field(default=())
+
+
+Outcome = Found | Refused

@@ -1,0 +1,133 @@
+"""A basket or a refusal in words, with its arithmetic: plain lines for a terminal, the admin or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kalbot.common.units import format_count, format_money, format_price
+from markets.terms import RESIDUAL
+from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
+from strategies.dutch.payoff import StateKind
+
+KIND_WORDS = {
+    Kind.ALL_YES: "YES on every outcome",
+    Kind.ALL_NO: "NO on several outcomes",
+    Kind.COVERAGE: "YES on some outcomes",
+}
+
+
+def explain(outcome: Outcome, names: Mapping[str, str] | None = None) -> list[str]:
+    """The outcome of a search, one line each. ``names``: ticker -> outcome name, beyond those the legs carry."""
+    return explain_basket(outcome.basket, names) if isinstance(outcome, Found) else explain_refusal(outcome, names)
+
+
+def explain_basket(basket: Basket, names: Mapping[str, str] | None = None) -> list[str]:
+    """Legs, cost, every way the event can settle, and what is promised about it."""
+    names = {**{leg.ticker: leg.name for leg in basket.legs if leg.name}, **(names or {})}
+    title = f"{KIND_WORDS[basket.kind]}: {len(basket.legs)} legs x {format_count(basket.count)} contracts"
+    lines = [f"{basket.event_ticker}: {title}" if basket.event_ticker else title]
+    lines += [
+        f"  buy {format_count(leg.count)} {leg.side.upper()} {_named(leg.ticker, names)} at {format_price(leg.limit_price)} "
+        f"or better: {_dollars(leg.price_paid)} + fees {_dollars(leg.fees)}"
+        for leg in basket.legs
+    ]
+    price = basket.cost - basket.fees
+    lines.append(f"Cost: {_dollars(price)} + fees {_dollars(basket.fees)} = {_dollars(basket.cost)}")
+    lines.append(f"If every leg fills at its limit: {_dollars(basket.cost_at_limits)}")
+    lines += _settlements(basket, names)
+    lines += _verdict(basket)
+    return lines
+
+
+def _settlements(basket: Basket, names: Mapping[str, str]) -> list[str]:
+    by_result: dict[int, list[str]] = {}
+    for state, paid in basket.payoff:
+        by_result.setdefault(int(paid), []).append(state.words(names))
+    lines = ["What it pays:"]
+    for pays, states in sorted(by_result.items()):
+        shown = "; ".join(states) if len(states) <= 8 else f"{'; '.join(states[:6])}; and {len(states) - 6} more"
+        lines.append(f"  {_dollars(pays)} ({_signed(pays - basket.cost)}) if {shown}")
+    return lines
+
+
+def _verdict(basket: Basket) -> list[str]:
+    lines = [f"Floor: {_dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"]
+    if basket.guaranteed:
+        lines.append(
+            f"Guaranteed: floor {_dollars(basket.floor)} - cost {_dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
+            f", a margin of {basket.margin_ppm / 10_000:.4f} %"
+        )
+    else:
+        covered = "" if basket.coverage is None else f", which live prices give {basket.coverage:.4f}"
+        if basket.kind is Kind.COVERAGE:
+            lines.append(f"Not guaranteed. It pays {_dollars(basket.conditional)} if a covered outcome wins{covered}.")
+        elif basket.pays > basket.cost:
+            lines.append(f"Not guaranteed. Unless it is voided it pays {_dollars(basket.pays)}.")
+        else:
+            lines.append("Not guaranteed.")
+        worst = min(basket.payoff, key=lambda entry: entry[1])
+        lines.append(f"At worst it loses {_dollars(basket.cost - worst[1])}: {worst[0].words()}.")
+    if basket.expected is not None:
+        lines.append(f"Expected payoff by live prices: {_dollars(round(basket.expected))} (an estimate)")
+    if basket.annualised_ppm is not None:
+        lines.append(
+            f"Locked for {basket.days_to_settlement:.1f} days: {basket.annualised_ppm / 10_000:.2f} % a year, simple"
+        )
+    if basket.fee_slack:
+        lines.append(f"Fees assume one fill a price level; filled in pieces they may be up to {_dollars(basket.fee_slack)} more.")
+    if basket.gap:
+        lines.append(f"A better size could earn at most {_dollars(basket.gap)} more; not every one was tried.")
+    if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
+        lines.append(RESIDUAL)
+    return lines
+
+
+def explain_refusal(refused: Refused, names: Mapping[str, str] | None = None) -> list[str]:
+    """The binding constraint, how far away it is, what would change it, and the nearest basket."""
+    what = f" ({KIND_WORDS[refused.kind]})" if refused.kind else ""
+    lines = [f"Not bought{what}: {refused.constraint}. {refused.sentence}"]
+    if refused.unit != "flag":
+        lines.append(
+            f"{_in_unit(refused.value, refused.unit)} against {_in_unit(refused.limit, refused.unit)}: "
+            f"{_in_unit(refused.distance, refused.unit)} away"
+        )
+    flip = refused.flip
+    if flip is not None:
+        if flip.ticker is not None and flip.price is not None and flip.to is not None and flip.side is not None:
+            lines.append(
+                f"It would pass if {flip.side.upper()} of {_named(flip.ticker, names or {})} were offered at "
+                f"{format_price(flip.to)} instead of {format_price(flip.price)}."
+            )
+        else:
+            lines.append(f"No single leg can turn it; together the prices would have to fall by {format_price(flip.amount)}.")
+    if refused.tickers and refused.constraint != "price":
+        lines.append(f"Concerns {', '.join(_named(t, names or {}) for t in refused.tickers[:8])}")
+    if refused.nearest is not None:
+        lines.append("The nearest basket:")
+        lines += [f"  {line}" for line in explain_basket(refused.nearest, names)]
+    return lines
+
+
+def _named(ticker: str, names: Mapping[str, str]) -> str:
+    name = names.get(ticker)
+    return f"{name} ({ticker})" if name else ticker
+
+
+def _dollars(money: int) -> str:
+    return f"-${format_money(-money)}" if money < 0 else f"${format_money(money)}"
+
+
+def _signed(money: int) -> str:
+    return f"+{_dollars(money)}" if money > 0 else _dollars(money)
+
+
+def _in_unit(number: float, unit: str) -> str:
+    if unit == "money":
+        return _dollars(int(number))
+    if unit == "price":
+        return f"${number / 10_000:.6f} a set"
+    if unit == "ppm":
+        return f"{number / 10_000:.4f} %"
+    if unit == "count":
+        return f"{format_count(int(number))} contracts"
+    return f"{number:g} {unit}"

@@ -1,0 +1,172 @@
+"""How much: the count of a given set of legs that earns most, through real depth and with exact fees.
+
+Why the search is short and still exact (``docs/mathematics.md``): without fee rounding the cost of a leg is convex in
+its count, so profit rises and then falls, and between two price levels it is a straight line. Rounding only ever adds
+cost. So on each line the better end is tried first, then counts beside it, until the line without rounding (an upper
+bound) is no better than the best found.
+
+Counts in 1/100 contract, Money in 1/1,000,000 dollar, ``_e14`` is Money x 10**14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from strategies.dutch.basket import PPM
+from strategies.dutch.curve import E14, Curve, cost_at_limits, cost_of, model_of_e14
+
+LOOK_BACK = 5_000
+"""Counts tried on one straight line; beyond that the possible gain is bounded and reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of one size. Money limits hold at limit prices: an order may cost that much. None: no limit."""
+
+    step: int
+    least: int
+    max_cost: int | None = None
+    max_cost_per_leg: int | None = None
+    max_count: int | None = None
+    margin_ppm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A count and its money. ``holds``: the margin holds at limit prices. ``gap``: what a better count could add."""
+
+    count: int
+    cost: int
+    cost_at_limits: int
+    profit_e14: int
+    holds: bool
+    gap: int = 0
+
+
+def first_count(bounds: Bounds) -> int:
+    """The smallest count on the step grid that is allowed."""
+    return -(-max(bounds.least, 1) // bounds.step) * bounds.step
+
+
+def largest_count(curves: Sequence[Curve], bounds: Bounds) -> int:
+    """The largest count on the step grid that depth, count and money limits allow; 0 if none."""
+    top = min((curve.total for curve in curves), default=0)
+    if bounds.max_count is not None:
+        top = min(top, bounds.max_count)
+    return _last(top // bounds.step, lambda k: fits(curves, k * bounds.step, bounds)) * bounds.step
+
+
+def fits(curves: Sequence[Curve], count: int, bounds: Bounds) -> bool:
+    """Whether ``count`` of every leg respects the money limits at limit prices."""
+    if bounds.max_cost is None and bounds.max_cost_per_leg is None:
+        return True
+    costs = [curve.cost_at_limit(count) for curve in curves]
+    if bounds.max_cost is not None and sum(costs) > bounds.max_cost:
+        return False
+    return bounds.max_cost_per_leg is None or max(costs) <= bounds.max_cost_per_leg
+
+
+def _last(top: int, holds: Callable[[int], bool]) -> int:
+    """The largest k in 0..top for which ``holds``, which is true up to some k and false beyond."""
+    low = 0
+    while low < top:
+        middle = (low + top + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            top = middle - 1
+    return low
+
+
+def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds) -> Sized | None:
+    """The count that earns most when each 1/100 contract of the basket pays ``pays_e14``; None if no count fits.
+
+    A count whose margin holds at limit prices comes before any that does not. The result may lose money: the caller
+    judges it, and needs it to say how near it came.
+    """
+    least, top = first_count(bounds), largest_count(curves, bounds)
+    if top < least:
+        return None
+    search = _Search(curves, pays_e14, bounds)
+    start = least - bounds.step
+    for end in _line_ends(curves, least, top, bounds.step):
+        rises = search.upper(end) > search.upper(start)
+        search.look(start, end, rises)
+        if not rises and search.done(end):
+            break
+        start = end
+    return search.result()
+
+
+def _line_ends(curves: Sequence[Curve], least: int, top: int, step: int) -> list[int]:
+    """Counts on the grid between which no price level ends; a level that ends inside a step gets both neighbours."""
+    ends = {least, top}
+    for curve in curves:
+        for end in curve.ends():
+            below = end // step * step
+            if below > top:
+                break
+            ends.update((below, below + step))
+    return sorted(end for end in ends if least <= end <= top)
+
+
+class _Search:
+    __slots__ = ("best", "bounds", "curves", "missed_e14", "nearest", "pays_e14")
+
+    def __init__(self, curves: Sequence[Curve], pays_e14: int, bounds: Bounds) -> None:
+        self.curves, self.pays_e14, self.bounds = curves, pays_e14, bounds
+        self.best: Sized | None = None
+        self.nearest: Sized | None = None
+        self.missed_e14 = 0
+
+    def upper(self, count: int) -> int:
+        """Profit x 10**14 without rounding: no real profit at ``count`` is higher."""
+        return self.pays_e14 * count - model_of_e14(self.curves, count)
+
+    def done(self, count: int) -> bool:
+        """Nothing beyond ``count`` can win, the upper line falling from here on."""
+        kept = self.best or self.nearest
+        return kept is not None and self.upper(count) <= kept.profit_e14
+
+    def look(self, start: int, end: int, rises: bool) -> None:
+        """Try the counts of (start, end], the better end first."""
+        if self.best is None and self.nearest is not None and not self._margin_can_hold(end):
+            start = max(start, end - self.bounds.step)  # only how near it comes is of interest here
+        step = self.bounds.step
+        counts = range(end, start, -step) if rises else range(start + step, end + 1, step)
+        for looked, count in enumerate(counts):
+            kept = self.best or (None if self._margin_can_hold(end) else self.nearest)
+            upper = self.upper(count)
+            if kept is not None and upper <= kept.profit_e14:
+                return
+            if looked >= LOOK_BACK:
+                self.missed_e14 = max(self.missed_e14, upper - (kept.profit_e14 if kept else 0))
+                return
+            self._try(count)
+
+    def _margin_can_hold(self, count: int) -> bool:
+        """Whether the margin could hold at the limit prices of ``count`` if nothing were rounded."""
+        at_limits = sum(curve.marginal_e14(count - 1) for curve in self.curves)
+        return (self.pays_e14 - at_limits) * PPM >= self.bounds.margin_ppm * at_limits
+
+    def _try(self, count: int) -> None:
+        cost = cost_of(self.curves, count)
+        profit = self.pays_e14 * count - cost * E14
+        if self.best is not None and profit <= self.best.profit_e14:
+            return
+        at_limits = cost_at_limits(self.curves, count)
+        spare = self.pays_e14 * count - at_limits * E14
+        holds = spare * PPM >= self.bounds.margin_ppm * at_limits * E14
+        sized = Sized(count, cost, at_limits, profit, holds)
+        if holds:
+            self.best = sized
+        elif self.nearest is None or profit > self.nearest.profit_e14:
+            self.nearest = sized
+
+    def result(self) -> Sized | None:
+        kept = self.best or self.nearest
+        if kept is None or self.missed_e14 <= 0:
+            return kept
+        gap = -(-self.missed_e14 // E14)
+        return Sized(kept.count, kept.cost, kept.cost_at_limits, kept.profit_e14, kept.holds, gap)
