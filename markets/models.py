@@ -155,7 +155,14 @@ class Market(models.Model):
 class ReviewedSeries(models.Model):
     """A person's word that in this series one of the listed outcomes must win (say, a game that cannot be tied)."""
 
+    class Shape(models.TextChoices):
+        TWO_WAY = "two_way", "two sides of a game"
+        EXHAUSTIVE = "exhaustive", "a list of outcomes that leaves none out"
+
     series = models.OneToOneField(Series, models.CASCADE, related_name="review")
+    shape = models.CharField(max_length=12, choices=Shape, default=Shape.EXHAUSTIVE)
+    tie_impossible = models.BooleanField(default=False, help_text="Two sides only: a game of this series cannot end level.")
+    outcome_names = models.JSONField(default=list, blank=True, help_text="The outcomes by name; empty = any names.")
     outcomes = models.IntegerField(help_text="How many outcomes an event of the series must list.")
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
     reviewed_by = models.CharField(max_length=150)

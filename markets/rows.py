@@ -1,0 +1,130 @@
+"""From the exchange's structs to column values, and the hash that tells whether a row has to be written at all."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from markets.kalshi.schemas import Event, FeeChange, Market, Series
+
+LAYOUT: Final = b"1"
+"""Part of every hash: raise it when the mapping below changes, and the next scan writes every row anew."""
+
+Row = dict[str, Any]
+
+
+def multiplier_e6(value: Decimal) -> int:
+    """A fee multiplier in millionths, exact; -1 (which the fee module refuses) for what is finer than that."""
+    scaled = value * 1_000_000
+    return int(scaled) if scaled == scaled.to_integral_value() and 0 <= scaled < 10**12 else -1
+
+
+def series_row(series: Series) -> Row:
+    """Columns of one series."""
+    return {
+        "ticker": series.ticker,
+        "title": series.title[:300],
+        "category": series.category,
+        "tags": list(series.tags),
+        "frequency": series.frequency,
+        "fee_type": series.fee_type,
+        "fee_multiplier_e6": multiplier_e6(series.fee_multiplier),
+        "settlement_sources": [{"name": s.name, "url": s.url} for s in series.settlement_sources],
+        "exchange_index": series.exchange_index,
+    }
+
+
+def fee_change_row(change: FeeChange) -> Row:
+    """Columns of one announced fee change that has a time."""
+    multiplier = change.fee_multiplier
+    return {
+        "change_id": change.id,
+        "series_id": change.series_ticker,
+        "event_ticker": change.event_ticker or "",
+        "fee_type": change.fee_type or "",
+        "fee_multiplier_e6": None if multiplier is None else multiplier_e6(multiplier),
+        "scheduled_at": change.scheduled,
+    }
+
+
+def event_row(event: Event) -> Row:
+    """Columns of one event, sums over its markets included. ``is_open``: one of its markets can still trade."""
+    open_markets = [m for m in event.markets if m.status in ("active", "inactive", "initialized")]
+    override = event.fee_multiplier_override
+    return {
+        "ticker": event.event_ticker,
+        "series_id": event.series_ticker,
+        "title": event.title[:400],
+        "sub_title": event.sub_title[:400],
+        "category": event.category,
+        "mutually_exclusive": event.mutually_exclusive,
+        "collateral_return_type": event.collateral_return_type,
+        "strike_period": event.strike_period[:64],
+        "strike_date": event.strike_date,
+        "settlement_sources": [{"name": s.name, "url": s.url} for s in event.settlement_sources],
+        "fee_type_override": event.fee_type_override or "",
+        "fee_multiplier_override_e6": None if override is None else multiplier_e6(override),
+        "exchange_index": event.exchange_index,
+        "market_count": len(event.markets),
+        "close_time": min((m.close_time for m in open_markets if m.close_time), default=None),
+        "volume": sum(m.volume for m in event.markets),
+        "open_interest": sum(m.open_interest for m in event.markets),
+        "is_open": bool(open_markets),
+    }
+
+
+def market_row(market: Market) -> Row:
+    """Columns of one market. Absent values become empty ones, never a price."""
+    settled = market.settlement_value
+    return {
+        "ticker": market.ticker,
+        "event_id": market.event_ticker,
+        "status": str(market.status),
+        "market_type": str(market.market_type),
+        "yes_sub_title": market.yes_sub_title[:300],
+        "rules_primary": market.rules_primary,
+        "rules_secondary": market.rules_secondary,
+        "strike_type": str(market.strike_type or ""),
+        "floor_strike": decimal_text(market.floor_strike),
+        "cap_strike": decimal_text(market.cap_strike),
+        "custom_strike": market.custom_strike or {},
+        "open_time": market.open_time,
+        "close_time": market.close_time,
+        "expected_expiration_time": market.expected_expiration_time,
+        "latest_expiration_time": market.latest_expiration_time,
+        "settlement_timer_seconds": market.settlement_timer_seconds or 0,
+        "can_close_early": market.can_close_early,
+        "is_provisional": market.is_provisional,
+        "notional_e6": 0 if market.notional_value is None else market.notional_value,
+        "price_level_structure": market.price_level_structure,
+        "price_bands": [[band.start, band.end, band.step] for band in market.price_bands],
+        "settlement_bounds": str(market.settlement_bounds_type or ""),
+        "exchange_index": market.exchange_index,
+        "yes_bid": market.yes_bid,
+        "yes_bid_size": market.yes_bid_size,
+        "yes_ask": market.yes_ask,
+        "yes_ask_size": market.yes_ask_size,
+        "last_price": market.last_price,
+        "volume": market.volume,
+        "volume_24h": market.volume_24h,
+        "open_interest": market.open_interest,
+        "result": str(market.result),
+        "settlement_value_e6": None if settled is None else settled * 100,
+        "settled_at": market.settlement_time,
+    }
+
+
+def decimal_text(value: Decimal | None) -> str:
+    """A strike as the shortest exact decimal string, empty when there is none."""
+    return "" if value is None else format(value.normalize(), "f")
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def content_hash(row: Row) -> str:
+    """32 hex digits over every column value in order. Equal hashes mean that nothing has to be written."""
+    return hashlib.blake2b(_encoder.encode(list(row.values())), digest_size=16, key=LAYOUT).hexdigest()

@@ -1,0 +1,150 @@
+"""What other rooms read of the catalogue, in the form that the pure modules want. Selectors read; nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+
+from kalbot.common.clock import now
+from kalbot.common.units import UnitError, parse_money
+from markets import exhaustiveness
+from markets.facts import EventFacts, MarketFacts
+from markets.fees import FeeSchedule, resolve
+from markets.kalshi.grid import PriceBand
+from markets.models import Event, FeeChange, Market, ReviewedSeries
+from markets.terms import SettlementTerms, read_terms
+
+EVENT_FACTS: Final = (
+    "ticker",
+    "series_id",
+    "title",
+    "sub_title",
+    "mutually_exclusive",
+    "collateral_return_type",
+)
+MARKET_FACTS: Final = (
+    "ticker",
+    "event_id",
+    "status",
+    "market_type",
+    "yes_sub_title",
+    "rules_primary",
+    "rules_secondary",
+    "strike_type",
+    "floor_strike",
+    "cap_strike",
+    "custom_strike",
+    "is_provisional",
+    "result",
+)
+
+
+def event_facts(event: Event) -> EventFacts:
+    """The facts of one event: every market that was ever seen in it."""
+    return facts_of([event.pk])[event.pk]
+
+
+def facts_of(event_tickers: Iterable[str]) -> dict[str, EventFacts]:
+    """The facts of several events in two queries. Unknown tickers are absent."""
+    wanted = list(event_tickers)
+    markets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in Market.objects.filter(event_id__in=wanted).order_by("ticker").values(*MARKET_FACTS):
+        markets[row["event_id"]].append(row)
+    events = Event.objects.filter(pk__in=wanted).values(*EVENT_FACTS)
+    return {row["ticker"]: build_facts(row, markets[row["ticker"]]) for row in events}
+
+
+def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) -> EventFacts:
+    """Facts from column values (see ``EVENT_FACTS`` and ``MARKET_FACTS``)."""
+    return EventFacts(
+        event_ticker=event["ticker"],
+        series_ticker=event["series_id"],
+        mutually_exclusive=event["mutually_exclusive"],
+        collateral_return_type=event["collateral_return_type"],
+        title=event["title"],
+        sub_title=event["sub_title"],
+        markets=tuple(_market_facts(row) for row in markets),
+    )
+
+
+def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
+    custom = row["custom_strike"]
+    return MarketFacts(
+        ticker=row["ticker"],
+        status=row["status"],
+        strike_type=row["strike_type"],
+        floor_strike=_strike(row["floor_strike"]),
+        cap_strike=_strike(row["cap_strike"]),
+        yes_sub_title=row["yes_sub_title"],
+        rules_primary=row["rules_primary"],
+        rules_secondary=row["rules_secondary"],
+        market_type=row["market_type"],
+        result=row["result"],
+        custom_strike=json.dumps(custom, sort_keys=True) if custom else "",
+        is_provisional=row["is_provisional"],
+        is_combo=row["ticker"].startswith("KXMVE"),
+    )
+
+
+def _strike(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def settlement_terms(event: Event) -> SettlementTerms:
+    """What the event's rules allow besides one winner or none."""
+    texts = event.markets.values_list("rules_primary", "rules_secondary")
+    return read_terms(text for pair in texts for text in pair)
+
+
+def fee_schedule(event: Event) -> FeeSchedule:
+    """The fees in force now for every market of ``event`` (fetch it with its series: ``select_related("series")``).
+
+    An announced change counts from its time on, whatever the rows still say. Raises markets.fees.FeeError for a fee type that
+    is not known: then nothing of this event may be traded.
+    """
+    series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
+    override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
+    due = FeeChange.objects.filter(series_id=event.series_id, scheduled_at__lte=now()).order_by("scheduled_at")
+    for change in due:
+        if not change.event_ticker:
+            series_type = change.fee_type
+            series_multiplier = -1 if change.fee_multiplier_e6 is None else change.fee_multiplier_e6
+        elif change.event_ticker == event.pk:
+            override, override_multiplier = change.fee_type, change.fee_multiplier_e6
+    return resolve(series_type, series_multiplier, override or None, override_multiplier, fee_grid())
+
+
+def fee_grid() -> Any:
+    """The member's balance grid of the settings, as Money."""
+    try:
+        return parse_money(settings.KALSHI_FEE_GRID)
+    except UnitError as error:
+        from kalbot.common.errors import SettingError
+
+        raise SettingError(f"KALSHI_FEE_GRID is not an amount of dollars: {error}.") from None
+
+
+def price_bands(market: Market) -> tuple[PriceBand, ...]:
+    """The grid that an order's price must lie on; empty when it is not known, and then no price is valid."""
+    return tuple(PriceBand(*band) for band in market.price_bands)
+
+
+def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | None:
+    """A person's review as the certificate rules want it."""
+    if review is None:
+        return None
+    names = frozenset(name.strip().lower() for name in review.outcome_names)
+    return exhaustiveness.ReviewedSeries(
+        series_ticker=review.series_id,
+        shape=exhaustiveness.ReviewShape(review.shape),
+        market_count=review.outcomes,
+        reviewer=review.reviewed_by,
+        reason=review.reason,
+        outcomes=names or None,
+        tie_impossible=review.tie_impossible,
+    )
