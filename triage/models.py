@@ -1,9 +1,10 @@
-"""What triage saw of each open position, and what it advises. Money is micro-dollars."""
+"""What triage saw of each open position, what it advises, and how good the advice was. Money is micro-dollars."""
 
 from __future__ import annotations
 
 from django.db import models
 
+from markets.models import Event
 from trading.models import Position
 
 
@@ -13,24 +14,68 @@ class Advice(models.TextChoices):
     EXIT = "exit"
 
 
+class Baseline(models.Model):
+    """What was true of a position's event at the first look after entry: later looks are compared with it."""
+
+    position = models.OneToOneField(Position, models.CASCADE, related_name="baseline")
+    at = models.DateTimeField(auto_now_add=True)
+    tickers = models.JSONField(help_text="Outcomes listed when the decision was taken.")
+    close_times = models.JSONField(default=dict, help_text="Market ticker -> close time, Unix milliseconds.")
+    certified = models.BooleanField(default=False, help_text="The decision rested on a certificate.")
+    rules_hash = models.CharField(max_length=64, blank=True)
+    coverage_ppm = models.BigIntegerField(null=True)
+
+
 class Assessment(models.Model):
-    """One look at one position: what it is worth sold now against held, and the signals seen."""
+    """One look at one position: what it is worth sold now against held, and the signals seen.
+
+    Kept when something changed since the last one, and once every few minutes when nothing did.
+    """
 
     position = models.ForeignKey(Position, models.CASCADE, related_name="assessments")
     at = models.DateTimeField(auto_now_add=True, db_index=True)
+    trigger = models.CharField(
+        max_length=16, default="schedule", help_text="schedule, lifecycle, price, observation or person."
+    )
     advice = models.CharField(max_length=5, choices=Advice)
-    sell_now = models.BigIntegerField(null=True, help_text="Proceeds through the real bids after fees; empty = cannot be told.")
+    sell_now = models.BigIntegerField(
+        null=True, help_text="Proceeds through the real bids after fees; empty = cannot be told."
+    )
+    sell_fees = models.BigIntegerField(null=True)
+    sale_legs = models.JSONField(
+        default=list, help_text='[{"ticker", "side", "held", "sold", "proceeds", "fees", "problem"}, ...]'
+    )
     unsellable = models.JSONField(default=list, help_text="Legs that cannot be sold now, named.")
-    hold_expected = models.BigIntegerField(null=True, help_text="Probability x payout over the settlement states.")
-    floor = models.BigIntegerField(default=0)
+    hold_expected = models.BigIntegerField(
+        null=True, help_text="Probability x payout over the settlement states, by market prices."
+    )
+    gain = models.BigIntegerField(
+        null=True, help_text="Selling now less expected holding; what cannot be sold counts at its worth."
+    )
+    floor = models.BigIntegerField(default=0, help_text="Least payout over every state still possible.")
+    best = models.BigIntegerField(default=0, help_text="Most payout over every state still possible.")
     coverage_ppm = models.BigIntegerField(null=True)
-    break_even_ppm = models.BigIntegerField(null=True, help_text="Probability of a covered outcome at which selling equals holding.")
+    break_even_ppm = models.BigIntegerField(
+        null=True, help_text="Probability of a covered outcome at which selling equals holding."
+    )
+    days_left = models.FloatField(null=True, help_text="Days of capital that selling now would save.")
+    annualised_ppm = models.BigIntegerField(
+        null=True, help_text="What holding earns a year on the cash that selling would free."
+    )
     price_age_ms = models.BigIntegerField(null=True)
+    probabilities = models.JSONField(default=dict, help_text="De-vigged market probability of each outcome.")
     signals = models.JSONField(default=list, help_text='[{"code", "severity", "detail", "source", "age_ms"}, ...]')
-    sources = models.JSONField(default=list, help_text="What each outside source said, how old, with what error.")
+    sources = models.JSONField(
+        default=list,
+        help_text='[{"source", "opinion", "age_ms", "detail", "error", "worth", "gain", "coverage_ppm", "probabilities", "plot"}, ...]; '
+        "opinion false = none, with the reason in detail.",
+    )
 
     class Meta:
         indexes = [models.Index(fields=["position", "-at"])]
+
+    def __str__(self) -> str:
+        return f"#{self.position_id} {self.advice}"
 
 
 class Recommendation(models.Model):
@@ -49,19 +94,63 @@ class Recommendation(models.Model):
     source = models.CharField(max_length=40, default="market")
     detail = models.CharField(max_length=400, help_text="In words, with figures.")
     gain = models.BigIntegerField(null=True, help_text="Selling now less expected holding, micro-dollars.")
+    opening = models.JSONField(
+        default=dict, help_text="The figures at the moment it opened, never refreshed: what it is scored by."
+    )
     assessment = models.ForeignKey(Assessment, models.SET_NULL, null=True, related_name="recommendations")
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN, db_index=True)
     actor = models.CharField(max_length=150, blank=True)
     actor_reason = models.CharField(max_length=300, blank=True)
+    policy = models.CharField(max_length=300, blank=True, help_text="Why it did or did not lead to an automatic exit.")
     opened_at = models.DateTimeField(auto_now_add=True)
     refreshed_at = models.DateTimeField(auto_now=True)
     closed_at = models.DateTimeField(null=True, blank=True)
-    score = models.JSONField(default=dict, blank=True, help_text="After settlement: against holding, against the market.")
+    gone_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the reason was no longer there; a dismissed one stays quiet until then."
+    )
+    score = models.JSONField(
+        default=dict, blank=True, help_text="After settlement: against holding, against the market."
+    )
+    scored_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["position", "reason"], condition=models.Q(status="open"), name="one_open_recommendation_a_reason")
+            models.UniqueConstraint(
+                fields=["position", "reason"],
+                condition=models.Q(status="open"),
+                name="one_open_recommendation_a_reason",
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.advice} #{self.position_id}: {self.reason}"
+
+
+class SourceForecast(models.Model):
+    """The first opinion of a source on an event, frozen beside the market's at the same moment; scored after settlement.
+
+    One row a source and event however many positions hold it, so that evidence is not counted twice.
+    """
+
+    source = models.CharField(max_length=40)
+    event = models.ForeignKey(Event, models.CASCADE, related_name="source_forecasts", db_constraint=False)
+    formed_at = models.DateTimeField()
+    age_ms = models.BigIntegerField(default=0)
+    detail = models.CharField(max_length=400, blank=True)
+    probabilities = models.JSONField(help_text="Of each listed outcome, by the source.")
+    market_probabilities = models.JSONField(help_text="De-vigged, at the same moment.")
+    outcome = models.CharField(
+        max_length=128, blank=True, help_text="Ticker of the outcome that won; empty = none of the listed."
+    )
+    brier = models.FloatField(null=True)
+    brier_market = models.FloatField(null=True)
+    settled_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "event"], name="one_frozen_forecast_a_source_and_event")
+        ]
+        indexes = [models.Index(fields=["source", "formed_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.source} on {self.event_id}"

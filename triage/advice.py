@@ -1,0 +1,158 @@
+"""Recommendations: opened once per reason, refreshed, closed by themselves when the reason goes.
+
+A reason that cannot be seen now (prices unusable, the source silent) neither refreshes nor closes its recommendation:
+not knowing is not the same as "it went".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import QuerySet
+
+from kalbot.common import clock
+from trading.models import PositionStatus
+from triage.assess import Assessed, Word, is_cheap_to_leave
+from triage.gather import Gathered
+from triage.models import Advice, Assessment, Recommendation
+from triage.signals import Severity, Signal
+
+Look = tuple[Gathered, Assessed, Assessment | None]
+OPEN = Recommendation.Status.OPEN
+
+
+def refresh(looks: Iterable[Look]) -> tuple[int, int]:
+    """Bring the open recommendations of these positions in line with the looks: (opened, lapsed)."""
+    seen = list(looks)
+    standing = _standing([item.position.pk for item, _, _ in seen])
+    fresh: list[Recommendation] = []
+    gone: list[int] = []
+    for item, result, kept in seen:
+        reasons = {s.code: s for s in result.signals if s.severity >= Severity.WATCH}
+        rows = standing.get(item.position.pk, {})
+        for code, signal in reasons.items():
+            row = rows.get(code)
+            if row is not None and row.status == OPEN:
+                _refresh(row, signal, result, item, kept)
+            elif row is None or (row.advice != Advice.EXIT and advice_of(signal, result, item) == "exit"):
+                fresh.append(_opened(item, result, signal, kept))
+        gone += [row.pk for code, row in rows.items() if code not in reasons and could_see(row, result)]
+    Recommendation.objects.bulk_create(fresh, ignore_conflicts=True)
+    went = Recommendation.objects.filter(pk__in=gone)
+    lapsed = _close(went, Recommendation.Status.LAPSED)
+    went.update(gone_at=clock.now())
+    return len(fresh), lapsed
+
+
+def _standing(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:
+    """Position id -> reason -> the row that speaks for it: the open one, else one that a person dismissed while the
+    reason has been there ever since (it stays quiet unless the advice becomes stronger)."""
+    quiet = models.Q(status=Recommendation.Status.DISMISSED, gone_at=None)
+    rows = Recommendation.objects.filter(models.Q(status=OPEN) | quiet, position_id__in=position_ids)
+    found: dict[int, dict[str, Recommendation]] = {}
+    for row in rows.order_by("pk"):
+        known = found.setdefault(row.position_id, {})
+        if row.reason not in known or known[row.reason].status != OPEN:
+            known[row.reason] = row
+    return found
+
+
+def could_see(row: Recommendation, result: Assessed) -> bool:
+    """Whether this look could have seen the reason if it were still there."""
+    if row.source != "market":
+        return any(view.source == row.source and view.gain is not None for view in result.views)
+    needs = row.opening.get("needs_prices", False)
+    return not needs or (result.market is not None and result.sale is not None)
+
+
+def advice_of(signal: Signal, result: Assessed, item: Gathered) -> Word:
+    """What one reason alone advises."""
+    if signal.severity is Severity.EXIT:
+        return "exit"
+    cheap = is_cheap_to_leave(result.sale, result.market, item.case.thresholds)
+    return "exit" if signal.severity is Severity.BROKEN and cheap else "watch"
+
+
+def gain_of(signal: Signal, result: Assessed) -> int | None:
+    """What leaving gains in the eyes of the one who gives the reason."""
+    if signal.source == "market":
+        return None if result.market is None else result.market.gain
+    return next((view.gain for view in result.views if view.source == signal.source), None)
+
+
+def _opened(item: Gathered, result: Assessed, signal: Signal, kept: Assessment | None) -> Recommendation:
+    return Recommendation(
+        position=item.position,
+        reason=signal.code,
+        advice=advice_of(signal, result, item),
+        source=signal.source,
+        detail=signal.detail[:400],
+        gain=gain_of(signal, result),
+        opening=opening(item, result, signal),
+        assessment=kept,
+    )
+
+
+def opening(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
+    """The figures a recommendation is scored by, frozen when it opens."""
+    view = next((v for v in result.views if v.source == signal.source), None)
+    return {
+        "sell_now": None if result.sale is None else result.sale.proceeds,
+        "complete": result.sale is not None and not result.sale.residual,
+        "hold_market": None if result.market is None else result.market.worth,
+        "coverage_market": None if result.market is None else round(result.market.coverage, 6),
+        "hold_source": None if view is None else view.worth,
+        "coverage_source": None if view is None else round(view.coverage, 6),
+        "floor": result.floor,
+        "legs": [[leg.ticker, leg.side.value, leg.count] for leg in item.case.legs],
+        "residual": [[leg.ticker, leg.side.value, leg.count] for leg in (result.sale.residual if result.sale else ())],
+        "needs_prices": signal.needs_prices,
+    }
+
+
+def _refresh(row: Recommendation, signal: Signal, result: Assessed, item: Gathered, kept: Assessment | None) -> None:
+    """Write what changed. A look that says the same to the word is not written again."""
+    word, gain, detail = advice_of(signal, result, item), gain_of(signal, result), signal.detail[:400]
+    if (row.advice, row.gain, row.detail) == (word, gain, detail):
+        return
+    values: dict[str, Any] = {"advice": word, "gain": gain, "detail": detail, "refreshed_at": clock.now()}
+    if kept is not None:
+        values["assessment"] = kept
+    Recommendation.objects.filter(pk=row.pk, status=OPEN).update(**values)
+
+
+def _close(rows: QuerySet[Recommendation], status: str, **values: Any) -> int:
+    return rows.filter(status=OPEN).update(status=status, closed_at=clock.now(), **values)
+
+
+def end_of_ended_positions() -> int:
+    """Close what stands on positions that are no longer open; returns how many."""
+    over = Recommendation.objects.exclude(position__status=PositionStatus.OPEN)
+    return _close(over, Recommendation.Status.ENDED)
+
+
+def dismiss(recommendation_id: int, *, actor: str, reason: str) -> bool:
+    """A person says no. False if it was no longer open."""
+    rows = Recommendation.objects.filter(pk=recommendation_id)
+    return bool(_close(rows, Recommendation.Status.DISMISSED, actor=actor, actor_reason=reason[:300]))
+
+
+def accept(recommendation_id: int, *, actor: str, reason: str = "") -> bool:
+    """A person (or the policy) says yes: the position is asked to exit through trading's one exit path.
+
+    Acceptance and request are one transaction: who loses the race for the row asks for nothing, and a request that
+    trading refuses leaves the recommendation open. False if it was no longer open or does not advise to exit.
+    """
+    from triage.exit import ask
+
+    row = Recommendation.objects.filter(pk=recommendation_id, advice=Advice.EXIT).first()
+    if row is None:
+        return False
+    with transaction.atomic():
+        rows = Recommendation.objects.filter(pk=row.pk)
+        taken = _close(rows, Recommendation.Status.ACCEPTED, actor=actor, actor_reason=reason[:300])
+        if taken:
+            ask(row.position_id, actor=actor, reason=reason or row.detail)
+    return bool(taken)

@@ -1,0 +1,249 @@
+"""One look at one position: sell now against hold, and what that advises. Pure; figures that a person can check.
+
+The rule of advice:
+
+1. nothing is advised on prices that cannot be used; then the strongest word is *watch*;
+2. **exit** if the sale brings at least what any remaining settlement could pay (``sell_beats_every_outcome``);
+3. **exit** if the sale beats the expected value of holding by a margin, by market prices (``sell_beats_hold``) or by
+   a source that has an opinion (``source_sell_beats_hold``);
+4. **exit** if the reason to hold is gone (a *broken* signal) and leaving costs at most a small share of the holding's value;
+5. **watch** on any other signal that asks for a person; else **hold**.
+
+Rule 4's share and rule 3's margin are plain constants of ``Thresholds``: naive, visible, and scored after settlement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from kalbot.common.units import CENT, Money, format_money
+from markets.book import Depth
+from markets.fees import FeeSchedule
+from markets.terms import ORDINARY, SettlementTerms
+from strategies.dutch.coverage import probabilities as devig
+from strategies.dutch.payoff import State, StateKind, floor_of, settlement_states
+from triage.signals import EntryFacts, MarketFacts, Severity, Signal, market_signals
+from triage.valuation import HeldLeg, Sale, break_even, condition, expected, pays, sell, still_possible
+
+Word = Literal["hold", "watch", "exit"]
+PPM: Final = 1_000_000
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Lines of one profile. Shares in millionths, money in micro-dollars.
+
+    ``coverage_line``: the coverage the profile asks for. ``coverage_fall``: a fall since entry that is worth a look.
+    ``margin_ppm`` and ``margin``: what a sale must bring above holding, whichever is more, before it is advised.
+    ``leave_cost_ppm``: what leaving may cost, as a share of the holding's value, when the reason to hold is gone; the
+    default is about the fee and half a two-cent spread of a contract near 50 cents.
+    """
+
+    coverage_line: float | None = None
+    coverage_fall: float = 0.05
+    margin_ppm: int = 10_000
+    margin: Money = CENT
+    leave_cost_ppm: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one outside source says: probability of each listed outcome, how old, in what words. No view = no opinion."""
+
+    source: str
+    probabilities: Mapping[str, float]
+    age_ms: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything one assessment looks at. ``books``: order books of *all* outcomes of the event, where they are known."""
+
+    legs: tuple[HeldLeg, ...]
+    kind: str
+    cost: Money
+    entry: EntryFacts
+    now: MarketFacts
+    books: Mapping[str, Depth]
+    fees: FeeSchedule | None
+    now_ms: int
+    settles_ms: int | None = None
+    terms: SettlementTerms = ORDINARY
+    thresholds: Thresholds = Thresholds()
+    views: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The worth of holding in the eyes of ``source``. ``gain``: how much more selling brings (what cannot be sold counts
+    at its expected value). ``coverage``: probability of a covered outcome (of a state that returns the cost)."""
+
+    source: str
+    worth: Money
+    coverage: float
+    gain: Money | None
+    age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """The figures and the advice. ``None`` means "cannot be told", never zero."""
+
+    advice: Word
+    signals: tuple[Signal, ...]
+    sale: Sale | None
+    market: Holding | None
+    views: tuple[Holding, ...]
+    floor: Money
+    best: Money
+    break_even: float | None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    days_left: float | None = None
+    annualised_ppm: int | None = None
+
+
+def assess(case: Case) -> Assessed:
+    """Look at one position. Never raises on missing data: what is missing is absent from the answer."""
+    states = settlement_states([o.ticker for o in case.now.outcomes], certified=case.now.certified, terms=case.terms)
+    states = still_possible(states, case.now.results)
+    vector = pays(case.legs, states)
+    good = _good(case, states)
+    usable = case.now.price_problem is None and case.fees is not None
+    sale = sell(case.legs, case.books, case.fees, case.now.untradable) if usable and case.fees else None
+    beliefs = _market_belief(case) if usable else None
+    market = _holding("market", beliefs, case, states, good, sale, case.now.price_age_ms) if beliefs else None
+    views = tuple(_views(case, states, good, sale))
+    floor, best = floor_of(vector), Money(max((p for _, p in vector), default=0))
+    line = break_even(vector, good, beliefs or {}, sale.proceeds) if sale else None
+    found = [*market_signals(case.legs, case.kind, case.entry, case.now, case.now_ms)]
+    found += _priced_signals(case, sale, market, floor, best)
+    found += [s for holding in views for s in _gain_signal(case, holding, "source_sell_beats_hold")]
+    found += _verdict_known(case, best)
+    days = None if case.settles_ms is None else max(0.0, (case.settles_ms - case.now_ms) / DAY_MS)
+    return Assessed(
+        advise(found, sale, market, case.thresholds),
+        tuple(sorted(found, key=lambda s: -s.severity)),
+        sale, market, views, floor, best, line, beliefs or {}, days, annualised(sale, market, days),
+    )  # fmt: skip
+
+
+def _good(case: Case, states: tuple[State, ...]) -> frozenset[State]:
+    """The states the basket was bought for: a covered outcome wins, or (other kinds) the cost comes back."""
+    if case.kind == "coverage":
+        covered = {leg.ticker for leg in case.legs if leg.side.value == "yes"}
+        return frozenset(s for s in states if s.kind is StateKind.WINS and s.tickers[0] in covered)
+    return frozenset(state for state, money in pays(case.legs, states) if money >= case.cost)
+
+
+def _market_belief(case: Case) -> dict[str, float] | None:
+    """De-vigged probabilities of the outcomes that are still open; None if one of them has no price."""
+    results = case.now.results
+    if "yes" in results.values():
+        return condition({o.ticker: 0.0 for o in case.now.outcomes}, results)
+    open_tickers = [o.ticker for o in case.now.outcomes if o.ticker not in results]
+    if not open_tickers or any(ticker not in case.books for ticker in open_tickers):
+        return None
+    found = devig({ticker: case.books[ticker] for ticker in open_tickers}, certified=case.now.certified)
+    return None if found is None else {**found, **dict.fromkeys(results, 0.0)}
+
+
+def _holding(
+    source: str, beliefs: Mapping[str, float], case: Case, states: tuple[State, ...], good: frozenset[State],
+    sale: Sale | None, age_ms: int | None,
+) -> Holding:  # fmt: skip
+    worth = expected(pays(case.legs, states), beliefs)
+    rest = expected(pays(sale.residual, states), beliefs) if sale and sale.residual else Money(0)
+    gain = Money(sale.proceeds + rest - worth) if sale and any(leg.sold for leg in sale.legs) else None
+    named = sum(beliefs.get(s.tickers[0], 0.0) for s in good if s.kind is StateKind.WINS)
+    nobody = max(0.0, 1.0 - sum(beliefs.values())) if any(s.kind is StateKind.NONE for s in good) else 0.0
+    return Holding(source, worth, min(1.0, named + nobody), gain, age_ms)
+
+
+def _views(case: Case, states: tuple[State, ...], good: frozenset[State], sale: Sale | None) -> list[Holding]:
+    listed = {o.ticker for o in case.now.outcomes}
+    found = []
+    for view in case.views:
+        beliefs = condition(view.probabilities, case.now.results) if view.probabilities.keys() == listed else None
+        if beliefs is not None:
+            found.append(_holding(view.source, beliefs, case, states, good, sale, view.age_ms))
+    return found
+
+
+def _priced_signals(case: Case, sale: Sale | None, market: Holding | None, floor: Money, best: Money) -> list[Signal]:
+    found: list[Signal] = []
+    if sale is None:
+        return found
+    if sale.unsellable and case.now.price_problem is None:
+        named = "; ".join(f"{s.leg.words()} ({s.problem.replace('_', ' ')})" for s in sale.unsellable)
+        found.append(Signal("depth_gone", Severity.WATCH, f"cannot be sold in full: {named}", needs_prices=True))
+    complete = not sale.residual
+    if complete and sale.proceeds >= best and sale.proceeds > 0:
+        words = f"selling brings ${format_money(sale.proceeds)}, no settlement pays more than ${format_money(best)}"
+        found.append(Signal("sell_beats_every_outcome", Severity.EXIT, words, needs_prices=True))
+    if market is not None:
+        found += _gain_signal(case, market, "sell_beats_hold") + _coverage_signals(case, market)
+    return found
+
+
+def _gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
+    """Selling beats holding by the margin. Advice of a source names the source in the code, so each has its own line."""
+    lines = case.thresholds
+    if holding.gain is None or holding.gain < max(lines.margin, holding.worth * lines.margin_ppm // PPM):
+        return []
+    words = (
+        f"by {holding.source} holding is worth ${format_money(holding.worth)} "
+        f"(coverage {holding.coverage:.1%}); selling now brings ${format_money(holding.gain)} more"
+    )
+    name = code if holding.source == "market" else f"{code}:{holding.source}"
+    return [Signal(name[:40], Severity.EXIT, words, holding.source, holding.age_ms, needs_prices=True)]
+
+
+def _coverage_signals(case: Case, market: Holding) -> list[Signal]:
+    if case.kind != "coverage":
+        return []
+    line, before = case.thresholds.coverage_line, case.entry.coverage
+    if line is not None and market.coverage < line:
+        words = f"coverage {market.coverage:.1%} is below the profile's line of {line:.1%}"
+        return [Signal("coverage_below_line", Severity.BROKEN, words, age_ms=market.age_ms, needs_prices=True)]
+    if before is not None and market.coverage < before - case.thresholds.coverage_fall:
+        words = f"coverage fell from {before:.1%} at entry to {market.coverage:.1%}"
+        return [Signal("coverage_falling", Severity.WATCH, words, age_ms=market.age_ms, needs_prices=True)]
+    return []
+
+
+def _verdict_known(case: Case, best: Money) -> list[Signal]:
+    """Results so far leave no settlement that returns the cost."""
+    if not case.now.results or best >= case.cost:
+        return []
+    words = f"by the results so far it pays at most ${format_money(best)}, it cost ${format_money(case.cost)}"
+    return [Signal("determined_against", Severity.BROKEN, words)]
+
+
+def advise(signals: list[Signal], sale: Sale | None, market: Holding | None, lines: Thresholds) -> Word:
+    """The rule in the module's text, points 1 to 5."""
+    worst = max((s.severity for s in signals), default=Severity.INFO)
+    if worst is Severity.EXIT:
+        return "exit"
+    if worst is Severity.BROKEN and is_cheap_to_leave(sale, market, lines):
+        return "exit"
+    return "watch" if worst >= Severity.WATCH else "hold"
+
+
+def is_cheap_to_leave(sale: Sale | None, market: Holding | None, lines: Thresholds) -> bool:
+    """Whether selling costs at most ``leave_cost_ppm`` of what holding is worth."""
+    if sale is None or market is None or market.gain is None:
+        return False
+    return -market.gain * PPM <= market.worth * lines.leave_cost_ppm
+
+
+def annualised(sale: Sale | None, market: Holding | None, days: float | None) -> int | None:
+    """What holding earns a year on the cash that selling would free, in millionths; None if it cannot be told.
+
+    The days are capital saved by selling; a basket an hour from settlement counts as an hour."""
+    if sale is None or market is None or market.gain is None or days is None or sale.proceeds <= 0:
+        return None
+    return int(-market.gain * PPM / sale.proceeds * 365 / max(days, 1 / 24))

@@ -1,0 +1,102 @@
+"""When advice becomes an exit without a person. The default is never.
+
+A profile's policy: ``advise`` (default), ``market`` (exit on market reasons) or ``any`` (also on what a source says, once
+that source's record has passed the sequential test at the profile's level). Whatever the policy:
+
+- the position has not opted out, has been held for the profile's least time, and all of it can be sold now;
+- leaving gains at least the profile's minimum, by the prices of this very look (a negative minimum means: willing to pay);
+- the recommendation has stood since an earlier look, so that one odd price does not sell a position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.units import format_money
+from strategies.models import Profile
+from triage.advice import accept, advice_of, gain_of
+from triage.assess import Assessed
+from triage.gather import Gathered
+from triage.models import Recommendation
+
+PPM: Final = 1_000_000
+CONFIRM: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this recommendation be carried out by itself? Money in micro-dollars."""
+
+    policy: str
+    source: str
+    gain: int | None
+    complete: bool
+    opted_out: bool
+    held_for: timedelta
+    stood_for: timedelta
+    min_gain: int
+    min_hold: timedelta
+    evidence: float
+    needed_evidence: float
+
+
+def refusal(ask: Question) -> str | None:
+    """None if the exit may go ahead, else why not, in words."""
+    if ask.policy == Profile.TriagePolicy.ADVISE:
+        return "the profile's policy is to advise only"
+    if ask.opted_out:
+        return "the position has opted out of automatic exits"
+    if ask.held_for < ask.min_hold:
+        return f"held for {ask.held_for.total_seconds():.0f} s, the least is {ask.min_hold.total_seconds():.0f} s"
+    if not ask.complete:
+        return "not all of it can be sold now"
+    if ask.gain is None or ask.gain < ask.min_gain:
+        gain = "unknown" if ask.gain is None else f"${format_money(ask.gain)}"
+        return f"the gain is {gain}, the least is ${format_money(ask.min_gain)}"
+    if ask.source != "market":
+        if ask.policy != Profile.TriagePolicy.ANY:
+            return "the profile's policy exits on market reasons only"
+        if ask.evidence < ask.needed_evidence:
+            return f"evidence for {ask.source} is {ask.evidence:.2f}, it needs {ask.needed_evidence:.2f}"
+    if ask.stood_for < CONFIRM:
+        return "not yet confirmed by a second look"
+    return None
+
+
+def act(item: Gathered, result: Assessed) -> int:
+    """Ask for an exit if the profile's policy allows it; 1 if it did. Notes on each recommendation why not."""
+    if item.profile.triage_policy == Profile.TriagePolicy.ADVISE or result.advice != "exit":
+        return 0
+    wanted = {s.code: s for s in result.signals if advice_of(s, result, item) == "exit"}
+    standing = Recommendation.objects.filter(
+        position=item.position, status=Recommendation.Status.OPEN, reason__in=list(wanted)
+    )
+    for row in standing.order_by("opened_at"):
+        why_not = refusal(_question(item, result, row, gain_of(wanted[row.reason], result), clock.now()))
+        if why_not is None:
+            return int(accept(row.pk, actor="triage", reason=f"{row.reason}: {row.detail}"[:300]))
+        if row.policy != why_not[:300]:
+            Recommendation.objects.filter(pk=row.pk).update(policy=why_not[:300])
+    return 0
+
+
+def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> Question:
+    from triage.scoring import evidence_of
+
+    profile, position = item.profile, item.position
+    return Question(
+        policy=profile.triage_policy,
+        source=row.source,
+        gain=gain,
+        complete=result.sale is not None and not result.sale.residual,
+        opted_out=position.triage_opt_out,
+        held_for=now - (position.opened_at or position.created_at),
+        stood_for=now - row.opened_at,
+        min_gain=profile.triage_min_gain,
+        min_hold=timedelta(seconds=profile.triage_min_hold_seconds),
+        evidence=0.0 if row.source == "market" else evidence_of(row.source),
+        needed_evidence=profile.triage_evidence_ppm / PPM,
+    )

@@ -1,0 +1,136 @@
+"""The one protocol of outside sources. A source is a file with a class like ``Source`` and a line in ``registry``.
+
+The life of an opinion: ``subject`` says what has to be known for an event, ``fetch`` brings it (the only step that
+touches the network, done by a task of its own), the snapshot is cached, and ``opine`` turns it into probabilities
+whenever a position is assessed. Whatever is missing, stale, contradictory or not understood is ``NoOpinion`` with its
+reason; there is no default, and no opinion is never "covered".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from triage.assess import Holding, View
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One outcome of an event. Strikes are decimal strings as the exchange sent them, empty where it has none."""
+
+    ticker: str
+    strike_type: str
+    floor: str
+    cap: str
+    rules: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """What a source may look at. ``sources``: settlement source (name, url) of the event, else of its series.
+    Times are Unix milliseconds."""
+
+    ticker: str
+    series: str
+    title: str
+    listings: tuple[Listing, ...]
+    sources: tuple[tuple[str, str], ...]
+    rules_secondary: str = ""
+    close_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a source fetches, shared by all events that need it: ``key`` is unique within the source, ``data`` the
+    source's own (JSON)."""
+
+    key: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a fetch brought. ``as_of_ms``: the source's own time of what it says; ``data`` is plain JSON."""
+
+    fetched_ms: int
+    as_of_ms: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Probability of each listed outcome. ``error``: in words, what error it assumes; ``plot``: figures for the screen."""
+
+    probabilities: Mapping[str, float]
+    as_of_ms: int
+    detail: str
+    error: str = ""
+    plot: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoOpinion:
+    """Why a source says nothing."""
+
+    reason: str
+
+
+class SourceError(Exception):
+    """A fetch failed or brought something that cannot be read. The message is for a person."""
+
+
+class Client(Protocol):
+    """How a source reaches the network."""
+
+    def get_json(self, url: str, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON body of a successful answer. Raises SourceError."""
+
+
+class Source(Protocol):
+    """An outside source. ``name`` is short and stable: recommendations, scores and evidence hang on it."""
+
+    name: str
+    refresh_seconds: int
+    """How often a subject is worth fetching."""
+
+    def subject(self, event: EventFacts) -> Subject | NoOpinion:
+        """What must be known about this event; NoOpinion if the source does not cover it. Pure and quick."""
+
+    def fetch(self, subject: Subject, client: Client, now_ms: int) -> Snapshot:
+        """Bring it. Raises SourceError; never returns half of it."""
+
+    def opine(self, event: EventFacts, subject: Subject, snapshot: Snapshot, now_ms: int) -> Opinion | NoOpinion:
+        """What the snapshot says about the event. Pure and quick; checks the snapshot's age itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One source on one event at one look: an opinion, or the reason why there is none."""
+
+    source: str
+    opinion: Opinion | None
+    reason: str = ""
+    age_ms: int | None = None
+
+    def view(self) -> View:
+        """The opinion in the form that the assessment takes. Only where there is one."""
+        if self.opinion is None:
+            raise ValueError(f"{self.source} has no opinion")
+        return View(self.source, self.opinion.probabilities, self.age_ms or 0, self.opinion.detail)
+
+    def row(self, holding: Holding | None) -> dict[str, Any]:
+        """The form kept in an assessment; ``holding``: what the opinion makes the position worth."""
+        said = self.opinion
+        return {
+            "source": self.source,
+            "opinion": said is not None,
+            "age_ms": self.age_ms,
+            "detail": said.detail if said else self.reason,
+            "error": said.error if said else "",
+            "probabilities": {t: round(p, 6) for t, p in said.probabilities.items()} if said else {},
+            "plot": dict(said.plot) if said else {},
+            "worth": None if holding is None else holding.worth,
+            "gain": None if holding is None else holding.gain,
+            "coverage_ppm": None if holding is None else round(holding.coverage * 1_000_000),
+        }
