@@ -1,0 +1,90 @@
+"""Reading a WebSocket connection: as many payloads as are there, in one call."""
+
+from __future__ import annotations
+
+import select
+import ssl
+from typing import Final, Protocol
+
+import websocket
+from websocket import ABNF
+
+from .errors import Disconnected
+
+BATCH: Final = 512
+STALL_SECONDS: Final = 10.0
+
+
+class FrameReader(Protocol):
+    """A connection after its handshake. ``heard`` counts every frame, pings included."""
+
+    heard: int
+
+    def read(self, timeout: float) -> list[bytes]:
+        """Payloads of the data messages that have come, waiting up to ``timeout`` seconds for the first.
+
+        Answers pings. Raises Disconnected when the connection has ended.
+        """
+
+    def send(self, payload: bytes) -> None:
+        """Send one text message. Raises Disconnected."""
+
+    def close(self) -> None:
+        """End the connection; never raises."""
+
+
+class LibraryReader:
+    """The library's own receiver, called until nothing more is there."""
+
+    def __init__(self, connection: websocket.WebSocket) -> None:
+        self._connection = connection
+        self._connection.settimeout(STALL_SECONDS)
+        self.heard = 0
+
+    def read(self, timeout: float) -> list[bytes]:
+        """See FrameReader."""
+        payloads: list[bytes] = []
+        wait = timeout
+        try:
+            while len(payloads) < BATCH and self._ready(wait):
+                opcode, data = self._connection.recv_data(control_frame=True)
+                self.heard += 1
+                wait = 0.0
+                if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
+                    payloads.append(data)
+                elif opcode == ABNF.OPCODE_CLOSE:
+                    if payloads:
+                        break
+                    raise Disconnected(f"closed by the exchange: {_close_reason(data)}")
+        except (OSError, ValueError, websocket.WebSocketException) as error:
+            if not payloads:
+                raise Disconnected(f"{type(error).__name__}: {error}") from error
+        return payloads
+
+    def send(self, payload: bytes) -> None:
+        """See FrameReader."""
+        try:
+            self._connection.send(payload, ABNF.OPCODE_TEXT)
+        except (OSError, websocket.WebSocketException) as error:
+            raise Disconnected(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """See FrameReader."""
+        try:
+            self._connection.close(timeout=1)
+        except (OSError, websocket.WebSocketException):
+            self._connection.shutdown()  # type: ignore[no-untyped-call]
+
+    def _ready(self, wait: float) -> bool:
+        sock = self._connection.sock
+        if sock is None:
+            raise Disconnected("the connection is closed")
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        return bool(select.select([sock], [], [], wait)[0])
+
+
+def _close_reason(data: bytes) -> str:
+    if len(data) < 2:
+        return "no reason given"
+    return f"{int.from_bytes(data[:2], 'big')} {data[2:].decode('utf-8', 'replace')}".strip()

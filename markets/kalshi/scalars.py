@@ -1,0 +1,129 @@
+"""Single values at the parse boundary: decimal strings, cents and times into our units.
+
+Everything here raises UnitError (a ValueError) on what it cannot hold exactly.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, NewType
+
+from kalbot.common.units import (
+    CENT,
+    DOLLAR_PRICE,
+    Count,
+    Money,
+    Price,
+    UnitError,
+    format_price,
+    parse_count,
+    parse_decimal,
+    parse_money,
+    parse_price,
+)
+
+Micros = NewType("Micros", int)
+"""1/1,000,000 dollar per contract: averages are finer than a Price can hold."""
+
+_MEMO_LIMIT: Final = 200_000
+
+
+class PriceTable(dict[str, Price]):
+    """Price of a decimal string: every four-place price is there already, other spellings are parsed once."""
+
+    def __init__(self) -> None:
+        super().__init__({format_price(p): Price(p) for p in range(DOLLAR_PRICE + 1)})
+
+    def __missing__(self, text: str) -> Price:
+        price = parse_price(text)
+        if len(self) < _MEMO_LIMIT:
+            self[text] = price
+        return price
+
+
+class CountMemo(dict[str, Count]):
+    """Count of a decimal string, remembered: a few thousand sizes make up nearly all of a stream."""
+
+    def __missing__(self, text: str) -> Count:
+        count = parse_count(text)
+        if len(self) < _MEMO_LIMIT:
+            self[text] = count
+        return count
+
+
+PRICES: Final = PriceTable()
+COUNTS: Final = CountMemo()
+
+
+def level_price(text: str) -> Price:
+    """A price at which something can stand in a book: strictly between 0 and a dollar."""
+    price = PRICES[text]
+    if not 0 < price < DOLLAR_PRICE:
+        raise UnitError(f"no order can have the price {text!r}")
+    return price
+
+
+def positive_count(text: str) -> Count:
+    """A number of contracts that must not be negative."""
+    count = COUNTS[text]
+    if count < 0:
+        raise UnitError(f"negative count: {text!r}")
+    return count
+
+
+def optional_price(text: str | None) -> Price | None:
+    """None for an absent, null or empty value."""
+    return PRICES[text] if text else None
+
+
+def optional_count(text: str | None) -> Count:
+    """Zero for an absent, null or empty value."""
+    return positive_count(text) if text else Count(0)
+
+
+def optional_money(text: str | None) -> Money:
+    """Zero for an absent, null or empty value."""
+    return parse_money(text) if text else Money(0)
+
+
+def micros(text: str) -> Micros:
+    """An average in dollars per contract, up to six decimal places, not negative."""
+    value = parse_decimal(text, 6)
+    if value < 0:
+        raise UnitError(f"negative average: {text!r}")
+    return Micros(value)
+
+
+def money_from_cents(cents: int) -> Money:
+    """The integer cents that a few fields still carry (PROTOCOL 4)."""
+    return Money(cents * CENT)
+
+
+def price_from_cents(cents: int) -> Price:
+    """Whole cents per contract as a Price."""
+    if not 0 <= cents <= 100:
+        raise UnitError(f"price out of range: {cents} cents")
+    return Price(cents * 100)
+
+
+def moment(text: str | None) -> datetime | None:
+    """An RFC 3339 time as an aware datetime in UTC; None for absent, empty and the zero time of year 1."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnitError(f"not a time: {text!r}") from None
+    if found.tzinfo is None:
+        raise UnitError(f"a time without a zone: {text!r}")
+    return None if found.year == 1 else found.astimezone(UTC)
+
+
+def moment_from_seconds(seconds: int | None) -> datetime | None:
+    """A Unix time in seconds as an aware datetime; None and 0 are no time."""
+    if not seconds:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UnitError(f"not a Unix time in seconds: {seconds}") from None

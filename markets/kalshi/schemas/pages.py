@@ -1,0 +1,149 @@
+"""Whole answers of the public reads: pages with their cursor, lists, single records."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .boundary import decode, decoder_of, parse, parse_all, parse_each
+from .catalogue import (
+    EVENT,
+    EVENT_FEE_CHANGE,
+    SERIES,
+    SERIES_FEE_CHANGE,
+    TRADE,
+    Event,
+    EventPage,
+    EventWire,
+    FeeChange,
+    MarketPage,
+    Series,
+    SeriesPage,
+    SeriesWire,
+    Trade,
+    build_event,
+    build_event_fee_change,
+    build_series,
+    build_series_fee_change,
+    build_trade,
+)
+from .market import MARKET, Market, MarketWire, build_market
+from .orderbook import BOOK, BOOKS, Book, build_book
+
+
+class _Events(msgspec.Struct):
+    events: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _EventAnswer(msgspec.Struct):
+    event: EventWire
+    markets: list[MarketWire] | None = None
+
+
+class _Markets(msgspec.Struct):
+    markets: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _MarketAnswer(msgspec.Struct):
+    market: MarketWire
+
+
+class _SeriesList(msgspec.Struct):
+    series: list[msgspec.Raw]
+
+
+class _SeriesAnswer(msgspec.Struct):
+    series: SeriesWire
+
+
+class _Trades(msgspec.Struct):
+    trades: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _SeriesFees(msgspec.Struct):
+    series_fee_change_arr: list[msgspec.Raw]
+
+
+class _EventFees(msgspec.Struct):
+    event_fee_changes: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+_EVENTS, _MARKETS, _SERIES_LIST = decoder_of(_Events), decoder_of(_Markets), decoder_of(_SeriesList)
+_EVENT_ANSWER, _MARKET_ANSWER = decoder_of(_EventAnswer), decoder_of(_MarketAnswer)
+_SERIES_ANSWER, _TRADES = decoder_of(_SeriesAnswer), decoder_of(_Trades)
+_SERIES_FEES, _EVENT_FEES = decoder_of(_SeriesFees), decoder_of(_EventFees)
+
+
+def parse_event_page(body: bytes) -> EventPage:
+    """A page of GET /events.
+
+    Events that the boundary refuses are in ``rejected``; a page that is none: SchemaError.
+    """
+    wire = decode(_EVENTS, body)
+    events, rejected = parse_each(EVENT, build_event, wire.events)
+    return EventPage(events, wire.cursor or "", rejected)
+
+
+def parse_market_page(body: bytes) -> MarketPage:
+    """A page of GET /markets; see parse_event_page."""
+    wire = decode(_MARKETS, body)
+    markets, rejected = parse_each(MARKET, build_market, wire.markets)
+    return MarketPage(markets, wire.cursor or "", rejected)
+
+
+def parse_event(body: bytes) -> Event:
+    """The answer of GET /events/{ticker}, whose markets stand inside the event or beside it."""
+    return parse(_EVENT_ANSWER, _build_event_answer, body)
+
+
+def _build_event_answer(answer: _EventAnswer) -> Event:
+    if not answer.event.markets and answer.markets:
+        answer.event.markets = answer.markets
+    return build_event(answer.event)
+
+
+def parse_series_list(body: bytes) -> SeriesPage:
+    """The answer of GET /series."""
+    series, rejected = parse_each(SERIES, build_series, decode(_SERIES_LIST, body).series)
+    return SeriesPage(series, rejected)
+
+
+def parse_orderbook(body: bytes) -> Book:
+    """The answer of GET /markets/{ticker}/orderbook."""
+    return parse(BOOK, lambda wire: build_book(wire.orderbook_fp), body)
+
+
+def parse_market(body: bytes) -> Market:
+    """The answer of GET /markets/{ticker}."""
+    return parse(_MARKET_ANSWER, lambda answer: build_market(answer.market), body)
+
+
+def parse_series(body: bytes) -> Series:
+    """The answer of GET /series/{ticker}."""
+    return parse(_SERIES_ANSWER, lambda answer: build_series(answer.series), body)
+
+
+def parse_orderbooks(body: bytes) -> dict[str, Book]:
+    """The answer of GET /markets/orderbooks by ticker."""
+    return parse(BOOKS, lambda w: {b.ticker: build_book(b.orderbook_fp) for b in w.orderbooks}, body)
+
+
+def parse_series_fee_changes(body: bytes) -> tuple[FeeChange, ...]:
+    """The answer of GET /series/fee_changes."""
+    wire = decode(_SERIES_FEES, body)
+    return parse_all(SERIES_FEE_CHANGE, build_series_fee_change, wire.series_fee_change_arr)
+
+
+def parse_trade_page(body: bytes) -> tuple[tuple[Trade, ...], str]:
+    """A page of GET /markets/trades and its cursor."""
+    wire = decode(_TRADES, body)
+    return parse_all(TRADE, build_trade, wire.trades), wire.cursor or ""
+
+
+def parse_event_fee_page(body: bytes) -> tuple[tuple[FeeChange, ...], str]:
+    """A page of GET /events/fee_changes and its cursor."""
+    wire = decode(_EVENT_FEES, body)
+    return parse_all(EVENT_FEE_CHANGE, build_event_fee_change, wire.event_fee_changes), wire.cursor or ""

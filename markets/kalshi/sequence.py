@@ -1,0 +1,64 @@
+"""Sequence numbers of one connection: per subscription, over all its markets and acknowledgements (PROTOCOL
+12.4)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+RESTART_RUN: Final = 16
+"""So many old numbers in an unbroken row are a counter that was set back, not duplicates."""
+
+
+class Arrival(Enum):
+    NEXT = "next"
+    DUPLICATE = "duplicate"
+    GAP = "gap"
+
+
+class SequenceTracker:
+    """Knows for every ``sid`` which number comes next. The first is 1."""
+
+    __slots__ = ("_last", "_old", "duplicates", "gaps")
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+        self._old: dict[int, tuple[int, int]] = {}
+        self.duplicates = 0
+        self.gaps = 0
+
+    def arrive(self, sid: int, seq: int) -> Arrival:
+        """Take ``seq`` into account.
+
+        After GAP the count goes on from it; ``expected`` before the call tells what is missing.
+        """
+        expected = self._last.get(sid, 0) + 1
+        if seq == expected:
+            self._last[sid] = seq
+            if self._old:
+                self._old.pop(sid, None)
+            return Arrival.NEXT
+        if seq < expected and not self._restarted(sid, seq):
+            self.duplicates += 1
+            return Arrival.DUPLICATE
+        self._last[sid] = seq
+        self._old.pop(sid, None)
+        self.gaps += 1
+        return Arrival.GAP
+
+    def expected(self, sid: int) -> int:
+        """The number that should come next."""
+        return self._last.get(sid, 0) + 1
+
+    def forget(self, sid: int) -> None:
+        """The subscription has ended."""
+        self._last.pop(sid, None)
+        self._old.pop(sid, None)
+
+    def _restarted(self, sid: int, seq: int) -> bool:
+        """A long unbroken row of old numbers. Taking duplicates for it only costs a repair; the other way
+        round would silence the subscription for ever."""
+        last, run = self._old.get(sid, (0, 0))
+        run = run + 1 if seq == last + 1 else 1
+        self._old[sid] = (seq, run)
+        return run >= RESTART_RUN

@@ -1,0 +1,125 @@
+"""The exchange's words. Closed ones touch money and refuse what they do not know; open ones carry it on.
+
+Kalshi adds enum values weekly (PROTOCOL 14). An open word's unknown value is kept as itself, with
+``is_known`` false, so that a screen can show it and a filter can refuse it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+__all__ = [
+    "BookSide",
+    "MarketResult",
+    "MarketStatus",
+    "MarketType",
+    "OpenEnum",
+    "OrderStatus",
+    "SelfTradePrevention",
+    "SettlementBounds",
+    "Side",
+    "StrikeType",
+    "TimeInForce",
+]
+
+
+class OpenEnum(StrEnum):
+    """An enumeration that lets unknown text through as a member named UNKNOWN whose value is that text."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = "UNKNOWN"
+        member._value_ = value
+        return member
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this client was written for the value."""
+        return self._name_ != "UNKNOWN"
+
+
+class Side(StrEnum):
+    """Which outcome a contract pays on."""
+
+    YES = "yes"
+    NO = "no"
+
+    @property
+    def other(self) -> Side:
+        return Side.NO if self is Side.YES else Side.YES
+
+
+class BookSide(StrEnum):
+    """Direction in the YES book: a bid buys YES, an ask sells YES, which is buying NO."""
+
+    BID = "bid"
+    ASK = "ask"
+
+
+class TimeInForce(StrEnum):
+    GTC = "good_till_canceled"
+    IOC = "immediate_or_cancel"
+    FOK = "fill_or_kill"
+
+
+class SelfTradePrevention(StrEnum):
+    TAKER_AT_CROSS = "taker_at_cross"
+    MAKER = "maker"
+
+
+class OrderStatus(StrEnum):
+    RESTING = "resting"
+    CANCELED = "canceled"
+    EXECUTED = "executed"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self is not OrderStatus.RESTING
+
+
+class MarketResult(StrEnum):
+    """How a market resolved; NONE until it has."""
+
+    NONE = ""
+    YES = "yes"
+    NO = "no"
+    SCALAR = "scalar"
+
+
+class MarketStatus(OpenEnum):
+    """Field words; the filters of GET /markets use others (PROTOCOL 13, Lifecycle). Only ACTIVE can be
+    traded."""
+
+    INITIALIZED = "initialized"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+    CLOSED = "closed"
+    DETERMINED = "determined"
+    DISPUTED = "disputed"
+    AMENDED = "amended"
+    FINALIZED = "finalized"
+
+
+class MarketType(OpenEnum):
+    BINARY = "binary"
+    SCALAR = "scalar"
+
+
+class SettlementBounds(OpenEnum):
+    DEFAULT = "default"
+    FLOOR = "floor"
+
+
+class StrikeType(OpenEnum):
+    GREATER = "greater"
+    GREATER_OR_EQUAL = "greater_or_equal"
+    LESS = "less"
+    LESS_OR_EQUAL = "less_or_equal"
+    BETWEEN = "between"
+    FUNCTIONAL = "functional"
+    CUSTOM = "custom"
+    STRUCTURED = "structured"

@@ -1,0 +1,306 @@
+"""The shapes of WebSocket messages as they come, for msgspec.
+
+Field names are the exchange's; what we do not use is left out.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from .schemas.market import BandWire
+
+
+class TickerMsg(msgspec.Struct, gc=False):
+    market_ticker: str
+    yes_bid_dollars: str
+    yes_ask_dollars: str
+    yes_bid_size_fp: str
+    yes_ask_size_fp: str
+    price_dollars: str
+    volume_fp: str
+    open_interest_fp: str
+    ts: int
+    ts_ms: int | None = None
+
+
+class SnapshotMsg(msgspec.Struct):
+    market_ticker: str
+    yes_dollars_fp: list[tuple[str, str]] | None = None
+    no_dollars_fp: list[tuple[str, str]] | None = None
+    clock: int | None = None
+
+
+class DeltaMsg(msgspec.Struct, gc=False):
+    market_ticker: str
+    price_dollars: str
+    delta_fp: str
+    side: Literal["yes", "no"]
+    ts_ms: int | None = None
+    clock: int | None = None
+    client_order_id: str | None = None
+
+
+class TradeMsg(msgspec.Struct, gc=False):
+    trade_id: str
+    market_ticker: str
+    yes_price_dollars: str
+    no_price_dollars: str
+    count_fp: str
+    ts: int
+    taker_outcome_side: str | None = None
+    taker_side: str | None = None
+    is_block_trade: bool = False
+    ts_ms: int | None = None
+
+
+class FillMsg(msgspec.Struct, gc=False):
+    trade_id: str
+    order_id: str
+    market_ticker: str
+    exchange_index: int
+    is_taker: bool
+    outcome_side: str
+    book_side: str
+    yes_price_dollars: str
+    count_fp: str
+    fee_cost: str
+    post_position_fp: str
+    ts_ms: int
+    client_order_id: str | None = None
+    subaccount: int | None = None
+
+
+class UserOrderMsg(msgspec.Struct, gc=False, kw_only=True):
+    order_id: str
+    ticker: str
+    exchange_index: int
+    status: str
+    outcome_side: str
+    book_side: str
+    yes_price_dollars: str
+    fill_count_fp: str
+    remaining_count_fp: str
+    initial_count_fp: str
+    taker_fill_cost_dollars: str
+    maker_fill_cost_dollars: str
+    taker_fees_dollars: str
+    maker_fees_dollars: str
+    client_order_id: str
+    order_group_id: str | None = None
+    created_ts_ms: int | None = None
+    last_updated_ts_ms: int | None = None
+    last_update_reason: str | None = None
+    subaccount_number: int | None = None
+
+
+class PositionMsg(msgspec.Struct, gc=False, kw_only=True):
+    market_ticker: str
+    position_fp: str
+    position_cost_dollars: str
+    realized_pnl_dollars: str
+    fees_paid_dollars: str
+    position_fee_cost_dollars: str
+    volume_fp: str
+    subaccount: int | None = None
+
+
+class MetadataMsg(msgspec.Struct, kw_only=True):
+    name: str | None = None
+    title: str | None = None
+    yes_sub_title: str | None = None
+    no_sub_title: str | None = None
+    rules_primary: str | None = None
+    rules_secondary: str | None = None
+    can_close_early: bool | None = None
+    event_ticker: str | None = None
+    expected_expiration_ts: int | None = None
+    strike_type: str | None = None
+    floor_strike: Decimal | None = None
+    cap_strike: Decimal | None = None
+    custom_strike: dict[str, Any] | None = None
+
+
+class LifecycleMsg(msgspec.Struct, kw_only=True):
+    market_ticker: str
+    event_type: str
+    exchange_index: int | None = None
+    open_ts: int | None = None
+    close_ts: int | None = None
+    determination_ts: int | None = None
+    settled_ts: int | None = None
+    result: str | None = None
+    settlement_value: str | None = None
+    is_deactivated: bool | None = None
+    additional_metadata: MetadataMsg | None = None
+    price_level_structure: str | None = None
+    price_ranges: list[BandWire] | None = None
+    strike_type: str | None = None
+    floor_strike: Decimal | None = None
+    cap_strike: Decimal | None = None
+    custom_strike: dict[str, Any] | None = None
+    yes_sub_title: str | None = None
+
+
+class EventLifecycleMsg(msgspec.Struct, kw_only=True):
+    event_ticker: str
+    series_ticker: str
+    exchange_index: int
+    title: str
+    subtitle: str
+    collateral_return_type: str
+    strike_date: int | None = None
+    strike_period: str | None = None
+
+
+class EventFeeMsg(msgspec.Struct):
+    event_ticker: str
+    fee_type_override: str | None
+    fee_multiplier_override: Decimal | None
+
+
+class OrderGroupMsg(msgspec.Struct):
+    event_type: str
+    order_group_id: str
+    ts_ms: int
+    contracts_limit_fp: str | None = None
+
+
+class SubscribedMsg(msgspec.Struct):
+    channel: str
+    sid: int
+
+
+class OkMsg(msgspec.Struct):
+    market_tickers: tuple[str, ...] | None = None
+
+
+class ErrorMsg(msgspec.Struct):
+    code: int
+    msg: str
+    market_ticker: str | None = None
+    market_tickers: tuple[str, ...] | None = None
+
+
+class Ticker(msgspec.Struct, tag_field="type", tag="ticker", gc=False):
+    sid: int
+    msg: TickerMsg
+
+
+class Snapshot(msgspec.Struct, tag_field="type", tag="orderbook_snapshot"):
+    sid: int
+    seq: int
+    msg: SnapshotMsg
+    id: int | None = None
+
+
+class Delta(msgspec.Struct, tag_field="type", tag="orderbook_delta", gc=False):
+    sid: int
+    seq: int
+    msg: DeltaMsg
+
+
+class Trade(msgspec.Struct, tag_field="type", tag="trade", gc=False):
+    sid: int
+    seq: int
+    msg: TradeMsg
+
+
+class Fill(msgspec.Struct, tag_field="type", tag="fill", gc=False):
+    sid: int
+    msg: FillMsg
+
+
+class UserOrder(msgspec.Struct, tag_field="type", tag="user_order", gc=False):
+    sid: int
+    msg: UserOrderMsg
+
+
+class Position(msgspec.Struct, tag_field="type", tag="market_position", gc=False):
+    sid: int
+    msg: PositionMsg
+
+
+class Lifecycle(msgspec.Struct, tag_field="type", tag="market_lifecycle_v2"):
+    sid: int
+    seq: int
+    msg: LifecycleMsg
+
+
+class EventLifecycle(msgspec.Struct, tag_field="type", tag="event_lifecycle"):
+    sid: int
+    seq: int
+    msg: EventLifecycleMsg
+
+
+class EventFee(msgspec.Struct, tag_field="type", tag="event_fee_update"):
+    sid: int
+    seq: int
+    msg: EventFeeMsg
+
+
+class OrderGroup(msgspec.Struct, tag_field="type", tag="order_group_updates"):
+    sid: int
+    seq: int
+    msg: OrderGroupMsg
+
+
+class Subscribed(msgspec.Struct, tag_field="type", tag="subscribed"):
+    msg: SubscribedMsg
+    id: int | None = None
+
+
+class Unsubscribed(msgspec.Struct, tag_field="type", tag="unsubscribed"):
+    sid: int
+    seq: int | None = None
+    id: int | None = None
+
+
+class Ok(msgspec.Struct, tag_field="type", tag="ok"):
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+    msg: OkMsg | list[SubscribedMsg] | None = None
+
+
+class Error(msgspec.Struct, tag_field="type", tag="error"):
+    msg: ErrorMsg
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+
+
+class Envelope(msgspec.Struct):
+    """Only the outside, for messages that are ignored or refused."""
+
+    type: str
+    sid: int | None = None
+    seq: int | None = None
+    msg: msgspec.Raw | None = None
+
+
+class MarketName(msgspec.Struct):
+    market_ticker: str | None = None
+    ticker: str | None = None
+
+
+Message = (
+    Ticker
+    | Delta
+    | Snapshot
+    | Trade
+    | Fill
+    | UserOrder
+    | Position
+    | Lifecycle
+    | EventLifecycle
+    | EventFee
+    | OrderGroup
+    | Subscribed
+    | Unsubscribed
+    | Ok
+    | Error
+)
+KNOWN_TYPES = frozenset(shape.__struct_config__.tag for shape in Message.__args__)
