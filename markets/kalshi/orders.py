@@ -45,11 +45,9 @@ class _QueueAnswer(msgspec.Struct):
     queue_positions: list[msgspec.Raw] | None = None
 
 
-_ORDERS_PAGE, _ORDER_ANSWER, _QUEUE = (
-    decoder_of(_OrdersPage),
-    decoder_of(_OrderAnswer),
-)
-decoder_of(_QueueAnswer)
+_ORDERS_PAGE = decoder_of(_OrdersPage)
+_ORDER_ANSWER = decoder_of(_OrderAnswer)
+_QUEUE = decoder_of(_QueueAnswer)
 
 
 class Orders:
