@@ -31,6 +31,9 @@ SHARDS: Final = (1, 2, 3)
 class Limiter(Protocol):
     """Hands out tokens before a request leaves."""
 
+    def update(self, limits: ApiLimits) -> None:
+        """Go on with the limits that the account really has; tokens already spent stay spent."""
+
     def acquire(
         self, kind: Kind, cost: int, shard: int | None, keep_back: int = 0, timeout: float | None = None
     ) -> None:
@@ -104,7 +107,7 @@ class LocalLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     def update(self, limits: ApiLimits) -> None:
-        """Go on with the limits that the account really has; tokens already spent stay spent."""
+        """See Limiter."""
         with self._lock:
             self._limits = limits
             for name, bucket in self._buckets.items():

@@ -11,9 +11,11 @@ from .account import Account
 from .catalogue import Catalogue
 from .environment import Environment
 from .exchange import Exchange
-from .limits import Costs, Limiter, LocalLimiter
+from .limits import Costs, Limiter
+from .order_entry import CreateOrder
 from .orders import Orders
 from .portfolio import Portfolio
+from .resolution import Resolution
 from .schemas.account import ApiLimits
 from .signing import Signer
 from .skew import Clock, now_ms
@@ -56,9 +58,12 @@ class KalshiClient:
         """Read the account's limits and the endpoint costs and go by them from now on."""
         limits = self.account.limits()
         self.transport.costs = Costs.from_account(self.account.endpoint_costs())
-        if isinstance(self.transport.limiter, LocalLimiter):
-            self.transport.limiter.update(limits)
+        self.transport.limiter.update(limits)
         return limits
+
+    def resolve_create(self, order: CreateOrder, sent_ms: int, *, resend: bool = False) -> Resolution:
+        """Short for ``orders.resolve_create``."""
+        return self.orders.resolve_create(order, sent_ms, resend=resend)
 
     def close(self) -> None:
         """Close the kept connections."""
