@@ -46,12 +46,22 @@ class Profile(models.Model):
     name = models.SlugField(max_length=48, unique=True, help_text="Short name, used in screens and commands.")
     description = models.CharField(max_length=300, blank=True)
     mode = models.CharField(max_length=4, choices=Mode, default=Mode.SIM)
-    is_active = models.BooleanField(default=True, help_text="An inactive profile takes no decision; its positions are still managed.")
+    is_active = models.BooleanField(
+        default=True, help_text="An inactive profile takes no decision; its positions are still managed."
+    )
     subaccount = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MaxValueValidator(63)], help_text="Live only: the exchange subaccount of this profile."
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(63)],
+        help_text="Live only: the exchange subaccount of this profile.",
     )
     shadow_of = models.ForeignKey(
-        "self", models.CASCADE, null=True, blank=True, related_name="shadows", help_text="Paper twin of this live profile: takes the same decisions."
+        "self",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="shadows",
+        help_text="Paper twin of this live profile: takes the same decisions.",
     )
 
     # Filters: what is looked at
@@ -62,7 +72,9 @@ class Profile(models.Model):
     max_outcomes = models.PositiveSmallIntegerField(default=12)
     min_volume = models.BigIntegerField(default=0, help_text="Event volume, 1/100 contract.")
     min_open_interest = models.BigIntegerField(default=0, help_text="Event open interest, 1/100 contract.")
-    min_depth = models.BigIntegerField(default=0, help_text="Least size at the best price of every leg, 1/100 contract.")
+    min_depth = models.BigIntegerField(
+        default=0, help_text="Least size at the best price of every leg, 1/100 contract."
+    )
     min_seconds_to_close = models.PositiveIntegerField(default=60)
     max_days_to_close = models.FloatField(default=60.0)
 
@@ -72,42 +84,62 @@ class Profile(models.Model):
     min_margin_ppm = models.IntegerField(default=1_000, help_text="Net margin = profit / cost, in millionths.")
     min_profit = models.BigIntegerField(default=100_000, help_text="Least profit of a basket, micro-dollars.")
     min_expected_margin_ppm = models.IntegerField(
-        default=0, help_text="Coverage only: least expected profit / cost by de-vigged prices, in millionths; may be negative."
+        default=0,
+        help_text="Coverage only: least expected profit / cost by de-vigged prices, in millionths; may be negative.",
     )
-    min_annualised_ppm = models.BigIntegerField(default=0, help_text="Least return a year on the locked capital; 0 = not asked.")
+    min_annualised_ppm = models.BigIntegerField(
+        default=0, help_text="Least return a year on the locked capital; 0 = not asked."
+    )
     shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
     count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")
     watch_margin_ppm = models.PositiveIntegerField(
-        default=30_000, help_text="An event whose quoted cost misses by less than this share of the payout has its books watched."
+        default=30_000,
+        help_text="An event whose quoted cost misses by less than this share of the payout has its books watched.",
     )
     near_miss_ppm = models.PositiveIntegerField(
-        default=50_000, help_text="Farthest a near miss may be from passing: share of the limit (or of the payout, for prices)."
+        default=50_000,
+        help_text="Farthest a near miss may be from passing: share of the limit (or of the payout, for prices).",
     )
 
     # Limits
-    capital = models.BigIntegerField(default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars.")
-    max_per_event = models.BigIntegerField(default=200 * DOLLAR, help_text="Most cost at risk in one event, micro-dollars.")
+    capital = models.BigIntegerField(
+        default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars."
+    )
+    max_per_event = models.BigIntegerField(
+        default=200 * DOLLAR, help_text="Most cost at risk in one event, micro-dollars."
+    )
     max_per_position = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
     max_per_leg = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
     max_open_positions = models.PositiveIntegerField(default=20)
     max_orders_per_minute = models.PositiveIntegerField(default=120)
-    max_daily_loss = models.BigIntegerField(default=50 * DOLLAR, help_text="Realised since midnight UTC, micro-dollars.")
+    max_daily_loss = models.BigIntegerField(
+        default=50 * DOLLAR, help_text="Realised since midnight UTC, micro-dollars."
+    )
     max_drawdown = models.BigIntegerField(default=200 * DOLLAR, help_text="From the best equity, micro-dollars.")
     leg_risk_budget = models.BigIntegerField(
         default=5 * DOLLAR, help_text="Most that unwinding a half-filled basket may cost, micro-dollars."
     )
     max_price_age_ms = models.PositiveIntegerField(default=15_000, help_text="Oldest proof of life of the price feed.")
-    blackout = models.JSONField(default=list, blank=True, help_text='UTC times without new baskets: [["07:00", "09:00"], ...].')
-    cooldown_seconds = models.PositiveIntegerField(default=30, help_text="Pause on an event after a basket of it ended.")
+    blackout = models.JSONField(
+        default=list, blank=True, help_text='UTC times without new baskets: [["07:00", "09:00"], ...].'
+    )
+    cooldown_seconds = models.PositiveIntegerField(
+        default=30, help_text="Pause on an event after a basket of it ended."
+    )
     on_partial = models.CharField(max_length=20, choices=PartialPolicy, default=PartialPolicy.UNWIND)
-    complete_seconds = models.PositiveIntegerField(default=10, help_text="How long a half-filled basket may be completed.")
+    complete_seconds = models.PositiveIntegerField(
+        default=10, help_text="How long a half-filled basket may be completed."
+    )
 
     # Triage
     triage_policy = models.CharField(max_length=8, choices=TriagePolicy, default=TriagePolicy.ADVISE)
-    triage_min_gain = models.BigIntegerField(default=500_000, help_text="Least gain of an automatic exit over holding, micro-dollars.")
+    triage_min_gain = models.BigIntegerField(
+        default=500_000, help_text="Least gain of an automatic exit over holding, micro-dollars."
+    )
     triage_min_hold_seconds = models.PositiveIntegerField(default=60)
     triage_evidence_ppm = models.PositiveIntegerField(
-        default=20_000_000, help_text="E-value a source must reach before it may drive exits, in millionths (20 = 20,000,000)."
+        default=20_000_000,
+        help_text="E-value a source must reach before it may drive exits, in millionths (20 = 20,000,000).",
     )
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -156,16 +188,22 @@ class Verdict(models.Model):
     profile = models.ForeignKey(Profile, models.CASCADE, related_name="verdicts")
     event = models.ForeignKey(Event, models.CASCADE, related_name="verdicts")
     status = models.CharField(max_length=9, choices=Status)
-    constraint = models.CharField(max_length=40, blank=True, help_text="The one binding constraint; empty for a candidate.")
+    constraint = models.CharField(
+        max_length=40, blank=True, help_text="The one binding constraint; empty for a candidate."
+    )
     value = models.CharField(max_length=60, blank=True, help_text="What was measured, with its unit.")
     limit = models.CharField(max_length=60, blank=True, help_text="What was asked for, with its unit.")
-    distance_ppm = models.BigIntegerField(null=True, blank=True, help_text="How far from passing, millionths of the limit or payout.")
+    distance_ppm = models.BigIntegerField(
+        null=True, blank=True, help_text="How far from passing, millionths of the limit or payout."
+    )
     flip = models.CharField(max_length=300, blank=True, help_text="What would make it pass.")
     kind = models.CharField(max_length=8, choices=Kind, blank=True)
     summary = models.JSONField(default=dict, blank=True, help_text="The nearest basket's arithmetic.")
     scan = models.ForeignKey(Scan, models.SET_NULL, null=True, related_name="+", db_constraint=False)
     since = models.DateTimeField(help_text="Since when status and constraint are the same.")
-    decisions = models.IntegerField(default=0, help_text="Taken on it so far. Counting it up is how one cycle wins over another.")
+    decisions = models.IntegerField(
+        default=0, help_text="Taken on it so far. Counting it up is how one cycle wins over another."
+    )
     updated_at = models.DateTimeField(auto_now=True)
     # the last look of a cycle, on live prices (candidates only)
     live_at = models.DateTimeField(null=True, blank=True)
@@ -200,13 +238,21 @@ class NearMiss(models.Model):
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    ended_as = models.CharField(max_length=40, blank=True, help_text="What it became: candidate, decided, rejected, settled, ...")
-    outcome = models.CharField(max_length=300, blank=True, help_text="After settlement: what buying it would have made.")
-    outcome_profit = models.BigIntegerField(null=True, blank=True, help_text="Micro-dollars, for the basket in summary.")
+    ended_as = models.CharField(
+        max_length=40, blank=True, help_text="What it became: candidate, decided, rejected, settled, ..."
+    )
+    outcome = models.CharField(
+        max_length=300, blank=True, help_text="After settlement: what buying it would have made."
+    )
+    outcome_profit = models.BigIntegerField(
+        null=True, blank=True, help_text="Micro-dollars, for the basket in summary."
+    )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["profile", "event"], condition=models.Q(ended_at=None), name="one_open_near_miss")
+            models.UniqueConstraint(
+                fields=["profile", "event"], condition=models.Q(ended_at=None), name="one_open_near_miss"
+            )
         ]
         indexes = [models.Index(fields=["profile", "ended_at", "distance_ppm"])]
         verbose_name_plural = "near misses"
@@ -257,7 +303,9 @@ class Decision(models.Model):
     certificate = models.ForeignKey(Certificate, models.PROTECT, null=True, blank=True, related_name="decisions")
     rules_hash = models.CharField(max_length=64, blank=True)
     payoff = models.JSONField(default=list, help_text='[["state in words", payout], ...] over every settlement state.')
-    probabilities = models.JSONField(default=dict, help_text="De-vigged probability of each outcome, for display and triage.")
+    probabilities = models.JSONField(
+        default=dict, help_text="De-vigged probability of each outcome, for display and triage."
+    )
     epoch = models.CharField(max_length=40)
     price_age_ms = models.IntegerField(default=0)
     explanation = models.TextField(blank=True)
@@ -267,7 +315,8 @@ class Decision(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(guaranteed=False) | models.Q(floor__gt=models.F("cost")), name="guaranteed_means_floor_above_cost"
+                condition=models.Q(guaranteed=False) | models.Q(floor__gt=models.F("cost")),
+                name="guaranteed_means_floor_above_cost",
             ),
             models.CheckConstraint(condition=models.Q(count__gt=0), name="decision_count_positive"),
         ]

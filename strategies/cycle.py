@@ -1,0 +1,169 @@
+"""One strategy cycle: every candidate of every active profile on live prices, decisions for what pays.
+
+It reads candidates, remembered facts and Redis, nothing else; only an event that would be bought is read again, facts and
+prices, before the decision is written. One cycle a profile at a time by a lock; that no event is decided twice is the
+database's doing (``decisions.take``), lock or no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kalbot.common import cache
+from kalbot.common.clock import now, now_ms
+from markets.prices import EventPrices, PriceReader
+from strategies import candidates, decisions, episodes, facts, looks, watchlist
+from strategies.candidates import Candidate, Standing
+from strategies.dutch.basket import Basket
+from strategies.filters import Miss
+from strategies.looks import Look
+from strategies.models import Cycle, Profile
+from strategies.screening import active_profiles
+from strategies.universe import EventView
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS: Final = 30.0
+BEAT: Final = "beat"
+NUDGE: Final = "nudge"
+
+
+@dataclass(slots=True)
+class _Run:
+    """One cycle in flight: what was read once for all profiles."""
+
+    row: Cycle
+    reader: PriceReader
+    views: dict[str, EventView] = field(default_factory=dict)
+    prices: dict[str, EventPrices] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycle:
+    """One cycle over all candidates, or only over ``event_tickers``. Returns its row.
+
+    A nudged cycle that decides nothing is not stored (its row comes back without an id): there may be many a second.
+    """
+    began = time.monotonic()
+    reader = PriceReader()
+    running = _Run(Cycle(started_at=now(), trigger=trigger), reader)
+    profiles = active_profiles()
+    if event_tickers is None:
+        watchlist.refresh(profiles, reader)
+    with ExitStack() as locks:
+        mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}", LOCK_SECONDS))]
+        found = {profile.pk: candidates.of(profile, event_tickers) for profile in mine}
+        _read(running, sorted({c.event for group in found.values() for c in group}))
+        for profile in mine:
+            _consider(running, profile, found[profile.pk])
+    row = running.row
+    row.refused = dict(running.refused.most_common())
+    row.duration_ms = int((time.monotonic() - began) * 1000)
+    if trigger == BEAT or row.decisions:
+        row.save()
+    return row
+
+
+def _read(running: _Run, tickers: list[str]) -> None:
+    """Facts and prices of all events at once; every leg's book is of the same instant."""
+    running.views = facts.current(tickers)
+    began = time.monotonic()
+    running.prices = running.reader.events(tickers) if tickers else {}
+    running.row.read_ms = int((time.monotonic() - began) * 1000)
+
+
+def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
+    """Look at each candidate of one profile, decide for what pays (the best first), write down the rest."""
+    if not found:
+        return
+    standing = candidates.standing(profile, now())
+    seen = {candidate.event: _look(running, profile, candidate, standing) for candidate in found}
+    paying = [c for c in found if seen[c.event].basket is not None]
+    open_count, room = standing.open_count, standing.room
+    for candidate in sorted(paying, key=lambda c: _worth(seen[c.event].basket), reverse=True):
+        look, spent = _decide(running, profile, candidate, room, open_count)
+        seen[candidate.event] = look
+        room -= spent
+        open_count += spent > 0
+        running.row.decisions += spent > 0
+    running.row.candidates += len(found)
+    running.row.evaluated += sum(1 for look in seen.values() if look.evaluated)
+    running.refused.update(look.constraint for look in seen.values() if look.constraint != looks.DECIDED)
+    looks.record(((candidate, seen[candidate.event]) for candidate in found), now())
+    _follow(profile, seen)
+
+
+def _look(running: _Run, profile: Profile, candidate: Candidate, standing: Standing) -> Look:
+    taken = standing.taken.get(candidate.event)
+    if taken is not None:
+        return Look(Miss(taken, "a basket of this event", "one at a time"))
+    view = running.views.get(candidate.event)
+    if view is None:
+        return Look(Miss("not_open", "closed", "an open event"))
+    if candidates.in_blackout(profile, now()):
+        return Look(Miss("blackout", f"{now():%H:%M} UTC", "outside the profile's pauses"))
+    if standing.open_count >= profile.max_open_positions:
+        limit = f"at most {profile.max_open_positions - 1} before"
+        return Look(Miss("open_positions", f"{standing.open_count} open", limit))
+    return _judge(profile, view, running.prices.get(candidate.event), standing.room)
+
+
+def _judge(profile: Profile, view: EventView, prices: EventPrices | None, room: int) -> Look:
+    """A fault in one event must not keep the others from being looked at: it is logged and becomes its verdict."""
+    try:
+        return looks.look_at(profile, view, prices, now_ms(), room)
+    except Exception as error:
+        log.exception("profile %s could not judge %s", profile.name, view.ticker)
+        return Look(Miss("error", type(error).__name__, "an event that can be judged", flip=str(error)[:300]))
+
+
+def _worth(basket: Basket | None) -> tuple[bool, int]:
+    return (False, 0) if basket is None else (basket.guaranteed, basket.profit)
+
+
+def _decide(running: _Run, profile: Profile, candidate: Candidate, room: int, open_count: int) -> tuple[Look, int]:
+    """Read event and prices once more and decide on those. Returns the look and what the decision reserves (0 = none)."""
+    if open_count >= profile.max_open_positions:
+        return Look(Miss("open_positions", f"{open_count} open", f"at most {profile.max_open_positions - 1} before")), 0
+    view = facts.fresh(candidate.event)
+    if view is None:
+        return Look(Miss("not_open", "closed", "an open event")), 0
+    prices = running.reader.events([candidate.event])[candidate.event]
+    look = _judge(profile, view, prices, room)
+    if look.basket is None:
+        return look, 0
+    decision = decisions.build(profile, view, look.basket, prices, now_ms())
+    if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
+        return Look(Miss("raced", "another cycle", "one decision at a time")), 0
+    return look, decision.max_cost
+
+
+def _follow(profile: Profile, seen: dict[str, Look]) -> None:
+    """Feed the near-miss episodes with what live books showed; a look at unusable prices says nothing about closeness."""
+    running = episodes.running(profile)
+    near: dict[str, episodes.Look] = {}
+    ended: dict[str, str] = {}
+    for ticker, look in seen.items():
+        if look.miss is None:
+            ended[ticker] = looks.DECIDED
+        elif look.evaluated:
+            if _is_near(profile, look.miss):
+                near[ticker] = _episode_look(look, look.miss)
+            else:
+                ended[ticker] = "moved away"
+    episodes.follow(profile, near, {t: word for t, word in ended.items() if t in running}, now())
+
+
+def _is_near(profile: Profile, miss: Miss) -> bool:
+    return miss.distance_ppm is not None and miss.distance_ppm <= profile.near_miss_ppm
+
+
+def _episode_look(look: Look, miss: Miss) -> episodes.Look:
+    summary: dict[str, Any] = look.summary
+    return episodes.Look(miss.code, miss.distance_ppm or 0, miss.value, miss.limit, miss.flip, look.kind, summary)

@@ -1,0 +1,58 @@
+"""The profiles that a new installation starts with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from strategies.models import DOLLAR, Kind, Mode, Profile
+
+_GUARANTEED: Final[dict[str, Any]] = {
+    "kinds": [Kind.ALL_YES.value, Kind.ALL_NO.value],
+    "min_profit": DOLLAR // 10,
+    "watch_margin_ppm": 100_000,
+    "near_miss_ppm": 50_000,
+}
+
+SEEDED: Final[dict[str, dict[str, Any]]] = {
+    "careful": {
+        **_GUARANTEED,
+        "mode": Mode.SIM.value,
+        "description": "On paper: only baskets that pay more than they cost however the event ends.",
+    },
+    "coverage": {
+        "mode": Mode.SIM.value,
+        "description": "On paper: bets on the likely outcomes of a weather event. Not guaranteed: if an outcome that it left "
+        "out wins, all is lost, and by market prices such a bet costs a little on average.",
+        "categories": ["Climate and Weather"],
+        "kinds": [Kind.COVERAGE.value],
+        "coverage_threshold_ppm": 900_000,
+        "min_expected_margin_ppm": -30_000,
+        "min_profit": DOLLAR // 10,
+        "max_per_position": 50 * DOLLAR,
+        "max_per_event": 50 * DOLLAR,
+        "max_per_leg": 50 * DOLLAR,
+        "watch_margin_ppm": 100_000,
+    },
+    "live": {
+        **_GUARANTEED,
+        "mode": Mode.LIVE.value,
+        "capital": 10_000 * DOLLAR,
+        "description": "Real orders to the exchange of the settings (with the demo: the simulator). Guaranteed baskets only.",
+    },
+}
+"""name -> columns that differ from the model's defaults."""
+
+
+def seed() -> list[Profile]:
+    """Create the seeded profiles that are missing; what a person has edited stays. Returns those created."""
+    created = []
+    for name, columns in SEEDED.items():
+        profile, is_new = Profile.objects.get_or_create(name=name, defaults=columns)
+        if is_new:
+            created.append(profile)
+    return created
+
+
+def definition(name: str) -> Profile | None:
+    """A seeded profile as an unsaved row, or None if no profile of that name is seeded."""
+    return Profile(name=name, **SEEDED[name]) if name in SEEDED else None

@@ -1,0 +1,26 @@
+"""Thin doors for the workers: names in ``kalbot.common.messages``."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from kalbot.common import messages
+from strategies import cycle, screening
+
+
+@shared_task(name=messages.SCREEN)
+def screen(scan_id: int | None = None) -> None:
+    """Judge every open event for every active profile; after each scan."""
+    screening.screen(scan_id)
+
+
+@shared_task(name=messages.RUN_CYCLE)
+def run_cycle() -> None:
+    """One strategy cycle over all candidates."""
+    cycle.run()
+
+
+@shared_task(name=messages.EVALUATE_EVENT)
+def evaluate_event(event_ticker: str) -> None:
+    """Look at one event now: its prices just moved."""
+    cycle.run(cycle.NUDGE, [event_ticker])
