@@ -62,7 +62,8 @@ class Limits:
     ``min_profit`` is what the basket must earn in its floor (coverage: if a covered outcome wins) by the prices of the
     book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``accept_void``: a basket that only a
     void named by the rules could make lose may be bought; it is then not called guaranteed. ``weights`` (ticker ->
-    integer) belong to the custom shape.
+    integer) belong to the custom shape. ``near_ppm``: how near, in millionths of a dollar a set, a refusal must be for the
+    price move that would turn it to be worked out.
     """
 
     kinds: frozenset[Kind] = frozenset({Kind.ALL_YES, Kind.ALL_NO})
@@ -83,6 +84,7 @@ class Limits:
     unlisted_floor: float = 0.02
     shape: Shape = Shape.EQUAL
     weights: tuple[tuple[str, int], ...] = ()
+    near_ppm: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,11 @@ class Basket:
         if self.days_to_settlement is None:
             return None
         return int(self.margin_ppm * YEAR_DAYS / max(self.days_to_settlement, 1 / 24))
+
+    @property
+    def margin_at_limits_ppm(self) -> int:
+        """The margin if every leg fills at its limit price, in ppm, rounded down."""
+        return (self.pays - self.cost_at_limits) * PPM // self.cost_at_limits
 
     @property
     def loss_states(self) -> Payoff:

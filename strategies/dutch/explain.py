@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kalbot.common.units import format_count, format_money, format_price
+from kalbot.common.units import format_count, format_price
 from markets.terms import RESIDUAL
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
 from strategies.dutch.payoff import StateKind
+from strategies.dutch.refusal import dollars
 
 KIND_WORDS = {
     Kind.ALL_YES: "YES on every outcome",
@@ -28,12 +29,12 @@ def explain_basket(basket: Basket, names: Mapping[str, str] | None = None) -> li
     lines = [f"{basket.event_ticker}: {title}" if basket.event_ticker else title]
     lines += [
         f"  buy {format_count(leg.count)} {leg.side.upper()} {_named(leg.ticker, names)} at {format_price(leg.limit_price)} "
-        f"or better: {_dollars(leg.price_paid)} + fees {_dollars(leg.fees)}"
+        f"or better: {dollars(leg.price_paid)} + fees {dollars(leg.fees)}"
         for leg in basket.legs
     ]
     price = basket.cost - basket.fees
-    lines.append(f"Cost: {_dollars(price)} + fees {_dollars(basket.fees)} = {_dollars(basket.cost)}")
-    lines.append(f"If every leg fills at its limit: {_dollars(basket.cost_at_limits)}")
+    lines.append(f"Cost: {dollars(price)} + fees {dollars(basket.fees)} = {dollars(basket.cost)}")
+    lines.append(f"If every leg fills at its limit: {dollars(basket.cost_at_limits)}")
     lines += _settlements(basket, names)
     lines += _verdict(basket)
     return lines
@@ -46,37 +47,37 @@ def _settlements(basket: Basket, names: Mapping[str, str]) -> list[str]:
     lines = ["What it pays:"]
     for pays, states in sorted(by_result.items()):
         shown = "; ".join(states) if len(states) <= 8 else f"{'; '.join(states[:6])}; and {len(states) - 6} more"
-        lines.append(f"  {_dollars(pays)} ({_signed(pays - basket.cost)}) if {shown}")
+        lines.append(f"  {dollars(pays)} ({_signed(pays - basket.cost)}) if {shown}")
     return lines
 
 
 def _verdict(basket: Basket) -> list[str]:
-    lines = [f"Floor: {_dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"]
+    lines = [f"Floor: {dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"]
     if basket.guaranteed:
         lines.append(
-            f"Guaranteed: floor {_dollars(basket.floor)} - cost {_dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
+            f"Guaranteed: floor {dollars(basket.floor)} - cost {dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
             f", a margin of {basket.margin_ppm / 10_000:.4f} %"
         )
     else:
         covered = "" if basket.coverage is None else f", which live prices give {basket.coverage:.4f}"
         if basket.kind is Kind.COVERAGE:
-            lines.append(f"Not guaranteed. It pays {_dollars(basket.conditional)} if a covered outcome wins{covered}.")
+            lines.append(f"Not guaranteed. It pays {dollars(basket.conditional)} if a covered outcome wins{covered}.")
         elif basket.pays > basket.cost:
-            lines.append(f"Not guaranteed. Unless it is voided it pays {_dollars(basket.pays)}.")
+            lines.append(f"Not guaranteed. Unless it is voided it pays {dollars(basket.pays)}.")
         else:
             lines.append("Not guaranteed.")
         worst = min(basket.payoff, key=lambda entry: entry[1])
-        lines.append(f"At worst it loses {_dollars(basket.cost - worst[1])}: {worst[0].words()}.")
+        lines.append(f"At worst it loses {dollars(basket.cost - worst[1])}: {worst[0].words()}.")
     if basket.expected is not None:
-        lines.append(f"Expected payoff by live prices: {_dollars(round(basket.expected))} (an estimate)")
+        lines.append(f"Expected payoff by live prices: {dollars(round(basket.expected))} (an estimate)")
     if basket.annualised_ppm is not None:
         lines.append(
             f"Locked for {basket.days_to_settlement:.1f} days: {basket.annualised_ppm / 10_000:.2f} % a year, simple"
         )
     if basket.fee_slack:
-        lines.append(f"Fees assume one fill a price level; filled in pieces they may be up to {_dollars(basket.fee_slack)} more.")
+        lines.append(f"Fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_slack)} more.")
     if basket.gap:
-        lines.append(f"A better size could earn at most {_dollars(basket.gap)} more; not every one was tried.")
+        lines.append(f"A better size could earn at most {dollars(basket.gap)} more; not every one was tried.")
     if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
         lines.append(RESIDUAL)
     return lines
@@ -113,17 +114,13 @@ def _named(ticker: str, names: Mapping[str, str]) -> str:
     return f"{name} ({ticker})" if name else ticker
 
 
-def _dollars(money: int) -> str:
-    return f"-${format_money(-money)}" if money < 0 else f"${format_money(money)}"
-
-
 def _signed(money: int) -> str:
-    return f"+{_dollars(money)}" if money > 0 else _dollars(money)
+    return f"+{dollars(money)}" if money > 0 else dollars(money)
 
 
 def _in_unit(number: float, unit: str) -> str:
     if unit == "money":
-        return _dollars(int(number))
+        return dollars(int(number))
     if unit == "price":
         return f"${number / 10_000:.6f} a set"
     if unit == "ppm":

@@ -6,18 +6,25 @@ profit, margin, annualised margin, expectation, void. A refusal that comes later
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kalbot.common.units import DOLLAR_PRICE, format_count, format_money
-from strategies.dutch.basket import PPM, Basket, Kind, LegMarket, Limits, Refused
+from strategies.dutch.basket import PPM, YEAR_DAYS, Basket, Kind, LegMarket, Limits, Refused
 from strategies.dutch.curve import E14, Curve
+from strategies.dutch.event import LEAST_DAYS, least_margin_ppm
+from strategies.dutch.sizing import Bounds, first_count
 
 RANK = (
-    "no_kinds", "no_legs", "duplicate_leg", "too_few_legs", "not_exclusive", "crossed_book", "no_price", "no_ask",
+    "no_kinds", "no_legs", "duplicate_leg", "too_few_legs", "not_exclusive", "no_price", "no_ask",
     "coverage", "price", "min_count", "depth", "max_count", "max_cost_per_leg", "max_cost", "min_profit", "min_margin",
     "min_annualised", "min_expected_margin", "void", "not_certified",
 )  # fmt: skip
 """Constraint codes from the furthest to the nearest to passing."""
+
+
+def dollars(money: int) -> str:
+    """Money with its sign and a dollar sign: ``-$0.05``."""
+    return f"-${format_money(-money)}" if money < 0 else f"${format_money(money)}"
 
 
 def furthest(refusals: Sequence[Refused]) -> Refused:
@@ -44,10 +51,6 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
     if not exclusive:
         return Refused("not_exclusive", "Several outcomes of this event can win, or all can lose: its legs do not hedge "
                        "each other.", "flag", 0, 1, 1)  # fmt: skip
-    crossed = tuple(leg.ticker for leg in legs if leg.depth.is_crossed())
-    if crossed:
-        return Refused("crossed_book", "Best bids of one market add up to a dollar or more: the book is not to be "
-                       "trusted.", "legs", len(crossed), 0, len(crossed), tickers=crossed)  # fmt: skip
     return None
 
 
@@ -63,29 +66,44 @@ def refuse_price(kind: Kind, chosen: Sequence[Curve], asked_e14: int, limit_e14:
     )  # fmt: skip
 
 
-def refuse_room(kind: Kind, chosen: Sequence[Curve], rules: Limits) -> Refused:
+def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
+    """Too few outcomes with an ask on the side that is bought."""
+    missing = tuple(curve.ticker for curve in curves if not curve.bids)
+    priced = len(curves) - len(missing)
+    what = "YES on every outcome needs an ask for each" if kind is Kind.ALL_YES else "NO needs two outcomes with an ask"
+    return Refused("no_ask", f"{what}; {priced} of {len(curves)} have one.", "legs", priced, needed, needed - priced, kind,
+                   tickers=missing)  # fmt: skip
+
+
+def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None, threshold: float) -> Refused:
+    """No set of outcomes with an ask is likely enough, or their probabilities are not known."""
+    if chance is None:
+        return Refused("no_price", "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE)
+    reach = sum(chance[curve.ticker] for curve in curves if curve.bids)
+    return Refused("coverage", f"Outcomes with an ask cover {reach:.4f}, some left out; the profile asks for {threshold:.4f}.",
+                   "probability", reach, threshold, max(0.0, threshold - reach), Kind.COVERAGE)  # fmt: skip
+
+
+def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
     """No count of at least the least one fits: which limit is in the way."""
-    step: int = rules.count_step
-    least: int = max([rules.min_count, *(curve.market.min_count for curve in chosen)])
-    least = -(-least // step) * step
+    least = first_count(bounds)
     thin = min(chosen, key=lambda curve: curve.total)
     if thin.total < least:
         return Refused("depth", f"{thin.ticker} offers {format_count(thin.total)} contracts, the least basket is "
                        f"{format_count(least)}.", "count", thin.total, least, least - thin.total, kind,
                        tickers=(thin.ticker,))  # fmt: skip
-    if rules.max_count is not None and rules.max_count < least:
-        return Refused("max_count", f"The profile allows {format_count(rules.max_count)} contracts, the least basket is "
-                       f"{format_count(least)}.", "count", least, rules.max_count, least - rules.max_count, kind)  # fmt: skip
+    if bounds.max_count is not None and bounds.max_count < least:
+        return Refused("max_count", f"The profile allows {format_count(bounds.max_count)} contracts, the least basket is "
+                       f"{format_count(least)}.", "count", least, bounds.max_count, least - bounds.max_count, kind)  # fmt: skip
     costs = {curve.ticker: curve.cost_at_limit(least) for curve in chosen}
     dear = max(costs, key=lambda ticker: costs[ticker])
-    if rules.max_cost_per_leg is not None and costs[dear] > rules.max_cost_per_leg:
-        return _money("max_cost_per_leg", f"The least leg in {dear} costs", costs[dear], rules.max_cost_per_leg, kind)
-    limit = rules.max_cost or 0
-    return _money("max_cost", "The least basket costs", sum(costs.values()), limit, kind)
+    if bounds.max_cost_per_leg is not None and costs[dear] > bounds.max_cost_per_leg:
+        return _money("max_cost_per_leg", f"The least leg in {dear} costs", costs[dear], bounds.max_cost_per_leg, kind)
+    return _money("max_cost", "The least basket costs", sum(costs.values()), bounds.max_cost or 0, kind)
 
 
 def _money(code: str, what: str, value: int, limit: int, kind: Kind) -> Refused:
-    sentence = f"{what} ${format_money(value)}, the profile allows ${format_money(limit)}."
+    sentence = f"{what} {dollars(value)}, the profile allows {dollars(limit)}."
     return Refused(code, sentence, "money", value, limit, value - limit, kind)
 
 
@@ -94,17 +112,21 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     kind, profit = basket.kind, basket.profit
     wanted = max(rules.min_profit, 1)
     if profit < wanted:
-        return Refused("min_profit", f"The best size earns ${format_money(profit)}, the profile wants "
-                       f"${format_money(wanted)}.", "money", profit, wanted, wanted - profit, kind, basket)  # fmt: skip
+        return Refused("min_profit", f"The best size earns {dollars(profit)}, the profile wants "
+                       f"{dollars(wanted)}.", "money", profit, wanted, wanted - profit, kind, basket)  # fmt: skip
     at_limits = basket.pays - basket.cost_at_limits
-    margin = at_limits * PPM // basket.cost_at_limits
-    if at_limits * PPM < rules.min_margin_ppm * basket.cost_at_limits:
+    if at_limits < 0 or at_limits * PPM < rules.min_margin_ppm * basket.cost_at_limits:
+        margin = basket.margin_at_limits_ppm
         return _ppm("min_margin", "If every leg fills at its limit the margin is", margin, rules.min_margin_ppm, basket)
-    yearly = basket.annualised_ppm
-    if rules.min_annualised_ppm is not None and (yearly is None or yearly < rules.min_annualised_ppm):
-        return _ppm("min_annualised", "A year of such baskets earns", yearly or 0, rules.min_annualised_ppm, basket)
+    if rules.min_annualised_ppm is not None:
+        if basket.days_to_settlement is None:
+            return Refused("min_annualised", "Nobody knows when it settles, and the profile wants a yearly return.", "flag",
+                           0, 1, 1, kind, basket)  # fmt: skip
+        if at_limits * PPM < least_margin_ppm(rules) * basket.cost_at_limits:
+            yearly = int(basket.margin_at_limits_ppm * YEAR_DAYS / max(basket.days_to_settlement, LEAST_DAYS))
+            return _ppm("min_annualised", "A year of such baskets earns", yearly, rules.min_annualised_ppm, basket)
     if kind is Kind.COVERAGE:
-        expected = int(((basket.expected or 0.0) - basket.cost) * PPM // basket.cost)
+        expected = int(((basket.expected or 0.0) - basket.cost_at_limits) * PPM // basket.cost_at_limits)
         if expected < rules.min_expected_margin_ppm:
             return _ppm("min_expected_margin", "The expected margin is", expected, rules.min_expected_margin_ppm, basket)
         return None

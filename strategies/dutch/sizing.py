@@ -14,10 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategies.dutch.basket import PPM
-from strategies.dutch.curve import E14, Curve, cost_at_limits, cost_of, model_of_e14
+from strategies.dutch.curve import E14, Curve, all_in_e14, cost_at_limits, cost_of, model_of_e14
 
 LOOK_BACK = 5_000
 """Counts tried on one straight line; beyond that the possible gain is bounded and reported."""
+
+Demand = tuple[int, int]
+"""(payout of 1/100 contract of the basket x 10**14, least margin in ppm): must hold at limit prices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,11 @@ class Bounds:
     max_cost: int | None = None
     max_cost_per_leg: int | None = None
     max_count: int | None = None
-    margin_ppm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A count and its money. ``holds``: the margin holds at limit prices. ``gap``: what a better count could add."""
+    """A count and its money. ``holds``: every demand holds at limit prices. ``gap``: what a better count could add."""
 
     count: int
     cost: int
@@ -79,16 +81,16 @@ def _last(top: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds) -> Sized | None:
+def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds, demands: Sequence[Demand] = ()) -> Sized | None:
     """The count that earns most when each 1/100 contract of the basket pays ``pays_e14``; None if no count fits.
 
-    A count whose margin holds at limit prices comes before any that does not. The result may lose money: the caller
-    judges it, and needs it to say how near it came.
+    A count that meets the ``demands`` comes before any that does not. The result may lose money: the caller judges it,
+    and needs it to say how near it came.
     """
     least, top = first_count(bounds), largest_count(curves, bounds)
     if top < least:
         return None
-    search = _Search(curves, pays_e14, bounds)
+    search = _Search(curves, pays_e14, bounds.step, demands or ((pays_e14, 0),))
     start = least - bounds.step
     for end in _line_ends(curves, least, top, bounds.step):
         rises = search.upper(end) > search.upper(start)
@@ -112,10 +114,12 @@ def _line_ends(curves: Sequence[Curve], least: int, top: int, step: int) -> list
 
 
 class _Search:
-    __slots__ = ("best", "bounds", "curves", "missed_e14", "nearest", "pays_e14")
+    """The best count so far (``best``), and the best that misses a demand (``nearest``)."""
 
-    def __init__(self, curves: Sequence[Curve], pays_e14: int, bounds: Bounds) -> None:
-        self.curves, self.pays_e14, self.bounds = curves, pays_e14, bounds
+    __slots__ = ("best", "curves", "demands", "missed_e14", "nearest", "pays_e14", "step")
+
+    def __init__(self, curves: Sequence[Curve], pays_e14: int, step: int, demands: Sequence[Demand]) -> None:
+        self.curves, self.pays_e14, self.step, self.demands = curves, pays_e14, step, demands
         self.best: Sized | None = None
         self.nearest: Sized | None = None
         self.missed_e14 = 0
@@ -131,12 +135,13 @@ class _Search:
 
     def look(self, start: int, end: int, rises: bool) -> None:
         """Try the counts of (start, end], the better end first."""
-        if self.best is None and self.nearest is not None and not self._margin_can_hold(end):
-            start = max(start, end - self.bounds.step)  # only how near it comes is of interest here
-        step = self.bounds.step
+        possible = self._demands_can_hold(end)
+        if not possible and self.best is not None:
+            return
+        step = self.step
         counts = range(end, start, -step) if rises else range(start + step, end + 1, step)
         for looked, count in enumerate(counts):
-            kept = self.best or (None if self._margin_can_hold(end) else self.nearest)
+            kept = self.best if possible else self.nearest
             upper = self.upper(count)
             if kept is not None and upper <= kept.profit_e14:
                 return
@@ -145,10 +150,10 @@ class _Search:
                 return
             self._try(count)
 
-    def _margin_can_hold(self, count: int) -> bool:
-        """Whether the margin could hold at the limit prices of ``count`` if nothing were rounded."""
-        at_limits = sum(curve.marginal_e14(count - 1) for curve in self.curves)
-        return (self.pays_e14 - at_limits) * PPM >= self.bounds.margin_ppm * at_limits
+    def _demands_can_hold(self, count: int) -> bool:
+        """Whether the demands could hold at the limit prices of ``count`` if nothing were rounded."""
+        at_limits = sum([all_in_e14(curve.fees, curve.worst_price(count)) for curve in self.curves])
+        return all((pays - at_limits) * PPM >= margin * at_limits for pays, margin in self.demands)
 
     def _try(self, count: int) -> None:
         cost = cost_of(self.curves, count)
@@ -156,8 +161,9 @@ class _Search:
         if self.best is not None and profit <= self.best.profit_e14:
             return
         at_limits = cost_at_limits(self.curves, count)
-        spare = self.pays_e14 * count - at_limits * E14
-        holds = spare * PPM >= self.bounds.margin_ppm * at_limits * E14
+        holds = all(
+            (pays * count - at_limits * E14) * PPM >= margin * at_limits * E14 for pays, margin in self.demands
+        )
         sized = Sized(count, cost, at_limits, profit, holds)
         if holds:
             self.best = sized
@@ -168,5 +174,4 @@ class _Search:
         kept = self.best or self.nearest
         if kept is None or self.missed_e14 <= 0:
             return kept
-        gap = -(-self.missed_e14 // E14)
-        return Sized(kept.count, kept.cost, kept.cost_at_limits, kept.profit_e14, kept.holds, gap)
+        return Sized(kept.count, kept.cost, kept.cost_at_limits, kept.profit_e14, kept.holds, -(-self.missed_e14 // E14))
