@@ -10,22 +10,22 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from django.db.models import Q
-
 from kalbot.common.clock import now
 from markets import certificates
+from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest import KalshiClient
-from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas import Event as WireEvent
 from markets.models import Event, Market, Scan
+from markets.rows import market_row
 from markets.series import refresh_series
 from markets.upsert import ABSENT, OPEN_STATUSES, PageResult, store_events
 
 log = logging.getLogger(__name__)
 
 COMBO_PREFIX = "KXMVE"
-REFETCH_LIMIT = 200
-"""Most events that one scan asks for one by one; the rest waits for the next scan."""
+REFETCH_LIMIT = 100
+"""Most events, and most markets, that one scan asks for one by one; the rest waits for the next scan."""
+UNFINISHED = (*OPEN_STATUSES, "closed", "determined", "disputed", "amended")
 
 Progress = Callable[[Scan], None]
 
@@ -46,6 +46,7 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
         if complete:
             row.events_gone = _close_absent(seen)
         refetch_missing(client)
+        refetch_absent(client)
         row.status = Scan.Status.DONE
     except KalshiError as error:
         row.status = Scan.Status.FAILED
@@ -63,17 +64,25 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
 
 
 def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
-    """Ask for single events (new, changed or disappeared ones) and store them. Returns those that the exchange knows."""
+    """Ask for single events (new, changed or disappeared ones) and store them. Returns those that could be read.
+
+    Raises Unreachable when the exchange does not answer; a refusal or an unreadable answer concerns its event only.
+    """
     found = []
     for ticker in tickers:
         try:
             event = client.catalogue.event(ticker)
         except NotFound:
-            Event.objects.filter(ticker=ticker, is_open=True).update(is_open=False, content_hash="")
+            Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=now())
             continue
-        if not is_combo(event):
-            certificates.refresh(store_events([event]).changed)
-            found.append(ticker)
+        except (Rejected, SchemaError) as error:
+            log.warning("event %s could not be read: %s", ticker, error)
+            Event.objects.filter(pk=ticker).update(updated_at=now())
+            continue
+        if is_combo(event):
+            continue
+        certificates.refresh(store_events([event]).changed)
+        found.append(ticker)
     return found
 
 
@@ -113,7 +122,9 @@ def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
 def _close_absent(seen: set[str]) -> int:
     """Mark events that were open and are not any more. An event whose page entry was refused counts as gone too: what cannot
     be read must not be traded."""
-    gone = [ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen]
+    gone = [
+        ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen
+    ]
     for first in range(0, len(gone), 500):
         Event.objects.filter(ticker__in=gone[first : first + 500]).update(
             is_open=False, content_hash="", updated_at=now()
@@ -122,8 +133,30 @@ def _close_absent(seen: set[str]) -> int:
 
 
 def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[str]:
-    """Ask for events that left the open listing but whose markets still look alive here: their results are wanted."""
-    unknown = Q(is_open=False, markets__status__in=[*OPEN_STATUSES, "closed", "determined", "disputed", "amended"])
-    absent = Q(is_open=True, markets__status=ABSENT)
-    tickers = Event.objects.filter(unknown | absent).order_by("updated_at").values_list("ticker", flat=True)
-    return fetch_events(client, list(tickers.distinct()[:limit]))
+    """Ask for events that left the open listing although their markets are not final here: their results are wanted.
+
+    Those that waited longest come first, so that every one has its turn.
+    """
+    rows = Event.objects.filter(is_open=False, markets__status__in=UNFINISHED).order_by("updated_at")
+    tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
+    found = fetch_events(client, tickers)
+    Event.objects.filter(pk__in=found).update(updated_at=now())
+    return found
+
+
+def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
+    """Ask for markets that their event no longer lists; one that the exchange does not know either stays absent."""
+    rows = Market.objects.filter(status=ABSENT).order_by("updated_at")
+    for market in rows.only("ticker", "event_id")[:limit]:
+        try:
+            found = client.catalogue.market(market.ticker)
+        except (Rejected, SchemaError):
+            Market.objects.filter(pk=market.pk).update(updated_at=now())
+            continue
+        row = market_row(found)
+        del row["ticker"]
+        row["content_hash"] = ""  # the event's own listing has the last word
+        if row["status"] in OPEN_STATUSES:
+            row["status"] = ABSENT
+        Market.objects.filter(pk=market.pk).update(**row, updated_at=now())
+        certificates.refresh([market.event_id])

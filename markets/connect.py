@@ -9,9 +9,9 @@ from django.conf import settings
 
 from kalbot.common import cache
 from kalbot.common.errors import SettingError
-from markets.kalshi.rest import KalshiClient
 from markets.kalshi.environment import Environment, from_settings
 from markets.kalshi.errors import CredentialError
+from markets.kalshi.rest import KalshiClient
 from markets.kalshi.signing import Signer
 from markets.limits import SharedLimiter
 
@@ -40,9 +40,7 @@ def signer() -> Signer:
     """The API key of the settings. SettingError, in a sentence for a person, if it is missing or unusable."""
     key_id, path, pem = settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH, settings.KALSHI_PRIVATE_KEY
     if not key_id:
-        raise SettingError(
-            "KALSHI_KEY_ID is not set: the stream and every order need an API key of the exchange."
-        )
+        raise SettingError("KALSHI_KEY_ID is not set: the stream and every order need an API key of the exchange.")
     if not path and not pem:
         raise SettingError("Neither KALSHI_PRIVATE_KEY_PATH nor KALSHI_PRIVATE_KEY is set; one must hold the API key.")
     try:

@@ -90,12 +90,18 @@ class Event(models.Model):
     fee_multiplier_override_e6 = models.BigIntegerField(null=True, blank=True)
     exchange_index = models.IntegerField(default=0)
     market_count = models.IntegerField(default=0)
-    close_time = models.DateTimeField(null=True, blank=True, db_index=True, help_text="Earliest close of its open markets.")
+    close_time = models.DateTimeField(
+        null=True, blank=True, db_index=True, help_text="Earliest close of its open markets."
+    )
     volume = models.BigIntegerField(default=0, help_text="Sum over its markets, 1/100 contract.")
     open_interest = models.BigIntegerField(default=0, help_text="Sum over its markets, 1/100 contract.")
     is_open = models.BooleanField(default=True, db_index=True)
-    content_hash = models.CharField(max_length=32, blank=True, help_text="Of everything written here; unchanged rows are not touched.")
-    rules_hash = models.CharField(max_length=64, blank=True, help_text="Of rules, strikes and the set of markets; a certificate hangs on it.")
+    content_hash = models.CharField(
+        max_length=32, blank=True, help_text="Of everything written here; unchanged rows are not touched."
+    )
+    rules_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of rules, strikes, set of markets: a certificate hangs on it."
+    )
     last_scan = models.ForeignKey(Scan, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False)
     first_seen_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -112,7 +118,9 @@ class Market(models.Model):
 
     ticker = models.CharField(max_length=128, primary_key=True)
     event = models.ForeignKey(Event, models.CASCADE, related_name="markets")
-    status = models.CharField(max_length=24, db_index=True, help_text="The exchange's word: active, inactive, closed, determined, ...")
+    status = models.CharField(
+        max_length=24, db_index=True, help_text="The exchange's word: active, inactive, closed, determined, ..."
+    )
     market_type = models.CharField(max_length=16, default="binary")
     yes_sub_title = models.CharField(max_length=300, blank=True)
     rules_primary = models.TextField(blank=True)
@@ -131,7 +139,9 @@ class Market(models.Model):
     notional_e6 = models.BigIntegerField(default=1_000_000)
     price_level_structure = models.CharField(max_length=64, blank=True)
     price_bands = models.JSONField(default=list, blank=True, help_text="[[start, end, step], ...] in 1/10,000 dollar.")
-    settlement_bounds = models.CharField(max_length=16, blank=True, help_text="default, floor, or a word we do not know.")
+    settlement_bounds = models.CharField(
+        max_length=16, blank=True, help_text="default, floor, or a word we do not know."
+    )
     exchange_index = models.IntegerField(default=0)
     yes_bid = models.IntegerField(null=True, blank=True, help_text="1/10,000 dollar; empty = no bid.")
     yes_bid_size = models.BigIntegerField(default=0, help_text="1/100 contract.")
@@ -142,7 +152,9 @@ class Market(models.Model):
     volume_24h = models.BigIntegerField(default=0)
     open_interest = models.BigIntegerField(default=0)
     result = models.CharField(max_length=16, blank=True, help_text="yes, no, scalar or empty.")
-    settlement_value_e6 = models.BigIntegerField(null=True, blank=True, help_text="What YES paid, micro-dollars a contract.")
+    settlement_value_e6 = models.BigIntegerField(
+        null=True, blank=True, help_text="What YES paid, micro-dollars a contract."
+    )
     settled_at = models.DateTimeField(null=True, blank=True)
     content_hash = models.CharField(max_length=32, blank=True)
     last_scan = models.ForeignKey(Scan, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False)
@@ -161,7 +173,9 @@ class ReviewedSeries(models.Model):
 
     series = models.OneToOneField(Series, models.CASCADE, related_name="review")
     shape = models.CharField(max_length=12, choices=Shape, default=Shape.EXHAUSTIVE)
-    tie_impossible = models.BooleanField(default=False, help_text="Two sides only: a game of this series cannot end level.")
+    tie_impossible = models.BooleanField(
+        default=False, help_text="Two sides only: a game of this series cannot end level."
+    )
     outcome_names = models.JSONField(default=list, blank=True, help_text="The outcomes by name; empty = any names.")
     outcomes = models.IntegerField(help_text="How many outcomes an event of the series must list.")
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
@@ -198,7 +212,9 @@ class Certificate(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["event"], condition=models.Q(status__in=["granted", "refused", "revoked"]), name="one_standing_certificate"
+                fields=["event"],
+                condition=models.Q(status__in=["granted", "refused", "revoked"]),
+                name="one_standing_certificate",
             ),
             models.UniqueConstraint(fields=["event", "version"], name="certificate_version"),
         ]
@@ -211,7 +227,9 @@ class Watch(models.Model):
     """An event whose full order books the stream must keep. Rooms above write it; the stream reads it."""
 
     event = models.ForeignKey(Event, models.CASCADE, related_name="watches", db_constraint=False)
-    source = models.CharField(max_length=80, help_text='Who needs it: "candidate:<profile>", "position:<id>", "near:<profile>".')
+    source = models.CharField(
+        max_length=80, help_text='Who needs it: "candidate:<profile>", "position:<id>", "near:<profile>".'
+    )
     priority = models.IntegerField(default=0, help_text="Higher is kept first when there is not room for all.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -234,7 +252,9 @@ class ExchangeMessage(models.Model):
         FEE_UPDATE = "fee_update"
 
     kind = models.CharField(max_length=16, choices=Kind)
-    key = models.CharField(max_length=200, unique=True, help_text="What makes the message the same one when it comes twice.")
+    key = models.CharField(
+        max_length=200, unique=True, help_text="What makes the message the same one when it comes twice."
+    )
     market_ticker = models.CharField(max_length=128, blank=True, db_index=True)
     payload = models.JSONField()
     epoch = models.CharField(max_length=40, blank=True)

@@ -127,9 +127,7 @@ class EventPrices:
         is a fresh book: its own last change says nothing about its age."""
         return max(0, now_ms - self.alive_ms)
 
-    def usable(
-        self, tickers: Iterable[str], max_age_ms: int, now_ms: int, side: Side | None = None
-    ) -> str | None:
+    def usable(self, tickers: Iterable[str], max_age_ms: int, now_ms: int, side: Side | None = None) -> str | None:
         """None when every ticker may be traded on, else why not.
 
         ``dead_epoch`` the connection that wrote this is gone; ``stale`` no proof of life within ``max_age_ms``;
@@ -175,10 +173,7 @@ class PriceReader:
         """The prices of these events, all of one instant. An event that nobody watches has no markets and is not live."""
         tickers = list(event_tickers)
         leases, values = self._fetch(EVENT_KEY, tickers)
-        return {
-            ticker: _event_prices(ticker, value, leases)
-            for ticker, value in zip(tickers, values, strict=True)
-        }
+        return {ticker: _event_prices(ticker, value, leases) for ticker, value in zip(tickers, values, strict=True)}
 
     def tickers(self, market_tickers: Sequence[str]) -> dict[str, Quote]:
         """The living ticker quotes of these markets; a market without one, or with one of a dead epoch, is absent."""

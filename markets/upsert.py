@@ -40,9 +40,7 @@ def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageR
     result = PageResult()
     with transaction.atomic():
         known_events = dict(Event.objects.filter(ticker__in=tickers).values_list("ticker", "content_hash"))
-        known = Market.objects.filter(event_id__in=tickers).values_list(
-            "ticker", "content_hash", "event_id", "status"
-        )
+        known = Market.objects.filter(event_id__in=tickers).values_list("ticker", "content_hash", "event_id", "status")
         known_markets = {ticker: (digest, event_id, status) for ticker, digest, event_id, status in known}
         _ensure_series({row["series_id"] for row in event_rows.values()})
         new_events = _changed(event_rows, known_events)
@@ -55,9 +53,7 @@ def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageR
         result.events_written = write(Event, new_events, scan)
         result.markets_written = write(Market, new_markets, scan)
         if result.absent:
-            Market.objects.filter(ticker__in=result.absent).update(
-                status=ABSENT, content_hash="", updated_at=now()
-            )
+            Market.objects.filter(ticker__in=result.absent).update(status=ABSENT, content_hash="", updated_at=now())
     changed = {row["ticker"] for row in new_events}
     changed.update(row["event_id"] for row in new_markets)
     changed.update(known_markets[ticker][1] for ticker in result.absent)

@@ -56,18 +56,23 @@ def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
     An event comes whole or not at all: a basket with half of its books is worth nothing. Markets that can no longer be
     traded are left out.
     """
+    return {event: tuple(statuses) for event, statuses in wanted_statuses(limit_markets).items()}
+
+
+def wanted_statuses(limit_markets: int) -> dict[str, dict[str, str]]:
+    """Like ``wanted``, with the status that the catalogue knows of each market."""
     ranked = (
         Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
     ).values_list("event_id", flat=True)
-    chosen: dict[str, tuple[str, ...]] = {}
+    chosen: dict[str, dict[str, str]] = {}
     room = limit_markets
     for batch in _batches(list(ranked)):
-        markets: dict[str, list[str]] = {}
+        markets: dict[str, dict[str, str]] = {}
         rows = Market.objects.filter(event_id__in=batch, status__in=TRADABLE).order_by("ticker")
-        for event_ticker, ticker in rows.values_list("event_id", "ticker"):
-            markets.setdefault(event_ticker, []).append(ticker)
+        for event_ticker, ticker, status in rows.values_list("event_id", "ticker", "status"):
+            markets.setdefault(event_ticker, {})[ticker] = status
         for event_ticker in batch:
-            found = tuple(markets.get(event_ticker, ()))
+            found = markets.get(event_ticker, {})
             if found and len(found) <= room:
                 chosen[event_ticker] = found
                 room -= len(found)

@@ -86,11 +86,17 @@ class Books:
         self.events: dict[str, tuple[MarketState, ...]] = {}
         self.repair: set[str] = set()
         """Markets that need a snapshot."""
+        self.dropped: set[str] = set()
+        """Events that are not watched any more and whose records are to be removed; whoever removes them empties it."""
         self.doubted = 0
         self.ignored = 0
+        self.moved: set[str] = set()
+        """Events of which a best price changed; whoever reads it empties it."""
+        self.quotes: dict[str, Quote] = {}
+        """The last ticker of every market, watched or not."""
         self._changed: set[str] = set()
-        self._quotes: dict[str, Quote] = {}
-        self._taken: dict[str, Quote] = {}
+        self._quoted: set[str] = set()
+        self._taken: set[str] = set()
         self._encoder = msgspec.msgpack.Encoder()
 
     # -- which markets ---------------------------------------------------------------------------------------------
@@ -99,8 +105,10 @@ class Books:
         """A new connection: nothing known before counts."""
         self.epoch = epoch
         self.repair.clear()
-        self._quotes.clear()
-        self._taken = {}
+        self.moved.clear()
+        self.quotes.clear()
+        self._quoted.clear()
+        self._taken.clear()
         for state in self.markets.values():
             state.forget()
         self._changed = set(self.events)
@@ -110,11 +118,17 @@ class Books:
         states = tuple(
             self.markets.get(ticker) or MarketState(ticker, event, status) for ticker, status in statuses.items()
         )
+        if states == self.events.get(event):
+            return
         for gone in set(self.events.get(event, ())) - set(states):
             self._drop(gone)
         for state in states:
             self.markets[state.ticker] = state
+            quote = self.quotes.get(state.ticker)
+            if quote is not None:
+                state.yes_bid, state.yes_ask = quote.yes_bid, quote.yes_ask
         self.events[event] = states
+        self.dropped.discard(event)
         self._changed.add(event)
 
     def unwatch(self, event: str) -> None:
@@ -122,6 +136,8 @@ class Books:
         for state in self.events.pop(event, ()):
             self._drop(state)
         self._changed.discard(event)
+        self.moved.discard(event)
+        self.dropped.add(event)
 
     def set_status(self, ticker: str, status: str) -> None:
         """The exchange paused, opened or closed a market."""
@@ -147,6 +163,7 @@ class Books:
         state.seq, state.receive_ms, state.exchange_ms = seq, receive_ms, receive_ms
         state.clock = state.snapshot_clock = clock
         self.repair.discard(ticker)
+        self.moved.add(state.event)
         self._look(state, receive_ms)
 
     def delta(
@@ -158,17 +175,22 @@ class Books:
         if state is None or not state.has_book or state.suspect or 0 < clock <= state.snapshot_clock:
             self.ignored += 1
             return
+        book = state.book
+        best_yes, best_no = book.best_yes, book.best_no
         try:
-            state.book.apply_delta(side, price, change)
+            book.apply_delta(side, price, change)
         except BookError:
             self.doubt((ticker,))
             return
+        if best_yes != book.best_yes or best_no != book.best_no:
+            self.moved.add(state.event)
         state.seq, state.clock, state.exchange_ms, state.receive_ms = seq, clock, exchange_ms, receive_ms
         self._look(state, receive_ms)
 
     def quote(self, ticker: str, quote: Quote) -> None:
         """A ticker message of any market, watched or not."""
-        self._quotes[ticker] = quote
+        self.quotes[ticker] = quote
+        self._quoted.add(ticker)
         state = self.markets.get(ticker)
         if state is not None and (state.yes_bid, state.yes_ask) != (quote.yes_bid, quote.yes_ask):
             state.yes_bid, state.yes_ask = quote.yes_bid, quote.yes_ask
@@ -199,18 +221,19 @@ class Books:
 
     @property
     def is_dirty(self) -> bool:
-        return bool(self._changed or self._quotes)
+        return bool(self._changed or self._quoted)
 
     def touch_all(self) -> None:
-        """Redis lost everything: the next flush writes every event again."""
+        """Redis lost everything: the next flush writes every record again."""
         self._changed.update(self.events)
+        self._quoted.update(self.quotes)
 
     def take_changes(self) -> tuple[dict[str, bytes], set[str]]:
         """The records to write, by key, and the events that changed. ``not_written`` undoes the taking."""
         changed, self._changed = self._changed, set()
-        self._taken, self._quotes = self._quotes, {}
-        encode = self._encoder.encode
-        records = {QUOTE_KEY + ticker: encode(quote) for ticker, quote in self._taken.items()}
+        self._taken, self._quoted = self._quoted, set()
+        encode, quotes = self._encoder.encode, self.quotes
+        records = {QUOTE_KEY + ticker: encode(quotes[ticker]) for ticker in self._taken}
         for event in changed:
             records[EVENT_KEY + event] = encode(
                 (self.epoch, [msgspec.Raw(self._pack(state)) for state in self.events[event]])
@@ -218,10 +241,9 @@ class Books:
         return records, changed
 
     def not_written(self, changed: Iterable[str]) -> None:
-        """What was taken did not arrive: it stays changed, and what came since wins."""
+        """What was taken did not arrive: it stays changed."""
         self._changed.update(event for event in changed if event in self.events)
-        self._quotes = self._taken | self._quotes
-        self._taken = {}
+        self._quoted |= self._taken
 
     def _pack(self, state: MarketState) -> bytes:
         if state.packed is None:

@@ -6,6 +6,8 @@ import time
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from markets.book import Side
 from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader, Quote
@@ -177,7 +179,7 @@ def test_a_released_right_is_free_at_once(redis_db: redis.Redis) -> None:
 
 
 def test_a_redis_that_is_away_reads_as_no_prices() -> None:
-    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2)
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     reader = PriceReader(nowhere)
     assert not reader.events(["EVENT"])["EVENT"].live
     assert reader.tickers(["EVENT-A"]) == {}

@@ -1,0 +1,31 @@
+"""``manage.py scan``: one scan of the catalogue, in the foreground."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from kalbot.common.errors import SettingError
+from markets import connect
+from markets.catalogue import scan
+from markets.models import Scan
+
+
+class Command(BaseCommand):
+    help = "Read all open events of the exchange into the database once."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            client = connect.client()
+        except SettingError as error:
+            raise CommandError(str(error)) from None
+        with client:
+            row = scan(client)
+        if row.status != Scan.Status.DONE:
+            raise CommandError(f"The scan failed after {row.pages} pages: {row.error}")
+        self.stdout.write(
+            f"{row.events} events and {row.markets} markets in {row.duration_ms / 1000:.1f} s: "
+            f"{row.events_written} events and {row.markets_written} markets written, {row.events_gone} gone, "
+            f"{row.combos_left_out} combos left out, {row.rejected} rejected."
+        )

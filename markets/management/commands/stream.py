@@ -1,0 +1,36 @@
+"""``manage.py stream``: keeps the WebSocket open and Redis filled with live prices. One leads, further ones stand by."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from kalbot.common.errors import SettingError
+from markets.kalshi.errors import KalshiError
+from markets.stream import Assembly, Refused, wait_for_exchange
+
+
+class Command(BaseCommand):
+    help = "Keep the WebSocket to the exchange open and write live prices to Redis."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--shard", type=int, default=0, help="which part of the events (see STREAM_SHARDS)")
+        parser.add_argument(
+            "--patience", type=float, default=10.0, help="seconds to wait at the start for an exchange that answers"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            assembly = Assembly(options["shard"])
+            for name in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(name, lambda *_: assembly.stop())
+            wait_for_exchange(options["patience"])
+            assembly.run()
+        except SettingError as error:
+            raise CommandError(str(error)) from None
+        except Refused as error:
+            raise CommandError(f"The exchange refused the API key: {error}") from None
+        except KalshiError as error:
+            raise CommandError(f"The exchange does not answer: {error}") from None

@@ -1,0 +1,265 @@
+"""The process that keeps the WebSocket open: lead, connect, apply, write; and begin again whatever breaks.
+
+The receiving thread does nothing else: rows, task messages, wishes and comparisons have threads of their own (PITFALLS: slow readers are
+thrown off by the exchange).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import redis
+
+from kalbot.common import messages
+from kalbot.common.clock import now_ms
+from markets.kalshi.errors import CredentialError, Disconnected, Forbidden, KalshiError, Unauthorised
+from markets.kalshi.ws import Backoff, Session
+from markets.models import ExchangeMessage
+from markets.prices import EVENT_KEY
+from markets.streaming import figures as figures_module
+from markets.streaming.books import Books
+from markets.streaming.connection import Connection
+from markets.streaming.figures import Figures
+from markets.streaming.inbox import Inbox
+from markets.streaming.leader import Leadership
+from markets.streaming.nudger import Nudger
+from markets.streaming.publisher import Fenced, Publisher
+from markets.streaming.wishes import Wishes
+
+log = logging.getLogger(__name__)
+
+POLL: Final = 0.05
+FLUSH_MS: Final = 2.0
+TEND_MS: Final = 100
+RENEW_MS: Final = 500
+FIGURES_MS: Final = 1_000
+STANDBY_SECONDS: Final = 0.5
+REDIS_PAUSE_MS: Final = 500
+EVALUATE_SECONDS: Final = 0.5
+"""Least time between two nudges about one event."""
+
+APPLY_LIFECYCLE: Final = "markets.tasks.apply_lifecycle"
+_ACCOUNT_KINDS: Final = {str(ExchangeMessage.Kind.FILL), str(ExchangeMessage.Kind.USER_ORDER)}
+
+
+class Refused(Exception):
+    """The exchange does not accept our key at the very first connection; trying on would not help."""
+
+
+class Stream:
+    """One stream process. ``run`` returns after ``stop`` was called from anywhere."""
+
+    def __init__(
+        self,
+        make_session: Callable[[], Session],
+        client: redis.Redis,
+        wishes: Wishes,
+        inbox: Inbox,
+        nudger: Nudger,
+        shard: int = 0,
+        on_connection: Callable[[Connection | None], None] = lambda connection: None,
+    ) -> None:
+        self.books = Books()
+        self.figures = Figures()
+        self.leadership = Leadership(client, shard)
+        self._publisher = Publisher(client, self.leadership)
+        self._make_session = make_session
+        self._redis = client
+        self._wishes = wishes
+        self._inbox = inbox
+        self._nudger = nudger
+        self._shard = shard
+        self._on_connection = on_connection
+        self._stop = threading.Event()
+        self._redis_not_before = 0
+        self._next_figures = 0
+        self._flushed = 0.0
+        self._flush_pause = FLUSH_MS / 1000
+
+    def stop(self) -> None:
+        """End soon: the loop looks at least every 50 ms."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Until ``stop``. Raises Refused if the very first connection is refused for its key."""
+        backoff = Backoff(base=0.25, cap=15.0)
+        while not self._stop.is_set():
+            if not self._lead():
+                self._show("standby")
+                self._stop.wait(STANDBY_SECONDS)
+                continue
+            try:
+                self._live_one_epoch(backoff)
+            except Fenced:
+                log.warning("another process leads now; standing by")
+                continue
+            except (CredentialError, Unauthorised, Forbidden) as error:
+                if not self.figures.connects:
+                    raise Refused(str(error)) from error
+                self._after_failure(error, backoff)
+            except KalshiError as error:
+                self._after_failure(error, backoff)
+        self._withdraw()
+
+    def _lead(self) -> bool:
+        if self.leadership.token is not None:
+            return True
+        try:
+            return self.leadership.acquire()
+        except redis.RedisError as error:
+            self.figures.redis_errors += 1
+            self.figures.error = f"Redis does not answer: {error}"
+            return False
+
+    def _live_one_epoch(self, backoff: Backoff) -> None:
+        connection = Connection(self._make_session(), self.books, self.figures, self._inbox.put)
+        try:
+            connection.open()
+            self.figures.connects += 1
+            self.figures.error = ""
+            log.info("connected, epoch %s", connection.epoch)
+            self._on_connection(connection)
+            self._loop(connection, backoff)
+        finally:
+            self._on_connection(None)
+            connection.close()
+            self._withdraw(keep_leading=not self._stop.is_set())
+
+    def _loop(self, connection: Connection, backoff: Backoff) -> None:
+        next_tend = renewed = 0
+        began = now_ms()
+        while not self._stop.is_set():
+            busy = connection.pump(self._flush_pause if self.books.is_dirty else POLL)
+            at = now_ms()
+            if at >= next_tend:
+                next_tend = at + TEND_MS
+                connection.tend(self._wishes.current, at)
+                self._tell(connection)
+                if at - began > 5_000:
+                    backoff.reset()
+            if self.books.is_dirty and (not busy or time.monotonic() - self._flushed >= self._flush_pause):
+                if self._flush(connection, at):
+                    renewed = at
+            elif at - renewed > RENEW_MS and self._flush(connection, at):
+                renewed = at
+            self._show("live", connection)
+
+    def _flush(self, connection: Connection, at: int) -> bool:
+        """Write what changed and renew the lease. False when Redis is away: the changes stay. Raises Fenced."""
+        if at < self._redis_not_before:
+            return False
+        records, changed = self.books.take_changes()
+        began = time.monotonic()
+        try:
+            self._publisher.flush(connection.epoch, connection.alive_ms, records, changed)
+            if self.books.dropped:
+                self._publisher.forget([EVENT_KEY + event for event in self.books.dropped])
+                self.books.dropped.clear()
+        except redis.RedisError as error:
+            self.books.not_written(changed)
+            self.figures.redis_errors += 1
+            self.figures.error = f"Redis does not answer: {error}"
+            self._redis_not_before = now_ms() + REDIS_PAUSE_MS
+            return False
+        except Fenced:
+            self._regain(changed)
+            return False
+        self._flushed = time.monotonic()
+        self._flush_pause = max(FLUSH_MS / 1000, 2 * (self._flushed - began))
+        self.figures.flushes += 1
+        self.figures.records += len(records)
+        return True
+
+    def _regain(self, changed: set[str]) -> None:
+        """Redis lost our right. If nobody else has it (Redis was emptied), take it again and write everything anew."""
+        self.books.not_written(changed)
+        if not self._lead():
+            raise Fenced
+        log.warning("Redis had lost the leader; leading again with a new token")
+        self.books.touch_all()
+
+    def _withdraw(self, keep_leading: bool = False) -> None:
+        """From now on no price of ours reads as live."""
+        try:
+            if self.leadership.token is not None:
+                self._publisher.flush("", 0, {})
+            if not keep_leading:
+                self.leadership.release()
+        except (redis.RedisError, Fenced) as error:
+            log.warning("could not withdraw the lease (%s); it lapses by itself", type(error).__name__)
+
+    def _after_failure(self, error: Exception, backoff: Backoff) -> None:
+        self.figures.disconnects += 1
+        self.figures.error = f"{type(error).__name__}: {error}"
+        pause = backoff.next()
+        log.warning("no connection (%s); next try in %.1f s", self.figures.error, pause)
+        self._show("reconnecting")
+        self._wait_leading(pause)
+
+    def _wait_leading(self, seconds: float) -> None:
+        """Wait for the next try without losing the right to write."""
+        end = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
+            self._stop.wait(min(left, RENEW_MS / 1000))
+            try:
+                self._publisher.flush("", 0, {})
+            except (redis.RedisError, Fenced):
+                return
+
+    def _tell(self, connection: Connection) -> None:
+        """Nudge the strategy about events whose best prices moved."""
+        for event in self.books.moved:
+            self._nudger.ask(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
+        self.books.moved.clear()
+        if connection.lifecycle_gap:
+            connection.lifecycle_gap = False
+            self._nudger.ask(messages.SCAN_CATALOGUE, interval=30.0)
+
+    def _show(self, state: str, connection: Connection | None = None) -> None:
+        at = now_ms()
+        if at < self._next_figures:
+            return
+        self._next_figures = at + FIGURES_MS
+        self.figures.state = state
+        self.figures.doubts = self.books.doubted
+        if connection is not None:
+            tally = connection.session.intake.tally
+            self.figures.applied, self.figures.ignored = tally.applied, tally.ignored
+            self.figures.repairs = connection.subscription.repairs
+        document = self.figures.document(
+            at,
+            epoch=connection.epoch if connection else "",
+            events=len(self.books.events),
+            markets=len(self.books.markets),
+            tickers=len(self.books.quotes),
+            suspect=len(self.books.repair),
+            inbox_waiting=self._inbox.waiting,
+            inbox_written=self._inbox.written,
+            nudges=self._nudger.sent,
+            token=self.leadership.token or "",
+        )
+        if at < self._redis_not_before:
+            return
+        try:
+            figures_module.write(self._redis, self._shard, document, standby=state == "standby")
+        except redis.RedisError:
+            self._redis_not_before = at + REDIS_PAUSE_MS
+
+
+def tell_written(nudger: Nudger) -> Callable[[set[str]], None]:
+    """What follows when messages have become rows: the rooms that apply them are nudged."""
+
+    def told(kinds: set[str]) -> None:
+        if kinds & _ACCOUNT_KINDS:
+            nudger.ask(messages.APPLY_MESSAGES)
+        if kinds - _ACCOUNT_KINDS:
+            nudger.ask(APPLY_LIFECYCLE)
+
+    return told
+
+
+__all__ = ["Disconnected", "Refused", "Stream", "tell_written"]

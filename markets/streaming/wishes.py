@@ -1,0 +1,82 @@
+"""Reads what has to be watched, on a thread of its own: every second, or at once when somebody nudges.
+
+A database that is away changes nothing: the last known wishes stay.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import redis
+from django.db import DatabaseError, InterfaceError, connection
+
+from markets.watch import NUDGE_CHANNEL, wanted_statuses
+
+log = logging.getLogger(__name__)
+
+Wanted = Mapping[str, Mapping[str, str]]
+
+
+class Wishes:
+    """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        limit_markets: int,
+        mine: Callable[[str], bool] = lambda event: True,
+        seconds: float = 1.0,
+    ) -> None:
+        self.current: Wanted = {}
+        self.read_at = 0.0
+        self._redis = client
+        self._limit = limit_markets
+        self._mine = mine
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wishes", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def read(self) -> None:
+        """Read once. Raises django.db errors."""
+        found = wanted_statuses(self._limit)
+        self.current = {event: markets for event, markets in found.items() if self._mine(event)}
+        self.read_at = time.monotonic()
+
+    def _run(self) -> None:
+        listener = None
+        while not self._stop.is_set():
+            try:
+                self.read()
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("cannot read what to watch (%s); keeping %s events", error, len(self.current))
+                connection.close()
+            listener = self._wait(listener)
+        connection.close()
+
+    def _wait(self, listener: redis.client.PubSub | None) -> redis.client.PubSub | None:
+        """Until a nudge or the next second. Without Redis: just the second."""
+        end = time.monotonic() + self._seconds
+        try:
+            if listener is None:
+                listener = self._redis.pubsub(ignore_subscribe_messages=True)
+                listener.subscribe(NUDGE_CHANNEL)
+            while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
+                if listener.get_message(timeout=min(left, 0.2)):
+                    return listener
+            return listener
+        except redis.RedisError:
+            if listener is not None:
+                with suppress(redis.RedisError):
+                    listener.close()
+            self._stop.wait(max(0.0, end - time.monotonic()))
+            return None

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from markets import connect
+from markets.kalshi.rest import KalshiClient
+from tests.markets.exchange import SmallExchange
+
+
+@pytest.fixture
+def exchange() -> Iterator[SmallExchange]:
+    server = SmallExchange()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def client(exchange: SmallExchange, settings: object, redis_db: object) -> Iterator[KalshiClient]:
+    settings.KALSHI_REST_URL = exchange.url  # type: ignore[attr-defined]
+    settings.KALSHI_WS_URL = exchange.url.replace("http", "ws").replace("/trade-api/v2", "/trade-api/ws/v2")  # type: ignore[attr-defined]
+    made = connect.client()
+    yield made
+    made.close()

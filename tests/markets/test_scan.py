@@ -1,0 +1,246 @@
+"""The scan: complete, economical, and never fooled by a part of the truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from markets import certificates, selectors
+from markets.catalogue import scan
+from markets.fees import FeeError
+from markets.kalshi.rest import KalshiClient
+from markets.models import Certificate, Event, Market, ReviewedSeries, Scan, Series
+from tests.markets.exchange import SmallExchange, game, market, series, temperature
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_page_is_read_and_counted(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(5)), game("KXGAME-1"))
+    calls: list[int] = []
+    done = scan(client, progress=lambda row: calls.append(row.pages))
+    assert done.status == Scan.Status.DONE, done.error
+    assert (done.pages, done.events, done.markets, done.rejected) == (3, 6, 17, 0)
+    assert (done.events_written, done.markets_written) == (6, 17)
+    assert calls == [1, 2, 3]
+    assert Event.objects.filter(is_open=True).count() == 6
+    leg = Market.objects.get(ticker="KXHIGHX-0-1")
+    assert (leg.yes_bid, leg.yes_ask, leg.yes_ask_size) == (4000, 4300, 500)
+    assert (leg.floor_strike, leg.cap_strike, leg.price_bands) == ("80", "81", [[0, 10000, 100]])
+    assert Series.objects.get(ticker="KXHIGHX").fee_type == "quadratic"
+
+
+def test_a_second_scan_writes_only_what_changed(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(4)))
+    scan(client)
+    untouched = Market.objects.get(ticker="KXHIGHX-1-0").updated_at
+    again = scan(client)
+    assert (again.events_written, again.markets_written, again.events) == (0, 0, 4)
+    exchange.listed["KXHIGHX-2"]["markets"][0]["yes_bid_dollars"] = "0.4100"
+    third = scan(client)
+    assert (third.events_written, third.markets_written) == (0, 1)
+    assert Market.objects.get(ticker="KXHIGHX-2-0").yes_bid == 4100
+    assert Market.objects.get(ticker="KXHIGHX-1-0").updated_at == untouched
+
+
+def test_an_empty_side_has_no_price(exchange: SmallExchange, client: KalshiClient) -> None:
+    event = game("KXGAME-1")
+    event["markets"][0].update(yes_ask_dollars="1.0000", yes_ask_size_fp="0.00")
+    exchange.add(event)
+    scan(client)
+    assert Market.objects.get(ticker="KXGAME-1-A").yes_ask is None
+
+
+def test_combos_are_left_out_and_counted(exchange: SmallExchange, client: KalshiClient) -> None:
+    combo = game("KXGAME-2")
+    combo["markets"][0]["mve_collection_ticker"] = "KXMVECOLLECTION"
+    exchange.add(game("KXMVESPORTS-1"), combo, game("KXGAME-1"))
+    done = scan(client)
+    assert (done.combos_left_out, done.events) == (2, 1)
+    assert list(Event.objects.values_list("ticker", flat=True)) == ["KXGAME-1"]
+
+
+def test_a_listing_that_breaks_off_closes_nothing(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(6)))
+    scan(client)
+    exchange.break_after_pages = 1
+    broken = scan(client)
+    assert broken.status == Scan.Status.FAILED
+    assert "authentication_error" in broken.error
+    assert broken.events_gone == 0
+    assert Event.objects.filter(is_open=True).count() == 6
+
+
+def test_an_event_that_left_the_listing_is_closed_and_its_result_learnt(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    scan(client)
+    settled = exchange.listed.pop("KXHIGHX-1")
+    for n, leg in enumerate(settled["markets"]):
+        leg.update(
+            status="finalized", result="yes" if n == 1 else "no", settlement_value_dollars=f"{float(n == 1):.4f}"
+        )
+    exchange.known["KXHIGHX-1"] = settled
+    done = scan(client)
+    assert done.events_gone == 1
+    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
+    winner = Market.objects.get(ticker="KXHIGHX-1-1")
+    assert (winner.status, winner.result, winner.settlement_value_e6) == ("finalized", "yes", 1_000_000)
+    asked = exchange.asked.count("/events/KXHIGHX-1")
+    scan(client)
+    assert exchange.asked.count("/events/KXHIGHX-1") == asked  # known now, so not asked for again
+
+
+def test_an_event_that_comes_back_is_open_again(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    scan(client)
+    away = exchange.listed.pop("KXHIGHX-1")
+    scan(client)
+    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
+    exchange.add(away)
+    scan(client)
+    assert Event.objects.get(ticker="KXHIGHX-1").is_open
+
+
+def test_a_refused_event_is_counted_and_not_traded(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    scan(client)
+    exchange.listed["KXHIGHX-1"]["markets"][0]["yes_bid_size_fp"] = "-3.00"
+    done = scan(client)
+    assert (done.rejected, done.events, done.status) == (1, 1, Scan.Status.DONE)
+    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
+    assert Event.objects.get(ticker="KXHIGHX-2").is_open
+
+
+def test_a_leg_that_left_its_event_is_absent_and_voids_the_certificate(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    scan(client)
+    event = Event.objects.get(ticker="KXHIGHX-1")
+    assert certificates.standing(event) is not None
+    leg = exchange.listed["KXHIGHX-1"]["markets"].pop(0)
+    scan(client)
+    assert Market.objects.get(ticker=leg["ticker"]).status == "absent"
+    assert certificates.standing(event) is None
+    exchange.listed["KXHIGHX-1"]["markets"].append(leg)
+    scan(client)
+    assert Market.objects.get(ticker=leg["ticker"]).status == "active"
+    assert certificates.standing(event) is not None
+
+
+def test_strikes_that_tile_get_a_certificate_and_a_game_a_refusal(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
+    scan(client)
+    granted = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    assert granted is not None
+    assert granted.kind == "tiling"
+    assert certificates.standing(Event.objects.get(ticker="KXGAME-1")) is None
+    assert Certificate.objects.get(event_id="KXGAME-1").status == Certificate.Status.REFUSED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda event: event["markets"][0].update(rules_primary="Rules were revised."),
+        lambda event: event["markets"][1].update(cap_strike=82),
+        lambda event: event["markets"].append(market("KXHIGHX-1-9", "KXHIGHX-1")),
+        lambda event: event.update(mutually_exclusive=False),
+        lambda event: event["markets"][0].update(status="determined", result="no"),
+    ],
+)
+def test_a_change_of_facts_voids_the_certificate_within_one_scan(
+    exchange: SmallExchange, client: KalshiClient, change: object
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    scan(client)
+    first = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    assert first is not None
+    change(exchange.listed["KXHIGHX-1"])  # type: ignore[operator]
+    scan(client)
+    first.refresh_from_db()
+    assert first.status == Certificate.Status.VOID
+    assert first.ended_at is not None
+    now_standing = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    assert now_standing is None or now_standing.rules_hash != first.rules_hash
+
+
+def test_prices_alone_leave_a_certificate_standing(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    scan(client)
+    before = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    exchange.listed["KXHIGHX-1"]["markets"][0].update(yes_bid_dollars="0.1000", volume_fp="99.00")
+    scan(client)
+    assert certificates.standing(Event.objects.get(ticker="KXHIGHX-1")) == before
+
+
+def test_a_person_grants_and_revokes(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(game("KXGAME-1"))
+    scan(client)
+    event = Event.objects.get(ticker="KXGAME-1")
+    granted = certificates.grant(event, "operator", "no ties in this cup")
+    assert certificates.standing(event) == granted
+    revoked = certificates.revoke(event, "operator", "mistaken")
+    assert certificates.standing(event) is None
+    exchange.listed["KXGAME-1"]["markets"][0]["rules_primary"] = "Revised."
+    scan(client)
+    revoked.refresh_from_db()
+    assert revoked.status == Certificate.Status.REVOKED  # only a person lifts it
+    assert certificates.grant(event, "operator", "checked again").status == Certificate.Status.GRANTED
+    assert certificates.standing(event) is not None
+
+
+def test_a_review_of_a_series_certifies_its_games(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(game("KXGAME-1"))
+    scan(client)
+    ReviewedSeries.objects.create(
+        series_id="KXGAME",
+        shape="two_way",
+        tie_impossible=True,
+        outcomes=2,
+        reason="extra time until somebody wins",
+        reviewed_by="operator",
+    )
+    certificates.refresh_series("KXGAME")
+    standing = certificates.standing(Event.objects.get(ticker="KXGAME-1"))
+    assert standing is not None
+    assert standing.kind == "reviewed"
+
+
+def test_fees_follow_series_override_and_announced_change(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(game("KXGAME-1"), game("KXGAME-2"), game("KXCHEAP-1", "KXCHEAP"))
+    exchange.listed["KXGAME-2"].update(fee_type_override="quadratic_with_maker_fees", fee_multiplier_override=0.5)
+    exchange.series["KXCHEAP"] = series("KXCHEAP", fee_type="flat")
+    scan(client)
+
+    def schedule(ticker: str) -> tuple[str, int]:
+        found = selectors.fee_schedule(Event.objects.select_related("series").get(ticker=ticker))
+        return found.fee_type, found.multiplier_e6
+
+    assert schedule("KXGAME-1") == ("quadratic", 1_000_000)
+    assert schedule("KXGAME-2") == ("quadratic_with_maker_fees", 500_000)
+    with pytest.raises(FeeError):
+        schedule("KXCHEAP-1")
+    exchange.series_fee_changes = [
+        {
+            "id": "1",
+            "series_ticker": "KXGAME",
+            "fee_type": "quadratic",
+            "fee_multiplier": 2,
+            "scheduled_ts": "2099-01-01T00:00:00Z",
+        }
+    ]
+    scan(client)
+    assert schedule("KXGAME-1") == ("quadratic", 1_000_000)
+    from kalbot.common.clock import now
+    from markets.models import FeeChange
+
+    FeeChange.objects.update(scheduled_at=now())  # its time has come, the series' row does not know yet
+    assert schedule("KXGAME-1") == ("quadratic", 2_000_000)
+    exchange.series_fee_changes = []
+    exchange.series["KXGAME"]["fee_multiplier"] = 3
+    FeeChange.objects.all().delete()
+    scan(client)
+    assert schedule("KXGAME-1") == ("quadratic", 3_000_000)

@@ -1,0 +1,243 @@
+"""The stream against a small exchange that misbehaves on demand: what readers see is right and fresh, or not there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from kalbot.common.clock import now_ms
+from markets.kalshi.environment import Environment
+from markets.kalshi.signing import Signer
+from markets.kalshi.ws import Session
+from markets.prices import EventPrices, PriceReader
+from markets.stream import price_connection
+from markets.streaming.inbox import Inbox, Message
+from markets.streaming.loop import Stream
+from markets.streaming.nudger import Nudger
+from markets.streaming.wishes import Wishes
+from tests.markets.live_exchange import LiveExchange, wait_for
+
+LEGS = {"EVENT-A": "active", "EVENT-B": "active"}
+
+
+class Kept(Inbox):
+    """Keeps messages in a list instead of rows (the database has tests of its own)."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda kinds: None)
+        self.messages: list[Message] = []
+
+    def put(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+class Running:
+    """A stream in a thread, with the things a test looks at."""
+
+    def __init__(self, exchange: LiveExchange) -> None:
+        key = ed25519.Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        signer = Signer.from_pem("test-key", key)
+        environment = Environment("local", "http://127.0.0.1:1/trade-api/v2", exchange.url)
+        self.exchange = exchange
+        self.asked: list[tuple[object, ...]] = []
+        self.inbox = Kept()
+        self.wishes = Wishes(price_connection(), 1000)
+        self.wishes.current = {"EVENT": LEGS}
+        self.nudger = Nudger(send=lambda *message: self.asked.append(message))
+        self.stream = Stream(
+            lambda: Session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger
+        )
+        self.reader = PriceReader()
+        self._thread = threading.Thread(target=self.stream.run, daemon=True)
+        self.nudger.start()
+        self._thread.start()
+
+    def event(self) -> EventPrices:
+        return self.reader.events(["EVENT"])["EVENT"]
+
+    def usable(self) -> bool:
+        return self.event().usable(list(LEGS), 2_000, now_ms()) is None
+
+    def agrees(self) -> bool:
+        """Whether readers see exactly the exchange's truth."""
+        event = self.event()
+        if event.usable(list(LEGS), 2_000, now_ms()) is not None:
+            return False
+        for ticker in LEGS:
+            depth, truth = event.markets[ticker].depth, self.exchange.books[ticker]
+            if depth is None or dict(depth.yes_bids) != truth["yes"] or dict(depth.no_bids) != truth["no"]:
+                return False
+        return True
+
+    def stop(self) -> None:
+        self.stream.stop()
+        self._thread.join(3)
+        assert not self._thread.is_alive()
+        self.nudger.close()
+
+
+@pytest.fixture
+def exchange() -> Iterator[LiveExchange]:
+    made = LiveExchange()
+    for ticker in LEGS:
+        made.add(ticker)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def running(exchange: LiveExchange, redis_db: redis.Redis) -> Iterator[Running]:
+    made = Running(exchange)
+    wait_for(made.usable)
+    yield made
+    made.stop()
+
+
+def test_books_follow_snapshot_and_deltas(running: Running) -> None:
+    running.exchange.set_level("EVENT-A", "yes", 4100, 725)
+    running.exchange.set_level("EVENT-A", "yes", 4000, 0)
+    running.exchange.set_level("EVENT-B", "no", 5400, 50)
+    wait_for(running.agrees)
+    market = running.event().markets["EVENT-A"]
+    assert market.depth is not None
+    assert market.depth.yes_bids == ((4100, 725),)
+    assert market.exchange_ms > 0
+    assert market.receive_ms >= market.exchange_ms - 1_000
+
+
+def test_a_quiet_book_on_a_live_connection_stays_fresh(running: Running) -> None:
+    for _ in range(3):
+        threading.Event().wait(0.7)
+        assert running.event().usable(list(LEGS), 1_500, now_ms()) is None
+
+
+def test_a_gap_makes_books_suspect_until_they_are_repaired(running: Running) -> None:
+    seen: list[str | None] = []
+    running.exchange.deaf = True  # the repair cannot come yet
+    running.exchange.drop = 1
+    running.exchange.set_level("EVENT-A", "yes", 3900, 100)
+    running.exchange.set_level("EVENT-B", "yes", 3900, 100)
+    wait_for(lambda: running.event().usable(["EVENT-A"], 60_000, now_ms()) == "suspect")
+    seen.append(running.event().usable(["EVENT-B"], 60_000, now_ms()))
+    assert seen == ["suspect"]  # the sequence is the subscription's, so every book of it is doubted
+    running.exchange.deaf = False
+    wait_for(running.agrees, 8)
+    assert running.stream.figures.gaps == 1
+
+
+def test_an_impossible_change_makes_a_book_suspect_and_repairs_it(running: Running) -> None:
+    del running.exchange.books["EVENT-A"]["yes"][4000]  # the truth lost it without a word
+    running.exchange.books["EVENT-A"]["yes"][3000] = 500
+    running.exchange.set_level("EVENT-A", "yes", 3000, 100)
+    wait_for(running.agrees)
+    assert running.stream.books.doubted >= 1
+
+
+def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(running: Running) -> None:
+    before = running.event().epoch
+    running.exchange.refuse = True
+    running.exchange.disconnect()
+    wait_for(lambda: not running.event().live)
+    running.exchange.set_level("EVENT-A", "yes", 3500, 100)
+    running.exchange.refuse = False
+    wait_for(running.agrees, 8)
+    assert running.event().epoch != before
+
+
+def test_a_mute_exchange_makes_prices_old(running: Running) -> None:
+    running.exchange.mute = True
+    wait_for(lambda: running.event().usable(list(LEGS), 1_500, now_ms()) == "stale", 4)
+    running.exchange.mute = False
+
+
+def test_a_terminal_error_of_the_books_leads_to_a_new_subscription(running: Running) -> None:
+    running.exchange.error(25)
+    running.exchange.set_level("EVENT-A", "yes", 3600, 100)
+    wait_for(running.agrees)
+    assert running.exchange.connects == 1
+
+
+def test_a_terminal_error_of_the_fills_leads_to_a_new_connection(running: Running) -> None:
+    running.exchange.error(10, "fill")
+    wait_for(lambda: running.exchange.connects == 2)
+    wait_for(running.agrees)
+
+
+def test_wishes_extend_and_shrink_the_subscription(running: Running) -> None:
+    running.exchange.add("OTHER-A")
+    running.wishes.current = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active"}}
+    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
+    assert running.agrees()
+    running.wishes.current = {"OTHER": {"OTHER-A": "active"}}
+    wait_for(lambda: running.event().usable(["EVENT-A"], 2_000, now_ms()) == "no_book")
+    wait_for(lambda: running.exchange.clients[0].markets == {"OTHER-A"})
+    assert running.stream.figures.gaps == 0
+
+
+def test_fills_and_lifecycle_are_kept_and_a_pause_is_seen_at_once(running: Running) -> None:
+    running.exchange.fill("t1")
+    running.exchange.lifecycle({"market_ticker": "EVENT-A", "event_type": "deactivated", "is_deactivated": True})
+    wait_for(lambda: running.event().usable(list(LEGS), 2_000, now_ms()) == "not_active")
+    wait_for(lambda: len(running.inbox.messages) == 2)
+    fill, pause = sorted(running.inbox.messages, key=lambda m: m.kind)
+    assert (fill.kind, fill.key, fill.payload["count"], fill.payload["fee"]) == (
+        "fill",
+        "fill:t1:order-t1",
+        725,
+        124_400,
+    )
+    assert (pause.kind, pause.market_ticker, pause.payload["event_type"]) == ("lifecycle", "EVENT-A", "deactivated")
+
+
+def test_tickers_of_unwatched_markets_are_kept_as_quotes(running: Running) -> None:
+    running.exchange.quote("ELSEWHERE-X", 1200, 1500)
+    wait_for(lambda: "ELSEWHERE-X" in running.reader.tickers(["ELSEWHERE-X"]))
+    quote = running.reader.tickers(["ELSEWHERE-X"])["ELSEWHERE-X"]
+    assert (quote.yes_bid, quote.yes_ask) == (1200, 1500)
+
+
+def test_a_moved_best_price_nudges_the_strategy_for_that_event(running: Running) -> None:
+    wait_for(lambda: running.asked)
+    running.asked.clear()
+    running.exchange.set_level("EVENT-A", "yes", 3000, 100)  # not the best
+    running.exchange.set_level("EVENT-A", "yes", 4200, 100)
+    wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in running.asked)
+
+
+def test_an_emptied_redis_costs_a_moment(running: Running, redis_db: redis.Redis) -> None:
+    running.exchange.quote("ELSEWHERE-X", 1200, 1500)
+    wait_for(lambda: running.reader.tickers(["ELSEWHERE-X"]))
+    connects = running.exchange.connects
+    redis_db.flushdb()
+    wait_for(running.agrees)
+    wait_for(lambda: running.reader.tickers(["ELSEWHERE-X"]))
+    assert running.exchange.connects == connects
+
+
+def test_a_standby_takes_over_when_the_leader_stops(exchange: LiveExchange, redis_db: redis.Redis) -> None:
+    leader = Running(exchange)
+    wait_for(leader.usable)
+    standby = Running(exchange)
+    threading.Event().wait(0.7)
+    assert exchange.connects == 1
+    before = standby.event().epoch
+    leader.stop()
+    wait_for(standby.agrees)
+    assert standby.event().epoch != before
+    standby.stop()
+
+
+def test_stopping_withdraws_prices_within_two_seconds(exchange: LiveExchange, redis_db: redis.Redis) -> None:
+    running = Running(exchange)
+    wait_for(running.usable)
+    began = now_ms()
+    running.stop()
+    assert now_ms() - began < 2_000
+    assert not running.event().live
