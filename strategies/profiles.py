@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db import DatabaseError
+
+from kalbot.common.errors import KalbotError
 from strategies.models import DOLLAR, Kind, Mode, Profile
 
 _GUARANTEED: Final[dict[str, Any]] = {
@@ -21,12 +24,12 @@ SEEDED: Final[dict[str, dict[str, Any]]] = {
     },
     "coverage": {
         "mode": Mode.SIM.value,
-        "description": "On paper: bets on the likely outcomes of a weather event. Not guaranteed: if an outcome that it left "
-        "out wins, all is lost, and by market prices such a bet costs a little on average.",
+        "description": "On paper: bets on the likely outcomes of a weather event where market prices give the bet a gain on "
+        "average. Not guaranteed: when an outcome that it left out wins, all that it paid is lost.",
         "categories": ["Climate and Weather"],
         "kinds": [Kind.COVERAGE.value],
         "coverage_threshold_ppm": 900_000,
-        "min_expected_margin_ppm": -30_000,
+        "min_expected_margin_ppm": 0,
         "min_profit": DOLLAR // 10,
         "max_per_position": 50 * DOLLAR,
         "max_per_event": 50 * DOLLAR,
@@ -56,3 +59,20 @@ def seed() -> list[Profile]:
 def definition(name: str) -> Profile | None:
     """A seeded profile as an unsaved row, or None if no profile of that name is seeded."""
     return Profile(name=name, **SEEDED[name]) if name in SEEDED else None
+
+
+class NoSuchProfile(KalbotError):
+    """Neither stored nor seeded; the message lists those that are."""
+
+
+def find(name: str) -> Profile:
+    """The stored profile, or the seeded definition where there is no row (or no database). Raises NoSuchProfile."""
+    try:
+        stored = Profile.objects.filter(name=name).first()
+        names = set(Profile.objects.values_list("name", flat=True))
+    except DatabaseError:
+        stored, names = None, set()
+    found = stored or definition(name)
+    if found is None:
+        raise NoSuchProfile(f'There is no profile "{name}"; known: {", ".join(sorted(names | SEEDED.keys()))}.')
+    return found

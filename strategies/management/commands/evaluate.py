@@ -1,0 +1,160 @@
+"""``manage.py evaluate SNAPSHOT_DIR --profile NAME``: judge every event of a recorded snapshot, on its full books."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from kalbot.common.clock import from_ms
+from kalbot.common.errors import KalbotError
+from kalbot.common.units import Count, Money, UnitError, format_count, format_money, format_price, parse_count, parse_money
+from markets.fees import CENT_GRID, DIRECT_GRID
+from strategies import profiles, recorded
+from strategies.appraisal import Appraisal, appraise, as_json, percent
+from strategies.dutch.basket import Limits
+from strategies.evaluation import fee_grid, limits_of
+from strategies.judgement import CANDIDATE, NEAR_MISS, REJECTED
+from strategies.models import Profile
+from strategies.universe import EventView
+
+ORDER = {CANDIDATE: 0, NEAR_MISS: 1, REJECTED: 2}
+WIDTH = 230
+
+
+class Command(BaseCommand):
+    help = "Judge a recorded snapshot with the code that trades: every event's verdict, basket and binding constraint."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("snapshot", type=Path, metavar="SNAPSHOT_DIR", help="folder with events.jsonl.gz and orderbooks.jsonl.gz")
+        parser.add_argument("--profile", required=True, help="name of a profile (a seeded one need not be in the database)")
+        parser.add_argument("--count", help="judge exactly this many contracts a leg")
+        parser.add_argument("--fee-grid", choices=["0.0001", "0.01"], help="the member's balance grid in dollars")
+        parser.add_argument("--min-profit", help="least profit of a basket in dollars, instead of the profile's")
+        parser.add_argument("--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            profile = profiles.find(options["profile"])
+            grid = _grid(options["fee_grid"])
+            snapshot = recorded.load(options["snapshot"], options["at"])
+            change = _changes(options)
+            judged = [
+                appraise(e, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=_limits(profile, e, snapshot, change))
+                for e in snapshot.events.values()
+            ]
+        except (KalbotError, UnitError) as error:
+            raise CommandError(str(error)) from None
+        judged.sort(key=_rank)
+        if options["json"]:
+            self.stdout.write(json.dumps(_document(options, profile, snapshot, grid, judged), indent=1))
+        else:
+            self._print(profile, snapshot, grid, judged)
+
+    def _print(self, profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Appraisal]) -> None:
+        console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
+        console.print(_table(profile, snapshot, judged))
+        totals = Counter(a.status for a in judged)
+        reasons = Counter(a.miss.code for a in judged if a.miss is not None)
+        console.print(
+            f"{len(judged)} events: {totals[CANDIDATE]} would be bought, {totals[NEAR_MISS]} near misses, "
+            f"{totals[REJECTED]} rejected. What binds: {', '.join(f'{code} {n}' for code, n in reasons.most_common())}."
+        )
+        console.print(
+            f"Fees: type quadratic, multiplier 1 (a snapshot holds no series), balance grid ${format_money(grid)}. "
+            f"{len(snapshot.refused)} records refused by the parse boundary."
+        )
+
+
+def _grid(text: str | None) -> Money:
+    grid = fee_grid() if text is None else parse_money(text)
+    if grid not in (DIRECT_GRID, CENT_GRID):
+        raise UnitError(f"no member's balance grid: {text}")
+    return grid
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    """The parts of the limits that the command line replaces."""
+    change: dict[str, Any] = {}
+    if options["min_profit"] is not None:
+        change["min_profit"] = parse_money(options["min_profit"])
+    if options["count"] is not None:
+        count = parse_count(options["count"])
+        if count <= 0:
+            raise UnitError("--count must be above zero")
+        change |= {"min_count": count, "max_count": count, "count_step": count}
+    return change
+
+
+def _limits(profile: Profile, event: EventView, snapshot: recorded.Snapshot, change: dict[str, Any]) -> Limits:
+    return replace(limits_of(profile, event, snapshot.at_ms), **change)
+
+
+def _rank(appraisal: Appraisal) -> tuple[int, int, str]:
+    distance = appraisal.miss.distance_ppm if appraisal.miss is not None else None
+    return ORDER[appraisal.status], 10**12 if distance is None else distance, appraisal.event.ticker
+
+
+def _document(
+    options: dict[str, Any], profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Appraisal]
+) -> dict[str, Any]:
+    return {
+        "snapshot": options["snapshot"].name,
+        "at": from_ms(snapshot.at_ms).isoformat(),
+        "profile": profile.name,
+        "fee_grid": format_money(grid),
+        "count": None if options["count"] is None else format_count(Count(parse_count(options["count"]))),
+        "refused": snapshot.refused,
+        "totals": dict(Counter(a.status for a in judged)),
+        "constraints": dict(Counter(a.miss.code for a in judged if a.miss is not None).most_common()),
+        "events": [as_json(a) for a in judged],
+    }
+
+
+def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Appraisal]) -> Table:
+    table = Table(title=f"{profile.name} on {from_ms(snapshot.at_ms):%Y-%m-%d %H:%M} UTC", box=None, pad_edge=False)
+    table.add_column("event", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("kind", "legs"):
+        table.add_column(name, no_wrap=True)
+    for name in ("count", "limit prices", "cost", "fees", "floor", "if covered", "coverage", "margin"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("binding constraint", overflow="fold")
+    for appraisal in judged:
+        table.add_row(*_cells(appraisal))
+    return table
+
+
+def _cells(appraisal: Appraisal) -> list[str]:
+    basket, miss, event = appraisal.basket, appraisal.miss, appraisal.event
+    verdict = "would buy" if appraisal.status == CANDIDATE else appraisal.status.replace("_", " ")
+    why = "" if miss is None else f"{miss.code}: {miss.value}, asked {miss.limit}"
+    if miss is not None and miss.distance_ppm is not None:
+        why += f" ({percent(miss.distance_ppm)} away)"
+    if basket is None:
+        return [event.ticker, verdict, "", "", "", "", "", "", "", "", "", "", why]
+    return [
+        event.ticker,
+        verdict,
+        basket.kind.value,
+        f"{len(basket.legs)}/{len(event.outcomes)} {basket.legs[0].side.value.upper()}",
+        format_count(basket.count),
+        " ".join(format_price(leg.limit_price).rstrip("0") for leg in basket.legs),
+        format_money(basket.cost),
+        format_money(basket.fees),
+        format_money(basket.floor),
+        format_money(basket.conditional),
+        "" if basket.coverage is None else f"{basket.coverage:.2%}",
+        percent(basket.margin_ppm, 3),
+        why,
+    ]
