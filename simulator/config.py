@@ -1,0 +1,72 @@
+"""Every choice of a run in one place, the open questions of PROTOCOL 15 among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .units import CENTICENT, DOLLAR
+
+SHARDS = (0, 1, 2, 3)
+SHARD_NAMES = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Tennis, Baseball and Basketball"}
+
+
+@dataclass(slots=True)
+class TwinConfig:
+    """Settings of one exchange. Times are milliseconds of real time unless the name says otherwise."""
+
+    seed: int = 1
+    speed: float = 1.0
+    still: bool = False
+    edge_every_s: float = 0.0
+    tier: str = "basic"
+    fee_grid: int = CENTICENT
+    balance: int = 10_000 * DOLLAR
+    balance_split: dict[int, int] = field(default_factory=lambda: {0: 40, 1: 10, 2: 20, 3: 30})
+    """Percent of the balance on each shard."""
+
+    # the course of the markets
+    flow_interval_ms: int = 200
+    flow_events_per_step: int = 4
+    taker_chance: float = 0.35
+    scalar_rate: float = 0.0
+    """Share of events that end scalar or void instead of with a winner."""
+    determination_delay_ms: int = 1_500
+    settlement_timer_s: int = 3
+    roll: bool = True
+
+    # the read side
+    read_delay_ms: int = 0
+    stale_cache_ms: int = 0
+    """Age of cached market and series answers (the CDN keeps them 15 s)."""
+    latency_ms: int = 0
+
+    # limits
+    rate_limits: bool = True
+    public_per_ip: bool = False
+    auth_window_ms: int = 10_000
+
+    # unknowns of PROTOCOL 15
+    rebate_at_step: bool = True
+    subscription_market_cap: int = 10_000
+    batch_maximum: int = 0
+    """0: whatever the write budget allows at once."""
+    market_inactive_status: int = 400
+    reserve_fee_for_resting: bool = True
+    netting_default: bool = False
+    use_yes_price_default: bool = False
+    stp_across_subaccounts: bool = True
+    insufficient_balance_code: str = "insufficient_balance"
+    wrong_shard_cancel_404: bool = True
+    cancel_all_lingers: bool = True
+
+    # websocket
+    ping_interval_s: float = 10.0
+    buffer_limit_bytes: int = 8 * 1024 * 1024
+    commands_per_second: int = 10_000
+    ticker_coalesce: bool = True
+
+    def __post_init__(self) -> None:
+        if self.speed <= 0:
+            raise ValueError("speed must be above zero")
+        if sum(self.balance_split.values()) != 100:
+            raise ValueError("the percentages of the balance split must sum to 100")

@@ -1,0 +1,1 @@
+"""The REST surface: one function per operation, all over ``simulator.exchange.Exchange``."""

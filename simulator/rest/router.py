@@ -1,0 +1,135 @@
+"""Paths to operations, with who may call them and what they cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ApiError
+from . import account, catalog, portfolio, trading
+from .context import Request
+
+Handler = Callable[..., tuple[int, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. ``scope`` None: public. ``cost`` in tokens; ``bucket``: read, write, balance."""
+
+    method: str
+    template: str
+    handler: Handler
+    scope: str | None = "read"
+    bucket: str = "read"
+    cost: int = 10
+    cached: bool = False
+
+
+def _public(function: Callable[..., dict[str, Any]]) -> Handler:
+    def answer(request: Request, *names: str) -> tuple[int, Any]:
+        return 200, function(request.exchange, request.query, *names)
+
+    return answer
+
+
+def _gone(request: Request, *names: str) -> tuple[int, Any]:
+    raise ApiError(410, "deprecated_v1_order_endpoint", "this endpoint was replaced by /portfolio/events/orders")
+
+
+def _get(template: str, handler: Handler, **more: Any) -> Route:
+    return Route("GET", template, handler, **more)
+
+
+def _write(method: str, template: str, handler: Handler, cost: int = 10, scope: str = "write::trade") -> Route:
+    return Route(method, template, handler, scope, "write", cost)
+
+
+def _open(template: str, function: Callable[..., dict[str, Any]], cached: bool = False) -> Route:
+    return Route("GET", template, _public(function), None, cached=cached)
+
+
+_ORDERS = "/portfolio/events/orders"
+_GROUPS = "/portfolio/order_groups"
+ROUTES = [
+    _open("/exchange/status", catalog.exchange_status),
+    _open("/exchange/schedule", catalog.exchange_schedule),
+    _open("/exchange/user_data_timestamp", catalog.user_data_timestamp),
+    _open("/series/fee_changes", catalog.series_fee_changes),
+    _open("/series", catalog.series_list),
+    _open("/series/{ticker}", catalog.one_series, cached=True),
+    _open("/events/fee_changes", catalog.event_fee_changes),
+    _open("/events", catalog.events),
+    _open("/events/{ticker}", catalog.one_event),
+    _open("/markets/trades", catalog.trades),
+    _open("/markets/orderbooks", catalog.orderbooks),
+    _open("/markets", catalog.markets, cached=True),
+    _open("/markets/{ticker}", catalog.one_market, cached=True),
+    _open("/markets/{ticker}/orderbook", catalog.orderbook),
+    _open("/historical/cutoff", catalog.historical_cutoff),
+    Route("GET", "/account/endpoint_costs", account.endpoint_costs, None),
+    _get("/account/limits", account.limits),
+    _get("/api_keys", account.api_keys),
+    _write("POST", "/account/api_usage_level/upgrade", account.upgrade, 30, "write"),
+    _write("POST", _ORDERS, trading.create),
+    _write("DELETE", _ORDERS, trading.cancel_all, 2),
+    _write("POST", f"{_ORDERS}/batched", trading.batch_create),
+    _write("DELETE", f"{_ORDERS}/batched", trading.batch_cancel, 2),
+    _write("DELETE", f"{_ORDERS}/{{order_id}}", trading.cancel, 2),
+    _write("POST", f"{_ORDERS}/{{order_id}}/amend", trading.amend),
+    _write("POST", f"{_ORDERS}/{{order_id}}/decrease", trading.decrease),
+    _get("/portfolio/orders/queue_positions", trading.queue_positions),
+    _get("/portfolio/orders", trading.list_orders),
+    _get("/portfolio/orders/{order_id}", trading.one_order, cost=2),
+    _write("POST", "/portfolio/orders", _gone),
+    _write("POST", "/portfolio/orders/batched", _gone),
+    _write("DELETE", "/portfolio/orders/batched", _gone),
+    _write("DELETE", "/portfolio/orders/{order_id}", _gone),
+    _write("POST", "/portfolio/orders/{order_id}/amend", _gone),
+    _write("POST", "/portfolio/orders/{order_id}/decrease", _gone),
+    _get(_GROUPS, trading.list_groups),
+    _write("POST", f"{_GROUPS}/create", trading.create_group),
+    _get(f"{_GROUPS}/{{group_id}}", trading.one_group),
+    _write("DELETE", f"{_GROUPS}/{{group_id}}", trading.delete_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/reset", trading.reset_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/trigger", trading.trigger_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/limit", trading.limit_group),
+    _get("/portfolio/balance", portfolio.balance, bucket="balance", scope="read::portfolio_balance"),
+    _get("/portfolio/positions", portfolio.positions),
+    _get("/portfolio/fills", portfolio.fills),
+    _get("/portfolio/settlements", portfolio.settlements),
+    _get("/historical/fills", trading.historical_empty("fills")),
+    _get("/historical/orders", trading.historical_empty("orders")),
+    _get("/historical/positions", trading.historical_empty("market_positions")),
+    _write("POST", "/portfolio/subaccounts", portfolio.create_subaccount, scope="write"),
+    _write("POST", "/portfolio/subaccounts/transfer", portfolio.subaccount_transfer, scope="write::transfer"),
+    _get("/portfolio/subaccounts/balances", portfolio.subaccount_balances, scope="read::portfolio_balance"),
+    _get("/portfolio/subaccounts/netting", portfolio.netting),
+    _write("PUT", "/portfolio/subaccounts/netting", portfolio.set_netting, scope="write"),
+    _write("POST", "/portfolio/intra_exchange_instance_transfer", portfolio.shard_transfer, scope="write::transfer"),
+    _get("/portfolio/intra_exchange_instance_transfers", portfolio.shard_transfers),
+    _get("/portfolio/intra_exchange_instance_transfers/{transfer_id}", portfolio.one_shard_transfer),
+    _get("/portfolio/target_balance_allocation", portfolio.allocation),
+    _write("POST", "/portfolio/target_balance_allocation", portfolio.set_allocation, scope="write::transfer"),
+]
+_COMPILED = [(route, re.compile(re.sub(r"\{\w+\}", "([^/]+)", route.template) + r"\Z")) for route in ROUTES]
+
+
+def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+    """The operation of a path below /trade-api/v2; 404 for an unknown path, 405 for a method it does not have."""
+    known = False
+    for route, pattern in _COMPILED:
+        found = pattern.match(path)
+        if found:
+            known = True
+            if route.method == method:
+                return route, found.groups()
+    if known:
+        raise ApiError(405, "method_not_allowed", "method not allowed")
+    raise ApiError(404, "not_found", "page not found")
+
+
+def allowed(scopes: tuple[str, ...], needed: str) -> bool:
+    """Whether a key's scopes grant ``needed``: a parent grants its children."""
+    return needed in scopes or needed.split("::")[0] in scopes

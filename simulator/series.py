@@ -1,0 +1,154 @@
+"""Series that a snapshot does not carry: category, tags, fees, shard, sources and rules text, derived from the ticker.
+
+Fee types and multipliers are those that PROTOCOL 11.1 names; shards those of PROTOCOL 6; titles, stations and sources
+those of the recorded series of July 2026. The rules sentences are generated and end with what the recorded rules said
+about ties, cancellation and the official source.
+"""
+
+from __future__ import annotations
+
+from .model import Series
+
+_CITIES = {
+    "AUS": ("Austin", "Austin Bergstrom", "EWX", "AUS"),
+    "CHI": ("Chicago", "Chicago Midway, IL", "LOT", "MDW"),
+    "DEN": ("Denver", "Denver, CO", "BOU", "DEN"),
+    "LAX": ("Los Angeles", "Los Angeles Airport, CA", "LOX", "LAX"),
+    "MIA": ("Miami", "Miami International Airport", "MFL", "MIA"),
+    "NY": ("NYC", "Central Park, New York", "OKX", "NYC"),
+    "NYC": ("NYC", "Central Park, New York", "OKX", "NYC"),
+    "PHIL": ("Philadelphia", "Philadelphia International Airport", "PHI", "PHL"),
+    "ATL": ("Atlanta", "Atlanta", "FFC", "ATL"),
+    "BOS": ("Boston", "Boston", "BOX", "BOS"),
+    "DAL": ("Dallas", "Dallas", "FWD", "DFW"),
+    "DC": ("Washington DC", "Washington DC", "LWX", "DCA"),
+    "HOU": ("Houston", "Houston", "HGX", "HOU"),
+    "LV": ("Las Vegas", "Las Vegas", "VEF", "LAS"),
+    "MIN": ("Minneapolis", "Minneapolis", "MPX", "MSP"),
+    "NOLA": ("New Orleans", "New Orleans", "LIX", "MSY"),
+    "OKC": ("Oklahoma City", "Oklahoma City", "OUN", "OKC"),
+    "PHX": ("Phoenix", "Phoenix", "PSR", "PHX"),
+    "SATX": ("San Antonio", "San Antonio", "EWX", "SAT"),
+    "SEA": ("Seattle", "Seattle", "SEW", "SEA"),
+    "SFO": ("San Francisco", "San Francisco", "MTR", "SFO"),
+}
+_SPORTS = {
+    "KXMLBGAME": ("Professional Baseball Game", "Baseball", "MLB", "https://www.mlb.com/"),
+    "KXNPBGAME": ("Nippon Professional Baseball Game", "Baseball", "NPB", "https://npb.jp/"),
+    "KXKBOGAME": ("KBO Game", "Baseball", "KBO", "https://eng.koreabaseball.com/"),
+    "KXWNBAGAME": ("Professional Women's Basketball Game", "Basketball", "WNBA", "https://www.wnba.com/"),
+    "KXNBAGAME": ("Professional Basketball Game", "Basketball", "NBA", "https://www.nba.com/"),
+    "KXBIG3GAME": ("BIG3 Game", "Basketball", "BIG3", "https://big3.com/"),
+    "KXNFLGAME": ("Professional Football Game", "Football", "NFL", "https://www.nfl.com/"),
+    "KXAFLGAME": ("AFL Game", "Aussie Rules", "AFL", "https://www.afl.com.au/"),
+    "KXPLLGAME": ("Premier Lacrosse Game", "Lacrosse", "PLL", "https://premierlacrosseleague.com/"),
+}
+_WITH_MAKER = {"KXFED", "KXFEDDECISION", "KXNFLGAME", "KXNBAGAME", "KXCPI", "KXWNBAGAME", "KXUCLGAME", "KXPAYROLLS"}
+_FREE = {"KXBTCY", "KXETHY", "KXGREENLAND"}
+_SHARD_TAGS = {"Tennis", "Baseball", "Basketball"}
+_WEATHER_NOTE = (
+    "The official and final value is the one in the linked NWS Climatological Report (Daily); other weather services "
+    "may differ. Preliminary reports are subject to rounding and conversion."
+)
+
+
+def _fees(ticker: str) -> tuple[str, int]:
+    if ticker == "KXMLBGAME":
+        return "quadratic_with_maker_fees", 5_000
+    if ticker in _WITH_MAKER:
+        return "quadratic_with_maker_fees", 10_000
+    return "quadratic", 0 if ticker in _FREE else 10_000
+
+
+def weather_city(ticker: str) -> tuple[str, str, str, str] | None:
+    """(city, station, NWS office, report) of a daily temperature series, or None."""
+    for prefix in ("KXHIGHT", "KXLOWT", "KXHIGH", "KXLOW"):
+        if ticker.startswith(prefix) and ticker[len(prefix) :] in _CITIES:
+            return _CITIES[ticker[len(prefix) :]]
+    return None
+
+
+def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series:
+    """The series object of a ticker of which only events were recorded."""
+    fee_type, multiplier = _fees(ticker)
+    tags: list[str] = []
+    frequency, name = "custom", title or ticker
+    sources = [{"name": "Official source named in the rules", "url": "https://kalshi.com/"}]
+    city = weather_city(ticker)
+    if city:
+        kind = "Highest" if ticker.startswith("KXHIGH") else "Lowest"
+        tags, frequency, name = ["Daily temperature"], "daily", f"{kind} temperature in {city[0]}"
+        url = f"https://forecast.weather.gov/product.php?site={city[2]}&product=CLI&issuedby={city[3]}"
+        sources = [{"name": f"NWS Climatological Report {city[0]}", "url": url}]
+    elif ticker.startswith("KXTEMP"):
+        tags, frequency, name = ["Hourly temperature"], "hourly", "Hourly directional temperature"
+        sources = [{"name": "The Weather Company", "url": "https://weather.com/kalshi"}]
+    elif ticker in ("KXBTC", "KXETH"):
+        tags, frequency = [ticker[2:], "Hourly"], "hourly"
+        name = "Bitcoin range" if ticker == "KXBTC" else "Ethereum range"
+        sources = [{"name": "CF Benchmarks", "url": "https://www.cfbenchmarks.com/data/indices/BRTI"}]
+    elif ticker in _SPORTS:
+        name, tag, source, url = _SPORTS[ticker]
+        tags, sources = [tag], [{"name": source, "url": url}]
+    elif category == "Sports":
+        tags, name = ["Soccer"], f"{ticker.removeprefix('KX').removesuffix('GAME').title()} Game"
+        sources = [{"name": "ESPN", "url": "https://www.espn.com/"}, {"name": "Fox Sports", "url": "https://www.foxsports.com/"}]
+    elif category == "Economics":
+        tags, frequency = ["Economics"], "monthly"
+        sources = [{"name": "BLS", "url": "https://www.bls.gov/"}]
+    return Series(ticker, name, category, tags, frequency, fee_type, multiplier, sources, shard_of(category, tags), now_ms)
+
+
+def shard_of(category: str, tags: list[str]) -> int:
+    """The exchange index on which a series' events live (PROTOCOL 6)."""
+    if category == "Exotics":
+        return 1
+    if category in ("Crypto", "Commodities"):
+        return 2
+    return 3 if category == "Sports" and _SHARD_TAGS.intersection(tags) else 0
+
+
+def rules_text(series: Series, event_title: str, day: str, market: dict, legs: int) -> tuple[str, str]:
+    """Primary and secondary rules of a market, from its strikes (weather, ranges, ladders) or its side (games)."""
+    condition = _condition(market)
+    city = weather_city(series.ticker)
+    if city:
+        extreme = "highest" if series.ticker.startswith("KXHIGH") else "lowest"
+        return (
+            f"If the {extreme} temperature recorded at {city[1]} for {day} as reported by the National Weather Service's "
+            f"Climatological Report (Daily), is {condition}, then the market resolves to Yes.",
+            _WEATHER_NOTE,
+        )
+    if series.category == "Sports":
+        return _game_rules(event_title, market.get("yes_sub_title", ""), day, legs)
+    return (
+        f"If the value of {series.title} for {day} is {condition}, then the market resolves to Yes.",
+        "The value is the one published by the source agency named for this series.",
+    )
+
+
+def _condition(market: dict) -> str:
+    kind, low, high = market.get("strike_type", ""), market.get("floor_strike"), market.get("cap_strike")
+    degree = "°" if "°" in market.get("yes_sub_title", "") else ""
+    if kind.startswith("less"):
+        return f"less than {high}{degree}"
+    if kind.startswith("greater"):
+        return f"greater than {low}{degree}"
+    if kind == "between":
+        return f"between {low}-{high}{degree}"
+    return f"\"{market.get('yes_sub_title', '')}\""
+
+
+def _game_rules(title: str, side: str, day: str, legs: int) -> tuple[str, str]:
+    game = title.rstrip("?").removesuffix(" winner").removesuffix(" Winner")
+    tail = "If the game is cancelled or moved by more than two weeks, the market resolves to a fair price under the rules."
+    if legs == 3:
+        if side.lower() in ("tie", "draw"):
+            primary = f"If {game} originally scheduled for {day} ends in a tie after regulation time, then the market resolves to Yes."
+        else:
+            primary = f"If {side} wins {game} originally scheduled for {day} in regulation time, then the market resolves to Yes."
+        return primary, f"Regulation time includes stoppage time, not extra time or penalties. {tail}"
+    return (
+        f"If {side} wins {game} originally scheduled for {day}, then the market resolves to Yes.",
+        f"If the game ends in a tie, the markets resolve 50/50. {tail}",
+    )

@@ -1,0 +1,1 @@
+"""The WebSocket surface without a socket: sessions, subscriptions, frames."""
