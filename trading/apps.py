@@ -1,6 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class TradingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "trading"
+
+    def ready(self) -> None:
+        from trading import mode_guard
+
+        pre_migrate.connect(mode_guard.remove, sender=self, dispatch_uid="trading.mode_guard.remove")
+        post_migrate.connect(mode_guard.install, sender=self, dispatch_uid="trading.mode_guard.install")

@@ -54,11 +54,26 @@ class Position(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     opened_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    next_step_at = models.DateTimeField(null=True, blank=True, help_text="When the sweeper looks again.")
+    next_step_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the sweeper looks again.")
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="Until when a half-filled basket may be completed."
+    )
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="Tries of the present phase, for the ladder and the back-off."
+    )
+    residual = models.CharField(
+        max_length=300, blank=True, help_text="Why contracts beyond the matched baskets are still held."
+    )
+    lease_token = models.CharField(max_length=32, blank=True, help_text="The one worker that may act on it now.")
+    lease_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["profile", "event"], condition=Q(status__in=ACTIVE), name="one_active_position_a_profile_and_event"),
+            models.UniqueConstraint(
+                fields=["profile", "event"],
+                condition=Q(status__in=ACTIVE),
+                name="one_active_position_a_profile_and_event",
+            ),
             models.CheckConstraint(condition=Q(reserved__gte=0), name="position_reserved_not_negative"),
             models.CheckConstraint(condition=Q(status__in=[*ACTIVE, *TERMINAL]), name="position_status_known"),
         ]
@@ -75,7 +90,9 @@ class LiveEventClaim(models.Model):
     position = models.OneToOneField(Position, models.CASCADE, related_name="claim")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["event", "subaccount"], name="one_live_position_an_event_and_subaccount")]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "subaccount"], name="one_live_position_an_event_and_subaccount")
+        ]
 
 
 class Leg(models.Model):
@@ -84,11 +101,14 @@ class Leg(models.Model):
     position = models.ForeignKey(Position, models.CASCADE, related_name="legs")
     market = models.ForeignKey(Market, models.PROTECT, related_name="legs")
     side = models.CharField(max_length=3, choices=[("yes", "YES"), ("no", "NO")])
+    sequence = models.PositiveSmallIntegerField(default=0, help_text="Order in which the legs are bought.")
     target_count = models.BigIntegerField()
     limit_price = models.IntegerField(help_text="Of this side, 1/10,000 dollar.")
     bought_count = models.BigIntegerField(default=0)
     bought_cost = models.BigIntegerField(default=0, help_text="Price and fees.")
     fees = models.BigIntegerField(default=0)
+    open_cost = models.BigIntegerField(default=0, help_text="Price and fees of what is still held.")
+    open_fees = models.BigIntegerField(default=0, help_text="Fees in open_cost.")
     sold_count = models.BigIntegerField(default=0)
     sold_proceeds = models.BigIntegerField(default=0, help_text="Price less fees.")
     settled_count = models.BigIntegerField(default=0)
@@ -97,8 +117,15 @@ class Leg(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["position", "market", "side"], name="one_leg_a_market_and_side"),
-            models.CheckConstraint(condition=Q(sold_count__lte=models.F("bought_count")), name="never_sold_more_than_bought"),
+            models.CheckConstraint(
+                condition=Q(bought_count__gte=models.F("sold_count") + models.F("settled_count")),
+                name="never_sold_more_than_bought",
+            ),
+            models.CheckConstraint(
+                condition=Q(open_cost__gte=models.F("open_fees"), open_fees__gte=0), name="leg_cost_holds_its_fees"
+            ),
         ]
+        ordering = ["position_id", "sequence", "id"]
 
     @property
     def held(self) -> int:
@@ -114,6 +141,7 @@ class OrderStatus(models.TextChoices):
     SENDING = "sending"
     UNKNOWN = "unknown", "outcome unknown, being asked for"
     RESTING = "resting"
+    BOOKING = "booking", "terminal, fills being fetched"
     DONE = "done", "terminal, fills booked"
     REJECTED = "rejected"
 
@@ -147,8 +175,14 @@ class Order(models.Model):
     exchange_order_id = models.CharField(max_length=64, blank=True, db_index=True)
     exchange_index = models.IntegerField(default=0)
     subaccount = models.PositiveSmallIntegerField(null=True, blank=True)
-    reported_fill_count = models.BigIntegerField(null=True, blank=True, help_text="By the exchange's own answer; fills must add up to it.")
+    reported_fill_count = models.BigIntegerField(
+        null=True, blank=True, help_text="By the exchange's own answer; fills must add up to it."
+    )
+    reported_cost = models.BigIntegerField(
+        null=True, blank=True, help_text="By the same answer, rounded, for looking ahead only."
+    )
     filled_count = models.BigIntegerField(default=0, help_text="Sum of booked fills.")
+    attempts = models.PositiveIntegerField(default=0, help_text="How often its request was sent, always under this id.")
     error_code = models.CharField(max_length=80, blank=True)
     error_detail = models.TextField(blank=True)
     actor = models.CharField(max_length=150, default="kalbot")
@@ -159,7 +193,11 @@ class Order(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["mode", "exchange_order_id"], condition=~Q(exchange_order_id=""), name="one_row_an_exchange_order"),
+            models.UniqueConstraint(
+                fields=["mode", "exchange_order_id"],
+                condition=~Q(exchange_order_id=""),
+                name="one_row_an_exchange_order",
+            ),
             models.CheckConstraint(condition=Q(filled_count__lte=models.F("count")), name="never_filled_beyond_count"),
             models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
         ]
@@ -233,7 +271,9 @@ class LedgerTransaction(models.Model):
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="ledger_transactions")
     mode = models.CharField(max_length=4, choices=Mode)
     position = models.ForeignKey(Position, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
-    kind = models.CharField(max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal, transfer, ...")
+    kind = models.CharField(
+        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal, transfer, ..."
+    )
     key = models.CharField(max_length=160, unique=True)
     memo = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -254,6 +294,107 @@ class LedgerEntry(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["account"])]
+
+
+class ProfileBalance(models.Model):
+    """The sums of a profile's ledger entries, kept in the same transaction as the entries themselves.
+
+    A running total so that capital is reserved by one conditional UPDATE; ``ledger.audit`` compares it with the entries.
+    """
+
+    profile = models.OneToOneField(Profile, models.PROTECT, related_name="balance")
+    mode = models.CharField(max_length=4, choices=Mode)
+    capital = models.BigIntegerField(default=0)
+    cash = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+    position_cost = models.BigIntegerField(default=0)
+    fees = models.BigIntegerField(default=0)
+    realised = models.BigIntegerField(default=0)
+    best_equity = models.BigIntegerField(
+        default=0, help_text="Highest realised result so far; the drawdown is measured from it."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="balance_reserved_not_negative"),
+            models.CheckConstraint(condition=Q(position_cost__gte=0, fees__gte=0), name="balance_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(
+                    capital=-models.F("cash")
+                    - models.F("reserved")
+                    - models.F("position_cost")
+                    - models.F("fees")
+                    - models.F("realised")
+                ),
+                name="balance_sums_to_zero",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id}: {self.cash}"
+
+
+class Settlement(models.Model):
+    """A leg's payout when its market was final. An amended result reverses the row by entries and adds the next version."""
+
+    leg = models.ForeignKey(Leg, models.PROTECT, related_name="settlements")
+    mode = models.CharField(max_length=4, choices=Mode)
+    version = models.PositiveSmallIntegerField(default=1)
+    result = models.CharField(max_length=16, help_text="yes, no, scalar or void.")
+    value_e6 = models.BigIntegerField(help_text="What YES paid, micro-dollars a contract.")
+    count = models.BigIntegerField()
+    payout = models.BigIntegerField(help_text="Credited, micro-dollars.")
+    cost = models.BigIntegerField(help_text="Cost of what was settled, fees included.")
+    fees = models.BigIntegerField(help_text="Fees in cost.")
+    reversed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["leg", "version"], name="settlement_version"),
+            models.UniqueConstraint(
+                fields=["leg"], condition=Q(reversed_at=None), name="one_standing_settlement_a_leg"
+            ),
+        ]
+
+
+class PaperOrder(models.Model):
+    """What the paper exchange knows of an order: its own memory, apart from ours, as a real exchange's would be."""
+
+    order = models.OneToOneField(Order, models.PROTECT, primary_key=True, related_name="paper")
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="+")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="+")
+    side = models.CharField(max_length=3)
+    action = models.CharField(max_length=4)
+    is_open = models.BooleanField(default=False, db_index=True)
+    filled_count = models.BigIntegerField(default=0)
+    remaining_count = models.BigIntegerField(default=0)
+    queue_ahead = models.BigIntegerField(
+        default=0, help_text="Displayed before us at our price when we joined, 1/100 contract."
+    )
+    fee_carried = models.BigIntegerField(default=0, help_text="The order's rounding accumulator, micro-dollars.")
+    fills = models.JSONField(default=list, help_text="[[trade id, price, count, fee, is_taker, ms], ...]")
+    at = models.DateTimeField(db_index=True)
+
+
+class ExchangeAccount(models.Model):
+    """The exchange's cash as reconciliation last saw it, per subaccount (0 = primary)."""
+
+    subaccount = models.PositiveSmallIntegerField(unique=True, default=0)
+    opening = models.BigIntegerField(
+        help_text="Balance before our first trade, corrected only by a person, micro-dollars."
+    )
+    balance = models.BigIntegerField(help_text="Available cash by the exchange's word, micro-dollars.")
+    shards = models.JSONField(default=dict, blank=True, help_text='{"0": micro-dollars, ...}')
+    foreign = models.JSONField(
+        default=dict, blank=True, help_text="Contracts held before our first look: {ticker: signed count}."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    difference = models.BigIntegerField(
+        null=True, blank=True, help_text="Exchange less ours at the last look that could compare."
+    )
+    seen_at = models.DateTimeField()
+    compared_at = models.DateTimeField(null=True, blank=True)
 
 
 class TradingState(models.Model):
@@ -278,7 +419,9 @@ class TradingState(models.Model):
 class Lock(models.Model):
     """A time-boxed stop on new baskets, with its reason. Deleting it is a person's decision."""
 
-    profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="locks", help_text="Empty = all profiles.")
+    profile = models.ForeignKey(
+        Profile, models.CASCADE, null=True, blank=True, related_name="locks", help_text="Empty = all profiles."
+    )
     code = models.CharField(max_length=40)
     reason = models.CharField(max_length=300)
     until = models.DateTimeField(db_index=True)
@@ -308,7 +451,9 @@ class ExitRequest(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["position"], condition=Q(status="open"), name="one_open_exit_request_a_position")
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(status="open"), name="one_open_exit_request_a_position"
+            )
         ]
 
 
@@ -324,7 +469,9 @@ class Reconciliation(models.Model):
     positions = models.IntegerField(default=0)
     repaired = models.IntegerField(default=0)
     differences = models.IntegerField(default=0)
-    balance_difference = models.BigIntegerField(null=True, blank=True, help_text="Exchange cash less ours, micro-dollars.")
+    balance_difference = models.BigIntegerField(
+        null=True, blank=True, help_text="Exchange cash less ours, micro-dollars."
+    )
     error = models.TextField(blank=True)
 
     class Meta:
@@ -347,5 +494,9 @@ class Discrepancy(models.Model):
     resolution = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["code", "key"], condition=Q(resolved_at=None), name="one_open_discrepancy_a_key")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["code", "key"], condition=Q(resolved_at=None), name="one_open_discrepancy_a_key"
+            )
+        ]
         verbose_name_plural = "discrepancies"

@@ -1,0 +1,120 @@
+"""What the live profiles together should have on the exchange: contracts and cash, per subaccount."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import F, Max, Sum
+
+from kalbot.common import clock
+from markets.kalshi.schemas.portfolio import Balance
+from strategies.models import Profile
+from trading.execution import sending
+from trading.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    LedgerTransaction,
+    Leg,
+    Order,
+    OrderStatus,
+    ProfileBalance,
+)
+
+
+def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
+    """ticker -> signed contracts that our legs hold (YES positive), 1/100 contract; zero ones left out."""
+    legs = Leg.objects.filter(
+        position__profile__in=list(profiles), bought_count__gt=F("sold_count") + F("settled_count")
+    )
+    found: dict[str, int] = {}
+    for leg in legs:
+        found[leg.market_id] = found.get(leg.market_id, 0) + (leg.held if leg.side == "yes" else -leg.held)
+    return {ticker: count for ticker, count in found.items() if count}
+
+
+def holder(ticker: str, profiles: Iterable[Profile]) -> Profile | None:
+    """The profile that holds the ticker, or held it last."""
+    leg = Leg.objects.filter(market_id=ticker, position__profile__in=list(profiles)).order_by("-id").first()
+    return leg.position.profile if leg is not None else None
+
+
+def expected_cash(account: ExchangeAccount, profiles: Iterable[Profile]) -> int:
+    """Cash that the exchange should show: what was there before us plus what our trading made of the profiles' capital."""
+    return account.opening + _traded(profiles)
+
+
+def _traded(profiles: Iterable[Profile]) -> int:
+    sums = ProfileBalance.objects.filter(profile__in=list(profiles)).aggregate(
+        cash=Sum("cash"), reserved=Sum("reserved"), capital=Sum("capital")
+    )
+    return (sums["cash"] or 0) + (sums["reserved"] or 0) + (sums["capital"] or 0)
+
+
+def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
+    """Exchange cash less ours, micro-dollars; None while orders are open, whose reservations and fills we cannot see whole."""
+    if Order.objects.filter(profile__in=profiles, status__in=[*sending.OPEN_STATUSES]).exists():
+        return None
+    return account.balance - expected_cash(account, profiles)
+
+
+def mark(profiles: list[Profile]) -> tuple[object, ...]:
+    """Changes whenever one of the profiles' orders, fills or bookings does."""
+    orders = Order.objects.filter(profile__in=profiles)
+    return (
+        orders.count(),
+        orders.exclude(status__in=[OrderStatus.DONE, OrderStatus.REJECTED]).count(),
+        Fill.objects.filter(order__profile__in=profiles).aggregate(m=Max("id"))["m"],
+        LedgerTransaction.objects.filter(profile__in=profiles).aggregate(m=Max("id"))["m"],
+    )
+
+
+def seen(subaccount: int, balance: Balance, positions: dict[str, int], profiles: list[Profile]) -> ExchangeAccount:
+    """Write down what the exchange says. The first look also says what was there before our first trade."""
+    now = clock.now()
+    values = {
+        "balance": balance.available,
+        "shards": {str(shard.exchange_index): shard.balance for shard in balance.shards},
+        "seen_at": now,
+    }
+    ours = holdings(profiles)
+    foreign = {t: c - ours.get(t, 0) for t, c in positions.items() if c != ours.get(t, 0)}
+    account, made = ExchangeAccount.objects.get_or_create(
+        subaccount=subaccount,
+        defaults={**values, "opening": balance.available - _traded(profiles), "foreign": foreign},
+    )
+    if not made:
+        ExchangeAccount.objects.filter(pk=account.pk).update(**values)
+        account.refresh_from_db()
+    return account
+
+
+def compared(account: ExchangeAccount, found: int | None) -> None:
+    """Keep the result of a comparison of cash; one that could not be made leaves the last one standing."""
+    if found is not None:
+        ExchangeAccount.objects.filter(pk=account.pk).update(difference=found, compared_at=clock.now())
+
+
+def legs_unlike_their_fills(mode: str) -> list[Leg]:
+    """Legs whose counts differ from the sum of their fills. Empty when sound."""
+    sums = {
+        (row["order__leg"], row["order__action"]): row["total"]
+        for row in Fill.objects.filter(mode=mode).values("order__leg", "order__action").annotate(total=Sum("count"))
+    }
+    legs = Leg.objects.filter(position__mode=mode).select_related("position__profile")
+    return [
+        leg
+        for leg in legs
+        if (leg.bought_count, leg.sold_count) != (sums.get((leg.pk, "buy"), 0), sums.get((leg.pk, "sell"), 0))
+    ]
+
+
+def accept_cash(reason: str) -> int:
+    """A person moved money in or out of the exchange: what the last comparison found is right. Returns the sum."""
+    moved = 0
+    for account in ExchangeAccount.objects.exclude(difference=None).exclude(difference=0):
+        moved += account.difference or 0
+        ExchangeAccount.objects.filter(pk=account.pk).update(opening=F("opening") + account.difference, difference=0)
+        for row in Discrepancy.objects.filter(code="cash", key=str(account.subaccount), resolved_at=None):
+            Discrepancy.objects.filter(pk=row.pk).update(resolved_at=clock.now(), resolution=reason[:300])
+    return moved

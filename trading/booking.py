@@ -1,0 +1,130 @@
+"""Fills and settlements become legs, positions and ledger entries, each exactly once and all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F, Sum
+
+from kalbot.common import clock
+from trading import ledger
+from trading.models import Account, Fill, Leg, Order, Position
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    """One execution as a venue tells it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms."""
+
+    trade_id: str
+    price: int
+    count: int
+    fee: int
+    is_taker: bool
+    at_ms: int
+
+
+class BookingError(Exception):
+    """The exchange tells of an execution that our rows say cannot be. Nothing was booked; reconciliation names it."""
+
+
+def book_fill(order_id: object, report: FillReport, source: str) -> bool:
+    """Book one execution of an order. False when it is booked already (by whichever road it came first).
+
+    Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_related("profile").get(pk=order_id)
+        position = Position.objects.select_for_update().get(pk=order.position_id)
+        if Fill.objects.filter(order=order, mode=order.mode, trade_id=report.trade_id).exists():
+            return False
+        leg = Leg.objects.get(pk=order.leg_id)
+        order.refresh_from_db(fields=["filled_count"])
+        if order.filled_count + report.count > order.count:
+            raise BookingError(f"{order.pk}: {report.count} on top of {order.filled_count} of {order.count}")
+        fill = Fill.objects.create(
+            order=order,
+            mode=order.mode,
+            trade_id=report.trade_id,
+            price=report.price,
+            count=report.count,
+            fee=report.fee,
+            is_taker=report.is_taker,
+            source=source,
+            exchange_at=clock.from_ms(report.at_ms) if report.at_ms else None,
+        )
+        Order.objects.filter(pk=order.pk).update(filled_count=F("filled_count") + report.count)
+        if order.action == Order.Action.BUY:
+            _bought(position, leg, order, fill)
+        else:
+            _sold(position, leg, order, fill)
+        refresh_cost(position)
+    return True
+
+
+def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
+    paid = fill.price * fill.count
+    spent = paid + fill.fee
+    from_reserve = min(position.reserved, spent)
+    ledger.post(
+        profile=order.profile,
+        kind="fill",
+        key=f"fill:{fill.mode}:{order.pk}:{fill.trade_id}",
+        entries=[
+            (Account.RESERVED, -from_reserve),
+            (Account.CASH, from_reserve - spent),
+            (Account.POSITION_COST, paid),
+            (Account.FEES, fill.fee),
+        ],
+        position=position,
+    )
+    Leg.objects.filter(pk=leg.pk).update(
+        bought_count=F("bought_count") + fill.count,
+        bought_cost=F("bought_cost") + spent,
+        fees=F("fees") + fill.fee,
+        open_cost=F("open_cost") + spent,
+        open_fees=F("open_fees") + fill.fee,
+    )
+    Position.objects.filter(pk=position.pk).update(reserved=F("reserved") - from_reserve, fees=F("fees") + fill.fee)
+
+
+def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
+    if fill.count > leg.held:
+        raise BookingError(f"{order.pk}: sold {fill.count} of {leg.held} held")
+    cost, cost_fees = cost_share(leg, fill.count)
+    proceeds = fill.price * fill.count - fill.fee
+    ledger.post(
+        profile=order.profile,
+        kind="fill",
+        key=f"fill:{fill.mode}:{order.pk}:{fill.trade_id}",
+        entries=[
+            (Account.CASH, proceeds),
+            (Account.FEES, fill.fee),
+            (Account.FEES, -cost_fees - fill.fee),
+            (Account.POSITION_COST, cost_fees - cost),
+            (Account.REALISED, cost - proceeds),
+        ],
+        position=position,
+    )
+    Leg.objects.filter(pk=leg.pk).update(
+        sold_count=F("sold_count") + fill.count,
+        sold_proceeds=F("sold_proceeds") + proceeds,
+        fees=F("fees") + fill.fee,
+        open_cost=F("open_cost") - cost,
+        open_fees=F("open_fees") - cost_fees,
+    )
+    Position.objects.filter(pk=position.pk).update(
+        proceeds=F("proceeds") + proceeds, fees=F("fees") + fill.fee, realised=F("realised") + proceeds - cost
+    )
+
+
+def cost_share(leg: Leg, count: int) -> tuple[int, int]:
+    """(cost, fees within it) of ``count`` of what the leg holds. Rounded down, so what is held keeps the remainder and
+    the last contract takes all of it: nothing is lost or made."""
+    return leg.open_cost * count // leg.held, leg.open_fees * count // leg.held
+
+
+def refresh_cost(position: Position) -> None:
+    """Recount the position's cost of what it still holds from its legs."""
+    cost = Leg.objects.filter(position=position).aggregate(t=Sum("open_cost"))["t"] or 0
+    Position.objects.filter(pk=position.pk).update(cost=cost)

@@ -1,0 +1,1 @@
+"""From a decision to an open position, and out of it again."""

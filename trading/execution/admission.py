@@ -1,0 +1,140 @@
+"""From a decision to a position with its capital set aside, or to a denial with its code. Nothing is sent here."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from django.db import IntegrityError, transaction
+
+from kalbot.common import clock
+from kalbot.common.errors import Infeasible
+from markets import watch
+from strategies.models import Decision, Mode
+from trading import gate, ledger, quotes, risk, states
+from trading.execution import baskets, planner, walk
+from trading.execution.planner import Plan, PlanLeg, WriteBudget
+from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
+from trading.quotes import Quotes
+
+LONGEST_WAIT: Final = timedelta(seconds=20)
+"""A decision older than this is not carried out: the prices that justified it are history."""
+WATCH_PRIORITY: Final = 100
+log = logging.getLogger(__name__)
+
+
+def admit(decision: Decision) -> Position | None:
+    """Make the decision's position, or write its denial and return None. Idempotent: a second call finds the first's."""
+    found = Position.objects.filter(decision=decision).first()
+    if found is not None or Denial.objects.filter(decision=decision).exists():
+        return found
+    try:
+        return _admit(decision)
+    except Infeasible as denied:
+        Denial.objects.get_or_create(
+            decision=decision, defaults={"code": denied.code[:40], "detail": denied.detail[:300]}
+        )
+        log.info("decision %s denied: %s", decision.pk, denied)
+        return None
+
+
+def _admit(decision: Decision) -> Position:
+    profile = decision.profile
+    if clock.now() - decision.created_at > LONGEST_WAIT:
+        raise risk.Denied("expired", f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
+    if profile.mode == Mode.LIVE:
+        risk.may_send(profile, reduces=False)
+        gate.ensure_open()
+    ledger.ensure_funded(profile)
+    quoted = quotes.read(decision.event)
+    legs = plan_legs(decision, quoted)
+    first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
+    risk.standing(first)
+    risk.market(first, quoted)
+    plan = fitting_plan(decision, legs)
+    return _reserve(decision, plan)
+
+
+def plan_legs(decision: Decision, quoted: Quotes) -> list[PlanLeg]:
+    """The decision's legs with the books of now, matched by ticker and side."""
+    return [
+        PlanLeg(
+            ticker=leg["ticker"],
+            side=leg["side"],
+            count=int(leg["count"]),
+            limit=int(leg["limit_price"]),
+            asks=quoted.asks(leg["ticker"], leg["side"]),
+            bids=quoted.bids(leg["ticker"], leg["side"]),
+            fees=quoted.fees,
+        )
+        for leg in decision.legs
+    ]
+
+
+def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
+    """The largest plan, up to the decision's size, that depth and leg-risk budget carry and that still meets margin and
+    least profit on the books of now. Raises Denied with the reason of the full size."""
+    profile = decision.profile
+    budget = WriteBudget()
+    found = planner.largest(legs, decision.count, profile.count_step or 1, profile.leg_risk_budget, budget)
+    if not isinstance(found, Plan):
+        raise risk.Denied(found.code, found.detail)
+    if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=True):
+        full = planner.plan(legs, decision.count, profile.leg_risk_budget, budget)
+        if not isinstance(full, Plan):
+            raise risk.Denied(full.code, f"{full.detail}; {found.count} would fit but earn too little")
+        raise risk.Denied("margin_gone", f"{found.count} baskets now cost {found.cost} micro-dollars")
+    return found
+
+
+def _intent(decision: Decision, legs: list[PlanLeg], worst: int) -> risk.Intent:
+    worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs}
+    return risk.Intent(decision.profile, decision, worst, worst_of)
+
+
+def _reserve(decision: Decision, plan: Plan) -> Position:
+    profile = decision.profile
+    try:
+        with transaction.atomic():
+            # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
+            ProfileBalance.objects.select_for_update().get(profile=profile)
+            risk.standing(_intent(decision, list(plan.legs), plan.worst_cost))
+            position = Position.objects.create(
+                profile=profile,
+                mode=profile.mode,
+                decision=decision,
+                event=decision.event,
+                kind=decision.kind,
+                target_count=plan.count,
+                guaranteed=decision.guaranteed,
+                next_step_at=clock.now() + timedelta(seconds=states.LEASE_SECONDS),
+            )
+            Leg.objects.bulk_create(
+                Leg(
+                    position=position,
+                    market_id=leg.ticker,
+                    side=leg.side,
+                    sequence=number,
+                    target_count=leg.count,
+                    limit_price=leg.limit,
+                )
+                for number, leg in enumerate(plan.legs)
+            )
+            if profile.mode == Mode.LIVE:
+                LiveEventClaim.objects.create(
+                    event=decision.event, subaccount=profile.subaccount or 0, position=position
+                )
+            ledger.reserve(position, plan.worst_cost)
+            states.note(position, _explain(decision, plan), to=position.status, data={"losses": plan.unwind_losses})
+    except IntegrityError as error:
+        raise risk.Denied("event_taken", f"{decision.event_id} is held already ({type(error).__name__})") from None
+    watch.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
+    return position
+
+
+def _explain(decision: Decision, plan: Plan) -> str:
+    size = f"{plan.count / 100:g} baskets"
+    if plan.count < decision.count:
+        size += f" (of {decision.count / 100:g} decided: depth or leg-risk budget)"
+    return f"{size}, at most {plan.worst_cost} micro-dollars reserved, worst unwind {max(plan.unwind_losses[:-1], default=0)}"

@@ -1,0 +1,64 @@
+"""One small state machine a position.
+
+``execute`` turns a decision into a position, ``step`` takes a position as far as it can go now. Both work from rows
+alone and may be called by any worker at any time, again and again: a worker that dies between any two lines costs
+time, nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from strategies.models import Decision
+from trading import states
+from trading.execution import admission, entry, leaving
+from trading.models import TERMINAL, Position, PositionStatus
+from trading.states import Lease, Overtaken
+
+S = PositionStatus
+MOST_PHASES: Final = 50
+"""No position goes through more phases in one step; more would be a loop."""
+log = logging.getLogger(__name__)
+
+PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
+    S.PENDING: entry.pending,
+    S.EXECUTING: entry.executing,
+    S.COMPLETING: entry.completing,
+    S.UNWINDING: leaving.unwinding,
+    S.OPEN: leaving.opened,
+    S.EXITING: leaving.exiting,
+}
+
+
+def execute(decision_id: object) -> Position | None:
+    """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why)."""
+    decision = Decision.objects.select_related("profile", "event", "event__series").get(pk=decision_id)
+    position = admission.admit(decision)
+    if position is None:
+        return None
+    return step(position.pk)
+
+
+def step(position_id: int) -> Position:
+    """Take a position as far as it can go now. Returns it as it stands; another worker's position is left alone."""
+    with states.lease(position_id) as held:
+        if held is not None:
+            try:
+                _run(position_id, held)
+            except Overtaken as overtaken:
+                log.info("%s", overtaken)
+    return _load(position_id)
+
+
+def _run(position_id: int, held: Lease) -> None:
+    for _ in range(MOST_PHASES):
+        position = _load(position_id)
+        if position.status in TERMINAL or not PHASES[position.status](position, held):
+            return
+    raise RuntimeError(f"position {position_id} does not come to rest")
+
+
+def _load(position_id: int) -> Position:
+    return Position.objects.select_related("profile", "decision", "event", "event__series").get(pk=position_id)

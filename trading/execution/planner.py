@@ -1,0 +1,138 @@
+"""How a basket is bought: order of legs, counts, limits, and whether leaving it half-way can be afforded. Pure.
+
+Legs are bought one after the other, the thinnest first: the leg most likely to disappoint is tried while nothing is
+held, and a leg that fills less than wanted only makes the basket smaller. After each leg but the last the basket is
+half-filled; the loss of selling everything bought so far at the present bids, fees included, must stay within the
+profile's leg-risk budget at every such step. Contracts that the bids cannot take count as a total loss.
+
+Money micro-dollars, prices 1/10,000 dollar, counts 1/100 contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kalbot.common.units import Money
+from markets.fees import FeeSchedule
+from trading.execution import walk
+from trading.execution.walk import Levels
+
+CREATE_TOKENS: Final = 10
+LONGEST_SEND_SECONDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLeg:
+    """One leg as the planner sees it. ``per_basket`` of ``whole`` baskets it needs ``count``: its share of the target."""
+
+    ticker: str
+    side: str
+    count: int
+    limit: int
+    asks: Levels
+    bids: Levels
+    fees: FeeSchedule
+
+    @property
+    def available(self) -> int:
+        """How much can be bought at the limit or better, 1/100 contract."""
+        return sum(size for price, size in self.asks if price <= self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBudget:
+    """The account's write bucket: tokens it holds, tokens a second, tokens now. The defaults are the Basic tier's."""
+
+    capacity: int = 100
+    refill: int = 100
+    available: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Legs in buying order. ``unwind_losses[i]``: loss of selling all after leg i; ``tokens`` to buy, ``tokens_kept``
+    for the unwind; ``cost`` by the books, ``worst_cost`` at the limits: what is reserved."""
+
+    legs: tuple[PlanLeg, ...]
+    count: int
+    cost: Money
+    worst_cost: Money
+    unwind_losses: tuple[int, ...]
+    tokens: int
+    tokens_kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no plan. Codes: depth, leg_risk, rate_limit."""
+
+    code: str
+    detail: str
+
+
+def plan(legs: Sequence[PlanLeg], count: int, leg_risk_budget: int, budget: WriteBudget) -> Plan | Refusal:
+    """Plan ``count`` baskets, or say why not."""
+    tokens, kept = CREATE_TOKENS * len(legs), CREATE_TOKENS * (len(legs) - 1)
+    carried = budget.available + budget.refill * LONGEST_SEND_SECONDS
+    if tokens + kept > carried:
+        return Refusal(
+            "rate_limit", f"{tokens} tokens and {kept} kept for an unwind, {carried} in {LONGEST_SEND_SECONDS} s"
+        )
+    ordered = tuple(sorted(legs, key=lambda leg: (leg.available / leg.count, leg.ticker, leg.side)))
+    for leg in ordered:
+        if leg.available < leg.count:
+            return Refusal("depth", f"{leg.side} {leg.ticker}: {leg.available} of {leg.count} at {leg.limit} or better")
+    bought = [walk.buy(leg.asks, leg.count, leg.limit, leg.fees) for leg in ordered]
+    losses = unwind_losses(ordered)
+    worst = max(losses[:-1], default=0)
+    if worst > leg_risk_budget:
+        return Refusal(
+            "leg_risk", f"selling a half-filled basket would lose {worst} of {leg_risk_budget} micro-dollars"
+        )
+    return Plan(
+        legs=ordered,
+        count=count,
+        cost=Money(sum(b.cost for b in bought)),
+        worst_cost=Money(sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in ordered)),
+        unwind_losses=losses,
+        tokens=tokens,
+        tokens_kept=kept,
+    )
+
+
+def unwind_losses(ordered: Sequence[PlanLeg]) -> tuple[int, ...]:
+    """After each leg: what buying all so far and selling it again at once would lose."""
+    total, losses = 0, []
+    for leg in ordered:
+        paid = walk.buy(leg.asks, leg.count, leg.limit, leg.fees).cost
+        total += paid - walk.sell(leg.bids, leg.count, 1, leg.fees).proceeds
+        losses.append(total)
+    return tuple(losses)
+
+
+def scaled(legs: Sequence[PlanLeg], count: int, whole: int) -> list[PlanLeg]:
+    """The same legs for ``count`` instead of ``whole`` baskets; counts rounded up so that no leg falls short."""
+    return [
+        PlanLeg(leg.ticker, leg.side, -(-leg.count * count // whole), leg.limit, leg.asks, leg.bids, leg.fees)
+        for leg in legs
+    ]
+
+
+def largest(
+    legs: Sequence[PlanLeg], count: int, step: int, leg_risk_budget: int, budget: WriteBudget
+) -> Plan | Refusal:
+    """The plan of ``count`` baskets, or of the most whole ``step``s below it that depth and the leg-risk budget carry."""
+    full = plan(legs, count, leg_risk_budget, budget)
+    if isinstance(full, Plan) or full.code == "rate_limit":
+        return full
+    low, high, best = 1, (count - 1) // step, None
+    while low <= high:
+        middle = (low + high) // 2
+        tried = plan(scaled(legs, middle * step, count), middle * step, leg_risk_budget, budget)
+        if isinstance(tried, Plan):
+            best, low = tried, middle + 1
+        else:
+            high = middle - 1
+    return best if best is not None else full

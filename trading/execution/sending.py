@@ -1,0 +1,222 @@
+"""One order from its row to its end: stored, sent once, asked about if unclear, and its fills booked.
+
+The row is committed before the request leaves. Every step is a guarded update, so that a worker that takes over goes on
+from the row alone:
+
+=========  =====================================================================================================
+status     what a worker that finds it does
+=========  =====================================================================================================
+new        never sent: drop it (its id is simply not used)
+sending    sent or not, nobody knows: ask
+unknown    asked in vain so far: ask again
+resting    look at it, cancel it when its time is up
+booking    terminal at the venue: fetch fills until they add up to what the venue reported
+done       nothing
+rejected   nothing: the venue refused it, or it was never sent
+=========  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from kalbot.common import clock
+from trading import booking, pace
+from trading.models import Leg, Order, OrderStatus, Position
+from trading.states import Lease
+from trading.venues import protocol
+from trading.venues.protocol import Ack, Refused, Unresolved, Venue
+
+S = OrderStatus
+OPEN_STATUSES: Final = (S.NEW, S.SENDING, S.UNKNOWN, S.RESTING, S.BOOKING)
+FILL_WAITS: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between reads of fills: the exchange's reads lag behind its answers."""
+SEND_WAITS: Final = (0.1, 0.25, 0.5)
+log = logging.getLogger(__name__)
+
+
+def place(
+    held: Lease,
+    position: Position,
+    leg: Leg,
+    *,
+    action: str,
+    purpose: str,
+    price: int,
+    count: int,
+    keep_back: int = 0,
+    reason: str = "",
+    actor: str = "kalbot",
+    **columns: Any,
+) -> Order:
+    """Store an order and send it. Returns the row as it stands afterwards; never raises for what the venue says.
+
+    ``price`` is the limit in the leg's own side, ``count`` in 1/100 contract. Overtaken if the lease is gone.
+    """
+    with transaction.atomic():
+        held.renew()
+        order = Order.objects.create(
+            profile=position.profile,
+            mode=position.mode,
+            position=position,
+            leg=leg,
+            action=action,
+            purpose=purpose,
+            side=leg.side,
+            price=price,
+            count=count,
+            exchange_index=leg.market.exchange_index,
+            subaccount=position.profile.subaccount,
+            reason=reason[:300],
+            actor=actor,
+            **columns,
+        )
+    send(order, keep_back)
+    return order
+
+
+def send(order: Order, keep_back: int = 0) -> None:
+    """Send a stored order; tried again under the same id only after a refusal that says so."""
+    venue = venue_of(order)
+    for pause in (*SEND_WAITS, None):
+        if not _move(order, (S.NEW,), S.SENDING, sent_at=clock.now(), attempts=F("attempts") + 1):
+            return
+        try:
+            _no_transaction()
+            answer = venue.create(order, keep_back)
+        except Refused as refusal:
+            if refusal.retry and pause is not None:
+                _move(order, (S.SENDING,), S.NEW)
+                pace.wait(pause)
+                continue
+            _reject(order, refusal)
+            return
+        except Unresolved as doubt:
+            log.warning("order %s: outcome unknown (%s)", order.pk, doubt)
+            _move(order, (S.SENDING,), S.UNKNOWN, error_detail=str(doubt)[:500])
+            ask(order, wanted=True)
+            return
+        record(order, answer)
+        return
+
+
+def ask(order: Order, wanted: bool) -> bool:
+    """Ask what became of an order that may or may not exist. True when that is known now."""
+    venue = venue_of(order)
+    try:
+        _no_transaction()
+        answer = venue.resolve(order, wanted)
+    except Refused as refusal:
+        log.warning("order %s: still unknown (%s)", order.pk, refusal)
+        return False
+    except Unresolved as doubt:
+        log.warning("order %s: still unknown (%s)", order.pk, doubt)
+        return False
+    if answer is None:
+        _move(order, (S.SENDING, S.UNKNOWN), S.REJECTED, error_code="never_arrived", ended_at=clock.now())
+    else:
+        record(order, answer)
+    return True
+
+
+def record(order: Order, answer: Ack) -> None:
+    """Write down what the venue said. Its fills are booked by ``collect``, when there is time."""
+    columns: dict[str, Any] = {
+        "exchange_order_id": answer.exchange_order_id,
+        "reported_fill_count": max(answer.fill_count, order.filled_count),
+    }
+    if answer.spent is not None:
+        columns["reported_cost"] = answer.spent
+    to = S.RESTING if answer.remaining_count else S.BOOKING
+    _move(order, (S.SENDING, S.UNKNOWN, S.RESTING), to, **columns)
+
+
+def collect(order: Order, waits: tuple[float, ...] = FILL_WAITS) -> bool:
+    """Book what filled. True when the fills add up to the venue's own count (and a terminal order is done)."""
+    venue = venue_of(order)
+    for pause in waits:
+        pace.wait(pause)
+        order.refresh_from_db()
+        if order.filled_count < (order.reported_fill_count or 0):
+            try:
+                _no_transaction()
+                reports = venue.fills(order)
+            except (Refused, Unresolved) as error:
+                log.warning("order %s: fills cannot be read (%s)", order.pk, error)
+                continue
+            source = "rest" if order.mode == "live" else "paper"
+            for report in reports:
+                booking.book_fill(order.pk, report, source)
+            order.refresh_from_db()
+        if order.filled_count >= (order.reported_fill_count or 0):
+            finish(order)
+            return True
+    return False
+
+
+def finish(order: Order) -> None:
+    """The order is terminal and its fills are all booked."""
+    _move(order, (S.BOOKING,), S.DONE, ended_at=clock.now())
+
+
+def settle(order: Order, *, wanted: bool, cancel: bool) -> bool:
+    """Bring an order that another step left behind towards its end. True when it has ended.
+
+    ``wanted``: an order of unknown outcome may still be placed; ``cancel``: a resting one is to go.
+    """
+    if order.status == S.NEW:
+        _move(order, (S.NEW,), S.REJECTED, error_code="not_sent", ended_at=clock.now())
+    if order.status in (S.SENDING, S.UNKNOWN):
+        _move(order, (S.SENDING,), S.UNKNOWN)
+        ask(order, wanted)
+    if order.status == S.RESTING:
+        _look(order, cancel)
+    if order.status == S.BOOKING:
+        collect(order)
+    return order.status not in OPEN_STATUSES
+
+
+def _look(order: Order, cancel: bool) -> None:
+    venue = venue_of(order)
+    try:
+        _no_transaction()
+        answer = venue.cancel(order) if cancel else venue.look(order)
+    except (Refused, Unresolved) as error:
+        log.warning("order %s: state not known (%s)", order.pk, error)
+        return
+    if answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
+        record(order, answer)
+    collect(order, waits=(0.0,))
+
+
+def _reject(order: Order, refusal: Refused) -> None:
+    _move(
+        order,
+        (S.SENDING,),
+        S.REJECTED,
+        error_code=refusal.code[:80],
+        error_detail=refusal.detail[:500],
+        ended_at=clock.now(),
+    )
+    log.warning("order %s was refused: %s", order.pk, refusal)
+
+
+def _move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
+    won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
+    order.refresh_from_db()
+    return bool(won)
+
+
+def venue_of(order: Order) -> Venue:
+    """Where the order goes, by its row's mode."""
+    return protocol.of(order.mode)
+
+
+def _no_transaction() -> None:
+    # a test case's own surrounding transaction is not ours
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("a database transaction is open across a network call")

@@ -1,0 +1,72 @@
+"""May anything be sent at all? ACTIVE, REDUCING (exits and unwinds only) or HALTED (cancels only), globally and per profile.
+
+Stored in the database and read before every send. The stricter of the two counts; a global state that is absent or
+cannot be read is HALTED. A halt never forgets a position: what is half-filled waits, explained, until the state allows it
+to be completed or unwound.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from django.db import DatabaseError, transaction
+
+from kalbot.common import messages
+from strategies.models import Profile
+from trading.models import Order, OrderStatus, TradingState
+
+State = TradingState.State
+GLOBAL: Final = "global"
+_STRICTNESS: Final = {State.ACTIVE: 0, State.REDUCING: 1, State.HALTED: 2}
+log = logging.getLogger(__name__)
+
+
+def scope_of(profile: Profile | None) -> str:
+    """The key of a state: one global, one a profile."""
+    return GLOBAL if profile is None else f"profile:{profile.pk}"
+
+
+def current(profile: Profile | None = None) -> State:
+    """The state in force for ``profile`` (None: globally)."""
+    scopes = [GLOBAL] if profile is None else [GLOBAL, scope_of(profile)]
+    try:
+        rows = dict(TradingState.objects.filter(scope__in=scopes).values_list("scope", "state"))
+        if GLOBAL not in rows:
+            return State.HALTED
+        return max((State(state) for state in rows.values()), key=_STRICTNESS.__getitem__)
+    except (DatabaseError, ValueError):
+        log.exception("the trading state cannot be read: halted")
+        return State.HALTED
+
+
+def set_state(
+    *, state: str, actor: str, reason: str, profile: Profile | None = None, cancel_resting: bool = False
+) -> TradingState:
+    """Change the state, with who and why. ``cancel_resting`` also wakes every position that has an order resting, so that
+    it is cancelled now rather than at its deadline. Raises ValueError for an unknown state or no reason."""
+    if not reason.strip():
+        raise ValueError("a change of the trading state needs a reason")
+    with transaction.atomic():
+        row, _ = TradingState.objects.update_or_create(
+            scope=scope_of(profile),
+            defaults={"state": State(state), "actor": actor, "reason": reason[:300], "profile": profile},
+        )
+        if cancel_resting and row.state != State.ACTIVE:
+            resting = Order.objects.filter(status=OrderStatus.RESTING)
+            if profile is not None:
+                resting = resting.filter(profile=profile)
+            for position_id in set(resting.values_list("position_id", flat=True)):
+                messages.nudge(messages.EXIT_POSITION, position_id)
+    log.warning("trading state of %s is %s by %s: %s", row.scope, row.state, actor, reason)
+    return row
+
+
+def tighten(*, state: str, actor: str, reason: str, profile: Profile | None = None) -> bool:
+    """Set ``state`` only if it is stricter than what is set for the same scope: a machine never loosens. True if changed."""
+    row = TradingState.objects.filter(scope=scope_of(profile)).first()
+    now = State(row.state) if row is not None else State.ACTIVE
+    if row is not None and _STRICTNESS[State(state)] <= _STRICTNESS[now]:
+        return False
+    set_state(state=state, actor=actor, reason=reason, profile=profile)
+    return True

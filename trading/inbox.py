@@ -1,0 +1,94 @@
+"""Fills and order updates of the WebSocket, as rows that wait: applied in order, each once, whatever died in between."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any, Final
+
+from kalbot.common import clock
+from kalbot.common.units import complement
+from markets.models import ExchangeMessage
+from strategies.models import Mode
+from trading import booking
+from trading.booking import BookingError, FillReport
+from trading.execution import sending
+from trading.models import Order, OrderStatus
+from trading.venues.protocol import Ack
+
+Kind = ExchangeMessage.Kind
+BATCH: Final = 500
+log = logging.getLogger(__name__)
+
+
+def apply_waiting() -> int:
+    """Apply the waiting fills and order updates, oldest first. Returns how many were looked at."""
+    waiting = ExchangeMessage.objects.filter(applied_at=None, kind__in=[Kind.FILL, Kind.USER_ORDER]).order_by("id")
+    count = 0
+    for message in waiting[:BATCH]:
+        error = _apply(message)
+        ExchangeMessage.objects.filter(pk=message.pk).update(applied_at=clock.now(), error=error[:1000])
+        count += 1
+    return count
+
+
+def _apply(message: ExchangeMessage) -> str:
+    """Apply one message; returns why it could not be, empty when it was. What is not ours is reconciliation's to name."""
+    payload = message.payload
+    try:
+        order = _order_of(payload)
+        if order is None:
+            return "not an order of ours"
+        if message.kind == Kind.FILL:
+            _fill(order, payload)
+        else:
+            _update(order, payload)
+    except (BookingError, KeyError, TypeError, ValueError) as error:
+        log.error("message %s cannot be applied: %s", message.key, error)
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _order_of(payload: dict[str, Any]) -> Order | None:
+    own = payload.get("client_order_id") or ""
+    orders = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
+    try:
+        found = orders.filter(pk=uuid.UUID(own)).first() if own else None
+    except ValueError:
+        found = None
+    return found or orders.filter(exchange_order_id=payload["order_id"]).first()
+
+
+def _fill(order: Order, payload: dict[str, Any]) -> None:
+    if not order.exchange_order_id:
+        Order.objects.filter(pk=order.pk, exchange_order_id="").update(exchange_order_id=payload["order_id"])
+    price = payload["yes_price"] if order.side == "yes" else complement(payload["yes_price"])
+    report = FillReport(
+        trade_id=payload["trade_id"],
+        price=price,
+        count=payload["count"],
+        fee=payload["fee"],
+        is_taker=payload["is_taker"],
+        at_ms=payload["ts_ms"],
+    )
+    booking.book_fill(order.pk, report, "websocket")
+    _finish(order)
+
+
+def _update(order: Order, payload: dict[str, Any]) -> None:
+    """A terminal state ends the order at once; a resting one only tells a larger fill count."""
+    order.refresh_from_db()
+    if order.status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
+        return
+    terminal = payload["status"] != "resting"
+    remaining = 0 if terminal else payload["remaining_count"]
+    if terminal or payload["fill_count"] > (order.reported_fill_count or 0):
+        sending.record(order, Ack(payload["order_id"], payload["fill_count"], remaining))
+    _finish(order)
+
+
+def _finish(order: Order) -> None:
+    """An order whose fills add up to what the exchange reported is done; no request is needed."""
+    order.refresh_from_db()
+    if order.status == OrderStatus.BOOKING and order.filled_count >= (order.reported_fill_count or 0):
+        sending.finish(order)

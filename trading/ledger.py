@@ -1,0 +1,171 @@
+"""The double-entry ledger: every movement of a profile's money is a transaction whose entries sum to zero.
+
+Debit (what a profile has or has spent) is positive, credit negative:
+
+=============  =======================================================================
+account        balance
+=============  =======================================================================
+capital        credit: what was deposited
+cash           debit: free to be reserved
+reserved       debit: set aside for a position's orders
+position_cost  debit: price paid for what is held
+fees           debit: fees paid for what is held (they are part of cost)
+realised       credit: profit of what was sold or settled
+=============  =======================================================================
+
+A transaction has a key and is booked once however often it is tried. All money in micro-dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Sum
+
+from kalbot.common.errors import Infeasible
+from strategies.models import Profile
+from trading.models import Account, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
+
+Entry = tuple[str, int]
+
+
+class UnbalancedError(ValueError):
+    """The entries of a transaction do not sum to zero. A mistake in this program; nothing was written."""
+
+
+def balance_of(profile: Profile) -> ProfileBalance:
+    """The profile's running totals; made on first use."""
+    found, _ = ProfileBalance.objects.get_or_create(profile=profile, defaults={"mode": profile.mode})
+    return found
+
+
+def post(
+    *, profile: Profile, kind: str, key: str, entries: Iterable[Entry], position: Position | None = None, memo: str = ""
+) -> bool:
+    """Book one transaction. False when ``key`` is booked already. Must run inside ``transaction.atomic``."""
+    lines = [(account, amount) for account, amount in entries if amount]
+    if sum(amount for _, amount in lines):
+        raise UnbalancedError(f"{key}: {lines}")
+    if LedgerTransaction.objects.filter(key=key).exists():
+        return False
+    try:
+        with transaction.atomic():
+            booked = LedgerTransaction.objects.create(
+                profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo
+            )
+    except IntegrityError:
+        return False
+    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in lines)
+    change: dict[str, int] = {}
+    for account, amount in lines:
+        change[account] = change.get(account, 0) + amount
+    balance_of(profile)
+    ProfileBalance.objects.filter(profile=profile).update(**{a: F(a) + m for a, m in change.items()})
+    if change.get(Account.REALISED, 0) < 0:
+        ProfileBalance.objects.filter(profile=profile, best_equity__lt=-F("realised")).update(
+            best_equity=-F("realised")
+        )
+    return True
+
+
+def ensure_funded(profile: Profile, actor: str = "kalbot") -> None:
+    """Book what is missing so that the ledger's capital equals ``profile.capital`` (a withdrawal when it was lowered).
+
+    Capital lowered below what is in positions makes cash negative: nothing new is bought until positions return it.
+    """
+    if -balance_of(profile).capital == profile.capital:
+        return
+    with transaction.atomic():
+        balance = ProfileBalance.objects.select_for_update().get(profile=profile)
+        missing = profile.capital + balance.capital
+        if missing:
+            _deposit(profile, missing, actor)
+
+
+def deposit(profile: Profile, amount: int, actor: str) -> None:
+    """Raise (or, negative, lower) the profile's capital limit and book the money. Raises ValueError below zero."""
+    with transaction.atomic():
+        balance_of(profile)
+        ProfileBalance.objects.select_for_update().get(profile=profile)
+        current = Profile.objects.get(pk=profile.pk)
+        if current.capital + amount < 0:
+            raise ValueError("a profile cannot have less than no capital")
+        Profile.objects.filter(pk=profile.pk).update(capital=F("capital") + amount)
+        profile.capital = current.capital + amount
+        ensure_funded(profile, actor)
+
+
+def _deposit(profile: Profile, amount: int, actor: str) -> None:
+    number = LedgerTransaction.objects.filter(profile=profile, kind="deposit").count() + 1
+    post(
+        profile=profile,
+        kind="deposit",
+        key=f"deposit:{profile.pk}:{number}",
+        entries=[(Account.CASH, amount), (Account.CAPITAL, -amount)],
+        memo=f"by {actor}",
+    )
+
+
+def reserve(position: Position, amount: int) -> None:
+    """Set ``amount`` aside for ``position``. Infeasible("capital") when cash does not suffice: one conditional UPDATE
+    decides, so no number of workers can reserve more than there is. The caller's transaction holds both or neither."""
+    profile = position.profile
+    locked = ProfileBalance.objects.filter(profile=profile, cash__gte=amount).update(best_equity=F("best_equity"))
+    if not locked:
+        raise Infeasible("capital", f"{amount} micro-dollars are not free")
+    _move_reserve(position, amount, f"reserve:{position.pk}")
+
+
+def release(position: Position, key: str) -> int:
+    """Return to cash what is still reserved for ``position``. Must run inside ``transaction.atomic``."""
+    amount = Position.objects.select_for_update().get(pk=position.pk).reserved
+    if amount:
+        _move_reserve(position, -amount, key)
+    return amount
+
+
+def _move_reserve(position: Position, amount: int, key: str) -> None:
+    booked = post(
+        profile=position.profile,
+        kind="reserve" if amount > 0 else "release",
+        key=key,
+        entries=[(Account.CASH, -amount), (Account.RESERVED, amount)],
+        position=position,
+    )
+    if booked:
+        Position.objects.filter(pk=position.pk).update(reserved=F("reserved") + amount)
+
+
+def balances(profile: Profile) -> dict[str, int]:
+    """Every account's balance as the sum of its entries, debit positive."""
+    sums = LedgerEntry.objects.filter(transaction__profile=profile).values_list("account").annotate(Sum("amount"))
+    return dict.fromkeys(Account.values, 0) | dict(sums.order_by())
+
+
+def summary(profile: Profile) -> dict[str, int]:
+    """``starting``, ``cash`` (reserved included), ``open_cost``, ``realised`` and ``difference``, micro-dollars.
+
+    Cash and capital come from the entries, open cost and realised from the positions' own rows, so that ``difference`` =
+    starting + realised - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
+    booked counts as starting and as cash.
+    """
+    sums = balances(profile)
+    unbooked = profile.capital + sums[Account.CAPITAL]
+    starting = unbooked - sums[Account.CAPITAL]
+    cash = unbooked + sums[Account.CASH] + sums[Account.RESERVED]
+    open_cost = Leg.objects.filter(position__profile=profile).aggregate(t=Sum("open_cost"))["t"] or 0
+    realised = Position.objects.filter(profile=profile).aggregate(t=Sum("realised"))["t"] or 0
+    return {
+        "starting": starting,
+        "cash": cash,
+        "open_cost": open_cost,
+        "realised": realised,
+        "difference": starting + realised - cash - open_cost,
+    }
+
+
+def audit(profile: Profile) -> list[tuple[str, int, int]]:
+    """Accounts whose running total differs from the sum of its entries: (account, running, summed). Empty when sound."""
+    running, summed = balance_of(profile), balances(profile)
+    return [(a, getattr(running, a), summed[a]) for a in Account.values if getattr(running, a) != summed[a]]

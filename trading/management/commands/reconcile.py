@@ -1,0 +1,38 @@
+"""manage.py reconcile [--mode live|sim] [--accept-cash --reason "..."]"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from strategies.models import Mode
+from trading import accounts, discrepancies, reconcile
+
+
+class Command(BaseCommand):
+    help = "Compare our books with the exchange's and repair what it explains."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--mode", choices=Mode.values, action="append", help="Default: both.")
+        parser.add_argument(
+            "--accept-cash", action="store_true", help="A person moved money: take the exchange's cash as right."
+        )
+        parser.add_argument("--reason", default="", help="Needed with --accept-cash; it is kept.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["accept_cash"] and not options["reason"].strip():
+            raise CommandError("--accept-cash needs --reason.")
+        for mode in options["mode"] or Mode.values:
+            row = reconcile.run(mode, "command")
+            if row.error:
+                raise CommandError(f"{mode}: could not compare: {row.error}")
+            self.stdout.write(
+                f"{mode}: {row.orders} orders, {row.fills} fills, {row.positions} positions; "
+                f"{row.repaired} repaired, {row.differences} differences"
+            )
+        if options["accept_cash"]:
+            moved = accounts.accept_cash(options["reason"])
+            self.stdout.write(f"Accepted {moved:+d} micro-dollars as moved by a person.")
+        for one in discrepancies.open_ones():
+            self.stdout.write(f"open: {one.mode} {one.code} {one.key}: ours {one.ours}, theirs {one.theirs}")

@@ -1,0 +1,31 @@
+"""manage.py resume --reason "..." [--profile NAME] [--reducing]"""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from trading import halt
+from trading.management.commands.halt import profile_named
+
+
+class Command(BaseCommand):
+    help = "Allow trading again (--reducing: exits and unwinds only)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--reason", required=True, help="Why; it is kept.")
+        parser.add_argument("--profile", help="Only this profile; without it, the global state.")
+        parser.add_argument("--reducing", action="store_true")
+        parser.add_argument("--actor", default=getpass.getuser())
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        profile = profile_named(options["profile"])
+        row = halt.set_state(
+            state=halt.State.REDUCING if options["reducing"] else halt.State.ACTIVE,
+            actor=options["actor"],
+            reason=options["reason"],
+            profile=profile,
+        )
+        self.stdout.write(f"{row.scope} is {row.state}; in force: {halt.current(profile)}")

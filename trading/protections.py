@@ -1,0 +1,77 @@
+"""After bad luck or bad data: time-boxed locks on new baskets, each with its reason. Exits are never locked.
+
+A lock is a row that a person can read and delete. The thresholds are deliberately blunt: they stop a machine that is
+wrong again and again, they do not tune a strategy.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from kalbot.common import clock
+from strategies.models import Profile
+from trading.models import TERMINAL, Lock, Order, OrderStatus, Position, PositionEvent, PositionStatus
+
+FAILED_BASKETS: Final = 3
+FAILED_WITHIN: Final = timedelta(hours=1)
+FAILED_LOCK: Final = timedelta(minutes=15)
+STREAK: Final = 4
+STREAK_LOCK: Final = timedelta(hours=1)
+REJECTS: Final = 5
+REJECTS_WITHIN: Final = timedelta(minutes=1)
+REJECT_LOCK: Final = timedelta(minutes=5)
+RESIDUAL_LOCK: Final = timedelta(minutes=15)
+FEED_LOCK: Final = timedelta(seconds=5)
+OWN_REFUSALS: Final = ("not_sent", "never_arrived", "rate_limited")
+log = logging.getLogger(__name__)
+
+
+def lock(profile: Profile | None, code: str, reason: str, period: timedelta) -> None:
+    """Lock new baskets of a profile (None: of all). A standing lock of the same code is prolonged, not doubled."""
+    until = clock.now() + period
+    standing = Lock.objects.filter(profile=profile, code=code, until__gt=clock.now())
+    if not standing.update(until=until, reason=reason[:300]):
+        Lock.objects.create(profile=profile, code=code, reason=reason[:300], until=until)
+    log.warning("locked %s: %s (%s)", profile or "all profiles", code, reason)
+
+
+def after_unwind(position: Position) -> None:
+    """A basket was unwound in whole or part: too many of them lock the profile."""
+    since = clock.now() - FAILED_WITHIN
+    unwound = PositionEvent.objects.filter(
+        position__profile=position.profile, to_status=PositionStatus.UNWINDING, at__gte=since
+    ).exclude(from_status=PositionStatus.UNWINDING)
+    count = unwound.values("position").distinct().count()
+    if count >= FAILED_BASKETS:
+        lock(position.profile, "unwound_baskets", f"{count} baskets were unwound within an hour", FAILED_LOCK)
+    after_rejects(position.profile)
+
+
+def after_end(position: Position) -> None:
+    """A position ended: a streak of losses locks the profile."""
+    ended = Position.objects.filter(profile=position.profile, status__in=TERMINAL).exclude(fees=0)
+    last = list(ended.order_by("-ended_at").values_list("realised", flat=True)[:STREAK])
+    if len(last) == STREAK and all(realised < 0 for realised in last):
+        lock(position.profile, "loss_streak", f"the last {STREAK} positions lost", STREAK_LOCK)
+
+
+def after_rejects(profile: Profile) -> None:
+    """The exchange refuses order after order: something is wrong that trying again will not mend."""
+    rows = Order.objects.filter(
+        profile=profile, status=OrderStatus.REJECTED, ended_at__gte=clock.now() - REJECTS_WITHIN
+    )
+    count = rows.exclude(error_code__in=OWN_REFUSALS).count()
+    if count >= REJECTS:
+        lock(profile, "reject_storm", f"{count} orders were refused within a minute", REJECT_LOCK)
+
+
+def after_residual(position: Position, why: str) -> None:
+    """Contracts are left that could not be sold within their cap: no new basket until somebody has had time to look."""
+    lock(position.profile, "residual", f"position #{position.pk}: {why}", RESIDUAL_LOCK)
+
+
+def after_feed_gap(reason: str) -> None:
+    """The price feed began anew: wait until its books have settled."""
+    lock(None, "feed_gap", reason, FEED_LOCK)

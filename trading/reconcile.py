@@ -1,0 +1,221 @@
+"""Our books against the exchange's, over the union of ids: orders, fills, positions, cash.
+
+What the exchange explains is repaired on the spot: an order whose answer was lost, a fill that no message brought. What
+nothing explains becomes a named discrepancy, an alert in the log, and REDUCING for the profiles concerned; a machine never
+takes that back. A listing that could not be read to its end concludes nothing (the run has an ``error``).
+
+Reads lag behind writes and other workers trade meanwhile, so positions and cash are compared only where nothing moved
+between the two looks; what differs is looked at once more before it counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.errors import KalbotError
+from markets.kalshi.errors import KalshiError
+from strategies.models import Mode, Profile
+from trading import accounts, booking, discrepancies, ledger, pace, settlement
+from trading.booking import BookingError
+from trading.execution import sending
+from trading.models import ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.venues import connection
+from trading.venues.live import report_of
+from trading.venues.protocol import Ack
+
+OVERLAP: Final = timedelta(minutes=5)
+"""How far before the last good comparison the next one begins: reads lag, clocks differ."""
+LAG: Final = timedelta(seconds=30)
+"""A fill of ours younger than this may not be listed yet."""
+IN_FLIGHT: Final = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.BOOKING)
+LOOKS: Final = (0.0, 0.6, 1.2)
+log = logging.getLogger(__name__)
+
+
+def run(mode: str, trigger: str) -> Reconciliation:
+    """Compare and repair. Never raises for an exchange that does not answer: the row's ``error`` says so."""
+    row = Reconciliation.objects.create(started_at=clock.now(), mode=mode, trigger=trigger[:24])
+    try:
+        if mode == Mode.LIVE:
+            _live(row)
+        _own_books(row)
+    except (KalshiError, KalbotError) as error:
+        row.error = f"{type(error).__name__}: {error}"[:1000]
+        log.error("reconciliation (%s) failed: %s", trigger, row.error)
+    row.finished_at = clock.now()
+    row.save()
+    return row
+
+
+def _live(row: Reconciliation) -> None:
+    profiles = list(Profile.objects.filter(mode=Mode.LIVE))
+    since = _since(row)
+    settlement.run(Mode.LIVE)
+    _orders(row, since)
+    _fills(row, since)
+    for subaccount in sorted({profile.subaccount or 0 for profile in profiles} or {0}):
+        members = [p for p in profiles if (p.subaccount or 0) == subaccount]
+        _holdings_and_cash(row, subaccount, members)
+
+
+def _since(row: Reconciliation) -> datetime:
+    """From where orders and fills are listed: before the last good comparison and every order still open."""
+    good = Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False).exclude(pk=row.pk).first()
+    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=sending.OPEN_STATUSES).order_by("created_at").first()
+    points = [row.started_at]
+    if good is not None:
+        points.append(good.started_at)
+    if oldest is not None:
+        points.append(oldest.created_at)
+    return min(points) - OVERLAP
+
+
+def _orders(row: Reconciliation, since: datetime) -> None:
+    listed = {o.client_order_id: o for o in connection.client().orders.list(min_ts=int(since.timestamp()))}
+    row.orders = len(listed)
+    ours = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
+    found = {str(o.pk): o for o in ours.filter(pk__in=_uuids(listed))}
+    for client_id, theirs in listed.items():
+        order = found.get(client_id)
+        if order is None:
+            if theirs.fill_count or not theirs.status.is_terminal:
+                _foreign(row, theirs.order_id, theirs.created)
+        elif order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
+            remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
+            before = (order.status, order.reported_fill_count)
+            if (
+                theirs.status.is_terminal
+                or theirs.fill_count > (order.reported_fill_count or 0)
+                or not order.exchange_order_id
+            ):
+                sending.record(order, Ack(theirs.order_id, theirs.fill_count, remaining))
+            row.repaired += (order.status, order.reported_fill_count) != before
+        elif order.status == OrderStatus.REJECTED and theirs.fill_count:
+            discrepancies.found(
+                row,
+                "rejected_order_filled",
+                client_id,
+                ours="rejected",
+                theirs=str(theirs.fill_count),
+                profile=order.profile,
+            )
+
+
+def _fills(row: Reconciliation, since: datetime) -> None:
+    listed = {(f.fill_id, f.order_id): f for f in connection.client().portfolio.fills(min_ts=int(since.timestamp()))}
+    row.fills = len(listed)
+    ids = {f.order_id for f in listed.values()}
+    orders = {o.exchange_order_id: o for o in _by_exchange_id(ids)}
+    for fill in listed.values():
+        order = orders.get(fill.order_id)
+        if order is None:
+            continue  # a foreign order, named above
+        try:
+            row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
+        except BookingError as error:
+            discrepancies.found(row, "fill_impossible", fill.fill_id, theirs=str(error), profile=order.profile)
+    for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
+        if order.filled_count >= (order.reported_fill_count or 0):
+            sending.finish(order)
+    booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
+    for fill in booked.select_related("order", "order__profile"):
+        if (fill.trade_id, fill.order.exchange_order_id) not in listed:
+            discrepancies.found(row, "fill_missing", fill.trade_id, ours=str(fill.count), profile=fill.order.profile)
+
+
+def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
+    account: ExchangeAccount | None = None
+    held: dict[str, tuple[int, int]] = {}
+    difference: int | None = None
+    for pause in LOOKS:
+        pace.wait(pause)
+        mark = accounts.mark(profiles)
+        balance = connection.client().portfolio.balance(subaccount=subaccount or None)
+        theirs = {
+            p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
+        }
+        account = accounts.seen(subaccount, balance, theirs, profiles)
+        if accounts.mark(profiles) != mark:
+            continue
+        held = _different(accounts.holdings(profiles), theirs, account)
+        difference = accounts.difference(account, profiles)
+        row.positions = len(theirs)
+        if not held and not difference:
+            break
+    if account is None:
+        return
+    for ticker, (ours, said) in held.items():
+        profile = accounts.holder(ticker, profiles)
+        discrepancies.found(
+            row, "position", f"{subaccount}:{ticker}", ours=str(ours), theirs=str(said), profile=profile
+        )
+    discrepancies.resolved("position", f"{subaccount}:", except_for=held)
+    accounts.compared(account, difference)
+    if difference is not None:
+        row.balance_difference = (row.balance_difference or 0) + difference
+        if difference:
+            discrepancies.found(row, "cash", str(subaccount), theirs=f"{difference:+d} micro-dollars more than ours")
+        else:
+            discrepancies.resolved("cash", str(subaccount))
+
+
+def _different(ours: dict[str, int], theirs: dict[str, int], account: ExchangeAccount) -> dict[str, tuple[int, int]]:
+    """ticker -> (ours, theirs) where they differ, over the union of tickers. What was on the account before us is not ours;
+    a ticker whose settlement is under way is neither."""
+    tickers = set(ours) | set(theirs)
+    finals = settlement.known_finals([t for t in tickers if ours.get(t, 0) and t not in theirs])
+    return {
+        ticker: (ours.get(ticker, 0), theirs.get(ticker, 0))
+        for ticker in sorted(tickers)
+        if ours.get(ticker, 0) + account.foreign.get(ticker, 0) != theirs.get(ticker, 0)
+        and not (ticker in finals and ticker not in theirs)
+    }
+
+
+def _own_books(row: Reconciliation) -> None:
+    """What must hold whatever the exchange says: running totals, legs and fills count the same."""
+    for profile in Profile.objects.filter(mode=row.mode, balance__isnull=False):
+        for account, running, summed in ledger.audit(profile):
+            key = f"{profile.name}:{account}"
+            discrepancies.found(row, "ledger", key, ours=str(running), theirs=str(summed), profile=profile)
+        summary = ledger.summary(profile)
+        if summary["difference"]:
+            discrepancies.found(
+                row, "ledger_positions", profile.name, ours=str(summary["difference"]), theirs="0", profile=profile
+            )
+    for leg in accounts.legs_unlike_their_fills(row.mode):
+        discrepancies.found(
+            row, "leg_fills", str(leg.pk), ours=str(leg.held), theirs="sum of fills", profile=leg.position.profile
+        )
+
+
+def _foreign(row: Reconciliation, order_id: str, created: datetime | None) -> None:
+    """An order on our account that is not ours: somebody else trades with this key. Older than our account: not our concern."""
+    first = ExchangeAccount.objects.order_by("id").values_list("created_at", flat=True).first()
+    if first is not None and (created is None or created > first):
+        discrepancies.found(row, "foreign_order", order_id, ours="none", theirs="exists")
+
+
+def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
+    wanted, found = sorted(ids), []
+    for start in range(0, len(wanted), 500):
+        found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=wanted[start : start + 500]).select_related(
+            "profile"
+        )
+    return found
+
+
+def _uuids(texts: Iterable[str]) -> list[str]:
+    import uuid
+
+    found = []
+    for text in texts:
+        try:
+            found.append(str(uuid.UUID(text)))
+        except ValueError:
+            continue
+    return found

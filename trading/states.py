@@ -1,0 +1,131 @@
+"""How a position changes: one conditional UPDATE whose row count says who won, with its event row in the same transaction.
+
+A worker acts on a position only while it holds the position's lease. The lease keeps two workers from doing the same
+work; what they may *do* is decided by the conditional updates and constraints, so a lapsed lease costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q
+
+from kalbot.common import clock
+from markets import watch
+from trading import ledger
+from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
+
+S = PositionStatus
+
+ALLOWED: Final[dict[str, frozenset[str]]] = {
+    S.PENDING: frozenset({S.EXECUTING, S.ABORTED}),
+    S.EXECUTING: frozenset({S.COMPLETING, S.OPEN, S.UNWINDING, S.ABORTED, S.SETTLED}),
+    S.COMPLETING: frozenset({S.OPEN, S.UNWINDING, S.ABORTED, S.SETTLED}),
+    S.UNWINDING: frozenset({S.OPEN, S.ABORTED, S.EXITING, S.SETTLED}),
+    S.OPEN: frozenset({S.EXITING, S.SETTLED}),
+    S.EXITING: frozenset({S.OPEN, S.CLOSED, S.SETTLED}),
+    S.ABORTED: frozenset(),
+    S.CLOSED: frozenset(),
+    S.SETTLED: frozenset(),
+}
+"""``exiting -> open`` and ``unwinding -> open`` are ends with an explicit residual or with the matched baskets kept.
+An amended result changes a settled position's numbers by entries, not its status."""
+
+LEASE_SECONDS: Final = 45
+
+
+class Overtaken(Exception):
+    """Another worker changed or took the position meanwhile; this one stops without having done anything."""
+
+
+class Lease:
+    """The right to act on one position, renewed with every write."""
+
+    def __init__(self, position_id: int, token: str) -> None:
+        self.position_id = position_id
+        self.token = token
+
+    def renew(self) -> None:
+        """Prove inside a transaction that the lease still holds, and prolong it. Overtaken if it does not."""
+        until = clock.now() + timedelta(seconds=LEASE_SECONDS)
+        if not Position.objects.filter(pk=self.position_id, lease_token=self.token).update(lease_until=until):
+            raise Overtaken(f"position {self.position_id} was taken over")
+
+
+@contextmanager
+def lease(position_id: int) -> Iterator[Lease | None]:
+    """Take the position's lease; yields None when another worker has it. Given back at the end, lapses after a death."""
+    token, now = secrets.token_hex(16), clock.now()
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    taken = Position.objects.filter(free, pk=position_id).update(
+        lease_token=token, lease_until=now + timedelta(seconds=LEASE_SECONDS)
+    )
+    if not taken:
+        yield None
+        return
+    try:
+        yield Lease(position_id, token)
+    finally:
+        Position.objects.filter(pk=position_id, lease_token=token).update(lease_token="", lease_until=None)
+
+
+def transition(
+    position: Position,
+    to: str,
+    *,
+    reason: str,
+    actor: str = "kalbot",
+    held: Lease | None = None,
+    data: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Move ``position`` to ``to`` if it is still where ``position.status`` says; Overtaken otherwise.
+
+    Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns.
+    """
+    if to not in ALLOWED[position.status]:
+        raise ValueError(f"no road from {position.status} to {to}")
+    now = clock.now()
+    if to in TERMINAL:
+        changes |= {"ended_at": now, "next_step_at": None, "residual": ""}
+    if to == S.OPEN and position.opened_at is None:
+        changes["opened_at"] = now
+    with transaction.atomic():
+        if held is not None:
+            held.renew()
+        rows = Position.objects.filter(pk=position.pk, status=position.status)
+        if not rows.update(status=to, attempts=0, **changes):
+            raise Overtaken(f"position {position.pk} is no longer {position.status}")
+        note(position, reason, actor=actor, data=data, to=to)
+        if to in TERMINAL or to == S.OPEN:
+            number = PositionEvent.objects.filter(position=position).count()
+            ledger.release(position, key=f"release:{position.pk}:{number}")
+        if to in TERMINAL:
+            LiveEventClaim.objects.filter(position=position).delete()
+            watch.replace(f"position:{position.pk}", [], 0)
+    position.refresh_from_db()
+
+
+def note(
+    position: Position, reason: str, *, actor: str = "kalbot", data: dict[str, Any] | None = None, to: str = ""
+) -> None:
+    """Write what happened to a position."""
+    PositionEvent.objects.create(
+        position=position,
+        from_status=position.status,
+        to_status=to or position.status,
+        actor=actor,
+        reason=reason[:300],
+        data=data or {},
+    )
+
+
+def look_again(position: Position, at: datetime | None, **changes: Any) -> None:
+    """When the sweeper steps the position next (None: nothing to do), with further columns."""
+    Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes)
+    position.refresh_from_db()

@@ -1,0 +1,58 @@
+"""The promise behind every nudge: looks in the database for work that a lost message or a dead worker left behind."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import Q
+
+from kalbot.common import clock
+from strategies.models import Decision
+from trading.execution import executor
+from trading.models import Denial, ExitRequest, Position
+
+WORKING: Final = ("pending", "executing", "completing", "unwinding", "exiting")
+DECISION_GRACE: Final = timedelta(seconds=3)
+DECISION_WINDOW: Final = timedelta(hours=1)
+log = logging.getLogger(__name__)
+
+
+def sweep() -> int:
+    """Step every position whose time has come and every decision that nobody took up. Returns how many."""
+    count = 0
+    for position_id in due_positions():
+        _guarded(executor.step, position_id)
+        count += 1
+    for decision_id in forgotten_decisions():
+        _guarded(executor.execute, decision_id)
+        count += 1
+    return count
+
+
+def due_positions() -> list[int]:
+    """Positions that have something to do now and whose lease is free."""
+    now = clock.now()
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    working = Q(status__in=WORKING) & (Q(next_step_at=None) | Q(next_step_at__lte=now))
+    asked = Q(status="open", exit_requests__status=ExitRequest.Status.OPEN)
+    found = Position.objects.filter(free & (working | asked)).order_by("next_step_at", "id")
+    return list(dict.fromkeys(found.values_list("id", flat=True)))
+
+
+def forgotten_decisions() -> list[object]:
+    """Decisions with neither position nor denial, whose message was lost. Old ones are denied as expired by the executor."""
+    now = clock.now()
+    recent = Decision.objects.filter(created_at__lt=now - DECISION_GRACE, created_at__gt=now - DECISION_WINDOW)
+    return list(
+        recent.filter(position=None).exclude(pk__in=Denial.objects.values("decision_id")).values_list("pk", flat=True)
+    )
+
+
+def _guarded(work, key: object) -> None:  # type: ignore[no-untyped-def]
+    """One position that fails must not keep the others waiting."""
+    try:
+        work(key)
+    except Exception:
+        log.exception("%s(%s) failed; it will be tried again", work.__name__, key)

@@ -1,0 +1,179 @@
+"""The exchange itself, over REST. Write answers are trusted at once; reads of own data lag behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.errors import SettingError
+from kalbot.common.units import CONTRACT, DOLLAR, Count, Price, complement
+from markets.kalshi.errors import (
+    AlreadyExists,
+    KalshiError,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
+from markets.kalshi.order_entry import Buy, CreateOrder, Sell
+from markets.kalshi.resolution import SIGNATURE_LIFE_MS, Outcome
+from markets.kalshi.rest import KalshiClient
+from markets.kalshi.schemas.answers import CreateResult
+from markets.kalshi.schemas.orders import Fill as ListedFill
+from markets.kalshi.schemas.orders import Order as ListedOrder
+from markets.kalshi.vocabulary import Side, TimeInForce
+from trading.booking import FillReport
+from trading.models import Order
+from trading.venues import connection
+from trading.venues.protocol import Ack, Refused, Unresolved
+
+HARMLESS_BUY: Final = Price(100)
+"""One cent: valid on every price grid, and nobody sells there."""
+LISTING_MARGIN_S: Final = 60
+
+
+class LiveVenue:
+    """Orders on the account of the settings' key."""
+
+    def __init__(self, client: KalshiClient | None = None) -> None:
+        self._given = client
+
+    @property
+    def client(self) -> KalshiClient:
+        return self._given or connection.client()
+
+    def create(self, order: Order, keep_back: int = 0) -> Ack:
+        """POST the order once. See Venue."""
+        with _told():
+            made = self.client.orders.create(to_wire(order), keep_back=keep_back)
+        return _made(made, order)
+
+    def resolve(self, order: Order, wanted: bool) -> Ack | None:
+        """Look in the listing, then spend the id: sending the *same* id again is decisive either way.
+
+        An order that is no longer wanted is sent again at a price where nobody trades: accepted, it has spent the id
+        and bought nothing; refused as a duplicate, the first one did arrive. Where the exchange takes no orders at all
+        (pause, close) only time tells: the signature of the first try lapses.
+        """
+        listed = self._listed(order)
+        if listed is not None:
+            return _ack(listed)
+        sent_ms = _sent_ms(order)
+        asks = to_wire(order) if wanted else harmless(order)
+        lapsed = clock.now_ms() > sent_ms + SIGNATURE_LIFE_MS
+        with _told():
+            found = self.client.resolve_create(asks, sent_ms, resend=not lapsed)
+        if found.outcome is Outcome.FOUND and found.order is not None:
+            return _ack(found.order)
+        if found.outcome is Outcome.PLACED and found.result is not None:
+            return _made(found.result, order)
+        if found.outcome is Outcome.ABSENT:
+            return None
+        raise Unresolved(str(found.refused or "the exchange does not show it yet"))
+
+    def look(self, order: Order) -> Ack:
+        """GET the order."""
+        with _told():
+            return _ack(self.client.orders.get(order.exchange_order_id))
+
+    def cancel(self, order: Order) -> Ack:
+        """DELETE the order with its ticker and shard; a 404 means that it ended before, and its end is read."""
+        with _told():
+            try:
+                gone = self.client.orders.cancel(
+                    order.exchange_order_id, order.leg.market_id, order.exchange_index, order.subaccount
+                )
+            except NotFound:
+                ended = _ack(self.client.orders.get(order.exchange_order_id))
+                if ended.remaining_count:
+                    raise Unresolved("the cancel met no order, but the listing still shows it resting") from None
+                return ended
+        return Ack(order.exchange_order_id, order.count - gone.reduced_by, 0)
+
+    def fills(self, order: Order) -> list[FillReport]:
+        """Exact executions with exact fees."""
+        with _told():
+            listed = list(self.client.portfolio.fills(order_id=order.exchange_order_id))
+        return [report_of(fill, order.side) for fill in listed if fill.order_id == order.exchange_order_id]
+
+    def _listed(self, order: Order) -> ListedOrder | None:
+        since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
+        with _told():
+            return self.client.orders.find_by_client_id(
+                str(order.pk), order.leg.market_id, since, subaccount=order.subaccount
+            )
+
+
+def to_wire(order: Order) -> CreateOrder:
+    """The exchange's order of our row. A sale is a ``Sell``, which no code path can encode as a purchase."""
+    kind = Sell if order.action == Order.Action.SELL else Buy
+    return _built(kind, order, Price(order.price), TimeInForce(order.time_in_force))
+
+
+def harmless(order: Order) -> CreateOrder:
+    """An order that spends the same id and cannot trade: a purchase at one cent, a sale at 99."""
+    if order.action == Order.Action.SELL:
+        return _built(Sell, order, complement(HARMLESS_BUY), TimeInForce.IOC)
+    return _built(Buy, order, HARMLESS_BUY, TimeInForce.IOC)
+
+
+def _built(kind: type[CreateOrder], order: Order, price: Price, tif: TimeInForce) -> CreateOrder:
+    expires = order.expires_at if tif is TimeInForce.GTC else None
+    return kind(
+        ticker=order.leg.market_id,
+        side=Side(order.side),
+        price=price,
+        count=Count(order.count),
+        client_order_id=str(order.pk),
+        exchange_index=order.exchange_index,
+        time_in_force=tif,
+        expiration_ts=int(expires.timestamp()) if expires else None,
+        subaccount=order.subaccount,
+    )
+
+
+def report_of(fill: ListedFill, side: str) -> FillReport:
+    """A listed execution with its price in our order's own side, whichever way the exchange words it."""
+    price = fill.yes_price if side == "yes" else complement(fill.yes_price)
+    at_ms = int(fill.created.timestamp() * 1000) if fill.created else 0
+    return FillReport(fill.fill_id, price, fill.count, fill.fee, fill.is_taker, at_ms)
+
+
+def _made(made: CreateResult, order: Order) -> Ack:
+    if not made.fill_count or made.average_yes_price is None:
+        return Ack(made.order_id, made.fill_count, made.remaining_count)
+    each = made.average_yes_price if order.side == "yes" else DOLLAR - made.average_yes_price
+    spent = (each + (made.average_fee or 0)) * made.fill_count // CONTRACT
+    return Ack(made.order_id, made.fill_count, made.remaining_count, spent)
+
+
+def _ack(listed: ListedOrder) -> Ack:
+    return Ack(listed.order_id, listed.fill_count, 0 if listed.status.is_terminal else listed.remaining_count)
+
+
+def _sent_ms(order: Order) -> int:
+    return int((order.sent_at or order.created_at).timestamp() * 1000)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The wire's errors as what they mean here. A spent id is not a refusal: something happened under it."""
+    try:
+        yield
+    except (AlreadyExists, OutcomeUnknown) as error:
+        raise Unresolved(str(error)) from error
+    except RateLimited as error:
+        raise Refused("rate_limited", str(error), retry=True) from error
+    except Unreachable as error:
+        raise Refused("unreachable", str(error), retry=True) from error
+    except Rejected as error:
+        raise Refused(error.code or f"http_{error.status}", str(error)) from error
+    except SettingError as error:
+        raise Refused("no_credentials", str(error)) from error
+    except KalshiError as error:
+        raise Unresolved(str(error)) from error
+    except ValueError as error:
+        raise Refused("invalid_order", str(error)) from error

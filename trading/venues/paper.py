@@ -1,0 +1,165 @@
+"""Paper: orders filled against the live book, as an exchange would fill them, and no better.
+
+- an order meets the book that is there after a latency, not the one that was decided on;
+- it fills level by level at the levels' own prices, never beyond what they hold, with exact fees;
+- what the profile took lately is not there a second time, although the real book still shows it;
+- a resting order waits behind everything displayed at its price: it fills (as a maker, at its own limit) only when
+  somebody offers at that price or better, which is later than a real one would. That is naive on the safe side.
+
+Its memory (``PaperOrder``) is its own, so that a worker that dies between sending and booking finds out by asking,
+exactly as with the real exchange.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from kalbot.common import clock
+from kalbot.common.errors import Infeasible
+from kalbot.common.units import DOLLAR_PRICE
+from markets.book import Level, Side
+from markets.fees import OrderFees
+from trading import pace, quotes
+from trading.booking import FillReport
+from trading.models import Order, PaperOrder
+from trading.venues.protocol import Ack, Refused
+
+LATENCY_MS: Final = 30
+MEMORY_SECONDS: Final = 60
+"""How long a level that we took from counts as taken. A real book refills or moves on within that time."""
+
+
+class PaperVenue:
+    """Every profile in mode sim has this exchange to itself: profiles never see each other's orders."""
+
+    def create(self, order: Order, keep_back: int = 0) -> Ack:
+        """Fill what the book holds now; the rest is cancelled, or rests for good-till-cancelled orders."""
+        pace.wait(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
+        levels, fees, ahead = self._levels(order)
+        try:
+            with transaction.atomic():
+                paper = PaperOrder(
+                    order=order,
+                    profile=order.profile,
+                    market=order.leg.market,
+                    side=order.side,
+                    action=order.action,
+                    remaining_count=order.count,
+                    fills=[],
+                    at=clock.now(),
+                )
+                for price, count in _available(paper, order, levels):
+                    _fill(paper, order, fees, price, count, is_taker=True)
+                rests = order.time_in_force == "good_till_canceled" and paper.remaining_count > 0
+                paper.is_open = rests
+                paper.queue_ahead = ahead if rests else 0
+                paper.save(force_insert=True)
+        except IntegrityError:
+            paper = PaperOrder.objects.get(pk=order.pk)  # the id is spent: this is what became of it
+        return _ack(paper)
+
+    def resolve(self, order: Order, wanted: bool) -> Ack | None:
+        """What the paper exchange remembers. It takes no order later than it is asked, so absent is absent."""
+        found = PaperOrder.objects.filter(pk=order.pk).first()
+        return _ack(found) if found is not None else None
+
+    def look(self, order: Order) -> Ack:
+        """The order's state after the present book has had its chance to fill it."""
+        paper = PaperOrder.objects.get(pk=order.pk)
+        return _ack(self._advance(order, paper) if paper.is_open else paper)
+
+    def cancel(self, order: Order) -> Ack:
+        """Take a resting order out."""
+        PaperOrder.objects.filter(pk=order.pk, is_open=True).update(is_open=False, remaining_count=0)
+        return _ack(PaperOrder.objects.get(pk=order.pk))
+
+    def fills(self, order: Order) -> list[FillReport]:
+        """Executions of the order so far."""
+        found = PaperOrder.objects.filter(pk=order.pk).first()
+        return [FillReport(*fill) for fill in found.fills] if found is not None else []
+
+    def _levels(self, order: Order) -> tuple[list[Level], Any, int]:
+        """Levels that the order may trade with, the fees, and what is displayed before it at its own price."""
+        event = order.position.event
+        try:
+            quoted = quotes.read(event)
+        except Infeasible as error:
+            raise Refused(error.code, error.detail) from None
+        ticker = order.leg.market_id
+        reason = quoted.unusable([ticker], order.profile.max_price_age_ms)
+        if reason == "not_active":
+            raise Refused("market_inactive", ticker)
+        if reason is not None:
+            raise Refused(f"price_{reason}", ticker)
+        ahead = dict(quoted.bids(ticker, order.side)).get(order.price, 0)
+        if order.action == Order.Action.BUY:
+            levels = [level for level in quoted.asks(ticker, order.side) if level[0] <= order.price]
+        else:
+            levels = [level for level in quoted.bids(ticker, order.side) if level[0] >= order.price]
+        return levels, quoted.fees, ahead
+
+    def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
+        expired = order.expires_at is not None and clock.now() >= order.expires_at
+        try:
+            levels, fees, _ = self._levels(order)
+        except Refused:
+            levels, fees = [], None
+        with transaction.atomic():
+            paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
+            if not paper.is_open:
+                return paper
+            for _, count in _available(paper, order, levels):
+                _fill(paper, order, fees, order.price, count, is_taker=False)
+            if expired or paper.remaining_count == 0:
+                paper.is_open, paper.remaining_count = False, 0
+            paper.save()
+        return paper
+
+
+def _available(paper: PaperOrder, order: Order, levels: list[Level]) -> list[Level]:
+    """What of ``levels`` is left for this order: less what the profile took lately, at most what it still wants."""
+    taken = _taken_lately(order)
+    found, wanted = [], paper.remaining_count
+    for price, displayed in levels:
+        count = min(wanted, displayed - taken.get(_bid_price(order.side, order.action, price), 0))
+        if count > 0:
+            found.append((price, count))
+            wanted -= count
+    return found
+
+
+def _taken_lately(order: Order) -> dict[tuple[str, int], int]:
+    since = clock.now() - timedelta(seconds=MEMORY_SECONDS)
+    rows = PaperOrder.objects.filter(profile=order.profile, market=order.leg.market, at__gte=since)
+    taken: dict[tuple[str, int], int] = {}
+    for side, action, fills in rows.exclude(pk=order.pk).values_list("side", "action", "fills"):
+        for _, price, count, *_rest in fills:
+            level = _bid_price(side, action, price)
+            taken[level] = taken.get(level, 0) + count
+    return taken
+
+
+def _bid_price(side: str, action: str, price: int) -> tuple[str, int]:
+    """The level of the book that an execution took from, as (side, price) of the bid that stood there."""
+    if action == Order.Action.SELL:
+        return side, price
+    return Side(side).other.value, DOLLAR_PRICE - price
+
+
+def _fill(paper: PaperOrder, order: Order, fees: Any, price: int, count: int, *, is_taker: bool) -> None:
+    charged = OrderFees(fees)
+    charged.carried = paper.fee_carried
+    fee = charged.add(price, count, buys=order.action == Order.Action.BUY, is_taker=is_taker)
+    paper.fee_carried = charged.carried
+    paper.filled_count += count
+    paper.remaining_count -= count
+    paper.fills = [*paper.fills, [f"{order.pk}-{len(paper.fills) + 1}", price, count, fee, is_taker, clock.now_ms()]]
+
+
+def _ack(paper: PaperOrder) -> Ack:
+    spent = sum(price * count + fee for _, price, count, fee, *_rest in paper.fills)
+    return Ack(f"paper-{paper.pk}", paper.filled_count, paper.remaining_count if paper.is_open else 0, spent)

@@ -1,0 +1,78 @@
+"""What the executor needs of a place where orders go. ``live`` and ``paper`` are the two there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from trading.booking import FillReport
+from trading.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """An order as the venue has it. Counts in 1/100 contract; ``remaining_count`` above zero means it rests.
+
+    ``spent``: price and fees of the fills as far as the answer tells, micro-dollars, rounded; exact ones come from fills.
+    """
+
+    exchange_order_id: str
+    fill_count: int
+    remaining_count: int
+    spent: int | None = None
+
+
+class Refused(Exception):
+    """A definite no: nothing happened. ``retry``: the same order, same id, may be sent again later (rate limit)."""
+
+    def __init__(self, code: str, detail: str = "", *, retry: bool = False) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+        self.retry = retry
+
+
+class Unresolved(Exception):
+    """The venue gave no answer that settles the question. Ask again later; never act as if it were a no."""
+
+
+class Venue(Protocol):
+    """Every method may take the time of a network call, so none may run inside a database transaction."""
+
+    def create(self, order: Order, keep_back: int = 0) -> Ack:
+        """Send the order under its own id, leaving ``keep_back`` rate tokens for an unwind.
+
+        Refused: nothing happened. Unresolved: it may exist.
+        """
+        ...
+
+    def resolve(self, order: Order, wanted: bool) -> Ack | None:
+        """What became of an order whose request may or may not have arrived. ``wanted``: it may still be placed now.
+
+        None: it does not exist and never will. Unresolved: not known yet.
+        """
+        ...
+
+    def look(self, order: Order) -> Ack:
+        """The order's present state. Unresolved when the venue does not say."""
+        ...
+
+    def cancel(self, order: Order) -> Ack:
+        """Take a resting order out and tell its final state; one that is terminal already is no error.
+
+        Refused while that is not possible (market closed), Unresolved when the final state is not known yet.
+        """
+        ...
+
+    def fills(self, order: Order) -> list[FillReport]:
+        """Executions of the order so far; may lag behind what ``create`` reported. Unresolved when unreadable."""
+        ...
+
+
+def of(mode: str) -> Venue:
+    """The venue of a mode. Live is only ever reached through a live row."""
+    from strategies.models import Mode
+    from trading.venues.live import LiveVenue
+    from trading.venues.paper import PaperVenue
+
+    return LiveVenue() if mode == Mode.LIVE else PaperVenue()
