@@ -91,11 +91,17 @@ def certify(event: EventFacts, reviewed: ReviewedSeries | None = None) -> Certif
     """A certificate for the event as it is now, or why there is none. Never raises for odd facts."""
     found = _unfit(event) or _evidence(event, reviewed)
     facts_hash = rules_hash(event)
+    terms = _terms(event)
+    if not isinstance(found, Hole) and terms.nobody:
+        found = Hole("nobody_possible", f"The rules name a case in which no listed outcome wins: {terms.quotes[-1]}")
     if isinstance(found, Hole):
         return Refusal(event.event_ticker, found.code, found.sentence, facts_hash)
     kind, lines = found
-    terms = read_terms(text for m in event.markets for text in (m.rules_primary, m.rules_secondary))
     return Certificate(event.event_ticker, kind, lines, facts_hash, terms)
+
+
+def _terms(event: EventFacts) -> SettlementTerms:
+    return read_terms(text for m in event.markets for text in (m.rules_primary, m.rules_secondary))
 
 
 def _unfit(event: EventFacts) -> Hole | None:
@@ -157,7 +163,14 @@ _OTHER_RULE = re.compile(
 )
 _LIMITED = re.compile(r"\b(?:before|by|until|unless|except|only|provided|announce)", re.IGNORECASE)
 _TIE = re.compile(r"(?:reg(?:ulation)? time:\s*)?(?:the )?(?:tie|draw)", re.IGNORECASE)
+_TIE_LEG = re.compile(r"market called \W*(?:the )?(?:tie|draw)\b", re.IGNORECASE)
 _VERSUS = re.compile(r"\s+(?:vs\.?|v\.?|at|@)\s+", re.IGNORECASE)
+_MARGIN = re.compile(r"\bby (?:at least|more than|over|\d)|\bspread\b|\bhandicap\b|\bmargin\b", re.IGNORECASE)
+_SPAN = re.compile(
+    r"\b(?:90 minutes|extra time|overtime|stoppage time|penalties|regulation|(?:first|second) (?:half|quarter|period|set|map)"
+    r"|inning\w*|advance\w*|qualif\w*|lift\w*)\b",
+    re.IGNORECASE,
+)
 _NO_CHANGE = frozenset({"no change", "unchanged", "same", "no change in rate", "unch"})
 _UP = frozenset({"increase", "higher", "up", "rise", "hike", "above"})
 _DOWN = frozenset({"decrease", "lower", "down", "fall", "cut", "below"})
@@ -189,17 +202,23 @@ def _other_leg(other: MarketFacts, count: int) -> tuple[str, ...] | Hole:
 
 
 def _tie_leg(event: EventFacts) -> tuple[str, ...] | Hole:
-    """Win, win, tie: exhaustive for a game of two sides if the other two legs are those sides."""
+    """Win, win, tie: exhaustive for a game of two sides if the other two legs are those sides winning it."""
     sides = [m for m in event.markets if not _TIE.fullmatch(m.yes_sub_title.strip())]
     if len(event.markets) != 3 or len(sides) != 2:
         return Hole("tie_unclear", "A tie completes two sides, not another number of them.")
-    game = _VERSUS.search(event.title) and event.title
-    game = game or next((m.rules_primary for m in event.markets if _VERSUS.search(m.rules_primary)), None)
+    texts = [event.title, *(m.rules_primary for m in event.markets)]
+    game = next((text for text in texts if len(_VERSUS.findall(text)) == 1), "")
     names = [re.sub(r"^reg(?:ulation)? time:\s*", "", m.yes_sub_title.strip(), flags=re.IGNORECASE) for m in sides]
     if not game or not all(name and name.lower() in game.lower() for name in names):
-        return Hole("tie_unclear", "The two sides do not appear in a title \"A vs B\", so they may not be all sides.")
+        return Hole("tie_unclear", "The two sides do not appear in an \"A vs B\", so they may not be all sides.")
+    rules = [m.rules_primary for m in event.markets]
+    if any(_MARGIN.search(text) for text in [event.title, *rules]):
+        return Hole("tie_unclear", "A side has to win by a margin, so a narrow win is neither a win nor a tie.")
+    spans = {frozenset(word.lower() for word in _SPAN.findall(text)) for text in rules if text}
+    if len(spans) > 1:
+        return Hole("tie_unclear", "The markets do not speak of the same part of the game.")
     lines = [f"{names[0]} wins, {names[1]} wins, or a tie: a game of two sides has no other result.", f"Game: {game}"]
-    if not all(m.rules_primary for m in event.markets):
+    if not all(rules):
         lines.append("The rules of some markets are not known and were not read.")
     return tuple(lines)
 
@@ -216,10 +235,11 @@ def _as_reviewed(event: EventFacts, reviewed: ReviewedSeries) -> tuple[str, ...]
         return (line,)
     if count != 2:
         return Hole("review_differs", f"A two-way game has two markets, this event {count}.")
-    terms = read_terms(text for m in event.markets for text in (m.rules_primary, m.rules_secondary))
-    if not terms.split and not reviewed.tie_impossible:
+    if any(_TIE.fullmatch(name) for name in names) or any(_TIE_LEG.search(m.rules_secondary) for m in event.markets):
+        return Hole("review_differs", "This game has a market for the tie, so two sides are not all of it.")
+    if not _terms(event).tie_splits and not reviewed.tie_impossible:
         return Hole("tie_possible", "A tie is not ruled out by the reviewer and the rules do not split the dollar then.")
-    tie = "The rules split the dollar in a tie." if terms.split else "The reviewer states that no tie is possible."
+    tie = "No tie is possible, the reviewer states." if reviewed.tie_impossible else "In a tie the rules split the dollar."
     return (line, tie)
 
 

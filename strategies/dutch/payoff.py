@@ -65,7 +65,7 @@ def settlement_states(
     if len(set(tickers)) != len(tickers):
         raise ValueError("an outcome is listed twice")
     states = [State(StateKind.WINS, (ticker,)) for ticker in tickers]
-    if not certified:
+    if not certified or terms.nobody:
         states.append(State(StateKind.NONE))
     if terms.split:
         states.extend(State(StateKind.SPLIT, pair) for pair in combinations(tickers, 2))
