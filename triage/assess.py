@@ -114,7 +114,7 @@ def assess(case: Case) -> Assessed:
     good = _good(case, states)
     usable = case.now.price_problem is None and case.fees is not None
     sale = sell(case.legs, case.books, case.fees, case.now.untradable) if usable and case.fees else None
-    beliefs = _market_belief(case) if usable else None
+    beliefs = market_belief(case) if usable else None
     market = _holding("market", beliefs, case, states, good, sale, case.now.price_age_ms) if beliefs else None
     views = tuple(_views(case, states, good, sale))
     floor, best = floor_of(vector), Money(max((p for _, p in vector), default=0))
@@ -139,7 +139,7 @@ def _good(case: Case, states: tuple[State, ...]) -> frozenset[State]:
     return frozenset(state for state, money in pays(case.legs, states) if money >= case.cost)
 
 
-def _market_belief(case: Case) -> dict[str, float] | None:
+def market_belief(case: Case) -> dict[str, float] | None:
     """De-vigged probabilities of the outcomes that are still open; None if one of them has no price."""
     results = case.now.results
     if "yes" in results.values():

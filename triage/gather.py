@@ -101,7 +101,7 @@ def _terms(events: Mapping[str, Event]) -> dict[str, SettlementTerms]:
     read = {ticker: read_terms(texts[ticker]) for ticker in missing}
     if len(_TERMS) + len(read) > _TERMS_KEPT:
         _TERMS.clear()
-    _TERMS.update({(ticker, events[ticker].rules_hash): terms for ticker, terms in read.items()})
+    _TERMS.update({(t, rules): terms for t, terms in read.items() if (rules := events[t].rules_hash)})
     return found | read
 
 

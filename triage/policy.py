@@ -84,7 +84,7 @@ def act(item: Gathered, result: Assessed) -> int:
 
 
 def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> Question:
-    from triage.scoring import evidence_of
+    from triage.forecasts import evidence_of
 
     profile, position = item.profile, item.position
     return Question(

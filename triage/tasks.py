@@ -1,14 +1,27 @@
-"""Triage as Celery sees it: thin doors."""
+"""Triage as Celery sees it: thin doors.
+
+Only ``assess_positions`` needs a place in the schedule; it sends the others on their way. Fetching runs on the queue
+``default``, so that a slow source never stands in line before an assessment.
+"""
 
 from __future__ import annotations
+
+import logging
+from typing import Any
 
 from celery import shared_task
 
 from kalbot.common import cache
-from triage import advice, agent
+from kalbot.common.messages import ASSESS_POSITION, nudge
+from trading.models import Position, PositionStatus
+from triage import advice, agent, forecasts, lines, scores
+from triage.sources import refresh
+
+log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 60
 """No run of the schedule takes longer; what is left over comes first in the next."""
+FETCH_SECONDS = 25
 
 
 @shared_task(name="triage.tasks.assess_positions", ignore_result=True)
@@ -17,12 +30,14 @@ def assess_positions() -> dict[str, int]:
     with cache.lock("triage:schedule", PERIOD_SECONDS) as held:
         if not held:
             return {"skipped": 1}
+        _send(refresh_sources.name, queue="default")
         advice.end_of_ended_positions()
         ids = agent.open_position_ids()
         here, others = ids[: agent.BATCH], ids[agent.BATCH :]
         for start in range(0, len(others), agent.BATCH):
-            assess_batch.apply_async(args=[others[start : start + agent.BATCH]], expires=PERIOD_SECONDS)
-        return _summary(agent.look_at(here, seconds=PERIOD_SECONDS))
+            _send(assess_batch.name, others[start : start + agent.BATCH], queue="triage")
+        run = _summary(agent.look_at(here, seconds=PERIOD_SECONDS))
+    return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": scores.score_settled()}
 
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
@@ -35,6 +50,39 @@ def assess_batch(position_ids: list[int]) -> dict[str, int]:
 def assess_position(position_id: int, trigger: str = "lifecycle") -> dict[str, int]:
     """One position at once, because something happened. ``trigger``: lifecycle, price, observation or person."""
     return _summary(agent.look_at([position_id], trigger=trigger, seconds=PERIOD_SECONDS))
+
+
+@shared_task(name="triage.tasks.watch_lines", ignore_result=True)
+def watch_lines() -> dict[str, int]:
+    """Coverage positions that crossed a line since the last look are looked at now; meant for every few seconds."""
+    with cache.lock("triage:lines", PERIOD_SECONDS) as held:
+        if not held:
+            return {"skipped": 1}
+        found = lines.crossed(lines.coverage_position_ids())
+        return _summary(agent.look_at(found, trigger="price", seconds=PERIOD_SECONDS))
+
+
+@shared_task(name="triage.tasks.refresh_sources", ignore_result=True)
+def refresh_sources() -> dict[str, int]:
+    """Fetch what is due, then look at the positions about which something new was heard."""
+    with cache.lock("triage:refresh", FETCH_SECONDS + 5) as held:
+        if not held:
+            return {"skipped": 1}
+        run = refresh.refresh(seconds=FETCH_SECONDS)
+    about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events)
+    for position_id in about.values_list("pk", flat=True):
+        nudge(ASSESS_POSITION, position_id, "observation")
+    return {"fetched": run.fetched, "failed": len(run.failed), "not_due": run.not_due, "fresh": len(run.fresh)}
+
+
+def _send(name: str, *args: Any, queue: str) -> None:
+    """Send a task that is worth nothing after the period. A broker that is away is logged: the next period does the work."""
+    from kalbot.celery import app
+
+    try:
+        app.send_task(name, args=args, queue=queue, expires=PERIOD_SECONDS, retry=False)
+    except Exception as error:
+        log.warning("task %s was not sent: %s", name, type(error).__name__)
 
 
 def _summary(run: agent.Looked) -> dict[str, int]:

@@ -1,21 +1,109 @@
-"""Which sources there are, and what they say about the events of a batch."""
+"""Which sources there are, and what they say about the events of a batch. Reads caches only; never the network.
+
+Sources that contradict each other are not averaged: when two that speak of the same event put more than ``DISAGREE``
+of their probability on different outcomes, neither has an opinion until they agree again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from typing import Final
 
-from triage.sources.protocol import Report, Source
+from kalbot.common.errors import SettingError
+from triage import conf
+from triage.sources import cached, jsonfeed
+from triage.sources.citytemp import CityTemperature
+from triage.sources.nws import NationalWeatherService
+from triage.sources.openmeteo import OpenMeteo
+from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Snapshot, Source, Subject
 
-if TYPE_CHECKING:
-    from triage.gather import Gathered
+log = logging.getLogger(__name__)
+
+BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature())
+DISAGREE: Final = 0.5
 
 
 def sources() -> tuple[Source, ...]:
-    """All configured sources."""
-    return ()
+    """All sources that are switched on. A feed file that cannot be read is logged and means no feeds."""
+    wanted = conf.sources()
+    found: list[Source] = [source for source in BUILT_IN if source.name in wanted]
+    if "jsonfeed" in wanted:
+        try:
+            found += jsonfeed.configured()
+        except SettingError as error:
+            log.error("%s", error)
+    return tuple(found)
 
 
-def reports_for(gathered: Sequence[Gathered], now_ms: int) -> dict[str, list[Report]]:
-    """Event ticker -> what each source says about it, from the caches only."""
-    return {}
+def subjects(events: Iterable[EventFacts]) -> dict[tuple[str, str], tuple[Source, Subject]]:
+    """Everything that is worth fetching for these events, each once: (source, key) -> source and subject."""
+    found: dict[tuple[str, str], tuple[Source, Subject]] = {}
+    for event in events:
+        for source in sources():
+            subject = _subject(source, event)
+            if isinstance(subject, Subject):
+                found[(source.name, subject.key)] = (source, subject)
+    return found
+
+
+def reports(events: Iterable[EventFacts], now_ms: int) -> dict[str, list[Report]]:
+    """Event ticker -> what each source that covers it says. Sources that do not cover it leave no line."""
+    asked: list[tuple[EventFacts, Source, Subject]] = []
+    for event in events:
+        for source in sources():
+            subject = _subject(source, event)
+            if isinstance(subject, Subject):
+                asked.append((event, source, subject))
+    snapshots = cached.load(list({(source.name, subject.key) for _, source, subject in asked}))
+    found: dict[str, list[Report]] = {}
+    for event, source, subject in asked:
+        snapshot = snapshots.get((source.name, subject.key))
+        found.setdefault(event.ticker, []).append(_report(source, event, subject, snapshot, now_ms))
+    return {ticker: silence_contradictions(lines) for ticker, lines in found.items()}
+
+
+def silence_contradictions(lines: list[Report]) -> list[Report]:
+    """The reports with the opinions of sources that contradict each other taken back."""
+    against: dict[str, list[str]] = {}
+    for one, other in combinations([line for line in lines if line.opinion is not None], 2):
+        if (
+            one.opinion
+            and other.opinion
+            and distance(one.opinion.probabilities, other.opinion.probabilities) > DISAGREE
+        ):
+            against.setdefault(one.source, []).append(other.source)
+            against.setdefault(other.source, []).append(one.source)
+    return [
+        Report(line.source, None, f"contradicts {', '.join(against[line.source])}", line.age_ms)
+        if line.source in against
+        else line
+        for line in lines
+    ]
+
+
+def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Total variation distance: the share of probability put on different outcomes, 0 to 1."""
+    return sum(abs(one.get(t, 0.0) - other.get(t, 0.0)) for t in one.keys() | other.keys()) / 2
+
+
+def _subject(source: Source, event: EventFacts) -> Subject | NoOpinion:
+    try:
+        return source.subject(event)
+    except Exception as error:
+        log.exception("source %s stumbles over %s", source.name, event.ticker)
+        return NoOpinion(f"failed: {type(error).__name__}")
+
+
+def _report(source: Source, event: EventFacts, subject: Subject, snapshot: Snapshot | None, now_ms: int) -> Report:
+    if snapshot is None:
+        return Report(source.name, None, "nothing heard yet")
+    try:
+        said = source.opine(event, subject, snapshot, now_ms)
+    except Exception as error:
+        log.exception("source %s cannot say anything about %s", source.name, event.ticker)
+        said = NoOpinion(f"failed: {type(error).__name__}")
+    if isinstance(said, Opinion):
+        return Report(source.name, said, "", max(0, now_ms - said.as_of_ms))
+    return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms)

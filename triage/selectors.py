@@ -1,0 +1,124 @@
+"""What screens ask triage: the card of a position, the course of its value, the scoreboard."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Avg, Count, Max, Min
+
+from triage import scoring
+from triage.forecasts import scored_forecasts
+from triage.models import Assessment, Recommendation, SourceForecast
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One position on the screen: the latest look, the advice that stands, the course of its value."""
+
+    position_id: int
+    latest: Assessment | None
+    standing: list[Recommendation]
+    course: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One line of the scoreboard. Brier scores are means over settled forecasts; lower is better, ``skill`` above 0 means
+    better than the market. ``evidence`` is the e-value, ``days`` how many days it counts."""
+
+    source: str
+    forecasts: int
+    settled: int
+    brier: float | None
+    brier_market: float | None
+    evidence: float
+    days: int
+    calibration: list[scoring.Bin]
+
+    @property
+    def skill(self) -> float | None:
+        """1 - Brier of the source / Brier of the market."""
+        if self.brier is None or not self.brier_market:
+            return None
+        return 1 - self.brier / self.brier_market
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonRecord:
+    """One line of the scoreboard: what following (or not following) one reason's advice would have made, micro-dollars."""
+
+    reason: str
+    source: str
+    advice: str
+    scored: int
+    right: int
+    difference: int
+    brier: float | None
+    brier_market: float | None
+
+
+def card(position_id: int, points: int = 200) -> Card:
+    """Everything that the card of one position shows."""
+    looks = Assessment.objects.filter(position_id=position_id).order_by("-pk")
+    columns = ("at", "sell_now", "hold_expected", "floor", "coverage_ppm", "advice")
+    course = list(looks.values(*columns)[:points])
+    standing = list(Recommendation.objects.filter(position_id=position_id, status="open").order_by("opened_at"))
+    return Card(position_id, looks.first(), standing, course[::-1])
+
+
+def source_records() -> list[SourceRecord]:
+    """The scoreboard's sources, by name."""
+    counts = SourceForecast.objects.values("source").annotate(
+        n=Count("pk"), settled=Count("settled_at"), brier=Avg("brier"), market=Avg("brier_market")
+    )
+    found = []
+    for row in counts.order_by("source"):
+        value, days = scoring.evidence(scored_forecasts(row["source"]))
+        found.append(
+            SourceRecord(
+                row["source"], row["n"], row["settled"], row["brier"], row["market"], value, days,
+                scoring.calibration(_said_and_came(row["source"])),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _said_and_came(source: str) -> list[tuple[float, bool]]:
+    rows = SourceForecast.objects.filter(source=source).exclude(settled_at=None).values_list("probabilities", "outcome")
+    return [(p, ticker == outcome) for said, outcome in rows for ticker, p in said.items()]
+
+
+def reason_records() -> list[ReasonRecord]:
+    """The scoreboard's reasons: what advice made, by reason and advice."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    rows = Recommendation.objects.exclude(scored_at=None).values_list("reason", "source", "advice", "score")
+    for reason, source, advice, score in rows:
+        if score.get("difference") is not None:
+            groups[(reason, source, advice)].append(score)
+    return [_reason_record(key, scores) for key, scores in sorted(groups.items())]
+
+
+def _reason_record(key: tuple[str, str, str], scores: list[dict[str, Any]]) -> ReasonRecord:
+    leaving = key[2] == "exit"
+    right = sum((s["difference"] > 0) == leaving for s in scores)
+    own = "brier_market" if key[1] == "market" else "brier_source"
+    return ReasonRecord(
+        *key,
+        len(scores),
+        right,
+        sum(s["difference"] for s in scores),
+        _mean(scores, own),
+        _mean(scores, "brier_market"),
+    )
+
+
+def _mean(scores: list[dict[str, Any]], name: str) -> float | None:
+    values = [s[name] for s in scores if name in s]
+    return sum(values) / len(values) if values else None
+
+
+def looked_at() -> dict[str, Any]:
+    """For the status page: how many looks are kept, the newest and the oldest."""
+    return Assessment.objects.aggregate(kept=Count("pk"), newest=Max("at"), oldest=Min("at"))

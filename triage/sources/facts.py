@@ -1,0 +1,46 @@
+"""Catalogue rows into the facts that sources look at, remembered for each version of an event's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from markets.models import Event, Market
+from triage.sources.protocol import EventFacts, Listing
+
+_KEPT: Final = 20_000
+_known: dict[tuple[str, str], EventFacts] = {}
+_COLUMNS: Final = (
+    "event_id", "ticker", "strike_type", "floor_strike", "cap_strike", "rules_primary", "rules_secondary",
+)  # fmt: skip
+
+
+def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:
+    """Facts of these events (with ``series`` loaded). One query for those that are not remembered."""
+    found = {t: _known[key] for t, e in events.items() if e.rules_hash and (key := (t, e.rules_hash)) in _known}
+    missing = [ticker for ticker in events if ticker not in found]
+    listings: dict[str, list[Listing]] = {ticker: [] for ticker in missing}
+    secondary: dict[str, str] = {}
+    for event, ticker, kind, floor, cap, rules, more in (
+        Market.objects.filter(event_id__in=missing).order_by("ticker").values_list(*_COLUMNS)
+    ):
+        listings[event].append(Listing(ticker, kind, floor, cap, rules))
+        secondary.setdefault(event, more)
+    read = {t: _facts(events[t], tuple(listings[t]), secondary.get(t, "")) for t in missing}
+    if len(_known) + len(read) > _KEPT:
+        _known.clear()
+    _known.update({(t, events[t].rules_hash): facts for t, facts in read.items() if events[t].rules_hash})
+    return found | read
+
+
+def _facts(event: Event, listings: tuple[Listing, ...], secondary: str) -> EventFacts:
+    named = event.settlement_sources or event.series.settlement_sources or []
+    return EventFacts(
+        ticker=event.ticker,
+        series=event.series_id,
+        title=event.title,
+        listings=listings,
+        sources=tuple((str(row.get("name", "")), str(row.get("url", ""))) for row in named if isinstance(row, dict)),
+        rules_secondary=secondary,
+        close_ms=None if event.close_time is None else int(event.close_time.timestamp() * 1000),
+    )

@@ -1,0 +1,74 @@
+"""How wrong a temperature forecast is: by lead time, extreme, source and station. Degrees Fahrenheit. Pure.
+
+``data/errors.json`` holds a standard error by lead time for each source (a prior, from published verification) and,
+where recorded forecasts can be laid beside recorded climate reports, the station's own bias and spread with the number
+of days. A station's figures pull on the prior as n days against ``PRIOR_DAYS``: a month of data moves it, a week hardly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from math import sqrt
+from typing import Any, Final
+
+from triage.weather.mapping import DATA, Extreme
+
+PRIOR_DAYS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastError:
+    """What to add to a forecast (``bias``) and how wide it then is (``spread``, one standard deviation)."""
+
+    bias: float
+    spread: float
+    days: int = 0
+
+    def words(self) -> str:
+        """For the screen."""
+        basis = f"{self.days} recorded days" if self.days else "published verification"
+        return f"{self.bias:+.1f} ± {self.spread:.1f} °F ({basis})"
+
+
+def forecast_error(source: str, station: str, extreme: Extreme, lead_hours: float) -> ForecastError:
+    """The error of ``source`` at a station, ``lead_hours`` before the extreme is expected (below 0 counts as 0)."""
+    table = _table()
+    prior = _interpolate(
+        table["spread_by_lead_hours"].get(source, table["spread_by_lead_hours"]["default"])[extreme], lead_hours
+    )
+    known: dict[str, Any] | None = table["stations"].get(f"{source}/{station}/{extreme}")
+    if known is None:
+        return ForecastError(0.0, prior)
+    days = int(known["days"])
+    weight = days / (days + PRIOR_DAYS)
+    spread_there = _interpolate(table["spread_by_lead_hours"]["default"][extreme], float(known["lead_hours"]))
+    ratio = known["spread"] / spread_there
+    return ForecastError(known["bias"] * weight, prior * sqrt(1 + weight * (ratio**2 - 1)), days)
+
+
+def learned(prior: float, misses: Sequence[float]) -> ForecastError:
+    """Bias and spread from past misses (actual less forecast), shrunk towards no bias and the prior's spread."""
+    n = len(misses)
+    bias = sum(misses) / (n + PRIOR_DAYS)
+    variance = (PRIOR_DAYS * prior**2 + sum((m - bias) ** 2 for m in misses)) / (PRIOR_DAYS + n)
+    return ForecastError(bias, sqrt(variance), n)
+
+
+def _interpolate(points: Sequence[Sequence[float]], lead: float) -> float:
+    """Between (lead hours, spread) points; flat beyond the ends."""
+    if lead <= points[0][0]:
+        return float(points[0][1])
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if lead <= x1:
+            return float(y0 + (y1 - y0) * (lead - x0) / (x1 - x0))
+    return float(points[-1][1])
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((DATA / "errors.json").read_text("utf-8"))
+    return table
