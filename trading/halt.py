@@ -58,7 +58,7 @@ def set_state(
                 resting = resting.filter(profile=profile)
             for position_id in set(resting.values_list("position_id", flat=True)):
                 messages.nudge(messages.EXIT_POSITION, position_id)
-    log.warning("trading state of %s is %s by %s: %s", row.scope, row.state, actor, reason)
+    log.info("trading state of %s is %s by %s: %s", row.scope, row.state, actor, reason)
     return row
 
 

@@ -61,4 +61,4 @@ def most_for(price: int, count: int, fees: FeeSchedule) -> Money:
     with price, so the limit price is the worst case."""
     order = OrderFees(fees)
     order.add(price, count)
-    return Money(price * count + order.total + split_slack(fees, count))
+    return Money(price * count + order.total + split_slack(fees, price, count))

@@ -11,8 +11,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('markets', '0004_alter_event_rules_hash'),
-        ('strategies', '0002_screening_failed_screening_watched_verdict_decisions'),
+        ('markets', '0001_initial'),
+        ('strategies', '0001_initial'),
     ]
 
     operations = [

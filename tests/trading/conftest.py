@@ -1,0 +1,20 @@
+"""What every test of this room needs: an empty Redis, trading allowed, no waiting, and no client of the test before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.trading import world
+from trading import pace
+from trading.venues import connection
+
+
+@pytest.fixture(autouse=True)
+def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, settings: object) -> Iterator[None]:
+    settings.PAPER_LATENCY_MS = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(pace, "wait", lambda seconds: None)
+    world.active()
+    yield
+    connection.use(None)

@@ -1,0 +1,133 @@
+"""A small exchange in rows and in Redis, and decisions on it, for the tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from kalbot.common import cache, clock
+from markets.fees import FeeSchedule
+from markets.models import Certificate, Event, Market, Series
+from markets.prices import EVENT_KEY, LEASE_KEY, EventRecord, Lease, MarketRecord
+from strategies.models import Decision, Profile
+from trading import halt
+from trading.execution import walk
+
+EPOCH = "epoch-1"
+DOLLAR = 1_000_000
+FEES = FeeSchedule()
+Levels = Sequence[tuple[int, int]]
+Books = Mapping[str, tuple[Levels, Levels]]
+
+
+def active() -> None:
+    """Trading is allowed."""
+    halt.set_state(state="active", actor="test", reason="test")
+
+
+def add_profile(name: str = "careful", **columns: Any) -> Profile:
+    """An active paper profile with wide limits."""
+    defaults = {
+        "kinds": ["all_yes", "all_no", "coverage"],
+        "min_profit": 1,
+        "min_margin_ppm": 0,
+        "cooldown_seconds": 0,
+        "capital": 1_000 * DOLLAR,
+        "leg_risk_budget": 500 * DOLLAR,
+    }
+    return Profile.objects.create(name=name, **(defaults | columns))
+
+
+def add_event(ticker: str = "KXT-1", outcomes: int = 3, **columns: Any) -> Event:
+    """An open exclusive event whose outcomes are certified to be exhaustive."""
+    Series.objects.get_or_create(ticker="KXT", defaults={"category": "Sports", "fee_type": "quadratic"})
+    closes = clock.now() + timedelta(days=2)
+    defaults = {
+        "series_id": "KXT",
+        "title": ticker,
+        "mutually_exclusive": True,
+        "close_time": closes,
+        "rules_hash": "rules",
+    }
+    event = Event.objects.create(ticker=ticker, **(defaults | columns))
+    for number in range(outcomes):
+        Market.objects.create(
+            ticker=f"{ticker}-{number}", event=event, status="active", close_time=closes, price_bands=[[0, 10_000, 100]]
+        )
+    Certificate.objects.create(event=event, status="granted", kind="person", rules_hash="rules")
+    return event
+
+
+def publish(event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int = 0, **statuses: str) -> None:
+    """Live books (YES bids, NO bids; best first) by market, of the epoch that lives (``lease`` None: none does)."""
+    at = clock.now_ms() - age_ms
+    record = EventRecord(
+        EPOCH,
+        tuple(
+            MarketRecord(
+                ticker,
+                statuses.get(ticker.replace("-", "_"), "active"),
+                yes[0][0] if yes else None,
+                10_000 - no[0][0] if no else None,
+                1,
+                1,
+                at,
+                at,
+                False,
+                True,
+                tuple(tuple(level) for level in yes),
+                tuple(tuple(level) for level in no),
+            )
+            for ticker, (yes, no) in books.items()
+        ),
+    )
+    client = cache.prices()
+    client.set(EVENT_KEY + event, msgspec.msgpack.encode(record))
+    client.delete(LEASE_KEY + "0")
+    if lease is not None:
+        client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(lease, at, "token")))
+
+
+def quoted(event: Event, quotes: Sequence[tuple[int, int]], size: int = 10_000) -> Books:
+    """One level a side at each (yes bid, yes ask) of the event's markets in order of ticker."""
+    return {
+        f"{event.ticker}-{number}": (((bid, size),), ((10_000 - ask, size),))
+        for number, (bid, ask) in enumerate(quotes)
+    }
+
+
+def decide(
+    profile: Profile,
+    event: Event,
+    limits: Mapping[str, int],
+    count: int = 1_000,
+    kind: str = "all_yes",
+    side: str = "yes",
+    **columns: Any,
+) -> Decision:
+    """A decision to buy ``count`` of ``side`` on each market of ``limits`` (ticker -> limit price)."""
+    floor = 10_000 * count if kind == "all_yes" else 10_000 * count * (len(limits) - 1) if kind == "all_no" else 0
+    cost = sum(walk.most_for(price, count, FEES) for price in limits.values())
+    legs = [{"ticker": ticker, "side": side, "count": count, "limit_price": price} for ticker, price in limits.items()]
+    defaults: dict[str, Any] = {
+        "mode": profile.mode,
+        "kind": kind,
+        "count": count,
+        "legs": legs,
+        "cost": cost,
+        "fees": 0,
+        "max_cost": cost,
+        "floor": floor,
+        "conditional": 10_000 * count,
+        "expected": floor,
+        "coverage_ppm": 1_000_000,
+        "margin_ppm": 0,
+        "guaranteed": floor > cost,
+        "certificate": event.certificates.first() if kind == "all_yes" else None,
+        "rules_hash": event.rules_hash,
+        "epoch": EPOCH,
+    }
+    return Decision.objects.create(profile=profile, event=event, **(defaults | columns))
