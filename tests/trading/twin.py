@@ -1,0 +1,228 @@
+"""The simulated exchange in this process, behind the real client: only the socket is missing.
+
+The books that trading reads in Redis are the twin's own at the moment of ``sync``, so a test can make them differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from kalbot.common import clock
+from kalbot.common.units import DOLLAR_PRICE
+from markets.kalshi.environment import from_settings
+from markets.kalshi.limits import Limiter
+from markets.kalshi.rest import KalshiClient
+from markets.models import Certificate, ExchangeMessage, Market, Series
+from markets.models import Event as EventRow
+from simulator import lifecycle, model
+from simulator.app import handle
+from simulator.clock import ManualClock
+from simulator.config import TwinConfig
+from simulator.errors import RequestTimedOut
+from simulator.exchange import Exchange
+from simulator.matching import match
+from simulator.records import Order as TwinOrder
+from tests.trading import world
+
+BASE = "http://twin.invalid/trade-api/v2"
+LINEAR_CENT = [[0, 10_000, 100]]
+
+
+class NoLimit:
+    """The account's token buckets are the twin's business here."""
+
+    def acquire(self, *args: Any, **kwargs: Any) -> None: ...
+
+
+class Unsigned:
+    """The twin has no keys, so nobody checks."""
+
+    key_id = "test"
+
+    def headers(self, method: str, path: str, at_ms: int) -> dict[str, str]:
+        return {}
+
+
+class TwinSession(requests.Session):
+    """Answers requests by calling the exchange. ``on_request`` may look at or break each one."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self.exchange = exchange
+        self.sent: list[tuple[str, str, Any]] = []
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        parts = urlsplit(request.url or "")
+        body = request.body
+        self.sent.append((request.method or "", parts.path, msgspec.json.decode(body) if body else None))
+        try:
+            status, answer = handle(self.exchange, request.method or "", parts.path, parts.query, {}, body)
+        except RequestTimedOut as error:
+            raise requests.exceptions.ReadTimeout(str(error)) from error
+        response = requests.Response()
+        response.status_code = status
+        response._content = (
+            b"" if answer is None else (answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
+        )
+        return response
+
+
+class Twin:
+    """One event on an exchange whose clock is ours, with what the catalogue and the stream would have made of it."""
+
+    def __init__(self, event: str = "KXT-1", shard: int = 0, manual: bool = False, **config: Any) -> None:
+        defaults = {"still": True, "rate_limits": False, "roll": False, "settlement_timer_s": 0}
+        self.exchange = Exchange(TwinConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None)
+        self.exchange.open_accounts()
+        self.event, self.shard = event, shard
+        self.markets: list[str] = []
+        self.session = TwinSession(self.exchange)
+        self.seen_fills = 0
+        self._list_event()
+
+    def client(self, limiter: Limiter | None = None) -> KalshiClient:
+        """The real client, talking to this exchange."""
+        return KalshiClient(
+            from_settings(BASE, "ws://twin.invalid/trade-api/ws/v2"),
+            Unsigned(),  # type: ignore[arg-type]
+            limiter or NoLimit(),  # type: ignore[arg-type]
+            self.session,
+            clock=clock.now_ms,
+        )
+
+    def add_market(self, bids: world.Levels, asks: world.Levels, *, no_position: bool = True) -> str:
+        """List an outcome with YES bids and YES asks (price, count), and its catalogue row."""
+        ticker, now = f"{self.event}-{len(self.markets)}", self.exchange.now()
+        close = now + 2 * 86_400_000
+        market = model.Market(
+            ticker=ticker, event_ticker=self.event, series_ticker="KXT", market_id=ticker, shard=self.shard, title=ticker,
+            yes_sub_title=ticker, no_sub_title=ticker, strike_type="custom", floor_strike=None, cap_strike=None,
+            custom_strike=None, rules_primary="", rules_secondary="", created_ms=now, updated_ms=now, open_ms=now,
+            close_ms=close, expected_ms=close, latest_ms=close, settlement_timer_s=0, status="active",
+            price_level_structure="linear_cent", ranges=LINEAR_CENT, volume=0, volume_24h=0, open_interest=0,
+            dollar_volume=0, last_price=0, quote_bid=0, quote_ask=10_000, quote_size=100, quoted=False, anchor=0.3,
+        )  # fmt: skip
+        self.exchange.add_market(market, list(bids), list(asks))
+        market.settlement_timer_s = 0
+        self.exchange.events[self.event].markets.append(ticker)
+        self.markets.append(ticker)
+        Market.objects.update_or_create(
+            ticker=ticker,
+            defaults={
+                "event_id": self.event, "status": "active", "close_time": clock.from_ms(close),
+                "price_bands": LINEAR_CENT, "exchange_index": self.shard,
+            },
+        )  # fmt: skip
+        return ticker
+
+    def _list_event(self) -> None:
+        now = self.exchange.now()
+        self.exchange.series["KXT"] = model.Series(
+            ticker="KXT", title="Test", category="Sports", tags=[], frequency="daily", fee_type="quadratic",
+            fee_multiplier=10_000, settlement_sources=[], shard=self.shard, updated_ms=now,
+        )  # fmt: skip
+        self.exchange.events[self.event] = model.Event(
+            ticker=self.event, series_ticker="KXT", title=self.event, sub_title="", category="Sports",
+            mutually_exclusive=True, collateral_return_type="MECNET", strike_ms=None, strike_period=None,
+            shard=self.shard, markets=[], updated_ms=now, life_ms=86_400_000,
+        )  # fmt: skip
+        Series.objects.get_or_create(ticker="KXT", defaults={"category": "Sports", "fee_type": "quadratic"})
+        row, made = EventRow.objects.get_or_create(
+            ticker=self.event,
+            defaults={
+                "series_id": "KXT",
+                "mutually_exclusive": True,
+                "rules_hash": "rules",
+                "exchange_index": self.shard,
+            },
+        )
+        if made:
+            Certificate.objects.create(event=row, status="granted", kind="person", rules_hash="rules")
+        self.row = row
+
+    # ---- what the stream does
+
+    def books(self) -> dict[str, tuple[world.Levels, world.Levels]]:
+        """The twin's books as the stream would write them."""
+        found = {}
+        for ticker in self.markets:
+            book = self.exchange.books[ticker]
+            found[ticker] = (tuple(reversed(book.yes_levels())), tuple(reversed(book.no_levels())))
+        return found
+
+    def sync(self) -> None:
+        """Write the present books to Redis."""
+        world.publish(
+            self.event, self.books(), **{t.replace("-", "_"): self.exchange.markets[t].status for t in self.markets}
+        )
+
+    def send_fills(self) -> int:
+        """Put the fills that happened since the last call into the inbox, as the stream would."""
+        new = self.exchange.ledger.fills[self.seen_fills :]
+        self.seen_fills += len(new)
+        ExchangeMessage.objects.bulk_create([fill_message(fill) for fill in new], ignore_conflicts=True)
+        return len(new)
+
+    # ---- what other people do
+
+    def quote(self, ticker: str, side: str, price: int, count: int, *, rest: bool = True) -> None:
+        """Somebody else sends an order (bid or ask, YES price); it trades with what it crosses, ours too, then rests."""
+        house = self.exchange.house(side, price, count)
+        match(self.exchange, self.exchange.markets[ticker], house)
+        if rest and house.remaining > 0:
+            self.exchange.books[ticker].add(house)
+
+    def cancel_house(self, ticker: str, side: str) -> None:
+        """Everybody else takes their orders of one side away."""
+        book = self.exchange.books[ticker]
+        for order in list(book.orders(side)):
+            if not isinstance(order, TwinOrder):
+                book.remove(order)
+
+    # ---- the end of a market
+
+    def finish(self, winner: str | None, value: int | None = None) -> None:
+        """Close, determine and finalise every market; ``winner`` pays a dollar (None: nobody), or all pay ``value``."""
+        for ticker in self.markets:
+            market = self.exchange.markets[ticker]
+            if value is not None:
+                lifecycle.determine(self.exchange, market, "scalar", value)
+            else:
+                won = ticker == winner
+                lifecycle.determine(self.exchange, market, "yes" if won else "no", DOLLAR_PRICE if won else 0)
+            lifecycle.finalize(self.exchange, market)
+            Market.objects.filter(ticker=ticker).update(status="closed")
+
+    # ---- the truth
+
+    def cash(self) -> int:
+        """All cash of the primary account, micro-dollars."""
+        return sum(amount for (sub, _), amount in self.exchange.ledger.cash.items() if sub == 0)
+
+    def held(self) -> dict[str, int]:
+        """Signed positions that are not zero."""
+        return {p.ticker: p.count for p in self.exchange.ledger.positions.values() if p.count}
+
+
+def fill_message(fill: Any) -> ExchangeMessage:
+    """A fill of the twin as the stream stores it."""
+    return ExchangeMessage(
+        kind="fill",
+        key=f"fill:{fill.fill_id}:{fill.order_id}",
+        market_ticker=fill.ticker,
+        payload={
+            "trade_id": fill.fill_id,
+            "order_id": fill.order_id,
+            "client_order_id": fill.client_order_id,
+            "market_ticker": fill.ticker,
+            "yes_price": fill.price,
+            "count": fill.count,
+            "fee": fill.fee,
+            "is_taker": fill.is_taker,
+            "ts_ms": fill.created_ms,
+        },
+    )
