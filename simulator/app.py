@@ -101,7 +101,8 @@ def _charge(exchange: Exchange, route: Route, query: Query, body: Any) -> None:
     elif route.bucket == "read":
         limits.charge_read(route.cost, now)
     else:
-        cost, shard = route.cost, 0
+        cost = route.cost
+        shard: int | None = 0
         fields = body if isinstance(body, dict) else {}
         if route.template.endswith("/batched"):
             items = fields.get("orders")

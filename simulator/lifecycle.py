@@ -219,8 +219,8 @@ def _cancel_resting(exchange: Exchange, market: Market, reason: str, status: str
             exchange.cancel_order(order, reason)
     if house:
         for side in ("bid", "ask"):
-            for order in list(book.orders(side)):
-                book.remove(order)
+            for resting in list(book.orders(side)):
+                book.remove(resting)
 
 
 def _move(exchange: Exchange, market: Market, status: str) -> None:

@@ -159,6 +159,7 @@ def delist_old(exchange: Exchange) -> None:
             for market in markets:
                 del exchange.markets[market.ticker], exchange.books[market.ticker]
                 exchange.hub.forget(market.ticker)
+                exchange.moved.discard(market.ticker)
                 exchange.delisted.append(market.ticker)
             del exchange.events[event.ticker]
             exchange.delisted.append(event.ticker)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ApiError
-from . import account, catalog, portfolio, trading
+from . import account, catalog, order_groups, order_reads, portfolio, trading
 from .context import Request
 
 Handler = Callable[..., tuple[int, Any]]
@@ -79,29 +79,29 @@ ROUTES = [
     _write("DELETE", f"{_ORDERS}/{{order_id}}", trading.cancel, 2),
     _write("POST", f"{_ORDERS}/{{order_id}}/amend", trading.amend),
     _write("POST", f"{_ORDERS}/{{order_id}}/decrease", trading.decrease),
-    _get("/portfolio/orders/queue_positions", trading.queue_positions),
-    _get("/portfolio/orders", trading.list_orders),
-    _get("/portfolio/orders/{order_id}", trading.one_order, cost=2),
+    _get("/portfolio/orders/queue_positions", order_reads.queue_positions),
+    _get("/portfolio/orders", order_reads.list_orders),
+    _get("/portfolio/orders/{order_id}", order_reads.one_order, cost=2),
     _write("POST", "/portfolio/orders", _gone),
     _write("POST", "/portfolio/orders/batched", _gone),
     _write("DELETE", "/portfolio/orders/batched", _gone),
     _write("DELETE", "/portfolio/orders/{order_id}", _gone),
     _write("POST", "/portfolio/orders/{order_id}/amend", _gone),
     _write("POST", "/portfolio/orders/{order_id}/decrease", _gone),
-    _get(_GROUPS, trading.list_groups),
-    _write("POST", f"{_GROUPS}/create", trading.create_group),
-    _get(f"{_GROUPS}/{{group_id}}", trading.one_group),
-    _write("DELETE", f"{_GROUPS}/{{group_id}}", trading.delete_group),
-    _write("PUT", f"{_GROUPS}/{{group_id}}/reset", trading.reset_group),
-    _write("PUT", f"{_GROUPS}/{{group_id}}/trigger", trading.trigger_group),
-    _write("PUT", f"{_GROUPS}/{{group_id}}/limit", trading.limit_group),
+    _get(_GROUPS, order_groups.list_groups),
+    _write("POST", f"{_GROUPS}/create", order_groups.create_group),
+    _get(f"{_GROUPS}/{{group_id}}", order_groups.one_group),
+    _write("DELETE", f"{_GROUPS}/{{group_id}}", order_groups.delete_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/reset", order_groups.reset_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/trigger", order_groups.trigger_group),
+    _write("PUT", f"{_GROUPS}/{{group_id}}/limit", order_groups.limit_group),
     _get("/portfolio/balance", portfolio.balance, bucket="balance", scope="read::portfolio_balance"),
     _get("/portfolio/positions", portfolio.positions),
     _get("/portfolio/fills", portfolio.fills),
     _get("/portfolio/settlements", portfolio.settlements),
-    _get("/historical/fills", trading.historical_empty("fills")),
-    _get("/historical/orders", trading.historical_empty("orders")),
-    _get("/historical/positions", trading.historical_empty("market_positions")),
+    _get("/historical/fills", order_reads.historical_empty("fills")),
+    _get("/historical/orders", order_reads.historical_empty("orders")),
+    _get("/historical/positions", order_reads.historical_empty("market_positions")),
     _write("POST", "/portfolio/subaccounts", portfolio.create_subaccount, scope="write"),
     _write("POST", "/portfolio/subaccounts/transfer", portfolio.subaccount_transfer, scope="write::transfer"),
     _get("/portfolio/subaccounts/balances", portfolio.subaccount_balances, scope="read::portfolio_balance"),

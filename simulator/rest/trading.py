@@ -1,18 +1,16 @@
-"""Order writes over V2 and order reads, order groups (PROTOCOL 9)."""
+"""Order writes over V2: create, cancel, amend, decrease, batches (PROTOCOL 9.2 to 9.5)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import groups, orders
-from ..errors import ApiError, bad_query, invalid, not_found
+from .. import orders
+from ..errors import ApiError, bad_query, invalid
 from ..limits import too_many
 from ..order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
-from ..records import Group, Order
-from ..units import CONTRACT, count2, dollars4, dollars6, parse_count
-from . import render
+from ..records import Order
+from ..units import CONTRACT, count2, dollars4, dollars6
 from .context import Request
-from .query import page
 
 Answer = tuple[int, Any]
 
@@ -167,141 +165,3 @@ def decrease(request: Request, order_id: str) -> Answer:
         "order_id": order.order_id, "client_order_id": order.client_order_id, "remaining_count": count2(remaining),
         "ts_ms": request.exchange.now(),
     }
-
-
-# ---- reads
-
-
-def list_orders(request: Request) -> Answer:
-    query = request.query
-    status = query.word("status", ("resting", "canceled", "executed"))
-    low, high = query.window("min_ts", "max_ts")
-    ticker, events = query.text("ticker"), query.words("event_ticker", 100)
-    subaccount = request.subaccount(query.whole("subaccount", 0), None)
-    shard = query.whole("exchange_index", 0)
-    found = [
-        o for o in reversed(list(request.reads.orders.values()))
-        if (status is None or o.status == status)
-        and (ticker is None or o.ticker == ticker)
-        and (events is None or o.event_ticker in events)
-        and low <= o.created_ms <= high
-        and (subaccount is None or o.subaccount == subaccount)
-        and (shard is None or o.shard == shard)
-    ]
-    shown, cursor = page(query, found, lambda o: o.order_id, 100, 1000)
-    return 200, {"orders": [render.order(request.exchange, o) for o in shown], "cursor": cursor}
-
-
-def one_order(request: Request, order_id: str) -> Answer:
-    order = request.reads.orders.get(order_id)
-    locked = request.subaccount(None, None)
-    if order is None or (locked is not None and order.subaccount != locked):
-        raise not_found("order not found")
-    return 200, {"order": render.order(request.exchange, order)}
-
-
-def queue_positions(request: Request) -> Answer:
-    query = request.query
-    tickers, event = query.words("market_tickers"), query.text("event_ticker")
-    if tickers is None and event is None:
-        raise bad_query("market_tickers or event_ticker is required")
-    subaccount = request.subaccount(query.whole("subaccount", 0), None)
-    exchange = request.exchange
-    rows = [
-        {
-            "order_id": o.order_id, "market_ticker": o.ticker,
-            "queue_position_fp": count2(exchange.books[o.ticker].queue_ahead(o)),
-        }
-        for o in exchange.ledger.all_open()
-        if (tickers is None or o.ticker in tickers) and (event is None or o.event_ticker == event)
-        and (subaccount is None or o.subaccount == subaccount)
-    ]
-    return 200, {"queue_positions": rows}
-
-
-def historical_empty(name: str):  # type: ignore[no-untyped-def]
-    """Historical sets stay empty: nothing passes the cutoff while the twin runs."""
-
-    def answer(request: Request) -> Answer:
-        request.query.limit(100, 1000)
-        body: dict[str, Any] = {name: [], "cursor": ""}
-        if name == "market_positions":
-            body["event_positions"] = []
-        return 200, body
-
-    return answer
-
-
-# ---- groups
-
-
-def _limit(body: dict[str, Any]) -> int:
-    """``contracts_limit`` (whole) or ``contracts_limit_fp`` as a count, between 1 and 1,000,000 contracts."""
-    number, fixed = whole(body, "contracts_limit"), body.get("contracts_limit_fp")
-    try:
-        limit = parse_count(fixed) if fixed is not None else (number or 0) * CONTRACT
-    except ValueError:
-        raise invalid("invalid parameters", "contracts_limit_fp must be a count") from None
-    if number is not None and fixed is not None and limit != number * CONTRACT:
-        raise invalid("invalid parameters", "contracts_limit and contracts_limit_fp differ")
-    if not CONTRACT <= limit <= 1_000_000 * CONTRACT:
-        raise invalid("invalid parameters", "the limit is between 1 and 1,000,000 contracts")
-    return limit
-
-
-def create_group(request: Request) -> Answer:
-    body = request.object()
-    subaccount = request.subaccount(whole(body, "subaccount"), 0) or 0
-    shard = whole(body, "exchange_index") or 0
-    if shard not in (0, 1, 2, 3):
-        raise invalid("invalid parameters", "exchange_index is unknown")
-    group = groups.create(request.exchange, shard, subaccount, _limit(body))
-    return 201, {"order_group_id": group.group_id, "subaccount": subaccount, "exchange_index": shard}
-
-
-def _group(request: Request, group_id: str) -> Group:
-    subaccount = request.subaccount(request.query.whole("subaccount", 0), None)
-    group = groups.find(request.exchange, group_id, request.query.whole("exchange_index"))
-    if subaccount is not None and group.subaccount != subaccount:
-        raise not_found("order group not found")
-    return group
-
-
-def list_groups(request: Request) -> Answer:
-    subaccount = request.subaccount(request.query.whole("subaccount", 0), None)
-    rows = [
-        {"id": g.group_id, "contracts_limit_fp": count2(g.limit), "is_auto_cancel_enabled": True, "exchange_index": g.shard}
-        for g in request.exchange.ledger.groups.values()
-        if not g.deleted and (subaccount is None or g.subaccount == subaccount)
-    ]
-    return 200, {"order_groups": rows}
-
-
-def one_group(request: Request, group_id: str) -> Answer:
-    group = _group(request, group_id)
-    return 200, {
-        "is_auto_cancel_enabled": True, "contracts_limit_fp": count2(group.limit),
-        "orders": [o.order_id for o in groups.members(request.exchange, group)], "exchange_index": group.shard,
-    }
-
-
-def reset_group(request: Request, group_id: str) -> Answer:
-    groups.reset(request.exchange, _group(request, group_id))
-    return 200, {}
-
-
-def trigger_group(request: Request, group_id: str) -> Answer:
-    groups.trigger(request.exchange, _group(request, group_id))
-    return 200, {}
-
-
-def limit_group(request: Request, group_id: str) -> Answer:
-    groups.set_limit(request.exchange, _group(request, group_id), _limit(request.object()))
-    return 200, {}
-
-
-def delete_group(request: Request, group_id: str) -> Answer:
-    groups.delete(request.exchange, _group(request, group_id))
-    return 200, {}
-
-
