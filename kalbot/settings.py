@@ -28,12 +28,12 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
+    "kalbot.console",  # before unfold, so that its templates come first
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "unfold.contrib.simple_history",
-    "kalbot.console",
-    "django.contrib.admin",
+    "kalbot.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "kalbot.console.throttle.LoginThrottleMiddleware",
 ]
 ROOT_URLCONF = "kalbot.urls"
 WSGI_APPLICATION = "kalbot.wsgi.application"
@@ -178,6 +179,27 @@ LOGGING = {
 UNFOLD = {
     "SITE_TITLE": "Kalbot",
     "SITE_HEADER": "Kalbot",
+    "SITE_SUBHEADER": "dutch baskets on Kalshi",
+    "SITE_SYMBOL": "balance",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "kalbot.console.navigation.favicon"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "kalbot.console.navigation.environment",
+    "STYLES": ["kalbot.console.navigation.stylesheet"],
+    "SCRIPTS": ["kalbot.console.navigation.script"],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .02 195)", "100": "oklch(94% .035 195)", "200": "oklch(88% .055 196)", "300": "oklch(80% .08 197)",
+            "400": "oklch(70% .1 198)", "500": "oklch(60% .1 200)", "600": "oklch(49% .09 202)", "700": "oklch(43% .08 204)",
+            "800": "oklch(37% .065 206)", "900": "oklch(32% .05 208)", "950": "oklch(24% .04 210)",
+        },
+    },  # fmt: skip
+    "BORDER_RADIUS": "6px",
+    "COMMAND": {"search_models": ["markets.event", "strategies.profile", "trading.position"], "show_history": True},
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": True,
+        "show_all_applications": True,
+        "navigation": "kalbot.console.navigation.sidebar",
+    },
 }

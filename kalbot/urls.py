@@ -1,10 +1,14 @@
-"""Addresses: the admin is the product's face."""
+"""Addresses: the admin is the product's face; machines ask /healthz and /metrics."""
 
 from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from kalbot.console.pages import machines
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("healthz", machines.healthz, name="healthz"),
+    path("metrics", machines.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]

@@ -1,10 +1,29 @@
+"""The console's application, and the admin with our site in place of Django's."""
+
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
+from django.db.models.signals import post_migrate
 
 
 class ConsoleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "kalbot.console"
     label = "console"
+    default = True
 
     def ready(self) -> None:
         import kalbot.celery  # noqa: F401  (so that every Django process sends tasks through this project's app)
+        from kalbot.console import checks, heartbeats, logbook, roles, task_ledger
+
+        checks.register_all()
+        task_ledger.connect()
+        heartbeats.watch_beat()
+        logbook.attach()
+        post_migrate.connect(roles.after_migrate, dispatch_uid="console.roles")
+
+
+class ConsoleAdminConfig(admin_apps.AdminConfig):
+    """``django.contrib.admin`` with ConsoleSite as ``admin.site``."""
+
+    default_site = "kalbot.console.site.ConsoleSite"
+    default = False

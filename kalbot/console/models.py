@@ -1,4 +1,4 @@
-"""What operators read besides the trading rows: tasks and log records."""
+"""What operators read besides the trading rows: tasks, log records, and what people themselves did."""
 
 from __future__ import annotations
 
@@ -42,3 +42,45 @@ class LogRecord(models.Model):
 
     class Meta:
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.logger}: {self.message[:80]}"
+
+
+class Act(models.Model):
+    """What a person did from the console: who, when, why, with which numbers before their eyes, and what came of it.
+
+    ``token`` is made when the dialog is shown and spent when it is confirmed: a second click finds it spent.
+    """
+
+    class Outcome(models.TextChoices):
+        STARTED = "started"
+        DONE = "done"
+        REFUSED = "refused"
+
+    token = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=40, db_index=True, help_text="force_exit, halt, resume, go_live, ...")
+    actor = models.CharField(max_length=150, db_index=True)
+    reason = models.CharField(max_length=300)
+    target = models.CharField(max_length=120, blank=True, help_text="What it was done to, in words.")
+    target_url = models.CharField(max_length=300, blank=True)
+    shown = models.JSONField(default=list, blank=True, help_text="The numbers that the dialog showed.")
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.STARTED)
+    result = models.CharField(max_length=400, blank=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("force_exit", "Can force a position's exit"),
+            ("halt", "Can halt trading"),
+            ("resume", "Can resume trading"),
+            ("change_limits", "Can change filters and limits of profiles"),
+            ("go_live", "Can take a profile live or back"),
+            ("review_certificate", "Can grant and revoke certificates"),
+            ("remove_lock", "Can remove a lock"),
+            ("answer_triage", "Can accept and dismiss recommendations"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.name} {self.target}"

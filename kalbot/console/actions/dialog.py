@@ -1,0 +1,132 @@
+"""A dangerous action: GET shows what will happen in numbers and asks for a reason, POST does it once.
+
+The same view serves the dialog (htmx takes its ``#dialog`` part) and, without JavaScript, a page of its own. The token in
+the form is spent by the first POST, through a unique column: a double click, a reload or a second tab finds it spent and is told
+the result of the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.views import View
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from kalbot.common.errors import KalbotError
+from kalbot.console.models import Act
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Briefing:
+    """What a person sees before confirming. ``numbers`` are (label, text) pairs and are kept with the act."""
+
+    target: str
+    url: str
+    sentences: list[str] = field(default_factory=list)
+    numbers: list[tuple[str, str]] = field(default_factory=list)
+    template: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    refusal: str = ""
+
+
+class ReasonForm(forms.Form):
+    """Every dangerous action asks why."""
+
+    token = forms.CharField(widget=forms.HiddenInput, max_length=40)
+    reason = forms.CharField(
+        label="Reason", min_length=3, max_length=300,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": "autofocus", "autocomplete": "off"}),
+        error_messages={"required": "Please say why; the reason is kept with the action.", "min_length": "A few words, please."},
+    )  # fmt: skip
+
+
+class Dialog(PermissionRequiredMixin, View):
+    """Subclasses say what it is (class attributes), what it would do (``brief``) and do it (``act``)."""
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    submit: ClassVar[str] = "Confirm"
+    variant: ClassVar[str] = "danger"
+    form_class: ClassVar[type[ReasonForm]] = ReasonForm
+    raise_exception = True
+
+    def brief(self, pk: str) -> Briefing:
+        """What confirming would do, in words and numbers. Raises Http404 when there is no such row."""
+        raise NotImplementedError
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        """Do it; return one sentence. Raises KalbotError with a sentence when it is refused."""
+        raise NotImplementedError
+
+    def initial(self, pk: str) -> dict[str, Any]:
+        """What the form's fields hold before the person writes."""
+        return {}
+
+    def get(self, request: HttpRequest, pk: str = "") -> HttpResponse:
+        form = self.form_class(initial={"token": secrets.token_urlsafe(24), **self.initial(pk)})
+        return self.show(request, form, self.brief(pk))
+
+    def post(self, request: HttpRequest, pk: str = "") -> HttpResponse:
+        briefing = self.brief(pk)
+        form = self.form_class(request.POST)
+        if not form.is_valid():
+            return self.show(request, form, briefing)
+        record, fresh = self.spend(request, form, briefing)
+        if not fresh:
+            messages.info(request, f"This was confirmed before. {record.result or 'It is still being done.'}")
+            return self.leave(request, briefing.url)
+        try:
+            result = self.act(pk, form, record.actor, record.reason)
+        except KalbotError as error:
+            return self.refused(request, record, form, briefing, str(error))
+        except Exception as error:
+            log.exception("%s by %s failed", self.name, record.actor)
+            sentence = f"It could not be done ({type(error).__name__}); the log has the details."
+            return self.refused(request, record, form, briefing, sentence)
+        Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.DONE, result=result[:400])
+        messages.success(request, result)
+        return self.leave(request, briefing.url)
+
+    def spend(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> tuple[Act, bool]:
+        """The record of this act, and whether it is ours to do: the unique token lets exactly one POST through."""
+        with transaction.atomic():
+            return Act.objects.get_or_create(
+                token=form.cleaned_data["token"],
+                defaults={
+                    "name": self.name, "actor": request.user.get_username(), "reason": form.cleaned_data["reason"].strip(),
+                    "target": briefing.target[:120], "target_url": briefing.url, "shown": briefing.numbers,
+                },
+            )  # fmt: skip
+
+    def refused(
+        self, request: HttpRequest, record: Act, form: ReasonForm, briefing: Briefing, why: str
+    ) -> HttpResponse:
+        """Keep the refusal, and show the dialog again with the sentence and a fresh token."""
+        Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=why[:400])
+        form.data = form.data.copy()
+        form.data["token"] = secrets.token_urlsafe(24)
+        form.add_error(None, why)
+        return self.show(request, form, briefing)
+
+    def show(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> HttpResponse:
+        context = {
+            **admin.site.each_context(request), "title": self.title, "form": form, "briefing": briefing, "submit": self.submit,
+            "variant": self.variant,
+        }  # fmt: skip
+        return TemplateResponse(request, "console/dialog.html", context)
+
+    def leave(self, request: HttpRequest, url: str) -> HttpResponse:
+        if request.headers.get("HX-Request"):
+            return HttpResponse(headers={"HX-Redirect": url})
+        return HttpResponseRedirect(url)

@@ -1,0 +1,169 @@
+"""What every list and page of the admin shares: read-only by default, units written for people, counts that stay cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import conditional_escape, format_html, strip_tags
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from kalbot.console import formats
+from kalbot.console.actions.register import Deeds
+from kalbot.console.links import page_url
+from kalbot.console.markup import signed, tag
+
+COUNT_LIMIT = 10_000
+Column = Callable[[Any], Any]
+
+
+class CappedPaginator(Paginator):
+    """Counts to 10,000 and stops: beyond that a person filters, and counting a million rows costs more than the page."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list
+        if isinstance(rows, models.QuerySet):
+            # ordering would make the database sort everything only to count it
+            return len(rows.order_by().values_list("pk", flat=True)[:COUNT_LIMIT])
+        return len(rows)
+
+
+def column(field: str, unit: str, title: str = "", order: str = "") -> Column:
+    """A list or read-only column that writes ``field`` in ``unit`` (a key of formats.SHOW). Dots follow relations."""
+
+    def shown(obj: Any) -> SafeString:
+        value = obj
+        for part in field.split("."):
+            value = getattr(value, part) if value is not None else None
+        return signed(unit, value)
+
+    shown.__name__ = field.replace(".", "_")
+    return display(description=title or capfirst(field.split(".")[-1].replace("_", " ")),
+                   ordering=order or field.replace(".", "__"))(shown)  # fmt: skip
+
+
+def link(obj: models.Model | None, text: str = "") -> SafeString | str:
+    """A link to the page of ``obj``, or a dash."""
+    if obj is None:
+        return formats.NOTHING
+    return format_html('<a class="k-link" href="{}">{}</a>', page_url(obj._meta.label_lower, obj.pk), text or str(obj))
+
+
+def key_link(field: str, title: str = "", text: str = "") -> Column:
+    """A column linking to the row behind the foreign key ``field``, without fetching it when its key is its name."""
+
+    def shown(obj: Any) -> SafeString | str:
+        key = getattr(obj, f"{field}_id")
+        if key is None:
+            return formats.NOTHING
+        label = obj._meta.get_field(field).related_model._meta.label_lower
+        words = text.format(key) if text else (key if isinstance(key, str) else str(getattr(obj, field)))
+        return format_html('<a class="k-link" href="{}">{}</a>', page_url(label, key), words)
+
+    shown.__name__ = field
+    return display(description=title or capfirst(field.replace("_", " ")), ordering=field)(shown)
+
+
+def label(field: str, title: str = "") -> Column:
+    """A column showing a status as a coloured label: its colour is in one place, ``COLOURS``."""
+
+    def shown(obj: Any) -> SafeString | str:
+        code = getattr(obj, field)
+        words = getattr(obj, f"get_{field}_display", lambda: code)()
+        return tag(code, words) if code else formats.NOTHING
+
+    shown.__name__ = field
+    return display(description=title or capfirst(field), ordering=field)(shown)
+
+
+class UnitColumns:
+    """Gives each field named in ``units`` its unit, in lists and on pages."""
+
+    units: ClassVar[dict[str, str]] = {}
+
+    def unit_columns(self, names: Sequence[Any]) -> list[Any]:
+        titles = {field.name: field.verbose_name for field in self.model._meta.fields}  # type: ignore[attr-defined]
+        return [
+            column(name, self.units[name], capfirst(str(titles.get(name, name))))
+            if isinstance(name, str) and name in self.units
+            else name
+            for name in names
+        ]
+
+
+class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
+    """A list and a page nobody can change anything on: rows are written by services, never by a form."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_filter_submit = True
+    list_fullwidth = True
+    compressed_fields = True
+    actions = None
+    linked_by: ClassVar[set[str]] = set()  # lookups that pages of ours link to, beside the filters
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        return lookup in self.linked_by or super().lookup_allowed(lookup, value, request)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.readonly_preprocess_fields = {**self.readonly_preprocess_fields, **preprocess(self.units)}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self.unit_columns(super().get_list_display(request))
+
+
+class ReadOnlyInline(UnitColumns, TabularInline):
+    """Rows below a page, read only, each with a link to its own page."""
+
+    extra = 0
+    max_num = 0
+    can_delete = False
+    show_change_link = True
+    hide_title = True
+    tab = True
+    per_page = 50
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.readonly_preprocess_fields = {**self.readonly_preprocess_fields, **preprocess(self.units)}
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def preprocess(units: dict[str, str]) -> dict[str, Callable[[str], str]]:
+    """Unfold's hook for read-only fields: the rendered integer in, the amount with its unit out."""
+
+    def writer(unit: str) -> Callable[[str], Any]:
+        def write(contents: str) -> Any:
+            text = strip_tags(str(contents)).strip()
+            return signed(unit, int(text)) if text.lstrip("-").isdigit() else conditional_escape(contents)
+
+        return write
+
+    return {name: writer(unit) for name, unit in units.items() if unit != "ago"}

@@ -1,0 +1,181 @@
+"""The room ``markets``: series, events, markets, scans, certificates and the stream's inbox."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label
+from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
+from kalbot.console.links import list_url
+from markets.models import Certificate, Event, ExchangeMessage, FeeChange, Market, ReviewedSeries, Scan, Series, Watch
+
+QUOTE_UNITS = {"yes_bid": "price", "yes_ask": "price", "last_price": "price", "yes_bid_size": "count", "yes_ask_size": "count",
+               "volume": "count", "volume_24h": "count", "open_interest": "count", "settlement_value_e6": "money",
+               "notional_e6": "money"}  # fmt: skip
+
+
+@admin.register(Series)
+class SeriesAdmin(ReadOnlyAdmin):
+    list_display = ["ticker", "title", "category", "frequency", "fee_type", "fee_multiplier_e6", "open_events"]
+    list_filter = [Category, seen_values("fee_type"), seen_values("frequency")]
+    search_fields = ["ticker", "title"]
+    units = {"fee_multiplier_e6": "ratio"}
+
+    @display(description="Events")
+    def open_events(self, series: Series) -> str:
+        return format_html(
+            '<a class="k-link" href="{}">open events</a>', list_url("markets.event", series__ticker=series.pk)
+        )
+
+
+class MarketInline(ReadOnlyInline):
+    model = Market
+    ordering = ["ticker"]
+    verbose_name_plural = "outcomes"
+    fields = [
+        "ticker",
+        "yes_sub_title",
+        "status",
+        "yes_bid",
+        "yes_ask",
+        "last_price",
+        "volume",
+        "open_interest",
+        "result",
+    ]
+    readonly_fields = fields
+    units = QUOTE_UNITS
+
+
+class CertificateInline(ReadOnlyInline):
+    model = Certificate
+    ordering = ["-version"]
+    verbose_name_plural = "certificates"
+    fields = ["version", "status", "kind", "evidence", "reason", "actor", "created_at", "ended_at"]
+    readonly_fields = fields
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ["ticker", "title", key_link("series"), "category", "market_count", "mutually_exclusive",
+                    column("close_time", "ago", "Closes"), "volume", "open_interest"]  # fmt: skip
+    list_filter = [
+        choice("open", "open", {"yes": ("Open", {"is_open": True}), "no": ("Gone", {"is_open": False})}, "yes"),
+        Category,
+        ("mutually_exclusive", BooleanRadioFilter),
+    ]
+    search_fields = ["ticker", "title"]
+    ordering = ["-volume"]
+    linked_by = {"series__ticker"}
+    units = {"volume": "count", "open_interest": "count"}
+    inlines = [MarketInline, CertificateInline]
+    readonly_fields = ["rules"]
+    fieldsets = [
+        (None, {"fields": ["ticker", "title", "sub_title", "series", "category", "close_time", "strike_date", "is_open",
+                           "mutually_exclusive", "market_count", "volume", "open_interest"]}),
+        ("Rules", {"fields": ["rules", "settlement_sources", "rules_hash", "collateral_return_type", "strike_period",
+                              "fee_type_override", "fee_multiplier_override_e6", "exchange_index"], "classes": ["tab"]}),
+        ("Catalogue", {"fields": ["last_scan", "first_seen_at", "updated_at", "content_hash"], "classes": ["tab"]}),
+    ]  # fmt: skip
+
+    @display(description="Rules of the first outcome")
+    def rules(self, event: Event) -> str:
+        market = event.markets.order_by("ticker").first()
+        return format_html("<p>{}</p><p>{}</p>", market.rules_primary, market.rules_secondary) if market else "–"
+
+
+@admin.register(Market)
+class MarketAdmin(ReadOnlyAdmin):
+    list_display = ["ticker", key_link("event"), "yes_sub_title", label("status"), "yes_bid", "yes_ask", "last_price",
+                    "volume", "open_interest", column("close_time", "ago", "Closes"), "result"]  # fmt: skip
+    list_filter = [seen_values("status"), EventCategory, choice("quoted", "quote", {
+        "both": ("Both sides", {"yes_bid__isnull": False, "yes_ask__isnull": False}),
+        "none": ("No ask", {"yes_ask__isnull": True}),
+    })]  # fmt: skip
+    search_fields = ["ticker", "yes_sub_title"]
+    ordering = ["ticker"]
+    units = QUOTE_UNITS
+
+
+@admin.register(Scan)
+class ScanAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", label("status"), column("started_at", "ago", "Started"), column("duration_ms", "ms", "Took"), "pages",
+                    "events", "markets", "combos_left_out", "rejected", "events_written", "markets_written", "events_gone"]  # fmt: skip
+    list_filter = [("status", ChoicesDropdownFilter)]
+    units = {"duration_ms": "ms"}
+
+
+@admin.register(Certificate)
+class CertificateAdmin(ReadOnlyAdmin):
+    list_display = [
+        "__str__",
+        key_link("event"),
+        label("status"),
+        "kind",
+        "actor",
+        column("created_at", "ago", "Since"),
+        "reason",
+    ]
+    list_filter = [("status", ChoicesDropdownFilter), seen_values("kind"), EventCategory]
+    search_fields = ["event__ticker"]
+    ordering = ["-id"]
+
+
+@admin.register(ReviewedSeries)
+class ReviewedSeriesAdmin(ReadOnlyAdmin):
+    """A person's word about a whole series; writing one is a risk manager's act and is kept in the history of the admin."""
+
+    list_display = [key_link("series"), "outcomes", "reviewed_by", column("reviewed_at", "ago", "Reviewed"), "reason"]
+    search_fields = ["series__ticker"]
+    autocomplete_fields = ["series"]
+    exclude = ["reviewed_by"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.review_certificate")
+
+    def has_change_permission(self, request: HttpRequest, obj: ReviewedSeries | None = None) -> bool:
+        return request.user.has_perm("console.review_certificate")
+
+    def has_delete_permission(self, request: HttpRequest, obj: ReviewedSeries | None = None) -> bool:
+        return request.user.has_perm("console.review_certificate")
+
+    def save_model(self, request: HttpRequest, obj: ReviewedSeries, form: object, change: bool) -> None:
+        obj.reviewed_by = request.user.get_username()
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Watch)
+class WatchAdmin(ReadOnlyAdmin):
+    list_display = ["event_id", "source", "priority", column("created_at", "ago", "Since")]
+    search_fields = ["event__ticker", "source"]
+    ordering = ["-priority", "id"]
+
+
+@admin.register(ExchangeMessage)
+class ExchangeMessageAdmin(ReadOnlyAdmin):
+    list_display = ["id", label("kind"), "market_ticker", column("received_at", "ago", "Received"), column("applied_at", "ago", "Applied"),
+                    "error"]  # fmt: skip
+    list_filter = [("kind", ChoicesDropdownFilter), choice("state", "state", {
+        "waiting": ("Waiting", {"applied_at__isnull": True}),
+        "error": ("With an error", {"error__gt": ""}),
+    })]  # fmt: skip
+    search_fields = ["market_ticker", "key"]
+    ordering = ["-id"]
+
+
+@admin.register(FeeChange)
+class FeeChangeAdmin(ReadOnlyAdmin):
+    list_display = [
+        "__str__",
+        key_link("series"),
+        "fee_type",
+        "fee_multiplier_e6",
+        column("scheduled_at", "ago", "Applies"),
+    ]
+    search_fields = ["series__ticker"]
+    ordering = ["-scheduled_at"]
+    units = {"fee_multiplier_e6": "ratio"}

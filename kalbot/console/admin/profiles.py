@@ -1,0 +1,176 @@
+"""Profiles: what is looked at, what is bought, and the limits; edited in dollars and contracts, with a reason for each change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+from unfold.enums import ActionVariant
+
+from kalbot.console import formats
+from kalbot.console.actions.clone import CloneProfile
+from kalbot.console.actions.golive import GoLive
+from kalbot.console.actions.register import Deeds, detail_action
+from kalbot.console.admin.base import CappedPaginator, UnitColumns, column, label
+from kalbot.console.admin.filters import ChoicesDropdownFilter
+from kalbot.console.links import list_url
+from kalbot.console.markup import tag
+from kalbot.console.profile_form import ProfileForm, changes_in_words, loosened
+from strategies.models import Profile
+
+FIELDSETS = [
+    (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason"]}),
+    (
+        "What is looked at",
+        {
+            "classes": ["tab"],
+            "fields": [
+                "categories",
+                "series_include",
+                "series_exclude",
+                ("min_outcomes", "max_outcomes"),
+                ("min_volume", "min_open_interest"),
+                "min_depth",
+                ("min_seconds_to_close", "max_days_to_close"),
+                "near_miss_ppm",
+                "watch_margin_ppm",
+            ],
+        },
+    ),
+    (
+        "What is bought",
+        {
+            "classes": ["tab"],
+            "fields": [
+                "kinds",
+                "coverage_threshold_ppm",
+                ("min_margin_ppm", "min_profit"),
+                ("min_expected_margin_ppm", "min_annualised_ppm"),
+                "shape",
+                "count_step",
+                "on_partial",
+                "complete_seconds",
+            ],
+        },
+    ),
+    (
+        "Limits",
+        {
+            "classes": ["tab"],
+            "fields": [
+                "capital",
+                ("max_per_event", "max_per_position"),
+                ("max_per_leg", "leg_risk_budget"),
+                ("max_daily_loss", "max_drawdown"),
+                ("max_open_positions", "max_orders_per_minute"),
+                "max_price_age_ms",
+                "cooldown_seconds",
+                "blackout",
+            ],
+        },
+    ),
+    (
+        "Triage",
+        {
+            "classes": ["tab"],
+            "fields": ["triage_policy", "triage_min_gain", "triage_min_hold_seconds", "triage_evidence_ppm"],
+        },
+    ),
+]
+
+
+@admin.register(Profile)
+class ProfileAdmin(SimpleHistoryAdmin, Deeds, UnitColumns, ModelAdmin):
+    form = ProfileForm
+    list_display = ["name", label("mode"), "running", "kinds_shown", "capital", "max_per_position", column("max_open_positions", "plain"),
+                    "max_daily_loss", column("min_margin_ppm", "share", "Least margin"), "min_profit", "rows"]  # fmt: skip
+    list_filter = [("mode", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter)]
+    list_fullwidth = True
+    list_select_related = ["trading_state"]
+    search_fields = ["name", "description"]
+    ordering = ["name"]
+    paginator = CappedPaginator
+    show_full_result_count = False
+    units = {"capital": "money", "max_per_position": "money", "max_daily_loss": "money", "min_profit": "money"}
+    readonly_fields = ["mode", "shadow_of"]
+    fieldsets = FIELDSETS
+    compressed_fields = True
+    warn_unsaved_form = True
+    actions = None
+    actions_detail = ["evaluate", "clone", "go_live"]
+    clone = detail_action(CloneProfile, "Clone", icon="content_copy", name="clone")
+    go_live = detail_action(GoLive, "Go live", icon="bolt", name="go_live")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self.unit_columns(super().get_list_display(request))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.change_limits")
+
+    def has_change_permission(self, request: HttpRequest, obj: Profile | None = None) -> bool:
+        return request.user.has_perm("console.change_limits")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Profile | None = None) -> bool:
+        return False  # its rows are the record of what was done with money; switch it off instead
+
+    def revert_disabled(self, request: HttpRequest, obj: Profile | None = None) -> bool:
+        return True  # the history is read; a limit is changed on the form, with a reason
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        actions = super().get_actions_detail(request, object_id)
+        live = Profile.objects.filter(pk=object_id, mode="live").exists()
+        return [action for action in actions if not (live and action.action_name.endswith("_go_live"))]
+
+    def evaluate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Shows today's verdicts without trading: a page that reads, so GET is right."""
+        from kalbot.console.pages.evaluate import evaluate
+
+        return evaluate(request, object_id)
+
+    evaluate.short_description = "Evaluate now"  # type: ignore[attr-defined]
+    evaluate.icon = "fact_check"  # type: ignore[attr-defined]
+    evaluate.url_path = "evaluate"  # type: ignore[attr-defined]
+    evaluate.attrs = {}  # type: ignore[attr-defined]
+    evaluate.variant = ActionVariant.DEFAULT  # type: ignore[attr-defined]
+
+    def save_model(self, request: HttpRequest, obj: Profile, form: ProfileForm, change: bool) -> None:
+        """Store with the reason in the history; say in words what changed and warn of loosened limits."""
+        obj._change_reason = form.cleaned_data.get("reason", "")[:100]
+        if not change:
+            obj.save()
+            return
+        changed = [name for name in form.changed_data if name in {field.name for field in Profile._meta.fields}]
+        if not changed:
+            return
+        # only what this person changed: another process may have written other columns meanwhile
+        obj.save(update_fields=[*changed, "updated_at"])
+        looser = [name for name in changed if loosened(name, form.initial.get(name), form.cleaned_data[name])]
+        for sentence in changes_in_words(form, looser):
+            messages.warning(request, f"Loosened: {sentence}")
+
+    @display(description="Running")
+    def running(self, profile: Profile) -> Any:
+        if not profile.is_active:
+            return tag("plain", "off")
+        state = getattr(profile, "trading_state", None)
+        return tag(state.state if state else "active")
+
+    @display(description="Buys")
+    def kinds_shown(self, profile: Profile) -> str:
+        return ", ".join(kind.replace("_", " ") for kind in profile.kinds) or formats.NOTHING
+
+    @display(description="Rows")
+    def rows(self, profile: Profile) -> Any:
+        return format_html(
+            '<a class="k-link" href="{}">near misses</a> · <a class="k-link" href="{}">positions</a> · '
+            '<a class="k-link" href="{}">verdicts</a>',
+            list_url("strategies.nearmiss", profile__id__exact=profile.pk),
+            list_url("trading.position", profile__id__exact=profile.pk),
+            list_url("strategies.verdict", profile__id__exact=profile.pk),
+        )

@@ -1,0 +1,167 @@
+"""The room ``strategies``: what each profile thinks of each event, and what it decided. Profiles have a file of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+
+from kalbot.console import formats
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link
+from kalbot.console.admin.filters import (
+    ChoicesDropdownFilter,
+    EventCategory,
+    RelatedDropdownFilter,
+    choice,
+    seen_values,
+    standing,
+)
+from kalbot.console.links import page_url
+from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
+
+MISSED = ["value", "limit"]
+
+
+@display(description="Measured, asked for")
+def measured(row: Any) -> SafeString:
+    """``value`` against ``limit`` of a verdict or near miss."""
+    return format_html('<span class="k-num">{}</span> <span class="k-dim">of</span> <span class="k-num">{}</span>', row.value, row.limit) \
+        if row.value or row.limit else format_html("{}", formats.NOTHING)  # fmt: skip
+
+
+@display(description="Constraint", ordering="constraint")
+def constraint(row: Any) -> str:
+    """The code of the binding constraint in plain words."""
+    return row.constraint.replace("_", " ") or formats.NOTHING
+
+
+@admin.register(NearMiss)
+class NearMissAdmin(ReadOnlyAdmin):
+    """Sorted by distance: the event closest to being bought is on top."""
+
+    list_display = [key_link("event"), key_link("profile"), "kind", column("distance_ppm", "share", "Distance"),
+                    column("best_distance_ppm", "share", "Best"), constraint, measured, "flip", "looks",
+                    column("started_at", "ago", "Since"), column("outcome_profit", "gain", "Would have made")]  # fmt: skip
+    list_filter = [
+        standing(),
+        ("profile", RelatedDropdownFilter),
+        seen_values("constraint"),
+        ("kind", ChoicesDropdownFilter),
+        EventCategory,
+    ]
+    list_select_related = ["profile"]
+    search_fields = ["event__ticker", "event__title"]
+    ordering = ["distance_ppm"]
+    units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}
+
+
+@admin.register(Verdict)
+class VerdictAdmin(ReadOnlyAdmin):
+    list_display = [key_link("event"), key_link("profile"), label("status"), "kind", constraint, measured,
+                    column("distance_ppm", "share", "Distance"), "flip", "live", column("since", "ago", "Since")]  # fmt: skip
+    list_filter = [("profile", RelatedDropdownFilter), ("status", ChoicesDropdownFilter), seen_values("constraint"),
+                   ("kind", ChoicesDropdownFilter), EventCategory]  # fmt: skip
+    list_select_related = ["profile"]
+    search_fields = ["event__ticker", "event__title"]
+    ordering = ["-id"]
+    linked_by = {"event__is_open__exact"}
+    units = {"distance_ppm": "share", "live_distance_ppm": "share"}
+
+    @display(description="Last look on live prices")
+    def live(self, verdict: Verdict) -> SafeString | str:
+        if not verdict.live_at:
+            return formats.NOTHING
+        return format_html(
+            '{} <span class="k-dim">{}</span>', verdict.live_constraint.replace("_", " "), formats.ago(verdict.live_at)
+        )
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", label("mode"), key_link("profile"), key_link("event"), "kind", "count", "cost", "floor", "conditional",
+                    column("margin_ppm", "share", "Margin"), column("coverage_ppm", "share", "Coverage"), "guaranteed", "became",
+                    column("created_at", "ago", "Taken")]  # fmt: skip
+    list_filter = [("mode", ChoicesDropdownFilter), ("profile", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter),
+                   ("guaranteed", BooleanRadioFilter), choice("became", "outcome", {
+                       "position": ("Became a position", {"position__isnull": False}),
+                       "denied": ("Denied", {"denial__isnull": False}),
+                   }), seen_values("denial__code", "denial")]  # fmt: skip
+    list_select_related = ["profile", "position", "denial"]
+    search_fields = ["event__ticker"]
+    ordering = ["-created_at"]
+    units = {"count": "count", "cost": "money", "fees": "money", "max_cost": "money", "floor": "money", "conditional": "money",
+             "expected": "money", "coverage_ppm": "share", "margin_ppm": "share", "price_age_ms": "ms"}  # fmt: skip
+    readonly_fields = ["legs_table", "payoff_table", "became"]
+    fieldsets = [
+        (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),
+        ("Arithmetic", {"fields": ["cost", "fees", "max_cost", "floor", "conditional", "expected", "coverage_ppm", "margin_ppm",
+                                   "guaranteed", "certificate", "price_age_ms", "epoch", "rules_hash"], "classes": ["tab"]}),
+        ("Legs", {"fields": ["legs_table"], "classes": ["tab"]}),
+        ("Payoff", {"fields": ["payoff_table", "probabilities"], "classes": ["tab"]}),
+    ]  # fmt: skip
+
+    @display(description="Decision")
+    def short_id(self, decision: Decision) -> str:
+        return str(decision.pk)[:8]
+
+    @display(description="Became")
+    def became(self, decision: Decision) -> SafeString | str:
+        if hasattr(decision, "position"):
+            return link(decision.position, f"position #{decision.position.pk} ({decision.position.status})")
+        if hasattr(decision, "denial"):
+            return format_html("denied: {} {}", decision.denial.code.replace("_", " "), decision.denial.detail)
+        return "waiting"
+
+    @display(description="Legs")
+    def legs_table(self, decision: Decision) -> SafeString:
+        rows = format_html_join("", "<tr><td>{}</td><td><a class='k-link' href='{}'>{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>", (
+            (leg["side"].upper(), page_url("markets.market", leg["ticker"]), leg["ticker"], formats.count(leg["count"]),
+             formats.price(leg["limit_price"]), formats.money(leg.get("fees"))) for leg in decision.legs))  # fmt: skip
+        return format_html(
+            '<table class="k-table"><thead><tr><th>Side</th><th>Market</th><th>Contracts</th><th>Limit</th><th>Fees</th></tr>'
+            "</thead><tbody>{}</tbody></table>",
+            rows,
+        )
+
+    @display(description="Payoff over every settlement state")
+    def payoff_table(self, decision: Decision) -> SafeString:
+        rows = format_html_join("", "<tr><td>{}</td><td class='k-num'>{}</td><td class='k-num'>{}</td></tr>", (
+            (state, formats.money(payout), formats.gain(payout - decision.cost)) for state, payout in decision.payoff))  # fmt: skip
+        return format_html('<table class="k-table"><thead><tr><th>If</th><th>Pays</th><th>Profit</th></tr></thead>'
+                           "<tbody>{}</tbody></table>", rows)  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        # position and denial hang on the decision the other way round: two left joins instead of two queries a row
+        return super().get_queryset(request).select_related("position", "denial")
+
+
+@admin.register(Screening)
+class ScreeningAdmin(ReadOnlyAdmin):
+    list_display = ["id", key_link("profile"), key_link("scan", text="scan {}"), column("at", "ago", "At"), "universe", "candidates",
+                    "near_misses", "rejected", column("duration_ms", "ms", "Took"), "warning"]  # fmt: skip
+    list_filter = [("profile", RelatedDropdownFilter)]
+    list_select_related = ["profile"]
+    units = {"duration_ms": "ms"}
+
+
+@admin.register(Cycle)
+class CycleAdmin(ReadOnlyAdmin):
+    list_display = ["id", column("started_at", "ago", "Started"), "trigger", column("duration_ms", "ms", "Took"),
+                    column("read_ms", "ms", "Reading prices"), "candidates", "evaluated", "decisions", "refusals"]  # fmt: skip
+    list_filter = [
+        seen_values("trigger"),
+        choice("decided", "decisions", {"yes": ("With decisions", {"decisions__gt": 0})}),
+    ]
+    units = {"duration_ms": "ms", "read_ms": "ms"}
+
+    @display(description="Refused because of")
+    def refusals(self, cycle: Cycle) -> str:
+        return (
+            ", ".join(f"{code.replace('_', ' ')} {number}" for code, number in sorted(cycle.refused.items()))
+            or formats.NOTHING
+        )

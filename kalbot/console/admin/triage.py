@@ -1,0 +1,49 @@
+"""The room ``triage``: what was seen of open positions and what is advised."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from kalbot.console import formats
+from kalbot.console.actions.advice import AcceptAdvice, DismissAdvice
+from kalbot.console.actions.register import detail_action
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
+from triage.models import Assessment, Recommendation
+
+
+@admin.register(Assessment)
+class AssessmentAdmin(ReadOnlyAdmin):
+    list_display = ["id", key_link("position", text="#{}"), label("advice"), column("sell_now", "money", "Sold now"),
+                    column("hold_expected", "money", "Held, expected"), column("floor", "money", "Held, least"),
+                    column("coverage_ppm", "share", "Coverage"), column("price_age_ms", "ms", "Price age"), "seen",
+                    column("at", "ago", "At")]  # fmt: skip
+    list_filter = [("advice", ChoicesDropdownFilter)]
+    search_fields = ["=position__id"]
+    ordering = ["-id"]
+    units = {"sell_now": "money", "hold_expected": "money", "floor": "money", "coverage_ppm": "share", "break_even_ppm": "share",
+             "price_age_ms": "ms"}  # fmt: skip
+
+    @display(description="Signals")
+    def seen(self, assessment: Assessment) -> str:
+        return ", ".join(signal.get("code", "?").replace("_", " ") for signal in assessment.signals) or formats.NOTHING
+
+
+@admin.register(Recommendation)
+class RecommendationAdmin(ReadOnlyAdmin):
+    list_display = ["id", key_link("position", text="#{}"), label("advice"), "reason", "detail", column("gain", "gain", "Gain of selling"),
+                    label("status"), "actor", column("opened_at", "ago", "Opened")]  # fmt: skip
+    list_filter = [
+        ("status", ChoicesDropdownFilter),
+        ("advice", ChoicesDropdownFilter),
+        seen_values("reason"),
+        seen_values("source"),
+    ]
+    search_fields = ["=position__id", "detail"]
+    ordering = ["-id"]
+    units = {"gain": "gain"}
+    actions_detail = ["accept", "dismiss"]
+    actions_row = ["accept", "dismiss"]
+    accept = detail_action(AcceptAdvice, "Accept and exit", icon="check", name="accept")
+    dismiss = detail_action(DismissAdvice, "Dismiss", icon="close", name="dismiss")

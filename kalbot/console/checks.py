@@ -1,0 +1,105 @@
+"""System checks: bad configuration is said in one sentence when a process starts, not found out when money is at stake."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+def register_all() -> None:
+    """Hang the checks into Django's; called once when the application is ready."""
+    for check in (check_live, check_key_file, check_redis, check_secret, check_exchange):
+        register(check, "kalbot")
+
+
+def check_live(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Live trading needs a key."""
+    has_key = settings.KALSHI_KEY_ID and (settings.KALSHI_PRIVATE_KEY_PATH or settings.KALSHI_PRIVATE_KEY)
+    if settings.KALBOT_LIVE and not has_key:
+        return [
+            Error(
+                "KALBOT_LIVE is true but there is no key: set KALSHI_KEY_ID and KALSHI_PRIVATE_KEY_PATH.",
+                id="kalbot.E001",
+            )
+        ]
+    return []
+
+
+def check_key_file(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The key file is there, readable, a PEM private key, and nobody else's business."""
+    if not settings.KALSHI_PRIVATE_KEY_PATH:
+        return []
+    path = Path(settings.KALSHI_PRIVATE_KEY_PATH)
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        return [Error(f"KALSHI_PRIVATE_KEY_PATH: {path} cannot be read ({error.strerror}).", id="kalbot.E002")]
+    if "PRIVATE KEY-----" not in text:
+        return [Error(f"KALSHI_PRIVATE_KEY_PATH: {path} is not a private key in PEM form.", id="kalbot.E003")]
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return [Warning(f"{path} can be read by others on this machine; chmod 600 it.", id="kalbot.W001")]
+    return []
+
+
+def check_redis(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The addresses of Redis are addresses of Redis, and messages and prices are on different databases."""
+    found: list[CheckMessage] = []
+    for name in ("REDIS_URL", "BROKER_URL", "PRICES_URL"):
+        url = urlparse(getattr(settings, name))
+        if url.scheme not in ("redis", "rediss", "unix") or not (url.hostname or url.path):
+            found.append(Error(f"{name} is not an address of Redis; write redis://host:port.", id="kalbot.E004"))
+    if not found and settings.BROKER_URL == settings.PRICES_URL:
+        found.append(
+            Error(
+                "BROKER_URL and PRICES_URL are the same database of Redis; give prices one of their own.",
+                id="kalbot.E005",
+            )
+        )
+    return found
+
+
+def check_secret(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A console that others can reach needs a secret of its own and secure cookies."""
+    if settings.SECRET_KEY.startswith("development-only") and (settings.KALBOT_LIVE or not local_only()):
+        return [
+            Error(
+                "SECRET_KEY is the development one; set your own before going live or serving other hosts.",
+                id="kalbot.E006",
+            )
+        ]
+    if not local_only() and not settings.SECURE_COOKIES:
+        return [
+            Warning(
+                "ALLOWED_HOSTS has public names but SECURE_COOKIES is off; switch it on behind HTTPS.", id="kalbot.W002"
+            )
+        ]
+    return []
+
+
+def check_exchange(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """REST and WebSocket belong to the same exchange, and unencrypted only on this machine."""
+    rest, ws = urlparse(settings.KALSHI_REST_URL), urlparse(settings.KALSHI_WS_URL)
+    if rest.scheme not in ("http", "https") or not rest.hostname:
+        return [Error("KALSHI_REST_URL is not an http(s) address.", id="kalbot.E007")]
+    if ws.scheme not in ("ws", "wss") or not ws.hostname:
+        return [Error("KALSHI_WS_URL is not a ws(s) address.", id="kalbot.E008")]
+    if ("demo" in rest.hostname) != ("demo" in ws.hostname):
+        return [
+            Error(
+                "KALSHI_REST_URL and KALSHI_WS_URL are of different exchanges (demo and production).", id="kalbot.E009"
+            )
+        ]
+    if rest.scheme == "http" and rest.hostname not in ("localhost", "127.0.0.1", "::1", "simulator"):
+        return [Error("KALSHI_REST_URL is not encrypted; orders would be sent in the clear.", id="kalbot.E010")]
+    return []
+
+
+def local_only() -> bool:
+    """Whether the console answers to names of this machine only."""
+    return set(settings.ALLOWED_HOSTS) <= {"localhost", "127.0.0.1", "[::1]", "testserver"}

@@ -1,0 +1,85 @@
+"""Figures of the desk: how fast, how much, how it went. Selectors only."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Min, Q, Sum
+
+from kalbot.common import clock
+from strategies.models import Cycle, Decision, Profile
+from trading.models import ACTIVE, Order, Position
+
+LAST = 1_000
+
+
+def latency() -> dict[str, dict[str, float | None]]:
+    """{"cycle": {p50, p95, p99}, "decision to order": {...}} in milliseconds over the last thousand of each."""
+    cycles = sorted(Cycle.objects.order_by("-id").values_list("duration_ms", flat=True)[:LAST])
+    return {"cycle": quantiles(cycles), "decision to order": quantiles(sorted(decision_to_order()))}
+
+
+def decision_to_order() -> list[float]:
+    """Milliseconds from a decision to its first order sent, latest first."""
+    recent = (
+        Decision.objects.order_by("-created_at")
+        .filter(position__isnull=False)[:LAST]
+        .values_list("created_at", "position__id")
+    )
+    decided = {position: at for at, position in recent}
+    sent = dict(
+        Order.objects.filter(position__in=list(decided), purpose="entry", sent_at__isnull=False)
+        .order_by().values_list("position").annotate(first=Min("sent_at"))
+    )  # fmt: skip
+    return [(sent[position] - at).total_seconds() * 1000 for position, at in decided.items() if position in sent]
+
+
+def quantiles(ordered: list[Any]) -> dict[str, float | None]:
+    """p50, p95 and p99 of an ordered list (nearest rank); None when it is empty."""
+
+    def rank(share: float) -> float | None:
+        return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) if ordered else None
+
+    return {"p50": rank(0.50), "p95": rank(0.95), "p99": rank(0.99)}
+
+
+def midnight() -> datetime:
+    """The start of today, UTC."""
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def today(mode: str) -> int:
+    """Profit realised since midnight UTC by positions of ``mode``, micro-dollars."""
+    ended = Position.objects.filter(mode=mode, ended_at__gte=midnight())
+    return int(ended.aggregate(total=Sum("realised"))["total"] or 0)
+
+
+def capital_use(profile: Profile) -> dict[str, Any]:
+    """What of a profile's limits is used: capital, open positions, daily loss; each (used, limit, share in per cent)."""
+    held = Position.objects.filter(profile=profile, status__in=ACTIVE)
+    at_work = held.aggregate(cost=Sum("cost"), reserved=Sum("reserved"))
+    lost = Position.objects.filter(profile=profile, ended_at__gte=midnight()).aggregate(t=Sum("realised"))["t"] or 0
+    used = (at_work["cost"] or 0) + (at_work["reserved"] or 0)
+    return {
+        "capital": bar(used, profile.capital),
+        "positions": bar(held.count(), profile.max_open_positions),
+        "daily_loss": bar(max(0, -lost), profile.max_daily_loss),
+    }
+
+
+def bar(used: int, limit: int) -> dict[str, int]:
+    """A bar of ``used`` against ``limit``; a limit of zero is full."""
+    share = 100 if limit <= 0 else min(100, round(100 * used / limit))
+    return {"used": used, "limit": limit, "share": share}
+
+
+def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[datetime, int]]:
+    """Cumulated realised profit of ``mode`` over time: (moment, micro-dollars), at most ``points`` of them."""
+    ended = Position.objects.filter(Q(mode=mode), ended_at__gte=clock.now() - timedelta(days=days)).order_by("ended_at")
+    total, curve = 0, []
+    for moment, gained in ended.values_list("ended_at", "realised"):
+        total += gained
+        curve.append((moment, total))
+    step = max(1, len(curve) // points)
+    return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]

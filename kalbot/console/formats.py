@@ -1,0 +1,88 @@
+"""How units are written on screen. The only place of the console that turns integers into words for people.
+
+Every function takes the integer of the column (kalbot.common.units) or None, and gives text. None is written as an en
+dash: a missing number is never shown as zero.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from kalbot.common import clock
+from kalbot.common.units import format_decimal
+
+NOTHING = "–"
+
+
+def money(value: int | None) -> str:
+    """Micro-dollars as dollars: ``-1_234_560_000`` -> ``"-$1,234.56"``; digits beyond cents only where there are any."""
+    if value is None:
+        return NOTHING
+    whole, _, fraction = format_decimal(abs(int(value)), 6, keep=2).partition(".")
+    return f"{'-' if value < 0 else ''}${int(whole):,}.{fraction}"
+
+
+def gain(value: int | None) -> str:
+    """Like ``money`` with an explicit plus, for profits and differences."""
+    return f"+{money(value)}" if value is not None and value > 0 else money(value)
+
+
+def price(value: int | None) -> str:
+    """1/10,000 dollar as dollars a contract: ``4100`` -> ``"$0.41"``, ``35`` -> ``"$0.0035"``."""
+    return NOTHING if value is None else f"{'-' if value < 0 else ''}${format_decimal(abs(int(value)), 4, keep=2)}"
+
+
+def count(value: int | None) -> str:
+    """1/100 contract as contracts: ``500`` -> ``"5"``, ``725`` -> ``"7.25"``."""
+    if value is None:
+        return NOTHING
+    whole, _, fraction = format_decimal(abs(int(value)), 2, keep=0).partition(".")
+    return f"{'-' if value < 0 else ''}{int(whole):,}{'.' + fraction if fraction else ''}"
+
+
+def percent(value: int | None) -> str:
+    """Millionths as per cent: ``903_250`` -> ``"90.325 %"``; no useless zeros."""
+    return NOTHING if value is None else f"{format_decimal(int(value), 4, keep=0)} %"
+
+
+def share(value: int | None) -> str:
+    """Millionths as per cent with two decimals, for columns that are compared: ``38_512`` -> ``"3.85 %"``."""
+    return NOTHING if value is None else f"{value / 10_000:,.2f} %"
+
+
+def ratio(value: int | None) -> str:
+    """Millionths as a plain number: ``20_000_000`` -> ``"20"``."""
+    return NOTHING if value is None else format_decimal(int(value), 6, keep=0)
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration: ``850`` -> ``"850 ms"``, ``12_300`` -> ``"12.3 s"``, ``200_000`` -> ``"3 min 20 s"``."""
+    if value is None:
+        return NOTHING
+    if value < 1_000:
+        return f"{value:.0f} ms"
+    if value < 60_000:
+        return f"{value / 1000:.1f} s"
+    return span(timedelta(milliseconds=value))
+
+
+def span(length: timedelta) -> str:
+    """The two largest units of a length of time: ``"3 min 20 s"``, ``"2 d 4 h"``."""
+    seconds = max(0, int(length.total_seconds()))
+    parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    first = next((i for i, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(
+        f"{number} {unit}" for number, unit in parts[first : first + 2] if number or unit == parts[first][1]
+    )
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long since (or until) a moment: ``"12 s ago"``, ``"in 3 h 5 min"``."""
+    if moment is None:
+        return NOTHING
+    length = (now or clock.now()) - moment
+    return f"{span(length)} ago" if length >= timedelta(0) else f"in {span(-length)}"
+
+
+SHOW = {"money": money, "gain": gain, "price": price, "count": count, "percent": percent, "share": share, "ratio": ratio,
+        "ms": milliseconds, "ago": ago, "plain": lambda value: NOTHING if value is None else str(value)}  # fmt: skip

@@ -1,0 +1,70 @@
+"""Signs of life in Redis: who works on each queue, beat, and how deep the queues are. A Redis that is away shows as nobody alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+import redis
+from celery import signals
+
+from kalbot.common import cache, clock
+from kalbot.common.messages import QUEUES
+
+KEY: Final = "alive:"
+BEAT: Final = "beat"
+LATE_MS: Final = 20_000
+"""Four heartbeats: a worker that is only busy must not look dead."""
+KEPT_SECONDS: Final = 86_400
+_last_beat = 0.0
+
+
+def show_life(who: str, **more: Any) -> None:
+    """Write that ``who`` (a queue's name, or beat) is alive now."""
+    sign = {"at_ms": clock.now_ms(), "host": socket.gethostname(), "pid": os.getpid(), **more}
+    with suppress(redis.RedisError):
+        cache.prices().set(f"{KEY}{who}", json.dumps(sign), ex=KEPT_SECONDS)
+
+
+def signs() -> dict[str, dict[str, Any]]:
+    """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen are absent."""
+    names = [*QUEUES, BEAT]
+    try:
+        values = cache.prices().mget([f"{KEY}{name}" for name in names])
+    except redis.RedisError:
+        return {}
+    now = clock.now_ms()
+    found = {name: json.loads(value) for name, value in zip(names, values, strict=True) if value}
+    return {name: {**sign, "age_ms": now - sign["at_ms"]} for name, sign in found.items()}
+
+
+def depths() -> dict[str, int] | None:
+    """Messages waiting in each queue; None when the broker does not answer."""
+    try:
+        with cache.broker().pipeline(transaction=False) as pipe:
+            for queue in QUEUES:
+                pipe.llen(queue)
+            return dict(zip(QUEUES, pipe.execute(), strict=True))
+    except redis.RedisError:
+        return None
+
+
+def watch_beat() -> None:
+    """In the beat process: each published message is a sign of life, written at most once a second."""
+    signals.beat_init.connect(_beat_started, dispatch_uid="console.beat")
+
+
+def _beat_started(**kwargs: Any) -> None:
+    show_life(BEAT)
+    signals.after_task_publish.connect(_beat_published, dispatch_uid="console.beat.publish")
+
+
+def _beat_published(**kwargs: Any) -> None:
+    global _last_beat
+    if time.monotonic() - _last_beat >= 1:
+        _last_beat = time.monotonic()
+        show_life(BEAT)

@@ -1,0 +1,29 @@
+"""``manage.py seed``: what a new installation starts with. Safe to run at every release: what is there stays as people left it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from kalbot.common.errors import SettingError
+from kalbot.console import roles, schedules
+from strategies import profiles
+from trading.models import TradingState
+
+
+class Command(BaseCommand):
+    help = "Create profiles, schedules, roles and the trading state where they are missing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            created = {"profiles": len(profiles.seed()), "schedules": len(schedules.seed())}
+        except SettingError as error:
+            raise CommandError(str(error)) from None
+        _, fresh = TradingState.objects.get_or_create(
+            scope="global", defaults={"state": TradingState.State.ACTIVE, "reason": "new installation", "actor": "seed"}
+        )
+        roles.seed()
+        if options["verbosity"]:
+            words = ", ".join(f"{number} {name}" for name, number in created.items())
+            self.stdout.write(f"created {words}{', trading state active' if fresh else ''}; roles are up to date")

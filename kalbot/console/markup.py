@@ -1,0 +1,41 @@
+"""Small pieces of HTML: numbers that line up, gains and losses in colour, coloured labels. A status' colour is in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from kalbot.console import formats
+
+COLOURS = {
+    **dict.fromkeys(["open", "done", "granted", "settled", "candidate", "active", "hold", "ok", "guaranteed"], "success"),
+    **dict.fromkeys(["rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"),
+    **dict.fromkeys(["near_miss", "executing", "completing", "unwinding", "exiting", "sending", "reducing", "watch", "warn",
+                     "WARNING", "retry", "void", "revoked", "resting", "live"], "warning"),
+    **dict.fromkeys(["pending", "new", "started", "running", "sim"], "info"),
+}  # fmt: skip
+
+
+def number(text: str) -> SafeString:
+    """Digits that line up under each other."""
+    return format_html('<span class="k-num">{}</span>', text)
+
+
+def signed(unit: str, value: Any) -> SafeString:
+    """The value in its unit; gains green, losses red, moments with the exact time on hover."""
+    text = formats.SHOW[unit](value)
+    if unit == "gain" and value:
+        return format_html('<span class="k-num {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
+    if unit == "ago" and value is not None:
+        return format_html('<time class="k-num" datetime="{}" title="{} UTC">{}</time>', value.isoformat(),
+                           f"{value:%Y-%m-%d %H:%M:%S}", text)  # fmt: skip
+    return number(text)
+
+
+def tag(code: str, words: str = "") -> SafeString:
+    """A coloured label. Written here rather than with Unfold's template: fifty rows with three labels each would cost 60 ms."""
+    return format_html(
+        '<span class="k-tag k-{}">{}</span>', COLOURS.get(code, "plain"), (words or code).replace("_", " ")
+    )

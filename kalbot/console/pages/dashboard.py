@@ -1,0 +1,155 @@
+"""The landing page: is it safe, is it working, is it making money, and if not, why not."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, OuterRef, Subquery
+from django.http import HttpRequest
+
+from kalbot.common import clock
+from kalbot.console import desk, figures, formats, heartbeats, status
+from kalbot.console.links import page_url
+from kalbot.console.models import LogRecord, TaskRecord
+from markets.prices import PriceReader
+from strategies.models import Mode, NearMiss, Profile, Verdict
+from trading.models import ACTIVE, Discrepancy, Position
+from triage.models import Assessment, Recommendation
+
+SHOWN = 12
+CHART_OPTIONS = json.dumps({
+    "animation": False, "maintainAspectRatio": False, "elements": {"point": {"radius": 0}, "line": {"borderWidth": 2, "stepped": True}},
+    "plugins": {"legend": {"display": False}, "tooltip": {"enabled": True}},
+    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}}, "y": {"ticks": {"maxTicksLimit": 5}}},
+})  # fmt: skip
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Everything of the first paint; later each part refreshes by itself."""
+    found: dict[str, Any] = {"now": clock.now(), "chart_options": CHART_OPTIONS, "curves": curves()}
+    for part in PARTS.values():
+        found.update(part())
+    return found
+
+
+def modes() -> dict[str, Any]:
+    """Sim and live side by side, never summed."""
+    profiles = list(Profile.objects.order_by("name"))
+    return {
+        "modes": [one_mode(mode, [p for p in profiles if p.mode == mode]) for mode in (Mode.LIVE.value, Mode.SIM.value)]
+    }
+
+
+def one_mode(mode: str, profiles: list[Profile]) -> dict[str, Any]:
+    """Totals of a mode from each profile's ledger, and what is used of its limits."""
+    sums = dict.fromkeys(("cash", "open_cost", "realised", "difference"), 0)
+    for profile in profiles:
+        books = desk.ledger_summary(profile)
+        sums = {name: total + books[name] for name, total in sums.items()}
+    return {"mode": mode, "today": figures.today(mode), **sums, "profiles": [use(profile) for profile in profiles]}
+
+
+def use(profile: Profile) -> dict[str, Any]:
+    """A profile's bars: name, share and text."""
+    bars = figures.capital_use(profile)
+    show = {"capital": formats.money, "positions": str, "daily_loss": formats.money}
+    names = {"capital": "capital", "positions": "positions", "daily_loss": "daily loss"}
+    return {
+        "profile": profile,
+        "bars": [
+            (names[key], {**bar, "text": f"{show[key](bar['used'])} of {show[key](bar['limit'])}"})
+            for key, bar in bars.items()
+        ],
+    }
+
+
+def system() -> dict[str, Any]:
+    """The parts of the system with their sentences, and a few figures."""
+    stream = PriceReader().stream_status()
+    depths = heartbeats.depths()
+    latency = figures.latency()
+    return {"parts": status.look(), "figures": [
+        ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
+        ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
+        ("Price age", formats.milliseconds(price_age(stream))),
+        ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
+        *((f"{what.capitalize()} p50 / p95 / p99", " / ".join(formats.milliseconds(value) for value in numbers.values()))
+          for what, numbers in latency.items()),
+        *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in desk.tokens_left().items()),
+    ]}  # fmt: skip
+
+
+def price_age(stream: dict[str, Any]) -> float | None:
+    """Milliseconds since the feed last proved that it lives."""
+    alive = stream.get("alive_ms")
+    return max(0, clock.now_ms() - int(alive)) if alive else None
+
+
+def positions() -> dict[str, Any]:
+    """Open positions with what triage last saw."""
+    latest = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id")
+    held = Position.objects.filter(status__in=ACTIVE).select_related("profile").annotate(
+        value=Subquery(latest.values("sell_now")[:1]), advice=Subquery(latest.values("advice")[:1]),
+    ).order_by("-mode", "-id")  # fmt: skip
+    rows = list(held[: SHOWN + 1])
+    now = clock.now()
+    return {
+        "positions": [
+            {"position": p, "value": p.value, "advice": p.advice, "age": formats.span(now - p.created_at)}
+            for p in rows[:SHOWN]
+        ],
+        "more": held.count() - SHOWN if len(rows) > SHOWN else 0,
+    }
+
+
+def nearest() -> dict[str, Any]:
+    """Candidates by profile, and the near misses that are closest."""
+    candidates = Verdict.objects.filter(status="candidate", profile__is_active=True)
+    return {
+        "candidates": list(
+            candidates.order_by("profile__name").values("profile_id", "profile__name").annotate(n=Count("pk"))
+        ),
+        "nearest": list(NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("distance_ppm")[:8]),
+    }
+
+
+def alerts() -> dict[str, Any]:
+    """What wants a person's look, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
+    since = clock.now() - timedelta(days=1)
+    found = [
+        *(alert("bad", f"Discrepancy: {d.code.replace('_', ' ')} ({d.mode})", f"ours {d.ours}, theirs {d.theirs}", d.last_seen_at,
+                page_url("trading.discrepancy", d.pk)) for d in Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]),
+        *(alert("warn", f"Triage advises exit of #{r.position_id}", r.detail, r.opened_at, page_url("trading.position", r.position_id))
+          for r in Recommendation.objects.filter(status="open", advice="exit").order_by("-id")[:3]),
+        *(alert("bad", f"Task failed: {t.name}", t.error.strip().splitlines()[-1] if t.error.strip() else "", t.started_at,
+                page_url("console.taskrecord", t.pk))
+          for t in TaskRecord.objects.filter(status="failed", started_at__gte=since).order_by("-started_at")[:3]),
+        *(alert("bad" if r.level != "WARNING" else "warn", f"{r.level.capitalize()} in {r.logger}", r.message[:200], r.at,
+                page_url("console.logrecord", r.pk)) for r in LogRecord.objects.filter(at__gte=since).order_by("-id")[:4]),
+    ]  # fmt: skip
+    return {"alerts": sorted(found, key=lambda a: (a["state"] != "bad", -a["at"].timestamp()))[:10]}
+
+
+def alert(state: str, title: str, text: str, at: datetime, url: str) -> dict[str, Any]:
+    """One line of the alerts."""
+    return {"state": state, "title": title, "text": text, "at": at, "url": url}
+
+
+def curves() -> dict[str, str]:
+    """Chart data of realised profit by mode; empty text where nothing has ended."""
+    return {mode: chart(figures.realised_curve(mode)) for mode in (Mode.LIVE.value, Mode.SIM.value)}
+
+
+def chart(points: list[tuple[datetime, int]]) -> str:
+    """Chart.js data of money over time."""
+    if not points:
+        return ""
+    return json.dumps({
+        "labels": [f"{at:%m-%d %H:%M}" for at, _ in points],
+        "datasets": [{"data": [value / 1e6 for _, value in points], "borderColor": "var(--color-primary-600)", "label": "dollars"}],
+    })  # fmt: skip
+
+
+PARTS = {"modes": modes, "system": system, "positions": positions, "nearest": nearest, "alerts": alerts}

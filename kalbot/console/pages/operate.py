@@ -1,0 +1,38 @@
+"""Operate: the switch, locks, discrepancies, tasks, log and the state of every part, on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django_celery_beat.models import PeriodicTask
+
+from kalbot.common import clock
+from kalbot.console import desk, heartbeats, task_ledger
+from kalbot.console.models import Act, LogRecord, TaskRecord
+from kalbot.console.pages import dashboard
+from strategies.models import Profile
+from trading.models import Discrepancy, Lock, Order, OrderStatus
+
+
+@permission_required("trading.view_tradingstate", raise_exception=True)
+def page(request: HttpRequest) -> HttpResponse:
+    """The page from which a desk is run when something is wrong."""
+    context: dict[str, Any] = {
+        **admin.site.each_context(request), "title": "Operate", "now": clock.now(), "state": desk.trading_state(),
+        "profiles": [(profile, desk.trading_state(profile)) for profile in Profile.objects.order_by("name")],
+        "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
+        "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
+        "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
+                   .select_related("profile", "leg").order_by("created_at")[:20],
+        **dashboard.system(), "depths": heartbeats.depths() or {}, "signs": heartbeats.signs(),
+        "runs": sorted(task_ledger.counts().items()),
+        "failed": TaskRecord.objects.filter(status="failed").order_by("-started_at")[:8],
+        "log": LogRecord.objects.order_by("-id")[:10],
+        "acts": Act.objects.order_by("-id")[:10],
+        "schedules": PeriodicTask.objects.select_related("interval").exclude(task="celery.backend_cleanup").order_by("name"),
+    }  # fmt: skip
+    return TemplateResponse(request, "console/operate.html", context)

@@ -1,0 +1,18 @@
+"""The parts of the desk that refresh by themselves. Each answer carries the server's time, so that a frozen page is obvious."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from kalbot.common import clock
+from kalbot.console.pages.dashboard import PARTS
+
+
+@never_cache
+def part(request: HttpRequest, part: str) -> HttpResponse:
+    """One part of the desk as a fragment."""
+    if part not in PARTS:
+        raise Http404
+    return render(request, f"console/parts/{part}.html", {**PARTS[part](), "now": clock.now()})

@@ -1,0 +1,170 @@
+"""Why not? The funnel of the last scan for one profile, whose counts add up and are links, and the story of one event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+
+from kalbot.common import clock
+from kalbot.console.links import list_url
+from markets.models import Event, Scan
+from strategies.filters import FILTERS
+from strategies.models import Decision, NearMiss, Profile, Screening, Verdict
+from trading.models import Denial, Position
+
+ORDER = {name: place for place, (name, _) in enumerate(FILTERS)}
+MEANING = {
+    "combo": "a combination of other markets",
+    "category": "of a category that the profile leaves out",
+    "series": "of a series that the profile leaves out",
+    "exclusive": "more than one outcome may win",
+    "outcomes": "too few or too many outcomes",
+    "contract": "not a plain one-dollar contract",
+    "leg_status": "an outcome does not trade",
+    "shard": "outcomes lie on different shards",
+    "fee_type": "its fee is not known",
+    "closes": "closes too soon or too late",
+    "volume": "too little traded",
+    "open_interest": "too little open interest",
+    "certificate": "nothing says that a listed outcome must win",
+    "margin": "costs more than it surely pays, or not enough less",
+    "expected_margin": "expected to pay too little",
+    "coverage": "the likely outcomes do not add up",
+    "no_ask": "an outcome that nobody offers",
+    "no_side": "an outcome that nobody offers",
+    "depth": "too few contracts at the price",
+    "profit": "profit below the least wanted",
+    "stale": "no fresh prices",
+    "no_book": "no live order book yet",
+    "dead_epoch": "no living price feed",
+}
+
+
+@permission_required("strategies.view_verdict", raise_exception=True)
+def funnel_page(request: HttpRequest) -> HttpResponse:
+    """The funnel of one profile and its nearest misses."""
+    profiles = list(Profile.objects.order_by("-is_active", "name"))
+    chosen = next((p for p in profiles if p.name == request.GET.get("profile")), profiles[0] if profiles else None)
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Why not?",
+        "profiles": profiles,
+        "chosen": chosen,
+        "now": clock.now(),
+    }
+    if chosen is not None:
+        context.update(funnel(chosen))
+        context["nearest"] = NearMiss.objects.filter(profile=chosen, ended_at=None).order_by("distance_ppm")[:15]
+    return TemplateResponse(request, "console/why.html", context)
+
+
+def funnel(profile: Profile) -> dict[str, Any]:
+    """Stages from the universe to fills. Verdict rows are counted as they stand, so that each number equals its list."""
+    screening = Screening.objects.filter(profile=profile).select_related("scan").order_by("-id").first()
+    verdicts = Verdict.objects.filter(profile=profile)
+    if screening:
+        verdicts = verdicts.filter(event__is_open=True)
+    groups = verdicts.order_by().values_list("status", "constraint").annotate(number=Count("pk"))
+    rejected = {code: number for status, code, number in groups if status == "rejected"}
+    near = {code: number for status, code, number in groups if status == "near_miss"}
+    candidates = sum(number for status, _, number in groups if status == "candidate")
+    universe = sum(rejected.values()) + sum(near.values()) + candidates
+    return {
+        "screening": screening, "universe": universe, "candidates": candidates, "near_total": sum(near.values()),
+        "steps": steps(profile, universe, rejected), "near": [
+            {"code": code, "number": number, "says": MEANING.get(code, ""), "url": verdict_url(profile, "near_miss", code)}
+            for code, number in sorted(near.items(), key=lambda pair: -pair[1])],
+        "near_url": list_url("strategies.nearmiss", profile__id__exact=profile.pk),
+        "candidates_url": list_url("strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate"),
+        "after": after(profile, screening.scan if screening else None), "adds_up": screening is None or screening.universe == universe,
+    }  # fmt: skip
+
+
+def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dict[str, Any]]:
+    """One line a filter in the order in which they bind: how many it refuses and how many are left."""
+    left, found = universe, []
+    for code in sorted(rejected, key=lambda code: (ORDER.get(code, len(ORDER)), code)):
+        left -= rejected[code]
+        found.append({
+            "code": code, "says": MEANING.get(code, ""), "refused": rejected[code], "left": left,
+            "share": round(100 * rejected[code] / universe, 1) if universe else 0,
+            "left_share": round(100 * left / universe, 1) if universe else 0, "url": verdict_url(profile, "rejected", code),
+        })  # fmt: skip
+    return found
+
+
+def after(profile: Profile, scan: Scan | None) -> list[dict[str, Any]]:
+    """What became of candidates since the scan began: decisions, denials, fills."""
+    since = scan.started_at if scan else clock.now()
+    decisions = Decision.objects.filter(profile=profile, created_at__gte=since)
+    when = {"profile__id__exact": profile.pk}
+    return [
+        {"title": "decisions", "number": decisions.count(), "url": list_url("strategies.decision", **when)},
+        {
+            "title": "denied",
+            "number": Denial.objects.filter(decision__in=decisions).count(),
+            "url": list_url("strategies.decision", became="denied", **when),
+        },
+        {
+            "title": "positions",
+            "number": Position.objects.filter(decision__in=decisions).count(),
+            "url": list_url("trading.position", **when),
+        },
+        {
+            "title": "filled",
+            "number": Position.objects.filter(decision__in=decisions, opened_at__isnull=False).count(),
+            "url": list_url("trading.position", **when),
+        },
+    ]
+
+
+def verdict_url(profile: Profile, status: str, code: str) -> str:
+    """The rows behind one number of the funnel."""
+    return list_url(
+        "strategies.verdict",
+        profile__id__exact=profile.pk,
+        status__exact=status,
+        constraint=code,
+        event__is_open__exact=1,
+    )
+
+
+@permission_required("strategies.view_verdict", raise_exception=True)
+def event_page(request: HttpRequest, event: str) -> HttpResponse:
+    """One event through the eyes of every profile, its near-miss episodes, and the best distance over time."""
+    row = get_object_or_404(Event, pk=event)
+    episodes = list(NearMiss.objects.filter(event=row).select_related("profile").order_by("-id")[:50])
+    context = {
+        **admin.site.each_context(request), "title": f"Why not {row.ticker}?", "event": row, "now": clock.now(),
+        "verdicts": Verdict.objects.filter(event=row).select_related("profile").order_by("profile__name"),
+        "episodes": episodes, "chart": distance_chart(episodes), "options": CHART_OPTIONS,
+    }  # fmt: skip
+    return TemplateResponse(request, "console/why_event.html", context)
+
+
+CHART_OPTIONS = json.dumps({
+    "animation": False, "maintainAspectRatio": False, "plugins": {"legend": {"display": True}},
+    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}},
+               "y": {"title": {"display": True, "text": "best distance, %"}, "beginAtZero": True}},
+})  # fmt: skip
+COLOURS = ["var(--color-primary-600)", "var(--color-base-500)", "var(--color-primary-300)", "var(--color-base-900)"]
+
+
+def distance_chart(episodes: list[NearMiss]) -> str:
+    """Best distance of each episode over time, one line a profile; empty text without episodes."""
+    if not episodes:
+        return ""
+    ordered = sorted(episodes, key=lambda episode: episode.started_at)
+    labels = [f"{episode.started_at:%m-%d %H:%M}" for episode in ordered]
+    names = sorted({episode.profile.name for episode in ordered})
+    return json.dumps({"labels": labels, "datasets": [
+        {"label": name, "borderColor": COLOURS[place % len(COLOURS)], "backgroundColor": COLOURS[place % len(COLOURS)], "spanGaps": True,
+         "data": [e.best_distance_ppm / 10_000 if e.profile.name == name else None for e in ordered]}
+        for place, name in enumerate(names)]})  # fmt: skip

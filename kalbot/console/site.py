@@ -1,0 +1,32 @@
+"""The admin site: Unfold's, with the desk's own pages and dialogs beside the lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from unfold.sites import UnfoldAdminSite
+
+
+class ConsoleSite(UnfoldAdminSite):
+    """Pages live under the admin so that its login, its session and its look hold for them too."""
+
+    index_title = "Desk"
+    index_template = "console/desk.html"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from kalbot.console.pages import dashboard
+
+        return super().index(request, {**dashboard.context(request), **(extra_context or {})})
+
+    def extra_urls(self) -> list[URLPattern]:
+        from kalbot.console.actions import DIALOGS
+        from kalbot.console.pages import PAGES
+
+        urls = [path(route, self.admin_view(view), name=name) for route, name, view in PAGES]
+        for dialog in DIALOGS:
+            view, slug = dialog.as_view(), dialog.name.replace("_", "-")
+            urls.append(path(f"act/{slug}/", self.admin_view(view), name=f"act_{dialog.name}"))
+            urls.append(path(f"act/{slug}/<path:pk>/", self.admin_view(view), name=f"act_{dialog.name}_one"))
+        return urls

@@ -1,0 +1,41 @@
+// Shows a part as stale when its server's time has not moved for 20 seconds while the page is looked at.
+(function () {
+  const seen = new Map();
+  function look() {
+    if (document.hidden) { seen.clear(); return; }
+    document.querySelectorAll("time[data-stale]").forEach(function (time) {
+      const part = time.closest("[id]");
+      if (!part || !part.hasAttribute("hx-get")) return;
+      const last = seen.get(part.id);
+      const stamp = time.getAttribute("datetime");
+      if (!last || last.stamp !== stamp) seen.set(part.id, { stamp: stamp, at: Date.now() });
+      part.classList.toggle("k-stale", Boolean(last && last.stamp === stamp && Date.now() - last.at > 20000));
+    });
+  }
+  setInterval(look, 2000);
+
+  // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
+  let before = null;
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (event.detail.target && event.detail.target.id === "modal-content") before = event.detail.elt;
+  });
+  document.addEventListener("htmx:afterSwap", function (event) {
+    const dialog = document.querySelector("#modal-content #dialog");
+    if (!dialog || !(event.detail.target.id === "modal-content" || event.detail.target.id === "dialog")) return;
+    setTimeout(function () {
+      const first = dialog.querySelector("[autofocus], input:not([type=hidden]), button, a[href]");
+      if (first) first.focus();
+    }, 30);
+  });
+  document.addEventListener("keydown", function (event) {
+    const dialog = document.querySelector("#modal-content #dialog");
+    if (!dialog || dialog.offsetParent === null) return;
+    if (event.key === "Escape" && before) { setTimeout(function () { before.focus(); }, 50); return; }
+    if (event.key !== "Tab") return;
+    const stops = Array.from(dialog.querySelectorAll("a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, [tabindex='0']"));
+    if (!stops.length) return;
+    const first = stops[0], last = stops[stops.length - 1];
+    if (event.shiftKey && document.activeElement === first) { last.focus(); event.preventDefault(); }
+    else if (!event.shiftKey && document.activeElement === last) { first.focus(); event.preventDefault(); }
+  });
+})();

@@ -1,0 +1,70 @@
+"""The console's own tasks: signs of life, and forgetting what nobody will read again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from celery import shared_task
+from django.db.models import Q, QuerySet
+
+from kalbot.common import clock, messages
+from kalbot.console import heartbeats
+from kalbot.console.models import LogRecord, TaskRecord
+
+BATCH = 1_000
+MOST_BATCHES = 200
+log = logging.getLogger(__name__)
+
+
+@shared_task(bind=True, name=messages.HEARTBEAT)
+def heartbeat(self: Any, queue: str = "default") -> None:
+    """Run by a worker of ``queue``: proves that beat sends, the broker carries and the worker works."""
+    heartbeats.show_life(queue, worker=str(self.request.hostname or ""))
+
+
+@shared_task(name=messages.PRUNE)
+def prune() -> dict[str, int]:
+    """Delete old rows in small batches; returns how many of each. Nothing about money is ever deleted."""
+    deleted = {name: delete_in_batches(rows) for name, rows in old_rows().items()}
+    if any(deleted.values()):
+        log.info("pruned %s", {name: number for name, number in deleted.items() if number})
+    return deleted
+
+
+def old_rows() -> dict[str, QuerySet[Any]]:
+    """What may be forgotten, by name."""
+    from markets.models import ExchangeMessage, Scan
+    from strategies.models import Cycle, NearMiss, Screening, Verdict
+    from triage.models import Assessment
+
+    def before(**age: int) -> Any:
+        return clock.now() - timedelta(**age)
+
+    return {
+        "cycles": Cycle.objects.filter(started_at__lt=before(days=2), decisions=0),
+        "screenings": Screening.objects.filter(at__lt=before(days=14)),
+        "scans": Scan.objects.filter(started_at__lt=before(days=14)),
+        "verdicts": Verdict.objects.filter(event__is_open=False, updated_at__lt=before(days=7)),
+        "near misses": NearMiss.objects.filter(ended_at__lt=before(days=60)),
+        "messages": ExchangeMessage.objects.filter(applied_at__lt=before(days=14)),
+        "assessments": Assessment.objects.filter(at__lt=before(days=3), advice="hold", position__ended_at=None)
+        | Assessment.objects.filter(at__lt=before(days=90)),
+        "tasks": TaskRecord.objects.filter(
+            Q(started_at__lt=before(days=14)) | Q(started_at__lt=before(days=1), status="done")
+        ),
+        "log": LogRecord.objects.filter(at__lt=before(days=14)),
+    }
+
+
+def delete_in_batches(rows: QuerySet[Any]) -> int:
+    """Short transactions: a delete of a million rows at once would hold the database for everybody."""
+    total = 0
+    for _ in range(MOST_BATCHES):
+        keys = list(rows.order_by().values_list("pk", flat=True)[:BATCH])
+        if not keys:
+            break
+        number, _ = rows.model._default_manager.filter(pk__in=keys).delete()
+        total += number
+    return total

@@ -1,0 +1,58 @@
+"""Filters that write units, and the pieces that pages are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from kalbot.console import desk, formats, navigation
+from kalbot.console.links import act_url, list_url, page_url
+from kalbot.console.markup import signed, tag
+
+register = template.Library()
+for name, shown in formats.SHOW.items():
+    register.filter(name, shown)
+
+
+@register.filter
+def toned(value: int | None) -> Any:
+    """A gain in green, a loss in red."""
+    return signed("gain", value)
+
+
+@register.filter
+def label(code: str) -> Any:
+    """A coloured label for a status."""
+    return tag(str(code))
+
+
+@register.filter
+def words(code: str) -> str:
+    """``net_margin`` as ``net margin``."""
+    return str(code).replace("_", " ")
+
+
+@register.simple_tag
+def rows(model: str, **filters: Any) -> str:
+    """Address of a list with filters."""
+    return list_url(model, **filters)
+
+
+@register.simple_tag
+def page(model: str, pk: Any) -> str:
+    """Address of a row's page."""
+    return page_url(model, pk)
+
+
+@register.simple_tag
+def act(name: str, pk: Any = "") -> str:
+    """Address of a dialog."""
+    return act_url(name, pk)
+
+
+@register.inclusion_tag("console/banner.html", takes_context=True)
+def banner(context: dict[str, Any]) -> dict[str, Any]:
+    """Mode and trading state, on every page."""
+    request = context["request"]
+    return {**desk.banner(), "exchange": navigation.exchange(), "request": request, "user": request.user}

@@ -1,0 +1,28 @@
+"""A desk, people of each role, and clients logged in as them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import desk_rows
+import pytest
+from django.test import Client
+
+
+@pytest.fixture
+def desk(db: None, redis_db: object) -> dict[str, Any]:
+    """A desk in motion, with prices in Redis."""
+    return desk_rows.desk()
+
+
+@pytest.fixture
+def login(db: None) -> Callable[..., Client]:
+    """``login("operator")`` gives a client of somebody with that role; ``login()`` of a superuser."""
+
+    def make(role: str = "", name: str = "") -> Client:
+        client = Client()
+        client.force_login(desk_rows.person(name or (role.replace(" ", "-") or "chief"), role))
+        return client
+
+    return make
