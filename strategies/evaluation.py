@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.conf import settings
-
-from kalbot.common.units import Count, Money, parse_money
+from kalbot.common.units import Count, Money
 from markets.book import Depth
 from markets.fees import FeeSchedule
+from markets.selectors import fee_grid
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
 from strategies.dutch.search import best_basket
 from strategies.filters import PPM, Miss
@@ -20,11 +19,6 @@ from strategies.models import Profile
 from strategies.universe import EventView
 
 EMPTY: Final = Depth()
-
-
-def fee_grid() -> Money:
-    """The member's balance grid (setting ``KALSHI_FEE_GRID``, in dollars)."""
-    return parse_money(settings.KALSHI_FEE_GRID)
 
 
 def limits_of(profile: Profile, event: EventView, now_ms: int, room: int | None = None) -> Limits:

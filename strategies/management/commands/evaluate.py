@@ -16,12 +16,22 @@ from rich.table import Table
 
 from kalbot.common.clock import from_ms
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import Count, Money, UnitError, format_count, format_money, format_price, parse_count, parse_money
+from kalbot.common.units import (
+    Count,
+    Money,
+    UnitError,
+    format_count,
+    format_money,
+    format_price,
+    parse_count,
+    parse_money,
+)
 from markets.fees import CENT_GRID, DIRECT_GRID
+from markets.selectors import fee_grid
 from strategies import profiles, recorded
 from strategies.appraisal import Appraisal, appraise, as_json, percent
 from strategies.dutch.basket import Limits
-from strategies.evaluation import fee_grid, limits_of
+from strategies.evaluation import limits_of
 from strategies.judgement import CANDIDATE, NEAR_MISS, REJECTED
 from strategies.models import Profile
 from strategies.universe import EventView
@@ -35,12 +45,18 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("snapshot", type=Path, metavar="SNAPSHOT_DIR", help="folder with events.jsonl.gz and orderbooks.jsonl.gz")
-        parser.add_argument("--profile", required=True, help="name of a profile (a seeded one need not be in the database)")
+        parser.add_argument(
+            "snapshot", type=Path, metavar="SNAPSHOT_DIR", help="folder with events.jsonl.gz and orderbooks.jsonl.gz"
+        )
+        parser.add_argument(
+            "--profile", required=True, help="name of a profile (a seeded one need not be in the database)"
+        )
         parser.add_argument("--count", help="judge exactly this many contracts a leg")
         parser.add_argument("--fee-grid", choices=["0.0001", "0.01"], help="the member's balance grid in dollars")
         parser.add_argument("--min-profit", help="least profit of a basket in dollars, instead of the profile's")
-        parser.add_argument("--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it")
+        parser.add_argument(
+            "--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +66,9 @@ class Command(BaseCommand):
             snapshot = recorded.load(options["snapshot"], options["at"])
             change = _changes(options)
             judged = [
-                appraise(e, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=_limits(profile, e, snapshot, change))
+                appraise(
+                    e, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=_limits(profile, e, snapshot, change)
+                )
                 for e in snapshot.events.values()
             ]
         except (KalbotError, UnitError) as error:

@@ -1,0 +1,28 @@
+"""``manage.py explain EVENT_TICKER --profile NAME``: why one open event is bought or not, in words with the arithmetic."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from kalbot.common.errors import KalbotError
+from strategies import profiles, telling
+
+
+class Command(BaseCommand):
+    help = (
+        "Explain one open event for one profile: filters, certificate, prices, arithmetic, and what would be done now."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("event_ticker", metavar="EVENT_TICKER")
+        parser.add_argument("--profile", required=True, help="name of a profile")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            lines = telling.tell(options["event_ticker"], profiles.find(options["profile"]))
+        except KalbotError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write("\n".join(lines))

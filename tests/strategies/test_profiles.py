@@ -1,0 +1,92 @@
+"""Seeded profiles, and what is wrong with a profile in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from strategies import candidates, profiles, validation
+from strategies.models import DOLLAR, Profile
+
+
+@pytest.mark.django_db
+def test_seeding_creates_what_is_missing_and_leaves_what_a_person_changed() -> None:
+    assert [profile.name for profile in profiles.seed()] == ["careful", "coverage", "live"]
+    Profile.objects.filter(name="careful").update(min_profit=5 * DOLLAR)
+    Profile.objects.filter(name="live").delete()
+    assert [profile.name for profile in profiles.seed()] == ["live"]
+    assert Profile.objects.get(name="careful").min_profit == 5 * DOLLAR
+
+
+@pytest.mark.parametrize("name", sorted(profiles.SEEDED))
+def test_seeded_profiles_are_sound_and_ask_for_ten_cents(name: str) -> None:
+    profile = profiles.definition(name)
+    assert profile is not None
+    assert validation.problems(profile) == {}
+    assert profile.min_profit == DOLLAR // 10
+
+
+def test_seeded_profiles_trade_as_the_first_issue_says() -> None:
+    kinds = {name: profiles.definition(name).kinds for name in profiles.SEEDED}
+    modes = {name: profiles.definition(name).mode for name in profiles.SEEDED}
+    assert kinds == {"careful": ["all_yes", "all_no"], "coverage": ["coverage"], "live": ["all_yes", "all_no"]}
+    assert modes == {"careful": "sim", "coverage": "sim", "live": "live"}
+    assert profiles.definition("coverage").coverage_threshold_ppm == 900_000
+
+
+@pytest.mark.parametrize(
+    ("field", "columns"),
+    [
+        ("kinds", {"kinds": []}),
+        ("kinds", {"kinds": ["all_in"]}),
+        ("coverage_threshold_ppm", {"kinds": ["coverage"], "coverage_threshold_ppm": 0}),
+        ("min_margin_ppm", {"min_margin_ppm": -1}),
+        ("min_profit", {"min_profit": -1}),
+        ("min_profit", {"min_profit": 300 * DOLLAR}),
+        ("count_step", {"count_step": 0}),
+        ("watch_margin_ppm", {"watch_margin_ppm": 2_000_000}),
+        ("max_outcomes", {"min_outcomes": 5, "max_outcomes": 4}),
+        ("categories", {"categories": "Sports"}),
+        ("categories", {"categories": [""]}),
+        ("series_exclude", {"series_include": ["KXA"], "series_exclude": ["kxa"]}),
+        ("min_seconds_to_close", {"min_seconds_to_close": 100_000, "max_days_to_close": 1.0}),
+        ("max_days_to_close", {"max_days_to_close": 0.0}),
+        ("capital", {"capital": 0}),
+        ("max_per_event", {"max_per_event": 2_000 * DOLLAR}),
+        ("max_per_position", {"max_per_position": 150 * DOLLAR, "max_per_event": 100 * DOLLAR}),
+        ("max_per_leg", {"max_per_leg": 0}),
+        ("max_open_positions", {"max_open_positions": 0}),
+        ("max_daily_loss", {"max_daily_loss": 0}),
+        ("subaccount", {"subaccount": 3}),
+        ("max_orders_per_minute", {"max_orders_per_minute": 1}),
+        ("max_price_age_ms", {"max_price_age_ms": 600_000}),
+        ("complete_seconds", {"complete_seconds": 3_600}),
+        ("blackout", {"blackout": [["07:00"]]}),
+        ("blackout", {"blackout": [["25:00", "26:00"]]}),
+        ("blackout", {"blackout": "at night"}),
+        ("mode", {"mode": "live", "shadow_of": Profile(name="l", mode="live")}),
+        ("shadow_of", {"shadow_of": Profile(name="s", mode="sim")}),
+        ("min_depth", {"min_depth": -1}),
+        ("count_step", {"count_step": 100_000_000}),
+    ],
+)
+def test_each_problem_stands_at_its_field_in_a_sentence(field: str, columns: dict) -> None:
+    found = validation.problems(Profile(name="x", **({"kinds": ["all_no"]} | columns)))
+    assert field in found
+    assert found[field].endswith(".")
+    assert len(found[field].split()) > 4
+
+
+def test_a_live_profile_with_a_shadow_is_sound() -> None:
+    live = Profile(name="l", mode="live", kinds=["all_no"], subaccount=3)
+    assert validation.problems(live) == {}
+    assert validation.problems(Profile(name="s", mode="sim", kinds=["all_no"], shadow_of=live)) == {}
+
+
+def test_a_pause_may_run_over_midnight() -> None:
+    profile = Profile(blackout=[["22:30", "01:15"], ["07:00", "09:00"]])
+    times = {"22:29": False, "22:30": True, "00:00": True, "01:15": False, "08:59": True, "09:00": False}
+    for text, paused in times.items():
+        hour, minute = map(int, text.split(":"))
+        assert candidates.in_blackout(profile, datetime(2026, 7, 1, hour, minute, tzinfo=UTC)) is paused
