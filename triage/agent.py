@@ -23,7 +23,6 @@ from triage.assess import Assessed, assess
 from triage.gather import Gathered, gather
 from triage.models import Assessment
 from triage.sources import registry
-from triage.sources.facts import event_facts
 from triage.sources.protocol import Report
 
 log = logging.getLogger(__name__)
@@ -76,9 +75,9 @@ def look_at(
 def _look_at_batch(position_ids: Sequence[int], trigger: str, reader: PriceReader | None) -> Looked:
     started, now_ms = time.monotonic(), clock.now_ms()
     gathered = gather(position_ids, now_ms, reader)
-    facts = event_facts({item.event.ticker: item.event for item in gathered})
+    facts = {item.facts.ticker: item.facts for item in gathered}
     reports = registry.reports(facts.values(), now_ms)
-    forecasts.freeze(facts.values(), gathered, reports, now_ms)
+    forecasts.freeze(gathered, reports, now_ms)
     done: list[tuple[Gathered, Assessed, list[Report]]] = []
     run = Looked(positions=len(gathered))
     for item in gathered:

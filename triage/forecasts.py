@@ -10,6 +10,7 @@ from django.core.cache import cache as process_cache
 from kalbot.common import clock
 from markets.models import Market
 from triage import scoring
+from triage.assess import market_belief
 from triage.models import SourceForecast
 from triage.sources.protocol import EventFacts, Report
 
@@ -17,31 +18,27 @@ if TYPE_CHECKING:
     from triage.gather import Gathered
 
 EVIDENCE_SECONDS = 60
-LEAST_SHARE = 0.98
-"""The market's probabilities must cover this much before they are worth comparing with."""
 
 
-def freeze(
-    facts: Iterable[EventFacts], gathered: Sequence[Gathered], reports: Mapping[str, list[Report]], now_ms: int
-) -> int:
+def freeze(gathered: Sequence[Gathered], reports: Mapping[str, list[Report]], now_ms: int) -> int:
     """Store first opinions on events whose market has usable prices at this moment; returns how many were new."""
-    from triage.assess import market_belief
-
-    cases = {item.event.ticker: item.case for item in gathered}
-    rows = []
-    for event in facts:
-        said = [line for line in reports.get(event.ticker, ()) if line.opinion is not None]
-        case = cases.get(event.ticker)
-        if not said or case is None or case.now.price_problem or case.now.results:
+    rows: dict[tuple[str, str], SourceForecast] = {}
+    for item in gathered:
+        said = [line for line in reports.get(item.facts.ticker, ()) if line.opinion is not None]
+        case = item.case
+        if not said or case.now.price_problem or case.now.results:
             continue
         market = market_belief(case)
-        if market is None or not all(market.get(x.ticker, 0) > 0 for x in event.listings):
+        if market is None or not all(market.get(x.ticker, 0) > 0 for x in item.facts.listings):
             continue
-        rows += [_frozen(event, line, market, now_ms) for line in said]
+        for line in said:
+            rows.setdefault((line.source, item.facts.ticker), _frozen(item.facts, line, market, now_ms))
+    if not rows:
+        return 0
     known = set(
-        SourceForecast.objects.filter(event_id__in={r.event_id for r in rows}).values_list("source", "event_id")
-    ) if rows else set()  # fmt: skip
-    fresh = [row for row in rows if (row.source, row.event_id) not in known]
+        SourceForecast.objects.filter(event_id__in={event for _, event in rows}).values_list("source", "event_id")
+    )
+    fresh = [row for pair, row in rows.items() if pair not in known]
     SourceForecast.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)
 

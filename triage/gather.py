@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
-from kalbot.common.units import Money, UnitError, parse_money
+from kalbot.common import clock
+from kalbot.common.units import Count, Money
+from markets import selectors
 from markets.book import Depth, Side
 from markets.fees import FeeError, FeeSchedule, resolve
-from markets.models import Certificate, Event, Market
+from markets.models import Certificate, Event, FeeChange, Market
 from markets.prices import EventPrices, PriceReader
 from markets.terms import SettlementTerms, read_terms
 from strategies.models import Decision, Profile
@@ -24,6 +24,8 @@ from trading.models import Leg, Position, PositionStatus
 from triage.assess import Case, Thresholds
 from triage.models import Baseline
 from triage.signals import EntryFacts, MarketFacts, OutcomeFacts
+from triage.sources.facts import event_facts
+from triage.sources.protocol import EventFacts
 from triage.valuation import HeldLeg
 
 _MARKET = (
@@ -32,6 +34,7 @@ _MARKET = (
 )  # fmt: skip
 _TERMS: dict[tuple[str, str], SettlementTerms] = {}
 _TERMS_KEPT = 20_000
+CHANGED = "changed before the first look"
 
 
 @dataclass(slots=True)
@@ -42,9 +45,21 @@ class Gathered:
     profile: Profile
     event: Event
     case: Case
-    markets: list[dict[str, Any]]
-    is_first_look: bool = False
-    baseline: Baseline | None = field(default=None)
+    facts: EventFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the events of a batch share, by event ticker. ``certificates``: status of the one that speaks for the event
+    ("granted" only for the rules as they are now)."""
+
+    markets: Mapping[str, list[dict[str, Any]]]
+    facts: Mapping[str, EventFacts]
+    terms: Mapping[str, SettlementTerms]
+    certificates: Mapping[str, str]
+    prices: Mapping[str, EventPrices]
+    fees: Mapping[str, FeeSchedule | None]
+    now_ms: int
 
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None = None) -> list[Gathered]:
@@ -58,21 +73,21 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None 
         return []
     events = {p.event_id: p.event for p in positions}
     legs = _legs(p.pk for p in positions)
-    markets = _markets(events)
-    terms = _terms(events)
-    certified = _certified(events)
-    prices = (reader or PriceReader()).events(list(events))
-    baselines = _baselines(positions, markets)
+    batch = Batch(
+        markets=_markets(events),
+        facts=event_facts(events),
+        terms=_terms(events),
+        certificates=_certificates(events),
+        prices=(reader or PriceReader()).events(list(events)),
+        fees=fee_schedules(events),
+        now_ms=now_ms,
+    )
+    baselines = _baselines(positions, batch)
     return [
-        Gathered(
-            position, position.profile, position.event,
-            _case(position, legs[position.pk], markets[position.event_id], prices[position.event_id],
-                  baselines[position.pk][0], position.event_id in certified, terms[position.event_id], now_ms),
-            markets[position.event_id], baselines[position.pk][1], baselines[position.pk][0],
-        )
-        for position in positions
-        if legs[position.pk]
-    ]  # fmt: skip
+        Gathered(p, p.profile, p.event, _case(p, legs[p.pk], baselines[p.pk], batch), batch.facts[p.event_id])
+        for p in positions
+        if legs[p.pk]
+    ]
 
 
 def _legs(position_ids: Iterable[int]) -> dict[int, list[Leg]]:
@@ -105,63 +120,83 @@ def _terms(events: Mapping[str, Event]) -> dict[str, SettlementTerms]:
     return found | read
 
 
-def _certified(events: Mapping[str, Event]) -> set[str]:
-    """Events with a granted certificate for the rules as they are now."""
-    granted = Certificate.objects.filter(event_id__in=list(events), status=Certificate.Status.GRANTED)
-    return {e for e, rules in granted.values_list("event_id", "rules_hash") if rules == events[e].rules_hash}
+def _certificates(events: Mapping[str, Event]) -> dict[str, str]:
+    rows = Certificate.objects.filter(event_id__in=list(events)).exclude(status=Certificate.Status.VOID)
+    found = {}
+    for event, status, rules in rows.values_list("event_id", "status", "rules_hash"):
+        if status != Certificate.Status.GRANTED or rules == events[event].rules_hash:
+            found[event] = status
+    return found
 
 
-def _baselines(
-    positions: Sequence[Position], markets: Mapping[str, list[dict[str, Any]]]
-) -> dict[int, tuple[Baseline, bool]]:
-    """The baseline of each position and whether this is its first look; new ones are stored at once."""
-    ids = [p.pk for p in positions]
-    found = {b.position_id: (b, False) for b in Baseline.objects.filter(position_id__in=ids)}
+def is_certified(baseline: Baseline, digest: str, status: str) -> bool:
+    """Whether one of the listed outcomes must win, for what is held.
+
+    The catalogue's certificate falls with any change of a market's state, because nothing new may be bought on it then. The
+    reason itself falls only with the rules, the strikes or the listing, or when a person revokes it.
+    """
+    if status in (Certificate.Status.GRANTED, Certificate.Status.REVOKED):
+        return status == Certificate.Status.GRANTED
+    return baseline.certified and baseline.rules_hash == digest
+
+
+def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baseline]:
+    """The baseline of each position; those of a first look are stored at once."""
+    found = {b.position_id: b for b in Baseline.objects.filter(position_id__in=[p.pk for p in positions])}
     fresh = [p for p in positions if p.pk not in found]
     if not fresh:
         return found
     columns = ("pk", "rules_hash", "probabilities", "coverage_ppm", "certificate_id")
     decisions = {row[0]: row for row in Decision.objects.filter(position__in=fresh).values_list(*columns)}
-    rows = []
-    for position in fresh:
-        _, rules_hash, probabilities, coverage, certificate = decisions[position.decision_id]
-        listed = markets[position.event_id]
-        rows.append(
-            Baseline(
-                position=position,
-                tickers=sorted(probabilities or (m["ticker"] for m in listed)),
-                close_times={m["ticker"]: ms for m in listed if (ms := unix_ms(m["close_time"])) is not None},
-                certified=certificate is not None,
-                rules_hash=rules_hash,
-                coverage_ppm=coverage,
-            )
-        )
+    rows = [_first_baseline(p, *decisions[p.decision_id][1:], batch) for p in fresh]
     Baseline.objects.bulk_create(rows, ignore_conflicts=True)
-    return found | {b.position_id: (b, True) for b in rows}
+    return found | {b.position_id: b for b in rows}
 
 
-def _case(
-    position: Position, legs: list[Leg], markets: list[dict[str, Any]], prices: EventPrices, baseline: Baseline,
-    certified: bool, terms: SettlementTerms, now_ms: int,
-) -> Case:  # fmt: skip
+def _first_baseline(
+    position: Position,
+    rules_hash: str,
+    probabilities: dict[str, float],
+    coverage: int,
+    certificate: int | None,
+    batch: Batch,
+) -> Baseline:
+    """What held at the decision, as far as the first look can tell: rules that changed in between are remembered as such."""
+    listed = batch.markets[position.event_id]
+    untouched = all(m["status"] == "active" and not m["result"] for m in listed)
+    changed = bool(rules_hash) and untouched and rules_hash != position.event.rules_hash
+    return Baseline(
+        position=position,
+        tickers=sorted(probabilities or (m["ticker"] for m in listed)),
+        close_times={m["ticker"]: ms for m in listed if (ms := unix_ms(m["close_time"])) is not None},
+        certified=certificate is not None,
+        rules_hash=CHANGED if changed else batch.facts[position.event_id].digest,
+        coverage_ppm=coverage,
+    )
+
+
+def _case(position: Position, legs: list[Leg], baseline: Baseline, batch: Batch) -> Case:
+    event = position.event_id
+    markets, prices, digest = batch.markets[event], batch.prices[event], batch.facts[event].digest
     names = {m["ticker"]: m["yes_sub_title"] for m in markets}
-    held = tuple(HeldLeg(leg.market_id, Side(leg.side), leg.held, names.get(leg.market_id, "")) for leg in legs)  # type: ignore[arg-type]
+    certified = is_certified(baseline, digest, batch.certificates.get(event, ""))
     coverage = None if baseline.coverage_ppm is None else baseline.coverage_ppm / 1_000_000
+    age = position.profile.max_price_age_ms
     return Case(
-        legs=held,
+        legs=tuple(
+            HeldLeg(leg.market_id, Side(leg.side), Count(leg.held), names.get(leg.market_id, "")) for leg in legs
+        ),
         kind=position.kind,
         cost=Money(position.cost),
         entry=EntryFacts(
             frozenset(baseline.tickers), baseline.rules_hash, baseline.certified, coverage, baseline.close_times
         ),
-        now=market_facts(
-            markets, prices, position.event.rules_hash, certified, position.profile.max_price_age_ms, now_ms
-        ),
+        now=market_facts(markets, prices, digest, certified, age, batch.now_ms),
         books=_books(prices),
-        fees=fee_schedule(position.event),
-        now_ms=now_ms,
+        fees=batch.fees[event],
+        now_ms=batch.now_ms,
         settles_ms=max((ms for m in markets if (ms := settles_ms(m)) is not None), default=None),
-        terms=terms,
+        terms=batch.terms[event],
         thresholds=thresholds(position.profile, position.kind),
     )
 
@@ -195,16 +230,30 @@ def thresholds(profile: Profile, kind: str) -> Thresholds:
     return Thresholds(coverage_line=profile.coverage_threshold_ppm / 1_000_000 if kind == "coverage" else None)
 
 
-def fee_schedule(event: Event) -> FeeSchedule | None:
-    """The fees in force, or None when they are not known (then nothing is valued)."""
-    series = event.series
-    try:
-        grid = parse_money(settings.KALSHI_FEE_GRID)
-        return resolve(
-            series.fee_type, series.fee_multiplier_e6, event.fee_type_override, event.fee_multiplier_override_e6, grid
+def fee_schedules(events: Mapping[str, Event]) -> dict[str, FeeSchedule | None]:
+    """The fees in force by event, None where they are not known (then nothing is valued).
+
+    Only series with an announced change that has come due are asked for one by one."""
+    series = {event.series_id for event in events.values()}
+    changed = set(
+        FeeChange.objects.filter(series_id__in=series, scheduled_at__lte=clock.now()).values_list(
+            "series_id", flat=True
         )
-    except (FeeError, UnitError):
-        return None
+    )
+    grid = selectors.fee_grid()
+    found: dict[str, FeeSchedule | None] = {}
+    for ticker, event in events.items():
+        try:
+            found[ticker] = selectors.fee_schedule(event) if event.series_id in changed else _standing_fees(event, grid)
+        except FeeError:
+            found[ticker] = None
+    return found
+
+
+def _standing_fees(event: Event, grid: Money) -> FeeSchedule:
+    series = event.series
+    override, multiplier = event.fee_type_override or None, event.fee_multiplier_override_e6
+    return resolve(series.fee_type, series.fee_multiplier_e6, override, multiplier, grid)
 
 
 def settles_ms(market: Mapping[str, Any]) -> int | None:

@@ -1,11 +1,15 @@
-"""Between two schedules: coverage positions whose live coverage has crossed a line since the last look."""
+"""Between two schedules: what makes a look due at once. Coverage that crossed a line, and what the exchange announced."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from kalbot.common import clock
+import redis
+from django.db.models import Max
+
+from kalbot.common import cache, clock
+from markets.models import ExchangeMessage, Market
 from markets.prices import PriceReader
 from strategies.models import Kind
 from trading.models import Position, PositionStatus
@@ -13,6 +17,8 @@ from triage.assess import market_belief
 from triage.gather import gather
 from triage.models import Assessment
 
+LIFECYCLE: Final = ("lifecycle", "event_lifecycle")
+CURSOR_KEY: Final = "triage:lifecycle"
 MOVE: Final = 0.05
 """A move of coverage since the last look that is worth a look of its own."""
 
@@ -36,11 +42,34 @@ def crossed(position_ids: Sequence[int], reader: PriceReader | None = None) -> l
     return found
 
 
+def announced() -> list[int]:
+    """Open positions about whose event the exchange has said something (pause, close, determination, changed times, a new
+    outcome) that has been applied since this was last asked.
+
+    The place in the inbox is kept in Redis; where it is not known, the reading starts at the newest message."""
+    newest = ExchangeMessage.objects.exclude(applied_at=None).filter(kind__in=LIFECYCLE).aggregate(n=Max("pk"))["n"]
+    if newest is None:
+        return []
+    try:
+        before: bytes | None = cache.prices().getset(CURSOR_KEY, newest)  # type: ignore[assignment]
+    except redis.RedisError:
+        return []
+    if before is None or int(before) >= newest:
+        return []
+    rows = ExchangeMessage.objects.filter(pk__gt=int(before), pk__lte=newest, kind__in=LIFECYCLE)
+    events = set(Market.objects.filter(ticker__in=rows.values("market_ticker")).values_list("event_id", flat=True))
+    events |= {p.get("event_ticker", "") for p in rows.filter(kind="event_lifecycle").values_list("payload", flat=True)}
+    held = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=events)
+    return list(held.values_list("pk", flat=True))
+
+
 def coverage_position_ids() -> list[int]:
     """Open coverage positions: the kind with a loss state."""
     return list(Position.objects.filter(status=PositionStatus.OPEN, kind=Kind.COVERAGE).values_list("pk", flat=True))
 
 
 def _last_coverage(position_ids: Sequence[int]) -> dict[int, float]:
-    rows = Assessment.objects.filter(position_id__in=position_ids).exclude(coverage_ppm=None).order_by("pk")
-    return {position: ppm / 1_000_000 for position, ppm in rows.values_list("position_id", "coverage_ppm")}
+    known = Assessment.objects.filter(position_id__in=position_ids).exclude(coverage_ppm=None)
+    newest = known.values("position_id").annotate(last=Max("pk")).values("last")
+    rows = Assessment.objects.filter(pk__in=newest).values_list("position_id", "coverage_ppm")
+    return {position: ppm / 1_000_000 for position, ppm in rows if ppm is not None}

@@ -22,7 +22,9 @@ class Baseline(models.Model):
     tickers = models.JSONField(help_text="Outcomes listed when the decision was taken.")
     close_times = models.JSONField(default=dict, help_text="Market ticker -> close time, Unix milliseconds.")
     certified = models.BooleanField(default=False, help_text="The decision rested on a certificate.")
-    rules_hash = models.CharField(max_length=64, blank=True)
+    rules_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of rules, strikes and the set of markets, without their states."
+    )
     coverage_ppm = models.BigIntegerField(null=True)
 
 

@@ -54,12 +54,14 @@ def assess_position(position_id: int, trigger: str = "lifecycle") -> dict[str, i
 
 @shared_task(name="triage.tasks.watch_lines", ignore_result=True)
 def watch_lines() -> dict[str, int]:
-    """Coverage positions that crossed a line since the last look are looked at now; meant for every few seconds."""
+    """Looks that cannot wait for the schedule: a line crossed, something announced. Meant for every few seconds."""
     with cache.lock("triage:lines", PERIOD_SECONDS) as held:
         if not held:
             return {"skipped": 1}
-        found = lines.crossed(lines.coverage_position_ids())
-        return _summary(agent.look_at(found, trigger="price", seconds=PERIOD_SECONDS))
+        run = agent.look_at(lines.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
+        crossed = lines.crossed(lines.coverage_position_ids())
+        run.add(agent.look_at(crossed, trigger="price", seconds=PERIOD_SECONDS))
+        return _summary(run)
 
 
 @shared_task(name="triage.tasks.refresh_sources", ignore_result=True)

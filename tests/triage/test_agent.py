@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from kalbot.common import clock
-from markets.models import Certificate, Market
+from markets.models import Certificate, Event, Market
 from tests.triage.world import World, make_profile
 from trading.models import Position
 from triage import advice, agent, tasks
@@ -136,8 +136,31 @@ def test_rules_that_changed_void_the_certificate_the_basket_rests_on(world: Worl
     position = basket(world)
     world.publish()
     agent.look_at([position.pk])
-    position.event.rules_hash = "something else"
-    position.event.save(update_fields=["rules_hash"])
+    Market.objects.filter(ticker=world.ticker("B")).update(
+        rules_primary="If it is otherwise, then the market resolves to Yes."
+    )
+    Event.objects.update(rules_hash="something else")
+    agent.look_at([position.pk])
+    assert "rules_changed" in open_reasons(position)
+    assert Recommendation.objects.get(reason="rules_changed").advice == "watch"
+
+
+def test_a_change_of_state_alone_changes_no_promise(world: World) -> None:
+    """The catalogue's hash and certificate fall when a market closes: nothing may be bought then. What is held still stands."""
+    position = basket(world)
+    world.publish()
+    agent.look_at([position.pk])
+    Event.objects.update(rules_hash="one market is closed now")
+    Certificate.objects.update(status="void")
+    agent.look_at([position.pk])
+    assert open_reasons(position) == set()
+
+
+def test_rules_that_changed_between_decision_and_first_look_are_noticed(world: World) -> None:
+    position = basket(world)
+    world.publish()
+    Event.objects.update(rules_hash="not that of the decision")
+    Certificate.objects.update(status="void")
     agent.look_at([position.pk])
     assert "rules_changed" in open_reasons(position)
 

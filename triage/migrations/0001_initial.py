@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('tickers', models.JSONField(help_text='Outcomes listed when the decision was taken.')),
                 ('close_times', models.JSONField(default=dict, help_text='Market ticker -> close time, Unix milliseconds.')),
                 ('certified', models.BooleanField(default=False, help_text='The decision rested on a certificate.')),
-                ('rules_hash', models.CharField(blank=True, max_length=64)),
+                ('rules_hash', models.CharField(blank=True, help_text='Of rules, strikes and the set of markets, without their states.', max_length=64)),
                 ('coverage_ppm', models.BigIntegerField(null=True)),
                 ('position', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='baseline', to='trading.position')),
             ],

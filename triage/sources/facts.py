@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from markets.models import Event, Market
@@ -20,20 +22,29 @@ def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:
     found = {t: _known[key] for t, e in events.items() if e.rules_hash and (key := (t, e.rules_hash)) in _known}
     missing = [ticker for ticker in events if ticker not in found]
     listings: dict[str, list[Listing]] = {ticker: [] for ticker in missing}
-    secondary: dict[str, str] = {}
+    secondary: dict[str, list[str]] = {ticker: [] for ticker in missing}
     for event, ticker, kind, floor, cap, rules, more in (
         Market.objects.filter(event_id__in=missing).order_by("ticker").values_list(*_COLUMNS)
     ):
         listings[event].append(Listing(ticker, kind, floor, cap, rules))
-        secondary.setdefault(event, more)
-    read = {t: _facts(events[t], tuple(listings[t]), secondary.get(t, "")) for t in missing}
+        secondary[event].append(more)
+    read = {t: _facts(events[t], tuple(listings[t]), secondary[t]) for t in missing}
     if len(_known) + len(read) > _KEPT:
         _known.clear()
     _known.update({(t, events[t].rules_hash): facts for t, facts in read.items() if events[t].rules_hash})
     return found | read
 
 
-def _facts(event: Event, listings: tuple[Listing, ...], secondary: str) -> EventFacts:
+def digest(listings: Sequence[Listing], secondary: Sequence[str]) -> str:
+    """Fingerprint of what an event's markets promise: rules, strikes, which markets. A market that pauses, closes or is
+    determined has not changed its promise."""
+    rows = [
+        [x.ticker, x.strike_type, x.floor, x.cap, x.rules, more] for x, more in zip(listings, secondary, strict=True)
+    ]
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+def _facts(event: Event, listings: tuple[Listing, ...], secondary: Sequence[str]) -> EventFacts:
     named = event.settlement_sources or event.series.settlement_sources or []
     return EventFacts(
         ticker=event.ticker,
@@ -41,6 +52,7 @@ def _facts(event: Event, listings: tuple[Listing, ...], secondary: str) -> Event
         title=event.title,
         listings=listings,
         sources=tuple((str(row.get("name", "")), str(row.get("url", ""))) for row in named if isinstance(row, dict)),
-        rules_secondary=secondary,
+        rules_secondary=secondary[0] if secondary else "",
         close_ms=None if event.close_time is None else int(event.close_time.timestamp() * 1000),
+        digest=digest(listings, secondary),
     )

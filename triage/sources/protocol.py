@@ -29,7 +29,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class EventFacts:
     """What a source may look at. ``sources``: settlement source (name, url) of the event, else of its series.
-    Times are Unix milliseconds."""
+    ``digest``: of rules, strikes and the set of markets, without their states. Times are Unix milliseconds."""
 
     ticker: str
     series: str
@@ -38,6 +38,7 @@ class EventFacts:
     sources: tuple[tuple[str, str], ...]
     rules_secondary: str = ""
     close_ms: int | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def degrees_pmf(extreme: Extreme, to_come: ToCome | None, measured: int | None) 
             None if measured is None else -measured,
         )
         return {-degrees: p for degrees, p in mirrored.items()}
-    below = {k: _normal_cdf(k + 0.5, to_come) for k in range(COLDEST - 1, HOTTEST + 1)} if to_come else None
+    below = {k: _normal_cdf(k + 0.5, to_come) for k in range(-HOTTEST - 1, HOTTEST + 1)} if to_come else None
     found: dict[int, float] = {}
     floors = OVERSHOOT if measured is not None else ((0, 1.0),)
     for extra, share in floors:
@@ -52,7 +52,7 @@ def degrees_pmf(extreme: Extreme, to_come: ToCome | None, measured: int | None) 
         if below is None:
             found[least] = found.get(least, 0.0) + share
             continue
-        for k in range(COLDEST, HOTTEST + 1):
+        for k in range(-HOTTEST, HOTTEST + 1):
             if k < least:
                 continue
             p = below[k] if k == least else below[k] - below[k - 1]

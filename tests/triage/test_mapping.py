@@ -1,0 +1,228 @@
+"""From a temperature event to station, day and bounds: right for every recorded series, and silent where anything differs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from triage.weather import mapping
+from triage.weather.mapping import Bounds, DailyMarket, Unmapped, daily_market, reviewed_series, stations
+
+DATA = Path(__file__).parent.parent / "data" / "weather"
+
+EXPECTED = {
+    "KATL": ("KXHIGHTATL", "KXLOWTATL"), "KAUS": ("KXHIGHAUS", "KXLOWTAUS"), "KBOS": ("KXHIGHTBOS", "KXLOWTBOS"),
+    "KMDW": ("KXHIGHCHI", "KXLOWTCHI"), "KDFW": ("KXHIGHTDAL", "KXLOWTDAL"), "KDCA": ("KXHIGHTDC", "KXLOWTDC"),
+    "KDEN": ("KXHIGHDEN", "KXLOWTDEN"), "KHOU": ("KXHIGHTHOU", "KXLOWTHOU"), "KLAS": ("KXHIGHTLV", "KXLOWTLV"),
+    "KLAX": ("KXHIGHLAX", "KXLOWTLAX"), "KMIA": ("KXHIGHMIA", "KXLOWTMIA"), "KMSP": ("KXHIGHTMIN", "KXLOWTMIN"),
+    "KMSY": ("KXHIGHTNOLA", "KXLOWTNOLA"), "KNYC": ("KXHIGHNY", "KXLOWTNYC"), "KOKC": ("KXHIGHTOKC", "KXLOWTOKC"),
+    "KPHL": ("KXHIGHPHIL", "KXLOWTPHIL"), "KPHX": ("KXHIGHTPHX", "KXLOWTPHX"), "KSAT": ("KXHIGHTSATX", "KXLOWTSATX"),
+    "KSEA": ("KXHIGHTSEA", "KXLOWTSEA"), "KSFO": ("KXHIGHTSFO", "KXLOWTSFO"),
+}  # fmt: skip
+"""Written by hand from the recorded rules: station -> series of its high and of its low."""
+
+
+def recorded_meta() -> list[dict[str, Any]]:
+    with gzip.open(DATA / "series_meta_2026-07-16.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def actuals() -> list[dict[str, Any]]:
+    rows = {}
+    for path in sorted(DATA.glob("actuals_*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for row in map(json.loads, lines):
+                rows[(row["cli_station"], row["target_day"])] = row
+    return list(rows.values())
+
+
+def strikes_of(tickers: list[str]) -> list[dict[str, str]]:
+    """Strikes as in the recorded books: ``B91.5`` = 91 to 92; of the two ``T`` the smaller is "less", the larger "greater"."""
+    ends = sorted(int(t.rpartition("-T")[2]) for t in tickers if "-T" in t)
+    rows = []
+    for ticker in tickers:
+        kind, number = ticker.rpartition("-")[2][0], ticker.rpartition("-")[2][1:]
+        if kind == "B":
+            low = int(float(number))
+            rows.append(
+                {"ticker": ticker, "strike_type": "between", "floor": str(low), "cap": str(low + 1), "rules": ""}
+            )
+        elif int(number) == ends[0]:
+            rows.append({"ticker": ticker, "strike_type": "less", "floor": "", "cap": number, "rules": ""})
+        else:
+            rows.append({"ticker": ticker, "strike_type": "greater", "floor": number, "cap": "", "rules": ""})
+    return rows
+
+
+def new_york(**changes: Any) -> DailyMarket:
+    """Yesterday's whole event, as it would be served, with changes."""
+    text = (
+        "If the highest temperature recorded in Central Park, New York for July 17, 2026 as reported by the National Weather "
+        "Service's Climatological Report (Daily), {}, then the market resolves to Yes."
+    )
+    markets = [
+        {"ticker": "L", "strike_type": "less", "floor": "", "cap": "83", "rules": text.format("is less than 83°")},
+        {
+            "ticker": "M",
+            "strike_type": "between",
+            "floor": "83",
+            "cap": "84",
+            "rules": text.format("is between 83-84°"),
+        },
+        {
+            "ticker": "H",
+            "strike_type": "greater",
+            "floor": "84",
+            "cap": "",
+            "rules": text.format("is greater than 84°"),
+        },
+    ]
+    values: dict[str, Any] = {
+        "event_ticker": "KXHIGHNY-26JUL17",
+        "series": "KXHIGHNY",
+        "markets": markets,
+        "sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=NYC")],
+    }
+    return daily_market(**(values | changes))
+
+
+def test_every_recorded_daily_series_is_mapped_to_its_station_and_extreme() -> None:
+    found = {row["station"]: ["", ""] for row in reviewed_series().values()}
+    for series, row in reviewed_series().items():
+        found[row["station"]][row["extreme"] == "low"] = series
+    assert {station: tuple(pair) for station, pair in found.items()} == EXPECTED
+
+
+def test_the_data_file_is_what_the_recorded_texts_say() -> None:
+    daily = [row for row in recorded_meta() if row["group"] == "daily"]
+    assert len(daily) == 40
+    for row in daily:
+        kept = reviewed_series()[row["series"]]
+        station = stations()[kept["station"]]
+        [source] = row["settlement_sources"]
+        assert mapping.issuing_station(source["url"]) == station.issued_by
+        assert mapping.extreme_of(row["rules_primary"]) == kept["extreme"]
+        assert kept["evidence"]["rules"] == row["rules_primary"]
+        assert kept["evidence"]["settlement_source"] == source
+        named = mapping._CLI.search(row["rules_secondary"])
+        assert named is None or named[1] == station.issued_by
+        event, _, strike = row["sample_ticker"].rpartition("-T")
+        greater = "greater" in row["rules_primary"]
+        bounds = Bounds(int(strike) + 1, None) if greater else Bounds(None, int(strike) - 1)
+        mapping.check_rules(row["rules_primary"], station, kept["extreme"], mapping.ticker_day(event), bounds)
+
+
+def test_hourly_series_of_another_company_are_not_mapped() -> None:
+    hourly = [row["series"] for row in recorded_meta() if row["group"] != "daily"]
+    assert len(hourly) == 5
+    assert not set(hourly) & set(reviewed_series())
+    with pytest.raises(Unmapped, match="not a reviewed"):
+        daily_market("KXTEMPNYCH-26JUL1522", "KXTEMPNYCH", [], [])
+
+
+def test_all_settled_events_agree_with_mapping_rounding_and_inclusive_bounds() -> None:
+    """79 settled events: the official value of the mapped station and extreme falls into the outcome that was paid."""
+    checked = 0
+    for row in actuals():
+        for event in row["settled_markets"]["events"]:
+            market = daily_market(event["event_ticker"], event["series"], strikes_of(list(event["results"])), [])
+            assert market.station.icao == row["cli_station"]
+            assert market.day.isoformat() == row["target_day"]
+            value = row["actuals"][market.extreme]["cli"]
+            assert value == float(event["expiration_value"])
+            inside = [ticker for ticker, bounds in market.bounds.items() if bounds.has(int(value))]
+            assert inside == [ticker for ticker, result in event["results"].items() if result == "yes"]
+            checked += 1
+    assert checked == 79
+
+
+def test_trading_ends_with_the_climate_day_in_local_standard_time() -> None:
+    """The recorded close times say so: midnight standard time, or a minute before, in the middle of summer."""
+    for row in actuals():
+        for event in row["settled_markets"]["events"]:
+            market = daily_market(event["event_ticker"], event["series"], strikes_of(list(event["results"])), [])
+            close = datetime.fromisoformat(event["close_time"])
+            assert timedelta(0) <= datetime.fromtimestamp(market.ends_ms / 1000, UTC) - close <= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 8), date(2026, 11, 1), date(2026, 7, 17), date(2026, 1, 1)])
+def test_the_climate_day_has_24_hours_even_when_the_clocks_change(day: date) -> None:
+    for station in stations().values():
+        start, end = station.day_bounds(day)
+        assert end - start == 24 * 3_600_000
+        zone = ZoneInfo(station.timezone)
+        local = datetime.fromtimestamp(start / 1000, zone)
+        assert local - (local.dst() or timedelta(0)) == datetime(day.year, day.month, day.day, tzinfo=zone)
+        assert station.day_of(start) == station.day_of(end - 1) == day
+        assert station.day_of(end) == day + timedelta(days=1)
+
+
+def test_standard_offsets_are_those_of_the_time_zones() -> None:
+    for station in stations().values():
+        moment = datetime(2026, 7, 1, tzinfo=ZoneInfo(station.timezone))
+        standard = (moment.utcoffset() or timedelta(0)) - (moment.dst() or timedelta(0))
+        assert standard == timedelta(hours=station.standard_hours), station.icao
+
+
+def test_a_whole_event_is_mapped_with_its_bounds() -> None:
+    market = new_york()
+    assert (market.station.icao, market.extreme, market.day) == ("KNYC", "high", date(2026, 7, 17))
+    assert market.bounds == {"L": Bounds(None, 82), "M": Bounds(83, 84), "H": Bounds(85, None)}
+    assert datetime.fromtimestamp(market.starts_ms / 1000, UTC) == datetime(2026, 7, 17, 5, tzinfo=UTC)
+
+
+def markets_with(index: int, **changes: str) -> list[dict[str, str]]:
+    rows = [
+        {"ticker": "L", "strike_type": "less", "floor": "", "cap": "83", "rules": ""},
+        {"ticker": "M", "strike_type": "between", "floor": "83", "cap": "84", "rules": ""},
+        {"ticker": "H", "strike_type": "greater", "floor": "84", "cap": "", "rules": ""},
+    ]
+    rows[index] |= changes
+    return rows
+
+
+RULE = (
+    "If the {word} temperature recorded in {place} for {day} as reported by the National Weather Service's "
+    "Climatological Report (Daily), is {bound}, then the market resolves to Yes."
+)
+GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2026", "bound": "between 83-84°"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=LGA")]}, "settles on LGA"),
+        ({"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CF6&issuedby=NYC")]}, "settles on"),
+        ({"sources": [("x", "https://weather.example/product.php?product=CLI&issuedby=NYC")]}, "settles on"),
+        ({"sources": [("The Weather Company", "https://weather.com/kalshi")]}, "settles on"),
+        ({"rules_secondary": "Data for CLILGA can be found there."}, "CLILGA"),
+        ({"series": "KXHIGHXX"}, "not a reviewed"),
+        ({"event_ticker": "KXHIGHNY-26JUL18"}, "another day"),
+        ({"event_ticker": "KXHIGHNY-26FEB30"}, "no such day"),
+        ({"event_ticker": "KXHIGHNY-SOON"}, "no day"),
+        ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"place": "LaGuardia Airport"}))}, "LaGuardia"),
+        ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"word": "lowest"}))}, "lowest"),
+        ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"bound": "between 83-85°"}))}, "the rules name"),
+        ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"bound": "greater than 83°"}))}, "the rules name"),
+        ({"markets": markets_with(1, rules="If it is hot, then the market resolves to Yes.")}, "not those of a daily climate"),
+        ({"markets": markets_with(1, floor="83.5")}, "whole degree"),
+        ({"markets": markets_with(1, floor="82")}, "do not tile"),
+        ({"markets": markets_with(2, floor="85")}, "do not tile"),
+        ({"markets": markets_with(2, strike_type="custom")}, "no known kind"),
+        ({"markets": markets_with(0)[1:]}, "no open ends"),
+        ({"markets": []}, "no open ends"),
+    ],
+)  # fmt: skip
+def test_what_differs_anywhere_is_not_mapped(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Unmapped, match=reason):
+        new_york(**changes)
+
+
+def test_an_exchange_that_serves_no_texts_is_taken_at_the_reviewed_ones() -> None:
+    assert new_york(sources=[], markets=markets_with(0)).station.icao == "KNYC"
