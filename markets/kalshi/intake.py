@@ -154,9 +154,7 @@ class Intake:
             out.append(f.GapFrame(sid=rejected.sid, expected=expected, got=rejected.seq, reason="rejected"))
 
 
-def _ticker_in(msg: msgspec.Raw | None) -> str | None:
-    if msg is None:
-        return None
+def _ticker_in(msg: msgspec.Raw) -> str | None:
     try:
         name = _market_name.decode(msg)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -24,6 +24,8 @@ AUTO: Final = None
 
 BASIC: Final = ApiLimits(usage_tier="basic", read=BucketLimit(200, 600), write=BucketLimit(100, 100))
 """What any account has; used until ``GET /account/limits`` has been read."""
+ROUNDING: Final = 1e-6
+"""Tokens that the arithmetic of refilling may lose."""
 SHARDS: Final = (1, 2, 3)
 """The shards other than 0 known at the time of writing (PROTOCOL 6)."""
 
@@ -85,7 +87,8 @@ class TokenBucket:
 
     def wait_for(self, needed: int) -> float:
         """Seconds until ``needed`` tokens are there; 0 when they are. Call ``refill`` first."""
-        return max(0.0, (needed - self.tokens) / self.limit.refill_rate)
+        short = needed - self.tokens
+        return short / self.limit.refill_rate if short > ROUNDING else 0.0
 
 
 class LocalLimiter:
@@ -127,7 +130,7 @@ class LocalLimiter:
                 return
             if deadline is not None and self._clock() + wait > deadline:
                 raise LocallyRateLimited(f"{cost} {kind} tokens would take {wait:.2f} s")
-            self._sleep(wait)
+            self._sleep(max(wait, 0.001))
 
     def available(self, kind: Kind, shard: int | None) -> int:
         """Whole tokens that the poorest of the paying buckets holds now."""

@@ -52,7 +52,7 @@ class Transport:
         self.timeout = timeout
         self._session = session or plain_session()
         self._clock = clock
-        self._sleep = sleep
+        self.sleep = sleep
         self._seed = seed
 
     def read(
@@ -75,7 +75,7 @@ class Transport:
         failure: KalshiError = Unreachable("no try was made")
         for attempt in range(READ_TRIES):
             if attempt:
-                self._sleep(backoff.next())
+                self.sleep(backoff.next())
             self.limiter.acquire(kind, cost, UNSCOPED, timeout=READ_TOKEN_WAIT)
             try:
                 answer = self._send("GET", route, path, params, None, private)

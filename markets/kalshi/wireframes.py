@@ -278,7 +278,7 @@ class Envelope(msgspec.Struct):
     type: str
     sid: int | None = None
     seq: int | None = None
-    msg: msgspec.Raw | None = None
+    msg: msgspec.Raw = msgspec.Raw()
 
 
 class MarketName(msgspec.Struct):

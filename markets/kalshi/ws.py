@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import certifi
 import msgspec
 import websocket
+from requests import certs
 
 from .backoff import Backoff
 from .environment import Environment
@@ -90,7 +90,7 @@ class Session:
                 skip_utf8_validation=True,
                 suppress_origin=True,
                 sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-                sslopt={"ca_certs": certifi.where()},
+                sslopt={"ca_certs": certs.where()},
                 http_no_proxy=["*"],
             )
         except websocket.WebSocketBadStatusException as error:

@@ -1,0 +1,168 @@
+"""Listings: every page, no page twice, never a part for the whole; and the parameters that they are asked with."""
+
+from __future__ import annotations
+
+import pytest
+
+from kalbot.common.units import Money
+from markets.kalshi.errors import PaginationError, SchemaError
+from markets.kalshi.schemas import Allocation
+
+from .bodies import EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, but
+from .scripted import Answer, Asked, Script
+from .test_schemas import BOOK, TRADE
+
+
+def events(cursor: str | None, *tickers: str) -> Answer:
+    return Answer(200, {"events": [but(EVENT, event_ticker=t) for t in tickers], "cursor": cursor})
+
+
+def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Script, client):
+    exchange.say(events("c1", "A", "B"), events("c2"), events("", "C"))
+    pages = list(client.catalogue.events())
+    assert [e.event_ticker for page in pages for e in page.events] == ["A", "B", "C"]
+    assert [dict(a.query).get("cursor") for a in exchange.asked] == [None, "c1", "c2"]
+    assert dict(exchange.asked[0].query) == {"status": "open", "with_nested_markets": "true", "limit": "200"}
+
+
+def test_pages_are_read_when_they_are_wanted(exchange: Script, client):
+    exchange.say(events("c1", "A"), events("", "B"))
+    walk = client.catalogue.events()
+    next(walk)
+    assert len(exchange.asked) == 1
+
+
+def test_a_repeated_cursor_is_an_error_and_not_an_end(exchange: Script, client):
+    exchange.say(events("c1", "A"), events("c2", "B"), events("c1", "C"))
+    with pytest.raises(PaginationError, match="c1"):
+        list(client.catalogue.events())
+
+
+def test_a_listing_without_an_end_is_an_error(exchange: Script, client):
+    numbers = iter(range(1000))
+    exchange.rule = lambda asked: events(f"c{next(numbers)}", "A")
+    with pytest.raises(PaginationError, match="after 5 pages"):
+        list(client.catalogue.events(max_pages=5))
+
+
+def test_one_bad_order_among_many_does_not_pass_for_an_absent_one(exchange: Script, client):
+    exchange.say(Answer(200, {"fills": [FILL, {}], "cursor": ""}))
+    with pytest.raises(SchemaError):
+        list(client.portfolio.fills())
+
+
+def test_books_are_asked_a_hundred_at_a_time_with_a_repeated_parameter(exchange: Script, client):
+    def answer(asked: Asked) -> Answer:
+        tickers = [value for name, value in asked.query if name == "tickers"]
+        return Answer(200, {"orderbooks": [{"ticker": t, "orderbook_fp": BOOK} for t in tickers]})
+
+    exchange.rule = answer
+    books = client.catalogue.orderbooks([f"T{n}" for n in range(150)])
+    assert len(books) == 150
+    assert [len(asked.query) for asked in exchange.asked] == [100, 50]
+
+
+def test_each_family_reads_its_route(exchange: Script, client):
+    answers = {
+        "/events/E": {"event": EVENT, "markets": [MARKET]},
+        "/markets": {"markets": [MARKET], "cursor": ""},
+        "/markets/M": {"market": MARKET},
+        "/markets/M/orderbook": {"orderbook_fp": BOOK},
+        "/markets/trades": {"trades": [TRADE], "cursor": ""},
+        "/series": {"series": [SERIES]},
+        "/series/S": {"series": SERIES},
+        "/series/fee_changes": {"series_fee_change_arr": []},
+        "/events/fee_changes": {"event_fee_changes": [], "cursor": ""},
+        "/portfolio/positions": {"market_positions": [POSITION], "event_positions": [], "cursor": ""},
+        "/historical/positions": {"market_positions": [], "event_positions": [], "cursor": ""},
+        "/portfolio/fills": {"fills": [FILL], "cursor": ""},
+        "/historical/fills": {"fills": [], "cursor": ""},
+        "/historical/orders": {"orders": [], "cursor": ""},
+        "/portfolio/settlements": {"settlements": [SETTLEMENT], "cursor": ""},
+        "/portfolio/orders/queue_positions": {
+            "queue_positions": [{"order_id": "o", "market_ticker": "M", "queue_position_fp": "3.00"}]
+        },
+        "/exchange/user_data_timestamp": {"as_of_time": "2026-11-23T02:14:00Z"},
+        "/historical/cutoff": {
+            "market_settled_ts": "2026-08-23T00:00:00Z",
+            "trades_created_ts": "2026-08-23T00:00:00Z",
+            "orders_updated_ts": "2026-11-09T00:00:00Z",
+        },
+    }
+    exchange.rule = lambda asked: Answer(200, answers[asked.route])
+    c = client.catalogue
+    assert c.event("E").markets[0].yes_bid == 4000
+    assert [m.ticker for p in c.markets("open", min_close_ts=5) for m in p.markets] == [MARKET["ticker"]]
+    assert c.market("M").yes_ask == 4300
+    assert c.orderbook("M", depth=5).yes_ask == (4300, 725)
+    assert [t.count for page in c.trades("M") for t in page] == [725]
+    assert [s.ticker for s in c.series_list(category="Sports")] == ["KXDEMO"]
+    assert c.series("S").ticker == "KXDEMO"
+    assert c.series_fee_changes() == c.event_fee_changes() == ()
+    p = client.portfolio
+    assert [x.position for x in p.positions(subaccount=1)] == [-725]
+    assert [x.fee for x in p.fills(order_id="o")] == [124_400]
+    assert [x.revenue for x in p.settlements(ticker="M")] == [7_250_000]
+    assert list(p.historical_positions()) == list(p.historical_fills()) == list(client.orders.historical()) == []
+    assert client.orders.queue_positions(market_tickers=["M", "N"])[0].ahead == 300
+    assert client.exchange.user_data_time().year == 2026
+    assert client.exchange.historical_cutoff().positions_updated is None
+    assert {asked.route for asked in exchange.asked} == set(answers)
+    queries = {asked.route: dict(asked.query) for asked in exchange.asked}
+    assert queries["/markets"]["min_close_ts"] == "5"
+    assert queries["/markets/M/orderbook"] == {"depth": "5"}
+    assert queries["/portfolio/orders/queue_positions"] == {"market_tickers": "M,N"}
+    assert queries["/portfolio/positions"]["subaccount"] == "1"
+
+
+def test_cash_moves_in_whole_units_only(exchange: Script, client):
+    exchange.say(Answer(200, {"transfer_id": "t"}))
+    cash = client.portfolio.cash
+    assert cash.transfer_between_shards(0, 2, Money(12_340_000), "0d6d6c0e-5d5c-4a52-8f4e-0f6c6f3a1b11") == "t"
+    assert exchange.asked[0].json == {
+        "source": "event_contract",
+        "destination": "event_contract",
+        "amount": 123_400,
+        "source_exchange_shard": 0,
+        "destination_exchange_shard": 2,
+        "client_transfer_id": "0d6d6c0e-5d5c-4a52-8f4e-0f6c6f3a1b11",
+    }
+    cash.transfer_between_subaccounts("id", 0, 1, Money(10_000), 2)
+    assert exchange.asked[1].json["amount_cents"] == 1
+    for amount in (0, -10_000, 10_050):
+        with pytest.raises(ValueError, match="not a positive number"):
+            cash.transfer_between_subaccounts("id", 0, 1, Money(amount))
+    with pytest.raises(ValueError, match="not a positive number"):
+        cash.transfer_between_shards(0, 2, Money(99))
+    with pytest.raises(ValueError, match="100 percent"):
+        cash.set_target_allocation([Allocation(0, 50), Allocation(2, 40)])
+    assert len(exchange.asked) == 2
+
+
+def test_subaccounts_netting_and_allocations(exchange: Script, client):
+    answers = {
+        ("GET", "/portfolio/subaccounts/balances"): {
+            "subaccount_balances": [
+                {"subaccount_number": 1, "exchange_index": 2, "balance": "5.0000", "updated_ts": 1795400000}
+            ]
+        },
+        ("POST", "/portfolio/subaccounts"): {"subaccount_number": 4},
+        ("GET", "/portfolio/subaccounts/netting"): {
+            "netting_configs": [{"subaccount_number": 1, "enabled": False, "exchange_index": 2}]
+        },
+        ("PUT", "/portfolio/subaccounts/netting"): {},
+        ("GET", "/portfolio/target_balance_allocation"): {
+            "allocations": [{"exchange_index": 0, "percent": 100}],
+            "resting_margin_reservation": "sum",
+        },
+        ("POST", "/portfolio/target_balance_allocation"): {},
+    }
+    exchange.rule = lambda asked: Answer(200, answers[(asked.method, asked.route)])
+    cash = client.portfolio.cash
+    assert cash.subaccount_balances()[0].balance == 5_000_000
+    assert cash.create_subaccount(2) == 4
+    assert not cash.netting()[0].enabled
+    cash.set_netting(1, True)
+    assert cash.target_allocation() == (Allocation(0, 100),)
+    cash.set_target_allocation([])
+    assert exchange.asked[-1].json == {"allocations": [], "resting_margin_reservation": "sum"}
