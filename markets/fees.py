@@ -26,7 +26,7 @@ from functools import lru_cache
 from math import gcd
 from typing import Final
 
-from kalbot.common.units import DOLLAR_PRICE, Money
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Money
 from markets.book import Level
 
 RATES: Final[dict[str, tuple[int, int]]] = {
@@ -155,11 +155,19 @@ def taker_cost(schedule: FeeSchedule, walked: Iterable[Level]) -> tuple[Money, M
     return order.paid, order.total
 
 
-def split_slack(schedule: FeeSchedule, count: int) -> Money:
-    """The most by which real fees of a purchase may exceed ``taker_cost`` because levels are filled in pieces.
+def split_slack(schedule: FeeSchedule, price: int, count: int) -> Money:
+    """The most by which the fees of a purchase at up to ``price`` may exceed ``taker_cost`` because levels fill in pieces.
 
-    A level may hold many resting orders, each a fill whose trade fee is rounded up by less than $0.000001. A fill is at
-    least 0.01 contract, so there are at most ``count`` of them; the balance rounding adds at most one grid step.
-    Holds for prices on whole cents, where a fill's cash lies on the $0.0001 grid.
+    A level may hold many resting orders, each a fill of its own: its trade fee is rounded up to $0.000001, and the order
+    as a whole to one more grid step. Fills may be as small as 0.01 contract where that much money lies on the balance grid;
+    elsewhere (fractions of a cent, or the $0.01 grid) fills are taken to be whole contracts and one remainder, for there
+    the cash of a fill is rounded as well and a swarm of crumbs has no useful bound.
     """
-    return Money(0) if schedule.rate_e10() == 0 else Money(-(-count // schedule.grid) * schedule.grid)
+    if schedule.rate_e10() == 0 and price % schedule.grid == 0:
+        return Money(0)
+    crumbs = price % schedule.grid == 0
+    pieces = count if crumbs else -(-count // CONTRACT)
+    steps = -(-pieces // schedule.grid) + (0 if schedule.rebate_at_step else 1) + (0 if crumbs else 1)
+    if not crumbs and price * CONTRACT % schedule.grid:
+        steps += pieces
+    return Money(steps * schedule.grid)

@@ -102,6 +102,16 @@ def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
     return _money("max_cost", "The least basket costs", sum(costs.values()), bounds.max_cost or 0, kind)
 
 
+def refuse_capital(wanted: Basket, rules: Limits) -> Refused:
+    """``wanted`` would do, but costs more at its limit prices than the profile allows; smaller ones earn too little."""
+    dear = max(wanted.legs, key=lambda leg: leg.limit_price * leg.count)
+    cap = rules.max_cost_per_leg
+    if cap is not None and (rules.max_cost is None or wanted.cost_at_limits <= rules.max_cost):
+        cost = max(dear.cost, dear.limit_price * dear.count)
+        return _money("max_cost_per_leg", f"The leg in {dear.ticker} of a basket that pays costs", cost, cap, wanted.kind)
+    return _money("max_cost", "A basket that pays costs", wanted.cost_at_limits, rules.max_cost or 0, wanted.kind)
+
+
 def _money(code: str, what: str, value: int, limit: int, kind: Kind) -> Refused:
     sentence = f"{what} {dollars(value)}, the profile allows {dollars(limit)}."
     return Refused(code, sentence, "money", value, limit, value - limit, kind)

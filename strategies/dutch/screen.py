@@ -10,7 +10,7 @@ Prices in 1/10,000 dollar; all-in costs in 1/1,000,000 of that, per contract of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Side
 from markets.fees import FeeSchedule
-from strategies.dutch.basket import PPM, Kind, LegMarket
+from strategies.dutch.basket import PPM, Kind, LegMarket, Limits
+from strategies.dutch.coverage import Devig
+from strategies.dutch.event import least_margin_ppm
 
 FINE: Final = 1_000_000
 DOLLAR_FINE: Final = DOLLAR_PRICE * FINE
@@ -77,33 +79,48 @@ def all_in_by_bid(rates: tuple[int, ...]) -> Ints:
     return table
 
 
-def screen(universe: Universe, kinds: Iterable[Kind], margin_ppm: int = 0, near_ppm: int = 0) -> Screened:
-    """Who could pay. ``margin_ppm``: least margin asked for. ``near_ppm``: also keep whoever is this near to it.
+def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened:
+    """Who could pay under ``rules``. ``near``: also keep whoever misses by no more than ``rules.near_ppm``.
 
-    Coverage baskets depend on probabilities and are not sorted out here: with that kind every exclusive event with a
-    price on each outcome is kept unless no single leg is offered below its fair share (see ``_coverage``).
+    Every event that ``best_basket`` finds a basket in is kept. An event kept only by its coverage basket has a leg that is
+    offered at no more than its share of the live prices.
     """
-    asked = frozenset(kinds)
     table = all_in_by_bid(universe.rates).ravel()
     row = universe.rate * (DOLLAR_PRICE + 1)
     yes_cost, no_cost = table[row + universe.no_bid], table[row + universe.yes_bid]
     first = universe.starts[:-1]
-    legs = np.diff(universe.starts)
-    yes_sum = np.add.reduceat(yes_cost, first)
-    # For a margin m the profit must be m x cost: weigh the cost, keep the payout.
-    weight = PPM + margin_ppm - near_ppm
-    gain = np.maximum(DOLLAR_FINE - no_cost * weight // PPM, 0)
-    gains = np.add.reduceat(gain, first)
-    useful = np.add.reduceat((gain > 0).astype(np.int64), first)
-    yes_over, no_over = yes_sum * weight // PPM - DOLLAR_FINE, DOLLAR_FINE - gains
+    # For a margin m the profit must be m x cost, so the cost weighs 1 + m (in thousandths, rounded down).
+    weight = (PPM + least_margin_ppm(rules)) // 1_000
+    slack = rules.near_ppm * (DOLLAR_FINE // PPM) if near else 0
+    yes_over = np.add.reduceat(yes_cost, first) * weight // 1_000 - DOLLAR_FINE
+    gain = np.maximum(DOLLAR_FINE - no_cost * weight // 1_000, 0)
+    no_over = DOLLAR_FINE - np.add.reduceat(gain, first)
     keep = np.zeros(len(first), dtype=np.bool_)
-    if Kind.ALL_YES in asked:
-        keep |= (yes_over < 0) & universe.certified
-    if Kind.ALL_NO in asked:
-        keep |= (no_over < 0) & (useful >= 2)
-    if Kind.COVERAGE in asked:
-        keep |= np.ones(len(first), dtype=np.bool_)
-    return Screened(yes_over, no_over, keep & universe.exclusive & (legs >= 2))
+    if Kind.ALL_YES in rules.kinds:
+        keep |= (yes_over < slack) & universe.certified
+    if Kind.ALL_NO in rules.kinds:
+        keep |= no_over < slack
+    if Kind.COVERAGE in rules.kinds:
+        keep |= _could_cover(universe, rules, yes_cost)
+    return Screened(yes_over, no_over, keep & universe.exclusive & (np.diff(universe.starts) >= 2))
+
+
+def _could_cover(universe: Universe, rules: Limits, yes_cost: Ints) -> Bools:
+    """Events with a price on every outcome in which some leg costs no more than its fair share, in floats with room."""
+    first, legs = universe.starts[:-1], np.diff(universe.starts)
+    bid = universe.yes_bid.astype(np.float64)
+    others = np.repeat(np.add.reduceat(bid, first), legs) - bid
+    ask = np.where(universe.no_bid > 0, DOLLAR_PRICE - universe.no_bid, np.maximum(bid, DOLLAR_PRICE - others))
+    known = np.logical_and.reduceat((universe.no_bid > 0) | (universe.yes_bid > 0), first)
+    if rules.devig is not Devig.PROPORTIONAL or rules.min_expected_margin_ppm < 0:
+        return np.asarray(known, dtype=np.bool_)
+    middle = (bid + ask) / 2
+    total = np.add.reduceat(middle, first)
+    left = np.clip(1.0 - total / DOLLAR_PRICE, rules.unlisted_floor, 1.0)
+    share = np.where(universe.certified, 1.0, 1.0 - left)
+    fair = middle * np.repeat(share / np.maximum(total, 1e-9), legs) * DOLLAR_FINE
+    cheap = np.logical_or.reduceat(yes_cost <= fair * (1 + 1e-9) + 1, first)
+    return np.asarray(known & cheap, dtype=np.bool_)
 
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:

@@ -13,12 +13,13 @@ from kalbot.common.units import Money
 from markets.book import Side
 from markets.terms import ORDINARY, SettlementTerms
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
-from strategies.dutch.curve import Curve, touch_of_e14
+from strategies.dutch.curve import E14, Curve, touch_of_e14
 from strategies.dutch.event import Event, least_margin_ppm
 from strategies.dutch.flip import add_flip
 from strategies.dutch.refusal import (
     furthest,
     refuse_asks,
+    refuse_capital,
     refuse_coverage,
     refuse_money,
     refuse_price,
@@ -98,10 +99,9 @@ def _judge_all_no(event: Event) -> Outcome:
         return refuse_asks(Kind.ALL_NO, curves, 2)
     if touch_of_e14(nearest) >= event.promise_e14(Kind.ALL_NO, nearest):
         return _judge_sets(event, Kind.ALL_NO, [nearest], nearest)
-    coupled = rules.max_cost is not None or rules.max_cost_per_leg is not None or least_margin_ppm(rules) > 0
-    sets = no_sets(
-        curves, rules.count_step, coupled=coupled, max_count=rules.max_count, max_legs=rules.max_legs
-    ) or [nearest]
+    tied = (rules.max_cost, rules.max_cost_per_leg, rules.max_count)
+    coupled = least_margin_ppm(rules) > 0 or any(limit is not None for limit in tied)
+    sets = no_sets(curves, coupled=coupled, max_legs=rules.max_legs) or [nearest]
     outcome = _judge_sets(event, Kind.ALL_NO, sets, nearest)
     if isinstance(outcome, Found) and coupled and len(nearest) > EVERY_SET_UP_TO:
         missed = no_bound(curves, rules.max_cost) - outcome.basket.profit
@@ -130,7 +130,9 @@ def _judge_sets(event: Event, kind: Kind, sets: Sequence[Chosen], nearest: Chose
         asked, limit = touch_of_e14(nearest), event.promise_e14(kind, nearest)
         return refuse_price(kind, nearest, asked, limit, _least(event, kind, nearest))
     best: tuple[Chosen, Sized] | None = None
-    for chosen in sets:
+    for most, chosen in sorted(((_most_e14(event, kind, s), s) for s in sets), key=lambda entry: -entry[0]):
+        if best is not None and best[1].holds and most <= best[1].profit_e14:
+            break
         sized = best_size(chosen, event.objective_e14(kind, chosen), event.bounds(chosen), event.demands(kind, chosen))
         if sized and (best is None or (sized.holds, sized.profit_e14) > (best[1].holds, best[1].profit_e14)):
             best = chosen, sized
@@ -140,10 +142,30 @@ def _judge_sets(event: Event, kind: Kind, sets: Sequence[Chosen], nearest: Chose
     basket = event.basket(kind, chosen, [sized.count] * len(chosen), sized.gap)
     refused = refuse_money(basket, event.rules)
     if refused is not None:
-        return refused
+        return _capital_binds(event, kind, refused) or refused
     if event.rules.shape is not Shape.EQUAL and kind is not Kind.ALL_NO:
         basket = shaped(event, kind, chosen, basket)
     return Found(basket)
+
+
+def _capital_binds(event: Event, kind: Kind, refused: Refused) -> Refused | None:
+    """If a basket would do but for the money limits, they are what binds, not the profit of what they leave."""
+    rules = event.rules
+    if refused.constraint not in ("min_profit", "min_margin"):
+        return None
+    if rules.max_cost is None and rules.max_cost_per_leg is None:
+        return None
+    free = _JUDGES[kind](replace(event, rules=replace(rules, max_cost=None, max_cost_per_leg=None)))
+    return refuse_capital(free.basket, rules) if isinstance(free, Found) else None
+
+
+def _most_e14(event: Event, kind: Kind, chosen: Chosen) -> int:
+    """What ``chosen`` cannot earn more than: its best price for all of its depth, or for all of the capital."""
+    touch, rules = touch_of_e14(chosen), event.rules
+    earns = event.objective_e14(kind, chosen) - touch
+    deepest = min(curve.total for curve in chosen)
+    most = earns * (deepest if rules.max_count is None else min(deepest, rules.max_count))
+    return most if rules.max_cost is None or earns < 0 else min(most, earns * rules.max_cost * E14 // touch)
 
 
 def _least(event: Event, kind: Kind, chosen: Chosen) -> Basket | None:

@@ -90,14 +90,13 @@ def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds, demands: S
     least, top = first_count(bounds), largest_count(curves, bounds)
     if top < least:
         return None
+    ends = _line_ends(curves, least, top, bounds.step)
     search = _Search(curves, pays_e14, bounds.step, demands or ((pays_e14, 0),))
-    start = least - bounds.step
-    for end in _line_ends(curves, least, top, bounds.step):
-        rises = search.upper(end) > search.upper(start)
-        search.look(start, end, rises)
-        if not rises and search.done(end):
-            break
-        start = end
+    last = len(ends) - 1
+    peak = _last(last, lambda k: search.upper(ends[k]) > search.upper(ends[k - 1]))
+    if search.can_hold(ends[0]):
+        last = _last(last, lambda k: search.can_hold(ends[k]))
+    search.around(ends, min(peak, last), last)
     return search.result()
 
 
@@ -128,17 +127,35 @@ class _Search:
         """Profit x 10**14 without rounding: no real profit at ``count`` is higher."""
         return self.pays_e14 * count - model_of_e14(self.curves, count)
 
-    def done(self, count: int) -> bool:
-        """Nothing beyond ``count`` can win, the upper line falling from here on."""
-        kept = self.best or self.nearest
+    def can_hold(self, count: int) -> bool:
+        """Whether the demands could hold at the limit prices of ``count`` if nothing were rounded."""
+        at_limits = sum([all_in_e14(curve.fees, curve.worst_price(count)) for curve in self.curves])
+        return all((pays - at_limits) * PPM >= margin * at_limits for pays, margin in self.demands)
+
+    def around(self, ends: Sequence[int], best: int, last: int) -> None:
+        """Try the line that ends at ``ends[best]``, then its neighbours on both sides while they can still win."""
+        self._look(ends, best)
+        at = best - 1
+        while at >= 0 and not self._beaten(ends[at]):
+            self._look(ends, at)
+            at -= 1
+        at = best + 1
+        while at <= last and not (self._beaten(ends[at - 1]) and self._beaten(ends[at])):
+            self._look(ends, at)
+            at += 1
+
+    def _beaten(self, count: int) -> bool:
+        kept = self.best or (None if self.can_hold(count) else self.nearest)
         return kept is not None and self.upper(count) <= kept.profit_e14
 
-    def look(self, start: int, end: int, rises: bool) -> None:
-        """Try the counts of (start, end], the better end first."""
-        possible = self._demands_can_hold(end)
+    def _look(self, ends: Sequence[int], at: int) -> None:
+        """Try the counts after ``ends[at - 1]`` up to ``ends[at]``, the better end first."""
+        end, step = ends[at], self.step
+        start = ends[at - 1] if at else end - step
+        possible = self.can_hold(end)
         if not possible and self.best is not None:
             return
-        step = self.step
+        rises = self.upper(end) > self.upper(start)
         counts = range(end, start, -step) if rises else range(start + step, end + 1, step)
         for looked, count in enumerate(counts):
             kept = self.best if possible else self.nearest
@@ -149,11 +166,6 @@ class _Search:
                 self.missed_e14 = max(self.missed_e14, upper - (kept.profit_e14 if kept else 0))
                 return
             self._try(count)
-
-    def _demands_can_hold(self, count: int) -> bool:
-        """Whether the demands could hold at the limit prices of ``count`` if nothing were rounded."""
-        at_limits = sum([all_in_e14(curve.fees, curve.worst_price(count)) for curve in self.curves])
-        return all((pays - at_limits) * PPM >= margin * at_limits for pays, margin in self.demands)
 
     def _try(self, count: int) -> None:
         cost = cost_of(self.curves, count)

@@ -1,12 +1,12 @@
 """Which outcomes belong to a basket of NO, or to a coverage basket.
 
 NO on k outcomes pays k - 1 dollars a set, so each leg that costs less than a dollar adds ``1 - cost`` to a basket that
-starts one dollar short: legs are worth having one by one, and the best set *for a given count* is simply all of those.
-For a given set the best count lies where a level ends. So the sets that are best at the counts where some level ends
-contain the best set.
+starts one dollar short, and at any fee multiplier in use every price below a dollar is still below it with fees. So for
+a given count the best set is simply every leg that is deep enough, and the best basket is one of those nested sets:
+``_sweep`` walks once through all levels of all legs and keeps the sets that rounding could make the best.
 
-Capital, margins and limits on a leg couple the legs again. Then small events try every set; large ones also the
-cheapest two, three, ... legs, and ``no_bound`` says what the best basket can earn at most.
+Capital and margins couple the legs again. Then small events try every set; large ones also the cheapest two, three, ...
+legs, and ``no_bound`` says what the best basket can earn at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from kalbot.common.units import DOLLAR_PRICE
-from strategies.dutch.curve import E14, Curve, cost_of, touch_of_e14
+from strategies.dutch.curve import E14, Curve, all_in_e14, touch_of_e14
 
 EVERY_SET_UP_TO = 8
 """Events with at most this many useful outcomes have every set tried where limits couple the legs."""
@@ -36,44 +36,59 @@ def nearest_no_set(curves: Sequence[Curve], max_legs: int | None = None) -> Chos
     return tuple(priced[: max(2, min(useful, max_legs or useful))])
 
 
-def no_sets(
-    curves: Sequence[Curve], step: int, *, coupled: bool, max_count: int | None = None, max_legs: int | None = None
-) -> list[Chosen]:
-    """Sets of k >= 2 NO legs among which the best one is, ordered from the widest."""
+def no_sets(curves: Sequence[Curve], *, coupled: bool, max_legs: int | None = None) -> list[Chosen]:
+    """Sets of k >= 2 NO legs among which the best one is."""
     useful = sorted((c for c in curves if c.bids and c.touch_e14 < DOLLAR_E14), key=lambda c: c.touch_e14)
-    found: dict[Chosen, None] = {}
-    for count in _counts(useful, step, max_count):
-        reach = [c for c in useful if c.total >= count]
-        gains = {c: DOLLAR_PRICE * count - cost_of([c], count) for c in reach}
-        worth = tuple(c for c in reach if gains[c] > 0)
-        likely = tuple(c for c in reach if c.model_e14(count) < DOLLAR_E14 * count)
-        found[worth] = found[likely] = None
-        # Per contract no leg gets cheaper with the count: once all gains together miss the dollar, they always will.
-        if sum(DOLLAR_E14 * count - c.model_e14(count) for c in likely) <= DOLLAR_E14 * count:
-            break
+    found = {chosen: None for _, chosen in _sweep(useful)}
     top = len(useful) if max_legs is None else min(max_legs, len(useful))
     if coupled or top < len(useful):
-        found.update((tuple(useful[:k]), None) for k in range(2, top + 1))
+        found.update((tuple(useful[:k]), None) for k in _sizes(top))
         if len(useful) <= EVERY_SET_UP_TO:
             found.update((pick, None) for k in range(2, top + 1) for pick in combinations(useful, k))
     return [chosen for chosen in found if 2 <= len(chosen) <= top]
 
 
-def _counts(useful: Sequence[Curve], step: int, max_count: int | None) -> list[int]:
-    ends = {end // step * step for c in useful for end in c.ends()}
-    ends |= {end + step for end in ends} | {step}
-    if max_count is not None:
-        ends = {end for end in ends if end <= max_count} | {max_count // step * step}
-    return sorted(end for end in ends if end > 0)
+def _sizes(top: int) -> list[int]:
+    """Every number of legs up to 24, then about every tenth part more."""
+    sizes, k = [], 2
+    while k < top:
+        sizes.append(k)
+        k = k + 1 if k < 24 else k + k // 10
+    return [*sizes, top] if top >= 2 else []
+
+
+def _sweep(useful: Sequence[Curve]) -> list[tuple[int, Chosen]]:
+    """(most it earns x 10**14, set) of the nested sets by depth that rounding could make the best; without limits."""
+    noise = sum(c.fees.grid + len(c.bids) for c in useful) * E14
+    steps = sorted((end, i) for i, c in enumerate(useful) for end in c.ends())
+    gain = [DOLLAR_E14 - c.touch_e14 for c in useful]  # of one more 1/100 contract of each leg
+    members, level = dict.fromkeys(range(len(useful))), [0] * len(useful)
+    count = earned = 0
+    slope, peak = sum(gain) - DOLLAR_E14, 0
+    found: list[tuple[int, Chosen]] = []
+    for end, i in steps:
+        earned += slope * (end - count)
+        count, peak = end, max(peak, earned)
+        level[i] += 1
+        slope -= gain[i]
+        if level[i] < len(useful[i].bids):
+            gain[i] = DOLLAR_E14 - all_in_e14(useful[i].fees, DOLLAR_PRICE - useful[i].bids[level[i]][0])
+            slope += gain[i]
+            continue
+        found.append((peak, tuple(useful[m] for m in members)))
+        earned -= DOLLAR_E14 * count - useful[i].model_e14(count)
+        del members[i]
+        peak = max(0, earned)
+        if len(members) < 2:
+            break
+    most = max((peak for peak, _ in found), default=0)
+    return [(peak, chosen) for peak, chosen in found if peak > most - noise and len(chosen) >= 2]
 
 
 def no_bound(curves: Sequence[Curve], max_cost: int | None) -> int:
     """Money that no NO basket of these legs can earn more than: without rounding, step or limits other than ``max_cost``."""
     useful = sorted((c for c in curves if c.bids and c.touch_e14 < DOLLAR_E14), key=lambda c: c.touch_e14)
-    best = 0
-    for count in sorted({end for c in useful for end in c.ends()}):
-        gains = sum(max(0, DOLLAR_E14 * count - c.model_e14(count)) for c in useful if c.total >= count)
-        best = max(best, gains - DOLLAR_E14 * count)
+    best = max((peak for peak, _ in _sweep(useful)), default=0)
     if max_cost is not None:
         ratios = [((k - 1) * DOLLAR_E14, touch_of_e14(useful[:k])) for k in range(2, len(useful) + 1)]
         by_cost = max(((pays - cost) * max_cost * E14 // cost for pays, cost in ratios), default=0)

@@ -64,12 +64,19 @@ def test_event_overrides_replace_what_the_series_says():
 
 
 def test_an_accumulator_of_exactly_one_step_is_a_switch():
-    # Two fills that each leave half a grid step: the second brings the accumulator to exactly one step.
-    at_step = OrderFees(FeeSchedule("quadratic", 0))
-    beyond = OrderFees(FeeSchedule("quadratic", 0, rebate_at_step=False))
+    # Without fees only the cash is rounded: 0.005 dollar leaves 0.00005 each time, twice that is exactly one step.
+    fills = [(50, 101), (50, 101)]
+    soon, late = (OrderFees(FeeSchedule("quadratic", 0, rebate_at_step=at_step)) for at_step in (True, False))
+    charged = [(soon.add(*fill), late.add(*fill)) for fill in fills]
+    assert charged == [(50, 50), (50, 50)]
+    assert soon.carried == late.carried == 100
+    # The next fill is big enough to take the rebate; only one reading gives it.
+    assert (soon.add(5_200, 100), late.add(5_200, 100)) == (0, 0)
+    at_step, beyond = (OrderFees(FeeSchedule(rebate_at_step=at_step)) for at_step in (True, False))
     for order in (at_step, beyond):
-        order.add(50, 1)
-        order.add(50, 3)
-    assert (at_step.carried, at_step.total) == (100, 100)
-    assert (beyond.carried, beyond.total) == (100, 100)
-    assert at_step.add(100, 1) == 0
+        order.carried = 0
+        order.add(5_200, 100)  # model fee 0.017472: 0.000028 carried
+        order.carried = 72
+    assert at_step.add(5_200, 100) == 17_400
+    assert beyond.add(5_200, 100) == 17_500
+    assert (at_step.carried, beyond.carried) == (0, 100)
