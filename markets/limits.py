@@ -15,6 +15,7 @@ from typing import Final
 
 import redis
 
+from kalbot.common import cache
 from markets.kalshi.errors import LocallyRateLimited
 from markets.kalshi.limits import BASIC, SHARDS, Kind, LocalLimiter, buckets_of, limit_of
 from markets.kalshi.schemas.account import ApiLimits
@@ -27,7 +28,9 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local cost, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wait = 0
 local left = {}
-for i, key in ipairs(KEYS) do
+local count = #KEYS - 1
+for i = 1, count do
+  local key = KEYS[i]
   local rate, capacity = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
   local state = redis.call('hmget', key, 'tokens', 'at')
   local tokens, at = tonumber(state[1]) or capacity, tonumber(state[2]) or now
@@ -36,13 +39,24 @@ for i, key in ipairs(KEYS) do
   if short > 0 then wait = math.max(wait, math.ceil(short * 1000 / rate)) end
 end
 if wait > 0 then return wait end
-for i, key in ipairs(KEYS) do
-  redis.call('hset', key, 'tokens', tostring(left[i] - cost), 'at', tostring(now))
-  redis.call('pexpire', key, 60000)
+for i = 1, count do
+  redis.call('hset', KEYS[i], 'tokens', tostring(left[i] - cost), 'at', tostring(now))
+  redis.call('pexpire', KEYS[i], 60000)
+  redis.call('hset', KEYS[#KEYS], ARGV[2 + 2 * count + i], tostring(left[i] - cost))
 end
+redis.call('pexpire', KEYS[#KEYS], 60000)
 return 0
 """
 LONGEST_SLEEP: Final = 1.0
+LEFT_KEY: Final = "limits:left"
+
+
+def left() -> dict[str, float]:
+    """Tokens by ``<scope> <bucket>`` after the last request that was paid from it; only what was used within a minute.
+
+    Raises redis.RedisError.
+    """
+    return {name.decode(): float(tokens) for name, tokens in cache.prices().hgetall(LEFT_KEY).items()}
 
 
 class SharedLimiter:
@@ -95,11 +109,12 @@ class SharedLimiter:
 
         Returns 0 when taken, otherwise the seconds after which to ask again. Raises redis.RedisError.
         """
-        args: list[float] = [cost, keep_back]
+        args: list[float | str] = [cost, keep_back]
         for name in names:
             limit = limit_of(name, self._limits)
             args += (limit.refill_rate, limit.bucket_capacity)
-        keys = [f"limit:{self._scope}:{name}" for name in names]
+        args += (f"{self._scope.rpartition(':')[2]} {name}" for name in names)
+        keys = [*(f"limit:{self._scope}:{name}" for name in names), LEFT_KEY]
         return int(self._script(keys=keys, args=args)) / 1000
 
     def _refuse_hopeless(self, names: Sequence[str], needed: int) -> None:

@@ -241,6 +241,7 @@ class Stream:
             inbox_written=self._inbox.written,
             nudges=self._nudger.sent,
             token=self.leadership.token or "",
+            clock_skew_ms=_skew(connection),
         )
         if at < self._redis_not_before:
             return
@@ -248,6 +249,12 @@ class Stream:
             figures_module.write(self._redis, self._shard, document, standby=state == "standby")
         except redis.RedisError:
             self._redis_not_before = at + REDIS_PAUSE_MS
+
+
+def _skew(connection: Connection | None) -> int | None:
+    """Our clock minus the exchange's in ms, from the handshake (whole seconds, so coarse)."""
+    skew = connection.session.skew.skew_ms if connection is not None else None
+    return None if skew is None else -skew
 
 
 def tell_written(nudger: Nudger) -> Callable[[set[str]], None]:

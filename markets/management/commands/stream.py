@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common.errors import SettingError
@@ -32,5 +33,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except Refused as error:
             raise CommandError(f"The exchange refused the API key: {error}") from None
-        except KalshiError as error:
-            raise CommandError(f"The exchange does not answer: {error}") from None
+        except KalshiError:
+            raise CommandError(
+                f"The exchange at {settings.KALSHI_REST_URL} does not answer; check KALSHI_REST_URL and the network."
+            ) from None

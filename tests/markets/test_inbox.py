@@ -1,0 +1,210 @@
+"""The durable road of fills and lifecycle messages, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+
+from markets import lifecycle
+from markets.kalshi import frames as f
+from markets.kalshi.intake import Intake
+from markets.kalshi.rest import KalshiClient
+from markets.models import Certificate, Event, ExchangeMessage, Market
+from markets.streaming import inbox as inbox_module
+from markets.streaming.inbox import Inbox, Message, store, wait_until_empty
+from markets.streaming.messages import to_message
+from tests.markets.exchange import SmallExchange, game, market, temperature
+from tests.markets.live_exchange import fill_message, wait_for
+
+
+def message(key: str, kind: str = "fill", **payload: object) -> Message:
+    return Message(kind, key, "EVENT-A", dict(payload), "epoch", 1)
+
+
+def frame(body: dict[str, object], kind: str = "market_lifecycle_v2", seq: int = 1) -> f.Frame:
+    """A frame by its real road, from the bytes of the wire."""
+    return Intake().feed([json.dumps({"type": kind, "sid": 8, "seq": seq, "msg": body}).encode()])[0]
+
+
+@pytest.mark.django_db
+def test_a_message_that_comes_twice_is_one_row() -> None:
+    store([message("fill:1:a"), message("fill:2:a")])
+    store([message("fill:2:a", changed=True), message("fill:3:a")])
+    assert list(ExchangeMessage.objects.order_by("id").values_list("key", flat=True)) == [
+        "fill:1:a",
+        "fill:2:a",
+        "fill:3:a",
+    ]
+    assert ExchangeMessage.objects.get(key="fill:2:a").payload == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_survive_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[set[str]] = []
+    failures = [OperationalError("away")] * 4
+
+    def flaky(messages: list[Message]) -> None:
+        if failures:
+            raise failures.pop()
+        store(messages)
+
+    monkeypatch.setattr(inbox_module, "store", flaky)
+    inbox = Inbox(told.append)
+    inbox.start()
+    for n in range(30):
+        inbox.put(message(f"fill:{n}:a"))
+    assert wait_until_empty(inbox, 10)
+    inbox.close()
+    keys = list(ExchangeMessage.objects.order_by("id").values_list("key", flat=True))
+    assert keys == [f"fill:{n}:a" for n in range(30)]
+    assert inbox.retries == 4
+    assert told == [{"fill"}] * len(told)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_could_not_be_stored_waits_in_a_file_for_the_next_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+
+    def away(messages: list[Message]) -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox_module, "store", away)
+        inbox = Inbox(lambda kinds: None, spool)
+        inbox.start()
+        inbox.put(message("fill:1:a", count=7))
+        inbox.put(message("fill:2:a"))
+        wait_for(lambda: inbox.retries)
+        inbox.close()
+    assert ExchangeMessage.objects.count() == 0
+    assert spool.is_file()
+    again = Inbox(lambda kinds: None, spool)
+    again.start()
+    wait_for(lambda: ExchangeMessage.objects.count() == 2)
+    wait_for(lambda: not spool.exists())
+    again.close()
+    assert ExchangeMessage.objects.order_by("id").first().payload == {"count": 7}  # type: ignore[union-attr]
+
+
+def test_every_kind_of_frame_becomes_a_message() -> None:
+    fill = frame(fill_message("t1", "EVENT-A"), "fill")
+    made = to_message(fill, "epoch", 5)  # type: ignore[arg-type]
+    assert (made.key, made.payload["yes_price"], made.payload["outcome_side"]) == ("fill:t1:order-t1", 4300, "yes")
+    strange = frame({"market_ticker": "M", "event_type": "something_new"})
+    assert to_message(strange, "epoch", 5).payload["event_type"] == "something_new"  # type: ignore[arg-type]
+    fee = frame(
+        {"event_ticker": "E", "fee_type_override": "quadratic", "fee_multiplier_override": 0.5}, "event_fee_update"
+    )
+    assert to_message(fee, "epoch", 5).payload["fee_multiplier_override"] == "0.5"  # type: ignore[arg-type]
+    paused = {"type": "market_lifecycle_v2", "sid": 8, "msg": {"market_ticker": "M", "event_type": "deactivated"}}
+    twice = Intake().feed([json.dumps({**paused, "seq": seq}).encode() for seq in (1, 2)])
+    assert len({to_message(one, "epoch", 5).key for one in twice}) == 2  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def listed(db: None, exchange: SmallExchange, client: KalshiClient) -> SmallExchange:
+    from markets.catalogue import scan
+
+    exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
+    scan(client)
+    return exchange
+
+
+def arrive(body: dict[str, object], kind: str = "market_lifecycle_v2") -> None:
+    made = to_message(frame(body, kind), f"epoch-{ExchangeMessage.objects.count()}", 5)  # type: ignore[arg-type]
+    store([made])
+    assert lifecycle.apply_waiting() == 1
+    assert ExchangeMessage.objects.filter(applied_at=None).count() == 0
+
+
+def test_a_pause_and_its_end(listed: SmallExchange) -> None:
+    arrive({"market_ticker": "KXHIGHX-1-0", "event_type": "deactivated", "is_deactivated": True})
+    assert Market.objects.get(ticker="KXHIGHX-1-0").status == "inactive"
+    assert not Certificate.objects.filter(event_id="KXHIGHX-1", status="granted").exists()
+    arrive({"market_ticker": "KXHIGHX-1-0", "event_type": "activated"})
+    assert Market.objects.get(ticker="KXHIGHX-1-0").status == "active"
+    assert Certificate.objects.filter(event_id="KXHIGHX-1", status="granted").exists()
+
+
+def test_determination_and_settlement(listed: SmallExchange) -> None:
+    arrive(
+        {
+            "market_ticker": "KXHIGHX-1-1",
+            "event_type": "determined",
+            "determination_ts": 1_795_486_400,
+            "result": "yes",
+            "settlement_value": "1.0000",
+        }
+    )
+    leg = Market.objects.get(ticker="KXHIGHX-1-1")
+    assert (leg.status, leg.result, leg.settlement_value_e6) == ("determined", "yes", 1_000_000)
+    arrive({"market_ticker": "KXHIGHX-1-1", "event_type": "settled", "settled_ts": 1_795_490_000})
+    leg.refresh_from_db()
+    assert (leg.status, leg.result) == ("finalized", "yes")
+    assert leg.settled_at is not None
+
+
+def test_a_moved_close_and_a_new_grid(listed: SmallExchange) -> None:
+    arrive({"market_ticker": "KXGAME-1-A", "event_type": "close_date_updated", "close_ts": 1_795_490_000})
+    assert Event.objects.get(ticker="KXGAME-1").close_time == Market.objects.get(ticker="KXGAME-1-A").close_time
+    bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
+    arrive(
+        {
+            "market_ticker": "KXGAME-1-A",
+            "event_type": "price_level_structure_updated",
+            "price_level_structure": "deci_cent",
+            "price_ranges": bands,
+        }
+    )
+    assert Market.objects.get(ticker="KXGAME-1-A").price_bands == [[0, 10_000, 10]]
+
+
+def test_a_new_event_and_a_new_market_are_fetched(listed: SmallExchange) -> None:
+    listed.add(game("KXGAME-2"))
+    arrive(
+        {
+            "event_ticker": "KXGAME-2",
+            "series_ticker": "KXGAME",
+            "exchange_index": 0,
+            "title": "",
+            "subtitle": "",
+            "collateral_return_type": "MECNET",
+        },
+        "event_lifecycle",
+    )
+    assert Market.objects.filter(event_id="KXGAME-2").count() == 2
+    listed.listed["KXGAME-2"]["markets"].append(market("KXGAME-2-TIE", "KXGAME-2"))
+    arrive(
+        {
+            "market_ticker": "KXGAME-2-TIE",
+            "event_type": "created",
+            "additional_metadata": {"event_ticker": "KXGAME-2", "name": "Tie"},
+        }
+    )
+    assert Market.objects.filter(event_id="KXGAME-2").count() == 3
+
+
+def test_a_fee_override_and_its_end(listed: SmallExchange) -> None:
+    update = {"event_ticker": "KXGAME-1", "fee_type_override": "quadratic", "fee_multiplier_override": 0.5}
+    arrive(update, "event_fee_update")
+    assert Event.objects.get(ticker="KXGAME-1").fee_multiplier_override_e6 == 500_000
+    arrive({**update, "fee_type_override": None, "fee_multiplier_override": None}, "event_fee_update")
+    event = Event.objects.get(ticker="KXGAME-1")
+    assert (event.fee_type_override, event.fee_multiplier_override_e6) == ("", None)
+
+
+def test_a_message_that_makes_no_sense_is_marked_and_does_not_block(listed: SmallExchange) -> None:
+    store(
+        [
+            message("lifecycle:x", "lifecycle", nonsense=1),
+            message("lifecycle:y", "lifecycle", market_ticker="GONE", event_type="settled"),
+        ]
+    )
+    assert lifecycle.apply_waiting() == 2
+    assert "KeyError" in ExchangeMessage.objects.get(key="lifecycle:x").error
+    assert ExchangeMessage.objects.get(key="lifecycle:y").error == ""
