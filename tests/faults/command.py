@@ -1,0 +1,141 @@
+"""``bin/faults --seeds A:B [--jobs N] [--show]``: many schedules, each process with a database and a Redis of its own.
+
+Prints progress, seeds per second and how the runs ended; the first failing seed stops everything and is printed with its
+whole story. Exit code 1 then, 2 for wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+CHUNK = 10
+
+
+def main() -> int:
+    """Parse, run, tell."""
+    parser = argparse.ArgumentParser(
+        prog="bin/faults", description="Seeded fault schedules against the simulated exchange."
+    )
+    parser.add_argument("--seeds", required=True, metavar="A:B", help="from seed A up to, not including, B")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--show", action="store_true", help="print the story of each run")
+    options = parser.parse_args()
+    try:
+        first, last = (int(part) for part in options.seeds.split(":"))
+    except ValueError:
+        parser.error("--seeds wants two numbers, such as 0:500")
+    if last <= first or options.jobs < 1:
+        parser.error("--seeds must not be empty and --jobs must be at least 1")
+    return _run(range(first, last), options.jobs, options.show)
+
+
+def _run(seeds: range, jobs: int, show: bool) -> int:
+    context = multiprocessing.get_context("spawn")
+    todo: Any = context.Queue()
+    done: Any = context.Queue()
+    for seed in seeds:
+        todo.put(seed)
+    workers = [context.Process(target=_work, args=(todo, done, show), daemon=True) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    ends: Counter[str] = Counter()
+    boundaries = deaths = 0
+    began = last_told = time.monotonic()
+    for finished in range(1, len(seeds) + 1):
+        message = _next(done, workers)
+        if message is None or message[0] == "failed":
+            text = "a worker process ended by itself" if message is None else message[2]
+            print(f"\nFAILED {'' if message is None else f'seed {message[1]}'}\n{text}", file=sys.stderr)
+            for worker in workers:
+                worker.terminate()
+            return 1
+        _, seed, end, passed, died, story = message
+        ends[end] += 1
+        boundaries, deaths = boundaries + passed, deaths + died
+        if show:
+            print(f"--- seed {seed}: {end}\n{story}")
+        if time.monotonic() - last_told > 2:
+            last_told = time.monotonic()
+            rate = finished / (last_told - began)
+            print(f"\r{finished}/{len(seeds)} seeds, {rate:.1f} seeds/s  ", end="", flush=True)
+    rate = len(seeds) / (time.monotonic() - began)
+    print(f"\r{len(seeds)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths")
+    print("ended as: " + ", ".join(f"{name} {count}" for name, count in ends.most_common()))
+    return 0
+
+
+def _next(done: Any, workers: list[Any]) -> Any:
+    while True:
+        try:
+            return done.get(timeout=1)
+        except Empty:
+            if not any(worker.is_alive() for worker in workers):
+                return None
+
+
+def _work(todo: Any, done: Any, show: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
+        server = _prepare(Path(folder))
+        from django.db import connection
+
+        from tests.faults import harness
+        from trading.models import Position
+
+        try:
+            while True:
+                try:
+                    seed = todo.get(timeout=0.5)
+                except Empty:
+                    return
+                try:
+                    run = harness.run(seed)
+                except BaseException as error:  # reported with its seed, whatever it is
+                    import traceback
+
+                    done.put(("failed", seed, f"{error}\n{traceback.format_exc()}"))
+                    return
+                position = Position.objects.first()
+                denial = getattr(run.decision, "denial", None) if position is None else None
+                end = position.status if position is not None else f"denied: {denial.code if denial else '?'}"
+                story = harness.describe(run) if show else ""
+                done.put(("held", seed, end, run.mortal.passed, len(run.mortal.died_at), story))
+        finally:
+            connection.close()
+            server.stop()
+
+
+def _prepare(folder: Path) -> Any:
+    """A Redis and an in-memory database for this process, and Django on top of them."""
+    from kalbot.local.servers import start_redis
+
+    server = start_redis(folder / "redis")
+    os.environ |= {
+        "REDIS_URL": server.url,
+        "KALBOT_STATE": str(folder),
+        "DATABASE_URL": "sqlite://:memory:",
+        "DJANGO_SETTINGS_MODULE": "kalbot.settings",
+        "KALBOT_LIVE": "true",
+        "LOG_LEVEL": "CRITICAL",
+    }
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    return server
+
+
+if __name__ == "__main__":
+    sys.exit(main())

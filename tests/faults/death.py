@@ -1,0 +1,91 @@
+"""A process that dies between any two lines that matter: around every commit, every autocommitted write and every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+
+
+class Died(BaseException):
+    """The worker is gone. Not an Exception, so that nothing in the product can catch it."""
+
+
+class Mortal:
+    """Counts boundaries and dies at chosen ones. A dead process cannot touch the database or the network any more."""
+
+    def __init__(self, deaths: list[int]) -> None:
+        self.deaths = sorted(deaths, reverse=True)
+        self.passed = 0
+        self.dead = False
+        self.died_at: list[str] = []
+        self.armed = False
+
+    def boundary(self, where: str) -> None:
+        """One line that may be the last."""
+        if self.dead:
+            raise Died(where)
+        if not self.armed:
+            return
+        self.passed += 1
+        if self.deaths and self.passed >= self.deaths[-1]:
+            self.deaths.pop()
+            self.dead = True
+            self.died_at.append(f"{self.passed}:{where}")
+            raise Died(where)
+
+    @contextmanager
+    def life(self) -> Iterator[None]:
+        """Run a piece of a worker's life; its death ends here."""
+        self.armed = True
+        try:
+            with connection.execute_wrapper(self._query), self._commits():
+                yield
+        except Died:
+            pass
+        finally:
+            self.armed = False
+            if self.dead:
+                bury()
+                self.dead = False
+
+    def _query(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if self.dead:
+            raise Died(sql[:60])
+        alone = not connection.in_atomic_block and not sql.lstrip().upper().startswith("SELECT")
+        if alone:
+            self.boundary(f"before {sql[:50]}")
+        result = execute(sql, params, many, context)
+        if alone:
+            self.boundary(f"after {sql[:50]}")
+        return result
+
+    @contextmanager
+    def _commits(self) -> Iterator[None]:
+        real = connection.commit
+
+        def commit() -> None:
+            self.boundary("before commit")
+            real()
+            self.boundary("after commit")
+
+        connection.commit = commit  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del connection.commit
+
+
+def bury() -> None:
+    """What the database does when a client vanishes: the open transaction is rolled back."""
+    connection.needs_rollback = False
+    connection.in_atomic_block = False
+    connection.savepoint_ids = []
+    connection.atomic_blocks = []
+    connection.run_on_commit = []
+    connection.closed_in_transaction = False
+    if connection.connection is not None:
+        connection.connection.rollback()
+        connection.set_autocommit(True)
