@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -28,7 +29,7 @@ class BookingError(Exception):
     """The exchange tells of an execution that our rows say cannot be. Nothing was booked; reconciliation names it."""
 
 
-def book_fill(order_id: object, report: FillReport, source: str) -> bool:
+def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
     """Book one execution of an order. False when it is booked already (by whichever road it came first).
 
     Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.

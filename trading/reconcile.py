@@ -11,7 +11,9 @@ between the two looks; what differs is looked at once more before it counts.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -122,9 +124,9 @@ def _fills(row: Reconciliation, since: datetime) -> None:
         if order.filled_count >= (order.reported_fill_count or 0):
             sending.finish(order)
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
-    for fill in booked.select_related("order", "order__profile"):
-        if (fill.trade_id, fill.order.exchange_order_id) not in listed:
-            discrepancies.found(row, "fill_missing", fill.trade_id, ours=str(fill.count), profile=fill.order.profile)
+    for ours in booked.select_related("order", "order__profile"):
+        if (ours.trade_id, ours.order.exchange_order_id) not in listed:
+            discrepancies.found(row, "fill_missing", ours.trade_id, ours=str(ours.count), profile=ours.order.profile)
 
 
 def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
@@ -201,7 +203,8 @@ def _foreign(row: Reconciliation, order_id: str, created: datetime | None) -> No
 
 
 def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
-    wanted, found = sorted(ids), []
+    wanted = sorted(ids)
+    found: list[Order] = []
     for start in range(0, len(wanted), 500):
         found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=wanted[start : start + 500]).select_related(
             "profile"
@@ -209,13 +212,10 @@ def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
     return found
 
 
-def _uuids(texts: Iterable[str]) -> list[str]:
-    import uuid
-
+def _uuids(texts: Iterable[str]) -> list[uuid.UUID]:
+    """Those client ids that could be ours."""
     found = []
     for text in texts:
-        try:
-            found.append(str(uuid.UUID(text)))
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            found.append(uuid.UUID(text))
     return found

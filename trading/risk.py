@@ -98,7 +98,7 @@ def _times(i: Intent) -> Checks:
     if in_blackout(i.profile.blackout, now):
         yield "blackout", f"{now:%H:%M} UTC"
     closes = Market.objects.filter(ticker__in=i.tickers, close_time__isnull=False).values_list("close_time", flat=True)
-    first = min(closes, default=i.decision.event.close_time)
+    first = min((at for at in closes if at is not None), default=i.decision.event.close_time)
     if first is not None and (first - now).total_seconds() < i.profile.min_seconds_to_close:
         yield "too_close", f"closes {first:%H:%M:%S}"
     if i.position is None:
@@ -154,7 +154,8 @@ def _grounds(i: Intent) -> Checks:
     if decision.rules_hash and decision.rules_hash != event.rules_hash:
         yield "rules_changed", f"the rules or outcomes of {event.ticker} changed since the decision"
     if decision.kind == Kind.ALL_YES or decision.certificate_id is not None:
-        found = Certificate.objects.filter(pk=decision.certificate_id, status=Certificate.Status.GRANTED).first()
+        granted = Certificate.objects.filter(status=Certificate.Status.GRANTED)
+        found = granted.filter(pk=decision.certificate_id).first() if decision.certificate_id else None
         if found is None or found.rules_hash != event.rules_hash:
             yield "certificate", f"no standing certificate for {event.ticker}"
     legs = Market.objects.filter(ticker__in=i.tickers)

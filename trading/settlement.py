@@ -42,10 +42,10 @@ class FinalResult:
 
 def run(mode: str | None = None) -> int:
     """Book every settlement that has become final. Returns how many legs were settled."""
-    legs = Leg.objects.filter(position__status__in=ACTIVE, bought_count__gt=F("sold_count") + F("settled_count"))
+    held = Leg.objects.filter(position__status__in=ACTIVE, bought_count__gt=F("sold_count") + F("settled_count"))
     if mode is not None:
-        legs = legs.filter(position__mode=mode)
-    legs = list(legs.select_related("market", "position", "position__profile"))
+        held = held.filter(position__mode=mode)
+    legs = list(held.select_related("market", "position", "position__profile"))
     finals = known_finals({leg.market_id for leg in legs}) if legs else {}
     credited = _credited([leg for leg in legs if leg.position.mode == Mode.LIVE and leg.market_id in finals])
     count = 0
@@ -181,7 +181,7 @@ def amend(mode: str | None = None) -> int:
     )
     if mode is not None:
         changed = changed.filter(mode=mode)
-    found = [(b.pk, FinalResult(b.leg.market.result, b.leg.market.settlement_value_e6)) for b in changed]
+    found = [(b.pk, FinalResult(b.leg.market.result, b.leg.market.settlement_value_e6 or 0)) for b in changed]
     return sum(rebook(pk, final) for pk, final in found)
 
 

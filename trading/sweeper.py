@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Q
 
@@ -50,9 +51,9 @@ def forgotten_decisions() -> list[object]:
     )
 
 
-def _guarded(work, key: object) -> None:  # type: ignore[no-untyped-def]
+def _guarded(work: Callable[[Any], object], key: object) -> None:
     """One position that fails must not keep the others waiting."""
     try:
         work(key)
     except Exception:
-        log.exception("%s(%s) failed; it will be tried again", work.__name__, key)
+        log.exception("%s(%s) failed; it will be tried again", getattr(work, "__name__", work), key)

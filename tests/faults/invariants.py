@@ -62,7 +62,8 @@ def _ledger(run: Run) -> None:
 
 def _exchange_agrees(run: Run) -> None:
     last = Reconciliation.objects.filter(mode="live").first()
-    assert last is not None and last.error == "", f"no comparison: {last and last.error}"
+    assert last is not None
+    assert last.error == "", f"no comparison: {last.error}"
     ours = accounts.holdings([run.profile])
     assert ours == run.twin.held(), f"contracts: ours {ours}, theirs {run.twin.held()}"
     made = run.twin.cash() - 10_000 * world.DOLLAR

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
@@ -128,7 +128,7 @@ def _complete_once(position: Position, held: Lease, legs: list[Leg], orders: lis
     target, refusal = achievable(position, legs, orders, wanted, rests=rests)
     if refusal or target <= baskets.matched(legs, position.target_count):
         return False
-    columns = {}
+    columns: dict[str, Any] = {}
     if rests:
         expires = (position.deadline_at or clock.now()) + 2 * SOON
         columns = {"time_in_force": "good_till_canceled", "expires_at": expires}

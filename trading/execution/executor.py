@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from strategies.models import Decision
 from trading import states
@@ -32,7 +33,7 @@ PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
 }
 
 
-def execute(decision_id: object) -> Position | None:
+def execute(decision_id: UUID | str) -> Position | None:
     """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why)."""
     decision = Decision.objects.select_related("profile", "event", "event__series").get(pk=decision_id)
     position = admission.admit(decision)
