@@ -99,10 +99,14 @@ def drift(exchange: Exchange, event: Event) -> float:
 
 
 def targets(market: Market, fair: float) -> tuple[int, int]:
-    """Where the makers quote: the recorded touch moved by how far the fair price is from its anchor. 0 and ONE: no quote."""
+    """Where the makers quote: the recorded touch moved by how far the fair price is from its anchor. 0 and ONE: no quote.
+
+    A bid never stands above the fair price nor an ask below it, so over an exclusive event bids sum to at most one and
+    asks to at least one.
+    """
     shift = (fair - market.anchor) * ONE
-    bid = market.floor_price(market.quote_bid + shift + 1e-6)
-    ask = market.ceil_price(market.quote_ask + shift - 1e-6)
+    bid = market.floor_price(min(market.quote_bid + shift, fair * ONE) + 1e-6)
+    ask = market.ceil_price(max(market.quote_ask + shift, fair * ONE) - 1e-6)
     if market.quote_ask >= ONE and shift > -market.tick(ONE - 1):
         ask = ONE
     return bid, max(ask, bid + market.tick(bid)) if ask < ONE else ONE

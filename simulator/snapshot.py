@@ -168,10 +168,18 @@ def _quote(market: Market, bids: list[tuple[int, int]], asks: list[tuple[int, in
 
 def devig(event: Event, markets: list[Market]) -> None:
     """De-vigged probabilities from the recorded mid prices; they sum to one over an exclusive event."""
-    mids = [(m.quote_bid + (m.quote_ask if m.quote_ask < ONE or m.quote_bid else 0)) / 2 / ONE or 0.0005 for m in markets]
+    mids = [_mid(market) for market in markets]
     total = sum(mids) if event.mutually_exclusive and len(markets) > 1 else 1.0
     for market, mid in zip(markets, mids, strict=True):
         market.anchor = min(max(mid / total, 0.0005), 0.9995)
+
+
+def _mid(market: Market) -> float:
+    """Mid price as a probability. A leg nobody bids for and offered at the bottom of the grid is as good as out."""
+    bid, ask = market.quote_bid, market.quote_ask
+    if not bid and (ask <= 300 or ask >= ONE):
+        return 0.0005
+    return (bid + ask) / 2 / ONE
 
 
 def _strike_words(item: dict[str, Any]) -> str:

@@ -89,8 +89,8 @@ def test_orders_that_the_cash_no_longer_carries_are_cancelled(client: Client) ->
     client.order(B825, "bid", "0.4200", "10")
     resting = client.placed(B825, "ask", "0.9000", "10")
     assert client.exchange.ledger.reserved[0, 0] == 0
-    client.exchange.ledger.credit((0, 0), 10 * DOLLAR - client.free())
-    client.order(B825, "bid", "0.4500", "20")  # 9 of the 10 dollars
+    client.exchange.ledger.credit((0, 0), 20 * DOLLAR - client.free())
+    client.order(B825, "bid", "0.4500", "20")
     client.order(B825, "ask", "0.3800", "30")  # sold again: the resting order now opens NO and the cash is there
     assert client.exchange.ledger.reserved[0, 0] == DOLLAR
     assert client.one(resting)["status"] == "resting"

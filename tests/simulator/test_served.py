@@ -1,0 +1,194 @@
+"""The process: one ready line, one port for everything, clean stops, hard kills, one sentence for bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import requests
+
+from .served import ROOT, Served, frames_until
+from .world import B825, HIGH, T80, write_snapshot
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    options = ("--snapshot", str(write_snapshot(folder)), "--still", "--no-rate-limits", "--state", str(folder / "state"))
+    with Served(folder, *options) as twin:
+        yield twin
+        assert twin.stop() < 2.0
+
+
+def order(twin: Served, client_id: str, price: str = "0.4200", count: str = "1", **more: object) -> tuple[int, dict]:  # type: ignore[type-arg]
+    return twin.call("POST", "/portfolio/events/orders", {
+        "ticker": B825, "side": "bid", "price": price, "count": count, "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "maker", "client_order_id": client_id, "exchange_index": 0, **more,
+    })
+
+
+def test_rest_over_the_wire(served: Served) -> None:
+    assert served.ready["ready"] is True
+    assert served.ready["key_id"] == served.key.key_id
+    assert served.call("GET", "/markets", limit=3)[1]["cursor"]
+    status, body = order(served, "wire-1")
+    assert (status, body["fill_count"]) == (201, "1.00")
+    assert served.call("GET", "/portfolio/positions")[1]["market_positions"][0]["position_fp"] == "1.00"
+    assert served.call("DELETE", "/portfolio/events/orders") == (204, None)
+    unsigned = requests.get(f"{served.url}/trade-api/v2/portfolio/orders", timeout=5)
+    assert unsigned.status_code == 401
+    assert served.truth()["balanced"]
+
+
+def test_websocket_over_the_wire(served: Served) -> None:
+    async def session() -> None:
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(served.ready["ws"])
+            assert refused.value.status == 401
+            async with served.connect(http) as ws:
+                await ws.send_str(json.dumps({"id": 1, "cmd": "subscribe", "params": {"channels": ["orderbook_delta"], "market_ticker": T80}}))
+                assert [f["type"] for f in await frames_until(ws, 2)] == ["subscribed", "orderbook_snapshot"]
+                served.twin("market/book", ticker=T80, yes=[["0.1000", "5"]], no=[])
+                deltas = await frames_until(ws, 5)
+                assert [d["seq"] for d in deltas] == [2, 3, 4, 5, 6]
+                served.twin("disconnect")
+                assert (await ws.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+
+    asyncio.run(session())
+
+
+def test_pings_carry_heartbeat(served: Served) -> None:
+    served.twin("settings", ping_interval_s=0.05)
+
+    async def session() -> None:
+        async with aiohttp.ClientSession() as http, served.connect(http, autoping=False) as ws:
+            message = await ws.receive(timeout=3)
+            assert (message.type, bytes(message.data)) == (aiohttp.WSMsgType.PING, b"heartbeat")
+
+    asyncio.run(session())
+    served.twin("settings", ping_interval_s=10.0)
+
+
+def test_a_flood_arrives_at_its_rate(served: Served) -> None:
+    async def session() -> int:
+        async with aiohttp.ClientSession() as http, served.connect(http) as ws:
+            await ws.send_str(json.dumps({"id": 1, "cmd": "subscribe", "params": {"channels": ["ticker"]}}))
+            await frames_until(ws, 1)
+            served.twin("flood", rate=2_000, seconds=1)
+            count, until = 0, time.monotonic() + 1.3
+            while time.monotonic() < until:
+                try:
+                    await ws.receive(timeout=0.2)
+                    count += 1
+                except TimeoutError:
+                    continue
+            return count
+
+    assert 1_500 < asyncio.run(session()) < 2_300
+
+
+def test_a_timed_out_request_hangs_and_its_order_exists(served: Served) -> None:
+    served.twin("faults", kind="timeout", when="after", path="/portfolio/events/orders")
+    with pytest.raises(requests.ReadTimeout):
+        served.call("POST", "/portfolio/events/orders", {
+            "ticker": B825, "side": "bid", "price": "0.0100", "count": "1", "time_in_force": "good_till_canceled",
+            "self_trade_prevention_type": "maker", "client_order_id": "lost",
+        }, timeout=0.3)
+    assert order(served, "lost")[0] == 409
+
+
+def test_admin_says_what_is_wrong(served: Served) -> None:
+    for name, body in (("nothing", {}), ("faults", {"kind": "x"}), ("market/pause", {"ticker": "x"}), ("clock", {"advance_ms": 1})):
+        answer = requests.post(f"{served.url}/twin/{name}", json=body, timeout=5)
+        assert answer.status_code in (400, 404)
+        assert answer.json()["error"]
+
+
+def test_balance_and_positions_survive_sigkill(tmp_path: Path) -> None:
+    options = ("--snapshot", str(write_snapshot(tmp_path)), "--still", "--no-rate-limits", "--state", str(tmp_path / "state"))
+    with Served(tmp_path, *options) as first:
+        for number in range(5):
+            assert order(first, f"k-{number}")[0] == 201
+        before = first.truth("positions")
+        first.kill()
+    with Served(tmp_path, *options) as second:
+        after = second.truth("positions")
+        assert (after["cash"], after["positions"]) == (before["cash"], before["positions"])
+        assert order(second, "k-1")[0] == 409
+        assert second.stop() < 2.0
+
+
+def test_a_manual_clock_moves_only_when_told(tmp_path: Path) -> None:
+    with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--manual-clock", "--still") as twin:
+        start = requests.get(f"{twin.url}/twin/clock", timeout=5).json()["now_ms"]
+        closes = next(e for e in [twin.call("GET", f"/events/{HIGH}")[1]])["markets"][0]["close_time"]
+        assert twin.twin("clock", advance_ms=86_400_000)["now_ms"] == start + 86_400_000
+        answer = requests.get(f"{twin.url}/trade-api/v2/events/{HIGH}", timeout=5).json()
+        assert answer["markets"][0]["close_time"] == closes
+
+
+def refusal(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "simulator", *options], capture_output=True, text=True, cwd=ROOT, timeout=20)
+
+
+def test_bad_input_gives_one_sentence_and_code_2(tmp_path: Path) -> None:
+    credentials, broken = str(tmp_path / "c"), tmp_path / "broken"
+    broken.mkdir()
+    (broken / "private_key.pem").write_text("not a key")
+    state = tmp_path / "state"
+    state.write_text("not a state")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        cases = {
+            ("--credentials", credentials, "--snapshot", str(tmp_path)): "is not a snapshot",
+            ("--credentials", credentials, "--port", str(taken.getsockname()[1])): "is in use",
+            ("--credentials", str(broken)): "is not an unencrypted PEM private key",
+            ("--credentials", credentials, "--state", str(state)): "is not a state file",
+            ("--credentials", credentials, "--speed", "-1"): "speed must be above zero",
+            ("--credentials", credentials, "--fault", "explode"): "unknown fault",
+        }
+        for options, words in cases.items():
+            answer = refusal(*options)
+            assert (answer.returncode, answer.stdout) == (2, ""), options
+            assert words in answer.stderr
+            assert answer.stderr.count("\n") == 1
+            assert "Traceback" not in answer.stderr
+
+
+def test_replay_is_renumbered_and_rebuilds_the_recorded_book(tmp_path: Path) -> None:
+    ticker = "KXGOLD15M-26AUG102015-15"
+    rows = [("orderbook_snapshot", {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5500", "7.50"]]})]
+    rows += [("orderbook_delta", {"price_dollars": "0.4100", "delta_fp": f"{n}.00", "side": "yes"}) for n in (3, -3, 5)]
+    rows += [("orderbook_delta", {"price_dollars": "0.5500", "delta_fp": "-7.50", "side": "no"})]
+    rows += [("trade", {"trade_id": "5b7d2b8e-7a0f-4a1c-9a52-77f6b8a1c001", "yes_price_dollars": "0.4500", "no_price_dollars": "0.5500",
+                        "count_fp": "7.50", "taker_side": "yes"})]
+    with gzip.open(tmp_path / "tape.ndjson.gz", "wt") as out:
+        for number, (kind, body) in enumerate(rows):
+            event = {"type": kind, "sid": 4, "seq": 11_852_875 + 7 * number, "msg": {"market_ticker": ticker, **body}}
+            out.write(json.dumps({"recv_ms": 1_786_406_485_476 + number, "event": event}) + "\n")
+
+    async def session(twin: Served) -> list[dict]:  # type: ignore[type-arg]
+        async with aiohttp.ClientSession() as http, twin.connect(http) as ws:
+            await ws.send_str(json.dumps({"id": 1, "cmd": "subscribe", "params": {"channels": ["trade"], "market_ticker": ticker}}))
+            await ws.send_str(json.dumps({"id": 2, "cmd": "subscribe", "params": {"channels": ["orderbook_delta"], "market_ticker": ticker}}))
+            return await frames_until(ws, 9)
+
+    options = ("--snapshot", str(write_snapshot(tmp_path)), "--still", "--replay", str(tmp_path / "tape.ndjson.gz"), "--replay-speed", "max")
+    with Served(tmp_path, *options) as twin:
+        frames = asyncio.run(session(twin))
+        book = twin.call("GET", f"/markets/{ticker}/orderbook")[1]["orderbook_fp"]
+    assert book == {"yes_dollars": [["0.4000", "10.00"], ["0.4100", "5.00"]], "no_dollars": []}
+    books = [f for f in frames if f["type"].startswith("orderbook")]
+    assert [f["seq"] for f in books] == list(range(1, len(books) + 1))
+    assert [f["seq"] for f in frames if f["type"] == "trade"] == [1]
