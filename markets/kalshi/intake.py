@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from . import frames as f
 from . import parser
 from . import wireframes as w
+from .reactions import TERMINAL
 from .schemas.boundary import sample
 from .sequence import Arrival, SequenceTracker
 
 SAMPLES: Final = 20
 TYPES_REMEMBERED: Final = 50
+
+_CONTROL: Final = frozenset({w.Subscribed, w.Unsubscribed, w.Ok, w.Error})
 
 _decode = msgspec.json.Decoder(w.Message).decode
 _envelope = msgspec.json.Decoder(w.Envelope)
@@ -53,12 +56,14 @@ class Tally:
 class Intake:
     """Turns payloads of one connection into frames. Make a new one for every connection.
 
-    ``yes_priced`` holds the sids whose NO levels come in YES dollars (``use_yes_price`` true).
+    ``yes_priced`` holds the sids whose NO levels come in YES dollars; a sid gets there when a subscribe command of
+    ``yes_price_commands`` (sent with ``use_yes_price`` true) is acknowledged.
     """
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.sequence = SequenceTracker()
+        self.yes_price_commands: set[int] = set()
         self.yes_priced: set[int] = set()
 
     def feed(self, payloads: Iterable[bytes]) -> list[f.Frame]:
@@ -76,7 +81,7 @@ class Intake:
                     applied += 1
                     continue
                 if kind is w.Delta:
-                    frame: f.Frame = parser.delta(wire, wire.sid in self.yes_priced)
+                    frame: Any = parser.delta(wire, wire.sid in self.yes_priced)
                 elif kind is w.Snapshot:
                     frame = parser.snapshot(wire, wire.sid in self.yes_priced)
                 else:
@@ -84,24 +89,32 @@ class Intake:
             except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
                 self._not_applied(payload, error, out)
                 continue
-            seq = getattr(frame, "seq", None)
-            if (
-                seq is None
-                or frame.sid is None
-                or self._in_order(frame.sid, seq, out)
-                or isinstance(frame, f.Ack | f.ErrorFrame)
-            ):  # type: ignore[union-attr]
-                append(frame)
-                applied += 1
-            else:
+            if kind in _CONTROL:
+                self._control(frame, out)
+            elif (seq := getattr(frame, "seq", None)) is not None and not self._in_order(frame.sid, seq, out):
                 tally.duplicates += 1
                 tally.ignored += 1
+                continue
+            append(frame)
+            applied += 1
         tally.received += received
         tally.applied += applied
         return out
 
-    def forget(self, sid: int) -> None:
-        """The subscription has ended."""
+    def _control(self, frame: Any, out: list[f.Frame]) -> None:
+        """Acknowledgements and errors: heard even when their number is an old one, and taken into account at once,
+        because what follows may stand in the same batch."""
+        if frame.sid is not None and getattr(frame, "seq", None) is not None:
+            self._in_order(frame.sid, frame.seq, out)
+        if type(frame) is f.ErrorFrame:
+            if frame.code in TERMINAL and frame.sid is not None:
+                self._forget(frame.sid)
+        elif frame.kind == "subscribed" and frame.id in self.yes_price_commands:
+            self.yes_priced.add(frame.sid)
+        elif frame.kind == "unsubscribed":
+            self._forget(frame.sid)
+
+    def _forget(self, sid: int) -> None:
         self.sequence.forget(sid)
         self.yes_priced.discard(sid)
 

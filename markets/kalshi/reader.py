@@ -39,10 +39,13 @@ class LibraryReader:
     def __init__(self, connection: websocket.WebSocket) -> None:
         self._connection = connection
         self._connection.settimeout(STALL_SECONDS)
+        self._ended: str | None = None
         self.heard = 0
 
     def read(self, timeout: float) -> list[bytes]:
         """See FrameReader."""
+        if self._ended is not None:
+            raise Disconnected(self._ended)
         payloads: list[bytes] = []
         wait = timeout
         try:
@@ -53,12 +56,12 @@ class LibraryReader:
                 if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
                     payloads.append(data)
                 elif opcode == ABNF.OPCODE_CLOSE:
-                    if payloads:
-                        break
-                    raise Disconnected(f"closed by the exchange: {_close_reason(data)}")
+                    self._ended = f"closed by the exchange: {_close_reason(data)}"
+                    break
         except (OSError, ValueError, websocket.WebSocketException) as error:
-            if not payloads:
-                raise Disconnected(f"{type(error).__name__}: {error}") from error
+            self._ended = f"{type(error).__name__}: {error}"
+        if self._ended is not None and not payloads:
+            raise Disconnected(self._ended)
         return payloads
 
     def send(self, payload: bytes) -> None:

@@ -23,6 +23,8 @@ from .skew import Clock, SkewMeter, now_ms
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 READ_TRIES: Final = 4
+WRITE_TRIES: Final = 3
+"""Tries of a write that keeps being refused for want of tokens; any other answer ends it."""
 READ_TOKEN_WAIT: Final = 30.0
 WRITE_TOKEN_WAIT: Final = 2.0
 
@@ -108,14 +110,32 @@ class Transport:
         items: int = 1,
         keep_back: int = 0,
     ) -> bytes:
-        """The body of a write, sent exactly once.
+        """The body of a write. It is sent once, and again only after a 429, which says that nothing was done.
 
-        ``shard`` says which bucket pays (limits.py), ``items`` the length of a batch. Raises Rejected when
-        nothing happened, Unreachable when nothing was sent, OutcomeUnknown when it may have happened.
+        ``shard`` says which bucket pays (limits.py), ``items`` the length of a batch. Raises Rejected when nothing
+        happened, Unreachable when nothing was sent, OutcomeUnknown when it may have happened.
         """
         cost = self.costs.of(method, route, items)
-        self.limiter.acquire("write", cost, shard, keep_back=keep_back, timeout=WRITE_TOKEN_WAIT)
         payload = None if body is None else msgspec.json.encode(body)
+        backoff = Backoff(base=0.1, cap=1.0, seed=self._seed)
+        for attempt in range(WRITE_TRIES):
+            self.limiter.acquire("write", cost, shard, keep_back=keep_back, timeout=WRITE_TOKEN_WAIT)
+            try:
+                return self._write_once(method, route, path, params, payload)
+            except RateLimited:
+                if attempt == WRITE_TRIES - 1:
+                    raise
+            self.sleep(backoff.next())
+        raise AssertionError("the last try returns or raises")
+
+    def _write_once(
+        self,
+        method: str,
+        route: str,
+        path: Mapping[str, str] | None,
+        params: Params | None,
+        payload: bytes | None,
+    ) -> bytes:
         try:
             answer = self._send(method, route, path, params, payload, private=True)
         except requests.RequestException as error:

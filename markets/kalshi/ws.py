@@ -219,6 +219,8 @@ class Session:
             body["params"] = params
         self._next_id += 1
         self.pending[command.id] = command
+        if command.params.get("use_yes_price"):
+            self.intake.yes_price_commands.add(command.id)
         self._connected().send(msgspec.json.encode(body))
         return command.id
 
@@ -233,8 +235,6 @@ class Session:
         command = self.pending.get(ack.id or 0)
         if ack.kind == "subscribed" and ack.channel is not None and ack.sid is not None:
             self._sids[ack.channel] = ack.sid
-            if command is not None and command.params.get("use_yes_price"):
-                self.intake.yes_priced.add(ack.sid)
         elif ack.kind == "unsubscribed" and ack.sid is not None:
             self._forget(ack.sid)
         elif ack.kind == "ok" and command is not None:
@@ -255,7 +255,6 @@ class Session:
             self.pending.pop(command.id, None)
 
     def _forget(self, sid: int) -> None:
-        self.intake.forget(sid)
         self._sids = {channel: known for channel, known in self._sids.items() if known != sid}
 
     def _connected(self) -> FrameReader:

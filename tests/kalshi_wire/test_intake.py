@@ -272,7 +272,7 @@ def test_replies_of_the_protocol_page():
         {"type": "ok", "id": 6, "msg": [{"channel": "orderbook_delta", "sid": 1}, {"channel": "ticker", "sid": 2}]},
         {"type": "unsubscribed", "id": 7, "sid": 1, "seq": 1},
         {"type": "error", "id": 9, "msg": {"code": 8, "msg": "Unknown channel name"}},
-        {"type": "error", "sid": 1, "seq": 2, "msg": {"code": 25, "msg": "Subscription buffer overflow"}},
+        {"type": "error", "sid": 3, "seq": 1, "msg": {"code": 25, "msg": "Subscription buffer overflow"}},
         {"type": "error", "msg": {"code": 99, "msg": "new", "market_ticker": "A"}},
     ]
     subscribed, listed, unsubscribed, unknown, overflow, new = feed(*replies)
@@ -280,8 +280,20 @@ def test_replies_of_the_protocol_page():
     assert (listed.kind, listed.subscriptions) == ("list", (("orderbook_delta", 1), ("ticker", 2)))
     assert (unsubscribed.kind, unsubscribed.sid) == ("unsubscribed", 1)
     assert (unknown.reaction, unknown.id) == (Reaction.FIX, 9)
-    assert (overflow.reaction, overflow.sid) == (Reaction.RESUBSCRIBE, 1)
+    assert (overflow.reaction, overflow.sid) == (Reaction.RESUBSCRIBE, 3)
     assert (new.reaction, new.market_tickers) == (Reaction.RECONNECT, ("A",))
+
+
+def test_an_acknowledgement_counts_for_what_follows_in_the_same_batch():
+    intake = Intake()
+    intake.yes_price_commands.add(7)
+    ack = {"type": "subscribed", "id": 7, "msg": {"channel": "orderbook_delta", "sid": 1}}
+    flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.4300", "7.25"]])
+    overflow = {"type": "error", "sid": 1, "seq": 2, "msg": {"code": 25, "msg": "overflow"}}
+    out = feed(ack, flipped, overflow, {**ack, "id": 8}, SNAPSHOT, intake=intake)
+    assert [type(frame) for frame in out] == [f.Ack, f.BookSnapshot, f.ErrorFrame, f.Ack, f.BookSnapshot]
+    assert out[1].no == ((5700, 725),)
+    assert out[4].no == ((5700, 725), (5500, 3000))
 
 
 def test_every_error_code_of_the_protocol_has_a_reaction():

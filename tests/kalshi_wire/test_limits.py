@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from markets.kalshi.backoff import Backoff
@@ -180,6 +180,7 @@ def test_backoff_doubles_with_jitter_up_to_its_cap_and_starts_over():
     assert backoff.next() <= 1
 
 
+@settings(max_examples=30)
 @given(st.integers(-90_000, 90_000), st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 300)), min_size=30))
 def test_the_true_difference_of_the_clocks_is_always_within_the_measured_bounds(skew, answers):
     meter = SkewMeter()

@@ -23,7 +23,7 @@ from markets.kalshi.errors import (
 )
 from markets.kalshi.limits import BASIC, LocalLimiter
 from markets.kalshi.rest import KalshiClient
-from markets.kalshi.transport import READ_TRIES, clean
+from markets.kalshi.transport import READ_TRIES, WRITE_TRIES, clean
 
 from .scripted import Answer, Script
 
@@ -106,7 +106,6 @@ def test_parameters_in_the_path_are_quoted_and_signed_as_sent(exchange: Script, 
         (Answer(401, {"error": {"code": "header_timestamp_expired"}}), Unauthorised),
         (Answer(403, {"msg": "scope"}), Forbidden),
         (Answer(409, {"error": {"code": "trading_is_paused"}}), Paused),
-        (Answer(429, {"error": "too many"}), RateLimited),
         (Answer(410, {"error": {"code": "deprecated_v1_order_endpoint"}}), Rejected),
     ],
 )
@@ -116,6 +115,17 @@ def test_a_write_is_sent_once_and_its_failure_says_whether_it_may_have_happened(
         write(client)
     assert type(raised.value) is error
     assert len(exchange.asked) == 1
+
+
+def test_a_write_out_of_tokens_is_sent_again_because_nothing_was_done(exchange: Script, client, naps):
+    exchange.say(Answer(429, {"error": "too many"}), Answer(201, {"ok": True}))
+    assert write(client) == b'{"ok": true}'
+    assert len(exchange.asked) == 2
+    assert 0.05 <= naps[0] <= 0.1
+    exchange.say(Answer(429, {"error": "too many"}))
+    with pytest.raises(RateLimited):
+        write(client)
+    assert len(exchange.asked) == 2 + WRITE_TRIES
 
 
 def test_a_write_that_never_left_is_not_an_unknown_outcome(signer):
