@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from kalbot.common import cache
 from kalbot.common.clock import now, now_ms
+from markets.book import Depth
 from markets.prices import EventPrices, PriceReader
-from strategies import candidates, decisions, episodes, facts, looks, watchlist
+from strategies import candidates, decisions, episodes, facts, looks, recall, watchlist
 from strategies.candidates import Candidate, Standing
 from strategies.dutch.basket import Basket
 from strategies.filters import Miss
@@ -83,7 +84,7 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     if not found:
         return
     standing = candidates.standing(profile, now())
-    seen = {candidate.event: _look(running, profile, candidate, standing) for candidate in found}
+    seen = _look_at_all(running, profile, found, standing)
     paying = [c for c in found if seen[c.event].basket is not None]
     open_count, room = standing.open_count, standing.room
     for candidate in sorted(paying, key=lambda c: _worth(seen[c.event].basket), reverse=True):
@@ -99,25 +100,52 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     _follow(profile, seen)
 
 
-def _look(running: _Run, profile: Profile, candidate: Candidate, standing: Standing) -> Look:
+def _look_at_all(running: _Run, profile: Profile, found: list[Candidate], standing: Standing) -> dict[str, Look]:
+    seen: dict[str, Look] = {}
+    usable: list[EventView] = []
+    paused = candidates.in_blackout(profile, now())
+    for candidate in found:
+        view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
+        bad = _blocked(profile, candidate, standing, paused) or (
+            Miss("not_open", "closed", "an open event")
+            if view is None
+            else looks.unusable(view, prices, profile.max_price_age_ms, now_ms())
+        )
+        if bad is None and view is not None:
+            usable.append(view)
+        else:
+            seen[candidate.event] = Look(bad)
+    close = recall.close_ones(profile, usable, running.prices)
+    for view in usable:
+        books = looks.depths_of(running.prices[view.ticker])
+        look = recall.recall(profile, view, books, view.ticker in close)
+        if look is None:
+            look = _judge(profile, view, books, standing.room)
+            recall.remember(profile, view, books, look)
+        seen[view.ticker] = look
+    return seen
+
+
+def _blocked(profile: Profile, candidate: Candidate, standing: Standing, paused: bool) -> Miss | None:
+    """What keeps the profile from deciding on the event whatever its prices are."""
     taken = standing.taken.get(candidate.event)
     if taken is not None:
-        return Look(Miss(taken, "a basket of this event", "one at a time"))
-    view = running.views.get(candidate.event)
-    if view is None:
-        return Look(Miss("not_open", "closed", "an open event"))
-    if candidates.in_blackout(profile, now()):
-        return Look(Miss("blackout", f"{now():%H:%M} UTC", "outside the profile's pauses"))
-    if standing.open_count >= profile.max_open_positions:
-        limit = f"at most {profile.max_open_positions - 1} before"
-        return Look(Miss("open_positions", f"{standing.open_count} open", limit))
-    return _judge(profile, view, running.prices.get(candidate.event), standing.room)
+        return Miss(taken, "a basket of this event", "one at a time")
+    if paused:
+        return Miss("blackout", f"{now():%H:%M} UTC", "outside the profile's pauses")
+    return _too_many(profile, standing.open_count)
 
 
-def _judge(profile: Profile, view: EventView, prices: EventPrices | None, room: int) -> Look:
+def _too_many(profile: Profile, open_count: int) -> Miss | None:
+    if open_count < profile.max_open_positions:
+        return None
+    return Miss("open_positions", f"{open_count} open", f"at most {profile.max_open_positions - 1} before")
+
+
+def _judge(profile: Profile, view: EventView, books: dict[str, Depth], room: int) -> Look:
     """A fault in one event must not keep the others from being looked at: it is logged and becomes its verdict."""
     try:
-        return looks.look_at(profile, view, prices, now_ms(), room)
+        return looks.look_at(profile, view, books, now_ms(), room)
     except Exception as error:
         log.exception("profile %s could not judge %s", profile.name, view.ticker)
         return Look(Miss("error", type(error).__name__, "an event that can be judged", flip=str(error)[:300]))
@@ -129,13 +157,14 @@ def _worth(basket: Basket | None) -> tuple[bool, int]:
 
 def _decide(running: _Run, profile: Profile, candidate: Candidate, room: int, open_count: int) -> tuple[Look, int]:
     """Read event and prices once more and decide on those. Returns the look and what the decision reserves (0 = none)."""
-    if open_count >= profile.max_open_positions:
-        return Look(Miss("open_positions", f"{open_count} open", f"at most {profile.max_open_positions - 1} before")), 0
     view = facts.fresh(candidate.event)
     if view is None:
         return Look(Miss("not_open", "closed", "an open event")), 0
     prices = running.reader.events([candidate.event])[candidate.event]
-    look = _judge(profile, view, prices, room)
+    bad = _too_many(profile, open_count) or looks.unusable(view, prices, profile.max_price_age_ms, now_ms())
+    if bad is not None:
+        return Look(bad), 0
+    look = _judge(profile, view, looks.depths_of(prices), room)
     if look.basket is None:
         return look, 0
     decision = decisions.build(profile, view, look.basket, prices, now_ms())
@@ -153,15 +182,11 @@ def _follow(profile: Profile, seen: dict[str, Look]) -> None:
         if look.miss is None:
             ended[ticker] = looks.DECIDED
         elif look.evaluated:
-            if _is_near(profile, look.miss):
+            if look.is_near(profile):
                 near[ticker] = _episode_look(look, look.miss)
             else:
                 ended[ticker] = "moved away"
     episodes.follow(profile, near, {t: word for t, word in ended.items() if t in running}, now())
-
-
-def _is_near(profile: Profile, miss: Miss) -> bool:
-    return miss.distance_ppm is not None and miss.distance_ppm <= profile.near_miss_ppm
 
 
 def _episode_look(look: Look, miss: Miss) -> episodes.Look:

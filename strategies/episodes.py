@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from strategies import bulk
 from strategies.models import NearMiss, Profile
 
 QUIET: Final = timedelta(seconds=15)
@@ -46,8 +47,7 @@ def follow(profile: Profile, near: Mapping[str, Look], ended: Mapping[str, str],
     ]
     for batch in _batches(fresh):
         NearMiss.objects.bulk_create(batch, ignore_conflicts=True)
-    for batch in _batches(moved):
-        NearMiss.objects.bulk_create(batch, update_conflicts=True, unique_fields=["id"], update_fields=_SEEN)
+    bulk.update_rows(NearMiss, _SEEN, [(row.pk, [getattr(row, name) for name in _SEEN]) for row in moved])
     closed = 0
     by_reason: dict[str, list[int]] = {}
     for ticker, became in ended.items():

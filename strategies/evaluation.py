@@ -37,6 +37,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, room: int | None 
         days_to_settlement=event.settles_in_days(now_ms),
         min_annualised_ppm=profile.min_annualised_ppm or None,
         shape=Shape(profile.shape),
+        near_ppm=profile.near_miss_ppm,
     )
 
 

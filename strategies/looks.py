@@ -5,13 +5,14 @@ A look ends in a basket that could be bought now, or in the one constraint that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from markets.book import Depth
 from markets.prices import EventPrices
+from strategies import bulk
 from strategies.candidates import Candidate
 from strategies.dutch.basket import Basket, Found, Refused
 from strategies.evaluation import basket_summary, evaluate, limits_of, miss_of
@@ -37,6 +38,11 @@ class Look:
     summary: dict[str, Any] = field(default_factory=dict)
     evaluated: bool = False
 
+    def is_near(self, profile: Profile) -> bool:
+        """Whether it missed by no more than the profile calls near."""
+        distance = None if self.miss is None or not self.evaluated else self.miss.distance_ppm
+        return distance is not None and distance <= profile.near_miss_ppm
+
     @property
     def constraint(self) -> str:
         """The binding constraint, or "decided"."""
@@ -59,12 +65,9 @@ def unusable(event: EventView, prices: EventPrices | None, max_age_ms: int, now_
     return None
 
 
-def look_at(profile: Profile, event: EventView, prices: EventPrices | None, now_ms: int, room: int) -> Look:
+def look_at(profile: Profile, event: EventView, books: Mapping[str, Depth], now_ms: int, room: int) -> Look:
     """Judge ``event`` on its live books. ``room``: what is left of the profile's capital, micro-dollars."""
-    bad = unusable(event, prices, profile.max_price_age_ms, now_ms)
-    if bad is not None or prices is None:
-        return Look(bad)
-    found = evaluate(event, depths_of(prices), limits_of(profile, event, now_ms, room))
+    found = evaluate(event, books, limits_of(profile, event, now_ms, room))
     if isinstance(found, Found):
         basket = found.basket
         return Look(None, basket, basket.kind.value, basket_summary(basket), evaluated=True)
@@ -84,6 +87,9 @@ def _summary(refused: Refused) -> dict[str, Any]:
     return {} if refused.nearest is None else basket_summary(refused.nearest)
 
 
+_LIVE: Final = ("live_at", "live_constraint", "live_value", "live_limit", "live_distance_ppm", "live_flip")
+
+
 def record(seen: Iterable[tuple[Candidate, Look]], at: datetime) -> int:
     """Write the looks that say something new into their verdicts' ``live_*`` columns. Returns how many rows."""
     rows = []
@@ -93,16 +99,7 @@ def record(seen: Iterable[tuple[Candidate, Look]], at: datetime) -> int:
         recent = candidate.live_at is not None and at - candidate.live_at < REWRITE
         if same and (recent or candidate.live_value == miss.value[:60]):
             continue
-        rows.append(
-            Verdict(
-                pk=candidate.verdict_id,
-                live_at=at,
-                live_constraint=miss.code[:40],
-                live_value=miss.value[:60],
-                live_limit=miss.limit[:60],
-                live_distance_ppm=miss.distance_ppm,
-                live_flip=miss.flip[:300],
-            )
-        )
-    columns = ["live_at", "live_constraint", "live_value", "live_limit", "live_distance_ppm", "live_flip"]
-    return Verdict.objects.bulk_update(rows, columns, batch_size=100) if rows else 0
+        values = (at, miss.code[:40], miss.value[:60], miss.limit[:60], miss.distance_ppm, miss.flip[:300])
+        rows.append((candidate.verdict_id, values))
+    bulk.update_rows(Verdict, _LIVE, rows)
+    return len(rows)

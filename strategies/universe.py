@@ -38,7 +38,8 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """One event. ``closes_ms``: when trading in it first ends; ``over_ms``: when its outcome is expected to be known.
+    """One event. ``closes_ms``: when trading in it first ends; ``over_ms``: when its outcome is expected to be known;
+    ``ends_ms``: the earlier of the two, when it is over for us.
 
     ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``certificate_id`` is
     that of the standing certificate for exactly these rules and markets, ``certified`` whether there is one.
@@ -55,6 +56,7 @@ class EventView:
     oddity: str
     closes_ms: int | None
     over_ms: int | None
+    ends_ms: int | None
     volume: int
     open_interest: int
     rules_hash: str
@@ -67,11 +69,6 @@ class EventView:
     def fee_known(self) -> bool:
         """Whether the exchange's fee on this event can be computed."""
         return self.fee_type in RATES and self.fee_multiplier_e6 >= 0
-
-    @property
-    def ends_ms(self) -> int | None:
-        """When it is over for us: its close or, where that comes first, the expected end of the question."""
-        return min((t for t in (self.closes_ms, self.over_ms) if t is not None), default=None)
 
     def settles_in_days(self, now_ms: int) -> float | None:
         """Days until money is expected back: the later of close and expected end; None when neither is known."""
@@ -128,6 +125,7 @@ def view_of(
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
     closes = [t for t in (_ms(m["close_time"]) for m in listed if m["status"] not in GONE) if t is not None]
     over = [t for t in (_ms(m["expected_expiration_time"]) for m in listed) if t is not None]
+    closes_ms, over_ms = min(closes, default=_ms(event["close_time"])), max(over, default=None)
     return EventView(
         ticker=event["ticker"],
         series=event["series_id"],
@@ -138,8 +136,9 @@ def view_of(
         fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
         shards=tuple(sorted({m["exchange_index"] for m in markets} | {event["exchange_index"]})),
         oddity=next((odd for m in markets if (odd := _oddity(m))), ""),
-        closes_ms=min(closes, default=_ms(event["close_time"])),
-        over_ms=max(over, default=None),
+        closes_ms=closes_ms,
+        over_ms=over_ms,
+        ends_ms=min((t for t in (closes_ms, over_ms) if t is not None), default=None),
         volume=event["volume"],
         open_interest=event["open_interest"],
         rules_hash=event.get("rules_hash", ""),

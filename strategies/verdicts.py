@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from strategies import bulk
 from strategies.judgement import Judgement
 from strategies.models import Profile, Verdict
 
 BATCH: Final = 1000
 _COMPARED: Final = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
-_WRITTEN: Final = [*_COMPARED, "summary", "scan", "since", "updated_at"]
+_WRITTEN: Final = (*_COMPARED, "summary", "scan", "since", "updated_at")
 
 
 def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None, at: datetime) -> int:
@@ -21,41 +22,34 @@ def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None
     touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
     """
     stored = {row[0]: row[1:] for row in _rows(profile)}
-    changed = []
+    new: list[Verdict] = []
+    changed: list[tuple[int, tuple[Any, ...]]] = []
     for ticker, judgement in judged.items():
+        said = tuple(_short(getattr(judgement, name)) for name in _COMPARED)
         old = stored.get(ticker)
-        new = tuple(_short(getattr(judgement, name)) for name in _COMPARED)
-        if old is not None and old[1:] == new:
-            continue
-        since = old[0] if old is not None and old[1:3] == new[:2] else at
-        changed.append(_row(profile, ticker, new, judgement.summary, scan_id, since, at))
-    for batch in _batches(changed):
+        if old is None:
+            values = dict(zip(_COMPARED, said, strict=True))
+            new.append(
+                Verdict(
+                    profile=profile, event_id=ticker, summary=judgement.summary, scan_id=scan_id, since=at, **values
+                )
+            )
+        elif old[2:] != said:
+            since = old[1] if old[2:4] == said[:2] else at
+            changed.append((old[0], (*said, judgement.summary, scan_id, since, at)))
+    for batch in _batches(new):
         Verdict.objects.bulk_create(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
         )
+    bulk.update_rows(Verdict, _WRITTEN, changed)
     for gone in _batches(sorted(stored.keys() - judged.keys())):
         Verdict.objects.filter(profile=profile, event_id__in=gone).delete()
-    return len(changed)
+    return len(new) + len(changed)
 
 
 def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
-    rows = Verdict.objects.filter(profile=profile).values_list("event_id", "since", *_COMPARED)
+    rows = Verdict.objects.filter(profile=profile).values_list("event_id", "pk", "since", *_COMPARED)
     return rows.iterator(chunk_size=5000)
-
-
-def _row(
-    profile: Profile,
-    ticker: str,
-    values: tuple[Any, ...],
-    summary: dict[str, Any],
-    scan_id: int | None,
-    since: datetime,
-    at: datetime,
-) -> Verdict:
-    fields = dict(zip(_COMPARED, values, strict=True))
-    return Verdict(
-        profile=profile, event_id=ticker, summary=summary, scan_id=scan_id, since=since, updated_at=at, **fields
-    )
 
 
 def _short(value: Any) -> Any:

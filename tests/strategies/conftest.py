@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from strategies import facts, watchlist
+from strategies import facts, recall, watchlist
 
 
 @pytest.fixture(autouse=True)
 def _fresh_world(redis_db: object) -> None:
     facts.forget()
+    recall.forget()
     watchlist.forget()
