@@ -8,6 +8,7 @@ from kalbot.console.pages import machines
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("favicon.ico", RedirectView.as_view(url="/static/console/icon.svg")),
     path("healthz", machines.healthz, name="healthz"),
     path("metrics", machines.metrics, name="metrics"),
     path("admin/", admin.site.urls),

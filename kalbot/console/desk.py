@@ -6,7 +6,7 @@ Selectors return small values for templates; the acting functions raise KalbotEr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -15,19 +15,18 @@ from django.db import models
 
 from kalbot.common import cache, clock
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import Count
-from markets.book import Side
+from markets import certificates
 from markets.kalshi.limits import BASIC, limit_of
 from markets.models import Event
+from strategies import live_quotes, screening, universe
 from strategies.models import Profile
-from trading import quotes as trading_quotes
+from trading import exits, halt, ledger
 from trading.models import Position, TradingState
-from triage.valuation import HeldLeg, sell
 
 
 @dataclass(frozen=True)
 class ExitLeg:
-    """One leg of an exit: contracts held, the best bid (price and size), what selling all of it brings after fees."""
+    """One leg of an exit: contracts held, the best bid, how much of it sells now and what that brings after fees."""
 
     side: str
     ticker: str
@@ -35,54 +34,45 @@ class ExitLeg:
     bid: int | None
     sold: int
     proceeds: int | None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
 class ExitPreview:
-    """What a force exit would bring now. Money in micro-dollars; None where it cannot be told."""
+    """What a force exit would bring now. Money in micro-dollars; ``note`` says why the numbers cannot be trusted, if so."""
 
-    legs: list[ExitLeg] = field(default_factory=list)
-    proceeds: int | None = None
-    result: int | None = None
-    unsellable: list[str] = field(default_factory=list)
+    legs: list[ExitLeg]
+    proceeds: int
+    result: int
+    unsellable: list[str]
     note: str = ""
 
 
 def exit_preview(position: Position) -> ExitPreview:
-    """Legs, bids, expected proceeds and result of selling ``position`` now; says so where prices are missing."""
-    try:
-        quotes = trading_quotes.read(position.event)
-    except KalbotError as error:
-        return ExitPreview(note=f"What it would bring cannot be told: {error}.")
-    held = [HeldLeg(leg.market_id, Side(leg.side), Count(leg.held)) for leg in position.legs.order_by("id") if leg.held]
-    books = {leg.ticker: quotes.depth(leg.ticker) for leg in held}
-    sale = sell(held, books, quotes.fees)
+    """Legs, bids, expected proceeds and result of selling ``position`` at the bids of this moment."""
+    found = exits.preview(position)
     legs = [
         ExitLeg(
-            side=s.leg.side.value,
-            ticker=s.leg.ticker,
-            held=s.leg.count,
-            bid=next((p for p, _ in quotes.bids(s.leg.ticker, s.leg.side.value)), None),
-            sold=s.sold,
-            proceeds=s.proceeds if s.sold else None,
-            problem=s.problem.replace("_", " "),
+            side=one.leg.side,
+            ticker=one.leg.market_id,
+            held=one.leg.held,
+            bid=one.bids[0][0] if one.bids else None,
+            sold=one.leg.held - one.unsellable,
+            proceeds=one.expected_proceeds if one.leg.held > one.unsellable else None,
         )
-        for s in sale.legs
+        for one in found.legs
     ]
-    fresh = quotes.unusable([leg.ticker for leg in held], position.profile.max_price_age_ms) if held else None
-    open_cost = sum(leg.open_cost for leg in position.legs.all())
-    return ExitPreview(
-        legs=legs, proceeds=sale.proceeds, result=sale.proceeds - open_cost, unsellable=[s.leg.words() for s in sale.unsellable],
-        note=f"The live books cannot be relied on now ({fresh.replace('_', ' ')}); the exit waits for good ones." if fresh else "",
-    )  # fmt: skip
+    unsellable = [f"{one.leg.side.upper()} {one.leg.market_id}" for one in found.legs if one.unsellable]
+    why = (found.unpriced or "").replace("_", " ")
+    note = f"The live books cannot be relied on now ({why}); the exit waits for good ones." if why else ""
+    return ExitPreview(legs, found.proceeds, found.profit, unsellable, note)
 
 
 def request_exit(*, position_id: int, actor: str, reason: str) -> Any:
     """Store the intent to leave a position; the sweeper makes it true."""
-    from trading import exits
-
-    return exits.request_exit(position_id=position_id, actor=actor, reason=reason, source="person")
+    try:
+        return exits.request_exit(position_id=position_id, actor=actor, reason=reason, source="person")
+    except exits.CannotExit as error:
+        raise KalbotError(str(error)) from error
 
 
 def trading_state(profile: Profile | None = None) -> TradingState:
@@ -100,22 +90,16 @@ def set_trading_state(
     *, state: str, actor: str, reason: str, profile: Profile | None = None, cancel_resting: bool = False
 ) -> None:
     """Halt, reduce or resume."""
-    from trading import halt
-
     halt.set_state(state=state, actor=actor, reason=reason, profile=profile, cancel_resting=cancel_resting)
 
 
 def grant_certificate(event: Event, actor: str, reason: str) -> None:
     """A person vouches that one of the listed outcomes must win."""
-    from markets import certificates
-
     certificates.grant(event, actor, reason)
 
 
 def revoke_certificate(event: Event, actor: str, reason: str) -> None:
     """A person takes the certificate back."""
-    from markets import certificates
-
     certificates.revoke(event, actor, reason)
 
 
@@ -128,8 +112,6 @@ def profile_problems(profile: Profile) -> dict[str, str]:
 
 def ledger_summary(profile: Profile) -> dict[str, int]:
     """{starting, cash, open_cost, realised, difference} in micro-dollars."""
-    from trading import ledger
-
     return dict(ledger.summary(profile))
 
 
@@ -174,8 +156,6 @@ def tokens_left() -> dict[str, float]:
 
 def judge_now(profile: Profile) -> list[dict[str, Any]]:
     """Today's verdict of ``profile`` on every open event, by the catalogue with the live quotes over it; writes nothing."""
-    from strategies import live_quotes, screening, universe
-
     events = universe.load()
     quotes = live_quotes.read(events.values())
     if quotes:

@@ -67,13 +67,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def span(length: timedelta) -> str:
-    """The two largest units of a length of time: ``"3 min 20 s"``, ``"2 d 4 h"``."""
+    """A length of time in its largest unit, with the next one while that says something: ``"3 min 20 s"``, ``"12 min"``."""
     seconds = max(0, int(length.total_seconds()))
     parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
-    first = next((i for i, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(
-        f"{number} {unit}" for number, unit in parts[first : first + 2] if number or unit == parts[first][1]
-    )
+    first = next((place for place, (number, _) in enumerate(parts) if number), 3)
+    wanted = parts[first : first + 2] if parts[first][0] < 10 else parts[first : first + 1]
+    return " ".join(f"{number} {unit}" for number, unit in wanted if number or unit == parts[first][1])
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:

@@ -47,6 +47,15 @@ class ForceExit(Dialog):
         return f"The exit of position #{pk} is on its way; this page follows it."
 
 
+def refusal(position: Position) -> str:
+    """Why this position cannot be exited now, or empty text."""
+    if position.status in ("open", "exiting"):
+        return ""
+    if position.status in ACTIVE:
+        return f"It is still {position.get_status_display()}: it is completed or unwound by itself first. To stop that, halt trading."
+    return f"This position has already ended: {position.get_status_display()}."
+
+
 def sentences(position: Position, preview: desk.ExitPreview) -> list[str]:
     """What a person should know before confirming."""
     words = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from unfold.decorators import display
 from kalbot.console import formats
 from kalbot.console.actions.register import Deeds
 from kalbot.console.links import page_url
-from kalbot.console.markup import signed, tag
+from kalbot.console.markup import number, signed, tag
 
 COUNT_LIMIT = 10_000
 Column = Callable[[Any], Any]
@@ -69,6 +70,7 @@ def key_link(field: str, title: str = "", text: str = "") -> Column:
         return format_html('<a class="k-link" href="{}">{}</a>', page_url(label, key), words)
 
     shown.__name__ = field
+    shown.is_link = True  # type: ignore[attr-defined]
     return display(description=title or capfirst(field.replace("_", " ")), ordering=field)(shown)
 
 
@@ -82,6 +84,26 @@ def label(field: str, title: str = "") -> Column:
 
     shown.__name__ = field
     return display(description=title or capfirst(field), ordering=field)(shown)
+
+
+def words(field: str, title: str = "") -> Column:
+    """A column showing a code in plain words, short enough for a list."""
+
+    def shown(obj: Any) -> SafeString:
+        return number(str(getattr(obj, field)).replace("_", " ") or formats.NOTHING)
+
+    shown.__name__ = field
+    return display(description=title or capfirst(field), ordering=field)(shown)
+
+
+def sentence(field: str, title: str = "") -> Column:
+    """A column of running text: wide enough to be read."""
+
+    def shown(obj: Any) -> SafeString:
+        return format_html('<span class="k-sentence">{}</span>', getattr(obj, field) or formats.NOTHING)
+
+    shown.__name__ = field
+    return display(description=title or capfirst(field))(shown)
 
 
 class UnitColumns:
@@ -118,6 +140,9 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
         super().__init__(*args)
         self.readonly_preprocess_fields = {**self.readonly_preprocess_fields, **preprocess(self.units)}
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, help_texts=help_without_units(self.model), **kwargs)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -127,8 +152,17 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    opens = ""  # name of the column that opens the row's own page; else the first one that is no link to another row
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.unit_columns(super().get_list_display(request))
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        if self.list_display_links:
+            return super().get_list_display_links(request, list_display)
+        own = [shown for shown in list_display if not getattr(shown, "is_link", False)]
+        named = [shown for shown in own if getattr(shown, "__name__", shown) == self.opens]
+        return (named or own)[:1]
 
 
 class ReadOnlyInline(UnitColumns, TabularInline):
@@ -154,6 +188,18 @@ class ReadOnlyInline(UnitColumns, TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+_UNIT_WORDS = re.compile(r",? ?(micro-dollars( a contract)?|1/10,000 dollar|1/100 contract|millionths)\b", re.I)
+
+
+def help_without_units(model: type[models.Model]) -> dict[str, str]:
+    """The columns' help without the units they are stored in: on screen they are dollars and contracts."""
+    texts = {field.name: str(getattr(field, "help_text", "")) for field in model._meta.fields}
+    return {
+        name: _UNIT_WORDS.sub("", text).strip(" .,;") + "." if _UNIT_WORDS.search(text) else text
+        for name, text in texts.items()
+    }
 
 
 def preprocess(units: dict[str, str]) -> dict[str, Callable[[str], str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -11,6 +13,8 @@ from unfold.decorators import display
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
 from kalbot.console.links import list_url
+from kalbot.console.pages import event_story
+from markets import certificates
 from markets.models import Certificate, Event, ExchangeMessage, FeeChange, Market, ReviewedSeries, Scan, Series, Watch
 
 QUOTE_UNITS = {"yes_bid": "price", "yes_ask": "price", "last_price": "price", "yes_bid_size": "count", "yes_ask_size": "count",
@@ -75,12 +79,51 @@ class EventAdmin(ReadOnlyAdmin):
     inlines = [MarketInline, CertificateInline]
     readonly_fields = ["rules"]
     fieldsets = [
-        (None, {"fields": ["ticker", "title", "sub_title", "series", "category", "close_time", "strike_date", "is_open",
-                           "mutually_exclusive", "market_count", "volume", "open_interest"]}),
-        ("Rules", {"fields": ["rules", "settlement_sources", "rules_hash", "collateral_return_type", "strike_period",
-                              "fee_type_override", "fee_multiplier_override_e6", "exchange_index"], "classes": ["tab"]}),
+        (
+            "Columns",
+            {
+                "classes": ["tab"],
+                "fields": [
+                    "ticker",
+                    "title",
+                    "sub_title",
+                    "series",
+                    "category",
+                    "close_time",
+                    "strike_date",
+                    "is_open",
+                    "mutually_exclusive",
+                    "market_count",
+                    "volume",
+                    "open_interest",
+                ],
+            },
+        ),
+        (
+            "Rules",
+            {
+                "fields": [
+                    "rules",
+                    "settlement_sources",
+                    "rules_hash",
+                    "collateral_return_type",
+                    "strike_period",
+                    "fee_type_override",
+                    "fee_multiplier_override_e6",
+                    "exchange_index",
+                ],
+                "classes": ["tab"],
+            },
+        ),
         ("Catalogue", {"fields": ["last_scan", "first_seen_at", "updated_at", "content_hash"], "classes": ["tab"]}),
-    ]  # fmt: skip
+    ]
+
+    change_form_outer_before_template = "console/event.html"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("obj") is not None:
+            context.update(event_story.context(kwargs["obj"]))
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Rules of the first outcome")
     def rules(self, event: Event) -> str:
@@ -146,6 +189,12 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: ReviewedSeries, form: object, change: bool) -> None:
         obj.reviewed_by = request.user.get_username()
         super().save_model(request, obj, form, change)
+        certificates.refresh_series(obj.series_id)
+
+    def delete_model(self, request: HttpRequest, obj: ReviewedSeries) -> None:
+        series = obj.series_id
+        super().delete_model(request, obj)
+        certificates.refresh_series(series)
 
 
 @admin.register(Watch)

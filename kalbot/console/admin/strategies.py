@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from kalbot.console import formats
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link, sentence, words
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     EventCategory,
@@ -44,8 +44,8 @@ def constraint(row: Any) -> str:
 class NearMissAdmin(ReadOnlyAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
-    list_display = [key_link("event"), key_link("profile"), "kind", column("distance_ppm", "share", "Distance"),
-                    column("best_distance_ppm", "share", "Best"), constraint, measured, "flip", "looks",
+    list_display = [key_link("event"), key_link("profile"), words("kind"), column("distance_ppm", "share", "Distance"),
+                    column("best_distance_ppm", "share", "Best"), constraint, measured, sentence("flip", "What would flip it"), "looks",
                     column("started_at", "ago", "Since"), column("outcome_profit", "gain", "Would have made")]  # fmt: skip
     list_filter = [
         standing(),
@@ -57,13 +57,24 @@ class NearMissAdmin(ReadOnlyAdmin):
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title"]
     ordering = ["distance_ppm"]
+    opens = "distance_ppm"
     units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}
 
 
 @admin.register(Verdict)
 class VerdictAdmin(ReadOnlyAdmin):
-    list_display = [key_link("event"), key_link("profile"), label("status"), "kind", constraint, measured,
-                    column("distance_ppm", "share", "Distance"), "flip", "live", column("since", "ago", "Since")]  # fmt: skip
+    list_display = [
+        key_link("event"),
+        key_link("profile"),
+        label("status"),
+        words("kind"),
+        constraint,
+        measured,
+        column("distance_ppm", "share", "Distance"),
+        sentence("flip", "What would flip it"),
+        "live",
+        column("since", "ago", "Since"),
+    ]
     list_filter = [("profile", RelatedDropdownFilter), ("status", ChoicesDropdownFilter), seen_values("constraint"),
                    ("kind", ChoicesDropdownFilter), EventCategory]  # fmt: skip
     list_select_related = ["profile"]
@@ -83,9 +94,22 @@ class VerdictAdmin(ReadOnlyAdmin):
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
-    list_display = ["short_id", label("mode"), key_link("profile"), key_link("event"), "kind", "count", "cost", "floor", "conditional",
-                    column("margin_ppm", "share", "Margin"), column("coverage_ppm", "share", "Coverage"), "guaranteed", "became",
-                    column("created_at", "ago", "Taken")]  # fmt: skip
+    list_display = [
+        "short_id",
+        label("mode"),
+        key_link("profile"),
+        key_link("event"),
+        words("kind"),
+        "count",
+        "cost",
+        "floor",
+        "conditional",
+        column("margin_ppm", "share", "Margin"),
+        column("coverage_ppm", "share", "Coverage"),
+        "guaranteed",
+        "became",
+        column("created_at", "ago", "Taken"),
+    ]
     list_filter = [("mode", ChoicesDropdownFilter), ("profile", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter),
                    ("guaranteed", BooleanRadioFilter), choice("became", "outcome", {
                        "position": ("Became a position", {"position__isnull": False}),

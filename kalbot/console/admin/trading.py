@@ -13,7 +13,7 @@ from unfold.decorators import display
 from kalbot.console.actions.exits import ForceExit
 from kalbot.console.actions.locks import RemoveLock
 from kalbot.console.actions.register import detail_action
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link, words
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     RangeDateTimeFilter,
@@ -23,6 +23,7 @@ from kalbot.console.admin.filters import (
     standing,
 )
 from kalbot.console.markup import signed
+from kalbot.console.pages import position_story
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -87,8 +88,21 @@ class PositionEventInline(ReadOnlyInline):
 
 @admin.register(Position)
 class PositionAdmin(ReadOnlyAdmin):
-    list_display = ["number", label("mode"), key_link("profile"), key_link("event"), "kind", label("status"), "matched_count", "cost",
-                    "floor", "guaranteed", "realised", column("created_at", "ago", "Age"), "close_type"]  # fmt: skip
+    list_display = [
+        "number",
+        label("mode"),
+        key_link("profile"),
+        key_link("event"),
+        words("kind"),
+        label("status"),
+        "matched_count",
+        "cost",
+        "floor",
+        "guaranteed",
+        "realised",
+        column("created_at", "ago", "Age"),
+        "close_type",
+    ]
     list_filter = [
         choice("held", "state", {"active": ("Active", {"status__in": ACTIVE}), "ended": ("Ended", {"status__in": TERMINAL})}),
         MODE, PROFILE, ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("guaranteed", BooleanRadioFilter),
@@ -102,17 +116,45 @@ class PositionAdmin(ReadOnlyAdmin):
     actions_detail = ["force_exit"]
     actions_row = ["force_exit"]
     fieldsets = [
-        (None, {"fields": ["status", "mode", "profile", "event", "kind", "decision", "target_count", "matched_count", "cost", "floor",
-                           "guaranteed", "realised", "close_type"]}),
+        (
+            "Columns",
+            {
+                "classes": ["tab"],
+                "fields": [
+                    "status",
+                    "mode",
+                    "profile",
+                    "event",
+                    "kind",
+                    "decision",
+                    "target_count",
+                    "matched_count",
+                    "cost",
+                    "floor",
+                    "guaranteed",
+                    "realised",
+                    "close_type",
+                ],
+            },
+        ),
         ("Amounts", {"fields": ["reserved", "fees", "proceeds", "payout"], "classes": ["tab"]}),
-        ("Times", {"fields": ["created_at", "opened_at", "ended_at", "next_step_at", "triage_opt_out"], "classes": ["tab"]}),
-    ]  # fmt: skip
+        (
+            "Times",
+            {"fields": ["created_at", "opened_at", "ended_at", "next_step_at", "triage_opt_out"], "classes": ["tab"]},
+        ),
+    ]
 
+    change_form_outer_before_template = "console/position.html"
     force_exit = detail_action(ForceExit, "Force exit", icon="logout", name="force_exit")
 
     @display(description="Position", ordering="id")
     def number(self, position: Position) -> str:
         return f"#{position.pk}"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("obj") is not None:
+            context.update(position_story.context(kwargs["obj"]))
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         if not Position.objects.filter(pk=object_id, status__in=ACTIVE).exists():
@@ -189,7 +231,7 @@ class LedgerEntryInline(ReadOnlyInline):
 
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ReadOnlyAdmin):
-    list_display = ["id", label("mode"), key_link("profile"), "kind", key_link("position", text="#{}"), "cash", "memo",
+    list_display = ["id", label("mode"), key_link("profile"), words("kind"), key_link("position", text="#{}"), "cash", "memo",
                     column("at", "ago", "At")]  # fmt: skip
     list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
     list_select_related = ["profile"]

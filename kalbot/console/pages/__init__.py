@@ -8,10 +8,12 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
-    from kalbot.console.pages import operate, parts, why
+    from kalbot.console.pages import event_story, operate, parts, position_story, why
 
     return [
         ("desk/parts/<slug:part>/", "desk_part", parts.part),
+        ("trading/position/<int:pk>/progress/", "position_progress", position_story.progress_part),
+        ("markets/event/<path:event>/books/", "event_books", event_story.books_part),
         ("why/", "why", why.funnel_page),
         ("why/<path:event>/", "why_event", why.event_page),
         ("operate/", "operate", operate.page),
