@@ -71,7 +71,7 @@ class CityTemperature:
             return NoOpinion("the hour is too far away")
         settled = next((v for t, v in points if t == when), None)
         center, spread = (
-            (settled, 0.005) if settled is not None else (value, 0.15 * sqrt(max(1, (when - at) / MINUTE_MS)))
+            (settled, 0.001) if settled is not None else (value, 0.15 * sqrt(max(1, (when - at) / MINUTE_MS)))
         )
         found = range_probabilities(event.listings, center, spread)
         if isinstance(found, str):

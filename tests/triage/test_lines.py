@@ -1,0 +1,56 @@
+"""Between two schedules: looks that cannot wait."""
+
+from __future__ import annotations
+
+from kalbot.common import clock
+from markets.models import ExchangeMessage
+from tests.triage.world import World, make_profile
+from trading.models import Position
+from triage import agent, lines, tasks
+from triage.models import Assessment
+
+
+def basket(world: World) -> Position:
+    event = world.list_event()
+    profile = make_profile(coverage_threshold_ppm=780_000)
+    return world.hold(profile, event, {"A": "yes", "B": "yes"}, kind="coverage", cost=7_800_000, coverage_ppm=800_000)
+
+
+def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -> None:
+    position = basket(world)
+    world.publish()
+    assert lines.crossed([position.pk]) == [position.pk]  # never looked at
+    agent.look_at([position.pk])
+    assert lines.crossed([position.pk]) == []
+    world.books["C"] = ([(2100, 5000)], [(7600, 5000)])
+    world.publish()
+    assert lines.crossed([position.pk]) == [position.pk]
+    tasks.watch_lines()
+    assert Assessment.objects.latest("pk").trigger == "price"
+    assert lines.crossed([position.pk]) == []
+    world.silence()
+    assert lines.crossed([position.pk]) == []
+
+
+def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world: World) -> None:
+    position = basket(world)
+    world.publish()
+    agent.look_at([position.pk])
+
+    def say(key: str, ticker: str) -> None:
+        ExchangeMessage.objects.create(
+            kind="lifecycle", key=key, market_ticker=ticker, payload={}, applied_at=clock.now()
+        )
+
+    say("first", world.ticker("A"))
+    assert lines.announced() == []  # the place in the inbox was not known
+    say("other", "SOMETHING-ELSE")
+    assert lines.announced() == []
+    say("mine", world.ticker("C"))
+    assert lines.announced() == [position.pk]
+    assert lines.announced() == []
+    ExchangeMessage.objects.create(
+        kind="event_lifecycle", key="e", payload={"event_ticker": world.name}, applied_at=clock.now()
+    )
+    tasks.watch_lines()
+    assert lines.announced() == []

@@ -1,0 +1,193 @@
+"""Walk-forward: what forecasts knew before the day, scored by what came. The numbers are printed, whatever they are.
+
+Two records exist and they do not overlap: forecasts of New York's high with official values (December 2025, no books), and
+books with official values for 20 cities (July 2026, no forecasts). So the first shows how well the error model is calibrated
+when it learns only from earlier days; the second sets the market's own prices against the only outside forecast that the
+recording holds, "tomorrow is as today was", through the same machinery. Persistence is a weak forecaster: the test is that the
+machinery says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kalbot.common.units import parse_count, parse_price
+from markets.book import Depth
+from strategies.dutch.coverage import probabilities as devig
+from tests.triage.test_mapping import actuals
+from triage.scoring import Scored, brier, calibration, evidence, probability_of
+from triage.weather.distribution import ToCome, degrees_pmf, outcome_probabilities
+from triage.weather.errors import forecast_error, learned
+from triage.weather.mapping import Bounds, DailyMarket, daily_market, ticker_day
+
+DATA = Path(__file__).parent.parent / "data" / "weather"
+PRIOR = 2.7
+
+
+def december() -> list[tuple[float, int]]:
+    """(forecast known the morning of the day, official high) of New York, by day."""
+    official = {
+        row["date"]: row["max_tmpf"] for row in json.loads((DATA / "daily_nyc_2025_12.json").read_text())["data"]
+    }
+    latest: dict[str, tuple[int, float]] = {}
+    with (DATA / "forecast_high_nyc_2025_12.csv").open() as rows:
+        for row in csv.DictReader(rows):
+            day = ticker_day(row["event_ticker"]).isoformat()
+            latest[day] = max(latest.get(day, (0, 0.0)), (int(row["known_from_ts"]), float(row["forecast_high_f"])))
+    return [(latest[day][1], int(official[day])) for day in sorted(latest) if day in official]
+
+
+def brackets(center: int) -> dict[str, Bounds]:
+    """Six outcomes as the exchange lists them: two open ends and four of two degrees."""
+    low = center - 4
+    found = {f"{low + 2 * i}-{low + 2 * i + 1}": Bounds(low + 2 * i, low + 2 * i + 1) for i in range(4)}
+    return {"below": Bounds(None, low - 1), **found, "above": Bounds(low + 8, None)}
+
+
+def test_learning_only_from_earlier_days_improves_the_forecast(capsys: pytest.CaptureFixture[str]) -> None:
+    days = december()
+    assert len(days) == 31
+    misses: list[float] = []
+    totals: dict[str, list[float]] = defaultdict(list)
+    pairs: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for forecast, high in days:
+        outcomes = brackets(round(forecast))
+        winner = next(name for name, bounds in outcomes.items() if bounds.has(high))
+        error = learned(PRIOR, misses)
+        said = {
+            "prior": ToCome(forecast, PRIOR),
+            "learned": ToCome(forecast + error.bias, error.spread),
+        }
+        for name, to_come in said.items():
+            found = outcome_probabilities(degrees_pmf("high", to_come, None), outcomes)
+            totals[name].append(brier(found, winner))
+            pairs[name] += [(p, outcome == winner) for outcome, p in found.items()]
+        totals["uniform"].append(brier(dict.fromkeys(outcomes, 1 / len(outcomes)), winner))
+        misses.append(high - forecast)
+    mean = {name: sum(values) / len(values) for name, values in totals.items()}
+    with capsys.disabled():
+        print(f"\nNew York, December 2025, {len(days)} days, forecast of the morning; Brier score over six outcomes:")
+        print("  " + ", ".join(f"{name} {value:.3f}" for name, value in mean.items()))
+        print(
+            f"  learned at the end: bias {learned(PRIOR, misses).bias:+.2f} F, spread {learned(PRIOR, misses).spread:.2f} F"
+        )
+        for b in calibration(pairs["learned"]):
+            print(f"  said {b.said:5.1%}  came {b.came:5.1%}  ({b.forecasts} outcomes)")
+    assert mean["learned"] < mean["prior"] < 1
+    for b in calibration(pairs["learned"]):
+        tolerance = 3 * (b.said * (1 - b.said) / b.forecasts) ** 0.5 + 0.03
+        assert abs(b.said - b.came) < tolerance
+
+
+def first_books(recorded: Path, day: str) -> dict[str, tuple[datetime, dict[str, Depth], list[dict[str, str]]]]:
+    """Event -> (time, books, strikes) of the first pass recorded on a UTC day: the evening before, in America."""
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    with gzip.open(recorded / "books" / f"weather_{day}.jsonl.gz", "rt") as lines:
+        for row in map(json.loads, lines):
+            event = row["ticker"].rpartition("-")[0]
+            if row["group"] == "daily" and (not rows[event] or rows[event][0]["captured_at"] == row["captured_at"]):
+                rows[event].append(row)
+    return {
+        event: (datetime.fromisoformat(found[0]["captured_at"]), _books(found), _strikes(found))
+        for event, found in rows.items()
+    }
+
+
+def _books(rows: list[dict[str, Any]]) -> dict[str, Depth]:
+    def levels(row: dict[str, Any], side: str) -> list[tuple[int, int]]:
+        return [(parse_price(p), parse_count(c)) for p, c in row["raw_orderbook"].get(side) or ()]
+
+    return {row["ticker"]: Depth.of(levels(row, "yes_dollars"), levels(row, "no_dollars")) for row in rows}
+
+
+def _strikes(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    def text(value: Any) -> str:
+        return "" if value is None else str(value)
+
+    columns = {"floor": "floor_strike", "cap": "cap_strike"}
+    return [
+        {"ticker": r["ticker"], "strike_type": r["strike_type"], "rules": ""}
+        | {name: text(r[column]) for name, column in columns.items()}
+        for r in rows
+    ]
+
+
+def settled() -> dict[str, tuple[str, str, str]]:
+    """Event -> (winner, station, day), and the official values by (station, day, extreme)."""
+    found = {}
+    for row in actuals():
+        for event in row["settled_markets"]["events"]:
+            [winner] = [ticker for ticker, result in event["results"].items() if result == "yes"]
+            found[event["event_ticker"]] = (winner, row["cli_station"], row["target_day"])
+    return found
+
+
+def persistence(market: DailyMarket, values: dict[tuple[str, str, str], float]) -> dict[str, float] | None:
+    """Tomorrow is as today was, with the error that such a forecast has."""
+    before = (market.day - timedelta(days=1)).isoformat()
+    value = values.get((market.station.icao, before, market.extreme))
+    if value is None:
+        return None
+    error = forecast_error("persistence", market.station.icao, market.extreme, 20)
+    return outcome_probabilities(degrees_pmf(market.extreme, ToCome(value, error.spread), None), market.bounds)
+
+
+@pytest.mark.shared
+def test_persistence_against_the_market_on_the_recorded_books(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {
+        (row["cli_station"], row["target_day"], extreme): row["actuals"][extreme]["metar"]
+        for row in actuals()
+        for extreme in ("high", "low")
+    }
+    outcomes = settled()
+    scores: dict[str, list[float]] = defaultdict(list)
+    pairs: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    record: list[Scored] = []
+    favourites = 0
+    for day in ("2026-07-16", "2026-07-17"):
+        for event, (at, books, strikes) in first_books(recorded, day).items():
+            if event not in outcomes or outcomes[event][2] != day or len(books) != 6:
+                continue
+            winner = outcomes[event][0]
+            prices = devig(books, certified=True)
+            assert prices is not None, event
+            market = daily_market(event, event.split("-")[0], strikes, [])
+            scores["market"].append(brier(prices, winner))
+            pairs["market"] += [(p, t == winner) for t, p in prices.items()]
+            favourites += max(prices, key=lambda t: prices[t]) == winner
+            said = persistence(market, values)
+            if said is None:
+                continue
+            scores["persistence"].append(brier(said, winner))
+            scores["market where both speak"].append(brier(prices, winner))
+            pairs["persistence"] += [(p, t == winner) for t, p in said.items()]
+            ends = datetime.fromtimestamp(market.ends_ms / 1000, UTC)
+            record.append(Scored(at, ends, probability_of(said, winner), probability_of(prices, winner)))
+    mean = {name: sum(found) / len(found) for name, found in scores.items()}
+    value, days = evidence(record)
+    with capsys.disabled():
+        print(
+            f"\nJuly 2026, the evening before, Brier score over six outcomes (favourite won {favourites} of {len(scores['market'])}):"
+        )
+        for name, found in scores.items():
+            print(f"  {name}: {mean[name]:.3f} on {len(found)} events")
+        print(
+            f"  evidence for persistence against the market: e-value {value:.3f} over {days} day(s); 20 would let it drive exits"
+        )
+        for name in ("market", "persistence"):
+            for b in calibration(pairs[name]):
+                print(f"  {name}: said {b.said:5.1%}  came {b.came:5.1%}  ({b.forecasts} outcomes)")
+    assert len(scores["market"]) >= 70
+    assert len(record) >= 35
+    assert mean["market where both speak"] < mean["persistence"]
+    assert value < 20
