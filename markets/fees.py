@@ -21,7 +21,7 @@ Money in 1/1,000,000 dollar, prices in 1/10,000 dollar, counts in 1/100 contract
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import gcd
 from typing import Final
@@ -52,6 +52,8 @@ class FeeError(ValueError):
 class FeeSchedule:
     """How one market's fills are charged. ``multiplier_e6`` = multiplier x 1,000,000; ``grid`` in Money.
 
+    ``taker_e10`` and ``maker_e10`` follow: rate x multiplier in 1e-10.
+
     Raises FeeError for an unknown ``fee_type``, a negative multiplier or a grid that no member has.
     """
 
@@ -59,6 +61,8 @@ class FeeSchedule:
     multiplier_e6: int = UNIT_MULTIPLIER
     grid: Money = DIRECT_GRID
     rebate_at_step: bool = True
+    taker_e10: int = field(init=False, repr=False, compare=False)
+    maker_e10: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.fee_type not in RATES:
@@ -67,11 +71,13 @@ class FeeSchedule:
             raise FeeError(f"not a fee multiplier: {self.multiplier_e6!r} millionths")
         if self.grid not in (DIRECT_GRID, CENT_GRID):
             raise FeeError(f"no member's balance grid: {self.grid}")
+        taker, maker = RATES[self.fee_type]
+        object.__setattr__(self, "taker_e10", taker * self.multiplier_e6)
+        object.__setattr__(self, "maker_e10", maker * self.multiplier_e6)
 
     def rate_e10(self, is_taker: bool = True) -> int:
         """Rate x multiplier in 1e-10."""
-        taker, maker = RATES[self.fee_type]
-        return (taker if is_taker else maker) * self.multiplier_e6
+        return self.taker_e10 if is_taker else self.maker_e10
 
 
 def resolve(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Side
@@ -19,7 +20,7 @@ E14 = 10**14
 
 def all_in_e14(fees: FeeSchedule, price: int) -> int:
     """Price plus model fee of 1/100 contract."""
-    return price * E14 + fees.rate_e10() * price * (DOLLAR_PRICE - price)
+    return price * E14 + fees.taker_e10 * price * (DOLLAR_PRICE - price)
 
 
 def fill_fee(fees: FeeSchedule, price: int, count: int, carried: int) -> tuple[int, int]:
@@ -30,10 +31,11 @@ def fill_fee(fees: FeeSchedule, price: int, count: int, carried: int) -> tuple[i
 class Curve:
     """One side of one market, cheapest first. Each price level is one fill of one order.
 
-    Levels are added up only as deep as somebody asks: most events are judged at their best price.
+    Costs are added up only as deep as somebody asks: most events are judged at their best price. ``touch_e14`` is the
+    model cost of the first 1/100 contract, 0 when nobody offers the side (then ``bids`` is empty).
     """
 
-    __slots__ = ("_carried", "_count", "_fees", "_model", "_paid", "bids", "fees", "market", "side", "total")
+    __slots__ = ("_carried", "_count", "_fees", "_model", "_paid", "bids", "fees", "market", "side", "total", "touch_e14")
 
     def __init__(self, market: LegMarket, side: Side) -> None:
         self.market = market
@@ -41,26 +43,22 @@ class Curve:
         self.fees = market.fees
         self.bids = market.depth.bids(side.other)
         self.total = sum([count for _, count in self.bids])
-        self._count, self._paid, self._fees, self._carried, self._model = [0], [0], [0], [0], [0]
+        self.touch_e14 = all_in_e14(market.fees, DOLLAR_PRICE - self.bids[0][0]) if self.bids else 0
+        self._count = [0]
+        self._paid, self._fees, self._carried, self._model = [0], [0], [0], [0]
 
     @property
     def ticker(self) -> str:
         """The market's ticker."""
         return self.market.ticker
 
-    @property
-    def touch_e14(self) -> int:
-        """Model cost of the first 1/100 contract; the side must have an ask."""
-        return all_in_e14(self.fees, DOLLAR_PRICE - self.bids[0][0])
-
     def ends(self) -> list[int]:
         """Counts at which a price level is used up."""
-        self._reach(self.total)
-        return self._count[1:]
+        return self._counts()[1:]
 
     def cost(self, count: int) -> tuple[int, int]:
         """(price paid, fees) for ``count`` in 1..``total``."""
-        at = self._reach(count)
+        at = self._level(count)
         price, taken = DOLLAR_PRICE - self.bids[at][0], count - self._count[at]
         net, _ = fill_fee(self.fees, price, taken, self._carried[at])
         return self._paid[at] + price * taken, self._fees[at] + net
@@ -69,12 +67,12 @@ class Curve:
         """Price and model fees of ``count`` without rounding: never more than ``cost``."""
         if count <= 0:
             return 0
-        at = self._reach(count)
+        at = self._level(count)
         return self._model[at] + all_in_e14(self.fees, DOLLAR_PRICE - self.bids[at][0]) * (count - self._count[at])
 
     def worst_price(self, count: int) -> int:
         """The price of the last contract: the limit price of an order for ``count``."""
-        return DOLLAR_PRICE - self.bids[self._reach(count)][0]
+        return DOLLAR_PRICE - self.bids[bisect_left(self._counts(), count) - 1][0]
 
     def cost_at_limit(self, count: int) -> int:
         """Price and fees if all of ``count`` filled at its limit price."""
@@ -82,18 +80,24 @@ class Curve:
         net, _ = fill_fee(self.fees, price, count, 0)
         return price * count + net
 
-    def _reach(self, count: int) -> int:
-        """The level that the last of ``count`` comes from."""
-        while self._count[-1] < count:
-            bid, size = self.bids[len(self._count) - 1]
+    def _counts(self) -> list[int]:
+        """Contracts above each level: 0, those of the best level, of the best two, ..."""
+        if len(self._count) == 1:
+            self._count = [0, *accumulate([count for _, count in self.bids])]
+        return self._count
+
+    def _level(self, count: int) -> int:
+        """The level that the last of ``count`` comes from, with everything above it added up."""
+        at = bisect_left(self._counts(), count) - 1
+        while len(self._paid) <= at:
+            bid, size = self.bids[len(self._paid) - 1]
             price = DOLLAR_PRICE - bid
             net, carried = fill_fee(self.fees, price, size, self._carried[-1])
             self._model.append(self._model[-1] + all_in_e14(self.fees, price) * size)
             self._paid.append(self._paid[-1] + price * size)
             self._fees.append(self._fees[-1] + net)
             self._carried.append(carried)
-            self._count.append(self._count[-1] + size)
-        return bisect_left(self._count, count) - 1
+        return at
 
 
 def cost_of(curves: Sequence[Curve], count: int) -> int:

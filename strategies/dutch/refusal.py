@@ -54,14 +54,14 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
     return None
 
 
-def refuse_price(kind: Kind, chosen: Sequence[Curve], asked_e14: int, limit_e14: int, nearest: Basket | None) -> Refused:
+def refuse_price(kind: Kind, chosen: Sequence[Curve], asked_e14: int, limit_e14: int) -> Refused:
     """The best prices with model fees already add up to what the basket pays, or more."""
     value, limit = asked_e14 / E14, limit_e14 / E14
     return Refused(
         "price",
         f"{len(chosen)} legs cost {value / DOLLAR_PRICE:.4f} a set at the best prices with fees and pay "
         f"{limit / DOLLAR_PRICE:.4f}.",
-        "price", value, limit, value - limit, kind, nearest,
+        "price", value, limit, value - limit, kind,
         tickers=tuple(curve.ticker for curve in chosen),
     )  # fmt: skip
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kalbot.common.units import DOLLAR_PRICE
-from markets.book import Side
-from markets.fees import FeeSchedule
 from strategies.dutch.basket import PPM, Kind, LegMarket, Limits
 from strategies.dutch.coverage import Devig
 from strategies.dutch.event import least_margin_ppm
@@ -125,16 +124,14 @@ def _could_cover(universe: Universe, rules: Limits, yes_cost: Ints) -> Bools:
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
     """A universe from (legs, exclusive, certified) of each event; every event must have a leg."""
+    if not all(legs for legs, _, _ in events):
+        raise ValueError("an event without a leg cannot be screened")
+    every = [leg for legs, _, _ in events for leg in legs]
+    yes = [bids[0][0] if (bids := leg.depth.yes_bids) else 0 for leg in every]
+    no = [bids[0][0] if (bids := leg.depth.no_bids) else 0 for leg in every]
     rates: dict[int, int] = {}
-    starts, yes, no, rate = [0], [], [], []
-    for legs, _, _ in events:
-        if not legs:
-            raise ValueError("an event without a leg cannot be screened")
-        for leg in legs:
-            yes.append(leg.depth.best_bid(Side.YES) or 0)
-            no.append(leg.depth.best_bid(Side.NO) or 0)
-            rate.append(rates.setdefault(_rate(leg.fees), len(rates)))
-        starts.append(len(yes))
+    rate = [rates.setdefault(leg.fees.taker_e10, len(rates)) for leg in every]
+    starts = [0, *accumulate(len(legs) for legs, _, _ in events)]
     return Universe(
         np.array(starts, dtype=np.int64),
         np.array(yes, dtype=np.int64),
@@ -145,6 +142,3 @@ def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
         np.array([certified for _, _, certified in events], dtype=np.bool_),
     )
 
-
-def _rate(fees: FeeSchedule) -> int:
-    return fees.rate_e10()

@@ -61,7 +61,7 @@ def best_basket(
     outcome = judge(event)
     if isinstance(outcome, Found):
         return outcome
-    return add_flip(outcome, event, lambda legs: isinstance(judge(replace(event, legs=legs)), Found))
+    return add_flip(_with_nearest(event, outcome), event, lambda legs: isinstance(judge(replace(event, legs=legs)), Found))
 
 
 def judge(event: Event) -> Outcome:
@@ -128,7 +128,7 @@ def _judge_sets(event: Event, kind: Kind, sets: Sequence[Chosen], nearest: Chose
     """Size each set, keep the best, judge it by the profile."""
     if all(touch_of_e14(chosen) >= event.promise_e14(kind, chosen) for chosen in sets):
         asked, limit = touch_of_e14(nearest), event.promise_e14(kind, nearest)
-        return refuse_price(kind, nearest, asked, limit, _least(event, kind, nearest))
+        return refuse_price(kind, nearest, asked, limit)
     best: tuple[Chosen, Sized] | None = None
     for most, chosen in sorted(((_most_e14(event, kind, s), s) for s in sets), key=lambda entry: -entry[0]):
         if best is not None and best[1].holds and most <= best[1].profit_e14:
@@ -168,12 +168,17 @@ def _most_e14(event: Event, kind: Kind, chosen: Chosen) -> int:
     return most if rules.max_cost is None or earns < 0 else min(most, earns * rules.max_cost * E14 // touch)
 
 
-def _least(event: Event, kind: Kind, chosen: Chosen) -> Basket | None:
-    """The smallest basket of ``chosen``: what a near miss looks like. None if a leg is not that deep."""
+def _with_nearest(event: Event, refused: Refused) -> Refused:
+    """A refused price with the smallest basket of its legs: what a near miss looks like. None if a leg is not that deep."""
+    if refused.constraint != "price" or refused.kind is None:
+        return refused
+    side = Side.NO if refused.kind is Kind.ALL_NO else Side.YES
+    wanted = set(refused.tickers)
+    chosen = [Curve(leg, side) for leg in event.legs if leg.ticker in wanted]
     least = first_count(event.bounds(chosen))
     if min(curve.total for curve in chosen) < least:
-        return None
-    return event.basket(kind, chosen, [least] * len(chosen))
+        return refused
+    return replace(refused, nearest=event.basket(refused.kind, chosen, [least] * len(chosen)))
 
 
 __all__ = ["Basket", "Found", "Kind", "LegMarket", "Limits", "Outcome", "Refused", "best_basket", "judge"]

@@ -81,6 +81,14 @@ def _last(top: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
+def _gallop(top: int, holds: Callable[[int], bool]) -> int:
+    """``_last``, found from below in growing steps: what is wanted is usually near the best prices."""
+    reach = 1
+    while reach < top and holds(reach):
+        reach *= 2
+    return _last(min(reach, top), holds)
+
+
 def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds, demands: Sequence[Demand] = ()) -> Sized | None:
     """The count that earns most when each 1/100 contract of the basket pays ``pays_e14``; None if no count fits.
 
@@ -93,9 +101,9 @@ def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds, demands: S
     ends = _line_ends(curves, least, top, bounds.step)
     search = _Search(curves, pays_e14, bounds.step, demands or ((pays_e14, 0),))
     last = len(ends) - 1
-    peak = _last(last, lambda k: search.upper(ends[k]) > search.upper(ends[k - 1]))
+    peak = _gallop(last, lambda k: search.upper(ends[k]) > search.upper(ends[k - 1]))
     if search.can_hold(ends[0]):
-        last = _last(last, lambda k: search.can_hold(ends[k]))
+        last = _gallop(last, lambda k: search.can_hold(ends[k]))
     search.around(ends, min(peak, last), last)
     return search.result()
 
@@ -115,17 +123,21 @@ def _line_ends(curves: Sequence[Curve], least: int, top: int, step: int) -> list
 class _Search:
     """The best count so far (``best``), and the best that misses a demand (``nearest``)."""
 
-    __slots__ = ("best", "curves", "demands", "missed_e14", "nearest", "pays_e14", "step")
+    __slots__ = ("_upper", "best", "curves", "demands", "missed_e14", "nearest", "pays_e14", "step")
 
     def __init__(self, curves: Sequence[Curve], pays_e14: int, step: int, demands: Sequence[Demand]) -> None:
         self.curves, self.pays_e14, self.step, self.demands = curves, pays_e14, step, demands
         self.best: Sized | None = None
         self.nearest: Sized | None = None
         self.missed_e14 = 0
+        self._upper: dict[int, int] = {}
 
     def upper(self, count: int) -> int:
         """Profit x 10**14 without rounding: no real profit at ``count`` is higher."""
-        return self.pays_e14 * count - model_of_e14(self.curves, count)
+        found = self._upper.get(count)
+        if found is None:
+            found = self._upper[count] = self.pays_e14 * count - model_of_e14(self.curves, count)
+        return found
 
     def can_hold(self, count: int) -> bool:
         """Whether the demands could hold at the limit prices of ``count`` if nothing were rounded."""
