@@ -47,7 +47,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--snapshot", type=Path, default=SNAPSHOT, metavar="DIR", help="another recorded snapshot")
     parser.add_argument("--seed", type=int, default=1, help="another course of the markets")
     parser.add_argument("--still", action="store_true", help="leave the books exactly as recorded; plant no edge")
-    parser.add_argument("--speed", type=float, default=600.0, help="how many times faster markets close (default 600)")
+    parser.add_argument("--speed", type=float, default=1200.0, help="how many times faster markets close (default 1200)")
     parser.add_argument("--edge-every", type=float, default=6.0, help="seconds between mispriced baskets (default 6)")
     parser.add_argument("--port", type=int, help="of the web server (default: 8000, or a free one)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder of the demo's state (default: under .demo/)")
