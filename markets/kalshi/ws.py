@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import websocket
-from requests import certs
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from .backoff import Backoff
 from .environment import Environment
@@ -90,7 +90,7 @@ class Session:
                 skip_utf8_validation=True,
                 suppress_origin=True,
                 sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-                sslopt={"ca_certs": certs.where()},
+                sslopt={"ca_certs": DEFAULT_CA_BUNDLE_PATH},
                 http_no_proxy=["*"],
             )
         except websocket.WebSocketBadStatusException as error:

@@ -214,7 +214,6 @@ def test_gaps_and_duplicates_are_seen_and_repaired_by_a_snapshot(server, session
 
 
 def test_many_frames_come_in_one_call(server, session):
-    server.connection
     for number in range(300):
         server.say(but(TICKER, msg__market_ticker=f"T{number}"))
     time.sleep(0.2)
@@ -272,8 +271,7 @@ def test_frames_before_the_end_are_handed_out_and_then_the_end_is_told(server, s
 def test_a_connection_that_breaks_off_is_told(server, session):
     server.connection.socket.shutdown(socket.SHUT_RDWR)
     with pytest.raises(Disconnected):
-        for _ in range(10):
-            session.receive(0.2)
+        receive(session, 1)
 
 
 def test_without_a_connection_nothing_is_pretended(server, signer):
