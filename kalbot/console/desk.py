@@ -145,7 +145,7 @@ def tokens_left() -> dict[str, float]:
         for scope in filter(None, (account, "public")):
             for bucket in ("read", "write"):
                 tokens, at = client.hmget(f"limit:{host}:{scope}:{bucket}", "tokens", "at")
-                if tokens is not None:
+                if tokens is not None and at is not None:
                     limit = limit_of(bucket, BASIC)
                     refilled = float(tokens) + (clock.now_ms() - float(at)) * limit.refill_rate / 1000
                     left[f"{bucket}{' (public)' if scope == 'public' else ''}"] = min(limit.bucket_capacity, refilled)

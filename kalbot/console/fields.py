@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from kalbot.common.units import UnitError, format_decimal, parse_decimal
 
 
-class UnitField(forms.CharField):
+class UnitField(forms.Field):
     """An integer of ``10**-places`` written as a decimal string. ``least`` and ``most`` are in the integer's unit."""
 
     places = 0
@@ -30,7 +30,6 @@ class UnitField(forms.CharField):
         attrs |= {"prefix": self.prefix} if self.prefix else {}
         attrs |= {"suffix": self.suffix} if self.suffix else {}
         kwargs.setdefault("widget", UnfoldAdminTextInputWidget(attrs=attrs))
-        kwargs.setdefault("max_length", 40)
         super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> int | None:
@@ -99,7 +98,7 @@ class RatioField(UnitField):
     places, example, noun = 6, "20", "a number"
 
 
-class WordsField(forms.CharField):
+class WordsField(forms.Field):
     """A JSON list of short strings, written with commas or on lines. Order kept, doubles dropped."""
 
     def __init__(self, *, upper: bool = False, **kwargs: Any) -> None:
@@ -118,9 +117,6 @@ class WordsField(forms.CharField):
     def validate(self, value: Any) -> None:
         if self.required and not value:
             raise forms.ValidationError(self.error_messages["required"], code="required")
-
-    def run_validators(self, value: Any) -> None:
-        """The list has no length to validate as a string has."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(self.to_python(data) != list(initial or []))

@@ -77,9 +77,11 @@ def bar(used: int, limit: int) -> dict[str, int]:
 def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[datetime, int]]:
     """Cumulated realised profit of ``mode`` over time: (moment, micro-dollars), at most ``points`` of them."""
     ended = Position.objects.filter(Q(mode=mode), ended_at__gte=clock.now() - timedelta(days=days)).order_by("ended_at")
-    total, curve = 0, []
+    total = 0
+    curve: list[tuple[datetime, int]] = []
     for moment, gained in ended.values_list("ended_at", "realised"):
         total += gained
-        curve.append((moment, total))
+        if moment is not None:
+            curve.append((moment, total))
     step = max(1, len(curve) // points)
     return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]

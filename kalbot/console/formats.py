@@ -6,6 +6,7 @@ dash: a missing number is never shown as zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from kalbot.common import clock
@@ -83,5 +84,15 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     return f"{span(length)} ago" if length >= timedelta(0) else f"in {span(-length)}"
 
 
-SHOW = {"money": money, "gain": gain, "price": price, "count": count, "percent": percent, "share": share, "ratio": ratio,
-        "ms": milliseconds, "ago": ago, "plain": lambda value: NOTHING if value is None else str(value)}  # fmt: skip
+SHOW: dict[str, Callable[..., str]] = {
+    "money": money,
+    "gain": gain,
+    "price": price,
+    "count": count,
+    "percent": percent,
+    "share": share,
+    "ratio": ratio,
+    "ms": milliseconds,
+    "ago": ago,
+    "plain": lambda value: NOTHING if value is None else str(value),
+}

@@ -170,7 +170,7 @@ class ProfileForm(forms.ModelForm):
 
     def _post_clean(self) -> None:
         """After the instance has its values: problems between fields, in the words of the room that trades by them."""
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
         for name, sentence in desk.profile_problems(self.instance).items():

@@ -72,7 +72,8 @@ def counts() -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     with suppress(redis.RedisError):
         for field, number in cache.prices().hgetall(COUNTS).items():
-            name, _, what = field.decode().rpartition("|")
+            text = field.decode() if isinstance(field, bytes) else field
+            name, _, what = text.rpartition("|")
             found.setdefault(name, {})[what] = int(number)
     return found
 

@@ -47,7 +47,7 @@ class CloneProfile(Dialog):
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         source = get_object_or_404(Profile, pk=pk)
         copy = copy_of(source, form.cleaned_data["name"], mode=Mode.SIM, is_active=False)
-        copy._change_reason = f"clone of {source.name}: {reason}"[:100]
+        copy._change_reason = f"clone of {source.name}: {reason}"[:100]  # type: ignore[attr-defined]
         copy.save(force_insert=True)
         return f"{copy.name} is there, in sim and switched off."
 

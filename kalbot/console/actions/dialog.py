@@ -114,8 +114,9 @@ class Dialog(PermissionRequiredMixin, View):
     ) -> HttpResponse:
         """Keep the refusal, and show the dialog again with the sentence and a fresh token."""
         Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=why[:400])
-        form.data = form.data.copy()
-        form.data["token"] = secrets.token_urlsafe(24)
+        again = request.POST.copy()
+        again["token"] = secrets.token_urlsafe(24)
+        form.data = again
         form.add_error(None, why)
         return self.show(request, form, briefing)
 

@@ -20,7 +20,7 @@ class ForceExit(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         position = (
-            Position.objects.select_related("profile", "event").filter(pk=pk if str(pk).isdigit() else None).first()
+            Position.objects.select_related("profile", "event").filter(pk=int(pk) if str(pk).isdigit() else 0).first()
         )
         if position is None:
             raise Http404

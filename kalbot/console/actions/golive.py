@@ -98,6 +98,6 @@ class GoLive(Dialog):
         live = copy_of(
             profile, form.cleaned_data["name"], mode=Mode.LIVE, is_active=True, capital=form.cleaned_data["capital"]
         )
-        live._change_reason = f"live, from {profile.name}: {reason}"[:100]
+        live._change_reason = f"live, from {profile.name}: {reason}"[:100]  # type: ignore[attr-defined]
         live.save(force_insert=True)
         return f"{live.name} is live with {formats.money(live.capital)}."

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from unfold.enums import ActionVariant
 
 from kalbot.console.actions.dialog import Dialog
 
 
-def detail_action(dialog: type[Dialog], title: str, *, icon: str, name: str) -> Callable[..., HttpResponse]:
+def detail_action(dialog: type[Dialog], title: str, *, icon: str, name: str) -> Callable[..., HttpResponseBase]:
     """An Unfold action that opens ``dialog``. ``name`` is the attribute of the admin class it is assigned to.
 
     Unfold's own ``@action`` without ``dialog=`` would act on GET; its dialog has no page without JavaScript and cannot show
@@ -19,7 +20,7 @@ def detail_action(dialog: type[Dialog], title: str, *, icon: str, name: str) -> 
     """
     view = dialog.as_view()
 
-    def open_dialog(self: Any, request: HttpRequest, object_id: str = "") -> HttpResponse:
+    def open_dialog(self: Any, request: HttpRequest, object_id: str = "") -> HttpResponseBase:
         return view(request, pk=object_id)
 
     open_dialog.__name__ = name

@@ -138,7 +138,7 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.readonly_preprocess_fields = {**self.readonly_preprocess_fields, **preprocess(self.units)}
+        self.readonly_preprocess_fields: dict[str, Any] = dict(preprocess(self.units))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, help_texts=help_without_units(self.model), **kwargs)
@@ -178,7 +178,7 @@ class ReadOnlyInline(UnitColumns, TabularInline):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.readonly_preprocess_fields = {**self.readonly_preprocess_fields, **preprocess(self.units)}
+        self.readonly_preprocess_fields: dict[str, Any] = dict(preprocess(self.units))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -141,7 +141,7 @@ class ProfileAdmin(SimpleHistoryAdmin, Deeds, UnitColumns, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Profile, form: ProfileForm, change: bool) -> None:
         """Store with the reason in the history; say in words what changed and warn of loosened limits."""
-        obj._change_reason = form.cleaned_data.get("reason", "")[:100]
+        obj._change_reason = form.cleaned_data.get("reason", "")[:100]  # type: ignore[attr-defined]
         if not change:
             obj.save()
             return

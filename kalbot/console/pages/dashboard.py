@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,7 +55,7 @@ def one_mode(mode: str, profiles: list[Profile]) -> dict[str, Any]:
 def use(profile: Profile) -> dict[str, Any]:
     """A profile's bars: name, share and text."""
     bars = figures.capital_use(profile)
-    show = {"capital": formats.money, "positions": str, "daily_loss": formats.money}
+    show: dict[str, Callable[[int], str]] = {"capital": formats.money, "positions": str, "daily_loss": formats.money}
     names = {"capital": "capital", "positions": "positions", "daily_loss": "daily loss"}
     return {
         "profile": profile,

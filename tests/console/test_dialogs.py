@@ -1,0 +1,148 @@
+"""Dangerous actions: nothing on GET, a reason, once, by the right people, and kept with who, when and why."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.console.models import Act
+from markets import certificates
+from strategies.models import Profile
+from trading.models import Discrepancy, ExitRequest, Lock, TradingState
+from triage.models import Recommendation
+
+
+def token_of(client: Client, address: str) -> str:
+    """Open the dialog as a browser would and take its token."""
+    page = client.get(address)
+    assert page.status_code == 200
+    return re.search(r'name="token" value="([^"]+)"', page.content.decode())[1]
+
+
+def confirm(client: Client, address: str, token: str = "", **fields: Any) -> Any:
+    """Confirm the dialog as htmx does."""
+    data = {"token": token or token_of(client, address), "reason": "because of the test", **fields}
+    return client.post(address, data, headers={"HX-Request": "true"})
+
+
+def test_force_exit_shows_legs_bids_proceeds_and_loss(desk: dict[str, Any], login: Any) -> None:
+    page = login("operator").get(reverse("admin:act_force_exit_one", args=[desk["held"].pk])).content.decode()
+    for words in ("KXHIGHNY-26NOV24-B82", "Best bid", "$0.69", "Expected proceeds", "$52.9901", "Expected result", "$49.4075"):
+        assert words in page
+    assert ExitRequest.objects.count() == 0
+
+
+def test_force_exit_asks_once_however_often_it_is_confirmed(desk: dict[str, Any], login: Any) -> None:
+    client, address = login("operator", "olga"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+    token = token_of(client, address)
+    first, second = confirm(client, address, token), confirm(client, address, token)
+    assert first.headers["HX-Redirect"] == second.headers["HX-Redirect"] == f"/admin/trading/position/{desk['held'].pk}/change/"
+    request = ExitRequest.objects.get()
+    assert (request.actor, request.reason, request.source) == ("olga", "because of the test", "person")
+    act = Act.objects.get()
+    assert (act.name, act.actor, act.outcome) == ("force_exit", "olga", "done")
+    assert ["Expected proceeds", "$52.9901"] in act.shown
+
+
+def test_without_a_reason_nothing_happens(desk: dict[str, Any], login: Any) -> None:
+    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+    answer = confirm(client, address, reason=" ")
+    assert "Please say why" in answer.content.decode()
+    assert not ExitRequest.objects.exists()
+    assert not Act.objects.exists()
+
+
+def test_an_ended_position_cannot_be_exited(desk: dict[str, Any], login: Any) -> None:
+    desk["held"].__class__.objects.filter(pk=desk["held"].pk).update(status="settled")
+    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+    page = client.get(address).content.decode()
+    assert "already ended" in page
+    assert "Exit this position" not in page
+    answer = client.post(address, {"token": "made-up", "reason": "a stale page"})
+    assert answer.status_code == 200
+    assert Act.objects.get().outcome == "refused"
+    assert not ExitRequest.objects.exists()
+
+
+def test_halt_has_two_levels_and_resume_needs_a_risk_manager(desk: dict[str, Any], login: Any) -> None:
+    operator, risk = login("operator"), login("risk manager")
+    halt, resume = reverse("admin:act_halt"), reverse("admin:act_resume")
+    assert confirm(operator, halt, level="reducing").status_code == 200
+    assert TradingState.objects.get(scope="global").state == "reducing"
+    assert confirm(operator, halt, level="halted").status_code == 200
+    state = TradingState.objects.get(scope="global")
+    assert (state.state, state.actor, state.reason) == ("halted", "operator", "because of the test")
+    assert "HALTED" in operator.get(reverse("admin:index")).content.decode()
+    assert operator.get(resume).status_code == 403
+    assert operator.post(resume, {"token": "t", "reason": "please"}).status_code == 403
+    confirm(risk, resume)
+    assert TradingState.objects.get(scope="global").state == "active"
+
+
+def test_one_profile_can_be_halted_alone(desk: dict[str, Any], login: Any) -> None:
+    confirm(login("operator"), reverse("admin:act_halt_one", args=[desk["careful"].pk]), level="halted")
+    assert TradingState.objects.get(profile=desk["careful"]).state == "halted"
+    assert TradingState.objects.get(scope="global").state == "active"
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "risk manager"])
+def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: Any) -> None:
+    client = login(role)
+    lock = Lock.objects.create(code="losses", reason="three losses", until="2030-01-01T00:00Z")
+    allowed = {
+        "force_exit": {"operator", "risk manager"}, "halt": {"operator", "risk manager"}, "resume": {"risk manager"},
+        "remove_lock": {"risk manager"}, "go_live": {"risk manager"}, "clone_profile": {"risk manager"},
+        "grant_certificate": {"risk manager"}, "revoke_certificate": {"risk manager"}, "dismiss_advice": {"operator", "risk manager"},
+    }  # fmt: skip
+    keys = {"force_exit": desk["held"].pk, "remove_lock": lock.pk, "go_live": desk["careful"].pk, "clone_profile": desk["careful"].pk,
+            "grant_certificate": desk["events"][1].pk, "revoke_certificate": desk["events"][0].pk,
+            "dismiss_advice": Recommendation.objects.get().pk}  # fmt: skip
+    for name, roles in allowed.items():
+        address = reverse(f"admin:act_{name}_one", args=[keys[name]]) if name in keys else reverse(f"admin:act_{name}")
+        expected = 200 if role in roles else 403
+        assert client.get(address).status_code == expected, name
+        assert client.post(address, {}).status_code == expected, name
+
+
+def test_a_certificate_is_granted_and_revoked_with_evidence(desk: dict[str, Any], login: Any) -> None:
+    client, event = login("risk manager", "rita"), desk["events"][1]
+    confirm(client, reverse("admin:act_grant_certificate_one", args=[event.pk]))
+    standing = certificates.standing(event)
+    assert standing is not None
+    assert (standing.kind, standing.actor, standing.reason) == ("person", "rita", "because of the test")
+    confirm(client, reverse("admin:act_revoke_certificate_one", args=[event.pk]))
+    assert certificates.standing(event) is None
+
+
+def test_a_clone_is_sim_and_off(desk: dict[str, Any], login: Any) -> None:
+    confirm(login("risk manager"), reverse("admin:act_clone_profile_one", args=[desk["live"].pk]), name="live-two")
+    copy = Profile.objects.get(name="live-two")
+    assert (copy.mode, copy.is_active, copy.min_profit) == ("sim", False, desk["live"].min_profit)
+
+
+def test_going_live_needs_the_whole_checklist(desk: dict[str, Any], login: Any, settings: Any) -> None:
+    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[desk["careful"].pk])
+    assert "the checklist is not complete" in client.get(address).content.decode()
+    fields = {"name": "careful-live", "confirm": "careful-live", "capital": "250"}
+    client.post(address, {"token": "x", "reason": "let us go", **fields})
+    assert not Profile.objects.filter(name="careful-live").exists()
+    Discrepancy.objects.update(resolved_at="2026-01-01T00:00Z")
+    settings.KALBOT_LIVE, settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = True, "key-id", "/nowhere/key.pem"
+    wrong = confirm(client, address, **{**fields, "confirm": "careful"})
+    assert "The two names differ" in wrong.content.decode()
+    confirm(client, address, **fields)
+    live = Profile.objects.get(name="careful-live")
+    assert (live.mode, live.capital, live.is_active) == ("live", 250_000_000, True)
+    desk["careful"].refresh_from_db()
+    assert desk["careful"].mode == "sim"
+
+
+def test_dismissing_advice_keeps_the_reason(desk: dict[str, Any], login: Any) -> None:
+    advice = Recommendation.objects.get()
+    confirm(login("operator", "otto"), reverse("admin:act_dismiss_advice_one", args=[advice.pk]))
+    advice.refresh_from_db()
+    assert (advice.status, advice.actor, advice.actor_reason) == ("dismissed", "otto", "because of the test")

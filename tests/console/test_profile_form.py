@@ -1,0 +1,100 @@
+"""Profiles are edited in dollars and contracts, wrong values are refused in words, and loosening a limit is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from strategies.models import Profile
+
+
+def filled_form(client: Any, profile: Profile) -> tuple[str, dict[str, Any]]:
+    """Address of the form, and what a browser would send if nothing were changed."""
+    address = reverse("admin:strategies_profile_change", args=[profile.pk])
+    form = client.get(address).context["adminform"].form
+    data: dict[str, Any] = {}
+    for name in form.fields:
+        value = form[name].value()
+        if value is None or value is False:
+            continue
+        data[name] = "on" if value is True else value
+    return address, data
+
+
+def test_amounts_are_shown_in_dollars_contracts_and_per_cent(desk: dict[str, Any], login: Any) -> None:
+    _, data = filled_form(login("risk manager"), desk["careful"])
+    assert (data["capital"], data["min_profit"], data["count_step"], data["near_miss_ppm"]) == ("1000.00", "0.10", "1", "5")
+
+
+def test_an_unchanged_form_changes_nothing(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    before = Profile.objects.filter(pk=desk["careful"].pk).values().get()
+    address, data = filled_form(client, desk["careful"])
+    assert client.post(address, data).status_code == 302
+    assert Profile.objects.filter(pk=desk["careful"].pk).values().get() == before
+
+
+def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_looser(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager", "rita")
+    address, data = filled_form(client, desk["careful"])
+    data |= {"max_per_event": "$350.25", "reason": "more room for weather"}
+    answer = client.post(address, data, follow=True)
+    profile = Profile.objects.get(pk=desk["careful"].pk)
+    assert profile.max_per_event == 350_250_000
+    assert "Loosened: Most in one event: $200.00 → $350.25." in answer.content.decode()
+    history = profile.history.first()
+    assert (history.history_change_reason, history.history_user.username) == ("more room for weather", "rita")
+    page = client.get(reverse("admin:strategies_profile_history", args=[profile.pk])).content.decode()
+    assert "more room for weather" in page
+
+
+def test_a_limit_is_not_changed_without_a_reason(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    address, data = filled_form(client, desk["careful"])
+    page = client.post(address, data | {"max_daily_loss": "10"}).content.decode()
+    assert "Please say why; you are changing: daily loss, at most." in page
+    assert Profile.objects.get(pk=desk["careful"].pk).max_daily_loss == 50_000_000
+
+
+def test_bad_values_are_refused_in_words(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    address, data = filled_form(client, desk["careful"])
+    bad = {"capital": "a lot", "min_profit": "0.0000001", "coverage_threshold_ppm": "190", "blackout": "at night", "kinds": []}
+    page = client.post(address, data | bad | {"reason": "trying"}).content.decode()
+    for words in ("write digits such as 12.50", "finer than 6 decimal places", "Must be at most 100 %", "is not a time of day",
+                  "Choose at least one kind of basket"):  # fmt: skip
+        assert words in page
+
+
+def test_problems_between_fields_stand_at_their_field(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    address, data = filled_form(client, desk["careful"])
+    page = client.post(address, data | {"min_outcomes": "9", "max_outcomes": "3", "reason": "trying"})
+    assert "leave no event" in str(page.context["adminform"].form.errors["max_outcomes"])
+
+
+def test_a_stale_form_does_not_take_back_in_silence_what_another_changed(desk: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    address, data = filled_form(client, desk["careful"])
+    Profile.objects.filter(pk=desk["careful"].pk).update(capital=777_000_000)
+    page = client.post(address, data | {"description": "new words"})
+    assert "you are changing: capital" in page.content.decode()
+    assert Profile.objects.get(pk=desk["careful"].pk).capital == 777_000_000
+
+
+def test_viewers_and_operators_read_profiles_and_change_none(desk: dict[str, Any], login: Any) -> None:
+    for role in ("viewer", "operator"):
+        client = login(role)
+        address = reverse("admin:strategies_profile_change", args=[desk["careful"].pk])
+        assert client.get(address).status_code == 200
+        assert client.post(address, {"description": "mine"}).status_code == 403
+
+
+def test_no_form_changes_orders_fills_ledger_or_events(desk: dict[str, Any], login: Any) -> None:
+    client = login()  # not even a superuser
+    for label in ("trading_order", "trading_fill", "trading_ledgertransaction", "trading_positionevent", "trading_position", "strategies_decision"):
+        assert client.get(reverse(f"admin:{label}_add")).status_code == 403
+        pk = client.get(reverse(f"admin:{label}_changelist")).context["cl"].result_list[0].pk
+        assert client.post(reverse(f"admin:{label}_change", args=[pk]), {"status": "open"}).status_code == 403
+        assert client.post(reverse(f"admin:{label}_delete", args=[pk]), {"post": "yes"}).status_code == 403
