@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from kalbot.common import cache
@@ -31,6 +32,7 @@ from strategies.universe import EventView
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS: Final = 30.0
+STILL_NEAR: Final = timedelta(seconds=60)
 BEAT: Final = "beat"
 NUDGE: Final = "nudge"
 
@@ -174,19 +176,22 @@ def _decide(running: _Run, profile: Profile, candidate: Candidate, room: int, op
 
 
 def _follow(profile: Profile, seen: dict[str, Look]) -> None:
-    """Feed the near-miss episodes with what live books showed; a look at unusable prices says nothing about closeness."""
-    running = episodes.running(profile)
+    """Feed the near-miss episodes with what live books showed; a look at unusable prices says nothing about closeness.
+
+    A recalled look adds nothing to an episode but the proof that it still goes on, which is written now and then.
+    """
+    running, at = episodes.running(profile), now()
     near: dict[str, episodes.Look] = {}
     ended: dict[str, str] = {}
     for ticker, look in seen.items():
         if look.miss is None:
             ended[ticker] = looks.DECIDED
-        elif look.evaluated:
-            if look.is_near(profile):
+        elif look.is_near(profile):
+            if not (look.recalled and ticker in running and at - running[ticker] < STILL_NEAR):
                 near[ticker] = _episode_look(look, look.miss)
-            else:
-                ended[ticker] = "moved away"
-    episodes.follow(profile, near, {t: word for t, word in ended.items() if t in running}, now())
+        elif look.evaluated:
+            ended[ticker] = "moved away"
+    episodes.follow(profile, near, {t: word for t, word in ended.items() if t in running}, at)
 
 
 def _episode_look(look: Look, miss: Miss) -> episodes.Look:

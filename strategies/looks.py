@@ -30,13 +30,15 @@ PRICE_REFUSALS: Final = frozenset({"price", "no_ask", "no_price", "coverage", "c
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen. ``basket`` is set when everything passes; ``miss`` otherwise. ``evaluated``: the books were judged."""
+    """What was seen. ``basket`` is set when everything passes; ``miss`` otherwise. ``evaluated``: the books were judged;
+    ``recalled``: by an earlier cycle, whose answer still holds."""
 
     miss: Miss | None = None
     basket: Basket | None = None
     kind: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
     evaluated: bool = False
+    recalled: bool = False
 
     def is_near(self, profile: Profile) -> bool:
         """Whether it missed by no more than the profile calls near."""

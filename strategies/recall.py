@@ -74,7 +74,8 @@ def remember(profile: Profile, event: EventView, books: Books, look: Look) -> No
         return
     if len(_looks) >= _MOST:
         _looks.clear()
-    _looks[profile.pk, event.ticker] = _Remembered(look, event, profile.updated_at, books, time.monotonic())
+    kept = replace(look, recalled=True)
+    _looks[profile.pk, event.ticker] = _Remembered(kept, event, profile.updated_at, books, time.monotonic())
 
 
 def forget() -> None:

@@ -6,13 +6,16 @@ import random
 import time
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from kalbot.common.clock import now
+from kalbot.common import cache
+from kalbot.common.clock import now, now_ms
 from markets.models import Event, Market, Series
+from markets.prices import LEASE_KEY, Lease
 from strategies import cycle, profiles, screening
 from strategies.models import Cycle, Verdict
-from tests.strategies.world import add_scan, publish
+from tests.strategies.world import EPOCH, add_scan, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.timeout(600)]
 
@@ -20,12 +23,12 @@ EVENTS = 12_500
 LEGS = 8
 
 
-def _catalogue(rng: random.Random) -> None:
-    """12,500 events of 2 to 14 outcomes, half of them exclusive, with asks that sum to 1.01 to 1.3."""
+def _catalogue(rng: random.Random, size: int = EVENTS) -> None:
+    """``size`` events of 2 to 14 outcomes, half of them exclusive, with asks that sum to 1.01 to 1.3."""
     closes = now() + timedelta(days=3)
     Series.objects.create(ticker="KXTEST", category="Sports", fee_type="quadratic")
     events, markets = [], []
-    for number in range(EVENTS):
+    for number in range(size):
         category = rng.choice(["Climate and Weather", "Sports", "Politics"])
         event = Event(
             ticker=f"E{number}", series_id="KXTEST", title="t", category=category, mutually_exclusive=rng.random() < 0.5,
@@ -70,11 +73,10 @@ def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> N
     assert again < 15
 
 
-def test_a_cycle_over_a_thousand_candidates_ends_within_seconds(capsys, settings) -> None:
+def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
     rng = random.Random(6)
-    _catalogue(rng)
+    _catalogue(rng, 3_000)
     profiles.seed()
-    settings.WATCH_EVENTS_PER_PROFILE = 100_000
     screening.screen(add_scan().pk)
     tickers = sorted(set(Verdict.objects.filter(status="candidate").values_list("event_id", flat=True)))
     for ticker in tickers:
@@ -83,14 +85,22 @@ def test_a_cycle_over_a_thousand_candidates_ends_within_seconds(capsys, settings
         )
         books = _books(rng, ticker, [(bid, ask) for _, bid, ask in legs])
         publish(ticker, dict(zip([name for name, _, _ in legs], books.values(), strict=True)))
-    rows = [cycle.run() for _ in range(3)]
+    rows = [_fresh_cycle() for _ in range(3)]
     with capsys.disabled():
         for row in rows:
             share = row.read_ms / max(1, row.duration_ms)
             print(f"\ncycle: {row.candidates} candidates ({len(tickers)} events), {row.duration_ms} ms, "
                   f"reading Redis {row.read_ms} ms ({share:.0%}), refused {row.refused}")  # fmt: skip
     assert Cycle.objects.count() == 3
-    assert rows[-1].duration_ms < 5_000
+    assert rows[0].candidates > 500
+    assert rows[-1].duration_ms < 3_000
+
+
+def _fresh_cycle() -> Cycle:
+    """A cycle right after a proof of life, whatever the writing of so many books took."""
+    client, at = cache.prices(), now_ms()
+    client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(EPOCH, at, "token")))
+    return cycle.run()
 
 
 def _timed(work) -> float:

@@ -1,0 +1,94 @@
+"""Remembered looks save work and never hide a basket."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from kalbot.common.clock import now
+from markets.prices import PriceReader
+from strategies import cycle, facts, looks, recall
+from strategies.models import Decision, Profile, Verdict
+from tests.strategies.world import add_event, add_profile, books_of, publish
+
+pytestmark = pytest.mark.django_db
+
+FAR = [(1000, 5300), (1000, 5400)]
+FARTHER = [(900, 5300), (900, 5400)]
+PAYING = [(5200, 5300), (5300, 5400)]
+
+
+def _candidate(profile: Profile, ticker: str = "E1", quotes=FAR, **columns) -> None:
+    event = add_event(ticker, quotes, **columns)
+    Verdict.objects.create(profile=profile, event=event, status="candidate", since=now())
+
+
+def _seen(profile: Profile, ticker: str = "E1") -> looks.Look | None:
+    event = facts.current([ticker])[ticker]
+    prices = PriceReader().events([ticker])
+    close = recall.close_ones(profile, [event], prices)
+    return recall.recall(profile, event, looks.depths_of(prices[ticker]), ticker in close)
+
+
+def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch) -> None:
+    profile = add_profile()
+    _candidate(profile)
+    publish("E1", books_of("E1", FAR))
+    assert cycle.run().refused == {"price": 1}
+    first = _seen(profile)
+    assert first is not None
+    publish("E1", books_of("E1", FARTHER))
+    assert _seen(profile) == first  # far away: the reason keeps for a moment
+    monkeypatch.setattr(recall, "EXPLAIN_SECONDS", 0.0)
+    assert _seen(profile) is None
+
+
+def test_a_book_that_begins_to_pay_is_bought_at_the_next_look_whatever_was_remembered() -> None:
+    _candidate(add_profile())
+    publish("E1", books_of("E1", FAR))
+    cycle.run()
+    publish("E1", books_of("E1", PAYING))
+    assert cycle.run().decisions == 1
+
+
+def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_anew() -> None:
+    profile = add_profile()
+    _candidate(profile)
+    publish("E1", books_of("E1", FAR))
+    cycle.run()
+    assert _seen(profile) is not None
+    profile.min_margin_ppm = 5
+    profile.save()
+    assert _seen(profile) is None
+
+
+def test_what_hangs_on_money_is_never_remembered() -> None:
+    profile = add_profile(min_profit=10**12)
+    _candidate(profile)
+    publish("E1", books_of("E1", PAYING))
+    assert cycle.run().refused == {"min_profit": 1}
+    assert _seen(profile) is None
+
+
+def test_the_screen_keeps_every_event_in_which_a_basket_would_be_found() -> None:
+    rng = random.Random(3)
+    profile = add_profile(kinds=["all_yes", "all_no", "coverage"], min_profit=1, coverage_threshold_ppm=700_000)
+    for number in range(60):
+        quotes = []
+        for _ in range(legs := rng.randint(2, 5)):
+            ask = max(200, min(9_800, 10_000 // legs + rng.randint(-600, 800)) // 100 * 100)
+            quotes.append((max(100, ask - rng.randint(1, 3) * 100), ask))
+        _candidate(profile, f"E{number}", quotes, certified=rng.random() < 0.5)
+        publish(f"E{number}", books_of(f"E{number}", quotes))
+    views = facts.current([f"E{n}" for n in range(60)])
+    prices = PriceReader().events(sorted(views))
+    close = recall.close_ones(profile, list(views.values()), prices)
+    bought = set()
+    for ticker, view in views.items():
+        look = looks.look_at(profile, view, looks.depths_of(prices[ticker]), 0, profile.capital)
+        if look.basket is not None:
+            bought.add(ticker)
+    assert len(bought) > 5
+    assert bought <= close < set(views)
+    assert not Decision.objects.exists()
