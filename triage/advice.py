@@ -7,12 +7,14 @@ not knowing is not the same as "it went".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.db import models, transaction
 from django.db.models import QuerySet
 
 from kalbot.common import clock
+from kalbot.common.units import CENT
 from trading.models import PositionStatus
 from triage.assess import Assessed, Word, is_cheap_to_leave
 from triage.gather import Gathered
@@ -21,6 +23,7 @@ from triage.signals import Severity, Signal
 
 Look = tuple[Gathered, Assessed, Assessment | None]
 OPEN = Recommendation.Status.OPEN
+REFRESH_EVERY: Final = timedelta(minutes=5)
 
 
 def refresh(looks: Iterable[Look]) -> tuple[int, int]:
@@ -28,6 +31,7 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
     seen = list(looks)
     standing = _standing([item.position.pk for item, _, _ in seen])
     fresh: list[Recommendation] = []
+    changed: list[Recommendation] = []
     gone: list[int] = []
     for item, result, kept in seen:
         reasons = {s.code: s for s in result.signals if s.severity >= Severity.WATCH}
@@ -35,11 +39,14 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
         for code, signal in reasons.items():
             row = rows.get(code)
             if row is not None and row.status == OPEN:
-                _refresh(row, signal, result, item, kept)
+                changed += [new] if (new := _refreshed(row, signal, result, item, kept)) else []
             elif row is None or (row.advice != Advice.EXIT and advice_of(signal, result, item) == "exit"):
                 fresh.append(_opened(item, result, signal, kept))
         gone += [row.pk for code, row in rows.items() if code not in reasons and could_see(row, result)]
     Recommendation.objects.bulk_create(fresh, ignore_conflicts=True)
+    Recommendation.objects.bulk_update(
+        changed, ["advice", "gain", "detail", "assessment", "refreshed_at"], batch_size=100
+    )
     went = Recommendation.objects.filter(pk__in=gone)
     lapsed = _close(went, Recommendation.Status.LAPSED)
     went.update(gone_at=clock.now())
@@ -112,15 +119,18 @@ def opening(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
     }
 
 
-def _refresh(row: Recommendation, signal: Signal, result: Assessed, item: Gathered, kept: Assessment | None) -> None:
-    """Write what changed. A look that says the same to the word is not written again."""
-    word, gain, detail = advice_of(signal, result, item), gain_of(signal, result), signal.detail[:400]
-    if (row.advice, row.gain, row.detail) == (word, gain, detail):
-        return
-    values: dict[str, Any] = {"advice": word, "gain": gain, "detail": detail, "refreshed_at": clock.now()}
+def _refreshed(
+    row: Recommendation, signal: Signal, result: Assessed, item: Gathered, kept: Assessment | None
+) -> Recommendation | None:
+    """The row with its new figures; None when they say the same: same advice, the gain within a cent, and not long ago."""
+    word, gain = advice_of(signal, result, item), gain_of(signal, result)
+    known = (gain is None) == (row.gain is None) and abs((gain or 0) - (row.gain or 0)) < CENT
+    if row.advice == word and known and clock.now() - row.refreshed_at < REFRESH_EVERY:
+        return None
+    row.advice, row.gain, row.detail, row.refreshed_at = word, gain, signal.detail[:400], clock.now()
     if kept is not None:
-        values["assessment"] = kept
-    Recommendation.objects.filter(pk=row.pk, status=OPEN).update(**values)
+        row.assessment = kept
+    return row
 
 
 def _close(rows: QuerySet[Recommendation], status: str, **values: Any) -> int:

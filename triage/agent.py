@@ -7,13 +7,11 @@ down, slow or silent is "no opinion" and costs the look nothing.
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
-
-from django.db.models import Max
 
 from kalbot.common import clock
 from markets.prices import PriceReader
@@ -21,14 +19,14 @@ from trading.models import Position, PositionStatus
 from triage import advice, forecasts, policy
 from triage.assess import Assessed, assess
 from triage.gather import Gathered, gather
-from triage.models import Assessment
+from triage.models import Assessment, Baseline
 from triage.sources import registry
 from triage.sources.protocol import Report
 
 log = logging.getLogger(__name__)
 
 BATCH = 250
-KEEP_EVERY = timedelta(minutes=5)
+KEEP_EVERY_MS = 5 * 60_000
 """A row is kept this often even when nothing changed."""
 NOTEWORTHY_PPM = 5_000
 """A change of the sale's or the holding's value by this share of the cost is worth a row."""
@@ -54,9 +52,12 @@ class Looked:
 
 
 def open_position_ids() -> list[int]:
-    """Open positions, those longest without a kept look first, so that a run cut short does not starve the same ones."""
-    rows = Position.objects.filter(status=PositionStatus.OPEN).annotate(last=Max("assessments__at"))
-    return [pk for pk, _ in sorted(rows.values_list("pk", "last"), key=lambda r: (r[1] is not None, r[1], r[0]))]
+    """Open positions, those of one event together (they share its facts, prices and opinions), beginning anywhere: a run
+    that is cut short leaves out others each time."""
+    rows = Position.objects.filter(status=PositionStatus.OPEN).order_by("event_id", "pk")
+    ids = list(rows.values_list("pk", flat=True))
+    start = random.randrange(len(ids)) if ids else 0
+    return ids[start:] + ids[:start]
 
 
 def look_at(
@@ -103,36 +104,42 @@ def _look_at_batch(position_ids: Sequence[int], trigger: str, reader: PriceReade
 
 def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str) -> dict[int, Assessment]:
     """Store the looks that say something new: position id -> its new row."""
-    looks = list(done)
-    last = _last_looks([item.position.pk for item, _, _ in looks])
-    rows = [
-        assessment_row(item, result, reports, trigger)
-        for item, result, reports in looks
-        if trigger == "person" or is_noteworthy(item.position.cost, result, last.get(item.position.pk))
-    ]
+    rows, baselines, now_ms = [], [], clock.now_ms()
+    for item, result, reports in done:
+        if trigger == "person" or is_noteworthy(item.position.cost, result, item.baseline.last, now_ms):
+            rows.append(assessment_row(item, result, reports, trigger))
+            item.baseline.last = in_short(result, now_ms)
+            baselines.append(item.baseline)
     Assessment.objects.bulk_create(rows)
+    Baseline.objects.bulk_update(baselines, ["last"], batch_size=100)
     return {row.position_id: row for row in rows}
 
 
-def _last_looks(position_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    latest = Assessment.objects.filter(position_id__in=position_ids).values("position_id").annotate(last=Max("pk"))
-    rows = Assessment.objects.filter(pk__in=[row["last"] for row in latest])
+def in_short(result: Assessed, now_ms: int) -> dict[str, Any]:
+    """What the next look is compared with."""
+    market = result.market
     return {
-        r["position_id"]: r for r in rows.values("position_id", "at", "advice", "sell_now", "hold_expected", "signals")
+        "at_ms": now_ms,
+        "advice": result.advice,
+        "sell": result.sale.proceeds if result.sale else None,
+        "hold": market.worth if market else None,
+        "coverage": round(market.coverage, 6) if market else None,
+        "codes": sorted({s.code for s in result.signals}),
     }
 
 
-def is_noteworthy(cost: int, result: Assessed, last: dict[str, Any] | None) -> bool:
+def is_noteworthy(cost: int, result: Assessed, last: Mapping[str, Any], now_ms: int) -> bool:
     """Whether a look differs from the last kept one in advice, in a signal, or in value by a noticeable share of the cost."""
-    if last is None or clock.now() - last["at"] >= KEEP_EVERY or last["advice"] != result.advice:
+    if not last or now_ms - last["at_ms"] >= KEEP_EVERY_MS:
         return True
-    if {s["code"] for s in last["signals"]} != {s.code for s in result.signals}:
+    now = in_short(result, now_ms)
+    if (now["advice"], now["codes"]) != (last["advice"], last["codes"]):
         return True
-    now = (result.sale.proceeds if result.sale else None, result.market.worth if result.market else None)
-    for before, after in zip((last["sell_now"], last["hold_expected"]), now, strict=True):
+    for name in ("sell", "hold"):
+        before, after = last[name], now[name]
         if (before is None) != (after is None):
             return True
-        if before is not None and after is not None and abs(after - before) * 1_000_000 > cost * NOTEWORTHY_PPM:
+        if before is not None and abs(after - before) * 1_000_000 > cost * NOTEWORTHY_PPM:
             return True
     return False
 

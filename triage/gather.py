@@ -46,6 +46,7 @@ class Gathered:
     event: Event
     case: Case
     facts: EventFacts
+    baseline: Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,28 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None 
     )
     baselines = _baselines(positions, batch)
     return [
-        Gathered(p, p.profile, p.event, _case(p, legs[p.pk], baselines[p.pk], batch), batch.facts[p.event_id])
+        Gathered(
+            p,
+            p.profile,
+            p.event,
+            _case(p, legs[p.pk], baselines[p.pk], batch),
+            batch.facts[p.event_id],
+            baselines[p.pk],
+        )
         for p in positions
         if legs[p.pk]
     ]
 
 
-def _legs(position_ids: Iterable[int]) -> dict[int, list[Leg]]:
-    found: dict[int, list[Leg]] = defaultdict(list)
-    for leg in Leg.objects.filter(position_id__in=list(position_ids)):
-        if leg.held > 0:
-            found[leg.position_id].append(leg)
+def _legs(position_ids: Iterable[int]) -> dict[int, list[tuple[str, str, int]]]:
+    """Position -> (market, side, contracts still held) of its legs, in their order."""
+    found: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
+    columns = ("position_id", "market_id", "side", "bought_count", "sold_count", "settled_count")
+    for position, market, side, bought, sold, settled in (
+        Leg.objects.filter(position_id__in=list(position_ids)).order_by("pk").values_list(*columns)
+    ):
+        if bought > sold + settled:
+            found[position].append((market, side, bought - sold - settled))
     return found
 
 
@@ -122,11 +134,11 @@ def _terms(events: Mapping[str, Event]) -> dict[str, SettlementTerms]:
 
 def _certificates(events: Mapping[str, Event]) -> dict[str, str]:
     rows = Certificate.objects.filter(event_id__in=list(events)).exclude(status=Certificate.Status.VOID)
-    found = {}
-    for event, status, rules in rows.values_list("event_id", "status", "rules_hash"):
-        if status != Certificate.Status.GRANTED or rules == events[event].rules_hash:
-            found[event] = status
-    return found
+    return {
+        event: status
+        for event, status, rules in rows.values_list("event_id", "status", "rules_hash")
+        if status != Certificate.Status.GRANTED or rules == events[event].rules_hash
+    }
 
 
 def is_certified(baseline: Baseline, digest: str, status: str) -> bool:
@@ -150,7 +162,7 @@ def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baselin
     decisions = {row[0]: row for row in Decision.objects.filter(position__in=fresh).values_list(*columns)}
     rows = [_first_baseline(p, *decisions[p.decision_id][1:], batch) for p in fresh]
     Baseline.objects.bulk_create(rows, ignore_conflicts=True)
-    return found | {b.position_id: b for b in rows}
+    return found | {b.position_id: b for b in Baseline.objects.filter(position__in=fresh)}
 
 
 def _first_baseline(
@@ -175,7 +187,7 @@ def _first_baseline(
     )
 
 
-def _case(position: Position, legs: list[Leg], baseline: Baseline, batch: Batch) -> Case:
+def _case(position: Position, legs: list[tuple[str, str, int]], baseline: Baseline, batch: Batch) -> Case:
     event = position.event_id
     markets, prices, digest = batch.markets[event], batch.prices[event], batch.facts[event].digest
     names = {m["ticker"]: m["yes_sub_title"] for m in markets}
@@ -183,9 +195,7 @@ def _case(position: Position, legs: list[Leg], baseline: Baseline, batch: Batch)
     coverage = None if baseline.coverage_ppm is None else baseline.coverage_ppm / 1_000_000
     age = position.profile.max_price_age_ms
     return Case(
-        legs=tuple(
-            HeldLeg(leg.market_id, Side(leg.side), Count(leg.held), names.get(leg.market_id, "")) for leg in legs
-        ),
+        legs=tuple(HeldLeg(ticker, Side(side), Count(held), names.get(ticker, "")) for ticker, side, held in legs),
         kind=position.kind,
         cost=Money(position.cost),
         entry=EntryFacts(

@@ -15,7 +15,6 @@ from strategies.models import Kind
 from trading.models import Position, PositionStatus
 from triage.assess import market_belief
 from triage.gather import gather
-from triage.models import Assessment
 
 LIFECYCLE: Final = ("lifecycle", "event_lifecycle")
 CURSOR_KEY: Final = "triage:lifecycle"
@@ -28,14 +27,12 @@ def crossed(position_ids: Sequence[int], reader: PriceReader | None = None) -> l
 
     Positions that were never looked at are due in any case; those without usable prices are left to the schedule."""
     found = []
-    gathered = gather(position_ids, clock.now_ms(), reader)
-    last = _last_coverage(position_ids)
-    for item in gathered:
+    for item in gather(position_ids, clock.now_ms(), reader):
         belief = market_belief(item.case) if item.case.now.price_problem is None else None
         if belief is None:
             continue
         covered = {leg.ticker for leg in item.case.legs if leg.side.value == "yes"}
-        now, before = sum(belief.get(t, 0.0) for t in covered), last.get(item.position.pk)
+        now, before = sum(belief.get(t, 0.0) for t in covered), item.baseline.last.get("coverage")
         line = item.case.thresholds.coverage_line
         if before is None or abs(now - before) >= MOVE or (line is not None and (now < line) != (before < line)):
             found.append(item.position.pk)
@@ -66,10 +63,3 @@ def announced() -> list[int]:
 def coverage_position_ids() -> list[int]:
     """Open coverage positions: the kind with a loss state."""
     return list(Position.objects.filter(status=PositionStatus.OPEN, kind=Kind.COVERAGE).values_list("pk", flat=True))
-
-
-def _last_coverage(position_ids: Sequence[int]) -> dict[int, float]:
-    known = Assessment.objects.filter(position_id__in=position_ids).exclude(coverage_ppm=None)
-    newest = known.values("position_id").annotate(last=Max("pk")).values("last")
-    rows = Assessment.objects.filter(pk__in=newest).values_list("position_id", "coverage_ppm")
-    return {position: ppm / 1_000_000 for position, ppm in rows if ppm is not None}

@@ -15,7 +15,8 @@ class Advice(models.TextChoices):
 
 
 class Baseline(models.Model):
-    """What was true of a position's event at the first look after entry: later looks are compared with it."""
+    """What was true of a position's event at the first look after entry, and the last kept look: later looks are compared
+    with both."""
 
     position = models.OneToOneField(Position, models.CASCADE, related_name="baseline")
     at = models.DateTimeField(auto_now_add=True)
@@ -26,6 +27,9 @@ class Baseline(models.Model):
         max_length=64, blank=True, help_text="Of rules, strikes and the set of markets, without their states."
     )
     coverage_ppm = models.BigIntegerField(null=True)
+    last = models.JSONField(
+        default=dict, help_text="The last kept look in short: at_ms, advice, sell, hold, coverage, codes."
+    )
 
 
 class Assessment(models.Model):

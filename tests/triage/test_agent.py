@@ -54,7 +54,9 @@ def test_nothing_new_is_not_kept_again_but_a_change_is(world: World) -> None:
     world.books["A"] = ([(3800, 5000)], [(5800, 5000)])
     world.publish()
     assert agent.look_at([position.pk]).kept == 1
-    Assessment.objects.update(at=clock.now() - timedelta(minutes=6))
+    row = Baseline.objects.get()
+    row.last["at_ms"] -= 6 * 60_000
+    row.save()
     assert agent.look_at([position.pk]).kept == 1
 
 

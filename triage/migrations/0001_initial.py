@@ -50,6 +50,7 @@ class Migration(migrations.Migration):
                 ('certified', models.BooleanField(default=False, help_text='The decision rested on a certificate.')),
                 ('rules_hash', models.CharField(blank=True, help_text='Of rules, strikes and the set of markets, without their states.', max_length=64)),
                 ('coverage_ppm', models.BigIntegerField(null=True)),
+                ('last', models.JSONField(default=dict, help_text='The last kept look in short: at_ms, advice, sell, hold, coverage, codes.')),
                 ('position', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='baseline', to='trading.position')),
             ],
         ),

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature())
 DISAGREE: Final = 0.5
+REMEMBERED_MS: Final = 20_000
+KEPT: Final = 20_000
+
+_said: dict[tuple[str, str, str, str], tuple[int, int, Opinion | NoOpinion]] = {}
 
 
 def sources() -> tuple[Source, ...]:
@@ -99,11 +103,26 @@ def _subject(source: Source, event: EventFacts) -> Subject | NoOpinion:
 def _report(source: Source, event: EventFacts, subject: Subject, snapshot: Snapshot | None, now_ms: int) -> Report:
     if snapshot is None:
         return Report(source.name, None, "nothing heard yet")
+    said = _opinion(source, event, subject, snapshot, now_ms)
+    if isinstance(said, Opinion):
+        return Report(source.name, said, "", max(0, now_ms - said.as_of_ms))
+    return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms)
+
+
+def _opinion(
+    source: Source, event: EventFacts, subject: Subject, snapshot: Snapshot, now_ms: int
+) -> Opinion | NoOpinion:
+    """What the source says, remembered for ``REMEMBERED_MS``: positions in one event share it."""
+    key = (source.name, event.ticker, event.digest, subject.key)
+    known = _said.get(key)
+    if known is not None and known[0] == snapshot.fetched_ms and 0 <= now_ms - known[1] < REMEMBERED_MS:
+        return known[2]
     try:
         said = source.opine(event, subject, snapshot, now_ms)
     except Exception as error:
         log.exception("source %s cannot say anything about %s", source.name, event.ticker)
         said = NoOpinion(f"failed: {type(error).__name__}")
-    if isinstance(said, Opinion):
-        return Report(source.name, said, "", max(0, now_ms - said.as_of_ms))
-    return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms)
+    if len(_said) >= KEPT:
+        _said.clear()
+    _said[key] = (snapshot.fetched_ms, now_ms, said)
+    return said

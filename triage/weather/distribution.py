@@ -17,6 +17,7 @@ from triage.weather.mapping import Bounds, Extreme
 
 COLDEST: Final = -80
 HOTTEST: Final = 145
+"""Degrees Fahrenheit beyond which a reading or a forecast is an error."""
 OVERSHOOT: Final = ((0, 0.65), (1, 0.28), (2, 0.07))
 HEAVY_SHARE: Final = 0.07
 HEAVY_WIDTH: Final = 2.5
@@ -44,22 +45,28 @@ def degrees_pmf(extreme: Extreme, to_come: ToCome | None, measured: int | None) 
             None if measured is None else -measured,
         )
         return {-degrees: p for degrees, p in mirrored.items()}
-    below = {k: _normal_cdf(k + 0.5, to_come) for k in range(-HOTTEST - 1, HOTTEST + 1)} if to_come else None
+    if to_come is None:
+        return {(measured or 0) + extra: share for extra, share in OVERSHOOT}
+    first, last = _span(to_come, measured)
+    below = [_normal_cdf(k + 0.5, to_come) for k in range(first - 1, last + 1)]
     found: dict[int, float] = {}
-    floors = OVERSHOOT if measured is not None else ((0, 1.0),)
-    for extra, share in floors:
-        least = -(10**6) if measured is None else measured + extra
-        if below is None:
-            found[least] = found.get(least, 0.0) + share
-            continue
-        for k in range(-HOTTEST, HOTTEST + 1):
-            if k < least:
-                continue
-            p = below[k] if k == least else below[k] - below[k - 1]
+    for extra, share in OVERSHOOT if measured is not None else ((0, 1.0),):
+        least = first if measured is None else measured + extra
+        for k in range(max(first, least), last + 1):
+            p = below[k - first + 1] - (0.0 if k == least else below[k - first])
             if p > 0.0:
                 found[k] = found.get(k, 0.0) + share * p
     total = sum(found.values())
     return {k: p / total for k, p in sorted(found.items())}
+
+
+def _span(to_come: ToCome, measured: int | None) -> tuple[int, int]:
+    """The whole degrees that matter: eight spreads around what is expected, and what was measured."""
+    reach = 8 * to_come.spread + 1
+    first, last = floor(to_come.center - reach), floor(to_come.center + reach) + 1
+    if measured is None:
+        return first, last
+    return min(first, measured), max(last, measured + OVERSHOOT[-1][0])
 
 
 def outcome_probabilities(pmf: Mapping[int, float], bounds: Mapping[str, Bounds]) -> dict[str, float]:
