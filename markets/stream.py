@@ -15,9 +15,12 @@ from redis.retry import Retry
 
 from kalbot.common.errors import SettingError
 from markets import connect
+from markets.kalshi.environment import Environment
 from markets.kalshi.errors import KalshiError, Rejected
+from markets.kalshi.signing import Signer
 from markets.kalshi.ws import Session
 from markets.prices import shard_count
+from markets.streaming.batch_reader import BatchReader
 from markets.streaming.comparison import Comparison
 from markets.streaming.inbox import Inbox
 from markets.streaming.loop import Refused, Stream, tell_written
@@ -45,7 +48,7 @@ class Assembly:
         self.wishes = Wishes(price_connection(), limit, lambda event: shard_of(event, shards) == shard)
         self.comparison = Comparison()
         self.stream = Stream(
-            lambda: Session(environment, signer),
+            lambda: make_session(environment, signer),
             self.redis,
             self.wishes,
             self.inbox,
@@ -71,6 +74,11 @@ class Assembly:
     def stop(self) -> None:
         """May be called from a signal handler."""
         self.stream.stop()
+
+
+def make_session(environment: Environment, signer: Signer) -> Session:
+    """A session as the stream wants it."""
+    return Session(environment, signer, reader=BatchReader)
 
 
 def shard_of(event_ticker: str, shards: int) -> int:

@@ -1,7 +1,9 @@
-"""What the stream knows of the markets it watches in this epoch: books, quotes, doubts; and the records that readers get.
+"""What the stream knows of the markets in this epoch: books of the watched ones, quotes of all, doubts; and the records readers get.
 
 A book is *suspect* from the moment a gap, an impossible change or a contradiction is noticed until a snapshot mends it. Readers see the
 doubt in the same write as anything else. Deltas of a suspect book are dropped: the snapshot will contain them.
+
+This is the inner loop of the stream, so a few lines here are longer than they would be elsewhere; what they cost is in ``bench/stream.py``.
 """
 
 from __future__ import annotations
@@ -11,74 +13,21 @@ from typing import Final
 
 import msgspec
 
-from markets.book import Book, BookError
-from markets.prices import EVENT_KEY, PUBLISHED_LEVELS, QUOTE_KEY, MarketRecord, Quote
+from markets.book import BookError
+from markets.kalshi.frames import BookDelta, BookSnapshot, TickerFrame
+from markets.kalshi.vocabulary import Side
+from markets.prices import EVENT_KEY, QUOTE_KEY
+from markets.streaming.market_state import MarketState
 
 CROSSED_PATIENCE_MS: Final = 250
 """A book may look crossed between two deltas of one trade. It is published as suspect at once, but repaired only if it stays so."""
 
-Levels = Iterable[tuple[int, int]]
-
-
-class MarketState:
-    """One watched market. Times are Unix milliseconds; ``seq`` is its subscription's, ``clock`` the market's own."""
-
-    __slots__ = (
-        "book",
-        "clock",
-        "crossed_since",
-        "event",
-        "exchange_ms",
-        "has_book",
-        "packed",
-        "receive_ms",
-        "seq",
-        "snapshot_clock",
-        "status",
-        "suspect",
-        "ticker",
-        "yes_ask",
-        "yes_bid",
-    )
-
-    def __init__(self, ticker: str, event: str, status: str = "active") -> None:
-        self.ticker = ticker
-        self.event = event
-        self.status = status
-        self.book = Book()
-        self.forget()
-
-    def forget(self) -> None:
-        """Back to knowing nothing: a new epoch."""
-        self.book.apply_snapshot((), ())
-        self.has_book = False
-        self.suspect = False
-        self.seq = self.clock = self.snapshot_clock = self.exchange_ms = self.receive_ms = self.crossed_since = 0
-        self.yes_bid: int | None = None
-        self.yes_ask: int | None = None
-        self.packed: bytes | None = None
-
-    def record(self) -> MarketRecord:
-        """What readers get."""
-        depth = self.book.depth(PUBLISHED_LEVELS) if self.has_book else None
-        return MarketRecord(
-            self.ticker,
-            self.status,
-            self.yes_bid,
-            self.yes_ask,
-            self.seq,
-            self.clock,
-            self.exchange_ms,
-            self.receive_ms,
-            self.suspect or self.crossed_since > 0,
-            self.has_book,
-            depth.yes_bids if depth else (),
-            depth.no_bids if depth else (),
-        )
+COMBO_PREFIX: Final = "KXMVE"
+_YES: Final = Side.YES
 
 
 class Books:
-    """All watched markets of one connection. Not thread-safe: it belongs to the receiving loop."""
+    """All markets of one connection. Not thread-safe: it belongs to the receiving loop. Times are Unix milliseconds."""
 
     def __init__(self) -> None:
         self.epoch = ""
@@ -86,29 +35,27 @@ class Books:
         self.events: dict[str, tuple[MarketState, ...]] = {}
         self.repair: set[str] = set()
         """Markets that need a snapshot."""
-        self.dropped: set[str] = set()
-        """Events that are not watched any more and whose records are to be removed; whoever removes them empties it."""
-        self.doubted = 0
-        self.ignored = 0
         self.moved: set[str] = set()
         """Events of which a best price changed; whoever reads it empties it."""
-        self.quotes: dict[str, Quote] = {}
-        """The last ticker of every market, watched or not."""
+        self.dropped: set[str] = set()
+        """Events that are not watched any more and whose records are to be removed; whoever removes them empties it."""
+        self.quotes: dict[str, tuple[TickerFrame, int]] = {}
+        """The last ticker of every market, watched or not, and when it came."""
+        self.doubted = 0
+        self.ignored = 0
+        self._crossed: set[MarketState] = set()
         self._changed: set[str] = set()
         self._quoted: set[str] = set()
         self._taken: set[str] = set()
-        self._encoder = msgspec.msgpack.Encoder()
+        self._encode = msgspec.msgpack.Encoder().encode
 
     # -- which markets ---------------------------------------------------------------------------------------------
 
     def start_epoch(self, epoch: str) -> None:
         """A new connection: nothing known before counts."""
         self.epoch = epoch
-        self.repair.clear()
-        self.moved.clear()
-        self.quotes.clear()
-        self._quoted.clear()
-        self._taken.clear()
+        for group in (self.repair, self.moved, self.quotes, self._crossed, self._quoted, self._taken):
+            group.clear()
         for state in self.markets.values():
             state.forget()
         self._changed = set(self.events)
@@ -126,7 +73,7 @@ class Books:
             self.markets[state.ticker] = state
             quote = self.quotes.get(state.ticker)
             if quote is not None:
-                state.yes_bid, state.yes_ask = quote.yes_bid, quote.yes_ask
+                state.yes_bid, state.yes_ask = quote[0].yes_bid, quote[0].yes_ask
         self.events[event] = states
         self.dropped.discard(event)
         self._changed.add(event)
@@ -148,52 +95,71 @@ class Books:
 
     # -- what the exchange says ------------------------------------------------------------------------------------
 
-    def snapshot(self, ticker: str, yes: Levels, no: Levels, seq: int, clock: int, receive_ms: int) -> None:
+    def snapshot(self, frame: BookSnapshot, at: int) -> None:
         """A whole book; mends whatever was doubted."""
-        state = self.markets.get(ticker)
+        state = self.markets.get(frame.market_ticker)
         if state is None:
             self.ignored += 1
             return
         try:
-            state.book.apply_snapshot(yes, no)
+            state.book.apply_snapshot(frame.yes, frame.no)
         except BookError:
-            self.doubt((ticker,))
+            self.doubt((state.ticker,))
             return
-        state.has_book, state.suspect, state.crossed_since = True, False, 0
-        state.seq, state.receive_ms, state.exchange_ms = seq, receive_ms, receive_ms
-        state.clock = state.snapshot_clock = clock
-        self.repair.discard(ticker)
+        state.has_book, state.suspect = True, False
+        state.seq, state.receive_ms, state.exchange_ms = frame.seq, at, at
+        state.clock = state.snapshot_clock = frame.clock or 0
+        state.packed_yes = state.packed_no = None
+        self.repair.discard(state.ticker)
         self.moved.add(state.event)
-        self._look(state, receive_ms)
+        self._look_for_crossing(state, at)
+        self._touch(state)
 
-    def delta(
-        self, ticker: str, side: str, price: int, change: int, seq: int, clock: int, exchange_ms: int, receive_ms: int
-    ) -> None:
-        """One changed level. ``clock`` 0 = not sent; a delta that the snapshot contains already (its clock is not above the
-        snapshot's, PROTOCOL 12.4) is ignored."""
-        state = self.markets.get(ticker)
-        if state is None or not state.has_book or state.suspect or 0 < clock <= state.snapshot_clock:
+    def delta(self, frame: BookDelta, at: int) -> None:
+        """One changed level. A delta that the snapshot contains already (its clock is not above the snapshot's, PROTOCOL
+        12.4) is ignored, and so is any delta of a doubted book."""
+        state = self.markets.get(frame.market_ticker)
+        if state is None or not state.has_book or state.suspect:
             self.ignored += 1
             return
+        clock = frame.clock
+        if clock:
+            if clock <= state.snapshot_clock:
+                self.ignored += 1
+                return
+            state.clock = clock
         book = state.book
-        best_yes, best_no = book.best_yes, book.best_no
+        tops = book.best_yes + book.best_no
         try:
-            book.apply_delta(side, price, change)
+            if frame.side is _YES:
+                book.apply_delta("yes", frame.price, frame.delta)
+                state.packed_yes = None
+            else:
+                book.apply_delta("no", frame.price, frame.delta)
+                state.packed_no = None
         except BookError:
-            self.doubt((ticker,))
+            self.doubt((state.ticker,))
             return
-        if best_yes != book.best_yes or best_no != book.best_no:
+        if tops != book.best_yes + book.best_no:  # one delta changes one side, so the sum tells
             self.moved.add(state.event)
-        state.seq, state.clock, state.exchange_ms, state.receive_ms = seq, clock, exchange_ms, receive_ms
-        self._look(state, receive_ms)
+            self._look_for_crossing(state, at)
+        state.seq = frame.seq
+        state.receive_ms = at
+        state.exchange_ms = frame.ts_ms or at
+        state.packed = None
+        self._changed.add(state.event)
 
-    def quote(self, ticker: str, quote: Quote) -> None:
+    def ticker(self, frame: TickerFrame, at: int) -> None:
         """A ticker message of any market, watched or not."""
-        self.quotes[ticker] = quote
-        self._quoted.add(ticker)
-        state = self.markets.get(ticker)
-        if state is not None and (state.yes_bid, state.yes_ask) != (quote.yes_bid, quote.yes_ask):
-            state.yes_bid, state.yes_ask = quote.yes_bid, quote.yes_ask
+        name = frame.market_ticker
+        if name.startswith(COMBO_PREFIX):
+            self.ignored += 1
+            return
+        self.quotes[name] = (frame, at)
+        self._quoted.add(name)
+        state = self.markets.get(name)
+        if state is not None and (state.yes_bid != frame.yes_bid or state.yes_ask != frame.yes_ask):
+            state.yes_bid, state.yes_ask = frame.yes_bid, frame.yes_ask
             self._touch(state)
 
     def doubt(self, tickers: Iterable[str]) -> None:
@@ -210,12 +176,8 @@ class Books:
 
     def check_crossed(self, now_ms: int) -> None:
         """Send books that stay crossed to repair. Call it now and then."""
-        lasting = [
-            s.ticker
-            for s in self.markets.values()
-            if s.crossed_since and not s.suspect and now_ms - s.crossed_since > CROSSED_PATIENCE_MS
-        ]
-        self.doubt(lasting)
+        patience = now_ms - CROSSED_PATIENCE_MS
+        self.doubt([s.ticker for s in self._crossed if not s.suspect and s.crossed_since < patience])
 
     # -- what readers get ------------------------------------------------------------------------------------------
 
@@ -232,12 +194,25 @@ class Books:
         """The records to write, by key, and the events that changed. ``not_written`` undoes the taking."""
         changed, self._changed = self._changed, set()
         self._taken, self._quoted = self._quoted, set()
-        encode, quotes = self._encoder.encode, self.quotes
-        records = {QUOTE_KEY + ticker: encode(quotes[ticker]) for ticker in self._taken}
-        for event in changed:
-            records[EVENT_KEY + event] = encode(
-                (self.epoch, [msgspec.Raw(self._pack(state)) for state in self.events[event]])
+        encode, epoch, raw = self._encode, self.epoch, msgspec.Raw
+        records: dict[str, bytes] = {}
+        for ticker in self._taken:
+            quote, at = self.quotes[ticker]
+            records[QUOTE_KEY + ticker] = encode(
+                (
+                    epoch,
+                    quote.yes_bid,
+                    quote.yes_ask,
+                    quote.yes_bid_size,
+                    quote.yes_ask_size,
+                    quote.last_price,
+                    quote.ts_ms,
+                    at,
+                )
             )
+        for event in changed:
+            markets = [raw(state.packed or state.pack(encode)) for state in self.events[event]]
+            records[EVENT_KEY + event] = encode((epoch, markets))
         return records, changed
 
     def not_written(self, changed: Iterable[str]) -> None:
@@ -245,17 +220,13 @@ class Books:
         self._changed.update(event for event in changed if event in self.events)
         self._quoted |= self._taken
 
-    def _pack(self, state: MarketState) -> bytes:
-        if state.packed is None:
-            state.packed = self._encoder.encode(state.record())
-        return state.packed
-
-    def _look(self, state: MarketState, now_ms: int) -> None:
-        if state.book.is_crossed():
-            state.crossed_since = state.crossed_since or now_ms
-        else:
+    def _look_for_crossing(self, state: MarketState, at: int) -> None:
+        if not state.book.is_crossed():
             state.crossed_since = 0
-        self._touch(state)
+            self._crossed.discard(state)
+        elif not state.crossed_since:
+            state.crossed_since = at
+            self._crossed.add(state)
 
     def _touch(self, state: MarketState) -> None:
         state.packed = None
@@ -264,3 +235,4 @@ class Books:
     def _drop(self, state: MarketState) -> None:
         self.markets.pop(state.ticker, None)
         self.repair.discard(state.ticker)
+        self._crossed.discard(state)

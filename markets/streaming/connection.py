@@ -17,10 +17,10 @@ from markets.kalshi import frames as f
 from markets.kalshi.errors import Disconnected
 from markets.kalshi.reactions import Reaction
 from markets.kalshi.ws import Session
-from markets.prices import Quote
 from markets.streaming.books import Books
 from markets.streaming.figures import Figures
 from markets.streaming.inbox import Message
+from markets.streaming.intake import StreamIntake
 from markets.streaming.messages import to_message
 from markets.streaming.subscriptions import BOOKS, BookSubscription
 
@@ -55,6 +55,7 @@ class Connection:
         whole: bool = True,
     ) -> None:
         self.epoch = f"{now_ms()}-{secrets.token_hex(4)}"
+        self.intake = session.intake = StreamIntake(books, self._handle)
         self.session = session
         self.books = books
         self.figures = figures
@@ -71,8 +72,6 @@ class Connection:
         self._beat: tuple[int, int] | None = None
         self._last_beat_ms = 0
         self._apply: Mapping[type, Callable[[Any, int], None]] = {
-            f.TickerFrame: self._ticker,
-            f.BookDelta: self._delta,
             f.BookSnapshot: self._snapshot,
             f.FillFrame: self._kept,
             f.UserOrderFrame: self._kept,
@@ -98,19 +97,11 @@ class Connection:
 
     def pump(self, timeout: float) -> int:
         """Apply what has come, waiting up to ``timeout`` seconds. Returns the number of frames. Raises Disconnected."""
-        frames = self.session.receive(timeout)
-        if not frames:
-            return 0
-        at = now_ms()
-        apply = self._apply
-        for frame in frames:
-            handler = apply.get(type(frame))
-            if handler is None:
-                self.figures.ignored += 1
-            else:
-                handler(frame, at)
-        self.figures.messages += len(frames)
-        return len(frames)
+        before = self.intake.tally.received
+        self.session.receive(timeout)  # the intake applies every frame at its place
+        count = self.intake.tally.received - before
+        self.figures.messages += count
+        return count
 
     def tend(self, wanted: Mapping[str, Mapping[str, str]], at: int) -> None:
         """What has to be done now and then: follow the wishes, repair, prove life. Raises Disconnected."""
@@ -148,38 +139,16 @@ class Connection:
                     if known is None or known.get(ticker) != status:  # the catalogue learnt it since
                         self.books.set_status(ticker, status)
 
+    def _handle(self, frame: f.Frame, at: int) -> None:
+        handler = self._apply.get(type(frame))
+        if handler is not None:
+            handler(frame, at)
+
     # -- frames ----------------------------------------------------------------------------------------------------
-
-    def _ticker(self, frame: f.TickerFrame, at: int) -> None:
-        self.books.quote(
-            frame.market_ticker,
-            Quote(
-                self.epoch,
-                frame.yes_bid,
-                frame.yes_ask,
-                frame.yes_bid_size,
-                frame.yes_ask_size,
-                frame.last_price,
-                frame.ts_ms,
-                at,
-            ),
-        )
-
-    def _delta(self, frame: f.BookDelta, at: int) -> None:
-        self.books.delta(
-            frame.market_ticker,
-            frame.side,
-            frame.price,
-            frame.delta,
-            frame.seq,
-            frame.clock or 0,
-            frame.ts_ms or at,
-            at,
-        )
 
     def _snapshot(self, frame: f.BookSnapshot, at: int) -> None:
         self.subscription.arrived(frame.market_ticker)
-        self.books.snapshot(frame.market_ticker, frame.yes, frame.no, frame.seq, frame.clock or 0, at)
+        self.books.snapshot(frame, at)
 
     def _kept(self, frame: Any, at: int) -> None:
         self._keep(to_message(frame, self.epoch, at))
@@ -198,7 +167,7 @@ class Connection:
         self.figures.gaps += 1
         channel = self._channels.get(frame.sid)
         if channel == BOOKS:
-            log.warning("gap on the books: expected %s, got %s (%s)", frame.expected, frame.got, frame.reason)
+            log.warning("gap on the books before number %s (%s)", frame.got, frame.reason)
             self.books.doubt(list(self.subscription.markets))
         elif channel == LIFECYCLE:
             self.lifecycle_gap = True

@@ -7,10 +7,11 @@ was lost and that arrives late, behind its successor, is dropped instead of putt
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import redis
+from redis.connection import Connection
 
 from markets.prices import CHANGED_CHANNEL, LEADER_KEY, LEASE_KEY, Lease
 from markets.streaming.leader import Leadership
@@ -46,7 +47,11 @@ class Fenced(Exception):
 
 
 class Publisher:
-    """The writing end of ``markets.prices``. Raises Fenced, or redis.RedisError when Redis is away."""
+    """The writing end of ``markets.prices``. Raises Fenced, or redis.RedisError when Redis is away.
+
+    ``begin`` sends a flush and returns; ``finish`` takes its answer. Between the two the caller may go on receiving. There is one flush
+    in flight at most, and nothing counts as written before ``finish`` has returned True.
+    """
 
     def __init__(self, client: redis.Redis, leadership: Leadership) -> None:
         self._leadership = leadership
@@ -55,32 +60,65 @@ class Publisher:
             f"{LEASE_KEY}{leadership.shard}",
             CHANGED_CHANNEL,
         )
-        self._flush = client.register_script(_FLUSH)
+        self._script = client.register_script(_FLUSH)
         self._forget = client.register_script(_FORGET)
+        self._pool = client.connection_pool
+        self._connection: Connection | None = None
+        self._loaded = False
         self._number = 0
+        self.in_flight = False
 
     def flush(
         self, epoch: str, alive_ms: int, records: Mapping[str, bytes], changed_events: Iterable[str] = ()
     ) -> None:
-        """Write ``records`` (key -> packed record) and renew the lease of ``epoch``.
+        """``begin`` and ``finish`` in one."""
+        if self.in_flight:
+            self.finish(wait=True)
+        self.begin(epoch, alive_ms, records, changed_events)
+        self.finish(wait=True)
 
-        An empty ``epoch`` withdraws the lease: from this instant no price of this writer reads as live.
+    def begin(
+        self, epoch: str, alive_ms: int, records: Mapping[str, bytes], changed_events: Iterable[str] = ()
+    ) -> None:
+        """Send ``records`` (key -> packed record) and the renewed lease of ``epoch``.
+
+        An empty ``epoch`` withdraws the lease: once written, no price of this writer reads as live.
         """
         token = self._token()
         lease = msgspec.msgpack.encode(Lease(epoch, alive_ms, token)) if epoch else b""
         self._number += 1
-        args: list[bytes | str | int] = [
-            token,
-            self._number,
-            self._leadership.lease_ms,
-            lease,
-            " ".join(changed_events),
-        ]
+        changed = " ".join(changed_events)
+        args: list[Any] = [*self._keys, token, self._number, self._leadership.lease_ms, lease, changed]
         for item in records.items():
             args += item
-        if self._flush(keys=self._keys, args=args) == -1:
+        try:
+            connection = self._connected()
+            connection.send_command("EVALSHA", self._script.sha, len(self._keys), *args)
+        except (redis.RedisError, OSError) as error:
+            self._lost()
+            raise redis.ConnectionError(str(error)) from error
+        self.in_flight = True
+
+    def finish(self, wait: bool = False) -> bool:
+        """Take the answer of the flush in flight. False when it has not come yet (never with ``wait``)."""
+        connection = self._connection
+        if connection is None or not self.in_flight:
+            return True
+        try:
+            if not wait and not connection.can_read(0):
+                return False
+            answer = connection.read_response()
+        except redis.ResponseError as error:  # the script is not there (Redis began anew): the next flush loads it
+            self._lost()
+            raise redis.ConnectionError(str(error)) from error
+        except (redis.RedisError, OSError) as error:
+            self._lost()
+            raise redis.ConnectionError(str(error)) from error
+        self.in_flight = False
+        if int(answer) == -1:
             self._leadership.token = None
             raise Fenced
+        return True
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove records that nobody keeps any more."""
@@ -88,6 +126,24 @@ class Publisher:
         if len(args) > 1 and self._forget(keys=self._keys[:1], args=args) == -1:
             self._leadership.token = None
             raise Fenced
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+            self._connection.connect()
+        if not self._loaded:
+            self._connection.send_command("SCRIPT", "LOAD", _FLUSH)
+            self._connection.read_response()
+            self._loaded = True
+        return self._connection
+
+    def _lost(self) -> None:
+        """The connection is of no more use: a late answer on it must not be taken for the next one's."""
+        self.in_flight = self._loaded = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+            self._pool.release(connection)
 
     def _token(self) -> str:
         if self._leadership.token is None:

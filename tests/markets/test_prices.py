@@ -10,7 +10,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from markets.book import Side
-from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader, Quote
+from markets.kalshi.frames import BookSnapshot, TickerFrame
+from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader
 from markets.streaming.books import Books
 from markets.streaming.leader import Leadership
 from markets.streaming.publisher import Fenced, Publisher
@@ -18,14 +19,20 @@ from markets.streaming.publisher import Fenced, Publisher
 NOW = 1_800_000_000_000
 
 
+def book_frame(
+    ticker: str, yes: list[tuple[int, int]], no: list[tuple[int, int]], seq: int, clock: int
+) -> BookSnapshot:
+    return BookSnapshot(2, seq, ticker, tuple(yes), tuple(no), clock, None)
+
+
 @pytest.fixture
 def books() -> Books:
     kept = Books()
     kept.start_epoch("epoch-1")
     kept.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active"})
-    kept.snapshot("EVENT-A", [(4000, 1000), (3900, 500)], [(5500, 725)], 1, 7, NOW)
-    kept.snapshot("EVENT-B", [(5000, 300)], [(4500, 200)], 2, 9, NOW)
-    kept.quote("EVENT-A", Quote("epoch-1", 4000, 4500, 1000, 725, 4100, NOW - 5, NOW))
+    kept.snapshot(book_frame("EVENT-A", [(4000, 1000), (3900, 500)], [(5500, 725)], 1, 7), NOW)
+    kept.snapshot(book_frame("EVENT-B", [(5000, 300)], [(4500, 200)], 2, 9), NOW)
+    kept.ticker(TickerFrame(1, "EVENT-A", 4100, 4000, 1000, 4500, 725, 0, 0, NOW - 5), NOW)
     return kept
 
 
@@ -67,7 +74,7 @@ def test_age_is_that_of_the_last_proof_of_life_not_of_the_last_change(redis_db: 
 
 def test_each_reason_why_not(redis_db: redis.Redis, books: Books) -> None:
     books.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active", "EVENT-C": "active", "EVENT-D": "active"})
-    books.snapshot("EVENT-C", [], [], 3, 1, NOW)
+    books.snapshot(book_frame("EVENT-C", [], [], 3, 1), NOW)
     books.doubt(["EVENT-B"])
     publish(leader(redis_db)[1], books)
     event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
@@ -80,7 +87,7 @@ def test_each_reason_why_not(redis_db: redis.Redis, books: Books) -> None:
 
 
 def test_a_side_that_nobody_offers_has_no_price(redis_db: redis.Redis, books: Books) -> None:
-    books.snapshot("EVENT-B", [(5000, 300)], [], 3, 10, NOW)
+    books.snapshot(book_frame("EVENT-B", [(5000, 300)], [], 3, 10), NOW)
     publish(leader(redis_db)[1], books)
     event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
     assert event.usable(["EVENT-B"], 1000, NOW, Side.NO) is None
@@ -134,7 +141,7 @@ def test_only_one_leads_and_the_old_one_cannot_write_after_a_pause(redis_db: red
     new = Publisher(redis_db, standby)
     new.flush("epoch-2", NOW, {})
     before = redis_db.get(EVENT_KEY + "EVENT")
-    books.snapshot("EVENT-A", [(1, 1)], [], 99, 99, NOW)
+    books.snapshot(book_frame("EVENT-A", [(1, 1)], [], 99, 99), NOW)
     with pytest.raises(Fenced):
         publish(old, books)
     assert redis_db.get(EVENT_KEY + "EVENT") == before

@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from kalbot.common.clock import now_ms
 from markets.kalshi.environment import Environment
 from markets.kalshi.signing import Signer
-from markets.kalshi.ws import Session
 from markets.prices import EventPrices, PriceReader
-from markets.stream import price_connection
+from markets.stream import make_session, price_connection
 from markets.streaming.inbox import Inbox, Message
 from markets.streaming.loop import Stream
 from markets.streaming.nudger import Nudger
@@ -52,7 +51,7 @@ class Running:
         self.wishes.current = {"EVENT": LEGS}
         self.nudger = Nudger(send=lambda *message: self.asked.append(message))
         self.stream = Stream(
-            lambda: Session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger
+            lambda: make_session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger
         )
         self.reader = PriceReader()
         self._thread = threading.Thread(target=self.stream.run, daemon=True)

@@ -1,0 +1,122 @@
+"""The batched frame reader against the library's own, on random frames cut at random places."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from types import SimpleNamespace
+
+import pytest
+import websocket
+from websocket import ABNF
+
+from markets.kalshi.errors import Disconnected
+from markets.kalshi.reader import FrameReader, LibraryReader
+from markets.streaming.batch_reader import BatchReader
+
+
+def connection(sock: socket.socket) -> websocket.WebSocket:
+    """A library connection after its handshake."""
+    made = websocket.WebSocket(skip_utf8_validation=True)
+    made.sock = sock
+    made.connected = True
+    made.handshake_response = SimpleNamespace(headers={})
+    return made
+
+
+def frame(opcode: int, data: bytes, final: bool = True) -> bytes:
+    return ABNF(int(final), 0, 0, 0, opcode, 0, data).format()
+
+
+def random_stream(seed: int, messages: int = 60) -> bytes:
+    """Text in one frame and in parts, with pings in between, of every length class."""
+    pick = random.Random(seed)
+    out = []
+    for _ in range(messages):
+        kind = pick.random()
+        size = pick.choice((0, 1, 40, 125, 126, 127, 300, 65_535, 65_536, 70_000) if kind < 0.1 else (20, 90, 200, 400))
+        data = pick.randbytes(size)
+        if kind < 0.15:
+            cut = pick.randrange(len(data) + 1)
+            out += [frame(ABNF.OPCODE_TEXT, data[:cut], False), frame(ABNF.OPCODE_PING, b"heartbeat")]
+            out.append(frame(ABNF.OPCODE_CONT, data[cut:]))
+        elif kind < 0.25:
+            out.append(frame(ABNF.OPCODE_PING, data[:100]))
+        else:
+            out.append(frame(ABNF.OPCODE_TEXT, data))
+    return b"".join(out)
+
+
+def feed(stream: bytes, reader_type: type[FrameReader], seed: int) -> tuple[list[bytes], int]:
+    """What a reader makes of ``stream`` when it comes in random pieces and then ends."""
+    ours, theirs = socket.socketpair()
+    pick = random.Random(seed)
+
+    def write() -> None:
+        at = 0
+        while at < len(stream):
+            size = pick.choice((1, 3, 17, 200, 5_000, 60_000))
+            theirs.sendall(stream[at : at + size])
+            at += size
+        theirs.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=write, daemon=True).start()
+    reader = reader_type(connection(ours))
+    payloads: list[bytes] = []
+    try:
+        while True:
+            payloads += reader.read(1.0)
+    except Disconnected:
+        pass
+    theirs.close()
+    reader.close()
+    return payloads, reader.heard
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_reads_what_the_library_reads(seed: int) -> None:
+    stream = random_stream(seed)
+    mine, heard = feed(stream, BatchReader, seed)
+    theirs, _ = feed(stream, LibraryReader, seed)
+    assert mine == theirs
+    assert heard >= len(mine)
+
+
+def test_pings_are_answered() -> None:
+    ours, theirs = socket.socketpair()
+    reader = BatchReader(connection(ours))
+    theirs.sendall(frame(ABNF.OPCODE_PING, b"heartbeat"))
+    assert reader.read(1.0) == []
+    answer = theirs.recv(100)
+    assert answer[0] == 0x80 | ABNF.OPCODE_PONG
+    assert len(answer) == 2 + 4 + len(b"heartbeat")
+    assert reader.heard == 1
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        b"\x81\x80abcd",  # masked by the server
+        b"\xc1\x01a",  # an extension nobody agreed on
+        b"\x09\x00",  # a ping in parts
+        b"\x83\x00",  # an unknown kind
+        b"\x80\x01a",  # the rest of a message that never began
+        b"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff",  # larger than anything
+    ],
+)
+def test_offences_end_the_connection(offence: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    reader = BatchReader(connection(ours))
+    theirs.sendall(offence)
+    with pytest.raises(Disconnected):
+        reader.read(1.0)
+
+
+def test_messages_before_the_end_are_handed_out_first() -> None:
+    ours, theirs = socket.socketpair()
+    reader = BatchReader(connection(ours))
+    theirs.sendall(frame(ABNF.OPCODE_TEXT, b"last words") + frame(ABNF.OPCODE_CLOSE, b"\x03\xe8bye"))
+    assert reader.read(1.0) == [b"last words"]
+    with pytest.raises(Disconnected, match="bye"):
+        reader.read(1.0)
