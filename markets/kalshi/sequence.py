@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 RESTART_RUN: Final = 16
-"""So many old numbers in an unbroken row are a counter that was set back, not duplicates."""
+"""So many old numbers in rising order are a counter that was set back, not duplicates."""
 
 
 class Arrival(Enum):
@@ -56,9 +56,9 @@ class SequenceTracker:
         self._old.pop(sid, None)
 
     def _restarted(self, sid: int, seq: int) -> bool:
-        """A long unbroken row of old numbers. Taking duplicates for it only costs a repair; the other way
-        round would silence the subscription for ever."""
+        """A long rising row of old numbers. Taking duplicates for it only costs a repair; the other way round would
+        silence the subscription for ever."""
         last, run = self._old.get(sid, (0, 0))
-        run = run + 1 if seq == last + 1 else 1
+        run = run + 1 if seq > last else 1
         self._old[sid] = (seq, run)
         return run >= RESTART_RUN
