@@ -35,7 +35,10 @@ class Curve:
     model cost of the first 1/100 contract, 0 when nobody offers the side (then ``bids`` is empty).
     """
 
-    __slots__ = ("_carried", "_count", "_fees", "_model", "_paid", "bids", "fees", "market", "side", "total", "touch_e14")
+    __slots__ = (
+        "_all_in", "_carried", "_count", "_fees", "_model", "_paid",
+        "bids", "fees", "market", "side", "total", "touch_e14",
+    )  # fmt: skip
 
     def __init__(self, market: LegMarket, side: Side) -> None:
         self.market = market
@@ -44,8 +47,10 @@ class Curve:
         self.bids = market.depth.bids(side.other)
         self.total = sum([count for _, count in self.bids])
         self.touch_e14 = all_in_e14(market.fees, DOLLAR_PRICE - self.bids[0][0]) if self.bids else 0
-        self._count = [0]
-        self._paid, self._fees, self._carried, self._model = [0], [0], [0], [0]
+        self._count: list[int] = []  # contracts above each level: 0, those of the best, of the best two, ...
+        self._all_in: list[int] = []
+        self._model: list[int] = []
+        self._paid, self._fees, self._carried = [0], [0], [0]
 
     @property
     def ticker(self) -> str:
@@ -58,7 +63,8 @@ class Curve:
 
     def cost(self, count: int) -> tuple[int, int]:
         """(price paid, fees) for ``count`` in 1..``total``."""
-        at = self._level(count)
+        at = bisect_left(self._counts(), count) - 1
+        self._walk(at)
         price, taken = DOLLAR_PRICE - self.bids[at][0], count - self._count[at]
         net, _ = fill_fee(self.fees, price, taken, self._carried[at])
         return self._paid[at] + price * taken, self._fees[at] + net
@@ -67,8 +73,13 @@ class Curve:
         """Price and model fees of ``count`` without rounding: never more than ``cost``."""
         if count <= 0:
             return 0
-        at = self._level(count)
-        return self._model[at] + all_in_e14(self.fees, DOLLAR_PRICE - self.bids[at][0]) * (count - self._count[at])
+        counts = self._count or self._counts()
+        at = bisect_left(counts, count) - 1
+        return self._model[at] + self._all_in[at] * (count - counts[at])
+
+    def worst_e14(self, count: int) -> int:
+        """Model cost of the last 1/100 contract of ``count``."""
+        return self._all_in[bisect_left(self._count or self._counts(), count) - 1]
 
     def worst_price(self, count: int) -> int:
         """The price of the last contract: the limit price of an order for ``count``."""
@@ -81,23 +92,22 @@ class Curve:
         return price * count + net
 
     def _counts(self) -> list[int]:
-        """Contracts above each level: 0, those of the best level, of the best two, ..."""
-        if len(self._count) == 1:
+        if not self._count:
             self._count = [0, *accumulate([count for _, count in self.bids])]
+            self._all_in = [all_in_e14(self.fees, DOLLAR_PRICE - bid) for bid, _ in self.bids]
+            per_level = [cost * size for cost, (_, size) in zip(self._all_in, self.bids, strict=True)]
+            self._model = [0, *accumulate(per_level)]
         return self._count
 
-    def _level(self, count: int) -> int:
-        """The level that the last of ``count`` comes from, with everything above it added up."""
-        at = bisect_left(self._counts(), count) - 1
-        while len(self._paid) <= at:
+    def _walk(self, levels: int) -> None:
+        """Add up price and fees of the best ``levels``."""
+        while len(self._paid) <= levels:
             bid, size = self.bids[len(self._paid) - 1]
             price = DOLLAR_PRICE - bid
             net, carried = fill_fee(self.fees, price, size, self._carried[-1])
-            self._model.append(self._model[-1] + all_in_e14(self.fees, price) * size)
             self._paid.append(self._paid[-1] + price * size)
             self._fees.append(self._fees[-1] + net)
             self._carried.append(carried)
-        return at
 
 
 def cost_of(curves: Sequence[Curve], count: int) -> int:

@@ -6,7 +6,7 @@ rest, then the higher profit. If there is none, the refusal of the kind that cam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kalbot.common.units import Money
@@ -36,6 +36,7 @@ from strategies.dutch.subset import (
     nearest_no_set,
     no_bound,
     no_sets,
+    rounding_of,
 )
 
 ORDER = (Kind.ALL_YES, Kind.ALL_NO, Kind.COVERAGE)
@@ -80,7 +81,7 @@ def _judge_all_yes(event: Event) -> Outcome:
     curves = tuple(Curve(leg, Side.YES) for leg in event.legs)
     if not all(curve.bids for curve in curves):
         return refuse_asks(Kind.ALL_YES, curves, len(curves))
-    outcome = _judge_sets(event, Kind.ALL_YES, [curves], curves)
+    outcome = _judge_sets(event, Kind.ALL_YES, {curves: None}, curves)
     if event.certified or (isinstance(outcome, Refused) and outcome.constraint == "price"):
         return outcome
     nearest = outcome.basket if isinstance(outcome, Found) else outcome.nearest
@@ -98,13 +99,14 @@ def _judge_all_no(event: Event) -> Outcome:
     if len(nearest) < 2:
         return refuse_asks(Kind.ALL_NO, curves, 2)
     if touch_of_e14(nearest) >= event.promise_e14(Kind.ALL_NO, nearest):
-        return _judge_sets(event, Kind.ALL_NO, [nearest], nearest)
+        return _judge_sets(event, Kind.ALL_NO, {nearest: None}, nearest)
     tied = (rules.max_cost, rules.max_cost_per_leg, rules.max_count)
     coupled = least_margin_ppm(rules) > 0 or any(limit is not None for limit in tied)
-    sets = no_sets(curves, coupled=coupled, max_legs=rules.max_legs) or [nearest]
+    sets = no_sets(curves, coupled=coupled, max_legs=rules.max_legs) or {nearest: None}
     outcome = _judge_sets(event, Kind.ALL_NO, sets, nearest)
-    if isinstance(outcome, Found) and coupled and len(nearest) > EVERY_SET_UP_TO:
+    if isinstance(outcome, Found) and len(nearest) > EVERY_SET_UP_TO:
         missed = no_bound(curves, rules.max_cost) - outcome.basket.profit
+        missed = missed if coupled else min(missed, rounding_of(nearest))
         return Found(replace(outcome.basket, gap=Money(max(outcome.basket.gap, missed))))
     return outcome
 
@@ -118,19 +120,23 @@ def _judge_coverage(event: Event) -> Outcome:
     if chance is None or not sets:
         return refuse_coverage(curves, chance, threshold)
     payers = [chosen for chosen in sets if touch_of_e14(chosen) < DOLLAR_E14]
-    return _judge_sets(event, Kind.COVERAGE, payers, min(sets, key=touch_of_e14))
+    return _judge_sets(event, Kind.COVERAGE, dict.fromkeys(payers), min(sets, key=touch_of_e14))
 
 
 _JUDGES = {Kind.ALL_YES: _judge_all_yes, Kind.ALL_NO: _judge_all_no, Kind.COVERAGE: _judge_coverage}
 
 
-def _judge_sets(event: Event, kind: Kind, sets: Sequence[Chosen], nearest: Chosen) -> Outcome:
-    """Size each set, keep the best, judge it by the profile."""
+def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nearest: Chosen) -> Outcome:
+    """Size the sets, those first that could earn most, keep the best, judge it by the profile.
+
+    ``sets``: set -> what it cannot earn more than, x 10**14, where that is known.
+    """
     if all(touch_of_e14(chosen) >= event.promise_e14(kind, chosen) for chosen in sets):
         asked, limit = touch_of_e14(nearest), event.promise_e14(kind, nearest)
         return refuse_price(kind, nearest, asked, limit)
     best: tuple[Chosen, Sized] | None = None
-    for most, chosen in sorted(((_most_e14(event, kind, s), s) for s in sets), key=lambda entry: -entry[0]):
+    bounded = [(_most_e14(event, kind, chosen, known), chosen) for chosen, known in sets.items()]
+    for most, chosen in sorted(bounded, key=lambda entry: -entry[0]):
         if best is not None and best[1].holds and most <= best[1].profit_e14:
             break
         sized = best_size(chosen, event.objective_e14(kind, chosen), event.bounds(chosen), event.demands(kind, chosen))
@@ -159,12 +165,14 @@ def _capital_binds(event: Event, kind: Kind, refused: Refused) -> Refused | None
     return refuse_capital(free.basket, rules) if isinstance(free, Found) else None
 
 
-def _most_e14(event: Event, kind: Kind, chosen: Chosen) -> int:
+def _most_e14(event: Event, kind: Kind, chosen: Chosen, known: int | None) -> int:
     """What ``chosen`` cannot earn more than: its best price for all of its depth, or for all of the capital."""
     touch, rules = touch_of_e14(chosen), event.rules
     earns = event.objective_e14(kind, chosen) - touch
     deepest = min(curve.total for curve in chosen)
     most = earns * (deepest if rules.max_count is None else min(deepest, rules.max_count))
+    if known is not None:
+        most = min(most, known)
     return most if rules.max_cost is None or earns < 0 else min(most, earns * rules.max_cost * E14 // touch)
 
 

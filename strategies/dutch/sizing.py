@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategies.dutch.basket import PPM
-from strategies.dutch.curve import E14, Curve, all_in_e14, cost_at_limits, cost_of, model_of_e14
+from strategies.dutch.curve import E14, Curve, cost_at_limits, cost_of, model_of_e14
 
 LOOK_BACK = 5_000
 """Counts tried on one straight line; beyond that the possible gain is bounded and reported."""
@@ -110,14 +110,9 @@ def best_size(curves: Sequence[Curve], pays_e14: int, bounds: Bounds, demands: S
 
 def _line_ends(curves: Sequence[Curve], least: int, top: int, step: int) -> list[int]:
     """Counts on the grid between which no price level ends; a level that ends inside a step gets both neighbours."""
-    ends = {least, top}
-    for curve in curves:
-        for end in curve.ends():
-            below = end // step * step
-            if below > top:
-                break
-            ends.update((below, below + step))
-    return sorted(end for end in ends if least <= end <= top)
+    below = {end // step * step for curve in curves for end in curve.ends()}
+    inside = {end // step * step + step for curve in curves for end in curve.ends() if end % step}
+    return sorted({least, top, *(end for end in below | inside if least < end < top)})
 
 
 class _Search:
@@ -141,7 +136,7 @@ class _Search:
 
     def can_hold(self, count: int) -> bool:
         """Whether the demands could hold at the limit prices of ``count`` if nothing were rounded."""
-        at_limits = sum([all_in_e14(curve.fees, curve.worst_price(count)) for curve in self.curves])
+        at_limits = sum([curve.worst_e14(count) for curve in self.curves])
         return all((pays - at_limits) * PPM >= margin * at_limits for pays, margin in self.demands)
 
     def around(self, ends: Sequence[int], best: int, last: int) -> None:

@@ -3,9 +3,9 @@
 NO on k outcomes pays k - 1 dollars a set, so each leg that costs less than a dollar adds ``1 - cost`` to a basket that
 starts one dollar short, and at any fee multiplier in use every price below a dollar is still below it with fees. So for
 a given count the best set is simply every leg that is deep enough, and the best basket is one of those nested sets:
-``_sweep`` walks once through all levels of all legs and keeps the sets that rounding could make the best.
+``_sweep`` walks once through all levels of all legs and bounds what each can earn.
 
-Capital and margins couple the legs again. Then small events try every set; large ones also the cheapest two, three, ...
+Rounding, capital and margins disturb that. So small events try every set; large ones also the cheapest two, three, ...
 legs, and ``no_bound`` says what the best basket can earn at most.
 """
 
@@ -36,16 +36,26 @@ def nearest_no_set(curves: Sequence[Curve], max_legs: int | None = None) -> Chos
     return tuple(priced[: max(2, min(useful, max_legs or useful))])
 
 
-def no_sets(curves: Sequence[Curve], *, coupled: bool, max_legs: int | None = None) -> list[Chosen]:
-    """Sets of k >= 2 NO legs among which the best one is."""
+def no_sets(curves: Sequence[Curve], *, coupled: bool, max_legs: int | None = None) -> dict[Chosen, int | None]:
+    """Sets of k >= 2 NO legs among which the best one is -> what it cannot earn more than (x 10**14), where known.
+
+    Small events: every set. Large ones: the best set of each count (rounding may make one with fewer legs better by less
+    than ``rounding_of``) and, where limits couple the legs, the cheapest 2, 3, ... legs.
+    """
     useful = sorted((c for c in curves if c.bids and c.touch_e14 < DOLLAR_E14), key=lambda c: c.touch_e14)
-    found = {chosen: None for _, chosen in _sweep(useful)}
     top = len(useful) if max_legs is None else min(max_legs, len(useful))
+    if len(useful) <= EVERY_SET_UP_TO:
+        return {pick: None for k in range(2, top + 1) for pick in combinations(useful, k)}
+    found: dict[Chosen, int | None] = {chosen: most for most, chosen in _sweep(useful) if len(chosen) <= top}
     if coupled or top < len(useful):
-        found.update((tuple(useful[:k]), None) for k in _sizes(top))
-        if len(useful) <= EVERY_SET_UP_TO:
-            found.update((pick, None) for k in range(2, top + 1) for pick in combinations(useful, k))
-    return [chosen for chosen in found if 2 <= len(chosen) <= top]
+        for k in _sizes(top):
+            found.setdefault(tuple(useful[:k]), None)
+    return found
+
+
+def rounding_of(curves: Sequence[Curve]) -> int:
+    """The most by which rounding can make these legs dearer than their model cost, Money."""
+    return sum(c.fees.grid + len(c.bids) for c in curves)
 
 
 def _sizes(top: int) -> list[int]:
@@ -58,8 +68,10 @@ def _sizes(top: int) -> list[int]:
 
 
 def _sweep(useful: Sequence[Curve]) -> list[tuple[int, Chosen]]:
-    """(most it earns x 10**14, set) of the nested sets by depth that rounding could make the best; without limits."""
-    noise = sum(c.fees.grid + len(c.bids) for c in useful) * E14
+    """(most it earns x 10**14, set) of each of the nested sets by depth that earns anything; without rounding or limits.
+
+    The most lies within the counts for which the set is the widest one: at lower counts a wider set earns more.
+    """
     steps = sorted((end, i) for i, c in enumerate(useful) for end in c.ends())
     gain = [DOLLAR_E14 - c.touch_e14 for c in useful]  # of one more 1/100 contract of each leg
     members, level = dict.fromkeys(range(len(useful))), [0] * len(useful)
@@ -81,8 +93,7 @@ def _sweep(useful: Sequence[Curve]) -> list[tuple[int, Chosen]]:
         peak = max(0, earned)
         if len(members) < 2:
             break
-    most = max((peak for peak, _ in found), default=0)
-    return [(peak, chosen) for peak, chosen in found if peak > most - noise and len(chosen) >= 2]
+    return [(peak, chosen) for peak, chosen in found if peak > 0 and len(chosen) >= 2]
 
 
 def no_bound(curves: Sequence[Curve], max_cost: int | None) -> int:
