@@ -10,6 +10,12 @@ import pytest
 from django.test import Client
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """A second of key stretching for each login belongs to production."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def desk(db: None, redis_db: object) -> dict[str, Any]:
     """A desk in motion, with prices in Redis."""

@@ -31,7 +31,15 @@ def confirm(client: Client, address: str, token: str = "", **fields: Any) -> Any
 
 def test_force_exit_shows_legs_bids_proceeds_and_loss(desk: dict[str, Any], login: Any) -> None:
     page = login("operator").get(reverse("admin:act_force_exit_one", args=[desk["held"].pk])).content.decode()
-    for words in ("KXHIGHNY-26NOV24-B82", "Best bid", "$0.69", "Expected proceeds", "$52.9901", "Expected result", "$49.4075"):
+    for words in (
+        "KXHIGHNY-26NOV24-B82",
+        "Best bid",
+        "$0.69",
+        "Expected proceeds",
+        "$52.9901",
+        "Expected result",
+        "$49.4075",
+    ):
         assert words in page
     assert ExitRequest.objects.count() == 0
 
@@ -40,7 +48,11 @@ def test_force_exit_asks_once_however_often_it_is_confirmed(desk: dict[str, Any]
     client, address = login("operator", "olga"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
     token = token_of(client, address)
     first, second = confirm(client, address, token), confirm(client, address, token)
-    assert first.headers["HX-Redirect"] == second.headers["HX-Redirect"] == f"/admin/trading/position/{desk['held'].pk}/change/"
+    assert (
+        first.headers["HX-Redirect"]
+        == second.headers["HX-Redirect"]
+        == f"/admin/trading/position/{desk['held'].pk}/change/"
+    )
     request = ExitRequest.objects.get()
     assert (request.actor, request.reason, request.source) == ("olga", "because of the test", "person")
     act = Act.objects.get()

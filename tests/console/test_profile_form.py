@@ -24,7 +24,12 @@ def filled_form(client: Any, profile: Profile) -> tuple[str, dict[str, Any]]:
 
 def test_amounts_are_shown_in_dollars_contracts_and_per_cent(desk: dict[str, Any], login: Any) -> None:
     _, data = filled_form(login("risk manager"), desk["careful"])
-    assert (data["capital"], data["min_profit"], data["count_step"], data["near_miss_ppm"]) == ("1000.00", "0.10", "1", "5")
+    assert (data["capital"], data["min_profit"], data["count_step"], data["near_miss_ppm"]) == (
+        "1000.00",
+        "0.10",
+        "1",
+        "5",
+    )
 
 
 def test_an_unchanged_form_changes_nothing(desk: dict[str, Any], login: Any) -> None:
@@ -35,7 +40,9 @@ def test_an_unchanged_form_changes_nothing(desk: dict[str, Any], login: Any) -> 
     assert Profile.objects.filter(pk=desk["careful"].pk).values().get() == before
 
 
-def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_looser(desk: dict[str, Any], login: Any) -> None:
+def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_looser(
+    desk: dict[str, Any], login: Any
+) -> None:
     client = login("risk manager", "rita")
     address, data = filled_form(client, desk["careful"])
     data |= {"max_per_event": "$350.25", "reason": "more room for weather"}
@@ -60,7 +67,13 @@ def test_a_limit_is_not_changed_without_a_reason(desk: dict[str, Any], login: An
 def test_bad_values_are_refused_in_words(desk: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
     address, data = filled_form(client, desk["careful"])
-    bad = {"capital": "a lot", "min_profit": "0.0000001", "coverage_threshold_ppm": "190", "blackout": "at night", "kinds": []}
+    bad = {
+        "capital": "a lot",
+        "min_profit": "0.0000001",
+        "coverage_threshold_ppm": "190",
+        "blackout": "at night",
+        "kinds": [],
+    }
     page = client.post(address, data | bad | {"reason": "trying"}).content.decode()
     for words in ("write digits such as 12.50", "finer than 6 decimal places", "Must be at most 100 %", "is not a time of day",
                   "Choose at least one kind of basket"):  # fmt: skip
@@ -93,7 +106,14 @@ def test_viewers_and_operators_read_profiles_and_change_none(desk: dict[str, Any
 
 def test_no_form_changes_orders_fills_ledger_or_events(desk: dict[str, Any], login: Any) -> None:
     client = login()  # not even a superuser
-    for label in ("trading_order", "trading_fill", "trading_ledgertransaction", "trading_positionevent", "trading_position", "strategies_decision"):
+    for label in (
+        "trading_order",
+        "trading_fill",
+        "trading_ledgertransaction",
+        "trading_positionevent",
+        "trading_position",
+        "strategies_decision",
+    ):
         assert client.get(reverse(f"admin:{label}_add")).status_code == 403
         pk = client.get(reverse(f"admin:{label}_changelist")).context["cl"].result_list[0].pk
         assert client.post(reverse(f"admin:{label}_change", args=[pk]), {"status": "open"}).status_code == 403

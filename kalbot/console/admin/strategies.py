@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
@@ -158,10 +157,6 @@ class DecisionAdmin(ReadOnlyAdmin):
             (state, formats.money(payout), formats.gain(payout - decision.cost)) for state, payout in decision.payoff))  # fmt: skip
         return format_html('<table class="k-table"><thead><tr><th>If</th><th>Pays</th><th>Profit</th></tr></thead>'
                            "<tbody>{}</tbody></table>", rows)  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        # position and denial hang on the decision the other way round: two left joins instead of two queries a row
-        return super().get_queryset(request).select_related("position", "denial")
 
 
 @admin.register(Screening)

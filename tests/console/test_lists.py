@@ -1,0 +1,133 @@
+"""Lists: few queries however many rows, filters that work, near misses nearest first, a funnel that adds up."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import desk_rows
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from kalbot.common import clock
+from kalbot.console import tasks
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.models import LogRecord, TaskRecord
+from strategies.models import Cycle, NearMiss, Verdict
+from trading.models import Fill, Position
+
+BOUND = 20
+
+
+def many(desk: dict[str, Any], number: int = 12) -> None:
+    """More rows of what lists show, so that a query a row would be seen."""
+    for day in range(number):
+        event = desk_rows.weather_event("DEN", f"27JAN{day:02}")
+        desk_rows.position(desk["careful"], event)
+        desk_rows.near_miss(desk["live"], event, 9_000 + day)
+
+
+def test_no_list_asks_a_query_a_row(desk: dict[str, Any], login: Any) -> None:
+    many(desk)
+    client, seen = login(), {}
+    for model in admin.site._registry:
+        address = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+        client.get(address)  # fills caches of content types and filter choices
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            client.get(address)
+        seen[model._meta.label_lower] = len(asked)
+    assert {name: number for name, number in seen.items() if number > BOUND} == {}
+
+
+def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(desk: dict[str, Any], login: Any) -> None:
+    client, address = login("viewer"), reverse("admin:strategies_nearmiss_changelist")
+    NearMiss.objects.filter(profile=desk["live"]).update(ended_at=clock.now())
+    rows = list(client.get(address).context["cl"].result_list)
+    assert [row.distance_ppm for row in rows] == sorted(row.distance_ppm for row in rows)
+    assert {row.profile_id for row in rows} == {desk["careful"].pk, desk["coverage"].pk}
+    assert len(client.get(address, {"standing": "ended"}).context["cl"].result_list) == 2
+    assert len(client.get(address, {"standing": "all"}).context["cl"].result_list) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "number"),
+    [
+        ("trading_position", {"held": "active"}, 3),
+        ("trading_position", {"mode__exact": "live"}, 4),
+        ("trading_position", {"q": "KXHIGHMIA"}, 1),
+        ("strategies_verdict", {"status__exact": "candidate"}, 3),
+        ("strategies_verdict", {"constraint": "volume"}, 3),
+        ("strategies_decision", {"became": "denied"}, 1),
+        ("markets_event", {"category": "Climate and Weather"}, 6),
+        ("console_logrecord", {"level": "ERROR"}, 1),
+    ],
+)
+def test_filters_and_search_find_what_they_say(
+    name: str, query: dict[str, str], number: int, desk: dict[str, Any], login: Any
+) -> None:
+    answer = login("viewer").get(reverse(f"admin:{name}_changelist"), query)
+    assert answer.status_code == 200
+    assert len(answer.context["cl"].result_list) == number
+
+
+def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(desk: dict[str, Any], login: Any) -> None:
+    client = login("viewer")
+    page = client.get(reverse("admin:why"), {"profile": "careful"})
+    shown = page.context
+    assert (
+        shown["universe"]
+        == 6
+        == sum(step["refused"] for step in shown["steps"]) + shown["near_total"] + shown["candidates"]
+    )
+    assert shown["steps"][-1]["left"] == shown["near_total"] + shown["candidates"]
+    for step in shown["steps"]:
+        assert len(client.get(step["url"]).context["cl"].result_list) == step["refused"]
+    assert len(client.get(shown["candidates_url"]).context["cl"].result_list) == shown["candidates"]
+
+
+def test_amounts_on_pages_are_dollars_not_columns(desk: dict[str, Any], login: Any) -> None:
+    page = login("viewer").get(reverse("admin:trading_position_change", args=[desk["held"].pk])).content.decode()
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert "$49.4075" in text
+    assert str(desk["held"].cost) not in text
+    assert "Pays at least $50.00 however the event ends" in text
+
+
+def test_no_page_calls_a_bet_guaranteed(desk: dict[str, Any], login: Any) -> None:
+    Position.objects.filter(pk=desk["held"].pk).update(guaranteed=False)
+    decision = desk["held"].decision
+    decision.payoff[0][1] = 0
+    type(decision).objects.filter(pk=decision.pk).update(payoff=decision.payoff, guaranteed=False)
+    page = login("viewer").get(reverse("admin:trading_position_change", args=[desk["held"].pk])).content.decode()
+    assert "A bet, not a guarantee. It loses if: 78° or below wins; at worst $49.4075." in page
+
+
+def test_every_row_of_money_is_read_only() -> None:
+    models = {model for model in admin.site._registry if model._meta.app_label in ("trading", "triage")}
+    assert all(isinstance(admin.site._registry[model], ReadOnlyAdmin) for model in models)
+    assert Fill in models
+
+
+def test_prune_forgets_old_noise_and_never_money(desk: dict[str, Any]) -> None:
+    long_ago = clock.now() - timedelta(days=400)
+    for model, column in (
+        (LogRecord, "at"),
+        (TaskRecord, "started_at"),
+        (Cycle, "started_at"),
+        (Verdict, "updated_at"),
+        (Position, "created_at"),
+    ):
+        model.objects.update(**{column: long_ago})
+    positions, verdicts = Position.objects.count(), Verdict.objects.filter(event__is_open=True).count()
+    deleted = tasks.prune()
+    assert deleted["log"] == 2
+    assert (LogRecord.objects.count(), TaskRecord.objects.count()) == (0, 0)
+    assert Cycle.objects.count() == Cycle.objects.filter(decisions=1).count() == 1
+    assert Verdict.objects.count() == verdicts
+    assert Position.objects.count() == positions

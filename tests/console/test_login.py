@@ -1,0 +1,36 @@
+"""Guessing passwords is slowed down, for an address and for a name, and a right password still works elsewhere."""
+
+from __future__ import annotations
+
+import desk_rows
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.console import throttle
+
+
+def attempt(client: Client, password: str, name: str = "chief") -> int:
+    """Status of one login."""
+    return client.post(reverse("admin:login"), {"username": name, "password": password}).status_code
+
+
+def test_after_five_wrong_passwords_there_is_a_pause(db: None, redis_db: object) -> None:
+    desk_rows.person("chief")
+    client = Client(REMOTE_ADDR="192.0.2.7")
+    assert [attempt(client, "wrong") for _ in range(throttle.FREE)] == [200] * throttle.FREE
+    answer = client.post(reverse("admin:login"), {"username": "chief", "password": "let-me-in-please"})
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= throttle.FIRST_PAUSE
+    assert b"paused for" in answer.content
+    # another address with another name is not held up
+    desk_rows.person("second")
+    assert attempt(Client(REMOTE_ADDR="192.0.2.8"), "let-me-in-please", "second") == 302
+
+
+def test_a_right_password_forgets_the_wrong_ones(db: None, redis_db: object) -> None:
+    desk_rows.person("chief")
+    client = Client(REMOTE_ADDR="192.0.2.9")
+    for _ in range(3):
+        assert [attempt(client, "wrong") for _ in range(throttle.FREE - 1)] == [200] * (throttle.FREE - 1)
+        assert attempt(client, "let-me-in-please") == 302
+        client.logout()

@@ -1,0 +1,62 @@
+"""Schedules are made once, lapse before the next run, and leave an operator's edits alone."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from kalbot.celery import app
+from kalbot.common.messages import QUEUES
+from kalbot.console import schedules
+from strategies.models import Profile
+from trading.models import TradingState
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_entry_is_made_once_and_lapses_below_its_interval() -> None:
+    assert len(schedules.seed()) == len(schedules.PLAN)
+    assert schedules.seed() == []
+    for row in PeriodicTask.objects.exclude(task="celery.backend_cleanup"):
+        assert row.expire_seconds < row.interval.schedule.run_every.total_seconds()
+        assert row.queue in QUEUES
+
+
+def test_every_planned_task_is_one_that_workers_know() -> None:
+    app.autodiscover_tasks(force=True)
+    assert {entry.task for entry in schedules.PLAN} <= set(app.tasks)
+
+
+def test_an_operators_interval_and_switch_stay_and_code_owned_columns_come_back() -> None:
+    schedules.seed()
+    slow, _ = IntervalSchedule.objects.get_or_create(every=17, period="seconds")
+    PeriodicTask.objects.filter(name="scan catalogue").update(
+        interval=slow, enabled=False, task="somebody.elses", queue="nowhere"
+    )
+    schedules.seed()
+    row = PeriodicTask.objects.get(name="scan catalogue")
+    assert (row.interval.every, row.enabled) == (17, False)
+    assert (row.task, row.queue) == ("markets.tasks.scan_catalogue", "scan")
+
+
+def test_the_environment_sets_the_first_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALBOT_SCAN_SECONDS", "20")
+    schedules.seed()
+    row = PeriodicTask.objects.get(name="scan catalogue")
+    assert (row.interval.every, row.expire_seconds) == (20, 18)
+
+
+def test_a_wrong_interval_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALBOT_SCAN_SECONDS", "soon")
+    with pytest.raises(CommandError, match="KALBOT_SCAN_SECONDS must be a whole number of seconds"):
+        call_command("seed_schedules")
+
+
+def test_seeding_twice_leaves_everything_as_people_left_it() -> None:
+    call_command("seed", verbosity=0)
+    TradingState.objects.filter(scope="global").update(state="halted", reason="by a person")
+    Profile.objects.filter(name="careful").update(capital=5)
+    call_command("seed", verbosity=0)
+    assert TradingState.objects.get(scope="global").state == "halted"
+    assert Profile.objects.get(name="careful").capital == 5

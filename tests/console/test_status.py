@@ -1,0 +1,104 @@
+"""Is it working: each part says so in a sentence, and machines are told without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from kalbot.common import cache
+from kalbot.common.messages import QUEUES
+from kalbot.console import checks, heartbeats, status
+from kalbot.console.tasks import heartbeat
+
+
+def by_name() -> dict[str, status.Part]:
+    """Every part by its name."""
+    return {part.name: part for part in status.look()}
+
+
+def test_a_desk_without_workers_says_so(desk: dict[str, Any]) -> None:
+    parts = by_name()
+    assert parts["workers"].state == parts["beat"].state == "bad"
+    assert "No sign of life on default, scan, strategy, trading, triage." in parts["workers"].sentence
+    assert parts["stream"].state == "ok"
+    assert parts["scan"].sentence.startswith("12,552 events and 103,449 markets in 9.2 s")
+
+
+def test_heartbeats_make_workers_and_beat_alive(desk: dict[str, Any]) -> None:
+    for queue in QUEUES:
+        heartbeat.apply(args=[queue])
+    heartbeats.show_life("beat")
+    parts = by_name()
+    assert (parts["workers"].state, parts["beat"].state) == ("ok", "ok")
+    call_command("alive", "trading", "beat", "stream")
+
+
+def test_an_old_heartbeat_is_no_life(desk: dict[str, Any]) -> None:
+    cache.prices().set("alive:trading", json.dumps({"at_ms": 1_000, "host": "h", "pid": 1}))
+    with pytest.raises(CommandError, match="no sign of life from trading, scan"):
+        call_command("alive", "trading", "scan")
+
+
+def test_deep_queues_warn(desk: dict[str, Any]) -> None:
+    cache.broker().rpush("strategy", *range(30))
+    part = by_name()["queues"]
+    assert part.state == "warn"
+    assert "strategy 30" in part.sentence
+
+
+def test_redis_away_is_bad_and_hides_nothing_else(desk: dict[str, Any], settings: Any) -> None:
+    settings.PRICES_URL = settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    parts = by_name()
+    assert parts["database"].state == "ok"
+    assert {parts[name].state for name in ("redis", "queues", "workers", "beat", "stream")} == {"bad"}
+    answer = Client().get("/healthz")
+    assert answer.status_code == 503
+    assert "nothing is traded" in answer.json()["parts"]["redis"]["sentence"]
+
+
+def test_healthz_and_metrics_answer_without_login_and_without_secrets(desk: dict[str, Any], settings: Any) -> None:
+    settings.KALSHI_KEY_ID = "key-id-nobody-should-see"
+    health, metrics = Client().get("/healthz?full"), Client().get("/metrics")
+    assert health.status_code == 503  # no worker shows life in this test
+    assert Client().get("/healthz").status_code == 200
+    text = metrics.content.decode()
+    for line in (
+        'kalbot_part_state{part="database"} 0.0',
+        'kalbot_positions{mode="live",profile="live"} 1.0',
+        "kalbot_open_discrepancies 1.0",
+        'kalbot_latency_ms{quantile="p50",what="cycle"}',
+    ):
+        assert line in text
+    for body in (text, health.content.decode()):
+        assert "key-id-nobody-should-see" not in body
+        assert settings.SECRET_KEY not in body
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"KALBOT_LIVE": True, "KALSHI_KEY_ID": "", "KALSHI_PRIVATE_KEY_PATH": ""}, "kalbot.E001"),
+        ({"KALSHI_PRIVATE_KEY_PATH": "/nowhere/key.pem"}, "kalbot.E002"),
+        ({"KALSHI_PRIVATE_KEY_PATH": __file__}, "kalbot.E003"),
+        ({"REDIS_URL": "localhost:6379"}, "kalbot.E004"),
+        ({"BROKER_URL": "redis://h/1", "PRICES_URL": "redis://h/1"}, "kalbot.E005"),
+        ({"ALLOWED_HOSTS": ["desk.example.org"], "SECRET_KEY": "development-only-x"}, "kalbot.E006"),
+        ({"KALSHI_REST_URL": "ftp://x"}, "kalbot.E007"),
+        (
+            {"KALSHI_REST_URL": "https://api.elections.kalshi.com/x", "KALSHI_WS_URL": "wss://demo.kalshi.co/x"},
+            "kalbot.E009",
+        ),
+        ({"KALSHI_REST_URL": "http://api.example.org/x", "KALSHI_WS_URL": "ws://api.example.org/x"}, "kalbot.E010"),
+    ],
+)
+def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, settings: Any) -> None:
+    for name, value in values.items():
+        setattr(settings, name, value)
+    found = [m for check in (checks.check_live, checks.check_key_file, checks.check_redis, checks.check_secret, checks.check_exchange)
+             for m in check(None)]  # fmt: skip
+    assert code in {message.id for message in found}
+    assert all(message.msg.count("\n") == 0 and message.msg.endswith(".") for message in found)
