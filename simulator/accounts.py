@@ -99,8 +99,17 @@ class Ledger:
         self.touch("groups", group.group_id)
 
     def apply_fill(
-        self, order: Order, price: int, count: int, *, taker: bool, terms: FeeTerms, grid: int, rebate_at_step: bool,
-        trade_id: str, now_ms: int,
+        self,
+        order: Order,
+        price: int,
+        count: int,
+        *,
+        taker: bool,
+        terms: FeeTerms,
+        grid: int,
+        rebate_at_step: bool,
+        trade_id: str,
+        now_ms: int,
     ) -> Fill:
         """Book one fill of an own order: position (opposite sides net at $1 a pair), fee, cash. Returns the fill."""
         position = self.positions.get((order.subaccount, order.ticker))
@@ -131,8 +140,22 @@ class Ledger:
             order.maker_fees += fee.net
         self.touch("orders", order.order_id)
         fill = Fill(
-            trade_id, order.order_id, order.client_order_id, order.ticker, order.event_ticker, order.shard, order.subaccount,
-            order.book_side, price, count, taker, fee.net, cash, closed, position.count, now_ms,
+            trade_id,
+            order.order_id,
+            order.client_order_id,
+            order.ticker,
+            order.event_ticker,
+            order.shard,
+            order.subaccount,
+            order.book_side,
+            price,
+            count,
+            taker,
+            fee.net,
+            cash,
+            closed,
+            position.count,
+            now_ms,
         )
         self.fills.append(fill)
         return fill
@@ -144,9 +167,19 @@ class Ledger:
         residue = payout % 10_000 if cents else 0
         revenue = payout - residue
         record = Settlement(
-            position.ticker, position.event_ticker, position.shard, position.subaccount, result, value,
-            max(count, 0), max(-count, 0), position.cost if count > 0 else 0, position.cost if count < 0 else 0,
-            revenue, position.fees + residue, now_ms,
+            position.ticker,
+            position.event_ticker,
+            position.shard,
+            position.subaccount,
+            result,
+            value,
+            max(count, 0),
+            max(-count, 0),
+            position.cost if count > 0 else 0,
+            position.cost if count < 0 else 0,
+            revenue,
+            position.fees + residue,
+            now_ms,
         )
         self.credit((position.subaccount, position.shard), revenue)
         position.realised += revenue - position.cost
@@ -159,7 +192,9 @@ class Ledger:
 
     # ---- reservations
 
-    def needs(self, side: str, price: int, count: int, terms: FeeTerms, taker: bool, grid: int, with_fee: bool = True) -> int:
+    def needs(
+        self, side: str, price: int, count: int, terms: FeeTerms, taker: bool, grid: int, with_fee: bool = True
+    ) -> int:
         """Cash that opening ``count`` at ``price`` may take: price times count plus the fee."""
         unit = price if side == "bid" else ONE - price
         return unit * count + (worst_fee(terms, price, count, taker, grid) if with_fee and count else 0)
@@ -213,10 +248,16 @@ class Ledger:
     def whole(self, now_ms: int) -> Changes:
         """Everything, as one change: the first line of a state file."""
         return Changes(
-            at_ms=now_ms, cash=[(sub, shard, amount) for (sub, shard), amount in self.cash.items()],
-            orders=list(self.orders.values()), fills=self.fills, positions=list(self.positions.values()),
-            settlements=self.settlements, groups=list(self.groups.values()), transfers=list(self.transfers.values()),
-            spent_ids=sorted(self.spent_ids), options=self.options,
+            at_ms=now_ms,
+            cash=[(sub, shard, amount) for (sub, shard), amount in self.cash.items()],
+            orders=list(self.orders.values()),
+            fills=self.fills,
+            positions=list(self.positions.values()),
+            settlements=self.settlements,
+            groups=list(self.groups.values()),
+            transfers=list(self.transfers.values()),
+            spent_ids=sorted(self.spent_ids),
+            options=self.options,
         )
 
     def apply(self, changes: Changes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
-from . import admin_markets, edges, lifecycle
+from . import admin_markets, edges, lifecycle, maintenance
 from .config import SHARDS, TwinConfig
 from .exchange import Exchange
 from .faults import FaultError
@@ -21,10 +21,31 @@ class AdminError(Exception):
 
 
 _LIVE_SETTINGS = {
-    "read_delay_ms", "stale_cache_ms", "latency_ms", "rate_limits", "determination_delay_ms", "settlement_timer_s", "roll",
-    "flow_events_per_step", "taker_chance", "buffer_limit_bytes", "subscription_market_cap", "batch_maximum", "fee_grid",
-    "market_inactive_status", "use_yes_price_default", "insufficient_balance_code", "wrong_shard_cancel_404",
-    "cancel_all_lingers", "reserve_fee_for_resting", "rebate_at_step", "ping_interval_s", "scalar_rate",
+    "read_delay_ms",
+    "stale_cache_ms",
+    "latency_ms",
+    "rate_limits",
+    "determination_delay_ms",
+    "settlement_timer_s",
+    "roll",
+    "flow_events_per_step",
+    "taker_chance",
+    "buffer_limit_bytes",
+    "subscription_market_cap",
+    "batch_maximum",
+    "fee_grid",
+    "market_inactive_status",
+    "use_yes_price_default",
+    "insufficient_balance_code",
+    "wrong_shard_cancel_404",
+    "cancel_all_lingers",
+    "reserve_fee_for_resting",
+    "rebate_at_step",
+    "ping_interval_s",
+    "scalar_rate",
+    "rate_limit_text_body",
+    "created_hidden_ms",
+    "auth_window_ms",
 }
 
 
@@ -82,7 +103,8 @@ def _status(exchange: Exchange, body: dict[str, Any]) -> Any:
     if shard is not None and shard not in SHARDS:
         raise AdminError("shard is 0, 1, 2 or 3")
     for name, whole, per_shard in (
-        ("exchange_paused", "exchange_paused", state.exchange_shards), ("trading_paused", "trading_paused", state.trading_shards),
+        ("exchange_paused", "exchange_paused", state.exchange_shards),
+        ("trading_paused", "trading_paused", state.trading_shards),
     ):
         if name not in body:
             continue
@@ -97,12 +119,13 @@ def _status(exchange: Exchange, body: dict[str, Any]) -> Any:
         if name in body:
             setattr(state, name, bool(body[name]))
     if body.get("maintenance"):
-        lifecycle.cancel_on_pause(exchange, lambda order: True)
-        for session in list(exchange.hub.sessions):
-            session.close(1001)
+        maintenance.begin(exchange)
     resume = body.get("resume_in_s")
     state.resume_ms = exchange.now() + round(float(resume) * 1000) if resume is not None else None
-    return asdict(state) | {"exchange_shards": sorted(state.exchange_shards), "trading_shards": sorted(state.trading_shards)}
+    return asdict(state) | {
+        "exchange_shards": sorted(state.exchange_shards),
+        "trading_shards": sorted(state.trading_shards),
+    }
 
 
 def _settings(exchange: Exchange, body: dict[str, Any]) -> Any:
@@ -188,7 +211,9 @@ def _deposit(exchange: Exchange, body: dict[str, Any]) -> Any:
     return {"deposits": exchange.deposits}
 
 
-def _market_action(action: Callable[[Exchange, Market, dict[str, Any]], Any]) -> Callable[[Exchange, dict[str, Any]], Any]:
+def _market_action(
+    action: Callable[[Exchange, Market, dict[str, Any]], Any],
+) -> Callable[[Exchange, dict[str, Any]], Any]:
     def act(exchange: Exchange, body: dict[str, Any]) -> Any:
         market = exchange.markets.get(str(body.get("ticker")))
         if market is None:

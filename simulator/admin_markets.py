@@ -20,7 +20,10 @@ class MarketActionError(Exception):
 
 def _shown(market: Market) -> dict[str, Any]:
     return {
-        "ticker": market.ticker, "status": market.status, "close_ms": market.close_ms, "result": market.result,
+        "ticker": market.ticker,
+        "status": market.status,
+        "close_ms": market.close_ms,
+        "result": market.result,
         "settlement_value": market.settlement_value,
     }
 
@@ -110,7 +113,8 @@ def _book(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     if body.get("freeze", True):
         market.quoted = False
     return {
-        "ticker": market.ticker, "yes": [(dollars4(p), count2(c)) for p, c in book.yes_levels()],
+        "ticker": market.ticker,
+        "yes": [(dollars4(p), count2(c)) for p, c in book.yes_levels()],
         "no": [(dollars4(p), count2(c)) for p, c in book.no_levels()],
     }
 
@@ -120,7 +124,9 @@ def _trade(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     side = body.get("side")
     if side not in (BID, ASK):
         raise MarketActionError("side is bid or ask")
-    exchange.house_order(market, side, parse_price(body["price"]), parse_count(body["count"]), rest=bool(body.get("rest", False)))
+    exchange.house_order(
+        market, side, parse_price(body["price"]), parse_count(body["count"]), rest=bool(body.get("rest", False))
+    )
     return {"ticker": market.ticker, "volume": market.volume}
 
 
@@ -148,8 +154,18 @@ def _remove(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 
 ACTIONS = {
-    "pause": _pause, "resume": _resume, "close": _close, "reopen": _reopen, "determine": _determine, "hold": _hold,
-    "dispute": _dispute, "finalize": _finalize, "structure": _structure, "book": _book, "trade": _trade, "rules": _rules,
+    "pause": _pause,
+    "resume": _resume,
+    "close": _close,
+    "reopen": _reopen,
+    "determine": _determine,
+    "hold": _hold,
+    "dispute": _dispute,
+    "finalize": _finalize,
+    "structure": _structure,
+    "book": _book,
+    "trade": _trade,
+    "rules": _rules,
     "remove": _remove,
 }
 
@@ -205,11 +221,16 @@ def set_event_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
         exchange.relisted.add(event.ticker)
         exchange.hub.event_fee(event)
 
-    exchange.fee_changes.append({
-        "id": exchange.streams.new_id("fee_change"), "event_ticker": event.ticker, "series_ticker": event.series_ticker,
-        "fee_type_override": body.get("fee_type"), "fee_multiplier_override": None if units is None else number(units),
-        "at_ms": _when(exchange, body, apply),
-    })
+    exchange.fee_changes.append(
+        {
+            "id": exchange.streams.new_id("fee_change"),
+            "event_ticker": event.ticker,
+            "series_ticker": event.series_ticker,
+            "fee_type_override": body.get("fee_type"),
+            "fee_multiplier_override": None if units is None else number(units),
+            "at_ms": _when(exchange, body, apply),
+        }
+    )
     return {"event_ticker": event.ticker}
 
 
@@ -223,10 +244,15 @@ def set_series_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
     def apply() -> None:
         series.fee_type, series.fee_multiplier, series.updated_ms = kind, units, exchange.now()
 
-    exchange.fee_changes.append({
-        "id": exchange.streams.new_id("fee_change"), "series_ticker": series.ticker, "fee_type": kind, "fee_multiplier": number(units),
-        "at_ms": _when(exchange, body, apply),
-    })
+    exchange.fee_changes.append(
+        {
+            "id": exchange.streams.new_id("fee_change"),
+            "series_ticker": series.ticker,
+            "fee_type": kind,
+            "fee_multiplier": number(units),
+            "at_ms": _when(exchange, body, apply),
+        }
+    )
     return {"series_ticker": series.ticker}
 
 
@@ -238,5 +264,3 @@ def _when(exchange: Exchange, body: dict[str, Any], apply: Any) -> int:
     else:
         exchange.timers.at(exchange.now() + delay, apply)
     return exchange.now() + max(delay, 0)
-
-

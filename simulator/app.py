@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from . import lifecycle
 from .auth import Key
 from .errors import ApiError, RequestTimedOut
 from .exchange import Exchange
@@ -21,7 +22,12 @@ PREFIX = "/trade-api/v2"
 
 
 def handle(
-    exchange: Exchange, method: str, path: str, query: Any = None, headers: Mapping[str, str] | None = None, body: Any = None
+    exchange: Exchange,
+    method: str,
+    path: str,
+    query: Any = None,
+    headers: Mapping[str, str] | None = None,
+    body: Any = None,
 ) -> tuple[int, Any]:
     """Answer one request: (status, JSON body as Python objects; None for 204).
 
@@ -31,32 +37,54 @@ def handle(
     method = method.upper()
     full = path if path.startswith(PREFIX) else PREFIX + path
     exchange.advance()
-    fault = exchange.faults.request(method, full.removeprefix(PREFIX), exchange.now()) if exchange.faults.rules else None
+    fault = (
+        exchange.faults.request(method, full.removeprefix(PREFIX), exchange.now()) if exchange.faults.rules else None
+    )
     try:
         if fault is not None and fault.when == "before":
-            _meet(fault)
+            _meet(exchange, fault)
         answer = _answer(exchange, method, full, Query(query), headers or {}, body)
     except ApiError as error:
-        answer = error.status, error.body()
+        answer = _refusal(exchange, error)
     finally:
         exchange.commit()
     if fault is not None and fault.when == "after":
         try:
-            _meet(fault)
+            _meet(exchange, fault)
         except ApiError as error:
-            return error.status, error.body()
+            return _refusal(exchange, error)
+        exchange.commit()
     return answer
 
 
-def _meet(fault: Fault) -> None:
+def _refusal(exchange: Exchange, error: ApiError) -> tuple[int, Any]:
+    if error.status == 429 and exchange.config.rate_limit_text_body:
+        return 429, {"error": error.message}
+    return error.status, error.body()
+
+
+def _meet(exchange: Exchange, fault: Fault) -> None:
+    """Carry out a request fault: no answer, a refusal, or a market that closes or pauses just then."""
+    market = exchange.markets.get(fault.ticker)
+    if fault.kind in ("close", "pause"):
+        if market is not None and fault.kind == "close":
+            lifecycle.set_close(exchange, market, exchange.now())
+            exchange.advance()
+        elif market is not None:
+            lifecycle.pause(exchange, market)
+        return
     if fault.kind == "timeout":
         raise RequestTimedOut(fault.when == "after")
     if fault.kind == "rate_limit":
         raise ApiError(429, "too_many_requests", "too many requests")
-    raise ApiError(fault.status, "internal_server_error" if fault.status == 500 else "service_unavailable", "service unavailable")
+    raise ApiError(
+        fault.status, "internal_server_error" if fault.status == 500 else "service_unavailable", "service unavailable"
+    )
 
 
-def _answer(exchange: Exchange, method: str, full: str, query: Query, headers: Mapping[str, str], body: Any) -> tuple[int, Any]:
+def _answer(
+    exchange: Exchange, method: str, full: str, query: Query, headers: Mapping[str, str], body: Any
+) -> tuple[int, Any]:
     route, names = router.find(method, full.removeprefix(PREFIX))
     key = _authorise(exchange, route, headers, method, full)
     decoded = _decode(body) if method != "GET" else None
@@ -107,7 +135,9 @@ def _charge(exchange: Exchange, route: Route, query: Query, body: Any) -> None:
         if route.template.endswith("/batched"):
             items = fields.get("orders")
             cost = route.cost * max(1, len(items) if isinstance(items, list) else 1)
-        elif "/events/orders" in route.template and not (route.method == "DELETE" and route.template.endswith("/orders")):
+        elif "/events/orders" in route.template and not (
+            route.method == "DELETE" and route.template.endswith("/orders")
+        ):
             shard = _billed_shard(query, fields)
         limits.charge_write(cost, now, shard)
 

@@ -117,7 +117,9 @@ def load_or_create(folder: Path, kind: str = "rsa") -> tuple[Key, PrivateKey]:
 
 def _write_new(id_file: Path, pem_file: Path, kind: str) -> None:
     private: PrivateKey = (
-        ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else rsa.generate_private_key(public_exponent=65537, key_size=2048)
     )
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

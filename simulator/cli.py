@@ -38,25 +38,51 @@ def parser() -> argparse.ArgumentParser:
     add("--snapshot", type=Path, default=BUNDLED, metavar="DIR", help="recorded snapshot (default: the bundled one)")
     add("--port", type=int, default=0, help="port on 127.0.0.1 (0: a free one, printed)")
     add("--seed", type=int, default=1, help="course of the markets and of the faults")
-    add("--credentials", type=Path, default=Path("credentials"), metavar="DIR", help="key_id and private_key.pem, written if absent")
+    add(
+        "--credentials",
+        type=Path,
+        default=Path("credentials"),
+        metavar="DIR",
+        help="key_id and private_key.pem, written if absent",
+    )
     add("--key-type", choices=("rsa", "ed25519"), default="rsa", help="kind of a key that is written")
     add("--speed", type=float, default=1.0, help="how much faster than recorded events run")
-    add("--edge-every", type=float, default=0.0, metavar="SECONDS", help="plant a mispriced basket this often (0: never)")
+    add(
+        "--edge-every",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="plant a mispriced basket this often (0: never)",
+    )
     add("--still", action="store_true", help="books exactly as recorded: no flow, no edge, no new events")
     add("--state", type=Path, metavar="FILE", help="go on from this file and keep it")
     add("--save-every", type=float, default=5.0, metavar="SECONDS", help="whole picture into --state this often")
-    add("--replay", type=Path, metavar="FILE", help="send recorded WebSocket messages (ndjson, gzipped or not, or a folder of them)")
+    add(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="send recorded WebSocket messages (ndjson, gzipped or not, or a folder of them)",
+    )
     add("--replay-speed", default="1", metavar="X|max", help="pace of --replay")
     add("--tier", choices=tuple(TIERS), default="basic", help="rate limits")
     add("--no-rate-limits", action="store_true", help="token buckets off")
     add("--fee-grid", choices=("0.0001", "0.01"), default="0.0001", help="balance grid: direct member or cleared")
     add("--balance", default="10000", metavar="DOLLARS", help="starting cash of the account")
     add("--balance-split", default="0:40,1:10,2:20,3:30", metavar="SHARD:PERCENT,...", help="its shares on the shards")
-    add("--read-delay", type=int, default=0, metavar="MS", help="age of order, fill, position and balance reads (0-500)")
-    add("--stale-cache", type=float, default=0.0, metavar="SECONDS", help="age of cached market and series answers (CDN: 15)")
+    add(
+        "--read-delay", type=int, default=0, metavar="MS", help="age of order, fill, position and balance reads (0-500)"
+    )
+    add(
+        "--stale-cache",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="age of cached market and series answers (CDN: 15)",
+    )
     add("--latency", type=int, default=0, metavar="MS", help="delay of every answer")
     add("--scalar-rate", type=float, default=0.0, help="share of events that end void")
     add("--settlement-timer", type=int, default=3, metavar="SECONDS", help="from determination to payment")
+    add("--weekly-maintenance", action="store_true", help="pause trading on Thursdays 03:00-05:00 Eastern")
     add("--fault", action="append", default=[], metavar="KIND:NAME=VALUE,...", help="a fault rule; may be given often")
     add("--manual-clock", action="store_true", help="time moves only by POST /twin/clock")
     return found
@@ -66,19 +92,34 @@ def config_of(args: argparse.Namespace) -> TwinConfig:
     """Arguments as settings; UsageError if one is impossible."""
     try:
         balance = parse_units(args.balance, 6)
-        split = {int(shard): int(percent) for shard, percent in (pair.split(":") for pair in args.balance_split.split(","))}
+        split = {
+            int(shard): int(percent) for shard, percent in (pair.split(":") for pair in args.balance_split.split(","))
+        }
         if set(split) - {0, 1, 2, 3} or balance % CENT:
             raise ValueError
     except ValueError:
-        raise UsageError("--balance wants dollars and cents, --balance-split wants shard:percent pairs like 0:40,1:10,2:20,3:30") from None
+        raise UsageError(
+            "--balance wants dollars and cents, --balance-split wants shard:percent pairs like 0:40,1:10,2:20,3:30"
+        ) from None
     if not 0 <= args.read_delay <= 60_000:
         raise UsageError("--read-delay is between 0 and 60000 ms")
     try:
         return TwinConfig(
-            seed=args.seed, speed=args.speed, still=args.still, edge_every_s=args.edge_every, tier=args.tier,
-            fee_grid=CENTICENT if args.fee_grid == "0.0001" else CENT, balance=balance, balance_split=split,
-            read_delay_ms=args.read_delay, stale_cache_ms=round(args.stale_cache * 1000), latency_ms=args.latency,
-            scalar_rate=args.scalar_rate, settlement_timer_s=args.settlement_timer, rate_limits=not args.no_rate_limits,
+            seed=args.seed,
+            speed=args.speed,
+            still=args.still,
+            edge_every_s=args.edge_every,
+            tier=args.tier,
+            fee_grid=CENTICENT if args.fee_grid == "0.0001" else CENT,
+            balance=balance,
+            balance_split=split,
+            read_delay_ms=args.read_delay,
+            stale_cache_ms=round(args.stale_cache * 1000),
+            latency_ms=args.latency,
+            scalar_rate=args.scalar_rate,
+            settlement_timer_s=args.settlement_timer,
+            rate_limits=not args.no_rate_limits,
+            weekly_maintenance=args.weekly_maintenance,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -89,7 +130,9 @@ def build(args: argparse.Namespace) -> tuple[Exchange, str]:
     config = config_of(args)
     key, _ = load_or_create(args.credentials, args.key_type)
     clock: Clock = ManualClock(RealClock().now_ms()) if args.manual_clock else RealClock()
-    exchange = Exchange(config, clock, KeyRing({key.key_id: key}, config.auth_window_ms, clock.now_ms() // 1000 + 86_400 * 365))
+    exchange = Exchange(
+        config, clock, KeyRing({key.key_id: key}, config.auth_window_ms, clock.now_ms() // 1000 + 86_400 * 365)
+    )
     loaded = load_snapshot(args.snapshot, config, exchange.streams, clock.now_ms())
     file = StateFile(args.state) if args.state else None
     if file is not None and file.exists():
@@ -123,15 +166,30 @@ def main(argv: list[str] | None = None) -> int:
 
         def ready(port: int) -> None:
             base = f"127.0.0.1:{port}"
-            print(json.dumps({
-                "ready": True, "port": port, "rest": f"http://{base}/trade-api/v2", "ws": f"ws://{base}/trade-api/ws/v2",
-                "key_id": key_id, "credentials": str(args.credentials.resolve()),
-            }), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "ready": True,
+                        "port": port,
+                        "rest": f"http://{base}/trade-api/v2",
+                        "ws": f"ws://{base}/trade-api/ws/v2",
+                        "key_id": key_id,
+                        "credentials": str(args.credentials.resolve()),
+                    }
+                ),
+                flush=True,
+            )
 
         asyncio.run(server.serve(exchange, args.port, ready, save_every_s=args.save_every, tape=tape))
-    except (UsageError, CredentialsError, SnapshotError, StateError, FaultError, replay.ReplayError, server.ListenError) as error:
+    except (
+        UsageError,
+        CredentialsError,
+        SnapshotError,
+        StateError,
+        FaultError,
+        replay.ReplayError,
+        server.ListenError,
+    ) as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
     return 0
-
-

@@ -42,7 +42,6 @@ class TwinConfig:
 
     # limits
     rate_limits: bool = True
-    public_per_ip: bool = False
     auth_window_ms: int = 10_000
 
     # unknowns of PROTOCOL 15
@@ -58,12 +57,16 @@ class TwinConfig:
     insufficient_balance_code: str = "insufficient_balance"
     wrong_shard_cancel_404: bool = True
     cancel_all_lingers: bool = True
+    rate_limit_text_body: bool = False
+    """429 as the documentation shows it, ``{"error": "<text>"}``, instead of as it was seen."""
+    created_hidden_ms: int = 0
+    """A market told by ``created`` answers 404 this long (PROTOCOL 7)."""
+    weekly_maintenance: bool = False
 
     # websocket
     ping_interval_s: float = 10.0
     buffer_limit_bytes: int = 8 * 1024 * 1024
     commands_per_second: int = 10_000
-    ticker_coalesce: bool = True
 
     def __post_init__(self) -> None:
         if self.speed <= 0:

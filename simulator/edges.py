@@ -135,8 +135,10 @@ def _dear_bids(exchange: Exchange, markets: list[Market], fair: list[float], rng
     lift = 0.0
     while lift < 0.5:
         lift += 0.01
-        prices = {m.ticker: min(max(m.ceil_price(p * (1 + lift) * ONE), m.tick(1)), ONE - m.tick(ONE - 1))
-                  for m, p in zip(markets, fair, strict=True)}
+        prices = {
+            m.ticker: min(max(m.ceil_price(p * (1 + lift) * ONE), m.tick(1)), ONE - m.tick(ONE - 1))
+            for m, p in zip(markets, fair, strict=True)
+        }
         fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
         if sum(prices.values()) >= ONE + fees + margin:
             return prices
@@ -148,7 +150,9 @@ def _cheap_asks(exchange: Exchange, markets: list[Market], fair: list[float], ma
     cut = 0.0
     while cut < 0.5:
         cut += 0.01
-        prices = {m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in zip(markets, fair, strict=True)}
+        prices = {
+            m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in zip(markets, fair, strict=True)
+        }
         fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
         if sum(prices.values()) + fees + margin <= ONE:
             return prices

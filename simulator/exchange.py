@@ -7,10 +7,10 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import edges, flow, groups, lifecycle, rolling
+from . import edges, flow, groups, lifecycle, maintenance, rolling
 from .accounts import Ledger
 from .auth import KeyRing
-from .book import Book, HouseOrder, Resting
+from .book import Book, Changed, HouseOrder, Resting
 from .cache import StaleCache
 from .clock import Clock, RealClock
 from .config import SHARDS, TwinConfig
@@ -20,7 +20,8 @@ from .limits import Limiter
 from .matching import finish, match
 from .model import ACTIVE, Event, Market, Series, fee_terms
 from .randomness import Streams, named_id
-from .records import CANCELED, Changes, Fill, Order
+from .readside import ReadSide
+from .records import CANCELED, Fill, Order
 from .state import take_line
 from .status import ExchangeState
 from .timers import Timers
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 class Exchange:
     """A Kalshi exchange in one object. All times are milliseconds of its clock; all amounts integers (see ``units``)."""
 
-    def __init__(self, config: TwinConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None) -> None:
+    def __init__(
+        self, config: TwinConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None
+    ) -> None:
         self.config = config or TwinConfig()
         self.clock: Clock = clock or RealClock()
         self.keys = keys
@@ -60,10 +63,9 @@ class Exchange:
         self.relisted: set[str] = set()
         """Events and markets whose listing changed since the last save."""
         self.cancel_all_until: dict[int | None, int] = {}
-        self.shadow: Ledger | None = None
         self.cache = StaleCache()
         self.file: StateFile | None = None
-        self._late: deque[Changes] = deque()
+        self.reads = ReadSide()
         self._group_fills: list[tuple[str, int]] = []
         self.recorded: Snapshot | None = None
         self.used_tickers: set[str] = set()
@@ -109,7 +111,7 @@ class Exchange:
         self.relisted.add(market.event_ticker)
         return book
 
-    def book_listener(self, ticker: str):  # type: ignore[no-untyped-def]
+    def book_listener(self, ticker: str) -> Changed:
         """The function that a market's book tells its changes."""
         return partial(self._book_changed, self.markets[ticker])
 
@@ -118,7 +120,8 @@ class Exchange:
         return HouseOrder(f"h{number}", side, price, count, tag)
 
     def begin(self) -> None:
-        """Set makers, takers and edges going."""
+        """Set makers, takers, edges and what recurs going."""
+        maintenance.start(self)
         flow.start(self)
         edges.start(self)
 
@@ -164,24 +167,8 @@ class Exchange:
             line = take_line(self, changes)
             if line is not None:
                 self.file.append(line)
-        if changes is not None and self.shadow is not None:
-            self._late.append(changes)
-
-    def read_ledger(self) -> Ledger:
-        """The ledger as reads see it: the live one, or a copy that is ``read_delay_ms`` behind (PROTOCOL 9.7)."""
-        if self.config.read_delay_ms <= 0:
-            self.shadow = None
-            self._late.clear()
-            return self.ledger
-        if self.shadow is None:
-            self.commit()
-            self.shadow = Ledger()
-            self.shadow.apply(copy.deepcopy(self.ledger.whole(self.now())))
-        until = self.now() - self.config.read_delay_ms
-        while self._late and self._late[0].at_ms <= until:
-            self.shadow.apply(self._late.popleft())
-        self.shadow.reserved = self.ledger.reserved
-        return self.shadow
+        if changes is not None:
+            self.reads.note(changes)
 
     # ---- terms
 
@@ -238,8 +225,15 @@ class Exchange:
         """Account for one side of a trade and tell the private channels."""
         config = self.config
         fill = self.ledger.apply_fill(
-            order, price, count, taker=taker, terms=self.terms(market), grid=config.fee_grid,
-            rebate_at_step=config.rebate_at_step, trade_id=trade_id, now_ms=self.now(),
+            order,
+            price,
+            count,
+            taker=taker,
+            terms=self.terms(market),
+            grid=config.fee_grid,
+            rebate_at_step=config.rebate_at_step,
+            trade_id=trade_id,
+            now_ms=self.now(),
         )
         self.house_cash -= fill.cash + fill.fee
         self.fees_collected += fill.fee
@@ -254,18 +248,24 @@ class Exchange:
         self.reserve(subaccount, market)
         purse = (subaccount, market.shard)
         while self.ledger.available(purse) < 0:
-            waiting = [o for o in self.ledger.all_open() if (o.subaccount, o.shard) == purse and self._books_hold(o)]
+            waiting = [
+                o
+                for o in self.ledger.all_open()
+                if (o.subaccount, o.shard) == purse and self.books[o.ticker].resting(o)
+            ]
             if not waiting or self.ledger.reserved.get(purse, 0) <= 0:
                 return
             self.cancel_order(max(waiting, key=lambda o: (o.created_ms, o.order_id)), "MarginCancel")
 
-    def _books_hold(self, order: Order) -> bool:
-        return self.books[order.ticker].resting(order)
-
     def reserve(self, subaccount: int, market: Market) -> None:
         """Recompute what the resting orders of a subaccount in a market hold back."""
         self.ledger.reserve(
-            subaccount, market.ticker, market.shard, self.terms(market), self.config.fee_grid, self.config.reserve_fee_for_resting
+            subaccount,
+            market.ticker,
+            market.shard,
+            self.terms(market),
+            self.config.fee_grid,
+            self.config.reserve_fee_for_resting,
         )
 
     def group_traded(self, order: Order, count: int) -> None:
@@ -285,7 +285,14 @@ class Exchange:
 
     def record_trade(self, market: Market, trade_id: str, price: int, count: int, taker_side: str) -> None:
         self.trades.append(
-            {"trade_id": trade_id, "ticker": market.ticker, "price": price, "count": count, "taker_side": taker_side, "ms": self.now()}
+            {
+                "trade_id": trade_id,
+                "ticker": market.ticker,
+                "price": price,
+                "count": count,
+                "taker_side": taker_side,
+                "ms": self.now(),
+            }
         )
         self.moved.add(market.ticker)
         self.hub.trade(market, trade_id, price, count, taker_side)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .randomness import Streams
 
-REQUEST_KINDS = ("rate_limit", "error", "timeout")
+REQUEST_KINDS = ("rate_limit", "error", "timeout", "close", "pause")
 FRAME_KINDS = ("drop", "duplicate", "gap", "overflow", "disconnect")
 
 
@@ -19,7 +19,8 @@ class FaultError(ValueError):
 class Fault:
     """One rule. It fires on matching requests or frames after ``skip`` of them, ``count`` times, each with chance ``rate``.
 
-    ``when`` (error, timeout): ``before`` or ``after`` the request takes effect. ``path`` is a prefix below /trade-api/v2.
+    ``when``: ``before`` or ``after`` the request takes effect. ``path`` is a prefix below /trade-api/v2. ``close`` and
+    ``pause`` let the market ``ticker`` close or pause at that moment (between two legs, say); the request then goes on.
     """
 
     kind: str

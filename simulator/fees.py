@@ -54,7 +54,14 @@ def model_fee(terms: FeeTerms, price: int, count: int, taker: bool) -> int:
 
 
 def fill_fee(
-    terms: FeeTerms, price: int, count: int, taker: bool, revenue: int, accumulator: int, grid: int, rebate_at_step: bool = True
+    terms: FeeTerms,
+    price: int,
+    count: int,
+    taker: bool,
+    revenue: int,
+    accumulator: int,
+    grid: int,
+    rebate_at_step: bool = True,
 ) -> FillFee:
     """Net fee of one fill. ``revenue`` is the fill's signed cash before fees (negative for a purchase).
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from .book import BID
+from .book import ASK, BID, HouseOrder
 from .exchange import Exchange
 from .model import ACTIVE
 from .units import CONTRACT
@@ -26,12 +26,17 @@ class Flood:
         self.sent = 0
         self._turn = 0
         self._owed = 0.0
+        self._added: dict[str, HouseOrder] = {}
 
     def set(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """``{"rate", "seconds", "channel", "tickers"}``; rate 0 stops."""
         channel = body.get("channel", "ticker")
         rate, seconds = body.get("rate", 0), body.get("seconds", 10)
-        if channel not in ("ticker", "orderbook_delta") or not isinstance(rate, int | float) or not isinstance(seconds, int | float):
+        if (
+            channel not in ("ticker", "orderbook_delta")
+            or not isinstance(rate, int | float)
+            or not isinstance(seconds, int | float)
+        ):
             return 400, {"error": "channel is ticker or orderbook_delta; rate and seconds are numbers"}
         self.channel, self.rate, self.until = channel, float(rate), time.monotonic() + seconds
         self.tickers, self.sent, self._owed = list(body.get("tickers") or []), 0, 0.0
@@ -52,7 +57,11 @@ class Flood:
     def emit(self, count: int) -> int:
         """Send ``count`` messages now; returns how many had a listener's market."""
         exchange = self.exchange
-        pool = self.tickers or list(exchange.hub.markets[self.channel]) or [t for t, m in exchange.markets.items() if m.status == ACTIVE]
+        pool = (
+            self.tickers
+            or list(exchange.hub.markets[self.channel])
+            or [t for t, m in exchange.markets.items() if m.status == ACTIVE]
+        )
         if not pool:
             return 0
         for _ in range(count):
@@ -69,13 +78,15 @@ class Flood:
         return count
 
     def _delta(self, ticker: str) -> None:
-        """Grow or shrink the house's lowest bid by one contract."""
-        exchange = self.exchange
-        market, book = exchange.markets[ticker], exchange.books[ticker]
-        price = market.tick(1)
-        level = book.levels[BID].get(price)
-        house = next((o for o in level.orders.values() if getattr(o, "tag", None) == "flood"), None) if level else None
-        if house is not None:
-            book.reduce(house, house.remaining)
-        elif not book.crosses(BID, price):
-            book.add(exchange.house(BID, price, CONTRACT, "flood"))
+        """Grow or shrink the house's worst level by one contract: the touch stays where it is."""
+        book = self.exchange.books[ticker]
+        side = BID if book.prices[BID] else ASK
+        if not book.prices[side]:
+            return
+        price = book.prices[BID][0] if side == BID else book.prices[ASK][-1]
+        held = self._added.pop(ticker, None)
+        if held is not None and book.resting(held):
+            book.reduce(held, held.remaining)
+        else:
+            order = self._added[ticker] = self.exchange.house(side, price, CONTRACT, "flood")
+            book.add(order)

@@ -72,10 +72,7 @@ def fair_probabilities(exchange: Exchange, event: Event, markets: list[Market]) 
     """Present fair probability of each market: anchor, walk, and the drift towards the outcome."""
     pull = drift(exchange, event)
     if event.mutually_exclusive and len(markets) > 1:
-        logs = [
-            math.log(m.anchor) + m.walk + (pull if m.ticker == event.outcome else 0.0)
-            for m in markets
-        ]
+        logs = [math.log(m.anchor) + m.walk + (pull if m.ticker == event.outcome else 0.0) for m in markets]
         top = max(logs)
         weights = [math.exp(x - top) for x in logs]
         total = sum(weights)

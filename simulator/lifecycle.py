@@ -80,7 +80,9 @@ def open_market(exchange: Exchange, market: Market) -> None:
 def close_market(exchange: Exchange, market: Market) -> None:
     """Trading ends; resting orders are cancelled shortly after."""
     _move(exchange, market, CLOSED)
-    exchange.timers.at(exchange.now() + CLOSE_CANCEL_MS, lambda: _cancel_resting(exchange, market, "CloseCancel", CLOSED))
+    exchange.timers.at(
+        exchange.now() + CLOSE_CANCEL_MS, lambda: _cancel_resting(exchange, market, "CloseCancel", CLOSED)
+    )
     event = exchange.events[market.event_ticker]
     schedule_determination(exchange, event)
 

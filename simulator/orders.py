@@ -59,15 +59,33 @@ def place(exchange: Exchange, new: NewOrder) -> Placed:
         raise ApiError(400, "invalid_order", "invalid order", "post only cross")
     _check_funds(exchange, market, new, count)
     order = Order(
-        exchange.streams.new_id("order"), new.client_order_id, market.ticker, market.event_ticker, market.shard, new.subaccount,
-        new.side, new.price, new.count, count, new.time_in_force, new.stp, now, now, cancel_on_pause=new.cancel_on_pause,
-        post_only=new.post_only, reduce_only=new.reduce_only, expiration_s=new.expiration_s, group_id=new.group_id,
+        exchange.streams.new_id("order"),
+        new.client_order_id,
+        market.ticker,
+        market.event_ticker,
+        market.shard,
+        new.subaccount,
+        new.side,
+        new.price,
+        new.count,
+        count,
+        new.time_in_force,
+        new.stp,
+        now,
+        now,
+        cancel_on_pause=new.cancel_on_pause,
+        post_only=new.post_only,
+        reduce_only=new.reduce_only,
+        expiration_s=new.expiration_s,
+        group_id=new.group_id,
     )
     if not order.client_order_id:
         order.client_order_id = order.order_id
     ledger.spend_id(order.client_order_id)
     if new.time_in_force == "fill_or_kill" and book.available(new.side, new.price) < count:
-        raise ApiError(409, "fill_or_kill_insufficient_resting_volume", "fill or kill order could not be filled in full")
+        raise ApiError(
+            409, "fill_or_kill_insufficient_resting_volume", "fill or kill order could not be filled in full"
+        )
     if new.reduce_only:
         order.reason = "ReduceOnlyCancel" if count < new.count else ""
     ledger.add_order(order)
@@ -105,18 +123,32 @@ def _check_funds(exchange: Exchange, market: Market, new: NewOrder, count: int, 
     if old is not None:
         opening = old.remaining - min(old.remaining, pool)
         freed = ledger.needs(
-            old.book_side, old.price, opening, exchange.terms(market), False, config.fee_grid, config.reserve_fee_for_resting
+            old.book_side,
+            old.price,
+            opening,
+            exchange.terms(market),
+            False,
+            config.fee_grid,
+            config.reserve_fee_for_resting,
         )
     closing = min(count, pool)
     taker = exchange.books[market.ticker].crosses(new.side, new.price)
     need = ledger.needs(
-        new.side, new.price, count - closing, exchange.terms(market), taker, config.fee_grid, taker or config.reserve_fee_for_resting
+        new.side,
+        new.price,
+        count - closing,
+        exchange.terms(market),
+        taker,
+        config.fee_grid,
+        taker or config.reserve_fee_for_resting,
     )
     if need > 0 and need > ledger.available((new.subaccount, market.shard)) + freed:
         raise ApiError(400, config.insufficient_balance_code, "insufficient balance")
 
 
-def find_order(exchange: Exchange, order_id: str, ticker: str | None, shard: int | None, subaccount: int | None) -> Order:
+def find_order(
+    exchange: Exchange, order_id: str, ticker: str | None, shard: int | None, subaccount: int | None
+) -> Order:
     """A resting order as a write may name it; 404 if it is terminal, unknown, or looked for on another shard.
 
     Without a ticker or an index the request goes to shard 0 (PROTOCOL 6).
@@ -150,7 +182,11 @@ def cancel_all(exchange: Exchange, subaccount: int | None) -> None:
     exchange.cancel_all_until[subaccount] = exchange.now() + CANCEL_ALL_MS
     for order in exchange.ledger.all_open():
         open_market = exchange.now() < exchange.markets[order.ticker].close_ms
-        if (subaccount is None or order.subaccount == subaccount) and exchange.state.exchange_active(order.shard) and open_market:
+        if (
+            (subaccount is None or order.subaccount == subaccount)
+            and exchange.state.exchange_active(order.shard)
+            and open_market
+        ):
             exchange.cancel_order(order, "")
 
 
@@ -170,7 +206,9 @@ def decrease(exchange: Exchange, order: Order, reduce_by: int | None, reduce_to:
     return order.remaining
 
 
-def amend(exchange: Exchange, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str) -> tuple[Placed, bool]:
+def amend(
+    exchange: Exchange, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str
+) -> tuple[Placed, bool]:
     """Change price, total count or expiry. Only an expiry or a smaller size keeps the queue position.
 
     Returns the result and whether anything of size or fills changed (only then the answer carries counts).

@@ -139,6 +139,13 @@ class Changes(msgspec.Struct, omit_defaults=True):
 
     def empty(self) -> bool:
         return not (
-            self.cash or self.orders or self.fills or self.positions or self.settlements or self.groups
-            or self.transfers or self.spent_ids or self.options
+            self.cash
+            or self.orders
+            or self.fills
+            or self.positions
+            or self.settlements
+            or self.groups
+            or self.transfers
+            or self.spent_ids
+            or self.options
         )

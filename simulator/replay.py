@@ -126,9 +126,16 @@ class Player:
                 subscription.send_snapshot(ticker)
         elif kind == "trade":
             now = self.exchange.now()
-            fresh = json.dumps({**body, "taker_outcome_side": body.get("taker_outcome_side", body.get("taker_side", "yes")),
-                                "taker_book_side": body.get("taker_book_side", BID if body.get("taker_side") == "yes" else ASK),
-                                "is_block_trade": body.get("is_block_trade", False), "ts": now // 1000, "ts_ms": now}).encode()
+            fresh = json.dumps(
+                {
+                    **body,
+                    "taker_outcome_side": body.get("taker_outcome_side", body.get("taker_side", "yes")),
+                    "taker_book_side": body.get("taker_book_side", BID if body.get("taker_side") == "yes" else ASK),
+                    "is_block_trade": body.get("is_block_trade", False),
+                    "ts": now // 1000,
+                    "ts_ms": now,
+                }
+            ).encode()
             for subscription in self.exchange.hub.listeners("trade", ticker):
                 subscription.send("trade", fresh, ticker)
         self.sent += 1
@@ -191,13 +198,57 @@ def _list_market(exchange: Exchange, ticker: str) -> None:
     event = exchange.events.get(event_ticker)
     if event is None:
         event = exchange.events[event_ticker] = Event(
-            event_ticker, series_ticker, event_ticker, "", "Commodities", False, "", None, None, shard, [], now, 86_400_000
+            event_ticker,
+            series_ticker,
+            event_ticker,
+            "",
+            "Commodities",
+            False,
+            "",
+            None,
+            None,
+            shard,
+            [],
+            now,
+            86_400_000,
         )
     event.markets.append(ticker)
     market = Market(
-        ticker, event_ticker, series_ticker, named_id("market", ticker), shard, event_ticker, ticker, ticker, "greater", None, None,
-        None, "Replayed market.", "", now, now, now, now + 86_400_000, now + 86_400_000, now + 86_400_000, 0, ACTIVE, "linear_cent",
-        [list(r) for r in LINEAR_CENT], 0, 0, 0, 0, 0, 0, ONE, 100, False, 0.5, held=True,
+        ticker,
+        event_ticker,
+        series_ticker,
+        named_id("market", ticker),
+        shard,
+        event_ticker,
+        ticker,
+        ticker,
+        "greater",
+        None,
+        None,
+        None,
+        "Replayed market.",
+        "",
+        now,
+        now,
+        now,
+        now + 86_400_000,
+        now + 86_400_000,
+        now + 86_400_000,
+        0,
+        ACTIVE,
+        "linear_cent",
+        [list(r) for r in LINEAR_CENT],
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        ONE,
+        100,
+        False,
+        0.5,
+        held=True,
     )
     book = exchange.add_market(market, [], [])
     book.changed = None

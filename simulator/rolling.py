@@ -42,7 +42,9 @@ def template_for(loaded: Snapshot, event: Event) -> Event:
 
 def _openness(loaded: Snapshot, event: Event) -> float:
     anchors = [loaded.markets[t].anchor for t in event.markets]
-    return -sum(p * math.log(p) for p in anchors if p > 0) * (1 if any(loaded.markets[t].quoted for t in event.markets) else 0)
+    return -sum(p * math.log(p) for p in anchors if p > 0) * (
+        1 if any(loaded.markets[t].quoted for t in event.markets) else 0
+    )
 
 
 def roll(exchange: Exchange, loaded: Snapshot, settled: Event) -> Event:
@@ -109,7 +111,9 @@ def _market(source: Market, event: Event, shift: int, now: int, close: int) -> M
 
 def _strikes(market: Market) -> dict[str, object]:
     return {
-        "strike_type": market.strike_type, "floor_strike": market.floor_strike, "cap_strike": market.cap_strike,
+        "strike_type": market.strike_type,
+        "floor_strike": market.floor_strike,
+        "cap_strike": market.cap_strike,
         "yes_sub_title": market.yes_sub_title,
     }
 
@@ -148,7 +152,9 @@ def _next_ticker(exchange: Exchange, ticker: str) -> str:
 def delist_old(exchange: Exchange) -> None:
     """Drop settled events in which the account never held anything, once they are old."""
     now = exchange.now()
-    touched = {p.event_ticker for p in exchange.ledger.positions.values()} | {o.event_ticker for o in exchange.ledger.orders.values()}
+    touched = {p.event_ticker for p in exchange.ledger.positions.values()} | {
+        o.event_ticker for o in exchange.ledger.orders.values()
+    }
     for event in list(exchange.events.values()):
         markets = [exchange.markets[t] for t in event.markets]
         if (

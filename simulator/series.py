@@ -92,11 +92,16 @@ def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series
         tags, sources = [tag], [{"name": source, "url": url}]
     elif category == "Sports":
         tags, name = ["Soccer"], f"{ticker.removeprefix('KX').removesuffix('GAME').title()} Game"
-        sources = [{"name": "ESPN", "url": "https://www.espn.com/"}, {"name": "Fox Sports", "url": "https://www.foxsports.com/"}]
+        sources = [
+            {"name": "ESPN", "url": "https://www.espn.com/"},
+            {"name": "Fox Sports", "url": "https://www.foxsports.com/"},
+        ]
     elif category == "Economics":
         tags, frequency = ["Economics"], "monthly"
         sources = [{"name": "BLS", "url": "https://www.bls.gov/"}]
-    return Series(ticker, name, category, tags, frequency, fee_type, multiplier, sources, shard_of(category, tags), now_ms)
+    return Series(
+        ticker, name, category, tags, frequency, fee_type, multiplier, sources, shard_of(category, tags), now_ms
+    )
 
 
 def shard_of(category: str, tags: list[str]) -> int:
@@ -136,12 +141,14 @@ def _condition(market: dict) -> str:
         return f"greater than {low}{degree}"
     if kind == "between":
         return f"between {low}-{high}{degree}"
-    return f"\"{market.get('yes_sub_title', '')}\""
+    return f'"{market.get("yes_sub_title", "")}"'
 
 
 def _game_rules(title: str, side: str, day: str, legs: int) -> tuple[str, str]:
     game = title.rstrip("?").removesuffix(" winner").removesuffix(" Winner")
-    tail = "If the game is cancelled or moved by more than two weeks, the market resolves to a fair price under the rules."
+    tail = (
+        "If the game is cancelled or moved by more than two weeks, the market resolves to a fair price under the rules."
+    )
     if legs == 3:
         if side.lower() in ("tie", "draw"):
             primary = f"If {game} originally scheduled for {day} ends in a tie after regulation time, then the market resolves to Yes."

@@ -32,7 +32,12 @@ class ListenError(Exception):
 
 
 async def serve(
-    exchange: Exchange, port: int, ready: Callable[[int], None], *, save_every_s: float = 5.0, tape: Tape | None = None,
+    exchange: Exchange,
+    port: int,
+    ready: Callable[[int], None],
+    *,
+    save_every_s: float = 5.0,
+    tape: Tape | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until a signal (or ``stop``). ``ready`` is called with the port once the twin listens."""
@@ -115,8 +120,14 @@ class _Desk:
             await asyncio.sleep(self.exchange.config.latency_ms / 1000)
         if answer is None:
             return web.Response(status=status)
-        headers = {"cache-control": "public, max-age=15"} if request.method == "GET" and url.raw_path == f"{PREFIX}/markets" else None
-        return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json", headers=headers)
+        headers = (
+            {"cache-control": "public, max-age=15"}
+            if request.method == "GET" and url.raw_path == f"{PREFIX}/markets"
+            else None
+        )
+        return web.Response(
+            status=status, body=msgspec.json.encode(answer), content_type="application/json", headers=headers
+        )
 
     async def twin(self, request: web.Request) -> web.StreamResponse:
         """The admin endpoint: loopback only, unsigned."""
@@ -174,7 +185,9 @@ async def _ping(exchange: Exchange, socket: web.WebSocketResponse) -> None:
             await socket.ping(b"heartbeat")
 
 
-async def _pump(session: Session, wake: asyncio.Event, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+async def _pump(
+    session: Session, wake: asyncio.Event, socket: web.WebSocketResponse, transport: asyncio.Transport
+) -> None:
     """Write what waits, many frames at a time, as long as the reader keeps up."""
     while True:
         await wake.wait()

@@ -110,16 +110,36 @@ def _add_event(loaded, raw, books, streams, config, start_ms, real) -> None:  # 
     last_close = max((c for c in closes if c is not None), default=start_ms + round(_DAY_MS / config.speed))
     first_open = min((o for o in opens if o is not None), default=start_ms - round(_DAY_MS / config.speed))
     event = Event(
-        ticker, kind, title, raw.get("sub_title") or (f"On {day}" if day else ""), category, bool(raw["mutually_exclusive"]),
-        raw.get("collateral_return_type") or "", last_close if weather_city(kind) else None, raw.get("strike_period") or None,
-        series.shard, [], start_ms, max(last_close - first_open, 1_000),
+        ticker,
+        kind,
+        title,
+        raw.get("sub_title") or (f"On {day}" if day else ""),
+        category,
+        bool(raw["mutually_exclusive"]),
+        raw.get("collateral_return_type") or "",
+        last_close if weather_city(kind) else None,
+        raw.get("strike_period") or None,
+        series.shard,
+        [],
+        start_ms,
+        max(last_close - first_open, 1_000),
     )
     loaded.events[ticker] = event
     for item, close_ms, open_ms in zip(raw["markets"], closes, opens, strict=True):
         close = last_close if close_ms is None else close_ms
         book = books.get(item["ticker"]) or {}
-        market = _market(item, event, series, streams, close, first_open if open_ms is None else open_ms, len(raw["markets"]), day,
-                         start_ms, real(item.get("expected_expiration_time")) or close)
+        market = _market(
+            item,
+            event,
+            series,
+            streams,
+            close,
+            first_open if open_ms is None else open_ms,
+            len(raw["markets"]),
+            day,
+            start_ms,
+            real(item.get("expected_expiration_time")) or close,
+        )
         bids = [(parse_price(p), parse_count(c)) for p, c in book.get("yes_dollars", ())]
         asks = [(ONE - parse_price(p), parse_count(c)) for p, c in book.get("no_dollars", ())]
         _quote(market, bids, asks)
@@ -138,17 +158,43 @@ def _market(item, event, series, streams, close, opened, legs, day, start_ms, ex
     custom = {"side": named_id("entity", side)} if item.get("strike_type") == "structured" else None
     ranges = [[parse_price(r["start"]), parse_price(r["end"]), parse_price(r["step"])] for r in item["price_ranges"]]
     return Market(
-        ticker=ticker, event_ticker=event.ticker, series_ticker=series.ticker, market_id=named_id("market", ticker),
-        shard=event.shard, title=item.get("title") or event.title, yes_sub_title=side, no_sub_title=side,
-        strike_type=item.get("strike_type") or "custom", floor_strike=item.get("floor_strike"), cap_strike=item.get("cap_strike"),
-        custom_strike=custom, rules_primary=primary, rules_secondary=secondary, created_ms=opened - 3_600_000,
-        updated_ms=min(start_ms, opened), open_ms=opened, close_ms=close, expected_ms=expected,
-        latest_ms=expected + 7 * _DAY_MS, settlement_timer_s=0, status=item.get("status") or ACTIVE,
-        price_level_structure=item.get("price_level_structure") or "linear_cent", ranges=ranges, volume=volume,
-        volume_24h=round(volume * rng.uniform(0.05, 0.6)), open_interest=round(volume * rng.uniform(0.2, 0.8)), dollar_volume=0,
-        last_price=0, quote_bid=0, quote_ask=ONE, quote_size=0, quoted=False, anchor=0.0,
+        ticker=ticker,
+        event_ticker=event.ticker,
+        series_ticker=series.ticker,
+        market_id=named_id("market", ticker),
+        shard=event.shard,
+        title=item.get("title") or event.title,
+        yes_sub_title=side,
+        no_sub_title=side,
+        strike_type=item.get("strike_type") or "custom",
+        floor_strike=item.get("floor_strike"),
+        cap_strike=item.get("cap_strike"),
+        custom_strike=custom,
+        rules_primary=primary,
+        rules_secondary=secondary,
+        created_ms=opened - 3_600_000,
+        updated_ms=min(start_ms, opened),
+        open_ms=opened,
+        close_ms=close,
+        expected_ms=expected,
+        latest_ms=expected + 7 * _DAY_MS,
+        settlement_timer_s=0,
+        status=item.get("status") or ACTIVE,
+        price_level_structure=item.get("price_level_structure") or "linear_cent",
+        ranges=ranges,
+        volume=volume,
+        volume_24h=round(volume * rng.uniform(0.05, 0.6)),
+        open_interest=round(volume * rng.uniform(0.2, 0.8)),
+        dollar_volume=0,
+        last_price=0,
+        quote_bid=0,
+        quote_ask=ONE,
+        quote_size=0,
+        quoted=False,
+        anchor=0.0,
         early_close_condition="This market will close and expire after a winner is declared."
-        if series.category == "Sports" else "This market may close when the outcome has occurred.",
+        if series.category == "Sports"
+        else "This market may close when the outcome has occurred.",
     )
 
 
@@ -186,7 +232,13 @@ def _strike_words(item: dict[str, Any]) -> str:
     low, high = item.get("floor_strike"), item.get("cap_strike")
     if low is not None and high is not None:
         return f"{low} to {high}"
-    return f"{high} or below" if high is not None else f"{low} or above" if low is not None else item["ticker"].rsplit("-", 1)[-1]
+    return (
+        f"{high} or below"
+        if high is not None
+        else f"{low} or above"
+        if low is not None
+        else item["ticker"].rsplit("-", 1)[-1]
+    )
 
 
 def event_day(ticker: str) -> str:

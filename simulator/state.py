@@ -72,8 +72,13 @@ class StateFile:
         """Write the whole picture atomically and start a new journal."""
         self.generation += 1
         picture = Picture(
-            VERSION, self.generation, exchange.streams.seed, whole_line(exchange), list(exchange.series.values()),
-            {ticker: _levels(book) for ticker, book in exchange.books.items()}, sorted(exchange.used_tickers),
+            VERSION,
+            self.generation,
+            exchange.streams.seed,
+            whole_line(exchange),
+            list(exchange.series.values()),
+            {ticker: _levels(book) for ticker, book in exchange.books.items()},
+            sorted(exchange.used_tickers),
         )
         temporary = self.path.with_name(self.path.name + ".new")
         temporary.write_bytes(msgspec.json.encode(picture))
@@ -134,8 +139,14 @@ def _levels(book: Book) -> list[Level]:
 def whole_line(exchange: Exchange) -> Line:
     now = exchange.now()
     return Line(
-        now, exchange.ledger.whole(now), list(exchange.markets.values()), list(exchange.events.values()), [],
-        dict(exchange.streams.counters), (exchange.house_cash, exchange.fees_collected, exchange.deposits), exchange.fee_changes,
+        now,
+        exchange.ledger.whole(now),
+        list(exchange.markets.values()),
+        list(exchange.events.values()),
+        [],
+        dict(exchange.streams.counters),
+        (exchange.house_cash, exchange.fees_collected, exchange.deposits),
+        exchange.fee_changes,
     )
 
 
@@ -146,10 +157,14 @@ def take_line(exchange: Exchange, changes: Changes | None) -> Line | None:
     relisted, exchange.relisted = exchange.relisted, set()
     gone, exchange.delisted = exchange.delisted, []
     return Line(
-        exchange.now(), changes or Changes(),
+        exchange.now(),
+        changes or Changes(),
         [exchange.markets[t] for t in sorted(relisted) if t in exchange.markets],
-        [exchange.events[t] for t in sorted(relisted) if t in exchange.events], gone, dict(exchange.streams.counters),
-        (exchange.house_cash, exchange.fees_collected, exchange.deposits), exchange.fee_changes,
+        [exchange.events[t] for t in sorted(relisted) if t in exchange.events],
+        gone,
+        dict(exchange.streams.counters),
+        (exchange.house_cash, exchange.fees_collected, exchange.deposits),
+        exchange.fee_changes,
     )
 
 

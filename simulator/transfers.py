@@ -29,7 +29,9 @@ def _take(exchange: Exchange, purse: tuple[int, int], amount: int) -> None:
     exchange.ledger.credit(purse, -amount)
 
 
-def between_shards(exchange: Exchange, client_id: str, amount: int, source: tuple[int, int], target: tuple[int, int]) -> Transfer:
+def between_shards(
+    exchange: Exchange, client_id: str, amount: int, source: tuple[int, int], target: tuple[int, int]
+) -> Transfer:
     """Move cash between (subaccount, shard) purses; 409 if the client id was used before."""
     if source[1] not in SHARDS or target[1] not in SHARDS or source == target:
         raise invalid("invalid parameters", "source and destination must be two existing shards")
@@ -42,7 +44,15 @@ def between_shards(exchange: Exchange, client_id: str, amount: int, source: tupl
     _take(exchange, source, amount)
     now = exchange.now()
     transfer = Transfer(
-        exchange.streams.new_id("transfer"), client_id, "shard", amount, source, target, now, now + LANDING_MS, "pending"
+        exchange.streams.new_id("transfer"),
+        client_id,
+        "shard",
+        amount,
+        source,
+        target,
+        now,
+        now + LANDING_MS,
+        "pending",
     )
     exchange.ledger.add_transfer(transfer)
     schedule(exchange, transfer)
@@ -61,7 +71,9 @@ def schedule(exchange: Exchange, transfer: Transfer) -> None:
     exchange.timers.at(transfer.due_ms, land)
 
 
-def between_subaccounts(exchange: Exchange, client_id: str, amount: int, shard: int, source: int, target: int) -> Transfer:
+def between_subaccounts(
+    exchange: Exchange, client_id: str, amount: int, shard: int, source: int, target: int
+) -> Transfer:
     """Move cash between subaccounts on one shard at once; 409 if the client id was used before."""
     if _used(exchange, client_id):
         raise ApiError(409, "transfer_already_exists", "a transfer with this client_transfer_id exists")

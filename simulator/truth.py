@@ -19,17 +19,31 @@ def truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
     cash = sum(ledger.cash.values())
     pending = sum(t.amount for t in ledger.transfers.values() if t.status == "pending")
     found: dict[str, Any] = {
-        "now_ms": exchange.now(), "seed": exchange.streams.seed, "user_id": exchange.user_id,
+        "now_ms": exchange.now(),
+        "seed": exchange.streams.seed,
+        "user_id": exchange.user_id,
         "cash": [
-            {"subaccount": sub, "exchange_index": shard, "cash": amount, "reserved": ledger.reserved.get((sub, shard), 0)}
+            {
+                "subaccount": sub,
+                "exchange_index": shard,
+                "cash": amount,
+                "reserved": ledger.reserved.get((sub, shard), 0),
+            }
             for (sub, shard), amount in sorted(ledger.cash.items())
         ],
-        "cash_total": cash, "pending": pending, "house_cash": exchange.house_cash, "fees_collected": exchange.fees_collected,
+        "cash_total": cash,
+        "pending": pending,
+        "house_cash": exchange.house_cash,
+        "fees_collected": exchange.fees_collected,
         "deposits": exchange.deposits,
         "balanced": cash + pending + exchange.house_cash + exchange.fees_collected == exchange.deposits,
         "counts": {
-            "events": len(exchange.events), "markets": len(exchange.markets), "orders": len(ledger.orders),
-            "fills": len(ledger.fills), "frames_sent": exchange.hub.frames_sent, "sessions": len(exchange.hub.sessions),
+            "events": len(exchange.events),
+            "markets": len(exchange.markets),
+            "orders": len(ledger.orders),
+            "fills": len(ledger.fills),
+            "frames_sent": exchange.hub.frames_sent,
+            "sessions": len(exchange.hub.sessions),
         },
         "faults_fired": exchange.faults.fired,
         "edges": [asdict(edge) for edge in exchange.edge_log],

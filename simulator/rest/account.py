@@ -13,7 +13,11 @@ Answer = tuple[int, Any]
 
 def limits(request: Request) -> Answer:
     buckets = request.exchange.limits
-    grants = [{"exchange_instance": "event_contract", "level": buckets.tier, "source": "manual"}] if buckets.tier != "basic" else []
+    grants = (
+        [{"exchange_instance": "event_contract", "level": buckets.tier, "source": "manual"}]
+        if buckets.tier != "basic"
+        else []
+    )
     return 200, {
         "usage_tier": buckets.tier,
         "read": {"refill_rate": buckets.read.rate, "bucket_capacity": buckets.read.capacity},
@@ -43,10 +47,13 @@ def endpoint_costs(request: Request) -> Answer:
 def api_keys(request: Request) -> Answer:
     ring = request.exchange.keys
     keys = ring.keys.values() if ring else ()
-    answer: dict[str, Any] = {"api_keys": [
-        {"api_key_id": k.key_id, "name": k.name, "scopes": list(k.scopes)} | ({} if k.subaccount is None else {"subaccount": k.subaccount})
-        for k in keys
-    ]}
+    answer: dict[str, Any] = {
+        "api_keys": [
+            {"api_key_id": k.key_id, "name": k.name, "scopes": list(k.scopes)}
+            | ({} if k.subaccount is None else {"subaccount": k.subaccount})
+            for k in keys
+        ]
+    }
     if ring and ring.region_expiration_s is not None:
         answer["api_key_region_expiration_ts"] = ring.region_expiration_s
     return 200, answer

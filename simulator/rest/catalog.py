@@ -21,13 +21,17 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 def exchange_status(exchange: Exchange, query: Query) -> dict[str, Any]:
     state, now = exchange.state, exchange.now()
     return {
-        "exchange_active": state.exchange_active(), "trading_active": state.trading_active(now),
+        "exchange_active": state.exchange_active(),
+        "trading_active": state.trading_active(now),
         "intra_exchange_transfers_active": state.exchange_active(),
         "exchange_estimated_resume_time": iso(state.resume_ms) if state.resume_ms else None,
         "exchange_index_statuses": [
             {
-                "exchange_index": shard, "description": SHARD_NAMES[shard], "exchange_active": state.exchange_active(shard),
-                "trading_active": state.trading_active(now, shard), "intra_exchange_transfers_active": state.exchange_active(shard),
+                "exchange_index": shard,
+                "description": SHARD_NAMES[shard],
+                "exchange_active": state.exchange_active(shard),
+                "trading_active": state.trading_active(now, shard),
+                "intra_exchange_transfers_active": state.exchange_active(shard),
             }
             for shard in SHARDS
         ],
@@ -36,7 +40,10 @@ def exchange_status(exchange: Exchange, query: Query) -> dict[str, Any]:
 
 def exchange_schedule(exchange: Exchange, query: Query) -> dict[str, Any]:
     start, end = next_weekly_window(exchange.now())
-    window = {"start_datetime": start.strftime("%Y-%m-%dT%H:%M:%SZ"), "end_datetime": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    window = {
+        "start_datetime": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "end_datetime": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
     hours: dict[str, Any] = {day: [{"open_time": "00:00", "close_time": "24:00"}] for day in _DAYS}
     hours["thursday"] = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "24:00"}]
     hours |= {"start_time": "2026-01-01T00:00:00Z", "end_time": "2027-12-31T00:00:00Z"}
@@ -56,7 +63,8 @@ def series_list(exchange: Exchange, query: Query) -> dict[str, Any]:
     volumes = _volumes(exchange) if query.flag("include_volume") else None
     query.flag("include_product_metadata")
     found = [
-        s for s in sorted(exchange.series.values(), key=lambda s: s.ticker)
+        s
+        for s in sorted(exchange.series.values(), key=lambda s: s.ticker)
         if (category is None or s.category == category)
         and (tags is None or set(tags) & set(s.tags))
         and (since is None or s.updated_ms >= since * 1000)
@@ -83,8 +91,11 @@ def series_fee_changes(exchange: Exchange, query: Query) -> dict[str, Any]:
     ticker, history = query.text("series_ticker"), query.flag("show_historical")
     now = exchange.now()
     rows = [
-        c for c in exchange.fee_changes
-        if "series_ticker" in c and "event_ticker" not in c and (ticker is None or c["series_ticker"] == ticker)
+        c
+        for c in exchange.fee_changes
+        if "series_ticker" in c
+        and "event_ticker" not in c
+        and (ticker is None or c["series_ticker"] == ticker)
         and (history or c["at_ms"] > now)
     ]
     return {"series_fee_change_arr": [_fee_change(c) for c in rows]}
@@ -117,7 +128,9 @@ def events(exchange: Exchange, query: Query) -> dict[str, Any]:
     wanted = STATUS_FILTER.get(status or "")
     found = []
     for event in exchange.events.values():
-        if (series is not None and event.series_ticker != series) or (tickers is not None and event.ticker not in tickers):
+        if (series is not None and event.series_ticker != series) or (
+            tickers is not None and event.ticker not in tickers
+        ):
             continue
         markets = markets_of(exchange, event)
         if wanted is not None and not any(m.status in wanted for m in markets):
@@ -128,7 +141,8 @@ def events(exchange: Exchange, query: Query) -> dict[str, Any]:
             found.append(event)
     shown, cursor = page(query, found, lambda e: e.ticker, 200, 200)
     answer: dict[str, Any] = {
-        "events": [render.event(exchange, e, markets_of(exchange, e) if nested else None) for e in shown], "cursor": cursor,
+        "events": [render.event(exchange, e, markets_of(exchange, e) if nested else None) for e in shown],
+        "cursor": cursor,
     }
     if query.flag("with_milestones"):
         answer["milestones"] = []
@@ -150,7 +164,10 @@ def one_event(exchange: Exchange, query: Query, event_ticker: str) -> dict[str, 
 
 _FAMILIES = {
     # timestamp family: statuses it goes with (PROTOCOL 7)
-    "created": (None, "unopened", "open"), "close": (None, "closed"), "settled": (None, "settled"), "updated": (None,),
+    "created": (None, "unopened", "open"),
+    "close": (None, "closed"),
+    "settled": (None, "settled"),
+    "updated": (None,),
 }
 
 
@@ -166,7 +183,8 @@ def markets(exchange: Exchange, query: Query) -> dict[str, Any]:
         named = exchange.events.get(event)
         pool = markets_of(exchange, named) if named else []  # type: ignore[assignment]
     found = [
-        m for m in pool
+        m
+        for m in pool
         if (wanted is None or m.status in wanted)
         and (series is None or m.series_ticker == series)
         and (tickers is None or m.ticker in tickers)
@@ -194,13 +212,17 @@ def _windows(query: Query, status: str | None, mve: str | None) -> dict[str, tup
 
 def _instant(market: Market, family: str) -> int | None:
     return {
-        "created": market.created_ms, "close": market.close_ms, "settled": market.settled_ms, "updated": market.updated_ms,
+        "created": market.created_ms,
+        "close": market.close_ms,
+        "settled": market.settled_ms,
+        "updated": market.updated_ms,
     }[family]
 
 
 def one_market(exchange: Exchange, query: Query, ticker: str) -> dict[str, Any]:
     found = exchange.markets.get(ticker)
-    if found is None:
+    hidden = exchange.config.created_hidden_ms
+    if found is None or (hidden and exchange.now() - found.created_ms < hidden):
         raise ApiError(404, "not_found", "market not found")
     return {"market": render.market(exchange, found)}
 
@@ -223,7 +245,9 @@ def trades(exchange: Exchange, query: Query) -> dict[str, Any]:
     low, high = query.window("min_ts", "max_ts")
     if query.flag("is_block_trade"):
         return {"trades": [], "cursor": ""}
-    found = [t for t in reversed(exchange.trades) if (ticker is None or t["ticker"] == ticker) and low <= t["ms"] <= high]
+    found = [
+        t for t in reversed(exchange.trades) if (ticker is None or t["ticker"] == ticker) and low <= t["ms"] <= high
+    ]
     shown, cursor = page(query, found, lambda t: str(t["trade_id"]), 100, 1000, 0)
     return {"trades": [render.trade(t) for t in shown], "cursor": cursor}
 
@@ -232,8 +256,8 @@ def historical_cutoff(exchange: Exchange, query: Query) -> dict[str, Any]:
     """Nothing is ever moved to the historical set while the twin runs: the cutoffs lie before its start."""
     start = iso(exchange.started_ms - 86_400_000)
     return {
-        "market_settled_ts": start, "trades_created_ts": start, "orders_updated_ts": start,
+        "market_settled_ts": start,
+        "trades_created_ts": start,
+        "orders_updated_ts": start,
         "market_positions_last_updated_ts": start,
     }
-
-

@@ -26,7 +26,7 @@ class Request:
     @property
     def reads(self) -> Ledger:
         """The ledger as reads see it: up to ``read_delay_ms`` old."""
-        return self.exchange.read_ledger()
+        return self.exchange.reads.ledger(self.exchange)
 
     def subaccount(self, named: int | None, default: int | None) -> int | None:
         """The subaccount meant: a locked key means its own and refuses every other (403)."""

@@ -14,7 +14,6 @@ from .context import Request
 Answer = tuple[int, Any]
 
 
-
 def _limit(body: dict[str, Any]) -> int:
     """``contracts_limit`` (whole) or ``contracts_limit_fp`` as a count, between 1 and 1,000,000 contracts."""
     number, fixed = whole(body, "contracts_limit"), body.get("contracts_limit_fp")
@@ -50,7 +49,12 @@ def _group(request: Request, group_id: str) -> Group:
 def list_groups(request: Request) -> Answer:
     subaccount = request.subaccount(request.query.whole("subaccount", 0), None)
     rows = [
-        {"id": g.group_id, "contracts_limit_fp": count2(g.limit), "is_auto_cancel_enabled": True, "exchange_index": g.shard}
+        {
+            "id": g.group_id,
+            "contracts_limit_fp": count2(g.limit),
+            "is_auto_cancel_enabled": True,
+            "exchange_index": g.shard,
+        }
         for g in request.exchange.ledger.groups.values()
         if not g.deleted and (subaccount is None or g.subaccount == subaccount)
     ]
@@ -60,8 +64,10 @@ def list_groups(request: Request) -> Answer:
 def one_group(request: Request, group_id: str) -> Answer:
     group = _group(request, group_id)
     return 200, {
-        "is_auto_cancel_enabled": True, "contracts_limit_fp": count2(group.limit),
-        "orders": [o.order_id for o in groups.members(request.exchange, group)], "exchange_index": group.shard,
+        "is_auto_cancel_enabled": True,
+        "contracts_limit_fp": count2(group.limit),
+        "orders": [o.order_id for o in groups.members(request.exchange, group)],
+        "exchange_index": group.shard,
     }
 
 
@@ -83,5 +89,3 @@ def limit_group(request: Request, group_id: str) -> Answer:
 def delete_group(request: Request, group_id: str) -> Answer:
     groups.delete(request.exchange, _group(request, group_id))
     return 200, {}
-
-

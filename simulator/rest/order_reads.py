@@ -13,7 +13,6 @@ from .query import page
 Answer = tuple[int, Any]
 
 
-
 def list_orders(request: Request) -> Answer:
     query = request.query
     status = query.word("status", ("resting", "canceled", "executed"))
@@ -22,7 +21,8 @@ def list_orders(request: Request) -> Answer:
     subaccount = request.subaccount(query.whole("subaccount", 0), None)
     shard = query.whole("exchange_index", 0)
     found = [
-        o for o in reversed(list(request.reads.orders.values()))
+        o
+        for o in reversed(list(request.reads.orders.values()))
         if (status is None or o.status == status)
         and (ticker is None or o.ticker == ticker)
         and (events is None or o.event_ticker in events)
@@ -51,11 +51,13 @@ def queue_positions(request: Request) -> Answer:
     exchange = request.exchange
     rows = [
         {
-            "order_id": o.order_id, "market_ticker": o.ticker,
+            "order_id": o.order_id,
+            "market_ticker": o.ticker,
             "queue_position_fp": count2(exchange.books[o.ticker].queue_ahead(o)),
         }
         for o in exchange.ledger.all_open()
-        if (tickers is None or o.ticker in tickers) and (event is None or o.event_ticker == event)
+        if (tickers is None or o.ticker in tickers)
+        and (event is None or o.event_ticker == event)
         and (subaccount is None or o.subaccount == subaccount)
     ]
     return 200, {"queue_positions": rows}
@@ -72,5 +74,3 @@ def historical_empty(name: str):  # type: ignore[no-untyped-def]
         return 200, body
 
     return answer
-
-

@@ -29,9 +29,13 @@ def balance(request: Request) -> Answer:
     shards = SHARDS if shard in (None, -1) else (shard,)
     free = {s: ledger.available((subaccount, s)) for s in shards if s is not None}
     total = sum(free.values())
-    held = sum(_value(request, p) for p in ledger.positions.values() if p.subaccount == subaccount and p.shard in shards)
+    held = sum(
+        _value(request, p) for p in ledger.positions.values() if p.subaccount == subaccount and p.shard in shards
+    )
     return 200, {
-        "balance": total // CENT, "balance_dollars": _money(total), "portfolio_value": held // CENT,
+        "balance": total // CENT,
+        "balance_dollars": _money(total),
+        "portfolio_value": held // CENT,
         "updated_ts": exchange.now() // 1000,
         "balance_breakdown": [{"exchange_index": s, "balance": _money(amount)} for s, amount in free.items()],
     }
@@ -66,7 +70,8 @@ def positions(request: Request) -> Answer:
     subaccount = request.subaccount(query.whole("subaccount", 0), 0)
     shard = query.whole("exchange_index", 0)
     found = [
-        p for p in request.reads.positions.values()
+        p
+        for p in request.reads.positions.values()
         if p.subaccount == subaccount
         and (state == "all" or p.settled == (state == "settled"))
         and (ticker is None or p.ticker == ticker)
@@ -92,7 +97,8 @@ def fills(request: Request) -> Answer:
     subaccount = request.subaccount(query.whole("subaccount", 0), None)
     shard = query.whole("exchange_index", 0)
     found = [
-        f for f in reversed(request.reads.fills)
+        f
+        for f in reversed(request.reads.fills)
         if (tickers is None or f.ticker in tickers)
         and (order_id is None or f.order_id == order_id)
         and low <= f.created_ms <= high
@@ -109,9 +115,12 @@ def settlements(request: Request) -> Answer:
     ticker, event = query.text("ticker"), query.text("event_ticker")
     subaccount = request.subaccount(query.whole("subaccount", 0), None)
     found = [
-        s for s in reversed(request.reads.settlements)
-        if (ticker is None or s.ticker == ticker) and (event is None or s.event_ticker == event)
-        and low <= s.settled_ms <= high and (subaccount is None or s.subaccount == subaccount)
+        s
+        for s in reversed(request.reads.settlements)
+        if (ticker is None or s.ticker == ticker)
+        and (event is None or s.event_ticker == event)
+        and low <= s.settled_ms <= high
+        and (subaccount is None or s.subaccount == subaccount)
     ]
     shown, cursor = page(query, found, lambda s: f"{s.ticker}:{s.subaccount}", 100, 1000)
     return 200, {"settlements": [render.settlement(s) for s in shown], "cursor": cursor}
@@ -159,25 +168,43 @@ def subaccount_transfer(request: Request) -> Answer:
     _advanced(request)
     request.subaccount(source, None)
     transfers.between_subaccounts(
-        request.exchange, _uuid(body, True), _amount(body, "amount_cents") * CENT, whole(body, "exchange_index") or 0, source, target
+        request.exchange,
+        _uuid(body, True),
+        _amount(body, "amount_cents") * CENT,
+        whole(body, "exchange_index") or 0,
+        source,
+        target,
     )
     return 200, {}
 
 
 def subaccount_balances(request: Request) -> Answer:
     ledger, now = request.reads, request.exchange.now() // 1000
-    return 200, {"subaccount_balances": [
-        {"subaccount_number": sub, "exchange_index": shard, "balance": _money(ledger.available((sub, shard))), "updated_ts": now}
-        for sub, shard in sorted(ledger.cash)
-    ]}
+    return 200, {
+        "subaccount_balances": [
+            {
+                "subaccount_number": sub,
+                "exchange_index": shard,
+                "balance": _money(ledger.available((sub, shard))),
+                "updated_ts": now,
+            }
+            for sub, shard in sorted(ledger.cash)
+        ]
+    }
 
 
 def netting(request: Request) -> Answer:
     ledger, default = request.exchange.ledger, "1" if request.exchange.config.netting_default else "0"
-    return 200, {"netting_configs": [
-        {"subaccount_number": sub, "enabled": ledger.options.get(f"netting:{sub}", default) == "1", "exchange_index": shard}
-        for sub, shard in sorted(ledger.cash)
-    ]}
+    return 200, {
+        "netting_configs": [
+            {
+                "subaccount_number": sub,
+                "enabled": ledger.options.get(f"netting:{sub}", default) == "1",
+                "exchange_index": shard,
+            }
+            for sub, shard in sorted(ledger.cash)
+        ]
+    }
 
 
 def set_netting(request: Request) -> Answer:
@@ -210,9 +237,14 @@ def shard_transfer(request: Request) -> Answer:
 
 def _shard_transfer(t: Transfer) -> dict[str, Any]:
     found = {
-        "transfer_id": t.transfer_id, "source": "event_contract", "destination": "event_contract",
-        "source_exchange_shard": t.source[1], "destination_exchange_shard": t.destination[1], "amount": _money(t.amount),
-        "status": t.status, "created_ts": t.created_ms // 1000,
+        "transfer_id": t.transfer_id,
+        "source": "event_contract",
+        "destination": "event_contract",
+        "source_exchange_shard": t.source[1],
+        "destination_exchange_shard": t.destination[1],
+        "amount": _money(t.amount),
+        "status": t.status,
+        "created_ts": t.created_ms // 1000,
     }
     return found | {"client_transfer_id": t.client_id} if t.client_id else found
 
@@ -233,7 +265,9 @@ def one_shard_transfer(request: Request, transfer_id: str) -> Answer:
 def allocation(request: Request) -> Answer:
     stored = json.loads(request.exchange.ledger.options.get("allocation", "{}"))
     return 200, {
-        "allocations": [{"exchange_index": int(i), "percent": p} for i, p in sorted(stored.get("percents", {}).items())],
+        "allocations": [
+            {"exchange_index": int(i), "percent": p} for i, p in sorted(stored.get("percents", {}).items())
+        ],
         "resting_margin_reservation": stored.get("reservation", "sum"),
     }
 
@@ -246,11 +280,15 @@ def set_allocation(request: Request) -> Answer:
         raise invalid("invalid parameters", "allocations and resting_margin_reservation")
     percents: dict[int, int] = {}
     for row in rows:
-        index, percent = (whole(row, "exchange_index"), whole(row, "percent")) if isinstance(row, dict) else (None, None)
+        index, percent = (
+            (whole(row, "exchange_index"), whole(row, "percent")) if isinstance(row, dict) else (None, None)
+        )
         if index not in SHARDS or percent is None or not 0 <= percent <= 100 or index in percents:
             raise invalid("invalid parameters", "an allocation has an exchange_index and a percent")
         percents[index] = percent
     if percents and sum(percents.values()) != 100:
         raise invalid("invalid parameters", "percentages must sum to 100")
-    request.exchange.ledger.set_option("allocation", json.dumps({"percents": percents, "reservation": mode}) if percents else "{}")
+    request.exchange.ledger.set_option(
+        "allocation", json.dumps({"percents": percents, "reservation": mode}) if percents else "{}"
+    )
     return 200, {}

@@ -88,7 +88,9 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def page(query: Query, items: list[T], key: Callable[[T], str], default: int, high: int, low: int = 1) -> tuple[list[T], str]:
+def page(
+    query: Query, items: list[T], key: Callable[[T], str], default: int, high: int, low: int = 1
+) -> tuple[list[T], str]:
     """One page of ``items`` and the cursor of the next: an empty string at the end. A garbage cursor starts over in silence."""
     limit = query.limit(default, high, low)
     start = 0

@@ -23,7 +23,9 @@ def _averages(placed: orders.Placed) -> dict[str, Any]:
     value = sum(f.price * f.count for f in placed.fills)
     fees = sum(f.fee for f in placed.fills)
     return {
-        "average_fill_price": dollars4((value + filled // 2) // filled) if value % filled == 0 else _dollars6(value * 100, filled),
+        "average_fill_price": dollars4((value + filled // 2) // filled)
+        if value % filled == 0
+        else _dollars6(value * 100, filled),
         "average_fee_paid": _dollars6(fees * CONTRACT, filled),
     }
 
@@ -34,9 +36,12 @@ def _dollars6(money: int, share: int) -> str:
 
 def _created(placed: orders.Placed) -> dict[str, Any]:
     return {
-        "order_id": placed.order.order_id, "client_order_id": placed.order.client_order_id,
-        "fill_count": count2(sum(f.count for f in placed.fills)), "remaining_count": count2(placed.order.remaining),
-        **_averages(placed), "ts_ms": placed.ts_ms,
+        "order_id": placed.order.order_id,
+        "client_order_id": placed.order.client_order_id,
+        "fill_count": count2(sum(f.count for f in placed.fills)),
+        "remaining_count": count2(placed.order.remaining),
+        **_averages(placed),
+        "ts_ms": placed.ts_ms,
     }
 
 
@@ -62,10 +67,17 @@ def batch_create(request: Request) -> Answer:
             results.append(_place(request, item))
         except ApiError as error:
             name = item.get("client_order_id") if isinstance(item, dict) else None
-            results.append({
-                "client_order_id": name if isinstance(name, str) else None, "fill_count": None, "remaining_count": None,
-                "average_fill_price": None, "average_fee_paid": None, "ts_ms": None, "error": error.inner(),
-            })
+            results.append(
+                {
+                    "client_order_id": name if isinstance(name, str) else None,
+                    "fill_count": None,
+                    "remaining_count": None,
+                    "average_fill_price": None,
+                    "average_fee_paid": None,
+                    "ts_ms": None,
+                    "error": error.inner(),
+                }
+            )
     return 201, {"orders": results}
 
 
@@ -96,7 +108,9 @@ def cancel(request: Request, order_id: str) -> Answer:
 
 def _cancelled(request: Request, order: Order, reduced: int) -> dict[str, Any]:
     return {
-        "order_id": order.order_id, "client_order_id": order.client_order_id, "reduced_by": count2(reduced),
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "reduced_by": count2(reduced),
         "ts_ms": request.exchange.now(),
     }
 
@@ -118,10 +132,15 @@ def batch_cancel(request: Request) -> Answer:
             order = orders.find_order(request.exchange, order_id, ticker, shard_of(item), subaccount)
             results.append(_cancelled(request, order, orders.cancel(request.exchange, order)))
         except ApiError as error:
-            results.append({
-                "order_id": name if isinstance(name, str) else "", "client_order_id": None, "reduced_by": "0.00", "ts_ms": None,
-                "error": error.inner(),
-            })
+            results.append(
+                {
+                    "order_id": name if isinstance(name, str) else "",
+                    "client_order_id": None,
+                    "reduced_by": "0.00",
+                    "ts_ms": None,
+                    "error": error.inner(),
+                }
+            )
     return 200, {"orders": results}
 
 
@@ -141,15 +160,28 @@ def amend(request: Request, order_id: str) -> Answer:
     market = orders.find_market(request.exchange, ticker, shard_of(body))
     known = request.exchange.ledger.orders.get(order_id)
     order = orders.find_order(request.exchange, order_id, None, known.shard if known else market.shard, subaccount)
-    new = new_order({
-        "ticker": ticker, "side": side, "price": dollars4(price), "count": count2(total), "time_in_force": "good_till_canceled",
-        "self_trade_prevention_type": order.stp, "client_order_id": client_id(body),
-    })
+    new = new_order(
+        {
+            "ticker": ticker,
+            "side": side,
+            "price": dollars4(price),
+            "count": count2(total),
+            "time_in_force": "good_till_canceled",
+            "self_trade_prevention_type": order.stp,
+            "client_order_id": client_id(body),
+        }
+    )
     placed, changed = orders.amend(request.exchange, order, new, total, expiration, updated)
-    answer: dict[str, Any] = {"order_id": order.order_id, "client_order_id": order.client_order_id, "ts_ms": placed.ts_ms}
+    answer: dict[str, Any] = {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "ts_ms": placed.ts_ms,
+    }
     if changed:
         answer |= {
-            "remaining_count": count2(order.remaining), "fill_count": count2(sum(f.count for f in placed.fills)), **_averages(placed),
+            "remaining_count": count2(order.remaining),
+            "fill_count": count2(sum(f.count for f in placed.fills)),
+            **_averages(placed),
         }
     return 200, answer
 
@@ -159,9 +191,13 @@ def decrease(request: Request, order_id: str) -> Answer:
     subaccount = request.subaccount(request.query.whole("subaccount", 0), None)
     by = count_of(body, "reduce_by") if body.get("reduce_by") is not None else None
     to = count_of(body, "reduce_to") if body.get("reduce_to") is not None else None
-    order = orders.find_order(request.exchange, order_id, text(body, "market_ticker") or None, shard_of(body), subaccount)
+    order = orders.find_order(
+        request.exchange, order_id, text(body, "market_ticker") or None, shard_of(body), subaccount
+    )
     remaining = orders.decrease(request.exchange, order, by, to)
     return 200, {
-        "order_id": order.order_id, "client_order_id": order.client_order_id, "remaining_count": count2(remaining),
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "remaining_count": count2(remaining),
         "ts_ms": request.exchange.now(),
     }

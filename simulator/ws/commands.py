@@ -79,7 +79,9 @@ def subscribe(session: Session, params: dict[str, Any], command_id: int | None) 
         _subscribe_one(session, channel, tickers if channel in FILTERED else None, params, command_id)
 
 
-def _subscribe_one(session: Session, channel: str, tickers: list[str] | None, params: dict[str, Any], command_id: int | None) -> None:
+def _subscribe_one(
+    session: Session, channel: str, tickers: list[str] | None, params: dict[str, Any], command_id: int | None
+) -> None:
     known = next((s for s in session.subscriptions.values() if s.channel == channel), None)
     if known is not None:
         _extend(session, known, tickers, params, command_id)
@@ -105,7 +107,9 @@ def _initial(session: Session, subscription: Subscription, tickers: list[str], p
                 subscription.send("ticker", body, ticker)
 
 
-def _extend(session: Session, known: Subscription, tickers: list[str] | None, params: dict[str, Any], command_id: int | None) -> None:
+def _extend(
+    session: Session, known: Subscription, tickers: list[str] | None, params: dict[str, Any], command_id: int | None
+) -> None:
     fresh: list[str] = []
     if known.tickers is not None and tickers is not None:
         fresh = [ticker for ticker in tickers if ticker not in known.tickers]

@@ -49,7 +49,9 @@ def delta(market: Market, side: str, price: int, change: int, yes_price: bool, o
     """The ``orderbook_delta`` message; a change by an own order carries its client id."""
     shown = price if side == BID or yes_price else ONE - price
     own = (
-        f',"client_order_id":"{order.client_order_id}","subaccount":{order.subaccount}' if isinstance(order, Order) else ""
+        f',"client_order_id":"{order.client_order_id}","subaccount":{order.subaccount}'
+        if isinstance(order, Order)
+        else ""
     )
     return (
         f'{{"market_ticker":"{market.ticker}","market_id":"{market.market_id}","clock":{market.clock},'
@@ -60,37 +62,76 @@ def delta(market: Market, side: str, price: int, change: int, yes_price: bool, o
 
 def trade(market: Market, trade_id: str, price: int, count: int, taker_side: str, now: int) -> bytes:
     outcome = "yes" if taker_side == BID else "no"
-    return encode({
-        "trade_id": trade_id, "market_ticker": market.ticker, "yes_price_dollars": dollars4(price),
-        "no_price_dollars": dollars4(ONE - price), "count_fp": count2(count), "taker_side": outcome,
-        "taker_outcome_side": outcome, "taker_book_side": taker_side, "is_block_trade": False, "ts": now // 1000, "ts_ms": now,
-    })
+    return encode(
+        {
+            "trade_id": trade_id,
+            "market_ticker": market.ticker,
+            "yes_price_dollars": dollars4(price),
+            "no_price_dollars": dollars4(ONE - price),
+            "count_fp": count2(count),
+            "taker_side": outcome,
+            "taker_outcome_side": outcome,
+            "taker_book_side": taker_side,
+            "is_block_trade": False,
+            "ts": now // 1000,
+            "ts_ms": now,
+        }
+    )
 
 
 def fill(record: Fill) -> bytes:
     outcome = "yes" if record.book_side == BID else "no"
-    return encode({
-        "trade_id": record.fill_id, "order_id": record.order_id, "client_order_id": record.client_order_id,
-        "market_ticker": record.ticker, "exchange_index": record.shard, "is_taker": record.is_taker, "side": outcome,
-        "action": "buy", "purchased_side": outcome, "outcome_side": outcome, "book_side": record.book_side,
-        "yes_price_dollars": dollars4(record.price), "count_fp": count2(record.count), "fee_cost": dollars6(record.fee),
-        "post_position_fp": count2(record.post_position), "ts": record.created_ms // 1000, "ts_ms": record.created_ms,
-        "subaccount": record.subaccount,
-    })
+    return encode(
+        {
+            "trade_id": record.fill_id,
+            "order_id": record.order_id,
+            "client_order_id": record.client_order_id,
+            "market_ticker": record.ticker,
+            "exchange_index": record.shard,
+            "is_taker": record.is_taker,
+            "side": outcome,
+            "action": "buy",
+            "purchased_side": outcome,
+            "outcome_side": outcome,
+            "book_side": record.book_side,
+            "yes_price_dollars": dollars4(record.price),
+            "count_fp": count2(record.count),
+            "fee_cost": dollars6(record.fee),
+            "post_position_fp": count2(record.post_position),
+            "ts": record.created_ms // 1000,
+            "ts_ms": record.created_ms,
+            "subaccount": record.subaccount,
+        }
+    )
 
 
 def order(exchange: Exchange, record: Order) -> bytes:
     outcome = "yes" if record.book_side == BID else "no"
     body = {
-        "order_id": record.order_id, "user_id": exchange.user_id, "ticker": record.ticker, "exchange_index": record.shard,
-        "status": record.status, "side": outcome, "is_yes": outcome == "yes", "outcome_side": outcome,
-        "book_side": record.book_side, "yes_price_dollars": dollars4(record.price), "initial_count_fp": count2(record.initial),
-        "fill_count_fp": count2(record.filled), "remaining_count_fp": count2(record.remaining),
-        "taker_fill_cost_dollars": dollars6(record.taker_cost), "maker_fill_cost_dollars": dollars6(record.maker_cost),
-        "taker_fees_dollars": dollars6(record.taker_fees), "maker_fees_dollars": dollars6(record.maker_fees),
-        "client_order_id": record.client_order_id, "self_trade_prevention_type": record.stp,
-        "created_time": iso(record.created_ms), "created_ts_ms": record.created_ms, "last_update_time": iso(record.updated_ms),
-        "last_updated_ts_ms": record.updated_ms, "subaccount_number": record.subaccount,
+        "order_id": record.order_id,
+        "user_id": exchange.user_id,
+        "ticker": record.ticker,
+        "exchange_index": record.shard,
+        "status": record.status,
+        "side": outcome,
+        "is_yes": outcome == "yes",
+        "outcome_side": outcome,
+        "book_side": record.book_side,
+        "yes_price_dollars": dollars4(record.price),
+        "initial_count_fp": count2(record.initial),
+        "fill_count_fp": count2(record.filled),
+        "remaining_count_fp": count2(record.remaining),
+        "taker_fill_cost_dollars": dollars6(record.taker_cost),
+        "maker_fill_cost_dollars": dollars6(record.maker_cost),
+        "taker_fees_dollars": dollars6(record.taker_fees),
+        "maker_fees_dollars": dollars6(record.maker_fees),
+        "client_order_id": record.client_order_id,
+        "self_trade_prevention_type": record.stp,
+        "created_time": iso(record.created_ms),
+        "created_ts_ms": record.created_ms,
+        "last_update_time": iso(record.updated_ms),
+        "last_updated_ts_ms": record.updated_ms,
+        "subaccount_number": record.subaccount,
     }
     if record.group_id:
         body["order_group_id"] = record.group_id
@@ -103,12 +144,19 @@ def order(exchange: Exchange, record: Order) -> bytes:
 
 
 def position(exchange: Exchange, record: Position) -> bytes:
-    return encode({
-        "user_id": exchange.user_id, "market_ticker": record.ticker, "position_fp": count2(record.count),
-        "position_cost_dollars": dollars6(record.cost), "realized_pnl_dollars": dollars6(record.realised),
-        "fees_paid_dollars": dollars6(record.fees), "position_fee_cost_dollars": dollars6(record.open_fees),
-        "volume_fp": count2(record.volume), "subaccount": record.subaccount,
-    })
+    return encode(
+        {
+            "user_id": exchange.user_id,
+            "market_ticker": record.ticker,
+            "position_fp": count2(record.count),
+            "position_cost_dollars": dollars6(record.cost),
+            "realized_pnl_dollars": dollars6(record.realised),
+            "fees_paid_dollars": dollars6(record.fees),
+            "position_fee_cost_dollars": dollars6(record.open_fees),
+            "volume_fp": count2(record.volume),
+            "subaccount": record.subaccount,
+        }
+    )
 
 
 def lifecycle(market: Market, kind: str) -> bytes:
@@ -116,14 +164,18 @@ def lifecycle(market: Market, kind: str) -> bytes:
     body: dict[str, Any] = {"market_ticker": market.ticker, "event_type": kind}
     if kind == "created":
         body |= {
-            "exchange_index": market.shard, "open_ts": market.open_ms // 1000, "close_ts": market.close_ms // 1000,
-            "price_level_structure": market.price_level_structure, "additional_metadata": _metadata(market),
+            "exchange_index": market.shard,
+            "open_ts": market.open_ms // 1000,
+            "close_ts": market.close_ms // 1000,
+            "price_level_structure": market.price_level_structure,
+            "additional_metadata": _metadata(market),
         }
     elif kind == "close_date_updated":
         body["close_ts"] = market.close_ms // 1000
     elif kind == "determined":
         body |= {
-            "determination_ts": (market.determined_ms or 0) // 1000, "result": market.result,
+            "determination_ts": (market.determined_ms or 0) // 1000,
+            "result": market.result,
             "settlement_value": dollars4(market.settlement_value or 0),
         }
     elif kind == "settled":
@@ -142,23 +194,37 @@ def price_ranges(market: Market) -> list[dict[str, str]]:
 
 
 def strikes(market: Market) -> dict[str, Any]:
-    found = {"floor_strike": market.floor_strike, "cap_strike": market.cap_strike, "custom_strike": market.custom_strike}
+    found = {
+        "floor_strike": market.floor_strike,
+        "cap_strike": market.cap_strike,
+        "custom_strike": market.custom_strike,
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _metadata(market: Market) -> dict[str, Any]:
     return {
-        "name": market.yes_sub_title, "title": market.title, "yes_sub_title": market.yes_sub_title,
-        "no_sub_title": market.no_sub_title, "rules_primary": market.rules_primary, "rules_secondary": market.rules_secondary,
-        "can_close_early": market.can_close_early, "event_ticker": market.event_ticker,
-        "expected_expiration_ts": market.expected_ms // 1000, "strike_type": market.strike_type,
+        "name": market.yes_sub_title,
+        "title": market.title,
+        "yes_sub_title": market.yes_sub_title,
+        "no_sub_title": market.no_sub_title,
+        "rules_primary": market.rules_primary,
+        "rules_secondary": market.rules_secondary,
+        "can_close_early": market.can_close_early,
+        "event_ticker": market.event_ticker,
+        "expected_expiration_ts": market.expected_ms // 1000,
+        "strike_type": market.strike_type,
     } | strikes(market)
 
 
 def event(record: Event) -> bytes:
     body: dict[str, Any] = {
-        "event_ticker": record.ticker, "exchange_index": record.shard, "title": record.title, "subtitle": record.sub_title,
-        "collateral_return_type": record.collateral_return_type, "series_ticker": record.series_ticker,
+        "event_ticker": record.ticker,
+        "exchange_index": record.shard,
+        "title": record.title,
+        "subtitle": record.sub_title,
+        "collateral_return_type": record.collateral_return_type,
+        "series_ticker": record.series_ticker,
     }
     if record.strike_ms is not None:
         body["strike_date"] = record.strike_ms // 1000
@@ -167,10 +233,13 @@ def event(record: Event) -> bytes:
 
 def event_fee(record: Event) -> bytes:
     multiplier = record.fee_multiplier_override
-    return encode({
-        "event_ticker": record.ticker, "fee_type_override": record.fee_type_override,
-        "fee_multiplier_override": None if multiplier is None else number(multiplier),
-    })
+    return encode(
+        {
+            "event_ticker": record.ticker,
+            "fee_type_override": record.fee_type_override,
+            "fee_multiplier_override": None if multiplier is None else number(multiplier),
+        }
+    )
 
 
 def number(ten_thousandths: int) -> int | float:

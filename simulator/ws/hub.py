@@ -106,7 +106,9 @@ class Hub:
         self._private("user_orders", "user_order", record.ticker, lambda: frames.order(self.exchange, record))
 
     def position(self, record: Position) -> None:
-        self._private("market_positions", "market_position", record.ticker, lambda: frames.position(self.exchange, record))
+        self._private(
+            "market_positions", "market_position", record.ticker, lambda: frames.position(self.exchange, record)
+        )
 
     def lifecycle(self, market: Market, kind: str) -> None:
         self._all("market_lifecycle_v2", "market_lifecycle_v2", frames.lifecycle(market, kind))

@@ -155,7 +155,11 @@ class Session:
     def overflow(self, subscription: Subscription) -> None:
         """Error 25 ends the subscription; the client has to subscribe again."""
         self.drop(subscription)
-        body: dict[str, Any] = {"type": "error", "sid": subscription.sid, "msg": {"code": 25, "msg": "Subscription buffer overflow"}}
+        body: dict[str, Any] = {
+            "type": "error",
+            "sid": subscription.sid,
+            "msg": {"code": 25, "msg": "Subscription buffer overflow"},
+        }
         body["seq"] = subscription.next_seq()
         self.reply(body)
 

@@ -27,7 +27,11 @@ class Served:
         self.folder = folder
         self.process = subprocess.Popen(
             [sys.executable, "-m", "simulator", "--credentials", str(folder / "credentials"), *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -82,7 +86,9 @@ class Served:
         return session.ws_connect(self.ready["ws"], headers=headers, max_msg_size=0, **options)
 
 
-async def frames_until(socket: aiohttp.ClientWebSocketResponse, wanted: int, seconds: float = 5.0) -> list[dict[str, Any]]:
+async def frames_until(
+    socket: aiohttp.ClientWebSocketResponse, wanted: int, seconds: float = 5.0
+) -> list[dict[str, Any]]:
     """The next ``wanted`` text frames."""
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(seconds):

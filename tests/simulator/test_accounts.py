@@ -111,7 +111,12 @@ def test_subaccounts_have_their_own_cash_and_positions(make: Callable[..., Excha
     client = Client(make(tier="advanced"))
     assert client.call("POST", "/portfolio/subaccounts", {}) == (201, {"subaccount_number": 1})
     assert code(client.order(B825, "bid", "0.4200", "1", subaccount=1)) == (400, "insufficient_balance")
-    move = {"client_transfer_id": "5b7d2b8e-7a0f-4a1c-9a52-77f6b8a1c001", "from_subaccount": 0, "to_subaccount": 1, "amount_cents": 5_000}
+    move = {
+        "client_transfer_id": "5b7d2b8e-7a0f-4a1c-9a52-77f6b8a1c001",
+        "from_subaccount": 0,
+        "to_subaccount": 1,
+        "amount_cents": 5_000,
+    }
     assert client.call("POST", "/portfolio/subaccounts/transfer", move)[0] == 200
     assert code(client.call("POST", "/portfolio/subaccounts/transfer", move)) == (409, "transfer_already_exists")
     client.order(B825, "bid", "0.4200", "1", subaccount=1)
@@ -127,17 +132,43 @@ def test_subaccounts_need_the_advanced_tier(client: Client) -> None:
 
 
 def test_cash_moves_between_shards_after_a_moment(client: Client) -> None:
-    body = {"source": "event_contract", "destination": "event_contract", "amount": 1_000_000, "source_exchange_shard": 0,
-            "destination_exchange_shard": 2, "client_transfer_id": "5b7d2b8e-7a0f-4a1c-9a52-77f6b8a1c001"}
+    body = {
+        "source": "event_contract",
+        "destination": "event_contract",
+        "amount": 1_000_000,
+        "source_exchange_shard": 0,
+        "destination_exchange_shard": 2,
+        "client_transfer_id": "5b7d2b8e-7a0f-4a1c-9a52-77f6b8a1c001",
+    }
     status, answer = client.call("POST", "/portfolio/intra_exchange_instance_transfer", body)
     assert status == 200
-    assert code(client.call("POST", "/portfolio/intra_exchange_instance_transfer", body)) == (409, "transfer_already_exists")
+    assert code(client.call("POST", "/portfolio/intra_exchange_instance_transfer", body)) == (
+        409,
+        "transfer_already_exists",
+    )
     assert (client.cash(0), client.cash(2)) == (3_900 * DOLLAR, 2_000 * DOLLAR)
     path = f"/portfolio/intra_exchange_instance_transfers/{answer['transfer_id']}"
     assert client.get(path)["transfer"]["status"] == "pending"
     client.exchange.advance(client.exchange.now() + 4_000)
     assert client.get(path)["transfer"]["status"] == "complete"
     assert client.cash(2) == 2_100 * DOLLAR
+
+
+def test_target_allocation_moves_free_cash_every_ten_seconds(client: Client) -> None:
+    rows = [{"exchange_index": 0, "percent": 25}, {"exchange_index": 3, "percent": 75}]
+    assert client.call("POST", "/portfolio/target_balance_allocation", {"allocations": rows[:1]})[0] == 400
+    client.placed(MIN, "bid", "0.1000", "100")
+    held = client.cash(3) - client.free(3)
+    assert client.call("POST", "/portfolio/target_balance_allocation", {"allocations": rows}) == (200, {})
+    client.exchange.advance(client.exchange.now() + 10_000)
+    free = 10_000 * DOLLAR - held
+    assert [client.free(shard) for shard in range(4)] == [
+        free - free * 75 // 100 // 100 * 100,
+        0,
+        0,
+        free * 75 // 100 // 100 * 100,
+    ]
+    assert truth(client.exchange, set())["balanced"]
 
 
 def test_order_group_cancels_itself_when_its_window_is_full(client: Client) -> None:
@@ -165,7 +196,11 @@ def test_no_money_appears_or_vanishes_under_random_trading(make: Callable[..., E
         else:
             tif = rng.choice(["good_till_canceled", "immediate_or_cancel", "fill_or_kill"])
             status, body = client.order(
-                ticker, rng.choice(["bid", "ask"]), f"0.{rng.randrange(1, 100):02d}00", f"{rng.randrange(1, 9_000) / 100:.2f}", tif,
+                ticker,
+                rng.choice(["bid", "ask"]),
+                f"0.{rng.randrange(1, 100):02d}00",
+                f"{rng.randrange(1, 9_000) / 100:.2f}",
+                tif,
                 self_trade_prevention_type=rng.choice(["maker", "taker_at_cross"]),
             )
             if status == 201 and body["remaining_count"] != "0.00":

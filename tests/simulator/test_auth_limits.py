@@ -66,7 +66,10 @@ def test_the_other_refusals(signed) -> None:  # type: ignore[no-untyped-def]
         signed_headers(key_id, private, "GET", PATH, START) | {"KALSHI-ACCESS-SIGNATURE": "%%%"},
     ):
         answer = ask(exchange, wrong)
-        assert (code(answer), answer[1]["error"]["details"]) == ((401, "authentication_error"), "INCORRECT_API_KEY_SIGNATURE")
+        assert (code(answer), answer[1]["error"]["details"]) == (
+            (401, "authentication_error"),
+            "INCORRECT_API_KEY_SIGNATURE",
+        )
 
 
 def test_the_query_is_not_signed(signed) -> None:  # type: ignore[no-untyped-def]
@@ -76,7 +79,14 @@ def test_the_query_is_not_signed(signed) -> None:  # type: ignore[no-untyped-def
 
 def test_public_paths_need_no_signature(signed) -> None:  # type: ignore[no-untyped-def]
     exchange, _, _ = signed
-    for path in ("/exchange/status", "/markets", "/events", "/series", f"/markets/{B825}/orderbook", "/account/endpoint_costs"):
+    for path in (
+        "/exchange/status",
+        "/markets",
+        "/events",
+        "/series",
+        f"/markets/{B825}/orderbook",
+        "/account/endpoint_costs",
+    ):
         assert ask(exchange, {}, path)[0] == 200
     for path in ("/portfolio/orders", "/account/limits", "/api_keys"):
         assert ask(exchange, {}, path)[0] == 401
@@ -130,7 +140,10 @@ def test_basic_write_bucket_holds_ten_orders_and_refills(make: Callable[..., Exc
 def test_429_says_no_more_than_too_many_requests(make: Callable[..., Exchange]) -> None:
     client = limited(make)
     client.get("/portfolio/balance")
-    assert client.call("GET", "/portfolio/balance") == (429, {"error": {"code": "too_many_requests", "message": "too many requests"}})
+    assert client.call("GET", "/portfolio/balance") == (
+        429,
+        {"error": {"code": "too_many_requests", "message": "too many requests"}},
+    )
     client.exchange.advance(START + 1_000)
     assert client.call("GET", "/portfolio/balance")[0] == 200
 
@@ -146,8 +159,14 @@ def test_explicit_shard_bills_its_own_bucket_and_auto_routing_bills_all(make: Ca
 
 def test_a_batch_fits_as_a_whole_or_not_at_all(make: Callable[..., Exchange]) -> None:
     client = limited(make)
-    item = {"ticker": B825, "side": "bid", "price": "0.0100", "count": "1", "time_in_force": "good_till_canceled",
-            "self_trade_prevention_type": "maker"}
+    item = {
+        "ticker": B825,
+        "side": "bid",
+        "price": "0.0100",
+        "count": "1",
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "maker",
+    }
     assert client.call("POST", "/portfolio/events/orders/batched", {"orders": [item] * 11})[0] == 429
     assert client.exchange.ledger.orders == {}
     assert client.call("POST", "/portfolio/events/orders/batched", {"orders": [item] * 10})[0] == 201
@@ -155,7 +174,10 @@ def test_a_batch_fits_as_a_whole_or_not_at_all(make: Callable[..., Exchange]) ->
 
 def test_cancels_cost_two_and_reads_ten(make: Callable[..., Exchange]) -> None:
     client = limited(make)
-    orders = [client.order(B825, "bid", "0.0100", "1", "good_till_canceled", exchange_index=0)[1]["order_id"] for _ in range(9)]
+    orders = [
+        client.order(B825, "bid", "0.0100", "1", "good_till_canceled", exchange_index=0)[1]["order_id"]
+        for _ in range(9)
+    ]
     assert [client.cancel(o, exchange_index=0)[0] for o in orders[:6]] == [200] * 5 + [429]
     assert [client.call("GET", "/markets")[0] for _ in range(61)] == [200] * 60 + [429]
 

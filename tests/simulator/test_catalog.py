@@ -88,10 +88,17 @@ def test_a_side_without_level_has_no_size(client: Client) -> None:
 
 def test_series_carry_fees_shards_and_sources(client: Client) -> None:
     series = {s["ticker"]: s for s in client.get("/series")["series"]}
-    assert (series["KXMLBGAME"]["fee_type"], series["KXMLBGAME"]["fee_multiplier"]) == ("quadratic_with_maker_fees", 0.5)
+    assert (series["KXMLBGAME"]["fee_type"], series["KXMLBGAME"]["fee_multiplier"]) == (
+        "quadratic_with_maker_fees",
+        0.5,
+    )
     assert (series["KXHIGHNY"]["fee_type"], series["KXHIGHNY"]["fee_multiplier"]) == ("quadratic", 1)
     assert {t: s["exchange_index"] for t, s in series.items()} == {
-        "KXHIGHNY": 0, "KXMLBGAME": 3, "KXMLSGAME": 0, "KXBTC": 2, "KXPAYROLLS": 0,
+        "KXHIGHNY": 0,
+        "KXMLBGAME": 3,
+        "KXMLSGAME": 0,
+        "KXBTC": 2,
+        "KXPAYROLLS": 0,
     }
     assert "issuedby=NYC" in series["KXHIGHNY"]["settlement_sources"][0]["url"]
     assert [s["ticker"] for s in client.get("/series", category="Crypto")["series"]] == ["KXBTC"]
@@ -113,10 +120,21 @@ def test_recorded_instants_are_mapped_to_real_time(snapshot_folder: Path) -> Non
 
 
 def test_fee_changes_are_listed_and_take_effect(client: Client) -> None:
-    admin.handle(client.exchange, "POST", "event/fees", {}, {"event_ticker": HIGH, "fee_type": "quadratic", "fee_multiplier": 0})
-    admin.handle(client.exchange, "POST", "series/fees", {}, {
-        "series_ticker": "KXBTC", "fee_type": "quadratic", "fee_multiplier": 0.5, "in_ms": 60_000,
-    })
+    admin.handle(
+        client.exchange, "POST", "event/fees", {}, {"event_ticker": HIGH, "fee_type": "quadratic", "fee_multiplier": 0}
+    )
+    admin.handle(
+        client.exchange,
+        "POST",
+        "series/fees",
+        {},
+        {
+            "series_ticker": "KXBTC",
+            "fee_type": "quadratic",
+            "fee_multiplier": 0.5,
+            "in_ms": 60_000,
+        },
+    )
     assert client.get("/events/fee_changes")["event_fee_changes"][0]["fee_multiplier_override"] == 0
     assert client.get("/series/fee_changes")["series_fee_change_arr"][0]["fee_multiplier"] == 0.5
     client.order(B825, "bid", "0.4200", "10")

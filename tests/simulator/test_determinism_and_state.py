@@ -31,7 +31,11 @@ def run(exchange: Exchange, steps: int = 150) -> str:
     listener.send("subscribe", channels=["ticker", "trade", "fill", "user_orders"])
     listener.send("subscribe", channels=["orderbook_delta"], market_tickers=[B825, B805, MIN])
     for _ in range(steps):
-        ticker, side, price = rng.choice([B825, B805, MIN]), rng.choice(["bid", "ask"]), f"0.{rng.randrange(1, 100):02d}"
+        ticker, side, price = (
+            rng.choice([B825, B805, MIN]),
+            rng.choice(["bid", "ask"]),
+            f"0.{rng.randrange(1, 100):02d}",
+        )
         digest.update(repr(client.order(ticker, side, price, str(rng.randrange(1, 40)), "good_till_canceled")).encode())
         exchange.advance(exchange.now() + 250)
         digest.update(json.dumps(listener.frames()).encode())
@@ -67,7 +71,9 @@ def kept(make: Callable[..., Exchange], tmp_path: Path) -> tuple[Client, Path]:
     return Client(exchange), tmp_path / "state"
 
 
-def test_a_killed_twin_goes_on_without_losing_a_committed_write(kept: tuple[Client, Path], snapshot_folder: Path) -> None:
+def test_a_killed_twin_goes_on_without_losing_a_committed_write(
+    kept: tuple[Client, Path], snapshot_folder: Path
+) -> None:
     client, path = kept
     client.order(B825, "bid", "0.4200", "10")
     first, second = client.placed(B805, "bid", "0.3000", "5"), client.placed(B805, "bid", "0.3000", "7")
@@ -119,14 +125,18 @@ def test_new_events_survive_a_kill(make: Callable[..., Exchange], tmp_path: Path
     exchange.file.save(exchange)
     exchange.advance(exchange.markets[B825].close_ms + 10_000)
     exchange.commit()
-    again = restarted(snapshot_folder, tmp_path / "state", exchange.now() - START + 1_000, still=False, flow_interval_ms=100)
+    again = restarted(
+        snapshot_folder, tmp_path / "state", exchange.now() - START + 1_000, still=False, flow_interval_ms=100
+    )
     assert set(again.events) == set(exchange.events)
     again.advance(again.now() + 20_000)
     fresh = next(e for e in again.events.values() if e.ticker == "KXHIGHNY-26JUL21")
     assert all(again.books[t].best_ask() for t in fresh.markets)
 
 
-def test_a_cut_last_line_is_left_out_and_a_foreign_file_refused(kept: tuple[Client, Path], snapshot_folder: Path) -> None:
+def test_a_cut_last_line_is_left_out_and_a_foreign_file_refused(
+    kept: tuple[Client, Path], snapshot_folder: Path
+) -> None:
     client, path = kept
     client.order(B825, "bid", "0.4200", "10")
     client.order(B825, "bid", "0.4200", "5")
@@ -150,6 +160,18 @@ def test_an_error_after_commit_has_taken_effect_and_one_before_has_not(client: C
     assert client.position(B825) == 100
     client.exchange.faults.add(kind="rate_limit", count=2)
     assert [client.call("GET", "/markets")[0] for _ in range(3)] == [429, 429, 200]
+
+
+def test_a_market_closes_between_two_legs(client: Client) -> None:
+    client.exchange.faults.add(kind="close", method="POST", path="/portfolio/events/orders", skip=1, ticker=B805)
+    assert client.order(B825, "bid", "0.4200", "1")[0] == 201
+    assert client.order(B805, "bid", "0.3500", "1")[1]["error"]["code"] == "market_inactive"
+
+
+def test_429_as_the_documentation_has_it(make: Callable[..., Exchange]) -> None:
+    client = Client(make(rate_limit_text_body=True))
+    client.exchange.faults.add(kind="rate_limit")
+    assert client.call("GET", "/markets") == (429, {"error": "too many requests"})
 
 
 @pytest.mark.parametrize("when, held", [("before", 0), ("after", 100)])

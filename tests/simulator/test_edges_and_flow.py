@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,10 +106,13 @@ def test_moving_books_offer_nothing_by_themselves() -> None:
     assert len(set(found)) <= 2, found  # what was recorded that way
 
 
-def test_edges_come_in_turn_and_stop_when_still() -> None:
+def test_edges_come_in_turn() -> None:
     exchange = bundled(edge_every_s=1.0, flow_events_per_step=0)
     exchange.advance(START + 9_500)
     assert [e.kind for e in exchange.edge_log] == ["all_no", "all_yes", "coverage"] * 3
-    still = bundled(edge_every_s=1.0, still=True)
+
+
+def test_nothing_moves_and_no_edge_comes_when_still(make: Callable[..., Exchange]) -> None:
+    still = make(edge_every_s=1.0, still=True)
     still.advance(START + 9_500)
     assert (len(still.edge_log), sum(m.clock for m in still.markets.values())) == (0, 0)

@@ -14,7 +14,15 @@ HALF = FeeTerms("quadratic", 5_000)
 MAKER = FeeTerms("quadratic_with_maker_fees", 10_000)
 
 
-def buy(terms: FeeTerms, price: int, count: int, taker: bool = True, grid: int = GRID_DIRECT, accumulator: int = 0, no: bool = False):
+def buy(
+    terms: FeeTerms,
+    price: int,
+    count: int,
+    taker: bool = True,
+    grid: int = GRID_DIRECT,
+    accumulator: int = 0,
+    no: bool = False,
+):
     """The fee of buying YES at ``price`` (or NO, at YES price ``price``), whole contracts."""
     paid = (10_000 - price if no else price) * count * 100
     return fill_fee(terms, price, count * 100, taker, -paid, accumulator, grid)

@@ -164,15 +164,16 @@ def test_trading_pause_of_a_shard_and_exchange_pause(client: Client) -> None:
     assert client.cancel(order, market_ticker=MIN)[0] == 200
 
 
-def test_thursday_maintenance_refuses_orders_and_takes_cancels(client: Client) -> None:
-    exchange = client.exchange
-    exchange.state.weekly = True
+def test_thursday_maintenance_refuses_orders_and_takes_cancels(make: Callable[..., Exchange]) -> None:
+    exchange = make(weekly_maintenance=True)
+    client, listener = Client(exchange), Listener(exchange)
     for market in exchange.markets.values():
         market.close_ms += 10 * 86_400_000
     order = client.placed(B825, "bid", "0.1000", "1")
     thursday = 1_795_680_000_000  # 2026-11-26 08:00 UTC, 03:00 in New York
-    assert START < thursday
+    assert thursday > START
     exchange.advance(thursday + 60_000)
+    assert listener.session.closed
     assert code(client.order(B825, "bid", "0.4200", "1")) == (409, "trading_is_paused")
     assert client.cancel(order)[0] == 200
     exchange.advance(thursday + 2 * 3_600_000)
@@ -197,7 +198,7 @@ def test_the_next_event_opens_after_settlement(make: Callable[..., Exchange]) ->
     listener = Listener(client.exchange)
     listener.send("subscribe", channels=["market_lifecycle_v2"])
     client.exchange.advance(client.exchange.markets[B825].close_ms + 10_000)
-    fresh = [e for e in client.get("/events", series_ticker="KXHIGHNY", status="open", with_nested_markets=True)["events"]]
+    fresh = client.get("/events", series_ticker="KXHIGHNY", status="open", with_nested_markets=True)["events"]
     assert [e["event_ticker"] for e in fresh] == ["KXHIGHNY-26JUL21"]
     assert fresh[0]["title"] == "Highest temperature in NYC on Jul 21, 2026?"
     legs = fresh[0]["markets"]

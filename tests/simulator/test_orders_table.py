@@ -130,7 +130,10 @@ def test_what_is_refused(client: Client, change: dict[str, object], expected: tu
 
 
 def test_past_expiration_is_refused_and_a_coming_one_cancels(client: Client) -> None:
-    assert code(client.order(B825, "bid", "0.1000", "1", GTC, expiration_time=START // 1000 - 1)) == (400, "invalid_order")
+    assert code(client.order(B825, "bid", "0.1000", "1", GTC, expiration_time=START // 1000 - 1)) == (
+        400,
+        "invalid_order",
+    )
     order = client.placed(B825, "bid", "0.1000", "1", expiration_time=START // 1000 + 10)
     client.exchange.advance(START + 9_999)
     assert client.one(order)["status"] == "resting"
@@ -170,7 +173,13 @@ def test_cancel_on_another_shard_needs_the_ticker_or_the_index(client: Client) -
 
 
 def test_v1_writes_are_gone_and_reads_stay(client: Client) -> None:
-    for method, path in (("POST", ""), ("DELETE", "/abc"), ("POST", "/abc/amend"), ("POST", "/abc/decrease"), ("POST", "/batched")):
+    for method, path in (
+        ("POST", ""),
+        ("DELETE", "/abc"),
+        ("POST", "/abc/amend"),
+        ("POST", "/abc/decrease"),
+        ("POST", "/batched"),
+    ):
         assert code(client.call(method, f"/portfolio/orders{path}", {})) == (410, "deprecated_v1_order_endpoint")
     assert client.get("/portfolio/orders")["orders"] == []
 
@@ -223,20 +232,43 @@ def test_amend_mismatches(client: Client) -> None:
     order = client.placed(B825, "bid", "0.1000", "10", client_order_id="orig")
     assert code(amend(client, order, "0.1100", "10", side="ask")) == (400, "order_side_mismatch")
     assert code(amend(client, order, "0.1100", "10", ticker=T80)) == (400, "order_ticker_mismatch")
-    assert code(amend(client, order, "0.1100", "10", client_order_id="no")) == (400, "order_id_and_client_order_id_mismatch")
+    assert code(amend(client, order, "0.1100", "10", client_order_id="no")) == (
+        400,
+        "order_id_and_client_order_id_mismatch",
+    )
     assert code(amend(client, order, "0.1100", "10", updated_client_order_id="orig")) == (409, "order_already_exists")
     assert amend(client, order, "0.1100", "10", updated_client_order_id="next")[1]["client_order_id"] == "next"
     assert code(amend(client, order, "0.1150", "10")) == (400, "invalid_price")
 
 
 def test_batch_items_stand_alone(client: Client) -> None:
-    item = {"ticker": B825, "side": "bid", "price": "0.1000", "count": "1", "time_in_force": GTC, "self_trade_prevention_type": "maker"}
-    status, body = client.call("POST", "/portfolio/events/orders/batched", {"orders": [
-        item | {"client_order_id": "b1"}, item | {"client_order_id": "b1"}, item | {"client_order_id": "b2", "price": "0.1050"},
-        item | {"client_order_id": "b3", "ticker": CLE},
-    ]})
+    item = {
+        "ticker": B825,
+        "side": "bid",
+        "price": "0.1000",
+        "count": "1",
+        "time_in_force": GTC,
+        "self_trade_prevention_type": "maker",
+    }
+    status, body = client.call(
+        "POST",
+        "/portfolio/events/orders/batched",
+        {
+            "orders": [
+                item | {"client_order_id": "b1"},
+                item | {"client_order_id": "b1"},
+                item | {"client_order_id": "b2", "price": "0.1050"},
+                item | {"client_order_id": "b3", "ticker": CLE},
+            ]
+        },
+    )
     assert status == 201
-    assert [o.get("error", {}).get("code") for o in body["orders"]] == [None, "order_already_exists", "invalid_price", None]
+    assert [o.get("error", {}).get("code") for o in body["orders"]] == [
+        None,
+        "order_already_exists",
+        "invalid_price",
+        None,
+    ]
     assert body["orders"][2]["fill_count"] is None
     ids = [o["order_id"] for o in body["orders"] if "order_id" in o]
     status, body = client.call("DELETE", "/portfolio/events/orders/batched", {"orders": [{"order_id": i} for i in ids]})

@@ -20,14 +20,23 @@ def test_ack_comes_first_then_snapshots_then_deltas_in_one_sequence(client: Clie
     listener = Listener(client.exchange)
     frames = books(listener, B825, B805, use_yes_price=False)
     assert [f["type"] for f in frames] == ["subscribed", "orderbook_snapshot", "orderbook_snapshot"]
-    assert frames[0] == {"type": "subscribed", "id": 1, "msg": {"channel": "orderbook_delta", "sid": 1}, "sending_ts_ms": client.exchange.now()}
+    assert frames[0] == {
+        "type": "subscribed",
+        "id": 1,
+        "msg": {"channel": "orderbook_delta", "sid": 1},
+        "sending_ts_ms": client.exchange.now(),
+    }
     assert [f["seq"] for f in frames[1:]] == [1, 2]
     assert frames[1]["msg"]["no_dollars_fp"] == [["0.5500", "60.00"], ["0.5800", "20.50"]]
     client.order(B825, "bid", "0.4200", "5")
     client.order(B805, "bid", "0.3500", "5")
     deltas = listener.frames()
-    assert [(d["seq"], d["msg"]["market_ticker"], d["msg"]["side"], d["msg"]["price_dollars"], d["msg"]["delta_fp"]) for d in deltas] == [
-        (3, B825, "no", "0.5800", "-5.00"), (4, B805, "no", "0.6500", "-5.00"),
+    assert [
+        (d["seq"], d["msg"]["market_ticker"], d["msg"]["side"], d["msg"]["price_dollars"], d["msg"]["delta_fp"])
+        for d in deltas
+    ] == [
+        (3, B825, "no", "0.5800", "-5.00"),
+        (4, B805, "no", "0.6500", "-5.00"),
     ]
 
 
@@ -83,7 +92,9 @@ def test_get_snapshot_takes_its_place_in_the_sequence(client: Client) -> None:
     listener = Listener(client.exchange)
     books(listener, B825, B805)
     frames = listener.send("update_subscription", 77, sids=[1], action="get_snapshot", market_tickers=[B805])
-    assert [(f["type"], f["id"], f["seq"], f["msg"]["market_ticker"]) for f in frames] == [("orderbook_snapshot", 77, 3, B805)]
+    assert [(f["type"], f["id"], f["seq"], f["msg"]["market_ticker"]) for f in frames] == [
+        ("orderbook_snapshot", 77, 3, B805)
+    ]
     refused = listener.send("update_subscription", sids=[1], action="get_snapshot", market_tickers=[T80])
     assert refused[0]["msg"]["code"] == 11
 
@@ -147,7 +158,11 @@ def test_private_channels_tell_fills_orders_and_positions(client: Client) -> Non
     assert (fill["order_id"], fill["count_fp"], fill["post_position_fp"]) == (order["order_id"], "7.25", "7.25")
     assert fill["fee_cost"] == client.get("/portfolio/fills")["fills"][0]["fee_cost"]
     assert fill["trade_id"] == frames["trade"]["msg"]["trade_id"]
-    assert (update["status"], update["remaining_count_fp"], update["last_update_reason"]) == ("executed", "0.00", "Trade")
+    assert (update["status"], update["remaining_count_fp"], update["last_update_reason"]) == (
+        "executed",
+        "0.00",
+        "Trade",
+    )
     assert frames["market_position"]["msg"]["position_cost_dollars"] == "3.045000"
 
 
@@ -156,7 +171,10 @@ def test_own_changes_of_the_book_carry_the_client_id(client: Client) -> None:
     books(listener, B825)
     order = client.placed(B825, "bid", "0.1000", "3", client_order_id="mine")
     client.cancel(order)
-    assert [(d["msg"]["client_order_id"], d["msg"]["delta_fp"]) for d in listener.frames()] == [("mine", "3.00"), ("mine", "-3.00")]
+    assert [(d["msg"]["client_order_id"], d["msg"]["delta_fp"]) for d in listener.frames()] == [
+        ("mine", "3.00"),
+        ("mine", "-3.00"),
+    ]
 
 
 def test_order_group_updates(client: Client) -> None:
@@ -249,12 +267,20 @@ def test_structure_and_metadata_updates_are_told(client: Client) -> None:
     listener.send("subscribe", channels=["market_lifecycle_v2"])
     admin.handle(client.exchange, "POST", "market/structure", {}, {"ticker": B825, "structure": "deci_cent"})
     admin.handle(client.exchange, "POST", "market/rules", {}, {"ticker": B825, "yes_sub_title": "Other"})
-    admin.handle(client.exchange, "POST", "event/fees", {}, {"event_ticker": HIGH, "fee_type": "quadratic", "fee_multiplier": 0.5})
+    admin.handle(
+        client.exchange,
+        "POST",
+        "event/fees",
+        {},
+        {"event_ticker": HIGH, "fee_type": "quadratic", "fee_multiplier": 0.5},
+    )
     admin.handle(client.exchange, "POST", "event/add_market", {}, {"event_ticker": HIGH, "suffix": "X"})
     frames = listener.frames()
     assert [(f["type"], f["msg"].get("event_type")) for f in frames] == [
-        ("market_lifecycle_v2", "price_level_structure_updated"), ("market_lifecycle_v2", "metadata_updated"),
-        ("event_fee_update", None), ("market_lifecycle_v2", "created"),
+        ("market_lifecycle_v2", "price_level_structure_updated"),
+        ("market_lifecycle_v2", "metadata_updated"),
+        ("event_fee_update", None),
+        ("market_lifecycle_v2", "created"),
     ]
     assert client.order(B825, "bid", "0.4210", "1")[0] == 201
     assert frames[2]["msg"]["fee_multiplier_override"] == 0.5

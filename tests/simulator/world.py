@@ -28,16 +28,30 @@ _RANGES = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
 
 def _market(event: str, suffix: str, **more: Any) -> dict[str, Any]:
     return {
-        "ticker": f"{event}-{suffix}", "event_ticker": event, "market_type": "binary", "status": "active", "price_ranges": _RANGES,
-        "price_level_structure": "linear_cent", "notional_value_dollars": "1.0000", **more,
+        "ticker": f"{event}-{suffix}",
+        "event_ticker": event,
+        "market_type": "binary",
+        "status": "active",
+        "price_ranges": _RANGES,
+        "price_level_structure": "linear_cent",
+        "notional_value_dollars": "1.0000",
+        **more,
     }
 
 
-def _event(ticker: str, category: str, markets: list[dict[str, Any]], exclusive: bool = True, **more: Any) -> dict[str, Any]:
+def _event(
+    ticker: str, category: str, markets: list[dict[str, Any]], exclusive: bool = True, **more: Any
+) -> dict[str, Any]:
     return {
-        "event_ticker": ticker, "series_ticker": ticker.split("-")[0], "title": more.pop("title", ticker), "sub_title": "",
-        "category": category, "mutually_exclusive": exclusive, "collateral_return_type": "MECNET" if exclusive else "",
-        "markets": markets, **more,
+        "event_ticker": ticker,
+        "series_ticker": ticker.split("-")[0],
+        "title": more.pop("title", ticker),
+        "sub_title": "",
+        "category": category,
+        "mutually_exclusive": exclusive,
+        "collateral_return_type": "MECNET" if exclusive else "",
+        "markets": markets,
+        **more,
     }
 
 
@@ -45,27 +59,62 @@ def _ladder() -> list[dict[str, Any]]:
     closing = {"close_time": "2026-07-20T16:55:29Z"}
     return [
         _market(HIGH, "T80", strike_type="less", cap_strike=80, yes_sub_title="79° or below", **closing),
-        _market(HIGH, "B80.5", strike_type="between", floor_strike=80, cap_strike=81, yes_sub_title="80° to 81°", **closing),
-        _market(HIGH, "B82.5", strike_type="between", floor_strike=82, cap_strike=83, yes_sub_title="82° to 83°", **closing),
+        _market(
+            HIGH, "B80.5", strike_type="between", floor_strike=80, cap_strike=81, yes_sub_title="80° to 81°", **closing
+        ),
+        _market(
+            HIGH, "B82.5", strike_type="between", floor_strike=82, cap_strike=83, yes_sub_title="82° to 83°", **closing
+        ),
         _market(HIGH, "T83", strike_type="greater", floor_strike=83, yes_sub_title="84° or above", **closing),
     ]
 
 
 def _side(event: str, suffix: str, name: str) -> dict[str, Any]:
-    return _market(event, suffix, strike_type="structured", yes_sub_title=name, expected_expiration_time="2026-07-20T22:40:00Z")
+    return _market(
+        event, suffix, strike_type="structured", yes_sub_title=name, expected_expiration_time="2026-07-20T22:40:00Z"
+    )
 
 
 EVENTS = [
     _event(HIGH, "Climate and Weather", _ladder()),
-    _event(GAME, "Sports", [_side(GAME, "MIN", "Minnesota"), _side(GAME, "CLE", "Cleveland")], title="Minnesota vs Cleveland Winner?"),
+    _event(
+        GAME,
+        "Sports",
+        [_side(GAME, "MIN", "Minnesota"), _side(GAME, "CLE", "Cleveland")],
+        title="Minnesota vs Cleveland Winner?",
+    ),
     _event(DRAW, "Sports", [_side(DRAW, "ATL", "Atlanta"), _side(DRAW, "NYC", "New York"), _side(DRAW, "TIE", "Tie")]),
-    _event(COIN, "Crypto", [
-        _market(COIN, "B50", strike_type="less", cap_strike=50, close_time="2026-07-19T17:00:00Z", open_time="2026-07-19T16:00:00Z"),
-        _market(COIN, "T50", strike_type="greater", floor_strike=49.99, close_time="2026-07-19T17:00:00Z", open_time="2026-07-19T16:00:00Z"),
-    ]),
-    _event(JOBS, "Economics", [
-        _market(JOBS, f"T{n}", strike_type="greater", floor_strike=n, close_time="2026-09-04T12:29:00Z") for n in (0, 50_000, 100_000)
-    ], exclusive=False),
+    _event(
+        COIN,
+        "Crypto",
+        [
+            _market(
+                COIN,
+                "B50",
+                strike_type="less",
+                cap_strike=50,
+                close_time="2026-07-19T17:00:00Z",
+                open_time="2026-07-19T16:00:00Z",
+            ),
+            _market(
+                COIN,
+                "T50",
+                strike_type="greater",
+                floor_strike=49.99,
+                close_time="2026-07-19T17:00:00Z",
+                open_time="2026-07-19T16:00:00Z",
+            ),
+        ],
+    ),
+    _event(
+        JOBS,
+        "Economics",
+        [
+            _market(JOBS, f"T{n}", strike_type="greater", floor_strike=n, close_time="2026-09-04T12:29:00Z")
+            for n in (0, 50_000, 100_000)
+        ],
+        exclusive=False,
+    ),
 ]
 BOOKS: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     # ticker: (YES bids, NO bids), ascending
@@ -123,16 +172,26 @@ class Client:
         assert status == 200, body
         return body
 
-    def order(self, ticker: str, side: str, price: str, count: str, tif: str = "immediate_or_cancel", **more: Any) -> tuple[int, Any]:
+    def order(
+        self, ticker: str, side: str, price: str, count: str, tif: str = "immediate_or_cancel", **more: Any
+    ) -> tuple[int, Any]:
         """Create an order; the exchange index of the market is sent along."""
         self.number += 1
         body = {
-            "ticker": ticker, "side": side, "price": price, "count": count, "time_in_force": tif,
-            "self_trade_prevention_type": "taker_at_cross", "client_order_id": f"c-{self.number}", **more,
+            "ticker": ticker,
+            "side": side,
+            "price": price,
+            "count": count,
+            "time_in_force": tif,
+            "self_trade_prevention_type": "taker_at_cross",
+            "client_order_id": f"c-{self.number}",
+            **more,
         }
         return self.call("POST", "/portfolio/events/orders", {k: v for k, v in body.items() if v is not None})
 
-    def placed(self, ticker: str, side: str, price: str, count: str, tif: str = "good_till_canceled", **more: Any) -> str:
+    def placed(
+        self, ticker: str, side: str, price: str, count: str, tif: str = "good_till_canceled", **more: Any
+    ) -> str:
         """The id of an order that is accepted."""
         status, body = self.order(ticker, side, price, count, tif, **more)
         assert status == 201, body
