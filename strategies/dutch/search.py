@@ -137,7 +137,7 @@ def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nea
     best: tuple[Chosen, Sized] | None = None
     bounded = [(_most_e14(event, kind, chosen, known), chosen) for chosen, known in sets.items()]
     for most, chosen in sorted(bounded, key=lambda entry: -entry[0]):
-        if best is not None and best[1].holds and most <= best[1].profit_e14:
+        if best is not None and most <= best[1].profit_e14 and (best[1].holds or most <= 0):
             break
         sized = best_size(chosen, event.objective_e14(kind, chosen), event.bounds(chosen), event.demands(kind, chosen))
         if sized and (best is None or (sized.holds, sized.profit_e14) > (best[1].holds, best[1].profit_e14)):
@@ -167,13 +167,15 @@ def _capital_binds(event: Event, kind: Kind, refused: Refused) -> Refused | None
 
 def _most_e14(event: Event, kind: Kind, chosen: Chosen, known: int | None) -> int:
     """What ``chosen`` cannot earn more than: its best price for all of its depth, or for all of the capital."""
-    touch, rules = touch_of_e14(chosen), event.rules
+    touch, bounds = touch_of_e14(chosen), event.bounds(chosen)
     earns = event.objective_e14(kind, chosen) - touch
+    if earns <= 0:
+        return earns * first_count(bounds)
     deepest = min(curve.total for curve in chosen)
-    most = earns * (deepest if rules.max_count is None else min(deepest, rules.max_count))
-    if known is not None:
-        most = min(most, known)
-    return most if rules.max_cost is None or earns < 0 else min(most, earns * rules.max_cost * E14 // touch)
+    most = earns * (deepest if bounds.max_count is None else min(deepest, bounds.max_count))
+    if bounds.max_cost is not None:
+        most = min(most, earns * bounds.max_cost * E14 // touch)
+    return most if known is None else min(most, known)
 
 
 def _with_nearest(event: Event, refused: Refused) -> Refused:

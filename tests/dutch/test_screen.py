@@ -18,7 +18,7 @@ from strategies.dutch.search import best_basket
 
 def random_event(rng: random.Random) -> tuple[list[LegMarket], bool, bool]:
     """Two-sided books around fair shares, with gaps, odd fees and sometimes a bargain."""
-    legs = rng.randint(1, 9)
+    legs = rng.randint(1, 7)
     cuts = sorted(rng.random() for _ in range(legs - 1))
     shares = [b - a for a, b in zip([0.0, *cuts], [*cuts, 1.0], strict=True)]
     fees = FeeSchedule("quadratic", rng.choice((0, 500_000, 1_000_000)), rng.choice((Money(100), CENT_GRID)))
