@@ -53,6 +53,14 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
     return len(fresh), lapsed
 
 
+def upsert(model: type[models.Model], rows: list[Any], columns: list[str]) -> None:
+    """Write these columns of rows that exist, and nothing else: one statement a hundred rows. ``bulk_update`` does the same with
+    a CASE for every value, which costs a hundred times the work."""
+    model._default_manager.bulk_create(
+        rows, batch_size=100, update_conflicts=True, unique_fields=["id"], update_fields=columns
+    )
+
+
 def _standing(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:
     """Position id -> reason -> the row that speaks for it: the open one, else one that a person dismissed while the
     reason has been there ever since (it stays quiet unless the advice becomes stronger)."""

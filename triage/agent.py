@@ -17,6 +17,7 @@ from kalbot.common import clock
 from markets.prices import PriceReader
 from trading.models import Position, PositionStatus
 from triage import advice, forecasts, policy
+from triage.advice import upsert
 from triage.assess import Assessed, assess
 from triage.gather import Gathered, gather
 from triage.models import Assessment, Baseline
@@ -111,7 +112,7 @@ def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str)
             item.baseline.last = in_short(result, now_ms)
             baselines.append(item.baseline)
     Assessment.objects.bulk_create(rows)
-    Baseline.objects.bulk_update(baselines, ["last"], batch_size=100)
+    upsert(Baseline, baselines, ["last"])
     return {row.position_id: row for row in rows}
 
 

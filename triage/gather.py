@@ -159,31 +159,24 @@ def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baselin
     if not fresh:
         return found
     columns = ("pk", "rules_hash", "probabilities", "coverage_ppm", "certificate_id")
-    decisions = {row[0]: row for row in Decision.objects.filter(position__in=fresh).values_list(*columns)}
-    rows = [_first_baseline(p, *decisions[p.decision_id][1:], batch) for p in fresh]
+    decisions = {row["pk"]: row for row in Decision.objects.filter(position__in=fresh).values(*columns)}
+    rows = [_first_baseline(p, decisions[p.decision_id], batch) for p in fresh]
     Baseline.objects.bulk_create(rows, ignore_conflicts=True)
     return found | {b.position_id: b for b in Baseline.objects.filter(position__in=fresh)}
 
 
-def _first_baseline(
-    position: Position,
-    rules_hash: str,
-    probabilities: dict[str, float],
-    coverage: int,
-    certificate: int | None,
-    batch: Batch,
-) -> Baseline:
+def _first_baseline(position: Position, decision: Mapping[str, Any], batch: Batch) -> Baseline:
     """What held at the decision, as far as the first look can tell: rules that changed in between are remembered as such."""
     listed = batch.markets[position.event_id]
     untouched = all(m["status"] == "active" and not m["result"] for m in listed)
-    changed = bool(rules_hash) and untouched and rules_hash != position.event.rules_hash
+    changed = untouched and decision["rules_hash"] not in ("", position.event.rules_hash)
     return Baseline(
         position=position,
-        tickers=sorted(probabilities or (m["ticker"] for m in listed)),
+        tickers=sorted(decision["probabilities"] or (m["ticker"] for m in listed)),
         close_times={m["ticker"]: ms for m in listed if (ms := unix_ms(m["close_time"])) is not None},
-        certified=certificate is not None,
+        certified=decision["certificate_id"] is not None,
         rules_hash=CHANGED if changed else batch.facts[position.event_id].digest,
-        coverage_ppm=coverage,
+        coverage_ppm=decision["coverage_ppm"],
     )
 
 

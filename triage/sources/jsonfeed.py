@@ -31,7 +31,7 @@ from kalbot.common.errors import SettingError
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
 
-_NAME: Final = re.compile(r"\A[a-z0-9-]{1,24}\Z")
+_NAME: Final = re.compile(r"\A[a-z0-9-]{1,16}\Z")
 _FIELDS: Final = ("name", "series", "url", "as_of", "probabilities")
 
 
