@@ -15,10 +15,11 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
 
     A row that is gone by then is simply not updated, like in a queryset's update.
     """
-    fields = [model._meta.get_field(name) for name in columns]
-    quote = connection.ops.quote_name
-    assigned = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    statement = f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {quote(model._meta.pk.column)} = %s"
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    fields = [by_name[name] for name in columns]
+    quote, key_column = connection.ops.quote_name, str(model._meta.pk.column)
+    assigned = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
+    statement = f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {quote(key_column)} = %s"
     for first in range(0, len(rows), BATCH):
         values = [
             [*(f.get_db_prep_save(v, connection) for f, v in zip(fields, row, strict=True)), key]

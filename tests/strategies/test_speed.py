@@ -69,8 +69,8 @@ def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> N
     with capsys.disabled():
         print(f"\nscreening {EVENTS} events, {Market.objects.count()} markets, 3 profiles: "
               f"first {first:.2f} s, unchanged {again:.2f} s, 5 % changed {little:.2f} s")  # fmt: skip
-    assert first < 30
-    assert again < 15
+    assert first < 20
+    assert again < 8
 
 
 def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
@@ -85,15 +85,16 @@ def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
         )
         books = _books(rng, ticker, [(bid, ask) for _, bid, ask in legs])
         publish(ticker, dict(zip([name for name, _, _ in legs], books.values(), strict=True)))
-    rows = [_fresh_cycle() for _ in range(3)]
+    rows: list[Cycle] = []
+    spent = [_timed(lambda: rows.append(_fresh_cycle())) for _ in range(3)]
     with capsys.disabled():
-        for row in rows:
+        for row, seconds in zip(rows, spent, strict=True):
             share = row.read_ms / max(1, row.duration_ms)
-            print(f"\ncycle: {row.candidates} candidates ({len(tickers)} events), {row.duration_ms} ms, "
+            print(f"\ncycle: {row.candidates} candidates ({len(tickers)} events), {seconds * 1000:.0f} ms of {row.duration_ms} ms, "
                   f"reading Redis {row.read_ms} ms ({share:.0%}), refused {row.refused}")  # fmt: skip
     assert Cycle.objects.count() == 3
     assert rows[0].candidates > 500
-    assert rows[-1].duration_ms < 3_000
+    assert spent[-1] < 2
 
 
 def _fresh_cycle() -> Cycle:
@@ -104,6 +105,7 @@ def _fresh_cycle() -> Cycle:
 
 
 def _timed(work) -> float:
-    began = time.perf_counter()
+    """Seconds of processor time: the machine may be busy with other things."""
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
