@@ -93,9 +93,11 @@ class Flood:
         book = self._levels[name]
         bid, ask = max(book["yes"]), 10_000 - max(book["no"])
         return (
-            f'{{"type":"ticker","sid":{sid},"msg":{{"market_ticker":"{name}","market_id":"{self._ids[name]}","price_dollars":"{bid / 10000:.4f}",'
+            f'{{"type":"ticker","sid":{sid},"msg":{{"market_ticker":"{name}","market_id":"{self._ids[name]}",'
+            f'"price_dollars":"{bid / 10000:.4f}",'
             f'"yes_bid_dollars":"{bid / 10000:.4f}","yes_ask_dollars":"{ask / 10000:.4f}","yes_bid_size_fp":"{book["yes"][bid] / 100:.2f}",'
-            f'"yes_ask_size_fp":"{book["no"][10_000 - ask] / 100:.2f}","last_trade_size_fp":"3.00","volume_fp":"{pick(9000)}.50",'
+            f'"yes_ask_size_fp":"{book["no"][10_000 - ask] / 100:.2f}","last_trade_size_fp":"3.00",'
+            f'"volume_fp":"{pick(9000)}.50",'
             f'"open_interest_fp":"2210.00","dollar_volume":2090,"dollar_open_interest":905,"ts":{self.now // 1000},"ts_ms":{self.now},'
             f'"time":"2026-11-23T02:13:20.123Z"}},"sending_ts_ms":{self.now}}}'
         ).encode()

@@ -1,7 +1,8 @@
-"""Reads WebSocket frames in batches: as much as the socket holds with one system call, then frame after frame out of the buffer.
+"""Reads WebSocket frames in batches: what the socket holds with one system call, then frame after frame out of the buffer.
 
-The library's receiver makes several calls and objects for every frame, which is most of the cost of a flood. Handshake, masking, sending and
-closing stay the library's; only receiving is done here (RFC 6455, section 5). Tests compare it with the library's own on random frames.
+The library's receiver makes several calls and objects for every frame, which is most of the cost of a flood. Handshake, masking,
+sending and closing stay the library's; only receiving is done here (RFC 6455, section 5). Tests compare it with the library's own
+on random frames.
 """
 
 from __future__ import annotations
