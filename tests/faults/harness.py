@@ -274,6 +274,9 @@ def strike(run: Run, fault: str) -> None:
     elif fault == "worse":
         run.twin.cancel_house(ticker, "ask")
         run.twin.quote(ticker, "ask", 9_500, 1_000)
+    elif fault == "crash":
+        run.twin.cancel_house(ticker, "bid")
+        run.twin.quote(ticker, "bid", 100, 5_000)
     elif fault == "stale":
         run.time.shift(20)
     elif fault == "dead_epoch":

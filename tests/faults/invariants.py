@@ -10,7 +10,7 @@ import msgspec
 from kalbot.common.units import parse_count, parse_price
 from tests.trading import world
 from trading import accounts, ledger, quotes, selectors
-from trading.execution import sending, walk
+from trading.execution import baskets, sending, walk
 from trading.models import Denial, Discrepancy, Order, Position, Reconciliation
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def check(run: Run) -> None:
         _exchange_agrees(run)
     _loss_within_budget(run)
     _explained(run)
+    _whole(run)
 
 
 def _ended(run: Run) -> None:
@@ -85,6 +86,14 @@ def _explained(run: Run) -> None:
     for position in Position.objects.filter(status__in=["pending", "executing", "completing", "unwinding", "exiting"]):
         assert position.residual, f"{position.status} without a reason"
         assert position.next_step_at is not None, f"{position.status} and nobody will look again"
+
+
+def _whole(run: Run) -> None:
+    """A basket that was called open and never asked to be left holds exactly what its whole baskets need."""
+    for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
+        for leg in position.legs.all():
+            need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
+            assert leg.bought_count - leg.sold_count == need, f"open with {leg.held} of {need} {leg}"
 
 
 def check_budget(run: Run, body: Any) -> None:

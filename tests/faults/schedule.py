@@ -29,6 +29,7 @@ WORLD_FAULTS = (
     "thin",
     "vanish",
     "worse",
+    "crash",
     "stale",
     "dead_epoch",
 )

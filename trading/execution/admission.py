@@ -32,11 +32,22 @@ def admit(decision: Decision) -> Position | None:
     try:
         return _admit(decision)
     except Infeasible as denied:
+        return _deny(decision, denied)
+
+
+def _deny(decision: Decision, denied: Infeasible) -> Position | None:
+    """Write the denial, unless another worker has admitted the decision meanwhile: then its position counts."""
+    ledger.balance_of(decision.profile)
+    with transaction.atomic():
+        ProfileBalance.objects.select_for_update().get(profile=decision.profile)
+        found = Position.objects.filter(decision=decision).first()
+        if found is not None:
+            return found
         Denial.objects.get_or_create(
             decision=decision, defaults={"code": denied.code[:40], "detail": denied.detail[:300]}
         )
-        log.info("decision %s denied: %s", decision.pk, denied)
-        return None
+    log.info("decision %s denied: %s", decision.pk, denied)
+    return None
 
 
 def _admit(decision: Decision) -> Position:
@@ -99,6 +110,8 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
         with transaction.atomic():
             # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
             ProfileBalance.objects.select_for_update().get(profile=profile)
+            if Denial.objects.filter(decision=decision).exists():
+                raise risk.Denied("denied", "another worker denied it meanwhile")
             risk.standing(_intent(decision, list(plan.legs), plan.worst_cost))
             position = Position.objects.create(
                 profile=profile,

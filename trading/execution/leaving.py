@@ -18,6 +18,8 @@ from trading.states import Lease
 S = PositionStatus
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
+NOT_ACTIVE: Final = "market not active"
+REFUSED_AS_CLOSED: Final = "market_inactive: the venue refused every sale"
 EXIT_PATIENCE: Final = timedelta(minutes=3)
 """How long an exit keeps looking for bids before what is left becomes an explicit residual."""
 
@@ -85,11 +87,9 @@ def exiting(position: Position, held: Lease) -> bool:
     )
     if sent:
         return _next_rung(position)
-    shut = all(leg.market.status != "active" for leg, _ in wanted)
+    shut = why in (NOT_ACTIVE, REFUSED_AS_CLOSED)
     if shut or (not why and clock.now() - request.created_at > EXIT_PATIENCE):
-        return _give_up(
-            position, held, request, why or ("market not active" if shut else f"no bid at {least} or better")
-        )
+        return _give_up(position, held, request, why or f"no bid at {least} or better")
     return _stuck(position, why or f"no bid at {least} or better")
 
 
@@ -134,6 +134,9 @@ def _try_to_sell(
         reason_not = quoted.unusable({leg.market_id for leg, _ in wanted}, position.profile.max_price_age_ms)
         if reason_not in ("dead_epoch", "stale", "suspect", "no_book"):
             return False, f"price_{reason_not}"
+        wanted = [one for one in wanted if is_open(one[0], quoted)]
+        if not wanted:
+            return False, NOT_ACTIVE
         left = budget
 
         def cap(leg: Leg, count: int) -> int:
@@ -149,6 +152,12 @@ def _try_to_sell(
     except Infeasible as denied:
         return False, str(denied)
     return sent, ""
+
+
+def is_open(leg: Leg, quoted: quotes.Quotes) -> bool:
+    """Whether the leg's market takes orders, by the catalogue's row and by the stream."""
+    market = quoted.prices.markets.get(leg.market_id)
+    return leg.market.status == "active" and (market is None or market.status in ("active", ""))
 
 
 def _all_ended(position: Position) -> bool:

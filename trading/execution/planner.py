@@ -25,7 +25,7 @@ LONGEST_SEND_SECONDS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class PlanLeg:
-    """One leg as the planner sees it. ``per_basket`` of ``whole`` baskets it needs ``count``: its share of the target."""
+    """One leg as the planner sees it: buy ``count`` of ``side`` at ``limit`` or better."""
 
     ticker: str
     side: str
@@ -75,11 +75,10 @@ class Refusal:
 def plan(legs: Sequence[PlanLeg], count: int, leg_risk_budget: int, budget: WriteBudget) -> Plan | Refusal:
     """Plan ``count`` baskets, or say why not."""
     tokens, kept = CREATE_TOKENS * len(legs), CREATE_TOKENS * (len(legs) - 1)
-    carried = budget.available + budget.refill * LONGEST_SEND_SECONDS
-    if tokens + kept > carried:
-        return Refusal(
-            "rate_limit", f"{tokens} tokens and {kept} kept for an unwind, {carried} in {LONGEST_SEND_SECONDS} s"
-        )
+    # the last leg is sent while the tokens to unwind all before it are kept: both must fit the bucket together
+    seconds = max(0, tokens + kept - budget.available) / budget.refill
+    if tokens > budget.capacity or seconds > LONGEST_SEND_SECONDS:
+        return Refusal("rate_limit", f"{tokens} tokens, and {kept} kept for an unwind, would take {seconds:.1f} s")
     ordered = tuple(sorted(legs, key=lambda leg: (leg.available / leg.count, leg.ticker, leg.side)))
     for leg in ordered:
         if leg.available < leg.count:

@@ -15,7 +15,7 @@ from markets.book import Level
 from markets.fees import FeeSchedule
 from trading import booking, risk
 from trading.execution import sending, walk
-from trading.models import Leg, Order, Position
+from trading.models import Leg, Order, OrderStatus, Position
 from trading.quotes import Quotes
 from trading.states import Lease
 
@@ -78,8 +78,9 @@ def sell(
     actor: str,
     reason: str,
 ) -> bool:
-    """One try for every leg of ``wanted`` (leg, count). True when an order was sent. Raises risk.Denied when nothing may be."""
-    sent = False
+    """One try for every leg of ``wanted`` (leg, count). True when the venue took an order. Raises risk.Denied when nothing
+    may be sent, or with the venue's code when it refused every one."""
+    sent, refused = False, ""
     for leg, count in wanted:
         risk.may_send(position.profile, reduces=True)
         bids = quotes.bids(leg.market_id, leg.side)
@@ -89,7 +90,7 @@ def sell(
         now, worst = sellable(bids, count, limit)
         if now <= 0:
             continue
-        sending.place(
+        order = sending.place(
             held,
             position,
             leg,
@@ -100,5 +101,10 @@ def sell(
             actor=actor,
             reason=reason,
         )
-        sent = True
+        if order.status == OrderStatus.REJECTED:
+            refused = order.error_code
+        else:
+            sent = True
+    if refused and not sent:
+        raise risk.Denied(refused, "the venue refused every sale")
     return sent

@@ -1,0 +1,103 @@
+"""The schedules find what they are for: each guard is taken out of the product, and some seed must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import override_settings
+
+from tests.faults import harness
+from trading import booking, states
+from trading.execution import baskets, entry, sending, unwind
+from trading.models import Fill, Order
+from trading.venues import live
+from trading.venues.protocol import Ack, Refused, Unresolved
+
+SEEDS = range(0, 80)
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def _timeout_is_a_reject(patch: pytest.MonkeyPatch) -> None:
+    real = live.LiveVenue.create
+
+    def create(self: live.LiveVenue, order: Order, keep_back: int = 0) -> Ack:
+        try:
+            return real(self, order, keep_back)
+        except Unresolved as doubt:
+            raise Refused("timeout", str(doubt)) from doubt
+
+    patch.setattr(live.LiveVenue, "create", create)
+
+
+def _absent_from_a_listing_is_gone(patch: pytest.MonkeyPatch) -> None:
+    def resolve(self: live.LiveVenue, order: Order, wanted: bool) -> Ack | None:
+        listed = self._listed(order)
+        return live._ack(listed) if listed is not None else None
+
+    patch.setattr(live.LiveVenue, "resolve", resolve)
+
+
+def _placed_is_filled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        entry, "bought", lambda leg, orders: sum(o.count for o in orders if o.leg_id == leg.pk and o.action == "buy")
+    )
+    patch.setattr(baskets, "kept", lambda leg: leg.target_count)
+
+
+def _half_filled_is_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(entry, "is_balanced", lambda position, legs: any(leg.held for leg in legs))
+
+
+def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:
+    real = booking.book_fill
+
+    def book(order_id: object, report: booking.FillReport, source: str) -> bool:
+        number = Fill.objects.count()
+        other = booking.FillReport(
+            f"{report.trade_id}#{number}", report.price, report.count, report.fee, report.is_taker, report.at_ms
+        )
+        return real(order_id, other, source)  # type: ignore[arg-type]
+
+    patch.setattr(booking, "book_fill", book)
+
+
+def _unwind_without_a_cap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(unwind, "cap_of_loss", lambda *args: 1)
+
+
+def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sending, "ask", lambda order, wanted: True)
+
+
+def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(states.ledger, "release", lambda position, key: 0)
+
+
+GUARDS: dict[str, Patch] = {
+    "timeout treated as a reject": _timeout_is_a_reject,
+    "not listed treated as not there": _absent_from_a_listing_is_gone,
+    "legs counted as filled when placed": _placed_is_filled,
+    "half-filled basket called open": _half_filled_is_open,
+    "fill booked each time it is told": _fill_is_booked_each_time_it_is_told,
+    "unwind without a cap": _unwind_without_a_cap,
+    "unclear order forgotten": _unclear_order_is_forgotten,
+    "capital never released": _end_keeps_the_reserve,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", GUARDS)
+def test_schedules_notice_a_missing_guard(name: str, redis_db: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    GUARDS[name](monkeypatch)
+    noticed = None
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        for seed in SEEDS:
+            try:
+                harness.run(seed)
+            except Exception as error:  # an invariant, or the product stumbling over the broken state
+                noticed = (seed, error)
+                break
+    assert noticed is not None, f"no seed of {SEEDS} noticed: {name}"
+    print(f"{name}: seed {noticed[0]} {str(noticed[1]).splitlines()[0][:200]}")

@@ -1,0 +1,193 @@
+"""Reconciliation: what the exchange explains is repaired in one pass, the rest is named and reduces trading."""
+
+from __future__ import annotations
+
+import pytest
+
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import gate, halt, ledger, reconcile, selectors
+from trading.execution import executor, sending
+from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
+from trading.venues import connection
+from trading.venues.protocol import Unresolved
+
+DEPTH = 10_000
+LIMITS = (3_000, 3_200, 3_100)
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
+    connection.use(found.client())
+    gate.close()
+    found.sync()
+    return found
+
+
+def _buy(twin: Twin, profile: Profile | None = None) -> Position:
+    profile = profile or world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    position = executor.execute(decision.pk)
+    assert position is not None
+    return position
+
+
+def _codes() -> set[str]:
+    return set(Discrepancy.objects.filter(resolved_at=None).values_list("code", flat=True))
+
+
+def test_lost_fills_and_answers_are_repaired_in_one_pass(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*args: object, **kwargs: object) -> None:
+        raise Unresolved("nobody answers")
+
+    from trading.venues.live import LiveVenue
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveVenue, "fills", lost)
+        patch.setattr(LiveVenue, "resolve", lost)
+        twin.exchange.faults.add(kind="timeout", method="POST", when="after", count=1, skip=1)
+        position = _buy(twin)
+    assert {o.status for o in position.orders.all()} == {"booking", "unknown"}
+    assert not Fill.objects.exists()
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences) == ("", 0)
+    assert row.repaired >= 3
+    again = reconcile.run("live", "test")
+    assert (again.repaired, again.differences) == (0, 0)
+    assert {o.status for o in position.orders.all()} == {"done"}
+    assert executor.step(position.pk).status == "open"
+    assert reconcile.run("live", "test").balance_difference == 0
+
+
+def test_contracts_that_nothing_explains_are_named_and_reduce_the_profile(twin: Twin) -> None:
+    position = _buy(twin)
+    key = (0, twin.markets[0])
+    twin.exchange.ledger.positions[key].count -= 100
+    row = reconcile.run("live", "test")
+    assert row.differences == 1
+    assert _codes() == {"position"}
+    assert halt.current(position.profile) == "reducing"
+    twin.exchange.ledger.positions[key].count += 100
+    assert reconcile.run("live", "test").differences == 0
+    assert _codes() == set()
+    assert halt.current(position.profile) == "reducing", "a machine never loosens"
+
+
+def test_one_difference_is_one_row_however_often_it_is_seen(twin: Twin) -> None:
+    _buy(twin)
+    twin.exchange.ledger.credit((0, 0), -123)
+    for _ in range(3):
+        assert reconcile.run("live", "test").balance_difference == -123
+    assert Discrepancy.objects.count() == 1
+    assert selectors.exchange_difference() == -123
+
+
+def test_an_order_of_somebody_else_on_our_key_is_named(twin: Twin) -> None:
+    _buy(twin)
+    from simulator.app import handle
+
+    body = {
+        "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "1.00", "client_order_id": "not-ours",
+        "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
+    }  # fmt: skip
+    status, _ = handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
+    assert status == 201
+    ExchangeAccount.objects.update(created_at="2020-01-01T00:00:00Z")
+    reconcile.run("live", "test")
+    assert "foreign_order" in _codes()
+    assert "position" in _codes()
+
+
+def test_what_was_on_the_account_before_us_is_not_ours(twin: Twin) -> None:
+    from simulator.app import handle
+
+    body = {
+        "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "2.00", "client_order_id": "earlier",
+        "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
+    }  # fmt: skip
+    handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
+    _buy(twin)
+    row = reconcile.run("live", "test")
+    assert (row.differences, row.balance_difference) == (0, 0)
+
+
+def test_a_listing_that_breaks_off_concludes_nothing(twin: Twin) -> None:
+    position = _buy(twin)
+    twin.exchange.faults.add(kind="error", method="GET", path="/portfolio/positions", status=503, count=0)
+    row = reconcile.run("live", "test")
+    assert row.error != ""
+    assert Discrepancy.objects.count() == 0
+    assert halt.current(position.profile) == "active"
+
+
+def test_no_live_order_before_a_comparison_has_ended_well(twin: Twin) -> None:
+    twin.exchange.faults.add(kind="error", method="GET", path="/portfolio/balance", status=503, count=0)
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    assert executor.execute(decision.pk) is None
+    assert decision.denial.code == "not_reconciled"
+    assert not twin.exchange.ledger.orders
+    twin.exchange.faults.clear()
+    gate.close()
+    assert (
+        executor.execute(world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True))).pk) is not None
+    )
+    assert Reconciliation.objects.filter(trigger="start", error="").count() == 1
+
+
+def test_own_books_are_audited(twin: Twin) -> None:
+    position = _buy(twin)
+    Leg.objects.filter(position=position).update(open_cost=0, open_fees=0)
+    row = reconcile.run("live", "test")
+    assert row.differences > 0
+    assert "ledger_positions" in _codes()
+    assert ledger.summary(position.profile)["difference"] != 0
+
+
+def test_order_of_unknown_outcome_is_never_sent_under_a_new_id(twin: Twin) -> None:
+    twin.exchange.faults.add(kind="timeout", method="POST", when="after", count=1)
+    position = _buy(twin)
+    assert position.status == "open"
+    ids = [body["client_order_id"] for method, _, body in twin.session.sent if method == "POST"]
+    assert len(set(ids)) == Order.objects.count() == 3
+    assert sum(o.initial for o in twin.exchange.ledger.orders.values()) == 3 * 1_000
+
+
+def test_order_that_never_arrived_is_sent_again_under_the_same_id(twin: Twin) -> None:
+    twin.exchange.faults.add(kind="timeout", method="POST", when="before", count=1)
+    position = _buy(twin)
+    assert position.status == "open"
+    ids = [body["client_order_id"] for method, _, body in twin.session.sent if method == "POST"]
+    assert len(ids) == 4
+    assert len(set(ids)) == 3
+
+
+def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(twin: Twin) -> None:
+    twin.exchange.faults.add(kind="timeout", method="POST", when="before", count=1)
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    from trading.execution import admission
+    from trading.states import lease
+
+    gate.ensure_open()
+    position = admission.admit(decision)
+    assert position is not None
+    leg = position.legs.first()
+    with lease(position.pk) as held, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sending, "ask", lambda order, wanted: False)
+        assert held is not None
+        order = sending.place(
+            held, position, leg, action="buy", purpose="entry", price=leg.limit_price, count=leg.target_count
+        )
+    assert order.status == "unknown"
+    assert sending.settle(order, wanted=False, cancel=False)
+    assert (order.status, order.filled_count) == ("done", 0)
+    assert twin.held() == {}
+    posts = [body for method, _, body in twin.session.sent if method == "POST"]
+    assert [body["client_order_id"] for body in posts] == [str(order.pk)] * 2
+    assert posts[1]["price"] == "0.0100"

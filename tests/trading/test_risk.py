@@ -1,0 +1,226 @@
+"""Every limit refuses with its own code, before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from kalbot.common import cache
+from markets.models import Certificate, Event, Market
+from strategies.models import Decision, Profile
+from tests.trading import world
+from trading import halt, ledger, risk
+from trading.execution import executor
+from trading.models import (
+    Account,
+    Lock,
+    Order,
+    Position,
+    ProfileBalance,
+    TradingState,
+)
+
+ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
+LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
+
+
+def _ready(**columns: Any) -> tuple[Profile, Event, Decision]:
+    profile, event = world.add_profile(**columns), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    return profile, event, world.decide(profile, event, LIMITS)
+
+
+def _code(decision: Decision) -> str:
+    assert executor.execute(decision.pk) is None
+    assert not Order.objects.exists()
+    decision.refresh_from_db()
+    return decision.denial.code
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"capital": 5 * world.DOLLAR}, "capital"),
+        ({"max_per_event": world.DOLLAR}, "max_per_event"),
+        ({"max_per_position": world.DOLLAR}, "max_per_position"),
+        ({"max_per_leg": world.DOLLAR}, "max_per_leg"),
+        ({"max_open_positions": 0}, "max_open_positions"),
+        ({"max_orders_per_minute": 2}, "orders_per_minute"),
+        ({"kinds": ["all_no"]}, "kind"),
+        ({"is_active": False}, "inactive_profile"),
+        ({"blackout": [["00:00", "23:59:59.999999"]]}, "blackout"),
+        ({"blackout": ["nonsense"]}, "blackout"),
+        ({"min_seconds_to_close": 3 * 86_400}, "too_close"),
+        ({"leg_risk_budget": 1_000}, "leg_risk"),
+        ({"min_profit": 2 * world.DOLLAR}, "margin_gone"),
+    ],
+)
+def test_limit_of_the_profile_refuses(columns: dict[str, Any], code: str) -> None:
+    _, _, decision = _ready(**columns)
+    assert _code(decision) == code
+
+
+def test_halted_and_reducing_take_no_new_basket() -> None:
+    profile, _, decision = _ready()
+    halt.set_state(state="reducing", actor="ann", reason="looking", profile=profile)
+    assert _code(decision) == "reducing"
+
+
+def test_absent_global_state_is_halted() -> None:
+    _, _, decision = _ready()
+    TradingState.objects.all().delete()
+    assert halt.current() == "halted"
+    assert _code(decision) == "halted"
+
+
+def test_unreadable_state_is_halted() -> None:
+    TradingState.objects.update(state="nonsense")
+    assert halt.current() == "halted"
+
+
+def test_stricter_of_global_and_profile_counts() -> None:
+    profile = world.add_profile()
+    halt.set_state(state="halted", actor="ann", reason="x", profile=profile)
+    assert halt.current(profile) == "halted"
+    assert halt.current() == "active"
+    assert not halt.tighten(state="reducing", actor="bot", reason="y", profile=profile)
+    assert halt.current(profile) == "halted"
+
+
+def test_lock_refuses_until_it_lapses_or_is_deleted() -> None:
+    _, _, decision = _ready()
+    lock = Lock.objects.create(code="x", reason="y", until=timezone.now() + timedelta(minutes=1))
+    assert _code(decision) == "locked"
+    decision.denial.delete()
+    lock.delete()
+    assert executor.execute(decision.pk) is not None
+
+
+def test_daily_loss_and_drawdown_stop() -> None:
+    profile, _, decision = _ready(max_daily_loss=world.DOLLAR)
+    _lose(profile, 2 * world.DOLLAR)
+    assert _code(decision) == "daily_loss"
+    Profile.objects.update(max_daily_loss=100 * world.DOLLAR, max_drawdown=2 * world.DOLLAR)
+    decision.denial.delete()
+    assert _code(decision) == "drawdown"
+
+
+def test_drawdown_is_measured_from_the_best() -> None:
+    profile, _, _ = _ready()
+    _lose(profile, -5 * world.DOLLAR)
+    _lose(profile, 3 * world.DOLLAR)
+    balance = ProfileBalance.objects.get(profile=profile)
+    assert balance.best_equity == 5 * world.DOLLAR
+    assert balance.best_equity + balance.realised == 3 * world.DOLLAR
+
+
+def _lose(profile: Profile, amount: int) -> None:
+    number = ledger.LedgerTransaction.objects.count()
+    ledger.post(
+        profile=profile,
+        kind="test",
+        key=f"test:{number}",
+        entries=[(Account.CASH, -amount), (Account.REALISED, amount)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("publish", "code"),
+    [
+        ({"lease": None}, "price_dead_epoch"),
+        ({"lease": "epoch-2"}, "price_dead_epoch"),
+        ({"age_ms": 60_000}, "price_stale"),
+        ({"KXT_1_2": "inactive"}, "price_not_active"),
+    ],
+)
+def test_price_that_may_not_be_traded_on_refuses(publish: dict[str, Any], code: str) -> None:
+    _, event, decision = _ready()
+    world.publish(event.ticker, world.quoted(event, ASKS), **publish)
+    assert _code(decision) == code
+
+
+def test_no_prices_at_all_refuse() -> None:
+    _, _, decision = _ready()
+    cache.prices().flushdb()
+    assert _code(decision) == "price_no_book"
+
+
+def test_leg_without_an_ask_is_never_left_out() -> None:
+    _, event, decision = _ready()
+    books = dict(world.quoted(event, ASKS))
+    books["KXT-1-2"] = (books["KXT-1-2"][0], ())
+    world.publish(event.ticker, books)
+    assert _code(decision) == "depth"
+
+
+def test_revoked_certificate_and_changed_rules_refuse_all_yes() -> None:
+    _, event, decision = _ready()
+    Certificate.objects.update(status="void")
+    assert _code(decision) == "certificate"
+    decision.denial.delete()
+    Certificate.objects.update(status="granted")
+    Event.objects.filter(pk=event.pk).update(rules_hash="other")
+    assert _code(decision) == "rules_changed"
+
+
+def test_all_no_needs_an_exclusive_event() -> None:
+    profile, event, _ = _ready()
+    Event.objects.update(mutually_exclusive=False)
+    decision = world.decide(profile, event, {"KXT-1-0": 7_600, "KXT-1-1": 7_200}, kind="all_no", side="no")
+    assert _code(decision) == "not_exclusive"
+
+
+def test_legs_on_two_shards_refuse() -> None:
+    _, _, decision = _ready()
+    Market.objects.filter(ticker="KXT-1-0").update(exchange_index=2)
+    assert _code(decision) == "shards"
+
+
+def test_unknown_fee_type_refuses() -> None:
+    _, event, decision = _ready()
+    event.series.fee_type = "flat"
+    event.series.save(update_fields=["fee_type"])
+    assert _code(decision) == "fee_unknown"
+
+
+def test_old_decision_expires() -> None:
+    _, _, decision = _ready()
+    Decision.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    assert _code(decision) == "expired"
+
+
+def test_second_position_on_an_event_is_refused_for_the_same_profile_only() -> None:
+    profile, event, decision = _ready()
+    assert executor.execute(decision.pk) is not None
+    again = world.decide(profile, event, LIMITS)
+    assert executor.execute(again.pk) is None
+    assert again.denial.code == "event_taken"
+    other = world.decide(world.add_profile("other"), event, LIMITS)
+    assert executor.execute(other.pk) is not None
+
+
+def test_cooldown_after_an_end() -> None:
+    profile, event, decision = _ready(cooldown_seconds=30)
+    position = executor.execute(decision.pk)
+    Position.objects.update(status="closed", ended_at=timezone.now())
+    assert position is not None
+    again = world.decide(profile, event, LIMITS)
+    assert executor.execute(again.pk) is None
+    assert again.denial.code == "cooldown"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "at", "inside"),
+    [
+        ([["07:00", "09:00"]], 8, True),
+        ([["07:00", "09:00"]], 9, False),
+        ([["22:00", "02:00"]], 1, True),
+        ([["22:00", "02:00"]], 12, False),
+        ([], 12, False),
+    ],
+)
+def test_blackout_ranges_may_cross_midnight(ranges: list[list[str]], at: int, inside: bool) -> None:
+    assert risk.in_blackout(ranges, datetime(2026, 11, 23, at, 0, tzinfo=UTC)) is inside

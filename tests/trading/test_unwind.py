@@ -1,0 +1,263 @@
+"""No leg is left behind: baskets that fill in part are completed, unwound within the budget, or explained."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin, TwinSession
+from trading import exits, gate, halt, ledger, reconcile, sweeper
+from trading.execution import executor
+from trading.models import Discrepancy, ExitRequest, Lock, Order, Position
+from trading.venues import connection
+
+LIMITS = (3_000, 3_200, 3_100)
+
+
+class Striking(TwinSession):
+    """Does something to the exchange just before the n-th order is taken."""
+
+    before: dict[int, Any]
+    posts = 0
+
+    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        if request.method == "POST":
+            self.posts += 1
+            strike = self.before.pop(self.posts, None)
+            if strike is not None:
+                strike()
+        return super().send(request, **kwargs)
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
+        found.add_market([(bid, 2_000)], [(ask, 2_000)])
+    found.session = Striking(found.exchange)
+    found.session.before = {}
+    connection.use(found.client())
+    gate.close()
+    found.sync()
+    return found
+
+
+def _execute(twin: Twin, count: int = 1_000, **columns: Any) -> Position:
+    profile = world.add_profile("live", mode="live", **columns)
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count)
+    position = executor.execute(decision.pk)
+    assert position is not None
+    return position
+
+
+def _at_peace(twin: Twin, position: Position) -> None:
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences, row.balance_difference) == ("", 0, 0), list(
+        Discrepancy.objects.values_list("code", "key", "ours", "theirs")
+    )
+    assert ledger.summary(position.profile)["difference"] == 0
+
+
+def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: Twin) -> None:
+    gone = twin.markets[2]
+    twin.session.before = {2: lambda: [twin.cancel_house(t, "ask") for t in twin.markets] and twin.sync()}
+    position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
+    assert gone
+    assert position.status == "aborted"
+    assert twin.held() == {}
+    assert -position.profile.leg_risk_budget <= position.realised < 0
+    assert position.close_type == "unwound"
+    _at_peace(twin, position)
+
+
+def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Twin) -> None:
+    def thin() -> None:
+        for ticker in twin.markets[1:]:
+            twin.cancel_house(ticker, "ask")
+            twin.quote(ticker, "ask", {1: 3_200, 2: 3_100}[twin.markets.index(ticker)], 400)
+        twin.sync()
+
+    twin.session.before = {2: thin}
+    position = _execute(twin)
+    assert position.status == "open"
+    assert position.matched_count == 400
+    assert set(twin.held().values()) == {400}
+    assert position.orders.filter(purpose="unwind", action="sell").count() == 1
+    assert position.guaranteed == (position.floor > position.cost)
+    _at_peace(twin, position)
+
+
+def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: Twin) -> None:
+    def close() -> None:
+        twin.exchange.markets[twin.markets[1]].ranges = [[0, 10_000, 500]]
+
+    twin.session.before = {2: close}
+    position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
+    assert position.status in ("aborted", "open")
+    assert position.orders.filter(error_code="invalid_price").exists()
+    held = set(twin.held().values())
+    assert held in (set(), {position.matched_count})
+    _at_peace(twin, position)
+
+
+def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twin) -> None:
+    def crash() -> None:
+        for ticker in twin.markets:
+            twin.cancel_house(ticker, "ask")
+            twin.cancel_house(ticker, "bid")
+            twin.quote(ticker, "bid", 500, 5_000)
+        twin.sync()
+
+    twin.session.before = {2: crash}
+    position = _execute(twin, leg_risk_budget=world.DOLLAR)
+    assert position.status == "unwinding"
+    assert "budget" in position.residual
+    assert position.next_step_at is not None
+    assert position.realised == 0
+    assert Lock.objects.filter(profile=position.profile, code="residual").exists()
+    for ticker in twin.markets:
+        twin.quote(ticker, "bid", 2_900, 5_000)
+    twin.sync()
+    position = executor.step(position.pk)
+    assert position.status == "aborted"
+    assert position.realised >= -world.DOLLAR
+    _at_peace(twin, position)
+
+
+def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: Twin) -> None:
+    def trouble() -> None:
+        for ticker in twin.markets:
+            twin.cancel_house(ticker, "ask")
+        twin.sync()
+
+    twin.session.before = {2: trouble, 3: lambda: twin.exchange.faults.add(kind="rate_limit", method="POST", count=2)}
+    position = _execute(twin)
+    assert position.status == "aborted"
+    assert twin.held() == {}
+    _at_peace(twin, position)
+
+
+def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
+    twin.session.before = {2: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
+    position = _execute(twin)
+    sent = twin.session.posts
+    for _ in range(3):
+        position = executor.step(position.pk)
+    assert position.status == "unwinding"
+    assert "halted" in position.residual
+    assert twin.session.posts == sent, "nothing leaves while trading is halted"
+    halt.set_state(state="reducing", actor="ann", reason="let it out")
+    position = executor.step(position.pk)
+    assert position.status in ("aborted", "open")
+    assert set(twin.held().values()) in (set(), {position.matched_count})
+    _at_peace(twin, position)
+
+
+def test_hold_and_complete_rests_then_completes(twin: Twin) -> None:
+    def thin() -> None:
+        twin.cancel_house(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    twin.session.before = {3: thin}
+    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD)
+    assert position.status == "completing"
+    resting = position.orders.get(status="resting")
+    assert (resting.count, resting.price) == (700, 3_100)
+    twin.quote(twin.markets[2], "ask", 3_100, 5_000)
+    position = executor.step(position.pk)
+    assert position.status == "open"
+    assert position.matched_count == 1_000
+    _at_peace(twin, position)
+
+
+def test_hold_and_complete_gives_up_at_its_deadline(twin: Twin) -> None:
+    def thin() -> None:
+        twin.cancel_house(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    twin.session.before = {3: thin}
+    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
+    assert position.status == "completing"
+    with time_machine.travel(clock.now() + timedelta(seconds=30)):
+        twin.sync()
+        assert sweeper.due_positions() == [position.pk]
+        position = executor.step(position.pk)
+        assert position.status == "open"
+        assert position.matched_count == 300
+        assert set(twin.held().values()) == {300}
+        assert not Order.objects.filter(status="resting").exists()
+
+
+def test_halt_with_cancel_takes_resting_orders_out(twin: Twin) -> None:
+    def thin() -> None:
+        twin.cancel_house(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    twin.session.before = {3: thin}
+    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD)
+    halt.set_state(state="halted", actor="ann", reason="stop", cancel_resting=True)
+    executor.step(position.pk)
+    assert not Order.objects.filter(status="resting").exists()
+    assert not twin.exchange.ledger.all_open()
+
+
+def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: Twin) -> None:
+    position = _execute(twin)
+    assert position.status == "open"
+    twin.exchange.markets[twin.markets[0]].close_ms = 0
+    from simulator import lifecycle
+
+    for ticker in twin.markets:
+        lifecycle.close_market(twin.exchange, twin.exchange.markets[ticker])
+    from markets.models import Market
+
+    Market.objects.update(status="closed")
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    twin.sync()
+    position = executor.step(position.pk)
+    assert position.status == "open"
+    assert position.residual
+    assert ExitRequest.objects.get().status == "done"
+    assert "residual" in ExitRequest.objects.get().result
+
+
+def test_exit_respects_the_least_price_and_survives_a_restart(twin: Twin) -> None:
+    position = _execute(twin)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", min_price=3_050)
+    position = executor.step(position.pk)
+    assert position.status == "exiting"
+    sold = {o.leg.market_id for o in position.orders.filter(action="sell")}
+    assert sold == {twin.markets[1]}
+    for ticker in twin.markets:
+        twin.quote(ticker, "bid", 3_100, 5_000)
+    twin.sync()
+    position = executor.step(position.pk)
+    assert position.status == "closed"
+    _at_peace(twin, position)
+
+
+def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Twin) -> None:
+    position = _execute(twin)
+    first = exits.request_exit(position_id=position.pk, actor="ann", reason="a")
+    assert exits.request_exit(position_id=position.pk, actor="bob", reason="b") == first
+    executor.step(position.pk)
+    with pytest.raises(exits.CannotExit):
+        exits.request_exit(position_id=position.pk, actor="bob", reason="b")
+
+
+def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:
+    position = _execute(twin)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    Position.objects.update(lease_token="dead", lease_until=clock.now() + timedelta(seconds=40))
+    assert sweeper.sweep() == 0
+    Position.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    assert sweeper.sweep() == 1
+    position.refresh_from_db()
+    assert position.status == "closed"
