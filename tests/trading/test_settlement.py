@@ -1,0 +1,112 @@
+"""Settlement: final only, yes, no, scalar and void, leg by leg, amended by entries."""
+
+from __future__ import annotations
+
+import pytest
+
+from markets.models import Market
+from tests.trading import world
+from trading import ledger, settlement
+from trading.execution import executor
+from trading.models import LedgerTransaction, Position, Settlement
+from trading.settlement import FinalResult
+
+ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
+LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
+
+
+def _open(side: str = "yes", count: int = 1_000) -> Position:
+    profile, event = world.add_profile(), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    limits = LIMITS if side == "yes" else {"KXT-1-0": 7_600, "KXT-1-1": 7_200}
+    kind = "all_yes" if side == "yes" else "coverage"
+    decision = world.decide(profile, event, limits, count, kind=kind, side=side, conditional=30_000 * count)
+    position = executor.execute(decision.pk)
+    assert position is not None
+    assert position.status == "open"
+    return position
+
+
+def _final(ticker: str, result: str, value_e6: int) -> None:
+    Market.objects.filter(ticker=ticker).update(status="finalized", result=result, settlement_value_e6=value_e6)
+
+
+@pytest.mark.parametrize(
+    ("side", "count", "final", "paid"),
+    [
+        ("yes", 725, FinalResult("yes", 1_000_000), 7_250_000),
+        ("no", 725, FinalResult("yes", 1_000_000), 0),
+        ("no", 725, FinalResult("no", 0), 7_250_000),
+        ("yes", 725, FinalResult("scalar", 333_300), 2_410_000),
+        ("no", 725, FinalResult("scalar", 333_300), 4_830_000),
+        ("yes", 100, FinalResult("scalar", 500_000), 500_000),
+    ],
+)
+def test_payout_of_each_result(side: str, count: int, final: FinalResult, paid: int) -> None:
+    assert settlement.payout(side, count, final) == paid
+
+
+def test_legs_settle_one_by_one_as_they_become_final() -> None:
+    position = _open()
+    _final("KXT-1-0", "no", 0)
+    assert settlement.run() == 1
+    position.refresh_from_db()
+    assert position.status == "open"
+    assert position.realised == -position.legs.get(market_id="KXT-1-0").settlements.get().cost
+    assert ledger.summary(position.profile)["difference"] == 0
+    _final("KXT-1-1", "yes", 1_000_000)
+    _final("KXT-1-2", "no", 0)
+    assert settlement.run() == 2
+    assert settlement.run() == 0
+    position.refresh_from_db()
+    assert position.status == "settled"
+    assert ledger.summary(position.profile)["difference"] == 0
+
+
+def test_void_pays_what_each_market_says_and_may_lose() -> None:
+    position = _open()
+    for ticker in LIMITS:
+        _final(ticker, "scalar", 200_000)
+    settlement.run()
+    position.refresh_from_db()
+    assert position.payout == 3 * 2 * world.DOLLAR
+    assert position.realised < 0
+    assert ledger.summary(position.profile)["difference"] == 0
+
+
+def test_no_side_is_paid_the_rest_of_the_dollar() -> None:
+    position = _open(side="no")
+    _final("KXT-1-0", "yes", 1_000_000)
+    _final("KXT-1-1", "no", 0)
+    settlement.run()
+    position.refresh_from_db()
+    assert (position.status, position.payout) == ("settled", 10 * world.DOLLAR)
+
+
+def test_amended_result_is_reversed_by_entries_and_booked_anew() -> None:
+    position = _open()
+    for ticker, result, value in (("KXT-1-0", "no", 0), ("KXT-1-1", "yes", 1_000_000), ("KXT-1-2", "no", 0)):
+        _final(ticker, result, value)
+    settlement.run()
+    before = LedgerTransaction.objects.count()
+    _final("KXT-1-0", "yes", 1_000_000)
+    _final("KXT-1-1", "no", 0)
+    settlement.run()
+    position.refresh_from_db()
+    assert position.status == "settled"
+    assert position.payout == 10 * world.DOLLAR
+    assert LedgerTransaction.objects.count() == before + 4
+    assert Settlement.objects.filter(reversed_at=None).count() == 3
+    assert Settlement.objects.count() == 5
+    assert ledger.summary(position.profile)["difference"] == 0
+    assert ledger.audit(position.profile) == []
+    assert settlement.run() == 0
+
+
+@pytest.mark.parametrize("status", ["closed", "determined", "disputed", "amended", "inactive"])
+def test_nothing_is_booked_before_it_is_final(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _open()
+    monkeypatch.setattr(settlement, "_asked", lambda tickers: {})
+    Market.objects.update(status=status, result="yes", settlement_value_e6=1_000_000)
+    assert settlement.run() == 0
+    assert not Settlement.objects.exists()
