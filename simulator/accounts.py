@@ -120,7 +120,7 @@ class Ledger:
         paid = price * count if buys_yes else (ONE - price) * count
         fee = fill_fee(terms, price, count, taker, -paid, order.accumulator, grid, rebate_at_step)
         order.accumulator = fee.accumulator
-        closed = _net(position, buys_yes, price, count)
+        closed = position.trade(buys_yes, price, count)
         cash = -paid + closed * ONE - fee.net
         self.credit((order.subaccount, order.shard), cash)
         position.fees += fee.net
@@ -160,35 +160,41 @@ class Ledger:
         self.fills.append(fill)
         return fill
 
-    def settle(self, position: Position, value: int, result: str, cents: bool, now_ms: int) -> Settlement:
-        """Pay a position out at ``value`` (price units for YES). Scalar payouts are cut to whole cents, the rest is a fee."""
+    def settle(self, position: Position, value: int, result: str, cents: bool, now_ms: int) -> int:
+        """Pay a position out at ``value`` (price units for YES); returns the money paid.
+
+        Scalar payouts are cut to whole cents and the rest is a fee. A position that was closed before gets no record.
+        """
         count = position.count
         payout = count * value if count > 0 else -count * (ONE - value)
         residue = payout % 10_000 if cents else 0
         revenue = payout - residue
-        record = Settlement(
-            position.ticker,
-            position.event_ticker,
-            position.shard,
-            position.subaccount,
-            result,
-            value,
-            max(count, 0),
-            max(-count, 0),
-            position.cost if count > 0 else 0,
-            position.cost if count < 0 else 0,
-            revenue,
-            position.fees + residue,
-            now_ms,
-        )
-        self.credit((position.subaccount, position.shard), revenue)
+        yes, no = max(count, 0), max(-count, 0)
+        if count:
+            self.credit((position.subaccount, position.shard), revenue)
+            self.settlements.append(
+                Settlement(
+                    position.ticker,
+                    position.event_ticker,
+                    position.shard,
+                    position.subaccount,
+                    result,
+                    value,
+                    yes,
+                    no,
+                    position.cost if yes else 0,
+                    position.cost if no else 0,
+                    revenue,
+                    position.fees + residue,
+                    now_ms,
+                )
+            )
         position.realised += revenue - position.cost
         position.fees += residue
         position.count = position.cost = position.open_fees = 0
         position.settled, position.updated_ms = True, now_ms
         self.touch("positions", (position.subaccount, position.ticker))
-        self.settlements.append(record)
-        return record
+        return revenue
 
     # ---- reservations
 
@@ -278,18 +284,3 @@ class Ledger:
         self.spent_ids.update(changes.spent_ids)
         self.options.update(changes.options)
         self._touched, self._marks = {}, [len(self.fills), len(self.settlements)]
-
-
-def _net(position: Position, buys_yes: bool, price: int, count: int) -> int:
-    """Move a position by one fill; returns how many contracts were closed as pairs (each pays $1 at once)."""
-    signed = count if buys_yes else -count
-    unit = price if buys_yes else ONE - price
-    closed = 0
-    if position.count and (position.count > 0) != buys_yes:
-        closed = min(count, abs(position.count))
-        freed = position.cost * closed // abs(position.count)
-        position.realised += (ONE - unit) * closed - freed
-        position.cost -= freed
-    position.cost += unit * (count - closed)
-    position.count += signed
-    return closed

@@ -73,6 +73,9 @@ def _truth(exchange: Exchange, body: dict[str, Any]) -> Any:
 
 
 def _add_fault(exchange: Exchange, body: dict[str, Any]) -> Any:
+    delay = body.pop("in_ms", 0)
+    if delay:
+        body["not_before_ms"] = exchange.now() + int(delay)
     return asdict(exchange.faults.add(**body))
 
 

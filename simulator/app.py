@@ -89,7 +89,7 @@ def _answer(
     key = _authorise(exchange, route, headers, method, full)
     decoded = _decode(body) if method != "GET" else None
     if exchange.config.rate_limits:
-        _charge(exchange, route, query, decoded)
+        _charge(exchange, route, query, decoded, key is None and route.scope is None)
     request = Request(exchange, query, decoded, key)
     names = tuple(unquote(name) for name in names)
     if route.cached and exchange.config.stale_cache_ms:
@@ -121,10 +121,12 @@ def _decode(body: Any) -> Any:
         raise ApiError(400, "bad_request", "invalid request body", "the body is not JSON", shape="flat") from None
 
 
-def _charge(exchange: Exchange, route: Route, query: Query, body: Any) -> None:
+def _charge(exchange: Exchange, route: Route, query: Query, body: Any, unsigned: bool) -> None:
     """Take the tokens of an operation (PROTOCOL 3)."""
     limits, now = exchange.limits, exchange.now()
-    if route.bucket == "balance":
+    if unsigned:
+        limits.charge_public(route.cost, now)
+    elif route.bucket == "balance":
         limits.charge_balance(now)
     elif route.bucket == "read":
         limits.charge_read(route.cost, now)

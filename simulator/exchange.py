@@ -283,20 +283,6 @@ class Exchange:
     def order_updated(self, order: Order) -> None:
         self.hub.order(order)
 
-    def record_trade(self, market: Market, trade_id: str, price: int, count: int, taker_side: str) -> None:
-        self.trades.append(
-            {
-                "trade_id": trade_id,
-                "ticker": market.ticker,
-                "price": price,
-                "count": count,
-                "taker_side": taker_side,
-                "ms": self.now(),
-            }
-        )
-        self.moved.add(market.ticker)
-        self.hub.trade(market, trade_id, price, count, taker_side)
-
     def _book_changed(self, market: Market, side: str, price: int, change: int, order: Resting | None) -> None:
         market.clock += 1
         self.moved.add(market.ticker)

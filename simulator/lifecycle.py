@@ -101,6 +101,17 @@ def determine_event(exchange: Exchange, event: Event) -> None:
     for market in markets:
         if market.status == CLOSED and not market.held:
             determine(exchange, market, *outcome_of(exchange, event, market))
+            market.expiration_value = _reading(exchange, event) or market.expiration_value
+
+
+def _reading(exchange: Exchange, event: Event) -> str:
+    """The value that made the winner win, where strikes say it (a temperature, a price)."""
+    winner = exchange.markets.get(event.outcome)
+    if winner is None or (winner.floor_strike is None and winner.cap_strike is None):
+        return ""
+    if winner.strike_type.startswith("less"):
+        return f"{(winner.cap_strike or 0) - 1:.2f}"
+    return f"{(winner.floor_strike or 0) + (1 if winner.strike_type.startswith('greater') else 0):.2f}"
 
 
 def outcome_of(exchange: Exchange, event: Event, market: Market) -> tuple[str, int]:
@@ -155,8 +166,7 @@ def finalize(exchange: Exchange, market: Market) -> None:
     _move(exchange, market, FINALIZED)
     for position in [p for p in ledger.positions.values() if p.ticker == market.ticker and not p.settled]:
         if position.count or position.volume:
-            record = ledger.settle(position, value, market.result, scalar, now)
-            exchange.house_cash -= record.revenue
+            exchange.house_cash -= ledger.settle(position, value, market.result, scalar, now)
             exchange.hub.position(position)
     exchange.hub.lifecycle(market, "settled")
     event = exchange.events[market.event_ticker]
@@ -227,7 +237,8 @@ def _cancel_resting(exchange: Exchange, market: Market, reason: str, status: str
 
 def _move(exchange: Exchange, market: Market, status: str) -> None:
     market.status, market.updated_ms = status, exchange.now()
-    exchange.relisted.add(market.ticker)
+    exchange.events[market.event_ticker].updated_ms = exchange.now()
+    exchange.relisted.update((market.ticker, market.event_ticker))
     exchange.moved.add(market.ticker)
 
 

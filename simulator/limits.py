@@ -72,10 +72,16 @@ class Limiter:
         self.read = Bucket(read, read * read_s)
         self.write = Bucket(write, write * write_s)
         self.shards = {shard: Bucket(write, write * write_s) for shard in SHARDS if shard}
+        self.public = Bucket(200, 600)
         self.balance = Bucket(1 if tier in ("basic", "advanced") else 5, 1)
 
     def charge_read(self, cost: int, now_ms: int) -> None:
         if not self.read.take(cost, now_ms):
+            raise too_many()
+
+    def charge_public(self, cost: int, now_ms: int) -> None:
+        """An unsigned read: about 20 a second with a burst of 60, whatever the tier (measured, not documented)."""
+        if not self.public.take(cost, now_ms):
             raise too_many()
 
     def charge_balance(self, now_ms: int) -> None:

@@ -50,7 +50,10 @@ def _trade(exchange: Exchange, market: Market, taker: Order | HouseOrder, maker:
     market.volume_24h += count
     market.open_interest += count // 2
     market.dollar_volume += count * (price if taker.book_side == BID else ONE - price)
-    exchange.record_trade(market, trade_id, price, count, taker.book_side)
+    row = {"trade_id": trade_id, "ticker": market.ticker, "price": price, "count": count}
+    exchange.trades.append(row | {"taker_side": taker.book_side, "ms": exchange.now()})
+    exchange.moved.add(market.ticker)
+    exchange.hub.trade(market, trade_id, price, count, taker.book_side)
     taken = exchange.book_fill(market, taker, price, count, True, trade_id) if isinstance(taker, Order) else None
     if isinstance(maker, Order):
         if maker.remaining <= 0:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .units import ONE
+
 RESTING, CANCELED, EXECUTED = "resting", "canceled", "executed"
 
 
@@ -76,6 +78,19 @@ class Position(msgspec.Struct):
     volume: int = 0
     updated_ms: int = 0
     settled: bool = False
+
+    def trade(self, buys_yes: bool, price: int, count: int) -> int:
+        """Move by one fill at a YES price; returns how many contracts were closed as pairs (each pays $1 at once)."""
+        unit = price if buys_yes else ONE - price
+        closed = 0
+        if self.count and (self.count > 0) != buys_yes:
+            closed = min(count, abs(self.count))
+            freed = self.cost * closed // abs(self.count)
+            self.realised += (ONE - unit) * closed - freed
+            self.cost -= freed
+        self.cost += unit * (count - closed)
+        self.count += count if buys_yes else -count
+        return closed
 
 
 class Settlement(msgspec.Struct):

@@ -179,7 +179,8 @@ def test_cancels_cost_two_and_reads_ten(make: Callable[..., Exchange]) -> None:
         for _ in range(9)
     ]
     assert [client.cancel(o, exchange_index=0)[0] for o in orders[:6]] == [200] * 5 + [429]
-    assert [client.call("GET", "/markets")[0] for _ in range(61)] == [200] * 60 + [429]
+    assert [client.call("GET", "/portfolio/fills")[0] for _ in range(61)] == [200] * 60 + [429]
+    assert [client.call("GET", "/markets")[0] for _ in range(61)] == [200] * 60 + [429]  # unsigned: a bucket of its own
 
 
 def test_limits_are_told_and_can_be_raised(make: Callable[..., Exchange]) -> None:

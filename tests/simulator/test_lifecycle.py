@@ -45,6 +45,7 @@ def test_exactly_one_outcome_of_an_exclusive_event_wins_and_is_paid(client: Clie
     markets = client.get(f"/events/{HIGH}")["markets"]
     assert Counter(m["result"] for m in markets) == {"yes": 1, "no": 3}
     assert {m["status"] for m in markets} == {"finalized"}
+    assert len({m["expiration_value"] for m in markets}) == 1
     winner = next(m["ticker"] for m in markets if m["result"] == "yes")
     records = {s["ticker"]: s for s in client.get("/portfolio/settlements")["settlements"]}
     assert set(records) == {B805, B825, T83}
