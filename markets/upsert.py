@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 
 from kalbot.common.clock import now
 from markets.kalshi.schemas import Event as WireEvent
@@ -72,20 +72,57 @@ def _changed(rows: dict[str, Row], known: dict[str, str]) -> list[Row]:
 
 
 def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> int:
-    """Insert or update ``rows``, all of the same columns. The primary key decides which."""
+    """Insert or update ``rows``, all of the same columns. The primary key decides which.
+
+    One prepared statement for all rows, not ``bulk_create``: with forty columns SQLite's limit on parameters cuts that into
+    hundreds of statements, each of them compiled anew.
+    """
     if not rows:
         return 0
-    key = model._meta.pk.name
-    columns = [name for name in rows[0] if name != key]
-    fields = [model._meta.get_field(name.removesuffix("_id")).name for name in columns]
-    extra: dict[str, Any] = {"last_scan_id": scan.pk} if scan is not None else {}
-    model._default_manager.bulk_create(
-        [model(**row, **extra) for row in rows],
-        update_conflicts=True,
-        unique_fields=[key],
-        update_fields=[*fields, "updated_at", *(["last_scan"] if extra else [])],
+    at = now()
+    extra: Row = {"updated_at": at, **({"last_scan_id": scan.pk} if scan is not None else {})}
+    defaults = _defaults(model, {*rows[0], *extra}, at)
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    names = [*rows[0], *extra, *defaults]
+    columns = [fields[name].column for name in names]
+    updated = [fields[name].column for name in (*rows[0], *extra) if not fields[name].primary_key]
+    quote = connection.ops.quote_name
+    statement = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) "
+        f"VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT ({quote(fields_key(model))}) DO UPDATE SET "
+        + ", ".join(f"{quote(column)} = excluded.{quote(column)}" for column in updated)
     )
+    settled = connections[DEFAULT_DB_ALIAS]
+    special = [
+        (place, fields[name].get_db_prep_save)
+        for place, name in enumerate(names)
+        if isinstance(fields[name], models.DateTimeField | models.JSONField)
+    ]
+    tail = [*extra.values(), *defaults.values()]
+    values = []
+    for row in rows:
+        line = [*row.values(), *tail]
+        for place, prepare in special:
+            line[place] = prepare(line[place], settled)
+        values.append(line)
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, values)
     return len(rows)
+
+
+def fields_key(model: type[models.Model]) -> str:
+    """The column of the primary key."""
+    return str(model._meta.pk.column)
+
+
+def _defaults(model: type[models.Model], given: set[str], at: datetime) -> Row:
+    """What a new row needs besides: the defaults of columns that are not ``given``. They are left alone in a row that exists."""
+    found: Row = {}
+    for field in model._meta.concrete_fields:
+        if field.attname not in given:
+            moment = getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False)
+            found[field.attname] = at if moment else field.get_default()
+    return found
 
 
 def _ensure_series(tickers: Iterable[str]) -> None:
