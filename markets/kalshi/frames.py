@@ -18,18 +18,7 @@ from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price
 from .grid import PriceBand
 from .reactions import Reaction
 from .schemas.orderbook import Level
-from .vocabulary import BookSide, MarketResult, OpenEnum, OrderStatus, Side
-
-
-class LifecycleEvent(OpenEnum):
-    CREATED = "created"
-    ACTIVATED = "activated"
-    DEACTIVATED = "deactivated"
-    CLOSE_DATE_UPDATED = "close_date_updated"
-    DETERMINED = "determined"
-    SETTLED = "settled"
-    PRICE_LEVEL_STRUCTURE_UPDATED = "price_level_structure_updated"
-    METADATA_UPDATED = "metadata_updated"
+from .vocabulary import BookSide, LifecycleEvent, MarketResult, OrderStatus, Side
 
 
 class TickerFrame(msgspec.Struct, gc=False):

@@ -118,12 +118,11 @@ class Intake:
         self.sequence.forget(sid)
         self.yes_priced.discard(sid)
 
-    def _in_order(self, sid: int, seq: int, out: list[f.Frame], reason: str = "lost") -> bool:
+    def _in_order(self, sid: int, seq: int, out: list[f.Frame]) -> bool:
         """False for a duplicate. A gap is announced in ``out`` before the frame that showed it."""
-        expected = self.sequence.expected(sid)
         arrival = self.sequence.arrive(sid, seq)
         if arrival is Arrival.GAP:
-            out.append(f.GapFrame(sid=sid, expected=expected, got=seq, reason=reason))
+            out.append(f.GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq))
         return arrival is not Arrival.DUPLICATE
 
     def _not_applied(self, payload: bytes, error: Exception, out: list[f.Frame]) -> None:

@@ -73,6 +73,9 @@ class LibraryReader:
 
     def close(self) -> None:
         """See FrameReader."""
+        if self._ended is not None:
+            self._connection.shutdown()  # type: ignore[no-untyped-call]
+            return
         try:
             self._connection.close(timeout=1)
         except (OSError, websocket.WebSocketException):

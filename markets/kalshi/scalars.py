@@ -6,6 +6,7 @@ Everything here raises UnitError (a ValueError) on what it cannot hold exactly.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NewType
 
 from kalbot.common.units import (
@@ -83,7 +84,10 @@ def optional_count(text: str | None) -> Count:
 
 def optional_money(text: str | None) -> Money:
     """Zero for an absent, null or empty value."""
-    return parse_money(text) if text else Money(0)
+    return _money(text) if text else Money(0)
+
+
+_money = lru_cache(maxsize=16_384)(parse_money)
 
 
 def micros(text: str) -> Micros:
@@ -108,8 +112,11 @@ def price_from_cents(cents: int) -> Price:
 
 def moment(text: str | None) -> datetime | None:
     """An RFC 3339 time as an aware datetime in UTC; None for absent, empty and the zero time of year 1."""
-    if not text:
-        return None
+    return _moment(text) if text else None
+
+
+@lru_cache(maxsize=16_384)
+def _moment(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

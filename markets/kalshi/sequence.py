@@ -19,18 +19,19 @@ class Arrival(Enum):
 class SequenceTracker:
     """Knows for every ``sid`` which number comes next. The first is 1."""
 
-    __slots__ = ("_last", "_old", "duplicates", "gaps")
+    __slots__ = ("_last", "_old", "duplicates", "gaps", "missing_from")
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
         self._old: dict[int, tuple[int, int]] = {}
         self.duplicates = 0
         self.gaps = 0
+        self.missing_from = 0
 
     def arrive(self, sid: int, seq: int) -> Arrival:
         """Take ``seq`` into account.
 
-        After GAP the count goes on from it; ``expected`` before the call tells what is missing.
+        After GAP the count goes on from it, and ``missing_from`` is the number that should have come.
         """
         expected = self._last.get(sid, 0) + 1
         if seq == expected:
@@ -44,6 +45,7 @@ class SequenceTracker:
         self._last[sid] = seq
         self._old.pop(sid, None)
         self.gaps += 1
+        self.missing_from = expected
         return Arrival.GAP
 
     def expected(self, sid: int) -> int:

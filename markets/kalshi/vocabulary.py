@@ -11,6 +11,7 @@ from typing import Self
 
 __all__ = [
     "BookSide",
+    "LifecycleEvent",
     "MarketResult",
     "MarketStatus",
     "MarketType",
@@ -35,6 +36,11 @@ class OpenEnum(StrEnum):
         member._name_ = "UNKNOWN"
         member._value_ = value
         return member
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The member of ``text``, quicker than a call of the class."""
+        return cls._value2member_map_.get(text) or cls(text)  # type: ignore[return-value]
 
     @property
     def is_known(self) -> bool:
@@ -123,3 +129,16 @@ class StrikeType(OpenEnum):
     FUNCTIONAL = "functional"
     CUSTOM = "custom"
     STRUCTURED = "structured"
+
+
+class LifecycleEvent(OpenEnum):
+    """What a lifecycle message is about."""
+
+    CREATED = "created"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    CLOSE_DATE_UPDATED = "close_date_updated"
+    DETERMINED = "determined"
+    SETTLED = "settled"
+    PRICE_LEVEL_STRUCTURE_UPDATED = "price_level_structure_updated"
+    METADATA_UPDATED = "metadata_updated"

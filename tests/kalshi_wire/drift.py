@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from markets.kalshi import lifecycle_wire
 from markets.kalshi import wireframes as w
 from markets.kalshi.schemas import account, answers, catalogue, exchange, market, orderbook, orders, portfolio
 
@@ -131,9 +132,9 @@ FRAMES: list[tuple[str, type]] = [
     ("fillPayload", w.FillMsg),
     ("userOrderPayload", w.UserOrderMsg),
     ("marketPositionPayload", w.PositionMsg),
-    ("marketLifecycleV2Payload", w.LifecycleMsg),
-    ("eventLifecyclePayload", w.EventLifecycleMsg),
-    ("eventFeeUpdatePayload", w.EventFeeMsg),
+    ("marketLifecycleV2Payload", lifecycle_wire.LifecycleMsg),
+    ("eventLifecyclePayload", lifecycle_wire.EventLifecycleMsg),
+    ("eventFeeUpdatePayload", lifecycle_wire.EventFeeMsg),
     ("orderGroupUpdatesPayload", w.OrderGroupMsg),
     ("subscribedResponsePayload", w.SubscribedMsg),
     ("okResponsePayload", w.OkMsg),

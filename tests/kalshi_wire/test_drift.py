@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from markets.kalshi import vocabulary as v
-from markets.kalshi.frames import LifecycleEvent
 from markets.kalshi.reactions import ERROR_REACTIONS
 
 from . import drift as d
@@ -69,7 +68,7 @@ def test_the_words_of_the_rest_api_are_the_specified_ones(openapi):
 def test_the_words_of_the_socket_are_the_specified_ones(asyncapi):
     assert words(asyncapi, "marketSide") == set(v.Side)
     lifecycle = words(asyncapi, "marketLifecycleV2Payload", "properties", "msg", "properties", "event_type")
-    assert lifecycle | {"metadata_updated"} == set(LifecycleEvent)
+    assert lifecycle | {"metadata_updated"} == set(v.LifecycleEvent)
     assert words(asyncapi, "errorResponsePayload", "properties", "msg", "properties", "code") == set(ERROR_REACTIONS)
     status = words(asyncapi, "userOrderPayload", "properties", "msg", "properties", "status")
     assert status - set(v.OrderStatus) == {"unknown"}  # refused on purpose: it says nothing

@@ -17,12 +17,12 @@ from .boundary import Rejection, decoder_of
 from .market import Market, MarketWire, build_market
 
 
-class SourceWire(msgspec.Struct):
+class SourceWire(msgspec.Struct, gc=False):
     name: str | None = None
     url: str | None = None
 
 
-class EventWire(msgspec.Struct, kw_only=True):
+class EventWire(msgspec.Struct, kw_only=True, gc=False):
     event_ticker: str
     series_ticker: str
     mutually_exclusive: bool
@@ -41,12 +41,12 @@ class EventWire(msgspec.Struct, kw_only=True):
     markets: list[MarketWire] | None = None
 
 
-class SettlementSource(msgspec.Struct, frozen=True):
+class SettlementSource(msgspec.Struct, frozen=True, gc=False):
     name: str
     url: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event with its nested markets, if they were asked for.
 
     ``mutually_exclusive`` says that at most one market resolves YES, never that one must (PROTOCOL 13).

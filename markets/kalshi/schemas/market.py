@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,13 +17,13 @@ from ..vocabulary import MarketResult, MarketStatus, MarketType, SettlementBound
 from .boundary import decoder_of
 
 
-class BandWire(msgspec.Struct, gc=False):
+class BandWire(msgspec.Struct, gc=False, frozen=True):
     start: str
     end: str
     step: str
 
 
-class MarketWire(msgspec.Struct, kw_only=True):
+class MarketWire(msgspec.Struct, kw_only=True, gc=False):
     ticker: str
     event_ticker: str
     market_type: str
@@ -70,7 +71,7 @@ class MarketWire(msgspec.Struct, kw_only=True):
     exchange_index: int | None = None
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
+class Market(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One market in our units. ``None`` means that the exchange did not say, or that the side is empty.
 
     Prices are Price, sizes and volumes Count, ``notional_value`` Money, strikes exact Decimals, times aware
@@ -147,8 +148,8 @@ def build_market(w: MarketWire) -> Market:
     return Market(
         ticker=w.ticker,
         event_ticker=w.event_ticker,
-        market_type=MarketType(w.market_type),
-        status=MarketStatus(w.status),
+        market_type=MarketType.of(w.market_type),
+        status=MarketStatus.of(w.status),
         title=w.title or "",
         yes_sub_title=w.yes_sub_title or "",
         no_sub_title=w.no_sub_title or "",
@@ -170,13 +171,13 @@ def build_market(w: MarketWire) -> Market:
         volume_24h=optional_count(w.volume_24h_fp),
         open_interest=optional_count(w.open_interest_fp),
         notional_value=optional_money(w.notional_value_dollars) or None,
-        result=MarketResult(w.result or ""),
+        result=MarketResult(w.result) if w.result else MarketResult.NONE,
         settlement_value=optional_price(w.settlement_value_dollars),
         settlement_time=moment(w.settlement_ts),
-        settlement_bounds_type=SettlementBounds(w.settlement_bounds_type) if w.settlement_bounds_type else None,
+        settlement_bounds_type=SettlementBounds.of(w.settlement_bounds_type) if w.settlement_bounds_type else None,
         settlement_floor=optional_price(w.settlement_floor_dollars),
         expiration_value=w.expiration_value or "",
-        strike_type=StrikeType(w.strike_type) if w.strike_type else None,
+        strike_type=StrikeType.of(w.strike_type) if w.strike_type else None,
         floor_strike=w.floor_strike,
         cap_strike=w.cap_strike,
         functional_strike=w.functional_strike or "",
@@ -208,7 +209,13 @@ def quote(price: str | None, size: str | None) -> tuple[Price | None, Count]:
 
 def build_bands(ranges: list[BandWire] | None) -> tuple[PriceBand, ...]:
     """Price bands, lowest first. Raises ValueError for an impossible one."""
-    bands = [PriceBand(PRICES[r.start], PRICES[r.end], PRICES[r.step]) for r in ranges or ()]
+    return _bands(tuple(ranges)) if ranges else ()
+
+
+@lru_cache(maxsize=256)
+def _bands(ranges: tuple[BandWire, ...]) -> tuple[PriceBand, ...]:
+    """A handful of grids serves all markets."""
+    bands = [PriceBand(PRICES[r.start], PRICES[r.end], PRICES[r.step]) for r in ranges]
     return tuple(sorted(bands, key=lambda band: band.start))
 
 
