@@ -1,16 +1,18 @@
 """Triage's settings: from Django's settings where they are there, else from the environment, else these defaults.
 
-========================  ============================================  =======================================
-name                      default                                       what
-========================  ============================================  =======================================
+========================= ============================================  =======================================
+name                       default                                      what
+========================= ============================================  =======================================
 ``TRIAGE_SOURCES``        ``nws,openmeteo,citytemp,jsonfeed``           sources consulted; empty = none
 ``NWS_URL``               ``https://api.weather.gov``                   US National Weather Service
 ``OPENMETEO_URL``         ``https://api.open-meteo.com``                second forecast
 ``CITYTEMP_URL``          the exchange's REST address                   city temperature index
 ``TRIAGE_JSON_FEEDS``     none                                          file with feeds, see docs/triage-sources.md
 ``TRIAGE_FETCH_SECONDS``  ``12``                                        most that one fetch may take
+``TRIAGE_REFRESH_SECONDS`` each source's own; 5 beside a simulator      how often a source is asked again
+``TRIAGE_WORLD_SPEED``    ``1``                                         how much faster a simulator's days pass
 ``CONTACT``               none                                          who we are, in every request
-========================  ============================================  =======================================
+========================= ============================================  =======================================
 
 While the exchange is on this machine (a simulator), sources elsewhere are not asked: the simulated day is not the real one.
 """
@@ -72,6 +74,21 @@ def is_local(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK
 
 
+def is_simulated() -> bool:
+    """Whether the exchange is on this machine: then its days are not the real ones."""
+    return is_local(settings.KALSHI_REST_URL)
+
+
+def world_speed() -> float:
+    """How many seconds of a simulator's day pass in one of ours; 1 with a real exchange whatever the setting says."""
+    return seconds("TRIAGE_WORLD_SPEED", 1.0) if is_simulated() else 1.0
+
+
+def refresh_seconds(own: float) -> float:
+    """How often to ask a source whose own wish is ``own``."""
+    return seconds("TRIAGE_REFRESH_SECONDS", 5.0 if is_simulated() else own)
+
+
 def may_ask(url: str) -> bool:
     """Whether a source at ``url`` speaks of the same world as the exchange: both real, or both on this machine."""
-    return is_local(url) or not is_local(settings.KALSHI_REST_URL)
+    return is_local(url) or not is_simulated()

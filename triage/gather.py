@@ -23,7 +23,7 @@ from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
 from triage.assess import Case, Thresholds
 from triage.models import Baseline
-from triage.signals import EntryFacts, MarketFacts, OutcomeFacts
+from triage.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.sources.facts import event_facts
 from triage.sources.protocol import EventFacts
 from triage.valuation import HeldLeg
@@ -212,11 +212,11 @@ def market_facts(
     max_age_ms: int,
     now_ms: int,
 ) -> MarketFacts:
-    """The catalogue's word on each market, or the stream's where it has a newer one."""
+    """What is known of each market: it trades only if neither the catalogue nor the stream says otherwise."""
     outcomes = []
     for row in markets:
         live = prices.markets.get(row["ticker"])
-        status = live.status if live is not None and live.status else row["status"]
+        status = live.status if live is not None and live.status not in TRADING else row["status"]
         outcomes.append(
             OutcomeFacts(row["ticker"], status, row["result"], unix_ms(row["close_time"]), row["yes_sub_title"])
         )

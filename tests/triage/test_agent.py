@@ -117,8 +117,6 @@ def test_a_paused_market_heard_from_the_stream_is_a_flag(world: World) -> None:
 def test_a_market_closed_in_the_catalogue_before_its_time_is_a_flag(world: World) -> None:
     position = basket(world)
     Market.objects.filter(ticker=world.ticker("A")).update(status="closed")
-    for letter in world.books:
-        world.status[letter] = ""
     world.publish()
     agent.look_at([position.pk])
     assert "leg_closed_early" in open_reasons(position)

@@ -22,6 +22,7 @@ from triage.sources.facts import event_facts
 from triage.sources.fetch import PoliteClient, paused_for
 from triage.sources.nws import NationalWeatherService
 from triage.sources.protocol import Snapshot, SourceError, Subject
+from triage.weather.events import day_clock_ms, mapped
 from triage.weather.mapping import HOUR_MS, stations
 
 STRIKES = {"L": ("less", "", "83"), "M": ("between", "83", "84"), "H": ("greater", "84", "")}
@@ -50,7 +51,6 @@ def service(weather: Weather, settings: Any) -> Iterator[str]:
         settings.OPENMETEO_URL = url
         settings.CITYTEMP_URL = url
         settings.CONTACT = "ops@example.com"
-        settings.KALSHI_REST_URL = url
         settings.TRIAGE_FETCH_SECONDS = "2"
         yield url
 
@@ -244,6 +244,7 @@ def test_real_weather_is_not_asked_about_a_simulated_exchange(
     world: World, weather: Weather, service: str, settings: Any
 ) -> None:
     covered(world)
+    settings.KALSHI_REST_URL = service
     settings.NWS_URL = "https://api.weather.gov"
     settings.OPENMETEO_URL = "https://api.open-meteo.com"
     facts = refresh.open_event_facts()
@@ -282,3 +283,21 @@ def test_the_climate_report_is_used_once_it_is_final(world: World, weather: Weat
     snapshot = source.fetch(subject, PoliteClient(5), clock.now_ms())
     found = source.opine(facts, subject, snapshot, clock.now_ms())
     assert found.probabilities[world.ticker("M")] > 0.98  # type: ignore[union-attr]
+
+
+def test_a_simulated_day_runs_by_the_close_of_its_event_and_by_the_simulator_s_speed(
+    world: World, settings: Any
+) -> None:
+    event = temperature_event(world)
+    event.close_time = clock.from_ms(clock.now_ms() + 36_000)
+    facts = event_facts({event.ticker: event})[event.ticker]
+    market = mapped(facts)
+    assert not isinstance(market, str)
+    now = clock.now_ms()
+    assert day_clock_ms(facts, market, now) == now
+    settings.KALSHI_REST_URL = "http://127.0.0.1:1/trade-api/v2"
+    settings.TRIAGE_WORLD_SPEED = "1200"
+    assert day_clock_ms(facts, market, now) == pytest.approx(market.ends_ms - 12 * HOUR_MS, abs=120_000)
+    assert conf.refresh_seconds(600) == 5.0
+    settings.TRIAGE_REFRESH_SECONDS = "2"
+    assert conf.refresh_seconds(600) == 2.0

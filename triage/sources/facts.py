@@ -11,7 +11,7 @@ from markets.models import Event, Market
 from triage.sources.protocol import EventFacts, Listing
 
 _KEPT: Final = 20_000
-_known: dict[tuple[str, str], EventFacts] = {}
+_known: dict[tuple[str, str, int], EventFacts] = {}
 _COLUMNS: Final = (
     "event_id", "ticker", "strike_type", "floor_strike", "cap_strike", "rules_primary", "rules_secondary",
 )  # fmt: skip
@@ -19,7 +19,7 @@ _COLUMNS: Final = (
 
 def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:
     """Facts of these events (with ``series`` loaded). One query for those that are not remembered."""
-    found = {t: _known[key] for t, e in events.items() if e.rules_hash and (key := (t, e.rules_hash)) in _known}
+    found = {t: _known[key] for t, e in events.items() if e.rules_hash and (key := _version(e)) in _known}
     missing = [ticker for ticker in events if ticker not in found]
     listings: dict[str, list[Listing]] = {ticker: [] for ticker in missing}
     secondary: dict[str, list[str]] = {ticker: [] for ticker in missing}
@@ -31,8 +31,13 @@ def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:
     read = {t: _facts(events[t], tuple(listings[t]), secondary[t]) for t in missing}
     if len(_known) + len(read) > _KEPT:
         _known.clear()
-    _known.update({(t, events[t].rules_hash): facts for t, facts in read.items() if events[t].rules_hash})
+    _known.update({_version(events[t]): facts for t, facts in read.items() if events[t].rules_hash})
     return found | read
+
+
+def _version(event: Event) -> tuple[str, str, int]:
+    """What has to be the same for the remembered facts to hold."""
+    return event.ticker, event.rules_hash, int(event.close_time.timestamp()) if event.close_time else 0
 
 
 def digest(listings: Sequence[Listing], secondary: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from kalbot.common import cache
 from triage import conf
 from triage.sources import nws_shapes as shapes
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
-from triage.weather.events import mapped
+from triage.weather.events import day_clock_ms, mapped
 from triage.weather.mapping import HOUR_MS, DailyMarket, stations
 from triage.weather.opinion import ClimateReport, DayForecast, Readings, daily_opinion
 
@@ -48,8 +48,7 @@ class NationalWeatherService:
         spans = []
         with suppress(SourceError):  # the hourly forecast stands alone; the daily one only sharpens it
             spans = shapes.forecast(client.get_json(urls["daily"]))[1]
-        start = datetime.fromtimestamp((now_ms - READINGS_BACK_MS) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        seen = client.get_json(f"{base}/stations/{subject.key}/observations", {"start": start, "limit": "500"})
+        seen = client.get_json(f"{base}/stations/{subject.key}/observations", _window(now_ms))
         data = {
             "updated": updated,
             "hours": hours,
@@ -66,6 +65,9 @@ class NationalWeatherService:
             return NoOpinion(market)
         if now_ms - snapshot.fetched_ms > SNAPSHOT_MAX_AGE_MS:
             return NoOpinion(f"last heard {(now_ms - snapshot.fetched_ms) / HOUR_MS:.1f} h ago")
+        moment = day_clock_ms(event, market, snapshot.fetched_ms if conf.is_simulated() else now_ms)
+        if moment is None:
+            return NoOpinion("the simulated day has no end")
         data = snapshot.data
         forecast = DayForecast(
             self.name, _triples(data["hours"]), data["updated"], FORECAST_MAX_AGE_MS, _triples(data["spans"])
@@ -74,7 +76,15 @@ class NationalWeatherService:
             tuple((ms, celsius) for ms, celsius in data["readings"]),
             tuple((ms, kind, c) for ms, kind, c in data["extremes"]),
         )
-        return daily_opinion(market, forecast, readings, _report_for(market, data["reports"]), now_ms)
+        return daily_opinion(market, forecast, readings, _report_for(market, data["reports"]), moment)
+
+
+def _window(now_ms: int) -> dict[str, str]:
+    """Which readings to ask for. A simulator's days are not ours: there all that it has."""
+    if conf.is_simulated():
+        return {"limit": "500"}
+    start = datetime.fromtimestamp((now_ms - READINGS_BACK_MS) / 1000, UTC)
+    return {"start": start.strftime("%Y-%m-%dT%H:%M:%SZ"), "limit": "500"}
 
 
 def _triples(rows: list[list[Any]]) -> tuple[tuple[int, int, float], ...]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.weather.distribution import COLDEST, HOTTEST
-from triage.weather.events import mapped
+from triage.weather.events import day_clock_ms, mapped
 from triage.weather.mapping import HOUR_MS, stations
 from triage.weather.opinion import DayForecast, daily_opinion
 
@@ -54,9 +54,12 @@ class OpenMeteo:
         market = mapped(event)
         if isinstance(market, str):
             return NoOpinion(market)
+        moment = day_clock_ms(event, market, now_ms)
+        if moment is None:
+            return NoOpinion("the simulated day has no end")
         found = tuple((start, end, degrees) for start, end, degrees in snapshot.data["hours"])
-        forecast = DayForecast(self.name, found, snapshot.as_of_ms, MAX_AGE_MS)
-        return daily_opinion(market, forecast, None, None, now_ms)
+        forecast = DayForecast(self.name, found, moment - (now_ms - snapshot.as_of_ms), MAX_AGE_MS)
+        return daily_opinion(market, forecast, None, None, moment)
 
 
 def hours(answer: Any, latitude: float, longitude: float) -> list[tuple[int, int, float]]:

@@ -16,6 +16,7 @@ from django.db import connection
 from kalbot.common import cache, clock
 from markets.models import Event
 from trading.models import Position, PositionStatus
+from triage import conf
 from triage.sources import cached, registry
 from triage.sources.facts import event_facts
 from triage.sources.fetch import PoliteClient
@@ -46,7 +47,7 @@ def refresh(seconds: float = 20.0, client: Client | None = None) -> Refreshed:
     now_ms, run = clock.now_ms(), Refreshed()
     due = []
     for pair, (source, subject) in wanted.items():
-        if pair in known and now_ms - known[pair].fetched_ms < source.refresh_seconds * 1000:
+        if pair in known and now_ms - known[pair].fetched_ms < conf.refresh_seconds(source.refresh_seconds) * 1000:
             run.not_due += 1
         else:
             due.append((source, subject))

@@ -105,7 +105,8 @@ def _report(source: Source, event: EventFacts, subject: Subject, snapshot: Snaps
         return Report(source.name, None, "nothing heard yet")
     said = _opinion(source, event, subject, snapshot, now_ms)
     if isinstance(said, Opinion):
-        return Report(source.name, said, "", max(0, now_ms - said.as_of_ms))
+        as_of = snapshot.fetched_ms if conf.is_simulated() else said.as_of_ms
+        return Report(source.name, said, "", max(0, now_ms - as_of))
     return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms)
 
 
