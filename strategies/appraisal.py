@@ -14,7 +14,7 @@ from markets.book import Depth
 from strategies.dutch.basket import Basket, Found, Limits, Refused
 from strategies.evaluation import evaluate, limits_of, miss_of
 from strategies.filters import Miss, Rules, misses
-from strategies.judgement import CANDIDATE, NEAR_MISS, REJECTED
+from strategies.judgement import CANDIDATE, NEAR_MISS, REJECTED, one_close_miss
 from strategies.models import Profile
 from strategies.universe import EventView
 
@@ -41,9 +41,9 @@ def appraise(
     limits: Limits | None = None,
 ) -> Appraisal:
     """Judge ``event`` on ``depths`` at ``now_ms``. ``limits`` replaces the profile's, ``grid`` the member's fee grid."""
-    failed = tuple(misses(event, Rules.of(profile), now_ms))
-    close = len(failed) == 1 and _near(failed[0], profile)
-    if failed and not close:
+    rules = Rules.of(profile)
+    failed = tuple(misses(event, rules, now_ms))
+    if failed and not one_close_miss(failed, rules):
         return Appraisal(event, REJECTED, failed[0], failed=failed)
     outcome = evaluate(event, depths, limits or limits_of(profile, event, now_ms), grid)
     if isinstance(outcome, Found):

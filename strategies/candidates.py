@@ -48,6 +48,13 @@ def of(profile: Profile, events: Sequence[str] | None = None) -> list[Candidate]
     return [Candidate(*row) for row in rows.values_list(*columns)]
 
 
+def interested(profiles: Sequence[Profile], events: Sequence[str]) -> list[Profile]:
+    """Those of ``profiles`` that have one of ``events`` as a candidate."""
+    rows = Verdict.objects.filter(event_id__in=events, status=Verdict.Status.CANDIDATE)
+    wanted = set(rows.values_list("profile_id", flat=True))
+    return [profile for profile in profiles if profile.pk in wanted]
+
+
 def open_decisions(profile: Profile) -> QuerySet[Decision]:
     """Decisions that were not denied and whose position, if there is one yet, has not ended."""
     alive = Q(position__isnull=True, denial__isnull=True) | (Q(position__isnull=False) & ~Q(position__status__in=ENDED))

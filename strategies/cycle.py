@@ -1,8 +1,8 @@
 """One strategy cycle: every candidate of every active profile on live prices, decisions for what pays.
 
 It reads candidates, remembered facts and Redis, nothing else; only an event that would be bought is read again, facts and
-prices, before the decision is written. One cycle a profile at a time by a lock; that no event is decided twice is the
-database's doing (``decisions.take``), lock or no lock.
+prices, before the decision is written. One cycle a profile at a time by a lock, a nudged event beside it by one of its own;
+that no event is decided twice is the database's doing (``decisions.take``), lock or no lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from markets.prices import EventPrices, PriceReader
 from strategies import candidates, decisions, episodes, facts, looks, recall, watchlist
 from strategies.candidates import Candidate, Standing
 from strategies.dutch.basket import Basket
-from strategies.filters import Miss
+from strategies.filters import Miss, Rules, misses
 from strategies.looks import Look
 from strategies.models import Cycle, Profile
 from strategies.screening import active_profiles
@@ -31,7 +31,9 @@ from strategies.universe import EventView
 
 log = logging.getLogger(__name__)
 
-LOCK_SECONDS: Final = 30.0
+LOCK_SECONDS: Final = 8.0
+"""A killed worker's lock costs at most that; a cycle that outlives it is safe, only double work."""
+
 STILL_NEAR: Final = timedelta(seconds=60)
 BEAT: Final = "beat"
 NUDGE: Final = "nudge"
@@ -51,7 +53,8 @@ class _Run:
 def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycle:
     """One cycle over all candidates, or only over ``event_tickers``. Returns its row.
 
-    A nudged cycle that decides nothing is not stored (its row comes back without an id): there may be many a second.
+    A fault in one profile is logged and counted, and keeps no other from trading. A nudged cycle that decides nothing is not
+    stored (its row comes back without an id): there may be many a second.
     """
     began = time.monotonic()
     reader = PriceReader()
@@ -59,12 +62,19 @@ def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycl
     profiles = active_profiles()
     if event_tickers is None:
         watchlist.refresh(profiles, reader)
+    else:
+        profiles = candidates.interested(profiles, event_tickers)
+    about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
-        mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}", LOCK_SECONDS))]
+        mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
         found = {profile.pk: candidates.of(profile, event_tickers) for profile in mine}
         _read(running, sorted({c.event for group in found.values() for c in group}))
         for profile in mine:
-            _consider(running, profile, found[profile.pk])
+            try:
+                _consider(running, profile, found[profile.pk])
+            except Exception:
+                log.exception("the cycle of profile %s failed", profile.name)
+                running.refused["error"] += len(found[profile.pk])
     row = running.row
     row.refused = dict(running.refused.most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -105,14 +115,10 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
 def _look_at_all(running: _Run, profile: Profile, found: list[Candidate], standing: Standing) -> dict[str, Look]:
     seen: dict[str, Look] = {}
     usable: list[EventView] = []
-    paused = candidates.in_blackout(profile, now())
+    paused, rules = candidates.in_blackout(profile, now()), Rules.of(profile)
     for candidate in found:
         view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
-        bad = _blocked(profile, candidate, standing, paused) or (
-            Miss("not_open", "closed", "an open event")
-            if view is None
-            else looks.unusable(view, prices, profile.max_price_age_ms, now_ms())
-        )
+        bad = _blocked(profile, candidate, standing, paused) or _unfit(profile, rules, view, prices)
         if bad is None and view is not None:
             usable.append(view)
         else:
@@ -138,6 +144,14 @@ def _blocked(profile: Profile, candidate: Candidate, standing: Standing, paused:
     return _too_many(profile, standing.open_count)
 
 
+def _unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventPrices | None) -> Miss | None:
+    """Why the event cannot be bought now whatever it costs: it closed, a filter fails since the scan, prices are no prices."""
+    if view is None:
+        return Miss("not_open", "closed", "an open event")
+    missed = misses(view, rules, now_ms())
+    return missed[0] if missed else looks.unusable(view, prices, profile.max_price_age_ms, now_ms())
+
+
 def _too_many(profile: Profile, open_count: int) -> Miss | None:
     if open_count < profile.max_open_positions:
         return None
@@ -160,11 +174,9 @@ def _worth(basket: Basket | None) -> tuple[bool, int]:
 def _decide(running: _Run, profile: Profile, candidate: Candidate, room: int, open_count: int) -> tuple[Look, int]:
     """Read event and prices once more and decide on those. Returns the look and what the decision reserves (0 = none)."""
     view = facts.fresh(candidate.event)
-    if view is None:
-        return Look(Miss("not_open", "closed", "an open event")), 0
     prices = running.reader.events([candidate.event])[candidate.event]
-    bad = _too_many(profile, open_count) or looks.unusable(view, prices, profile.max_price_age_ms, now_ms())
-    if bad is not None:
+    bad = _too_many(profile, open_count) or _unfit(profile, Rules.of(profile), view, prices)
+    if bad is not None or view is None:
         return Look(bad), 0
     look = _judge(profile, view, looks.depths_of(prices), room)
     if look.basket is None:

@@ -8,6 +8,7 @@ rejected    the rest, with the first filter that binds or, when all pass, the ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ REJECTED: Final = Verdict.Status.REJECTED.value
 KINDS: Final = (Kind.ALL_YES.value, Kind.ALL_NO.value, Kind.COVERAGE.value)
 MARGIN: Final = "margin"
 EXPECTED_MARGIN: Final = "expected_margin"
+
+NEVER_NEAR: Final = frozenset({"closes_soon"})
+"""Filters that nothing can lift any more, however closely they were missed: time only runs out."""
 
 QuoteCache = dict[tuple[Any, ...], Quoted | Miss]
 """What the best prices suggest per event and question, shared by the profiles of one screening."""
@@ -48,7 +52,7 @@ def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None 
     """The one verdict of ``event`` under ``rules`` at ``now_ms``."""
     missed = misses(event, rules, now_ms)
     failed = tuple(miss.code for miss in missed)
-    if len(missed) > 1 or (missed and not _is_near(missed[0].distance_ppm, rules)):
+    if missed and not one_close_miss(missed, rules):
         return _verdict(REJECTED, missed[0], failed=failed)
     price, basket = _nearest_price(event, rules, {} if cache is None else cache)
     summary = {} if basket is None else in_summary(basket)
@@ -62,6 +66,11 @@ def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None 
     if _is_near(distance, rules):
         return _verdict(NEAR_MISS, price, kind, summary)
     return _verdict(REJECTED, price, kind)
+
+
+def one_close_miss(missed: Sequence[Miss], rules: Rules) -> bool:
+    """Whether exactly one filter was missed, closely, and is one that may still be passed."""
+    return len(missed) == 1 and missed[0].code not in NEVER_NEAR and _is_near(missed[0].distance_ppm, rules)
 
 
 def _is_near(distance_ppm: int | None, rules: Rules) -> bool:

@@ -13,7 +13,7 @@ from kalbot.common import cache
 from kalbot.common.clock import now
 from markets import certificates
 from markets.models import Certificate, Event, Market, Watch
-from strategies import candidates, cycle, decisions, screening
+from strategies import candidates, cycle, decisions, looks, screening
 from strategies.models import Cycle, Decision, NearMiss, Profile, Verdict
 from tests.strategies.world import EPOCH, add_event, add_profile, add_scan, books_of, publish
 
@@ -307,8 +307,45 @@ def test_one_faulty_event_does_not_keep_the_others_from_being_bought() -> None:
         publish(ticker, books_of(ticker, PAYING))
     row = cycle.run()
     assert row.decisions == 1
-    assert row.refused == {"error": 1}
+    assert row.refused == {"fee_type": 1}
+
+
+def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkeypatch) -> None:
+    judge = looks.look_at
+
+    def faulty(profile, event, *rest):
+        if event.ticker == "ODD":
+            raise ArithmeticError("planted")
+        return judge(profile, event, *rest)
+
+    monkeypatch.setattr(looks, "look_at", faulty)
+    profile = add_profile()
+    _candidate(profile, "ODD")
+    _candidate(profile, "E1")
+    for ticker in ("ODD", "E1"):
+        publish(ticker, books_of(ticker, PAYING))
+    row = cycle.run()
+    assert (row.decisions, row.refused) == (1, {"error": 1})
     assert Verdict.objects.get(event="ODD").live_constraint == "error"
+    assert "could not judge ODD" in caplog.text
+
+
+def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog) -> None:
+    _candidate(add_profile("broken", shape="round"), "E1")
+    _candidate(add_profile("sound"), "E2")
+    for ticker in ("E1", "E2"):
+        publish(ticker, books_of(ticker, PAYING))
+    row = cycle.run()
+    assert (row.decisions, row.refused) == (1, {"error": 1})
+    assert Decision.objects.get().profile.name == "sound"
+    assert "the cycle of profile broken failed" in caplog.text
+
+
+def test_a_filter_that_fails_since_the_scan_stops_a_decision() -> None:
+    _candidate(add_profile(), close_time=now() + timedelta(seconds=30))
+    publish("E1", books_of("E1", PAYING))
+    assert cycle.run().refused == {"closes_soon": 1}
+    assert not Decision.objects.exists()
 
 
 def test_a_nudge_looks_at_its_event_only_and_leaves_no_row_when_nothing_comes_of_it() -> None:
@@ -330,6 +367,18 @@ def test_a_profile_whose_cycle_is_running_is_left_alone() -> None:
     with cache.lock(f"cycle:{profile.pk}", 5):
         assert cycle.run().candidates == 0
     assert cycle.run().decisions == 1
+
+
+def test_a_nudge_neither_waits_for_a_running_cycle_nor_holds_one_up() -> None:
+    profile = add_profile()
+    for ticker in ("E1", "E2"):
+        _candidate(profile, ticker)
+        publish(ticker, books_of(ticker, PAYING))
+    with cache.lock(f"cycle:{profile.pk}", 5):
+        assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 1
+    with cache.lock(f"cycle:{profile.pk}:E1", 5):
+        assert cycle.run().decisions == 1
+    assert Decision.objects.count() == 2
 
 
 def test_unchanged_looks_are_not_written_again() -> None:

@@ -72,6 +72,14 @@ def test_one_filter_missed_closely_is_a_near_miss_and_two_are_not() -> None:
     assert seen["TWO"] == ("rejected", "volume", 40_000)
 
 
+def test_an_event_that_closes_a_moment_too_soon_is_no_near_miss() -> None:
+    add_profile(min_seconds_to_close=1_000)
+    add_event("E1", [(5200, 5300), (5300, 5400)], close_time=now() + timedelta(seconds=990))
+    screening.screen(add_scan().pk)
+    verdict = _verdict("careful", "E1")
+    assert (verdict.status, verdict.constraint) == ("rejected", "closes_soon")
+
+
 @pytest.mark.parametrize(
     ("code", "event", "market"),
     [
