@@ -9,7 +9,9 @@ from markets.fees import FeeSchedule
 from strategies.dutch.basket import LegMarket
 
 
-def asks(rng: random.Random, touch: int, *, levels: int, most: int, fractional: bool, tick: int = 100) -> list[tuple[int, int]]:
+def asks(
+    rng: random.Random, touch: int, *, levels: int, most: int, fractional: bool, tick: int = 100
+) -> list[tuple[int, int]]:
     """Offers from ``touch`` upwards, at most ``most`` contracts a level."""
     offers, price = [], touch
     for _ in range(rng.randint(1, levels)):
@@ -22,7 +24,14 @@ def asks(rng: random.Random, touch: int, *, levels: int, most: int, fractional: 
 
 
 def event(
-    rng: random.Random, kind: str, *, legs: int, levels: int = 3, most: int = 4, fractional: bool = False, tick: int = 100
+    rng: random.Random,
+    kind: str,
+    *,
+    legs: int,
+    levels: int = 3,
+    most: int = 4,
+    fractional: bool = False,
+    tick: int = 100,
 ) -> list[list[tuple[int, int]]]:
     """Offers of each leg on the side that ``kind`` buys, at prices whose sum is near what the basket pays."""
     total = 10_000 + rng.choice((-900, -500, -300, -100, 0, 300)) + tick * rng.randint(-2, 2)

@@ -52,13 +52,17 @@ def market(m: dict[str, Any]) -> MarketFacts:
 
 
 def depth(book: dict[str, Any]) -> Depth:
-    yes, no = ([(parse_price(p), parse_count(c)) for p, c in book.get(side) or []] for side in ("yes_dollars", "no_dollars"))
+    yes, no = (
+        [(parse_price(p), parse_count(c)) for p, c in book.get(side) or []] for side in ("yes_dollars", "no_dollars")
+    )
     return Depth.of(yes, no)
 
 
 def snapshot(name: str) -> Iterator[Recorded]:
     """Every event of one recorded pass with the books of its markets."""
-    books = {row["ticker"]: depth(row["orderbook_fp"]) for row in lines(SHARED / "snapshots" / name / "orderbooks.jsonl.gz")}
+    books = {
+        row["ticker"]: depth(row["orderbook_fp"]) for row in lines(SHARED / "snapshots" / name / "orderbooks.jsonl.gz")
+    }
     for page in lines(SHARED / "snapshots" / name / "events.jsonl.gz"):
         for event in page["events"]:
             yield facts(event), {m["ticker"]: books[m["ticker"]] for m in event["markets"] if m["ticker"] in books}
@@ -73,7 +77,9 @@ def captures(name: str) -> dict[tuple[str, str], dict[str, Depth]]:
     """(pass, event) -> ticker -> book, of one file of full books."""
     found: dict[tuple[str, str], dict[str, Depth]] = defaultdict(dict)
     for row in lines(SHARED / "books" / name):
-        levels = ([(parse_price(str(p)), parse_count(str(c))) for p, c in row[side]] for side in ("yes_bids", "no_bids"))
+        levels = (
+            [(parse_price(str(p)), parse_count(str(c))) for p, c in row[side]] for side in ("yes_bids", "no_bids")
+        )
         found[row["capture_id"], row["ticker"].rsplit("-", 1)[0]][row["ticker"]] = Depth.of(*levels)
     return found
 

@@ -21,7 +21,9 @@ TIE_SPLITS = "If the game ends in a tie, the markets will resolve to 50/50."
 CANCELLED = "If the game is cancelled, the market will resolve to a fair price in accordance with the rules."
 
 
-def event(*markets: MarketFacts, title: str = "", exclusive: bool = True, collateral: str = "MECNET", **more) -> EventFacts:
+def event(
+    *markets: MarketFacts, title: str = "", exclusive: bool = True, collateral: str = "MECNET", **more
+) -> EventFacts:
     return EventFacts(f"{SERIES}-1", SERIES, exclusive, collateral, markets, title, **more)
 
 
@@ -115,7 +117,9 @@ def changed(at: int, **more) -> list[MarketFacts]:
     return [replace(m, **more) if i == at else m for i, m in enumerate(TEMPERATURE)]
 
 
-NOMINEES = named("Candidate A", "Candidate B", "Candidate C", rules="If {} wins the nomination, the market resolves to Yes.")
+NOMINEES = named(
+    "Candidate A", "Candidate B", "Candidate C", rules="If {} wins the nomination, the market resolves to Yes."
+)
 NAMES = named("Cardinal A", "Cardinal B", rules="If {} is the next pope, the market resolves to Yes.")
 
 TRAPS = {

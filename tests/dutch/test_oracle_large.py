@@ -39,7 +39,9 @@ def run(seeds: range) -> None:
         profit, optimum, explained = gap(seed)
         paying += profit > 0
         assert profit <= optimum + 1e-3, f"seed {seed}: better than the optimum"
-        assert optimum - profit <= explained + 1e-3, f"seed {seed}: {optimum - profit:.0f} short, {explained:.0f} explained"
+        assert optimum - profit <= explained + 1e-3, (
+            f"seed {seed}: {optimum - profit:.0f} short, {explained:.0f} explained"
+        )
     assert paying > len(seeds) // 10
 
 

@@ -78,7 +78,10 @@ RULES = {
     "If the game ends in a tie, the markets will resolve to 50/50.": (True, False),
     "If the game ends in a tie, the market will resolve to $0.50 for each team.": (True, False),
     "If the game is declared a tie, the market will resolve to 50/50 for both teams.": (True, False),
-    "If the game is cancelled or rescheduled, the market will resolve to a fair price in accordance with the rules.": (False, True),
+    "If the game is cancelled or rescheduled, the market will resolve to a fair price in accordance with the rules.": (
+        False,
+        True,
+    ),
     "If the game is not started within 48 hours, the market will resolve to the a fair market price.": (False, True),
     'If the game ends in a tie, the market called "Tie" resolves to Yes.': (False, False),
     "If the highest temperature is less than 80°, then the market resolves to Yes.": (False, False),

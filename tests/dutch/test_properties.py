@@ -68,7 +68,9 @@ def check_fees(seed: int) -> None:
     schedule = FeeSchedule("quadratic", multiplier, grid, rng.random() < 0.5)
     price = rng.randrange(100, 9_900, 100)
     crumbs = grid == DIRECT_GRID and rng.random() < 0.5
-    levels = [(min(9_900, price + 100 * i), rng.randint(1, 900) if crumbs else 100 * rng.randint(1, 9)) for i in range(3)]
+    levels = [
+        (min(9_900, price + 100 * i), rng.randint(1, 900) if crumbs else 100 * rng.randint(1, 9)) for i in range(3)
+    ]
     paid, fees = taker_cost(schedule, levels)
     order = OrderFees(schedule)
     for level in levels:
@@ -76,7 +78,8 @@ def check_fees(seed: int) -> None:
             order.add(*piece)
     assert order.paid == paid
     model = sum(
-        Fraction(7, 100) * Fraction(multiplier, 10**6) * Fraction(c, 100) * Fraction(p * (10_000 - p), 10**8) for p, c in levels
+        Fraction(7, 100) * Fraction(multiplier, 10**6) * Fraction(c, 100) * Fraction(p * (10_000 - p), 10**8)
+        for p, c in levels
     )
     assert fees >= model * 10**6, f"seed {seed}: estimated below the model fee"
     slack = split_slack(schedule, max(p for p, _ in levels), sum(c for _, c in levels))

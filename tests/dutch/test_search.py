@@ -134,7 +134,9 @@ def test_limits_on_money_hold_even_at_limit_prices():
     basket = outcome.basket
     assert basket.cost_at_limits <= parse_money("7")
     assert all(leg.limit_price * leg.count <= parse_money("3.2") for leg in basket.legs)
-    more = search(deep, max_cost=parse_money("7"), max_cost_per_leg=parse_money("3.2"), min_count=Count(basket.count + 100))
+    more = search(
+        deep, max_cost=parse_money("7"), max_cost_per_leg=parse_money("3.2"), min_count=Count(basket.count + 100)
+    )
     assert isinstance(more, Refused)
 
 
@@ -187,9 +189,7 @@ def test_a_far_miss_costs_no_search_for_a_move():
 def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage():
     # A and B are offered below their fair share; C is dear, and not needed for the threshold.
     markets = [leg("A", 5500, 5600, fees=FREE), leg("B", 3300, 3400, fees=FREE), leg("C", 100, 900, fees=FREE)]
-    outcome = search(
-        markets, kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=1_000
-    )
+    outcome = search(markets, kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=1_000)
     assert isinstance(outcome, Found)
     basket = outcome.basket
     assert {leg.ticker for leg in basket.legs} == {"A", "B"}

@@ -9,7 +9,9 @@ import pytest
 from markets.exhaustiveness import Certificate, EventFacts, Evidence, ReviewedSeries, ReviewShape, certify
 from markets.facts import MarketFacts
 
-pytestmark = pytest.mark.skipif(not recorded.SHARED.exists(), reason="the large recordings are not beside this checkout")
+pytestmark = pytest.mark.skipif(
+    not recorded.SHARED.exists(), reason="the large recordings are not beside this checkout"
+)
 
 
 def results() -> dict[str, dict[str, str]]:
@@ -26,7 +28,9 @@ def games() -> dict[str, EventFacts]:
     for row in recorded.lines(recorded.SHARED / "catalog" / "sports_markets_raw_2026-07-09_10am.jsonl.gz"):
         ticker = row["event_ticker"]
         markets = [recorded.market({**m, "status": "active", "result": ""}) for m in row["markets"]]
-        found[ticker] = EventFacts(ticker, ticker.split("-")[0], True, "MECNET", tuple(markets), row["markets"][0]["title"])
+        found[ticker] = EventFacts(
+            ticker, ticker.split("-")[0], True, "MECNET", tuple(markets), row["markets"][0]["title"]
+        )
     return found
 
 
