@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import bad_query, not_found
+from ..records import RESTING
 from ..units import count2
 from . import render
 from .context import Request
@@ -61,6 +62,13 @@ def queue_positions(request: Request) -> Answer:
         and (subaccount is None or o.subaccount == subaccount)
     ]
     return 200, {"queue_positions": rows}
+
+
+def queue_position(request: Request, order_id: str) -> Answer:
+    order = request.exchange.ledger.orders.get(order_id)
+    if order is None or order.status != RESTING:
+        raise not_found("order not found")
+    return 200, {"queue_position_fp": count2(request.exchange.books[order.ticker].queue_ahead(order))}
 
 
 def historical_empty(name: str):  # type: ignore[no-untyped-def]

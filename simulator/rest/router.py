@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ApiError
-from . import account, catalog, order_groups, order_reads, portfolio, trading
+from . import account, catalog, funds, order_groups, order_reads, portfolio, trading
 from .context import Request
 
 Handler = Callable[..., tuple[int, Any]]
@@ -82,6 +82,7 @@ ROUTES = [
     _get("/portfolio/orders/queue_positions", order_reads.queue_positions),
     _get("/portfolio/orders", order_reads.list_orders),
     _get("/portfolio/orders/{order_id}", order_reads.one_order, cost=2),
+    _get("/portfolio/orders/{order_id}/queue_position", order_reads.queue_position),
     _write("POST", "/portfolio/orders", _gone),
     _write("POST", "/portfolio/orders/batched", _gone),
     _write("DELETE", "/portfolio/orders/batched", _gone),
@@ -102,16 +103,17 @@ ROUTES = [
     _get("/historical/fills", order_reads.historical_empty("fills")),
     _get("/historical/orders", order_reads.historical_empty("orders")),
     _get("/historical/positions", order_reads.historical_empty("market_positions")),
-    _write("POST", "/portfolio/subaccounts", portfolio.create_subaccount, scope="write"),
-    _write("POST", "/portfolio/subaccounts/transfer", portfolio.subaccount_transfer, scope="write::transfer"),
-    _get("/portfolio/subaccounts/balances", portfolio.subaccount_balances, scope="read::portfolio_balance"),
-    _get("/portfolio/subaccounts/netting", portfolio.netting),
-    _write("PUT", "/portfolio/subaccounts/netting", portfolio.set_netting, scope="write"),
-    _write("POST", "/portfolio/intra_exchange_instance_transfer", portfolio.shard_transfer, scope="write::transfer"),
-    _get("/portfolio/intra_exchange_instance_transfers", portfolio.shard_transfers),
-    _get("/portfolio/intra_exchange_instance_transfers/{transfer_id}", portfolio.one_shard_transfer),
-    _get("/portfolio/target_balance_allocation", portfolio.allocation),
-    _write("POST", "/portfolio/target_balance_allocation", portfolio.set_allocation, scope="write::transfer"),
+    _write("POST", "/portfolio/subaccounts", funds.create_subaccount, scope="write"),
+    _write("POST", "/portfolio/subaccounts/transfer", funds.subaccount_transfer, scope="write::transfer"),
+    _get("/portfolio/subaccounts/balances", funds.subaccount_balances, scope="read::portfolio_balance"),
+    _get("/portfolio/subaccounts/transfers", funds.subaccount_transfers),
+    _get("/portfolio/subaccounts/netting", funds.netting),
+    _write("PUT", "/portfolio/subaccounts/netting", funds.set_netting, scope="write"),
+    _write("POST", "/portfolio/intra_exchange_instance_transfer", funds.shard_transfer, scope="write::transfer"),
+    _get("/portfolio/intra_exchange_instance_transfers", funds.shard_transfers),
+    _get("/portfolio/intra_exchange_instance_transfers/{transfer_id}", funds.one_shard_transfer),
+    _get("/portfolio/target_balance_allocation", funds.allocation),
+    _write("POST", "/portfolio/target_balance_allocation", funds.set_allocation, scope="write::transfer"),
 ]
 _COMPILED = [(route, re.compile(re.sub(r"\{\w+\}", "([^/]+)", route.template) + r"\Z")) for route in ROUTES]
 

@@ -98,7 +98,12 @@ def _accounts(client: Recorder) -> None:
             "amount_cents": 500,
         },
     )
-    client.call("PUT", "/portfolio/subaccounts/netting", {"subaccount_number": 1, "enabled": True})
+    client.call(
+        "PUT",
+        "/portfolio/subaccounts/netting",
+        "/portfolio/subaccounts/transfers",
+        {"subaccount_number": 1, "enabled": True},
+    )
     moved = client.call(
         "POST",
         "/portfolio/intra_exchange_instance_transfer",
