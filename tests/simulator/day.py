@@ -61,8 +61,8 @@ def trade_a_day(client: Recorder) -> None:
         {"orders": [item, item | {"price": "2"}, item | {"order_group_id": group}]},
     )
     ids = [o["order_id"] for o in batch[1]["orders"] if "order_id" in o]
-    for path in ("", "/portfolio/orders", f"/portfolio/orders/{ids[0]}"):
-        client.call("GET", path) if path else None
+    for path in ("/portfolio/orders", f"/portfolio/orders/{ids[0]}", f"/portfolio/orders/{ids[0]}/queue_position"):
+        assert client.call("GET", path)[0] == 200
     client.call("GET", "/portfolio/orders/queue_positions", market_tickers=f"{B805},{B825}")
     client.cancel(ids[0], market_ticker=B805)
     client.cancel(ids[0], market_ticker=B805)
@@ -101,7 +101,6 @@ def _accounts(client: Recorder) -> None:
     client.call(
         "PUT",
         "/portfolio/subaccounts/netting",
-        "/portfolio/subaccounts/transfers",
         {"subaccount_number": 1, "enabled": True},
     )
     moved = client.call(
@@ -120,6 +119,7 @@ def _accounts(client: Recorder) -> None:
     client.call("POST", "/portfolio/target_balance_allocation", {"allocations": allocations})
     for path in (
         "/portfolio/subaccounts/balances",
+        "/portfolio/subaccounts/transfers",
         "/portfolio/subaccounts/netting",
         "/portfolio/intra_exchange_instance_transfers",
         f"/portfolio/intra_exchange_instance_transfers/{moved}",
