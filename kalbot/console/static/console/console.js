@@ -14,6 +14,20 @@
   }
   setInterval(look, 2000);
 
+  // Unfold's tabs are anchors without an address: make them reachable and usable by keyboard.
+  document.addEventListener("DOMContentLoaded", function () {
+    document.querySelectorAll("a:not([href])[x-on\\:click]").forEach(function (tab) {
+      const around = tab.parentElement;
+      const tabs = around.tagName === "NAV" && Array.from(around.children).every(function (one) { return one.tagName === "A" && !one.hasAttribute("href"); });
+      if (tabs) around.setAttribute("role", "tablist");
+      tab.setAttribute("tabindex", "0");
+      tab.setAttribute("role", tabs ? "tab" : "button");
+      tab.addEventListener("keydown", function (event) {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); tab.click(); }
+      });
+    });
+  });
+
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
   let before = null;
   document.addEventListener("htmx:beforeRequest", function (event) {
@@ -23,7 +37,7 @@
     const dialog = document.querySelector("#modal-content #dialog");
     if (!dialog || !(event.detail.target.id === "modal-content" || event.detail.target.id === "dialog")) return;
     setTimeout(function () {
-      const first = dialog.querySelector("[autofocus], input:not([type=hidden]), button, a[href]");
+      const first = dialog.querySelector("[autofocus]") || dialog.querySelector("input:not([type=hidden]), button, a[href]");
       if (first) first.focus();
     }, 30);
   });

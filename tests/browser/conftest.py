@@ -1,0 +1,116 @@
+"""A real browser on a real server. Chromium is found by ``CHROMIUM`` or on the path; without one these tests say so and are skipped.
+
+Screenshots go to ``KALBOT_SCREENSHOTS`` (say, docs/screenshots) when it is set, else to the test's own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "console"))
+WIDTHS = {1440: 900, 390: 844}
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def chromium() -> str:
+    """Path of a Chromium, or empty text."""
+    named = os.environ.get("CHROMIUM", "")
+    return (
+        named if named and Path(named).is_file() else next((path for name in NAMES if (path := shutil.which(name))), "")
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all tests."""
+    path = chromium()
+    if not path:
+        pytest.skip("no Chromium on this machine: install one (Debian: chromium) or name it in CHROMIUM")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
+        "true"  # Playwright's event loop lives in this thread, the ORM's calls are plain
+    )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """A second of key stretching for each login belongs to production."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def desk(transactional_db: None, redis_db: object, settings: Any) -> dict[str, Any]:
+    """A desk in motion, people of every role, and prices in Redis."""
+    import desk_rows
+
+    settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    made = desk_rows.desk()
+    for name, role in (("chief", ""), ("viewer", "viewer"), ("operator", "operator"), ("risk", "risk manager")):
+        desk_rows.person(name, role)
+    return made
+
+
+@pytest.fixture
+def visit(browser: Any, live_server: Any, desk: dict[str, Any]) -> Iterator[Callable[..., Any]]:
+    """``visit("operator", 390)`` gives a page of somebody logged in. In the end: no console error, no failed request, no other host."""
+    contexts, wrong = [], []
+    own = urlsplit(live_server.url).netloc
+
+    def open_as(name: str, width: int = 1440) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, base_url=live_server.url)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on(
+            "console",
+            lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,
+        )
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on(
+            "response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+        )
+        page.on("request", lambda request: wrong.append(f"other host: {request.url}")
+                if urlsplit(request.url).netloc not in (own, "") else None)  # fmt: skip
+        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url} {request.failure}")
+                if "ERR_ABORTED" not in str(request.failure) else None)  # fmt: skip
+        page.goto("/admin/login/")
+        page.fill("#id_username", name)
+        page.fill("#id_password", "let-me-in-please")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/admin/")
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def screenshot(tmp_path: Path) -> Callable[[Any, str], None]:
+    """Keeps a picture of the whole page, as tall as it is, so that nothing sticks over its middle."""
+    folder = Path(os.environ.get("KALBOT_SCREENSHOTS", "") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Any, name: str) -> None:
+        size = page.viewport_size
+        height = min(4_000, page.evaluate("document.documentElement.scrollHeight"))
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        page.wait_for_timeout(250)
+        page.screenshot(path=str(folder / f"{name}-{size['width']}.png"))
+        page.set_viewport_size(size)
+
+    return take

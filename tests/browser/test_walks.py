@@ -1,0 +1,172 @@
+"""The main jobs of a desk, end to end in a real browser, on a wide screen and on a phone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import desk_rows
+import pytest
+
+from strategies.models import Profile
+from trading import tasks
+from trading.models import ExitRequest, TradingState
+
+BOTH = pytest.mark.parametrize("width", [1440, 390])
+PAGES = {
+    "desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "positions": "/admin/trading/position/",
+    "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
+    "events": "/admin/markets/event/", "log": "/admin/console/logrecord/", "schedules": "/admin/django_celery_beat/periodictask/",
+}  # fmt: skip
+
+
+@BOTH
+def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, Any], screenshot: Any) -> None:
+    page = visit("chief", width)
+    addresses = PAGES | {
+        "position": f"/admin/trading/position/{desk['held'].pk}/change/",
+        "profile": f"/admin/strategies/profile/{desk['careful'].pk}/change/",
+        "event": f"/admin/markets/event/{desk['events'][0].pk}/change/",
+        "why-event": f"/admin/why/{desk['events'][0].pk}/",
+        "evaluate": f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/",
+        "force-exit": f"/admin/act/force-exit/{desk['held'].pk}/",
+    }
+    for name, address in addresses.items():
+        page.goto(address)
+        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"
+        screenshot(page, name)
+
+
+@BOTH
+def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, visit: Any) -> None:
+    page = visit("viewer", width)
+    before = page.get_attribute("#part-modes time", "datetime")
+    page.wait_for_function(
+        "before => document.querySelector('#part-modes time').getAttribute('datetime') !== before", arg=before
+    )
+    page.get_by_text("Is it working?").wait_for()
+
+
+@BOTH
+def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[str, Any]) -> None:
+    page = visit("risk", width)
+    page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/change/")
+    page.get_by_role("tab", name="Limits").press("Enter")
+    page.fill("#id_max_per_event", "plenty")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("is not an amount of dollars; write digits such as 12.50").wait_for()
+    page.fill("#id_max_per_event", "350")
+    page.fill("#id_reason", "more room in one event")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Loosened: Most in one event: $200.00 → $350.00.").wait_for()
+    assert Profile.objects.get(pk=desk["careful"].pk).max_per_event == 350_000_000
+
+
+@BOTH
+def test_a_viewer_reads_why_an_event_was_refused(width: int, visit: Any, desk: dict[str, Any]) -> None:
+    page = visit("viewer", width)
+    page.goto("/admin/why/?profile=careful")
+    page.get_by_role("link", name="volume", exact=True).click()
+    page.wait_for_url("**/verdict/**")
+    page.get_by_text("120 contracts").first.wait_for()
+    page.goto(f"/admin/why/{desk['events'][3].pk}/")
+    page.get_by_role("cell", name="1,000 contracts").first.wait_for()
+
+
+@BOTH
+def test_a_position_is_forced_out_and_watched_until_it_is_closed(
+    width: int, visit: Any, desk: dict[str, Any], screenshot: Any
+) -> None:
+    held = desk["paper"]
+    page = visit("operator", width)
+    page.goto(f"/admin/act/force-exit/{held.pk}/" if width == 390 else f"/admin/trading/position/{held.pk}/change/")
+    if width != 390:
+        page.get_by_role("link", name="Force exit").click()
+    dialog = page.locator("#dialog")
+    dialog.get_by_text("Expected proceeds").wait_for()
+    screenshot(page, "force-exit-dialog")
+    dialog.get_by_label("Reason").fill("the forecast changed")
+    dialog.get_by_role("button", name="Exit this position").dblclick()
+    page.wait_for_url(f"**/position/{held.pk}/change/")
+    page.get_by_text("On its way.").wait_for()
+    assert ExitRequest.objects.filter(position=held).count() == 1
+    for _ in range(4):  # what the stream and the workers do
+        desk_rows.publish(held.event)
+        tasks.exit_position(held.pk)
+    page.locator('[data-status="closed"]').wait_for()
+    held.refresh_from_db()
+    assert held.status == "closed"
+    assert held.realised != 0
+
+
+@BOTH
+def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, screenshot: Any) -> None:
+    operator = visit("operator", width)
+    operator.locator(".k-banner").get_by_role("link", name="Halt").click()
+    dialog = operator.locator("#dialog")
+    dialog.get_by_label("Stop everything and cancel").check()
+    dialog.get_by_label("Reason").fill("odd prices")
+    dialog.get_by_role("button", name="Halt").click()
+    operator.wait_for_url("**/operate/")
+    operator.locator(".k-banner-halted").get_by_text("HALTED").wait_for()
+    assert operator.locator(".k-banner").get_by_role("link", name="Resume").count() == 0
+    screenshot(operator, "halted")
+    risk = visit("risk", width)
+    risk.locator(".k-banner").get_by_role("link", name="Resume").click()
+    risk.locator("#dialog").get_by_label("Reason").fill("prices are sane again")
+    risk.locator("#dialog").get_by_role("button", name="Resume").click()
+    risk.locator(".k-banner-active").get_by_text("ACTIVE").wait_for()
+    assert TradingState.objects.get(scope="global").state == "active"
+
+
+def test_a_certificate_is_reviewed(visit: Any, desk: dict[str, Any]) -> None:
+    page = visit("risk")
+    page.goto(f"/admin/markets/event/{desk['events'][1].pk}/change/")
+    page.get_by_text("no certificate").wait_for()
+    page.get_by_role("link", name="Grant …").click()
+    page.locator("#dialog").get_by_label("Reason").fill("the rules name every temperature")
+    page.locator("#dialog").get_by_role("button", name="One of them must win").click()
+    page.get_by_text("certified", exact=True).wait_for()
+    page.get_by_role("link", name="Revoke …").click()
+    page.locator("#dialog").get_by_label("Reason").fill("read it again")
+    page.locator("#dialog").get_by_role("button", name="Revoke").click()
+    page.get_by_text("revoked", exact=True).wait_for()
+
+
+def test_the_switch_works_by_keyboard_alone(visit: Any) -> None:
+    page = visit("operator")
+    halt = page.locator(".k-banner").get_by_role("link", name="Halt")
+    halt.focus()
+    page.keyboard.press("Enter")
+    reason = page.locator("#dialog").get_by_label("Reason")
+    reason.wait_for()
+    page.wait_for_function("document.activeElement.closest('#dialog') !== null")
+    page.keyboard.press("Escape")
+    reason.wait_for(state="hidden")
+    assert TradingState.objects.get(scope="global").state == "active"
+    halt.focus()
+    page.keyboard.press("Enter")
+    reason.wait_for()
+    page.wait_for_function("document.activeElement.name === 'reason'")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operate/")
+    assert TradingState.objects.get(scope="global").state == "reducing"
+
+
+def test_no_serious_finding_of_axe(visit: Any, desk: dict[str, Any]) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    ).Axe()
+    page, found = visit("chief"), {}
+    for address in ["/admin/", "/admin/why/", "/admin/operate/", f"/admin/trading/position/{desk['held'].pk}/change/",
+                    f"/admin/markets/event/{desk['events'][0].pk}/change/", f"/admin/act/force-exit/{desk['held'].pk}/"]:  # fmt: skip
+        page.goto(address)
+        page.wait_for_timeout(400)
+        violations = axe.run(page).response["violations"]
+        serious = [
+            f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in violations if v["impact"] in ("serious", "critical")
+        ]
+        if serious:
+            found[address] = serious
+    assert found == {}
