@@ -174,6 +174,7 @@ class _Wishes:
         from bench.flood_server import event_of, tickers
 
         self.current: dict[str, dict[str, str]] = {}
+        self.fee_multipliers: dict[str, int] = {}
         for name in tickers(markets):
             self.current.setdefault(event_of(name), {})[name] = "active"
 

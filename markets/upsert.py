@@ -118,10 +118,10 @@ def fields_key(model: type[models.Model]) -> str:
 def _defaults(model: type[models.Model], given: set[str], at: datetime) -> Row:
     """What a new row needs besides: the defaults of columns that are not ``given``. They are left alone in a row that exists."""
     found: Row = {}
-    for field in model._meta.concrete_fields:
-        if field.attname not in given:
-            moment = getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False)
-            found[field.attname] = at if moment else field.get_default()
+    for column in model._meta.concrete_fields:
+        if column.attname not in given:
+            moment = getattr(column, "auto_now_add", False) or getattr(column, "auto_now", False)
+            found[column.attname] = at if moment else column.get_default()
     return found
 
 

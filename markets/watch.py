@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from kalbot.common import cache
-from markets.models import Market, Watch
+from markets.models import Event, Market, Watch
 
 NUDGE_CHANNEL: Final = "px:watch"
 TRADABLE: Final = ("initialized", "inactive", "active")
@@ -77,6 +77,18 @@ def wanted_statuses(limit_markets: int) -> dict[str, dict[str, str]]:
                 chosen[event_ticker] = found
                 room -= len(found)
     return chosen
+
+
+def fee_multipliers(event_tickers: Iterable[str]) -> dict[str, int]:
+    """The fee multiplier in millionths that the catalogue knows of each event. Coarse: for deciding what deserves a look."""
+    found: dict[str, int] = {}
+    for batch in _batches(list(event_tickers)):
+        rows = Event.objects.filter(pk__in=batch).values_list(
+            "pk", "fee_multiplier_override_e6", "series__fee_multiplier_e6"
+        )
+        for ticker, override, multiplier in rows:
+            found[ticker] = max(0, multiplier if override is None else override)
+    return found
 
 
 def _batches(items: list[str], size: int = 500) -> Iterable[list[str]]:

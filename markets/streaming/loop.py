@@ -22,6 +22,7 @@ from markets.kalshi.ws import Backoff, Session
 from markets.models import ExchangeMessage
 from markets.prices import EVENT_KEY
 from markets.streaming import figures as figures_module
+from markets.streaming.all_in import worth_a_look
 from markets.streaming.books import Books
 from markets.streaming.connection import Connection
 from markets.streaming.figures import Figures
@@ -42,7 +43,7 @@ RENEW_MS: Final = 500
 FIGURES_MS: Final = 1_000
 STANDBY_SECONDS: Final = 0.5
 REDIS_PAUSE_MS: Final = 500
-EVALUATE_SECONDS: Final = 0.5
+EVALUATE_SECONDS: Final = 0.2
 """Least time between two nudges about one event."""
 
 APPLY_LIFECYCLE: Final = "markets.tasks.apply_lifecycle"
@@ -144,10 +145,11 @@ class Stream:
             if at >= next_tend:
                 next_tend = at + TEND_MS
                 connection.tend(self._wishes.current, at)
-                self._tell(connection)
                 if at - began > 5_000:
                     backoff.reset()
             self._write(connection, at)
+            if self.books.moved or connection.lifecycle_gap:
+                self._tell(connection)
             self._show("live", connection)
 
     def _patience(self) -> float:
@@ -235,9 +237,11 @@ class Stream:
                 return
 
     def _tell(self, connection: Connection) -> None:
-        """Nudge the strategy about events whose best prices moved."""
+        """Wake the strategy for events whose best prices moved and whose certain baskets are within reach."""
         for event in self.books.moved:
-            self._nudger.ask(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
+            multiplier = self._wishes.fee_multipliers.get(event, 0)
+            if worth_a_look(self.books.events.get(event, ()), multiplier):
+                self._nudger.ask(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
         self.books.moved.clear()
         if connection.lifecycle_gap:
             connection.lifecycle_gap = False

@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
-from markets.watch import NUDGE_CHANNEL, wanted_statuses
+from markets.watch import NUDGE_CHANNEL, fee_multipliers, wanted_statuses
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,9 @@ Wanted = Mapping[str, Mapping[str, str]]
 
 
 class Wishes:
-    """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it."""
+    """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it.
+
+    ``fee_multipliers``: of each of these events, in millionths."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class Wishes:
         seconds: float = 1.0,
     ) -> None:
         self.current: Wanted = {}
+        self.fee_multipliers: Mapping[str, int] = {}
         self.read_at = 0.0
         self._redis = client
         self._limit = limit_markets
@@ -49,7 +52,10 @@ class Wishes:
     def read(self) -> None:
         """Read once. Raises django.db errors."""
         found = wanted_statuses(self._limit)
-        self.current = {event: markets for event, markets in found.items() if self._mine(event)}
+        mine = {event: markets for event, markets in found.items() if self._mine(event)}
+        self.fee_multipliers = fee_multipliers(mine)
+        if mine != self.current:
+            self.current = mine
         self.read_at = time.monotonic()
 
     def _run(self) -> None:

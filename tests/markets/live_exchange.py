@@ -23,6 +23,11 @@ class Client:
         self.sids: dict[str, int] = {}
         self.seqs: dict[int, int] = {}
         self.markets: set[str] = set()
+        self._last_sid = 0
+
+    def next_sid(self) -> int:
+        self._last_sid += 1
+        return self._last_sid
 
     def next_seq(self, sid: int) -> int:
         self.seqs[sid] = self.seqs.get(sid, 0) + 1
@@ -133,12 +138,15 @@ class LiveExchange:
             await self._send(client, {"type": "ok", "id": number, "msg": listed})
         elif command["cmd"] == "subscribe":
             for channel in params["channels"]:
-                sid = client.sids.setdefault(channel, len(client.sids) + len(client.seqs) + 1)
+                sid = client.sids.setdefault(channel, client.next_sid())
                 await self._send(client, {"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": sid}})
                 if channel == "orderbook_delta":
                     await self._add(client, params["market_tickers"])
         elif command["cmd"] == "update_subscription":
             sid, tickers = params["sids"][0], params["market_tickers"]
+            if sid not in client.sids.values():
+                await self._send(client, {"type": "error", "id": number, "msg": {"code": 7, "msg": "unknown sid"}})
+                return
             if params["action"] == "get_snapshot":
                 for ticker in tickers:
                     await self._snapshot(client, ticker, number)

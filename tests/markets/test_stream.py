@@ -49,6 +49,7 @@ class Running:
         self.inbox = Kept()
         self.wishes = Wishes(price_connection(), 1000)
         self.wishes.current = {"EVENT": LEGS}
+        self.wishes.fee_multipliers = {"EVENT": 1_000_000}
         self.nudger = Nudger(send=lambda *message: self.asked.append(message))
         self.stream = Stream(
             lambda: make_session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger
@@ -202,11 +203,22 @@ def test_tickers_of_unwatched_markets_are_kept_as_quotes(running: Running) -> No
     assert (quote.yes_bid, quote.yes_ask) == (1200, 1500)
 
 
-def test_a_moved_best_price_nudges_the_strategy_for_that_event(running: Running) -> None:
-    wait_for(lambda: running.asked)
+def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other_does(running: Running) -> None:
+    for leg in LEGS:
+        running.exchange.set_level(leg, "no", 5200, 1000)
+        running.exchange.set_level(leg, "no", 5500, 0)
+    wait_for(running.agrees)
+    threading.Event().wait(0.6)
     running.asked.clear()
-    running.exchange.set_level("EVENT-A", "yes", 3000, 100)  # not the best
-    running.exchange.set_level("EVENT-A", "yes", 4200, 100)
+    running.exchange.set_level("EVENT-A", "no", 4800, 100)  # not the best
+    running.exchange.set_level("EVENT-A", "no", 4900, 100)
+    running.exchange.set_level("EVENT-A", "no", 5200, 0)  # the best moves away
+    running.exchange.set_level("EVENT-B", "no", 5000, 100)
+    running.exchange.set_level("EVENT-B", "no", 5200, 0)
+    wait_for(running.agrees)
+    threading.Event().wait(0.4)
+    assert running.asked == []
+    running.exchange.set_level("EVENT-A", "no", 5900, 100)
     wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in running.asked)
 
 
