@@ -137,7 +137,8 @@ def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nea
     best: tuple[Chosen, Sized] | None = None
     bounded = [(_most_e14(event, kind, chosen, known), chosen) for chosen, known in sets.items()]
     for most, chosen in sorted(bounded, key=lambda entry: -entry[0]):
-        if best is not None and most <= best[1].profit_e14 and (best[1].holds or most <= 0):
+        hopeless = most < 0 <= event.rules.min_expected_margin_ppm  # no demand can hold at a loss
+        if best is not None and most <= best[1].profit_e14 and (best[1].holds or hopeless):
             break
         sized = best_size(chosen, event.objective_e14(kind, chosen), event.bounds(chosen), event.demands(kind, chosen))
         if sized and (best is None or (sized.holds, sized.profit_e14) > (best[1].holds, best[1].profit_e14)):
