@@ -30,6 +30,7 @@ from triage.valuation import HeldLeg, Sale, break_even, condition, expected, pay
 Word = Literal["hold", "watch", "exit"]
 PPM: Final = 1_000_000
 DAY_MS: Final = 86_400_000
+NOTHING: Final = Money(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,19 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Holding:
     """The worth of holding in the eyes of ``source``. ``gain``: how much more selling brings (what cannot be sold counts
-    at its expected value). ``coverage``: probability of a covered outcome (of a state that returns the cost)."""
+    at its expected value, ``unsold``). ``coverage``: probability of a covered outcome (of a state that returns the cost)."""
 
     source: str
     worth: Money
     coverage: float
     gain: Money | None
     age_ms: int | None = None
+    unsold: Money = NOTHING
+
+    @property
+    def sells_in_full(self) -> bool:
+        """All that is worth anything can be sold: a leg that lost has no bids, and that stops nobody."""
+        return self.unsold * 100 <= self.worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,13 @@ class Assessed:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     days_left: float | None = None
     annualised_ppm: int | None = None
+
+    @property
+    def can_leave(self) -> bool:
+        """Everything that is worth anything can be sold now."""
+        if self.sale is None:
+            return False
+        return not self.sale.residual or (self.market is not None and self.market.sells_in_full)
 
 
 def assess(case: Case) -> Assessed:
@@ -160,7 +174,7 @@ def _holding(
     gain = Money(sale.proceeds + rest - worth) if sale and any(leg.sold for leg in sale.legs) else None
     named = sum(beliefs.get(s.tickers[0], 0.0) for s in good if s.kind is StateKind.WINS)
     nobody = max(0.0, 1.0 - sum(beliefs.values())) if any(s.kind is StateKind.NONE for s in good) else 0.0
-    return Holding(source, worth, min(1.0, named + nobody), gain, age_ms)
+    return Holding(source, worth, min(1.0, named + nobody), gain, age_ms, rest)
 
 
 def _views(case: Case, states: tuple[State, ...], good: frozenset[State], sale: Sale | None) -> list[Holding]:
@@ -179,7 +193,8 @@ def _priced_signals(case: Case, sale: Sale | None, market: Holding | None, floor
         return found
     if sale.unsellable and case.now.price_problem is None:
         named = "; ".join(f"{s.leg.words()} ({s.problem.replace('_', ' ')})" for s in sale.unsellable)
-        found.append(Signal("depth_gone", Severity.WATCH, f"cannot be sold in full: {named}", needs_prices=True))
+        severity = Severity.INFO if market is not None and market.sells_in_full else Severity.WATCH
+        found.append(Signal("depth_gone", severity, f"cannot be sold in full: {named}", needs_prices=True))
     complete = not sale.residual
     if complete and sale.proceeds >= best and sale.proceeds > 0:
         words = f"selling brings ${format_money(sale.proceeds)}, no settlement pays more than ${format_money(best)}"

@@ -91,7 +91,7 @@ def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int |
         policy=profile.triage_policy,
         source=row.source,
         gain=gain,
-        complete=result.sale is not None and not result.sale.residual,
+        complete=result.can_leave,
         opted_out=position.triage_opt_out,
         held_for=now - (position.opened_at or position.created_at),
         stood_for=now - row.opened_at,

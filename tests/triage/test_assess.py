@@ -204,6 +204,14 @@ def test_what_cannot_be_sold_counts_at_its_expected_value_in_the_gain() -> None:
     assert [s.leg.ticker for s in result.sale.unsellable] == ["B"]
     residual = expected(payoff([("B", Side.YES, 1000)], settlement_states("ABC", certified=True)), result.probabilities)
     assert result.market.gain == result.sale.proceeds + residual - result.market.worth
+    assert {s.code: s.severity for s in result.signals}["depth_gone"] is Severity.INFO
+    assert result.can_leave
+
+
+def test_a_leg_that_is_worth_something_and_has_no_bids_is_watched_and_stops_an_exit() -> None:
+    result = assess(case(books=BOOKS | {"B": Depth((), ((6300, 5000),))}))
+    assert {s.code: s.severity for s in result.signals}["depth_gone"] is Severity.WATCH
+    assert not result.can_leave
 
 
 @pytest.mark.parametrize("problem", ["stale", "dead_epoch", "no_book"])
