@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import F, Max, Sum
+from django.db.models import Count, F, Max, Q, Sum
 
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
@@ -17,7 +17,6 @@ from trading.models import (
     LedgerTransaction,
     Leg,
     Order,
-    OrderStatus,
     ProfileBalance,
 )
 
@@ -60,13 +59,11 @@ def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
 
 def mark(profiles: list[Profile]) -> tuple[object, ...]:
     """Changes whenever one of the profiles' orders, fills or bookings does."""
-    orders = Order.objects.filter(profile__in=profiles)
-    return (
-        orders.count(),
-        orders.exclude(status__in=[OrderStatus.DONE, OrderStatus.REJECTED]).count(),
-        Fill.objects.filter(order__profile__in=profiles).aggregate(m=Max("id"))["m"],
-        LedgerTransaction.objects.filter(profile__in=profiles).aggregate(m=Max("id"))["m"],
+    orders = Order.objects.filter(profile__in=profiles).aggregate(
+        all=Count("pk"), open=Count("pk", filter=Q(status__in=sending.OPEN_STATUSES))
     )
+    booked = LedgerTransaction.objects.filter(profile__in=profiles).aggregate(last=Max("id"))
+    return (orders["all"], orders["open"], booked["last"])
 
 
 def seen(subaccount: int, balance: Balance, positions: dict[str, int], profiles: list[Profile]) -> ExchangeAccount:

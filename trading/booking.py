@@ -35,12 +35,11 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
     Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.
     """
     with transaction.atomic():
-        order = Order.objects.select_related("profile").get(pk=order_id)
-        position = Position.objects.select_for_update().get(pk=order.position_id)
+        position = Position.objects.select_for_update().get(orders=order_id)
+        order = Order.objects.select_related("profile", "leg").get(pk=order_id)
         if Fill.objects.filter(order=order, mode=order.mode, trade_id=report.trade_id).exists():
             return False
-        leg = Leg.objects.get(pk=order.leg_id)
-        order.refresh_from_db(fields=["filled_count"])
+        leg = order.leg
         if order.filled_count + report.count > order.count:
             raise BookingError(f"{order.pk}: {report.count} on top of {order.filled_count} of {order.count}")
         fill = Fill.objects.create(
@@ -59,7 +58,6 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
             _bought(position, leg, order, fill)
         else:
             _sold(position, leg, order, fill)
-        refresh_cost(position)
     return True
 
 
@@ -78,6 +76,7 @@ def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
             (Account.FEES, fill.fee),
         ],
         position=position,
+        is_new=True,
     )
     Leg.objects.filter(pk=leg.pk).update(
         bought_count=F("bought_count") + fill.count,
@@ -86,7 +85,9 @@ def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         open_cost=F("open_cost") + spent,
         open_fees=F("open_fees") + fill.fee,
     )
-    Position.objects.filter(pk=position.pk).update(reserved=F("reserved") - from_reserve, fees=F("fees") + fill.fee)
+    Position.objects.filter(pk=position.pk).update(
+        reserved=F("reserved") - from_reserve, fees=F("fees") + fill.fee, cost=F("cost") + spent
+    )
 
 
 def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
@@ -106,6 +107,7 @@ def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
             (Account.REALISED, cost - proceeds),
         ],
         position=position,
+        is_new=True,
     )
     Leg.objects.filter(pk=leg.pk).update(
         sold_count=F("sold_count") + fill.count,
@@ -115,7 +117,10 @@ def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         open_fees=F("open_fees") - cost_fees,
     )
     Position.objects.filter(pk=position.pk).update(
-        proceeds=F("proceeds") + proceeds, fees=F("fees") + fill.fee, realised=F("realised") + proceeds - cost
+        proceeds=F("proceeds") + proceeds,
+        fees=F("fees") + fill.fee,
+        realised=F("realised") + proceeds - cost,
+        cost=F("cost") - cost,
     )
 
 

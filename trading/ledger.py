@@ -41,31 +41,50 @@ def balance_of(profile: Profile) -> ProfileBalance:
 
 
 def post(
-    *, profile: Profile, kind: str, key: str, entries: Iterable[Entry], position: Position | None = None, memo: str = ""
+    *,
+    profile: Profile,
+    kind: str,
+    key: str,
+    entries: Iterable[Entry],
+    position: Position | None = None,
+    memo: str = "",
+    is_new: bool = False,
 ) -> bool:
-    """Book one transaction. False when ``key`` is booked already. Must run inside ``transaction.atomic``."""
+    """Book one transaction. False when ``key`` is booked already. Must run inside ``transaction.atomic``.
+
+    ``is_new``: the caller's own unique row proves that the key cannot be booked yet; should it be, everything is rolled back.
+    """
     lines = [(account, amount) for account, amount in entries if amount]
     if sum(amount for _, amount in lines):
         raise UnbalancedError(f"{key}: {lines}")
-    if LedgerTransaction.objects.filter(key=key).exists():
-        return False
-    try:
-        with transaction.atomic():
-            booked = LedgerTransaction.objects.create(
-                profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo
-            )
-    except IntegrityError:
+    booked = LedgerTransaction(profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo)
+    if is_new:
+        booked.save(force_insert=True)
+    elif not _inserted(booked):
         return False
     LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in lines)
     change: dict[str, int] = {}
     for account, amount in lines:
         change[account] = change.get(account, 0) + amount
-    balance_of(profile)
-    ProfileBalance.objects.filter(profile=profile).update(**{a: F(a) + m for a, m in change.items()})
+    totals = {account: F(account) + amount for account, amount in change.items()}
+    if not ProfileBalance.objects.filter(profile=profile).update(**totals):
+        balance_of(profile)
+        ProfileBalance.objects.filter(profile=profile).update(**totals)
     if change.get(Account.REALISED, 0) < 0:
         ProfileBalance.objects.filter(profile=profile, best_equity__lt=-F("realised")).update(
             best_equity=-F("realised")
         )
+    return True
+
+
+def _inserted(booked: LedgerTransaction) -> bool:
+    if LedgerTransaction.objects.filter(key=booked.key).exists():
+        return False
+    try:
+        with transaction.atomic():
+            booked.save(force_insert=True)
+    except IntegrityError:
+        return False
     return True
 
 

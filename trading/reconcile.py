@@ -112,10 +112,11 @@ def _fills(row: Reconciliation, since: datetime) -> None:
     row.fills = len(listed)
     ids = {f.order_id for f in listed.values()}
     orders = {o.exchange_order_id: o for o in _by_exchange_id(ids)}
-    for fill in listed.values():
+    booked_already = _booked(orders.values())
+    for key, fill in listed.items():
         order = orders.get(fill.order_id)
-        if order is None:
-            continue  # a foreign order, named above
+        if order is None or key in booked_already:
+            continue  # a foreign order is named above
         try:
             row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
         except BookingError as error:
@@ -200,6 +201,16 @@ def _foreign(row: Reconciliation, order_id: str, created: datetime | None) -> No
     first = ExchangeAccount.objects.order_by("id").values_list("created_at", flat=True).first()
     if first is not None and (created is None or created > first):
         discrepancies.found(row, "foreign_order", order_id, ours="none", theirs="exists")
+
+
+def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:
+    """(trade id, exchange order id) of every fill of these orders that is booked."""
+    ids = [order.pk for order in orders]
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(ids), 500):
+        fills = Fill.objects.filter(mode=Mode.LIVE, order_id__in=ids[start : start + 500])
+        found |= set(fills.values_list("trade_id", "order__exchange_order_id"))
+    return found
 
 
 def _by_exchange_id(ids: Iterable[str]) -> list[Order]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, Sum
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
@@ -114,16 +114,18 @@ def _sizes(i: Intent) -> Checks:
     for (ticker, side), cost in i.legs.items():
         if cost > i.profile.max_per_leg:
             yield "max_per_leg", f"{side} {ticker}: {cost} of {i.profile.max_per_leg}"
-    others = _others(i)
-    if i.position is None and others.filter(event=i.decision.event).exists():
+    others = Position.objects.filter(profile=i.profile, status__in=ACTIVE)
+    if i.position is not None:
+        others = others.exclude(pk=i.position.pk)
+    active = list(others.values_list("event_id", "cost", "reserved"))
+    here = [cost + reserved for event_id, cost, reserved in active if event_id == i.decision.event_id]
+    if i.position is None and here:
         yield "event_taken", f"a position on {i.decision.event_id} is active"
-    in_event = others.filter(event=i.decision.event).aggregate(c=Sum("cost"), r=Sum("reserved"))
-    at_risk = (in_event["c"] or 0) + (in_event["r"] or 0) + i.worst_cost
+    at_risk = sum(here) + i.worst_cost
     if at_risk > i.profile.max_per_event:
         yield "max_per_event", f"{at_risk} of {i.profile.max_per_event}"
-    count = others.count() + 1
-    if count > i.profile.max_open_positions:
-        yield "max_open_positions", f"{count} of {i.profile.max_open_positions}"
+    if len(active) + 1 > i.profile.max_open_positions:
+        yield "max_open_positions", f"{len(active) + 1} of {i.profile.max_open_positions}"
 
 
 def _pace(i: Intent) -> Checks:
@@ -164,11 +166,6 @@ def _grounds(i: Intent) -> Checks:
     shut = [leg.ticker for leg in legs if leg.status != "active"]
     if shut:
         yield "not_active", ", ".join(shut)[:200]
-
-
-def _others(i: Intent) -> QuerySet[Position]:
-    found = Position.objects.filter(profile=i.profile, status__in=ACTIVE)
-    return found if i.position is None else found.exclude(pk=i.position.pk)
 
 
 def realised_today(profile: Profile) -> int:

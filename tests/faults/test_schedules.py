@@ -10,7 +10,7 @@ from django.test import override_settings
 from tests.faults import harness
 
 SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "500"))
-GROUPS = 10
+GROUPS = 25
 
 
 @pytest.mark.django_db(transaction=True)

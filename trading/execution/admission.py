@@ -61,7 +61,7 @@ def _admit(decision: Decision) -> Position:
     quoted = quotes.read(decision.event)
     legs = plan_legs(decision, quoted)
     first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
-    risk.standing(first)
+    risk.may_send(profile, reduces=False)
     risk.market(first, quoted)
     plan = fitting_plan(decision, legs)
     return _reserve(decision, plan)

@@ -6,7 +6,7 @@ from the row alone:
 =========  =====================================================================================================
 status     what a worker that finds it does
 =========  =====================================================================================================
-new        never sent: drop it (its id is simply not used)
+new        stored and never sent: drop it (its id is simply not used)
 sending    sent or not, nobody knows: ask
 unknown    asked in vain so far: ask again
 resting    look at it, cancel it when its time is up
@@ -22,7 +22,6 @@ import logging
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from kalbot.common import clock
 from trading import booking, pace
@@ -35,6 +34,16 @@ S = OrderStatus
 OPEN_STATUSES: Final = (S.NEW, S.SENDING, S.UNKNOWN, S.RESTING, S.BOOKING)
 FILL_WAITS: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between reads of fills: the exchange's reads lag behind its answers."""
+MOVING: Final = (
+    "status",
+    "exchange_order_id",
+    "reported_fill_count",
+    "reported_cost",
+    "filled_count",
+    "error_code",
+    "sent_at",
+)
+"""Columns that other workers may change."""
 SEND_WAITS: Final = (0.1, 0.25, 0.5)
 log = logging.getLogger(__name__)
 
@@ -73,6 +82,9 @@ def place(
             subaccount=position.profile.subaccount,
             reason=reason[:300],
             actor=actor,
+            status=S.SENDING,
+            sent_at=clock.now(),
+            attempts=1,
             **columns,
         )
     send(order, keep_back)
@@ -80,18 +92,17 @@ def place(
 
 
 def send(order: Order, keep_back: int = 0) -> None:
-    """Send a stored order; tried again under the same id only after a refusal that says so."""
+    """Send an order stored as ``sending``; tried again under the same id only after a refusal that says so."""
     venue = venue_of(order)
     for pause in (*SEND_WAITS, None):
-        if not _move(order, (S.NEW,), S.SENDING, sent_at=clock.now(), attempts=F("attempts") + 1):
-            return
         try:
             _no_transaction()
             answer = venue.create(order, keep_back)
         except Refused as refusal:
             if refusal.retry and pause is not None:
-                _move(order, (S.SENDING,), S.NEW)
                 pace.wait(pause)
+                if not _move(order, (S.SENDING,), S.SENDING, sent_at=clock.now(), attempts=order.attempts + 1):
+                    return
                 continue
             _reject(order, refusal)
             return
@@ -140,7 +151,7 @@ def collect(order: Order, waits: tuple[float, ...] = FILL_WAITS) -> bool:
     venue = venue_of(order)
     for pause in waits:
         pace.wait(pause)
-        order.refresh_from_db()
+        order.refresh_from_db(fields=MOVING)
         if order.filled_count < (order.reported_fill_count or 0):
             try:
                 _no_transaction()
@@ -151,7 +162,7 @@ def collect(order: Order, waits: tuple[float, ...] = FILL_WAITS) -> bool:
             source = "rest" if order.mode == "live" else "paper"
             for report in reports:
                 booking.book_fill(order.pk, report, source)
-            order.refresh_from_db()
+            order.refresh_from_db(fields=MOVING)
         if order.filled_count >= (order.reported_fill_count or 0):
             finish(order)
             return True
@@ -207,7 +218,11 @@ def _reject(order: Order, refusal: Refused) -> None:
 
 def _move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
     won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
-    order.refresh_from_db()
+    if won:
+        for name, value in {"status": to, **columns}.items():
+            setattr(order, name, value)
+    else:
+        order.refresh_from_db(fields=MOVING)
     return bool(won)
 
 

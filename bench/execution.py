@@ -1,0 +1,195 @@
+"""From a decision to its first order on the wire, orders a second, and reconciliation of 10,000 orders, our own code alone.
+
+The simulated exchange answers in this process and at once, so that what is measured is ours: risk, plan, reservation,
+ledger, rows and the client. Reconciliation is compared in the same run with the plain way, which asks for every order
+and its fills one by one. The database is SQLite in a folder of its own, or ``DATABASE_URL``.
+
+    python -m bench.execution [--decisions 60] [--legs 4] [--orders 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kalbot.local.servers import start_redis
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Run all three and print JSON."""
+    parser = argparse.ArgumentParser(prog="bench.execution", description=__doc__)
+    parser.add_argument("--decisions", type=int, default=60)
+    parser.add_argument("--legs", type=int, default=4)
+    parser.add_argument("--orders", type=int, default=10_000)
+    options = parser.parse_args(list(argv))
+    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as folder:
+        server = start_redis(Path(folder) / "redis")
+        try:
+            database = _prepare(Path(folder), server.url)
+            found: dict[str, Any] = {"database": database}
+            found["execution"] = _execution(options.decisions, options.legs)
+            found["reconciliation"] = _reconciliation(options.orders)
+            print(json.dumps(found, indent=2))
+        finally:
+            server.stop()
+    return 0
+
+
+def _prepare(folder: Path, redis_url: str) -> str:
+    os.environ |= {
+        "REDIS_URL": redis_url,
+        "KALBOT_STATE": str(folder),
+        "DJANGO_SETTINGS_MODULE": "kalbot.settings",
+        "KALBOT_LIVE": "true",
+        "LOG_LEVEL": "CRITICAL",
+    }
+    import django
+    from django.core.management import call_command
+    from django.db import connection
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return connection.vendor
+
+
+def _execution(decisions: int, legs: int) -> dict[str, Any]:
+    from tests.trading import world
+    from tests.trading.twin import Twin
+    from trading import gate
+    from trading.execution import executor
+    from trading.venues import connection
+
+    world.active()
+    profile = world.add_profile(
+        "bench", mode="live", max_orders_per_minute=10**6, max_open_positions=10**6, capital=10**6 * world.DOLLAR
+    )
+    firsts, wholes, orders = [], [], 0
+    ask = 10_000 // legs // 100 * 100 - 300
+    for number in range(decisions + 5):
+        twin = Twin(f"KXB-{number}", seed=number + 2)
+        for _ in range(legs):
+            twin.add_market([(ask - 100, 100_000)], [(ask, 100_000)])
+        connection.use(twin.client())
+        if number == 0:
+            gate.ensure_open()
+        twin.sync()
+        decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100)
+        sent: list[float] = []
+        real = twin.session.send
+
+        def send(request: Any, _real: Any = real, _sent: list[float] = sent, **kwargs: Any) -> Any:
+            if request.method == "POST":
+                _sent.append(time.perf_counter())
+            return _real(request, **kwargs)
+
+        twin.session.send = send  # type: ignore[method-assign]
+        began = time.perf_counter()
+        position = executor.execute(decision.pk)
+        ended = time.perf_counter()
+        if position is None or position.status != "open":
+            raise SystemExit(f"a basket was not bought: {position and position.status}")
+        if number >= 5:  # the first few warm the caches
+            firsts.append((sent[0] - began) * 1000)
+            wholes.append((ended - began) * 1000)
+            orders += len(sent)
+    return {
+        "decisions": decisions,
+        "legs": legs,
+        "decision_to_first_order_ms": _spread(firsts),
+        "decision_to_open_position_ms": _spread(wholes),
+        "orders_per_second_per_worker": round(orders / (sum(wholes) / 1000), 1),
+    }
+
+
+def _reconciliation(count: int) -> dict[str, Any]:
+    from tests.faults.rows import clear
+    from tests.trading import world
+    from tests.trading.twin import Twin
+    from trading import reconcile
+    from trading.models import Order
+    from trading.venues import connection
+    from trading.venues.live import LiveVenue
+
+    clear()
+    world.active()
+    twin = Twin("KXR-0")
+    market = twin.add_market([(4_000, 10**9)], [(4_200, 10**9)])
+    connection.use(twin.client())
+    profile = world.add_profile("many", mode="live", capital=10**6 * world.DOLLAR)
+    rows = _place_many(twin, profile, market, count)
+    began = time.perf_counter()
+    row = reconcile.run("live", "bench")
+    ours = time.perf_counter() - began
+    if row.error or row.repaired < count:
+        raise SystemExit(f"reconciliation: {row.error or row.repaired}")
+    began = time.perf_counter()
+    again = reconcile.run("live", "bench")
+    second = time.perf_counter() - began
+    sample = list(Order.objects.filter(pk__in=rows[:200]).select_related("leg", "leg__market"))
+    venue = LiveVenue()
+    began = time.perf_counter()
+    for order in sample:
+        venue.look(order)
+        venue.fills(order)
+    plain = (time.perf_counter() - began) / len(sample) * count
+    return {
+        "orders": count,
+        "repairing_all_s": round(ours, 2),
+        "nothing_to_repair_s": round(second, 2),
+        "second_pass_repaired": again.repaired,
+        "plain_one_by_one_s": round(plain, 2),
+        "plain_requests": 2 * count,
+        "ratio_nothing_to_repair": round(plain / second, 1),
+    }
+
+
+def _place_many(twin: Any, profile: Any, market: str, count: int) -> list[Any]:
+    """Orders that the exchange has filled and we have only the rows of, as if every answer had been lost."""
+    from kalbot.common import clock
+    from simulator.app import handle
+    from tests.trading import world
+    from trading import ledger
+    from trading.models import Leg, Order, Position
+
+    ledger.ensure_funded(profile)
+    decision = world.decide(profile, twin.row, {market: 4_200}, kind="coverage")
+    position = Position.objects.create(
+        profile=profile, mode="live", decision=decision, event=twin.row, kind="coverage", target_count=count
+    )
+    leg = Leg.objects.create(position=position, market_id=market, side="yes", target_count=count, limit_price=4_200)
+    rows = [
+        Order(
+            profile=profile, mode="live", position=position, leg=leg, action="buy", purpose="entry", side="yes",
+            price=4_200, count=1, status="unknown", sent_at=clock.now(),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    Order.objects.bulk_create(rows, batch_size=500)
+    for order in rows:
+        body = {
+            "ticker": market, "side": "bid", "price": "0.4200", "count": "0.01", "client_order_id": str(order.pk),
+            "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
+        }  # fmt: skip
+        handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
+    return [order.pk for order in rows]
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {
+        "p50": round(ordered[len(ordered) // 2], 2),
+        "p99": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
+        "best": round(ordered[0], 2),
+    }
+
+
+if __name__ == "__main__":
+    import sys
+
+    raise SystemExit(main(sys.argv[1:]))
