@@ -12,7 +12,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ class Connection:
         self.sock = sock
         self.lock = threading.Lock()
         self.subscribed = threading.Event()
+        self.on_books: Callable[[list[str]], None] = lambda tickers: self.subscribed.set()
         self._buffer = b""
         self._handshake()
 
@@ -153,7 +154,9 @@ class Connection:
                     message = {"channel": channel, "sid": sids[channel]}
                     self.send(msgspec.json.encode({"type": "subscribed", "id": number, "msg": message}))
                 if "orderbook_delta" in params["channels"]:
-                    self.subscribed.set()
+                    self.on_books(params["market_tickers"])
+            elif params.get("action") == "add_markets":
+                self.on_books(params["market_tickers"])
             else:
                 self.send(msgspec.json.encode({"type": "ok", "id": number, "msg": []}))
 

@@ -128,6 +128,8 @@ def serve(listing: Listing) -> tuple[ThreadingHTTPServer, str]:
                 body = listing.page(int(parts.get("cursor") or 0))
             elif route == "/series":
                 body = listing.series
+            elif route == "/exchange/status":
+                body = b'{"exchange_active": true, "trading_active": true}'
             else:
                 body = b'{"series_fee_change_arr": [], "event_fee_changes": [], "cursor": ""}'
             self.send_response(200)

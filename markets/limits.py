@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
 import redis
 
@@ -56,7 +56,8 @@ def left() -> dict[str, float]:
 
     Raises redis.RedisError.
     """
-    return {name.decode(): float(tokens) for name, tokens in cache.prices().hgetall(LEFT_KEY).items()}
+    known = cast("dict[bytes, bytes]", cache.prices().hgetall(LEFT_KEY))
+    return {name.decode(): float(tokens) for name, tokens in known.items()}
 
 
 class SharedLimiter:

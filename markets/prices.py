@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import redis
@@ -185,7 +185,7 @@ class PriceReader:
     def stream_status(self) -> dict[str, Any]:
         """The stream's figures with ``alive`` (a lease stands) and ``age_ms`` base ``alive_ms``; ``shards`` lists all of them."""
         try:
-            values = self._redis.mget(
+            values = self._mget(
                 [f"{LEASE_KEY}{n}" for n in range(self._shards)] + [f"{FIGURES_KEY}{n}" for n in range(self._shards)]
             )
         except redis.RedisError as error:
@@ -199,10 +199,13 @@ class PriceReader:
         first["shards"] = shards
         return first
 
+    def _mget(self, keys: list[str]) -> list[bytes | None]:
+        return cast("list[bytes | None]", self._redis.mget(keys))
+
     def _fetch(self, prefix: str, names: list[str]) -> tuple[dict[str, Lease], list[bytes | None]]:
         keys = [f"{LEASE_KEY}{n}" for n in range(self._shards)]
         try:
-            values = self._redis.mget(keys + [prefix + name for name in names])
+            values = self._mget(keys + [prefix + name for name in names])
         except redis.RedisError:
             return {}, [None] * len(names)
         leases = [_lease.decode(value) for value in values[: self._shards] if value]

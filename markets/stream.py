@@ -23,8 +23,8 @@ from markets.prices import shard_count
 from markets.streaming.batch_reader import BatchReader
 from markets.streaming.comparison import Comparison
 from markets.streaming.inbox import Inbox
-from markets.streaming.loop import Refused, Stream, tell_written
-from markets.streaming.nudger import Nudger
+from markets.streaming.loop import Refused, Stream
+from markets.streaming.nudger import Nudger, tell_written
 from markets.streaming.wishes import Wishes
 
 log = logging.getLogger(__name__)

@@ -84,8 +84,8 @@ def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> 
     defaults = _defaults(model, {*rows[0], *extra}, at)
     fields = {field.attname: field for field in model._meta.concrete_fields}
     names = [*rows[0], *extra, *defaults]
-    columns = [fields[name].column for name in names]
-    updated = [fields[name].column for name in (*rows[0], *extra) if not fields[name].primary_key]
+    columns = [str(fields[name].column) for name in names]
+    updated = [str(fields[name].column) for name in (*rows[0], *extra) if not fields[name].primary_key]
     quote = connection.ops.quote_name
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) "

@@ -78,6 +78,8 @@ class BatchReader:
     def _fill(self) -> None:
         """Take what the socket holds. A plain socket gives it in one call, TLS gives one record at a time."""
         sock = self._connection.sock
+        if sock is None:
+            raise OSError("the connection is closed")
         if self._start:
             self._buffer[: self._end - self._start] = self._buffer[self._start : self._end]
             self._start, self._end = 0, self._end - self._start

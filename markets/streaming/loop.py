@@ -17,9 +17,8 @@ import redis
 
 from kalbot.common import messages
 from kalbot.common.clock import now_ms
-from markets.kalshi.errors import CredentialError, Disconnected, Forbidden, KalshiError, Unauthorised
+from markets.kalshi.errors import CredentialError, Forbidden, KalshiError, Unauthorised
 from markets.kalshi.ws import Backoff, Session
-from markets.models import ExchangeMessage
 from markets.prices import EVENT_KEY
 from markets.streaming import figures as figures_module
 from markets.streaming.all_in import worth_a_look
@@ -38,6 +37,8 @@ POLL: Final = 0.05
 FLUSH_MS: Final = 2.0
 FLUSH_SHARE: Final = 3
 """Pause between flushes in lengths of the last one: writing takes at most a quarter of the time, whatever the load."""
+ANSWER_SECONDS: Final = 1.0
+"""A flush without an answer for so long is waited for, which ends in an answer or in an error."""
 TEND_MS: Final = 100
 RENEW_MS: Final = 500
 FIGURES_MS: Final = 1_000
@@ -45,9 +46,6 @@ STANDBY_SECONDS: Final = 0.5
 REDIS_PAUSE_MS: Final = 500
 EVALUATE_SECONDS: Final = 0.2
 """Least time between two nudges about one event."""
-
-APPLY_LIFECYCLE: Final = "markets.tasks.apply_lifecycle"
-_ACCOUNT_KINDS: Final = {str(ExchangeMessage.Kind.FILL), str(ExchangeMessage.Kind.USER_ORDER)}
 
 
 class Refused(Exception):
@@ -84,6 +82,7 @@ class Stream:
         self._flushed = 0.0
         self._flush_pause = FLUSH_MS / 1000
         self._sent: set[str] = set()
+        self._moved: set[str] = set()
 
     def stop(self) -> None:
         """End soon: the loop looks at least every 50 ms."""
@@ -126,6 +125,9 @@ class Stream:
         connection = Connection(self._make_session(), self.books, self.figures, self._inbox.put)
         try:
             connection.open()
+            if self.figures.connects:  # what was said meanwhile is asked for over REST
+                self._nudger.ask(messages.RECONCILE, "reconnect", interval=10.0)
+                self._nudger.ask(messages.SCAN_CATALOGUE, interval=30.0)
             self.figures.connects += 1
             self.figures.error = ""
             log.info("connected, epoch %s", connection.epoch)
@@ -148,8 +150,6 @@ class Stream:
                 if at - began > 5_000:
                     backoff.reset()
             self._write(connection, at)
-            if self.books.moved or connection.lifecycle_gap:
-                self._tell(connection)
             self._show("live", connection)
 
     def _patience(self) -> float:
@@ -164,8 +164,12 @@ class Stream:
         """Send what changed, or only the renewed lease, when it is time; and take the answer of the flush before. While Redis is
         away the changes stay. Raises Fenced."""
         try:
-            if not self._publisher.finish():
+            overdue = time.monotonic() - self._flushed > ANSWER_SECONDS
+            answered = self._publisher.in_flight and self._publisher.finish(wait=overdue)
+            if self._publisher.in_flight:
                 return
+            if answered:
+                self._tell(connection)
         except redis.RedisError as error:
             self._redis_is_away(error, at)
             return
@@ -190,6 +194,8 @@ class Stream:
         except Fenced:
             self._regain()
             return
+        self._moved |= self.books.moved
+        self.books.moved.clear()
         self._flushed = time.monotonic()
         self._flush_pause = max(FLUSH_MS / 1000, FLUSH_SHARE * (self._flushed - began))
         self.figures.flushes += 1
@@ -237,12 +243,13 @@ class Stream:
                 return
 
     def _tell(self, connection: Connection) -> None:
-        """Wake the strategy for events whose best prices moved and whose certain baskets are within reach."""
-        for event in self.books.moved:
+        """Wake the strategy for events whose best prices moved and whose certain baskets are within reach. Only after readers can
+        see the move: who is woken too early looks at the old prices and goes to sleep again."""
+        for event in self._moved:
             multiplier = self._wishes.fee_multipliers.get(event, 0)
             if worth_a_look(self.books.events.get(event, ()), multiplier):
                 self._nudger.ask(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
-        self.books.moved.clear()
+        self._moved.clear()
         if connection.lifecycle_gap:
             connection.lifecycle_gap = False
             self._nudger.ask(messages.SCAN_CATALOGUE, interval=30.0)
@@ -285,16 +292,4 @@ def _skew(connection: Connection | None) -> int | None:
     return None if skew is None else -skew
 
 
-def tell_written(nudger: Nudger) -> Callable[[set[str]], None]:
-    """What follows when messages have become rows: the rooms that apply them are nudged."""
-
-    def told(kinds: set[str]) -> None:
-        if kinds & _ACCOUNT_KINDS:
-            nudger.ask(messages.APPLY_MESSAGES)
-        if kinds - _ACCOUNT_KINDS:
-            nudger.ask(APPLY_LIFECYCLE)
-
-    return told
-
-
-__all__ = ["Disconnected", "Refused", "Stream", "tell_written"]
+__all__ = ["Refused", "Stream"]

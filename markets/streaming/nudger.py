@@ -15,11 +15,14 @@ from typing import Any, Final
 import redis
 
 from kalbot.common import cache, messages
+from markets.models import ExchangeMessage
 
 log = logging.getLogger(__name__)
 
 FULL_QUEUE: Final = 50
 KEEP_SECONDS: Final = 60.0
+APPLY_LIFECYCLE: Final = "markets.tasks.apply_lifecycle"
+_ACCOUNT_KINDS: Final = {str(ExchangeMessage.Kind.FILL), str(ExchangeMessage.Kind.USER_ORDER)}
 
 Message = tuple[str, tuple[Any, ...]]
 
@@ -107,3 +110,15 @@ class Nudger:
             except redis.RedisError:
                 self._queue_full = True
         return self._queue_full
+
+
+def tell_written(nudger: Nudger) -> Callable[[set[str]], None]:
+    """What follows when messages have become rows: the rooms that apply them are nudged."""
+
+    def told(kinds: set[str]) -> None:
+        if kinds & _ACCOUNT_KINDS:
+            nudger.ask(messages.APPLY_MESSAGES)
+        if kinds - _ACCOUNT_KINDS:
+            nudger.ask(APPLY_LIFECYCLE)
+
+    return told

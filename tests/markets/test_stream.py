@@ -149,6 +149,8 @@ def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(ru
     running.exchange.refuse = False
     wait_for(running.agrees, 8)
     assert running.event().epoch != before
+    assert ("trading.tasks.reconcile", "reconnect") in running.asked  # what was said meanwhile is asked for over REST
+    assert ("markets.tasks.scan_catalogue",) in running.asked
 
 
 def test_a_mute_exchange_makes_prices_old(running: Running) -> None:

@@ -1,0 +1,252 @@
+"""From a frame on the wire to the decision it causes: stream, Redis, broker, worker and strategy as they run in production.
+
+Each trial cheapens two outcomes of an event of its own, so that buying all of them pays; the time counts from sending the second
+delta to the ``created_at`` of the decision's row. All on this machine, one clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.flood_server import Connection
+from bench.scan import prepare, serve
+
+ROOT = Path(__file__).resolve().parent.parent
+LEGS = ("less", "between", "greater")
+WAIT = 5.0
+
+
+class Exchange:
+    """The listing over HTTP and the books over a WebSocket, of ``count`` events with three outcomes each."""
+
+    def __init__(self, count: int) -> None:
+        self.tickers = [f"KXREACT-26NOV23-{n}" for n in range(count)]
+        self.watched: set[str] = set()
+        self._seq = 0
+        self._connection: Connection | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.ws_url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}/trade-api/ws/v2"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    # what ``bench.scan.serve`` asks for
+    @property
+    def series(self) -> bytes:
+        listed = {"ticker": "KXREACT", "title": "", "category": "Bench", "fee_type": "quadratic", "fee_multiplier": 1}
+        return json.dumps({"series": [listed]}).encode()
+
+    def page(self, start: int) -> bytes:
+        return json.dumps({"events": [self._event(ticker) for ticker in self.tickers], "cursor": ""}).encode()
+
+    def send(self, ticker: str, side: str, price: int, count: int) -> None:
+        message = {
+            "market_ticker": ticker,
+            "price_dollars": f"{price / 10_000:.4f}",
+            "delta_fp": f"{count / 100:.2f}",
+            "side": side,
+        }
+        self._send("orderbook_delta", {**message, "ts_ms": int(time.time() * 1000)})
+
+    def _event(self, ticker: str) -> dict[str, Any]:
+        return {
+            "event_ticker": ticker,
+            "series_ticker": "KXREACT",
+            "title": "Highest temperature?",
+            "category": "Bench",
+            "mutually_exclusive": True,
+            "collateral_return_type": "MECNET",
+            "markets": [self._market(ticker, leg) for leg in range(3)],
+        }
+
+    def _market(self, event: str, leg: int) -> dict[str, Any]:
+        strikes = ({"cap_strike": 80}, {"floor_strike": 80, "cap_strike": 81}, {"floor_strike": 81})
+        words = ("79° or below", "80° to 81°", "82° or above")
+        rules = ("less than 80°", "between 80-81°", "greater than 81°")
+        return {
+            "ticker": f"{event}-B{leg}",
+            "event_ticker": event,
+            "market_type": "binary",
+            "status": "active",
+            "result": "",
+            "notional_value_dollars": "1.0000",
+            "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
+            "yes_bid_dollars": "0.2500",
+            "yes_bid_size_fp": "100.00",
+            "yes_ask_dollars": "0.3600",
+            "yes_ask_size_fp": "100.00",
+            "volume_fp": "5000.00",
+            "open_interest_fp": "2000.00",
+            "yes_sub_title": words[leg],
+            "rules_primary": f"If the highest temperature is {rules[leg]}, the market resolves to Yes.",
+            "close_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400)),
+            "strike_type": LEGS[leg],
+            **strikes[leg],
+        }
+
+    def _accept(self) -> None:
+        while True:
+            sock, _ = self._listener.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connection = Connection(sock)
+            threading.Thread(target=self._answer, args=(self._connection,), daemon=True).start()
+
+    def _answer(self, connection: Connection) -> None:
+        connection.on_books = self._snapshots
+        connection.answer_commands()
+
+    def _snapshots(self, tickers: list[str]) -> None:
+        for ticker in tickers:
+            self.watched.add(ticker)
+            self._send(
+                "orderbook_snapshot",
+                {
+                    "market_ticker": ticker,
+                    "yes_dollars_fp": [["0.2500", "100.00"]],
+                    "no_dollars_fp": [["0.6400", "100.00"]],
+                },
+            )
+
+    def _send(self, kind: str, message: dict[str, Any]) -> None:
+        self._seq += 1
+        assert self._connection is not None
+        self._connection.send(msgspec.json.encode({"type": kind, "sid": 2, "seq": self._seq, "msg": message}))
+
+
+def prepare_rooms(exchange: Exchange) -> None:
+    """Catalogue, profile, verdicts and wishes, by the product's own services."""
+    from django.core.management import call_command
+
+    from markets import catalogue, connect
+    from strategies import cycle, screening
+    from strategies.models import Profile
+
+    call_command("migrate", verbosity=0)
+    dollar = 1_000_000
+    Profile.objects.create(
+        name="reaction",
+        mode="sim",
+        kinds=["all_yes"],
+        min_profit=1,
+        min_margin_ppm=0,
+        watch_margin_ppm=300_000,
+        capital=10**6 * dollar,
+        max_drawdown=10**6 * dollar,
+        max_open_positions=10_000,
+        max_orders_per_minute=100_000,
+        min_seconds_to_close=60,
+    )
+    with connect.client() as client:
+        row = catalogue.scan(client)
+    if row.status != row.Status.DONE:
+        raise RuntimeError(row.error)
+    screening.screen(row.pk)
+    cycle.run()
+
+
+def trials(exchange: Exchange, pause: float) -> tuple[list[float], int]:
+    """Milliseconds of each trial, and how many ended without a decision."""
+    from strategies.models import Decision
+
+    found: list[float] = []
+    lost = 0
+    for event in exchange.tickers:
+        exchange.send(f"{event}-B0", "no", 7300, 10_000)
+        time.sleep(0.05)
+        sent = time.time()
+        exchange.send(f"{event}-B1", "no", 7300, 10_000)
+        end = time.monotonic() + WAIT
+        decision = None
+        while decision is None and time.monotonic() < end:
+            time.sleep(0.02)
+            decision = Decision.objects.filter(event_id=event).first()
+        if decision is None:
+            lost += 1
+        else:
+            found.append((decision.created_at.timestamp() - sent) * 1000)
+        time.sleep(pause)
+    return sorted(found), lost
+
+
+def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
+    exchange = Exchange(count)
+    server, rest = serve(exchange)  # type: ignore[arg-type]
+    key = folder / "key.pem"
+    _write_key(key)
+    os.environ.update(
+        KALSHI_REST_URL=rest, KALSHI_WS_URL=exchange.ws_url, KALSHI_KEY_ID="bench", KALSHI_PRIVATE_KEY_PATH=str(key)
+    )
+    import django
+
+    django.setup()
+    prepare_rooms(exchange)
+    worker = ["-m", "celery", "-A", "kalbot", "worker", "--pool", "threads", "--concurrency", "4", "-Q", "strategy"]
+    commands = [["manage.py", "stream"], [*worker, "--without-mingle", "--without-gossip", "--loglevel", "WARNING"]]
+    log = (folder / "processes.log").open("wb")
+    processes = [subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log) for command in commands]
+    try:
+        end = time.monotonic() + 60
+        while len(exchange.watched) < 3 * count and time.monotonic() < end:
+            time.sleep(0.2)
+        time.sleep(5)  # the worker is up by then
+        times, lost = trials(exchange, pause)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+        server.shutdown()
+    if not times:
+        raise RuntimeError((folder / "processes.log").read_text()[-3000:])
+    at = {f"p{p}_ms": round(times[min(len(times) - 1, int(len(times) * p / 100))], 1) for p in (50, 90, 99)}
+    return {
+        "trials": count,
+        "decisions": len(times),
+        "without_decision": lost,
+        "watched_markets": len(exchange.watched),
+        **at,
+    }
+
+
+def _write_key(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.touch(0o600)
+    path.write_bytes(pem)
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bin/bench reaction", description=__doc__)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=0.3, help="seconds between trials")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
+        stops = prepare(Path(name), False)
+        try:
+            found = run(options.trials, options.pause, Path(name))
+        finally:
+            for stop in reversed(stops):
+                stop()
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
