@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db.models import Count, F, Max, Q, Sum
 
@@ -66,7 +66,7 @@ def mark(profiles: list[Profile]) -> tuple[object, ...]:
     return (orders["all"], orders["open"], booked["last"])
 
 
-def seen(subaccount: int, balance: Balance, positions: dict[str, int], profiles: list[Profile]) -> ExchangeAccount:
+def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profiles: list[Profile]) -> ExchangeAccount:
     """Write down what the exchange says. The first look also says what was there before our first trade."""
     now = clock.now()
     values = {

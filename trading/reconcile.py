@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -166,7 +166,9 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
             discrepancies.resolved("cash", str(subaccount))
 
 
-def _different(ours: dict[str, int], theirs: dict[str, int], account: ExchangeAccount) -> dict[str, tuple[int, int]]:
+def _different(
+    ours: Mapping[str, int], theirs: Mapping[str, int], account: ExchangeAccount
+) -> dict[str, tuple[int, int]]:
     """ticker -> (ours, theirs) where they differ, over the union of tickers. What was on the account before us is not ours;
     a ticker whose settlement is under way is neither."""
     tickers = set(ours) | set(theirs)

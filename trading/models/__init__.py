@@ -1,0 +1,42 @@
+"""Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
+
+from trading.models.money import Account, LedgerEntry, LedgerTransaction, ProfileBalance, Settlement
+from trading.models.orders import Fill, Order, OrderStatus, PaperOrder
+from trading.models.positions import (
+    ACTIVE,
+    TERMINAL,
+    Denial,
+    ExitRequest,
+    Leg,
+    LiveEventClaim,
+    Position,
+    PositionEvent,
+    PositionStatus,
+)
+from trading.models.safety import Discrepancy, ExchangeAccount, Lock, Reconciliation, TradingState
+
+__all__ = [
+    "ACTIVE",
+    "TERMINAL",
+    "Account",
+    "Denial",
+    "Discrepancy",
+    "ExchangeAccount",
+    "ExitRequest",
+    "Fill",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Leg",
+    "LiveEventClaim",
+    "Lock",
+    "Order",
+    "OrderStatus",
+    "PaperOrder",
+    "Position",
+    "PositionEvent",
+    "PositionStatus",
+    "ProfileBalance",
+    "Reconciliation",
+    "Settlement",
+    "TradingState",
+]

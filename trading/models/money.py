@@ -1,0 +1,116 @@
+"""The ledger: transactions, their entries, the running totals, and settlements.
+
+Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from strategies.models import Mode, Profile
+from trading.models.positions import Leg, Position
+
+
+class Account(models.TextChoices):
+    """The accounts of each profile. Debit (what the profile has or spent) positive, credit negative; each transaction sums to zero."""
+
+    CAPITAL = "capital"
+    CASH = "cash"
+    RESERVED = "reserved"
+    POSITION_COST = "position_cost"
+    FEES = "fees"
+    REALISED = "realised"
+
+
+class LedgerTransaction(models.Model):
+    """One booking. ``key`` makes it the same one when it is tried twice."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="ledger_transactions")
+    mode = models.CharField(max_length=4, choices=Mode)
+    position = models.ForeignKey(Position, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
+    kind = models.CharField(
+        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal, transfer, ..."
+    )
+    key = models.CharField(max_length=160, unique=True)
+    memo = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class LedgerEntry(models.Model):
+    """One line of a booking, micro-dollars."""
+
+    transaction = models.ForeignKey(LedgerTransaction, models.PROTECT, related_name="entries")
+    account = models.CharField(max_length=16, choices=Account)
+    amount = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account"])]
+
+
+class ProfileBalance(models.Model):
+    """The sums of a profile's ledger entries, kept in the same transaction as the entries themselves.
+
+    A running total so that capital is reserved by one conditional UPDATE; ``ledger.audit`` compares it with the entries.
+    """
+
+    profile = models.OneToOneField(Profile, models.PROTECT, related_name="balance")
+    mode = models.CharField(max_length=4, choices=Mode)
+    capital = models.BigIntegerField(default=0)
+    cash = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+    position_cost = models.BigIntegerField(default=0)
+    fees = models.BigIntegerField(default=0)
+    realised = models.BigIntegerField(default=0)
+    best_equity = models.BigIntegerField(
+        default=0, help_text="Highest realised result so far; the drawdown is measured from it."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="balance_reserved_not_negative"),
+            models.CheckConstraint(condition=Q(position_cost__gte=0, fees__gte=0), name="balance_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(
+                    capital=-models.F("cash")
+                    - models.F("reserved")
+                    - models.F("position_cost")
+                    - models.F("fees")
+                    - models.F("realised")
+                ),
+                name="balance_sums_to_zero",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id}: {self.cash}"
+
+
+class Settlement(models.Model):
+    """A leg's payout when its market was final. An amended result reverses the row by entries and adds the next version."""
+
+    leg = models.ForeignKey(Leg, models.PROTECT, related_name="settlements")
+    mode = models.CharField(max_length=4, choices=Mode)
+    version = models.PositiveSmallIntegerField(default=1)
+    result = models.CharField(max_length=16, help_text="yes, no, scalar or void.")
+    value_e6 = models.BigIntegerField(help_text="What YES paid, micro-dollars a contract.")
+    count = models.BigIntegerField()
+    payout = models.BigIntegerField(help_text="Credited, micro-dollars.")
+    cost = models.BigIntegerField(help_text="Cost of what was settled, fees included.")
+    fees = models.BigIntegerField(help_text="Fees in cost.")
+    reversed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["leg", "version"], name="settlement_version"),
+            models.UniqueConstraint(
+                fields=["leg"], condition=Q(reversed_at=None), name="one_standing_settlement_a_leg"
+            ),
+        ]

@@ -1,0 +1,125 @@
+"""Orders and their executions, and the paper exchange's own memory of them.
+
+Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from markets.models import Market
+from strategies.models import Mode, Profile
+from trading.models.positions import Leg, Position
+
+
+class OrderStatus(models.TextChoices):
+    NEW = "new", "stored, not sent"
+    SENDING = "sending"
+    UNKNOWN = "unknown", "outcome unknown, being asked for"
+    RESTING = "resting"
+    BOOKING = "booking", "terminal, fills being fetched"
+    DONE = "done", "terminal, fills booked"
+    REJECTED = "rejected"
+
+
+class Order(models.Model):
+    """An order, committed before its request leaves. ``id`` is the client_order_id, spent forever."""
+
+    class Action(models.TextChoices):
+        BUY = "buy"
+        SELL = "sell"
+
+    class Purpose(models.TextChoices):
+        ENTRY = "entry"
+        COMPLETE = "complete"
+        UNWIND = "unwind"
+        EXIT = "exit"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="orders")
+    mode = models.CharField(max_length=4, choices=Mode)
+    position = models.ForeignKey(Position, models.PROTECT, related_name="orders")
+    leg = models.ForeignKey(Leg, models.PROTECT, related_name="orders")
+    action = models.CharField(max_length=4, choices=Action)
+    purpose = models.CharField(max_length=8, choices=Purpose)
+    side = models.CharField(max_length=3, choices=[("yes", "YES"), ("no", "NO")])
+    price = models.IntegerField(help_text="Limit of this side, 1/10,000 dollar.")
+    count = models.BigIntegerField()
+    time_in_force = models.CharField(max_length=20, default="immediate_or_cancel")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.NEW, db_index=True)
+    exchange_order_id = models.CharField(max_length=64, blank=True, db_index=True)
+    exchange_index = models.IntegerField(default=0)
+    subaccount = models.PositiveSmallIntegerField(null=True, blank=True)
+    reported_fill_count = models.BigIntegerField(
+        null=True, blank=True, help_text="By the exchange's own answer; fills must add up to it."
+    )
+    reported_cost = models.BigIntegerField(
+        null=True, blank=True, help_text="By the same answer, rounded, for looking ahead only."
+    )
+    filled_count = models.BigIntegerField(default=0, help_text="Sum of booked fills.")
+    attempts = models.PositiveIntegerField(default=0, help_text="How often its request was sent, always under this id.")
+    error_code = models.CharField(max_length=80, blank=True)
+    error_detail = models.TextField(blank=True)
+    actor = models.CharField(max_length=150, default="kalbot")
+    reason = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mode", "exchange_order_id"],
+                condition=~Q(exchange_order_id=""),
+                name="one_row_an_exchange_order",
+            ),
+            models.CheckConstraint(condition=Q(filled_count__lte=models.F("count")), name="never_filled_beyond_count"),
+            models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.count / 100:g} {self.side} {self.leg.market_id} @ {self.price / 10_000:.4f}"
+
+
+class Fill(models.Model):
+    """One execution of an order, booked once however often it is reported."""
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
+    mode = models.CharField(max_length=4, choices=Mode)
+    trade_id = models.CharField(max_length=64)
+    price = models.IntegerField(help_text="Of the order's side, 1/10,000 dollar.")
+    count = models.BigIntegerField()
+    fee = models.BigIntegerField(help_text="Net fee, micro-dollars.")
+    is_taker = models.BooleanField(default=True)
+    source = models.CharField(max_length=16, help_text="response, websocket, rest or paper.")
+    exchange_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mode", "trade_id", "order"], name="a_fill_is_booked_once"),
+            models.CheckConstraint(condition=Q(count__gt=0), name="fill_count_positive"),
+        ]
+
+
+class PaperOrder(models.Model):
+    """What the paper exchange knows of an order: its own memory, apart from ours, as a real exchange's would be."""
+
+    order = models.OneToOneField(Order, models.PROTECT, primary_key=True, related_name="paper")
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="+")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="+")
+    side = models.CharField(max_length=3)
+    action = models.CharField(max_length=4)
+    is_open = models.BooleanField(default=False, db_index=True)
+    filled_count = models.BigIntegerField(default=0)
+    remaining_count = models.BigIntegerField(default=0)
+    queue_ahead = models.BigIntegerField(
+        default=0, help_text="Displayed before us at our price when we joined, 1/100 contract."
+    )
+    fee_carried = models.BigIntegerField(default=0, help_text="The order's rounding accumulator, micro-dollars.")
+    fills = models.JSONField(default=list, help_text="[[trade id, price, count, fee, is_taker, ms], ...]")
+    at = models.DateTimeField(db_index=True)

@@ -1,0 +1,187 @@
+"""Positions: what a profile holds, its legs, what happened to it, and the wish to leave it.
+
+Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from markets.models import Event, Market
+from strategies.models import Decision, Kind, Mode, Profile
+
+
+class PositionStatus(models.TextChoices):
+    PENDING = "pending"
+    EXECUTING = "executing"
+    COMPLETING = "completing"
+    OPEN = "open"
+    UNWINDING = "unwinding"
+    ABORTED = "aborted"
+    EXITING = "exiting"
+    CLOSED = "closed"
+    SETTLED = "settled"
+
+
+ACTIVE = ["pending", "executing", "completing", "open", "unwinding", "exiting"]
+TERMINAL = ["aborted", "closed", "settled"]
+
+
+class Position(models.Model):
+    """A basket that a profile holds."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="positions")
+    mode = models.CharField(max_length=4, choices=Mode)
+    decision = models.OneToOneField(Decision, models.PROTECT, related_name="position")
+    event = models.ForeignKey(Event, models.PROTECT, related_name="positions")
+    kind = models.CharField(max_length=8, choices=Kind)
+    status = models.CharField(max_length=10, choices=PositionStatus, default=PositionStatus.PENDING, db_index=True)
+    target_count = models.BigIntegerField(help_text="Baskets wanted, 1/100 contract.")
+    matched_count = models.BigIntegerField(default=0, help_text="Whole baskets held: the least filled leg.")
+    reserved = models.BigIntegerField(default=0, help_text="Capital set aside and not yet spent, micro-dollars.")
+    cost = models.BigIntegerField(default=0, help_text="Paid for what is held, fees included.")
+    fees = models.BigIntegerField(default=0, help_text="All fees paid so far.")
+    proceeds = models.BigIntegerField(default=0, help_text="Received from sales, fees deducted.")
+    payout = models.BigIntegerField(default=0, help_text="Received at settlement.")
+    realised = models.BigIntegerField(default=0, help_text="Profit booked so far.")
+    floor = models.BigIntegerField(default=0, help_text="Least payout of the matched baskets.")
+    guaranteed = models.BooleanField(default=False)
+    triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
+    close_type = models.CharField(max_length=40, blank=True, help_text="How it ended, or the residual's reason.")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the sweeper looks again.")
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="Until when a half-filled basket may be completed."
+    )
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="Tries of the present phase, for the ladder and the back-off."
+    )
+    residual = models.CharField(
+        max_length=300, blank=True, help_text="Why contracts beyond the matched baskets are still held."
+    )
+    lease_token = models.CharField(max_length=32, blank=True, help_text="The one worker that may act on it now.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "event"],
+                condition=Q(status__in=ACTIVE),
+                name="one_active_position_a_profile_and_event",
+            ),
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="position_reserved_not_negative"),
+            models.CheckConstraint(condition=Q(status__in=[*ACTIVE, *TERMINAL]), name="position_status_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.kind} {self.event_id}"
+
+
+class LiveEventClaim(models.Model):
+    """In live mode two profiles on one account may not hold the same event: their contracts would net each other out."""
+
+    event = models.ForeignKey(Event, models.PROTECT, related_name="+")
+    subaccount = models.PositiveSmallIntegerField(default=0)
+    position = models.OneToOneField(Position, models.CASCADE, related_name="claim")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["event", "subaccount"], name="one_live_position_an_event_and_subaccount")
+        ]
+
+
+class Leg(models.Model):
+    """One (market, side) of a position, with what was bought and what became of it."""
+
+    position = models.ForeignKey(Position, models.CASCADE, related_name="legs")
+    market = models.ForeignKey(Market, models.PROTECT, related_name="legs")
+    side = models.CharField(max_length=3, choices=[("yes", "YES"), ("no", "NO")])
+    sequence = models.PositiveSmallIntegerField(default=0, help_text="Order in which the legs are bought.")
+    target_count = models.BigIntegerField()
+    limit_price = models.IntegerField(help_text="Of this side, 1/10,000 dollar.")
+    bought_count = models.BigIntegerField(default=0)
+    bought_cost = models.BigIntegerField(default=0, help_text="Price and fees.")
+    fees = models.BigIntegerField(default=0)
+    open_cost = models.BigIntegerField(default=0, help_text="Price and fees of what is still held.")
+    open_fees = models.BigIntegerField(default=0, help_text="Fees in open_cost.")
+    sold_count = models.BigIntegerField(default=0)
+    sold_proceeds = models.BigIntegerField(default=0, help_text="Price less fees.")
+    settled_count = models.BigIntegerField(default=0)
+    payout = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["position", "market", "side"], name="one_leg_a_market_and_side"),
+            models.CheckConstraint(
+                condition=Q(bought_count__gte=models.F("sold_count") + models.F("settled_count")),
+                name="never_sold_more_than_bought",
+            ),
+            models.CheckConstraint(
+                condition=Q(open_cost__gte=models.F("open_fees"), open_fees__gte=0), name="leg_cost_holds_its_fees"
+            ),
+        ]
+        ordering = ["position_id", "sequence", "id"]
+
+    @property
+    def held(self) -> int:
+        """Contracts still held, 1/100 contract."""
+        return self.bought_count - self.sold_count - self.settled_count
+
+    def __str__(self) -> str:
+        return f"{self.side.upper()} {self.market_id}"
+
+
+class PositionEvent(models.Model):
+    """What happened to a position, when, by whom and why."""
+
+    position = models.ForeignKey(Position, models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    from_status = models.CharField(max_length=10, blank=True)
+    to_status = models.CharField(max_length=10, blank=True)
+    actor = models.CharField(max_length=150, default="kalbot")
+    reason = models.CharField(max_length=300, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+
+class Denial(models.Model):
+    """Why a decision was not carried out."""
+
+    decision = models.OneToOneField(Decision, models.PROTECT, related_name="denial")
+    code = models.CharField(max_length=40, db_index=True)
+    detail = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class ExitRequest(models.Model):
+    """The intent to leave a position. The message to a worker is only a nudge; this row is the promise."""
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    position = models.ForeignKey(Position, models.CASCADE, related_name="exit_requests")
+    source = models.CharField(max_length=16, help_text="person, triage or risk.")
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300)
+    min_price = models.IntegerField(default=1, help_text="Never sell a contract below this, 1/10,000 dollar.")
+    status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
+    result = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(status="open"), name="one_open_exit_request_a_position"
+            )
+        ]

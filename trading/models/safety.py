@@ -1,0 +1,110 @@
+"""What may stop trading, and what the exchange said when our books were compared with its.
+
+Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from strategies.models import Mode, Profile
+
+
+class TradingState(models.Model):
+    """ACTIVE, REDUCING (exits only) or HALTED; global (``profile`` empty) and per profile. Absent or unreadable = HALTED."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        REDUCING = "reducing"
+        HALTED = "halted"
+
+    profile = models.OneToOneField(Profile, models.CASCADE, null=True, blank=True, related_name="trading_state")
+    scope = models.CharField(max_length=60, unique=True, help_text='"global" or "profile:<id>".')
+    state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
+    reason = models.CharField(max_length=300, blank=True)
+    actor = models.CharField(max_length=150, default="kalbot")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.state}"
+
+
+class Lock(models.Model):
+    """A time-boxed stop on new baskets, with its reason. Deleting it is a person's decision."""
+
+    profile = models.ForeignKey(
+        Profile, models.CASCADE, null=True, blank=True, related_name="locks", help_text="Empty = all profiles."
+    )
+    code = models.CharField(max_length=40)
+    reason = models.CharField(max_length=300)
+    until = models.DateTimeField(db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.code} until {self.until:%H:%M:%S}"
+
+
+class ExchangeAccount(models.Model):
+    """The exchange's cash as reconciliation last saw it, per subaccount (0 = primary)."""
+
+    subaccount = models.PositiveSmallIntegerField(unique=True, default=0)
+    opening = models.BigIntegerField(
+        help_text="Balance before our first trade, corrected only by a person, micro-dollars."
+    )
+    balance = models.BigIntegerField(help_text="Available cash by the exchange's word, micro-dollars.")
+    shards = models.JSONField(default=dict, blank=True, help_text='{"0": micro-dollars, ...}')
+    foreign = models.JSONField(
+        default=dict, blank=True, help_text="Contracts held before our first look: {ticker: signed count}."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    difference = models.BigIntegerField(
+        null=True, blank=True, help_text="Exchange less ours at the last look that could compare."
+    )
+    seen_at = models.DateTimeField()
+    compared_at = models.DateTimeField(null=True, blank=True)
+
+
+class Reconciliation(models.Model):
+    """One comparison of our books with the exchange's, over the union of ids."""
+
+    started_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    mode = models.CharField(max_length=4, choices=Mode)
+    trigger = models.CharField(max_length=24)
+    orders = models.IntegerField(default=0)
+    fills = models.IntegerField(default=0)
+    positions = models.IntegerField(default=0)
+    repaired = models.IntegerField(default=0)
+    differences = models.IntegerField(default=0)
+    balance_difference = models.BigIntegerField(
+        null=True, blank=True, help_text="Exchange cash less ours, micro-dollars."
+    )
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+
+class Discrepancy(models.Model):
+    """A difference between us and the exchange that nothing explains."""
+
+    reconciliation = models.ForeignKey(Reconciliation, models.CASCADE, null=True, related_name="discrepancies")
+    profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="discrepancies")
+    mode = models.CharField(max_length=4, choices=Mode)
+    code = models.CharField(max_length=40)
+    key = models.CharField(max_length=160, help_text="What it is about; one open row a key.")
+    ours = models.CharField(max_length=120, blank=True)
+    theirs = models.CharField(max_length=120, blank=True)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(auto_now=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["code", "key"], condition=Q(resolved_at=None), name="one_open_discrepancy_a_key"
+            )
+        ]
+        verbose_name_plural = "discrepancies"
