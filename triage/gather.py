@@ -65,14 +65,10 @@ class Batch:
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None = None) -> list[Gathered]:
     """Cases of those of the positions that are open. Positions without a held leg are left out."""
-    positions = list(
-        Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).select_related(
-            "profile", "event__series"
-        )
-    )
+    positions = list(Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN))
     if not positions:
         return []
-    events = {p.event_id: p.event for p in positions}
+    events = _parents(positions)
     legs = _legs(p.pk for p in positions)
     batch = Batch(
         markets=_markets(events),
@@ -96,6 +92,15 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None 
         for p in positions
         if legs[p.pk]
     ]
+
+
+def _parents(positions: Sequence[Position]) -> dict[str, Event]:
+    """Give the positions their profiles and events, each read once however many share it; returns the events."""
+    events = Event.objects.select_related("series").in_bulk({p.event_id for p in positions})
+    profiles = Profile.objects.in_bulk({p.profile_id for p in positions})
+    for position in positions:
+        position.event, position.profile = events[position.event_id], profiles[position.profile_id]
+    return events
 
 
 def _legs(position_ids: Iterable[int]) -> dict[int, list[tuple[str, str, int]]]:
