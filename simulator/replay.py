@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .book import ASK, BID, HouseOrder
 from .clock import iso
 from .exchange import Exchange
@@ -49,12 +51,12 @@ def load(path: Path, speed: str) -> Tape:
     for file in files:
         opener = gzip.open if file.suffix == ".gz" else open
         try:
-            with opener(file, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
+            with opener(file, "rb") as lines:  # type: ignore[operator]
                 for line in lines:
-                    row = json.loads(line)
+                    row = msgspec.json.decode(line)
                     event = row["event"]
                     messages.append((row["recv_ms"], event["type"], event["msg"]["market_ticker"], event["msg"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, msgspec.MsgspecError) as error:
             raise ReplayError(f"{file} is not a recording of WebSocket messages: {error!r}") from None
     if not messages:
         raise ReplayError(f"{path} holds no recorded messages")

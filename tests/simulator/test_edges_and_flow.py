@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator import edges
+from simulator import edges, flow
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.exchange import Exchange
@@ -104,6 +104,18 @@ def test_moving_books_offer_nothing_by_themselves() -> None:
     moved = sum(m.clock > 0 for m in exchange.markets.values())
     assert moved > 500
     assert len(set(found)) <= 2, found  # what was recorded that way
+
+
+def test_makers_never_quote_beyond_the_fair_price(make: Callable[..., Exchange]) -> None:
+    exchange = make()
+    for event in exchange.events.values():
+        markets = [exchange.markets[t] for t in event.markets]
+        for leader in markets:
+            fair = [0.97 if m is leader else 0.03 / (len(markets) - 1) for m in markets]
+            for market, chance in zip(markets, fair, strict=True):
+                bid, ask = flow.targets(market, chance)
+                assert bid <= chance * 10_000 <= ask
+                assert bid < ask
 
 
 def test_edges_come_in_turn() -> None:
