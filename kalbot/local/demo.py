@@ -47,7 +47,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--snapshot", type=Path, default=SNAPSHOT, metavar="DIR", help="another recorded snapshot")
     parser.add_argument("--seed", type=int, default=1, help="another course of the markets")
     parser.add_argument("--still", action="store_true", help="leave the books exactly as recorded; plant no edge")
-    parser.add_argument("--speed", type=float, default=1200.0, help="how many times faster markets close (default 1200)")
+    parser.add_argument(
+        "--speed", type=float, default=1200.0, help="how many times faster markets close (default 1200)"
+    )
     parser.add_argument("--edge-every", type=float, default=6.0, help="seconds between mispriced baskets (default 6)")
     parser.add_argument("--port", type=int, help="of the web server (default: 8000, or a free one)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder of the demo's state (default: under .demo/)")
@@ -105,6 +107,7 @@ def make_plan(options: argparse.Namespace, state: Path) -> processes.Plan:
         still=options.still,
         web_port=web,
         simulator_port=free_port(),
+        weather_port=free_port(),
         redis_port=free_port(),
     )
 
@@ -123,12 +126,16 @@ def start(plan: processes.Plan, supervisor: Supervisor) -> None:
         env["REDIS_URL"] = f"redis://127.0.0.1:{plan.redis_port}"
     exchange = supervisor.add(processes.simulator(plan))
     ready = wait_until_ready(exchange, plan.simulator_port)
+    sky = wait_until_ready(supervisor.add(processes.weather(plan, ready["rest"])), plan.weather_port)
     credentials = Path(ready["credentials"])
     env |= {
         "KALSHI_REST_URL": ready["rest"],
         "KALSHI_WS_URL": ready["ws"],
         "KALSHI_KEY_ID": ready["key_id"],
         "KALSHI_PRIVATE_KEY_PATH": str(credentials / "private_key.pem"),
+        "NWS_URL": sky["url"],
+        "OPENMETEO_URL": sky["url"],
+        "TRIAGE_WORLD_SPEED": str(plan.speed),
     }
     os.environ.update(env)
     prepare_database(plan)
@@ -136,18 +143,18 @@ def start(plan: processes.Plan, supervisor: Supervisor) -> None:
         supervisor.add(child)
 
 
-def wait_until_ready(exchange: Child, port: int) -> dict[str, Any]:
-    """The simulator's own word that it listens on ``port``. Raises DemoError with its reason when it ends instead."""
+def wait_until_ready(server: Child, port: int) -> dict[str, Any]:
+    """The server's own word that it listens on ``port``. Raises DemoError with its reason when it ends instead."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        ended = not exchange.running
-        for line in exchange.tail(50).splitlines():
+        ended = not server.running
+        for line in server.tail(50).splitlines():
             if line.startswith('{"ready"') and (found := json.loads(line))["port"] == port:
                 return dict(found)
         if ended:
-            raise DemoError(f"the simulator did not start: {exchange.tail(1) or f'see {exchange.log}'}")
+            raise DemoError(f"the {server.name} did not start: {server.tail(1) or f'see {server.log}'}")
         time.sleep(0.05)
-    raise DemoError(f"the simulator was not ready after {READY_SECONDS:.0f} s; see {exchange.log}")
+    raise DemoError(f"the {server.name} was not ready after {READY_SECONDS:.0f} s; see {server.log}")
 
 
 def prepare_database(plan: processes.Plan) -> None:

@@ -23,6 +23,7 @@ class Plan:
     still: bool
     web_port: int
     simulator_port: int
+    weather_port: int
     redis_port: int
 
 
@@ -39,6 +40,15 @@ def simulator(plan: Plan) -> Child:
     ]  # fmt: skip
     command += ["--still"] if plan.still else ["--edge-every", str(plan.edge_every)]
     return Child("simulator", python(*command), environment({}), _log(plan, "simulator"))
+
+
+def weather(plan: Plan, exchange: str) -> Child:
+    """Weather services on loopback whose weather ends as the simulated exchange settles. ``exchange``: its REST address."""
+    command = [
+        "-m", "simulator.weather", "--exchange", exchange.removesuffix("/trade-api/v2"), "--speed", str(plan.speed),
+        "--seed", str(plan.seed), "--port", str(plan.weather_port),
+    ]  # fmt: skip
+    return Child("weather", python(*command), environment({}), _log(plan, "weather"))
 
 
 def product(plan: Plan, env: dict[str, str]) -> list[Child]:

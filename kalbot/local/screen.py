@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
 from rich import box
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.panel import Panel
@@ -24,6 +25,7 @@ from trading.models import Position
 REFRESH_SECONDS = 1.0
 NEAREST = 6
 LATEST = 6
+PLAIN_WIDTH = 110
 
 
 class View(Protocol):
@@ -115,24 +117,28 @@ class Live:
 
 
 def pipeline(row: dict[str, Any], rate: float) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    cells = {
+    """The stages from scan to settlement, each with its count; wraps on a narrow terminal."""
+    cells: dict[str, int | str] = {
         "scans": row["scans"],
         "events": row["events"],
         "markets": row["markets"],
+        "prices": row["prices"],
         "prices/s": f"{rate:,.0f}",
         "cycles": row["cycles"],
         "candidates": row["candidates"],
         "near misses": row["near_misses"],
-        "decisions": row["decisions"]["sim"] + row["decisions"]["live"],
-        "positions": row["positions"]["sim"] + row["positions"]["live"],
-        "settled": row["settled"]["sim"] + row["settled"]["live"],
+        "decisions": sum(row["decisions"].values()),
+        "positions": sum(row["positions"].values()),
+        "settled": sum(row["settled"].values()),
         "errors": len(row["errors"]),
     }
-    for name in cells:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in cells.values()))
-    return table
+    if not rate:
+        del cells["prices/s"]
+    shown = [
+        Text.assemble((f"{name} ", "dim"), (f"{value:,}" if isinstance(value, int) else value, "bold"))
+        for name, value in cells.items()
+    ]
+    return Panel(Columns(shown, padding=(0, 3)), box=box.SQUARE, padding=(0, 1))
 
 
 def profiles() -> RenderableType:
@@ -140,7 +146,7 @@ def profiles() -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, title="profiles", title_justify="left")
     for name in ("profile", "mode"):
         table.add_column(name)
-    for name in ("candidates", "near", "open", "settled", "aborted", "cash", "open cost", "profit", "off by"):
+    for name in ("cand.", "near", "open", "settled", "aborted", "cash", "open cost", "profit", "off by"):
         table.add_column(name, justify="right")
     for profile in Profile.objects.order_by("mode", "pk"):
         counts, money = figures.profile_counts(profile), ledger.summary(profile)
@@ -192,6 +198,8 @@ def process_line(supervisor: Supervisor) -> RenderableType:
 def print_result(row: dict[str, Any], *, still: bool) -> None:
     """The end of a run: profiles, what was bought when the books stood still, errors, and whether the loop closed."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=PLAIN_WIDTH)
     console.print(pipeline(row, 0.0), profiles())
     if still:
         console.print(still_result(row))
