@@ -12,6 +12,7 @@ from trading import tasks
 from trading.models import ExitRequest, TradingState
 
 BOTH = pytest.mark.parametrize("width", [1440, 390])
+WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 PAGES = {
     "desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "positions": "/admin/trading/position/",
     "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
@@ -37,7 +38,7 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, An
         screenshot(page, name)
 
 
-@BOTH
+@WIDE_ALWAYS
 def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, visit: Any) -> None:
     page = visit("viewer", width)
     before = page.get_attribute("#part-modes time", "datetime")
@@ -47,7 +48,7 @@ def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, vis
     page.get_by_text("Is it working?").wait_for()
 
 
-@BOTH
+@WIDE_ALWAYS
 def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[str, Any]) -> None:
     page = visit("risk", width)
     page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/change/")
@@ -62,7 +63,7 @@ def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[
     assert Profile.objects.get(pk=desk["careful"].pk).max_per_event == 350_000_000
 
 
-@BOTH
+@WIDE_ALWAYS
 def test_a_viewer_reads_why_an_event_was_refused(width: int, visit: Any, desk: dict[str, Any]) -> None:
     page = visit("viewer", width)
     page.goto("/admin/why/?profile=careful")
@@ -73,7 +74,7 @@ def test_a_viewer_reads_why_an_event_was_refused(width: int, visit: Any, desk: d
     page.get_by_role("cell", name="1,000 contracts").first.wait_for()
 
 
-@BOTH
+@WIDE_ALWAYS
 def test_a_position_is_forced_out_and_watched_until_it_is_closed(
     width: int, visit: Any, desk: dict[str, Any], screenshot: Any
 ) -> None:
@@ -99,7 +100,7 @@ def test_a_position_is_forced_out_and_watched_until_it_is_closed(
     assert held.realised != 0
 
 
-@BOTH
+@WIDE_ALWAYS
 def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, screenshot: Any) -> None:
     operator = visit("operator", width)
     operator.locator(".k-banner").get_by_role("link", name="Halt").click()

@@ -112,13 +112,13 @@ class UnitColumns:
     units: ClassVar[dict[str, str]] = {}
 
     def unit_columns(self, names: Sequence[Any]) -> list[Any]:
+        """``names`` with the columns that have a unit replaced; the same objects each time, for Django compares them."""
+        made: dict[str, Column] = self.__dict__.setdefault("_made_columns", {})
         titles = {field.name: field.verbose_name for field in self.model._meta.fields}  # type: ignore[attr-defined]
-        return [
-            column(name, self.units[name], capfirst(str(titles.get(name, name))))
-            if isinstance(name, str) and name in self.units
-            else name
-            for name in names
-        ]
+        for name in names:
+            if isinstance(name, str) and name in self.units and name not in made:
+                made[name] = column(name, self.units[name], capfirst(str(titles.get(name, name))))
+        return [made.get(name, name) if isinstance(name, str) else name for name in names]
 
 
 class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
@@ -131,6 +131,7 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
     list_fullwidth = True
     compressed_fields = True
     actions = None
+    sorts: ClassVar[set[str] | None] = None  # names of the sortable columns; None: all of them
     linked_by: ClassVar[set[str]] = set()  # lookups that pages of ours link to, beside the filters
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
@@ -156,6 +157,12 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.unit_columns(super().get_list_display(request))
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        """Every column, or those named in ``sorts``: sorting a million rows by a column without an index costs a second, and
+        each sortable column makes three addresses a row."""
+        shown = self.get_list_display(request)
+        return [one for one in shown if self.sorts is None or getattr(one, "__name__", one) in self.sorts]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
         if self.list_display_links:

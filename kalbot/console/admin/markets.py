@@ -11,6 +11,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label
+from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
 from kalbot.console.links import list_url
 from kalbot.console.pages import event_story
@@ -73,6 +74,7 @@ class EventAdmin(ReadOnlyAdmin):
         ("mutually_exclusive", BooleanRadioFilter),
     ]
     search_fields = ["ticker", "title"]
+    sorts = {"ticker", "volume", "open_interest", "close_time", "market_count"}
     ordering = ["-volume"]
     linked_by = {"series__ticker"}
     units = {"volume": "count", "open_interest": "count"}
@@ -132,7 +134,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Market)
-class MarketAdmin(ReadOnlyAdmin):
+class MarketAdmin(ExportedAdmin):
     list_display = ["ticker", key_link("event"), "yes_sub_title", label("status"), "yes_bid", "yes_ask", "last_price",
                     "volume", "open_interest", column("close_time", "ago", "Closes"), "result"]  # fmt: skip
     list_filter = [seen_values("status"), EventCategory, choice("quoted", "quote", {
@@ -140,12 +142,13 @@ class MarketAdmin(ReadOnlyAdmin):
         "none": ("No ask", {"yes_ask__isnull": True}),
     })]  # fmt: skip
     search_fields = ["ticker", "yes_sub_title"]
+    sorts = {"ticker", "volume", "close_time"}
     ordering = ["ticker"]
     units = QUOTE_UNITS
 
 
 @admin.register(Scan)
-class ScanAdmin(ReadOnlyAdmin):
+class ScanAdmin(ExportedAdmin):
     list_display = ["__str__", label("status"), column("started_at", "ago", "Started"), column("duration_ms", "ms", "Took"), "pages",
                     "events", "markets", "combos_left_out", "rejected", "events_written", "markets_written", "events_gone"]  # fmt: skip
     list_filter = [("status", ChoicesDropdownFilter)]

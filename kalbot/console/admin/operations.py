@@ -11,12 +11,13 @@ from unfold.decorators import display
 
 from kalbot.console import formats
 from kalbot.console.admin.base import ReadOnlyAdmin, column, label
+from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
 from kalbot.console.models import Act, LogRecord, TaskRecord
 
 
 @admin.register(Act)
-class ActAdmin(ReadOnlyAdmin):
+class ActAdmin(ExportedAdmin):
     list_display = [column("at", "ago", "When"), "actor", "what", "where", "reason", label("outcome"), "result"]
     list_filter = [
         seen_values("name", "action"),
@@ -65,7 +66,7 @@ class TaskRecordAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LogRecord)
-class LogRecordAdmin(ReadOnlyAdmin):
+class LogRecordAdmin(ExportedAdmin):
     list_display = [column("at", "ago", "When"), label("level"), "logger", "process", "short"]
     list_filter = [seen_values("level"), seen_values("logger"), seen_values("process"), ("at", RangeDateTimeFilter)]
     search_fields = ["message", "logger"]

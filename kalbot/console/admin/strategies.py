@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from kalbot.console import formats
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link, sentence, words
+from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     EventCategory,
@@ -40,7 +41,7 @@ def constraint(row: Any) -> str:
 
 
 @admin.register(NearMiss)
-class NearMissAdmin(ReadOnlyAdmin):
+class NearMissAdmin(ExportedAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
     list_display = [key_link("event"), key_link("profile"), words("kind"), column("distance_ppm", "share", "Distance"),
@@ -55,13 +56,14 @@ class NearMissAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title"]
+    sorts = {"distance_ppm", "best_distance_ppm", "looks", "started_at"}
     ordering = ["distance_ppm"]
     opens = "distance_ppm"
     units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}
 
 
 @admin.register(Verdict)
-class VerdictAdmin(ReadOnlyAdmin):
+class VerdictAdmin(ExportedAdmin):
     list_display = [
         key_link("event"),
         key_link("profile"),
@@ -78,6 +80,7 @@ class VerdictAdmin(ReadOnlyAdmin):
                    ("kind", ChoicesDropdownFilter), EventCategory]  # fmt: skip
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title"]
+    sorts = {"distance_ppm", "since"}
     ordering = ["-id"]
     linked_by = {"event__is_open__exact"}
     units = {"distance_ppm": "share", "live_distance_ppm": "share"}
@@ -92,7 +95,7 @@ class VerdictAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(ExportedAdmin):
     list_display = [
         "short_id",
         label("mode"),
@@ -116,6 +119,7 @@ class DecisionAdmin(ReadOnlyAdmin):
                    }), seen_values("denial__code", "denial")]  # fmt: skip
     list_select_related = ["profile", "position", "denial"]
     search_fields = ["event__ticker"]
+    sorts = {"created_at", "cost", "margin_ppm"}
     ordering = ["-created_at"]
     units = {"count": "count", "cost": "money", "fees": "money", "max_cost": "money", "floor": "money", "conditional": "money",
              "expected": "money", "coverage_ppm": "share", "margin_ppm": "share", "price_age_ms": "ms"}  # fmt: skip
@@ -160,7 +164,7 @@ class DecisionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Screening)
-class ScreeningAdmin(ReadOnlyAdmin):
+class ScreeningAdmin(ExportedAdmin):
     list_display = ["id", key_link("profile"), key_link("scan", text="scan {}"), column("at", "ago", "At"), "universe", "candidates",
                     "near_misses", "rejected", column("duration_ms", "ms", "Took"), "warning"]  # fmt: skip
     list_filter = [("profile", RelatedDropdownFilter)]

@@ -14,6 +14,7 @@ from kalbot.console.actions.exits import ForceExit
 from kalbot.console.actions.locks import RemoveLock
 from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link, words
+from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     RangeDateTimeFilter,
@@ -87,7 +88,7 @@ class PositionEventInline(ReadOnlyInline):
 
 
 @admin.register(Position)
-class PositionAdmin(ReadOnlyAdmin):
+class PositionAdmin(ExportedAdmin):
     list_display = [
         "number",
         label("mode"),
@@ -95,7 +96,7 @@ class PositionAdmin(ReadOnlyAdmin):
         key_link("event"),
         words("kind"),
         label("status"),
-        "matched_count",
+        column("matched_count", "count", "Baskets"),
         "cost",
         "floor",
         "guaranteed",
@@ -109,6 +110,7 @@ class PositionAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title", "=id"]
+    sorts = {"number", "cost", "realised", "created_at"}
     ordering = ["-id"]
     units = {"target_count": "count", "matched_count": "count", "reserved": "money", "cost": "money", "fees": "money",
              "proceeds": "money", "payout": "money", "realised": "gain", "floor": "money"}  # fmt: skip
@@ -163,7 +165,7 @@ class PositionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Leg)
-class LegAdmin(ReadOnlyAdmin):
+class LegAdmin(ExportedAdmin):
     list_display = ["__str__", key_link("position", text="#{}"), key_link("market"), "side", "target_count", "bought_count", "bought_cost",
                     "sold_count", "sold_proceeds", "payout"]  # fmt: skip
     list_filter = [seen_values("position__mode", "mode"), seen_values("side")]
@@ -181,13 +183,14 @@ class FillInline(ReadOnlyInline):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(ExportedAdmin):
     list_display = ["short_id", label("mode"), key_link("profile"), key_link("position", text="#{}"), "action", "purpose", "side", "market",
                     "price", "count", "filled_count", label("status"), "error_code", column("created_at", "ago", "Made")]  # fmt: skip
     list_filter = [MODE, PROFILE, ("status", ChoicesDropdownFilter), ("action", ChoicesDropdownFilter), ("purpose", ChoicesDropdownFilter),
                    ("created_at", RangeDateTimeFilter)]  # fmt: skip
     list_select_related = ["profile", "leg"]
     search_fields = ["exchange_order_id", "leg__market__ticker", "=position__id"]
+    sorts = {"created_at", "price", "count"}
     ordering = ["-created_at"]
     units = ORDER_UNITS
     inlines = [FillInline]
@@ -202,12 +205,13 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(ReadOnlyAdmin):
+class FillAdmin(ExportedAdmin):
     list_display = ["trade_id", label("mode"), "position", "market", "price", "count", "fee", "is_taker", "source",
                     column("created_at", "ago", "Booked")]  # fmt: skip
     list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
     list_select_related = ["order__leg"]
     search_fields = ["trade_id", "order__leg__market__ticker"]
+    sorts = {"price", "count", "fee"}
     ordering = ["-id"]
     units = {"price": "price", "count": "count", "fee": "money"}
 
@@ -230,7 +234,7 @@ class LedgerEntryInline(ReadOnlyInline):
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(ReadOnlyAdmin):
+class LedgerTransactionAdmin(ExportedAdmin):
     list_display = ["id", label("mode"), key_link("profile"), words("kind"), key_link("position", text="#{}"), "cash", "memo",
                     column("at", "ago", "At")]  # fmt: skip
     list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
@@ -248,7 +252,7 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyAdmin):
+class LedgerEntryAdmin(ExportedAdmin):
     list_display = ["id", key_link("transaction", text="booking {}"), "account", "amount"]
     list_filter = [("account", ChoicesDropdownFilter)]
     ordering = ["-id"]
@@ -256,7 +260,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Denial)
-class DenialAdmin(ReadOnlyAdmin):
+class DenialAdmin(ExportedAdmin):
     list_display = ["code", "decision", "detail", column("at", "ago", "At")]
     list_filter = [seen_values("code")]
     list_select_related = ["decision"]

@@ -8,13 +8,14 @@ from unfold.decorators import display
 from kalbot.console import formats
 from kalbot.console.actions.advice import AcceptAdvice, DismissAdvice
 from kalbot.console.actions.register import detail_action
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.base import column, key_link, label
+from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
 from triage.models import Assessment, Recommendation
 
 
 @admin.register(Assessment)
-class AssessmentAdmin(ReadOnlyAdmin):
+class AssessmentAdmin(ExportedAdmin):
     list_display = ["id", key_link("position", text="#{}"), label("advice"), column("sell_now", "money", "Sold now"),
                     column("hold_expected", "money", "Held, expected"), column("floor", "money", "Held, least"),
                     column("coverage_ppm", "share", "Coverage"), column("price_age_ms", "ms", "Price age"), "seen",
@@ -31,7 +32,7 @@ class AssessmentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Recommendation)
-class RecommendationAdmin(ReadOnlyAdmin):
+class RecommendationAdmin(ExportedAdmin):
     list_display = ["id", key_link("position", text="#{}"), label("advice"), "reason", "detail", column("gain", "gain", "Gain of selling"),
                     label("status"), "actor", column("opened_at", "ago", "Opened")]  # fmt: skip
     list_filter = [

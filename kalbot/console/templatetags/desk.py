@@ -55,4 +55,10 @@ def act(name: str, pk: Any = "") -> str:
 def banner(context: dict[str, Any]) -> dict[str, Any]:
     """Mode and trading state, on every page."""
     request = context["request"]
-    return {**desk.banner(), "perms": context.get("perms", {}), "exchange": navigation.exchange(), "request": request, "user": request.user}
+    return {
+        **desk.banner(),
+        "perms": context.get("perms", {}),
+        "exchange": navigation.exchange(),
+        "request": request,
+        "user": request.user,
+    }

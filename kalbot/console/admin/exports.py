@@ -1,0 +1,49 @@
+"""Exports of lists (CSV, XLSX, JSON by django-import-export): what is filtered on screen, amounts as decimal strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from import_export.admin import ExportMixin
+from import_export.formats.base_formats import CSV, JSON, TSV
+from import_export.resources import ModelResource, modelresource_factory
+from import_export.widgets import Widget
+from unfold.contrib.import_export.forms import SelectableFieldsExportForm
+
+from kalbot.common.units import format_decimal
+from kalbot.console.admin.base import ReadOnlyAdmin
+
+PLACES = {"money": 6, "gain": 6, "price": 4, "count": 2, "percent": 4, "share": 4, "ratio": 6}
+"""Unit of a column -> decimal places of its integer; shares are exported in per cent."""
+
+INTERNAL = ("lease_token", "lease_until", "token", "content_hash")
+
+
+class UnitWidget(Widget):
+    """Writes a column's integer as an exact decimal string: spreadsheets read it, and nothing is rounded."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self.places = places
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return "" if value is None else format_decimal(int(value), self.places)
+
+
+class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
+    """A read-only list with an export of the rows that its filters leave."""
+
+    export_form_class = SelectableFieldsExportForm
+    formats = [CSV, TSV, JSON]
+    import_export_change_list_template = "admin/import_export/change_list_export.html"
+
+    def get_export_formats(self) -> list[Any]:
+        return self.formats
+
+    def get_export_resource_classes(self, request: HttpRequest) -> list[type[ModelResource]]:
+        resource = modelresource_factory(self.model, meta_options={"exclude": INTERNAL})
+        for name, unit in self.units.items():
+            if unit in PLACES and name in resource.fields:
+                resource.fields[name].widget = UnitWidget(PLACES[unit])
+        return [resource]
