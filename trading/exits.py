@@ -34,7 +34,7 @@ def request_exit(
         standing = ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).first()
         if standing is not None:
             return standing
-        if position.status not in (PositionStatus.OPEN, PositionStatus.EXITING):
+        if position.status not in (PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.EXITING):
             raise CannotExit(
                 f"Position #{position.pk} is {position.get_status_display()}; only an open one can be exited."
             )

@@ -136,6 +136,19 @@ def reserve(position: Position, amount: int) -> None:
     _move_reserve(position, amount, f"reserve:{position.pk}")
 
 
+def reserve_up_to(position: Position, amount: int) -> None:
+    """Make sure that at least ``amount`` is set aside for ``position``. Infeasible("capital") when cash does not suffice."""
+    with transaction.atomic():
+        held = Position.objects.select_for_update().get(pk=position.pk).reserved
+        missing = amount - held
+        if missing <= 0:
+            return
+        if not ProfileBalance.objects.filter(profile=position.profile, cash__gte=missing).update(cash=F("cash")):
+            raise Infeasible("capital", f"{missing} micro-dollars are not free")
+        number = LedgerTransaction.objects.filter(position=position, kind="reserve").count() + 1
+        _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
+
+
 def release(position: Position, key: str) -> int:
     """Return to cash what is still reserved for ``position``. Must run inside ``transaction.atomic``."""
     amount = Position.objects.select_for_update().get(pk=position.pk).reserved

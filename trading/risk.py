@@ -33,13 +33,15 @@ class Denied(Infeasible):
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What is about to be risked: a decision of a profile at its worst cost, micro-dollars. ``legs``: (ticker, side) ->
-    worst cost. ``position`` is the one it belongs to once there is one; it does not count against itself."""
+    worst cost. ``position`` is the one it belongs to once there is one; it does not count against itself. ``completes``: part of
+        the basket is held already, so that buying the rest takes risk away; what stops new baskets does not stop that."""
 
     profile: Profile
     decision: Decision
     worst_cost: int
     legs: Mapping[tuple[str, str], int]
     position: Position | None = None
+    completes: bool = False
 
     @property
     def tickers(self) -> list[str]:
@@ -58,7 +60,7 @@ def may_send(profile: Profile, *, reduces: bool) -> None:
 def standing(intent: Intent) -> None:
     """Limits that the database knows. Raises Denied."""
     may_send(intent.profile, reduces=False)
-    for check in _STANDING:
+    for check in _COMPLETING if intent.completes else _STANDING:
         for code, detail in check(intent):
             raise Denied(code, detail)
 
@@ -146,6 +148,7 @@ def _losses(i: Intent) -> Checks:
 
 
 _STANDING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _locks, _times, _sizes, _pace, _losses)
+_COMPLETING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _sizes)
 
 
 def _grounds(i: Intent) -> Checks:

@@ -114,6 +114,7 @@ def test_resting_order_waits_for_its_price_and_fills_there_as_a_maker(place: Any
 
 def test_sale_meets_bids_only(place: Any) -> None:
     _asks((4_000, 500), bids=((3_500, 100), (3_400, 100), (3_000, 900)))
+    assert PaperVenue().create(place(500, 4_000)).fill_count == 500
     order = place(500, 3_400, action="sell")
     assert PaperVenue().create(order).fill_count == 200
     assert [f.price for f in PaperVenue().fills(order)] == [3_500, 3_400]

@@ -261,3 +261,58 @@ def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:
     assert sweeper.sweep() == 1
     position.refresh_from_db()
     assert position.status == "closed"
+
+
+def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: Twin) -> None:
+    last = twin.markets[2]
+
+    def dearer() -> None:
+        for ticker in twin.markets[1:]:
+            twin.cancel_house(ticker, "ask")
+        twin.quote(twin.markets[1], "ask", 3_200, 2_000)
+        twin.quote(last, "ask", 3_800, 2_000)
+        for ticker in twin.markets:
+            twin.cancel_house(ticker, "bid")
+            twin.quote(ticker, "bid", 2_000, 5_000)
+        twin.sync()
+
+    twin.session.before = {3: dearer}
+    position = _execute(twin, leg_risk_budget=20 * world.DOLLAR)
+    assert position.status == "open"
+    assert set(twin.held().values()) == {1_000}
+    assert position.orders.filter(purpose="complete", price=3_800, status="done").exists()
+    assert not position.orders.filter(action="sell").exists()
+    assert not position.guaranteed
+    assert position.floor - position.cost > -2 * world.DOLLAR
+    _at_peace(twin, position)
+
+
+def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: Twin) -> None:
+    def lock() -> None:
+        from markets.models import Market
+
+        Lock.objects.create(code="x", reason="y", until=clock.now() + timedelta(minutes=5))
+        Market.objects.update(close_time=clock.now() + timedelta(seconds=30))
+
+    twin.session.before = {2: lock}
+    position = _execute(twin)
+    assert position.status == "open"
+    assert position.matched_count == 1_000
+
+
+def test_a_person_may_force_out_what_an_unwind_holds_back(twin: Twin) -> None:
+    def crash() -> None:
+        for ticker in twin.markets:
+            twin.cancel_house(ticker, "ask")
+            twin.cancel_house(ticker, "bid")
+            twin.quote(ticker, "bid", 500, 5_000)
+        twin.sync()
+
+    twin.session.before = {2: crash}
+    position = _execute(twin, leg_risk_budget=world.DOLLAR)
+    assert position.status == "unwinding"
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out, at any price")
+    position = executor.step(position.pk)
+    assert position.status == "closed"
+    assert twin.held() == {}
+    _at_peace(twin, position)

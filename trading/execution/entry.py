@@ -13,9 +13,9 @@ from typing import Any, Final
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from markets.fees import FeeSchedule
-from strategies.models import Profile
-from trading import quotes, risk, states
-from trading.execution import baskets, planner, sending, walk
+from strategies.models import Mode, Profile
+from trading import gate, quotes, risk, states
+from trading.execution import baskets, planner, rescue, sending, walk
 from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
 from trading.states import Lease
 
@@ -42,11 +42,14 @@ def pending(position: Position, held: Lease) -> bool:
 def executing(position: Position, held: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), orders_of(position)
+    late = clock.now() - position.created_at > TOO_LATE
+    if position.mode == Mode.LIVE and not gate.ensure_open() and not late:
+        return _wait(position)
     if not settle_all(orders, wanted=lambda order: _may_go_on(position, order)):
         return _wait(position)
     asked = [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
     count = _baskets_so_far(position, asked, orders)
-    if len(asked) < len(legs) and clock.now() - position.created_at > TOO_LATE:
+    if len(asked) < len(legs) and late:
         return _stop_buying(position, held, orders, "too late for the remaining legs")
     for leg in [one for one in legs if one not in asked]:
         if count <= 0:
@@ -118,7 +121,7 @@ def completing(position: Position, held: Lease) -> bool:
         return to_unwinding(position, held, blocked or ("time is up" if over else "could not be completed"))
     sent = _complete_once(position, held, legs, orders, rests=holds)
     states.look_again(position, clock.now() + SOON / 4, attempts=position.attempts + 1)
-    if not sent:
+    if not sent and not _rescue(position, held, legs):
         return to_unwinding(position, held, "completing no longer meets the margin")
     return True
 
@@ -147,6 +150,27 @@ def _complete_once(position: Position, held: Lease, legs: list[Leg], orders: lis
             keep_back=CREATE * len(legs),
             reason=f"completing {target / 100:g} baskets",
             **columns,
+        )
+    return True
+
+
+def _rescue(position: Position, held: Lease, legs: list[Leg]) -> bool:
+    """Buy what is missing above the plan's limits where that loses less than an unwind."""
+    found = rescue.find(position, legs)
+    if found is None:
+        return False
+    states.note(position, f"completing for a result of {found.result} instead of {found.instead_of} by an unwind")
+    for leg, count, price in found.purchases:
+        sending.place(
+            held,
+            position,
+            leg,
+            action=Order.Action.BUY,
+            purpose=Order.Purpose.COMPLETE,
+            price=price,
+            count=count,
+            keep_back=CREATE * len(legs),
+            reason="completing loses less than an unwind",
         )
     return True
 
@@ -237,7 +261,8 @@ def achievable(
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
         worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, quoted.fees) for leg, lack in todo}
         spent = sum(_spent(leg, orders, count, target, quoted.fees) for leg in legs)
-        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position)
+        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
+        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=begun)
         risk.standing(intent)
         risk.market(intent, quoted)
     except Infeasible as denied:

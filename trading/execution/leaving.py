@@ -25,7 +25,11 @@ EXIT_PATIENCE: Final = timedelta(minutes=3)
 
 
 def unwinding(position: Position, held: Lease) -> bool:
-    """Sell what the whole baskets do not need, within what is left of the leg-risk budget."""
+    """Sell what the whole baskets do not need, within what is left of the leg-risk budget, unless a person wants it all out."""
+    request = ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).first()
+    if request is not None:
+        states.transition(position, S.EXITING, reason=f"exit: {request.reason}", actor=request.actor, held=held)
+        return True
     if not _all_ended(position):
         return _later(position)
     legs = list(position.legs.select_related("market"))

@@ -21,6 +21,8 @@ from trading.execution.walk import Levels
 
 CREATE_TOKENS: Final = 10
 LONGEST_SEND_SECONDS: Final = 2
+PLANNED_SHARE: Final = (3, 5)
+"""Share of the leg-risk budget that a plan may use: the rest is for the books to move in before the unwind is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ def plan(legs: Sequence[PlanLeg], count: int, leg_risk_budget: int, budget: Writ
     bought = [walk.buy(leg.asks, leg.count, leg.limit, leg.fees) for leg in ordered]
     losses = unwind_losses(ordered)
     worst = max(losses[:-1], default=0)
-    if worst > leg_risk_budget:
+    usable = leg_risk_budget * PLANNED_SHARE[0] // PLANNED_SHARE[1]
+    if worst > usable:
         return Refusal(
-            "leg_risk", f"selling a half-filled basket would lose {worst} of {leg_risk_budget} micro-dollars"
+            "leg_risk", f"selling a half-filled basket would lose {worst}, {usable} may be planned for (micro-dollars)"
         )
     return Plan(
         legs=ordered,

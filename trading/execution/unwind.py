@@ -78,7 +78,9 @@ def sell(
     actor: str,
     reason: str,
 ) -> bool:
-    """One try for every leg of ``wanted`` (leg, count). True when the venue took an order. Raises risk.Denied when nothing
+    """One try for every leg of ``wanted`` (leg, count); ``cap`` says the least price of each.
+
+    True when the venue took an order. Raises risk.Denied when nothing
     may be sent, or with the venue's code when it refused every one."""
     sent, refused = False, ""
     for leg, count in wanted:

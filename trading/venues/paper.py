@@ -3,6 +3,7 @@
 - an order meets the book that is there after a latency, not the one that was decided on;
 - it fills level by level at the levels' own prices, never beyond what they hold, with exact fees;
 - what the profile took lately is not there a second time, although the real book still shows it;
+- a price off the market's grid is refused, and no more is sold than this leg bought here and still holds;
 - a resting order waits behind everything displayed at its price: it fills (as a maker, at its own limit) only when
   somebody offers at that price or better, which is later than a real one would. That is naive on the safe side.
 
@@ -17,12 +18,15 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Level, Side
 from markets.fees import OrderFees
+from markets.kalshi.grid import is_on_grid
+from markets.selectors import price_bands
 from trading import pace, quotes
 from trading.booking import FillReport
 from trading.models import Order, PaperOrder
@@ -39,6 +43,11 @@ class PaperVenue:
     def create(self, order: Order, keep_back: int = 0) -> Ack:
         """Fill what the book holds now; the rest is cancelled, or rests for good-till-cancelled orders."""
         pace.wait(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
+        yes_price = order.price if order.side == Side.YES else DOLLAR_PRICE - order.price
+        if not is_on_grid(yes_price, price_bands(order.leg.market)):
+            raise Refused(
+                "invalid_price", f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
+            )
         levels, fees, ahead = self._levels(order)
         try:
             with transaction.atomic():
@@ -48,7 +57,7 @@ class PaperVenue:
                     market=order.leg.market,
                     side=order.side,
                     action=order.action,
-                    remaining_count=order.count,
+                    remaining_count=_wanted(order),
                     fills=[],
                     at=clock.now(),
                 )
@@ -118,6 +127,16 @@ class PaperVenue:
                 paper.is_open, paper.remaining_count = False, 0
             paper.save()
         return paper
+
+
+def _wanted(order: Order) -> int:
+    """The count of a purchase; of a sale at most what the leg holds, as a reduce-only order of the exchange."""
+    if order.action == Order.Action.BUY:
+        return order.count
+    done = dict(
+        PaperOrder.objects.filter(order__leg=order.leg).values_list("action").annotate(Sum("filled_count")).order_by()
+    )
+    return max(0, min(order.count, done.get(Order.Action.BUY, 0) - done.get(Order.Action.SELL, 0)))
 
 
 def _available(paper: PaperOrder, order: Order, levels: list[Level]) -> list[Level]:
