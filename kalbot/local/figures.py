@@ -48,7 +48,7 @@ def summary() -> dict[str, Any]:
         "profiles": {profile.name: profile_counts(profile) for profile in Profile.objects.order_by("pk")},
         "ledger": {profile.name: ledger.summary(profile) for profile in Profile.objects.order_by("pk")},
         "exchange_difference": selectors.exchange_difference(),
-        "bought": [bought(position) for position in filled().select_related("profile", "decision").order_by("pk")],
+        "bought": [bought(position) for position in filled().select_related("profile").prefetch_related("legs").order_by("pk")],
         "denied": dict(Counter(Denial.objects.values_list("code", flat=True))),
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).count(),
         "errors": errors(),
@@ -63,7 +63,7 @@ def profile_counts(profile: Profile) -> dict[str, Any]:
         "mode": profile.mode,
         "universe": screening.universe if screening else 0,
         "candidates": screening.candidates if screening else 0,
-        "near_misses": screening.near_misses if screening else 0,
+        "near_misses": profile.near_misses.count(),
         "rejected": screening.rejected if screening else 0,
         "decisions": profile.decisions.count(),
         "positions": dict(statuses),
@@ -79,8 +79,8 @@ def bought(position: Position) -> dict[str, Any]:
         "kind": position.kind,
         "guaranteed": position.guaranteed,
         "count": position.matched_count,
-        "cost": position.decision.cost,
-        "floor": position.decision.floor,
+        "cost": sum(leg.bought_cost for leg in position.legs.all()),
+        "floor": position.floor,
         "status": position.status,
         "realised": position.realised,
     }
@@ -127,6 +127,8 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
         found.append(f"live cash differs from the exchange's balance by {result['exchange_difference']} micro-dollars")
     if result["discrepancies"]:
         found.append(f"{result['discrepancies']} unexplained differences with the exchange")
+    if not still:
+        found += [f"no near misses of {name}" for name, row in result["profiles"].items() if not row["near_misses"]]
     found += [f"guaranteed basket without a guarantee: {row}" for row in result["bought"] if _lied(row)]
     return found
 
