@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from django.test import override_settings
 
 from tests.faults import harness
 from trading import booking, states
-from trading.execution import baskets, entry, sending, unwind
-from trading.models import Fill, Order
+from trading.execution import baskets, inflight, opening, purchase, sending, unwind
+from trading.models import Fill, Leg, Order
 from trading.venues import live
 from trading.venues.protocol import Ack, Refused, Unresolved
 
@@ -39,14 +39,16 @@ def _absent_from_a_listing_is_gone(patch: pytest.MonkeyPatch) -> None:
 
 
 def _placed_is_filled(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        entry, "bought", lambda leg, orders: sum(o.count for o in orders if o.leg_id == leg.pk and o.action == "buy")
-    )
+    def bought(leg: Leg, orders: Iterable[Order]) -> int:
+        return sum(o.count for o in orders if o.leg_id == leg.pk and o.action == "buy")
+
+    patch.setattr(inflight, "bought", bought)
+    patch.setattr(purchase, "bought", bought)
     patch.setattr(baskets, "kept", lambda leg: leg.target_count)
 
 
 def _half_filled_is_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(entry, "is_balanced", lambda position, legs: any(leg.held for leg in legs))
+    patch.setattr(opening, "is_balanced", lambda position, legs: any(leg.held for leg in legs))
 
 
 def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:

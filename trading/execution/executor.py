@@ -14,7 +14,7 @@ from uuid import UUID
 
 from strategies.models import Decision
 from trading import states
-from trading.execution import admission, entry, leaving
+from trading.execution import admission, completing, entry, leaving
 from trading.models import TERMINAL, Position, PositionStatus
 from trading.states import Lease, Overtaken
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
     S.PENDING: entry.pending,
     S.EXECUTING: entry.executing,
-    S.COMPLETING: entry.completing,
+    S.COMPLETING: completing.completing,
     S.UNWINDING: leaving.unwinding,
     S.OPEN: leaving.opened,
     S.EXITING: leaving.exiting,

@@ -11,7 +11,7 @@ from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from kalbot.common.units import format_money
 from trading import protections, quotes, states
-from trading.execution import baskets, entry, sending, unwind
+from trading.execution import baskets, inflight, opening, sending, unwind
 from trading.models import ExitRequest, Leg, Order, OrderStatus, Position, PositionStatus
 from trading.states import Lease
 
@@ -47,7 +47,7 @@ def unwinding(position: Position, held: Lease) -> bool:
 def _unwound(position: Position, held: Lease, count: int) -> bool:
     lost = format_money(-position.realised)
     if count:
-        entry.open_with(position, held, count, f"the rest was unwound for a loss of {lost}")
+        opening.open_with(position, held, count, f"the rest was unwound for a loss of {lost}")
     else:
         states.transition(
             position,
@@ -166,22 +166,24 @@ def is_open(leg: Leg, quoted: quotes.Quotes) -> bool:
 
 def _all_ended(position: Position) -> bool:
     """Cancel what rests, ask about what is unclear, book what filled. True when nothing is in the air."""
-    orders = entry.orders_of(position)
-    entry.settle_all(orders, wanted=lambda order: order.action == Order.Action.SELL, cancel=True)
-    entry.gather(orders)
+    orders = inflight.orders_of(position)
+    inflight.settle_all(orders, wanted=lambda order: order.action == Order.Action.SELL, cancel=True)
+    inflight.gather(orders)
     return not any(order.status in sending.OPEN_STATUSES for order in orders)
 
 
 def _next_rung(position: Position) -> bool:
-    orders = [o for o in entry.orders_of(position) if o.status == OrderStatus.BOOKING]
-    entry.gather(orders)
+    orders = [o for o in inflight.orders_of(position) if o.status == OrderStatus.BOOKING]
+    inflight.gather(orders)
     pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, position.attempts - len(unwind.RUNGS)))
     at = clock.now() + timedelta(seconds=pause)
     states.look_again(position, at, attempts=position.attempts + 1, residual="")
     legs = list(position.legs.all())
     if position.status == S.EXITING:
         return not any(leg.held for leg in legs) or position.attempts <= len(unwind.RUNGS)
-    return entry.is_balanced(position, legs) or position.attempts <= len(unwind.RUNGS) or not any(x.held for x in legs)
+    return (
+        opening.is_balanced(position, legs) or position.attempts <= len(unwind.RUNGS) or not any(x.held for x in legs)
+    )
 
 
 def _stuck(position: Position, why: str) -> bool:
@@ -196,5 +198,5 @@ def _stuck(position: Position, why: str) -> bool:
 
 
 def _later(position: Position) -> bool:
-    states.look_again(position, clock.now() + entry.SOON)
+    states.look_again(position, clock.now() + timedelta(seconds=1))
     return False

@@ -1,0 +1,68 @@
+"""Whether, and how much of, a basket may be bought now: asked before every purchase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kalbot.common.errors import Infeasible
+from markets.fees import FeeSchedule
+from trading import quotes, risk
+from trading.execution import baskets, walk
+from trading.execution.inflight import bought
+from trading.models import Leg, Order, Position
+
+
+def achievable(
+    position: Position, legs: list[Leg], orders: list[Order], count: int, *, rests: bool = False
+) -> tuple[int, str]:
+    """(baskets that may be bought now, up to ``count``, and ""), or (0, why nothing may be).
+
+    Asked before every purchase: every limit once more, the books of now, and the margin of the baskets that the books
+    allow. ``rests``: the order may wait for its price, so the depth of now does not matter.
+    """
+    profile, decision, target = position.profile, position.decision, position.target_count
+    try:
+        quoted = quotes.read(position.event)
+        if not rests:
+            count = min(count, *(_reach(leg, orders, quoted, target) for leg in legs))
+        if count <= 0:
+            return 0, "depth: the books hold no whole basket at the limits any more"
+        todo = [(leg, baskets.needed(count, leg.target_count, target) - bought(leg, orders)) for leg in legs]
+        todo = [(leg, lack) for leg, lack in todo if lack > 0]
+        worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, quoted.fees) for leg, lack in todo}
+        spent = sum(_spent(leg, orders, count, target, quoted.fees) for leg in legs)
+        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
+        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=begun)
+        risk.standing(intent)
+        risk.market(intent, quoted)
+    except Infeasible as denied:
+        return 0, str(denied)
+    if rests:
+        cost = spent + sum(worst.values())
+    else:
+        cost = spent + sum(
+            walk.buy(quoted.asks(leg.market_id, leg.side), lack, leg.limit_price, quoted.fees).cost
+            for leg, lack in todo
+        )
+    if not baskets.still_worth(decision, profile, count, cost, whole_plan=not orders):
+        return 0, f"margin_gone: {count / 100:g} baskets would cost {cost} micro-dollars"
+    return count, ""
+
+
+def _reach(leg: Leg, orders: list[Order], quoted: quotes.Quotes, target: int) -> int:
+    """Baskets that the leg suffices for with what it has and what its book offers at the limit."""
+    offered = sum(size for price, size in quoted.asks(leg.market_id, leg.side) if price <= leg.limit_price)
+    return baskets.whole(bought(leg, orders) + offered, leg.target_count, target)
+
+
+def _spent(leg: Leg, orders: Iterable[Order], count: int, target: int, fees: FeeSchedule) -> int:
+    """Cost of what ``count`` baskets need of what the leg has bought so far, by the venue's answers."""
+    total = filled = 0
+    for order in orders:
+        got = max(order.filled_count, order.reported_fill_count or 0)
+        if order.leg_id == leg.pk and order.action == Order.Action.BUY and got:
+            at_limit = walk.most_for(order.price, got, fees)
+            total += order.reported_cost if order.reported_cost is not None else at_limit
+            filled += got
+    used = min(filled, baskets.needed(count, leg.target_count, target))
+    return -(-total * used // filled) if filled else 0
