@@ -71,6 +71,7 @@ def no_late_arrival(ground: Ground) -> None:
     scene = ground.scene()
     order = row(scene, "buy", "yes", scene.asks[0][0], 300)
     ground.venue.resolve(order, wanted=False)
+    ground.catch_up()
     with pytest.raises(Unresolved):
         send(ground, order)
     ack = ground.venue.resolve(order, wanted=False)
@@ -117,6 +118,7 @@ def duplicate(ground: Ground) -> None:
     scene = ground.scene()
     order = row(scene, "buy", "yes", scene.asks[0][0], 300)
     first = send(ground, order)
+    ground.catch_up()
     try:
         again = ground.venue.create(order)
     except Unresolved:
@@ -132,6 +134,7 @@ def spent(ground: Ground) -> None:
     order = row(scene, "buy", "yes", 100, 300, time_in_force="good_till_canceled")
     send(ground, order)
     ground.venue.cancel(order)
+    ground.catch_up()
     order.price, order.time_in_force = scene.asks[0][0], "immediate_or_cancel"
     try:
         again = ground.venue.create(order)
@@ -147,6 +150,7 @@ def taken_over(ground: Ground) -> None:
     scene = ground.scene()
     order = row(scene, "buy", "yes", scene.asks[0][0], 300)
     first = ground.venue.create(order)
+    ground.catch_up()
     found = type(ground.venue)(*([ground.venue.client] if hasattr(ground.venue, "client") else [])).resolve(
         Order.objects.get(pk=order.pk), wanted=False
     )

@@ -67,8 +67,12 @@ class Ground(Protocol):
         """Let time go by."""
         ...
 
+    def catch_up(self) -> None:
+        """Wait until reads show what was written."""
+        ...
+
     def fills(self, order: Order, count: int) -> list[FillReport]:
-        """The order's executions, waited for until they add up to ``count``."""
+        """The order's executions, ``count`` in all, as soon as they can be read."""
         ...
 
 
@@ -105,6 +109,12 @@ def known(order: Order, ack: Ack) -> Ack:
     return ack
 
 
+def look(ground: Ground, order: Order) -> Ack:
+    """The order's state, as soon as reads show what was written."""
+    ground.catch_up()
+    return ground.venue.look(order)
+
+
 def buy(ground: Ground, scene: Scene, side: str, count: int, **columns: Any) -> Order:
     """Buy at the best price, whole, as the precondition of a card."""
     order = row(scene, "buy", side, scene.buys(side)[0][0], count, **columns)
@@ -119,6 +129,12 @@ def trades(fills: Sequence[FillReport]) -> list[tuple[int, int]]:
     for fill in fills:
         found[fill.price] = found.get(fill.price, 0) + fill.count
     return sorted(found.items())
+
+
+def in_time(fills: Sequence[FillReport]) -> list[FillReport]:
+    """Oldest first. Listings are newest first."""
+    oldest_first = fills[::-1]
+    return sorted(oldest_first, key=lambda fill: fill.at_ms)
 
 
 def position_for(profile: Any, event: Any, ticker: str, kind: str = "coverage") -> Position:

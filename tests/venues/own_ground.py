@@ -89,6 +89,8 @@ class LiveGround:
     def elapse(self, seconds: float) -> None:
         self.traveller.shift(seconds)
 
+    def catch_up(self) -> None: ...
+
     def fills(self, order: Order, count: int) -> list[FillReport]:
         return self.venue.fills(order)
 
@@ -149,6 +151,8 @@ class PaperGround:
         self.traveller.shift(seconds)
         for ticker, book in self.books.items():
             self.publish(ticker, *book)
+
+    def catch_up(self) -> None: ...
 
     def fills(self, order: Order, count: int) -> list[FillReport]:
         return self.venue.fills(order)

@@ -12,7 +12,7 @@ from trading.venues.live import LiveVenue
 from trading.venues.protocol import Refused, Unresolved
 
 from .deck import card
-from .ground import Ground, Scene, row, send
+from .ground import Ground, Scene, look, row, send
 
 WORLD = "nobody outside can pause, close or break a running exchange"
 NO_ACCOUNT = "paper keeps no account: our own ledger reserves the money before an order is made"
@@ -40,7 +40,7 @@ def off_grid(ground: Ground) -> None:
 @card(16, "More than the cash there is", paper=NO_ACCOUNT)
 def too_dear(ground: Ground) -> None:
     scene = ground.scene()
-    order = row(scene, "buy", "yes", scene.bids[0][0], 1_000_000_000, time_in_force="good_till_canceled")
+    order = row(scene, "buy", "yes", scene.bids[0][0], 100_000_000, time_in_force="good_till_canceled")
     no = refused(ground, scene, order)
     assert no.code in ("insufficient_balance", "available_balance_too_low")
 
@@ -111,10 +111,11 @@ def cancel_on_wrong_shard(ground: Ground) -> None:
     order = row(scene, "buy", "yes", 100, 100, time_in_force="good_till_canceled")
     assert send(ground, order).remaining_count == 100
     right, order.exchange_index = order.exchange_index, 3
+    ground.catch_up()
     with pytest.raises((Refused, Unresolved)):
         ground.venue.cancel(order)
     order.exchange_index = right
-    assert ground.venue.look(order).remaining_count == 100
+    assert look(ground, order).remaining_count == 100
     assert ground.venue.cancel(order).remaining_count == 0
 
 

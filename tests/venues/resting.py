@@ -10,7 +10,7 @@ from markets.fees import OrderFees
 from trading.venues.protocol import Refused
 
 from .deck import card
-from .ground import CENT, Ground, buy, row, send, trades
+from .ground import CENT, Ground, buy, look, row, send, trades
 from .refusals import WORLD
 
 GTC = {"time_in_force": "good_till_canceled"}
@@ -22,7 +22,7 @@ def rests(ground: Ground) -> None:
     order = row(scene, "buy", "yes", CENT, 300, **GTC)
     ack = send(ground, order)
     assert (ack.fill_count, ack.remaining_count) == (0, 300)
-    seen = ground.venue.look(order)
+    seen = look(ground, order)
     assert (seen.fill_count, seen.remaining_count) == (0, 300)
     assert ground.venue.cancel(order).remaining_count == 0
 
@@ -48,7 +48,7 @@ def maker(ground: Any) -> None:
         order = row(scene, "buy", side, price, 300, **GTC)
         assert send(ground, order).remaining_count == 300
         ground.offer(scene, side, price, 120)
-        seen = ground.venue.look(order)
+        seen = look(ground, order)
         assert (seen.fill_count, seen.remaining_count) == (120, 180)
         (fill,) = ground.fills(order, 120)
         expected = OrderFees(scene.fees).add(price, 120, is_taker=False)
@@ -64,8 +64,10 @@ def cancel_of_terminal(ground: Ground) -> None:
     send(ground, resting)
     for _ in range(2):
         gone = ground.venue.cancel(resting)
+        ground.catch_up()
         assert (gone.fill_count, gone.remaining_count) == (0, 0)
     filled = buy(ground, scene, "yes", 200)
+    ground.catch_up()
     gone = ground.venue.cancel(filled)
     assert (gone.fill_count, gone.remaining_count) == (200, 0)
 
@@ -76,7 +78,7 @@ def expiry(ground: Ground) -> None:
     order = row(scene, "buy", "yes", CENT, 300, expires_at=clock.now() + timedelta(seconds=4), **GTC)
     assert send(ground, order).remaining_count == 300
     ground.elapse(6)
-    seen = ground.venue.look(order)
+    seen = look(ground, order)
     assert (seen.fill_count, seen.remaining_count) == (0, 0)
 
 
@@ -87,7 +89,7 @@ def cancel_in_pause(ground: Any) -> None:
     send(ground, order)
     ground.pause(scene)
     assert ground.venue.cancel(order).remaining_count == 0
-    assert ground.venue.look(order).remaining_count == 0
+    assert look(ground, order).remaining_count == 0
 
 
 @card(33, "A cancel after the close", demo=WORLD)
@@ -100,7 +102,7 @@ def cancel_after_close(ground: Any) -> None:
         assert ground.venue.cancel(order).remaining_count == 0
     except Refused:
         ground.elapse(2)
-    seen = ground.venue.look(order)
+    seen = look(ground, order)
     assert (seen.fill_count, seen.remaining_count) == (0, 0)
 
 
@@ -112,5 +114,5 @@ def close_ends_it(ground: Any) -> None:
     send(ground, order)
     ground.close(scene)
     ground.offer(scene, "yes", price, 300)
-    assert ground.venue.look(order).fill_count == 0
+    assert look(ground, order).fill_count == 0
     assert ground.held(scene) == 0

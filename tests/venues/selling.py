@@ -6,7 +6,7 @@ from markets.fees import OrderFees
 from trading.venues.protocol import Refused
 
 from .deck import card
-from .ground import Ground, Scene, buy, row, send, trades
+from .ground import Ground, Scene, buy, in_time, row, send, trades
 
 
 @card(11, "A holding is sold at the bid, in its own side's price")
@@ -19,7 +19,7 @@ def sale(ground: Ground) -> None:
         order = row(scene, "sell", side, price, 200)
         ack = send(ground, order)
         assert (ack.fill_count, ack.remaining_count) == (200, 0)
-        fills = ground.fills(order, 200)
+        fills = in_time(ground.fills(order, 200))
         assert trades(fills) == [(price, 200)]
         assert ground.held(scene) == 0
         expected = OrderFees(scene.fees)

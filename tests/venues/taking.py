@@ -5,7 +5,7 @@ from __future__ import annotations
 from markets.fees import OrderFees
 
 from .deck import card
-from .ground import CENT, CRUMBS, Ground, row, send, trades
+from .ground import CENT, CRUMBS, Ground, in_time, look, row, send, trades
 
 CHOSEN = "a running exchange has the book it has; this needs one of chosen sizes"
 
@@ -28,7 +28,7 @@ def part(ground: Ground) -> None:
     ack = send(ground, order)
     assert (ack.fill_count, ack.remaining_count) == (there, 0)
     assert ground.held(scene) == there
-    assert ground.venue.look(order).remaining_count == 0
+    assert look(ground, order).remaining_count == 0
 
 
 @card(3, "Immediate order, nothing there")
@@ -49,7 +49,7 @@ def improvement(ground: Ground) -> None:
     assert trades(ground.fills(order, 100)) == [(scene.asks[0][0], 100)]
 
 
-@card(5, "Level by level at the levels' own prices, and no further than the limit")
+@card(5, "Level by level at the levels' own prices, and no further than the limit", demo=CHOSEN)
 def walk(ground: Ground) -> None:
     scene = ground.scene()
     (first, there), (second, more) = scene.asks[:2]
@@ -80,7 +80,7 @@ def the_other_side(ground: Ground) -> None:
     assert ground.held(scene) == -200
 
 
-@card(8, "What was taken is gone")
+@card(8, "What was taken is gone", demo="a market maker may fill the gap at once")
 def taken(ground: Ground) -> None:
     scene = ground.scene()
     price, there = scene.asks[0]
@@ -94,7 +94,7 @@ def money(ground: Ground) -> None:
     price = scene.asks[0][0]
     order = row(scene, "buy", "yes", price, 137)
     ack = send(ground, order)
-    fills = ground.fills(order, 137)
+    fills = in_time(ground.fills(order, 137))
     expected = OrderFees(scene.fees)
     for fill in fills:
         assert fill.fee == expected.add(fill.price, fill.count)
