@@ -86,6 +86,11 @@ def trading_state(profile: Profile | None = None) -> TradingState:
     )
 
 
+def state_in_force(profile: Profile) -> str:
+    """What holds for ``profile``: the stricter of its own state and everybody's."""
+    return str(halt.current(profile))
+
+
 def set_trading_state(
     *, state: str, actor: str, reason: str, profile: Profile | None = None, cancel_resting: bool = False
 ) -> None:

@@ -18,9 +18,12 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     ("Trading", [
         ("Positions", "inventory_2", "trading.position", ""),
         ("Recommendations", "recommend", "triage.recommendation", ""),
+        ("Source scores", "leaderboard", "triage.sourceforecast", ""),
         ("Orders", "receipt_long", "trading.order", ""),
         ("Fills", "done_all", "trading.fill", ""),
         ("Ledger", "account_balance", "trading.ledgertransaction", ""),
+        ("Settlements", "paid", "trading.settlement", ""),
+        ("Balances", "savings", "trading.profilebalance", ""),
         ("Exit requests", "logout", "trading.exitrequest", ""),
         ("Locks", "lock", "trading.lock", ""),
         ("Discrepancies", "difference", "trading.discrepancy", ""),

@@ -56,8 +56,14 @@ def desk(transactional_db: None, redis_db: object, settings: Any) -> dict[str, A
     """A desk in motion, people of every role, and prices in Redis."""
     import desk_rows
 
+    from kalbot.common.messages import QUEUES
+    from kalbot.console import heartbeats, schedules
+
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     made = desk_rows.desk()
+    schedules.seed()
+    for who in (*QUEUES, heartbeats.BEAT):
+        heartbeats.show_life(who, worker=f"{who}@desk")
     for name, role in (("chief", ""), ("viewer", "viewer"), ("operator", "operator"), ("risk", "risk manager")):
         desk_rows.person(name, role)
     return made

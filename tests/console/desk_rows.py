@@ -26,6 +26,7 @@ from trading.models import (
     Fill,
     Leg,
     Order,
+    PaperOrder,
     Position,
     PositionEvent,
     Reconciliation,
@@ -241,6 +242,11 @@ def buy_leg(held: Position, entry: dict[str, Any], place: int) -> None:
         ended_at=clock.now(),
         reason="entry of the basket",
     )
+    if held.mode == "sim":
+        PaperOrder.objects.create(
+            order=order, profile=held.profile, market_id=entry["ticker"], side=entry["side"], action="buy", remaining_count=0,
+            filled_count=entry["count"], fills=[], at=clock.now() - timedelta(hours=1), is_open=False,
+        )  # fmt: skip
     half = entry["count"] // 2
     for number, part in enumerate((half, entry["count"] - half)):
         Fill.objects.create(order=order, mode=held.mode, trade_id=f"t-{held.pk}-{place}-{number}", price=entry["limit_price"], count=part,

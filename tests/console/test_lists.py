@@ -136,8 +136,14 @@ def test_prune_forgets_old_noise_and_never_money(desk: dict[str, Any]) -> None:
 def test_an_export_holds_the_filtered_rows_with_exact_decimals(desk: dict[str, Any], login: Any) -> None:
     client, address = login("viewer"), reverse("admin:trading_position_export")
     assert client.get(address).status_code == 200
-    fields = {"resource": "0", "format": "0", **{f"positionresource_{name}": "on" for name in ("id", "mode", "cost", "target_count")}}
-    answer = client.post(f"{address}?mode__exact=live", {**fields, **dict.fromkeys(("id", "mode", "cost", "target_count"), "on")})
+    fields = {
+        "resource": "0",
+        "format": "0",
+        **{f"positionresource_{name}": "on" for name in ("id", "mode", "cost", "target_count")},
+    }
+    answer = client.post(
+        f"{address}?mode__exact=live", {**fields, **dict.fromkeys(("id", "mode", "cost", "target_count"), "on")}
+    )
     lines = answer.content.decode().strip().splitlines()
     assert len(lines) == 1 + 4
     assert any(line.startswith(str(desk["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)

@@ -8,10 +8,10 @@ from unfold.decorators import display
 from kalbot.console import formats
 from kalbot.console.actions.advice import AcceptAdvice, DismissAdvice
 from kalbot.console.actions.register import detail_action
-from kalbot.console.admin.base import column, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
-from triage.models import Assessment, Recommendation
+from triage.models import Assessment, Baseline, Recommendation, SourceForecast
 
 
 @admin.register(Assessment)
@@ -48,3 +48,30 @@ class RecommendationAdmin(ExportedAdmin):
     actions_row = ["accept", "dismiss"]
     accept = detail_action(AcceptAdvice, "Accept and exit", icon="check", name="accept")
     dismiss = detail_action(DismissAdvice, "Dismiss", icon="close", name="dismiss")
+
+
+@admin.register(Baseline)
+class BaselineAdmin(ReadOnlyAdmin):
+    """What held when the position was opened; triage looks for what has changed since."""
+
+    list_display = [
+        "id",
+        key_link("position", text="#{}"),
+        "certified",
+        column("coverage_ppm", "share", "Coverage"),
+        column("at", "ago", "At"),
+    ]
+    search_fields = ["=position__id"]
+    ordering = ["-id"]
+    units = {"coverage_ppm": "share"}
+
+
+@admin.register(SourceForecast)
+class SourceForecastAdmin(ExportedAdmin):
+    """What a source said against what the market said, and who was nearer once the event had settled."""
+
+    list_display = ["id", "source", key_link("event"), "outcome", "brier", "brier_market", column("formed_at", "ago", "Formed"),
+                    column("settled_at", "ago", "Settled")]  # fmt: skip
+    list_filter = [seen_values("source")]
+    search_fields = ["event__ticker"]
+    ordering = ["-id"]

@@ -23,7 +23,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """The page from which a desk is run when something is wrong."""
     context: dict[str, Any] = {
         **admin.site.each_context(request), "title": "Operate", "now": clock.now(), "state": desk.trading_state(),
-        "profiles": [(profile, desk.trading_state(profile)) for profile in Profile.objects.order_by("name")],
+        "profiles": [(profile, desk.trading_state(profile), desk.state_in_force(profile)) for profile in Profile.objects.order_by("name")],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])

@@ -1,0 +1,98 @@
+"""Money as it is kept: balances of profiles, settlements of legs, exchange accounts, and the paper exchange's own memory."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.exports import ExportedAdmin
+from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
+from trading.models import ExchangeAccount, PaperOrder, ProfileBalance, Settlement
+
+MODE = ("mode", ChoicesDropdownFilter)
+
+
+@admin.register(ProfileBalance)
+class ProfileBalanceAdmin(ReadOnlyAdmin):
+    """Running totals of the ledger; credit accounts (capital, realised) are negative, as the ledger keeps them."""
+
+    list_display = [
+        key_link("profile"),
+        label("mode"),
+        "cash",
+        "reserved",
+        "position_cost",
+        "fees",
+        "realised",
+        "capital",
+        "best_equity",
+    ]
+    list_filter = [MODE]
+    list_select_related = ["profile"]
+    ordering = ["id"]
+    units = dict.fromkeys(["cash", "reserved", "position_cost", "fees", "realised", "capital", "best_equity"], "money")
+    opens = "cash"
+
+
+@admin.register(Settlement)
+class SettlementAdmin(ExportedAdmin):
+    list_display = [
+        "id",
+        label("mode"),
+        key_link("leg"),
+        "result",
+        column("value_e6", "money", "Paid a contract"),
+        "count",
+        "payout",
+        "cost",
+        "version",
+        column("reversed_at", "ago", "Reversed"),
+        column("created_at", "ago", "Booked"),
+    ]
+    list_filter = [
+        MODE,
+        seen_values("result"),
+        choice("reversed", "reversed", {"yes": ("Reversed", {"reversed_at__isnull": False})}),
+    ]
+    list_select_related = ["leg"]
+    search_fields = ["leg__market__ticker"]
+    ordering = ["-id"]
+    units = {"value_e6": "money", "count": "count", "payout": "money", "cost": "money", "fees": "money"}
+
+
+@admin.register(ExchangeAccount)
+class ExchangeAccountAdmin(ReadOnlyAdmin):
+    list_display = [
+        "subaccount",
+        "balance",
+        column("difference", "gain", "Exchange less ours"),
+        "opening",
+        column("seen_at", "ago", "Seen"),
+        column("compared_at", "ago", "Compared"),
+    ]
+    ordering = ["subaccount"]
+    units = {"opening": "money", "balance": "money", "difference": "gain"}
+
+
+@admin.register(PaperOrder)
+class PaperOrderAdmin(ReadOnlyAdmin):
+    list_display = [
+        key_link("order"),
+        key_link("profile"),
+        key_link("market"),
+        "side",
+        "action",
+        "is_open",
+        "filled_count",
+        "remaining_count",
+        "queue_ahead",
+        column("at", "ago", "At"),
+    ]
+    list_filter = [
+        ("profile", RelatedDropdownFilter),
+        choice("open", "state", {"open": ("Resting", {"is_open": True})}),
+    ]
+    list_select_related = ["profile", "order__leg"]
+    search_fields = ["market__ticker"]
+    ordering = ["-at"]
+    units = {"filled_count": "count", "remaining_count": "count", "queue_ahead": "count", "fee_carried": "money"}
