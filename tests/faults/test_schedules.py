@@ -19,3 +19,12 @@ def test_every_invariant_holds_after_every_schedule(group: int, redis_db: object
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
         for seed in range(group, SEEDS, GROUPS):
             harness.run(seed)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_seed_runs_the_same_way_twice(redis_db: object) -> None:
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        for seed in (3, 20, 29):
+            first, second = harness.run(seed), harness.run(seed)
+            assert first.log == second.log
+            assert first.mortal.died_at == second.mortal.died_at
