@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from tests.faults import harness
 from trading import booking, states
-from trading.execution import baskets, inflight, opening, purchase, sending, unwind
+from trading.execution import baskets, inflight, opening, purchase, sending
 from trading.models import Fill, Leg, Order
 from trading.venues import live
 from trading.venues.protocol import Ack, Refused, Unresolved
@@ -64,10 +64,6 @@ def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(booking, "book_fill", book)
 
 
-def _unwind_without_a_cap(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(unwind, "cap_of_loss", lambda *args: 1)
-
-
 def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sending, "ask", lambda order, wanted: True)
 
@@ -82,7 +78,6 @@ GUARDS: dict[str, Patch] = {
     "legs counted as filled when placed": _placed_is_filled,
     "half-filled basket called open": _half_filled_is_open,
     "fill booked each time it is told": _fill_is_booked_each_time_it_is_told,
-    "unwind without a cap": _unwind_without_a_cap,
     "unclear order forgotten": _unclear_order_is_forgotten,
     "capital never released": _end_keeps_the_reserve,
 }
