@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 import redis
@@ -17,6 +18,7 @@ from kalbot.common.messages import QUEUES
 
 KEY: Final = "alive:"
 BEAT: Final = "beat"
+SENT: Final = "console:sent"
 LATE_MS: Final = 20_000
 """Four heartbeats: a worker that is only busy must not look dead."""
 KEPT_SECONDS: Final = 86_400
@@ -63,8 +65,23 @@ def _beat_started(**kwargs: Any) -> None:
     signals.after_task_publish.connect(_beat_published, dispatch_uid="console.beat.publish")
 
 
-def _beat_published(**kwargs: Any) -> None:
+def _beat_published(sender: Any = None, routing_key: str = "", **kwargs: Any) -> None:
     global _last_beat
+    with suppress(redis.RedisError):
+        cache.prices().hset(SENT, f"{sender}|{routing_key}", clock.now_ms())
     if time.monotonic() - _last_beat >= 1:
         _last_beat = time.monotonic()
         show_life(BEAT)
+
+
+def last_sent() -> dict[tuple[str, str], datetime]:
+    """{(task, queue): when beat last sent it}. DatabaseScheduler writes its own column only every three minutes."""
+    try:
+        rows = cache.prices().hgetall(SENT)
+    except redis.RedisError:
+        return {}
+    found = {}
+    for field, moment in rows.items():
+        name, _, queue = (field.decode() if isinstance(field, bytes) else field).rpartition("|")
+        found[name, queue] = clock.from_ms(int(moment))
+    return found

@@ -147,3 +147,24 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(desk: dict[str, A
     lines = answer.content.decode().strip().splitlines()
     assert len(lines) == 1 + 4
     assert any(line.startswith(str(desk["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
+
+
+def test_a_basket_smaller_than_decided_is_told_by_what_is_held(desk: dict[str, Any], login: Any) -> None:
+    held = desk["held"]
+    Position.objects.filter(pk=held.pk).update(matched_count=1_000, cost=19_800_000, floor=20_000_000)
+    page = login("viewer").get(reverse("admin:trading_position_change", args=[held.pk])).content.decode()
+    assert "Pays at least $20.00 however the event ends; it cost $19.80." in page
+
+
+def test_candidates_that_were_not_bought_say_why_on_live_prices(desk: dict[str, Any], login: Any) -> None:
+    client = login("viewer")
+    look = client.get(reverse("admin:why"), {"profile": "careful"}).context["live"]
+    assert [(row["code"], row["number"]) for row in look] == [("margin", 1)]
+    assert len(client.get(look[0]["url"]).context["cl"].result_list) == 1
+
+
+def test_an_events_whole_story_is_told_for_a_profile(desk: dict[str, Any], login: Any) -> None:
+    event = desk["events"][0]
+    page = login("viewer").get(reverse("admin:why_event", args=[event.pk]), {"profile": "careful"})
+    assert page.context["story"][0] == f"{event.ticker}: {event.title}"
+    assert "The whole story for careful" in page.content.decode()

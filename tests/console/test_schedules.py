@@ -60,3 +60,11 @@ def test_seeding_twice_leaves_everything_as_people_left_it() -> None:
     call_command("seed", verbosity=0)
     assert TradingState.objects.get(scope="global").state == "halted"
     assert Profile.objects.get(name="careful").capital == 5
+
+
+def test_what_beat_sent_last_is_known_at_once(redis_db: object) -> None:
+    from kalbot.console import heartbeats
+
+    heartbeats._beat_published(sender="trading.tasks.sweep", routing_key="trading")
+    assert ("trading.tasks.sweep", "trading") in heartbeats.last_sent()
+    assert heartbeats.signs()["beat"]["age_ms"] < 5_000

@@ -82,7 +82,7 @@ class VerdictAdmin(ExportedAdmin):
     search_fields = ["event__ticker", "event__title"]
     sorts = {"distance_ppm", "since"}
     ordering = ["-id"]
-    linked_by = {"event__is_open__exact"}
+    linked_by = {"event__is_open__exact", "live_constraint"}
     units = {"distance_ppm": "share", "live_distance_ppm": "share"}
 
     @display(description="Last look on live prices")

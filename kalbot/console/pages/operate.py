@@ -33,6 +33,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "failed": TaskRecord.objects.filter(status="failed").order_by("-started_at")[:8],
         "log": LogRecord.objects.order_by("-id")[:10],
         "acts": Act.objects.order_by("-id")[:10],
-        "schedules": PeriodicTask.objects.select_related("interval").exclude(task="celery.backend_cleanup").order_by("name"),
+        "schedules": schedules(),
     }  # fmt: skip
     return TemplateResponse(request, "console/operate.html", context)
+
+
+def schedules() -> list[dict[str, Any]]:
+    """What beat runs, with when it last sent each."""
+    sent = heartbeats.last_sent()
+    rows = PeriodicTask.objects.select_related("interval").exclude(task="celery.backend_cleanup").order_by("name")
+    return [{"row": row, "sent": sent.get((row.task, row.queue or "default"), row.last_run_at)} for row in rows]

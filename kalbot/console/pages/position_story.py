@@ -43,15 +43,25 @@ def context(position: Position) -> dict[str, Any]:
     }
 
 
+def stake(position: Position) -> tuple[int, int, int]:
+    """(whole baskets, what they cost, the decision's baskets): of what is held, else of what was bought, else as decided."""
+    decision = position.decision
+    if position.matched_count:
+        return position.matched_count, position.cost, decision.count
+    legs = list(position.legs.all())
+    bought = min((leg.bought_count for leg in legs), default=0)
+    if bought:
+        return bought, sum(leg.bought_cost for leg in legs), decision.count
+    return decision.count, decision.cost, decision.count
+
+
 def payoff(position: Position) -> list[dict[str, Any]]:
     """What the whole baskets pay in each settlement state, against what they cost; widths in per cent of the largest.
 
     Scaled from the decision's exact table: payouts are proportional to the number of baskets.
     """
-    decision = position.decision
-    held = position.matched_count or decision.count
-    cost = decision.cost * held // decision.count
-    rows = [(state, int(pays) * held // decision.count) for state, pays in decision.payoff]
+    baskets, cost, decided = stake(position)
+    rows = [(state, int(pays) * baskets // decided) for state, pays in position.decision.payoff]
     most = max([cost, 1, *(pays for _, pays in rows)])
     return [
         {
@@ -67,17 +77,18 @@ def payoff(position: Position) -> list[dict[str, Any]]:
 
 def in_words(position: Position) -> str:
     """Guaranteed or not, and what can be lost, in one or two sentences."""
-    decision = position.decision
+    baskets, cost, decided = stake(position)
     losses = [row for row in payoff(position) if row["profit"] < 0]
     if position.guaranteed and not losses:
-        return f"Pays at least {formats.money(decision.floor)} however the event ends; it cost {formats.money(decision.cost)}."
+        floor = position.decision.floor * baskets // decided
+        return f"Pays at least {formats.money(floor)} however the event ends; it cost {formats.money(cost)}."
     if not losses:
         return "No listed state loses money, but nothing says that one of them must come about; it is not guaranteed."
     worst = min(losses, key=lambda row: row["profit"])
     states = ", ".join(row["state"] for row in losses[:4]) + (" …" if len(losses) > 4 else "")
     return (
         f"A bet, not a guarantee. It loses if: {states}; at worst {formats.money(-worst['profit'])}. "
-        f"By the prices at entry a covered outcome had a probability of {formats.share(decision.coverage_ppm)}."
+        f"By the prices at entry a covered outcome had a probability of {formats.share(position.decision.coverage_ppm)}."
     )
 
 
@@ -100,7 +111,7 @@ def progress_part(request: HttpRequest, pk: int) -> HttpResponse:
 
 def timeline(position: Position) -> list[Moment]:
     """Events, orders, fills, bookings, exit requests and advice of one position in the order in which they happened."""
-    moments = [Moment(position.decision.created_at, "decision", position.decision.explanation or str(position.decision),
+    moments = [Moment(position.decision.created_at, "decision", (position.decision.explanation or str(position.decision)).splitlines()[0],
                       page_url("strategies.decision", position.decision_id), "info")]  # fmt: skip
     moments += [
         Moment(

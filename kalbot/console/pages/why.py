@@ -13,8 +13,10 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
+from kalbot.common.errors import KalbotError
 from kalbot.console.links import list_url
 from markets.models import Event, Scan
+from strategies import telling
 from strategies.filters import FILTERS
 from strategies.models import Decision, NearMiss, Profile, Screening, Verdict
 from trading.models import Denial, Position
@@ -30,20 +32,26 @@ MEANING = {
     "leg_status": "an outcome does not trade",
     "shard": "outcomes lie on different shards",
     "fee_type": "its fee is not known",
-    "closes": "closes too soon or too late",
+    "closes_soon": "closes too soon",
+    "closes_late": "closes too late",
+    "close_time": "its close time is not known",
     "volume": "too little traded",
     "open_interest": "too little open interest",
     "certificate": "nothing says that a listed outcome must win",
     "margin": "costs more than it surely pays, or not enough less",
     "expected_margin": "expected to pay too little",
     "coverage": "the likely outcomes do not add up",
+    "price": "on live prices it costs more than it pays",
     "no_ask": "an outcome that nobody offers",
-    "no_side": "an outcome that nobody offers",
+    "no_bid": "an outcome that nobody bids for",
     "depth": "too few contracts at the price",
-    "profit": "profit below the least wanted",
+    "min_profit": "profit below the least wanted",
     "stale": "no fresh prices",
     "no_book": "no live order book yet",
     "dead_epoch": "no living price feed",
+    "open_positions": "as many positions as the profile may have",
+    "blackout": "at a time without new baskets",
+    "decided": "bought",
 }
 
 
@@ -77,14 +85,26 @@ def funnel(profile: Profile) -> dict[str, Any]:
     candidates = sum(number for status, _, number in groups if status == "candidate")
     universe = sum(rejected.values()) + sum(near.values()) + candidates
     return {
-        "screening": screening, "universe": universe, "candidates": candidates, "near_total": sum(near.values()),
-        "steps": steps(profile, universe, rejected), "near": [
-            {"code": code, "number": number, "says": MEANING.get(code, ""), "url": verdict_url(profile, "near_miss", code)}
-            for code, number in sorted(near.items(), key=lambda pair: -pair[1])],
+        "screening": screening,
+        "universe": universe,
+        "candidates": candidates,
+        "near_total": sum(near.values()),
+        "steps": steps(profile, universe, rejected),
+        "near": [
+            {
+                "code": code,
+                "number": number,
+                "says": MEANING.get(code, ""),
+                "url": verdict_url(profile, "near_miss", code),
+            }
+            for code, number in sorted(near.items(), key=lambda pair: -pair[1])
+        ],
         "near_url": list_url("strategies.nearmiss", profile__id__exact=profile.pk),
         "candidates_url": list_url("strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate"),
-        "after": after(profile, screening.scan if screening else None), "adds_up": screening is None or screening.universe == universe,
-    }  # fmt: skip
+        "live": live_looks(profile),
+        "after": after(profile, screening.scan if screening else None),
+        "adds_up": screening is None or screening.universe == universe,
+    }
 
 
 def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dict[str, Any]]:
@@ -98,6 +118,16 @@ def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dic
             "left_share": round(100 * left / universe, 1) if universe else 0, "url": verdict_url(profile, "rejected", code),
         })  # fmt: skip
     return found
+
+
+def live_looks(profile: Profile) -> list[dict[str, Any]]:
+    """What stands between candidates and decisions: the last look of the cycles on live prices, by constraint."""
+    rows = Verdict.objects.filter(profile=profile, status="candidate", event__is_open=True).order_by()
+    groups = rows.values_list("live_constraint").annotate(number=Count("pk")).order_by("-number")
+    return [
+        {"code": code or "not looked at yet", "number": number, "says": MEANING.get(code, ""),
+         "url": list_url("strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate", live_constraint=code,
+                         event__is_open__exact=1)} for code, number in groups]  # fmt: skip
 
 
 def after(profile: Profile, scan: Scan | None) -> list[dict[str, Any]]:
@@ -140,13 +170,25 @@ def verdict_url(profile: Profile, status: str, code: str) -> str:
 def event_page(request: HttpRequest, event: str) -> HttpResponse:
     """One event through the eyes of every profile, its near-miss episodes, and the best distance over time."""
     row = get_object_or_404(Event, pk=event)
+    story, teller = told(row, request.GET.get("profile", ""))
     episodes = list(NearMiss.objects.filter(event=row).select_related("profile").order_by("-id")[:50])
     context = {
         **admin.site.each_context(request), "title": f"Why not {row.ticker}?", "event": row, "now": clock.now(),
         "verdicts": Verdict.objects.filter(event=row).select_related("profile").order_by("profile__name"),
-        "episodes": episodes, "chart": distance_chart(episodes), "options": CHART_OPTIONS,
+        "episodes": episodes, "chart": distance_chart(episodes), "options": CHART_OPTIONS, "story": story, "teller": teller,
     }  # fmt: skip
     return TemplateResponse(request, "console/why_event.html", context)
+
+
+def told(event: Event, name: str) -> tuple[list[str], str]:
+    """The whole story of the event for the profile called ``name``, line by line; nothing when no profile is asked for."""
+    profile = Profile.objects.filter(name=name).first()
+    if profile is None:
+        return [], ""
+    try:
+        return telling.tell(event.pk, profile), profile.name
+    except KalbotError as error:
+        return [str(error)], profile.name
 
 
 CHART_OPTIONS = json.dumps({

@@ -14,6 +14,11 @@
   }
   setInterval(look, 2000);
 
+  // Unfold measures its tabs once, and folds them away when that happens before the page has its width: let it look again.
+  window.addEventListener("load", function () {
+    setTimeout(function () { for (let n = 0; n < 8; n++) window.dispatchEvent(new Event("resize")); }, 250);
+  });
+
   // Unfold's tabs are anchors without an address: make them reachable and usable by keyboard.
   document.addEventListener("DOMContentLoaded", function () {
     document.querySelectorAll("a:not([href])[x-on\\:click]").forEach(function (tab) {
