@@ -34,6 +34,8 @@ def create_group(request: Request) -> Answer:
     shard = whole(body, "exchange_index") or 0
     if shard not in (0, 1, 2, 3):
         raise invalid("invalid parameters", "exchange_index is unknown")
+    if subaccount not in request.exchange.ledger.subaccounts():
+        raise invalid("invalid parameters", "subaccount does not exist")
     group = groups.create(request.exchange, shard, subaccount, _limit(body))
     return 201, {"order_group_id": group.group_id, "subaccount": subaccount, "exchange_index": shard}
 
