@@ -11,7 +11,6 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from kalbot.console.actions.exits import ForceExit
-from kalbot.console.actions.locks import RemoveLock
 from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link, words
 from kalbot.console.admin.exports import ExportedAdmin
@@ -21,27 +20,19 @@ from kalbot.console.admin.filters import (
     RelatedDropdownFilter,
     choice,
     seen_values,
-    standing,
 )
 from kalbot.console.markup import signed
 from kalbot.console.pages import position_story
 from trading.models import (
     ACTIVE,
     TERMINAL,
-    Denial,
-    Discrepancy,
-    ExitRequest,
     Fill,
     LedgerEntry,
     LedgerTransaction,
     Leg,
-    LiveEventClaim,
-    Lock,
     Order,
     Position,
     PositionEvent,
-    Reconciliation,
-    TradingState,
 )
 
 MODE = ("mode", ChoicesDropdownFilter)
@@ -259,24 +250,6 @@ class LedgerEntryAdmin(ExportedAdmin):
     units = {"amount": "gain"}
 
 
-@admin.register(Denial)
-class DenialAdmin(ExportedAdmin):
-    list_display = ["code", "decision", "detail", column("at", "ago", "At")]
-    list_filter = [seen_values("code")]
-    list_select_related = ["decision"]
-    search_fields = ["decision__event__ticker", "detail"]
-    ordering = ["-id"]
-
-
-@admin.register(ExitRequest)
-class ExitRequestAdmin(ReadOnlyAdmin):
-    list_display = ["id", key_link("position", text="#{}"), label("status"), "source", "actor", "reason", "min_price", "result",
-                    column("created_at", "ago", "Asked")]  # fmt: skip
-    list_filter = [("status", ChoicesDropdownFilter), seen_values("source")]
-    ordering = ["-id"]
-    units = {"min_price": "price"}
-
-
 @admin.register(PositionEvent)
 class PositionEventAdmin(ReadOnlyAdmin):
     list_display = [
@@ -290,54 +263,4 @@ class PositionEventAdmin(ReadOnlyAdmin):
     ]
     list_filter = [seen_values("to_status"), seen_values("actor")]
     search_fields = ["=position__id", "reason"]
-    ordering = ["-id"]
-
-
-@admin.register(Lock)
-class LockAdmin(ReadOnlyAdmin):
-    list_display = [
-        "code",
-        key_link("profile"),
-        "reason",
-        column("until", "ago", "Until"),
-        column("created_at", "ago", "Since"),
-    ]
-    list_filter = [PROFILE, seen_values("code")]
-    list_select_related = ["profile"]
-    ordering = ["-until"]
-    actions_detail = ["remove"]
-    actions_row = ["remove"]
-    remove = detail_action(RemoveLock, "Remove lock", icon="lock_open", name="remove")
-
-
-@admin.register(TradingState)
-class TradingStateAdmin(ReadOnlyAdmin):
-    list_display = ["scope", label("state"), "reason", "actor", column("changed_at", "ago", "Since")]
-    ordering = ["scope"]
-
-
-@admin.register(Reconciliation)
-class ReconciliationAdmin(ReadOnlyAdmin):
-    list_display = ["id", label("mode"), "trigger", column("started_at", "ago", "Started"), "orders", "fills", "positions", "repaired",
-                    "differences", column("balance_difference", "gain", "Balance difference"), "error"]  # fmt: skip
-    list_filter = [
-        MODE,
-        seen_values("trigger"),
-        choice("found", "found", {"differences": ("With differences", {"differences__gt": 0})}),
-    ]
-    units = {"balance_difference": "gain"}
-
-
-@admin.register(Discrepancy)
-class DiscrepancyAdmin(ReadOnlyAdmin):
-    list_display = ["code", label("mode"), key_link("profile"), "key", "ours", "theirs", column("first_seen_at", "ago", "First seen"),
-                    column("resolved_at", "ago", "Resolved"), "resolution"]  # fmt: skip
-    list_filter = [standing("resolved_at"), MODE, PROFILE, seen_values("code")]
-    list_select_related = ["profile"]
-    ordering = ["-id"]
-
-
-@admin.register(LiveEventClaim)
-class LiveEventClaimAdmin(ReadOnlyAdmin):
-    list_display = [key_link("event"), "subaccount", key_link("position", text="#{}")]
     ordering = ["-id"]
