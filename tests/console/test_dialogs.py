@@ -53,6 +53,7 @@ def test_force_exit_asks_once_however_often_it_is_confirmed(desk: dict[str, Any]
         == second.headers["HX-Redirect"]
         == f"/admin/trading/position/{desk['held'].pk}/change/"
     )
+    assert "This was confirmed before." in client.get(first.headers["HX-Redirect"]).content.decode()
     request = ExitRequest.objects.get()
     assert (request.actor, request.reason, request.source) == ("olga", "because of the test", "person")
     act = Act.objects.get()
