@@ -7,6 +7,7 @@ import base64
 import hashlib
 import random
 import re
+import select
 import socket
 import ssl
 import sys
@@ -123,13 +124,20 @@ class Connection:
         self.sock = sock
         self.lock = threading.Lock()
         self.subscribed = threading.Event()
-        self.on_books: Callable[[list[str]], None] = lambda tickers: self.subscribed.set()
+        self.expected = 1
+        self.on_books: Callable[[list[str]], None] = self._count
         self._buffer = b""
         self._handshake()
 
     def send(self, payload: bytes) -> None:
         with self.lock:
             self.sock.sendall(framed(payload))
+
+    def _count(self, tickers: list[str]) -> None:
+        """The flood waits for the last command: a client that still sends does not read."""
+        self.expected -= len(tickers)
+        if self.expected <= 0:
+            self.subscribed.set()
 
     def _handshake(self) -> None:
         while b"\r\n\r\n" not in self._buffer:
@@ -179,7 +187,15 @@ class Connection:
 
     def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            more = self.sock.recv(65536)
+            select.select([self.sock], [], [])
+            with self.lock:  # a TLS connection must not be read and written at once
+                self.sock.settimeout(0.01)
+                try:
+                    more = self.sock.recv(65536)
+                except TimeoutError:
+                    continue
+                finally:
+                    self.sock.settimeout(None)
             if not more:
                 raise EOFError
             self._buffer += more
@@ -199,10 +215,12 @@ def serve(arguments: argparse.Namespace) -> None:
     while True:
         sock, _ = listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if context is not None:
-            sock = context.wrap_socket(sock, server_side=True)
         try:
-            _serve_one(Connection(sock), prepared, arguments.rate)
+            if context is not None:
+                sock = context.wrap_socket(sock, server_side=True)
+            connection = Connection(sock)
+            connection.expected = arguments.markets
+            _serve_one(connection, prepared, arguments.rate)
         except OSError:
             continue
 
@@ -226,7 +244,7 @@ def _serve_one(connection: Connection, prepared: tuple[bytes, list[bytes], int],
     time.sleep(0.3)
     with connection.lock:
         connection.sock.sendall(snapshots)
-    time.sleep(1.0)
+    time.sleep(3.0)
     began = time.monotonic()
     for n, block in enumerate(blocks):
         if rate and (ahead := began + n * size / rate - time.monotonic()) > 0:
