@@ -20,7 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     without = [] if SHARED.is_dir() else [item for item in items if "shared" in item.keywords]
     for item in without:
-        item.add_marker(pytest.mark.skip(reason=f"the large recordings are not beside this checkout ({SHARED.parent.name}/)"))
+        item.add_marker(
+            pytest.mark.skip(reason=f"the large recordings are not beside this checkout ({SHARED.parent.name}/)")
+        )
     if config.getoption("--database-tests-only"):
         wanted = [item for item in items if _touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
@@ -28,7 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _touches_database(item: pytest.Item) -> bool:
-    return item.get_closest_marker("django_db") is not None or bool(DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())))
+    return item.get_closest_marker("django_db") is not None or bool(
+        DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+    )
 
 
 @pytest.fixture(scope="session")

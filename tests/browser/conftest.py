@@ -28,18 +28,16 @@ def chromium() -> str:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for all walks. It ends with them, because its event loop lives in this thread while it is open."""
     path = chromium()
     if not path:
         pytest.skip("no Chromium on this machine: install one (Debian: chromium) or name it in CHROMIUM")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
-        "true"  # Playwright's event loop lives in this thread, the ORM's calls are plain
-    )
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as driver:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the ORM's calls are plain beside that loop
         opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
