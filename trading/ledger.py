@@ -19,9 +19,11 @@ A transaction has a key and is booked once however often it is tried. All money 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from kalbot.common.errors import Infeasible
 from strategies.models import Profile
@@ -180,21 +182,36 @@ def summary(profile: Profile) -> dict[str, int]:
 
     Cash and capital come from the entries, open cost and realised from the positions' own rows, so that ``difference`` =
     starting + realised - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
-    booked counts as starting and as cash.
+    booked counts as starting and as cash. One statement reads it all: a booking in between cannot look like a difference.
     """
-    sums = balances(profile)
-    unbooked = profile.capital + sums[Account.CAPITAL]
-    starting = unbooked - sums[Account.CAPITAL]
-    cash = unbooked + sums[Account.CASH] + sums[Account.RESERVED]
-    open_cost = Leg.objects.filter(position__profile=profile).aggregate(t=Sum("open_cost"))["t"] or 0
-    realised = Position.objects.filter(profile=profile).aggregate(t=Sum("realised"))["t"] or 0
+    entries = LedgerEntry.objects.filter(transaction__profile=OuterRef("pk"))
+    found = (
+        Profile.objects.filter(pk=profile.pk)
+        .annotate(
+            booked=_total(entries.filter(account=Account.CAPITAL), "transaction__profile", "amount"),
+            free=_total(entries.filter(account__in=[Account.CASH, Account.RESERVED]), "transaction__profile", "amount"),
+            held=_total(Leg.objects.filter(position__profile=OuterRef("pk")), "position__profile", "open_cost"),
+            made=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "realised"),
+        )
+        .values("capital", "booked", "free", "held", "made")
+        .get()
+    )
+    unbooked = found["capital"] + found["booked"]
+    starting, cash = unbooked - found["booked"], unbooked + found["free"]
     return {
         "starting": starting,
         "cash": cash,
-        "open_cost": open_cost,
-        "realised": realised,
-        "difference": starting + realised - cash - open_cost,
+        "open_cost": found["held"],
+        "realised": found["made"],
+        "difference": starting + found["made"] - cash - found["held"],
     }
+
+
+def _total(rows: QuerySet[Any], by: str, column: str) -> Coalesce:
+    """The sum of ``column`` over ``rows`` of one ``by``, 0 when there are none, as part of a larger statement."""
+    return Coalesce(
+        Subquery(rows.order_by().values(by).annotate(t=Sum(column)).values("t")), 0, output_field=BigIntegerField()
+    )
 
 
 def audit(profile: Profile) -> list[tuple[str, int, int]]:
