@@ -32,6 +32,24 @@ def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
     return {ticker: count for ticker, count in found.items() if count}
 
 
+def in_flight(profiles: Iterable[Profile]) -> dict[str, tuple[int, int]]:
+    """ticker -> (least, most) signed contracts that orders without an end may still change what our legs hold by.
+
+    An order counts from its row, before it is sent, until its fills are booked: the exchange's positions may show it first.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    orders = Order.objects.filter(profile__in=list(profiles), status__in=sending.OPEN_STATUSES).select_related("leg")
+    for order in orders:
+        least, most = found.get(order.leg.market_id, (0, 0))
+        unbooked = order.count - order.filled_count
+        if (order.action == Order.Action.BUY) == (order.side == "yes"):
+            most += unbooked
+        else:
+            least -= unbooked
+        found[order.leg.market_id] = (least, most)
+    return found
+
+
 def holder(ticker: str, profiles: Iterable[Profile]) -> Profile | None:
     """The profile that holds the ticker, or held it last."""
     leg = Leg.objects.filter(market_id=ticker, position__profile__in=list(profiles)).order_by("-id").first()

@@ -33,7 +33,6 @@ OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
 """A fill of ours younger than this may not be listed yet."""
-IN_FLIGHT: Final = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.BOOKING)
 LOOKS: Final = (0.0, 0.6, 1.2)
 log = logging.getLogger(__name__)
 
@@ -133,7 +132,9 @@ def _fills(row: Reconciliation, since: datetime) -> None:
 def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
     account: ExchangeAccount | None = None
     held: dict[str, tuple[int, int]] = {}
+    open_question: set[str] = set()
     difference: int | None = None
+    still = False
     for pause in LOOKS:
         pace.wait(pause)
         mark = accounts.mark(profiles)
@@ -142,21 +143,22 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
             p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
         }
         account = accounts.seen(subaccount, balance, theirs, profiles)
-        if accounts.mark(profiles) != mark:
+        still = accounts.mark(profiles) == mark
+        if not still:
             continue
-        held = _different(accounts.holdings(profiles), theirs, account)
+        held, open_question = _different(accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles))
         difference = accounts.difference(account, profiles)
         row.positions = len(theirs)
         if not held and not difference:
             break
-    if account is None:
-        return
+    if account is None or not still:
+        return  # something of ours moved during the last look: nothing can be said, in either direction
     for ticker, (ours, said) in held.items():
         profile = accounts.holder(ticker, profiles)
         discrepancies.found(
             row, "position", f"{subaccount}:{ticker}", ours=str(ours), theirs=str(said), profile=profile
         )
-    discrepancies.resolved("position", f"{subaccount}:", except_for=held)
+    discrepancies.resolved("position", f"{subaccount}:", except_for={*held, *open_question})
     accounts.compared(account, difference)
     if difference is not None:
         row.balance_difference = (row.balance_difference or 0) + difference
@@ -167,18 +169,30 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
 
 
 def _different(
-    ours: Mapping[str, int], theirs: Mapping[str, int], account: ExchangeAccount
-) -> dict[str, tuple[int, int]]:
-    """ticker -> (ours, theirs) where they differ, over the union of tickers. What was on the account before us is not ours;
-    a ticker whose settlement is under way is neither."""
+    ours: Mapping[str, int],
+    theirs: Mapping[str, int],
+    account: ExchangeAccount,
+    in_flight: Mapping[str, tuple[int, int]],
+) -> tuple[dict[str, tuple[int, int]], set[str]]:
+    """(ticker -> (ours, theirs) where they differ, tickers that cannot be told yet), over the union of tickers.
+
+    What was on the account before us is not ours. A ticker whose settlement is under way is neither; one whose difference
+    an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.
+    """
     tickers = set(ours) | set(theirs)
     finals = settlement.known_finals([t for t in tickers if ours.get(t, 0) and t not in theirs])
-    return {
-        ticker: (ours.get(ticker, 0), theirs.get(ticker, 0))
-        for ticker in sorted(tickers)
-        if ours.get(ticker, 0) + account.foreign.get(ticker, 0) != theirs.get(ticker, 0)
-        and not (ticker in finals and ticker not in theirs)
-    }
+    different: dict[str, tuple[int, int]] = {}
+    open_question: set[str] = set()
+    for ticker in sorted(tickers):
+        more = theirs.get(ticker, 0) - ours.get(ticker, 0) - account.foreign.get(ticker, 0)
+        if not more or (ticker in finals and ticker not in theirs):
+            continue
+        least, most = in_flight.get(ticker, (0, 0))
+        if least <= more <= most:
+            open_question.add(ticker)
+        else:
+            different[ticker] = (ours.get(ticker, 0), theirs.get(ticker, 0))
+    return different, open_question
 
 
 def _own_books(row: Reconciliation) -> None:

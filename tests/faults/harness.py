@@ -129,7 +129,7 @@ def _world(plan: Schedule, traveller: Any) -> Run:
     state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision)
     session.run = state
     client = twin.client()
-    client.transport._sleep = traveller.shift
+    client.transport.sleep, client.transport._seed = traveller.shift, plan.seed
     connection.use(client)
     gate.close()
     twin.sync()

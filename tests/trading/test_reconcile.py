@@ -7,7 +7,7 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import gate, halt, ledger, reconcile, selectors
+from trading import accounts, gate, halt, ledger, reconcile, selectors
 from trading.execution import executor, sending
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
 from trading.venues import connection
@@ -76,6 +76,58 @@ def test_contracts_that_nothing_explains_are_named_and_reduce_the_profile(twin: 
     assert reconcile.run("live", "test").differences == 0
     assert _codes() == set()
     assert halt.current(position.profile) == "reducing", "a machine never loosens"
+
+
+def _bought_but_not_listed(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> Position:
+    """The first leg is filled and neither its order nor its fill is listed yet, while the positions show it already."""
+    from markets.kalshi.orders import Orders
+    from markets.kalshi.portfolio import Portfolio
+
+    monkeypatch.setattr(Orders, "list", lambda self, **terms: iter(()))
+    monkeypatch.setattr(Portfolio, "fills", lambda self, **terms: iter(()))
+    twin.exchange.faults.add(kind="timeout", method="POST", when="after", count=1)
+    return _buy(twin)
+
+
+def test_a_fill_that_is_not_listed_yet_is_no_difference_while_its_order_is_in_flight(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        position = _bought_but_not_listed(twin, patch)
+        assert {o.status for o in position.orders.all()} <= {"unknown", "booking"}
+        assert twin.held(), "the exchange has filled something"
+        assert not Fill.objects.exists()
+        row = reconcile.run("live", "test")
+        assert (row.error, row.differences) == ("", 0)
+        assert halt.current(position.profile) == "active"
+    reconcile.run("live", "test")
+    executor.step(position.pk)
+    assert reconcile.run("live", "test").balance_difference == 0
+    assert not Discrepancy.objects.exists()
+
+
+def test_an_order_in_flight_explains_no_more_than_it_can_fill(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        position = _bought_but_not_listed(twin, patch)
+        order = position.orders.get()
+        twin.exchange.ledger.positions[(0, order.leg.market_id)].count = order.count + 100
+        assert reconcile.run("live", "test").differences == 1
+        assert _codes() == {"position"}
+        twin.exchange.ledger.positions[(0, order.leg.market_id)].count = order.count
+        reconcile.run("live", "test")
+        assert _codes() == {"position"}, "an open question closes nothing"
+
+
+def test_a_comparison_during_which_something_moved_closes_no_difference(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _buy(twin)
+    twin.exchange.ledger.positions[(0, twin.markets[0])].count -= 100
+    reconcile.run("live", "test")
+    moves = iter(range(100))
+    monkeypatch.setattr(accounts, "mark", lambda profiles: (next(moves),))
+    reconcile.run("live", "test")
+    assert _codes() == {"position"}
 
 
 def test_one_difference_is_one_row_however_often_it_is_seen(twin: Twin) -> None:
