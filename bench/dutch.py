@@ -187,7 +187,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     large = measure(4 * asked.events, *shape, 4 * asked.payers, max(3, asked.runs // 2))
     growth = large["cycle_ms"] / base["cycle_ms"]
     met = base["times_faster"] >= 30 and growth < 6
-    print(json.dumps({"bench": "dutch", "cycle": base, "four_times_the_events": large, "growth": round(growth, 2), "met": met}))
+    print(
+        json.dumps(
+            {"bench": "dutch", "cycle": base, "four_times_the_events": large, "growth": round(growth, 2), "met": met}
+        )
+    )
     return 0 if met else 1
 
 

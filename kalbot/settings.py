@@ -202,7 +202,7 @@ UNFOLD = {
             "900": "oklch(32% .05 208)",
             "950": "oklch(24% .04 210)",
         },
-    },  # fmt: skip
+    },
     "BORDER_RADIUS": "6px",
     "COMMAND": {"search_models": ["markets.event", "strategies.profile", "trading.position"], "show_history": True},
     "SIDEBAR": {

@@ -193,12 +193,17 @@ def _catch_all(event: EventFacts) -> tuple[str, ...] | Hole:
 def _other_leg(other: MarketFacts, count: int) -> tuple[str, ...] | Hole:
     rules = other.rules_primary
     if not rules:
-        return Hole("catch_all_unclear", f"{other.ticker} is named \"{other.yes_sub_title}\" but its rules are not known.")
+        return Hole(
+            "catch_all_unclear", f'{other.ticker} is named "{other.yes_sub_title}" but its rules are not known.'
+        )
     if not _OTHER_RULE.search(rules):
         return Hole("catch_all_unclear", f"The rules of {other.ticker} do not say that it stands for all others.")
     if _LIMITED.search(rules):
         return Hole("catch_all_limited", f"The rules of {other.ticker} set a condition that all outcomes may miss.")
-    return (f'{other.ticker} ("{other.yes_sub_title}") wins when none of the other {count - 1} does.', f"Rules: {rules}")
+    return (
+        f'{other.ticker} ("{other.yes_sub_title}") wins when none of the other {count - 1} does.',
+        f"Rules: {rules}",
+    )
 
 
 def _tie_leg(event: EventFacts) -> tuple[str, ...] | Hole:
@@ -210,7 +215,7 @@ def _tie_leg(event: EventFacts) -> tuple[str, ...] | Hole:
     game = next((text for text in texts if len(_VERSUS.findall(text)) == 1), "")
     names = [re.sub(r"^reg(?:ulation)? time:\s*", "", m.yes_sub_title.strip(), flags=re.IGNORECASE) for m in sides]
     if not game or not all(name and name.lower() in game.lower() for name in names):
-        return Hole("tie_unclear", "The two sides do not appear in an \"A vs B\", so they may not be all sides.")
+        return Hole("tie_unclear", 'The two sides do not appear in an "A vs B", so they may not be all sides.')
     rules = [m.rules_primary for m in event.markets]
     if any(_MARGIN.search(text) for text in [event.title, *rules]):
         return Hole("tie_unclear", "A side has to win by a margin, so a narrow win is neither a win nor a tie.")
@@ -238,8 +243,14 @@ def _as_reviewed(event: EventFacts, reviewed: ReviewedSeries) -> tuple[str, ...]
     if any(_TIE.fullmatch(name) for name in names) or any(_TIE_LEG.search(m.rules_secondary) for m in event.markets):
         return Hole("review_differs", "This game has a market for the tie, so two sides are not all of it.")
     if not _terms(event).tie_splits and not reviewed.tie_impossible:
-        return Hole("tie_possible", "A tie is not ruled out by the reviewer and the rules do not split the dollar then.")
-    tie = "No tie is possible, the reviewer states." if reviewed.tie_impossible else "In a tie the rules split the dollar."
+        return Hole(
+            "tie_possible", "A tie is not ruled out by the reviewer and the rules do not split the dollar then."
+        )
+    tie = (
+        "No tie is possible, the reviewer states."
+        if reviewed.tie_impossible
+        else "In a tie the rules split the dollar."
+    )
     return (line, tie)
 
 

@@ -74,7 +74,7 @@ def read_terms(rules: Iterable[str | None]) -> SettlementTerms:
 
 
 def _all_lose(sentence: str) -> bool:
-    """"If no winner is declared, all markets resolve to No": a No for everybody, and a Yes for nobody, in one sentence."""
+    """ "If no winner is declared, all markets resolve to No": a No for everybody, and a Yes for nobody, in one sentence."""
     return bool(_RESOLVES_NO.search(sentence) and _FOR_ALL.search(sentence) and not _RESOLVES_YES.search(sentence))
 
 

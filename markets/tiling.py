@@ -26,7 +26,9 @@ STRIKES: Final = LOWER | UPPER | {"between"}
 UNITS: Final = frozenset(Decimal(u) for u in ("1", "0.1", "0.01", "0.001", "0.0001", "0.00001", "0.000001"))
 _COARSE: Final = Decimal("0.1")
 _NUMBER: Final = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_INCLUSIVE: Final = re.compile(r"\bor (?:above|more|higher|over|below|less|lower|under|fewer)|at least|at most", re.IGNORECASE)
+_INCLUSIVE: Final = re.compile(
+    r"\bor (?:above|more|higher|over|below|less|lower|under|fewer)|at least|at most", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,14 @@ def _confirm(ordered: Sequence[MarketFacts], unit: Decimal | None) -> list[str] 
                     "gap_unconfirmed",
                     f"Neighbours are {unit} apart and the words of {m.ticker} do not say that values come in such units.",
                 )
-        return [f'Values come in units of {unit}: "{ordered[0].yes_sub_title}" and "{ordered[-1].yes_sub_title}" say so.']
+        return [
+            f'Values come in units of {unit}: "{ordered[0].yes_sub_title}" and "{ordered[-1].yes_sub_title}" say so.'
+        ]
     return [f"Neighbours are {unit} apart, one unit in the last place of the strikes."]
 
 
 def _end_says_unit(m: MarketFacts, unit: Decimal) -> bool:
-    """"83° or below" for *less than 84*: the words name the first value that counts."""
+    """ "83° or below" for *less than 84*: the words name the first value that counts."""
     numbers = _numbers(m.yes_sub_title)
     if not numbers or not _INCLUSIVE.search(m.yes_sub_title):
         return False
@@ -144,7 +148,10 @@ def _words_disagree(m: MarketFacts, unit: Decimal | None) -> Hole | None:
         ):
             return Hole("rules_disagree", f"The rules of {m.ticker} include a bound that its strike type leaves out.")
     title = m.yes_sub_title.lower()
-    up, down = re.search(r"above|over|higher|more|greater|>|≥", title), re.search(r"below|under|lower|less|fewer|<|≤", title)
+    up, down = (
+        re.search(r"above|over|higher|more|greater|>|≥", title),
+        re.search(r"below|under|lower|less|fewer|<|≤", title),
+    )
     if (m.strike_type in LOWER and up and not down) or (m.strike_type in UPPER and down and not up):
         return Hole("rules_disagree", f'"{m.yes_sub_title}" points the other way than the strikes of {m.ticker}.')
     if m.strike_type == "between" and (bool(up) != bool(down)):

@@ -48,7 +48,9 @@ def summary() -> dict[str, Any]:
         "profiles": {profile.name: profile_counts(profile) for profile in Profile.objects.order_by("pk")},
         "ledger": {profile.name: ledger.summary(profile) for profile in Profile.objects.order_by("pk")},
         "exchange_difference": selectors.exchange_difference(),
-        "bought": [bought(position) for position in filled().select_related("profile").prefetch_related("legs").order_by("pk")],
+        "bought": [
+            bought(position) for position in filled().select_related("profile").prefetch_related("legs").order_by("pk")
+        ],
         "denied": dict(Counter(Denial.objects.values_list("code", flat=True))),
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).count(),
         "errors": errors(),

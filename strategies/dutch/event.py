@@ -96,7 +96,9 @@ class Event:
             coverage=None if chance is None else sum(chance[ticker] for ticker in covered),
             days_to_settlement=self.rules.days_to_settlement,
             gap=Money(gap),
-            fee_slack=Money(sum(split_slack(c.fees, leg.limit_price, leg.count) for c, leg in zip(chosen, legs, strict=True))),
+            fee_slack=Money(
+                sum(split_slack(c.fees, leg.limit_price, leg.count) for c, leg in zip(chosen, legs, strict=True))
+            ),
         )
 
 

@@ -52,7 +52,9 @@ def _settlements(basket: Basket, names: Mapping[str, str]) -> list[str]:
 
 
 def _verdict(basket: Basket) -> list[str]:
-    lines = [f"Floor: {dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"]
+    lines = [
+        f"Floor: {dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"
+    ]
     if basket.guaranteed:
         lines.append(
             f"Guaranteed: floor {dollars(basket.floor)} - cost {dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
@@ -75,7 +77,9 @@ def _verdict(basket: Basket) -> list[str]:
             f"Locked for {basket.days_to_settlement:.1f} days: {basket.annualised_ppm / 10_000:.2f} % a year, simple"
         )
     if basket.fee_slack:
-        lines.append(f"Fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_slack)} more.")
+        lines.append(
+            f"Fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_slack)} more."
+        )
     if basket.gap:
         lines.append(f"A better size could earn at most {dollars(basket.gap)} more; not every one was tried.")
     if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
@@ -100,7 +104,9 @@ def explain_refusal(refused: Refused, names: Mapping[str, str] | None = None) ->
                 f"{format_price(flip.to)} instead of {format_price(flip.price)}."
             )
         else:
-            lines.append(f"No single leg can turn it; together the prices would have to fall by {format_price(flip.amount)}.")
+            lines.append(
+                f"No single leg can turn it; together the prices would have to fall by {format_price(flip.amount)}."
+            )
     if refused.tickers and refused.constraint != "price":
         lines.append(f"Concerns {', '.join(_named(t, names or {}) for t in refused.tickers[:8])}")
     if refused.nearest is not None:

@@ -78,7 +78,9 @@ def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
 def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None, threshold: float) -> Refused:
     """No set of outcomes with an ask is likely enough, or their probabilities are not known."""
     if chance is None:
-        return Refused("no_price", "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE)
+        return Refused(
+            "no_price", "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE
+        )
     reach = sum(chance[curve.ticker] for curve in curves if curve.bids)
     return Refused("coverage", f"Outcomes with an ask cover {reach:.4f}, some left out; the profile asks for {threshold:.4f}.",
                    "probability", reach, threshold, max(0.0, threshold - reach), Kind.COVERAGE)  # fmt: skip
@@ -108,7 +110,9 @@ def refuse_capital(wanted: Basket, rules: Limits) -> Refused:
     cap = rules.max_cost_per_leg
     if cap is not None and (rules.max_cost is None or wanted.cost_at_limits <= rules.max_cost):
         cost = max(dear.cost, dear.limit_price * dear.count)
-        return _money("max_cost_per_leg", f"The leg in {dear.ticker} of a basket that pays costs", cost, cap, wanted.kind)
+        return _money(
+            "max_cost_per_leg", f"The leg in {dear.ticker} of a basket that pays costs", cost, cap, wanted.kind
+        )
     return _money("max_cost", "A basket that pays costs", wanted.cost_at_limits, rules.max_cost or 0, wanted.kind)
 
 
@@ -138,7 +142,9 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     if kind is Kind.COVERAGE:
         expected = int(((basket.expected or 0.0) - basket.cost_at_limits) * PPM // basket.cost_at_limits)
         if expected < rules.min_expected_margin_ppm:
-            return _ppm("min_expected_margin", "The expected margin is", expected, rules.min_expected_margin_ppm, basket)
+            return _ppm(
+                "min_expected_margin", "The expected margin is", expected, rules.min_expected_margin_ppm, basket
+            )
         return None
     if not basket.guaranteed and not rules.accept_void:
         return Refused("void", "The rules let the exchange void this event at prices of its own; then the basket may "

@@ -141,4 +141,3 @@ def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
         np.array([exclusive for _, exclusive, _ in events], dtype=np.bool_),
         np.array([certified for _, _, certified in events], dtype=np.bool_),
     )
-

@@ -62,7 +62,9 @@ def best_basket(
     outcome = judge(event)
     if isinstance(outcome, Found):
         return outcome
-    return add_flip(_with_nearest(event, outcome), event, lambda legs: isinstance(judge(replace(event, legs=legs)), Found))
+    return add_flip(
+        _with_nearest(event, outcome), event, lambda legs: isinstance(judge(replace(event, legs=legs)), Found)
+    )
 
 
 def judge(event: Event) -> Outcome:

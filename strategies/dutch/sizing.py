@@ -180,9 +180,7 @@ class _Search:
         if self.best is not None and profit <= self.best.profit_e14:
             return
         at_limits = cost_at_limits(self.curves, count)
-        holds = all(
-            (pays * count - at_limits * E14) * PPM >= margin * at_limits * E14 for pays, margin in self.demands
-        )
+        holds = all((pays * count - at_limits * E14) * PPM >= margin * at_limits * E14 for pays, margin in self.demands)
         sized = Sized(count, cost, at_limits, profit, holds)
         if holds:
             self.best = sized
@@ -193,4 +191,6 @@ class _Search:
         kept = self.best or self.nearest
         if kept is None or self.missed_e14 <= 0:
             return kept
-        return Sized(kept.count, kept.cost, kept.cost_at_limits, kept.profit_e14, kept.holds, -(-self.missed_e14 // E14))
+        return Sized(
+            kept.count, kept.cost, kept.cost_at_limits, kept.profit_e14, kept.holds, -(-self.missed_e14 // E14)
+        )

@@ -121,9 +121,7 @@ def coverage_sets(
     else:
         sets = [_greedy_cover(priced, chance, threshold)]
     return [
-        s
-        for s in sets
-        if (max_legs is None or len(s) <= max_legs) and sum(chance[c.ticker] for c in s) >= threshold
+        s for s in sets if (max_legs is None or len(s) <= max_legs) and sum(chance[c.ticker] for c in s) >= threshold
     ]
 
 

@@ -315,7 +315,9 @@ def test_an_added_outcome_breaks_all_yes_and_is_only_news_for_all_no() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(0.001, 1), min_size=3, max_size=3), st.sampled_from([(), ("A",), ("A", "B"), ("A", "B", "C")]))
+@given(
+    st.lists(st.floats(0.001, 1), min_size=3, max_size=3), st.sampled_from([(), ("A",), ("A", "B"), ("A", "B", "C")])
+)
 def test_expectation_lies_between_floor_and_best(weights: list[float], covered: tuple[str, ...]) -> None:
     total = sum(weights)
     view = View("x", {t: w / total for t, w in zip("ABC", weights, strict=True)}, 0)
