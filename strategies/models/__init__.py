@@ -1,0 +1,10 @@
+"""Profiles, what they think of every event, and the decisions they take.
+
+Units are in the names or the help: prices 1/10,000 dollar, counts 1/100 contract, money micro-dollars, ``_ppm`` millionths.
+"""
+
+from strategies.models.decision import Decision
+from strategies.models.profile import DOLLAR, Kind, Mode, Profile
+from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict
+
+__all__ = ["DOLLAR", "Cycle", "Decision", "Kind", "Mode", "NearMiss", "Profile", "Screening", "Verdict"]

@@ -1,0 +1,149 @@
+"""A profile: one way of trading, with its filters, thresholds, limits, capital and mode."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from simple_history.models import HistoricalRecords
+
+DOLLAR = 1_000_000
+
+
+class Mode(models.TextChoices):
+    SIM = "sim", "sim"
+    LIVE = "live", "live"
+
+
+class Kind(models.TextChoices):
+    ALL_YES = "all_yes", "YES on every outcome"
+    ALL_NO = "all_no", "NO on two or more outcomes"
+    COVERAGE = "coverage", "YES on the likely outcomes"
+
+
+class Profile(models.Model):
+    """One way of trading: filters, thresholds, limits, capital and mode. Profiles never touch each other."""
+
+    class PartialPolicy(models.TextChoices):
+        UNWIND = "unwind_on_partial", "unwind what cannot be completed"
+        HOLD = "hold_and_complete", "rest orders to complete, then unwind"
+
+    class TriagePolicy(models.TextChoices):
+        ADVISE = "advise", "advise only"
+        MARKET = "market", "exit on market reasons"
+        ANY = "any", "exit on any reason"
+
+    class Shape(models.TextChoices):
+        EQUAL = "equal", "equal payout on every leg"
+        PROPORTIONAL = "proportional", "payout in proportion to probability"
+
+    name = models.SlugField(max_length=48, unique=True, help_text="Short name, used in screens and commands.")
+    description = models.CharField(max_length=300, blank=True)
+    mode = models.CharField(max_length=4, choices=Mode, default=Mode.SIM)
+    is_active = models.BooleanField(
+        default=True, help_text="An inactive profile takes no decision; its positions are still managed."
+    )
+    subaccount = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(63)],
+        help_text="Live only: the exchange subaccount of this profile.",
+    )
+    shadow_of = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="shadows",
+        help_text="Paper twin of this live profile: takes the same decisions.",
+    )
+
+    # Filters: what is looked at
+    categories = models.JSONField(default=list, blank=True, help_text="Empty = all.")
+    series_include = models.JSONField(default=list, blank=True, help_text="Series tickers; empty = all.")
+    series_exclude = models.JSONField(default=list, blank=True)
+    min_outcomes = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(2)])
+    max_outcomes = models.PositiveSmallIntegerField(default=12)
+    min_volume = models.BigIntegerField(default=0, help_text="Event volume, 1/100 contract.")
+    min_open_interest = models.BigIntegerField(default=0, help_text="Event open interest, 1/100 contract.")
+    min_depth = models.BigIntegerField(
+        default=0, help_text="Least size at the best price of every leg, 1/100 contract."
+    )
+    min_seconds_to_close = models.PositiveIntegerField(default=60)
+    max_days_to_close = models.FloatField(default=60.0)
+
+    # What is bought
+    kinds = models.JSONField(default=list, help_text="all_yes, all_no, coverage.")
+    coverage_threshold_ppm = models.PositiveIntegerField(default=900_000, validators=[MaxValueValidator(1_000_000)])
+    min_margin_ppm = models.IntegerField(default=1_000, help_text="Net margin = profit / cost, in millionths.")
+    min_profit = models.BigIntegerField(default=100_000, help_text="Least profit of a basket, micro-dollars.")
+    min_expected_margin_ppm = models.IntegerField(
+        default=0,
+        help_text="Coverage only: least expected profit / cost by de-vigged prices, in millionths; may be negative.",
+    )
+    min_annualised_ppm = models.BigIntegerField(
+        default=0, help_text="Least return a year on the locked capital; 0 = not asked."
+    )
+    shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
+    count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")
+    watch_margin_ppm = models.PositiveIntegerField(
+        default=30_000,
+        help_text="An event whose quoted cost misses by less than this share of the payout has its books watched.",
+    )
+    near_miss_ppm = models.PositiveIntegerField(
+        default=50_000,
+        help_text="Farthest a near miss may be from passing: share of the limit (or of the payout, for prices).",
+    )
+
+    # Limits
+    capital = models.BigIntegerField(
+        default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars."
+    )
+    max_per_event = models.BigIntegerField(
+        default=200 * DOLLAR, help_text="Most cost at risk in one event, micro-dollars."
+    )
+    max_per_position = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
+    max_per_leg = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
+    max_open_positions = models.PositiveIntegerField(default=20)
+    max_orders_per_minute = models.PositiveIntegerField(default=120)
+    max_daily_loss = models.BigIntegerField(
+        default=50 * DOLLAR, help_text="Realised since midnight UTC, micro-dollars."
+    )
+    max_drawdown = models.BigIntegerField(default=200 * DOLLAR, help_text="From the best equity, micro-dollars.")
+    leg_risk_budget = models.BigIntegerField(
+        default=5 * DOLLAR, help_text="Most that unwinding a half-filled basket may cost, micro-dollars."
+    )
+    max_price_age_ms = models.PositiveIntegerField(default=15_000, help_text="Oldest proof of life of the price feed.")
+    blackout = models.JSONField(
+        default=list, blank=True, help_text='UTC times without new baskets: [["07:00", "09:00"], ...].'
+    )
+    cooldown_seconds = models.PositiveIntegerField(
+        default=30, help_text="Pause on an event after a basket of it ended."
+    )
+    on_partial = models.CharField(max_length=20, choices=PartialPolicy, default=PartialPolicy.UNWIND)
+    complete_seconds = models.PositiveIntegerField(
+        default=10, help_text="How long a half-filled basket may be completed."
+    )
+
+    # Triage
+    triage_policy = models.CharField(max_length=8, choices=TriagePolicy, default=TriagePolicy.ADVISE)
+    triage_min_gain = models.BigIntegerField(
+        default=500_000, help_text="Least gain of an automatic exit over holding, micro-dollars."
+    )
+    triage_min_hold_seconds = models.PositiveIntegerField(default=60)
+    triage_evidence_ppm = models.PositiveIntegerField(
+        default=20_000_000,
+        help_text="E-value a source must reach before it may drive exits, in millionths (20 = 20,000,000).",
+    )
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(mode__in=["sim", "live"]), name="profile_mode_known"),
+            models.CheckConstraint(condition=models.Q(shadow_of=None) | models.Q(mode="sim"), name="a_shadow_is_sim"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
