@@ -17,9 +17,9 @@ from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     EventCategory,
     RelatedDropdownFilter,
+    StandingNearMiss,
     choice,
     seen_values,
-    standing,
 )
 from kalbot.console.links import page_url
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
@@ -48,7 +48,7 @@ class NearMissAdmin(ExportedAdmin):
                     column("best_distance_ppm", "share", "Best"), constraint, measured, sentence("flip", "What would flip it"), "looks",
                     column("started_at", "ago", "Since"), column("outcome_profit", "gain", "Would have made")]  # fmt: skip
     list_filter = [
-        standing(),
+        StandingNearMiss,
         ("profile", RelatedDropdownFilter),
         seen_values("constraint"),
         ("kind", ChoicesDropdownFilter),

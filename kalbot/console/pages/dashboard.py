@@ -107,12 +107,17 @@ def positions() -> dict[str, Any]:
 
 def nearest() -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
-    candidates = Verdict.objects.filter(status="candidate", profile__is_active=True)
+    profiles = list(Profile.objects.values_list("pk", flat=True))  # the index of near misses begins with the profile
+    candidates = Verdict.objects.filter(status="candidate", profile_id__in=profiles, profile__is_active=True)
     return {
         "candidates": list(
             candidates.order_by("profile__name").values("profile_id", "profile__name").annotate(n=Count("pk"))
         ),
-        "nearest": list(NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("distance_ppm")[:8]),
+        "nearest": list(
+            NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
+            .select_related("profile")
+            .order_by("distance_ppm")[:8]
+        ),
     }
 
 
