@@ -108,6 +108,7 @@ def positions() -> dict[str, Any]:
 def nearest() -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
     profiles = list(Profile.objects.values_list("pk", flat=True))  # the index of near misses begins with the profile
+    near = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
     candidates = Verdict.objects.filter(status="candidate", profile_id__in=profiles, profile__is_active=True)
     return {
         "candidates": list(
