@@ -114,11 +114,7 @@ def nearest() -> dict[str, Any]:
         "candidates": list(
             candidates.order_by("profile__name").values("profile_id", "profile__name").annotate(n=Count("pk"))
         ),
-        "nearest": list(
-            NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
-            .select_related("profile")
-            .order_by("distance_ppm")[:8]
-        ),
+        "nearest": list(near.select_related("profile").order_by("distance_ppm")[:8]),
     }
 
 
