@@ -23,6 +23,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(
             pytest.mark.skip(reason=f"the large recordings are not beside this checkout ({SHARED.parent.name}/)")
         )
+    for item in items:
+        together = item.nodeid if "tests/faults/test_schedules" in item.nodeid else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(together))
     if config.getoption("--database-tests-only"):
         wanted = [item for item in items if _touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
