@@ -67,7 +67,11 @@ class Mortal:
         real = connection.commit
 
         def commit() -> None:
-            self.boundary("before commit")
+            try:
+                self.boundary("before commit")
+            except Died:
+                connection.connection.rollback()  # psycopg refuses to leave a transaction that is still open
+                raise
             real()
             self.boundary("after commit")
 
