@@ -21,8 +21,9 @@ from typing import Any
 
 import msgspec
 
-from bench.flood_server import Connection
 from bench.scan import prepare, serve
+from bench.streaming.connection import Connection
+from bench.streaming.stage import write_key
 
 ROOT = Path(__file__).resolve().parent.parent
 LEGS = ("less", "between", "greater")
@@ -99,12 +100,8 @@ class Exchange:
         while True:
             sock, _ = self._listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connection = Connection(sock)
-            threading.Thread(target=self._answer, args=(self._connection,), daemon=True).start()
-
-    def _answer(self, connection: Connection) -> None:
-        connection.on_books = self._snapshots
-        connection.answer_commands()
+            self._connection = Connection(sock, self._snapshots)
+            threading.Thread(target=self._connection.answer_commands, daemon=True).start()
 
     def _snapshots(self, tickers: list[str]) -> None:
         for ticker in tickers:
@@ -183,7 +180,7 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
     exchange = Exchange(count)
     server, rest = serve(exchange)  # type: ignore[arg-type]
     key = folder / "key.pem"
-    _write_key(key)
+    write_key(key)
     os.environ.update(
         KALSHI_REST_URL=rest, KALSHI_WS_URL=exchange.ws_url, KALSHI_KEY_ID="bench", KALSHI_PRIVATE_KEY_PATH=str(key)
     )
@@ -219,17 +216,6 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
         "watched_markets": len(exchange.watched),
         **at,
     }
-
-
-def _write_key(path: Path) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ed25519
-
-    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.touch(0o600)
-    path.write_bytes(pem)
 
 
 def main(argv: list[str]) -> int:

@@ -48,7 +48,7 @@ PUBLISHED_LEVELS: Final = 40
 
 def shard_count() -> int:
     """How many stream processes share the events (setting ``STREAM_SHARDS``, default 1)."""
-    return int(getattr(settings, "STREAM_SHARDS", 1))
+    return int(settings.STREAM_SHARDS)
 
 
 class Lease(msgspec.Struct, array_like=True, frozen=True):

@@ -6,7 +6,6 @@ import logging
 import time
 import zlib
 from pathlib import Path
-from typing import Final
 
 import redis
 from django.conf import settings
@@ -29,9 +28,6 @@ from markets.streaming.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
-LIMIT_MARKETS: Final = 5_000
-"""Most books that one process keeps (setting ``STREAM_LIMIT_MARKETS``)."""
-
 
 class Assembly:
     """One stream process with its threads. Make it, ``run`` it, ``stop`` it from a signal handler."""
@@ -44,8 +40,9 @@ class Assembly:
         self.redis = price_connection()
         self.nudger = Nudger()
         self.inbox = Inbox(tell_written(self.nudger), spool_file(shard))
-        limit = int(getattr(settings, "STREAM_LIMIT_MARKETS", LIMIT_MARKETS))
-        self.wishes = Wishes(price_connection(), limit, lambda event: shard_of(event, shards) == shard)
+        self.wishes = Wishes(
+            price_connection(), settings.STREAM_LIMIT_MARKETS, lambda event: shard_of(event, shards) == shard
+        )
         self.comparison = Comparison()
         self.stream = Stream(
             lambda: make_session(environment, signer),

@@ -5,6 +5,7 @@ Not ``run_forever``: the caller owns the loop, the reconnects and the epochs. On
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -90,7 +91,7 @@ class Session:
                 skip_utf8_validation=True,
                 suppress_origin=True,
                 sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-                sslopt={"ca_certs": DEFAULT_CA_BUNDLE_PATH},
+                sslopt={"ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH},  # as for REST
                 http_no_proxy=["*"],
             )
         except websocket.WebSocketBadStatusException as error:

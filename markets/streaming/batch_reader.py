@@ -83,16 +83,24 @@ class BatchReader:
         if self._start:
             self._buffer[: self._end - self._start] = self._buffer[self._start : self._end]
             self._start, self._end = 0, self._end - self._start
-        while True:
-            if self._end == len(self._buffer):
-                self._buffer.extend(bytes(len(self._buffer)))
-            with memoryview(self._buffer) as view:
-                count = sock.recv_into(view[self._end :])
-            if not count:
-                raise OSError("the exchange ended the connection")
-            self._end += count
-            if not isinstance(sock, ssl.SSLSocket) or not sock.pending() or self._end == len(self._buffer):
-                return
+        if self._end == len(self._buffer):
+            self._buffer.extend(bytes(len(self._buffer)))
+        with memoryview(self._buffer) as view:
+            if isinstance(sock, ssl.SSLSocket):
+                self._take_records(sock, view)
+            else:
+                self._end += _taken(sock.recv_into(view[self._end :]))
+
+    def _take_records(self, sock: ssl.SSLSocket, view: memoryview) -> None:
+        """Every record that is there, until one is not complete or the buffer is full."""
+        sock.settimeout(0)
+        try:
+            while self._end < len(view):
+                self._end += _taken(sock.recv_into(view[self._end :]))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        finally:
+            sock.settimeout(STALL_SECONDS)
 
     def _parse(self) -> list[bytes]:
         """Cut complete frames out of the buffer; what is left over waits for more bytes."""
@@ -157,3 +165,9 @@ class BatchReader:
             self._closed = f"closed by the exchange: {reason.strip()}"
         elif opcode != ABNF.OPCODE_PONG:
             raise ValueError(f"unknown opcode {opcode}")
+
+
+def _taken(count: int) -> int:
+    if not count:
+        raise OSError("the exchange ended the connection")
+    return count

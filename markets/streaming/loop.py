@@ -34,9 +34,15 @@ from markets.streaming.wishes import Wishes
 log = logging.getLogger(__name__)
 
 POLL: Final = 0.05
-FLUSH_MS: Final = 2.0
-FLUSH_SHARE: Final = 3
-"""Pause between flushes in lengths of the last one: writing takes at most a quarter of the time, whatever the load."""
+FLUSH_SECONDS: Final = 0.0005
+"""Least pause between two flushes."""
+BUSY_FRAMES: Final = 400
+"""So many frames in one read are a backlog: then messages a second count, otherwise the age of each."""
+CALM_SHARE: Final = 0.5
+BUSY_SHARE: Final = 3.0
+"""Pause after a flush in lengths of it. Behind a backlog writing takes a quarter of the time at most, and what changes meanwhile is
+written once. Without one a longer pause would only feed itself: more has changed, so the next flush is longer."""
+ANSWER_POLL: Final = 0.0002
 ANSWER_SECONDS: Final = 1.0
 """A flush without an answer for so long is waited for, which ends in an answer or in an error."""
 TEND_MS: Final = 100
@@ -80,7 +86,8 @@ class Stream:
         self._redis_not_before = 0
         self._next_figures = 0
         self._flushed = 0.0
-        self._flush_pause = FLUSH_MS / 1000
+        self._flush_pause = FLUSH_SECONDS
+        self._frames = 0
         self._sent: set[str] = set()
         self._moved: set[str] = set()
 
@@ -142,7 +149,7 @@ class Stream:
         next_tend = 0
         began = now_ms()
         while not self._stop.is_set():
-            connection.pump(self._patience())
+            self._frames = connection.pump(self._patience())
             at = now_ms()
             if at >= next_tend:
                 next_tend = at + TEND_MS
@@ -155,7 +162,7 @@ class Stream:
     def _patience(self) -> float:
         """How long to wait for frames: until the next flush is due, if there is something to write."""
         if self._publisher.in_flight:
-            return FLUSH_MS / 2000
+            return ANSWER_POLL
         if not self.books.is_dirty:
             return POLL
         return max(0.0, self._flushed + self._flush_pause - time.monotonic())
@@ -197,7 +204,8 @@ class Stream:
         self._moved |= self.books.moved
         self.books.moved.clear()
         self._flushed = time.monotonic()
-        self._flush_pause = max(FLUSH_MS / 1000, FLUSH_SHARE * (self._flushed - began))
+        share = BUSY_SHARE if self._frames > BUSY_FRAMES else CALM_SHARE
+        self._flush_pause = max(FLUSH_SECONDS, share * (self._flushed - began))
         self.figures.flushes += 1
         self.figures.records += len(records)
 

@@ -1,0 +1,1 @@
+"""The parts of the stream's benchmarks: a flooding server, the plain way, ours, the peers, latency."""

@@ -1,0 +1,144 @@
+"""The stream itself, with every check switched on; only rows and task messages have nowhere to go."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.streaming.frames import event_of, tickers
+
+PATIENCE = 120.0
+
+
+def run(port: int, markets: int, messages: int, result: Any, scheme: str = "ws", truth: str = "") -> None:
+    """Until the flood is over; sends (messages, wall seconds, CPU seconds, facts).
+
+    ``truth``: a file with the books that readers must see at the end.
+    """
+    import django
+
+    django.setup()
+    import redis
+
+    from markets.stream import price_connection
+    from markets.streaming.figures import rss_mb
+    from markets.streaming.loop import Stream
+
+    logging.disable(logging.WARNING)
+    living: list[Any] = []
+    stream = Stream(
+        _session_maker(port, scheme),
+        price_connection(),
+        _Wishes(markets),  # type: ignore[arg-type]
+        _Nowhere(),  # type: ignore[arg-type]
+        _Nowhere(),  # type: ignore[arg-type]
+        on_connection=lambda connection: living.append(connection) if connection else None,
+    )
+    thread = threading.Thread(target=stream.run)
+    server = redis.Redis.from_url(os.environ["REDIS_URL"])
+    thread.start()
+    try:
+        base, redis_cpu = _wait_for_flood(stream, server, markets)
+        while not (living and living[-1].intake.tally.ignored_types["flood_over"]):
+            _still_patient(stream, base[0] + PATIENCE)
+            time.sleep(0.005)
+        wall, cpu = time.perf_counter() - base[0], time.process_time() - base[1]
+        time.sleep(0.3)
+        facts = {
+            "gaps": stream.figures.gaps,
+            "doubted": stream.books.doubted,
+            "rejected": stream.figures.rejected,
+            "flushes": stream.figures.flushes,
+            "records": stream.figures.records,
+            "redis_cpu_seconds": round(_cpu(server) - redis_cpu, 3),
+            "rss_mb": rss_mb(),
+            "lag_ms": stream.figures.lag_ms,
+        }
+        if truth:
+            facts["readers_agree_with_truth"] = _agrees(truth)
+    finally:
+        stream.stop()
+        thread.join()
+    result.send((messages, wall, cpu, facts))
+
+
+def _wait_for_flood(stream: Any, server: Any, markets: int) -> tuple[tuple[float, float, int], float]:
+    """(wall, CPU, messages) and Redis' CPU when the flood begins; a few answers to beats are not yet the flood."""
+    give_up = time.perf_counter() + PATIENCE
+    while stream.figures.messages < markets:
+        _still_patient(stream, give_up)
+        time.sleep(0.01)
+    base, redis_cpu = (0.0, 0.0, stream.figures.messages), 0.0
+    while stream.figures.messages - base[2] < 20:
+        _still_patient(stream, give_up)
+        base = (time.perf_counter(), time.process_time(), stream.figures.messages)
+        redis_cpu = _cpu(server)
+        time.sleep(0.02)
+    return base, redis_cpu
+
+
+def _still_patient(stream: Any, give_up: float) -> None:
+    if time.perf_counter() > give_up:
+        raise RuntimeError(f"the flood did not end: {stream.figures.messages} messages came ({stream.figures.error})")
+
+
+class _Wishes:
+    """Every market of the flood, for ever."""
+
+    def __init__(self, markets: int) -> None:
+        self.current: dict[str, dict[str, str]] = {}
+        self.fee_multipliers: dict[str, int] = {}
+        for name in tickers(markets):
+            self.current.setdefault(event_of(name), {})[name] = "active"
+
+
+class _Nowhere:
+    """Takes the place of inbox and nudger."""
+
+    waiting = written = sent = 0
+
+    def put(self, message: object) -> None: ...
+
+    def ask(self, name: str, *arguments: object, interval: float = 0.0) -> None: ...
+
+
+def _session_maker(port: int, scheme: str) -> Any:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    from markets.kalshi.environment import Environment
+    from markets.kalshi.signing import Signer
+    from markets.stream import make_session
+
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    where = Environment("bench", "http://127.0.0.1:1/trade-api/v2", f"{scheme}://127.0.0.1:{port}/trade-api/ws/v2")
+    signer = Signer.from_pem("bench", pem)
+    return lambda: make_session(where, signer)
+
+
+def _cpu(server: Any) -> float:
+    info = server.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+def _agrees(truth: str) -> bool:
+    """Whether a reader sees exactly the books of ``truth``, none of them suspect."""
+    from markets.prices import PriceReader
+
+    books = json.loads(Path(truth).read_text())
+    read = PriceReader().events(sorted({event_of(name) for name in books}))
+    for name, book in books.items():
+        market = read[event_of(name)].markets.get(name)
+        if market is None or market.depth is None or market.suspect:
+            return False
+        for side, levels in (("yes", market.depth.yes_bids), ("no", market.depth.no_bids)):
+            if dict(levels) != {int(p): c for p, c in book[side].items()}:
+                return False
+    return True
