@@ -118,6 +118,6 @@ def write_key(path: Path) -> None:
 
 
 def percentiles(times: list[float], digits: int = 2) -> dict[str, float]:
-    """p50, p90 and p99 of milliseconds."""
+    """p50, p90 and p99 of milliseconds, by nearest rank."""
     ranked = sorted(times)
-    return {f"p{p}_ms": round(ranked[min(len(ranked) - 1, len(ranked) * p // 100)], digits) for p in (50, 90, 99)}
+    return {f"p{p}_ms": round(ranked[-(-len(ranked) * p // 100) - 1], digits) for p in (50, 90, 99)}

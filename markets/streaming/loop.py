@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,28 +29,18 @@ from markets.streaming.figures import Figures
 from markets.streaming.inbox import Inbox
 from markets.streaming.leader import Leadership
 from markets.streaming.nudger import Nudger
+from markets.streaming.pace import RENEW, Pace
 from markets.streaming.publisher import Fenced, Publisher
 from markets.streaming.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
-POLL: Final = 0.05
-FLUSH_SECONDS: Final = 0.0005
-"""Least pause between two flushes."""
-BUSY_FRAMES: Final = 400
-"""So many frames in one read are a backlog: then messages a second count, otherwise the age of each."""
-CALM_SHARE: Final = 0.5
-BUSY_SHARE: Final = 3.0
-"""Pause after a flush in lengths of it. Behind a backlog writing takes a quarter of the time at most, and what changes meanwhile is
-written once. Without one a longer pause would only feed itself: more has changed, so the next flush is longer."""
-ANSWER_POLL: Final = 0.0002
-ANSWER_SECONDS: Final = 1.0
-"""A flush without an answer for so long is waited for, which ends in an answer or in an error."""
 TEND_MS: Final = 100
-RENEW_MS: Final = 500
 FIGURES_MS: Final = 1_000
 STANDBY_SECONDS: Final = 0.5
 REDIS_PAUSE_MS: Final = 500
+SWITCH_SECONDS: Final = 0.0005
+"""How long another thread of ours (rows, wishes) may hold up the receiving one; Python's own 5 ms would be seen in every price."""
 EVALUATE_SECONDS: Final = 0.2
 """Least time between two nudges about one event."""
 
@@ -85,9 +76,7 @@ class Stream:
         self._stop = threading.Event()
         self._redis_not_before = 0
         self._next_figures = 0
-        self._flushed = 0.0
-        self._flush_pause = FLUSH_SECONDS
-        self._frames = 0
+        self._pace = Pace()
         self._sent: set[str] = set()
         self._moved: set[str] = set()
 
@@ -99,6 +88,7 @@ class Stream:
         """Until ``stop``. Raises Refused if the very first connection is refused for its key."""
         gc.freeze()  # what is loaded now stays; the collector need not look at it again
         gc.set_threshold(50_000, 20, 50)
+        sys.setswitchinterval(SWITCH_SECONDS)
         backoff = Backoff(base=0.25, cap=15.0)
         while not self._stop.is_set():
             if not self._lead():
@@ -149,7 +139,7 @@ class Stream:
         next_tend = 0
         began = now_ms()
         while not self._stop.is_set():
-            self._frames = connection.pump(self._patience())
+            self._pace.frames = connection.pump(self._pace.patience(self._publisher.in_flight, self.books.is_dirty))
             at = now_ms()
             if at >= next_tend:
                 next_tend = at + TEND_MS
@@ -159,20 +149,11 @@ class Stream:
             self._write(connection, at)
             self._show("live", connection)
 
-    def _patience(self) -> float:
-        """How long to wait for frames: until the next flush is due, if there is something to write."""
-        if self._publisher.in_flight:
-            return ANSWER_POLL
-        if not self.books.is_dirty:
-            return POLL
-        return max(0.0, self._flushed + self._flush_pause - time.monotonic())
-
     def _write(self, connection: Connection, at: int) -> None:
         """Send what changed, or only the renewed lease, when it is time; and take the answer of the flush before. While Redis is
         away the changes stay. Raises Fenced."""
         try:
-            overdue = time.monotonic() - self._flushed > ANSWER_SECONDS
-            answered = self._publisher.in_flight and self._publisher.finish(wait=overdue)
+            answered = self._publisher.in_flight and self._publisher.finish(wait=self._pace.is_overdue)
             if self._publisher.in_flight:
                 return
             if answered:
@@ -182,12 +163,9 @@ class Stream:
             return
         except Fenced:
             self._regain()
-        if at < self._redis_not_before:
+        if at < self._redis_not_before or not self._pace.is_due(self.books.is_dirty):
             return
         began = time.monotonic()
-        due = self.books.is_dirty and began - self._flushed >= self._flush_pause
-        if not due and began - self._flushed < RENEW_MS / 1000:
-            return
         records, self._sent = self.books.take_changes()
         try:
             self._publisher.begin(connection.epoch, connection.alive_ms, records, self._sent)
@@ -203,9 +181,7 @@ class Stream:
             return
         self._moved |= self.books.moved
         self.books.moved.clear()
-        self._flushed = time.monotonic()
-        share = BUSY_SHARE if self._frames > BUSY_FRAMES else CALM_SHARE
-        self._flush_pause = max(FLUSH_SECONDS, share * (self._flushed - began))
+        self._pace.wrote(began)
         self.figures.flushes += 1
         self.figures.records += len(records)
 
@@ -244,7 +220,7 @@ class Stream:
         """Wait for the next try without losing the right to write."""
         end = time.monotonic() + seconds
         while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
-            self._stop.wait(min(left, RENEW_MS / 1000))
+            self._stop.wait(min(left, RENEW))
             try:
                 self._publisher.flush("", 0, {})
             except (redis.RedisError, Fenced):
