@@ -72,6 +72,7 @@ class SharedLimiter:
         shards: Sequence[int] = SHARDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._client = client
         self._script = client.register_script(_TAKE)
         self._scope = scope
         self._limits = limits
@@ -104,6 +105,22 @@ class SharedLimiter:
             if end is not None and time.monotonic() + wait > end:
                 raise LocallyRateLimited(f"{cost} {kind} tokens would take {wait:.2f} s")
             self._sleep(min(wait, LONGEST_SLEEP))
+
+    def available(self, kind: Kind, shard: int | None) -> int:
+        """See ``Limiter.available``."""
+        names = buckets_of(kind, shard, self._shards)
+        try:
+            return int(min(self._holds(name) for name in names))
+        except redis.RedisError:
+            return self._local.available(kind, shard)
+
+    def _holds(self, name: str) -> float:
+        limit = limit_of(name, self._limits)
+        tokens, at = cast("list[bytes | None]", self._client.hmget(f"limit:{self._scope}:{name}", "tokens", "at"))
+        if tokens is None or at is None:
+            return limit.bucket_capacity
+        seconds = max(0.0, time.time() - float(at) / 1000)
+        return min(limit.bucket_capacity, float(tokens) + seconds * limit.refill_rate)
 
     def take(self, names: Sequence[str], cost: int, keep_back: int = 0) -> float:
         """Take ``cost`` tokens of every named bucket if ``keep_back`` stay in each, else none.

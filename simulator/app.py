@@ -8,11 +8,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-from . import lifecycle
 from .auth import Key
-from .errors import ApiError, RequestTimedOut
+from .errors import ApiError
 from .exchange import Exchange
-from .faults import Fault
+from .mishaps import meet
 from .rest import router
 from .rest.context import Request
 from .rest.query import Query
@@ -42,7 +41,7 @@ def handle(
     )
     try:
         if fault is not None and fault.when == "before":
-            _meet(exchange, fault)
+            meet(exchange, fault)
         answer = _answer(exchange, method, full, Query(query), headers or {}, body)
     except ApiError as error:
         answer = _refusal(exchange, error)
@@ -50,7 +49,7 @@ def handle(
         exchange.commit()
     if fault is not None and fault.when == "after":
         try:
-            _meet(exchange, fault)
+            meet(exchange, fault)
         except ApiError as error:
             return _refusal(exchange, error)
         exchange.commit()
@@ -61,25 +60,6 @@ def _refusal(exchange: Exchange, error: ApiError) -> tuple[int, Any]:
     if error.status == 429 and exchange.config.rate_limit_text_body:
         return 429, {"error": error.message}
     return error.status, error.body()
-
-
-def _meet(exchange: Exchange, fault: Fault) -> None:
-    """Carry out a request fault: no answer, a refusal, or a market that closes or pauses just then."""
-    market = exchange.markets.get(fault.ticker)
-    if fault.kind in ("close", "pause"):
-        if market is not None and fault.kind == "close":
-            lifecycle.set_close(exchange, market, exchange.now())
-            exchange.advance()
-        elif market is not None:
-            lifecycle.pause(exchange, market)
-        return
-    if fault.kind == "timeout":
-        raise RequestTimedOut(fault.when == "after")
-    if fault.kind == "rate_limit":
-        raise ApiError(429, "too_many_requests", "too many requests")
-    raise ApiError(
-        fault.status, "internal_server_error" if fault.status == 500 else "service_unavailable", "service unavailable"
-    )
 
 
 def _answer(

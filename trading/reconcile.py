@@ -25,7 +25,7 @@ from trading import accounts, booking, discrepancies, ledger, pace, settlement
 from trading.booking import BookingError
 from trading.execution import sending
 from trading.models import ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.venues import connection
+from trading.venues import connection, limits
 from trading.venues.live import report_of
 from trading.venues.protocol import Ack
 
@@ -55,6 +55,7 @@ def run(mode: str, trigger: str) -> Reconciliation:
 def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
+    limits.learn(connection.client())
     settlement.run(Mode.LIVE)
     _orders(row, since)
     _fills(row, since)

@@ -32,9 +32,12 @@ class Denied(Infeasible):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be risked: a decision of a profile at its worst cost, micro-dollars. ``legs``: (ticker, side) ->
-    worst cost. ``position`` is the one it belongs to once there is one; it does not count against itself. ``completes``: part of
-        the basket is held already, so that buying the rest takes risk away; what stops new baskets does not stop that."""
+    """What is about to be risked: a decision of a profile at its worst cost, micro-dollars.
+
+    ``legs``: (ticker, side) -> worst cost. ``position``: the one it belongs to once there is one; it does not count against
+    itself. ``completes``: part of the basket is held already, so that buying the rest takes risk away; what stops new baskets
+    does not stop that. ``orders``: how many are sent next when there is a position.
+    """
 
     profile: Profile
     decision: Decision
@@ -42,6 +45,7 @@ class Intent:
     legs: Mapping[tuple[str, str], int]
     position: Position | None = None
     completes: bool = False
+    orders: int = 1
 
     @property
     def tickers(self) -> list[str]:
@@ -132,7 +136,7 @@ def _sizes(i: Intent) -> Checks:
 
 def _pace(i: Intent) -> Checks:
     sent = Order.objects.filter(profile=i.profile, created_at__gt=clock.now() - MINUTE).count()
-    wanted = len(i.legs) if i.position is None else 1
+    wanted = len(i.legs) if i.position is None else i.orders
     if sent + wanted > i.profile.max_orders_per_minute:
         yield "orders_per_minute", f"{sent} sent, {wanted} wanted, {i.profile.max_orders_per_minute} allowed"
 

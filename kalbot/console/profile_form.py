@@ -127,6 +127,7 @@ LABELS = {
     "triage_min_hold_seconds": "Hold, at least (s)",
     "triage_evidence_ppm": "Evidence, at least",
     "on_partial": "Half-filled basket",
+    "sending": "Legs are sent",
     "is_active": "Active",
     "shape": "Shape",
     "kinds": "Kinds of basket",

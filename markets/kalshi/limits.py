@@ -46,6 +46,10 @@ class Limiter(Protocol):
         need. Raises LocallyRateLimited when they cannot be had in time, or ever.
         """
 
+    def available(self, kind: Kind, shard: int | None) -> int:
+        """Whole tokens that the poorest of the paying buckets holds now. An estimate: others take from it too."""
+        ...
+
 
 def buckets_of(kind: Kind, shard: int | None, shards: Sequence[int] = SHARDS) -> tuple[str, ...]:
     """Names of the buckets that pay, sorted: ``read``, ``balance``, ``write``, or ``write:n`` for shard n >=

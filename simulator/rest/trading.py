@@ -7,6 +7,7 @@ from typing import Any
 from .. import orders
 from ..errors import ApiError, bad_query, invalid
 from ..limits import too_many
+from ..mishaps import meet, of_item
 from ..order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
 from ..records import Order
 from ..units import CONTRACT, count2, dollars4, dollars6
@@ -64,7 +65,7 @@ def batch_create(request: Request) -> Answer:
     results: list[dict[str, Any]] = []
     for item in items:
         try:
-            results.append(_place(request, item))
+            results.append(_place_item(request, item))
         except ApiError as error:
             name = item.get("client_order_id") if isinstance(item, dict) else None
             results.append(
@@ -79,6 +80,17 @@ def batch_create(request: Request) -> Answer:
                 }
             )
     return 201, {"orders": results}
+
+
+def _place_item(request: Request, item: Any) -> dict[str, Any]:
+    """One item; a fault may refuse it, or swallow the answer to the whole batch with this item done or not."""
+    fault = of_item(request.exchange)
+    if fault is not None and fault.when == "before":
+        meet(request.exchange, fault)
+    placed = _place(request, item)
+    if fault is not None and fault.when == "after":
+        meet(request.exchange, fault)
+    return placed
 
 
 def _items(request: Request) -> list[Any]:

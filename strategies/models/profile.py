@@ -27,6 +27,10 @@ class Profile(models.Model):
         UNWIND = "unwind_on_partial", "unwind what cannot be completed"
         HOLD = "hold_and_complete", "rest orders to complete, then unwind"
 
+    class Sending(models.TextChoices):
+        THINNEST = "thinnest_first", "one leg after another, the thinnest first"
+        TOGETHER = "all_at_once", "all legs in one request"
+
     class TriagePolicy(models.TextChoices):
         ADVISE = "advise", "advise only"
         MARKET = "market", "exit on market reasons"
@@ -118,6 +122,12 @@ class Profile(models.Model):
     )
     cooldown_seconds = models.PositiveIntegerField(
         default=30, help_text="Pause on an event after a basket of it ended."
+    )
+    sending = models.CharField(
+        max_length=16,
+        choices=Sending,
+        default=Sending.THINNEST,
+        help_text="All at once is faster, but any of the legs may fail: the leg-risk budget must carry the worst of them.",
     )
     on_partial = models.CharField(max_length=20, choices=PartialPolicy, default=PartialPolicy.UNWIND)
     complete_seconds = models.PositiveIntegerField(

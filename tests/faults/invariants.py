@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from kalbot.common.units import parse_count, parse_price
 from tests.trading import world
 from trading import accounts, ledger, quotes, selectors
 from trading.execution import baskets, sending, walk
-from trading.models import Denial, Discrepancy, Order, Position, Reconciliation
+from trading.models import Denial, Discrepancy, Leg, Order, Position, Reconciliation
 
 if TYPE_CHECKING:
     from tests.faults.harness import Run
@@ -98,20 +99,33 @@ def _whole(run: Run) -> None:
 
 def check_budget(run: Run, body: Any) -> None:
     """Before a purchase: selling everything held and this order at the books the bot can see stays within the budget,
-    unless the basket is then whole."""
+    unless the basket is then whole. Of several orders in one request any may fill: the dearest of all their subsets counts."""
     wire = msgspec.json.decode(body)
+    orders = wire.get("orders", [wire])
     position = Position.objects.filter(decision=run.decision).first()
-    if wire.get("reduce_only") or position is None or parse_price(wire["price"]) in (100, 9_900):
+    first = orders[0]
+    if first.get("reduce_only") or position is None or parse_price(first["price"]) in (100, 9_900):
         return
     quoted = quotes.read(run.twin.row)
     if not quoted.prices.live or run.disturbed:
         return  # the books moved after the plan was made: what counts then is the loss at the end
+    legs = list(position.legs.all())
+    for size in range(1, len(orders) + 1):
+        for filled in combinations(orders, size):
+            asked = {order["ticker"]: parse_count(order["count"]) for order in filled}
+            loss, lacking = _half_filled(legs, asked, quoted)
+            if lacking:
+                budget = run.profile.leg_risk_budget
+                assert loss <= budget, f"half-filled for {loss} of {budget}, {sorted(asked)}"
+
+
+def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: quotes.Quotes) -> tuple[int, int]:
+    """(loss of selling what is bought and what is asked for, legs that would still be empty)."""
     loss, lacking = 0, 0
-    for leg in position.legs.all():
-        filled = [max(o.filled_count, o.reported_fill_count or 0) for o in leg.orders.filter(action="buy")]
-        count = sum(filled) + (parse_count(wire["count"]) if leg.market_id == wire["ticker"] else 0)
+    for leg in legs:
+        bought = [max(o.filled_count, o.reported_fill_count or 0) for o in leg.orders.filter(action="buy")]
+        count = sum(bought) + asked.get(leg.market_id, 0)
         lacking += count == 0
         paid = walk.buy(quoted.asks(leg.market_id, leg.side), count, leg.limit_price, quoted.fees).cost
         loss += paid - walk.sell(quoted.bids(leg.market_id, leg.side), count, 1, quoted.fees).proceeds
-    if lacking:
-        assert loss <= run.profile.leg_risk_budget, f"half-filled for {loss} of {run.profile.leg_risk_budget}"
+    return loss, lacking

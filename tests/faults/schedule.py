@@ -19,6 +19,17 @@ EXCHANGE_FAULTS = (
     {"kind": "timeout", "method": "DELETE", "when": "after", "count": 1},
     {"kind": "rate_limit", "method": "DELETE", "count": 1},
 )
+BATCH_ITEM = "/portfolio/events/orders/batched/item"
+BATCH_FAULTS = (
+    {"kind": "rate_limit", "count": 1},
+    {"kind": "rate_limit", "count": 9},
+    {"kind": "error", "when": "before", "status": 400},
+    {"kind": "error", "when": "before", "status": 503},
+    {"kind": "error", "when": "after", "status": 500},
+    {"kind": "timeout", "when": "before"},
+    {"kind": "timeout", "when": "after"},
+)
+"""What may strike one order of a batch: it is refused, done and not told, or the answer is lost with the rest undone."""
 WORLD_FAULTS = (
     "pause",
     "close",
@@ -64,6 +75,7 @@ def draw(seed: int) -> Schedule:
     kind = rng.choice(("all_yes", "all_no", "all_yes", "coverage"))
     mode = "sim" if rng.random() < 0.25 else "live"
     harsh = rng.random()
+    sending, partial = _batch(random.Random(f"batch {seed}"), outcomes)
     return Schedule(
         seed=seed,
         mode=mode,
@@ -76,9 +88,11 @@ def draw(seed: int) -> Schedule:
             "leg_risk_budget": rng.choice((2, 5, 20)) * 1_000_000,
             "complete_seconds": rng.choice((2, 10)),
             "count_step": rng.choice((1, 50, 100)),
+            "sending": sending,
         },
         deaths=sorted(rng.sample(range(1, 160), rng.choice((0, 1, 1, 2, 3, 5)))),
-        exchange=[dict(rng.choice(EXCHANGE_FAULTS)) | {"skip": rng.randrange(0, 8)} for _ in range(int(harsh * 5))],
+        exchange=partial
+        + [dict(rng.choice(EXCHANGE_FAULTS)) | {"skip": rng.randrange(0, 8)} for _ in range(int(harsh * 5))],
         at_request={rng.randrange(1, 25): rng.choice(WORLD_FAULTS) for _ in range(int(harsh * 3))},
         at_round={rng.randrange(0, 6): rng.choice(WORLD_FAULTS) for _ in range(rng.choice((0, 0, 1)))},
         read_delay_ms=rng.choice((0, 0, 200, 900)),
@@ -91,6 +105,17 @@ def draw(seed: int) -> Schedule:
         ending=rng.choice(("settle", "settle", "scalar", "exit", "leave")),
         rng=rng,
     )
+
+
+def _batch(rng: random.Random, outcomes: int) -> tuple[str, list[dict[str, Any]]]:
+    """(how legs are sent, what strikes single orders of a batch)."""
+    if rng.random() < 0.55:
+        return "thinnest_first", []
+    strikes = rng.choice((0, 1, 1, 2))
+    common = {"method": "POST", "path": BATCH_ITEM}
+    return "all_at_once", [
+        common | dict(rng.choice(BATCH_FAULTS)) | {"skip": rng.randrange(0, outcomes)} for _ in range(strikes)
+    ]
 
 
 def _book(rng: random.Random, outcomes: int, kind: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

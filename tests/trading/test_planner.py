@@ -42,7 +42,7 @@ def test_unwind_loss_is_spread_plus_both_fees() -> None:
 
 
 def test_plan_beyond_the_leg_risk_budget_is_refused() -> None:
-    worst = planner.unwind_losses(sorted(two(), key=lambda one: one.ticker == "A"))[0]
+    worst = planner.leg_losses(sorted(two(), key=lambda one: one.ticker == "A"))[0]
     budget = -(-worst * planner.PLANNED_SHARE[1] // planner.PLANNED_SHARE[0])
     assert budget > worst, "the books may move before the unwind is done"
     assert isinstance(planner.plan(two(), 1_000, budget, BASIC), Plan)
@@ -53,7 +53,7 @@ def test_plan_beyond_the_leg_risk_budget_is_refused() -> None:
 
 def test_contracts_that_nobody_bids_for_count_as_a_total_loss() -> None:
     legs = [leg("A", [(4_000, 9_000)], [], 1_000), leg("B", [(5_000, 99_000)], [(4_900, 99_000)], 1_000)]
-    losses = planner.unwind_losses(legs)
+    losses = planner.leg_losses(legs)
     assert losses[0] == walk.buy(legs[0].asks, 1_000, 9_900, FEES).cost
 
 

@@ -11,12 +11,14 @@ from django.db import IntegrityError, transaction
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from markets import watch
-from strategies.models import Decision, Mode
+from markets.kalshi.limits import UNSCOPED
+from strategies.models import Decision, Mode, Profile
 from trading import gate, ledger, quotes, risk, states
 from trading.execution import baskets, planner, walk
-from trading.execution.planner import Plan, PlanLeg, WriteBudget
+from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
 from trading.quotes import Quotes
+from trading.venues import connection, limits
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
 """A decision older than this is not carried out: the prices that justified it are history."""
@@ -85,18 +87,36 @@ def plan_legs(decision: Decision, quoted: Quotes) -> list[PlanLeg]:
 
 def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
     """The largest plan, up to the decision's size, that depth and leg-risk budget carry and that still meets margin and
-    least profit on the books of now. Raises Denied with the reason of the full size."""
+    least profit on the books of now. A profile that sends all legs at once sends them one by one where the account's bucket
+    does not hold them at once. Raises Denied with the reason of the full size."""
     profile = decision.profile
-    budget = WriteBudget()
-    found = planner.largest(legs, decision.count, profile.count_step or 1, profile.leg_risk_budget, budget)
+    together = profile.sending == Profile.Sending.TOGETHER
+    budget = write_budget(decision, together)
+    risked, step = profile.leg_risk_budget, profile.count_step or 1
+    found = planner.largest(legs, decision.count, step, risked, budget, together=together)
+    if together and isinstance(found, Refusal) and found.code == "rate_limit":
+        together, budget = False, write_budget(decision, False)
+        found = planner.largest(legs, decision.count, step, risked, budget)
     if not isinstance(found, Plan):
         raise risk.Denied(found.code, found.detail)
     if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=True):
-        full = planner.plan(legs, decision.count, profile.leg_risk_budget, budget)
+        full = planner.plan(legs, decision.count, risked, budget, together=together)
         if not isinstance(full, Plan):
             raise risk.Denied(full.code, f"{full.detail}; {found.count} would fit but earn too little")
         raise risk.Denied("margin_gone", f"{found.count} baskets now cost {found.cost} micro-dollars")
     return found
+
+
+def write_budget(decision: Decision, together: bool) -> WriteBudget:
+    """The account's write bucket as last learnt (else the Basic tier's), and what it holds now. Paper keeps to the same limits,
+    on a bucket of its own that is full."""
+    write = limits.known().write
+    available = write.bucket_capacity
+    if decision.mode == Mode.LIVE:
+        # a batch bills the unscoped bucket, a single order that of its shard (PROTOCOL 3)
+        shard = UNSCOPED if together else decision.event.exchange_index
+        available = min(available, connection.client().transport.limiter.available("write", shard))
+    return WriteBudget(write.bucket_capacity, write.refill_rate, available)
 
 
 def _intent(decision: Decision, legs: list[PlanLeg], worst: int) -> risk.Intent:
@@ -120,6 +140,7 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
                 event=decision.event,
                 kind=decision.kind,
                 target_count=plan.count,
+                sends_together=plan.together,
                 guaranteed=decision.guaranteed,
                 next_step_at=clock.now() + timedelta(seconds=states.LEASE_SECONDS),
             )
@@ -150,4 +171,7 @@ def _explain(decision: Decision, plan: Plan) -> str:
     size = f"{plan.count / 100:g} baskets"
     if plan.count < decision.count:
         size += f" (of {decision.count / 100:g} decided: depth or leg-risk budget)"
-    return f"{size}, at most {plan.worst_cost} micro-dollars reserved, worst unwind {max(plan.unwind_losses[:-1], default=0)}"
+    way = "all legs at once" if plan.together else "the thinnest leg first"
+    if decision.profile.sending == Profile.Sending.TOGETHER and not plan.together:
+        way += " (the account's write limit does not carry all at once)"
+    return f"{size}, {way}, at most {plan.worst_cost} micro-dollars reserved, worst unwind {plan.worst_unwind}"

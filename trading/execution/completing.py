@@ -74,7 +74,7 @@ def _complete_once(position: Position, held: Lease, legs: list[Leg], orders: lis
             purpose=Order.Purpose.COMPLETE,
             price=leg.limit_price,
             count=count,
-            keep_back=planner.CREATE_TOKENS * len(legs),
+            keep_back=planner.tokens_kept(len(legs)),
             reason=f"completing {target / 100:g} baskets",
             **columns,
         )
@@ -96,7 +96,7 @@ def _rescue(position: Position, held: Lease, legs: list[Leg]) -> bool:
             purpose=Order.Purpose.COMPLETE,
             price=price,
             count=count,
-            keep_back=planner.CREATE_TOKENS * len(legs),
+            keep_back=planner.tokens_kept(len(legs)),
             reason="completing loses less than an unwind",
         )
     return True

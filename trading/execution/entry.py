@@ -1,4 +1,4 @@
-"""Buying a basket, leg after leg, as large as each leg allows the next.
+"""Buying a basket: leg after leg, as large as each leg allows the next, or all legs at once.
 
 Each phase does what can be done now and returns True when the step should go on at once with the position's new state,
 False when it has to wait (``next_step_at`` says until when).
@@ -12,7 +12,7 @@ from typing import Final
 from kalbot.common import clock
 from strategies.models import Mode
 from trading import gate, risk, states
-from trading.execution import baskets, inflight, opening, planner, purchase, sending
+from trading.execution import baskets, batch, inflight, opening, planner, purchase, sending
 from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
 from trading.states import Lease
 
@@ -45,6 +45,8 @@ def executing(position: Position, held: Lease) -> bool:
     count = _baskets_so_far(position, asked, orders)
     if len(asked) < len(legs) and late:
         return _stop_buying(position, held, orders, "too late for the remaining legs")
+    if position.sends_together and not asked:
+        return _all_at_once(position, held, legs, orders)
     for leg in [one for one in legs if one not in asked]:
         if count <= 0:
             break
@@ -67,6 +69,29 @@ def executing(position: Position, held: Lease) -> bool:
         if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
             return inflight.wait(position)
         count = min(count, _baskets_so_far(position, [leg], orders))
+    return _stop_buying(position, held, orders, "")
+
+
+def _all_at_once(position: Position, held: Lease, legs: list[Leg], orders: list[Order]) -> bool:
+    """Send every leg in one request. What fills unequally is completed or unwound like any half-filled basket."""
+    count, refusal = purchase.achievable(position, legs, orders, position.target_count)
+    if refusal:
+        return _stop_buying(position, held, orders, refusal)
+    wanted = [
+        batch.Wanted(leg, leg.limit_price, baskets.needed(count, leg.target_count, position.target_count))
+        for leg in legs
+    ]
+    orders += batch.place_all(
+        held,
+        position,
+        wanted,
+        keep_back=planner.tokens_kept(len(legs)),
+        action=Order.Action.BUY,
+        purpose=Order.Purpose.ENTRY,
+        reason="entry, all legs at once",
+    )
+    if any(order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING) for order in orders):
+        return inflight.wait(position)
     return _stop_buying(position, held, orders, "")
 
 

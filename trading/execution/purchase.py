@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kalbot.common.errors import Infeasible
 from markets.fees import FeeSchedule
 from trading import quotes, risk
-from trading.execution import baskets, walk
+from trading.execution import baskets, planner, walk
 from trading.execution.inflight import bought
 from trading.models import Leg, Order, Position
 
@@ -32,9 +32,12 @@ def achievable(
         worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, quoted.fees) for leg, lack in todo}
         spent = sum(_spent(leg, orders, count, target, quoted.fees) for leg in legs)
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
-        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=begun)
+        at_once = len(todo) if position.sends_together and not begun else 1
+        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, begun, at_once)
         risk.standing(intent)
         risk.market(intent, quoted)
+        if not begun and not rests:
+            _leg_risk(position, legs, count, quoted)
     except Infeasible as denied:
         return 0, str(denied)
     if rests:
@@ -47,6 +50,26 @@ def achievable(
     if not baskets.still_worth(decision, profile, count, cost, whole_plan=not orders):
         return 0, f"margin_gone: {count / 100:g} baskets would cost {cost} micro-dollars"
     return count, ""
+
+
+def _leg_risk(position: Position, legs: list[Leg], count: int, quoted: quotes.Quotes) -> None:
+    """Before the first leg: the books may have moved since the plan, whose reserve they may use up but not exceed."""
+    planned = [
+        planner.PlanLeg(
+            leg.market_id,
+            leg.side,
+            baskets.needed(count, leg.target_count, position.target_count),
+            leg.limit_price,
+            quoted.asks(leg.market_id, leg.side),
+            quoted.bids(leg.market_id, leg.side),
+            quoted.fees,
+        )
+        for leg in legs
+    ]
+    worst = planner.worst_unwind(planner.leg_losses(planned), position.sends_together)
+    budget = position.profile.leg_risk_budget
+    if worst > budget:
+        raise risk.Denied("leg_risk", f"selling a half-filled basket would now lose {worst} of {budget} micro-dollars")
 
 
 def _reach(leg: Leg, orders: list[Order], quoted: quotes.Quotes, target: int) -> int:

@@ -68,27 +68,29 @@ def place(
     """
     with transaction.atomic():
         held.renew()
-        order = Order.objects.create(
-            profile=position.profile,
-            mode=position.mode,
-            position=position,
-            leg=leg,
-            action=action,
-            purpose=purpose,
-            side=leg.side,
-            price=price,
-            count=count,
-            exchange_index=leg.market.exchange_index,
-            subaccount=position.profile.subaccount,
-            reason=reason[:300],
-            actor=actor,
-            status=S.SENDING,
-            sent_at=clock.now(),
-            attempts=1,
-            **columns,
-        )
+        order = row(position, leg, action=action, purpose=purpose, price=price, count=count, reason=reason, **columns)
+        order.actor = actor
+        order.save(force_insert=True)
     send(order, keep_back)
     return order
+
+
+def row(position: Position, leg: Leg, *, reason: str = "", **columns: Any) -> Order:
+    """An order of the leg, about to be sent, not stored yet."""
+    return Order(
+        profile=position.profile,
+        mode=position.mode,
+        position=position,
+        leg=leg,
+        side=leg.side,
+        exchange_index=leg.market.exchange_index,
+        subaccount=position.profile.subaccount,
+        reason=reason[:300],
+        status=S.SENDING,
+        sent_at=clock.now(),
+        attempts=1,
+        **columns,
+    )
 
 
 def send(order: Order, keep_back: int = 0) -> None:
@@ -96,30 +98,40 @@ def send(order: Order, keep_back: int = 0) -> None:
     venue = venue_of(order)
     for pause in (*SEND_WAITS, None):
         try:
-            _no_transaction()
+            no_transaction()
             answer = venue.create(order, keep_back)
         except Refused as refusal:
             if refusal.retry and pause is not None:
                 pace.wait(pause)
-                if not _move(order, (S.SENDING,), S.SENDING, sent_at=clock.now(), attempts=order.attempts + 1):
+                if not goes_again(order):
                     return
                 continue
-            _reject(order, refusal)
+            reject(order, refusal)
             return
-        except Unresolved as doubt:
-            log.warning("order %s: outcome unknown (%s)", order.pk, doubt)
-            _move(order, (S.SENDING,), S.UNKNOWN, error_detail=str(doubt)[:500])
+        except Unresolved as unclear:
+            doubt(order, unclear)
             ask(order, wanted=True)
             return
         record(order, answer)
         return
 
 
+def goes_again(order: Order) -> bool:
+    """Mark that the order's request leaves once more. False when another worker has brought it on meanwhile."""
+    return _move(order, (S.SENDING,), S.SENDING, sent_at=clock.now(), attempts=order.attempts + 1)
+
+
+def doubt(order: Order, unclear: Unresolved) -> None:
+    """Nobody knows what became of the order: from now on it is asked about."""
+    log.warning("order %s: outcome unknown (%s)", order.pk, unclear)
+    _move(order, (S.SENDING,), S.UNKNOWN, error_detail=str(unclear)[:500])
+
+
 def ask(order: Order, wanted: bool) -> bool:
     """Ask what became of an order that may or may not exist. True when that is known now."""
     venue = venue_of(order)
     try:
-        _no_transaction()
+        no_transaction()
         answer = venue.resolve(order, wanted)
     except Refused as refusal:
         log.warning("order %s: still unknown (%s)", order.pk, refusal)
@@ -154,7 +166,7 @@ def collect(order: Order, waits: tuple[float, ...] = FILL_WAITS) -> bool:
         order.refresh_from_db(fields=MOVING)
         if order.filled_count < (order.reported_fill_count or 0):
             try:
-                _no_transaction()
+                no_transaction()
                 reports = venue.fills(order)
             except (Refused, Unresolved) as error:
                 log.warning("order %s: fills cannot be read (%s)", order.pk, error)
@@ -194,7 +206,7 @@ def settle(order: Order, *, wanted: bool, cancel: bool) -> bool:
 def _look(order: Order, cancel: bool) -> None:
     venue = venue_of(order)
     try:
-        _no_transaction()
+        no_transaction()
         answer = venue.cancel(order) if cancel else venue.look(order)
     except (Refused, Unresolved) as error:
         log.warning("order %s: state not known (%s)", order.pk, error)
@@ -204,7 +216,8 @@ def _look(order: Order, cancel: bool) -> None:
     collect(order, waits=(0.0,))
 
 
-def _reject(order: Order, refusal: Refused) -> None:
+def reject(order: Order, refusal: Refused) -> None:
+    """The venue said no: nothing happened."""
     _move(
         order,
         (S.SENDING,),
@@ -231,7 +244,8 @@ def venue_of(order: Order) -> Venue:
     return protocol.of(order.mode)
 
 
-def _no_transaction() -> None:
+def no_transaction() -> None:
+    """No transaction may be open across a network call. RuntimeError if one is."""
     # a test case's own surrounding transaction is not ours
     if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise RuntimeError("a database transaction is open across a network call")

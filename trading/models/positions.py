@@ -47,6 +47,9 @@ class Position(models.Model):
     realised = models.BigIntegerField(default=0, help_text="Profit booked so far.")
     floor = models.BigIntegerField(default=0, help_text="Least payout of the matched baskets.")
     guaranteed = models.BooleanField(default=False)
+    sends_together = models.BooleanField(
+        default=False, help_text="All legs in one request, as the plan found affordable; else the thinnest first."
+    )
     triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
     close_type = models.CharField(max_length=40, blank=True, help_text="How it ended, or the residual's reason.")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from typing import Final
 
 from markets.kalshi.rest import KalshiClient
+from trading.venues import limits
 
+REFRESH_SECONDS: Final = 60.0
+"""How often a thread looks for what another process has learnt about the account's limits."""
 _local = threading.local()
 
 
@@ -16,12 +21,16 @@ def client() -> KalshiClient:
         from markets import connect
 
         found = _local.client = connect.client(for_account=True)
+        _local.ours = True
+    if getattr(_local, "ours", False) and time.monotonic() >= getattr(_local, "refresh_at", 0.0):
+        _local.refresh_at = time.monotonic() + REFRESH_SECONDS
+        found.transport.limiter.update(limits.known())
     return found
 
 
 def use(replacement: KalshiClient | None) -> None:
     """Let this thread talk through ``replacement`` (None: forget the present one)."""
-    _local.client = replacement
+    _local.client, _local.ours, _local.refresh_at = replacement, False, 0.0
 
 
 def public() -> KalshiClient:

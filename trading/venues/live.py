@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,7 +21,7 @@ from markets.kalshi.errors import (
 from markets.kalshi.order_entry import Buy, CreateOrder, Sell
 from markets.kalshi.resolution import SIGNATURE_LIFE_MS, Outcome
 from markets.kalshi.rest import KalshiClient
-from markets.kalshi.schemas.answers import CreateResult
+from markets.kalshi.schemas.answers import BatchItem, CreateResult
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side, TimeInForce
@@ -33,6 +33,10 @@ from trading.venues.protocol import Ack, Refused, Unresolved
 HARMLESS_BUY: Final = Price(100)
 """One cent: valid on every price grid, and nobody sells there."""
 LISTING_MARGIN_S: Final = 60
+UNCLEAR_CODES: Final = frozenset(
+    {"", "internal_server_error", "internal_error", "service_unavailable", "bad_gateway", "gateway_timeout", "timeout"}
+)
+"""Item codes of a batch that a 5xx would carry as a single order's answer: the order may exist."""
 
 
 class LiveVenue:
@@ -50,6 +54,15 @@ class LiveVenue:
         with _told():
             made = self.client.orders.create(to_wire(order), keep_back=keep_back)
         return _made(made, order)
+
+    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+        """POST all in one batch. What is said of the whole request holds for each of its orders. See Venue."""
+        try:
+            with _told():
+                items = self.client.orders.batch_create([to_wire(order) for order in orders], keep_back=keep_back)
+        except (Refused, Unresolved) as whole:
+            return [whole] * len(orders)
+        return [_of_item(item, order) for item, order in zip(items, orders, strict=True)]
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:
         """Look in the listing, then spend the id: sending the *same* id again is decisive either way.
@@ -150,6 +163,16 @@ def _made(made: CreateResult, order: Order) -> Ack:
     return Ack(made.order_id, made.fill_count, made.remaining_count, spent)
 
 
+def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
+    """One item of a batch. A refusal is a no only if its code says so: an item carries no status to tell by."""
+    if isinstance(item.result, CreateResult):
+        return _made(item.result, order)
+    refused = item.error
+    if refused is None or refused.code.lower() in UNCLEAR_CODES:
+        return Unresolved(f"the batch does not say what became of it ({refused})")
+    return _meaning(refused)
+
+
 def _ack(listed: ListedOrder) -> Ack:
     return Ack(listed.order_id, listed.fill_count, 0 if listed.status.is_terminal else listed.remaining_count)
 
@@ -163,17 +186,23 @@ def _told() -> Iterator[None]:
     """The wire's errors as what they mean here. A spent id is not a refusal: something happened under it."""
     try:
         yield
-    except (AlreadyExists, OutcomeUnknown) as error:
-        raise Unresolved(str(error)) from error
-    except RateLimited as error:
-        raise Refused("rate_limited", str(error), retry=True) from error
-    except Unreachable as error:
-        raise Refused("unreachable", str(error), retry=True) from error
-    except Rejected as error:
-        raise Refused(error.code or f"http_{error.status}", str(error)) from error
-    except SettingError as error:
-        raise Refused("no_credentials", str(error)) from error
-    except KalshiError as error:
-        raise Unresolved(str(error)) from error
-    except ValueError as error:
-        raise Refused("invalid_order", str(error)) from error
+    except (KalshiError, SettingError, ValueError) as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: Exception) -> Refused | Unresolved:
+    match error:
+        case AlreadyExists() | OutcomeUnknown():
+            return Unresolved(str(error))
+        case RateLimited():
+            return Refused("rate_limited", str(error), retry=True)
+        case Unreachable():
+            return Refused("unreachable", str(error), retry=True)
+        case Rejected():
+            return Refused(error.code or f"http_{error.status}", str(error))
+        case SettingError():
+            return Refused("no_credentials", str(error))
+        case KalshiError():
+            return Unresolved(str(error))
+        case _:
+            return Refused("invalid_order", str(error))

@@ -13,6 +13,7 @@ exactly as with the real exchange.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from markets.selectors import price_bands
 from trading import pace, quotes
 from trading.booking import FillReport
 from trading.models import Order, PaperOrder
-from trading.venues.protocol import Ack, Refused
+from trading.venues.protocol import Ack, Refused, Unresolved
 
 LATENCY_MS: Final = 30
 MEMORY_SECONDS: Final = 60
@@ -42,7 +43,24 @@ class PaperVenue:
 
     def create(self, order: Order, keep_back: int = 0) -> Ack:
         """Fill what the book holds now; the rest is cancelled, or rests for good-till-cancelled orders."""
+        self._travel()
+        return self._meet(order)
+
+    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+        """One journey, then one order after the other against the books that are there."""
+        self._travel()
+        answers: list[Ack | Refused | Unresolved] = []
+        for order in orders:
+            try:
+                answers.append(self._meet(order))
+            except Refused as refused:
+                answers.append(refused)
+        return answers
+
+    def _travel(self) -> None:
         pace.wait(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
+
+    def _meet(self, order: Order) -> Ack:
         yes_price = order.price if order.side == Side.YES else DOLLAR_PRICE - order.price
         if not is_on_grid(yes_price, price_bands(order.leg.market)):
             raise Refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,11 @@ class Venue(Protocol):
 
         Refused: nothing happened. Unresolved: it may exist.
         """
+        ...
+
+    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+        """Send several orders at once, each with its own fate: the answers in the order of ``orders``. Raises nothing that
+        the venue says."""
         ...
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:

@@ -54,6 +54,7 @@ FIELDSETS = [
                 ("min_expected_margin_ppm", "min_annualised_ppm"),
                 "shape",
                 "count_step",
+                "sending",
                 "on_partial",
                 "complete_seconds",
             ],
