@@ -8,15 +8,17 @@ from django.db.models import Count, F, Max, Q, Sum
 
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
-from strategies.models import Profile
+from strategies.models import Mode, Profile
 from trading.execution import sending
 from trading.models import (
+    ACTIVE,
     Discrepancy,
     ExchangeAccount,
     Fill,
     LedgerTransaction,
     Leg,
     Order,
+    Position,
     ProfileBalance,
 )
 
@@ -108,6 +110,24 @@ def compared(account: ExchangeAccount, found: int | None) -> None:
     """Keep the result of a comparison of cash; one that could not be made leaves the last one standing."""
     if found is not None:
         ExchangeAccount.objects.filter(pk=account.pk).update(difference=found, compared_at=clock.now())
+
+
+def free_on_shard(subaccount: int, shard: int) -> int | None:
+    """Cash of one shard that no basket has set aside: what reconciliation saw last, and what was booked since; micro-dollars.
+
+    An order is paid from its own market's shard alone. None while the exchange has not been asked or does not say.
+    """
+    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
+    if account is None or not account.shards:
+        return None
+    number = Q(profile__subaccount=subaccount) | (Q(profile__subaccount=None) if not subaccount else Q(pk=None))
+    active = Position.objects.filter(number, mode=Mode.LIVE, status__in=ACTIVE, event__exchange_index=shard)
+    promised = active.aggregate(total=Sum("reserved"))["total"] or 0
+    booked = LedgerTransaction.objects.filter(
+        number, mode=Mode.LIVE, at__gt=account.seen_at, position__event__exchange_index=shard
+    )
+    since = booked.aggregate(t=Sum("entries__amount", filter=Q(entries__account__in=["cash", "reserved"])))["t"] or 0
+    return int(account.shards.get(str(shard), 0)) + since - promised
 
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:

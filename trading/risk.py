@@ -18,7 +18,7 @@ from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
-from trading import gate, halt, ledger
+from trading import accounts, gate, halt, ledger
 from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, Position
 from trading.quotes import Quotes
 
@@ -151,7 +151,15 @@ def _losses(i: Intent) -> Checks:
         yield "drawdown", f"{down} of {i.profile.max_drawdown} below the best"
 
 
-_STANDING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _locks, _times, _sizes, _pace, _losses)
+def _shard(i: Intent) -> Checks:
+    if i.profile.mode == Mode.LIVE and i.position is None:
+        shard = i.decision.event.exchange_index
+        free = accounts.free_on_shard(i.profile.subaccount or 0, shard)
+        if free is not None and i.worst_cost > free:
+            yield "shard_cash", f"{i.worst_cost} wanted, {free} free on shard {shard}; move cash there at the exchange"
+
+
+_STANDING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _locks, _times, _sizes, _pace, _losses, _shard)
 _COMPLETING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _sizes)
 
 

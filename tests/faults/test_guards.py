@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 from django.test import override_settings
 
 from tests.faults import harness
 from trading import booking, states
-from trading.execution import baskets, inflight, opening, purchase, sending
+from trading.execution import baskets, inflight, opening, planner, purchase, sending
 from trading.models import Fill, Leg, Order
 from trading.venues import live
 from trading.venues.protocol import Ack, Refused, Unresolved
@@ -28,6 +29,39 @@ def _timeout_is_a_reject(patch: pytest.MonkeyPatch) -> None:
             raise Refused("timeout", str(doubt)) from doubt
 
     patch.setattr(live.LiveVenue, "create", create)
+
+
+def _batch_without_an_answer_is_a_reject(patch: pytest.MonkeyPatch) -> None:
+    real = live.LiveVenue.create_many
+
+    def create_many(self: live.LiveVenue, orders: Sequence[Order], keep_back: int = 0) -> list[Any]:
+        answers = real(self, orders, keep_back)
+        return [Refused("timeout", str(one)) if isinstance(one, Unresolved) else one for one in answers]
+
+    patch.setattr(live.LiveVenue, "create_many", create_many)
+
+
+def _batch_item_is_a_no_whatever_its_code(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live, "UNCLEAR_CODES", frozenset())
+
+
+def _accepted_in_part_is_accepted(patch: pytest.MonkeyPatch) -> None:
+    real = live.LiveVenue.create_many
+
+    def create_many(self: live.LiveVenue, orders: Sequence[Order], keep_back: int = 0) -> list[Any]:
+        answers = real(self, orders, keep_back)
+        taken = [one for one in answers if isinstance(one, Ack)]
+        return [
+            one if isinstance(one, Ack) or not taken else Ack(taken[0].exchange_order_id, order.count, 0)
+            for one, order in zip(answers, orders, strict=True)
+        ]
+
+    patch.setattr(live.LiveVenue, "create_many", create_many)
+
+
+def _all_at_once_is_planned_like_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    real = planner.worst_unwind
+    patch.setattr(planner, "worst_unwind", lambda each, together: real(each, False))
 
 
 def _absent_from_a_listing_is_gone(patch: pytest.MonkeyPatch) -> None:
@@ -74,6 +108,10 @@ def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:
 
 GUARDS: dict[str, Patch] = {
     "timeout treated as a reject": _timeout_is_a_reject,
+    "batch without an answer treated as a reject": _batch_without_an_answer_is_a_reject,
+    "batch item refused whatever its code says": _batch_item_is_a_no_whatever_its_code,
+    "batch accepted in part treated as accepted": _accepted_in_part_is_accepted,
+    "all at once planned like one by one": _all_at_once_is_planned_like_one_by_one,
     "not listed treated as not there": _absent_from_a_listing_is_gone,
     "legs counted as filled when placed": _placed_is_filled,
     "half-filled basket called open": _half_filled_is_open,

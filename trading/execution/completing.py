@@ -44,59 +44,61 @@ def completing(position: Position, held: Lease) -> bool:
         return inflight.wait(position)
     if why_not:
         return opening.to_unwinding(position, held, why_not)
-    exhausted = over or (not holds and position.attempts >= TRIES)
-    sent = not exhausted and _complete_once(position, held, legs, orders, rests=holds)
-    if not sent and (position.attempts >= MOST_TRIES or not _rescue(position, held, legs)):
+    exhausted = over or position.attempts >= (MOST_TRIES if holds else TRIES)
+    sent = [] if exhausted else _complete_once(position, held, legs, orders, rests=holds)
+    if not sent and position.attempts < MOST_TRIES:
+        sent = _rescue(position, held, legs)
+    if not sent:
         why = "could not be completed in time" if exhausted else "completing no longer meets the margin"
         return opening.to_unwinding(position, held, why)
-    states.look_again(position, clock.now() + PAUSE, attempts=position.attempts + 1)
-    return True
+    # Who may wait does not knock at a closed door again at once; who may not has few tries and then sells.
+    waits = holds and all(order.status == OrderStatus.REJECTED for order in sent)
+    pause = PAUSE * 2**position.attempts if waits else PAUSE
+    states.look_again(position, clock.now() + pause, attempts=position.attempts + 1)
+    return not waits
 
 
-def _complete_once(position: Position, held: Lease, legs: list[Leg], orders: list[Order], *, rests: bool) -> bool:
+def _complete_once(
+    position: Position, held: Lease, legs: list[Leg], orders: list[Order], *, rests: bool
+) -> list[Order]:
     wanted = baskets.most(legs, position.target_count)
     target, refusal = purchase.achievable(position, legs, orders, wanted, rests=rests)
     if refusal or target <= baskets.matched(legs, position.target_count):
-        return False
+        return []
     columns: dict[str, Any] = {}
     if rests:
         expires = (position.deadline_at or clock.now()) + GRACE
         columns = {"time_in_force": "good_till_canceled", "expires_at": expires}
-    for leg in legs:
-        count = baskets.missing(leg, target, position.target_count)
-        if not count:
-            continue
-        sending.place(
-            held,
-            position,
-            leg,
-            action=Order.Action.BUY,
-            purpose=Order.Purpose.COMPLETE,
-            price=leg.limit_price,
-            count=count,
-            keep_back=planner.tokens_kept(len(legs)),
-            reason=f"completing {target / 100:g} baskets",
-            **columns,
-        )
-    return True
+    lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]
+    return [
+        _buy(held, position, leg, leg.limit_price, count, f"completing {target / 100:g} baskets", **columns)
+        for leg, count in lacking
+        if count
+    ]
 
 
-def _rescue(position: Position, held: Lease, legs: list[Leg]) -> bool:
+def _rescue(position: Position, held: Lease, legs: list[Leg]) -> list[Order]:
     """Buy what is missing above the plan's limits where that loses less than an unwind."""
     found = rescue.find(position, legs)
     if found is None:
-        return False
+        return []
     states.note(position, f"completing for a result of {found.result} instead of {found.instead_of} by an unwind")
-    for leg, count, price in found.purchases:
-        sending.place(
-            held,
-            position,
-            leg,
-            action=Order.Action.BUY,
-            purpose=Order.Purpose.COMPLETE,
-            price=price,
-            count=count,
-            keep_back=planner.tokens_kept(len(legs)),
-            reason="completing loses less than an unwind",
-        )
-    return True
+    return [
+        _buy(held, position, leg, price, count, "completing loses less than an unwind")
+        for leg, count, price in found.purchases
+    ]
+
+
+def _buy(held: Lease, position: Position, leg: Leg, price: int, count: int, reason: str, **columns: Any) -> Order:
+    return sending.place(
+        held,
+        position,
+        leg,
+        action=Order.Action.BUY,
+        purpose=Order.Purpose.COMPLETE,
+        price=price,
+        count=count,
+        keep_back=planner.tokens_kept(position.legs.count()),
+        reason=reason,
+        **columns,
+    )

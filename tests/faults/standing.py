@@ -1,0 +1,81 @@
+"""What must hold while everything runs, and what must hold once it rests, read from a real database and the exchange's truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.db import connection, transaction
+
+from strategies.models import Profile
+from trading import accounts, ledger
+from trading.execution import baskets, sending
+from trading.models import Discrepancy, Order, Position, Reconciliation
+
+MOVING = ("pending", "executing", "completing", "unwinding", "exiting")
+
+
+def at_any_moment(exchange_orders: list[dict[str, Any]]) -> list[str]:
+    """Sentences about what does not hold. ``exchange_orders`` were read before: every one of ours has its row by now."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return [*_orders(exchange_orders), *_ledgers(), *_positions()]
+
+
+def at_rest(truth: dict[str, Any]) -> list[str]:
+    """Sentences about what does not hold although nothing moves any more. ``truth``: orders and positions of the exchange."""
+    found = [f"order without an end: {o} {o.status}" for o in Order.objects.filter(status__in=sending.OPEN_STATUSES)]
+    live = list(Profile.objects.filter(mode="live"))
+    theirs = {p["ticker"]: p["count"] for p in truth["positions"] if p["count"]}
+    ours = accounts.holdings(live)
+    if ours != theirs:
+        found.append(f"contracts: ours {ours}, theirs {theirs}")
+    last = Reconciliation.objects.filter(mode="live").first()
+    if last is None or last.error or last.differences:
+        found.append(f"last reconciliation: {last and (last.error or last.differences)}")
+    found += [f"unexplained: {d.code} {d.key} ours {d.ours} theirs {d.theirs}" for d in Discrepancy.objects.all()]
+    for position in Position.objects.filter(status__in=MOVING):
+        if not position.residual or position.next_step_at is None:
+            found.append(f"{position} is {position.status} without a reason or a next look")
+    for position in Position.objects.filter(status="aborted"):
+        if position.realised < -position.profile.leg_risk_budget:
+            found.append(f"{position}: an unwind lost {-position.realised}")
+    return found
+
+
+def _orders(exchange_orders: list[dict[str, Any]]) -> list[str]:
+    counted = Counter(order["client_order_id"] for order in exchange_orders)
+    found = [f"sent twice: {name}" for name, n in counted.items() if n > 1]
+    rows = {str(order.pk): order for order in Order.objects.filter(mode="live").select_related("leg")}
+    found += [f"an order at the exchange that no row knows: {name}" for name in counted if name not in rows]
+    bought: Counter[int] = Counter()
+    for order in exchange_orders:
+        row = rows.get(order["client_order_id"])
+        if row is not None and row.action == "buy":
+            bought[row.leg_id] += order["filled"]
+    targets = {row.leg_id: row.leg.target_count for row in rows.values()}
+    return found + [f"leg {leg}: bought {n} of {targets[leg]}" for leg, n in bought.items() if n > targets[leg]]
+
+
+def _ledgers() -> list[str]:
+    found = []
+    for profile in Profile.objects.filter(balance__isnull=False):
+        found += [f"{profile.name}: {account} runs at {a}, sums to {b}" for account, a, b in ledger.audit(profile)]
+        difference = ledger.summary(profile)["difference"]
+        if difference:
+            found.append(f"{profile.name}: ledger and positions differ by {difference}")
+    for mode in ("sim", "live"):
+        found += [f"{leg} differs from its fills" for leg in accounts.legs_unlike_their_fills(mode)]
+    return found
+
+
+def _positions() -> list[str]:
+    found = []
+    for position in Position.objects.filter(status="open", residual="", exit_requests=None).prefetch_related("legs"):
+        for leg in position.legs.all():
+            need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
+            if baskets.kept(leg) != need:
+                found.append(f"{position} is open with {baskets.kept(leg)} of {need} {leg}")
+    ended = Position.objects.filter(status__in=("aborted", "closed", "settled")).exclude(reserved=0)
+    return found + [f"{position} ended with {position.reserved} still reserved" for position in ended]
