@@ -12,6 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from django.db import transaction
+
 from kalbot.common.clock import now
 from markets import certificates, connect
 from markets.catalogue import fetch_events
@@ -23,7 +25,8 @@ log = logging.getLogger(__name__)
 
 Kind = ExchangeMessage.Kind
 KINDS: Final = (Kind.LIFECYCLE, Kind.EVENT_LIFECYCLE, Kind.FEE_UPDATE)
-BATCH: Final = 500
+BATCH: Final = 100
+"""Messages applied in one transaction: each alone would wait for its own commit, and a busy day announces dozens a second."""
 FETCH_LIMIT: Final = 50
 """Most events that one batch asks for; the next scan finds the others."""
 
@@ -38,22 +41,29 @@ def apply_waiting() -> int:
         if not batch:
             return done
         stale: dict[str, None] = {}
-        for message in batch:
-            stale.update(dict.fromkeys(apply(message)))
+        changed: dict[str, None] = {}
+        with transaction.atomic():
+            for message in batch:
+                fetch, touched = apply(message)
+                stale.update(dict.fromkeys(fetch))
+                changed.update(dict.fromkeys(touched))
+            certificates.refresh(changed)
         _fetch(list(stale)[:FETCH_LIMIT])
         done += len(batch)
 
 
-def apply(message: ExchangeMessage) -> list[str]:
-    """Apply one message to the rows and mark it as applied. Returns the events that have to be asked for again.
+def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:
+    """Apply one message to the rows and mark it as applied. Returns the events that have to be asked for again, and those
+    whose rows it changed.
 
     A message that makes no sense is marked with its error: it would make no more sense the next time.
     """
     error = ""
     fetch: list[str] = []
+    changed: list[str] = []
     try:
         if message.kind == Kind.LIFECYCLE:
-            fetch = _market(message.payload)
+            fetch, changed = _market(message.payload)
         elif message.kind == Kind.EVENT_LIFECYCLE:
             fetch = [message.payload["event_ticker"]]
         elif message.kind == Kind.FEE_UPDATE:
@@ -62,24 +72,23 @@ def apply(message: ExchangeMessage) -> list[str]:
         error = f"{type(problem).__name__}: {problem}"
         log.warning("lifecycle message %s was not applied: %s", message.pk, error)
     ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=now(), error=error)
-    return fetch
+    return fetch, changed
 
 
-def _market(payload: Payload) -> list[str]:
+def _market(payload: Payload) -> tuple[list[str], list[str]]:
     ticker = payload["market_ticker"]
     event = Market.objects.filter(pk=ticker).values_list("event_id", flat=True).first()
     if event is None:
         named = (payload.get("metadata") or {}).get("event_ticker")
-        return [named] if named else []
+        return ([named] if named else []), []
     change = CHANGES.get(payload["event_type"])
     if change is None:
-        return [event]  # created again, metadata_updated, or a word we do not know: the listing knows more
+        return [event], []  # created again, metadata_updated, or a word we do not know: the listing knows more
     columns = change(payload)
     Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=now())
     if "close_time" in columns:
         _new_close(event)
-    certificates.refresh([event])
-    return []
+    return [], [event]
 
 
 def _status(status: str) -> Callable[[Payload], Payload]:

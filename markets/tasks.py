@@ -22,7 +22,7 @@ def scan_catalogue() -> int | None:
         if not held:
             log.info("a scan is running already")
             return None
-        lifecycle.apply_waiting()
+        apply_lifecycle()  # not if another worker is at it: two at the same rows only wait for each other
         with connect.client() as client:
             row = catalogue.scan(client)
     if row.status == Scan.Status.DONE:

@@ -172,8 +172,9 @@ def _gap(exchange: Exchange, body: dict[str, Any]) -> Any:
 
 
 def _edge(exchange: Exchange, body: dict[str, Any]) -> Any:
-    """Plant an edge now: ``{"kind", "event_ticker"?, "hold_ms"?}``; without an event a random one that suits."""
+    """Plant an edge now: ``{"kind", "event_ticker"?, "hold_ms"?, "turns"?}``; without an event a random one that suits."""
     kind, hold = body.get("kind", "all_no"), int(body.get("hold_ms", 15_000))
+    turning = kind == "coverage" and bool(body.get("turns", False))
     if kind not in edges.KINDS:
         raise AdminError(f"kind is one of {', '.join(edges.KINDS)}")
     rng = exchange.streams.stream("edges")
@@ -182,7 +183,7 @@ def _edge(exchange: Exchange, body: dict[str, Any]) -> Any:
         rng.shuffle(names)
     for name in names:
         if name in exchange.events:
-            edge = edges.plant(exchange, exchange.events[name], kind, hold, rng)
+            edge = edges.plant(exchange, exchange.events[name], kind, hold, rng, turning)
             if edge is not None:
                 return asdict(edge)
     raise AdminError("no event suits this kind of edge now")

@@ -54,6 +54,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="plant a mispriced basket this often (0: never)",
     )
+    add(
+        "--turn-every",
+        type=int,
+        default=0,
+        metavar="N",
+        help="let the weather turn against the first and every Nth planted coverage basket (0: never)",
+    )
     add("--still", action="store_true", help="books exactly as recorded: no flow, no edge, no new events")
     add("--state", type=Path, metavar="FILE", help="go on from this file and keep it")
     add("--save-every", type=float, default=5.0, metavar="SECONDS", help="whole picture into --state this often")
@@ -109,6 +116,7 @@ def config_of(args: argparse.Namespace) -> TwinConfig:
             speed=args.speed,
             still=args.still,
             edge_every_s=args.edge_every,
+            turn_every=args.turn_every,
             tier=args.tier,
             fee_grid=CENTICENT if args.fee_grid == "0.0001" else CENT,
             balance=balance,

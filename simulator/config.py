@@ -18,6 +18,8 @@ class TwinConfig:
     speed: float = 1.0
     still: bool = False
     edge_every_s: float = 0.0
+    turn_every: int = 0
+    """Every how many planted coverage baskets the weather turns against one; 0: never."""
     tier: str = "basic"
     fee_grid: int = CENTICENT
     balance: int = 10_000 * DOLLAR
@@ -71,5 +73,7 @@ class TwinConfig:
     def __post_init__(self) -> None:
         if self.speed <= 0:
             raise ValueError("speed must be above zero")
+        if self.turn_every < 0:
+            raise ValueError("turn_every must not be below zero")
         if sum(self.balance_split.values()) != 100:
             raise ValueError("the percentages of the balance split must sum to 100")

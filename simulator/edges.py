@@ -1,7 +1,8 @@
 """Mispriced baskets, planted now and then with real resting orders of the house.
 
 Three kinds in turn: ``all_no`` (YES bids sum clearly above 1 plus fees), ``all_yes`` (YES asks of a tiling ladder sum
-clearly below 1 less fees) and ``coverage`` (likely outcomes of a weather event cost less than their probability).
+clearly below 1 less fees) and ``coverage`` (likely outcomes of a weather event cost less than their probability). With
+``turn_every`` the weather turns against every so manieth coverage basket after it was offered (``turns``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
-from . import flow
+from . import flow, turns
 from .book import ASK, BID
 from .fees import worst_fee
 from .model import ACTIVE, Event, Market
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 KINDS = ("all_no", "all_yes", "coverage")
 HOLD_MS = (10_000, 20_000)
+TURN_MS = 10_000
+"""How long a basket is offered whose day then turns."""
 MARGIN = (350, 700)
 """Net profit per set of contracts after fees, in 1/10,000 dollar."""
 COVERAGE_MARGIN = (700, 1_100)
@@ -38,6 +41,7 @@ class Edge:
     until_ms: int
     prices: dict[str, int]
     sizes: dict[str, int]
+    turns: bool = False
 
 
 def start(exchange: Exchange) -> None:
@@ -58,13 +62,22 @@ def _turn(exchange: Exchange) -> None:
     names = exchange.live_events()
     rng.shuffle(names)
     hold = rng.randint(*HOLD_MS)
+    turning = kind == "coverage" and _turns_now(exchange)
     for name in names:
-        if plant(exchange, exchange.events[name], kind, hold, rng):
+        if plant(exchange, exchange.events[name], kind, TURN_MS if turning else hold, rng, turning):
             return
 
 
-def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random) -> Edge | None:
-    """Place an edge of a kind on an event if it suits; returns it, or None."""
+def _turns_now(exchange: Exchange) -> bool:
+    """Whether this coverage basket is one that goes wrong: the first, and every ``turn_every``-th after it."""
+    every = exchange.config.turn_every
+    turn = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
+    return every > 0 and (turn - 1) % every == 0
+
+
+def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random, turning: bool = False) -> Edge | None:
+    """Place an edge of a kind on an event if it suits; returns it, or None. ``turning``: a coverage basket whose day turns
+    against it when the offer ends."""
     markets = suited(exchange, event, kind, hold_ms)
     if not markets:
         return None
@@ -75,10 +88,10 @@ def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random
         side, prices = ASK, _cheap_asks(exchange, markets, fair, rng.randint(*MARGIN))
     else:
         side, prices = ASK, _cheap_cover(exchange, markets, fair, rng)
-    if not prices:
-        return None
     now = exchange.now()
-    edge = Edge(event.ticker, kind, now, now + hold_ms, prices, {})
+    if not prices or (turning and turns.hottest(exchange, event, prices, now + hold_ms) is None):
+        return None
+    edge = Edge(event.ticker, kind, now, now + hold_ms, prices, {}, turning)
     event.edge_until_ms = edge.until_ms
     for ticker, price in prices.items():
         edge.sizes[ticker] = _offer(exchange, exchange.markets[ticker], side, price, rng, kind == "coverage")
@@ -201,4 +214,6 @@ def _withdraw(exchange: Exchange, edge: Edge, side: str) -> None:
         for order in list(book.orders(side)):
             if getattr(order, "tag", "") == "edge":
                 book.remove(order)
+    if edge.turns:
+        turns.turn(exchange, edge.event_ticker, edge.prices)
     flow.move_event(exchange, event, exchange.streams.stream("edges"))

@@ -71,6 +71,8 @@ class Exchange:
         self.used_tickers: set[str] = set()
         self.edges: dict[str, edges.Edge] = {}
         self.edge_log: deque[edges.Edge] = deque(maxlen=1_000)
+        self.turned: deque[str] = deque(maxlen=1_000)
+        """Events whose weather turned against a planted coverage basket."""
         self.delisted: list[str] = []
         self.started_ms = self.clock.now_ms()
 

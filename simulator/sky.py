@@ -1,7 +1,8 @@
 """The weather of the twin's days: seeded, and ending as the exchange's outcomes say.
 
 A day runs from its low at 6:00 to its high at 15:00 standard time. The low and the high are the values that the exchange will
-read out; where a day has an event for one of them only, the other is 17 degrees away. The exchange keeps recorded days in its
+read out; where a day has an event for one of them only, the other is 17 degrees away. A day may turn (``turns``): from then
+on it heads for its new high, and what was measured before stays as it was. The exchange keeps recorded days in its
 tickers and lets them pass faster: an event's trading ends when its climate day ends, so the moment of that day is its end less
 the time to the close, times the speed.
 """
@@ -55,6 +56,8 @@ class Day:
     high: int | None = None
     low: int | None = None
     closes: dict[str, int] = field(default_factory=dict)
+    before: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
+    """(moment of the day, low and high that it was heading for until then), oldest first: how it turned."""
 
     @property
     def reached(self) -> int:
@@ -77,7 +80,7 @@ class Day:
 
     def at(self, ms: float, miss: tuple[float, float] = (0.0, 0.0)) -> float:
         """Degrees at a moment, with the low and the high missed by ``miss``."""
-        low, high = self.whole()
+        low, high = next((course for until, course in self.before if ms <= until), self.whole())
         return low + miss[0] + (high + miss[1] - low - miss[0]) * _curve((ms - self.starts) / HOUR_MS)
 
 
@@ -132,10 +135,10 @@ class Sky:
         closes = [int(datetime.fromisoformat(m["close_time"]).timestamp() * 1000) for m in event["markets"]]
         known.closes[event["event_ticker"]] = min(closes)
         value = _value(event["markets"], outcome)
-        if event["series_ticker"].startswith("KXHIGH"):
-            known.high = value
-        else:
-            known.low = value
+        which = "high" if event["series_ticker"].startswith("KXHIGH") else "low"
+        if getattr(known, which) not in (None, value):
+            known.before.append((known.reached, known.whole()))  # what was measured so far stays as it was
+        setattr(known, which, value)
 
     def _events(self) -> Iterator[dict[str, Any]]:
         cursor = ""

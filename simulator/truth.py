@@ -47,6 +47,7 @@ def truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
         },
         "faults_fired": exchange.faults.fired,
         "edges": [asdict(edge) for edge in exchange.edge_log],
+        "turned": list(exchange.turned),
     }
     whole = {
         "positions": lambda: msgspec.to_builtins(list(ledger.positions.values())),

@@ -5,7 +5,7 @@ The rule of advice:
 1. nothing is advised on prices that cannot be used; then the strongest word is *watch*;
 2. **exit** if the sale brings at least what any remaining settlement could pay (``sell_beats_every_outcome``);
 3. **exit** if the sale beats the expected value of holding by a margin, by market prices (``sell_beats_hold``) or by
-   a source that has an opinion (``source_sell_beats_hold``);
+   a source that has an opinion (``source_sell_beats_hold``); where a part of worth cannot be sold it is no exit: *watch*;
 4. **exit** if the reason to hold is gone (a *broken* signal) and leaving costs at most a small share of the holding's value;
 5. **watch** on any other signal that asks for a person; else **hold**.
 
@@ -24,7 +24,7 @@ from markets.fees import FeeSchedule
 from markets.terms import ORDINARY, SettlementTerms
 from strategies.dutch.coverage import probabilities as devig
 from strategies.dutch.payoff import State, StateKind, floor_of, settlement_states
-from triage.signals import EntryFacts, MarketFacts, Severity, Signal, market_signals
+from triage.signals import ENDED, EntryFacts, MarketFacts, Severity, Signal, market_signals
 from triage.valuation import HeldLeg, Sale, break_even, condition, expected, pays, sell, still_possible
 
 Word = Literal["hold", "watch", "exit"]
@@ -191,8 +191,10 @@ def _priced_signals(case: Case, sale: Sale | None, market: Holding | None, floor
     found: list[Signal] = []
     if sale is None:
         return found
-    if sale.unsellable and case.now.price_problem is None:
-        named = "; ".join(f"{s.leg.words()} ({s.problem.replace('_', ' ')})" for s in sale.unsellable)
+    ended = {o.ticker for o in case.now.outcomes if o.status in ENDED or o.result}
+    stuck = [s for s in sale.unsellable if s.leg.ticker not in ended]
+    if stuck:
+        named = "; ".join(f"{s.leg.words()} ({s.problem.replace('_', ' ')})" for s in stuck)
         severity = Severity.INFO if market is not None and market.sells_in_full else Severity.WATCH
         found.append(Signal("depth_gone", severity, f"cannot be sold in full: {named}", needs_prices=True))
     complete = not sale.residual
@@ -214,7 +216,10 @@ def _gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
         f"(coverage {holding.coverage:.1%}); selling now brings ${format_money(holding.gain)} more"
     )
     name = code if holding.source == "market" else f"{code}:{holding.source}"
-    return [Signal(name[:40], Severity.EXIT, words, holding.source, holding.age_ms, needs_prices=True)]
+    if not holding.sells_in_full:
+        words += f", and what nobody bids for, worth ${format_money(holding.unsold)}, stays"
+    severity = Severity.EXIT if holding.sells_in_full else Severity.WATCH
+    return [Signal(name[:40], severity, words, holding.source, holding.age_ms, needs_prices=True)]
 
 
 def _coverage_signals(case: Case, market: Holding) -> list[Signal]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.core.cache import cache as process_cache
+from django.db.models import Exists, OuterRef, Q
 
 from kalbot.common import clock
 from markets.models import Market
@@ -58,7 +59,8 @@ def _frozen(event: EventFacts, line: Report, market: Mapping[str, float], now_ms
 
 def score_settled(limit: int = 500) -> int:
     """Score forecasts whose events have settled; returns how many."""
-    waiting = list(SourceForecast.objects.filter(settled_at=None).order_by("pk")[:limit])
+    undecided = Market.objects.filter(~Q(result__in=("yes", "no")), event_id=OuterRef("event_id"))
+    waiting = list(SourceForecast.objects.filter(~Exists(undecided), settled_at=None).order_by("pk")[:limit])
     outcomes = settled_outcomes({row.event_id for row in waiting})
     scored = 0
     for row in waiting:

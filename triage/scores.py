@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from kalbot.common import clock
 from markets.models import Market
@@ -17,10 +17,11 @@ Values = Mapping[str, int]
 
 
 def score_settled(limit: int = 500) -> int:
-    """Score closed recommendations whose markets have all settled; returns how many."""
-    waiting = list(
-        Recommendation.objects.filter(~Q(status=Recommendation.Status.OPEN), scored_at=None).order_by("pk")[:limit]
-    )
+    """Score closed recommendations whose events are decided; returns how many. Those that wait for a far settlement are left
+    out by the query, so that however many there are they stand in nobody's way."""
+    undecided = Market.objects.filter(event_id=OuterRef("position__event_id"), result="")
+    closed = Recommendation.objects.filter(~Q(status=Recommendation.Status.OPEN), ~Exists(undecided), scored_at=None)
+    waiting = list(closed.order_by("pk")[:limit])
     tickers = {ticker for row in waiting for ticker, _, _ in row.opening.get("legs", ())}
     values = settlement_values(tickers)
     scored = 0

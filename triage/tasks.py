@@ -1,6 +1,6 @@
 """Triage as Celery sees it: thin doors.
 
-Only ``assess_positions`` needs a place in the schedule; it sends the others on their way. Fetching runs on the queue
+``assess_positions`` and ``watch_lines`` have a place in the schedule; the others are sent from here. Fetching runs on the queue
 ``default``, so that a slow source never stands in line before an assessment.
 """
 

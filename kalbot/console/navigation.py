@@ -18,7 +18,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     ("Trading", [
         ("Positions", "inventory_2", "trading.position", ""),
         ("Recommendations", "recommend", "triage.recommendation", ""),
-        ("Source scores", "leaderboard", "triage.sourceforecast", ""),
+        ("Scoreboard", "leaderboard", "admin:scoreboard", "triage.view_sourceforecast"),
         ("Orders", "receipt_long", "trading.order", ""),
         ("Fills", "done_all", "trading.fill", ""),
         ("Ledger", "account_balance", "trading.ledgertransaction", ""),

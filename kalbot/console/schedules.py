@@ -42,6 +42,14 @@ PLAN: Final = (
     Entry(
         "assess positions", messages.ASSESS, 15, "triage", "Open positions against the world.", "KALBOT_ASSESS_SECONDS"
     ),
+    Entry(
+        "watch lines",
+        messages.WATCH_LINES,
+        3,
+        "triage",
+        "Looks that cannot wait: a line crossed, something announced.",
+        "KALBOT_LINES_SECONDS",
+    ),
     Entry("prune", messages.PRUNE, 3_600, "default", "Deletes old verdict, cycle, task and log rows."),
     *(
         Entry(

@@ -21,6 +21,9 @@ from kalbot.local.supervisor import Child, Supervisor
 ROOT = Path(__file__).resolve().parent.parent.parent
 SNAPSHOT = ROOT / "simulator" / "data" / "20260719T155529Z"
 READY_SECONDS = 30.0
+OPERATOR_WAITS = 12.0
+"""Seconds in which a person at the screen may answer advice before the demo's operator does."""
+HEADLESS_WAITS = 2.0
 
 
 class DemoError(Exception):
@@ -51,6 +54,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--speed", type=float, default=1200.0, help="how many times faster markets close (default 1200)"
     )
     parser.add_argument("--edge-every", type=float, default=6.0, help="seconds between mispriced baskets (default 6)")
+    parser.add_argument(
+        "--turn-every",
+        type=int,
+        default=2,
+        metavar="N",
+        help="the weather turns against every Nth coverage edge (default 2; 0: never)",
+    )
     parser.add_argument("--port", type=int, help="of the web server (default: 8000, or a free one)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder of the demo's state (default: under .demo/)")
     options = parser.parse_args(argv)
@@ -58,6 +68,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--seconds must be more than zero")
     if options.speed <= 0 or options.edge_every <= 0:
         parser.error("--speed and --edge-every must be more than zero")
+    if options.turn_every < 0:
+        parser.error("--turn-every must not be below zero")
     return options
 
 
@@ -104,6 +116,7 @@ def make_plan(options: argparse.Namespace, state: Path) -> processes.Plan:
         seed=options.seed,
         speed=1.0 if options.still else options.speed,
         edge_every=options.edge_every,
+        turn_every=options.turn_every,
         still=options.still,
         web_port=web,
         simulator_port=free_port(),
@@ -119,6 +132,7 @@ def start(plan: processes.Plan, supervisor: Supervisor) -> None:
         "SECRET_KEY": remembered(plan.state / "secret_key", lambda: secrets.token_urlsafe(50)),
         "KALBOT_LIVE": "true",
         "KALBOT_SCAN_SECONDS": os.environ.get("KALBOT_SCAN_SECONDS", "15"),
+        "KALBOT_ASSESS_SECONDS": os.environ.get("KALBOT_ASSESS_SECONDS", "5"),
         "DJANGO_SETTINGS_MODULE": "kalbot.settings",
     }
     if "REDIS_URL" not in os.environ:
@@ -194,7 +208,7 @@ def watch(
     stopping: list[int],
 ) -> int:
     """Keep everything running until it is time to stop; then let it come to rest and judge the result."""
-    from kalbot.local import figures, rest, screen
+    from kalbot.local import figures, rest, screen, story
 
     deadline = time.monotonic() + options.seconds if options.seconds else None
     view = screen.Headless(options.seconds) if deadline else screen.Live(plan)
@@ -202,6 +216,10 @@ def watch(
         while not stopping and (deadline is None or time.monotonic() < deadline):
             supervisor.tick()
             (plan.state / "pids.json").write_text(json.dumps(supervisor.pids()))
+            for line in story.operate(OPERATOR_WAITS if deadline is None else HEADLESS_WAITS):
+                messages.append(line)
+                if deadline is not None:
+                    say(line)
             view.update(supervisor, messages)
             time.sleep(0.5)
     say("stopping: no new baskets, what is under way comes to rest")

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.local import story
 from markets.models import Scan
 from markets.prices import PriceReader
 from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
@@ -53,6 +54,7 @@ def summary() -> dict[str, Any]:
         ],
         "denied": dict(Counter(Denial.objects.values_list("code", flat=True))),
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).count(),
+        "triage": story.triage(),
         "errors": errors(),
     }
 

@@ -20,6 +20,7 @@ class Plan:
     seed: int
     speed: float
     edge_every: float
+    turn_every: int
     still: bool
     web_port: int
     simulator_port: int
@@ -38,7 +39,9 @@ def simulator(plan: Plan) -> Child:
         "--credentials", str(plan.state / "credentials"), "--state", str(plan.state / "exchange"),
         "--speed", str(plan.speed),
     ]  # fmt: skip
-    command += ["--still"] if plan.still else ["--edge-every", str(plan.edge_every)]
+    command += (
+        ["--still"] if plan.still else ["--edge-every", str(plan.edge_every), "--turn-every", str(plan.turn_every)]
+    )
     return Child("simulator", python(*command), environment({}), _log(plan, "simulator"))
 
 

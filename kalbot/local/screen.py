@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from kalbot.local import figures
+from kalbot.local import figures, story, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from strategies.models import NearMiss, Profile
@@ -66,7 +66,13 @@ class Headless:
         stages = " ".join(
             f"{key} {row[key]['sim']}/{row[key]['live']}" for key in ("decisions", "positions", "settled")
         )
-        print(f"  {elapsed:4.0f}/{self.seconds:.0f} s  {counts}  sim/live: {stages}", file=sys.stderr, flush=True)
+        seen = row["triage"]
+        advice = f"advice {seen['opened']} accepted {seen['accepted']} scored {seen['scored']}"
+        print(
+            f"  {elapsed:4.0f}/{self.seconds:.0f} s  {counts}  sim/live: {stages}  {advice}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class Live:
@@ -93,7 +99,14 @@ class Live:
     def draw(self, supervisor: Supervisor, messages: Iterable[str]) -> RenderableType:
         """The whole screen as one renderable."""
         row = figures.summary()
-        parts = [self.header(), pipeline(row, self.rate(row["prices"])), profiles(), nearest(), latest()]
+        parts = [
+            self.header(),
+            pipeline(row, self.rate(row["prices"])),
+            profiles(),
+            triage_screen.triage(row["triage"]),
+            nearest(),
+            latest(),
+        ]
         return Group(*parts, process_line(supervisor), *(Text(f"! {line}", style="yellow") for line in messages))
 
     def header(self) -> RenderableType:
@@ -201,6 +214,12 @@ def print_result(row: dict[str, Any], *, still: bool) -> None:
     if not console.is_terminal:
         console = Console(stderr=True, width=PLAIN_WIDTH)
     console.print(pipeline(row, 0.0), profiles())
+    if not still:
+        console.print(triage_screen.triage(row["triage"]))
+        told = row["triage"]["story"]
+        console.print(
+            story.in_words(told), style="bold red" if told["missing"] else "green", markup=False, highlight=False
+        )
     if still:
         console.print(still_result(row))
     for line in row["errors"]:

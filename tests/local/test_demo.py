@@ -132,3 +132,22 @@ def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=90)
     assert not processes_with(str(state))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_scored(tmp_path):
+    out = tmp_path / "out.json"
+    process = demo("--seconds", "170", "--json", str(out), "--state", str(tmp_path / "state"))
+    _, errors = process.communicate(timeout=280)
+    result = json.loads(out.read_text())
+    assert process.returncode == 0, (result["problems"], errors[-2000:])
+    told = result["triage"]
+    assert told["story"]["missing"] == "", errors[-3000:]
+    assert told["story"]["accepted_by"] == "demo operator"
+    assert told["assessments"] > 0
+    assert told["accepted"] > 0
+    assert told["scored"] > 0
+    assert [one for one in told["sources"] if one["source"] == "nws" and one["settled"]]
+    assert result["exchange_difference"] == 0
+    assert all(row["difference"] == 0 for row in result["ledger"].values())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator import edges, flow
+from simulator import edges, flow, turns
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.exchange import Exchange
@@ -130,3 +130,32 @@ def test_nothing_moves_and_no_edge_comes_when_still(make: Callable[..., Exchange
     still = make(edge_every_s=1.0, still=True)
     still.advance(START + 9_500)
     assert (len(still.edge_log), sum(m.clock for m in still.markets.values())) == (0, 0)
+
+
+def test_weather_turns_against_the_first_and_every_second_coverage_basket() -> None:
+    exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
+    before = {event.ticker: event.outcome for event in exchange.events.values()}
+    exchange.advance(exchange.now() + 24_000)
+    coverage = [edge for edge in exchange.edge_log if edge.kind == "coverage"]
+    assert [edge.turns for edge in coverage] == [i % 2 == 0 for i in range(len(coverage))]
+    assert len(coverage) >= 6
+    turned = [e for e in coverage if e.turns and e.until_ms < exchange.now()]
+    assert [e.event_ticker for e in turned] == list(exchange.turned)
+    for edge in turned:
+        outcome = exchange.events[edge.event_ticker].outcome
+        assert outcome not in edge.prices
+        assert exchange.markets[outcome].strike_type == "greater"
+    untouched = [e for e in exchange.events.values() if e.ticker not in exchange.turned and e.ticker in before]
+    assert all(e.outcome == before[e.ticker] for e in untouched)
+
+
+def test_a_day_past_its_noon_turns_no_more() -> None:
+    exchange = bundled(edge_every_s=0.0, speed=1200.0)
+    for event in exchange.events.values():
+        if event.series_ticker.startswith("KXHIGH"):
+            close = min(exchange.markets[t].close_ms for t in event.markets)
+            assert turns.hottest(exchange, event, (), close - 36_001) is not None
+            assert turns.hottest(exchange, event, (), close - 35_999) is None
+            assert turns.hottest(exchange, event, event.markets, close - 60_000) is None
+        else:
+            assert turns.hottest(exchange, event, (), exchange.now()) is None

@@ -171,3 +171,27 @@ def test_the_card_has_the_latest_look_the_advice_and_the_course(world: World) ->
     assert card.latest is not None
     assert card.course[-1]["sell_now"] == card.latest.sell_now
     assert [r.reason for r in card.standing] == ["coverage_below_line"]
+
+
+def test_what_waits_for_a_far_settlement_stands_in_nobody_s_way(world: World) -> None:
+    far = world.list_event()
+    world.hold(make_profile(), far, {"A": "yes"}, kind="coverage", cost=1_000_000)
+    waiting = world.hold(make_profile(name="second"), far, {"A": "yes"}, kind="coverage", cost=1_000_000)
+    Recommendation.objects.create(
+        position=waiting, reason="old", advice="watch", status="lapsed", detail="waits for months"
+    )
+    SourceForecast.objects.create(
+        source="nws", event=far, formed_at=clock.now(), probabilities={}, market_probabilities={}
+    )
+    world.name = "KXTEST-26NOV25"
+    near = world.list_event()
+    position = world.hold(make_profile(name="third"), near, {"A": "yes"}, kind="coverage", cost=1_000_000)
+    Recommendation.objects.create(
+        position=position, reason="new", advice="watch", status="lapsed", detail="", opening={"legs": [[world.ticker("A"), "yes", 100]]}
+    )  # fmt: skip
+    SourceForecast.objects.create(
+        source="nws", event=near, formed_at=clock.now(), probabilities={world.ticker("A"): 1.0}, market_probabilities={}
+    )
+    settle(world, "A")
+    assert (forecasts.score_settled(limit=1), scores.score_settled(limit=1)) == (1, 1)
+    assert Recommendation.objects.get(reason="new").score["held"] == 1_000_000

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from django.shortcuts import get_object_or_404
 
-from kalbot.common import clock
 from kalbot.common.errors import KalbotError
-from kalbot.console import desk, formats
+from kalbot.console import formats
 from kalbot.console.actions.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.links import page_url
-from triage.models import Recommendation
+from triage import advice as triage
+from triage.models import Advice, Recommendation
 
 
 class Answer(Dialog):
     """What accepting and dismissing share."""
 
     permission_required = "console.answer_triage"
-    status: Recommendation.Status
 
     def brief(self, pk: str) -> Briefing:
         advice = get_object_or_404(Recommendation.objects.select_related("position__profile"), pk=pk)
@@ -26,16 +25,16 @@ class Answer(Dialog):
             sentences=[advice.detail],
             numbers=[("Advice", advice.get_advice_display()), ("Gain of selling now", formats.gain(advice.gain)),
                      ("Stands since", formats.ago(advice.opened_at))],
-            refusal="" if advice.status == Recommendation.Status.OPEN else f"This advice is closed: {advice.get_status_display()}.",
+            refusal=self.refusal(advice),
         )  # fmt: skip
 
-    def close(self, pk: str, actor: str, reason: str) -> None:
-        """Close the open recommendation; raises KalbotError when somebody was faster."""
-        done = Recommendation.objects.filter(pk=pk, status=Recommendation.Status.OPEN).update(
-            status=self.status, actor=actor, actor_reason=reason, closed_at=clock.now()
+    def refusal(self, advice: Recommendation) -> str:
+        """Why it cannot be answered, "" if it can."""
+        return (
+            ""
+            if advice.status == Recommendation.Status.OPEN
+            else f"This advice is closed: {advice.get_status_display()}."
         )
-        if not done:
-            raise KalbotError("This advice was closed in the meantime.")
 
 
 class AcceptAdvice(Answer):
@@ -44,12 +43,21 @@ class AcceptAdvice(Answer):
     name = "accept_advice"
     title = "Accept advice and exit"
     submit = "Accept and exit"
-    status = Recommendation.Status.ACCEPTED
+
+    def refusal(self, advice: Recommendation) -> str:
+        closed = super().refusal(advice)
+        if closed or advice.advice == Advice.EXIT:
+            return closed
+        return "This advice is to watch, not to exit. To leave all the same, use the position's own exit."
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         advice = get_object_or_404(Recommendation, pk=pk)
-        desk.request_exit(position_id=advice.position_id, actor=actor, reason=f"accepted advice: {reason}"[:300])
-        self.close(pk, actor, reason)
+        try:
+            done = triage.accept(advice.pk, actor=actor, reason=f"accepted advice: {reason}")
+        except ValueError as error:
+            raise KalbotError(str(error)) from error
+        if not done:
+            raise KalbotError("This advice was closed in the meantime.")
         return f"Accepted; the exit of position #{advice.position_id} is on its way."
 
 
@@ -60,8 +68,8 @@ class DismissAdvice(Answer):
     title = "Dismiss advice"
     submit = "Dismiss"
     variant = "default"
-    status = Recommendation.Status.DISMISSED
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        self.close(pk, actor, reason)
+        if not triage.dismiss(int(pk), actor=actor, reason=reason):
+            raise KalbotError("This advice was closed in the meantime.")
         return "Dismissed; the position stays as it is."

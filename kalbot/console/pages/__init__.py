@@ -8,7 +8,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
-    from kalbot.console.pages import event_story, operate, parts, position_story, why
+    from kalbot.console.pages import event_story, operate, parts, position_story, triage_card, why
 
     return [
         ("desk/parts/<slug:part>/", "desk_part", parts.part),
@@ -16,5 +16,6 @@ def __getattr__(name: str) -> Any:
         ("markets/event/<path:event>/books/", "event_books", event_story.books_part),
         ("why/", "why", why.funnel_page),
         ("why/<path:event>/", "why_event", why.event_page),
+        ("triage/scoreboard/", "scoreboard", triage_card.scoreboard),
         ("operate/", "operate", operate.page),
     ]

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from kalbot.common import clock
 from kalbot.console import formats
 from kalbot.console.links import page_url
+from kalbot.console.pages import triage_card
 from trading.models import ACTIVE, ExitRequest, Fill, Position
 
 
@@ -36,9 +37,8 @@ def context(position: Position) -> dict[str, Any]:
         "legs": list(position.legs.select_related("market")),
         "payoff": payoff(position),
         "sentence": in_words(position),
-        "assessment": position.assessments.order_by("-id").first(),
-        "advice": position.recommendations.filter(status="open").order_by("-id"),
         "timeline": timeline(position),
+        **triage_card.context(position),
         **progress(position),
     }
 

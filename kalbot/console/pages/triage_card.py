@@ -1,0 +1,101 @@
+"""The triage card of a position, and the scoreboard of advice and sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from kalbot.common import clock
+from kalbot.console.pages import triage_plots
+from strategies.models import Profile
+from trading.models import Position
+from triage import selectors
+from triage.forecasts import evidence_of
+
+PPM = 1_000_000
+DAY_MS = 86_400_000
+
+
+def context(position: Position) -> dict[str, Any]:
+    """Everything that ``console/parts/triage_card.html`` shows: sell now against hold, the evidence, the plots, what stands."""
+    card = selectors.card(position.pk)
+    look = card.latest
+    legs = list(position.legs.select_related("market"))
+    names = {market.ticker: market.yes_sub_title or market.ticker for market in position.event.markets.all()}
+    held = {leg.market_id for leg in legs if leg.side == "yes" and leg.held}
+    sources = [_source(one, position.profile) for one in (look.sources if look else [])]
+    return {
+        "assessment": look,
+        "advice": card.standing[::-1],
+        "answered": position.recommendations.exclude(status="open").order_by("-id")[:8],
+        "days_saved_ms": None if look is None or look.days_left is None else int(look.days_left * DAY_MS),
+        "sale": [{**row, "name": names.get(row["ticker"], row["ticker"])} for row in (look.sale_legs if look else [])],
+        "beliefs": _beliefs(look, names, held),
+        "opinions": sources,
+        "course": triage_plots.course(card.course, position.decision.cost if not position.cost else position.cost),
+        "plots": [found for one in sources if (found := triage_plots.forecast(one, held, names)) is not None],
+    }
+
+
+def _source(row: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """One source's line: what it said, and whether its record would let it act for this profile."""
+    value, needed = evidence_of(row["source"]), profile.triage_evidence_ppm / PPM
+    return {**row, "evidence": f"{value:.2f}", "needed": f"{needed:g}", "may_act": value >= needed}
+
+
+def _beliefs(look: Any, names: dict[str, str], held: set[str]) -> list[dict[str, Any]]:
+    """Outcome by outcome: the market's probability beside each source's, in millionths."""
+    if look is None:
+        return []
+    speaking = [one for one in look.sources if one["opinion"]]
+    tickers = look.probabilities or {ticker: None for one in speaking for ticker in one["probabilities"]}
+    return [
+        {
+            "name": names.get(ticker, ticker),
+            "held": ticker in held,
+            "market": _ppm(look.probabilities.get(ticker)),
+            "said": [_ppm(one["probabilities"].get(ticker)) for one in speaking],
+        }
+        for ticker in sorted(tickers)
+    ]
+
+
+def _ppm(share: float | None) -> int | None:
+    return None if share is None else round(share * PPM)
+
+
+def _record(one: selectors.SourceRecord, profiles: list[Profile]) -> dict[str, Any]:
+    """One source's line of the scoreboard, with the profiles for which its record would let it act."""
+    may = [
+        p
+        for p in profiles
+        if p.triage_policy == Profile.TriagePolicy.ANY and one.evidence * PPM >= p.triage_evidence_ppm
+    ]
+    bins = [
+        {
+            "said": _ppm(b.said), "came": _ppm(b.came), "n": b.forecasts,
+            "width": round(100 * b.came, 1), "at": round(100 * b.said, 1),
+        }
+        for b in one.calibration
+    ]  # fmt: skip
+    return {"row": one, "skill": _ppm(one.skill), "acts_for": [p.name for p in may], "bins": bins}
+
+
+@permission_required("triage.view_sourceforecast", raise_exception=True)
+def scoreboard(request: HttpRequest) -> HttpResponse:
+    """How good sources and advice were, after settlement; and which profiles would let a source act."""
+    profiles = list(Profile.objects.order_by("name"))
+    sources = selectors.source_records()
+    page = {
+        **admin.site.each_context(request),
+        "title": "Scoreboard",
+        "now": clock.now(),
+        "sources": [_record(one, profiles) for one in sources],
+        "reasons": selectors.reason_records(),
+        "profiles": profiles,
+    }  # fmt: skip
+    return TemplateResponse(request, "console/scoreboard.html", page)
