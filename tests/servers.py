@@ -31,7 +31,7 @@ def _prepare() -> None:
         os.environ["KALBOT_TEST_REDIS"] = "own"
         atexit.register(REDIS.stop)
     if os.environ.get("KALBOT_TEST_DATABASE") == "postgres" and "DATABASE_URL" not in os.environ:
-        server, url = start_postgres(folder / "postgres")
+        server, url = start_postgres(folder / "postgres", durable=False)
         os.environ["DATABASE_URL"] = url
         atexit.register(server.cleanup)
 

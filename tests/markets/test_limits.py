@@ -14,15 +14,17 @@ from markets.kalshi.schemas.account import ApiLimits, BucketLimit
 from markets.limits import SharedLimiter
 
 SMALL = ApiLimits(usage_tier="basic", read=BucketLimit(200, 600), write=BucketLimit(100, 100))
+SLOW = ApiLimits(usage_tier="basic", read=BucketLimit(1, 600), write=BucketLimit(1, 100))
+"""Refills so slowly that a busy machine cannot earn a withdrawal between two lines of a test."""
 
 
 def test_two_processes_share_one_bucket(redis_db: redis.Redis) -> None:
-    one, two = SharedLimiter(redis_db, "host:key", SMALL), SharedLimiter(redis_db, "host:key", SMALL)
+    one, two = SharedLimiter(redis_db, "host:key", SLOW), SharedLimiter(redis_db, "host:key", SLOW)
     for _ in range(5):
         assert one.take(["write"], 10) == 0
         assert two.take(["write"], 10) == 0
     assert one.take(["write"], 10) > 0
-    assert SharedLimiter(redis_db, "host:other", SMALL).take(["write"], 10) == 0
+    assert SharedLimiter(redis_db, "host:other", SLOW).take(["write"], 10) == 0
 
 
 def test_tokens_come_back_with_time(redis_db: redis.Redis) -> None:
@@ -35,14 +37,14 @@ def test_tokens_come_back_with_time(redis_db: redis.Redis) -> None:
 
 
 def test_all_buckets_pay_or_none(redis_db: redis.Redis) -> None:
-    limiter = SharedLimiter(redis_db, "host:key", SMALL)
+    limiter = SharedLimiter(redis_db, "host:key", SLOW)
     assert limiter.take(["write:2"], 100) == 0
     assert limiter.take(["write", "write:1", "write:2"], 50) > 0
     assert limiter.take(["write"], 100) == 0  # untouched by the refused withdrawal
 
 
 def test_new_risk_leaves_what_an_unwind_needs(redis_db: redis.Redis) -> None:
-    limiter = SharedLimiter(redis_db, "host:key", SMALL)
+    limiter = SharedLimiter(redis_db, "host:key", SLOW)
     for _ in range(6):
         limiter.acquire("write", 10, 0, keep_back=40, timeout=0)
     with pytest.raises(LocallyRateLimited):
@@ -53,7 +55,7 @@ def test_new_risk_leaves_what_an_unwind_needs(redis_db: redis.Redis) -> None:
 
 def test_a_request_that_no_bucket_can_ever_pay_is_refused_at_once(redis_db: redis.Redis) -> None:
     with pytest.raises(LocallyRateLimited):
-        SharedLimiter(redis_db, "host:key", SMALL).acquire("write", 101, 0)
+        SharedLimiter(redis_db, "host:key", SLOW).acquire("write", 101, 0)
 
 
 def test_a_rush_of_threads_never_gets_more_than_the_bucket(redis_db: redis.Redis) -> None:
@@ -79,7 +81,7 @@ def test_without_redis_each_process_limits_itself(redis_db: redis.Redis) -> None
     from redis.retry import Retry
 
     away = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-    limiter = SharedLimiter(away, "host:key", SMALL)
+    limiter = SharedLimiter(away, "host:key", SLOW)
     for _ in range(10):
         limiter.acquire("write", 10, 0, timeout=0)
     with pytest.raises(LocallyRateLimited):
@@ -87,5 +89,5 @@ def test_without_redis_each_process_limits_itself(redis_db: redis.Redis) -> None
 
 
 def test_what_is_left_can_be_seen(redis_db: redis.Redis) -> None:
-    SharedLimiter(redis_db, "host:public", SMALL).take(["read"], 10)
+    SharedLimiter(redis_db, "host:public", SLOW).take(["read"], 10)
     assert limits.left() == {"public read": 590.0}
