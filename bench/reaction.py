@@ -23,9 +23,9 @@ from typing import Any
 
 import msgspec
 
-from bench.scan import prepare, serve
+from bench.listing import serve
 from bench.streaming.connection import Connection
-from bench.streaming.stage import percentiles, write_key
+from bench.streaming.stage import percentiles, prepare, write_key
 
 ROOT = Path(__file__).resolve().parent.parent
 LEGS = ("less", "between", "greater")

@@ -10,6 +10,8 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from django.db import transaction
+
 from kalbot.common.clock import now
 from markets import certificates
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
@@ -81,7 +83,7 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
             continue
         if is_combo(event):
             continue
-        certificates.refresh(store_events([event]).changed)
+        _store([event])
         found.append(ticker)
     return found
 
@@ -105,10 +107,19 @@ def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> t
         events = [event for event in page.events if event.event_ticker not in seen and not is_combo(event)]
         row.combos_left_out += sum(1 for event in page.events if is_combo(event))
         seen.update(event.event_ticker for event in events)
-        _count(row, events, store_events(events, row))
+        _count(row, events, _store(events, row))
         if progress is not None:
             progress(row)
     return seen, complete
+
+
+def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
+    """Rows and the certificates that hang on them in one transaction: a death in between must not leave a certificate that outlives
+    its facts, because the next scan would find nothing changed."""
+    with transaction.atomic():
+        result = store_events(events, row)
+        certificates.refresh(result.changed)
+    return result
 
 
 def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
@@ -116,7 +127,6 @@ def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
     row.markets += sum(len(event.markets) for event in events)
     row.events_written += result.events_written
     row.markets_written += result.markets_written
-    certificates.refresh(result.changed)
 
 
 def _close_absent(seen: set[str]) -> int:
@@ -158,5 +168,6 @@ def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
         row["content_hash"] = ""  # the event's own listing has the last word
         if row["status"] in OPEN_STATUSES:
             row["status"] = ABSENT
-        Market.objects.filter(pk=market.pk).update(**row, updated_at=now())
-        certificates.refresh([market.event_id])
+        with transaction.atomic():
+            Market.objects.filter(pk=market.pk).update(**row, updated_at=now())
+            certificates.refresh([market.event_id])

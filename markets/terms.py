@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 RESIDUAL: Final = (
@@ -36,6 +37,7 @@ _VOID = re.compile(
 )
 _RESOLVES_NO = re.compile(r"\b(?:resolves?|resolved|settles?|settled)\s+(?:to\s+|as\s+)?[\"'“]?no\b", re.IGNORECASE)
 _RESOLVES_YES = re.compile(r"\b(?:resolves?|resolved|settles?|settled)\s+(?:to\s+|as\s+)?[\"'“]?yes\b", re.IGNORECASE)
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n+")
 _FOR_ALL = re.compile(r"\b(?:all|both|every|each|any|no)\b", re.IGNORECASE)
 
 
@@ -78,5 +80,7 @@ def _all_lose(sentence: str) -> bool:
     return bool(_RESOLVES_NO.search(sentence) and _FOR_ALL.search(sentence) and not _RESOLVES_YES.search(sentence))
 
 
-def _sentences(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n+", text) if part.strip()]
+@lru_cache(maxsize=4096)
+def _sentences(text: str) -> tuple[str, ...]:
+    """Most secondary rules are the same for a whole series."""
+    return tuple(part.strip() for part in _END.split(text) if part.strip())

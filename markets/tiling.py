@@ -140,7 +140,8 @@ def _words_disagree(m: MarketFacts, unit: Decimal | None) -> Hole | None:
     wanted = {s for s in (m.floor_strike, m.cap_strike) if s is not None}
     rules = m.rules_primary
     if rules:
-        missing = [s for s in wanted if s not in _numbers(rules) and -s not in _numbers(rules)]
+        named = _numbers(rules)
+        missing = [s for s in wanted if s not in named and -s not in named]
         if missing:
             return Hole("rules_disagree", f"The rules of {m.ticker} do not name its strike {missing[0]}.")
         if (m.strike_type == "less" and re.search(r"\bor below|at most|or equal", rules, re.IGNORECASE)) or (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kalbot.common.clock import now
 from markets.kalshi.schemas import Event as WireEvent
 from markets.models import Event, Market, Scan, Series
-from markets.rows import Row, content_hash, event_row, market_row
+from markets.rows import Row, content_hash, event_row, market_row, same_facts
+from markets.selectors import EVENT_FACTS, MARKET_FACTS
 
 OPEN_STATUSES = ("active", "inactive", "initialized")
 ABSENT = "absent"
@@ -20,7 +23,8 @@ ABSENT = "absent"
 
 @dataclass(slots=True)
 class PageResult:
-    """What one page did. ``changed``: events of which anything was written; ``absent``: markets that are missing from them."""
+    """What one page did. ``changed``: events whose facts changed, which is what certificates hang on; prices and volumes are none.
+    ``absent``: markets that are missing from them."""
 
     events_written: int = 0
     markets_written: int = 0
@@ -43,8 +47,9 @@ def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageR
         known = Market.objects.filter(event_id__in=tickers).values_list("ticker", "content_hash", "event_id", "status")
         known_markets = {ticker: (digest, event_id, status) for ticker, digest, event_id, status in known}
         _ensure_series({row["series_id"] for row in event_rows.values()})
-        new_events = _changed(event_rows, known_events)
-        new_markets = _changed(market_rows, {ticker: value[0] for ticker, value in known_markets.items()})
+        new_events, other_events = _changed(event_rows, known_events, EVENT_FACTS)
+        digests = {ticker: value[0] for ticker, value in known_markets.items()}
+        new_markets, other_markets = _changed(market_rows, digests, MARKET_FACTS)
         result.absent = [
             ticker
             for ticker, (_, _, status) in known_markets.items()
@@ -54,21 +59,24 @@ def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageR
         result.markets_written = write(Market, new_markets, scan)
         if result.absent:
             Market.objects.filter(ticker__in=result.absent).update(status=ABSENT, content_hash="", updated_at=now())
-    changed = {row["ticker"] for row in new_events}
-    changed.update(row["event_id"] for row in new_markets)
+    changed = {row["ticker"] for row in other_events}
+    changed.update(row["event_id"] for row in other_markets)
     changed.update(known_markets[ticker][1] for ticker in result.absent)
     result.changed = sorted(changed)
     return result
 
 
-def _changed(rows: dict[str, Row], known: dict[str, str]) -> list[Row]:
-    changed = []
+def _changed(rows: dict[str, Row], known: dict[str, str], facts: Collection[str]) -> tuple[list[Row], list[Row]]:
+    """The rows to be written, and those of them whose ``facts`` differ from what the database has."""
+    changed, other_facts = [], []
     for ticker, row in rows.items():
-        digest = content_hash(row)
-        if known.get(ticker) != digest:
+        digest, before = content_hash(row, facts), known.get(ticker, "")
+        if before != digest:
             row["content_hash"] = digest
             changed.append(row)
-    return changed
+            if not same_facts(before, digest):
+                other_facts.append(row)
+    return changed, other_facts
 
 
 def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> int:
@@ -93,21 +101,34 @@ def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> 
         + ", ".join(f"{quote(column)} = excluded.{quote(column)}" for column in updated)
     )
     settled = connections[DEFAULT_DB_ALIAS]
-    special = [
-        (place, fields[name].get_db_prep_save)
+    prepare = {
+        place: _remembered(fields[name], settled)
         for place, name in enumerate(names)
         if isinstance(fields[name], models.DateTimeField | models.JSONField)
-    ]
+    }
     tail = [*extra.values(), *defaults.values()]
     values = []
     for row in rows:
         line = [*row.values(), *tail]
-        for place, prepare in special:
-            line[place] = prepare(line[place], settled)
+        for place, prepared in prepare.items():
+            line[place] = prepared(line[place])
         values.append(line)
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)
     return len(rows)
+
+
+def _remembered(field: models.Field[Any, Any], database: BaseDatabaseWrapper) -> Callable[[Any], Any]:
+    """The field's value for the database, made once for each value: the markets of a page share most of their times and grids."""
+    known: dict[Any, Any] = {}
+
+    def prepared(value: Any) -> Any:
+        key = repr(value) if isinstance(value, list | dict) else value
+        if key not in known:
+            known[key] = field.get_db_prep_save(value, database)
+        return known[key]
+
+    return prepared
 
 
 def fields_key(model: type[models.Model]) -> str:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +33,14 @@ def redis_server() -> Iterator[Path]:
 @contextmanager
 def flood(**options: Any) -> Iterator[int]:
     """The flooding server in a process of its own; yields its port. Options as in ``bench.streaming.server``."""
-    command = [sys.executable, "-m", "bench.streaming.server"]
+    with server("bench.streaming.server", **options) as port:
+        yield int(port)
+
+
+@contextmanager
+def server(module: str, **options: Any) -> Iterator[str]:
+    """``python -m module`` with these options; yields what it says it is ready at."""
+    command = [sys.executable, "-m", module]
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         command += [option] if value is True else [option, str(value)]
@@ -43,8 +49,8 @@ def flood(**options: Any) -> Iterator[int]:
         assert process.stdout is not None
         line = process.stdout.readline().split()
         if line[:1] != ["ready"]:
-            raise RuntimeError("the flooding server did not start")
-        yield int(line[1])
+            raise RuntimeError(f"{module} did not start")
+        yield line[1]
     finally:
         process.kill()
         process.wait()
@@ -69,7 +75,19 @@ class Running:
             self._process.join()
 
 
-Pipe = Connection
+def prepare(folder: Path, postgres: bool) -> list[Any]:
+    """Redis, and the database; returns what has to be stopped."""
+    from kalbot.local.servers import start_postgres, start_redis
+
+    redis = start_redis(folder / "redis")
+    os.environ.update(REDIS_URL=redis.url, KALBOT_STATE=str(folder), DJANGO_SETTINGS_MODULE="kalbot.settings")
+    stops = [redis.stop]
+    if postgres:
+        folder.chmod(0o755)
+        server, url = start_postgres(folder / "postgres")
+        os.environ["DATABASE_URL"] = url
+        stops.append(server.cleanup)
+    return stops
 
 
 def certificate(folder: Path) -> str:

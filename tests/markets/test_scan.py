@@ -42,6 +42,40 @@ def test_a_second_scan_writes_only_what_changed(exchange: SmallExchange, client:
     assert Market.objects.get(ticker="KXHIGHX-1-0").updated_at == untouched
 
 
+def test_a_death_before_the_certificates_leaves_the_rows_as_they_were(
+    exchange: SmallExchange, client: KalshiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    scan(client)
+    assert Certificate.objects.get(event_id="KXHIGHX-1").status == Certificate.Status.GRANTED
+    exchange.listed["KXHIGHX-1"]["markets"][1]["rules_primary"] = "Something else altogether."
+
+    def dies(tickers: list[str]) -> int:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "refresh", dies)
+        with pytest.raises(SystemExit):
+            scan(client)
+    assert "altogether" not in Market.objects.get(ticker="KXHIGHX-1-1").rules_primary
+    scan(client)
+    assert Certificate.objects.filter(event_id="KXHIGHX-1", status=Certificate.Status.GRANTED).count() == 0
+
+
+def test_a_price_alone_has_no_certificate_judged_again(
+    exchange: SmallExchange, client: KalshiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    scan(client)
+    exchange.listed["KXHIGHX-1"]["markets"][0]["yes_bid_dollars"] = "0.4100"
+    exchange.listed["KXHIGHX-2"]["markets"][0]["status"] = "inactive"
+    judged: list[str] = []
+    refresh = certificates.refresh
+    monkeypatch.setattr(certificates, "refresh", lambda tickers: judged.extend(tickers) or refresh(tickers))
+    scan(client)
+    assert judged == ["KXHIGHX-2"]
+
+
 def test_an_empty_side_has_no_price(exchange: SmallExchange, client: KalshiClient) -> None:
     event = game("KXGAME-1")
     event["markets"][0].update(yes_ask_dollars="1.0000", yes_ask_size_fp="0.00")
