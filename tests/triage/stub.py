@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +22,8 @@ def iso(ms: float) -> str:
 
 @dataclass
 class Weather:
-    """``temperature``: degrees F at a moment. ``fault``: path part -> what happens to requests that contain it."""
+    """``temperature``: degrees F at a moment. ``fault``: path part -> what happens to requests that contain it: a status, ``slow``
+    (thirty seconds before the first byte), ``trickle`` (thirty seconds for the body), ``drip`` (for the headers), ``garbage``."""
 
     now_ms: int
     temperature: Callable[[float], float]
@@ -34,6 +35,8 @@ class Weather:
     unit: str = "F"
     station_says: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    waiting: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Any:
         if path in self.extra:
@@ -98,6 +101,17 @@ class Weather:
         }  # fmt: skip
 
 
+def _drip(handler: BaseHTTPRequestHandler, weather: Weather) -> None:
+    """A header that never ends, a byte at a time: each read is answered, the answer is not."""
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        for _ in range(300):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            if weather.released.wait(0.1):
+                return
+
+
 @contextmanager
 def serving(weather: Weather) -> Iterator[str]:
     """The base address while the block runs."""
@@ -110,7 +124,11 @@ def serving(weather: Weather) -> Iterator[str]:
             fault = next((what for part, what in weather.fault.items() if part in parts.path), "")
             body = b"{}"
             if fault == "slow":
-                time.sleep(3)
+                weather.waiting.set()
+                weather.released.wait(30)
+            if fault == "drip":
+                _drip(self, weather)
+                return
             status = int(fault) if fault.isdigit() else 200
             if status == 200:
                 found = weather.answer(parts.path, parse_qs(parts.query))
@@ -122,10 +140,11 @@ def serving(weather: Weather) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if fault == "trickle":
-                for byte in body[:200]:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
-                    time.sleep(0.05)
+                with suppress(OSError):  # the other side may have hung up: that is the point
+                    for byte in body[:300]:
+                        self.wfile.write(bytes([byte]))
+                        self.wfile.flush()
+                        time.sleep(0.1)
             else:
                 self.wfile.write(body)
 
@@ -139,5 +158,6 @@ def serving(weather: Weather) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        weather.released.set()
         server.shutdown()
         server.server_close()

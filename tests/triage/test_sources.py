@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from kalbot.common import clock
 from markets.models import Event, Market
 from tests.triage.stub import Weather, serving
 from tests.triage.world import World, make_profile
-from trading.models import Position
+from trading.models import ExitRequest, Position
 from triage import agent, conf
 from triage.models import Assessment, Recommendation, SourceForecast
 from triage.sources import cached, refresh, registry
@@ -135,7 +136,7 @@ def test_two_sources_that_contradict_each_other_both_fall_silent(world: World, w
     assert not SourceForecast.objects.exists()
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "404", "429", "garbage", "slow", "trickle"])
+@pytest.mark.parametrize("fault", ["500", "503", "404", "429", "garbage", "slow", "trickle", "drip"])
 def test_a_source_that_fails_says_nothing_and_delays_no_look(
     world: World, weather: Weather, service: str, fault: str
 ) -> None:
@@ -143,9 +144,10 @@ def test_a_source_that_fails_says_nothing_and_delays_no_look(
     position = covered(world)
     world.publish()
     started = time.monotonic()
-    run = refresh.refresh(seconds=3)
-    assert time.monotonic() - started < 4
+    run = refresh.refresh(seconds=6)
+    assert time.monotonic() - started < 7
     assert len(run.failed) == 2
+    assert run.unfinished == 0, "the client itself gave up: no thread is left behind with the server"
     started = time.monotonic()
     agent.look_at([position.pk])
     assert time.monotonic() - started < 1
@@ -153,6 +155,36 @@ def test_a_source_that_fails_says_nothing_and_delays_no_look(
     assert [s["opinion"] for s in look.sources] == [False, False]
     assert look.sell_now is not None
     assert not Recommendation.objects.exclude(source="market").exists()
+
+
+def test_a_source_that_takes_thirty_seconds_holds_up_nobody_else(
+    world: World, weather: Weather, service: str, settings: Any
+) -> None:
+    settings.TRIAGE_FETCH_SECONDS = "5"
+    weather.fault["/points"] = "slow"
+    event = temperature_event(world)
+    profile = make_profile(
+        coverage_threshold_ppm=100_000, triage_policy="any", triage_evidence_ppm=0, triage_min_hold_seconds=0
+    )
+    position = world.hold(
+        profile, event, {"L": "yes", "M": "yes"}, kind="coverage", cost=9_000_000, coverage_ppm=920_000
+    )
+    world.publish()
+    wanted = registry.subjects(refresh.open_event_facts())
+    with ThreadPoolExecutor(2) as pool:
+        nws, second = (pool.submit(refresh._fetch, *wanted[name, "KNYC"], None) for name in ("nws", "openmeteo"))
+        assert second.result(4) == ""
+        assert weather.waiting.wait(4)
+        for _ in range(3):
+            run = agent.look_at([position.pk])
+            assert (run.positions, run.failed, run.exits) == (1, 0, 0)
+        assert not nws.done(), "the looks did not wait for the slow source"
+        said = {s["source"]: s for s in Assessment.objects.latest("pk").sources}
+        assert (said["nws"]["opinion"], said["nws"]["detail"]) == (False, "nothing heard yet")
+        assert said["openmeteo"]["opinion"]
+        assert "no answer within 5 s" in nws.result(10)
+    assert not Recommendation.objects.filter(source="nws").exists()
+    assert not ExitRequest.objects.exists()
 
 
 def test_a_host_that_fails_is_left_alone_for_a_while(

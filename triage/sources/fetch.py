@@ -19,6 +19,7 @@ import urllib3
 
 from kalbot.common import cache
 from triage import conf
+from triage.sources.deadline import CutAdapter
 from triage.sources.protocol import SourceError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class PoliteClient:
         self._seconds = seconds or conf.seconds("TRIAGE_FETCH_SECONDS", 12.0)
         self._deadline = time.monotonic() + self._seconds
         self._session = requests.Session()
+        self._adapter = CutAdapter()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
         self._session.headers.update(
             {"User-Agent": conf.user_agent(), "Accept": "application/geo+json, application/json"}
         )
@@ -74,7 +78,10 @@ class PoliteClient:
         if left <= 0:
             return None, f"no answer within {self._seconds:g} s", None
         try:
-            with self._session.get(url, params=params, timeout=(min(3.0, left), left), stream=True) as response:
+            with (
+                self._adapter.within(left),
+                self._session.get(url, params=params, timeout=(min(3.0, left), left), stream=True) as response,
+            ):
                 if response.status_code != 200:
                     wait = _retry_after(response) if response.status_code in RETRIED else None
                     return None, f"HTTP {response.status_code}", wait
@@ -82,6 +89,8 @@ class PoliteClient:
         except _TooMuch as error:
             return None, str(error), None
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            if time.monotonic() >= deadline - 0.01:
+                return None, f"no answer within {self._seconds:g} s", None
             return None, f"{type(error).__name__}", 0.3
 
 
