@@ -19,6 +19,7 @@ from trading.models import PositionStatus
 from triage.assess import Assessed, Word, is_cheap_to_leave
 from triage.gather import Gathered
 from triage.models import Advice, Assessment, Recommendation
+from triage.rows import update_rows
 from triage.signals import Severity, Signal
 
 Look = tuple[Gathered, Assessed, Assessment | None]
@@ -44,21 +45,11 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
                 fresh.append(_opened(item, result, signal, kept))
         gone += [row.pk for code, row in rows.items() if code not in reasons and could_see(row, result)]
     Recommendation.objects.bulk_create(fresh, ignore_conflicts=True)
-    Recommendation.objects.bulk_update(
-        changed, ["advice", "gain", "detail", "assessment", "refreshed_at"], batch_size=100
-    )
+    update_rows(changed, ["advice", "gain", "detail", "assessment", "refreshed_at"])
     went = Recommendation.objects.filter(pk__in=gone)
     lapsed = _close(went, Recommendation.Status.LAPSED)
     went.update(gone_at=clock.now())
     return len(fresh), lapsed
-
-
-def upsert(model: type[models.Model], rows: list[Any], columns: list[str]) -> None:
-    """Write these columns of rows that exist, and nothing else: one statement a hundred rows. ``bulk_update`` does the same with
-    a CASE for every value, which costs a hundred times the work."""
-    model._default_manager.bulk_create(
-        rows, batch_size=100, update_conflicts=True, unique_fields=["id"], update_fields=columns
-    )
 
 
 def _standing(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:

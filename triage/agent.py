@@ -10,17 +10,17 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kalbot.common import clock
 from markets.prices import PriceReader
 from trading.models import Position, PositionStatus
 from triage import advice, forecasts, policy
-from triage.advice import upsert
 from triage.assess import Assessed, assess
 from triage.gather import Gathered, gather
-from triage.models import Assessment, Baseline
+from triage.models import Assessment
+from triage.rows import update_rows
 from triage.sources import registry
 from triage.sources.protocol import Report
 
@@ -86,7 +86,7 @@ def _look_at_batch(position_ids: Sequence[int], trigger: str, reader: PriceReade
         try:
             seen = reports.get(item.event.ticker, [])
             views = tuple(report.view() for report in seen if report.opinion is not None)
-            done.append((item, assess(replace(item.case, views=views)), seen))
+            done.append((item, assess(item.case, views), seen))
         except Exception:
             run.failed += 1
             log.exception("position %s could not be assessed", item.position.pk)
@@ -112,7 +112,7 @@ def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str)
             item.baseline.last = in_short(result, now_ms)
             baselines.append(item.baseline)
     Assessment.objects.bulk_create(rows)
-    upsert(Baseline, baselines, ["last"])
+    update_rows(baselines, ["last"])
     return {row.position_id: row for row in rows}
 
 

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from kalbot.common.units import CENT, Money, format_money
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.terms import ORDINARY, SettlementTerms
 from strategies.dutch.coverage import probabilities as devig
-from strategies.dutch.payoff import State, StateKind, floor_of, settlement_states
+from strategies.dutch.payoff import Payoff, State, StateKind, floor_of, settlement_states
 from triage.signals import ENDED, EntryFacts, MarketFacts, Severity, Signal, market_signals
 from triage.valuation import HeldLeg, Sale, break_even, condition, expected, pays, sell, still_possible
 
@@ -76,6 +76,8 @@ class Case:
     terms: SettlementTerms = ORDINARY
     thresholds: Thresholds = Thresholds()
     views: tuple[View, ...] = ()
+    shared: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What the positions of one event have in common, kept by whoever needs it first; used only with the very same facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,41 +122,62 @@ class Assessed:
         return not self.sale.residual or (self.market is not None and self.market.sells_in_full)
 
 
-def assess(case: Case) -> Assessed:
-    """Look at one position. Never raises on missing data: what is missing is absent from the answer."""
-    states = settlement_states([o.ticker for o in case.now.outcomes], certified=case.now.certified, terms=case.terms)
-    states = still_possible(states, case.now.results)
+def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
+    """Look at one position, with ``views`` instead of the case's own where given. Never raises on missing data: what is missing is
+    absent from the answer."""
+    states = _states(case)
     vector = pays(case.legs, states)
-    good = _good(case, states)
+    good = _good(case, vector)
     usable = case.now.price_problem is None and case.fees is not None
     sale = sell(case.legs, case.books, case.fees, case.now.untradable) if usable and case.fees else None
     beliefs = market_belief(case) if usable else None
-    market = _holding("market", beliefs, case, states, good, sale, case.now.price_age_ms) if beliefs else None
-    views = tuple(_views(case, states, good, sale))
+    rest = pays(sale.residual, states) if sale and sale.residual else None
+    held = _Held(vector, rest, good, sale)
+    market = held.worth_to("market", beliefs, case.now.price_age_ms) if beliefs else None
+    outside = tuple(_views(case, case.views if views is None else views, held))
     floor, best = floor_of(vector), Money(max((p for _, p in vector), default=0))
     line = break_even(vector, good, beliefs or {}, sale.proceeds) if sale else None
     found = [*market_signals(case.legs, case.kind, case.entry, case.now, case.now_ms)]
     found += _priced_signals(case, sale, market, floor, best)
-    found += [s for holding in views for s in _gain_signal(case, holding, "source_sell_beats_hold")]
+    found += [s for holding in outside for s in _gain_signal(case, holding, "source_sell_beats_hold")]
     found += _verdict_known(case, best)
     days = None if case.settles_ms is None else max(0.0, (case.settles_ms - case.now_ms) / DAY_MS)
     return Assessed(
         advise(found, sale, market, case.thresholds),
         tuple(sorted(found, key=lambda s: -s.severity)),
-        sale, market, views, floor, best, line, beliefs or {}, days, annualised(sale, market, days),
+        sale, market, outside, floor, best, line, beliefs or {}, days, annualised(sale, market, days),
     )  # fmt: skip
 
 
-def _good(case: Case, states: tuple[State, ...]) -> frozenset[State]:
+def _states(case: Case) -> tuple[State, ...]:
+    """The states in which the event can still settle."""
+    known = case.shared.get("states")
+    if known is None or known[0] is not case.now or known[1] is not case.terms:
+        tickers = [o.ticker for o in case.now.outcomes]
+        every = settlement_states(tickers, certified=case.now.certified, terms=case.terms)
+        known = case.shared["states"] = case.now, case.terms, still_possible(every, case.now.results)
+    found: tuple[State, ...] = known[2]
+    return found
+
+
+def _good(case: Case, vector: Payoff) -> frozenset[State]:
     """The states the basket was bought for: a covered outcome wins, or (other kinds) the cost comes back."""
     if case.kind == "coverage":
         covered = {leg.ticker for leg in case.legs if leg.side.value == "yes"}
-        return frozenset(s for s in states if s.kind is StateKind.WINS and s.tickers[0] in covered)
-    return frozenset(state for state, money in pays(case.legs, states) if money >= case.cost)
+        return frozenset(s for s, _ in vector if s.kind is StateKind.WINS and s.tickers[0] in covered)
+    return frozenset(state for state, money in vector if money >= case.cost)
 
 
 def market_belief(case: Case) -> dict[str, float] | None:
     """De-vigged probabilities of the outcomes that are still open; None if one of them has no price."""
+    known = case.shared.get("belief")
+    if known is None or known[0] is not case.now or known[1] is not case.books:
+        known = case.shared["belief"] = case.now, case.books, _belief(case)
+    found: dict[str, float] | None = known[2]
+    return found
+
+
+def _belief(case: Case) -> dict[str, float] | None:
     results = case.now.results
     if "yes" in results.values():
         return condition({o.ticker: 0.0 for o in case.now.outcomes}, results)
@@ -165,25 +188,32 @@ def market_belief(case: Case) -> dict[str, float] | None:
     return None if found is None else {**found, **dict.fromkeys(results, 0.0)}
 
 
-def _holding(
-    source: str, beliefs: Mapping[str, float], case: Case, states: tuple[State, ...], good: frozenset[State],
-    sale: Sale | None, age_ms: int | None,
-) -> Holding:  # fmt: skip
-    worth = expected(pays(case.legs, states), beliefs)
-    rest = expected(pays(sale.residual, states), beliefs) if sale and sale.residual else Money(0)
-    gain = Money(sale.proceeds + rest - worth) if sale and any(leg.sold for leg in sale.legs) else None
-    named = sum(beliefs.get(s.tickers[0], 0.0) for s in good if s.kind is StateKind.WINS)
-    nobody = max(0.0, 1.0 - sum(beliefs.values())) if any(s.kind is StateKind.NONE for s in good) else 0.0
-    return Holding(source, worth, min(1.0, named + nobody), gain, age_ms, rest)
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is held as numbers: what it pays in each state, what the unsold rest pays, the states it was bought for, the sale."""
+
+    vector: Payoff
+    rest: Payoff | None
+    good: frozenset[State]
+    sale: Sale | None
+
+    def worth_to(self, source: str, beliefs: Mapping[str, float], age_ms: int | None) -> Holding:
+        worth = expected(self.vector, beliefs)
+        unsold = expected(self.rest, beliefs) if self.rest is not None else NOTHING
+        sells = self.sale is not None and any(leg.sold for leg in self.sale.legs)
+        gain = Money(self.sale.proceeds + unsold - worth) if self.sale is not None and sells else None
+        named = sum(beliefs.get(s.tickers[0], 0.0) for s in self.good if s.kind is StateKind.WINS)
+        nobody = max(0.0, 1.0 - sum(beliefs.values())) if any(s.kind is StateKind.NONE for s in self.good) else 0.0
+        return Holding(source, worth, min(1.0, named + nobody), gain, age_ms, unsold)
 
 
-def _views(case: Case, states: tuple[State, ...], good: frozenset[State], sale: Sale | None) -> list[Holding]:
+def _views(case: Case, views: tuple[View, ...], held: _Held) -> list[Holding]:
     listed = {o.ticker for o in case.now.outcomes}
     found = []
-    for view in case.views:
+    for view in views:
         beliefs = condition(view.probabilities, case.now.results) if view.probabilities.keys() == listed else None
         if beliefs is not None:
-            found.append(_holding(view.source, beliefs, case, states, good, sale, view.age_ms))
+            found.append(held.worth_to(view.source, beliefs, view.age_ms))
     return found
 
 

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from kalbot.common import clock
 from kalbot.common.units import Count, Money
-from markets import selectors
 from markets.book import Depth, Side
-from markets.fees import FeeError, FeeSchedule, resolve
-from markets.models import Certificate, Event, FeeChange, Market
+from markets.fees import FeeSchedule
+from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, PriceReader
 from markets.terms import SettlementTerms, read_terms
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
 from triage.assess import Case, Thresholds
+from triage.fees import fee_schedules
 from triage.models import Baseline
 from triage.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.sources.facts import event_facts
@@ -32,6 +31,7 @@ _MARKET = (
     "ticker", "event_id", "status", "result", "close_time", "expected_expiration_time", "yes_sub_title",
     "strike_type", "floor_strike", "cap_strike",
 )  # fmt: skip
+_POSITION = ("profile_id", "event_id", "decision_id", "kind", "cost", "triage_opt_out", "opened_at", "created_at")
 _TERMS: dict[tuple[str, str], SettlementTerms] = {}
 _TERMS_KEPT = 20_000
 CHANGED = "changed before the first look"
@@ -49,6 +49,16 @@ class Gathered:
     baseline: Baseline
 
 
+class Shared(NamedTuple):
+    """What the cases of one event have in common, for one reading of its certificate and one age of prices."""
+
+    now: MarketFacts
+    books: dict[str, Depth]
+    names: dict[str, str]
+    settles_ms: int | None
+    kept: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What the events of a batch share, by event ticker. ``certificates``: status of the one that speaks for the event
@@ -61,11 +71,12 @@ class Batch:
     prices: Mapping[str, EventPrices]
     fees: Mapping[str, FeeSchedule | None]
     now_ms: int
+    shared: dict[tuple[str, bool, int], Shared] = field(default_factory=dict)
 
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None = None) -> list[Gathered]:
     """Cases of those of the positions that are open. Positions without a held leg are left out."""
-    positions = list(Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN))
+    positions = list(Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).only(*_POSITION))
     if not positions:
         return []
     events = _parents(positions)
@@ -187,26 +198,42 @@ def _first_baseline(position: Position, decision: Mapping[str, Any], batch: Batc
 
 def _case(position: Position, legs: list[tuple[str, str, int]], baseline: Baseline, batch: Batch) -> Case:
     event = position.event_id
-    markets, prices, digest = batch.markets[event], batch.prices[event], batch.facts[event].digest
-    names = {m["ticker"]: m["yes_sub_title"] for m in markets}
+    digest = batch.facts[event].digest
     certified = is_certified(baseline, digest, batch.certificates.get(event, ""))
     coverage = None if baseline.coverage_ppm is None else baseline.coverage_ppm / 1_000_000
-    age = position.profile.max_price_age_ms
+    common = _shared(event, certified, position.profile.max_price_age_ms, batch)
     return Case(
-        legs=tuple(HeldLeg(ticker, Side(side), Count(held), names.get(ticker, "")) for ticker, side, held in legs),
+        legs=tuple(
+            HeldLeg(ticker, Side(side), Count(held), common.names.get(ticker, "")) for ticker, side, held in legs
+        ),
         kind=position.kind,
         cost=Money(position.cost),
         entry=EntryFacts(
             frozenset(baseline.tickers), baseline.rules_hash, baseline.certified, coverage, baseline.close_times
         ),
-        now=market_facts(markets, prices, digest, certified, age, batch.now_ms),
-        books=_books(prices),
+        now=common.now,
+        books=common.books,
         fees=batch.fees[event],
         now_ms=batch.now_ms,
-        settles_ms=max((ms for m in markets if (ms := settles_ms(m)) is not None), default=None),
+        settles_ms=common.settles_ms,
         terms=batch.terms[event],
         thresholds=thresholds(position.profile, position.kind),
+        shared=common.kept,
     )
+
+
+def _shared(event: str, certified: bool, max_age_ms: int, batch: Batch) -> Shared:
+    key = (event, certified, max_age_ms)
+    if key not in batch.shared:
+        markets, prices, digest = batch.markets[event], batch.prices[event], batch.facts[event].digest
+        batch.shared[key] = Shared(
+            now=market_facts(markets, prices, digest, certified, max_age_ms, batch.now_ms),
+            books=_books(prices),
+            names={m["ticker"]: m["yes_sub_title"] for m in markets},
+            settles_ms=max((ms for m in markets if (ms := settles_ms(m)) is not None), default=None),
+            kept={},
+        )
+    return batch.shared[key]
 
 
 def market_facts(
@@ -236,32 +263,6 @@ def _books(prices: EventPrices) -> dict[str, Depth]:
 def thresholds(profile: Profile, kind: str) -> Thresholds:
     """The profile's lines; the coverage line belongs to coverage baskets only."""
     return Thresholds(coverage_line=profile.coverage_threshold_ppm / 1_000_000 if kind == "coverage" else None)
-
-
-def fee_schedules(events: Mapping[str, Event]) -> dict[str, FeeSchedule | None]:
-    """The fees in force by event, None where they are not known (then nothing is valued).
-
-    Only series with an announced change that has come due are asked for one by one."""
-    series = {event.series_id for event in events.values()}
-    changed = set(
-        FeeChange.objects.filter(series_id__in=series, scheduled_at__lte=clock.now()).values_list(
-            "series_id", flat=True
-        )
-    )
-    grid = selectors.fee_grid()
-    found: dict[str, FeeSchedule | None] = {}
-    for ticker, event in events.items():
-        try:
-            found[ticker] = selectors.fee_schedule(event) if event.series_id in changed else _standing_fees(event, grid)
-        except FeeError:
-            found[ticker] = None
-    return found
-
-
-def _standing_fees(event: Event, grid: Money) -> FeeSchedule:
-    series = event.series
-    override, multiplier = event.fee_type_override or None, event.fee_multiplier_override_e6
-    return resolve(series.fee_type, series.fee_multiplier_e6, override, multiplier, grid)
 
 
 def settles_ms(market: Mapping[str, Any]) -> int | None:

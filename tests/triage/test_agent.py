@@ -189,10 +189,10 @@ def test_one_position_that_cannot_be_assessed_delays_no_other(world: World, monk
     world.publish()
     whole = agent.assess
 
-    def broken(case: object) -> object:
+    def broken(case: object, views: object) -> object:
         if any(leg.ticker.endswith("-A") for leg in case.legs):  # type: ignore[attr-defined]
             raise ZeroDivisionError
-        return whole(case)  # type: ignore[arg-type]
+        return whole(case, views)  # type: ignore[arg-type]
 
     monkeypatch.setattr(agent, "assess", broken)
     run = agent.look_at([first.pk, second.pk])

@@ -13,7 +13,7 @@ from kalbot.common.units import Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
 from strategies.dutch.payoff import payoff, settlement_states
-from triage.assess import Assessed, Case, Thresholds, View, assess
+from triage.assess import Assessed, Case, Thresholds, View, assess, market_belief
 from triage.signals import EntryFacts, MarketFacts, OutcomeFacts, Severity
 from triage.valuation import HeldLeg, break_even, condition, expected, sell, still_possible
 
@@ -335,3 +335,36 @@ def test_days_and_annual_return_of_holding() -> None:
     assert result.annualised_ppm == pytest.approx(year * 1_000_000, rel=1e-3)
     soon = assess(replace(case(), settles_ms=NOW))
     assert soon.annualised_ppm == pytest.approx(result.annualised_ppm * 24, rel=1e-3)  # type: ignore[operator]
+
+
+def test_what_positions_of_an_event_share_is_not_used_for_other_facts() -> None:
+    one = case()
+    before = market_belief(one)
+    assert market_belief(replace(one, cost=Money(1))) is before
+    moved = replace(one, books={**BOOKS, "A": Depth(((1000, 5000),), ((8800, 5000),))})
+    assert market_belief(moved) != before
+    assert assess(moved) == assess(replace(moved, shared={}))
+    decided = replace(
+        one,
+        now=replace(
+            one.now, outcomes=tuple(replace(o, result="no") if o.ticker == "A" else o for o in one.now.outcomes)
+        ),
+    )
+    assert assess(decided) == assess(replace(decided, shared={}))
+
+
+def test_a_gain_that_leaves_a_worthy_rest_behind_is_no_exit() -> None:
+    thin = {**BOOKS, "A": Depth(((4000, 10),), ((5800, 5000),))}
+    view = View("nws", {"A": 0.9, "B": 0.05, "C": 0.05}, 0)
+    result = assess(case(books=thin, views=(view,)))
+    [signal] = [s for s in result.signals if s.source == "nws"]
+    assert signal.severity is Severity.WATCH
+    assert "stays" in signal.detail
+    assert result.advice != "exit"
+
+
+def test_what_has_closed_is_no_loss_of_depth() -> None:
+    ended = case(status=dict.fromkeys("ABC", "closed"))
+    assert assess(ended).sale is not None
+    assert "depth_gone" not in codes(assess(ended))
+    assert "depth_gone" in codes(assess(case(status={"A": "inactive"})))
