@@ -81,7 +81,8 @@ def _shadows(decision: Decision) -> list[Decision]:
         if candidates.open_decisions(shadow).filter(event_id=decision.event_id).exists():
             continue
         columns = {f.attname: getattr(decision, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
-        copies.append(Decision(**columns | {"profile_id": shadow.pk, "mode": shadow.mode}))
+        columns |= {"profile_id": shadow.pk, "mode": shadow.mode, "shadow_of_id": decision.pk}
+        copies.append(Decision(**columns))
     return copies
 
 

@@ -19,6 +19,14 @@ class Decision(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="decisions")
+    shadow_of = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="shadows",
+        help_text="The live decision that this one repeats on paper.",
+    )
     mode = models.CharField(max_length=4, choices=Mode)
     event = models.ForeignKey(Event, models.PROTECT, related_name="decisions")
     kind = models.CharField(max_length=8, choices=Kind)

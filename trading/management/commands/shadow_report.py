@@ -1,0 +1,95 @@
+"""manage.py shadow_report [--profile NAME] [--days 30] [--json]: paper against live on the same decisions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from kalbot.common import clock
+from kalbot.common.units import format_money
+from strategies import shadows
+from strategies.models import Profile
+from trading import shadow
+from trading.management.commands.halt import profile_named
+from trading.shadow import Pair, Report
+
+LISTED = 40
+
+
+class Command(BaseCommand):
+    help = "Compare each paper twin with its live profile, decision by decision."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--profile", help="Only this live profile.")
+        parser.add_argument("--days", type=float, default=30.0, help="Decisions of the last days (default 30).")
+        parser.add_argument("--json", action="store_true", help="Everything, for a program.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 < options["days"] <= 3_650:
+            raise CommandError("--days must be more than 0 and at most 3650.")
+        twins = Profile.objects.exclude(shadow_of=None).select_related("shadow_of").order_by("name")
+        named = profile_named(options["profile"])
+        if named is not None:
+            twins = twins.filter(shadow_of=named)
+        since = clock.now() - timedelta(days=options["days"])
+        found = [shadow.report(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None]
+        if not found:
+            raise CommandError("No live profile has a paper twin here. Make one with: manage.py shadow PROFILE")
+        if options["json"]:
+            self.stdout.write(json.dumps([as_json(one) for one in found], indent=1, default=str))
+            return
+        for one in found:
+            self._tell(one)
+
+    def _tell(self, found: Report) -> None:
+        self.stdout.write(f"{found.live.name} (live) and {found.paper.name} (paper): {len(found.pairs)} same decisions")
+        unlike = shadows.differing(found.live, found.paper)
+        if unlike:
+            self.stdout.write(f"  settings differ, so this is no fair comparison: {', '.join(unlike)}")
+        filled = ", ".join(f"{name} {n}" for name, n in found.filled().items())
+        self.stdout.write(f"  filled: {filled}; {found.unshadowed} live decisions without a twin's")
+        gap = found.price_gap
+        told = (
+            "no pair that both bought" if gap is None else f"median {gap:+d} micro-dollars a contract (live less paper)"
+        )
+        self.stdout.write(f"  price paid: {told}")
+        self.stdout.write(
+            f"  result of the {len(found.ended)} that both ended: live {format_money(found.live_result)}, "
+            f"paper {format_money(found.paper_result)}; paper flatters by {format_money(found.flattery)}"
+        )
+        self.stdout.write(f"  {'decided (UTC)':17} {'event':26} {'live':>22} {'paper':>22} {'live':>11} {'paper':>11}")
+        for pair in found.pairs[-LISTED:]:
+            self.stdout.write("  " + row(pair))
+        if len(found.pairs) > LISTED:
+            self.stdout.write(f"  ... and {len(found.pairs) - LISTED} earlier ones; --json lists all")
+
+
+def row(pair: Pair) -> str:
+    """One pair as a line of the table."""
+    results = [format_money(side.result) if side.result is not None else "open" for side in (pair.live, pair.paper)]
+    sides = [f"{side.filled / 100:g}/{pair.wanted / 100:g} {side.outcome}"[:22] for side in (pair.live, pair.paper)]
+    return (
+        f"{pair.decided_at:%m-%d %H:%M:%S}    {pair.event[:26]:26} {sides[0]:>22} {sides[1]:>22} "
+        f"{results[0]:>11} {results[1]:>11}"
+    )
+
+
+def as_json(found: Report) -> dict[str, Any]:
+    """The whole report; money in micro-dollars, counts in 1/100."""
+    return {
+        "live": found.live.name,
+        "paper": found.paper.name,
+        "settings_differ": shadows.differing(found.live, found.paper),
+        "unshadowed": found.unshadowed,
+        "filled": found.filled(),
+        "ended": len(found.ended),
+        "live_result": found.live_result,
+        "paper_result": found.paper_result,
+        "flattery": found.flattery,
+        "median_price_gap": found.price_gap,
+        "pairs": [asdict(pair) for pair in found.pairs],
+    }
