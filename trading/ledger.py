@@ -129,13 +129,16 @@ def _deposit(profile: Profile, amount: int, actor: str) -> None:
 
 
 def reserve(position: Position, amount: int) -> None:
-    """Set ``amount`` aside for ``position``. Infeasible("capital") when cash does not suffice: one conditional UPDATE
-    decides, so no number of workers can reserve more than there is. The caller's transaction holds both or neither."""
+    """Set ``amount`` aside for ``position``, which the caller's transaction has just made and holds both or neither.
+
+    Infeasible("capital") when cash does not suffice: one conditional UPDATE decides, so that no number of workers can reserve
+    more than there is.
+    """
     profile = position.profile
     locked = ProfileBalance.objects.filter(profile=profile, cash__gte=amount).update(best_equity=F("best_equity"))
     if not locked:
         raise Infeasible("capital", f"{amount} micro-dollars are not free")
-    _move_reserve(position, amount, f"reserve:{position.pk}")
+    _move_reserve(position, amount, f"reserve:{position.pk}", is_new=True)
 
 
 def reserve_up_to(position: Position, amount: int) -> None:
@@ -159,13 +162,14 @@ def release(position: Position, key: str) -> int:
     return amount
 
 
-def _move_reserve(position: Position, amount: int, key: str) -> None:
+def _move_reserve(position: Position, amount: int, key: str, *, is_new: bool = False) -> None:
     booked = post(
         profile=position.profile,
         kind="reserve" if amount > 0 else "release",
         key=key,
         entries=[(Account.CASH, -amount), (Account.RESERVED, amount)],
         position=position,
+        is_new=is_new,
     )
     if booked:
         Position.objects.filter(pk=position.pk).update(reserved=F("reserved") + amount)

@@ -71,11 +71,16 @@ def standing(intent: Intent) -> None:
 
 def market(intent: Intent, quotes: Quotes) -> None:
     """Whether the books may be traded on, and whether what the decision rests on still stands. Raises Denied."""
+    books(intent, quotes)
+    for code, detail in _grounds(intent):
+        raise Denied(code, detail)
+
+
+def books(intent: Intent, quotes: Quotes) -> None:
+    """Whether the books may be traded on. Raises Denied."""
     reason = quotes.unusable(intent.tickers, intent.profile.max_price_age_ms)
     if reason is not None:
         raise Denied(f"price_{reason}", ", ".join(intent.tickers)[:200])
-    for code, detail in _grounds(intent):
-        raise Denied(code, detail)
 
 
 Checks = Iterator[tuple[str, str]]

@@ -108,7 +108,13 @@ def transition(
         if to in TERMINAL:
             LiveEventClaim.objects.filter(position=position).delete()
             watch.replace(f"position:{position.pk}", [], 0)
-    position.refresh_from_db()
+    reload(position)
+
+
+def reload(position: Position) -> None:
+    """The position's own columns as they are now. Its profile, decision and event stay as they were loaded."""
+    for name, value in Position.objects.filter(pk=position.pk).values().get().items():
+        setattr(position, name, value)
 
 
 def note(
@@ -128,4 +134,4 @@ def note(
 def look_again(position: Position, at: datetime | None, **changes: Any) -> None:
     """When the sweeper steps the position next (None: nothing to do), with further columns."""
     Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes)
-    position.refresh_from_db()
+    reload(position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +18,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
 from trading import gate, ledger, reconcile, risk
-from trading.execution import executor, planner
+from trading.execution import executor, planner, purchase
 from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.models import Denial, Order, Position
 from trading.venues import connection, limits
@@ -271,6 +272,7 @@ def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, mon
             twin.sync()
 
     monkeypatch.setattr(risk, "standing", crash_after_admission)
+    monkeypatch.setattr(purchase, "CLEARED_FOR", timedelta(0))
     position = _execute(twin, leg_risk_budget=2 * MONEY)
     assert position.status == "aborted"
     assert position.close_type.startswith("leg_risk")

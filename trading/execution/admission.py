@@ -56,14 +56,13 @@ def _admit(decision: Decision) -> Position:
     profile = decision.profile
     if clock.now() - decision.created_at > LONGEST_WAIT:
         raise risk.Denied("expired", f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
+    risk.may_send(profile, reduces=False)
     if profile.mode == Mode.LIVE:
-        risk.may_send(profile, reduces=False)
         gate.ensure_open()
     ledger.ensure_funded(profile)
     quoted = quotes.read(decision.event)
     legs = plan_legs(decision, quoted)
     first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
-    risk.may_send(profile, reduces=False)
     risk.market(first, quoted)
     plan = fitting_plan(decision, legs)
     return _reserve(decision, plan)
@@ -160,10 +159,10 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
                     event=decision.event, subaccount=profile.subaccount or 0, position=position
                 )
             ledger.reserve(position, plan.worst_cost)
+            watch.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
             states.note(position, _explain(decision, plan), to=position.status, data={"losses": plan.unwind_losses})
     except IntegrityError as error:
         raise risk.Denied("event_taken", f"{decision.event_id} is held already ({type(error).__name__})") from None
-    watch.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
     return position
 
 

@@ -37,7 +37,7 @@ def executing(position: Position, held: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
     late = clock.now() - position.created_at > TOO_LATE
-    if position.mode == Mode.LIVE and not gate.ensure_open() and not late:
+    if position.mode == Mode.LIVE and not late and not purchase.is_cleared(position) and not gate.ensure_open():
         return inflight.wait(position)
     if not inflight.settle_all(orders, wanted=lambda order: _may_go_on(position, order)):
         return inflight.wait(position)

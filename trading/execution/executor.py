@@ -54,10 +54,11 @@ def step(position_id: int) -> Position:
 
 
 def _run(position_id: int, held: Lease) -> None:
+    position = _load(position_id)
     for _ in range(MOST_PHASES):
-        position = _load(position_id)
         if position.status in TERMINAL or not PHASES[position.status](position, held):
             return
+        states.reload(position)
     raise RuntimeError(f"position {position_id} does not come to rest")
 
 

@@ -190,7 +190,8 @@ def _stuck(position: Position, why: str) -> bool:
     """Nothing can be sold now: say why, tell whoever protects the profile, and look again later."""
     if position.residual != why[:300]:
         states.note(position, f"contracts are left: {why}")
-        protections.after_residual(position, why)
+        if not why.startswith("price_"):  # a feed that is away refuses new baskets by itself, and comes back
+            protections.after_residual(position, why)
     pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(position.attempts, 10))
     at = clock.now() + timedelta(seconds=pause)
     states.look_again(position, at, attempts=position.attempts + 1, residual=why[:300])

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
+from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from markets.fees import FeeSchedule
 from trading import quotes, risk
 from trading.execution import baskets, planner, walk
 from trading.execution.inflight import bought
 from trading.models import Leg, Order, Position
+
+CLEARED_FOR: Final = timedelta(milliseconds=250)
+"""So long after a position was admitted, under the lock of its profile's balance and against every limit, its first order
+needs none of that again. The trading state and the books are looked at before every order all the same."""
+
+
+def is_cleared(position: Position) -> bool:
+    """Whether the position was admitted just now."""
+    return clock.now() - position.created_at < CLEARED_FOR
 
 
 def achievable(
@@ -34,8 +46,12 @@ def achievable(
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         at_once = len(todo) if position.sends_together and not begun else 1
         intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, begun, at_once)
-        risk.standing(intent)
-        risk.market(intent, quoted)
+        if not orders and is_cleared(position):
+            risk.may_send(profile, reduces=False)
+            risk.books(intent, quoted)
+        else:
+            risk.standing(intent)
+            risk.market(intent, quoted)
         if not begun and not rests:
             _leg_risk(position, legs, count, quoted)
     except Infeasible as denied:
