@@ -1,4 +1,4 @@
-"""The console: median time of each list and page with 200,000 markets, 1,000,000 near-miss episodes and 100,000 orders."""
+"""The console: median time and queries of every list and page with 200,000 markets, 1,000,000 near-miss episodes and 100,000 orders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,15 +15,22 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_MS = 300
-PAGES = ["/admin/", "/admin/why/", "/admin/operate/"]
-QUERIES = {
-    "markets searched": "/admin/markets/market/?q=E777-",
-    "near misses of a profile": "/admin/strategies/nearmiss/?profile__id__exact=1",
-    "near misses by constraint": "/admin/strategies/nearmiss/?constraint=volume",
-    "verdicts near missing": "/admin/strategies/verdict/?status__exact=near_miss",
-    "orders rejected": "/admin/trading/order/?status__exact=rejected",
-    "last page of orders": "/admin/trading/order/?p=100",
-}
+PAGES = {"desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "why of one event": "/admin/why/E777/",
+         "one event": "/admin/markets/event/E777/change/", "one position": "/admin/trading/position/30/change/",
+         "one profile": "/admin/strategies/profile/1/change/"}  # fmt: skip
+FILTERED = {
+    "market, searched": "/admin/markets/market/?q=E777-",
+    "market, of a category": "/admin/markets/market/?event__category=Category+3",
+    "event, of a category": "/admin/markets/event/?category=Category+3",
+    "near miss, of a profile": "/admin/strategies/nearmiss/?profile__id__exact=1",
+    "near miss, by constraint": "/admin/strategies/nearmiss/?constraint=volume",
+    "near miss, ended": "/admin/strategies/nearmiss/?standing=ended",
+    "verdict, near missing": "/admin/strategies/verdict/?status__exact=near_miss",
+    "verdict, behind a count of the funnel": "/admin/strategies/verdict/?profile__id__exact=1&status__exact=rejected&constraint=volume"
+                                             "&event__is_open__exact=1",
+    "order, rejected": "/admin/trading/order/?status__exact=rejected",
+    "order, page 100": "/admin/trading/order/?p=100",
+}  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
@@ -30,17 +39,66 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--episodes", type=int, default=1_000_000)
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
+    parser.add_argument("--database", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("--keep", metavar="FOLDER", help="build the rows in this folder and leave them there")
     options = parser.parse_args(argv)
+    if options.database != "both":
+        found = one_database(options)
+        print(json.dumps(found))
+        return 0
+    found = {database: in_a_process(database, argv) for database in ("sqlite", "postgres")}
+    print(json.dumps(found, indent=1))
+    table(found)
+    return 1 if any(result["slower_than_limit"] for result in found.values()) else 0
+
+
+def in_a_process(database: str, argv: list[str]) -> dict[str, Any]:
+    """One database in a process of its own: Django's settings are read once."""
+    print(f"{database}: making the rows and asking every list …", file=sys.stderr)
+    command = [sys.executable, "-m", "bench", "console", *argv, "--database", database]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if answer.returncode:
+        raise SystemExit(f"the bench on {database} ended with {answer.returncode}")
+    return dict(json.loads(answer.stdout))
+
+
+def table(found: dict[str, dict[str, Any]]) -> None:
+    """Every list beside each other, slowest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=f"median ms of a page (goal {LIMIT_MS}); queries and their share", header_style="bold")
+    shown.add_column("list or page")
+    for database in found:
+        for name in ("ms", "processor", "queries", "in queries"):
+            shown.add_column(f"{database if name == 'ms' else ''} {name}".strip(), justify="right")
+    names = sorted(found["sqlite"]["pages"], key=lambda name: -found["sqlite"]["pages"][name]["ms"])
+    for name in names:
+        cells = []
+        for result in found.values():
+            one = result["pages"][name]
+            colour = "red" if one["ms"] > LIMIT_MS else "default"
+            cells += [
+                f"[{colour}]{one['ms']:.0f}[/]",
+                f"{one['processor_ms']:.0f}",
+                str(one["queries"]),
+                f"{one['query_ms']:.0f}",
+            ]
+        shown.add_row(name, *cells)
+    Console(file=sys.stderr, width=130).print(shown)
+
+
+def one_database(options: argparse.Namespace) -> dict[str, Any]:
+    """Make the rows and measure, on one database."""
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
-        stops = prepare(Path(name), options.postgres)
+        folder = Path(options.keep or name)
+        folder.mkdir(parents=True, exist_ok=True)
+        stops = prepare(folder, options.database == "postgres")
         try:
-            found = measure(options)
+            return measure(options)
         finally:
             for stop in reversed(stops):
                 stop()
-    print(json.dumps(found, indent=2))
-    return 0 if not found["slower_than_limit"] else 1
 
 
 def prepare(folder: Path, postgres: bool) -> list[Callable[[], Any]]:
@@ -53,6 +111,7 @@ def prepare(folder: Path, postgres: bool) -> list[Callable[[], Any]]:
         "REDIS_URL": redis.url,
         "ALLOWED_HOSTS": "testserver",
         "LOG_LEVEL": "ERROR",
+        "KALSHI_REST_URL": "http://127.0.0.1:9/trade-api/v2",
     }
     stops: list[Callable[[], Any]] = [redis.stop]
     if postgres:
@@ -80,101 +139,64 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from django.test import Client
     from django.urls import reverse
 
+    from bench import console_rows
+    from markets.models import Event
+
     began = time.monotonic()
-    fill(options.markets, options.episodes, options.orders)
+    if not Event.objects.exists():
+        console_rows.fill(options.markets, options.episodes, options.orders)
+        if connection.vendor == "postgresql":  # autovacuum would have done it by the time a table has grown so
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM ANALYZE")
     filled = time.monotonic() - began
     client = Client()
-    client.force_login(User.objects.create_superuser("bench", password="not-used-here"))
-    addresses = {model._meta.label_lower: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
-                 for model in admin.site._registry}  # fmt: skip
-    both = {name: medians(client, address, options.repeat)
-             for name, address in {**addresses, **{page: page for page in PAGES}, **QUERIES}.items()}  # fmt: skip
-    times = {name: wall for name, (wall, _) in both.items()}
+    user, _ = User.objects.get_or_create(username="bench", defaults={"is_staff": True, "is_superuser": True})
+    client.force_login(user)
+    lists = {model._meta.label_lower: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+             for model in admin.site._registry}  # fmt: skip
+    pages = {name: asked(client, address, options.repeat) for name, address in {**lists, **FILTERED, **PAGES}.items()}
     return {
         "database": connection.vendor,
         "rows": {"markets": options.markets, "episodes": options.episodes, "orders": options.orders},
         "fill_s": round(filled, 1),
-        "median_ms": dict(sorted(times.items(), key=lambda pair: -pair[1])),
-        "median_processor_ms": {name: both[name][1] for name in sorted(both, key=lambda name: -both[name][1])[:12]},
         "limit_ms": LIMIT_MS,
-        "slower_than_limit": [name for name, took in times.items() if took > LIMIT_MS],
+        "slowest_ms": max(one["ms"] for one in pages.values()),
+        "slower_than_limit": [name for name, one in pages.items() if one["ms"] > LIMIT_MS],
+        "pages": dict(sorted(pages.items(), key=lambda pair: -pair[1]["ms"])),
     }
 
 
-def medians(client: Any, address: str, repeat: int) -> tuple[float, float]:
-    """Median wall and processor milliseconds of ``repeat`` answers after a first one that warms the caches."""
+class Queries:
+    """Counts and times what goes to the database."""
+
+    def __init__(self) -> None:
+        self.number, self.seconds = 0, 0.0
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.number += 1
+            self.seconds += time.perf_counter() - began
+
+
+def asked(client: Any, address: str, repeat: int) -> dict[str, Any]:
+    """Medians over ``repeat`` answers after a first one that warms the caches: wall, processor and query milliseconds."""
+    from django.db import connection
+
     client.get(address)
-    wall, processor = [], []
+    wall, processor, spent, number = [], [], [], 0
     for _ in range(repeat):
+        queries = Queries()
         began, worked = time.perf_counter(), time.process_time()
-        answer = client.get(address)
+        with connection.execute_wrapper(queries):
+            answer = client.get(address)
         wall.append((time.perf_counter() - began) * 1000)
         processor.append((time.process_time() - worked) * 1000)
+        spent.append(queries.seconds * 1000)
+        number = queries.number
         if answer.status_code != 200:
             raise SystemExit(f"{address} answers {answer.status_code}")
-    return round(statistics.median(wall), 1), round(statistics.median(processor), 1)
-
-
-def fill(markets: int, episodes: int, orders: int) -> None:
-    """Rows by SQL: what is measured is reading them."""
-    from datetime import timedelta
-
-    from kalbot.common import clock
-    from markets.models import Event, Market, Scan, Series
-    from strategies.models import Decision, NearMiss, Profile, Verdict
-    from trading.models import Leg, Order, Position
-
-    now = clock.now()
-    profiles = list(Profile.objects.order_by("pk"))
-    Scan.objects.create(
-        started_at=now, finished_at=now, status="done", events=markets // 8, markets=markets, duration_ms=9_000
-    )
-    Series.objects.bulk_create(
-        Series(ticker=f"S{n}", title=f"Series {n}", category=f"Category {n % 12}") for n in range(2_000)
-    )
-    events = markets // 8
-    in_batches(Event, (Event(ticker=f"E{n}", series_id=f"S{n % 2_000}", title=f"Event number {n}", category=f"Category {n % 12}",
-                             close_time=now + timedelta(minutes=n), volume=n * 37 % 1_000_003, market_count=8, mutually_exclusive=True,
-                             is_open=n % 10 != 0) for n in range(events)))  # fmt: skip
-    in_batches(Market, (Market(ticker=f"E{n // 8}-M{n % 8}", event_id=f"E{n // 8}", status="active", yes_sub_title=f"Outcome {n % 8}",
-                               yes_bid=1_200, yes_ask=1_300, volume=n, close_time=now) for n in range(markets)))  # fmt: skip
-    constraints = ["margin", "volume", "certificate", "closes", "open_interest"]
-    in_batches(Verdict, (Verdict(profile=profile, event_id=f"E{n}", status="near_miss" if n % 50 == 0 else "rejected", since=now,
-                                 constraint=constraints[n % 5], distance_ppm=n * 7_919 % 50_000)
-                         for profile in profiles for n in range(events)))  # fmt: skip
-    in_batches(
-        NearMiss,
-        (
-            NearMiss(
-                profile=profiles[n % 3],
-                event_id=f"E{n % events}",
-                constraint=constraints[n % 5],
-                distance_ppm=n * 7_919 % 50_000,
-                best_distance_ppm=n % 40_000,
-                started_at=now - timedelta(seconds=n),
-                last_seen_at=now,
-                ended_at=None if n < 3 * 300 else now,
-                ended_as="rejected",
-            )
-            for n in range(episodes)
-        ),
-    )
-    positions = orders // 10
-    sums = {"cost": 1_000_000, "fees": 0, "max_cost": 1_000_000, "floor": 1_010_000, "conditional": 1_010_000, "expected": 1_010_000,
-            "coverage_ppm": 1_000_000, "margin_ppm": 10_000}  # fmt: skip
-    decisions = [Decision(profile=(p := profiles[n % 3]), mode=p.mode, event_id=f"E{n % events}", kind="all_no", count=100, legs=[],
-                          guaranteed=True, epoch="e", **sums) for n in range(positions)]  # fmt: skip
-    Decision.objects.bulk_create(decisions, batch_size=2_000)
-    held = Position.objects.bulk_create(
-        (Position(profile=d.profile, mode=d.mode, decision=d, event_id=d.event_id, kind=d.kind, target_count=100, status="settled",
-                  realised=10_000, ended_at=now, opened_at=now) for d in decisions), batch_size=2_000)  # fmt: skip
-    legs = Leg.objects.bulk_create((Leg(position=p, market_id=f"{p.event_id}-M0", side="no", target_count=100, limit_price=5_000)
-                                    for p in held), batch_size=2_000)  # fmt: skip
-    in_batches(Order, (Order(profile=(p := held[n % positions]).profile, mode=p.mode, position=p, leg=legs[n % positions], action="buy",
-                             purpose="entry", side="no", price=5_000, count=100, status="rejected" if n % 20 == 0 else "done", sent_at=now)
-                       for n in range(orders)))  # fmt: skip
-
-
-def in_batches(model: Any, rows: Any) -> None:
-    """``bulk_create`` of a generator without holding it whole."""
-    model.objects.bulk_create(rows, batch_size=5_000)
+    return {"ms": round(statistics.median(wall), 1), "processor_ms": round(statistics.median(processor), 1),
+            "query_ms": round(statistics.median(spent), 1), "queries": number}  # fmt: skip

@@ -26,6 +26,8 @@ WATCH_LINES: Final = "triage.tasks.watch_lines"
 ASSESS_POSITION: Final = "triage.tasks.assess_position"
 PRUNE: Final = "kalbot.console.tasks.prune"
 HEARTBEAT: Final = "kalbot.console.tasks.heartbeat"
+ASK_EXCHANGE: Final = "kalbot.console.tasks.ask_exchange"
+SAMPLE_PRICES: Final = "kalbot.console.tasks.sample_prices"
 
 QUEUES: Final = ("default", "scan", "strategy", "trading", "triage")
 ROUTES: Final = {

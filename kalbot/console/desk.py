@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.core.cache import cache as kept
 from django.db import models
 
 from kalbot.common import cache, clock
@@ -21,7 +22,7 @@ from markets.models import Event
 from strategies import live_quotes, screening, universe
 from strategies.models import Profile
 from trading import exits, halt, ledger
-from trading.models import Position, TradingState
+from trading.models import LedgerTransaction, Position, TradingState
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,13 @@ def profile_problems(profile: Profile) -> dict[str, str]:
 
 
 def ledger_summary(profile: Profile) -> dict[str, int]:
-    """{starting, cash, open_cost, realised, difference} in micro-dollars."""
-    return dict(ledger.summary(profile))
+    """{starting, cash, open_cost, realised, difference} in micro-dollars.
+
+    It adds up the whole ledger, so it is kept until the next booking, and for a minute at most (it compares with the positions'
+    rows, which might change without one).
+    """
+    last = LedgerTransaction.objects.filter(profile=profile).order_by("-id").values_list("pk", flat=True).first()
+    return dict(kept.get_or_set(f"ledger:{profile.pk}:{last}:{profile.capital}", lambda: ledger.summary(profile), 60))
 
 
 def banner() -> dict[str, Any]:

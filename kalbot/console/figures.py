@@ -55,6 +55,11 @@ def today(mode: str) -> int:
     return int(ended.aggregate(total=Sum("realised"))["total"] or 0)
 
 
+def ended_today(mode: str) -> int:
+    """Positions of ``mode`` that ended since midnight UTC."""
+    return Position.objects.filter(mode=mode, ended_at__gte=midnight()).count()
+
+
 def capital_use(profile: Profile) -> dict[str, Any]:
     """What of a profile's limits is used: capital, open positions, daily loss; each (used, limit, share in per cent)."""
     held = Position.objects.filter(profile=profile, status__in=ACTIVE)
@@ -80,6 +85,8 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
     total = 0
     curve: list[tuple[datetime, int]] = []
     for moment, gained in ended.values_list("ended_at", "realised"):
+        if moment is not None and not curve:
+            curve.append((moment, 0))
         total += gained
         if moment is not None:
             curve.append((moment, total))

@@ -50,6 +50,8 @@ PLAN: Final = (
         "Looks that cannot wait: a line crossed, something announced.",
         "KALBOT_LINES_SECONDS",
     ),
+    Entry("ask exchange", messages.ASK_EXCHANGE, 60, "default", "Is it open, when will it pause, does our key hold."),
+    Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "The course of prices of watched events, for pages."),
     Entry("prune", messages.PRUNE, 3_600, "default", "Deletes old verdict, cycle, task and log rows."),
     *(
         Entry(

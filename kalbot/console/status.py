@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from kalbot.common import cache, clock
-from kalbot.console import formats, heartbeats
+from kalbot.console import formats, heartbeats, outside
 from markets.models import Scan
 from markets.prices import PriceReader
 
@@ -141,8 +141,11 @@ def stream() -> Part:
 
 
 def clock_skew() -> Part:
-    """Our clock against the exchange's, as the stream last measured it."""
+    """Our clock against the exchange's, as the stream or the last asking measured it."""
     skew = PriceReader().stream_status().get("clock_skew_ms")
+    if skew is None:
+        found = outside.last()
+        skew = found.skew_ms if found else None
     if skew is None:
         return Part("clock", OK, "Not measured yet.")
     state = BAD if abs(skew) > 5_000 else WARN if abs(skew) > 1_000 else OK
@@ -154,14 +157,53 @@ def clock_skew() -> Part:
     )
 
 
+def exchange() -> Part:
+    """Is it open, and when is its next pause."""
+    found = outside.last()
+    if found is None:
+        return Part("exchange", WARN, "Not asked yet.")
+    if found.error:
+        return Part("exchange", BAD, f"It could not be asked: {found.error}", {"open": 0})
+    now = clock.now()
+    resumes = f" It expects to resume {formats.ago(clock.from_ms(found.resume_ms))}." if found.resume_ms else ""
+    if not found.active or not found.trading:
+        what = "Trading is paused" if found.active else "It is shut"
+        return Part("exchange", BAD, f"{what}.{resumes}", {"open": 0})
+    if clock.now_ms() - found.asked_ms > 5 * 60_000:
+        return Part("exchange", WARN, f"Last asked {formats.ago(clock.from_ms(found.asked_ms))}; open then.")
+    start, end = outside.pause(found, now)
+    when = f"{start.astimezone(outside.EASTERN):%a %d %b %H:%M} to {end.astimezone(outside.EASTERN):%H:%M} Eastern"
+    if start <= now:
+        return Part("exchange", WARN, f"In its maintenance window, {when}.", {"open": 1, "pause_in_s": 0})
+    shut = f" Shards without trading: {', '.join(map(str, found.shut_shards))}." if found.shut_shards else ""
+    figures = {"open": 1.0, "pause_in_s": (start - now).total_seconds()}
+    return Part("exchange", WARN if shut else OK, f"Open.{shut} Next pause {formats.ago(start)} ({when}).", figures)
+
+
 def key() -> Part:
-    """The exchange key: present when live is on. Kalshi's keys carry no expiry date, so there is none to warn of."""
+    """The exchange key: there when live is on, known to the exchange, and its attestation of region not about to lapse.
+
+    Kalshi's keys have no end of their own; after the region's attestation ends they trade no sports, elections or entertainment
+    (``GET /api_keys``, ``api_key_region_expiration_ts``).
+    """
     has_key = bool(settings.KALSHI_KEY_ID and (settings.KALSHI_PRIVATE_KEY_PATH or settings.KALSHI_PRIVATE_KEY))
-    if settings.KALBOT_LIVE and not has_key:
-        return Part("key", BAD, "Live trading is allowed but there is no key.")
-    return Part(
-        "key", OK, "A key is set." if has_key else "No key is set; the public feed and paper trading need none."
-    )
+    if not has_key:
+        if settings.KALBOT_LIVE:
+            return Part("key", BAD, "Live trading is allowed but there is no key.")
+        return Part("key", OK, "No key is set; the public feed and paper trading need none.")
+    found = outside.last()
+    if found is None or found.error:
+        return Part("key", OK, "A key is set; the exchange has not confirmed it yet.")
+    if found.key_listed is False:
+        return Part("key", BAD, "The exchange does not list our key.")
+    if found.region_expires_ms is None:
+        return Part("key", OK, "A key is set, and does not expire.")
+    ends = clock.from_ms(found.region_expires_ms)
+    left = (ends - clock.now()).total_seconds()
+    state = BAD if left <= 0 else WARN if left < 14 * 86_400 else OK
+    verb = "ended" if left <= 0 else "ends"
+    words = f"Its attestation of region {verb} {formats.ago(ends)} ({ends:%Y-%m-%d %H:%M} UTC)"
+    return Part("key", state, f"{words}; without it no sports, elections, entertainment.", {"expires_in_s": left})
 
 
 def scan() -> Part:
@@ -193,7 +235,7 @@ def trading() -> Part:
 
 
 PARTS: Final[tuple[Callable[[], Part], ...]] = (
-    database, migrations, redis_server, queues, workers, beat, stream, clock_skew, key, scan, trading,
+    database, migrations, redis_server, queues, workers, beat, stream, exchange, clock_skew, key, scan, trading,
 )  # fmt: skip
 
 

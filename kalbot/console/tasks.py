@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db.models import Q, QuerySet
 
 from kalbot.common import clock, messages
-from kalbot.console import heartbeats
+from kalbot.console import course, heartbeats, outside
 from kalbot.console.models import LogRecord, TaskRecord
 
 BATCH = 1_000
@@ -22,6 +22,18 @@ log = logging.getLogger(__name__)
 def heartbeat(self: Any, queue: str = "default") -> None:
     """Run by a worker of ``queue``: proves that beat sends, the broker carries and the worker works."""
     heartbeats.show_life(queue, worker=str(self.request.hostname or ""))
+
+
+@shared_task(name=messages.ASK_EXCHANGE)
+def ask_exchange() -> str:
+    """Ask the exchange whether it is open and what it says of our key; returns what failed, or empty text."""
+    return outside.refresh().error
+
+
+@shared_task(name=messages.SAMPLE_PRICES)
+def sample_prices() -> int:
+    """Add a point to the course of every watched event that moved; returns how many did."""
+    return course.sample()
 
 
 @shared_task(name=messages.PRUNE)

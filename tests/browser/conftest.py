@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.cache import cache
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "console"))
 WIDTHS = {1440: 900, 390: 844}
@@ -41,6 +42,12 @@ def browser() -> Iterator[Any]:
         opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> None:
+    """What a process keeps for a moment (choices of filters, sums of the ledger) belongs to one test."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,14 @@ from typing import Any
 
 import desk_rows
 import pytest
+from django.core.cache import cache
 from django.test import Client
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> None:
+    """What a process keeps for a moment (choices of filters, sums of the ledger) belongs to one test."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import msgspec
 from django.contrib.auth.models import Group, User
 
 from kalbot.common import cache, clock
+from kalbot.console import course, outside
 from kalbot.console.models import LogRecord, TaskRecord
 from markets import prices
 from markets.models import Certificate, Event, Market, Scan, Series
@@ -115,6 +116,20 @@ def publish(event: Event, epoch: str = "epoch-1") -> None:
         "rejected": 0,
     }
     client.set(f"{prices.FIGURES_KEY}0", msgspec.json.encode(figures))
+
+
+def walk(event: Event, points: int = 60) -> None:
+    """A course of prices that wanders to where the books are now, as the sampler would have kept it."""
+    markets = list(event.markets.order_by("ticker"))
+    client, now = cache.prices(), clock.now_ms()
+    for step in range(points):
+        quotes: dict[str, tuple[int | None, int | None]] = {}
+        for place, market in enumerate(markets):
+            away = (points - 1 - step) * (7 * (place % 3) - 6) // 3 * 3 + 100 * ((step * (place + 2)) % 5 < 2)
+            bid = max(100, market.yes_bid + (away if step < points - 1 else 0))
+            quotes[market.ticker] = (bid, min(9_900, bid + 200))
+        point = course.Point(now - (points - 1 - step) * 120_000, quotes)
+        client.rpush(f"{course.KEY}{event.ticker}", msgspec.msgpack.encode(point))
 
 
 def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
@@ -348,6 +363,8 @@ def desk(*, history: int = 6) -> dict[str, Any]:
     events = [weather_event(city) for city in CITIES]
     for event in events:
         publish(event)
+    walk(events[0])
+    outside.keep(outside.Outside(clock.now_ms(), skew_ms=38))
     Certificate.objects.create(event=events[0], status="granted", kind="tiling", rules_hash=events[0].rules_hash,
                                evidence=["78° or below", "79° to 86°", "87° or above: the ranges tile the line"])  # fmt: skip
     for number in range(history):

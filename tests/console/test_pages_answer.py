@@ -34,7 +34,7 @@ def test_pages_of_the_desk_answer(role: str, desk: dict[str, Any], login: Any) -
         assert b"ACTIVE" in answer.content
     assert client.get(reverse("admin:why_event", args=[desk["events"][0].pk])).status_code == 200
     assert client.get(f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/").status_code == 200
-    for part in ("modes", "system", "positions", "nearest", "alerts"):
+    for part in ("glance", "modes", "system", "positions", "nearest", "alerts"):
         assert client.get(reverse("admin:desk_part", args=[part])).status_code == 200
 
 

@@ -7,23 +7,26 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.cache import cache as kept
 from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console import desk, figures, formats, heartbeats, status
-from kalbot.console.links import page_url
+from kalbot.console.links import list_url, page_url
 from kalbot.console.models import LogRecord, TaskRecord
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
-from trading.models import ACTIVE, Discrepancy, Position
+from trading.models import ACTIVE, Discrepancy, Lock, Position
 from triage.models import Assessment, Recommendation
 
 SHOWN = 12
 CHART_OPTIONS = json.dumps({
     "animation": False, "maintainAspectRatio": False, "elements": {"point": {"radius": 0}, "line": {"borderWidth": 2, "stepped": True}},
     "plugins": {"legend": {"display": False}, "tooltip": {"enabled": True}},
-    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}}, "y": {"ticks": {"maxTicksLimit": 5}}},
+    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}},
+               "y": {"title": {"display": True, "text": "dollars"}, "ticks": {"maxTicksLimit": 5}}},
 })  # fmt: skip
 
 
@@ -33,6 +36,61 @@ def context(request: HttpRequest) -> dict[str, Any]:
     for part in PARTS.values():
         found.update(part())
     return found
+
+
+def glance() -> dict[str, Any]:
+    """Four answers at the top: is it safe, is it working, is it making money, and if it does not trade, why."""
+    return {"tiles": [safe(), working(), *earning(), why_not()]}
+
+
+def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[str, str]:
+    """One answer: ``state`` ok, warn or bad."""
+    return {"question": question, "state": state, "answer": answer, "detail": detail, "url": url}
+
+
+def safe() -> dict[str, str]:
+    """Trading state, unexplained differences and locks."""
+    state = desk.trading_state().state
+    differences = Discrepancy.objects.filter(resolved_at=None).count()
+    locks = Lock.objects.filter(until__gt=clock.now()).count()
+    found = [words for number, words in ((differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
+                                         (locks, f"{locks} lock{'s' * (locks > 1)}")) if number]  # fmt: skip
+    colour = "bad" if differences else "warn" if locks or state != "active" else "ok"
+    answer = "No: look" if differences else "Yes" if state == "active" else f"Yes, {state}"
+    return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
+
+
+def working() -> dict[str, str]:
+    """The worst of all parts, by name."""
+    parts = [part for part in status.look() if part.name != "trading"]
+    wrong = [part for part in parts if part.state != status.OK]
+    if not wrong:
+        return tile("Is it working?", "ok", "Yes", f"all {len(parts)} parts are fine", "#part-system")
+    worst = status.worst(wrong)
+    names = ", ".join(part.name for part in sorted(wrong, key=lambda part: part.state != status.BAD))
+    return tile("Is it working?", worst, "No" if worst == status.BAD else "With a warning", names, "#part-system")
+
+
+def earning() -> list[dict[str, str]]:
+    """Today's profit, a tile for each mode that a profile runs in."""
+    tiles = []
+    for mode in (Mode.LIVE.value, Mode.SIM.value):
+        if not Profile.objects.filter(mode=mode).exists():
+            continue
+        gained, ended = figures.today(mode), figures.ended_today(mode)
+        held = Position.objects.filter(mode=mode, status__in=ACTIVE).count()
+        tiles.append(tile(f"Earned today, {mode}", "bad" if gained < 0 else "ok", formats.gain(gained),
+                          f"{ended} ended, {held} open", list_url("trading.position", mode__exact=mode)))  # fmt: skip
+    return tiles
+
+
+def why_not() -> dict[str, str]:
+    """Candidates now and the nearest miss."""
+    profiles = list(Profile.objects.filter(is_active=True).values_list("pk", flat=True))
+    number = Verdict.objects.filter(profile__in=profiles, status="candidate").count()
+    nearest_one = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles).order_by("distance_ppm").first()
+    detail = f"nearest miss {formats.share(nearest_one.distance_ppm)} away" if nearest_one else "no near miss"
+    return tile("Why not more?", "ok", f"{number} candidate{'' if number == 1 else 's'}", detail, reverse("admin:why"))
 
 
 def modes() -> dict[str, Any]:
@@ -141,8 +199,12 @@ def alert(state: str, title: str, text: str, at: datetime, url: str) -> dict[str
 
 
 def curves() -> dict[str, str]:
-    """Chart data of realised profit by mode; empty text where nothing has ended."""
-    return {mode: chart(figures.realised_curve(mode)) for mode in (Mode.LIVE.value, Mode.SIM.value)}
+    """Chart data of realised profit by mode; empty text where nothing has ended. Kept half a minute: thousands of rows go into it."""
+    names = (Mode.LIVE.value, Mode.SIM.value)
+    return {
+        mode: kept.get_or_set(f"curve:{mode}", lambda mode=mode: chart(figures.realised_curve(mode)), 30) or ""
+        for mode in names
+    }
 
 
 def chart(points: list[tuple[datetime, int]]) -> str:
@@ -150,9 +212,16 @@ def chart(points: list[tuple[datetime, int]]) -> str:
     if not points:
         return ""
     return json.dumps({
-        "labels": [f"{at:%m-%d %H:%M}" for at, _ in points],
+        "labels": [f"{at:%d %b %H:%M}" for at, _ in points],
         "datasets": [{"data": [value / 1e6 for _, value in points], "borderColor": "var(--color-primary-600)", "label": "dollars"}],
     })  # fmt: skip
 
 
-PARTS = {"modes": modes, "system": system, "positions": positions, "nearest": nearest, "alerts": alerts}
+PARTS = {
+    "glance": glance,
+    "modes": modes,
+    "system": system,
+    "positions": positions,
+    "nearest": nearest,
+    "alerts": alerts,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
@@ -10,13 +12,16 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
-from kalbot.console import formats
+from kalbot.console import course, formats
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, MarketPrice, PriceReader
 from strategies.models import Verdict
 from trading.models import ACTIVE, Position
 
 LEVELS = 6
+LINES = 8
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#6b7280"]
+"""Told apart by colour-blind people too (after Okabe and Ito), and dark enough on white."""
 
 
 def context(event: Event) -> dict[str, Any]:
@@ -27,8 +32,57 @@ def context(event: Event) -> dict[str, Any]:
         "event": event, "certificates": certificates, "certificate": last,
         "certificate_stands": bool(last and last.status == "granted" and last.rules_hash == event.rules_hash),
         "verdicts": Verdict.objects.filter(event=event).select_related("profile").order_by("profile__name"),
-        "held": Position.objects.filter(event=event, status__in=ACTIVE).select_related("profile"), **books(event),
+        "held": Position.objects.filter(event=event, status__in=ACTIVE).select_related("profile"), **books(event), **history(event),
     }  # fmt: skip
+
+
+def history(event: Event) -> dict[str, Any]:
+    """Chart data of the course of YES prices and of what YES on all outcomes cost; empty texts without a course."""
+    points = course.of(event.ticker)
+    names = dict(event.markets.order_by("ticker").values_list("ticker", "yes_sub_title"))
+    if not points:
+        return {"price_chart": "", "sum_chart": ""}
+    labels = [f"{clock.from_ms(point.at_ms):%d %b %H:%M}" for point in points]
+    latest = points[-1].quotes
+    shown = sorted(names, key=lambda ticker: -(middle(latest.get(ticker, (None, None))) or 0))[:LINES]
+    prices = [line(names[ticker] or ticker, [middle(point.quotes.get(ticker, (None, None))) for point in points], COLOURS[place])
+              for place, ticker in enumerate(shown)]  # fmt: skip
+    sums = [line("YES on all, at the asks", [cost_of_all(point, names) for point in points], COLOURS[0]),
+            {**line("what one of them pays", [1.0] * len(points), "#6b7280"), "borderDash": [5, 4], "borderWidth": 1}]  # fmt: skip
+    return {
+        "price_chart": json.dumps({"labels": labels, "datasets": prices}),
+        "sum_chart": json.dumps({"labels": labels, "datasets": sums}),
+        "price_options": options("YES, dollars"), "sum_options": options("dollars"),
+        "others": max(0, len(names) - LINES), "since": clock.from_ms(points[0].at_ms),
+    }  # fmt: skip
+
+
+def middle(quote: tuple[int | None, int | None]) -> float | None:
+    """Dollars in the middle between bid and ask; where one side is missing, there is no price."""
+    bid, ask = quote
+    return None if bid is None or ask is None else (bid + ask) / 20_000
+
+
+def cost_of_all(point: course.Point, tickers: Iterable[str]) -> float | None:
+    """Dollars that YES on every outcome would have cost before fees; None when one was not offered."""
+    asks = [point.quotes.get(ticker, (None, None))[1] for ticker in tickers]
+    return None if None in asks else sum(ask for ask in asks if ask is not None) / 10_000
+
+
+def line(label: str, values: list[float | None], colour: str) -> dict[str, Any]:
+    """One line of a chart."""
+    return {"label": label, "data": values, "borderColor": colour, "backgroundColor": colour, "spanGaps": False}
+
+
+def options(unit: str) -> str:
+    """Chart.js options: steps, because a price holds until it moves."""
+    return json.dumps({
+        "animation": False, "maintainAspectRatio": False, "interaction": {"mode": "index", "intersect": False},
+        "elements": {"point": {"radius": 0}, "line": {"borderWidth": 2, "stepped": True}},
+        "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12, "boxHeight": 2}}},
+        "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 5, "maxRotation": 0}},
+                   "y": {"title": {"display": True, "text": unit}, "ticks": {"maxTicksLimit": 6}}},
+    })  # fmt: skip
 
 
 def books(event: Event) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""The course of prices: watched events only, a point when something moved, nothing from dead or doubted books."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import desk_rows
+from django.urls import reverse
+
+from kalbot.common import cache
+from kalbot.console import course, tasks
+from markets.models import Watch
+
+
+def test_a_watched_event_gets_a_point_when_its_prices_move(desk: dict[str, Any]) -> None:
+    event, unwatched = desk["events"][1], desk["events"][2]
+    Watch.objects.create(event=event, source="near:careful")
+    assert tasks.sample_prices() == 1
+    assert tasks.sample_prices() == 0  # nothing moved
+    market = event.markets.order_by("ticker")[2]
+    type(market).objects.filter(pk=market.pk).update(yes_bid=3_000)
+    desk_rows.publish(event)
+    assert tasks.sample_prices() == 1
+    assert [point.quotes[market.pk] for point in course.of(event.pk)] == [(2_900, 3_100), (3_000, 3_100)]
+    assert course.of(unwatched.pk) == []
+
+
+def test_a_course_is_cut_to_its_length(desk: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr(course, "POINTS", 3)
+    event = desk["events"][1]
+    Watch.objects.create(event=event, source="near:careful")
+    market = event.markets.order_by("ticker").first()
+    for bid in (500, 600, 700, 800):
+        type(market).objects.filter(pk=market.pk).update(yes_bid=bid)
+        desk_rows.publish(event)
+        tasks.sample_prices()
+    assert [point.quotes[market.pk][0] for point in course.of(event.pk)] == [600, 700, 800]
+
+
+def test_books_of_a_dead_connection_give_no_point(desk: dict[str, Any]) -> None:
+    Watch.objects.create(event=desk["events"][1], source="near:careful")
+    for key in cache.prices().scan_iter("*lease*"):
+        cache.prices().delete(key)
+    assert tasks.sample_prices() == 0
+
+
+def test_the_events_page_plots_each_outcome_and_the_cost_of_all(desk: dict[str, Any], login: Any) -> None:
+    shown = login("viewer").get(reverse("admin:markets_event_change", args=[desk["events"][0].pk])).context
+    prices, sums = json.loads(shown["price_chart"]), json.loads(shown["sum_chart"])
+    assert {one["label"] for one in prices["datasets"]} == set(desk_rows.DEGREES)
+    assert prices["datasets"][0]["data"][-1] == 0.37  # the dearest outcome: bid 0.36, ask 0.38
+    assert sums["datasets"][0]["data"][-1] == 1.08  # six asks
+    assert len(prices["labels"]) == len(sums["datasets"][1]["data"]) == 60
+
+
+def test_an_outcome_without_an_offer_has_no_price_and_no_sum(desk: dict[str, Any], login: Any) -> None:
+    from kalbot.console.pages import event_story
+
+    assert event_story.middle((400, None)) is None
+    assert event_story.cost_of_all(course.Point(1, {"A": (100, 300), "B": (100, None)}), ["A", "B"]) is None
