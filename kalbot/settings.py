@@ -43,6 +43,9 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_celery_beat",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "markets",
     "strategies",
     "trading",
@@ -55,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
@@ -110,6 +114,8 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+
+OTP_TOTP_ISSUER = "Kalbot"
 
 SECURE_COOKIES = env.bool("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
@@ -206,6 +212,8 @@ UNFOLD = {
         },
     },
     "BORDER_RADIUS": "6px",
+    "LOGIN": {"form": "kalbot.console.second_factor.LoginForm"},
+    "ACCOUNT": {"navigation": "kalbot.console.navigation.account"},
     "COMMAND": {"search_models": ["markets.event", "strategies.profile", "trading.position"], "show_history": True},
     "SIDEBAR": {
         "show_search": False,

@@ -88,6 +88,14 @@ def item(title: str, icon: str, target: str, permission: str) -> dict[str, Any]:
     }
 
 
+def account(request: HttpRequest) -> list[dict[str, Any]]:
+    """What a person may do with their own login."""
+    return [
+        {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        {"title": "Second factor", "link": reverse_lazy("admin:second_factor")},
+    ]
+
+
 def environment(request: HttpRequest) -> list[str]:
     """Unfold's badge: which exchange, and whether live orders are allowed at all."""
     return [exchange(), "danger" if settings.KALBOT_LIVE and exchange() == "production" else "info"]

@@ -20,6 +20,12 @@ class ConsoleSite(UnfoldAdminSite):
 
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff; and who has switched the second factor on must have shown it in this session."""
+        from kalbot.console import second_factor
+
+        return super().has_permission(request) and (request.user.is_verified() or not second_factor.is_on(request.user))
+
     def extra_urls(self) -> list[URLPattern]:
         from kalbot.console.actions import DIALOGS
         from kalbot.console.pages import PAGES

@@ -8,6 +8,7 @@ from typing import Any
 _WHERE = {
     "exits": ["ForceExit"], "halt": ["Halt", "Resume"], "locks": ["RemoveLock"], "advice": ["AcceptAdvice", "DismissAdvice"],
     "certificates": ["GrantCertificate", "RevokeCertificate"], "clone": ["CloneProfile"], "golive": ["GoLive"],
+    "factor": ["RemoveSecondFactor"],
 }  # fmt: skip
 
 

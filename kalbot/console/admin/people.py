@@ -9,15 +9,32 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django_celery_beat import admin as beat_admin  # noqa: F401  (registers its own classes, which are replaced below)
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from django_otp.plugins.otp_static import admin as static_admin  # noqa: F401  (its pages would show recovery codes)
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp import admin as totp_admin  # noqa: F401  (its pages would show the shared keys)
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from kalbot.console.actions.factor import RemoveSecondFactor
+from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import column
 
-for model in (User, Group, PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule):
+for model in (
+    User,
+    Group,
+    PeriodicTask,
+    IntervalSchedule,
+    CrontabSchedule,
+    SolarSchedule,
+    ClockedSchedule,
+    TOTPDevice,
+    StaticDevice,
+):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -27,15 +44,39 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "is_staff", "is_superuser", "roles", column("last_login", "ago", "Last login")]
+    list_display = [
+        "username",
+        "is_staff",
+        "is_superuser",
+        "roles",
+        "second_factor",
+        column("last_login", "ago", "Last login"),
+    ]
     list_filter = ["groups", "is_staff", "is_active"]
+    actions_detail = ["remove_factor"]
+    remove_factor = detail_action(
+        RemoveSecondFactor, "Remove second factor", icon="phonelink_erase", name="remove_factor"
+    )
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all()) or "–"
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("groups")
+        uses = Exists(TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True))
+        return super().get_queryset(request).prefetch_related("groups").annotate(uses_factor=uses)
+
+    @admin.display(description="Second factor", boolean=True)
+    def second_factor(self, user: Any) -> bool:
+        return bool(user.uses_factor)
+
+    def has_change_user_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Asked for by the action that removes a second factor."""
+        return bool(request.user.has_perm("auth.change_user"))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        shown = TOTPDevice.objects.filter(user=object_id, confirmed=True).exists()
+        return super().get_actions_detail(request, object_id) if shown else []
 
 
 @admin.register(Group)

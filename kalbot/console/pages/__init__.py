@@ -8,6 +8,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
+    from kalbot.console import second_factor
     from kalbot.console.pages import event_story, operate, parts, position_story, triage_card, why
 
     return [
@@ -18,4 +19,5 @@ def __getattr__(name: str) -> Any:
         ("why/<path:event>/", "why_event", why.event_page),
         ("triage/scoreboard/", "scoreboard", triage_card.scoreboard),
         ("operate/", "operate", operate.page),
+        ("account/second-factor/", "second_factor", second_factor.page),
     ]
