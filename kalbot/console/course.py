@@ -72,7 +72,7 @@ def point_of(prices: EventPrices) -> Point | None:
 def of(ticker: str) -> list[Point]:
     """The kept course of one event, oldest first; empty when there is none."""
     try:
-        return [decoded(value) for value in cache.prices().lrange(f"{KEY}{ticker}", 0, -1)]
+        return [decoded(value) for value in cache.prices().lrange(f"{KEY}{ticker}", 0, -1) if isinstance(value, bytes)]
     except redis.RedisError:
         return []
 

@@ -123,7 +123,12 @@ def ledger_summary(profile: Profile) -> dict[str, int]:
     rows, which might change without one).
     """
     last = LedgerTransaction.objects.filter(profile=profile).order_by("-id").values_list("pk", flat=True).first()
-    return dict(kept.get_or_set(f"ledger:{profile.pk}:{last}:{profile.capital}", lambda: ledger.summary(profile), 60))
+    name = f"ledger:{profile.pk}:{last}:{profile.capital}"
+    found: dict[str, int] | None = kept.get(name)
+    if found is None:
+        found = ledger.summary(profile)
+        kept.set(name, found, 60)
+    return found
 
 
 def banner() -> dict[str, Any]:

@@ -36,6 +36,11 @@ def is_on(user: Any) -> bool:
     return bool(user.pk) and TOTPDevice.objects.filter(user_id=user.pk, confirmed=True).exists()
 
 
+def shown(user: Any) -> bool:
+    """Whether this session may go on: the code was shown, or this person uses none."""
+    return bool(user.is_verified()) or not is_on(user)
+
+
 class LoginForm(AuthenticationForm):
     """Name and password, and a one-time code from those who use one."""
 

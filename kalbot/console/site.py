@@ -24,7 +24,7 @@ class ConsoleSite(UnfoldAdminSite):
         """Staff; and who has switched the second factor on must have shown it in this session."""
         from kalbot.console import second_factor
 
-        return super().has_permission(request) and (request.user.is_verified() or not second_factor.is_on(request.user))
+        return super().has_permission(request) and second_factor.shown(request.user)
 
     def extra_urls(self) -> list[URLPattern]:
         from kalbot.console.actions import DIALOGS

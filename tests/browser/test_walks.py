@@ -16,7 +16,10 @@ WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=py
 PAGES = {
     "desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "positions": "/admin/trading/position/",
     "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
-    "events": "/admin/markets/event/", "log": "/admin/console/logrecord/", "schedules": "/admin/django_celery_beat/periodictask/",
+    "events": "/admin/markets/event/", "verdicts": "/admin/strategies/verdict/", "profiles": "/admin/strategies/profile/",
+    "balances": "/admin/trading/profilebalance/", "ledger": "/admin/trading/ledgertransaction/", "users": "/admin/auth/user/",
+    "second-factor": "/admin/account/second-factor/", "log": "/admin/console/logrecord/",
+    "schedules": "/admin/django_celery_beat/periodictask/",
 }  # fmt: skip
 
 
@@ -45,7 +48,7 @@ def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, vis
     page.wait_for_function(
         "before => document.querySelector('#part-modes time').getAttribute('datetime') !== before", arg=before
     )
-    page.get_by_text("Is it working?").wait_for()
+    page.get_by_role("heading", name="Is it working?").wait_for()
 
 
 @WIDE_ALWAYS
@@ -127,11 +130,11 @@ def test_a_certificate_is_reviewed(visit: Any, desk: dict[str, Any]) -> None:
     page.get_by_role("link", name="Grant …").click()
     page.locator("#dialog").get_by_label("Reason").fill("the rules name every temperature")
     page.locator("#dialog").get_by_role("button", name="One of them must win").click()
-    page.get_by_text("certified", exact=True).wait_for()
+    page.locator(".k-tag").get_by_text("certified", exact=True).wait_for()
     page.get_by_role("link", name="Revoke …").click()
     page.locator("#dialog").get_by_label("Reason").fill("read it again")
     page.locator("#dialog").get_by_role("button", name="Revoke").click()
-    page.get_by_text("revoked", exact=True).wait_for()
+    page.get_by_text("revoked", exact=True).first.wait_for()
 
 
 def test_the_switch_works_by_keyboard_alone(visit: Any) -> None:

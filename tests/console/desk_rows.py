@@ -394,9 +394,9 @@ def desk(*, history: int = 6) -> dict[str, Any]:
                     live_value="-0.31 %",
                 )
             else:
-                verdict(profile, event, constraint=["volume", "certificate", "closes"][place - 3])
+                verdict(profile, event, constraint=["volume", "certificate", "closes_late"][place - 3])
         Screening.objects.create(scan=last, profile=profile, universe=6, candidates=1, near_misses=2, rejected=3, duration_ms=210,
-                                 counts={"margin": 2, "volume": 1, "certificate": 1, "closes": 1})  # fmt: skip
+                                 counts={"margin": 2, "volume": 1, "certificate": 1, "closes_late": 1})  # fmt: skip
     for number in range(30):
         Cycle.objects.create(started_at=clock.now() - timedelta(seconds=3 * number), duration_ms=8 + number % 5, read_ms=2, candidates=3,
                              evaluated=3, decisions=int(number == 4), refused={"margin": 3})  # fmt: skip

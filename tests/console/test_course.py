@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import desk_rows
+import pytest
 from django.urls import reverse
 
 from kalbot.common import cache
@@ -49,9 +50,10 @@ def test_the_events_page_plots_each_outcome_and_the_cost_of_all(desk: dict[str, 
     shown = login("viewer").get(reverse("admin:markets_event_change", args=[desk["events"][0].pk])).context
     prices, sums = json.loads(shown["price_chart"]), json.loads(shown["sum_chart"])
     assert {one["label"] for one in prices["datasets"]} == set(desk_rows.DEGREES)
-    assert prices["datasets"][0]["data"][-1] == 0.37  # the dearest outcome: bid 0.36, ask 0.38
-    assert sums["datasets"][0]["data"][-1] == 1.08  # six asks
-    assert len(prices["labels"]) == len(sums["datasets"][1]["data"]) == 60
+    assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.37}  # the dearest outcome: bid 0.36, ask 0.38
+    assert sums["datasets"][0]["data"][-1]["y"] == 1.08  # six asks
+    assert prices["datasets"][0]["data"][0]["x"] == pytest.approx(118, abs=2)  # minutes ago
+    assert len(prices["datasets"][0]["data"]) == len(sums["datasets"][0]["data"]) == 61
 
 
 def test_an_outcome_without_an_offer_has_no_price_and_no_sum(desk: dict[str, Any], login: Any) -> None:

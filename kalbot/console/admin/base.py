@@ -79,8 +79,8 @@ def label(field: str, title: str = "") -> Column:
 
     def shown(obj: Any) -> SafeString | str:
         code = getattr(obj, field)
-        words = getattr(obj, f"get_{field}_display", lambda: code)()
-        return tag(code, words) if code else formats.NOTHING
+        told = getattr(obj, f"get_{field}_display", lambda: code)()
+        return tag(code, hint=told if told != code else "") if code else formats.NOTHING
 
     shown.__name__ = field
     return display(description=title or capfirst(field), ordering=field)(shown)
@@ -128,6 +128,7 @@ class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
     show_full_result_count = False
     paginator = CappedPaginator
     list_filter_submit = True
+    empty_value_display = formats.NOTHING
     list_fullwidth = True
     compressed_fields = True
     actions = None

@@ -108,10 +108,9 @@ class PeriodicTaskAdmin(ModelAdmin):
         "name",
         "task",
         "enabled",
-        "interval",
-        "expire_seconds",
-        column("last_run_at", "ago", "Last run"),
-        "total_run_count",
+        column("interval", "text", "Runs"),
+        column("expire_seconds", "seconds", "Lapses after"),
+        column("last_run_at", "ago", "Last noted"),
     ]
     list_select_related = ["interval"]
     list_fullwidth = True

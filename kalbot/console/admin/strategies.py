@@ -28,17 +28,13 @@ from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 MISSED = ["value", "limit"]
 
 
-@display(description="Measured, asked for")
-def measured(row: Any) -> SafeString:
-    """``value`` against ``limit`` of a verdict or near miss."""
-    return format_html('<span class="k-num">{}</span> <span class="k-dim">of</span> <span class="k-num">{}</span>', row.value, row.limit) \
-        if row.value or row.limit else format_html("{}", formats.NOTHING)  # fmt: skip
-
-
 @display(description="Constraint", ordering="constraint")
-def constraint(row: Any) -> str:
-    """The code of the binding constraint in plain words."""
-    return row.constraint.replace("_", " ") or formats.NOTHING
+def constraint(row: Any) -> SafeString | str:
+    """The binding constraint in plain words, and what was measured against what was asked for."""
+    if not row.constraint:
+        return formats.NOTHING
+    against = f"{row.value or formats.NOTHING} of {row.limit or formats.NOTHING}" if row.value or row.limit else ""
+    return format_html('{}<small class="k-quiet k-num">{}</small>', row.constraint.replace("_", " "), against)
 
 
 @admin.register(NearMiss)
@@ -46,8 +42,8 @@ class NearMissAdmin(ExportedAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
     list_display = [key_link("event"), key_link("profile"), words("kind"), column("distance_ppm", "share", "Distance"),
-                    column("best_distance_ppm", "share", "Best"), constraint, measured, sentence("flip", "What would flip it"), "looks",
-                    column("started_at", "ago", "Since"), column("outcome_profit", "gain", "Would have made")]  # fmt: skip
+                    column("best_distance_ppm", "share", "Best"), constraint, sentence("flip", "What would flip it"), "looks",
+                    column("started_at", "ago", "Since"), column("outcome_profit", "gain", "If bought")]  # fmt: skip
     list_filter = [
         StandingNearMiss,
         ("profile", RelatedDropdownFilter),
@@ -76,7 +72,6 @@ class VerdictAdmin(ExportedAdmin):
         label("status"),
         words("kind"),
         constraint,
-        measured,
         column("distance_ppm", "share", "Distance"),
         sentence("flip", "What would flip it"),
         "live",
@@ -111,7 +106,6 @@ class DecisionAdmin(ExportedAdmin):
         "count",
         "cost",
         "floor",
-        "conditional",
         column("margin_ppm", "share", "Margin"),
         column("coverage_ppm", "share", "Coverage"),
         "guaranteed",

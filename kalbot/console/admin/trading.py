@@ -21,7 +21,7 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
-from kalbot.console.markup import signed
+from kalbot.console.markup import number, signed
 from kalbot.console.pages import position_story
 from trading.models import (
     ACTIVE,
@@ -176,7 +176,8 @@ class FillInline(ReadOnlyInline):
 @admin.register(Order)
 class OrderAdmin(ExportedAdmin):
     list_display = ["short_id", label("mode"), key_link("profile"), key_link("position", text="#{}"), "action", "purpose", "side", "market",
-                    "price", "count", "filled_count", label("status"), "error_code", column("created_at", "ago", "Made")]  # fmt: skip
+                    "price", "count", column("filled_count", "count", "Filled"), label("status"),
+                    column("error_code", "text", "Error"), column("created_at", "ago", "Made")]  # fmt: skip
     list_filter = [MODE, PROFILE, ("status", ChoicesDropdownFilter), ("action", ChoicesDropdownFilter), ("purpose", ChoicesDropdownFilter),
                    ("created_at", RangeDateTimeFilter)]  # fmt: skip
     list_select_related = ["profile", "leg"]
@@ -191,8 +192,8 @@ class OrderAdmin(ExportedAdmin):
         return str(order.pk)[:8]
 
     @display(description="Market")
-    def market(self, order: Order) -> str:
-        return order.leg.market_id
+    def market(self, order: Order) -> SafeString:
+        return number(order.leg.market_id)
 
 
 @admin.register(Fill)
@@ -211,8 +212,8 @@ class FillAdmin(ExportedAdmin):
         return link(Position(pk=fill.order.position_id), f"#{fill.order.position_id}")
 
     @display(description="Market")
-    def market(self, fill: Fill) -> str:
-        return f"{fill.order.side.upper()} {fill.order.leg.market_id}"
+    def market(self, fill: Fill) -> SafeString:
+        return number(f"{fill.order.side.upper()} {fill.order.leg.market_id}")
 
 
 class LedgerEntryInline(ReadOnlyInline):

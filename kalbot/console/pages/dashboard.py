@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,23 +15,18 @@ from kalbot.common import clock
 from kalbot.console import desk, figures, formats, heartbeats, status
 from kalbot.console.links import list_url, page_url
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Discrepancy, Lock, Position
 from triage.models import Assessment, Recommendation
 
 SHOWN = 12
-CHART_OPTIONS = json.dumps({
-    "animation": False, "maintainAspectRatio": False, "elements": {"point": {"radius": 0}, "line": {"borderWidth": 2, "stepped": True}},
-    "plugins": {"legend": {"display": False}, "tooltip": {"enabled": True}},
-    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}},
-               "y": {"title": {"display": True, "text": "dollars"}, "ticks": {"maxTicksLimit": 5}}},
-})  # fmt: skip
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Everything of the first paint; later each part refreshes by itself."""
-    found: dict[str, Any] = {"now": clock.now(), "chart_options": CHART_OPTIONS, "curves": curves()}
+    found: dict[str, Any] = {"now": clock.now(), "curves": curves()}
     for part in PARTS.values():
         found.update(part())
     return found
@@ -56,7 +50,7 @@ def safe() -> dict[str, str]:
     found = [words for number, words in ((differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
                                          (locks, f"{locks} lock{'s' * (locks > 1)}")) if number]  # fmt: skip
     colour = "bad" if differences else "warn" if locks or state != "active" else "ok"
-    answer = "No: look" if differences else "Yes" if state == "active" else f"Yes, {state}"
+    answer = "No" if differences else "Yes" if state == "active" else f"Yes, {state}"
     return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
 
 
@@ -198,23 +192,20 @@ def alert(state: str, title: str, text: str, at: datetime, url: str) -> dict[str
     return {"state": state, "title": title, "text": text, "at": at, "url": url}
 
 
-def curves() -> dict[str, str]:
-    """Chart data of realised profit by mode; empty text where nothing has ended. Kept half a minute: thousands of rows go into it."""
+def curves() -> dict[str, dict[str, str]]:
+    """A plot of realised profit for each mode. Kept half a minute: thousands of rows go into it."""
     names = (Mode.LIVE.value, Mode.SIM.value)
-    return {
-        mode: kept.get_or_set(f"curve:{mode}", lambda mode=mode: chart(figures.realised_curve(mode)), 30) or ""
-        for mode in names
-    }
+    return {mode: kept.get_or_set(f"curve:{mode}", lambda mode=mode: curve(mode), 30) or {} for mode in names}
 
 
-def chart(points: list[tuple[datetime, int]]) -> str:
-    """Chart.js data of money over time."""
-    if not points:
-        return ""
-    return json.dumps({
-        "labels": [f"{at:%d %b %H:%M}" for at, _ in points],
-        "datasets": [{"data": [value / 1e6 for _, value in points], "borderColor": "var(--color-primary-600)", "label": "dollars"}],
-    })  # fmt: skip
+def curve(mode: str) -> dict[str, str]:
+    """Realised profit of one mode over time, up to now."""
+    plot = Plot("dollars", legend=False)
+    points = [(at, value / 1e6) for at, value in figures.realised_curve(mode)]
+    plot.line(
+        "realised, dollars", [*points, (plot.now, points[-1][1])] if points else [], colour="var(--color-primary-600)"
+    )
+    return plot.context("curve")
 
 
 PARTS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
 from kalbot.console import course, formats
+from kalbot.console.plots import Plot
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, MarketPrice, PriceReader
 from strategies.models import Verdict
@@ -20,8 +20,6 @@ from trading.models import ACTIVE, Position
 
 LEVELS = 6
 LINES = 8
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#6b7280"]
-"""Told apart by colour-blind people too (after Okabe and Ito), and dark enough on white."""
 
 
 def context(event: Event) -> dict[str, Any]:
@@ -37,23 +35,27 @@ def context(event: Event) -> dict[str, Any]:
 
 
 def history(event: Event) -> dict[str, Any]:
-    """Chart data of the course of YES prices and of what YES on all outcomes cost; empty texts without a course."""
+    """The course of YES prices and of what YES on all outcomes cost, as plots; empty texts without a course."""
     points = course.of(event.ticker)
     names = dict(event.markets.order_by("ticker").values_list("ticker", "yes_sub_title"))
-    if not points:
-        return {"price_chart": "", "sum_chart": ""}
-    labels = [f"{clock.from_ms(point.at_ms):%d %b %H:%M}" for point in points]
-    latest = points[-1].quotes
-    shown = sorted(names, key=lambda ticker: -(middle(latest.get(ticker, (None, None))) or 0))[:LINES]
-    prices = [line(names[ticker] or ticker, [middle(point.quotes.get(ticker, (None, None))) for point in points], COLOURS[place])
-              for place, ticker in enumerate(shown)]  # fmt: skip
-    sums = [line("YES on all, at the asks", [cost_of_all(point, names) for point in points], COLOURS[0]),
-            {**line("what one of them pays", [1.0] * len(points), "#6b7280"), "borderDash": [5, 4], "borderWidth": 1}]  # fmt: skip
+    prices, sums = Plot("YES, dollars"), Plot("dollars")
+    if points:
+        at = [*(clock.from_ms(point.at_ms) for point in points), prices.now]
+        points.append(points[-1])  # what was seen last holds until now
+        latest = points[-1].quotes
+        shown = sorted(names, key=lambda ticker: -(middle(latest.get(ticker, (None, None))) or 0))[:LINES]
+        for ticker in shown:
+            course_of_one = [middle(point.quotes.get(ticker, (None, None))) for point in points]
+            prices.line(names[ticker] or ticker, list(zip(at, course_of_one, strict=True)))
+        sums.line(
+            "YES on all, at the asks", list(zip(at, [cost_of_all(point, names) for point in points], strict=True))
+        )
+        sums.line(
+            "what one of them pays", [(at[0], 1.0), (at[-1], 1.0)], colour="#6b7280", borderDash=[5, 4], borderWidth=1
+        )
     return {
-        "price_chart": json.dumps({"labels": labels, "datasets": prices}),
-        "sum_chart": json.dumps({"labels": labels, "datasets": sums}),
-        "price_options": options("YES, dollars"), "sum_options": options("dollars"),
-        "others": max(0, len(names) - LINES), "since": clock.from_ms(points[0].at_ms),
+        **prices.context("price"), **sums.context("sum"), "others": max(0, len(names) - LINES),
+        "since": clock.from_ms(points[0].at_ms) if points else None,
     }  # fmt: skip
 
 
@@ -67,22 +69,6 @@ def cost_of_all(point: course.Point, tickers: Iterable[str]) -> float | None:
     """Dollars that YES on every outcome would have cost before fees; None when one was not offered."""
     asks = [point.quotes.get(ticker, (None, None))[1] for ticker in tickers]
     return None if None in asks else sum(ask for ask in asks if ask is not None) / 10_000
-
-
-def line(label: str, values: list[float | None], colour: str) -> dict[str, Any]:
-    """One line of a chart."""
-    return {"label": label, "data": values, "borderColor": colour, "backgroundColor": colour, "spanGaps": False}
-
-
-def options(unit: str) -> str:
-    """Chart.js options: steps, because a price holds until it moves."""
-    return json.dumps({
-        "animation": False, "maintainAspectRatio": False, "interaction": {"mode": "index", "intersect": False},
-        "elements": {"point": {"radius": 0}, "line": {"borderWidth": 2, "stepped": True}},
-        "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12, "boxHeight": 2}}},
-        "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 5, "maxRotation": 0}},
-                   "y": {"title": {"display": True, "text": unit}, "ticks": {"maxTicksLimit": 6}}},
-    })  # fmt: skip
 
 
 def books(event: Event) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import clock
-from kalbot.console import desk, heartbeats, task_ledger
+from kalbot.console import desk, formats, heartbeats, task_ledger
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.pages import dashboard
 from strategies.models import Profile
@@ -42,4 +42,11 @@ def schedules() -> list[dict[str, Any]]:
     """What beat runs, with when it last sent each."""
     sent = heartbeats.last_sent()
     rows = PeriodicTask.objects.select_related("interval").exclude(task="celery.backend_cleanup").order_by("name")
-    return [{"row": row, "sent": sent.get((row.task, row.queue or "default"), row.last_run_at)} for row in rows]
+    return [
+        {
+            "row": row,
+            "every": formats.span(row.interval.schedule.run_every) if row.interval else "–",
+            "sent": sent.get((row.task, row.queue or "default"), row.last_run_at),
+        }
+        for row in rows
+    ]

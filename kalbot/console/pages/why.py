@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.console.links import list_url
+from kalbot.console.plots import Plot
 from markets.models import Event, Scan
 from strategies import telling
 from strategies.filters import FILTERS
@@ -175,7 +176,7 @@ def event_page(request: HttpRequest, event: str) -> HttpResponse:
     context = {
         **admin.site.each_context(request), "title": f"Why not {row.ticker}?", "event": row, "now": clock.now(),
         "verdicts": Verdict.objects.filter(event=row).select_related("profile").order_by("profile__name"),
-        "episodes": episodes, "chart": distance_chart(episodes), "options": CHART_OPTIONS, "story": story, "teller": teller,
+        "episodes": episodes, **distances(episodes), "story": story, "teller": teller,
     }  # fmt: skip
     return TemplateResponse(request, "console/why_event.html", context)
 
@@ -191,22 +192,13 @@ def told(event: Event, name: str) -> tuple[list[str], str]:
         return [str(error)], profile.name
 
 
-CHART_OPTIONS = json.dumps({
-    "animation": False, "maintainAspectRatio": False, "plugins": {"legend": {"display": True}},
-    "scales": {"x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 6, "maxRotation": 0}},
-               "y": {"title": {"display": True, "text": "best distance, %"}, "beginAtZero": True}},
-})  # fmt: skip
-COLOURS = ["var(--color-primary-600)", "var(--color-base-500)", "var(--color-primary-300)", "var(--color-base-900)"]
-
-
-def distance_chart(episodes: list[NearMiss]) -> str:
-    """Best distance of each episode over time, one line a profile; empty text without episodes."""
-    if not episodes:
-        return ""
-    ordered = sorted(episodes, key=lambda episode: episode.started_at)
-    labels = [f"{episode.started_at:%m-%d %H:%M}" for episode in ordered]
-    names = sorted({episode.profile.name for episode in ordered})
-    return json.dumps({"labels": labels, "datasets": [
-        {"label": name, "borderColor": COLOURS[place % len(COLOURS)], "backgroundColor": COLOURS[place % len(COLOURS)], "spanGaps": True,
-         "data": [e.best_distance_ppm / 10_000 if e.profile.name == name else None for e in ordered]}
-        for place, name in enumerate(names)]})  # fmt: skip
+def distances(episodes: list[NearMiss]) -> dict[str, str]:
+    """Best distance of each episode for as long as it lasted, one line a profile; empty texts without episodes."""
+    plot = Plot("best distance, %", from_zero=True, dots=True)
+    for name in sorted({episode.profile.name for episode in episodes}):
+        points: list[tuple[datetime, float | None]] = []
+        for episode in sorted((e for e in episodes if e.profile.name == name), key=lambda e: e.started_at):
+            end, best = episode.ended_at or plot.now, episode.best_distance_ppm / 10_000
+            points += [(episode.started_at, best), (end, best), (end, None)]
+        plot.line(name, points)
+    return plot.context("distance")

@@ -33,6 +33,20 @@
     });
   });
 
+  // On a narrow screen wide tables are lists: each cell then shows the name of its column.
+  function name(root) {
+    root.querySelectorAll(".k-scroll > .k-table").forEach(function (table) {
+      const heads = Array.from(table.querySelectorAll("thead th")).map(function (th) { return th.textContent.trim(); });
+      if (heads.length < 4) return;
+      table.classList.add("k-stack");
+      table.querySelectorAll("tbody tr").forEach(function (row) {
+        Array.from(row.cells).forEach(function (cell, place) { if (heads[place]) cell.dataset.label = heads[place]; });
+      });
+    });
+  }
+  document.addEventListener("DOMContentLoaded", function () { name(document); });
+  document.addEventListener("htmx:afterSettle", function () { name(document); });
+
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
   let before = null;
   document.addEventListener("htmx:beforeRequest", function (event) {

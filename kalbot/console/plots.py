@@ -1,0 +1,66 @@
+"""Lines over time as Chart.js wants them. Time runs on a true axis, in units before now, so that a quiet hour looks like an hour."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kalbot.common import clock
+
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#6b7280"]
+"""Told apart by colour-blind people too (after Okabe and Ito), and dark enough on white."""
+
+UNITS = [("minutes", 60), ("hours", 3_600), ("days", 86_400)]
+Points = Sequence[tuple[datetime, float | None]]
+
+
+class Plot:
+    """Lines of one plot, in steps (a value holds until the next one); ``unit`` names the vertical axis. A value of None is a gap."""
+
+    def __init__(self, unit: str, *, legend: bool = True, from_zero: bool = False, dots: bool = False) -> None:
+        self.unit, self.legend, self.from_zero, self.dots = unit, legend, from_zero, dots
+        self.now = clock.now()
+        self.lines: list[tuple[str, Points, dict[str, Any]]] = []
+
+    def line(self, label: str, points: Points, **style: Any) -> None:
+        """Add a line; colours are given in turn."""
+        colour = style.pop("colour", COLOURS[len(self.lines) % len(COLOURS)])
+        self.lines.append(
+            (label, points, {"borderColor": colour, "backgroundColor": colour, "spanGaps": False, **style})
+        )
+
+    def scale(self) -> tuple[str, int]:
+        """The unit of time in which the oldest point is a readable number: (name, seconds)."""
+        oldest = max(((self.now - at).total_seconds() for _, points, _ in self.lines for at, _ in points), default=0)
+        return next((one for one in UNITS[:2] if oldest < 240 * one[1] / (2 if one[0] == "minutes" else 3)), UNITS[2])
+
+    def context(self, name: str) -> dict[str, str]:
+        """``{name}_chart`` and ``{name}_options`` for a template; empty texts without a point."""
+        if not any(points for _, points, _ in self.lines):
+            return {f"{name}_chart": "", f"{name}_options": ""}
+        unit, seconds = self.scale()
+        datasets = [{"label": label, "data": [{"x": self.before(at, seconds), "y": value} for at, value in points], **style}
+                    for label, points, style in self.lines]  # fmt: skip
+        return {f"{name}_chart": json.dumps({"datasets": datasets}), f"{name}_options": self.options(unit)}
+
+    def before(self, at: datetime, seconds: int) -> float:
+        """How many units before now ``at`` is."""
+        return round((self.now - at).total_seconds() / seconds, 3)
+
+    def options(self, unit: str) -> str:
+        """Chart.js options of this plot."""
+        horizontal = {"type": "linear", "reverse": True, "min": 0, "grid": {"display": False},
+                      "ticks": {"maxTicksLimit": 7, "maxRotation": 0}, "title": {"display": True, "text": f"{unit} ago"}}  # fmt: skip
+        vertical = {
+            "title": {"display": True, "text": self.unit},
+            "ticks": {"maxTicksLimit": 6},
+            "beginAtZero": self.from_zero,
+        }
+        return json.dumps({
+            "animation": False, "maintainAspectRatio": False, "interaction": {"mode": "nearest", "axis": "x", "intersect": False},
+            "elements": {"point": {"radius": 2 if self.dots else 0}, "line": {"borderWidth": 2, "stepped": True}},
+            "plugins": {"legend": {"display": self.legend, "position": "bottom", "labels": {"boxWidth": 12, "boxHeight": 2}}},
+            "scales": {"x": horizontal, "y": vertical},
+        })  # fmt: skip
