@@ -16,7 +16,8 @@ from django.db.models import QuerySet
 from kalbot.common import clock
 from kalbot.common.units import CENT
 from trading.models import PositionStatus
-from triage.assess import Assessed, Word, is_cheap_to_leave
+from triage.assess import Assessed, is_cheap_to_leave
+from triage.case import Word
 from triage.gather import Gathered
 from triage.models import Advice, Assessment, Recommendation
 from triage.rows import update_rows
@@ -112,6 +113,7 @@ def opening(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
         "hold_source": None if view is None else view.worth,
         "coverage_source": None if view is None else round(view.coverage, 6),
         "floor": result.floor,
+        "came_from": 1 if item.position.kind == "coverage" else item.position.cost,
         "legs": [[leg.ticker, leg.side.value, leg.count] for leg in item.case.legs],
         "residual": [[leg.ticker, leg.side.value, leg.count] for leg in (result.sale.residual if result.sale else ())],
         "needs_prices": signal.needs_prices,

@@ -16,86 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
 
-from kalbot.common.units import CENT, Money, format_money
-from markets.book import Depth
-from markets.fees import FeeSchedule
-from markets.terms import ORDINARY, SettlementTerms
+from kalbot.common.units import Money
 from strategies.dutch.coverage import probabilities as devig
 from strategies.dutch.payoff import Payoff, State, StateKind, floor_of, settlement_states
-from triage.signals import ENDED, EntryFacts, MarketFacts, Severity, Signal, market_signals
-from triage.valuation import HeldLeg, Sale, break_even, condition, expected, pays, sell, still_possible
-
-Word = Literal["hold", "watch", "exit"]
-PPM: Final = 1_000_000
-DAY_MS: Final = 86_400_000
-NOTHING: Final = Money(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Lines of one profile. Shares in millionths, money in micro-dollars.
-
-    ``coverage_line``: the coverage the profile asks for. ``coverage_fall``: a fall since entry that is worth a look.
-    ``margin_ppm`` and ``margin``: what a sale must bring above holding, whichever is more, before it is advised.
-    ``leave_cost_ppm``: what leaving may cost, as a share of the holding's value, when the reason to hold is gone; the
-    default is about the fee and half a two-cent spread of a contract near 50 cents.
-    """
-
-    coverage_line: float | None = None
-    coverage_fall: float = 0.05
-    margin_ppm: int = 10_000
-    margin: Money = CENT
-    leave_cost_ppm: int = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one outside source says: probability of each listed outcome, how old, in what words. No view = no opinion."""
-
-    source: str
-    probabilities: Mapping[str, float]
-    age_ms: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Everything one assessment looks at. ``books``: order books of *all* outcomes of the event, where they are known."""
-
-    legs: tuple[HeldLeg, ...]
-    kind: str
-    cost: Money
-    entry: EntryFacts
-    now: MarketFacts
-    books: Mapping[str, Depth]
-    fees: FeeSchedule | None
-    now_ms: int
-    settles_ms: int | None = None
-    terms: SettlementTerms = ORDINARY
-    thresholds: Thresholds = Thresholds()
-    views: tuple[View, ...] = ()
-    shared: dict[str, Any] = field(default_factory=dict, compare=False)
-    """What the positions of one event have in common, kept by whoever needs it first; used only with the very same facts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """The worth of holding in the eyes of ``source``. ``gain``: how much more selling brings (what cannot be sold counts
-    at its expected value, ``unsold``). ``coverage``: probability of a covered outcome (of a state that returns the cost)."""
-
-    source: str
-    worth: Money
-    coverage: float
-    gain: Money | None
-    age_ms: int | None = None
-    unsold: Money = NOTHING
-
-    @property
-    def sells_in_full(self) -> bool:
-        """All that is worth anything can be sold: a leg that lost has no bids, and that stops nobody."""
-        return self.unsold * 100 <= self.worth
+from triage.case import DAY_MS, NOTHING, PPM, Case, Holding, Thresholds, View, Word
+from triage.reasons import gain_signal, priced_signals, verdict_known
+from triage.signals import Severity, Signal, market_signals
+from triage.valuation import Sale, break_even, condition, expected, pays, sell, still_possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +66,9 @@ def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
     floor, best = floor_of(vector), Money(max((p for _, p in vector), default=0))
     line = break_even(vector, good, beliefs or {}, sale.proceeds) if sale else None
     found = [*market_signals(case.legs, case.kind, case.entry, case.now, case.now_ms)]
-    found += _priced_signals(case, sale, market, floor, best)
-    found += [s for holding in outside for s in _gain_signal(case, holding, "source_sell_beats_hold")]
-    found += _verdict_known(case, best)
+    found += priced_signals(case, sale, market, floor, best)
+    found += [s for holding in outside for s in gain_signal(case, holding, "source_sell_beats_hold")]
+    found += verdict_known(case, best)
     days = None if case.settles_ms is None else max(0.0, (case.settles_ms - case.now_ms) / DAY_MS)
     return Assessed(
         advise(found, sale, market, case.thresholds),
@@ -215,62 +143,6 @@ def _views(case: Case, views: tuple[View, ...], held: _Held) -> list[Holding]:
         if beliefs is not None:
             found.append(held.worth_to(view.source, beliefs, view.age_ms))
     return found
-
-
-def _priced_signals(case: Case, sale: Sale | None, market: Holding | None, floor: Money, best: Money) -> list[Signal]:
-    found: list[Signal] = []
-    if sale is None:
-        return found
-    ended = {o.ticker for o in case.now.outcomes if o.status in ENDED or o.result}
-    stuck = [s for s in sale.unsellable if s.leg.ticker not in ended]
-    if stuck:
-        named = "; ".join(f"{s.leg.words()} ({s.problem.replace('_', ' ')})" for s in stuck)
-        severity = Severity.INFO if market is not None and market.sells_in_full else Severity.WATCH
-        found.append(Signal("depth_gone", severity, f"cannot be sold in full: {named}", needs_prices=True))
-    complete = not sale.residual
-    if complete and sale.proceeds >= best and sale.proceeds > 0:
-        words = f"selling brings ${format_money(sale.proceeds)}, no settlement pays more than ${format_money(best)}"
-        found.append(Signal("sell_beats_every_outcome", Severity.EXIT, words, needs_prices=True))
-    if market is not None:
-        found += _gain_signal(case, market, "sell_beats_hold") + _coverage_signals(case, market)
-    return found
-
-
-def _gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
-    """Selling beats holding by the margin. Advice of a source names the source in the code, so each has its own line."""
-    lines = case.thresholds
-    if holding.gain is None or holding.gain < max(lines.margin, holding.worth * lines.margin_ppm // PPM):
-        return []
-    words = (
-        f"by {holding.source} holding is worth ${format_money(holding.worth)} "
-        f"(coverage {holding.coverage:.1%}); selling now brings ${format_money(holding.gain)} more"
-    )
-    name = code if holding.source == "market" else f"{code}:{holding.source}"
-    if not holding.sells_in_full:
-        words += f", and what nobody bids for, worth ${format_money(holding.unsold)}, stays"
-    severity = Severity.EXIT if holding.sells_in_full else Severity.WATCH
-    return [Signal(name[:40], severity, words, holding.source, holding.age_ms, needs_prices=True)]
-
-
-def _coverage_signals(case: Case, market: Holding) -> list[Signal]:
-    if case.kind != "coverage":
-        return []
-    line, before = case.thresholds.coverage_line, case.entry.coverage
-    if line is not None and market.coverage < line:
-        words = f"coverage {market.coverage:.1%} is below the profile's line of {line:.1%}"
-        return [Signal("coverage_below_line", Severity.BROKEN, words, age_ms=market.age_ms, needs_prices=True)]
-    if before is not None and market.coverage < before - case.thresholds.coverage_fall:
-        words = f"coverage fell from {before:.1%} at entry to {market.coverage:.1%}"
-        return [Signal("coverage_falling", Severity.WATCH, words, age_ms=market.age_ms, needs_prices=True)]
-    return []
-
-
-def _verdict_known(case: Case, best: Money) -> list[Signal]:
-    """Results so far leave no settlement that returns the cost."""
-    if not case.now.results or best >= case.cost:
-        return []
-    words = f"by the results so far it pays at most ${format_money(best)}, it cost ${format_money(case.cost)}"
-    return [Signal("determined_against", Severity.BROKEN, words)]
 
 
 def advise(signals: list[Signal], sale: Sale | None, market: Holding | None, lines: Thresholds) -> Word:

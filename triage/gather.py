@@ -19,7 +19,7 @@ from markets.prices import EventPrices, PriceReader
 from markets.terms import SettlementTerms, read_terms
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
-from triage.assess import Case, Thresholds
+from triage.case import Case, Thresholds
 from triage.fees import fee_schedules
 from triage.models import Baseline
 from triage.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts

@@ -52,7 +52,7 @@ def score(opening: Mapping[str, Any], values: Values) -> dict[str, Any]:
     """The score of one recommendation by its opening figures. Money in micro-dollars.
 
     ``held``: what holding paid; ``left``: the sale plus what the unsold rest paid; ``difference`` = left - held. Brier
-    scores where the opening has a probability: of getting back at least what the sale would have brought.
+    scores where the opening has a probability: of the states the basket was bought for, which pay ``came_from`` or more.
     """
     held = paid(opening.get("legs", ()), values)
     sale = opening.get("sell_now")
@@ -60,7 +60,7 @@ def score(opening: Mapping[str, Any], values: Values) -> dict[str, Any]:
         return {"held": held, "left": None, "difference": None}
     left = sale + paid(opening.get("residual", ()), values)
     found: dict[str, Any] = {"held": held, "left": left, "difference": left - held}
-    came = held > sale
+    came = held >= opening.get("came_from", sale + 1)
     for name in ("market", "source"):
         said = opening.get(f"coverage_{name}")
         if said is not None:

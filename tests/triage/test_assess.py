@@ -13,7 +13,8 @@ from kalbot.common.units import Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
 from strategies.dutch.payoff import payoff, settlement_states
-from triage.assess import Assessed, Case, Thresholds, View, assess, market_belief
+from triage.assess import Assessed, assess, market_belief
+from triage.case import Case, Thresholds, View
 from triage.signals import EntryFacts, MarketFacts, OutcomeFacts, Severity
 from triage.valuation import HeldLeg, break_even, condition, expected, sell, still_possible
 

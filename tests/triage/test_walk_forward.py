@@ -15,6 +15,7 @@ import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.triage.test_mapping import actuals
 from triage.scoring import Scored, brier, calibration, evidence, probability_of
 from triage.weather.distribution import ToCome, degrees_pmf, outcome_probabilities
 from triage.weather.errors import forecast_error, learned
+from triage.weather.mapping import DATA as WEATHER_DATA
 from triage.weather.mapping import Bounds, DailyMarket, daily_market, ticker_day
 
 DATA = Path(__file__).parent.parent / "data" / "weather"
@@ -191,3 +193,38 @@ def test_persistence_against_the_market_on_the_recorded_books(
     assert len(record) >= 35
     assert mean["market where both speak"] < mean["persistence"]
     assert value < 20
+
+
+@pytest.mark.shared
+def test_the_error_table_s_figures_come_from_the_recorded_forecasts(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    official = {
+        row["date"]: row["max_tmpf"] for row in json.loads((DATA / "daily_nyc_2025_12.json").read_text())["data"]
+    }
+    known: dict[str, dict[int, float]] = defaultdict(dict)
+    with gzip.open(recorded / "weather" / "forecast_high_2025-10_2026-03.csv.gz", "rt") as rows:
+        for row in csv.DictReader(rows):
+            known[row["event_ticker"]][int(row["known_from_ts"])] = float(row["forecast_high_f"])
+    misses: dict[int, list[float]] = defaultdict(list)
+    revised: dict[str, list[float]] = defaultdict(list)
+    for event, by_time in known.items():
+        first, *later = [by_time[at] for at in sorted(by_time)]
+        day = ticker_day(event).isoformat()
+        revised[event.split("-")[0]] += [last - first for last in later]
+        if event.startswith("KXHIGHNY-") and day in official:
+            for lead, said in zip((40, 16), (first, *later), strict=True):
+                misses[lead].append(official[day] - said)
+    table = json.loads((WEATHER_DATA / "errors.json").read_text("utf-8"))["stations"]
+    with capsys.disabled():
+        print("\nrecorded forecasts of the high, October 2025 to March 2026 (degrees F):")
+        for lead, found in sorted(misses.items()):
+            print(f"  New York, {lead} h ahead, {len(found)} days: bias {mean(found):+.2f}, spread {stdev(found):.2f}")
+        for series, found in sorted(revised.items()):
+            print(f"  {series}: {len(found)} days revised by {stdev(found):.2f} from the second day to the last")
+    for lead, bias, spread in table["openmeteo/KNYC/high"]["leads"]:
+        assert (round(mean(misses[lead]), 2), round(stdev(misses[lead]), 2)) == (bias, spread)
+    for station, series in (("KAUS", "AUS"), ("KMDW", "CHI"), ("KDEN", "DEN"), ("KMIA", "MIA")):
+        ratio = max(1.0, stdev(revised[f"KXHIGH{series}"]) / stdev(revised["KXHIGHNY"]))
+        for lead, _, spread in table[f"openmeteo/{station}/high"]["leads"]:
+            assert spread == pytest.approx(forecast_error("", "", "high", lead).spread * ratio, abs=0.05)

@@ -136,10 +136,24 @@ def test_every_whole_fahrenheit_comes_back_from_tenths_of_celsius() -> None:
 def test_errors_grow_with_lead_and_a_station_s_record_pulls_on_the_prior() -> None:
     spreads = [forecast_error("nws", "KATL", "high", lead).spread for lead in (-3, 0, 6, 24, 48, 500)]
     assert all(a <= b for a, b in pairwise(spreads))
-    there = forecast_error("openmeteo", "KNYC", "high", 16)
+    there = forecast_error("openmeteo", "KNYC", "high", 16, month=12)
     assert there.days == 31
     assert 1.0 < there.bias < 2.07
-    assert forecast_error("openmeteo", "KATL", "high", 16).bias == 0.0
+    farther = forecast_error("openmeteo", "KNYC", "high", 40, month=12)
+    assert farther.bias > there.bias
+    assert farther.spread > there.spread
+
+
+def test_a_bias_seen_elsewhere_or_in_another_season_widens_and_shifts_nothing() -> None:
+    winter, summer = (forecast_error("openmeteo", "KNYC", "high", 16, month) for month in (12, 7))
+    assert summer.bias == 0.0
+    assert summer.spread > winter.spread
+    prior = forecast_error("nws", "KNYC", "high", 16).spread
+    assert summer.spread > prior
+    unknown = forecast_error("openmeteo", "KATL", "high", 16, month=12)
+    assert (unknown.bias, unknown.days) == (0.0, 0)
+    assert unknown.spread > prior
+    assert forecast_error("openmeteo", "KATL", "low", 16).spread == forecast_error("nws", "KATL", "low", 16).spread
 
 
 def test_learning_shrinks_towards_no_bias() -> None:

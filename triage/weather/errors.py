@@ -2,7 +2,7 @@
 
 ``data/errors.json`` holds a standard error by lead time for each source (a prior, from published verification) and,
 where recorded forecasts can be laid beside recorded climate reports, the station's own bias and spread with the number
-of days. A station's figures pull on the prior as n days against ``PRIOR_DAYS``: a month of data moves it, a week hardly.
+of days and the months. A station's figures pull on the prior as n days against ``PRIOR_DAYS``: a month of data moves it, a week hardly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from math import sqrt
+from math import hypot, sqrt
 from typing import Any, Final
 
 from triage.weather.mapping import DATA, Extreme
@@ -34,20 +34,38 @@ class ForecastError:
         return f"{self.bias:+.1f} ± {self.spread:.1f} °F ({basis})"
 
 
-def forecast_error(source: str, station: str, extreme: Extreme, lead_hours: float) -> ForecastError:
-    """The error of ``source`` at a station, ``lead_hours`` before the extreme is expected (below 0 counts as 0)."""
+def forecast_error(
+    source: str, station: str, extreme: Extreme, lead_hours: float, month: int | None = None
+) -> ForecastError:
+    """The error of ``source`` at a station, ``lead_hours`` before the extreme is expected (below 0 counts as 0).
+
+    A station's record pulls on the prior in the ``month`` it was made in (None: whatever the season). In another month, and at a
+    station without one whose neighbours have them, the bias seen is no reason to shift a forecast but one to trust it less.
+    """
     table = _table()
-    prior = _interpolate(
-        table["spread_by_lead_hours"].get(source, table["spread_by_lead_hours"]["default"])[extreme], lead_hours
-    )
+    priors = table["spread_by_lead_hours"].get(source, table["spread_by_lead_hours"]["default"])[extreme]
+    prior = _interpolate(priors, lead_hours)
     known: dict[str, Any] | None = table["stations"].get(f"{source}/{station}/{extreme}")
     if known is None:
-        return ForecastError(0.0, prior)
+        return ForecastError(0.0, hypot(prior, _common_bias(source, extreme)))
     days = int(known["days"])
     weight = days / (days + PRIOR_DAYS)
-    spread_there = _interpolate(table["spread_by_lead_hours"]["default"][extreme], float(known["lead_hours"]))
-    ratio = known["spread"] / spread_there
-    return ForecastError(known["bias"] * weight, prior * sqrt(1 + weight * (ratio**2 - 1)), days)
+    bias = _interpolate([(lead, bias) for lead, bias, _ in known["leads"]], lead_hours) * weight
+    if month is not None and month not in known["months"]:
+        return ForecastError(0.0, hypot(prior, bias))
+    lead, _, spread = min(known["leads"], key=lambda record: abs(record[0] - lead_hours))
+    ratio = spread / _interpolate(table["spread_by_lead_hours"]["default"][extreme], float(lead))
+    return ForecastError(bias, prior * sqrt(1 + weight * (ratio**2 - 1)), days)
+
+
+def _common_bias(source: str, extreme: Extreme) -> float:
+    """Root mean square of the biases that a source's recorded stations have; 0 if none is recorded."""
+    records = [
+        row["leads"][0][1]
+        for name, row in _table()["stations"].items()
+        if name.startswith(f"{source}/") and name.endswith(f"/{extreme}")
+    ]
+    return sqrt(sum(bias**2 for bias in records) / len(records)) if records else 0.0
 
 
 def learned(prior: float, misses: Sequence[float]) -> ForecastError:

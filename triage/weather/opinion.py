@@ -159,7 +159,8 @@ def _foreseen(market: DailyMarket, forecast: DayForecast, measured: int | None, 
     for start, end, degrees in forecast.spans:
         if begin <= start and end <= market.ends_ms and sign * degrees > sign * center:
             center = degrees
-    error = forecast_error(forecast.source, market.station.icao, market.extreme, (peak[0] - now_ms) / HOUR_MS)
+    lead_hours = (peak[0] - now_ms) / HOUR_MS
+    error = forecast_error(forecast.source, market.station.icao, market.extreme, lead_hours, market.day.month)
     to_come = ToCome(center + error.bias, error.spread)
     return _said(market, to_come, measured, forecast.updated_ms, f"forecast {center:.0f} °F, error {error.words()}")
 

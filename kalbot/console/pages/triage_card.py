@@ -26,17 +26,19 @@ def context(position: Position) -> dict[str, Any]:
     look = card.latest
     legs = list(position.legs.select_related("market"))
     names = {market.ticker: market.yes_sub_title or market.ticker for market in position.event.markets.all()}
-    held = {leg.market_id for leg in legs if leg.side == "yes" and leg.held}
+    held = {leg.market_id for leg in legs if leg.side == "yes" and leg.bought_count}
     sources = [_source(one, position.profile) for one in (look.sources if look else [])]
     return {
         "assessment": look,
+        "hold_expected": None if look is None else cents(look.hold_expected),
+        "gain": None if look is None else cents(look.gain),
         "advice": card.standing[::-1],
         "answered": position.recommendations.exclude(status="open").order_by("-id")[:8],
         "days_saved_ms": None if look is None or look.days_left is None else int(look.days_left * DAY_MS),
         "sale": [{**row, "name": names.get(row["ticker"], row["ticker"])} for row in (look.sale_legs if look else [])],
         "beliefs": _beliefs(look, names, held),
         "opinions": sources,
-        "course": triage_plots.course(card.course, position.decision.cost if not position.cost else position.cost),
+        "course": triage_plots.course(card.course, position.cost or sum(leg.bought_cost for leg in legs)),
         "plots": [found for one in sources if (found := triage_plots.forecast(one, held, names)) is not None],
     }
 
@@ -44,7 +46,8 @@ def context(position: Position) -> dict[str, Any]:
 def _source(row: dict[str, Any], profile: Profile) -> dict[str, Any]:
     """One source's line: what it said, and whether its record would let it act for this profile."""
     value, needed = evidence_of(row["source"]), profile.triage_evidence_ppm / PPM
-    return {**row, "evidence": f"{value:.2f}", "needed": f"{needed:g}", "may_act": value >= needed}
+    told = {**row, "worth": cents(row["worth"]), "gain": cents(row["gain"])}
+    return {**told, "evidence": f"{value:.2f}", "needed": f"{needed:g}", "may_act": value >= needed}
 
 
 def _beliefs(look: Any, names: dict[str, str], held: set[str]) -> list[dict[str, Any]]:
@@ -62,6 +65,11 @@ def _beliefs(look: Any, names: dict[str, str], held: set[str]) -> list[dict[str,
         }
         for ticker in sorted(tickers)
     ]
+
+
+def cents(money: int | None) -> int | None:
+    """An expectation to the cent, micro-dollars: more digits than it deserves would only be read."""
+    return None if money is None else (money + 5_000) // 10_000 * 10_000
 
 
 def _ppm(share: float | None) -> int | None:
