@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,14 +20,26 @@ from triage.gather import gather
 
 LIFECYCLE: Final = ("lifecycle", "event_lifecycle")
 CURSOR_KEY: Final = "triage:lifecycle"
+BATCH: Final = 250
 MOVE: Final = 0.05
 """A move of coverage since the last look that is worth a look of its own."""
 
 
-def crossed(position_ids: Sequence[int], reader: PriceReader | None = None) -> list[int]:
+def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: PriceReader | None = None) -> list[int]:
     """Those whose coverage is now on the other side of the profile's line than at the last look, or moved by ``MOVE``.
 
-    Positions that were never looked at are due in any case; those without usable prices are left to the schedule."""
+    Positions that were never looked at are due in any case; those without usable prices are left to the schedule, and so are
+    those that the time does not reach."""
+    found: list[int] = []
+    deadline = time.monotonic() + seconds
+    for start in range(0, len(position_ids), BATCH):
+        if time.monotonic() > deadline:
+            break
+        found += _crossed(position_ids[start : start + BATCH], reader)
+    return found
+
+
+def _crossed(position_ids: Sequence[int], reader: PriceReader | None) -> list[int]:
     found = []
     for item in gather(position_ids, clock.now_ms(), reader):
         belief = market_belief(item.case) if item.case.now.price_problem is None else None
@@ -61,5 +75,8 @@ def announced() -> list[int]:
 
 
 def coverage_position_ids() -> list[int]:
-    """Open coverage positions: the kind with a loss state."""
-    return list(Position.objects.filter(status=PositionStatus.OPEN, kind=Kind.COVERAGE).values_list("pk", flat=True))
+    """Open coverage positions, the kind with a loss state: those of one event together, beginning anywhere."""
+    rows = Position.objects.filter(status=PositionStatus.OPEN, kind=Kind.COVERAGE).order_by("event_id", "pk")
+    ids = list(rows.values_list("pk", flat=True))
+    start = random.randrange(len(ids)) if ids else 0
+    return ids[start:] + ids[:start]

@@ -12,7 +12,6 @@ from typing import Any
 from celery import shared_task
 
 from kalbot.common import cache
-from kalbot.common.messages import ASSESS_POSITION, nudge
 from trading.models import Position, PositionStatus
 from triage import advice, agent, forecasts, lines, scores
 from triage.sources import refresh
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 PERIOD_SECONDS = 60
 """No run of the schedule takes longer; what is left over comes first in the next."""
 FETCH_SECONDS = 25
+LINES_SECONDS = 2
+"""Of each three: with more positions than that reads, each run begins elsewhere."""
 
 
 @shared_task(name="triage.tasks.assess_positions", ignore_result=True)
@@ -41,9 +42,9 @@ def assess_positions() -> dict[str, int]:
 
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
-def assess_batch(position_ids: list[int]) -> dict[str, int]:
-    """One batch of the schedule."""
-    return _summary(agent.look_at(position_ids, seconds=PERIOD_SECONDS))
+def assess_batch(position_ids: list[int], trigger: str = "schedule") -> dict[str, int]:
+    """One batch: of the schedule, or of the positions about which something new was heard (``observation``)."""
+    return _summary(agent.look_at(position_ids, trigger=trigger, seconds=PERIOD_SECONDS))
 
 
 @shared_task(name="triage.tasks.assess_position", ignore_result=True)
@@ -59,7 +60,7 @@ def watch_lines() -> dict[str, int]:
         if not held:
             return {"skipped": 1}
         run = agent.look_at(lines.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
-        crossed = lines.crossed(lines.coverage_position_ids())
+        crossed = lines.crossed(lines.coverage_position_ids(), seconds=LINES_SECONDS)
         run.add(agent.look_at(crossed, trigger="price", seconds=PERIOD_SECONDS))
         return _summary(run)
 
@@ -71,9 +72,10 @@ def refresh_sources() -> dict[str, int]:
         if not held:
             return {"skipped": 1}
         run = refresh.refresh(seconds=FETCH_SECONDS)
-    about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events)
-    for position_id in about.values_list("pk", flat=True):
-        nudge(ASSESS_POSITION, position_id, "observation")
+    about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events).order_by("event_id", "pk")
+    ids = list(about.values_list("pk", flat=True))
+    for start in range(0, len(ids), agent.BATCH):
+        _send(assess_batch.name, ids[start : start + agent.BATCH], "observation", queue="triage")
     return {"fetched": run.fetched, "failed": len(run.failed), "not_due": run.not_due, "fresh": len(run.fresh)}
 
 

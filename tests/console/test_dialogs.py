@@ -159,3 +159,33 @@ def test_dismissing_advice_keeps_the_reason(desk: dict[str, Any], login: Any) ->
     confirm(login("operator", "otto"), reverse("admin:act_dismiss_advice_one", args=[advice.pk]))
     advice.refresh_from_db()
     assert (advice.status, advice.actor, advice.actor_reason) == ("dismissed", "otto", "because of the test")
+
+
+def test_accepting_advice_is_one_act_with_the_exit_and_only_for_advice_to_exit(
+    desk: dict[str, Any], login: Any
+) -> None:
+    advice = Recommendation.objects.get()
+    client = login("operator", "otto")
+    address = reverse("admin:act_accept_advice_one", args=[advice.pk])
+    Recommendation.objects.update(advice="watch")
+    assert "to watch, not to exit" in client.get(address).content.decode()
+    confirm(client, address, token="made-up")
+    assert not ExitRequest.objects.filter(position=advice.position).exists()
+    Recommendation.objects.update(advice="exit")
+    confirm(client, address)
+    advice.refresh_from_db()
+    assert (advice.status, advice.actor) == ("accepted", "otto")
+    request = ExitRequest.objects.get(position=advice.position)
+    assert (request.actor, request.source) == ("otto", "triage")
+    assert "because of the test" in request.reason
+
+
+def test_a_person_keeps_triage_from_exiting_a_position_and_lets_it_again(desk: dict[str, Any], login: Any) -> None:
+    held = desk["held"]
+    client, address = login("operator", "otto"), reverse("admin:act_triage_opt_out_one", args=[held.pk])
+    for out in (True, False):
+        confirm(client, address)
+        held.refresh_from_db()
+        assert held.triage_opt_out is out
+    assert [event.actor for event in held.events.filter(reason__contains="triage may")] == ["otto", "otto"]
+    assert login("viewer").get(address).status_code == 403

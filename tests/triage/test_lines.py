@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kalbot.common import clock
+from kalbot.console import schedules
 from markets.models import ExchangeMessage
 from tests.triage.world import World, make_profile
 from trading.models import Position
 from triage import agent, lines, tasks
 from triage.models import Assessment
+from triage.sources.refresh import Refreshed
 
 
 def basket(world: World) -> Position:
@@ -54,3 +58,33 @@ def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world:
     )
     tasks.watch_lines()
     assert lines.announced() == []
+
+
+def test_looking_for_lines_ends_with_its_time(world: World) -> None:
+    position = basket(world)
+    world.publish()
+    assert lines.crossed([position.pk], seconds=-1) == []
+    assert lines.coverage_position_ids() == [position.pk]
+
+
+def test_both_looks_of_the_schedule_are_planned() -> None:
+    planned = {entry.task for entry in schedules.PLAN}
+    assert {tasks.assess_positions.name, tasks.watch_lines.name} <= planned
+
+
+def test_news_of_a_source_is_one_task_for_all_the_positions_it_is_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = world.list_event()
+    held = [
+        world.hold(make_profile(name), event, {"A": "yes"}, kind="coverage", cost=1_000_000).pk
+        for name in ("one", "two", "three")
+    ]
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tasks.refresh, "refresh", lambda seconds: Refreshed(fetched=1, events=[world.name]))
+    monkeypatch.setattr(tasks, "_send", lambda name, *args, queue: sent.append((name, *args, queue)))
+    tasks.refresh_sources()
+    assert sent == [("triage.tasks.assess_batch", held, "observation", "triage")]
+    world.publish()
+    tasks.assess_batch(held, "observation")
+    assert set(Assessment.objects.values_list("trigger", flat=True)) == {"observation"}

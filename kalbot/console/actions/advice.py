@@ -1,4 +1,4 @@
-"""Answering triage: accept a recommendation (which asks for the exit) or dismiss it."""
+"""Answering triage: accept a recommendation (which asks for the exit), dismiss it, or keep triage from exiting a position by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from kalbot.common.errors import KalbotError
 from kalbot.console import formats
 from kalbot.console.actions.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.links import page_url
+from trading.models import ACTIVE, Position
 from triage import advice as triage
+from triage import optout
 from triage.models import Advice, Recommendation
 
 
@@ -73,3 +75,33 @@ class DismissAdvice(Answer):
         if not triage.dismiss(int(pk), actor=actor, reason=reason):
             raise KalbotError("This advice was closed in the meantime.")
         return "Dismissed; the position stays as it is."
+
+
+class OptOut(Dialog):
+    """A switch on one position: may the profile's triage policy exit it, or may triage only advise?"""
+
+    name = "triage_opt_out"
+    title = "Triage and this position"
+    submit = "Change it"
+    variant = "default"
+    permission_required = "console.answer_triage"
+
+    def brief(self, pk: str) -> Briefing:
+        position = get_object_or_404(Position.objects.select_related("profile"), pk=pk)
+        sentences = {
+            True: "From now on the profile's policy decides again whether advice may exit this position.",
+            False: "From now on triage advises on this position and never exits it by itself, whatever the profile allows.",
+        }
+        return Briefing(
+            target=f"position #{position.pk}",
+            url=page_url("trading.position", position.pk),
+            sentences=[sentences[position.triage_opt_out]],
+            numbers=[("Policy of the profile", position.profile.get_triage_policy_display())],
+            refusal="" if position.status in ACTIVE else f"The position is {position.get_status_display()}.",
+        )
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        out = not get_object_or_404(Position, pk=pk).triage_opt_out
+        if not optout.set_opt_out(int(pk), out=out, actor=actor, reason=reason):
+            raise KalbotError("The position has ended, or somebody was faster.")
+        return "Triage only advises on this position." if out else "The profile's policy decides again."

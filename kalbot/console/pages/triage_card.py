@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.console.pages import triage_plots
 from strategies.models import Profile
-from trading.models import Position
+from trading.models import ACTIVE, Position
 from triage import selectors
 from triage.forecasts import evidence_of
 
@@ -30,6 +30,8 @@ def context(position: Position) -> dict[str, Any]:
     sources = [_source(one, position.profile) for one in (look.sources if look else [])]
     return {
         "assessment": look,
+        "may_opt_out": position.status in ACTIVE,
+        "policy": position.profile.triage_policy,
         "hold_expected": None if look is None else cents(look.hold_expected),
         "gain": None if look is None else cents(look.gain),
         "advice": card.standing[::-1],
