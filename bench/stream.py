@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.streaming import latency, ours, plain
+from bench.streaming import latency, ours, peers, plain
 from bench.streaming.stage import Running, certificate, flood, redis_server
 
 PLAIN_SHARE = 20
@@ -27,7 +27,7 @@ def measure(name: str, target: Any, messages: int, markets: int, server: dict[st
 
 
 def throughput(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Plain, ours, ours over TLS."""
+    """Plain, ours, ours over TLS, and the peers that are installed (without Redis, which is to their advantage)."""
     truth, pem = str(folder / "truth.json"), certificate(folder)
     short = max(2_000, options.messages // PLAIN_SHARE)
     found = {
@@ -39,12 +39,16 @@ def throughput(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found["ours_tls"] = measure(
         "ours, TLS", ours.run, options.messages // 2, options.markets, over_tls, scheme="wss", truth=truth
     )
+    for name, peer in peers.installed().items():
+        if peer is not None:
+            found[name] = measure(name, peer, options.messages // 4, options.markets, {})
     ratios = {name: round(run["per_second"] / found["plain"]["per_second"], 1) for name, run in found.items()}
     ratios |= {
         f"{name}_per_cpu_second": round(run["per_cpu_second"] / found["plain"]["per_cpu_second"], 1)
         for name, run in found.items()
     }
-    return {"runs": found, "times_the_plain_way": ratios}
+    missing = [name for name, peer in peers.installed().items() if peer is None]
+    return {"runs": found, "times_the_plain_way": ratios, "peers_not_installed": missing}
 
 
 def main(argv: list[str]) -> int:

@@ -58,6 +58,8 @@ class Connection:
             opcode, payload = message
             if opcode == 8:
                 return False
+            if opcode == 9:
+                self.send_raw(bytes((0x8A, len(payload))) + payload)
             if opcode == 1:
                 self._answer(msgspec.json.decode(payload))
         return bool(more)

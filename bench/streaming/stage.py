@@ -123,14 +123,14 @@ def certificate(folder: Path) -> str:
     return str(path)
 
 
-def write_key(path: Path) -> None:
+def write_key(path: Path, rsa: bool = False) -> None:
     """A private key of the exchange's account, good for signing and nothing else."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ed25519
+    from cryptography.hazmat.primitives.asymmetric import rsa as rsa_keys
 
-    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    key = rsa_keys.generate_private_key(65537, 2048) if rsa else ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.touch(0o600)
     path.write_bytes(pem)
 
