@@ -67,11 +67,17 @@ class Flood:
         return (self._ticker(name, sid) for name in self.names)
 
     def frames(self, count: int, ticker_sid: int, book_sid: int) -> Iterator[bytes]:
-        pick, clock = self._random.randrange, 1
+        """One ticker, three deltas, and so on."""
+        deltas = self.deltas(count, book_sid)
         for n in range(count):
             if n % 4 == 0:
-                yield self._ticker(self.names[pick(len(self.names))], ticker_sid)
-                continue
+                yield self._ticker(self.names[self._random.randrange(len(self.names))], ticker_sid)
+            else:
+                yield next(deltas)
+
+    def deltas(self, count: int, book_sid: int) -> Iterator[bytes]:
+        pick, clock = self._random.randrange, 1
+        for _ in range(count):
             name = self.booked[pick(len(self.booked))]
             side = "yes" if pick(2) else "no"
             levels = self._levels[name][side]

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from bench.streaming.frames import event_of, tickers
 PATIENCE = 120.0
 
 
-def run(port: int, markets: int, messages: int, result: Any, scheme: str = "ws", truth: str = "") -> None:
+def run(
+    port: int, markets: int, messages: int, result: Any, scheme: str = "ws", truth: str = "", names: Sequence[str] = ()
+) -> None:
     """Until the flood is over; sends (messages, wall seconds, CPU seconds, facts).
 
-    ``truth``: a file with the books that readers must see at the end.
+    ``truth``: a file with the books that readers must see at the end. ``names``: the markets, if not those of the flood.
     """
     import django
 
@@ -34,7 +37,7 @@ def run(port: int, markets: int, messages: int, result: Any, scheme: str = "ws",
     stream = Stream(
         _session_maker(port, scheme),
         price_connection(),
-        _Wishes(markets),  # type: ignore[arg-type]
+        _Wishes(names or tickers(markets)),  # type: ignore[arg-type]
         _Nowhere(),  # type: ignore[arg-type]
         _Nowhere(),  # type: ignore[arg-type]
         on_connection=lambda connection: living.append(connection) if connection else None,
@@ -88,12 +91,12 @@ def _still_patient(stream: Any, give_up: float) -> None:
 
 
 class _Wishes:
-    """Every market of the flood, for ever."""
+    """Every market, for ever."""
 
-    def __init__(self, markets: int) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.current: dict[str, dict[str, str]] = {}
         self.fee_multipliers: dict[str, int] = {}
-        for name in tickers(markets):
+        for name in names:
             self.current.setdefault(event_of(name), {})[name] = "active"
 
 
@@ -130,15 +133,17 @@ def _cpu(server: Any) -> float:
 
 def _agrees(truth: str) -> bool:
     """Whether a reader sees exactly the books of ``truth``, none of them suspect."""
-    from markets.prices import PriceReader
+    from markets.prices import PUBLISHED_LEVELS, PriceReader
 
-    books = json.loads(Path(truth).read_text())
+    said = json.loads(Path(truth).read_text())
+    books = said.get("books", said)
     read = PriceReader().events(sorted({event_of(name) for name in books}))
     for name, book in books.items():
         market = read[event_of(name)].markets.get(name)
         if market is None or market.depth is None or market.suspect:
             return False
         for side, levels in (("yes", market.depth.yes_bids), ("no", market.depth.no_bids)):
-            if dict(levels) != {int(p): c for p, c in book[side].items()}:
+            best = sorted(((int(p), c) for p, c in book[side].items()), reverse=True)[:PUBLISHED_LEVELS]
+            if list(levels) != best:
                 return False
     return True
