@@ -5,7 +5,7 @@ A wish is a row (event, source, priority), so it outlives every process; the nud
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -59,14 +59,14 @@ def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
     return {event: tuple(statuses) for event, statuses in wanted_statuses(limit_markets).items()}
 
 
-def wanted_statuses(limit_markets: int) -> dict[str, dict[str, str]]:
-    """Like ``wanted``, with the status that the catalogue knows of each market."""
+def wanted_statuses(limit_markets: int, mine: Callable[[str], bool] = lambda event: True) -> dict[str, dict[str, str]]:
+    """Like ``wanted``, with the status that the catalogue knows of each market. Only events that are ``mine``."""
     ranked = (
         Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
     ).values_list("event_id", flat=True)
     chosen: dict[str, dict[str, str]] = {}
     room = limit_markets
-    for batch in _batches(list(ranked)):
+    for batch in _batches([event for event in ranked if mine(event)]):
         markets: dict[str, dict[str, str]] = {}
         rows = Market.objects.filter(event_id__in=batch, status__in=TRADABLE).order_by("ticker")
         for event_ticker, ticker, status in rows.values_list("event_id", "ticker", "status"):

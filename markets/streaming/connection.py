@@ -43,7 +43,11 @@ STATUS_AFTER: Final[dict[str, str]] = {
 
 
 class Connection:
-    """Applies the frames of one session to ``books`` and hands what must be kept to ``keep``."""
+    """Applies the frames of one session to ``books`` and hands what must be kept to ``keep``.
+
+    Of several stream processes one is ``whole``: it takes the tickers of all markets and what must become rows. The others take their
+    books, and the lifecycle for the markets' status alone.
+    """
 
     def __init__(
         self,
@@ -88,9 +92,9 @@ class Connection:
         """Connect and subscribe. Raises Unreachable or a Rejected kind."""
         self.session.connect()
         self.books.start_epoch(self.epoch)
+        self.session.subscribe([LIFECYCLE])
         if self._whole:
             self.session.subscribe([TICKER])
-            self.session.subscribe([LIFECYCLE])
             self.session.subscribe(list(ACCOUNT))
         self.alive_ms = now_ms()
         self.beat(self.alive_ms)
@@ -151,7 +155,8 @@ class Connection:
         self.books.snapshot(frame, at)
 
     def _kept(self, frame: Any, at: int) -> None:
-        self._keep(to_message(frame, self.epoch, at))
+        if self._whole:
+            self._keep(to_message(frame, self.epoch, at))
 
     def _lifecycle(self, frame: f.LifecycleFrame, at: int) -> None:
         status = STATUS_AFTER.get(str(frame.event_type))
@@ -169,7 +174,7 @@ class Connection:
         if channel == BOOKS:
             log.warning("gap on the books before number %s (%s)", frame.got, frame.reason)
             self.books.doubt(list(self.subscription.markets))
-        elif channel == LIFECYCLE:
+        elif channel == LIFECYCLE and self._whole:
             self.lifecycle_gap = True
 
     def _rejected(self, frame: f.RejectedFrame, at: int) -> None:

@@ -23,6 +23,7 @@ class Figures:
         self.gaps = 0
         self.doubts = 0
         self.repairs = 0
+        self.no_room = 0
         self.connects = 0
         self.disconnects = 0
         self.flushes = 0

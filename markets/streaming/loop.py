@@ -119,10 +119,11 @@ class Stream:
             return False
 
     def _live_one_epoch(self, backoff: Backoff) -> None:
-        connection = Connection(self._make_session(), self.books, self.figures, self._inbox.put)
+        whole = self._shard == 0
+        connection = Connection(self._make_session(), self.books, self.figures, self._inbox.put, whole=whole)
         try:
             connection.open()
-            if self.figures.connects:  # what was said meanwhile is asked for over REST
+            if self.figures.connects and whole:  # what was said meanwhile is asked for over REST
                 self._nudger.ask(messages.RECONCILE, "reconnect", interval=10.0)
                 self._nudger.ask(messages.SCAN_CATALOGUE, interval=30.0)
             self.figures.connects += 1
@@ -249,6 +250,7 @@ class Stream:
             tally = connection.intake.tally
             self.figures.applied, self.figures.ignored = tally.applied, tally.ignored
             self.figures.repairs = connection.subscription.repairs
+            self.figures.no_room = len(connection.subscription.no_room)
         document = self.figures.document(
             at,
             epoch=connection.epoch if connection else "",

@@ -23,6 +23,9 @@ class BookSubscription:
 
     def __init__(self, session: Session) -> None:
         self.markets: set[str] = set()
+        self.no_room: set[str] = set()
+        """Markets beyond what the exchange allows for one subscription. They have no book until another process takes them
+        (setting ``STREAM_SHARDS``) or others are given up."""
         self.repairs = 0
         self._session = session
         self._asked: dict[str, int] = {}
@@ -34,7 +37,7 @@ class BookSubscription:
         if now_ms < self._not_before:
             return
         target = set(wanted) - self._refused
-        more, fewer = sorted(target - self.markets), sorted(self.markets - target)
+        more, fewer = sorted(target - self.markets - self.no_room), sorted(self.markets - target)
         sid = self._session.sid_of(BOOKS)
         if more:
             if sid is None:
@@ -47,8 +50,9 @@ class BookSubscription:
             self._session.delete_markets(sid, fewer)
             for ticker in fewer:
                 self._asked.pop(ticker, None)
+            self.no_room.clear()
         if sid is not None or not fewer:
-            self.markets = target
+            self.markets = (self.markets | set(more)) & target
 
     def repair(self, tickers: Collection[str], now_ms: int) -> None:
         """Ask for snapshots of doubted books, each at most once in a while. Raises Disconnected."""
@@ -77,7 +81,16 @@ class BookSubscription:
         if error.reaction in (Reaction.RESUBSCRIBE, Reaction.SLOW_DOWN):
             self.markets = set()
             self._asked.clear()
+        elif error.reaction is Reaction.SPLIT:
+            self._without_room(error)
         elif error.reaction is Reaction.FIX and error.market_tickers:
             log.warning("the exchange refused books of %s: %s", ", ".join(error.market_tickers[:5]), error.message)
             self._refused.update(error.market_tickers)
             self.markets -= self._refused
+
+    def _without_room(self, error: ErrorFrame) -> None:
+        command = self._session.pending.get(error.id or 0)
+        refused = set(command.params.get("market_tickers", ())) if command is not None else set()
+        self.no_room |= refused
+        self.markets -= refused
+        log.error("no room for the books of %s more markets in one subscription: raise STREAM_SHARDS", len(refused))

@@ -51,8 +51,7 @@ class Wishes:
 
     def read(self) -> None:
         """Read once. Raises django.db errors."""
-        found = wanted_statuses(self._limit)
-        mine = {event: markets for event, markets in found.items() if self._mine(event)}
+        mine = wanted_statuses(self._limit, self._mine)
         self.fee_multipliers = fee_multipliers(mine)
         if mine != self.current:
             self.current = mine

@@ -38,7 +38,7 @@ class LiveExchange:
     """``books[ticker][side]`` maps price (1/10,000 dollar) to count (1/100 contract): the truth.
 
     ``drop`` = so many data frames are counted in the sequence but not sent; ``deaf`` = commands stay without an answer;
-    ``mute`` = nothing is sent at all.
+    ``mute`` = nothing is sent at all; ``room`` = so many books fit into one subscription.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -48,6 +48,7 @@ class LiveExchange:
         self.deaf = False
         self.mute = False
         self.refuse = False
+        self.room = 1000
         self.commands: list[Json] = []
         self.clients: list[Client] = []
         self.connects = 0
@@ -150,6 +151,9 @@ class LiveExchange:
             if params["action"] == "get_snapshot":
                 for ticker in tickers:
                     await self._snapshot(client, ticker, number)
+                return
+            if params["action"] == "add_markets" and len(client.markets | set(tickers)) > self.room:
+                await self._send(client, {"type": "error", "id": number, "msg": {"code": 26, "msg": "market limit"}})
                 return
             message = {"market_tickers": tickers}
             await self._send(

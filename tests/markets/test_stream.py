@@ -38,7 +38,7 @@ class Kept(Inbox):
 class Running:
     """A stream in a thread, with the things a test looks at."""
 
-    def __init__(self, exchange: LiveExchange) -> None:
+    def __init__(self, exchange: LiveExchange, shard: int = 0) -> None:
         key = ed25519.Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -52,9 +52,9 @@ class Running:
         self.wishes.fee_multipliers = {"EVENT": 1_000_000}
         self.nudger = Nudger(send=lambda *message: self.asked.append(message))
         self.stream = Stream(
-            lambda: make_session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger
+            lambda: make_session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger, shard
         )
-        self.reader = PriceReader()
+        self.reader = PriceReader(shards=shard + 1)
         self._thread = threading.Thread(target=self.stream.run, daemon=True)
         self.nudger.start()
         self._thread.start()
@@ -181,6 +181,37 @@ def test_wishes_extend_and_shrink_the_subscription(running: Running) -> None:
     wait_for(lambda: running.event().usable(["EVENT-A"], 2_000, now_ms()) == "no_book")
     wait_for(lambda: running.exchange.clients[0].markets == {"OTHER-A"})
     assert running.stream.figures.gaps == 0
+
+
+def test_books_beyond_the_exchanges_limit_are_no_prices_and_get_in_when_there_is_room(running: Running) -> None:
+    for ticker in ("OTHER-A", "OTHER-B"):
+        running.exchange.add(ticker)
+    running.exchange.room = 2
+    both = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active", "OTHER-B": "active"}}
+    running.wishes.current = both
+    wait_for(lambda: running.stream.figures.no_room == 2)
+    other = running.reader.events(["OTHER"])["OTHER"]
+    assert other.usable(["OTHER-A"], 2_000, now_ms()) == "no_book"
+    assert running.usable()
+    running.wishes.current = {"OTHER": both["OTHER"]}
+    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
+    assert running.stream.figures.connects == 1
+
+
+def test_a_further_process_keeps_books_and_leaves_rows_and_tickers_to_the_first(
+    exchange: LiveExchange, redis_db: redis.Redis
+) -> None:
+    further = Running(exchange, shard=1)
+    try:
+        wait_for(further.usable)
+        exchange.fill("T1")
+        exchange.quote("KXELSE-1", 1000, 1200)
+        exchange.lifecycle({"market_ticker": "EVENT-A", "event_type": "deactivated"})
+        wait_for(lambda: further.event().usable(["EVENT-A"], 2_000, now_ms()) == "not_active")
+        assert not further.inbox.messages
+        assert not further.reader.tickers(["KXELSE-1"])
+    finally:
+        further.stop()
 
 
 def test_fills_and_lifecycle_are_kept_and_a_pause_is_seen_at_once(running: Running) -> None:
