@@ -16,7 +16,7 @@ from .errors import OutcomeUnknown, SchemaError
 from .exchange import Exchange
 from .order_entry import AmendOrder, CancelOrder, CreateOrder
 from .order_groups import OrderGroups
-from .pagination import pages
+from .pagination import items
 from .resolution import Resolution, resolve_create
 from .schemas import answers
 from .schemas.answers import AmendResult, BatchItem, CancelResult, CreateResult, DecreaseResult, QueuePosition
@@ -196,7 +196,7 @@ class Orders:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return self._orders("/portfolio/orders", params)
+        return items(self._transport, "/portfolio/orders", params, parse_order_page, private=True)
 
     def historical(
         self,
@@ -209,7 +209,7 @@ class Orders:
     ) -> Iterator[Order]:
         """Orders older than the live listing (exchange.historical_cutoff)."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return self._orders("/historical/orders", params)
+        return items(self._transport, "/historical/orders", params, parse_order_page, private=True)
 
     def find_by_client_id(
         self, client_order_id: str, ticker: str, min_ts: int, *, subaccount: int | None = None
@@ -241,10 +241,6 @@ class Orders:
         body = self._transport.read("/portfolio/orders/queue_positions", params=params, private=True)
         found = decode(_QUEUE, body).queue_positions or []
         return parse_all(answers.QUEUE_POSITION, answers.build_queue_position, found)
-
-    def _orders(self, route: str, params: dict[str, Any]) -> Iterator[Order]:
-        for page in pages(self._transport, route, params, parse_order_page, private=True):
-            yield from page
 
 
 def parse_order_page(body: bytes) -> tuple[tuple[Order, ...], str]:

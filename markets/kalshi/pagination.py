@@ -9,6 +9,7 @@ from .errors import PaginationError
 from .transport import Transport
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 MAX_PAGES = 10_000
 
@@ -39,3 +40,16 @@ def pages(
             raise PaginationError(f"GET {route} repeated the cursor {cursor[:80]!r}")
         seen.add(cursor)
     raise PaginationError(f"GET {route} did not end after {max_pages} pages")
+
+
+def items(
+    transport: Transport,
+    route: str,
+    params: dict[str, Any],
+    parse: Callable[[bytes], tuple[tuple[T, ...], str]],
+    *,
+    private: bool = False,
+) -> Iterator[T]:
+    """The records of all pages, one by one; see ``pages``."""
+    for page in pages(transport, route, params, parse, private=private):
+        yield from page

@@ -4,12 +4,11 @@ and positions speak for the primary account only, fills and settlements for all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from .cash import Cash
-from .pagination import pages
+from .pagination import items
 from .schemas.boundary import decode, decoder_of, parse, parse_all
 from .schemas.orders import FILL, Fill, build_fill
 from .schemas.portfolio import (
@@ -84,7 +83,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return self._each("/portfolio/positions", params, parse_position_page)
+        return items(self._transport, "/portfolio/positions", params, parse_position_page, private=True)
 
     def historical_positions(
         self,
@@ -96,7 +95,7 @@ class Portfolio:
     ) -> Iterator[MarketPosition]:
         """Positions in markets that have left the live listing."""
         params = {"subaccount": subaccount, "ticker": ticker, "event_ticker": event_ticker, "limit": limit}
-        return self._each("/historical/positions", params, parse_position_page)
+        return items(self._transport, "/historical/positions", params, parse_position_page, private=True)
 
     def fills(
         self,
@@ -119,7 +118,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return self._each("/portfolio/fills", params, parse_fill_page)
+        return items(self._transport, "/portfolio/fills", params, parse_fill_page, private=True)
 
     def historical_fills(
         self,
@@ -132,7 +131,7 @@ class Portfolio:
     ) -> Iterator[Fill]:
         """Executions that have left the live listing."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return self._each("/historical/fills", params, parse_fill_page)
+        return items(self._transport, "/historical/fills", params, parse_fill_page, private=True)
 
     def settlements(
         self,
@@ -153,11 +152,7 @@ class Portfolio:
             "subaccount": subaccount,
             "limit": limit,
         }
-        return self._each("/portfolio/settlements", params, parse_settlement_page)
-
-    def _each(self, route: str, params: dict[str, Any], read: Any) -> Iterator[Any]:
-        for page in pages(self._transport, route, params, read, private=True):
-            yield from page
+        return items(self._transport, "/portfolio/settlements", params, parse_settlement_page, private=True)
 
 
 def parse_position_page(body: bytes) -> tuple[tuple[MarketPosition, ...], str]:

@@ -7,79 +7,56 @@ on random frames.
 
 from __future__ import annotations
 
-import select
 import ssl
+from contextlib import suppress
 from typing import Final
 
 import websocket
 from websocket import ABNF
 
 from markets.kalshi.errors import Disconnected
+from markets.kalshi.reader import STALL_SECONDS, SocketReader, close_reason
 
 BUFFER: Final = 1 << 18
 LARGEST: Final = 1 << 26
 """64 MiB, the largest message the exchange sends (PROTOCOL 12.1)."""
-STALL_SECONDS: Final = 10.0
 
 _WHOLE_TEXT: Final = 0x80 | ABNF.OPCODE_TEXT
 
 
-class BatchReader:
+class BatchReader(SocketReader):
     """A ``markets.kalshi.reader.FrameReader``. ``heard`` counts frames of every kind."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
-        self._connection = connection
-        self._connection.settimeout(STALL_SECONDS)
+        super().__init__(connection)
         self._buffer = bytearray(BUFFER)
         self._start = 0
         self._end = 0
         self._parts: list[bytes] = []
-        self._closed: str | None = None
-        self.heard = 0
 
     def read(self, timeout: float) -> list[bytes]:
         """Payloads of complete data messages, waiting up to ``timeout`` seconds for the first bytes. Raises Disconnected."""
-        if self._closed is not None:
-            raise Disconnected(self._closed)
+        if self._ended is not None:
+            raise Disconnected(self._ended)
+        lost = None
         try:
-            if self._wait(timeout):
+            if self._ready(timeout):
                 self._fill()
+        except (OSError, websocket.WebSocketException) as error:
+            lost = _said(error)  # what came before is handed out first
+        try:
             payloads = self._parse()
         except (OSError, ValueError, websocket.WebSocketException) as error:
-            self._closed = f"{type(error).__name__}: {error}"
-            raise Disconnected(self._closed) from error
-        if self._closed is not None and not payloads:
-            raise Disconnected(self._closed)
+            self._ended = _said(error)
+            raise Disconnected(self._ended) from error
+        self._ended = self._ended or lost
+        if self._ended is not None and not payloads:
+            raise Disconnected(self._ended)
         return payloads
-
-    def send(self, payload: bytes) -> None:
-        """Send one text message. Raises Disconnected."""
-        try:
-            self._connection.send(payload, ABNF.OPCODE_TEXT)
-        except (OSError, websocket.WebSocketException) as error:
-            raise Disconnected(f"{type(error).__name__}: {error}") from error
-
-    def close(self) -> None:
-        """End the connection; never raises."""
-        self._closed = self._closed or "closed here"
-        try:
-            self._connection.close(timeout=1)
-        except (OSError, websocket.WebSocketException):
-            self._connection.shutdown()  # type: ignore[no-untyped-call]
-
-    def _wait(self, timeout: float) -> bool:
-        sock = self._connection.sock
-        if sock is None:
-            raise OSError("the connection is closed")
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
-            return True
-        return bool(select.select([sock], [], [], timeout)[0])
 
     def _fill(self) -> None:
         """Take what the socket holds. A plain socket gives it in one call, TLS gives one record at a time."""
-        sock = self._connection.sock
-        if sock is None:
-            raise OSError("the connection is closed")
+        sock = self._socket()
         if self._start:
             self._buffer[: self._end - self._start] = self._buffer[self._start : self._end]
             self._start, self._end = 0, self._end - self._start
@@ -127,7 +104,7 @@ class BatchReader:
                 payloads.append(bytes(buffer[body:after]))
             else:
                 self._other(first, bytes(buffer[body:after]), payloads)
-                if self._closed is not None:
+                if self._ended is not None:
                     break
         self._start = at
         return payloads
@@ -155,14 +132,10 @@ class BatchReader:
 
     def _control(self, opcode: int, data: bytes) -> None:
         if opcode == ABNF.OPCODE_PING:
-            self._connection.pong(data)
+            with suppress(OSError, websocket.WebSocketException):  # whoever has gone wants none; the next read notices
+                self._connection.pong(data)
         elif opcode == ABNF.OPCODE_CLOSE:
-            reason = (
-                f"{int.from_bytes(data[:2], 'big')} {data[2:].decode('utf-8', 'replace')}"
-                if len(data) > 1
-                else "no reason given"
-            )
-            self._closed = f"closed by the exchange: {reason.strip()}"
+            self._ended = close_reason(data)
         elif opcode != ABNF.OPCODE_PONG:
             raise ValueError(f"unknown opcode {opcode}")
 
@@ -171,3 +144,7 @@ def _taken(count: int) -> int:
     if not count:
         raise OSError("the exchange ended the connection")
     return count
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

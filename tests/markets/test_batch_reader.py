@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import websocket
 from websocket import ABNF
 
+from bench.streaming.stage import certificate
 from markets.kalshi.errors import Disconnected
 from markets.kalshi.reader import FrameReader, LibraryReader
 from markets.streaming.batch_reader import BatchReader
@@ -48,12 +51,20 @@ def random_stream(seed: int, messages: int = 60) -> bytes:
     return b"".join(out)
 
 
-def feed(stream: bytes, reader_type: type[FrameReader], seed: int) -> tuple[list[bytes], int]:
-    """What a reader makes of ``stream`` when it comes in random pieces and then ends."""
+def feed(
+    stream: bytes,
+    reader_type: type[FrameReader],
+    seed: int,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
+) -> tuple[list[bytes], int]:
+    """What a reader makes of ``stream`` when it comes in random pieces and then ends. Over TLS a piece is a record or several."""
     ours, theirs = socket.socketpair()
     pick = random.Random(seed)
 
     def write() -> None:
+        nonlocal theirs
+        if tls is not None:
+            theirs = tls[0].wrap_socket(theirs, server_side=True)
         at = 0
         while at < len(stream):
             size = pick.choice((1, 3, 17, 200, 5_000, 60_000))
@@ -62,6 +73,8 @@ def feed(stream: bytes, reader_type: type[FrameReader], seed: int) -> tuple[list
         theirs.shutdown(socket.SHUT_WR)
 
     threading.Thread(target=write, daemon=True).start()
+    if tls is not None:
+        ours = tls[1].wrap_socket(ours)
     reader = reader_type(connection(ours))
     payloads: list[bytes] = []
     try:
@@ -81,6 +94,18 @@ def test_it_reads_what_the_library_reads(seed: int) -> None:
     theirs, _ = feed(stream, LibraryReader, seed)
     assert mine == theirs
     assert heard >= len(mine)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_reads_the_same_over_tls_whatever_a_record_holds(seed: int, tmp_path: Path) -> None:
+    stream = random_stream(seed)
+    plain, _ = feed(stream, BatchReader, seed)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(tmp_path))
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    secured, _ = feed(stream, BatchReader, seed, (context, trusting))
+    assert secured == plain
 
 
 def test_pings_are_answered() -> None:

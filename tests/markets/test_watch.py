@@ -46,6 +46,12 @@ def test_the_most_important_events_come_first_and_whole() -> None:
     assert list(watch.wanted(4)) == ["E2"]
 
 
+def test_the_limit_is_one_process_own() -> None:
+    watch.replace("candidate:a", ["E1"], 5)
+    watch.replace("position:1", ["E2"], 9)
+    assert list(watch.wanted_statuses(3, lambda event: event == "E1")) == ["E1"]
+
+
 def test_markets_that_cannot_trade_any_more_are_left_out() -> None:
     watch.replace("candidate:a", ["E1"], 5)
     Market.objects.filter(ticker="E1-0").update(status="finalized")
