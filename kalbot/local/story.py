@@ -30,6 +30,7 @@ CHAPTERS: Final = (
     "the advice was scored",
 )
 S = Recommendation.Status
+RECENT: Final = 100
 WORTH_IT: Final = 0.15
 """The operator leaves for a gain of this share of the cost: what a day that turned brings, and the noise of a forecast seldom."""
 
@@ -101,7 +102,8 @@ def story() -> dict[str, Any]:
 
 def _candidates() -> list[Recommendation]:
     advised = Recommendation.objects.filter(advice=Advice.EXIT, position__kind=Kind.COVERAGE)
-    return list(advised.select_related("position__profile").order_by("-status", "-pk"))
+    rows = advised.select_related("position__profile", "position__decision").order_by("-pk")
+    return [*rows.filter(status=S.ACCEPTED)[:RECENT], *rows.exclude(status=S.ACCEPTED)[:1]]
 
 
 def _chapters(row: Recommendation) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Weather:
     unit: str = "F"
     station_says: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    retry_after: str = ""
     waiting: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -136,6 +137,8 @@ def serving(weather: Weather) -> Iterator[str]:
             if fault == "garbage":
                 body = b"<html>busy</html>"
             self.send_response(status)
+            if status in (429, 503) and weather.retry_after:
+                self.send_header("Retry-After", weather.retry_after)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

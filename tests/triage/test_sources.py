@@ -201,6 +201,13 @@ def test_a_host_that_fails_is_left_alone_for_a_while(
     assert "left alone" in run.failed["nws/KNYC"]
 
 
+def test_a_host_that_names_a_time_is_left_alone_for_that_time(world: World, weather: Weather, service: str) -> None:
+    weather.fault["/points"], weather.retry_after = "429", "120"
+    covered(world)
+    refresh.refresh(seconds=5)
+    assert 60 < paused_for(service.removeprefix("http://")) <= 120
+
+
 def test_a_question_that_was_wrong_pauses_nobody(weather: Weather, service: str, redis_db: object) -> None:
     with pytest.raises(SourceError, match="404"):
         PoliteClient(1).get_json(f"{service}/nothing")

@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from math import ceil
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,7 +56,7 @@ class PoliteClient:
         host, deadline = urlsplit(url).netloc, self._deadline
         if pause := paused_for(host):
             raise SourceError(f"{host} is left alone for {pause} s more after failures")
-        problem = "no time"
+        problem, again_in = "no time", None
         for attempt in range(TRIES):
             _take_turn(host, deadline)
             answer, problem, again_in = self._try(url, params, deadline)
@@ -67,7 +68,7 @@ class PoliteClient:
             time.sleep(again_in)
         if problem.startswith("HTTP 4") and problem != "HTTP 429":
             raise SourceError(f"{url}: {problem}")  # our question was wrong; the host is well
-        _failed(host)
+        _failed(host, again_in or 0.0)
         raise SourceError(f"{url}: {problem}")
 
     def _try(
@@ -146,12 +147,13 @@ def paused_for(host: str) -> int:
     return max(0, left)
 
 
-def _failed(host: str) -> None:
+def _failed(host: str, asked_for: float) -> None:
+    """Leave the host alone, at least for as long as it asked (``Retry-After``), at most for an hour."""
     try:
         client = cache.prices()
         failures: int = client.incr(f"triage:failures:{host}")  # type: ignore[assignment]
         client.expire(f"triage:failures:{host}", 3600)
-        pause = PAUSES[min(failures, len(PAUSES)) - 1]
+        pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(3600, ceil(asked_for)))
         client.set(f"triage:pause:{host}", failures, ex=pause)
         log.warning("source host %s failed %d times in a row, left alone for %d s", host, failures, pause)
     except redis.RedisError:
