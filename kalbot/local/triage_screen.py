@@ -11,7 +11,7 @@ from rich.text import Text
 
 from triage.models import Advice, Recommendation
 
-SHOWN = 5
+SHOWN = 4
 
 
 def triage(row: dict[str, Any]) -> RenderableType:
