@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from kalbot.common import clock
 from strategies.models import Mode, Profile
-from trading import halt
+from trading import halt, protections
 from trading.models import Discrepancy, Reconciliation
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def found(
         halt.tighten(
             state=halt.State.REDUCING, actor=ACTOR, reason=f"unexplained difference: {code} {key}", profile=one
         )
+        protections.after_difference(one, f"unexplained difference: {code} {key}")
     return made
 
 

@@ -14,7 +14,9 @@ from kalbot.common import clock
 from strategies.models import Profile
 from trading.models import TERMINAL, Lock, Order, OrderStatus, Position, PositionEvent, PositionStatus
 
-FAILED_BASKETS: Final = 3
+UNWOUND_BASKETS: Final = 3
+FAILED_BASKETS: Final = 10
+"""Baskets of which nothing was bought: prices are gone before we come, or the exchange does not want our orders."""
 FAILED_WITHIN: Final = timedelta(hours=1)
 FAILED_LOCK: Final = timedelta(minutes=15)
 STREAK: Final = 4
@@ -22,6 +24,7 @@ STREAK_LOCK: Final = timedelta(hours=1)
 REJECTS: Final = 5
 REJECTS_WITHIN: Final = timedelta(minutes=1)
 REJECT_LOCK: Final = timedelta(minutes=5)
+DIFFERENCE_LOCK: Final = timedelta(minutes=15)
 RESIDUAL_LOCK: Final = timedelta(minutes=15)
 FEED_LOCK: Final = timedelta(seconds=5)
 OWN_REFUSALS: Final = ("not_sent", "never_arrived", "rate_limited")
@@ -44,8 +47,19 @@ def after_unwind(position: Position) -> None:
         position__profile=position.profile, to_status=PositionStatus.UNWINDING, at__gte=since
     ).exclude(from_status=PositionStatus.UNWINDING)
     count = unwound.values("position").distinct().count()
-    if count >= FAILED_BASKETS:
+    if count >= UNWOUND_BASKETS:
         lock(position.profile, "unwound_baskets", f"{count} baskets were unwound within an hour", FAILED_LOCK)
+    after_rejects(position.profile)
+    after_end(position)
+
+
+def after_failure(position: Position) -> None:
+    """Nothing of a basket was bought: too many of them lock the profile."""
+    since = clock.now() - FAILED_WITHIN
+    failed = Position.objects.filter(profile=position.profile, status=PositionStatus.ABORTED, fees=0)
+    count = failed.filter(ended_at__gte=since).count()
+    if count >= FAILED_BASKETS:
+        lock(position.profile, "failed_baskets", f"nothing was bought of {count} baskets within an hour", FAILED_LOCK)
     after_rejects(position.profile)
 
 
@@ -70,6 +84,12 @@ def after_rejects(profile: Profile) -> None:
 def after_residual(position: Position, why: str) -> None:
     """Contracts are left that could not be sold within their cap: no new basket until somebody has had time to look."""
     lock(position.profile, "residual", f"position #{position.pk}: {why}", RESIDUAL_LOCK)
+
+
+def after_difference(profile: Profile, what: str) -> None:
+    """Our books and the exchange's differ and nothing explains it. REDUCING stays until a person resumes; the lock gives them
+    time to look before the next basket even then."""
+    lock(profile, "difference", what, DIFFERENCE_LOCK)
 
 
 def after_feed_gap(reason: str) -> None:

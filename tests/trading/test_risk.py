@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from kalbot.common import cache
+from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import halt, ledger, risk
+from trading import accounts, halt, ledger, risk
 from trading.execution import executor
 from trading.models import (
     Account,
+    ExchangeAccount,
     Lock,
     Order,
     Position,
     ProfileBalance,
+    Reconciliation,
     TradingState,
 )
 
@@ -224,3 +226,29 @@ def test_cooldown_after_an_end() -> None:
 )
 def test_blackout_ranges_may_cross_midnight(ranges: list[list[str]], at: int, inside: bool) -> None:
     assert risk.in_blackout(ranges, datetime(2026, 11, 23, at, 0, tzinfo=UTC)) is inside
+
+
+def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
+    settings.KALBOT_LIVE = True
+    live = world.add_profile("live", mode="live")
+    event = world.add_event(exchange_index=2)
+    decision = world.decide(live, event, {"KXT-1-0": 3_000}, kind="coverage")
+    ledger.ensure_funded(live)
+    Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")
+    intent = risk.Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
+    risk.standing(intent)  # nobody knows yet where the cash lies: the exchange decides
+    account = ExchangeAccount.objects.create(
+        opening=0, balance=9_000_000, shards={"0": 9_000_000, "2": 4_999_999}, seen_at=clock.now()
+    )
+    with pytest.raises(risk.Denied) as denied:
+        risk.standing(intent)
+    assert denied.value.code == "shard_cash"
+    ExchangeAccount.objects.filter(pk=account.pk).update(shards={"0": 4_000_000, "2": 5_000_000})
+    risk.standing(intent)
+    other = world.decide(live, event, {"KXT-1-1": 3_000}, kind="coverage")
+    Position.objects.create(
+        profile=live, mode="live", decision=other, event=event, kind="coverage", target_count=100, reserved=1
+    )
+    assert accounts.free_on_shard(0, 2) == 4_999_999, "what a basket has set aside is promised"
+    assert accounts.free_on_shard(0, 0) == 4_000_000
+    assert accounts.free_on_shard(7, 0) is None

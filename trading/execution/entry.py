@@ -11,7 +11,7 @@ from typing import Final
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading import gate, risk, states
+from trading import gate, protections, risk, states
 from trading.execution import baskets, batch, inflight, opening, planner, purchase, sending
 from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
 from trading.states import Lease
@@ -104,6 +104,7 @@ def _stop_buying(position: Position, held: Lease, orders: list[Order], refusal: 
     if not any(leg.held for leg in legs):
         why = refusal or _why_nothing(orders)
         states.transition(position, S.ABORTED, reason=f"nothing was bought: {why}", held=held, close_type=why[:40])
+        protections.after_failure(position)
     elif opening.is_balanced(position, legs):
         opening.open_with(position, held, count, refusal or "all legs filled")
     else:

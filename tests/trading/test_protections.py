@@ -1,0 +1,163 @@
+"""Bad luck and bad data lock new baskets for a time, with a reason that a person can read and delete. Exits go on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from strategies.models import Profile
+from tests.trading import world
+from trading import discrepancies, exits, protections
+from trading.execution import executor
+from trading.models import Denial, Lock, Order, Position, Reconciliation, TradingState
+from trading.tasks import reconcile_books
+
+LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
+ASKS = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return world.add_profile()
+
+
+def _event(number: int) -> Any:
+    event = world.add_event(f"KXT-{number}")
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    return event
+
+
+def _execute(profile: Profile, event: Any, price_less: int = 0) -> Position | None:
+    limits = {f"{event.ticker}-{n}": p - price_less for n, p in enumerate(LIMITS.values())}
+    return executor.execute(world.decide(profile, event, limits, 100).pk)
+
+
+def _lock_of(profile: Profile | None) -> Lock | None:
+    return Lock.objects.filter(profile=profile).first()
+
+
+def test_a_lock_refuses_baskets_until_its_time_or_its_deletion(profile: Profile) -> None:
+    protections.lock(profile, "test", "for a reason", timedelta(minutes=5))
+    assert _execute(profile, _event(1)) is None
+    denial = Denial.objects.get()
+    assert denial.code == "locked"
+    assert "for a reason" in denial.detail
+    Lock.objects.all().delete()
+    assert _execute(profile, _event(2)) is not None
+    protections.lock(profile, "test", "again", timedelta(minutes=5))
+    with time_machine.travel(clock.now() + timedelta(minutes=6), tick=False):
+        assert _execute(profile, _event(3)) is not None
+
+
+def test_the_same_lock_is_prolonged_not_doubled(profile: Profile) -> None:
+    protections.lock(profile, "test", "first", timedelta(minutes=1))
+    protections.lock(profile, "test", "second", timedelta(minutes=9))
+    (row,) = Lock.objects.all()
+    assert (row.reason, row.until > clock.now() + timedelta(minutes=8)) == ("second", True)
+
+
+def _ended(profile: Profile, number: int, **columns: Any) -> Position:
+    event = _event(number)
+    decision = world.decide(profile, event, {f"{event.ticker}-0": 3_000}, kind="coverage")
+    return Position.objects.create(
+        profile=profile, mode=profile.mode, decision=decision, event=event, kind="coverage", target_count=100,
+        ended_at=clock.now(), **columns,
+    )  # fmt: skip
+
+
+def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> None:
+    for number in range(protections.UNWOUND_BASKETS):
+        assert _lock_of(profile) is None
+        position = _ended(profile, number, status="aborted", fees=1, realised=1)
+        position.events.create(from_status="completing", to_status="unwinding")
+        protections.after_unwind(position)
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "unwound_baskets"
+    assert _execute(world.add_profile("other"), _event(99)) is not None
+
+
+def test_baskets_of_which_nothing_could_be_bought_lock_the_profile(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading.risk.books", lambda intent, quotes: None)
+    for number in range(protections.FAILED_BASKETS):
+        assert _lock_of(profile) is None
+        event = _event(number)
+        monkeypatch.setattr(
+            "trading.execution.purchase.achievable", lambda *args, **kwargs: (0, "depth: somebody was faster")
+        )
+        position = _execute(profile, event)
+        assert position is not None
+        assert position.status == "aborted"
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "failed_baskets"
+
+
+def test_orders_refused_one_after_another_lock_the_profile(profile: Profile) -> None:
+    event = _event(1)
+    position = _execute(profile, event)
+    assert position is not None
+    leg = position.legs.first()
+    failed = _ended(profile, 2, status="aborted")
+    for code in (*protections.OWN_REFUSALS, *["invalid_price"] * (protections.REJECTS - 1)):
+        Order.objects.create(
+            profile=profile, mode="sim", position=position, leg=leg, action="buy", purpose="entry", side="yes",
+            price=100, count=100, status="rejected", error_code=code, ended_at=clock.now(),
+        )  # fmt: skip
+    protections.after_failure(failed)
+    assert _lock_of(profile) is None, "what our own limiter refused does not count"
+    Order.objects.filter(error_code="rate_limited").update(error_code="invalid_order")
+    protections.after_failure(failed)
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "reject_storm"
+
+
+def test_a_streak_of_losses_locks_the_profile_and_a_win_breaks_it(profile: Profile) -> None:
+    for number in range(protections.STREAK - 1):
+        protections.after_end(_ended(profile, number, status="settled", fees=1, realised=-5))
+    protections.after_end(_ended(profile, 50, status="settled", fees=1, realised=7))
+    for number in range(60, 60 + protections.STREAK - 1):
+        protections.after_end(_ended(profile, number, status="settled", fees=1, realised=-5))
+    assert _lock_of(profile) is None
+    unwound = _ended(profile, 70, status="aborted", fees=1, realised=-5)
+    protections.after_unwind(unwound)
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "loss_streak"
+
+
+def test_a_reconnect_of_the_feed_locks_everybody_for_a_moment(profile: Profile) -> None:
+    reconcile_books("reconnect")
+    found = _lock_of(None)
+    assert found is not None
+    assert found.code == "feed_gap"
+    assert _execute(profile, _event(1)) is None
+    with time_machine.travel(found.until + timedelta(seconds=1), tick=False):
+        assert _execute(profile, _event(2)) is not None
+
+
+def test_an_unexplained_difference_reduces_and_locks(profile: Profile) -> None:
+    row = Reconciliation.objects.create(started_at=clock.now(), mode="sim", trigger="test")
+    discrepancies.found(row, "cash", "0", theirs="1", profile=profile)
+    assert TradingState.objects.get(profile=profile).state == "reducing"
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "difference"
+
+
+def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
+    position = _execute(profile, _event(1))
+    assert position is not None
+    assert position.status == "open"
+    protections.lock(None, "test", "everything stops", timedelta(hours=1))
+    exits.request_exit(position_id=position.pk, actor="test", reason="out")
+    with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
+        world.publish("KXT-1", world.quoted(position.event, ASKS))
+        assert executor.step(position.pk).status == "closed"
