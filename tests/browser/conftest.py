@@ -1,4 +1,4 @@
-"""A real browser on a real server. Chromium is found by ``CHROMIUM`` or on the path; without one these tests say so and are skipped.
+"""A real browser on a real server. Where its Chromium comes from: ``tests/chromium.py``; without one these tests say so and are skipped.
 
 Screenshots go to ``KALBOT_SCREENSHOTS`` (say, docs/screenshots) when it is set, else to the test's own folder.
 """
@@ -6,7 +6,6 @@ Screenshots go to ``KALBOT_SCREENSHOTS`` (say, docs/screenshots) when it is set,
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,25 +15,18 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.cache import cache
 
+from tests import chromium
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "console"))
 WIDTHS = {1440: 900, 390: 844}
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-def chromium() -> str:
-    """Path of a Chromium, or empty text."""
-    named = os.environ.get("CHROMIUM", "")
-    return (
-        named if named and Path(named).is_file() else next((path for name in NAMES if (path := shutil.which(name))), "")
-    )
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One browser for all walks. It ends with them, because its event loop lives in this thread while it is open."""
-    path = chromium()
+    path = chromium.find()
     if not path:
-        pytest.skip("no Chromium on this machine: install one (Debian: chromium) or name it in CHROMIUM")
+        pytest.skip("no Chromium on this machine: run python -m tests.chromium, install one, or name it in CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
