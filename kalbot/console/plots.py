@@ -12,7 +12,8 @@ from kalbot.common import clock
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#6b7280"]
 """Told apart by colour-blind people too (after Okabe and Ito), and dark enough on white."""
 
-UNITS = [("minutes", 60), ("hours", 3_600), ("days", 86_400)]
+UNITS = [("seconds", 1, 180), ("minutes", 60, 180), ("hours", 3_600, 72), ("days", 86_400, 0)]
+"""Name, seconds, and up to how many of it are still readable."""
 Points = Sequence[tuple[datetime, float | None]]
 
 
@@ -34,7 +35,7 @@ class Plot:
     def scale(self) -> tuple[str, int]:
         """The unit of time in which the oldest point is a readable number: (name, seconds)."""
         oldest = max(((self.now - at).total_seconds() for _, points, _ in self.lines for at, _ in points), default=0)
-        return next((one for one in UNITS[:2] if oldest < 240 * one[1] / (2 if one[0] == "minutes" else 3)), UNITS[2])
+        return next(((name, seconds) for name, seconds, most in UNITS if not most or oldest < most * seconds))
 
     def context(self, name: str) -> dict[str, str]:
         """``{name}_chart`` and ``{name}_options`` for a template; empty texts without a point."""

@@ -161,7 +161,7 @@ def exchange() -> Part:
     """Is it open, and when is its next pause."""
     found = outside.last()
     if found is None:
-        return Part("exchange", WARN, "Not asked yet.")
+        return Part("exchange", OK, "Not asked yet; it is asked once a minute.")
     if found.error:
         return Part("exchange", BAD, f"It could not be asked: {found.error}", {"open": 0})
     now = clock.now()

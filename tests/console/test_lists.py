@@ -88,6 +88,7 @@ def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(desk: dic
     assert shown["steps"][-1]["left"] == shown["near_total"] + shown["candidates"]
     for step in shown["steps"]:
         assert len(client.get(step["url"]).context["cl"].result_list) == step["refused"]
+    assert len(client.get(shown["near_verdicts"]).context["cl"].result_list) == shown["near_total"]
     assert len(client.get(shown["candidates_url"]).context["cl"].result_list) == shown["candidates"]
 
 

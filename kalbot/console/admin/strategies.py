@@ -33,7 +33,7 @@ def constraint(row: Any) -> SafeString | str:
     """The binding constraint in plain words, and what was measured against what was asked for."""
     if not row.constraint:
         return formats.NOTHING
-    against = f"{row.value or formats.NOTHING} of {row.limit or formats.NOTHING}" if row.value or row.limit else ""
+    against = f"{row.value or formats.NOTHING} vs. {row.limit or formats.NOTHING}" if row.value or row.limit else ""
     return format_html('{}<small class="k-quiet k-num">{}</small>', row.constraint.replace("_", " "), against)
 
 
@@ -42,7 +42,7 @@ class NearMissAdmin(ExportedAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
     list_display = [key_link("event"), key_link("profile"), words("kind"), column("distance_ppm", "share", "Distance"),
-                    column("best_distance_ppm", "share", "Best"), constraint, sentence("flip", "What would flip it"), "looks",
+                    column("best_distance_ppm", "share", "Best"), constraint, sentence("flip", "What would flip it"),
                     column("started_at", "ago", "Since"), column("outcome_profit", "gain", "If bought")]  # fmt: skip
     list_filter = [
         StandingNearMiss,

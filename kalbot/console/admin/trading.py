@@ -93,7 +93,6 @@ class PositionAdmin(ExportedAdmin):
         "guaranteed",
         "realised",
         column("created_at", "ago", "Age"),
-        "close_type",
     ]
     list_filter = [
         choice("held", "state", {"active": ("Active", {"status__in": ACTIVE}), "ended": ("Ended", {"status__in": TERMINAL})}),

@@ -100,8 +100,13 @@ def funnel(profile: Profile) -> dict[str, Any]:
             }
             for code, number in sorted(near.items(), key=lambda pair: -pair[1])
         ],
+        "near_verdicts": list_url(
+            "strategies.verdict", profile__id__exact=profile.pk, status__exact="near_miss", event__is_open__exact=1
+        ),
         "near_url": list_url("strategies.nearmiss", profile__id__exact=profile.pk),
-        "candidates_url": list_url("strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate"),
+        "candidates_url": list_url(
+            "strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate", event__is_open__exact=1
+        ),
         "live": live_looks(profile),
         "after": after(profile, screening.scan if screening else None),
         "adds_up": screening is None or screening.universe == universe,
