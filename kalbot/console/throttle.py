@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import redis
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -48,11 +49,20 @@ def too_many(request: HttpRequest, pause: int) -> HttpResponse:
 
 
 def _keys(request: HttpRequest | None, name: str) -> list[str]:
-    address = request.META.get("REMOTE_ADDR", "") if request is not None else ""
+    address = _address(request) if request is not None else ""
     found = [f"throttle:from:{address}"] if address else []
     if name:
         found.append(f"throttle:name:{hashlib.sha256(name.lower().encode()).hexdigest()[:24]}")
     return found
+
+
+def _address(request: HttpRequest) -> str:
+    """Where the request comes from. Behind a proxy that is the last hop it wrote down: earlier ones anybody can make up."""
+    if settings.BEHIND_PROXY:
+        hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if hops[-1].strip():
+            return str(hops[-1].strip())
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _pause(key: str) -> int:

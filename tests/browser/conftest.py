@@ -10,15 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.cache import cache
 
 from tests import chromium
+from tests.browser import pages
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "console"))
-WIDTHS = {1440: 900, 390: 844}
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +68,17 @@ def desk(transactional_db: None, redis_db: object, settings: Any) -> dict[str, A
 @pytest.fixture
 def visit(browser: Any, live_server: Any, desk: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """``visit("operator", 390)`` gives a page of somebody logged in. In the end: no console error, no failed request, no other host."""
-    contexts, wrong = [], []
-    own = urlsplit(live_server.url).netloc
+    opened, wrong = [], []
 
     def open_as(name: str, width: int = 1440) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, base_url=live_server.url)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on(
-            "console",
-            lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,
-        )
-        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-        page.on(
-            "response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
-        )
-        page.on("request", lambda request: wrong.append(f"other host: {request.url}")
-                if urlsplit(request.url).netloc not in (own, "") else None)  # fmt: skip
-        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url} {request.failure}")
-                if "ERR_ABORTED" not in str(request.failure) else None)  # fmt: skip
-        page.goto("/admin/login/")
-        page.fill("#id_username", name)
-        page.fill("#id_password", "let-me-in-please")
-        page.click("button[type=submit]")
-        page.wait_for_url("**/admin/")
+        page = pages.open_page(browser, live_server.url, width, wrong)
+        opened.append(page)
+        pages.log_in(page, name, "let-me-in-please")
         return page
 
     yield open_as
-    for context in contexts:
-        context.close()
+    for page in opened:
+        page.context.close()
     assert wrong == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import desk_rows
 from django.test import Client
 from django.urls import reverse
@@ -25,6 +27,19 @@ def test_after_five_wrong_passwords_there_is_a_pause(db: None, redis_db: object)
     # another address with another name is not held up
     desk_rows.person("second")
     assert attempt(Client(REMOTE_ADDR="192.0.2.8"), "let-me-in-please", "second") == 302
+
+
+def test_behind_a_proxy_each_client_is_paused_for_itself(db: None, redis_db: object, settings: Any) -> None:
+    settings.BEHIND_PROXY = True
+    desk_rows.person("second")
+    guesser = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.7"}
+    for number in range(throttle.FREE):
+        attempt(Client(**guesser), "wrong", f"name{number}")
+    assert attempt(Client(**guesser), "let-me-in-please", "second") == 429
+    made_up = {**guesser, "HTTP_X_FORWARDED_FOR": "192.0.2.1, 198.51.100.7"}
+    assert attempt(Client(**made_up), "let-me-in-please", "second") == 429
+    other = {**guesser, "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.8"}
+    assert attempt(Client(**other), "let-me-in-please", "second") == 302
 
 
 def test_a_right_password_forgets_the_wrong_ones(db: None, redis_db: object) -> None:

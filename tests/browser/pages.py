@@ -1,0 +1,36 @@
+"""A page that is watched: console errors, failed requests and other hosts are written down for the test to refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+WIDTHS = {1440: 900, 390: 844}
+
+
+def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:
+    """A page of a fresh context whose troubles go into ``wrong``."""
+    own = urlsplit(base_url).netloc
+    context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, base_url=base_url)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.on(
+        "console",
+        lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+    page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    page.on("request", lambda request: wrong.append(f"other host: {request.url}")
+            if urlsplit(request.url).netloc not in (own, "") else None)  # fmt: skip
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url} {request.failure}")
+            if "ERR_ABORTED" not in str(request.failure) else None)  # fmt: skip
+    return page
+
+
+def log_in(page: Any, name: str, password: str) -> None:
+    """Through the login form, as a person does."""
+    page.goto("/admin/login/")
+    page.fill("#id_username", name)
+    page.fill("#id_password", password)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
