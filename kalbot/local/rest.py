@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
+from django.db.models import Max
+
+from kalbot.common import clock
 from kalbot.common.messages import APPLY_MESSAGES, ASSESS, RECONCILE, SETTLE, SWEEP, nudge
 from kalbot.local import story
 from kalbot.local.supervisor import Supervisor
+from markets.models import Market
 from strategies.models import Decision
 from trading import selectors
-from trading.models import Order, Position
+from trading.models import Order, Position, PositionStatus
 
 LONGEST_SECONDS = 40.0
 SETTLING_SECONDS = 12.0
@@ -21,21 +26,35 @@ def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS) -> Non
     """Take no new decision, finish what is under way, and compare with the exchange until nothing differs.
 
     The clock and the strategy worker are stopped; the trading worker goes on, prodded by hand, and so does triage while accepted
-    advice waits for a settlement that is due. Gives up after ``seconds``; the summary then says what is open.
+    advice waits for a settlement that is due; so is the first settlement of a mode waited for. Gives up after ``seconds``; the
+    summary then says what is open.
     """
     for name in ("beat", "worker strategy"):
         supervisor.retire(name)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         supervisor.tick()
-        for name in (APPLY_MESSAGES, SWEEP, SETTLE, ASSESS):
+        left = deadline - time.monotonic() - SETTLING_SECONDS
+        scores = story.is_about_to_end(left)
+        for name in (APPLY_MESSAGES, SWEEP, SETTLE, *([ASSESS] if scores else [])):
             nudge(name)
-        if not under_way() and not story.is_about_to_end(deadline - time.monotonic() - SETTLING_SECONDS):
+        if not under_way() and not scores and not first_settlement_is_due(left):
             nudge(RECONCILE)
             time.sleep(1.5)
             if selectors.exchange_difference() == 0:
                 return
         time.sleep(0.5)
+
+
+def first_settlement_is_due(seconds: float) -> bool:
+    """Whether a mode in which nothing has settled yet holds a position whose markets close within this time."""
+    settled = Position.objects.filter(status=PositionStatus.SETTLED).values("mode")
+    waiting = Position.objects.filter(status=PositionStatus.OPEN).exclude(mode__in=settled)
+    last = (
+        Market.objects.filter(event_id__in=waiting.values("event_id")).values("event_id").annotate(at=Max("close_time"))
+    )
+    until = clock.now() + timedelta(seconds=seconds)
+    return any(row["at"] is not None and row["at"] <= until for row in last)
 
 
 def under_way() -> int:

@@ -18,7 +18,7 @@ PAGES = {
     "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
     "events": "/admin/markets/event/", "verdicts": "/admin/strategies/verdict/", "profiles": "/admin/strategies/profile/",
     "balances": "/admin/trading/profilebalance/", "ledger": "/admin/trading/ledgertransaction/", "users": "/admin/auth/user/",
-    "second-factor": "/admin/account/second-factor/", "log": "/admin/console/logrecord/",
+    "scoreboard": "/admin/triage/scoreboard/", "second-factor": "/admin/account/second-factor/", "log": "/admin/console/logrecord/",
     "schedules": "/admin/django_celery_beat/periodictask/",
 }  # fmt: skip
 

@@ -409,9 +409,27 @@ def desk(*, history: int = 6) -> dict[str, Any]:
 
 
 def assess(held: Position, event: Event) -> None:
-    """A look of triage, and advice that stands."""
+    """Two looks of triage with what a source said, and advice that stands."""
+    tickers = list(event.markets.order_by("ticker").values_list("ticker", flat=True))
+    bounds = {ticker: [77 + 2 * i, 78 + 2 * i] for i, ticker in enumerate(tickers)}
+    said = {
+        "source": "nws", "opinion": True, "age_ms": 640_000, "detail": "high at KNYC: forecast 82 °F, 80 °F measured so far",
+        "error": "1.7 °F", "worth": held.floor, "gain": -5_000_000, "coverage_ppm": 1_000_000,
+        "probabilities": dict.fromkeys(tickers, round(1 / len(tickers), 4)),
+        "plot": {"unit": "°F", "measured": 80, "pmf": {"80": 0.1, "81": 0.2, "82": 0.4, "83": 0.2, "84": 0.1}, "bounds": bounds},
+    }  # fmt: skip
+    silent = {"source": "openmeteo", "opinion": False, "age_ms": 640_000, "detail": "the day has begun and this source measures nothing",
+              "error": "", "worth": None, "gain": None, "coverage_ppm": None, "probabilities": {}, "plot": {}}  # fmt: skip
+    Assessment.objects.create(
+        position=held,
+        advice="hold",
+        sell_now=held.cost - 2_100_000,
+        hold_expected=held.floor + 900_000,
+        floor=held.floor,
+    )
     seen = Assessment.objects.create(
-        position=held, advice="watch", sell_now=held.cost - 4_300_000, hold_expected=held.floor + 1_200_000, floor=held.floor,
+        sources=[said, silent], probabilities=said["probabilities"], position=held, advice="watch",
+        sell_now=held.cost - 4_300_000, hold_expected=held.floor + 1_200_000, floor=held.floor,
         coverage_ppm=1_000_000, price_age_ms=180,
         signals=[{"code": "close_time_changed", "severity": "watch", "detail": "closes 2 h earlier than at entry", "source": "market",
                   "age_ms": 4_000}])  # fmt: skip
