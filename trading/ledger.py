@@ -26,6 +26,7 @@ from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, S
 from django.db.models.functions import Coalesce
 
 from kalbot.common.errors import Infeasible
+from kalbot.common.units import dollars
 from strategies.models import Profile
 from trading.models import Account, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 
@@ -137,7 +138,7 @@ def reserve(position: Position, amount: int) -> None:
     profile = position.profile
     locked = ProfileBalance.objects.filter(profile=profile, cash__gte=amount).update(best_equity=F("best_equity"))
     if not locked:
-        raise Infeasible("capital", f"{amount} micro-dollars are not free")
+        raise Infeasible("capital", f"{dollars(amount)} are not free")
     _move_reserve(position, amount, f"reserve:{position.pk}", is_new=True)
 
 
@@ -149,7 +150,7 @@ def reserve_up_to(position: Position, amount: int) -> None:
         if missing <= 0:
             return
         if not ProfileBalance.objects.filter(profile=position.profile, cash__gte=missing).update(cash=F("cash")):
-            raise Infeasible("capital", f"{missing} micro-dollars are not free")
+            raise Infeasible("capital", f"{dollars(missing)} are not free")
         number = LedgerTransaction.objects.filter(position=position, kind="reserve").count() + 1
         _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
+from kalbot.common.units import dollars
 from markets.kalshi.errors import KalshiError
 from strategies.models import Mode, Profile
 from trading import accounts, booking, discrepancies, ledger, pace, settlement
@@ -164,7 +165,7 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
     if difference is not None:
         row.balance_difference = (row.balance_difference or 0) + difference
         if difference:
-            discrepancies.found(row, "cash", str(subaccount), theirs=f"{difference:+d} micro-dollars more than ours")
+            discrepancies.found(row, "cash", str(subaccount), theirs=f"{dollars(difference)} more than ours")
         else:
             discrepancies.resolved("cash", str(subaccount))
 

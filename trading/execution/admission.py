@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
+from kalbot.common.units import dollars
 from markets import watch
 from markets.kalshi.limits import UNSCOPED
 from strategies.models import Decision, Mode, Profile
@@ -101,8 +102,8 @@ def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
     if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=True):
         full = planner.plan(legs, decision.count, risked, budget, together=together)
         if not isinstance(full, Plan):
-            raise risk.Denied(full.code, f"{full.detail}; {found.count} would fit but earn too little")
-        raise risk.Denied("margin_gone", f"{found.count} baskets now cost {found.cost} micro-dollars")
+            raise risk.Denied(full.code, f"{full.detail}; {found.count / 100:g} would fit but earn too little")
+        raise risk.Denied("margin_gone", f"{found.count / 100:g} baskets now cost {dollars(found.cost)}")
     return found
 
 
@@ -173,4 +174,4 @@ def _explain(decision: Decision, plan: Plan) -> str:
     way = "all legs at once" if plan.together else "the thinnest leg first"
     if decision.profile.sending == Profile.Sending.TOGETHER and not plan.together:
         way += " (the account's write limit does not carry all at once)"
-    return f"{size}, {way}, at most {plan.worst_cost} micro-dollars reserved, worst unwind {plan.worst_unwind}"
+    return f"{size}, {way}, at most {dollars(plan.worst_cost)} reserved, worst unwind {dollars(plan.worst_unwind)}"

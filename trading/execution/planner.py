@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-from kalbot.common.units import Money
+from kalbot.common.units import Money, dollars
 from markets.fees import FeeSchedule
 from trading.execution import walk
 from trading.execution.walk import Levels
@@ -92,13 +92,17 @@ def plan(
     ordered = tuple(sorted(legs, key=lambda leg: (leg.available / leg.count, leg.ticker, leg.side)))
     for leg in ordered:
         if leg.available < leg.count:
-            return Refusal("depth", f"{leg.side} {leg.ticker}: {leg.available} of {leg.count} at {leg.limit} or better")
+            return Refusal(
+                "depth",
+                f"{leg.side} {leg.ticker}: {leg.available / 100:g} of {leg.count / 100:g} at ${leg.limit / 10_000:.4f} or better",
+            )
     each = leg_losses(ordered)
     worst = worst_unwind(each, together)
     usable = leg_risk_budget * PLANNED_SHARE[0] // PLANNED_SHARE[1]
     if worst > usable:
         return Refusal(
-            "leg_risk", f"selling a half-filled basket would lose {worst}, {usable} may be planned for (micro-dollars)"
+            "leg_risk",
+            f"selling a half-filled basket would lose {dollars(worst)}, {dollars(usable)} may be planned for",
         )
     bought = [walk.buy(leg.asks, leg.count, leg.limit, leg.fees) for leg in ordered]
     return Plan(

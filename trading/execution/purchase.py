@@ -8,6 +8,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
+from kalbot.common.units import dollars
 from markets.fees import FeeSchedule
 from trading import quotes, risk
 from trading.execution import baskets, planner, walk
@@ -64,7 +65,7 @@ def achievable(
             for leg, lack in todo
         )
     if not baskets.still_worth(decision, profile, count, cost, whole_plan=not orders):
-        return 0, f"margin_gone: {count / 100:g} baskets would cost {cost} micro-dollars"
+        return 0, f"margin_gone: {count / 100:g} baskets would cost {dollars(cost)}"
     return count, ""
 
 
@@ -85,7 +86,9 @@ def _leg_risk(position: Position, legs: list[Leg], count: int, quoted: quotes.Qu
     worst = planner.worst_unwind(planner.leg_losses(planned), position.sends_together)
     budget = position.profile.leg_risk_budget
     if worst > budget:
-        raise risk.Denied("leg_risk", f"selling a half-filled basket would now lose {worst} of {budget} micro-dollars")
+        raise risk.Denied(
+            "leg_risk", f"selling a half-filled basket would now lose {dollars(worst)} of {dollars(budget)}"
+        )
 
 
 def _reach(leg: Leg, orders: list[Order], quoted: quotes.Quotes, target: int) -> int:
