@@ -37,13 +37,24 @@ class Figures:
         self._last = (0, 0)
 
     def document(self, now_ms: int, **more: Any) -> dict[str, Any]:
-        """Everything as plain JSON. ``per_second`` is over the time since the last call; ``at_ms`` is now."""
+        """Everything as plain JSON. ``per_second`` is over the time since the last call; ``at_ms`` is now.
+
+        ``divergence_ppm``: of a million books compared with REST, so many differed and stayed so."""
         then_ms, then_messages = self._last
         seconds = (now_ms - then_ms) / 1000
         rate = round((self.messages - then_messages) / seconds, 1) if then_ms and seconds > 0 else 0.0
         self._last = (now_ms, self.messages)
+        parts = round(1e6 * self.diverged / self.compared) if self.compared else 0
         plain = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {**plain, "per_second": rate, "at_ms": now_ms, "pid": os.getpid(), "rss_mb": rss_mb(), **more}
+        return {
+            **plain,
+            "divergence_ppm": parts,
+            "per_second": rate,
+            "at_ms": now_ms,
+            "pid": os.getpid(),
+            "rss_mb": rss_mb(),
+            **more,
+        }
 
 
 def write(client: redis.Redis, shard: int, document: dict[str, Any], standby: bool = False) -> None:

@@ -123,9 +123,8 @@ class Stream:
         connection = Connection(self._make_session(), self.books, self.figures, self._inbox.put, whole=whole)
         try:
             connection.open()
-            if self.figures.connects and whole:  # what was said meanwhile is asked for over REST
-                self._nudger.ask(messages.RECONCILE, "reconnect", interval=10.0)
-                self._nudger.ask(messages.SCAN_CATALOGUE, interval=30.0)
+            if whole:
+                self._ask_what_was_missed()
             self.figures.connects += 1
             self.figures.error = ""
             log.info("connected, epoch %s", connection.epoch)
@@ -135,6 +134,12 @@ class Stream:
             self._on_connection(None)
             connection.close()
             self._withdraw(keep_leading=not self._stop.is_set())
+
+    def _ask_what_was_missed(self) -> None:
+        """Fills and lifecycle while nobody listened are asked for over REST, also after the death of a process before this one. Only
+        a gap that this process saw pauses new baskets (trigger ``reconnect``)."""
+        self._nudger.ask(messages.RECONCILE, "reconnect" if self.figures.connects else "connect", interval=10.0)
+        self._nudger.ask(messages.SCAN_CATALOGUE, interval=10.0)
 
     def _loop(self, connection: Connection, backoff: Backoff) -> None:
         next_tend = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Final
 
 from markets.kalshi.frames import ErrorFrame
@@ -32,9 +32,9 @@ class BookSubscription:
         self._refused: set[str] = set()
         self._not_before = 0
 
-    def adjust(self, wanted: Collection[str], now_ms: int) -> None:
+    def adjust(self, wanted: Set[str], now_ms: int) -> None:
         """Send the commands that turn ``markets`` into ``wanted``. Raises Disconnected."""
-        if now_ms < self._not_before:
+        if now_ms < self._not_before or wanted == self.markets:
             return
         target = set(wanted) - self._refused
         more, fewer = sorted(target - self.markets - self.no_room), sorted(self.markets - target)

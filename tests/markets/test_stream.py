@@ -149,8 +149,7 @@ def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(ru
     running.exchange.refuse = False
     wait_for(running.agrees, 8)
     assert running.event().epoch != before
-    assert ("trading.tasks.reconcile", "reconnect") in running.asked  # what was said meanwhile is asked for over REST
-    assert ("markets.tasks.scan_catalogue",) in running.asked
+    wait_for(lambda: ("trading.tasks.reconcile", "reconnect") in running.asked)  # what was said meanwhile
 
 
 def test_a_mute_exchange_makes_prices_old(running: Running) -> None:
@@ -272,9 +271,12 @@ def test_a_standby_takes_over_when_the_leader_stops(exchange: LiveExchange, redi
     threading.Event().wait(0.7)
     assert exchange.connects == 1
     before = standby.event().epoch
+    assert standby.asked == []
     leader.stop()
     wait_for(standby.agrees)
     assert standby.event().epoch != before
+    wait_for(lambda: ("trading.tasks.reconcile", "connect") in standby.asked)  # fills while nobody listened
+    wait_for(lambda: ("markets.tasks.scan_catalogue",) in standby.asked)
     standby.stop()
 
 
