@@ -47,12 +47,6 @@ def assess_batch(position_ids: list[int], trigger: str = "schedule") -> dict[str
     return _summary(agent.look_at(position_ids, trigger=trigger, seconds=PERIOD_SECONDS))
 
 
-@shared_task(name="triage.tasks.assess_position", ignore_result=True)
-def assess_position(position_id: int, trigger: str = "lifecycle") -> dict[str, int]:
-    """One position at once, because something happened. ``trigger``: lifecycle, price, observation or person."""
-    return _summary(agent.look_at([position_id], trigger=trigger, seconds=PERIOD_SECONDS))
-
-
 @shared_task(name="triage.tasks.watch_lines", ignore_result=True)
 def watch_lines() -> dict[str, int]:
     """Looks that cannot wait for the schedule: a line crossed, something announced. Meant for every few seconds."""

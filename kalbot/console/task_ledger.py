@@ -20,8 +20,8 @@ from kalbot.console.scrub import scrub
 
 COUNTS: Final = "console:tasks"
 SLOW_MS: Final = 5_000
-FREQUENT: Final = {messages.RUN_CYCLE, messages.SWEEP, messages.SETTLE, messages.APPLY_MESSAGES, messages.HEARTBEAT,
-                   messages.EVALUATE_EVENT, messages.ASSESS_POSITION, messages.ASK_EXCHANGE, messages.SAMPLE_PRICES}  # fmt: skip
+FREQUENT: Final = {messages.RUN_CYCLE, messages.SWEEP, messages.SETTLE, messages.APPLY_MESSAGES, messages.HEARTBEAT, messages.WATCH_LINES,
+                   messages.EVALUATE_EVENT, messages.ASK_EXCHANGE, messages.SAMPLE_PRICES}  # fmt: skip
 _started: dict[str, float] = {}
 log = logging.getLogger(__name__)
 
