@@ -12,9 +12,11 @@ from strategies.models import Mode, Profile
 from trading.execution import sending
 from trading.models import (
     ACTIVE,
+    Account,
     Discrepancy,
     ExchangeAccount,
     Fill,
+    LedgerEntry,
     LedgerTransaction,
     Leg,
     Order,
@@ -77,6 +79,39 @@ def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
     return account.balance - expected_cash(account, profiles)
 
 
+def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> dict[str, int]:
+    """shard -> exchange cash less ours, micro-dollars, where it is not zero. Empty when the exchange told no shards at the
+    first look. Their sum is the difference of the whole account."""
+    if not account.opening_shards:
+        return {}
+    traded = _traded_by_shard(profiles)
+    shards = {*account.shards, *account.opening_shards, *traded}
+    found = {
+        shard: account.shards.get(shard, 0) - account.opening_shards.get(shard, 0) - traded.get(shard, 0)
+        for shard in sorted(shards)
+    }
+    return {shard: amount for shard, amount in found.items() if amount}
+
+
+def cash_was_moved(account: ExchangeAccount, by_shard: Mapping[str, int]) -> None:
+    """Cash went from shard to shard and none came or went: a person's transfer, or the exchange's rebalancing."""
+    opening = dict(account.opening_shards)
+    for shard, amount in by_shard.items():
+        opening[shard] = opening.get(shard, 0) + amount
+    ExchangeAccount.objects.filter(pk=account.pk).update(opening_shards=opening)
+
+
+def _traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
+    """shard -> cash that our positions there have brought (negative: cost), micro-dollars."""
+    entries = LedgerEntry.objects.filter(
+        transaction__profile__in=profiles,
+        transaction__position__isnull=False,
+        account__in=[Account.CASH, Account.RESERVED],
+    )
+    sums = entries.values_list("transaction__position__event__exchange_index").annotate(Sum("amount")).order_by()
+    return {str(shard): amount for shard, amount in sums}
+
+
 def mark(profiles: list[Profile]) -> tuple[object, ...]:
     """Changes whenever one of the profiles' orders, fills or bookings does."""
     orders = Order.objects.filter(profile__in=profiles).aggregate(
@@ -98,12 +133,23 @@ def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profil
     foreign = {t: c - ours.get(t, 0) for t, c in positions.items() if c != ours.get(t, 0)}
     account, made = ExchangeAccount.objects.get_or_create(
         subaccount=subaccount,
-        defaults={**values, "opening": balance.available - _traded(profiles), "foreign": foreign},
+        defaults={
+            **values,
+            "opening": balance.available - _traded(profiles),
+            "opening_shards": _opening_shards(balance, profiles),
+            "foreign": foreign,
+        },
     )
     if not made:
         ExchangeAccount.objects.filter(pk=account.pk).update(**values)
         account.refresh_from_db()
     return account
+
+
+def _opening_shards(balance: Balance, profiles: list[Profile]) -> dict[str, int]:
+    traded = _traded_by_shard(profiles)
+    listed = {str(shard.exchange_index): shard.balance for shard in balance.shards}
+    return {shard: listed.get(shard, 0) - traded.get(shard, 0) for shard in {*listed, *traded}} if listed else {}
 
 
 def compared(account: ExchangeAccount, found: int | None) -> None:
@@ -150,6 +196,8 @@ def accept_cash(reason: str) -> int:
     for account in ExchangeAccount.objects.exclude(difference=None).exclude(difference=0):
         moved += account.difference or 0
         ExchangeAccount.objects.filter(pk=account.pk).update(opening=F("opening") + account.difference, difference=0)
+        members = Profile.objects.filter(mode=Mode.LIVE, subaccount=account.subaccount or None)
+        cash_was_moved(account, differences_by_shard(account, list(members)))
         for row in Discrepancy.objects.filter(code="cash", key=str(account.subaccount), resolved_at=None):
             Discrepancy.objects.filter(pk=row.pk).update(resolved_at=clock.now(), resolution=reason[:300])
     return moved

@@ -164,10 +164,16 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
     accounts.compared(account, difference)
     if difference is not None:
         row.balance_difference = (row.balance_difference or 0) + difference
+        by_shard = accounts.differences_by_shard(account, profiles)
         if difference:
-            discrepancies.found(row, "cash", str(subaccount), theirs=f"{dollars(difference)} more than ours")
+            where = ", ".join(f"{dollars(amount)} on shard {shard}" for shard, amount in by_shard.items())
+            text = f"{dollars(difference)} more than ours" + (f": {where}" if where else "")
+            discrepancies.found(row, "cash", str(subaccount), theirs=text)
         else:
             discrepancies.resolved("cash", str(subaccount))
+            if by_shard:
+                log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
+                accounts.cash_was_moved(account, by_shard)
 
 
 def _different(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kalbot.common.units import dollars
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
@@ -243,3 +244,32 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     posts = [body for method, _, body in twin.session.sent if method == "POST"]
     assert [body["client_order_id"] for body in posts] == [str(order.pk)] * 2
     assert posts[1]["price"] == "0.0100"
+
+
+def test_cash_moved_between_shards_is_no_difference_and_moves_what_is_expected_there(twin: Twin) -> None:
+    _buy(twin)
+    reconcile.run("live", "first")
+    before = dict(ExchangeAccount.objects.get().opening_shards)
+    cash = twin.exchange.ledger.cash
+    cash[(0, 0)] -= 7_000_000
+    cash[(0, 2)] += 7_000_000
+    row = reconcile.run("live", "test")
+    assert (row.differences, row.balance_difference) == (0, 0)
+    account = ExchangeAccount.objects.get()
+    assert account.opening_shards == before | {"0": before["0"] - 7_000_000, "2": before["2"] + 7_000_000}
+    profiles = list(Profile.objects.filter(mode="live"))
+    assert accounts.differences_by_shard(account, profiles) == {}
+    assert accounts.free_on_shard(0, 2) == cash[(0, 2)]
+
+
+def test_a_difference_of_cash_names_its_shard(twin: Twin) -> None:
+    _buy(twin)
+    reconcile.run("live", "first")
+    twin.exchange.ledger.cash[(0, 0)] -= 3_000_000
+    reconcile.run("live", "test")
+    found = Discrepancy.objects.get(code="cash")
+    assert found.theirs == f"{dollars(-3_000_000)} more than ours: {dollars(-3_000_000)} on shard 0"
+    assert accounts.accept_cash("taken out") == -3_000_000
+    row = reconcile.run("live", "again")
+    assert (row.differences, row.balance_difference) == (0, 0)
+    assert accounts.differences_by_shard(ExchangeAccount.objects.get(), list(Profile.objects.all())) == {}

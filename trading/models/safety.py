@@ -54,6 +54,11 @@ class ExchangeAccount(models.Model):
     )
     balance = models.BigIntegerField(help_text="Available cash by the exchange's word, micro-dollars.")
     shards = models.JSONField(default=dict, blank=True, help_text='{"0": micro-dollars, ...}')
+    opening_shards = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="The opening balance by shard, moved along when cash was moved between shards.",
+    )
     foreign = models.JSONField(
         default=dict, blank=True, help_text="Contracts held before our first look: {ticker: signed count}."
     )
