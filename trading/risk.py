@@ -16,6 +16,7 @@ from django.db.models import Q, Sum
 
 from kalbot.common import clock
 from kalbot.common.errors import Infeasible
+from kalbot.common.units import dollars
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from trading import accounts, gate, halt, ledger
@@ -161,7 +162,10 @@ def _shard(i: Intent) -> Checks:
         shard = i.decision.event.exchange_index
         free = accounts.free_on_shard(i.profile.subaccount or 0, shard)
         if free is not None and i.worst_cost > free:
-            yield "shard_cash", f"{i.worst_cost} wanted, {free} free on shard {shard}; move cash there at the exchange"
+            yield (
+                "shard_cash",
+                f"{dollars(i.worst_cost)} wanted, {dollars(free)} free on shard {shard}; move cash there at the exchange",
+            )
 
 
 _STANDING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _locks, _times, _sizes, _pace, _losses, _shard)

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common import clock
-from kalbot.common.units import format_money
+from kalbot.common.units import dollars
 from strategies import shadows
 from strategies.models import Profile
 from trading import shadow
@@ -53,13 +53,11 @@ class Command(BaseCommand):
         filled = ", ".join(f"{name} {n}" for name, n in found.filled().items())
         self.stdout.write(f"  filled: {filled}; {found.unshadowed} live decisions without a twin's")
         gap = found.price_gap
-        told = (
-            "no pair that both bought" if gap is None else f"median {gap:+d} micro-dollars a contract (live less paper)"
-        )
+        told = "no pair that both bought" if gap is None else f"median {dollars(gap)} a contract (live less paper)"
         self.stdout.write(f"  price paid: {told}")
         self.stdout.write(
-            f"  result of the {len(found.ended)} that both ended: live {format_money(found.live_result)}, "
-            f"paper {format_money(found.paper_result)}; paper flatters by {format_money(found.flattery)}"
+            f"  result of the {len(found.ended)} that both ended: live {dollars(found.live_result)}, "
+            f"paper {dollars(found.paper_result)}; paper flatters by {dollars(found.flattery)}"
         )
         self.stdout.write(f"  {'decided (UTC)':17} {'event':26} {'live':>22} {'paper':>22} {'live':>11} {'paper':>11}")
         for pair in found.pairs[-LISTED:]:
@@ -70,7 +68,7 @@ class Command(BaseCommand):
 
 def row(pair: Pair) -> str:
     """One pair as a line of the table."""
-    results = [format_money(side.result) if side.result is not None else "open" for side in (pair.live, pair.paper)]
+    results = [dollars(side.result) if side.result is not None else "open" for side in (pair.live, pair.paper)]
     sides = [f"{side.filled / 100:g}/{pair.wanted / 100:g} {side.outcome}"[:22] for side in (pair.live, pair.paper)]
     return (
         f"{pair.decided_at:%m-%d %H:%M:%S}    {pair.event[:26]:26} {sides[0]:>22} {sides[1]:>22} "
