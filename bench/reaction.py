@@ -257,9 +257,10 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench reaction", description=__doc__)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.3, help="seconds between trials")
+    parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
-        stops = prepare(Path(name), False)
+        stops = prepare(Path(name), options.postgres)
         try:
             found = run(options.trials, options.pause, Path(name))
         finally:

@@ -46,6 +46,12 @@ PUBLISHED_LEVELS: Final = 40
 """Best levels of each side that a record carries. Deeper ones are left out, which can only make a basket smaller."""
 
 
+_SUMMED: Final = (
+    "messages", "per_second", "applied", "ignored", "rejected", "gaps", "doubts", "repairs", "no_room", "connects", "disconnects",
+    "flushes", "records", "redis_errors", "compared", "diverged", "events", "markets", "suspect", "rss_mb",
+)  # fmt: skip
+
+
 def shard_count() -> int:
     """How many stream processes share the events (setting ``STREAM_SHARDS``, default 1)."""
     return int(settings.STREAM_SHARDS)
@@ -183,7 +189,8 @@ class PriceReader:
         return {ticker: quote for ticker, quote in found if quote.epoch in leases}
 
     def stream_status(self) -> dict[str, Any]:
-        """The stream's figures with ``alive`` (a lease stands) and ``age_ms`` base ``alive_ms``; ``shards`` lists all of them."""
+        """The stream's figures: counters of all processes together, ``alive`` if each has a lease, ``alive_ms`` the oldest proof of
+        life, the rest the first one's. ``shards`` has them one by one."""
         try:
             values = self._mget(
                 [f"{LEASE_KEY}{n}" for n in range(self._shards)] + [f"{FIGURES_KEY}{n}" for n in range(self._shards)]
@@ -194,10 +201,13 @@ class PriceReader:
             _shard_status(lease, figures)
             for lease, figures in zip(values[: self._shards], values[self._shards :], strict=True)
         ]
-        first = dict(shards[0])
-        first["alive"] = all(shard["alive"] for shard in shards)
-        first["shards"] = shards
-        return first
+        whole = dict(shards[0])
+        whole |= {name: sum(shard.get(name, 0) for shard in shards) for name in _SUMMED if name in whole}
+        whole["alive"] = all(shard["alive"] for shard in shards)
+        if whole["alive"]:
+            whole["alive_ms"] = min(shard["alive_ms"] for shard in shards)
+        whole["shards"] = shards
+        return whole
 
     def _mget(self, keys: list[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._redis.mget(keys))

@@ -12,6 +12,7 @@ from redis.retry import Retry
 from markets.book import Side
 from markets.kalshi.frames import BookSnapshot, TickerFrame
 from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader
+from markets.streaming import figures
 from markets.streaming.books import Books
 from markets.streaming.leader import Leadership
 from markets.streaming.publisher import Fenced, Publisher
@@ -191,3 +192,15 @@ def test_a_redis_that_is_away_reads_as_no_prices() -> None:
     assert not reader.events(["EVENT"])["EVENT"].live
     assert reader.tickers(["EVENT-A"]) == {}
     assert not reader.stream_status()["alive"]
+
+
+def test_figures_of_several_processes_are_added_up_and_the_oldest_proof_of_life_counts(redis_db: redis.Redis) -> None:
+    for shard, alive in ((0, NOW), (1, NOW - 700)):
+        right = Leadership(redis_db, shard)
+        assert right.acquire()
+        Publisher(redis_db, right).flush(f"epoch-{shard}", alive, {})
+        figures.write(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
+    status = PriceReader(redis_db, shards=2).stream_status()
+    assert (status["alive"], status["messages"], status["alive_ms"], status["lag_ms"]) == (True, 21, NOW - 700, 0)
+    assert [shard["messages"] for shard in status["shards"]] == [10, 11]
+    assert not PriceReader(redis_db, shards=3).stream_status()["alive"]
