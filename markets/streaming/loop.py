@@ -143,9 +143,10 @@ class Stream:
 
     def _loop(self, connection: Connection, backoff: Backoff) -> None:
         next_tend = 0
-        began = now_ms()
+        began = at = now_ms()
         while not self._stop.is_set():
-            self._pace.frames = connection.pump(self._pace.patience(self._publisher.in_flight, self.books.is_dirty))
+            writable = self.books.is_dirty and at >= self._redis_not_before
+            self._pace.frames = connection.pump(self._pace.patience(self._publisher.in_flight, writable))
             at = now_ms()
             if at >= next_tend:
                 next_tend = at + TEND_MS
@@ -229,7 +230,9 @@ class Stream:
             self._stop.wait(min(left, RENEW))
             try:
                 self._publisher.flush("", 0, {})
-            except (redis.RedisError, Fenced):
+            except redis.RedisError:
+                continue  # no reason to hurry: the exchange would be asked again and again as long as Redis is away
+            except Fenced:
                 return
 
     def _tell(self, connection: Connection) -> None:

@@ -51,7 +51,7 @@ class LiveExchange:
         self.room = 1000
         self.commands: list[Json] = []
         self.clients: list[Client] = []
-        self.connects = 0
+        self.connects = self.attempts = 0
         self._port = port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -114,6 +114,7 @@ class LiveExchange:
             task.cancel()
 
     async def _accept(self, socket: ServerConnection) -> None:
+        self.attempts += 1
         if self.refuse:
             await socket.close()
             return

@@ -236,6 +236,27 @@ def test_a_restarted_redis_costs_a_moment(world: World, polite: bool) -> None:
     assert world.violations == []
 
 
+def test_redis_and_the_connection_may_go_together(world: World) -> None:
+    world.start()
+    world.wait_usable()
+    world.redis.kill()
+    world.exchange.refuse = True
+    before = world.exchange.attempts
+    world.exchange.disconnect()
+    time.sleep(12)
+    assert 0 < world.exchange.attempts - before < 16  # it goes on trying, ever more patiently
+    world.exchange.refuse = False
+    wait_for(lambda: bool(world.exchange.clients), 20)
+    time.sleep(0.5)
+    for n in range(20):
+        world.exchange.fill(f"while-away-{n}")
+    time.sleep(1)
+    world.redis.start_again()
+    world.wait_usable(10)
+    wait_for(lambda: len(world.rows("fill")) == 20)
+    assert world.violations == []
+
+
 def test_a_cut_network_is_noticed_and_mended(world: World) -> None:
     world.start()
     world.wait_usable()
