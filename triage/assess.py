@@ -5,7 +5,7 @@ The rule of advice:
 1. nothing is advised on prices that cannot be used; then the strongest word is *watch*;
 2. **exit** if the sale brings at least what any remaining settlement could pay (``sell_beats_every_outcome``);
 3. **exit** if the sale beats the expected value of holding by a margin, by market prices (``sell_beats_hold``) or by
-   a source that has an opinion (``source_sell_beats_hold``); where a part of worth cannot be sold it is no exit: *watch*;
+   a source that has an opinion (``source_sell_beats_hold``); where more than a third would be left behind it is no exit: *watch*;
 4. **exit** if the reason to hold is gone (a *broken* signal) and leaving costs at most a small share of the holding's value;
 5. **watch** on any other signal that asks for a person; else **hold**.
 

@@ -82,3 +82,8 @@ class Holding:
     def sells_in_full(self) -> bool:
         """All that is worth anything can be sold: a leg that lost has no bids, and that stops nobody."""
         return self.unsold * 100 <= self.worth
+
+    @property
+    def leaves(self) -> bool:
+        """Selling leaves the position: of cash and rest together, at most a third is what nobody bids for."""
+        return self.gain is not None and self.unsold * 3 <= self.worth + self.gain

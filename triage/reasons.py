@@ -39,7 +39,7 @@ def gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
     name = code if holding.source == "market" else f"{code}:{holding.source}"
     if not holding.sells_in_full:
         words += f", and what nobody bids for, worth ${_about(holding.unsold)}, stays"
-    severity = Severity.EXIT if holding.sells_in_full else Severity.WATCH
+    severity = Severity.EXIT if holding.leaves else Severity.WATCH
     return [Signal(name[:40], severity, words, holding.source, holding.age_ms, needs_prices=True)]
 
 

@@ -24,6 +24,8 @@ READY_SECONDS = 30.0
 OPERATOR_WAITS = 12.0
 """Seconds in which a person at the screen may answer advice before the demo's operator does."""
 HEADLESS_WAITS = 2.0
+STORY_SECONDS = 110.0
+"""Longest wait at the end for the settlement that scores accepted advice: about a simulated day and its settlement."""
 
 
 class DemoError(Exception):
@@ -223,7 +225,7 @@ def watch(
             view.update(supervisor, messages)
             time.sleep(0.5)
     say("stopping: no new baskets, what is under way comes to rest")
-    rest.settle_down(supervisor)
+    rest.settle_down(supervisor, story_seconds=STORY_SECONDS if plan.turn_every and not plan.still else 0.0)
     result = figures.summary()
     problems = figures.not_closed(result, still=plan.still)
     result["closed"], result["problems"] = not problems, problems

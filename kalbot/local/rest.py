@@ -22,23 +22,25 @@ SETTLING_SECONDS = 12.0
 MOVING = ["pending", "executing", "completing", "unwinding", "exiting"]
 
 
-def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS) -> None:
+def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_seconds: float = 0.0) -> None:
     """Take no new decision, finish what is under way, and compare with the exchange until nothing differs.
 
     The clock and the strategy worker are stopped; the trading worker goes on, prodded by hand, and so does triage while accepted
-    advice waits for a settlement that is due; so is the first settlement of a mode waited for. Gives up after ``seconds``; the
-    summary then says what is open.
+    advice waits for a settlement that is due; so is the first settlement of a mode waited for. Gives up after ``seconds``, on
+    a story that only lacks its score after ``story_seconds``; the summary then says what is open.
     """
     for name in ("beat", "worker strategy"):
         supervisor.retire(name)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    calm = time.monotonic() + seconds
+    end = calm - seconds + max(seconds, story_seconds)
+    while (now := time.monotonic()) < end:
         supervisor.tick()
-        left = deadline - time.monotonic() - SETTLING_SECONDS
-        scores = story.is_about_to_end(left)
+        scores = story.lacks_only_its_score(end - now - SETTLING_SECONDS)
+        if now >= calm and not scores:
+            return
         for name in (APPLY_MESSAGES, SWEEP, SETTLE, *([ASSESS] if scores else [])):
             nudge(name)
-        if not under_way() and not scores and not first_settlement_is_due(left):
+        if not under_way() and not scores and not first_settlement_is_due(calm - now - SETTLING_SECONDS):
             nudge(RECONCILE)
             time.sleep(1.5)
             if selectors.exchange_difference() == 0:

@@ -130,8 +130,10 @@ def _chapters(row: Recommendation) -> dict[str, Any]:
     }
 
 
-def is_about_to_end(within_seconds: float) -> bool:
-    """Whether accepted advice waits for a settlement that is due within this time."""
+def lacks_only_its_score(within_seconds: float) -> bool:
+    """Whether no story is told yet and accepted advice waits for a settlement that is due within this time."""
+    if not story()["missing"]:
+        return False
     waiting = Recommendation.objects.filter(status=S.ACCEPTED, scored_at=None).values("position__event_id")
     last = Market.objects.filter(event_id__in=waiting).values("event_id").annotate(at=Max("close_time"))
     until = clock.now() + timedelta(seconds=within_seconds)

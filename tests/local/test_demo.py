@@ -88,7 +88,9 @@ def processes_with(text: str) -> list[str]:
 @pytest.mark.timeout(240)
 def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path):
     state, out = tmp_path / "state", tmp_path / "out.json"
-    process = demo("--seconds", "115", "--speed", "1500", "--json", str(out), "--state", str(state))
+    process = demo(
+        "--seconds", "115", "--speed", "1500", "--turn-every", "0", "--json", str(out), "--state", str(state)
+    )
     try:
         assert wait_for(lambda: pid_of(state, "web") > 0, 60), "the demo did not come up"
         time.sleep(20)

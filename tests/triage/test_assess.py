@@ -354,14 +354,15 @@ def test_what_positions_of_an_event_share_is_not_used_for_other_facts() -> None:
     assert assess(decided) == assess(replace(decided, shared={}))
 
 
-def test_a_gain_that_leaves_a_worthy_rest_behind_is_no_exit() -> None:
-    thin = {**BOOKS, "A": Depth(((4000, 10),), ((5800, 5000),))}
-    view = View("nws", {"A": 0.9, "B": 0.05, "C": 0.05}, 0)
+@pytest.mark.parametrize(("bid_for", "severity"), [(10, Severity.WATCH), (800, Severity.EXIT)])
+def test_a_gain_that_leaves_more_than_a_third_behind_is_no_exit(bid_for: int, severity: Severity) -> None:
+    thin = {**BOOKS, "A": Depth(((4000, bid_for),), ((5800, 5000),))}
+    view = View("nws", {"A": 0.3, "B": 0.05, "C": 0.65}, 0)
     result = assess(case(books=thin, views=(view,)))
     [signal] = [s for s in result.signals if s.source == "nws"]
-    assert signal.severity is Severity.WATCH
+    assert signal.severity is severity
     assert "stays" in signal.detail
-    assert result.advice != "exit"
+    assert result.can_leave is False
 
 
 def test_what_has_closed_is_no_loss_of_depth() -> None:
