@@ -62,11 +62,6 @@ def format_decimal(value: int, places: int, keep: int | None = None) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
-def dollars(amount: int) -> str:
-    """Micro-dollars as a person reads them, exact: ``-2_725_600`` -> ``"-$2.7256"``."""
-    return f"{'-' if amount < 0 else ''}${format_decimal(abs(int(amount)), 6, keep=2)}"
-
-
 def parse_price(text: str) -> Price:
     """Dollar string to Price. Negative prices and prices above one dollar are refused."""
     value = parse_decimal(text, 4)
@@ -98,6 +93,11 @@ def format_count(count: int) -> str:
 def format_money(money: int) -> str:
     """``124_400`` -> ``"0.1244"``: at least cents, no useless zeros beyond."""
     return format_decimal(money, 6, keep=2)
+
+
+def dollars(money: int) -> str:
+    """Micro-dollars as a person reads them, exact: ``-2_725_600`` -> ``"-$2.7256"``."""
+    return f"{'-' if money < 0 else ''}${format_money(abs(money))}"
 
 
 def complement(price: int) -> Price:

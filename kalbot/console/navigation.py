@@ -13,6 +13,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     ("Desk", [
         ("Overview", "space_dashboard", "admin:index", ""),
         ("Why not?", "help", "admin:why", "strategies.view_verdict"),
+        ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
         ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),
     ]),
     ("Trading", [

@@ -28,7 +28,7 @@ def test_every_list_and_a_page_of_each_answer(desk: dict[str, Any], login: Any) 
 @pytest.mark.parametrize("role", ["viewer", ""])
 def test_pages_of_the_desk_answer(role: str, desk: dict[str, Any], login: Any) -> None:
     client = login(role)
-    for name in ("admin:index", "admin:why", "admin:operate"):
+    for name in ("admin:index", "admin:why", "admin:operate", "admin:shadows"):
         answer = client.get(reverse(name))
         assert answer.status_code == 200
         assert b"ACTIVE" in answer.content

@@ -9,7 +9,7 @@ def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
     from kalbot.console import second_factor
-    from kalbot.console.pages import event_story, operate, parts, position_story, triage_card, why
+    from kalbot.console.pages import event_story, operate, parts, position_story, shadows, triage_card, why
 
     return [
         ("desk/parts/<slug:part>/", "desk_part", parts.part),
@@ -19,5 +19,6 @@ def __getattr__(name: str) -> Any:
         ("why/<path:event>/", "why_event", why.event_page),
         ("triage/scoreboard/", "scoreboard", triage_card.scoreboard),
         ("operate/", "operate", operate.page),
+        ("shadows/", "shadows", shadows.page),
         ("account/second-factor/", "second_factor", second_factor.page),
     ]
