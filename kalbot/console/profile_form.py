@@ -204,4 +204,6 @@ def in_unit(name: str, value: Any) -> str:
         return f"{formats.count(value)} contracts"
     if name in PERCENTS:
         return formats.percent(value)
+    if isinstance(value, list):
+        return ", ".join(" to ".join(one) if isinstance(one, list) else str(one) for one in value) or "all"
     return formats.ratio(value) if name in RATIOS else str(value)

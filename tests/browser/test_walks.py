@@ -18,7 +18,8 @@ PAGES = {
     "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
     "events": "/admin/markets/event/", "verdicts": "/admin/strategies/verdict/", "profiles": "/admin/strategies/profile/",
     "balances": "/admin/trading/profilebalance/", "ledger": "/admin/trading/ledgertransaction/", "users": "/admin/auth/user/",
-    "scoreboard": "/admin/triage/scoreboard/", "second-factor": "/admin/account/second-factor/", "log": "/admin/console/logrecord/",
+    "scoreboard": "/admin/triage/scoreboard/", "second-factor": "/admin/account/second-factor/", "shadows": "/admin/shadows/",
+    "log": "/admin/console/logrecord/",
     "schedules": "/admin/django_celery_beat/periodictask/",
 }  # fmt: skip
 
@@ -31,6 +32,7 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, An
         "profile": f"/admin/strategies/profile/{desk['careful'].pk}/change/",
         "event": f"/admin/markets/event/{desk['events'][0].pk}/change/",
         "why-event": f"/admin/why/{desk['events'][0].pk}/",
+        "profile-history": f"/admin/strategies/profile/{desk['careful'].pk}/history/",
         "evaluate": f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/",
         "force-exit": f"/admin/act/force-exit/{desk['held'].pk}/",
     }
@@ -163,7 +165,9 @@ def test_no_serious_finding_of_axe(visit: Any, desk: dict[str, Any]) -> None:
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
     page, found = visit("chief"), {}
-    for address in ["/admin/", "/admin/why/", "/admin/operate/", f"/admin/trading/position/{desk['held'].pk}/change/",
+    for address in ["/admin/", "/admin/why/", "/admin/operate/", "/admin/shadows/", "/admin/account/second-factor/",
+                    "/admin/trading/position/", "/admin/strategies/nearmiss/", f"/admin/strategies/profile/{desk['careful'].pk}/change/",
+                    f"/admin/why/{desk['events'][0].pk}/", f"/admin/trading/position/{desk['held'].pk}/change/",
                     f"/admin/markets/event/{desk['events'][0].pk}/change/", f"/admin/act/force-exit/{desk['held'].pk}/"]:  # fmt: skip
         page.goto(address)
         page.wait_for_timeout(400)

@@ -50,7 +50,7 @@ def test_the_events_page_plots_each_outcome_and_the_cost_of_all(desk: dict[str, 
     shown = login("viewer").get(reverse("admin:markets_event_change", args=[desk["events"][0].pk])).context
     prices, sums = json.loads(shown["price_chart"]), json.loads(shown["sum_chart"])
     assert {one["label"] for one in prices["datasets"]} == set(desk_rows.DEGREES)
-    assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.37}  # the dearest outcome: bid 0.36, ask 0.38
+    assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.38}  # the dearest outcome
     assert sums["datasets"][0]["data"][-1]["y"] == 1.08  # six asks
     assert prices["datasets"][0]["data"][0]["x"] == pytest.approx(118, abs=2)  # minutes ago
     assert len(prices["datasets"][0]["data"]) == len(sums["datasets"][0]["data"]) == 61
@@ -59,5 +59,6 @@ def test_the_events_page_plots_each_outcome_and_the_cost_of_all(desk: dict[str, 
 def test_an_outcome_without_an_offer_has_no_price_and_no_sum(desk: dict[str, Any], login: Any) -> None:
     from kalbot.console.pages import event_story
 
-    assert event_story.middle((400, None)) is None
+    assert event_story.ask_of((400, None)) is None
+    assert event_story.ask_of(None) is None
     assert event_story.cost_of_all(course.Point(1, {"A": (100, 300), "B": (100, None)}), ["A", "B"]) is None

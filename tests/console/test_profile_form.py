@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.urls import reverse
@@ -54,6 +55,12 @@ def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_loose
     assert (history.history_change_reason, history.history_user.username) == ("more room for weather", "rita")
     page = client.get(reverse("admin:strategies_profile_history", args=[profile.pk])).content.decode()
     assert "more room for weather" in page
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "Most in one event (loosened)" in text
+    assert "$200.00" in text
+    assert "$350.25" in text
+    assert "350250000" not in text
+    assert "Updated at" not in text
 
 
 def test_a_limit_is_not_changed_without_a_reason(desk: dict[str, Any], login: Any) -> None:

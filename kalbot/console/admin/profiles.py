@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
+from simple_history.models import ModelChange, ModelDelta
+from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
@@ -21,8 +24,25 @@ from kalbot.console.admin.base import CappedPaginator, UnitColumns, column, labe
 from kalbot.console.admin.filters import ChoicesDropdownFilter
 from kalbot.console.links import list_url
 from kalbot.console.markup import tag
-from kalbot.console.profile_form import ProfileForm, changes_in_words, loosened
+from kalbot.console.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
 from strategies.models import Profile
+
+
+class ChangesInUnits(HistoricalRecordContextHelper):
+    """Changes of the history in dollars, contracts and per cent, under the names of the form, and marked where they loosen a limit."""
+
+    def context_for_delta_changes(self, delta: ModelDelta) -> list[dict[str, Any]]:
+        return [change for change in super().context_for_delta_changes(delta) if change["field"] != "Updated at"]
+
+    def format_delta_change(self, change: ModelChange) -> ModelChange:
+        name = change.field
+        shown = super().format_delta_change(change)
+        title = str(LABELS.get(name) or shown.field)
+        return replace(shown, field=f"{title} (loosened)" if loosened(name, change.old, change.new) else title)
+
+    def prepare_delta_change_value(self, change: ModelChange, value: Any) -> Any:
+        return in_unit(change.field, value) if value is not None else formats.NOTHING
+
 
 FIELDSETS = [
     (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason"]}),
@@ -120,6 +140,11 @@ class ProfileAdmin(SimpleHistoryAdmin, Deeds, UnitColumns, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Profile | None = None) -> bool:
         return False  # its rows are the record of what was done with money; switch it off instead
+
+    def get_historical_record_context_helper(
+        self, request: HttpRequest, historical_record: Any
+    ) -> HistoricalRecordContextHelper:
+        return ChangesInUnits(self.model, historical_record)
 
     def revert_disabled(self, request: HttpRequest, obj: Profile | None = None) -> bool:
         return True  # the history is read; a limit is changed on the form, with a reason

@@ -35,17 +35,17 @@ def context(event: Event) -> dict[str, Any]:
 
 
 def history(event: Event) -> dict[str, Any]:
-    """The course of YES prices and of what YES on all outcomes cost, as plots; empty texts without a course."""
+    """The course of YES asks and of what YES on all outcomes cost, as plots; empty texts without a course."""
     points = course.of(event.ticker)
     names = dict(event.markets.order_by("ticker").values_list("ticker", "yes_sub_title"))
-    prices, sums = Plot("YES, dollars"), Plot("dollars")
+    prices, sums = Plot("YES ask, dollars"), Plot("dollars")
     if points:
         at = [*(clock.from_ms(point.at_ms) for point in points), prices.now]
         points.append(points[-1])  # what was seen last holds until now
         latest = points[-1].quotes
-        shown = sorted(names, key=lambda ticker: -(middle(latest.get(ticker, (None, None))) or 0))[:LINES]
+        shown = sorted(names, key=lambda ticker: -(ask_of(latest.get(ticker)) or 0))[:LINES]
         for ticker in shown:
-            course_of_one = [middle(point.quotes.get(ticker, (None, None))) for point in points]
+            course_of_one = [ask_of(point.quotes.get(ticker)) for point in points]
             prices.line(names[ticker] or ticker, list(zip(at, course_of_one, strict=True)))
         sums.line(
             "YES on all, at the asks", list(zip(at, [cost_of_all(point, names) for point in points], strict=True))
@@ -59,10 +59,9 @@ def history(event: Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def middle(quote: tuple[int | None, int | None]) -> float | None:
-    """Dollars in the middle between bid and ask; where one side is missing, there is no price."""
-    bid, ask = quote
-    return None if bid is None or ask is None else (bid + ask) / 20_000
+def ask_of(quote: tuple[int | None, int | None] | None) -> float | None:
+    """Dollars at which YES is offered; None where nobody offers it. What is offered can be bought, a middle cannot."""
+    return None if quote is None or quote[1] is None else quote[1] / 10_000
 
 
 def cost_of_all(point: course.Point, tickers: Iterable[str]) -> float | None:
