@@ -153,7 +153,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     options.every = options.every or (60 if options.minutes >= 10 else 10)
     with redis_server() as folder:
-        print(json.dumps(run(options, folder), indent=2))
+        print(json.dumps(run(options, folder), indent=2, ensure_ascii=False))
     return 0
 
 
