@@ -20,7 +20,7 @@ from tests.simulator.served import Served
 from tests.trading import world
 from trading import pace
 
-from . import doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
+from . import batches, doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
 from .account_ground import AccountGround, NoMarket, candidates
 from .deck import DECK, Card
 from .own_ground import LiveGround, PaperGround

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from . import doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
+from . import batches, doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
 from .deck import DECK, VENUES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "venue-cards.md"
