@@ -16,7 +16,7 @@ from markets.fees import FeeSchedule
 from simulator.mishaps import BATCH_ITEM
 from strategies.models import Profile
 from tests.trading import world
-from tests.trading.twin import Twin, TwinSession
+from tests.trading.twin import NoLimit, Twin, TwinSession
 from trading import gate, ledger, reconcile, risk
 from trading.execution import executor, planner, purchase
 from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
@@ -319,3 +319,25 @@ def test_paper_takes_a_batch_too() -> None:
     assert (position.status, position.sends_together) == ("open", True)
     assert position.matched_count == 1_000
     assert ledger.summary(profile)["difference"] == 0
+
+
+class Counting(NoLimit):
+    """Remembers what each write asked of the bucket: (its cost, tokens to be left)."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def acquire(self, kind: str, cost: int, shard: Any, keep_back: int = 0, timeout: Any = None) -> None:
+        if kind == "write":
+            self.asked.append((cost, keep_back))
+
+
+@pytest.mark.parametrize(
+    ("sending", "asked"),
+    [(TOGETHER, [(30, 20)]), (Profile.Sending.THINNEST, [(10, 0), (10, 10), (10, 20)])],
+)
+def test_every_purchase_leaves_the_tokens_of_its_unwind(twin: Twin, sending: str, asked: list[tuple[int, int]]) -> None:
+    limiter = Counting()
+    connection.use(twin.client(limiter))  # type: ignore[arg-type]
+    assert _execute(twin, sending=sending).status == "open"
+    assert limiter.asked == asked

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import exits, gate, inbox, ledger, reconcile, selectors, settlement
 from trading.execution import executor
-from trading.models import Denial, Discrepancy, Order, Position
+from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
 from trading.venues import connection
 
 DEPTH = 10_000
@@ -104,3 +105,22 @@ def test_ids_are_committed_before_the_request_leaves(twin: Twin) -> None:
     _bought(twin)
     sent = {body["client_order_id"] for method, _, body in twin.session.sent if method == "POST"}
     assert sent == {str(pk) for pk in Order.objects.values_list("pk", flat=True)}
+
+
+def test_a_second_live_profile_of_one_account_is_denied_an_event_that_is_held(twin: Twin) -> None:
+    first = _bought(twin)
+    sent = Order.objects.count()
+    other = world.add_profile("other", mode="live")
+    decision = _decision(other, twin)
+    assert executor.execute(decision.pk) is None
+    assert Denial.objects.get(decision=decision).code == "event_taken"
+    assert Order.objects.count() == sent
+    assert ledger.summary(other)["cash"] == other.capital, "nothing stays reserved"
+    apart = world.add_profile("apart", mode="live", subaccount=5)
+    claims = LiveEventClaim.objects.filter(event=twin.row)
+    assert [(claim.subaccount, claim.position_id) for claim in claims] == [(0, first.pk)]
+    with transaction.atomic():  # another subaccount may hold the same event: its contracts are its own
+        position = Position.objects.create(
+            profile=apart, mode="live", decision=_decision(apart, twin), event=twin.row, kind="all_yes", target_count=1
+        )
+        LiveEventClaim.objects.create(event=twin.row, subaccount=5, position=position)
