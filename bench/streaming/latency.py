@@ -56,8 +56,15 @@ def measure(rate: float, seconds: float, markets: int) -> dict[str, Any]:
     messages = int(rate * seconds)
     with flood(markets=markets, messages=messages, rate=rate, stamped=True) as port:
         watching = Running(watch, seconds + 7)
-        count, wall, _, facts = Running(ours.run, port, markets, messages).answer()
+        count, wall, cpu, facts = Running(ours.run, port, markets, messages).answer()
         times = watching.answer()
     if not times:
         raise RuntimeError("the watcher saw nothing")
-    return {"rate": rate, "per_second": round(count / wall), "samples": len(times), **percentiles(times), **facts}
+    return {
+        "rate": rate,
+        "per_second": round(count / wall),
+        "samples": len(times),
+        **percentiles(times),
+        "core_share": round(cpu / wall, 2),
+        **facts,
+    }
