@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 KINDS = ("all_no", "all_yes", "coverage")
 HOLD_MS = (10_000, 20_000)
-TURN_MS = 10_000
+OWED = "turn owed"
+TURN_MS = 14_000
 """How long a basket is offered whose day then turns."""
 MARGIN = (350, 700)
 """Net profit per set of contracts after fees, in 1/10,000 dollar."""
@@ -62,17 +63,24 @@ def _turn(exchange: Exchange) -> None:
     names = exchange.live_events()
     rng.shuffle(names)
     hold = rng.randint(*HOLD_MS)
-    turning = kind == "coverage" and _turns_now(exchange)
-    for name in names:
-        if plant(exchange, exchange.events[name], kind, TURN_MS if turning else hold, rng, turning):
+    if kind == "coverage" and _turns_now(exchange):
+        if _plant_one(exchange, names, kind, TURN_MS, rng, turning=True):
             return
+        exchange.streams.counters[OWED] = 1  # no day can turn now: an ordinary basket, and the next one turns
+    _plant_one(exchange, names, kind, hold, rng)
+
+
+def _plant_one(
+    exchange: Exchange, names: list[str], kind: str, hold_ms: int, rng: Random, turning: bool = False
+) -> bool:
+    return any(plant(exchange, exchange.events[name], kind, hold_ms, rng, turning) for name in names)
 
 
 def _turns_now(exchange: Exchange) -> bool:
-    """Whether this coverage basket is one that goes wrong: the first, and every ``turn_every``-th after it."""
+    """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that is owed."""
     every = exchange.config.turn_every
     turn = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
-    return every > 0 and (turn - 1) % every == 0
+    return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (turn - 1) % every == 0)
 
 
 def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random, turning: bool = False) -> Edge | None:

@@ -159,3 +159,16 @@ def test_a_day_past_its_noon_turns_no_more() -> None:
             assert turns.hottest(exchange, event, event.markets, close - 60_000) is None
         else:
             assert turns.hottest(exchange, event, (), exchange.now()) is None
+
+
+def test_a_turn_that_no_day_allows_is_owed_to_the_next_coverage_basket() -> None:
+    exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
+    whole, allowed = turns.hottest, [False]
+    turns.hottest = lambda *args: whole(*args) if allowed[0] else None  # type: ignore[assignment]
+    try:
+        exchange.advance(exchange.now() + 3_500)
+        allowed[0] = True
+        exchange.advance(exchange.now() + 3_000)
+    finally:
+        turns.hottest = whole  # type: ignore[assignment]
+    assert [edge.turns for edge in exchange.edge_log if edge.kind == "coverage"] == [False, True]
