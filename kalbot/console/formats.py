@@ -94,6 +94,7 @@ SHOW: dict[str, Callable[..., str]] = {
     "ratio": ratio,
     "ms": milliseconds,
     "ago": ago,
+    "credit": lambda value: money(None if value is None else -value),  # of an account that the ledger keeps negative
     "seconds": lambda value: NOTHING if value is None else span(timedelta(seconds=int(value))),
     "text": lambda value: str(value or NOTHING),
     "plain": lambda value: NOTHING if value is None else str(value),

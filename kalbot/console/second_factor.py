@@ -116,7 +116,7 @@ def setup(device: TOTPDevice) -> dict[str, Any]:
     """The picture to scan, made here, and the same key to type."""
     from base64 import b32encode
 
-    picture = segno.make(device.config_url, error="m").svg_inline(scale=5, border=2, dark="#111", light="#fff")
+    picture = segno.make(device.config_url, error="m").svg_inline(omitsize=True, border=3, dark="#111", light="#fff")
     return {"picture": mark_safe(picture), "key": b32encode(device.bin_key).decode().rstrip("=")}
 
 

@@ -32,7 +32,6 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, An
         "profile": f"/admin/strategies/profile/{desk['careful'].pk}/change/",
         "event": f"/admin/markets/event/{desk['events'][0].pk}/change/",
         "why-event": f"/admin/why/{desk['events'][0].pk}/",
-        "profile-history": f"/admin/strategies/profile/{desk['careful'].pk}/history/",
         "evaluate": f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/",
         "force-exit": f"/admin/act/force-exit/{desk['held'].pk}/",
     }
@@ -54,7 +53,7 @@ def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, vis
 
 
 @WIDE_ALWAYS
-def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[str, Any]) -> None:
+def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[str, Any], screenshot: Any) -> None:
     page = visit("risk", width)
     page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/change/")
     page.get_by_role("tab", name="Limits").press("Enter")
@@ -66,6 +65,9 @@ def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Loosened: Most in one event: $200.00 → $350.00.").wait_for()
     assert Profile.objects.get(pk=desk["careful"].pk).max_per_event == 350_000_000
+    page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/history/")
+    page.get_by_text("Most in one event (loosened)").wait_for()
+    screenshot(page, "profile-history")
 
 
 @WIDE_ALWAYS

@@ -100,6 +100,16 @@ def test_amounts_on_pages_are_dollars_not_columns(desk: dict[str, Any], login: A
     assert "Pays at least $50.00 however the event ends" in text
 
 
+def test_balances_are_read_the_way_people_count(desk: dict[str, Any], login: Any) -> None:
+    client = login("viewer")
+    page = client.get(reverse("admin:trading_profilebalance_changelist")).content.decode()
+    balance = desk["live"].balance
+    page += client.get(reverse("admin:trading_profilebalance_change", args=[balance.pk])).content.decode()
+    assert page.count("$10,000.00") == 2
+    assert "+$1.7775" in page
+    assert "-$" not in page
+
+
 def test_no_page_calls_a_bet_guaranteed(desk: dict[str, Any], login: Any) -> None:
     Position.objects.filter(pk=desk["held"].pk).update(guaranteed=False)
     decision = desk["held"].decision

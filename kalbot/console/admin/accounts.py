@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.safestring import SafeString
+from unfold.decorators import display
 
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
+from kalbot.console.markup import signed
 from trading.models import ExchangeAccount, PaperOrder, ProfileBalance, Settlement
 
 MODE = ("mode", ChoicesDropdownFilter)
@@ -14,7 +17,7 @@ MODE = ("mode", ChoicesDropdownFilter)
 
 @admin.register(ProfileBalance)
 class ProfileBalanceAdmin(ReadOnlyAdmin):
-    """Running totals of the ledger; credit accounts (capital, realised) are negative, as the ledger keeps them."""
+    """Running totals of the ledger. It keeps credit accounts (capital, realised) negative; people read them the other way round."""
 
     list_display = [
         key_link("profile"),
@@ -23,15 +26,22 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
         "reserved",
         "position_cost",
         "fees",
-        "realised",
+        "made",
         "capital",
         "best_equity",
     ]
     list_filter = [MODE]
     list_select_related = ["profile"]
     ordering = ["id"]
-    units = dict.fromkeys(["cash", "reserved", "position_cost", "fees", "realised", "capital", "best_equity"], "money")
+    units = dict.fromkeys(["cash", "reserved", "position_cost", "fees", "best_equity"], "money") | {
+        "realised": "credit",
+        "capital": "credit",
+    }
     opens = "cash"
+
+    @display(description="Realised", ordering="-realised")
+    def made(self, balance: ProfileBalance) -> SafeString:
+        return signed("gain", -balance.realised)
 
 
 @admin.register(Settlement)
