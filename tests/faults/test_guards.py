@@ -15,7 +15,7 @@ from trading.models import Fill, Leg, Order
 from trading.venues import live
 from trading.venues.protocol import Ack, Refused, Unresolved
 
-SEEDS = range(0, 80)
+SEEDS = range(0, 160)
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
