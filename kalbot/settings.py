@@ -131,7 +131,8 @@ if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if SECURE_COOKIES:
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 3600)
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", BEHIND_PROXY)  # else a proxy that says nothing would see a loop
+    # without a proxy that says what it speaks, sending people to https would be a loop
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", BEHIND_PROXY)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # machines ask inside, without a proxy
 
 # Redis: logical database 0 carries Celery's messages, database 1 the prices, so that one can be emptied without the other.
