@@ -40,7 +40,10 @@
       if (heads.length < 4) return;
       table.classList.add("k-stack");
       table.querySelectorAll("tbody tr").forEach(function (row) {
-        Array.from(row.cells).forEach(function (cell, place) { if (heads[place]) cell.dataset.label = heads[place]; });
+        Array.from(row.cells).forEach(function (cell, place) { 
+          if (heads[place]) cell.dataset.label = heads[place];
+          cell.classList.toggle("k-nothing", place > 0 && cell.textContent.trim() === "–");
+        });
       });
     });
   }
