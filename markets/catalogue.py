@@ -65,6 +65,12 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
     return row
 
 
+def end_abandoned() -> int:
+    """Mark scans whose process died as failed, so that none seems to run for ever. Call it while no scan runs. Returns how many."""
+    running = Scan.objects.filter(status=Scan.Status.RUNNING)
+    return running.update(status=Scan.Status.FAILED, error="its process ended before the scan did", finished_at=now())
+
+
 def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
     """Ask for single events (new, changed or disappeared ones) and store them. Returns those that could be read.
 

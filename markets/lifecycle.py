@@ -7,6 +7,8 @@ Rows touched here lose their content hash, so that the next scan compares them w
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -33,10 +35,10 @@ FETCH_LIMIT: Final = 50
 Payload = dict[str, Any]
 
 
-def apply_waiting() -> int:
-    """Apply every lifecycle message that waits, oldest first. Returns how many."""
-    done = 0
-    while True:
+def apply_waiting(seconds: float = math.inf) -> int:
+    """Apply the lifecycle messages that wait, oldest first; after ``seconds`` no further batch is begun. Returns how many."""
+    done, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
         batch = list(ExchangeMessage.objects.filter(kind__in=KINDS, applied_at=None).order_by("id")[:BATCH])
         if not batch:
             return done
@@ -50,6 +52,7 @@ def apply_waiting() -> int:
             certificates.refresh(changed)
         _fetch(list(stale)[:FETCH_LIMIT])
         done += len(batch)
+    return done
 
 
 def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:

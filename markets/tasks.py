@@ -12,7 +12,10 @@ from markets.models import Scan
 
 log = logging.getLogger(__name__)
 
-SCAN_SECONDS = 280
+SCAN_SECONDS = 45
+"""A page of the listing is stored well within this; each page renews it, and a scan whose worker died is replaced after it."""
+LIFECYCLE_SECONDS = 20
+"""What of a backlog is left after this waits for the next turn: a scan must not wait behind all of it."""
 
 
 @shared_task(name=messages.SCAN_CATALOGUE)
@@ -23,8 +26,9 @@ def scan_catalogue() -> int | None:
             log.info("a scan is running already")
             return None
         apply_lifecycle()  # not if another worker is at it: two at the same rows only wait for each other
+        catalogue.end_abandoned()
         with connect.client() as client:
-            row = catalogue.scan(client)
+            row = catalogue.scan(client, progress=lambda _row: held.renew())
     if row.status == Scan.Status.DONE:
         messages.nudge(messages.SCREEN, row.pk)
     return int(row.pk)
@@ -33,5 +37,5 @@ def scan_catalogue() -> int | None:
 @shared_task(name="markets.tasks.apply_lifecycle")
 def apply_lifecycle() -> int:
     """Apply lifecycle messages that wait in the inbox, oldest first. Returns how many."""
-    with cache.lock("lifecycle", 60) as held:
-        return lifecycle.apply_waiting() if held else 0
+    with cache.lock("lifecycle", 2 * LIFECYCLE_SECONDS) as held:
+        return lifecycle.apply_waiting(LIFECYCLE_SECONDS) if held else 0

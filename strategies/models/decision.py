@@ -63,4 +63,4 @@ class Decision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.event_id} x {self.count / 100:g} for {self.profile_id}"
+        return f"{self.kind} {self.event_id} x {self.count / 100:g}"

@@ -208,3 +208,9 @@ def test_a_message_that_makes_no_sense_is_marked_and_does_not_block(listed: Smal
     assert lifecycle.apply_waiting() == 2
     assert "KeyError" in ExchangeMessage.objects.get(key="lifecycle:x").error
     assert ExchangeMessage.objects.get(key="lifecycle:y").error == ""
+
+
+def test_a_backlog_whose_time_is_over_is_left_for_the_next_turn(listed: SmallExchange) -> None:
+    store([message(f"lifecycle:{n}", "lifecycle", market_ticker="GONE", event_type="settled") for n in range(3)])
+    assert lifecycle.apply_waiting(seconds=0) == 0
+    assert lifecycle.apply_waiting() == 3

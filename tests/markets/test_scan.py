@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
-from markets import certificates, selectors
+from markets import certificates, selectors, tasks
 from markets.catalogue import scan
 from markets.fees import FeeError
 from markets.kalshi.rest import KalshiClient
@@ -60,6 +61,32 @@ def test_a_death_before_the_certificates_leaves_the_rows_as_they_were(
     assert "altogether" not in Market.objects.get(ticker="KXHIGHX-1-1").rules_primary
     scan(client)
     assert Certificate.objects.filter(event_id="KXHIGHX-1", status=Certificate.Status.GRANTED).count() == 0
+
+
+def test_a_scan_keeps_its_lock_page_by_page(
+    exchange: SmallExchange, client: KalshiClient, redis_db: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(6)))
+    left: list[int] = []
+
+    def shorten(tickers: list[str]) -> None:
+        left.append(int(redis_db.pttl("lock:scan")))
+        redis_db.pexpire("lock:scan", 900)
+
+    monkeypatch.setattr(certificates, "refresh", shorten)
+    tasks.scan_catalogue()
+    assert len(left) == 3
+    assert min(left) > 900
+    assert redis_db.get("lock:scan") is None
+
+
+def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: SmallExchange, client: KalshiClient) -> None:
+    dead = Scan.objects.create(started_at="2026-11-23T12:00:00Z")
+    exchange.add(temperature("KXHIGHX-1"))
+    done = Scan.objects.get(pk=tasks.scan_catalogue())
+    dead.refresh_from_db()
+    assert (dead.status, done.status) == (Scan.Status.FAILED, Scan.Status.DONE)
+    assert "ended before" in dead.error
 
 
 def test_a_price_alone_has_no_certificate_judged_again(
