@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
-from markets.kalshi.errors import KalshiError
+from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from strategies.models import Mode, Profile
 from trading import accounts, booking, discrepancies, ledger, pace, settlement
 from trading.booking import BookingError
@@ -60,7 +60,9 @@ def _live(row: Reconciliation) -> None:
     settlement.run(Mode.LIVE)
     _orders(row, since)
     _fills(row, since)
-    for subaccount in sorted({profile.subaccount or 0 for profile in profiles} or {0}):
+    subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
+    _netting(row, subaccounts)
+    for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
         _holdings_and_cash(row, subaccount, members)
 
@@ -129,6 +131,24 @@ def _fills(row: Reconciliation, since: datetime) -> None:
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
             discrepancies.found(row, "fill_missing", ours.trade_id, ours=str(ours.count), profile=ours.order.profile)
+
+
+def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
+    """Collateral return must be off: what it releases early, and what it then forbids to sell, is not in our books (PROTOCOL 13)."""
+    try:
+        configs = connection.client().portfolio.cash.netting()
+    except RateLimited:
+        raise  # asked again by the next run
+    except Rejected as refused:
+        log.warning(
+            "whether collateral is netted cannot be read (%s); it is off unless somebody switched it on", refused
+        )
+        return
+    for subaccount in subaccounts:
+        if any(config.enabled for config in configs if config.subaccount_number == subaccount):
+            discrepancies.found(row, "netting_on", str(subaccount), ours="off", theirs="collateral return is on")
+        else:
+            discrepancies.resolved("netting_on", str(subaccount))
 
 
 def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:

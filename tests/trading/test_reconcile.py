@@ -156,6 +156,17 @@ def test_an_order_of_somebody_else_on_our_key_is_named(twin: Twin) -> None:
     assert "position" in _codes()
 
 
+def test_collateral_return_must_be_off_because_our_books_do_not_know_it(twin: Twin) -> None:
+    _buy(twin)
+    connection.client().portfolio.cash.set_netting(0, True)
+    reconcile.run("live", "test")
+    assert "netting_on" in _codes()
+    assert halt.current(Profile.objects.get(name="live")) == halt.State.REDUCING
+    connection.client().portfolio.cash.set_netting(0, False)
+    reconcile.run("live", "test")
+    assert not Discrepancy.objects.filter(code="netting_on", resolved_at=None).exists()
+
+
 def test_what_was_on_the_account_before_us_is_not_ours(twin: Twin) -> None:
     from simulator.app import handle
 
