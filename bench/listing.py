@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
+
+from bench import answering
 
 PAGE = 200
 RULES = "If the highest temperature recorded at the station on the day is {}, then the market resolves to Yes. " * 3
@@ -100,34 +102,20 @@ class Listing:
 def serve(listing: Listing) -> tuple[ThreadingHTTPServer, str]:
     """The listing over HTTP in a thread."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(route: str, query: str) -> bytes:
+        if route == "/events":
+            parts = dict(part.split("=") for part in query.split("&"))
+            return listing.page(int(parts.get("cursor") or 0))
+        if route == "/series":
+            return listing.series
+        if route == "/change":
+            listing.change(float(query))
+            return b"{}"
+        if route == "/exchange/status":
+            return b'{"exchange_active": true, "trading_active": true}'
+        return b'{"series_fee_change_arr": [], "event_fee_changes": [], "cursor": ""}'
 
-        def do_GET(self) -> None:
-            route, _, query = self.path.removeprefix("/trade-api/v2").partition("?")
-            if route == "/events":
-                parts = dict(part.split("=") for part in query.split("&"))
-                body = listing.page(int(parts.get("cursor") or 0))
-            elif route == "/series":
-                body = listing.series
-            elif route == "/change":
-                listing.change(float(query))
-                body = b"{}"
-            elif route == "/exchange/status":
-                body = b'{"exchange_active": true, "trading_active": true}'
-            else:
-                body = b'{"series_fee_change_arr": [], "event_fee_changes": [], "cursor": ""}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server, f"http://127.0.0.1:{server.server_address[1]}/trade-api/v2"
+    return answering.serve(answer)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench import answering
 from bench.streaming.frames import event_of, tickers
 from bench.streaming.stage import ROOT, flood, redis_server, write_key
 
@@ -41,25 +40,8 @@ def prepare_rows(books: int) -> None:
     Watch.objects.bulk_create([Watch(event_id=event, source="soak") for event in events])
 
 
-def rest() -> tuple[ThreadingHTTPServer, str]:
-    """An exchange that is there and lists no books to compare with."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            body = b'{"exchange_active": true, "trading_active": true, "orderbooks": []}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server, f"http://127.0.0.1:{server.server_address[1]}/trade-api/v2"
+NO_BOOKS = b'{"exchange_active": true, "trading_active": true, "orderbooks": []}'
+"""Answers every request: an exchange that is there and lists no books to compare with."""
 
 
 def resident_mb(pid: int) -> float:
@@ -109,7 +91,7 @@ def verdict(lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     prepare_rows(options.books)
-    server, url = rest()
+    server, url = answering.serve(lambda route, query: NO_BOOKS)
     key = folder / "key.pem"
     write_key(key)
     messages = int(options.rate * (options.minutes + 5) * 60)
