@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import desk_rows
 import pytest
+from django.db.models import F
 
 from strategies.models import Profile
 from trading import tasks
-from trading.models import ExitRequest, TradingState
+from trading.models import ExitRequest, Order, TradingState
 
 BOTH = pytest.mark.parametrize("width", [1440, 390])
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
@@ -40,6 +43,14 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, An
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"
         screenshot(page, name)
+
+
+def test_figures_of_a_slow_day_fit_a_phone(visit: Any, desk: dict[str, Any]) -> None:
+    Order.objects.filter(purpose="entry").update(sent_at=F("sent_at") + timedelta(milliseconds=888))
+    page = visit("viewer", 390)
+    page.goto("/admin/")
+    assert re.search(r"889\s+ms / 889\s+ms", page.inner_text("#part-system"))
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 @WIDE_ALWAYS

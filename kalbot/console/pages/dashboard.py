@@ -118,6 +118,11 @@ def use(profile: Profile) -> dict[str, Any]:
     }
 
 
+def _side_by_side(numbers: dict[str, float | None]) -> str:
+    """Durations in a row that may break between two of them, never between a number and its unit."""
+    return " / ".join(formats.milliseconds(value).replace(" ", "\u00a0") for value in numbers.values())
+
+
 def system() -> dict[str, Any]:
     """The parts of the system with their sentences, and a few figures."""
     stream = PriceReader().stream_status()
@@ -128,8 +133,7 @@ def system() -> dict[str, Any]:
         ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
         ("Price age", formats.milliseconds(price_age(stream))),
         ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
-        *((f"{what.capitalize()} p50 / p95 / p99", " / ".join(formats.milliseconds(value) for value in numbers.values()))
-          for what, numbers in latency.items()),
+        *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
         *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in desk.tokens_left().items()),
     ]}  # fmt: skip
 
