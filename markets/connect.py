@@ -20,12 +20,16 @@ def client(*, for_account: bool = False) -> KalshiClient:
     """A REST client for one thread. ``for_account``: signed, with the account's rate limits; else public and unsigned, so
     that a scan never takes tokens that an order needs. SettingError if a setting is wrong."""
     where = environment()
-    host = urlsplit(where.rest_url).netloc
     if not for_account:
-        return KalshiClient(where, None, SharedLimiter(cache.prices(), f"{host}:public"))
+        return KalshiClient(where, None, SharedLimiter(cache.prices(), limit_scope(where)))
     key = signer()
-    account = hashlib.blake2b(key.key_id.encode(), digest_size=6).hexdigest()
-    return KalshiClient(where, key, SharedLimiter(cache.prices(), f"{host}:{account}"))
+    return KalshiClient(where, key, SharedLimiter(cache.prices(), limit_scope(where, key.key_id)))
+
+
+def limit_scope(where: Environment, key_id: str = "") -> str:
+    """Whose rate limits: those of a key, or without one those of everybody's public reads from here."""
+    account = hashlib.blake2b(key_id.encode(), digest_size=6).hexdigest() if key_id else "public"
+    return f"{urlsplit(where.rest_url).netloc}:{account}"
 
 
 def environment() -> Environment:

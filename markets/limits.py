@@ -28,8 +28,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local cost, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wait = 0
 local left = {}
-local count = #KEYS - 1
-for i = 1, count do
+for i = 1, #KEYS do
   local key = KEYS[i]
   local rate, capacity = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
   local state = redis.call('hmget', key, 'tokens', 'at')
@@ -39,25 +38,32 @@ for i = 1, count do
   if short > 0 then wait = math.max(wait, math.ceil(short * 1000 / rate)) end
 end
 if wait > 0 then return wait end
-for i = 1, count do
+for i = 1, #KEYS do
   redis.call('hset', KEYS[i], 'tokens', tostring(left[i] - cost), 'at', tostring(now))
   redis.call('pexpire', KEYS[i], 60000)
-  redis.call('hset', KEYS[#KEYS], ARGV[2 + 2 * count + i], tostring(left[i] - cost))
 end
-redis.call('pexpire', KEYS[#KEYS], 60000)
 return 0
 """
 LONGEST_SLEEP: Final = 1.0
-LEFT_KEY: Final = "limits:left"
 
 
-def left() -> dict[str, float]:
-    """Tokens by ``<scope> <bucket>`` after the last request that was paid from it; only what was used within a minute.
+def left(scope: str, limits: ApiLimits) -> dict[str, float]:
+    """Tokens in the ``read`` and ``write`` buckets of a scope now; one that nobody used for a minute is full and absent.
 
     Raises redis.RedisError.
     """
-    known = cast("dict[bytes, bytes]", cache.prices().hgetall(LEFT_KEY))
-    return {name.decode(): float(tokens) for name, tokens in known.items()}
+    found = {name: _stored(cache.prices(), scope, name, limits) for name in ("read", "write")}
+    return {name: tokens for name, tokens in found.items() if tokens is not None}
+
+
+def _stored(client: redis.Redis, scope: str, name: str, limits: ApiLimits) -> float | None:
+    """What the last withdrawal left in a bucket, refilled since; None when nobody used it for a minute."""
+    limit = limit_of(name, limits)
+    tokens, at = cast("list[bytes | None]", client.hmget(f"limit:{scope}:{name}", "tokens", "at"))
+    if tokens is None or at is None:
+        return None
+    seconds = max(0.0, time.time() - float(at) / 1000)
+    return min(limit.bucket_capacity, float(tokens) + seconds * limit.refill_rate)
 
 
 class SharedLimiter:
@@ -115,24 +121,19 @@ class SharedLimiter:
             return self._local.available(kind, shard)
 
     def _holds(self, name: str) -> float:
-        limit = limit_of(name, self._limits)
-        tokens, at = cast("list[bytes | None]", self._client.hmget(f"limit:{self._scope}:{name}", "tokens", "at"))
-        if tokens is None or at is None:
-            return limit.bucket_capacity
-        seconds = max(0.0, time.time() - float(at) / 1000)
-        return min(limit.bucket_capacity, float(tokens) + seconds * limit.refill_rate)
+        stored = _stored(self._client, self._scope, name, self._limits)
+        return limit_of(name, self._limits).bucket_capacity if stored is None else stored
 
     def take(self, names: Sequence[str], cost: int, keep_back: int = 0) -> float:
         """Take ``cost`` tokens of every named bucket if ``keep_back`` stay in each, else none.
 
         Returns 0 when taken, otherwise the seconds after which to ask again. Raises redis.RedisError.
         """
-        args: list[float | str] = [cost, keep_back]
+        args: list[float] = [cost, keep_back]
         for name in names:
             limit = limit_of(name, self._limits)
             args += (limit.refill_rate, limit.bucket_capacity)
-        args += (f"{self._scope.rpartition(':')[2]} {name}" for name in names)
-        keys = [*(f"limit:{self._scope}:{name}" for name in names), LEFT_KEY]
+        keys = [f"limit:{self._scope}:{name}" for name in names]
         return int(self._script(keys=keys, args=args)) / 1000
 
     def _refuse_hopeless(self, names: Sequence[str], needed: int) -> None:

@@ -5,7 +5,6 @@ Selectors return small values for templates; the acting functions raise KalbotEr
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +13,16 @@ from django.conf import settings
 from django.core.cache import cache as kept
 from django.db import models
 
-from kalbot.common import cache, clock
+from kalbot.common import clock
 from kalbot.common.errors import KalbotError
-from markets import certificates
-from markets.kalshi.limits import BASIC, limit_of
+from markets import certificates, connect, limits
+from markets.kalshi.limits import BASIC
 from markets.models import Event
 from strategies import live_quotes, screening, universe
 from strategies.models import Profile
 from trading import exits, halt, ledger
 from trading.models import LedgerTransaction, Position, TradingState
+from trading.venues import limits as account_limits
 
 
 @dataclass(frozen=True)
@@ -147,27 +147,16 @@ def banner() -> dict[str, Any]:
 
 
 def tokens_left() -> dict[str, float]:
-    """Rate-limit tokens by bucket as the shared limiter last left them, refilled since; buckets nobody used for a minute are full
-    and absent. Empty while Redis is away."""
-    host = settings.KALSHI_REST_URL.split("/")[2]
-    left: dict[str, float] = {}
+    """Rate-limit tokens by bucket now; buckets nobody used for a minute are full and absent. Empty while Redis is away."""
     try:
-        client = cache.prices()
-        account = (
-            hashlib.blake2b(settings.KALSHI_KEY_ID.encode(), digest_size=6).hexdigest()
-            if settings.KALSHI_KEY_ID
-            else ""
-        )
-        for scope in filter(None, (account, "public")):
-            for bucket in ("read", "write"):
-                tokens, at = client.hmget(f"limit:{host}:{scope}:{bucket}", "tokens", "at")
-                if tokens is not None and at is not None:
-                    limit = limit_of(bucket, BASIC)
-                    refilled = float(tokens) + (clock.now_ms() - float(at)) * limit.refill_rate / 1000
-                    left[f"{bucket}{' (public)' if scope == 'public' else ''}"] = min(limit.bucket_capacity, refilled)
-    except redis.RedisError:
+        where = connect.environment()
+        found = limits.left(connect.limit_scope(where), BASIC)
+        named = {f"{bucket} (public)": tokens for bucket, tokens in found.items()}
+        if settings.KALSHI_KEY_ID:
+            named |= limits.left(connect.limit_scope(where, settings.KALSHI_KEY_ID), account_limits.known())
+    except (redis.RedisError, KalbotError):
         return {}
-    return left
+    return named
 
 
 def judge_now(profile: Profile) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -102,3 +103,21 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
              for m in check(None)]  # fmt: skip
     assert code in {message.id for message in found}
     assert all(message.msg.count("\n") == 0 and message.msg.endswith(".") for message in found)
+
+
+def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
+    from kalbot.console import desk
+    from markets import connect
+    from markets.kalshi.limits import BASIC
+    from markets.kalshi.schemas.account import ApiLimits, BucketLimit
+    from markets.limits import SharedLimiter
+    from trading.venues import limits
+
+    settings.KALSHI_KEY_ID = "key"
+    wide = ApiLimits(usage_tier="advanced", read=BASIC.read, write=BucketLimit(1, 900))
+    stored = limits._Stored(wide.usage_tier, wide.read, wide.write)
+    redis_db.set(limits.KEY, msgspec.json.encode(stored))
+    SharedLimiter(redis_db, connect.limit_scope(connect.environment(), "key"), wide).take(["write"], 10)
+    found = desk.tokens_left()
+    assert set(found) == {"write"}
+    assert 890 <= found["write"] < 900
