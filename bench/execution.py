@@ -66,8 +66,8 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
     """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out."""
     from tests.trading import world
     from tests.trading.twin import Twin
-    from trading import gate
     from trading.execution import executor
+    from trading.safety import gate
     from trading.venues import connection
 
     world.active()
@@ -184,7 +184,7 @@ def _reconciliation(count: int) -> dict[str, Any]:
 def _place_many(twin: Any, profile: Any, market: str, count: int) -> list[Any]:
     """Orders that the exchange has filled and we have only the rows of, as if every answer had been lost."""
     from kalbot.common import clock
-    from simulator.app import handle
+    from simulator.rest.app import handle
     from tests.trading import world
     from trading import ledger
     from trading.models import Leg, Order, Position

@@ -128,9 +128,11 @@ def prepare_rooms(exchange: Exchange) -> None:
     """Catalogue, profile, verdicts and wishes, by the product's own services."""
     from django.core.management import call_command
 
-    from markets import catalogue, connect
-    from strategies import cycle, screening
+    from markets import connect
+    from markets.catalogue import scan
+    from strategies.cycle import cycle
     from strategies.models import Profile
+    from strategies.screening import screening
 
     call_command("migrate", verbosity=0)
     dollar = 1_000_000
@@ -148,7 +150,7 @@ def prepare_rooms(exchange: Exchange) -> None:
         min_seconds_to_close=60,
     )
     with connect.client() as client:
-        row = catalogue.scan(client)
+        row = scan.scan(client)
     if row.status != row.Status.DONE:
         raise RuntimeError(row.error)
     screening.screen(row.pk)

@@ -55,8 +55,8 @@ def _one() -> dict[str, Any]:
     """Seconds, rows written, and the memory of this process from the second page to the last."""
     from kalbot.common import cache
     from markets import connect
-    from markets.catalogue import scan
-    from markets.streaming.figures import rss_mb
+    from markets.catalogue.scan import scan
+    from markets.streaming.output.metrics import rss_mb
 
     cache.prices().flushdb()
     sizes: list[float] = []

@@ -22,9 +22,9 @@ def cost(markets: int, messages: int, result: Any) -> None:
     import django
 
     django.setup()
-    from markets.streaming.books import Books
-    from markets.streaming.figures import rss_mb
     from markets.streaming.intake import StreamIntake
+    from markets.streaming.output.metrics import rss_mb
+    from markets.streaming.state.books import Books
 
     flood, books = Flood(markets), Books()
     intake = StreamIntake(books, lambda frame, at: books.snapshot(frame, at) if hasattr(frame, "yes") else None)
@@ -60,7 +60,7 @@ def cost(markets: int, messages: int, result: Any) -> None:
 
 def plan(markets: int, measured: dict[str, Any], rate: float) -> list[dict[str, Any]]:
     """One line for each number of processes: the fullest of them, and whether it can bear its part."""
-    from markets.stream import shard_of
+    from markets.streaming.assembly import shard_of
 
     events: dict[str, int] = {}
     for name in tickers(markets):

@@ -24,7 +24,7 @@ from typing import Any
 
 LETTERS = ("L", "B1", "B2", "B3", "B4", "H")
 PERIOD_SECONDS = 15
-"""The schedule's period in ``kalbot.console.schedules``."""
+"""The schedule's period in ``kalbot.console.ops.schedules``."""
 
 
 def main(argv: list[str]) -> int:

@@ -18,9 +18,9 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from markets.kalshi.intake import Intake
 from markets.kalshi.schemas.pages import parse_event_page
 from markets.kalshi.signing import Signer
+from markets.kalshi.ws.intake import Intake
 
 SNAPSHOTS = Path(__file__).resolve().parent.parent / "simulator" / "data"
 MARKETS = 4096

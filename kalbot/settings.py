@@ -53,7 +53,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "kalbot.console.headers.PolicyMiddleware",
+    "kalbot.console.auth.security_headers.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -63,7 +63,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
-    "kalbot.console.throttle.LoginThrottleMiddleware",
+    "kalbot.console.auth.throttle.LoginThrottleMiddleware",
 ]
 ROOT_URLCONF = "kalbot.urls"
 WSGI_APPLICATION = "kalbot.wsgi.application"
@@ -197,12 +197,12 @@ UNFOLD = {
     "SITE_HEADER": "Kalbot",
     "SITE_SUBHEADER": "dutch baskets on Kalshi",
     "SITE_SYMBOL": "balance",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "kalbot.console.navigation.favicon"}],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "kalbot.console.ui.navigation.favicon"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "ENVIRONMENT": "kalbot.console.navigation.environment",
-    "STYLES": ["kalbot.console.navigation.stylesheet"],
-    "SCRIPTS": ["kalbot.console.navigation.script"],
+    "ENVIRONMENT": "kalbot.console.ui.navigation.environment",
+    "STYLES": ["kalbot.console.ui.navigation.stylesheet"],
+    "SCRIPTS": ["kalbot.console.ui.navigation.script"],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .02 195)",
@@ -219,13 +219,13 @@ UNFOLD = {
         },
     },
     "BORDER_RADIUS": "6px",
-    "LOGIN": {"form": "kalbot.console.second_factor.LoginForm"},
-    "ACCOUNT": {"navigation": "kalbot.console.navigation.account"},
+    "LOGIN": {"form": "kalbot.console.auth.second_factor.LoginForm"},
+    "ACCOUNT": {"navigation": "kalbot.console.ui.navigation.account"},
     "COMMAND": {"search_models": ["markets.event", "strategies.profile", "trading.position"], "show_history": True},
     "SIDEBAR": {
         "show_search": False,
         "command_search": True,
         "show_all_applications": True,
-        "navigation": "kalbot.console.navigation.sidebar",
+        "navigation": "kalbot.console.ui.navigation.sidebar",
     },
 }

@@ -11,9 +11,9 @@ from kalbot.common import cache
 from kalbot.common.errors import SettingError
 from markets.kalshi.environment import Environment, from_settings
 from markets.kalshi.errors import CredentialError
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
-from markets.limits import SharedLimiter
+from markets.rate_limits import SharedLimiter
 
 
 def client(*, for_account: bool = False) -> KalshiClient:

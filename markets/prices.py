@@ -1,4 +1,4 @@
-"""Live prices in Redis: the layout, and the reader. The one writer is ``markets.streaming.publisher``.
+"""Live prices in Redis: the layout, and the reader. The one writer is ``markets.streaming.output.publisher``.
 
 =======================  ========================================================================================
 key                      what it holds

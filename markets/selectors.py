@@ -12,12 +12,12 @@ from django.conf import settings
 
 from kalbot.common.clock import now
 from kalbot.common.units import UnitError, parse_money
-from markets import exhaustiveness
-from markets.facts import EventFacts, MarketFacts
 from markets.fees import FeeSchedule, resolve
 from markets.kalshi.grid import PriceBand
 from markets.models import Event, FeeChange, Market, ReviewedSeries
-from markets.terms import SettlementTerms, read_terms
+from markets.terms import exhaustiveness
+from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.special_settlements import SettlementTerms, read_terms
 
 EVENT_FACTS: Final = (
     "ticker",

@@ -7,7 +7,8 @@ import logging
 from celery import shared_task
 
 from kalbot.common import cache, messages
-from markets import catalogue, connect, lifecycle
+from markets import connect
+from markets.catalogue import lifecycle, scan
 from markets.models import Scan
 
 log = logging.getLogger(__name__)
@@ -26,9 +27,9 @@ def scan_catalogue() -> int | None:
             log.info("a scan is running already")
             return None
         apply_lifecycle()  # not if another worker is at it: two at the same rows only wait for each other
-        catalogue.end_abandoned()
+        scan.end_abandoned()
         with connect.client() as client:
-            row = catalogue.scan(client, progress=lambda _row: held.renew())
+            row = scan.scan(client, progress=lambda _row: held.renew())
     if row.status == Scan.Status.DONE:
         messages.nudge(messages.SCREEN, row.pk)
     return int(row.pk)

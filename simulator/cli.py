@@ -8,15 +8,17 @@ import json
 import sys
 from pathlib import Path
 
-from . import replay, server
-from .auth import CredentialsError, KeyRing, load_or_create
+from simulator.accounts.auth import CredentialsError, KeyRing, load_or_create
+from simulator.accounts.rate_limits import TIERS
+from simulator.faults.schedule import FaultError, parse_fault
+from simulator.persistence.snapshot import SnapshotError, load_snapshot
+from simulator.persistence.state import StateError, StateFile, restore
+
+from . import server
 from .clock import Clock, ManualClock, RealClock
 from .config import TwinConfig
 from .exchange import Exchange
-from .faults import FaultError, parse_fault
-from .limits import TIERS
-from .snapshot import SnapshotError, load_snapshot
-from .state import StateError, StateFile, restore
+from .persistence import replay
 from .units import CENT, CENTICENT, parse_units
 
 BUNDLED = Path(__file__).parent / "data" / "20260719T155529Z"

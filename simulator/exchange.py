@@ -7,29 +7,32 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import edges, flow, groups, lifecycle, maintenance, rolling
-from .accounts import Ledger
-from .auth import KeyRing
-from .book import Book, Changed, HouseOrder, Resting
-from .cache import StaleCache
+from simulator.accounts.accounts import Ledger
+from simulator.accounts.auth import KeyRing
+from simulator.accounts.rate_limits import Limiter
+from simulator.accounts.records import CANCELED, Fill, Order
+from simulator.faults.read_lag import ReadSide
+from simulator.faults.schedule import Faults
+from simulator.faults.stale_cache import StaleCache
+from simulator.listing.model import ACTIVE, Event, Market, Series, fee_terms
+from simulator.listing.status import ExchangeState
+from simulator.matching.book import Book, Changed, HouseOrder, Resting
+from simulator.matching.fees import FeeTerms
+from simulator.matching.matching import finish, match
+from simulator.persistence.state import take_line
+
 from .clock import Clock, RealClock
 from .config import SHARDS, TwinConfig
-from .faults import Faults
-from .fees import FeeTerms
-from .limits import Limiter
-from .matching import finish, match
-from .model import ACTIVE, Event, Market, Series, fee_terms
+from .flow import edges, flow
+from .listing import lifecycle, maintenance, rolling
+from .matching import groups
 from .randomness import Streams, named_id
-from .readside import ReadSide
-from .records import CANCELED, Fill, Order
-from .state import take_line
-from .status import ExchangeState
 from .timers import Timers
 from .ws.hub import Hub
 
 if TYPE_CHECKING:
-    from .snapshot import Snapshot
-    from .state import StateFile
+    from simulator.persistence.snapshot import Snapshot
+    from simulator.persistence.state import StateFile
 
 
 class Exchange:

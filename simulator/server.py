@@ -12,12 +12,13 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import WSMsgType, web
 
-from . import admin
-from .app import PREFIX, handle
+from simulator.flow.flood import Flood
+from simulator.persistence.replay import Player, Tape
+from simulator.rest.app import PREFIX, handle
+
+from .control import admin
 from .errors import ApiError, RequestTimedOut
 from .exchange import Exchange
-from .flood import Flood
-from .replay import Player, Tape
 from .ws.session import Session
 
 WS_PATH = "/trade-api/ws/v2"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from kalbot.common import messages
-from strategies import cycle, screening
+from strategies.cycle import cycle
+from strategies.screening import screening
 
 
 @shared_task(name=messages.SCREEN)

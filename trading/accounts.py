@@ -9,7 +9,7 @@ from django.db.models import Count, F, Max, Q, Sum
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
 from strategies.models import Mode, Profile
-from trading.execution import sending
+from trading.execution.orders import submit
 from trading.models import (
     ACTIVE,
     Account,
@@ -42,7 +42,7 @@ def in_flight(profiles: Iterable[Profile]) -> dict[str, tuple[int, int]]:
     An order counts from its row, before it is sent, until its fills are booked: the exchange's positions may show it first.
     """
     found: dict[str, tuple[int, int]] = {}
-    orders = Order.objects.filter(profile__in=list(profiles), status__in=sending.OPEN_STATUSES).select_related("leg")
+    orders = Order.objects.filter(profile__in=list(profiles), status__in=submit.OPEN_STATUSES).select_related("leg")
     for order in orders:
         least, most = found.get(order.leg.market_id, (0, 0))
         unbooked = order.count - order.filled_count
@@ -74,7 +74,7 @@ def _traded(profiles: Iterable[Profile]) -> int:
 
 def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
     """Exchange cash less ours, micro-dollars; None while orders are open, whose reservations and fills we cannot see whole."""
-    if Order.objects.filter(profile__in=profiles, status__in=[*sending.OPEN_STATUSES]).exists():
+    if Order.objects.filter(profile__in=profiles, status__in=[*submit.OPEN_STATUSES]).exists():
         return None
     return account.balance - expected_cash(account, profiles)
 
@@ -115,7 +115,7 @@ def _traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
 def mark(profiles: list[Profile]) -> tuple[object, ...]:
     """Changes whenever one of the profiles' orders, fills or bookings does."""
     orders = Order.objects.filter(profile__in=profiles).aggregate(
-        all=Count("pk"), open=Count("pk", filter=Q(status__in=sending.OPEN_STATUSES))
+        all=Count("pk"), open=Count("pk", filter=Q(status__in=submit.OPEN_STATUSES))
     )
     booked = LedgerTransaction.objects.filter(profile__in=profiles).aggregate(last=Max("id"))
     return (orders["all"], orders["open"], booked["last"])

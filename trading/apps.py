@@ -7,7 +7,7 @@ class TradingConfig(AppConfig):
     name = "trading"
 
     def ready(self) -> None:
-        from trading import mode_guard
+        from trading.safety import mode_guard
 
-        pre_migrate.connect(mode_guard.remove, sender=self, dispatch_uid="trading.mode_guard.remove")
-        post_migrate.connect(mode_guard.install, sender=self, dispatch_uid="trading.mode_guard.install")
+        pre_migrate.connect(mode_guard.remove, sender=self, dispatch_uid="trading.safety.mode_guard.remove")
+        post_migrate.connect(mode_guard.install, sender=self, dispatch_uid="trading.safety.mode_guard.install")

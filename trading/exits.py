@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from kalbot.common import messages
 from kalbot.common.errors import Infeasible
 from markets.book import Level
-from trading import quotes, states
-from trading.execution import walk
+from trading import live_books, states
+from trading.execution.sizing import walk
 from trading.models import ExitRequest, Leg, Position, PositionStatus
 
 
@@ -91,7 +91,7 @@ def preview(position: Position) -> ExitPreview:
     """What an exit at the bids of now would bring, each level one fill. Reads only."""
     legs = [leg for leg in position.legs.select_related("market") if leg.held]
     try:
-        quoted = quotes.read(position.event)
+        quoted = live_books.read(position.event)
     except Infeasible as error:
         return ExitPreview((), 0, 0, position.cost, sum(leg.held for leg in legs), error.code)
     found = []

@@ -12,7 +12,7 @@ from markets.models import ExchangeMessage
 from strategies.models import Mode
 from trading import booking
 from trading.booking import BookingError, FillReport
-from trading.execution import sending
+from trading.execution.orders import submit
 from trading.models import Order, OrderStatus
 from trading.venues.protocol import Ack
 
@@ -83,7 +83,7 @@ def _update(order: Order, payload: dict[str, Any]) -> None:
     terminal = payload["status"] != "resting"
     remaining = 0 if terminal else payload["remaining_count"]
     if terminal or payload["fill_count"] > (order.reported_fill_count or 0):
-        sending.record(order, Ack(payload["order_id"], payload["fill_count"], remaining))
+        submit.record(order, Ack(payload["order_id"], payload["fill_count"], remaining))
     _finish(order)
 
 
@@ -91,4 +91,4 @@ def _finish(order: Order) -> None:
     """An order whose fills add up to what the exchange reported is done; no request is needed."""
     order.refresh_from_db()
     if order.status == OrderStatus.BOOKING and order.filled_count >= (order.reported_fill_count or 0):
-        sending.finish(order)
+        submit.finish(order)

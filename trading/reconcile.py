@@ -22,10 +22,11 @@ from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from strategies.models import Mode, Profile
-from trading import accounts, booking, discrepancies, ledger, pace, settlement
+from trading import accounts, booking, ledger, pace, settlement
 from trading.booking import BookingError
-from trading.execution import sending
+from trading.execution.orders import submit
 from trading.models import ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.safety import discrepancies
 from trading.venues import connection, limits
 from trading.venues.live import report_of
 from trading.venues.protocol import Ack
@@ -70,7 +71,7 @@ def _live(row: Reconciliation) -> None:
 def _since(row: Reconciliation) -> datetime:
     """From where orders and fills are listed: before the last good comparison and every order still open."""
     good = Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False).exclude(pk=row.pk).first()
-    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=sending.OPEN_STATUSES).order_by("created_at").first()
+    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=submit.OPEN_STATUSES).order_by("created_at").first()
     points = [row.started_at]
     if good is not None:
         points.append(good.started_at)
@@ -97,7 +98,7 @@ def _orders(row: Reconciliation, since: datetime) -> None:
                 or theirs.fill_count > (order.reported_fill_count or 0)
                 or not order.exchange_order_id
             ):
-                sending.record(order, Ack(theirs.order_id, theirs.fill_count, remaining))
+                submit.record(order, Ack(theirs.order_id, theirs.fill_count, remaining))
             row.repaired += (order.status, order.reported_fill_count) != before
         elif order.status == OrderStatus.REJECTED and theirs.fill_count:
             discrepancies.found(
@@ -126,7 +127,7 @@ def _fills(row: Reconciliation, since: datetime) -> None:
             discrepancies.found(row, "fill_impossible", fill.fill_id, theirs=str(error), profile=order.profile)
     for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
         if order.filled_count >= (order.reported_fill_count or 0):
-            sending.finish(order)
+            submit.finish(order)
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:

@@ -19,9 +19,10 @@ from kalbot.common.errors import Infeasible
 from kalbot.common.units import dollars
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
-from trading import accounts, gate, halt, ledger
+from trading import accounts, ledger
+from trading.live_books import Quotes
 from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, Position
-from trading.quotes import Quotes
+from trading.safety import gate, halt
 
 State = halt.State
 MINUTE: Final = timedelta(minutes=1)

@@ -23,8 +23,9 @@ from kalbot.common.units import CENT, CONTRACT, DOLLAR
 from markets.kalshi.errors import KalshiError
 from markets.models import Market
 from strategies.models import Mode
-from trading import booking, ledger, protections, states
+from trading import booking, ledger, states
 from trading.models import ACTIVE, Account, Leg, Position, PositionStatus, Settlement
+from trading.safety import protections
 from trading.venues import connection
 
 CHUNK: Final = 100

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from strategies.models import Decision, Profile
-from trading.execution import baskets
+from trading.execution.sizing import baskets
 from trading.models import TERMINAL, Denial, Position
 
 

@@ -6,8 +6,9 @@ from celery import shared_task
 
 from kalbot.common import cache, messages
 from strategies.models import Mode, Profile
-from trading import inbox, protections, reconcile, settlement, sweeper
+from trading import inbox, reconcile, settlement, sweeper
 from trading.execution import executor
+from trading.safety import protections
 
 
 @shared_task(name=messages.EXECUTE_DECISION)

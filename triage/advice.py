@@ -16,12 +16,12 @@ from django.db.models import QuerySet
 from kalbot.common import clock
 from kalbot.common.units import CENT
 from trading.models import PositionStatus
-from triage.assess import Assessed, is_cheap_to_leave
-from triage.case import Word
-from triage.gather import Gathered
+from triage.assessment.assess import Assessed, is_cheap_to_leave
+from triage.assessment.case import Word
+from triage.assessment.gather import Gathered
+from triage.assessment.signals import Severity, Signal
 from triage.models import Advice, Assessment, Recommendation
 from triage.rows import update_rows
-from triage.signals import Severity, Signal
 
 Look = tuple[Gathered, Assessed, Assessment | None]
 OPEN = Recommendation.Status.OPEN

@@ -16,11 +16,12 @@ from typing import Any
 from kalbot.common import clock
 from markets.prices import PriceReader
 from trading.models import Position, PositionStatus
-from triage import advice, forecasts, policy
-from triage.assess import Assessed, assess
-from triage.gather import Gathered, gather
+from triage import advice, policy
+from triage.assessment.assess import Assessed, assess
+from triage.assessment.gather import Gathered, gather
 from triage.models import Assessment
 from triage.rows import update_rows
+from triage.scoring import forecasts
 from triage.sources import registry
 from triage.sources.protocol import Report
 

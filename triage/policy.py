@@ -18,8 +18,8 @@ from kalbot.common import clock
 from kalbot.common.units import format_money
 from strategies.models import Profile
 from triage.advice import accept, advice_of, gain_of
-from triage.assess import Assessed
-from triage.gather import Gathered
+from triage.assessment.assess import Assessed
+from triage.assessment.gather import Gathered
 from triage.models import Recommendation
 
 PPM: Final = 1_000_000
@@ -84,7 +84,7 @@ def act(item: Gathered, result: Assessed) -> int:
 
 
 def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> Question:
-    from triage.forecasts import evidence_of
+    from triage.scoring.forecasts import evidence_of
 
     profile, position = item.profile, item.position
     return Question(

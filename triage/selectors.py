@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import Avg, Count, Max, Min
 
-from triage import scoring
-from triage.forecasts import scored_forecasts
 from triage.models import Assessment, Recommendation, SourceForecast
+from triage.scoring import scoring
+from triage.scoring.forecasts import scored_forecasts
 
 
 @dataclass(frozen=True, slots=True)

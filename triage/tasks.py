@@ -13,7 +13,9 @@ from celery import shared_task
 
 from kalbot.common import cache
 from trading.models import Position, PositionStatus
-from triage import advice, agent, forecasts, lines, scores
+from triage import advice, agent
+from triage.assessment import triggers
+from triage.scoring import advice_scores, forecasts
 from triage.sources import refresh
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ def assess_positions() -> dict[str, int]:
         for start in range(0, len(others), agent.BATCH):
             _send(assess_batch.name, others[start : start + agent.BATCH], queue="triage")
         run = _summary(agent.look_at(here, seconds=PERIOD_SECONDS))
-    return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": scores.score_settled()}
+    return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": advice_scores.score_settled()}
 
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
@@ -53,8 +55,8 @@ def watch_lines() -> dict[str, int]:
     with cache.lock("triage:lines", PERIOD_SECONDS) as held:
         if not held:
             return {"skipped": 1}
-        run = agent.look_at(lines.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
-        crossed = lines.crossed(lines.coverage_position_ids(), seconds=LINES_SECONDS)
+        run = agent.look_at(triggers.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
+        crossed = triggers.crossed(triggers.coverage_position_ids(), seconds=LINES_SECONDS)
         run.add(agent.look_at(crossed, trigger="price", seconds=PERIOD_SECONDS))
         return _summary(run)
 

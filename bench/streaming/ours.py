@@ -28,9 +28,9 @@ def run(
     django.setup()
     import redis
 
-    from markets.stream import price_connection
-    from markets.streaming.figures import rss_mb
+    from markets.streaming.assembly import price_connection
     from markets.streaming.loop import Stream
+    from markets.streaming.output.metrics import rss_mb
 
     logging.disable(logging.WARNING)
     living: list[Any] = []
@@ -116,7 +116,7 @@ def _session_maker(port: int, scheme: str) -> Any:
 
     from markets.kalshi.environment import Environment
     from markets.kalshi.signing import Signer
-    from markets.stream import make_session
+    from markets.streaming.assembly import make_session
 
     pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

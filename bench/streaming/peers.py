@@ -98,7 +98,7 @@ async def _nautilus(port: int, markets: int, result: Any) -> None:
     from nautilus_trader.model.identifiers import InstrumentId
     from nautilus_trader.model.objects import Price, Quantity
 
-    from markets.kalshi.wireframes import Delta, Snapshot, Ticker
+    from markets.kalshi.ws.wire import Delta, Snapshot, Ticker
 
     class Over(msgspec.Struct, tag_field="type", tag="flood_over"):
         pass

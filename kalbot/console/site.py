@@ -22,12 +22,12 @@ class ConsoleSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff; and who has switched the second factor on must have shown it in this session."""
-        from kalbot.console import second_factor
+        from kalbot.console.auth import second_factor
 
         return super().has_permission(request) and second_factor.shown(request.user)
 
     def extra_urls(self) -> list[URLPattern]:
-        from kalbot.console.actions import DIALOGS
+        from kalbot.console.dialogs import DIALOGS
         from kalbot.console.pages import PAGES
 
         urls = [path(route, self.admin_view(view), name=name) for route, name, view in PAGES]

@@ -10,8 +10,8 @@ from celery import shared_task
 from django.db.models import Q, QuerySet
 
 from kalbot.common import clock, messages
-from kalbot.console import course, heartbeats, outside
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.ops import exchange_status, heartbeats, price_history
 
 BATCH = 1_000
 MOST_BATCHES = 200
@@ -27,13 +27,13 @@ def heartbeat(self: Any, queue: str = "default") -> None:
 @shared_task(name=messages.ASK_EXCHANGE)
 def ask_exchange() -> str:
     """Ask the exchange whether it is open and what it says of our key; returns what failed, or empty text."""
-    return outside.refresh().error
+    return exchange_status.refresh().error
 
 
 @shared_task(name=messages.SAMPLE_PRICES)
 def sample_prices() -> int:
     """Add a point to the course of every watched event that moved; returns how many did."""
-    return course.sample()
+    return price_history.sample()
 
 
 @shared_task(name=messages.PRUNE)

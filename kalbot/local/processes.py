@@ -48,7 +48,7 @@ def simulator(plan: Plan) -> Child:
 def weather(plan: Plan, exchange: str) -> Child:
     """Weather services on loopback whose weather ends as the simulated exchange settles. ``exchange``: its REST address."""
     command = [
-        "-m", "simulator.weather", "--exchange", exchange.removesuffix("/trade-api/v2"), "--speed", str(plan.speed),
+        "-m", "simulator.weather.service", "--exchange", exchange.removesuffix("/trade-api/v2"), "--speed", str(plan.speed),
         "--seed", str(plan.seed), "--port", str(plan.weather_port),
     ]  # fmt: skip
     return Child("weather", python(*command), environment({}), _log(plan, "weather"))

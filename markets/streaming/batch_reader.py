@@ -15,7 +15,7 @@ import websocket
 from websocket import ABNF
 
 from markets.kalshi.errors import Disconnected
-from markets.kalshi.reader import STALL_SECONDS, SocketReader, close_reason
+from markets.kalshi.ws.reader import STALL_SECONDS, SocketReader, close_reason
 
 BUFFER: Final = 1 << 18
 LARGEST: Final = 1 << 26
@@ -25,7 +25,7 @@ _WHOLE_TEXT: Final = 0x80 | ABNF.OPCODE_TEXT
 
 
 class BatchReader(SocketReader):
-    """A ``markets.kalshi.reader.FrameReader``. ``heard`` counts frames of every kind."""
+    """A ``markets.kalshi.ws.reader.FrameReader``. ``heard`` counts frames of every kind."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
         super().__init__(connection)

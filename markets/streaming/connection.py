@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kalbot.common.clock import now_ms
-from markets.kalshi import frames as f
 from markets.kalshi.errors import Disconnected
-from markets.kalshi.reactions import Reaction
-from markets.kalshi.ws import Session
-from markets.streaming.books import Books
-from markets.streaming.figures import Figures
-from markets.streaming.inbox import Message
+from markets.kalshi.ws import frames as f
+from markets.kalshi.ws.error_codes import Reaction
+from markets.kalshi.ws.session import Session
 from markets.streaming.intake import StreamIntake
-from markets.streaming.messages import to_message
+from markets.streaming.output.inbox import Message
+from markets.streaming.output.messages import to_message
+from markets.streaming.output.metrics import Figures
+from markets.streaming.state.books import Books
 from markets.streaming.subscriptions import BOOKS, BookSubscription
 
 log = logging.getLogger(__name__)

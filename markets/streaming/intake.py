@@ -1,7 +1,7 @@
 """The way of the two kinds of frames that come by the thousand, from bytes to book in one step.
 
-Everything else takes the ordinary road of ``markets.kalshi.intake`` and is handed to ``sink`` at its place in the order. The rules are the
-same: numbers are checked before anything is believed, and received = applied + ignored + rejected.
+Everything else goes through ``markets.kalshi.ws.intake`` and is handed to ``sink`` at its place in the order. The rules are
+the same: numbers are checked before anything is believed, and received = applied + ignored + rejected.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
-from markets.kalshi import frames as f
-from markets.kalshi import parser
-from markets.kalshi import wireframes as w
-from markets.kalshi.intake import Intake
-from markets.kalshi.sequence import Arrival
-from markets.streaming.books import Books
+from markets.kalshi.ws import frames as f
+from markets.kalshi.ws import parser
+from markets.kalshi.ws import wire as w
+from markets.kalshi.ws.intake import Intake
+from markets.kalshi.ws.sequence import Arrival
+from markets.streaming.state.books import Books
 
 Sink = Callable[[f.Frame, int], None]
 

@@ -19,19 +19,19 @@ import redis
 from kalbot.common import messages
 from kalbot.common.clock import now_ms
 from markets.kalshi.errors import CredentialError, Forbidden, KalshiError, Unauthorised
-from markets.kalshi.ws import Backoff, Session
+from markets.kalshi.ws.session import Backoff, Session
 from markets.prices import EVENT_KEY
-from markets.streaming import figures as figures_module
-from markets.streaming.all_in import worth_a_look
-from markets.streaming.books import Books
 from markets.streaming.connection import Connection
-from markets.streaming.figures import Figures
-from markets.streaming.inbox import Inbox
-from markets.streaming.leader import Leadership
-from markets.streaming.nudger import Nudger
-from markets.streaming.pace import RENEW, Pace
-from markets.streaming.publisher import Fenced, Publisher
-from markets.streaming.wishes import Wishes
+from markets.streaming.output import metrics as figures_module
+from markets.streaming.output.inbox import Inbox
+from markets.streaming.output.leader import Leadership
+from markets.streaming.output.metrics import Figures
+from markets.streaming.output.notifier import Nudger
+from markets.streaming.output.pacing import RENEW, Pace
+from markets.streaming.output.publisher import Fenced, Publisher
+from markets.streaming.state.all_in import worth_a_look
+from markets.streaming.state.books import Books
+from markets.streaming.watch_reader import Wishes
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Collection, Set
 from typing import Final
 
-from markets.kalshi.frames import ErrorFrame
-from markets.kalshi.reactions import Reaction
-from markets.kalshi.ws import Session
+from markets.kalshi.ws.error_codes import Reaction
+from markets.kalshi.ws.frames import ErrorFrame
+from markets.kalshi.ws.session import Session
 
 log = logging.getLogger(__name__)
 

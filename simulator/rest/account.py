@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.accounts.rate_limits import COSTS, DEFAULT_COST
+
 from ..errors import ApiError
-from ..limits import COSTS, DEFAULT_COST
 from .context import Request
 
 Answer = tuple[int, Any]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.listing.model import STATUS_FILTER, Event, Market
+from simulator.listing.status import next_weekly_window
+
 from ..clock import iso
 from ..config import SHARD_NAMES, SHARDS
 from ..errors import ApiError, bad_query, not_found
-from ..model import STATUS_FILTER, Event, Market
-from ..status import next_weekly_window
 from . import render
 from .query import Query, page
 

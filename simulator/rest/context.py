@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..accounts import Ledger
-from ..auth import Key
+from simulator.accounts.accounts import Ledger
+from simulator.accounts.auth import Key
+
 from ..errors import ApiError
 from .query import Query
 

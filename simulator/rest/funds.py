@@ -6,11 +6,12 @@ import json
 from typing import Any
 from uuid import UUID
 
-from .. import transfers
+from simulator.accounts.records import Transfer
+from simulator.matching.order_requests import text, whole
+
+from ..accounts import transfers
 from ..config import SHARDS
 from ..errors import ApiError, invalid, not_found
-from ..order_requests import text, whole
-from ..records import Transfer
 from ..units import CENT, CENTICENT
 from .context import Request
 from .portfolio import cash_text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import groups
+from simulator.accounts.records import Group
+from simulator.matching.order_requests import whole
+
 from ..errors import invalid, not_found
-from ..order_requests import whole
-from ..records import Group
+from ..matching import groups
 from ..units import CONTRACT, count2, parse_count
 from .context import Request
 

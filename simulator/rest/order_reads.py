@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.accounts.records import RESTING
+
 from ..errors import bad_query, not_found
-from ..records import RESTING
 from ..units import count2
 from . import render
 from .context import Request

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.accounts.records import Position
+
 from ..config import SHARDS
 from ..errors import bad_query
-from ..records import Position
 from ..units import CENT, CENTICENT, ONE, dollars4, dollars6
 from . import render
 from .context import Request

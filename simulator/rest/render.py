@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..book import BID, Book
+from simulator.accounts.records import Fill, Order, Position, Settlement
+from simulator.listing.model import FINALIZED, Event, Market, Series
+from simulator.matching.book import BID, Book
+
 from ..clock import iso, iso_seconds
 from ..exchange import Exchange
-from ..model import FINALIZED, Event, Market, Series
-from ..records import Fill, Order, Position, Settlement
 from ..units import ONE, count2, dollars4, dollars6
 from ..ws.frames import number, price_ranges, strikes
 

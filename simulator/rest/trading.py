@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import orders
+from simulator.accounts.rate_limits import too_many
+from simulator.accounts.records import Order
+from simulator.faults.injection import meet, of_item
+from simulator.matching.order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
+
 from ..errors import ApiError, bad_query, invalid
-from ..limits import too_many
-from ..mishaps import meet, of_item
-from ..order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
-from ..records import Order
+from ..matching import orders
 from ..units import CONTRACT, count2, dollars4, dollars6
 from .context import Request
 

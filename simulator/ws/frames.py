@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..book import BID, Book
+from simulator.accounts.records import Fill, Group, Order, Position
+from simulator.listing.model import Event, Market
+from simulator.matching.book import BID, Book
+
 from ..clock import iso
-from ..model import Event, Market
-from ..records import Fill, Group, Order, Position
 from ..units import DOLLAR, ONE, count2, dollars4, dollars6
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from . import frames
 
 if TYPE_CHECKING:
-    from ..book import Resting
+    from simulator.accounts.records import Fill, Group, Order, Position
+    from simulator.listing.model import Event, Market
+    from simulator.matching.book import Resting
+
     from ..exchange import Exchange
-    from ..model import Event, Market
-    from ..records import Fill, Group, Order, Position
     from .session import Session, Subscription
 
 BY_MARKET = ("orderbook_delta", "ticker", "trade")

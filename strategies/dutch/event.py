@@ -8,7 +8,7 @@ from functools import cached_property
 
 from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price
 from markets.fees import split_slack
-from markets.terms import SettlementTerms
+from markets.terms.special_settlements import SettlementTerms
 from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, Leg, LegMarket, Limits
 from strategies.dutch.coverage import probabilities
 from strategies.dutch.curve import E14, Curve

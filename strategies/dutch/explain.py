@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kalbot.common.units import format_count, format_price
-from markets.terms import RESIDUAL
+from markets.terms.special_settlements import RESIDUAL
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
 from strategies.dutch.payoff import StateKind
 from strategies.dutch.refusal import dollars

@@ -20,7 +20,7 @@ from itertools import combinations
 
 from kalbot.common.units import DOLLAR_PRICE, Money
 from markets.book import Side
-from markets.terms import ORDINARY, SettlementTerms
+from markets.terms.special_settlements import ORDINARY, SettlementTerms
 
 Holding = tuple[str, Side, int]
 """(ticker, side, count)."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from kalbot.common.units import Money
 from markets.book import Side
-from markets.terms import ORDINARY, SettlementTerms
+from markets.terms.special_settlements import ORDINARY, SettlementTerms
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.curve import E14, Curve, touch_of_e14
 from strategies.dutch.event import Event, least_margin_ppm

@@ -53,7 +53,7 @@ def desk(transactional_db: None, redis_db: object, settings: Any) -> dict[str, A
     import desk_rows
 
     from kalbot.common.messages import QUEUES
-    from kalbot.console import heartbeats, schedules
+    from kalbot.console.ops import heartbeats, schedules
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     made = desk_rows.desk()

@@ -13,12 +13,12 @@ import msgspec
 from django.contrib.auth.models import Group, User
 
 from kalbot.common import cache, clock
-from kalbot.console import course, outside
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.ops import exchange_status, price_history
 from markets import prices
 from markets.models import Certificate, Event, Market, Scan, Series
-from strategies import profiles
 from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
+from strategies.profiles import seeds
 from trading import ledger
 from trading.models import (
     Account,
@@ -128,8 +128,8 @@ def walk(event: Event, points: int = 60) -> None:
             away = (points - 1 - step) * (7 * (place % 3) - 6) // 3 * 3 + 100 * ((step * (place + 2)) % 5 < 2)
             bid = max(100, market.yes_bid + (away if step < points - 1 else 0))
             quotes[market.ticker] = (bid, min(9_900, bid + 200))
-        point = course.Point(now - (points - 1 - step) * 120_000, quotes)
-        client.rpush(f"{course.KEY}{event.ticker}", msgspec.msgpack.encode(point))
+        point = price_history.Point(now - (points - 1 - step) * 120_000, quotes)
+        client.rpush(f"{price_history.KEY}{event.ticker}", msgspec.msgpack.encode(point))
 
 
 def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
@@ -354,7 +354,7 @@ def verdict(
 
 def desk(*, history: int = 6) -> dict[str, Any]:
     """A whole desk in motion. Returns what tests want to find again."""
-    profiles.seed()
+    seeds.seed()
     careful, coverage, live = (Profile.objects.get(name=name) for name in ("careful", "coverage", "live"))
     TradingState.objects.update_or_create(
         scope="global", defaults={"state": "active", "reason": "new installation", "actor": "seed"}
@@ -364,7 +364,7 @@ def desk(*, history: int = 6) -> dict[str, Any]:
     for event in events:
         publish(event)
     walk(events[0])
-    outside.keep(outside.Outside(clock.now_ms(), skew_ms=38))
+    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38))
     Certificate.objects.create(event=events[0], status="granted", kind="tiling", rules_hash=events[0].rules_hash,
                                evidence=["78° or below", "79° to 86°", "87° or above: the ranges tile the line"])  # fmt: skip
     for number in range(history):

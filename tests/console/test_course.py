@@ -10,7 +10,8 @@ import pytest
 from django.urls import reverse
 
 from kalbot.common import cache
-from kalbot.console import course, tasks
+from kalbot.console import tasks
+from kalbot.console.ops import price_history
 from markets.models import Watch
 
 
@@ -23,12 +24,12 @@ def test_a_watched_event_gets_a_point_when_its_prices_move(desk: dict[str, Any])
     type(market).objects.filter(pk=market.pk).update(yes_bid=3_000)
     desk_rows.publish(event)
     assert tasks.sample_prices() == 1
-    assert [point.quotes[market.pk] for point in course.of(event.pk)] == [(2_900, 3_100), (3_000, 3_100)]
-    assert course.of(unwatched.pk) == []
+    assert [point.quotes[market.pk] for point in price_history.of(event.pk)] == [(2_900, 3_100), (3_000, 3_100)]
+    assert price_history.of(unwatched.pk) == []
 
 
 def test_a_course_is_cut_to_its_length(desk: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(course, "POINTS", 3)
+    monkeypatch.setattr(price_history, "POINTS", 3)
     event = desk["events"][1]
     Watch.objects.create(event=event, source="near:careful")
     market = event.markets.order_by("ticker").first()
@@ -36,7 +37,7 @@ def test_a_course_is_cut_to_its_length(desk: dict[str, Any], monkeypatch: Any) -
         type(market).objects.filter(pk=market.pk).update(yes_bid=bid)
         desk_rows.publish(event)
         tasks.sample_prices()
-    assert [point.quotes[market.pk][0] for point in course.of(event.pk)] == [600, 700, 800]
+    assert [point.quotes[market.pk][0] for point in price_history.of(event.pk)] == [600, 700, 800]
 
 
 def test_books_of_a_dead_connection_give_no_point(desk: dict[str, Any]) -> None:
@@ -61,4 +62,4 @@ def test_an_outcome_without_an_offer_has_no_price_and_no_sum(desk: dict[str, Any
 
     assert event_story.ask_of((400, None)) is None
     assert event_story.ask_of(None) is None
-    assert event_story.cost_of_all(course.Point(1, {"A": (100, 300), "B": (100, None)}), ["A", "B"]) is None
+    assert event_story.cost_of_all(price_history.Point(1, {"A": (100, 300), "B": (100, None)}), ["A", "B"]) is None

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.console.models import Act
-from markets import certificates
+from markets.terms import certificates
 from strategies.models import Profile
 from trading.models import Discrepancy, ExitRequest, Lock, TradingState
 from triage.models import Recommendation

@@ -7,8 +7,8 @@ from django import forms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalbot.console import formats
-from kalbot.console.fields import BlackoutField, CountField, MoneyField, PercentField, PriceField, WordsField
+from kalbot.console.ui import formats
+from kalbot.console.ui.fields import BlackoutField, CountField, MoneyField, PercentField, PriceField, WordsField
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from kalbot.console.logbook import LogbookHandler
 from kalbot.console.models import LogRecord
-from kalbot.console.scrub import scrub
+from kalbot.console.ops.log_records import LogbookHandler
+from kalbot.console.ops.redaction import scrub
 
 
 def record(message: str, *args: Any, level: int = logging.WARNING, exc_info: Any = None) -> logging.LogRecord:
     """A log record as logging makes it."""
-    return logging.LogRecord("markets.stream", level, "x.py", 1, message, args, exc_info)
+    return logging.LogRecord("markets.streaming.assembly", level, "x.py", 1, message, args, exc_info)
 
 
 @pytest.mark.django_db
@@ -49,7 +49,7 @@ def test_what_the_database_layer_logs_is_never_stored() -> None:
 
 
 def test_a_wrong_format_does_not_lose_the_record() -> None:
-    from kalbot.console.logbook import message
+    from kalbot.console.ops.log_records import message
 
     assert message(record("%d of %d", 1)) == "%d of %d"
 

@@ -8,7 +8,7 @@ import desk_rows
 from django.test import Client
 from django.urls import reverse
 
-from kalbot.console import throttle
+from kalbot.console.auth import throttle
 
 
 def attempt(client: Client, password: str, name: str = "chief") -> int:

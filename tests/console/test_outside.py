@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
-from kalbot.console import outside, status, tasks
+from kalbot.console import tasks
+from kalbot.console.ops import exchange_status, status
 from tests.trading.twin import Twin
 
 DAY_MS = 86_400_000
 
 
-def part(found: outside.Outside | None, name: str = "exchange") -> status.Part:
+def part(found: exchange_status.Outside | None, name: str = "exchange") -> status.Part:
     """The part as it stands after these answers."""
     if found is not None:
-        outside.keep(found)
+        exchange_status.keep(found)
     return {one.name: one for one in status.look()}[name]
 
 
 def test_an_open_exchange_names_its_next_pause(db: None, redis_db: object) -> None:
-    found = outside.ask(Twin().client())
+    found = exchange_status.ask(Twin().client())
     assert (found.active, found.trading, found.error) == (True, True, "")
     shown = part(found)
     assert shown.sentence.startswith(("Open. Next pause in", "In its maintenance window, Thu"))
@@ -31,15 +32,15 @@ def test_an_open_exchange_names_its_next_pause(db: None, redis_db: object) -> No
 
 def test_a_pause_of_trading_is_bad_and_says_when_it_ends(db: None, redis_db: object) -> None:
     now = clock.now_ms()
-    shown = part(outside.Outside(now, trading=False, resume_ms=now + 3_600_000))
+    shown = part(exchange_status.Outside(now, trading=False, resume_ms=now + 3_600_000))
     assert (shown.state, shown.sentence[:40]) == ("bad", "Trading is paused. It expects to resume ")
-    assert part(outside.Outside(now, active=False)).sentence == "It is shut."
+    assert part(exchange_status.Outside(now, active=False)).sentence == "It is shut."
 
 
 def test_an_announced_window_comes_before_the_usual_one(db: None, redis_db: object) -> None:
     now = clock.now_ms()
-    assert part(outside.Outside(now, windows=((now - 1_000, now + 60_000),))).state == "warn"
-    soon = part(outside.Outside(now, windows=((now + 60_500, now + 120_000),)))
+    assert part(exchange_status.Outside(now, windows=((now - 1_000, now + 60_000),))).state == "warn"
+    soon = part(exchange_status.Outside(now, windows=((now + 60_500, now + 120_000),)))
     assert soon.figures["pause_in_s"] == pytest.approx(60, abs=5)
 
 
@@ -49,7 +50,7 @@ def test_the_usual_pause_is_thursday_at_three_eastern_in_winter_and_summer() -> 
         ("2026-07-16T08:59:00+00:00", "2026-07-16T07:00:00+00:00"),  # it is on
         ("2026-07-16T09:00:00+00:00", "2026-07-23T07:00:00+00:00"),  # it has just ended
     ):
-        began, ended = outside.usual_pause(datetime.fromisoformat(text))
+        began, ended = exchange_status.usual_pause(datetime.fromisoformat(text))
         assert began == datetime.fromisoformat(start)
         assert ended - began == timedelta(hours=2)
 
@@ -63,7 +64,7 @@ def test_the_end_of_the_keys_attestation_is_told_in_time(
 ) -> None:
     settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = "key-id-nobody-should-see", "/nowhere/key.pem"
     now = clock.now_ms()
-    shown = part(outside.Outside(now, key_listed=True, region_expires_ms=now + days * DAY_MS), "key")
+    shown = part(exchange_status.Outside(now, key_listed=True, region_expires_ms=now + days * DAY_MS), "key")
     assert shown.state == state
     assert words in shown.sentence
     assert "nobody-should-see" not in shown.sentence
@@ -71,7 +72,7 @@ def test_the_end_of_the_keys_attestation_is_told_in_time(
 
 def test_the_listing_of_keys_is_asked_for_with_a_key(db: None, redis_db: object, settings: Any) -> None:
     settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = "no-such-key", "/nowhere/key.pem"
-    found = outside.ask(Twin().client(), "no-such-key")
+    found = exchange_status.ask(Twin().client(), "no-such-key")
     assert found.key_listed is False
     assert part(found, "key").sentence == "The exchange does not list our key."
 
@@ -91,4 +92,7 @@ def test_an_exchange_that_cannot_be_reached_is_bad_and_breaks_no_task(
 
 
 def test_the_clock_is_told_without_a_stream(db: None, redis_db: object) -> None:
-    assert part(outside.Outside(clock.now_ms(), skew_ms=2_400), "clock").sentence == "2400 ms ahead of the exchange."
+    assert (
+        part(exchange_status.Outside(clock.now_ms(), skew_ms=2_400), "clock").sentence
+        == "2400 ms ahead of the exchange."
+    )

@@ -8,7 +8,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.celery import app
 from kalbot.common.messages import QUEUES
-from kalbot.console import schedules
+from kalbot.console.ops import schedules
 from strategies.models import Profile
 from trading.models import TradingState
 
@@ -63,7 +63,7 @@ def test_seeding_twice_leaves_everything_as_people_left_it() -> None:
 
 
 def test_what_beat_sent_last_is_known_at_once(redis_db: object) -> None:
-    from kalbot.console import heartbeats
+    from kalbot.console.ops import heartbeats
 
     heartbeats._beat_published(sender="trading.tasks.sweep", routing_key="trading")
     assert ("trading.tasks.sweep", "trading") in heartbeats.last_sent()

@@ -15,7 +15,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from kalbot.console import throttle
+from kalbot.console.auth import throttle
 from kalbot.console.models import Act
 
 PASSWORD = "let-me-in-please"

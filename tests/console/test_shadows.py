@@ -7,7 +7,7 @@ from typing import Any
 import desk_rows
 from django.urls import reverse
 
-from strategies import shadows
+from strategies.cycle import shadows
 from strategies.models import Decision
 from trading.models import Position
 

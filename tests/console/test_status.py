@@ -12,7 +12,7 @@ from django.test import Client
 
 from kalbot.common import cache
 from kalbot.common.messages import QUEUES
-from kalbot.console import checks, heartbeats, status
+from kalbot.console.ops import checks, heartbeats, status
 from kalbot.console.tasks import heartbeat
 
 
@@ -106,11 +106,11 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
-    from kalbot.console import desk
+    from kalbot.console import queries as desk
     from markets import connect
     from markets.kalshi.limits import BASIC
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
-    from markets.limits import SharedLimiter
+    from markets.rate_limits import SharedLimiter
     from trading.venues import limits
 
     settings.KALSHI_KEY_ID = "key"

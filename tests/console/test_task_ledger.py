@@ -8,8 +8,8 @@ import pytest
 from celery import Celery
 
 from kalbot.common import messages
-from kalbot.console import task_ledger
 from kalbot.console.models import TaskRecord
+from kalbot.console.ops import task_runs
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,7 @@ def test_a_frequent_task_is_counted_and_leaves_no_row(run: Any) -> None:
     for _ in range(3):
         run(messages.RUN_CYCLE, lambda: None)
     assert TaskRecord.objects.count() == 0
-    assert task_ledger.counts()[messages.RUN_CYCLE]["done"] == 3
+    assert task_runs.counts()[messages.RUN_CYCLE]["done"] == 3
 
 
 def test_a_failure_of_a_frequent_task_leaves_its_traceback_without_the_secret(run: Any, settings: Any) -> None:
@@ -54,10 +54,10 @@ def test_a_failure_of_a_frequent_task_leaves_its_traceback_without_the_secret(ru
     assert "went away" in row.error
     assert "Traceback" in row.error
     assert "hunter2222" not in row.error
-    assert task_ledger.counts()[messages.RUN_CYCLE]["failed"] == 1
+    assert task_runs.counts()[messages.RUN_CYCLE]["failed"] == 1
 
 
 def test_a_slow_run_of_a_frequent_task_leaves_a_row(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_ledger, "SLOW_MS", -1)
+    monkeypatch.setattr(task_runs, "SLOW_MS", -1)
     run(messages.RUN_CYCLE, lambda: None)
     assert TaskRecord.objects.get().status == "done"

@@ -16,7 +16,7 @@ import time_machine
 
 from kalbot.common import cache, clock
 from markets.models import ExchangeMessage, Market
-from simulator import lifecycle
+from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
 from tests.faults import invariants
 from tests.faults.death import Mortal
@@ -24,9 +24,10 @@ from tests.faults.rows import clear
 from tests.faults.schedule import Schedule, draw
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession, fill_message
-from trading import exits, gate, halt, inbox, pace, reconcile, settlement, sweeper
+from trading import exits, inbox, pace, reconcile, settlement, sweeper
 from trading.execution import executor
 from trading.models import Order, Position
+from trading.safety import gate, halt
 from trading.venues import connection
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -10,8 +10,9 @@ import msgspec
 
 from kalbot.common.units import parse_count, parse_price
 from tests.trading import world
-from trading import accounts, ledger, quotes, selectors
-from trading.execution import baskets, sending, walk
+from trading import accounts, ledger, live_books, selectors
+from trading.execution.orders import submit
+from trading.execution.sizing import baskets, walk
 from trading.models import Denial, Discrepancy, Leg, Order, Position, Reconciliation
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def check(run: Run) -> None:
 
 
 def _ended(run: Run) -> None:
-    open_orders = [str(o) for o in Order.objects.filter(status__in=sending.OPEN_STATUSES)]
+    open_orders = [str(o) for o in Order.objects.filter(status__in=submit.OPEN_STATUSES)]
     assert not open_orders, f"orders without an end: {open_orders}"
     position = Position.objects.filter(decision=run.decision).first()
     assert position is not None or Denial.objects.filter(decision=run.decision).exists(), "neither position nor denial"
@@ -106,7 +107,7 @@ def check_budget(run: Run, body: Any) -> None:
     first = orders[0]
     if first.get("reduce_only") or position is None or parse_price(first["price"]) in (100, 9_900):
         return
-    quoted = quotes.read(run.twin.row)
+    quoted = live_books.read(run.twin.row)
     if not quoted.prices.live or run.disturbed:
         return  # the books moved after the plan was made: what counts then is the loss at the end
     legs = list(position.legs.all())
@@ -119,7 +120,7 @@ def check_budget(run: Run, body: Any) -> None:
                 assert loss <= budget, f"half-filled for {loss} of {budget}, {sorted(asked)}"
 
 
-def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: quotes.Quotes) -> tuple[int, int]:
+def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: live_books.Quotes) -> tuple[int, int]:
     """(loss of selling what is bought and what is asked for, legs that would still be empty)."""
     loss, lacking = 0, 0
     for leg in legs:

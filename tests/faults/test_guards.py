@@ -10,7 +10,9 @@ from django.test import override_settings
 
 from tests.faults import harness
 from trading import booking, states
-from trading.execution import baskets, inflight, opening, planner, purchase, sending
+from trading.execution.orders import inflight, submit
+from trading.execution.phases import opening
+from trading.execution.sizing import baskets, planner, recheck
 from trading.models import Fill, Leg, Order
 from trading.venues import live
 from trading.venues.protocol import Ack, Refused, Unresolved
@@ -79,7 +81,7 @@ def _placed_is_filled(patch: pytest.MonkeyPatch) -> None:
         return sum(o.count for o in orders if o.leg_id == leg.pk and o.action == "buy")
 
     patch.setattr(inflight, "bought", bought)
-    patch.setattr(purchase, "bought", bought)
+    patch.setattr(recheck, "bought", bought)
     patch.setattr(baskets, "kept", lambda leg: leg.target_count)
 
 
@@ -101,7 +103,7 @@ def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sending, "ask", lambda order, wanted: True)
+    patch.setattr(submit, "ask", lambda order, wanted: True)
 
 
 def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from markets import connect
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from tests.markets.exchange import SmallExchange
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.fees import FeeSchedule, model_fee
-from markets.streaming.all_in import NEVER, SLACK, distance, fee_table, worth_a_look
-from markets.streaming.market_state import MarketState
+from markets.streaming.state.all_in import NEVER, SLACK, distance, fee_table, worth_a_look
+from markets.streaming.state.market_state import MarketState
 
 
 def market(yes: int, no: int, **fields: object) -> MarketState:

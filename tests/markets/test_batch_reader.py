@@ -15,7 +15,7 @@ from websocket import ABNF
 
 from bench.streaming.stage import certificate
 from markets.kalshi.errors import Disconnected
-from markets.kalshi.reader import FrameReader, LibraryReader
+from markets.kalshi.ws.reader import FrameReader, LibraryReader
 from markets.streaming.batch_reader import BatchReader
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError
 
-from markets import lifecycle
-from markets.kalshi import frames as f
-from markets.kalshi.intake import Intake
-from markets.kalshi.rest import KalshiClient
+from markets.catalogue import lifecycle
+from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.ws import frames as f
+from markets.kalshi.ws.intake import Intake
 from markets.models import Certificate, Event, ExchangeMessage, Market
-from markets.streaming import inbox as inbox_module
-from markets.streaming.inbox import Inbox, Message, store, wait_until_empty
-from markets.streaming.messages import to_message
+from markets.streaming.output import inbox as inbox_module
+from markets.streaming.output.inbox import Inbox, Message, store, wait_until_empty
+from markets.streaming.output.messages import to_message
 from tests.markets.exchange import SmallExchange, game, market, temperature
 from tests.markets.live_exchange import fill_message, wait_for
 
@@ -108,7 +108,7 @@ def test_every_kind_of_frame_becomes_a_message() -> None:
 
 @pytest.fixture
 def listed(db: None, exchange: SmallExchange, client: KalshiClient) -> SmallExchange:
-    from markets.catalogue import scan
+    from markets.catalogue.scan import scan
 
     exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
     scan(client)

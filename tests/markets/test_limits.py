@@ -8,10 +8,10 @@ import time
 import pytest
 import redis
 
-from markets import limits
+from markets import rate_limits
 from markets.kalshi.errors import LocallyRateLimited
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit
-from markets.limits import SharedLimiter
+from markets.rate_limits import SharedLimiter
 
 SMALL = ApiLimits(usage_tier="basic", read=BucketLimit(200, 600), write=BucketLimit(100, 100))
 SLOW = ApiLimits(usage_tier="basic", read=BucketLimit(1, 600), write=BucketLimit(1, 100))
@@ -90,6 +90,6 @@ def test_without_redis_each_process_limits_itself(redis_db: redis.Redis) -> None
 
 def test_what_is_left_can_be_seen(redis_db: redis.Redis) -> None:
     SharedLimiter(redis_db, "host:public", SLOW).take(["read"], 10)
-    found = limits.left("host:public", SLOW)
+    found = rate_limits.left("host:public", SLOW)
     assert set(found) == {"read"}
     assert 590 <= found["read"] < 600

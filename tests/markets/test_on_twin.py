@@ -13,13 +13,13 @@ import redis
 
 from kalbot.common.clock import now_ms
 from markets.kalshi.environment import from_settings
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
 from markets.prices import PriceReader
-from markets.stream import make_session, price_connection
+from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
-from markets.streaming.nudger import Nudger
-from markets.streaming.wishes import Wishes
+from markets.streaming.output.notifier import Nudger
+from markets.streaming.watch_reader import Wishes
 from tests.markets.live_exchange import wait_for
 from tests.markets.test_stream import Kept
 from tests.simulator.served import Served

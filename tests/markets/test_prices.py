@@ -10,12 +10,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from markets.book import Side
-from markets.kalshi.frames import BookSnapshot, TickerFrame
+from markets.kalshi.ws.frames import BookSnapshot, TickerFrame
 from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader
-from markets.streaming import figures
-from markets.streaming.books import Books
-from markets.streaming.leader import Leadership
-from markets.streaming.publisher import Fenced, Publisher
+from markets.streaming.output import metrics
+from markets.streaming.output.leader import Leadership
+from markets.streaming.output.publisher import Fenced, Publisher
+from markets.streaming.state.books import Books
 
 NOW = 1_800_000_000_000
 
@@ -199,7 +199,7 @@ def test_figures_of_several_processes_are_added_up_and_the_oldest_proof_of_life_
         right = Leadership(redis_db, shard)
         assert right.acquire()
         Publisher(redis_db, right).flush(f"epoch-{shard}", alive, {})
-        figures.write(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
+        metrics.write(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
     status = PriceReader(redis_db, shards=2).stream_status()
     assert (status["alive"], status["messages"], status["alive_ms"], status["lag_ms"]) == (True, 21, NOW - 700, 0)
     assert [shard["messages"] for shard in status["shards"]] == [10, 11]

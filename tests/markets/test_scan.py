@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import redis
 
-from markets import certificates, selectors, tasks
-from markets.catalogue import scan
+from markets import selectors, tasks
+from markets.catalogue.scan import scan
 from markets.fees import FeeError
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, Event, Market, ReviewedSeries, Scan, Series
+from markets.terms import certificates
 from tests.markets.exchange import SmallExchange, game, market, series, temperature
 
 pytestmark = pytest.mark.django_db

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from markets.book import Depth
-from markets.kalshi.frames import Ack
+from markets.kalshi.ws.frames import Ack
 from markets.prices import EVENT_KEY, EventRecord, _event
-from markets.streaming.books import Books
 from markets.streaming.connection import Connection
-from markets.streaming.figures import Figures
+from markets.streaming.output.metrics import Figures
+from markets.streaming.state.books import Books
 
 TICKERS = ["EVENT-A", "EVENT-B", "OTHER-A"]
 SID = 2

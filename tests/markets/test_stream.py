@@ -14,11 +14,11 @@ from kalbot.common.clock import now_ms
 from markets.kalshi.environment import Environment
 from markets.kalshi.signing import Signer
 from markets.prices import EventPrices, PriceReader
-from markets.stream import make_session, price_connection
-from markets.streaming.inbox import Inbox, Message
+from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
-from markets.streaming.nudger import Nudger
-from markets.streaming.wishes import Wishes
+from markets.streaming.output.inbox import Inbox, Message
+from markets.streaming.output.notifier import Nudger
+from markets.streaming.watch_reader import Wishes
 from tests.markets.live_exchange import LiveExchange, wait_for
 
 LEGS = {"EVENT-A": "active", "EVENT-B": "active"}

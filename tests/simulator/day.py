@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulator import admin
-from simulator.app import handle
+from simulator.control import admin
 from simulator.exchange import Exchange
+from simulator.rest.app import handle
 
 from .world import B805, B825, CLE, GAME, HIGH, MIN, T80, Client
 

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import requests
 
-from simulator.auth import load_or_create, signed_headers
+from simulator.accounts.auth import load_or_create, signed_headers
 
 ROOT = Path(__file__).resolve().parents[2]
 

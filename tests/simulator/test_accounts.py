@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from simulator.accounts.truth import truth
 from simulator.exchange import Exchange
-from simulator.truth import truth
 
 from .world import B805, B825, CLE, MIN, T80, Client, code
 

@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from simulator import admin
-from simulator.app import handle
-from simulator.auth import Key, KeyRing, load_or_create, signed_headers
+from simulator.accounts.auth import Key, KeyRing, load_or_create, signed_headers
+from simulator.control import admin
 from simulator.exchange import Exchange
+from simulator.rest.app import handle
 
 from .world import B825, MIN, START, Client, code
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator import admin
 from simulator.clock import parse_iso_ms
 from simulator.config import TwinConfig
+from simulator.control import admin
+from simulator.persistence.snapshot import SnapshotError, load_snapshot
 from simulator.randomness import Streams
-from simulator.snapshot import SnapshotError, load_snapshot
 
 from .world import B825, COIN, DRAW, GAME, HIGH, JOBS, MIN, PASS, START, T83, Client, make_exchange, write_snapshot
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from simulator.app import handle
+from simulator.accounts.truth import truth
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
-from simulator.snapshot import load_snapshot
-from simulator.state import StateError, StateFile, restore
-from simulator.truth import truth
+from simulator.persistence.snapshot import load_snapshot
+from simulator.persistence.state import StateError, StateFile, restore
+from simulator.rest.app import handle
 
 from .world import B805, B825, MIN, START, Client, Listener
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator import edges, flow, turns
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.exchange import Exchange
-from simulator.snapshot import load_snapshot
+from simulator.flow import edges, flow
+from simulator.persistence.snapshot import load_snapshot
+from simulator.weather import turns
 
 from .world import START
 

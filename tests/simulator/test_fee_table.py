@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from simulator.fees import GRID_CLEARED, GRID_DIRECT, FeeTerms, fill_fee, model_fee
+from simulator.matching.fees import GRID_CLEARED, GRID_DIRECT, FeeTerms, fill_fee, model_fee
 
 QUADRATIC = FeeTerms("quadratic", 10_000)
 HALF = FeeTerms("quadratic", 5_000)

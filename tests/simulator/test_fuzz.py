@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from simulator.accounts.truth import truth
 from simulator.exchange import Exchange
 from simulator.rest.router import ROUTES
-from simulator.truth import truth
 
 from .spec import error_shape
 from .world import B825, HIGH, MIN, Client, Listener

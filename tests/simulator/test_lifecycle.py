@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from simulator import admin, lifecycle
+from simulator.control import admin
 from simulator.exchange import Exchange
+from simulator.listing import lifecycle
 from simulator.randomness import Streams
 
 from .world import B805, B825, CLE, COIN, DRAW, GAME, HIGH, MIN, START, T83, Client, Listener, code

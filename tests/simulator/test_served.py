@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import requests
 
-from simulator.auth import load_or_create
+from simulator.accounts.auth import load_or_create
 
 from .served import ROOT, Served, frames_until
 from .world import B825, HIGH, T80, write_snapshot

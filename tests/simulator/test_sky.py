@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, date, datetime
 
-from simulator.sky import HOUR_MS, Day, Sky
+from simulator.weather.sky import HOUR_MS, Day, Sky
 
 ISSUER = "NYC"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from simulator import admin
-from simulator.app import handle
+from simulator.control import admin
 from simulator.exchange import Exchange
+from simulator.rest.app import handle
 
 from ..conftest import SHARED
 from .day import Recorder, trade_a_day
@@ -200,7 +200,7 @@ def test_still_books_are_exactly_the_recorded_ones(name: str) -> None:
 
     from simulator.clock import ManualClock
     from simulator.config import TwinConfig
-    from simulator.snapshot import load_snapshot
+    from simulator.persistence.snapshot import load_snapshot
 
     from .world import START
 

@@ -12,8 +12,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from simulator.app import handle
-from simulator.truth import truth
+from simulator.accounts.truth import truth
+from simulator.rest.app import handle
 
 from ..conftest import SHARED
 from .spec import answer_problems, openapi, operations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.auth import signed_headers
+from simulator.accounts.auth import signed_headers
 
 from .served import Served
 from .world import B825, Client, make_exchange, write_snapshot

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simulator import admin
+from simulator.control import admin
 from simulator.exchange import Exchange
 
 from .world import B805, B825, CLE, HIGH, MIN, T80, Client, Listener

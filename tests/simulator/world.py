@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simulator.app import handle
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.exchange import Exchange
-from simulator.snapshot import load_snapshot
+from simulator.persistence.snapshot import load_snapshot
+from simulator.rest.app import handle
 from simulator.ws.session import Session
 
 START = 1_795_400_000_000

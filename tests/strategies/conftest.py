@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from strategies import facts, recall, watchlist
+from strategies.cycle import event_cache, memo
+from strategies.screening import watchlist
 
 
 @pytest.fixture(autouse=True)
 def _fresh_world(redis_db: object) -> None:
-    facts.forget()
-    recall.forget()
+    event_cache.forget()
+    memo.forget()
     watchlist.forget()

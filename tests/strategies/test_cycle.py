@@ -11,10 +11,11 @@ from django.db.models import F
 
 from kalbot.common import cache
 from kalbot.common.clock import now
-from markets import certificates
 from markets.models import Certificate, Event, Market, Watch
-from strategies import candidates, cycle, decisions, looks, screening
+from markets.terms import certificates
+from strategies.cycle import candidate_evaluation, candidates, cycle, decisions
 from strategies.models import Cycle, Decision, NearMiss, Profile, Verdict
+from strategies.screening import screening
 from tests.strategies.world import EPOCH, add_event, add_profile, add_scan, books_of, publish
 
 pytestmark = pytest.mark.django_db
@@ -311,14 +312,14 @@ def test_one_faulty_event_does_not_keep_the_others_from_being_bought() -> None:
 
 
 def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkeypatch) -> None:
-    judge = looks.look_at
+    judge = candidate_evaluation.look_at
 
     def faulty(profile, event, *rest):
         if event.ticker == "ODD":
             raise ArithmeticError("planted")
         return judge(profile, event, *rest)
 
-    monkeypatch.setattr(looks, "look_at", faulty)
+    monkeypatch.setattr(candidate_evaluation, "look_at", faulty)
     profile = add_profile()
     _candidate(profile, "ODD")
     _candidate(profile, "E1")

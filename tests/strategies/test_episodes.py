@@ -8,9 +8,9 @@ import pytest
 
 from kalbot.common.clock import now
 from markets.models import Event, Market
-from strategies import counterfactual, episodes, screening
-from strategies.episodes import Look
 from strategies.models import NearMiss
+from strategies.screening import counterfactual, episodes, screening
+from strategies.screening.episodes import Look
 from tests.strategies.world import add_event, add_profile, add_scan
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from strategies import profiles, recorded
+from strategies.catalogue import recorded
 from strategies.models import Profile
+from strategies.profiles import seeds
 
 SNAPSHOT = Path(__file__).resolve().parents[2] / "simulator" / "data" / "20260719T155529Z"
 OTHER_PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z")
@@ -63,7 +64,7 @@ def test_every_event_has_a_verdict_and_every_verdict_but_buying_a_reason() -> No
         assert row["verdict"] in ("candidate", "near_miss", "rejected")
         assert bool(row["constraint"]) == (row["verdict"] != "candidate")
         if row["verdict"] == "near_miss":
-            assert row["distance_ppm"] <= profiles.find("careful").near_miss_ppm
+            assert row["distance_ppm"] <= seeds.find("careful").near_miss_ppm
             assert row["flip"]
     ladders = [row for row in document["events"] if not row["exclusive"]]
     assert ladders
@@ -94,13 +95,13 @@ def test_a_seeded_profile_is_known_without_a_database(settings, monkeypatch) -> 
         raise OperationalError("no such table")
 
     monkeypatch.setattr(Profile.objects, "filter", no_table)
-    assert profiles.find("careful").kinds == ["all_yes", "all_no"]
+    assert seeds.find("careful").kinds == ["all_yes", "all_no"]
 
 
 @pytest.mark.django_db
 def test_a_stored_profile_counts_before_the_seeded_definition() -> None:
     Profile.objects.create(name="careful", kinds=["all_no"])
-    assert profiles.find("careful").kinds == ["all_no"]
+    assert seeds.find("careful").kinds == ["all_no"]
 
 
 @pytest.mark.django_db

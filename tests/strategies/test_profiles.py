@@ -6,33 +6,34 @@ from datetime import UTC, datetime
 
 import pytest
 
-from strategies import candidates, profiles, validation
+from strategies.cycle import candidates
 from strategies.models import DOLLAR, Profile
+from strategies.profiles import seeds, validation
 
 
 @pytest.mark.django_db
 def test_seeding_creates_what_is_missing_and_leaves_what_a_person_changed() -> None:
-    assert [profile.name for profile in profiles.seed()] == ["careful", "coverage", "live"]
+    assert [profile.name for profile in seeds.seed()] == ["careful", "coverage", "live"]
     Profile.objects.filter(name="careful").update(min_profit=5 * DOLLAR)
     Profile.objects.filter(name="live").delete()
-    assert [profile.name for profile in profiles.seed()] == ["live"]
+    assert [profile.name for profile in seeds.seed()] == ["live"]
     assert Profile.objects.get(name="careful").min_profit == 5 * DOLLAR
 
 
-@pytest.mark.parametrize("name", sorted(profiles.SEEDED))
+@pytest.mark.parametrize("name", sorted(seeds.SEEDED))
 def test_seeded_profiles_are_sound_and_ask_for_ten_cents(name: str) -> None:
-    profile = profiles.definition(name)
+    profile = seeds.definition(name)
     assert profile is not None
     assert validation.problems(profile) == {}
     assert profile.min_profit == DOLLAR // 10
 
 
 def test_seeded_profiles_trade_as_the_first_issue_says() -> None:
-    kinds = {name: profiles.definition(name).kinds for name in profiles.SEEDED}
-    modes = {name: profiles.definition(name).mode for name in profiles.SEEDED}
+    kinds = {name: seeds.definition(name).kinds for name in seeds.SEEDED}
+    modes = {name: seeds.definition(name).mode for name in seeds.SEEDED}
     assert kinds == {"careful": ["all_yes", "all_no"], "coverage": ["coverage"], "live": ["all_yes", "all_no"]}
     assert modes == {"careful": "sim", "coverage": "sim", "live": "live"}
-    assert profiles.definition("coverage").coverage_threshold_ppm == 900_000
+    assert seeds.definition("coverage").coverage_threshold_ppm == 900_000
 
 
 @pytest.mark.parametrize(

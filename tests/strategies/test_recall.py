@@ -8,7 +8,7 @@ import pytest
 
 from kalbot.common.clock import now
 from markets.prices import PriceReader
-from strategies import cycle, facts, looks, recall
+from strategies.cycle import candidate_evaluation, cycle, event_cache, memo
 from strategies.models import Decision, Profile, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
 
@@ -24,11 +24,11 @@ def _candidate(profile: Profile, ticker: str = "E1", quotes=FAR, **columns) -> N
     Verdict.objects.create(profile=profile, event=event, status="candidate", since=now())
 
 
-def _seen(profile: Profile, ticker: str = "E1") -> looks.Look | None:
-    event = facts.current([ticker])[ticker]
+def _seen(profile: Profile, ticker: str = "E1") -> candidate_evaluation.Look | None:
+    event = event_cache.current([ticker])[ticker]
     prices = PriceReader().events([ticker])
-    close = recall.close_ones(profile, [event], prices)
-    return recall.recall(profile, event, looks.depths_of(prices[ticker]), ticker in close)
+    close = memo.close_ones(profile, [event], prices)
+    return memo.recall(profile, event, candidate_evaluation.depths_of(prices[ticker]), ticker in close)
 
 
 def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch) -> None:
@@ -40,7 +40,7 @@ def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(m
     assert first is not None
     publish("E1", books_of("E1", FARTHER))
     assert _seen(profile) == first  # far away: the reason keeps for a moment
-    monkeypatch.setattr(recall, "EXPLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(memo, "EXPLAIN_SECONDS", 0.0)
     assert _seen(profile) is None
 
 
@@ -81,12 +81,14 @@ def test_the_screen_keeps_every_event_in_which_a_basket_would_be_found() -> None
             quotes.append((max(100, ask - rng.randint(1, 3) * 100), ask))
         _candidate(profile, f"E{number}", quotes, certified=rng.random() < 0.5)
         publish(f"E{number}", books_of(f"E{number}", quotes))
-    views = facts.current([f"E{n}" for n in range(60)])
+    views = event_cache.current([f"E{n}" for n in range(60)])
     prices = PriceReader().events(sorted(views))
-    close = recall.close_ones(profile, list(views.values()), prices)
+    close = memo.close_ones(profile, list(views.values()), prices)
     bought = set()
     for ticker, view in views.items():
-        look = looks.look_at(profile, view, looks.depths_of(prices[ticker]), 0, profile.capital)
+        look = candidate_evaluation.look_at(
+            profile, view, candidate_evaluation.depths_of(prices[ticker]), 0, profile.capital
+        )
         if look.basket is not None:
             bought.add(ticker)
     assert len(bought) > 5

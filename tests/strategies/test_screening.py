@@ -9,8 +9,8 @@ import pytest
 
 from kalbot.common.clock import now
 from markets.models import Event, Market, Watch
-from strategies import screening, watchlist
 from strategies.models import NearMiss, Screening, Verdict
+from strategies.screening import screening, watchlist
 from tests.strategies.world import add_event, add_profile, add_scan, publish_quotes
 
 pytestmark = pytest.mark.django_db

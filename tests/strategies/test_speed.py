@@ -13,8 +13,10 @@ from kalbot.common import cache
 from kalbot.common.clock import now, now_ms
 from markets.models import Event, Market, Series
 from markets.prices import LEASE_KEY, Lease
-from strategies import cycle, profiles, screening
+from strategies.cycle import cycle
 from strategies.models import Cycle, Verdict
+from strategies.profiles import seeds
+from strategies.screening import screening
 from tests.strategies.world import EPOCH, add_scan, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.timeout(600)]
@@ -59,7 +61,7 @@ def _books(rng: random.Random, ticker: str, legs: list[tuple[int, int]]) -> dict
 def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> None:
     rng = random.Random(5)
     _catalogue(rng)
-    profiles.seed()
+    seeds.seed()
     first = _timed(lambda: screening.screen(add_scan().pk))
     again = _timed(lambda: screening.screen(add_scan().pk))
     moved = rng.sample(range(EVENTS), EVENTS // 20)
@@ -76,7 +78,7 @@ def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> N
 def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
     rng = random.Random(6)
     _catalogue(rng, 3_000)
-    profiles.seed()
+    seeds.seed()
     screening.screen(add_scan().pk)
     tickers = sorted(set(Verdict.objects.filter(status="candidate").values_list("event_id", flat=True)))
     for ticker in tickers:

@@ -8,8 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from markets.models import Event
-from strategies import cycle, screening
+from strategies.cycle import cycle
 from strategies.models import Decision
+from strategies.screening import screening
 from tests.strategies.world import add_event, add_profile, add_scan, books_of, publish
 
 pytestmark = pytest.mark.django_db

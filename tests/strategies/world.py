@@ -10,9 +10,9 @@ import msgspec
 
 from kalbot.common import cache
 from kalbot.common.clock import now, now_ms
-from markets import certificates
 from markets.models import Event, Market, Scan, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, QUOTE_KEY, EventRecord, Lease, MarketRecord, Quote
+from markets.terms import certificates
 from strategies.models import DOLLAR, Profile
 
 EPOCH = "epoch-1"

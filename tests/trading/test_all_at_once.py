@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from kalbot.common import clock
 from markets.fees import FeeSchedule
-from simulator.mishaps import BATCH_ITEM
+from simulator.faults.injection import BATCH_ITEM
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import NoLimit, Twin, TwinSession
-from trading import gate, ledger, reconcile, risk
-from trading.execution import executor, planner, purchase
-from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading import ledger, reconcile, risk
+from trading.execution import executor
+from trading.execution.sizing import planner, recheck
+from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.models import Denial, Order, Position
+from trading.safety import gate
 from trading.venues import connection, limits
 
 MONEY = 1_000_000
@@ -272,7 +274,7 @@ def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, mon
             twin.sync()
 
     monkeypatch.setattr(risk, "standing", crash_after_admission)
-    monkeypatch.setattr(purchase, "CLEARED_FOR", timedelta(0))
+    monkeypatch.setattr(recheck, "CLEARED_FOR", timedelta(0))
     position = _execute(twin, leg_risk_budget=2 * MONEY)
     assert position.status == "aborted"
     assert position.close_type.startswith("leg_risk")

@@ -7,9 +7,10 @@ from django.db import IntegrityError, transaction
 
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import ledger, mode_guard, selectors
+from trading import ledger, selectors
 from trading.execution import executor
 from trading.models import Fill, LedgerTransaction, LiveEventClaim, Order, Position
+from trading.safety import mode_guard
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}

@@ -8,7 +8,7 @@ import pytest
 
 from kalbot.common import cache
 from markets.kalshi.limits import BASIC, UNSCOPED
-from markets.limits import SharedLimiter
+from markets.rate_limits import SharedLimiter
 from tests.trading.twin import Twin
 from trading.venues import connection, limits
 

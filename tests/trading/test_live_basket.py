@@ -8,9 +8,10 @@ from django.db import transaction
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, gate, inbox, ledger, reconcile, selectors, settlement
+from trading import exits, inbox, ledger, reconcile, selectors, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
+from trading.safety import gate
 from trading.venues import connection
 
 DEPTH = 10_000

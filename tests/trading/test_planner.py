@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from markets.fees import FeeSchedule
-from trading.execution import planner, unwind, walk
-from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading.execution.orders import sell_ladder
+from trading.execution.sizing import planner, walk
+from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
 
 FEES = FeeSchedule()
 BASIC = WriteBudget()
@@ -104,12 +105,12 @@ def test_a_rung_never_goes_below_its_cap_and_ends_on_a_level(
     book: list[tuple[int, int]], count: int, attempt: int, cap: int
 ) -> None:
     bids = tuple(sorted(dict(book).items(), reverse=True))
-    limit = unwind.rung_limit(bids, attempt, cap)
+    limit = sell_ladder.rung_limit(bids, attempt, cap)
     if limit is None:
         assert not bids or bids[0][0] < cap
         return
     assert limit >= cap
-    taken, worst = unwind.sellable(bids, count, limit)
+    taken, worst = sell_ladder.sellable(bids, count, limit)
     assert worst in dict(bids)
     assert worst >= cap
     assert taken == min(count, sum(size for price, size in bids if price >= limit))

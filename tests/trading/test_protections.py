@@ -11,9 +11,10 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from trading import discrepancies, exits, protections
+from trading import exits
 from trading.execution import executor
 from trading.models import Denial, Lock, Order, Position, Reconciliation, TradingState
+from trading.safety import discrepancies, protections
 from trading.tasks import reconcile_books
 
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
@@ -89,7 +90,7 @@ def test_baskets_of_which_nothing_could_be_bought_lock_the_profile(
         assert _lock_of(profile) is None
         event = _event(number)
         monkeypatch.setattr(
-            "trading.execution.purchase.achievable", lambda *args, **kwargs: (0, "depth: somebody was faster")
+            "trading.execution.sizing.recheck.achievable", lambda *args, **kwargs: (0, "depth: somebody was faster")
         )
         position = _execute(profile, event)
         assert position is not None

@@ -8,9 +8,11 @@ from kalbot.common.units import dollars
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import accounts, gate, halt, ledger, reconcile, selectors
-from trading.execution import executor, sending
+from trading import accounts, ledger, reconcile, selectors
+from trading.execution import executor
+from trading.execution.orders import submit
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
+from trading.safety import gate, halt
 from trading.venues import connection
 from trading.venues.protocol import Unresolved
 
@@ -81,8 +83,8 @@ def test_contracts_that_nothing_explains_are_named_and_reduce_the_profile(twin: 
 
 def _bought_but_not_listed(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> Position:
     """The first leg is filled and neither its order nor its fill is listed yet, while the positions show it already."""
-    from markets.kalshi.orders import Orders
-    from markets.kalshi.portfolio import Portfolio
+    from markets.kalshi.rest.orders import Orders
+    from markets.kalshi.rest.portfolio import Portfolio
 
     monkeypatch.setattr(Orders, "list", lambda self, **terms: iter(()))
     monkeypatch.setattr(Portfolio, "fills", lambda self, **terms: iter(()))
@@ -142,7 +144,7 @@ def test_one_difference_is_one_row_however_often_it_is_seen(twin: Twin) -> None:
 
 def test_an_order_of_somebody_else_on_our_key_is_named(twin: Twin) -> None:
     _buy(twin)
-    from simulator.app import handle
+    from simulator.rest.app import handle
 
     body = {
         "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "1.00", "client_order_id": "not-ours",
@@ -168,7 +170,7 @@ def test_collateral_return_must_be_off_because_our_books_do_not_know_it(twin: Tw
 
 
 def test_what_was_on_the_account_before_us_is_not_ours(twin: Twin) -> None:
-    from simulator.app import handle
+    from simulator.rest.app import handle
 
     body = {
         "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "2.00", "client_order_id": "earlier",
@@ -243,13 +245,13 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     assert position is not None
     leg = position.legs.first()
     with lease(position.pk) as held, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sending, "ask", lambda order, wanted: False)
+        patch.setattr(submit, "ask", lambda order, wanted: False)
         assert held is not None
-        order = sending.place(
+        order = submit.place(
             held, position, leg, action="buy", purpose="entry", price=leg.limit_price, count=leg.target_count
         )
     assert order.status == "unknown"
-    assert sending.settle(order, wanted=False, cancel=False)
+    assert submit.settle(order, wanted=False, cancel=False)
     assert (order.status, order.filled_count) == ("done", 0)
     assert twin.held() == {}
     posts = [body for method, _, body in twin.session.sent if method == "POST"]

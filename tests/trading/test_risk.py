@@ -12,7 +12,7 @@ from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import accounts, halt, ledger, risk
+from trading import accounts, ledger, risk
 from trading.execution import executor
 from trading.models import (
     Account,
@@ -24,6 +24,7 @@ from trading.models import (
     Reconciliation,
     TradingState,
 )
+from trading.safety import halt
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}

@@ -12,13 +12,14 @@ from django.core.management import CommandError, call_command
 
 from kalbot.common import clock
 from markets.models import Market
-from strategies import shadows
-from strategies.decisions import _shadows
+from strategies.cycle import shadows
+from strategies.cycle.decisions import _shadows
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import gate, settlement, shadow
+from trading import settlement, shadow
 from trading.execution import executor
+from trading.safety import gate
 from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)

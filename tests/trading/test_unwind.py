@@ -12,9 +12,10 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
-from trading import exits, gate, halt, ledger, reconcile, sweeper
+from trading import exits, ledger, reconcile, sweeper
 from trading.execution import executor
 from trading.models import Discrepancy, ExitRequest, Lock, Order, Position
+from trading.safety import gate, halt
 from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)
@@ -212,7 +213,7 @@ def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: Twin) -> Non
     position = _execute(twin)
     assert position.status == "open"
     twin.exchange.markets[twin.markets[0]].close_ms = 0
-    from simulator import lifecycle
+    from simulator.listing import lifecycle
 
     for ticker in twin.markets:
         lifecycle.close_market(twin.exchange, twin.exchange.markets[ticker])

@@ -15,17 +15,17 @@ from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.environment import from_settings
 from markets.kalshi.limits import Limiter
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, ExchangeMessage, Market, Series
 from markets.models import Event as EventRow
-from simulator import lifecycle, model
-from simulator.app import handle
+from simulator.accounts.records import Order as TwinOrder
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
-from simulator.matching import match
-from simulator.records import Order as TwinOrder
+from simulator.listing import lifecycle, model
+from simulator.matching.matching import match
+from simulator.rest.app import handle
 from tests.trading import world
 
 BASE = "http://twin.invalid/trade-api/v2"

@@ -13,8 +13,8 @@ from markets.fees import FeeSchedule
 from markets.models import Certificate, Event, Market, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, EventRecord, Lease, MarketRecord
 from strategies.models import Decision, Profile
-from trading import halt
-from trading.execution import walk
+from trading.execution.sizing import walk
+from trading.safety import halt
 
 EPOCH = "epoch-1"
 DOLLAR = 1_000_000

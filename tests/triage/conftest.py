@@ -5,7 +5,7 @@ import redis
 from django.core.cache import cache as process_cache
 
 from tests.triage.world import World
-from triage import gather
+from triage.assessment import gather
 from triage.sources import facts, registry
 
 

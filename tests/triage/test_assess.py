@@ -13,10 +13,10 @@ from kalbot.common.units import Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
 from strategies.dutch.payoff import payoff, settlement_states
-from triage.assess import Assessed, assess, market_belief
-from triage.case import Case, Thresholds, View
-from triage.signals import EntryFacts, MarketFacts, OutcomeFacts, Severity
-from triage.valuation import HeldLeg, break_even, condition, expected, sell, still_possible
+from triage.assessment.assess import Assessed, assess, market_belief
+from triage.assessment.case import Case, Thresholds, View
+from triage.assessment.signals import EntryFacts, MarketFacts, OutcomeFacts, Severity
+from triage.assessment.valuation import HeldLeg, break_even, condition, expected, sell, still_possible
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000

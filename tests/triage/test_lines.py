@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kalbot.common import clock
-from kalbot.console import schedules
+from kalbot.console.ops import schedules
 from markets.models import ExchangeMessage
 from tests.triage.world import World, make_profile
 from trading.models import Position
-from triage import agent, lines, tasks
+from triage import agent, tasks
+from triage.assessment import triggers
 from triage.models import Assessment
 from triage.sources.refresh import Refreshed
 
@@ -23,17 +24,17 @@ def basket(world: World) -> Position:
 def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -> None:
     position = basket(world)
     world.publish()
-    assert lines.crossed([position.pk]) == [position.pk]  # never looked at
+    assert triggers.crossed([position.pk]) == [position.pk]  # never looked at
     agent.look_at([position.pk])
-    assert lines.crossed([position.pk]) == []
+    assert triggers.crossed([position.pk]) == []
     world.books["C"] = ([(2100, 5000)], [(7600, 5000)])
     world.publish()
-    assert lines.crossed([position.pk]) == [position.pk]
+    assert triggers.crossed([position.pk]) == [position.pk]
     tasks.watch_lines()
     assert Assessment.objects.latest("pk").trigger == "price"
-    assert lines.crossed([position.pk]) == []
+    assert triggers.crossed([position.pk]) == []
     world.silence()
-    assert lines.crossed([position.pk]) == []
+    assert triggers.crossed([position.pk]) == []
 
 
 def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world: World) -> None:
@@ -47,24 +48,24 @@ def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world:
         )
 
     say("first", world.ticker("A"))
-    assert lines.announced() == []  # the place in the inbox was not known
+    assert triggers.announced() == []  # the place in the inbox was not known
     say("other", "SOMETHING-ELSE")
-    assert lines.announced() == []
+    assert triggers.announced() == []
     say("mine", world.ticker("C"))
-    assert lines.announced() == [position.pk]
-    assert lines.announced() == []
+    assert triggers.announced() == [position.pk]
+    assert triggers.announced() == []
     ExchangeMessage.objects.create(
         kind="event_lifecycle", key="e", payload={"event_ticker": world.name}, applied_at=clock.now()
     )
     tasks.watch_lines()
-    assert lines.announced() == []
+    assert triggers.announced() == []
 
 
 def test_looking_for_lines_ends_with_its_time(world: World) -> None:
     position = basket(world)
     world.publish()
-    assert lines.crossed([position.pk], seconds=-1) == []
-    assert lines.coverage_position_ids() == [position.pk]
+    assert triggers.crossed([position.pk], seconds=-1) == []
+    assert triggers.coverage_position_ids() == [position.pk]
 
 
 def test_both_looks_of_the_schedule_are_planned() -> None:

@@ -11,10 +11,11 @@ import pytest
 from kalbot.common import clock
 from tests.triage.world import World, make_profile
 from trading.models import ExitRequest, Position
-from triage import advice, agent, forecasts
-from triage.assess import Assessed
+from triage import advice, agent
+from triage.assessment.assess import Assessed
 from triage.models import Recommendation
 from triage.policy import Question, refusal
+from triage.scoring import forecasts
 from triage.sources import registry
 from triage.sources.protocol import EventFacts, Opinion, Report
 

@@ -13,9 +13,10 @@ from kalbot.common import clock
 from markets.models import Market
 from tests.triage.world import World, make_profile
 from trading.models import Position
-from triage import agent, forecasts, scores, scoring, selectors
+from triage import agent, selectors
 from triage.models import Recommendation, SourceForecast
-from triage.scoring import Scored, brier, calibration, e_value, evidence, probability_of
+from triage.scoring import advice_scores, forecasts, scoring
+from triage.scoring.scoring import Scored, brier, calibration, e_value, evidence, probability_of
 
 START = datetime(2026, 7, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -91,14 +92,14 @@ def test_a_recommendation_is_scored_against_what_holding_paid() -> None:
         "sell_now": 6_000_000, "coverage_market": 0.8, "coverage_source": 0.1, "legs": [["A", "yes", 1000], ["B", "no", 500]],
         "residual": [["B", "no", 500]],
     }  # fmt: skip
-    lost = scores.score(opening, {"A": 0, "B": 10_000})
+    lost = advice_scores.score(opening, {"A": 0, "B": 10_000})
     assert (lost["held"], lost["left"], lost["difference"]) == (0, 6_000_000, 6_000_000)
     assert lost["brier_source"] < lost["brier_market"]
-    won = scores.score(opening, {"A": 10_000, "B": 0})
+    won = advice_scores.score(opening, {"A": 10_000, "B": 0})
     assert (won["held"], won["left"]) == (15_000_000, 11_000_000)
     assert won["difference"] == -4_000_000
     assert won["brier_source"] > won["brier_market"]
-    assert scores.score({"sell_now": None, "legs": []}, {})["difference"] is None
+    assert advice_scores.score({"sell_now": None, "legs": []}, {})["difference"] is None
 
 
 def settle(world: World, winner: str) -> None:
@@ -121,14 +122,14 @@ def test_after_settlement_advice_and_forecasts_are_scored_and_shown(world: World
         probabilities={world.ticker("A"): 0.1, world.ticker("B"): 0.1, world.ticker("C"): 0.8},
         market_probabilities={world.ticker("A"): 0.43, world.ticker("B"): 0.38, world.ticker("C"): 0.19},
     )  # fmt: skip
-    assert (forecasts.score_settled(), scores.score_settled()) == (0, 0)
+    assert (forecasts.score_settled(), advice_scores.score_settled()) == (0, 0)
     settle(world, "C")
     from triage import advice
 
     advice.end_of_ended_positions()
     assert forecasts.score_settled() == 1
-    assert scores.score_settled() == 1
-    assert (forecasts.score_settled(), scores.score_settled()) == (0, 0)
+    assert advice_scores.score_settled() == 1
+    assert (forecasts.score_settled(), advice_scores.score_settled()) == (0, 0)
     frozen = SourceForecast.objects.get()
     assert frozen.outcome == world.ticker("C")
     assert frozen.brier == pytest.approx(0.06)
@@ -150,7 +151,7 @@ def test_an_event_that_settled_at_a_price_scores_nobody_s_forecast(world: World)
     settle(world, "C")
     Market.objects.filter(ticker=world.ticker("A")).update(result="scalar", settlement_value_e6=500_000)
     assert forecasts.settled_outcomes([event.ticker]) == {}
-    assert scores.settlement_values([world.ticker("A"), world.ticker("C")]) == {
+    assert advice_scores.settlement_values([world.ticker("A"), world.ticker("C")]) == {
         world.ticker("A"): 5_000,
         world.ticker("C"): 10_000,
     }
@@ -193,5 +194,5 @@ def test_what_waits_for_a_far_settlement_stands_in_nobody_s_way(world: World) ->
         source="nws", event=near, formed_at=clock.now(), probabilities={world.ticker("A"): 1.0}, market_probabilities={}
     )
     settle(world, "A")
-    assert (forecasts.score_settled(limit=1), scores.score_settled(limit=1)) == (1, 1)
+    assert (forecasts.score_settled(limit=1), advice_scores.score_settled(limit=1)) == (1, 1)
     assert Recommendation.objects.get(reason="new").score["held"] == 1_000_000

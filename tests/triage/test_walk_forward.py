@@ -24,7 +24,7 @@ from kalbot.common.units import parse_count, parse_price
 from markets.book import Depth
 from strategies.dutch.coverage import probabilities as devig
 from tests.triage.test_mapping import actuals
-from triage.scoring import Scored, brier, calibration, evidence, probability_of
+from triage.scoring.scoring import Scored, brier, calibration, evidence, probability_of
 from triage.weather.distribution import ToCome, degrees_pmf, outcome_probabilities
 from triage.weather.errors import forecast_error, learned
 from triage.weather.mapping import DATA as WEATHER_DATA

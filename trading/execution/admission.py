@@ -14,11 +14,12 @@ from kalbot.common.units import dollars
 from markets import watch
 from markets.kalshi.limits import UNSCOPED
 from strategies.models import Decision, Mode, Profile
-from trading import gate, ledger, quotes, risk, states
-from trading.execution import baskets, planner, walk
-from trading.execution.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading import ledger, live_books, risk, states
+from trading.execution.sizing import baskets, planner, walk
+from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading.live_books import Quotes
 from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
-from trading.quotes import Quotes
+from trading.safety import gate
 from trading.venues import connection, limits
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
@@ -61,7 +62,7 @@ def _admit(decision: Decision) -> Position:
     if profile.mode == Mode.LIVE:
         gate.ensure_open()
     ledger.ensure_funded(profile)
-    quoted = quotes.read(decision.event)
+    quoted = live_books.read(decision.event)
     legs = plan_legs(decision, quoted)
     first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
     risk.market(first, quoted)

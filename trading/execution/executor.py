@@ -14,7 +14,8 @@ from uuid import UUID
 
 from strategies.models import Decision
 from trading import states
-from trading.execution import admission, completing, entry, leaving
+from trading.execution import admission
+from trading.execution.phases import buy, complete, exit
 from trading.models import TERMINAL, Position, PositionStatus
 from trading.states import Lease, Overtaken
 
@@ -24,12 +25,12 @@ MOST_PHASES: Final = 50
 log = logging.getLogger(__name__)
 
 PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
-    S.PENDING: entry.pending,
-    S.EXECUTING: entry.executing,
-    S.COMPLETING: completing.completing,
-    S.UNWINDING: leaving.unwinding,
-    S.OPEN: leaving.opened,
-    S.EXITING: leaving.exiting,
+    S.PENDING: buy.pending,
+    S.EXECUTING: buy.executing,
+    S.COMPLETING: complete.completing,
+    S.UNWINDING: exit.unwinding,
+    S.OPEN: exit.opened,
+    S.EXITING: exit.exiting,
 }
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Final
 
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from trading.venues import limits
 
 REFRESH_SECONDS: Final = 60.0

@@ -15,7 +15,7 @@ import redis
 from kalbot.common import cache
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.limits import BASIC
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit
 
 KEY: Final = "limits:account"

@@ -19,8 +19,8 @@ from markets.kalshi.errors import (
     Unreachable,
 )
 from markets.kalshi.order_entry import Buy, CreateOrder, Sell
-from markets.kalshi.resolution import SIGNATURE_LIFE_MS, Outcome
-from markets.kalshi.rest import KalshiClient
+from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
 from markets.kalshi.schemas.answers import BatchItem, CreateResult
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder

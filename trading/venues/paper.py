@@ -28,7 +28,7 @@ from markets.book import Level, Side
 from markets.fees import OrderFees
 from markets.kalshi.grid import is_on_grid
 from markets.selectors import price_bands
-from trading import pace, quotes
+from trading import live_books, pace
 from trading.booking import FillReport
 from trading.models import Order, PaperOrder
 from trading.venues.protocol import Ack, Refused, Unresolved
@@ -113,7 +113,7 @@ class PaperVenue:
         """Levels that the order may trade with, the fees, and what is displayed before it at its own price."""
         event = order.position.event
         try:
-            quoted = quotes.read(event)
+            quoted = live_books.read(event)
         except Infeasible as error:
             raise Refused(error.code, error.detail) from None
         ticker = order.leg.market_id

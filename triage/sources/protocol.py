@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from triage.case import Holding, View
+from triage.assessment.case import Holding, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from unfold.decorators import display
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
-from kalbot.console.markup import signed
+from kalbot.console.ui.markup import signed
 from trading.models import ExchangeAccount, PaperOrder, ProfileBalance, Settlement
 
 MODE = ("mode", ChoicesDropdownFilter)

@@ -16,10 +16,10 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from kalbot.console import formats
-from kalbot.console.actions.register import Deeds
-from kalbot.console.links import page_url
-from kalbot.console.markup import number, signed, tag
+from kalbot.console.dialogs.register import Deeds
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import page_url
+from kalbot.console.ui.markup import number, signed, tag
 
 COUNT_LIMIT = 10_000
 Column = Callable[[Any], Any]

@@ -13,10 +13,10 @@ from unfold.decorators import display
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
-from kalbot.console.links import list_url
 from kalbot.console.pages import event_story
-from markets import certificates
+from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, ExchangeMessage, FeeChange, Market, ReviewedSeries, Scan, Series, Watch
+from markets.terms import certificates
 
 QUOTE_UNITS = {"yes_bid": "price", "yes_ask": "price", "last_price": "price", "yes_bid_size": "count", "yes_ask_size": "count",
                "volume": "count", "volume_24h": "count", "open_interest": "count", "settlement_value_e6": "money",

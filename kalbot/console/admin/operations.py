@@ -9,11 +9,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from kalbot.console import formats
 from kalbot.console.admin.base import ReadOnlyAdmin, column, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
 from kalbot.console.models import Act, LogRecord, TaskRecord
+from kalbot.console.ui import formats
 
 
 @admin.register(Act)

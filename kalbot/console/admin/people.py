@@ -20,9 +20,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from kalbot.console.actions.factor import RemoveSecondFactor
-from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import column
+from kalbot.console.dialogs.factor import RemoveSecondFactor
+from kalbot.console.dialogs.register import detail_action
 
 for model in (
     User,

@@ -16,15 +16,15 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from kalbot.console import formats
-from kalbot.console.actions.clone import CloneProfile
-from kalbot.console.actions.golive import GoLive
-from kalbot.console.actions.register import Deeds, detail_action
 from kalbot.console.admin.base import CappedPaginator, UnitColumns, column, label
 from kalbot.console.admin.filters import ChoicesDropdownFilter
-from kalbot.console.links import list_url
-from kalbot.console.markup import tag
-from kalbot.console.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
+from kalbot.console.admin.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
+from kalbot.console.dialogs.clone import CloneProfile
+from kalbot.console.dialogs.golive import GoLive
+from kalbot.console.dialogs.register import Deeds, detail_action
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import list_url
+from kalbot.console.ui.markup import tag
 from strategies.models import Profile
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from kalbot.console.actions.locks import RemoveLock
-from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values, standing
+from kalbot.console.dialogs.locks import RemoveLock
+from kalbot.console.dialogs.register import detail_action
 from trading.models import Denial, Discrepancy, ExitRequest, LiveEventClaim, Lock, Reconciliation, TradingState
 
 MODE = ("mode", ChoicesDropdownFilter)

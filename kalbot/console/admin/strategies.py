@@ -11,7 +11,6 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console import formats
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
@@ -22,7 +21,8 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
-from kalbot.console.links import page_url
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import page_url
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 
 MISSED = ["value", "limit"]

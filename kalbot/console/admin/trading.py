@@ -10,8 +10,6 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.actions.exits import ForceExit
-from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
@@ -21,8 +19,10 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
-from kalbot.console.markup import number, signed
+from kalbot.console.dialogs.exits import ForceExit
+from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
+from kalbot.console.ui.markup import number, signed
 from trading.models import (
     ACTIVE,
     TERMINAL,

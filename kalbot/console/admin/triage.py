@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.decorators import display
 
-from kalbot.console import formats
-from kalbot.console.actions.advice import AcceptAdvice, DismissAdvice
-from kalbot.console.actions.register import detail_action
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
+from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
+from kalbot.console.dialogs.register import detail_action
+from kalbot.console.ui import formats
 from triage.models import Assessment, Baseline, Recommendation, SourceForecast
 
 

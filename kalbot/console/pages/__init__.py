@@ -8,11 +8,11 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
-    from kalbot.console import second_factor
-    from kalbot.console.pages import event_story, operate, parts, position_story, shadows, triage_card, why
+    from kalbot.console.auth import second_factor
+    from kalbot.console.pages import event_story, fragments, operate, position_story, shadows, triage_card, why
 
     return [
-        ("desk/parts/<slug:part>/", "desk_part", parts.part),
+        ("desk/parts/<slug:part>/", "desk_part", fragments.part),
         ("trading/position/<int:pk>/progress/", "position_progress", position_story.progress_part),
         ("markets/event/<path:event>/books/", "event_books", event_story.books_part),
         ("why/", "why", why.funnel_page),

@@ -12,10 +12,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from kalbot.common import clock
-from kalbot.console import desk, figures, formats, heartbeats, status
-from kalbot.console.links import list_url, page_url
+from kalbot.console import queries
 from kalbot.console.models import LogRecord, TaskRecord
-from kalbot.console.plots import Plot
+from kalbot.console.ops import heartbeats, status
+from kalbot.console.pages import summary
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import list_url, page_url
+from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Discrepancy, Lock, Position
@@ -44,7 +47,7 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
 
 def safe() -> dict[str, str]:
     """Trading state, unexplained differences and locks."""
-    state = desk.trading_state().state
+    state = queries.trading_state().state
     differences = Discrepancy.objects.filter(resolved_at=None).count()
     locks = Lock.objects.filter(until__gt=clock.now()).count()
     found = [words for number, words in ((differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
@@ -71,7 +74,7 @@ def earning() -> list[dict[str, str]]:
     for mode in (Mode.LIVE.value, Mode.SIM.value):
         if not Profile.objects.filter(mode=mode).exists():
             continue
-        gained, ended = figures.today(mode), figures.ended_today(mode)
+        gained, ended = summary.today(mode), summary.ended_today(mode)
         held = Position.objects.filter(mode=mode, status__in=ACTIVE).count()
         tiles.append(tile(f"Earned today, {mode}", "bad" if gained < 0 else "ok", formats.gain(gained),
                           f"{ended} ended, {held} open", list_url("trading.position", mode__exact=mode)))  # fmt: skip
@@ -99,14 +102,14 @@ def one_mode(mode: str, profiles: list[Profile]) -> dict[str, Any]:
     """Totals of a mode from each profile's ledger, and what is used of its limits."""
     sums = dict.fromkeys(("cash", "open_cost", "realised", "difference"), 0)
     for profile in profiles:
-        books = desk.ledger_summary(profile)
+        books = queries.ledger_summary(profile)
         sums = {name: total + books[name] for name, total in sums.items()}
-    return {"mode": mode, "today": figures.today(mode), **sums, "profiles": [use(profile) for profile in profiles]}
+    return {"mode": mode, "today": summary.today(mode), **sums, "profiles": [use(profile) for profile in profiles]}
 
 
 def use(profile: Profile) -> dict[str, Any]:
     """A profile's bars: name, share and text."""
-    bars = figures.capital_use(profile)
+    bars = summary.capital_use(profile)
     show: dict[str, Callable[[int], str]] = {"capital": formats.money, "positions": str, "daily_loss": formats.money}
     names = {"capital": "capital", "positions": "positions", "daily_loss": "daily loss"}
     return {
@@ -127,14 +130,14 @@ def system() -> dict[str, Any]:
     """The parts of the system with their sentences, and a few figures."""
     stream = PriceReader().stream_status()
     depths = heartbeats.depths()
-    latency = figures.latency()
+    latency = summary.latency()
     return {"parts": status.look(), "figures": [
         ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
         ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
         ("Price age", formats.milliseconds(price_age(stream))),
         ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
         *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
-        *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in desk.tokens_left().items()),
+        *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in queries.tokens_left().items()),
     ]}  # fmt: skip
 
 
@@ -205,7 +208,7 @@ def curves() -> dict[str, dict[str, str]]:
 def curve(mode: str) -> dict[str, str]:
     """Realised profit of one mode over time, up to now."""
     plot = Plot("dollars", legend=False)
-    points = [(at, value / 1e6) for at, value in figures.realised_curve(mode)]
+    points = [(at, value / 1e6) for at, value in summary.realised_curve(mode)]
     plot.line(
         "realised, dollars", [*points, (plot.now, points[-1][1])] if points else [], colour="var(--color-primary-600)"
     )

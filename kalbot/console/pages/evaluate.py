@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.console import desk
+from kalbot.console import queries
 from kalbot.console.pages.why import MEANING
 from strategies.models import Profile
 
@@ -24,7 +24,7 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
     if not request.user.has_perm("strategies.view_profile"):
         raise PermissionDenied
     profile = get_object_or_404(Profile, pk=profile_id)
-    judged = desk.judge_now(profile)
+    judged = queries.judge_now(profile)
     counts = Counter((item["status"], item["constraint"]) for item in judged)
     order = {"candidate": 0, "near_miss": 1, "rejected": 2}
     nearest = sorted(

@@ -11,8 +11,9 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
-from kalbot.console import course, formats
-from kalbot.console.plots import Plot
+from kalbot.console.ops import price_history
+from kalbot.console.ui import formats
+from kalbot.console.ui.plots import Plot
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, MarketPrice, PriceReader
 from strategies.models import Verdict
@@ -36,7 +37,7 @@ def context(event: Event) -> dict[str, Any]:
 
 def history(event: Event) -> dict[str, Any]:
     """The course of YES asks and of what YES on all outcomes cost, as plots; empty texts without a course."""
-    points = course.of(event.ticker)
+    points = price_history.of(event.ticker)
     names = dict(event.markets.order_by("ticker").values_list("ticker", "yes_sub_title"))
     prices, sums = Plot("YES ask, dollars"), Plot("dollars")
     if points:
@@ -64,7 +65,7 @@ def ask_of(quote: tuple[int | None, int | None] | None) -> float | None:
     return None if quote is None or quote[1] is None else quote[1] / 10_000
 
 
-def cost_of_all(point: course.Point, tickers: Iterable[str]) -> float | None:
+def cost_of_all(point: price_history.Point, tickers: Iterable[str]) -> float | None:
     """Dollars that YES on every outcome would have cost before fees; None when one was not offered."""
     asks = [point.quotes.get(ticker, (None, None))[1] for ticker in tickers]
     return None if None in asks else sum(ask for ask in asks if ask is not None) / 10_000

@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from kalbot.console import metrics as figures
-from kalbot.console import status
+from kalbot.console.ops import metrics as figures
+from kalbot.console.ops import status
 
 NEEDED = (status.database, status.migrations, status.redis_server)
 

@@ -11,9 +11,11 @@ from django.template.response import TemplateResponse
 from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import clock
-from kalbot.console import desk, formats, heartbeats, task_ledger
+from kalbot.console import queries
 from kalbot.console.models import Act, LogRecord, TaskRecord
+from kalbot.console.ops import heartbeats, task_runs
 from kalbot.console.pages import dashboard
+from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Discrepancy, Lock, Order, OrderStatus
 
@@ -22,14 +24,15 @@ from trading.models import Discrepancy, Lock, Order, OrderStatus
 def page(request: HttpRequest) -> HttpResponse:
     """The page from which a desk is run when something is wrong."""
     context: dict[str, Any] = {
-        **admin.site.each_context(request), "title": "Operate", "now": clock.now(), "state": desk.trading_state(),
-        "profiles": [(profile, desk.trading_state(profile), desk.state_in_force(profile)) for profile in Profile.objects.order_by("name")],
+        **admin.site.each_context(request), "title": "Operate", "now": clock.now(), "state": queries.trading_state(),
+        "profiles": [(profile, queries.trading_state(profile), queries.state_in_force(profile))
+            for profile in Profile.objects.order_by("name")],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
                    .select_related("profile", "leg").order_by("created_at")[:20],
         **dashboard.system(), "depths": heartbeats.depths() or {}, "signs": heartbeats.signs(),
-        "runs": sorted(task_ledger.counts().items()),
+        "runs": sorted(task_runs.counts().items()),
         "failed": TaskRecord.objects.filter(status="failed").order_by("-started_at")[:8],
         "log": LogRecord.objects.order_by("-id")[:10],
         "acts": Act.objects.order_by("-id")[:10],

@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
-from kalbot.console import formats
-from kalbot.console.links import page_url
 from kalbot.console.pages import triage_card
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import page_url
 from trading.models import ACTIVE, ExitRequest, Fill, Position
 
 

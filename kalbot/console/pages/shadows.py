@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.console.links import list_url
-from strategies import shadows
+from kalbot.console.ui.links import list_url
+from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
 

@@ -14,7 +14,7 @@ from kalbot.console.pages import triage_plots
 from strategies.models import Profile
 from trading.models import ACTIVE, Position
 from triage import selectors
-from triage.forecasts import evidence_of
+from triage.scoring.forecasts import evidence_of
 
 PPM = 1_000_000
 DAY_MS = 86_400_000

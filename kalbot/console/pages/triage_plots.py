@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from kalbot.console import formats
+from kalbot.console.ui import formats
 
 WIDTH: Final = 640
 HEIGHT: Final = 200

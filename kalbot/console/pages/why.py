@@ -14,12 +14,12 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
-from kalbot.console.links import list_url
-from kalbot.console.plots import Plot
+from kalbot.console.ui.links import list_url
+from kalbot.console.ui.plots import Plot
 from markets.models import Event, Scan
-from strategies import telling
-from strategies.filters import FILTERS
+from strategies.explain import live_event
 from strategies.models import Decision, NearMiss, Profile, Screening, Verdict
+from strategies.screening.filters import FILTERS
 from trading.models import Denial, Position
 
 ORDER = {name: place for place, (name, _) in enumerate(FILTERS)}
@@ -192,7 +192,7 @@ def told(event: Event, name: str) -> tuple[list[str], str]:
     if profile is None:
         return [], ""
     try:
-        return telling.tell(event.pk, profile), profile.name
+        return live_event.tell(event.pk, profile), profile.name
     except KalbotError as error:
         return [str(error)], profile.name
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from django import template
 
-from kalbot.console import desk, formats, navigation
-from kalbot.console.links import act_url, list_url, page_url
-from kalbot.console.markup import signed, tag
+from kalbot.console import queries
+from kalbot.console.ui import formats, navigation
+from kalbot.console.ui.links import act_url, list_url, page_url
+from kalbot.console.ui.markup import signed, tag
 
 register = template.Library()
 for name, shown in formats.SHOW.items():
@@ -56,7 +57,7 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
     """Mode and trading state, on every page."""
     request = context["request"]
     return {
-        **desk.banner(),
+        **queries.banner(),
         "perms": context.get("perms", {}),
         "exchange": navigation.exchange(),
         "request": request,

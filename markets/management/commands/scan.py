@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import SettingError
 from markets import connect
-from markets.catalogue import scan
+from markets.catalogue.scan import scan
 from markets.models import Scan
 
 

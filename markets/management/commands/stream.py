@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common.errors import SettingError
 from markets.kalshi.errors import KalshiError
-from markets.stream import Assembly, Refused, wait_for_exchange
+from markets.streaming.assembly import Assembly, Refused, wait_for_exchange
 
 
 class Command(BaseCommand):

@@ -28,13 +28,14 @@ from kalbot.common.units import (
 )
 from markets.fees import CENT_GRID, DIRECT_GRID
 from markets.selectors import fee_grid
-from strategies import profiles, recorded
-from strategies.appraisal import Appraisal, appraise, as_json, percent
+from strategies.catalogue import recorded
+from strategies.catalogue.universe import EventView
+from strategies.cycle.evaluation import limits_of
 from strategies.dutch.basket import Limits
-from strategies.evaluation import limits_of
-from strategies.judgement import CANDIDATE, NEAR_MISS, REJECTED
+from strategies.explain.book_evaluation import Appraisal, appraise, as_json, percent
 from strategies.models import Profile
-from strategies.universe import EventView
+from strategies.profiles import seeds
+from strategies.screening.verdict import CANDIDATE, NEAR_MISS, REJECTED
 
 ORDER = {CANDIDATE: 0, NEAR_MISS: 1, REJECTED: 2}
 WIDTH = 230
@@ -61,7 +62,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            profile = profiles.find(options["profile"])
+            profile = seeds.find(options["profile"])
             grid = _grid(options["fee_grid"])
             snapshot = recorded.load(options["snapshot"], options["at"])
             change = _changes(options)

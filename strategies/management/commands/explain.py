@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import KalbotError
-from strategies import profiles, telling
+from strategies.explain import live_event
+from strategies.profiles import seeds
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            lines = telling.tell(options["event_ticker"], profiles.find(options["profile"]))
+            lines = live_event.tell(options["event_ticker"], seeds.find(options["profile"]))
         except KalbotError as error:
             raise CommandError(str(error)) from None
         self.stdout.write("\n".join(lines))

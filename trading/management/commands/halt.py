@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.models import Profile
-from trading import halt
+from trading.safety import halt
 
 
 class Command(BaseCommand):

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.models import Mode
-from trading import accounts, discrepancies, reconcile
+from trading import accounts, reconcile
+from trading.safety import discrepancies
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from trading import halt
 from trading.management.commands.halt import profile_named
+from trading.safety import halt
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from strategies import shadows
+from strategies.cycle import shadows
 from trading.management.commands.halt import profile_named
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
-from strategies import shadows
+from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
 from trading.management.commands.halt import profile_named

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common.messages import QUEUES
-from kalbot.console import heartbeats
+from kalbot.console.ops import heartbeats
 from markets.prices import PriceReader
 
 

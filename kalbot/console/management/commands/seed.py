@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import SettingError
-from kalbot.console import roles, schedules
-from strategies import profiles
+from kalbot.console.auth import roles
+from kalbot.console.ops import schedules
+from strategies.profiles import seeds
 from trading.models import TradingState
 
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            created = {"profiles": len(profiles.seed()), "schedules": len(schedules.seed())}
+            created = {"profiles": len(seeds.seed()), "schedules": len(schedules.seed())}
         except SettingError as error:
             raise CommandError(str(error)) from None
         _, fresh = TradingState.objects.get_or_create(

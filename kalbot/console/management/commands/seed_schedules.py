@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import SettingError
-from kalbot.console import schedules
+from kalbot.console.ops import schedules
 
 
 class Command(BaseCommand):

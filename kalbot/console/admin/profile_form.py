@@ -1,0 +1,210 @@
+"""The form of a profile: units on screen, integers in the columns, problems in words, and what counts as loosening."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.forms import CheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from kalbot.common.units import DOLLAR
+from kalbot.console import queries
+from kalbot.console.ui import formats
+from kalbot.console.ui.fields import (
+    BlackoutField,
+    CountField,
+    KindsField,
+    MoneyField,
+    PercentField,
+    RatioField,
+    UnitField,
+    WordsField,
+)
+from strategies.models import Kind, Profile
+
+MOST_MONEY = 10_000_000 * DOLLAR
+
+MONEY = {
+    "min_profit": "Least profit of a whole basket after fees.",
+    "capital": "What this profile may have at work and in cash together.",
+    "max_per_event": "Most cost at risk in one event.",
+    "max_per_position": "Most cost of one basket.",
+    "max_per_leg": "Most cost of one leg.",
+    "max_daily_loss": "Realised loss since midnight UTC that stops new baskets for the day.",
+    "max_drawdown": "Fall from the best equity that stops new baskets.",
+    "leg_risk_budget": "Most that unwinding a half-filled basket may be expected to cost before it is begun.",
+    "triage_min_gain": "Least gain of an automatic exit over holding.",
+}
+COUNTS = {
+    "min_volume": "Contracts traded in the whole event.",
+    "min_open_interest": "Contracts open in the whole event.",
+    "min_depth": "Least size at the best price of every leg.",
+    "count_step": "Sizes are multiples of this.",
+}
+PERCENTS: dict[str, tuple[str, int, int]] = {
+    "coverage_threshold_ppm": (
+        "Least probability that a covered outcome wins. Of coverage baskets only.",
+        500_000,
+        1_000_000,
+    ),
+    "min_margin_ppm": ("Least profit over cost, after fees.", -1_000_000, 1_000_000),
+    "min_expected_margin_ppm": (
+        "Of coverage baskets only: least expected profit over cost; may be negative.",
+        -1_000_000,
+        1_000_000,
+    ),
+    "min_annualised_ppm": (
+        "Least return a year on the capital that is locked until settlement; 0 = not asked.",
+        0,
+        1_000_000_000,
+    ),
+    "watch_margin_ppm": (
+        "Events that miss by less than this share of the payout have their books watched.",
+        0,
+        500_000,
+    ),
+    "near_miss_ppm": ("Farthest a near miss may be from passing.", 0, 1_000_000),
+}
+RATIOS = {
+    "triage_evidence_ppm": "E-value that a source must reach before it may drive exits; 20 means 1 chance in 20 of fooling us."
+}
+
+#: Fields whose change is a change of risk and asks for a reason: name -> whether *more* is looser.
+LIMITS: dict[str, bool] = {
+    "capital": True, "max_per_event": True, "max_per_position": True, "max_per_leg": True, "max_open_positions": True,
+    "max_orders_per_minute": True, "max_daily_loss": True, "max_drawdown": True, "leg_risk_budget": True, "max_price_age_ms": True,
+    "complete_seconds": True, "max_days_to_close": True, "max_outcomes": True,
+    "cooldown_seconds": False, "coverage_threshold_ppm": False, "min_margin_ppm": False, "min_profit": False,
+    "min_expected_margin_ppm": False, "min_annualised_ppm": False, "min_depth": False, "min_seconds_to_close": False,
+    "min_volume": False, "min_open_interest": False, "triage_min_gain": False, "triage_evidence_ppm": False,
+}  # fmt: skip
+
+
+def unit_fields() -> dict[str, UnitField]:
+    """The form field of every column that holds an amount."""
+    made: dict[str, UnitField] = {}
+    for name, text in MONEY.items():
+        made[name] = MoneyField(help_text=text, least=0, most=MOST_MONEY)
+    for name, text in COUNTS.items():
+        made[name] = CountField(help_text=text, least=1 if name == "count_step" else 0)
+    for name, (text, least, most) in PERCENTS.items():
+        made[name] = PercentField(help_text=text, least=least, most=most)
+    for name, text in RATIOS.items():
+        made[name] = RatioField(help_text=text, least=1_000_000)
+    for name, field in made.items():
+        field.label = LABELS.get(name) or name.removesuffix("_ppm").replace("_", " ").capitalize()
+    return made
+
+
+LABELS = {
+    "min_outcomes": "Outcomes, at least",
+    "max_outcomes": "Outcomes, at most",
+    "min_volume": "Volume, at least",
+    "min_open_interest": "Open interest, at least",
+    "min_depth": "Depth, at least",
+    "min_seconds_to_close": "Seconds to close, at least",
+    "max_days_to_close": "Days to close, at most",
+    "near_miss_ppm": "A near miss is within",
+    "watch_margin_ppm": "Watch books within",
+    "coverage_threshold_ppm": "Coverage, at least",
+    "min_margin_ppm": "Margin, at least",
+    "min_profit": "Profit, at least",
+    "min_expected_margin_ppm": "Expected margin, at least",
+    "min_annualised_ppm": "Return a year, at least",
+    "count_step": "Size in steps of",
+    "max_per_event": "Most in one event",
+    "max_per_position": "Most in one basket",
+    "max_per_leg": "Most in one leg",
+    "leg_risk_budget": "Most lost by unwinding",
+    "max_daily_loss": "Daily loss, at most",
+    "max_drawdown": "Drawdown, at most",
+    "max_open_positions": "Open positions, at most",
+    "max_orders_per_minute": "Orders a minute, at most",
+    "max_price_age_ms": "Price age, at most (ms)",
+    "cooldown_seconds": "Pause after a basket (s)",
+    "complete_seconds": "Completing may take (s)",
+    "triage_min_gain": "Gain, at least",
+    "triage_min_hold_seconds": "Hold, at least (s)",
+    "triage_evidence_ppm": "Evidence, at least",
+    "on_partial": "Half-filled basket",
+    "sending": "Legs are sent",
+    "is_active": "Active",
+    "shape": "Shape",
+    "kinds": "Kinds of basket",
+}
+
+
+class ProfileForm(forms.ModelForm):
+    """Every amount in its own unit; cross-field problems come from strategies and stand at their fields."""
+
+    categories = WordsField(help_text="Names as Kalshi writes them, with commas. Empty: all.")
+    series_include = WordsField(upper=True, help_text="Tickers with commas. Empty: all.")
+    series_exclude = WordsField(upper=True, help_text="Tickers with commas.")
+    kinds = KindsField(
+        choices=Kind.choices,
+        required=True,
+        widget=CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one kind of basket."},
+    )
+    blackout = BlackoutField(help_text="UTC times of day without new baskets: 07:00-09:00, 23:30-23:59.")
+    reason = forms.CharField(required=False, max_length=100, widget=UnfoldAdminTextInputWidget(), label="Reason for this change",
+                             help_text="Kept in the history. Needed when a limit or threshold changes.")  # fmt: skip
+    locals().update(unit_fields())
+
+    class Meta:
+        model = Profile
+        exclude = ["mode", "shadow_of"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, text in LABELS.items():
+            if name in self.fields:
+                self.fields[name].label = text
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        risky = [name for name in self.changed_data if name in LIMITS]
+        if self.instance.pk and risky and not cleaned.get("reason"):
+            names = ", ".join(str(self.fields[name].label).lower() for name in risky)
+            self.add_error("reason", f"Please say why; you are changing: {names}.")
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """After the instance has its values: problems between fields, in the words of the room that trades by them."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        for name, sentence in queries.profile_problems(self.instance).items():
+            self.add_error(name if name in self.fields else None, sentence)
+
+
+def loosened(name: str, before: Any, after: Any) -> bool:
+    """Whether a change of ``name`` lets more risk in."""
+    more_is_looser = LIMITS.get(name)
+    if more_is_looser is None or before is None or after is None:
+        return False
+    return bool(after > before if more_is_looser else after < before)
+
+
+def changes_in_words(form: ProfileForm, names: list[str]) -> list[str]:
+    """``"Most in one event: $200.00 → $500.00"`` for each of ``names``."""
+    words = []
+    for name in names:
+        field = form.fields[name]
+        show = field.shown if isinstance(field, UnitField) else str
+        words.append(f"{field.label}: {show(form.initial[name])} → {show(form.cleaned_data[name])}.")
+    return words
+
+
+def in_unit(name: str, value: Any) -> str:
+    """A profile's value as a person reads it, for comparisons and checklists."""
+    if name in MONEY:
+        return formats.money(value)
+    if name in COUNTS:
+        return f"{formats.count(value)} contracts"
+    if name in PERCENTS:
+        return formats.percent(value)
+    if isinstance(value, list):
+        return ", ".join(" to ".join(one) if isinstance(one, list) else str(one) for one in value) or "all"
+    return formats.ratio(value) if name in RATIOS else str(value)

@@ -1,0 +1,63 @@
+"""Reviewing certificates: a person's word that one of the listed outcomes must win, or that it need not."""
+
+from __future__ import annotations
+
+from django.shortcuts import get_object_or_404
+
+from kalbot.console import queries
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.ui.links import page_url
+from markets.models import Certificate, Event
+from strategies.models import NearMiss
+from trading.models import ACTIVE, Position
+
+
+class Review(Dialog):
+    """What granting and revoking share: the evidence so far and what hangs on it."""
+
+    permission_required = "console.review_certificate"
+    sentence = ""
+
+    def brief(self, pk: str) -> Briefing:
+        event = get_object_or_404(Event, pk=pk)
+        last = Certificate.objects.filter(event=event).order_by("-version").first()
+        return Briefing(
+            target=f"{event.ticker}", url=page_url("markets.event", event.pk),
+            sentences=[self.sentence, event.title],
+            numbers=[
+                ("Listed outcomes", str(event.market_count)),
+                ("Certificate now", f"{last.status} ({last.kind or 'no kind'}): {last.reason}" if last else "none"),
+                ("Open positions on it", str(Position.objects.filter(event=event, status__in=ACTIVE).count())),
+                ("Near misses waiting for it", str(NearMiss.objects.filter(event=event, ended_at=None).count())),
+            ],
+        )  # fmt: skip
+
+
+class GrantCertificate(Review):
+    """Makes YES on every outcome count as guaranteed for this event, until its rules or outcomes change."""
+
+    name = "grant_certificate"
+    title = "Grant certificate"
+    submit = "One of them must win"
+    sentence = ("You vouch that one of the listed outcomes must win. YES on all of them will then count as guaranteed for this event, "
+                "until its rules or its outcomes change. Quote the rule in the reason.")  # fmt: skip
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        queries.grant_certificate(get_object_or_404(Event, pk=pk), actor, reason)
+        return "The certificate is granted."
+
+
+class RevokeCertificate(Review):
+    """Takes the certificate back; open positions that relied on it are not touched."""
+
+    name = "revoke_certificate"
+    title = "Revoke certificate"
+    submit = "Revoke"
+    sentence = (
+        "The event counts as not exhaustive from now on, and stays so until somebody grants a new certificate. Positions that relied "
+        "on it are not touched; look at them."
+    )
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        queries.revoke_certificate(get_object_or_404(Event, pk=pk), actor, reason)
+        return "The certificate is revoked."

@@ -1,0 +1,73 @@
+"""Force exit: sell what a position holds through the real bids, on a person's word."""
+
+from __future__ import annotations
+
+from django.http import Http404
+
+from kalbot.console import queries
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import page_url
+from trading.models import ACTIVE, Position
+
+
+class ForceExit(Dialog):
+    """Shows legs, bids, expected proceeds and loss; asks trading for the exit; the position's page follows it to its end."""
+
+    name = "force_exit"
+    title = "Force exit"
+    submit = "Exit this position"
+    permission_required = "console.force_exit"
+
+    def brief(self, pk: str) -> Briefing:
+        position = (
+            Position.objects.select_related("profile", "event").filter(pk=int(pk) if str(pk).isdigit() else 0).first()
+        )
+        if position is None:
+            raise Http404
+        preview = queries.exit_preview(position)
+        return Briefing(
+            target=f"position {position} of {position.profile} ({position.mode})",
+            url=page_url("trading.position", position.pk),
+            sentences=sentences(position, preview),
+            numbers=[
+                ("Expected proceeds", formats.money(preview.proceeds)),
+                ("Paid for it", formats.money(position.cost)),
+                ("Expected result", formats.gain(preview.result)),
+                ("If held, at least", formats.money(position.floor)),
+            ],
+            template="console/exit_legs.html",
+            context={"preview": preview},
+            refusal=""
+            if position.status in ACTIVE
+            else f"This position has already ended: {position.get_status_display()}.",
+        )
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        queries.request_exit(position_id=int(pk), actor=actor, reason=reason)
+        return f"The exit of position #{pk} is on its way; this page follows it."
+
+
+def refusal(position: Position) -> str:
+    """Why this position cannot be exited now, or empty text."""
+    if position.status in ("open", "exiting"):
+        return ""
+    if position.status in ACTIVE:
+        return f"It is still {position.get_status_display()}: it is completed or unwound by itself first. To stop that, halt trading."
+    return f"This position has already ended: {position.get_status_display()}."
+
+
+def sentences(position: Position, preview: queries.ExitPreview) -> list[str]:
+    """What a person should know before confirming."""
+    words = [
+        f"Sells everything {position.profile} holds in {position.event_id} at the bids, immediately or as they come."
+    ]
+    if preview.unsellable:
+        words.append(
+            f"No bid now for {', '.join(preview.unsellable)}: that part stays until there is one or the market settles."
+        )
+    if position.guaranteed and preview.result is not None and preview.result < position.floor - position.cost:
+        words.append("Held to settlement this basket is guaranteed to pay more than it cost; exiting gives that up.")
+    if preview.note:
+        words.append(preview.note)
+    return words

@@ -1,0 +1,95 @@
+"""The kill switch: halt (two levels), reduce, resume; for everything or for one profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from kalbot.console import queries
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.ui import formats
+from strategies.models import Profile
+from trading.models import ACTIVE, Order, OrderStatus, Position
+
+
+class HaltForm(ReasonForm):
+    """Two levels: stop new risk, or also stop exits and cancel what rests."""
+
+    level = forms.ChoiceField(
+        label="How far", initial="reducing", widget=forms.RadioSelect,
+        choices=[("reducing", "Stop new risk: no new baskets; exits and completion of open positions go on"),
+                 ("halted", "Stop everything and cancel what rests: no order at all is sent until somebody resumes")],
+        error_messages={"required": "Please choose how far to stop."},
+    )  # fmt: skip
+    field_order = ["token", "level", "reason"]
+
+
+class TradingSwitch(Dialog):
+    """What halting and resuming share. ``pk`` is a profile's id, or empty for everything."""
+
+    def profile(self, pk: str) -> Profile | None:
+        return get_object_or_404(Profile, pk=pk) if pk else None
+
+    def numbers(self, profile: Profile | None) -> list[tuple[str, str]]:
+        """How much is at stake: positions, resting orders and the state now."""
+        mine: dict[str, Any] = {"profile": profile} if profile else {}
+        positions = Position.objects.filter(status__in=ACTIVE, **mine)
+        return [
+            ("State now", queries.trading_state(profile).state.upper()),
+            ("Active positions", str(positions.count())),
+            ("Cost at risk", formats.money(sum(positions.values_list("cost", flat=True)))),
+            ("Orders at work", str(Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN],
+                                                        **mine).count())),
+        ]  # fmt: skip
+
+
+class Halt(TradingSwitch):
+    """Stops trading; open positions are kept and go on being watched and settled."""
+
+    name = "halt"
+    title = "Halt trading"
+    submit = "Halt"
+    permission_required = "console.halt"
+    form_class = HaltForm
+
+    def brief(self, pk: str) -> Briefing:
+        profile = self.profile(pk)
+        return Briefing(
+            target=str(profile or "all profiles"), url=reverse("admin:operate"),
+            sentences=[f"Stops {profile or 'all profiles'}. Open positions are kept: they are watched and settled as before.",
+                       "Only a risk manager can resume."],
+            numbers=self.numbers(profile),
+        )  # fmt: skip
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        level = form.cleaned_data["level"]
+        queries.set_trading_state(
+            state=level, actor=actor, reason=reason, profile=self.profile(pk), cancel_resting=level == "halted"
+        )
+        return "Halted: no order is sent." if level == "halted" else "New risk is stopped; exits go on."
+
+
+class Resume(TradingSwitch):
+    """Lets new baskets be bought again."""
+
+    name = "resume"
+    title = "Resume trading"
+    submit = "Resume"
+    variant = "success"
+    permission_required = "console.resume"
+
+    def brief(self, pk: str) -> Briefing:
+        profile = self.profile(pk)
+        state = queries.trading_state(profile)
+        return Briefing(
+            target=str(profile or "all profiles"), url=reverse("admin:operate"),
+            sentences=[f"New baskets become possible at once for {profile or 'all profiles'}."],
+            numbers=[("Stopped by", state.actor), ("Because", state.reason or formats.NOTHING), *self.numbers(profile)],
+        )  # fmt: skip
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        queries.set_trading_state(state="active", actor=actor, reason=reason, profile=self.profile(pk))
+        return "Trading is active again."

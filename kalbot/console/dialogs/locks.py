@@ -1,0 +1,39 @@
+"""Removing a lock before its time: a person's decision, with a reason."""
+
+from __future__ import annotations
+
+from django.shortcuts import get_object_or_404
+
+from kalbot.common.errors import KalbotError
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import list_url
+from trading.models import Lock
+
+
+class RemoveLock(Dialog):
+    """New baskets become possible again at once; nothing that happened is undone."""
+
+    name = "remove_lock"
+    title = "Remove lock"
+    submit = "Remove this lock"
+    permission_required = "console.remove_lock"
+
+    def brief(self, pk: str) -> Briefing:
+        lock = get_object_or_404(Lock.objects.select_related("profile"), pk=pk)
+        return Briefing(
+            target=f"{lock.code} of {lock.profile or 'all profiles'}",
+            url=list_url("trading.lock"),
+            sentences=[f"New baskets become possible again at once for {lock.profile or 'all profiles'}."],
+            numbers=[
+                ("Why it was set", lock.reason),
+                ("Would lapse", formats.ago(lock.until)),
+                ("Set", formats.ago(lock.created_at)),
+            ],
+        )
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        deleted, _ = Lock.objects.filter(pk=pk).delete()
+        if not deleted:
+            raise KalbotError("This lock is already gone.")
+        return "The lock is removed."

@@ -1,0 +1,264 @@
+"""Is it working? One small function a part, each a state (ok, warn, bad) and a sentence; for pages, /healthz, /metrics and the demo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from kalbot.common import cache, clock
+from kalbot.console.ops import exchange_status, heartbeats
+from kalbot.console.ui import formats
+from markets.models import Scan
+from markets.prices import PriceReader
+
+OK: Final = "ok"
+WARN: Final = "warn"
+BAD: Final = "bad"
+_WORST = {OK: 0, WARN: 1, BAD: 2}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the system: its state, a sentence, and figures for machines."""
+
+    name: str
+    state: str
+    sentence: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def database() -> Part:
+    """The database answers; how fast."""
+    began = time.monotonic()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return Part("database", BAD, f"The database does not answer ({type(error).__name__}).")
+    took = (time.monotonic() - began) * 1000
+    return Part("database", OK, f"{connection.vendor} answers in {took:.1f} ms.", {"ms": took})
+
+
+def migrations() -> Part:
+    """No migration waits."""
+    try:
+        executor = MigrationExecutor(connection)
+        waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except DatabaseError:
+        return Part("migrations", BAD, "The database does not say which migrations ran.")
+    if waiting:
+        return Part("migrations", BAD, f"{waiting} migrations wait; run manage.py migrate.", {"waiting": waiting})
+    return Part("migrations", OK, "All migrations ran.", {"waiting": 0})
+
+
+def redis_server() -> Part:
+    """Redis answers, and will not throw prices away when memory is short."""
+    began = time.monotonic()
+    try:
+        client = cache.prices()
+        client.ping()
+        took = (time.monotonic() - began) * 1000
+        info = client.info("memory")
+    except redis.RedisError as error:
+        return Part("redis", BAD, f"Redis does not answer ({type(error).__name__}); nothing is traded meanwhile.")
+    used = info.get("used_memory", 0) / 1e6
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and info.get("maxmemory"):
+        return Part(
+            "redis", WARN, f"Redis may drop keys when memory is short ({policy}); set noeviction.", {"ms": took}
+        )
+    return Part("redis", OK, f"Redis answers in {took:.1f} ms and uses {used:.0f} MB.", {"ms": took, "mb": used})
+
+
+def queues() -> Part:
+    """Messages waiting in each queue."""
+    depths = heartbeats.depths()
+    if depths is None:
+        return Part("queues", BAD, "The broker does not answer.")
+    total = sum(depths.values())
+    deep = [f"{name} {number}" for name, number in depths.items() if number >= 20]
+    words = f"{total} waiting" + (f", most in {', '.join(deep)}" if deep else "")
+    return Part(
+        "queues",
+        BAD if total >= 500 else WARN if deep else OK,
+        f"{words}.",
+        {f"depth_{k}": v for k, v in depths.items()},
+    )
+
+
+def workers() -> Part:
+    """Somebody works on every queue."""
+    signs = heartbeats.signs()
+    late = [name for name in heartbeats.QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
+    figures = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in heartbeats.QUEUES}
+    if late:
+        return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", figures)
+    return Part("workers", OK, f"All {len(heartbeats.QUEUES)} queues are worked on.", figures)
+
+
+def beat() -> Part:
+    """Beat sends."""
+    sign = heartbeats.signs().get(heartbeats.BEAT)
+    if sign is None:
+        return Part("beat", BAD, "Beat has never shown life.")
+    age = sign["age_ms"]
+    return Part(
+        "beat",
+        BAD if age > heartbeats.LATE_MS else OK,
+        f"Last message {formats.milliseconds(age)} ago.",
+        {"age_ms": age},
+    )
+
+
+def stream() -> Part:
+    """The WebSocket's process holds a living epoch."""
+    status = PriceReader().stream_status()
+    if not status.get("alive"):
+        return Part("stream", BAD, str(status.get("error") or "No living connection to the exchange; nothing is traded meanwhile."),
+                    {"alive": 0})  # fmt: skip
+    age = max(0, clock.now_ms() - int(status.get("alive_ms") or 0))
+    state = OK if age < 15_000 else WARN
+    rate = status.get("per_second")
+    words = f"Epoch {str(status.get('epoch', ''))[:8]}, last proof of life {formats.milliseconds(age)} ago"
+    figures = {
+        key: float(value)
+        for key, value in status.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return Part(
+        "stream",
+        state,
+        f"{words}{f', {rate:.0f} messages/s' if rate is not None else ''}.",
+        {**figures, "alive": 1, "age_ms": age},
+    )
+
+
+def clock_skew() -> Part:
+    """Our clock against the exchange's, as the stream or the last asking measured it."""
+    skew = PriceReader().stream_status().get("clock_skew_ms")
+    if skew is None:
+        found = exchange_status.last()
+        skew = found.skew_ms if found else None
+    if skew is None:
+        return Part("clock", OK, "Not measured yet.")
+    state = BAD if abs(skew) > 5_000 else WARN if abs(skew) > 1_000 else OK
+    return Part(
+        "clock",
+        state,
+        f"{abs(skew):.0f} ms {'ahead of' if skew > 0 else 'behind'} the exchange.",
+        {"skew_ms": float(skew)},
+    )
+
+
+def exchange() -> Part:
+    """Is it open, and when is its next pause."""
+    found = exchange_status.last()
+    if found is None:
+        return Part("exchange", OK, "Not asked yet; it is asked once a minute.")
+    if found.error:
+        return Part("exchange", BAD, f"It could not be asked: {found.error}", {"open": 0})
+    now = clock.now()
+    resumes = f" It expects to resume {formats.ago(clock.from_ms(found.resume_ms))}." if found.resume_ms else ""
+    if not found.active or not found.trading:
+        what = "Trading is paused" if found.active else "It is shut"
+        return Part("exchange", BAD, f"{what}.{resumes}", {"open": 0})
+    if clock.now_ms() - found.asked_ms > 5 * 60_000:
+        return Part("exchange", WARN, f"Last asked {formats.ago(clock.from_ms(found.asked_ms))}; open then.")
+    start, end = exchange_status.pause(found, now)
+    when = f"{start.astimezone(exchange_status.EASTERN):%a %d %b %H:%M} to {end.astimezone(exchange_status.EASTERN):%H:%M} Eastern"
+    if start <= now:
+        return Part("exchange", WARN, f"In its maintenance window, {when}.", {"open": 1, "pause_in_s": 0})
+    shut = f" Shards without trading: {', '.join(map(str, found.shut_shards))}." if found.shut_shards else ""
+    figures = {"open": 1.0, "pause_in_s": (start - now).total_seconds()}
+    return Part("exchange", WARN if shut else OK, f"Open.{shut} Next pause {formats.ago(start)} ({when}).", figures)
+
+
+def key() -> Part:
+    """The exchange key: there when live is on, known to the exchange, and its attestation of region not about to lapse.
+
+    Kalshi's keys have no end of their own; after the region's attestation ends they trade no sports, elections or entertainment
+    (``GET /api_keys``, ``api_key_region_expiration_ts``).
+    """
+    has_key = bool(settings.KALSHI_KEY_ID and (settings.KALSHI_PRIVATE_KEY_PATH or settings.KALSHI_PRIVATE_KEY))
+    if not has_key:
+        if settings.KALBOT_LIVE:
+            return Part("key", BAD, "Live trading is allowed but there is no key.")
+        return Part("key", OK, "No key is set; the public feed and paper trading need none.")
+    found = exchange_status.last()
+    if found is None or found.error:
+        return Part("key", OK, "A key is set; the exchange has not confirmed it yet.")
+    if found.key_listed is False:
+        return Part("key", BAD, "The exchange does not list our key.")
+    if found.region_expires_ms is None:
+        return Part("key", OK, "A key is set, and does not expire.")
+    ends = clock.from_ms(found.region_expires_ms)
+    left = (ends - clock.now()).total_seconds()
+    state = BAD if left <= 0 else WARN if left < 14 * 86_400 else OK
+    verb = "ended" if left <= 0 else "ends"
+    words = f"Its attestation of region {verb} {formats.ago(ends)} ({ends:%Y-%m-%d %H:%M} UTC)"
+    return Part("key", state, f"{words}; without it no sports, elections, entertainment.", {"expires_in_s": left})
+
+
+def scan() -> Part:
+    """The last scan ended well and is not old."""
+    last = Scan.objects.exclude(status=Scan.Status.RUNNING).order_by("-id").first()
+    if last is None:
+        return Part("scan", WARN, "No scan has ended yet.")
+    age = clock.now() - (last.finished_at or last.started_at)
+    if last.status == Scan.Status.FAILED:
+        return Part("scan", BAD, f"The last scan failed: {last.error[:120]}", {"age_s": age.total_seconds()})
+    words = f"{last.events:,} events and {last.markets:,} markets in {formats.milliseconds(last.duration_ms)}, {formats.span(age)} ago."
+    return Part(
+        "scan",
+        WARN if age > timedelta(minutes=10) else OK,
+        words,
+        {"age_s": age.total_seconds(), "events": last.events},
+    )
+
+
+def trading() -> Part:
+    """The trading state in force for everything."""
+    from kalbot.console import queries
+
+    row = queries.trading_state()
+    if row.state == "active":
+        return Part("trading", OK, "Active.", {"halted": 0})
+    words = f"{row.state.capitalize()} by {row.actor}: {row.reason}"
+    return Part("trading", WARN, words, {"halted": 1 if row.state == "halted" else 0.5})
+
+
+PARTS: Final[tuple[Callable[[], Part], ...]] = (
+    database, migrations, redis_server, queues, workers, beat, stream, exchange, clock_skew, key, scan, trading,
+)  # fmt: skip
+
+
+def look(parts: tuple[Callable[[], Part], ...] = PARTS) -> list[Part]:
+    """Every part; one that cannot even be asked is bad, and does not hide the others."""
+    found = []
+    for ask in parts:
+        try:
+            found.append(ask())
+        except Exception as error:
+            found.append(Part(ask.__name__.replace("_", " "), BAD, f"Cannot be told ({type(error).__name__})."))
+    return found
+
+
+def worst(parts: list[Part]) -> str:
+    """The worst state of all."""
+    return max((part.state for part in parts), key=_WORST.__getitem__, default=OK)
+
+
+def as_json(parts: list[Part]) -> dict[str, Any]:
+    """For machines; holds no secret."""
+    return {
+        "state": worst(parts),
+        "parts": {part.name: {"state": part.state, "sentence": part.sentence} for part in parts},
+    }

@@ -1,0 +1,45 @@
+"""Small pieces of HTML: numbers that line up, gains and losses in colour, coloured labels. A status' colour is in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from kalbot.console.ui import formats
+
+COLOURS = {
+    **dict.fromkeys(["open", "done", "granted", "settled", "candidate", "active", "hold", "ok", "guaranteed"], "success"),
+    **dict.fromkeys(["rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"),
+    **dict.fromkeys(["near_miss", "executing", "completing", "unwinding", "exiting", "sending", "reducing", "watch", "warn",
+                     "WARNING", "retry", "void", "revoked", "resting", "live"], "warning"),
+    **dict.fromkeys(["pending", "new", "started", "running", "sim"], "info"),
+}  # fmt: skip
+
+
+def number(text: str) -> SafeString:
+    """Digits that line up under each other."""
+    return format_html('<span class="k-num">{}</span>', text)
+
+
+def signed(unit: str, value: Any) -> SafeString:
+    """The value in its unit; gains green, losses red, moments with the exact time on hover."""
+    text = formats.SHOW[unit](value)
+    if unit == "gain" and value:
+        return format_html('<span class="k-num {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
+    if unit == "ago" and value is not None:
+        return format_html('<time class="k-num" datetime="{}" title="{} UTC">{}</time>', value.isoformat(),
+                           f"{value:%Y-%m-%d %H:%M:%S}", text)  # fmt: skip
+    return number(text)
+
+
+def tag(code: str, words: str = "", hint: str = "") -> SafeString:
+    """A coloured label; ``hint`` shows on hover.
+
+    Written here rather than with Unfold's template: fifty rows with three labels each would cost 60 ms.
+    """
+    shown = (words or code).replace("_", " ")
+    if hint:
+        return format_html('<span class="k-tag k-{}" title="{}">{}</span>', COLOURS.get(code, "plain"), hint, shown)
+    return format_html('<span class="k-tag k-{}">{}</span>', COLOURS.get(code, "plain"), shown)

@@ -1,0 +1,179 @@
+"""The scan: every open event of the exchange into rows, page by page, memory flat.
+
+What is absent is only known after a *complete* pass: a listing that broke off says nothing about what it did not show.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+
+from django.db import transaction
+
+from kalbot.common.clock import now
+from markets.catalogue.rows import market_row
+from markets.catalogue.series import refresh_series
+from markets.catalogue.upsert import ABSENT, OPEN_STATUSES, PageResult, store_events
+from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
+from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.schemas import Event as WireEvent
+from markets.models import Event, Market, Scan
+from markets.terms import certificates
+
+log = logging.getLogger(__name__)
+
+COMBO_PREFIX = "KXMVE"
+REFETCH_LIMIT = 100
+"""Most events, and most markets, that one scan asks for one by one; the rest waits for the next scan."""
+UNFINISHED = (*OPEN_STATUSES, "closed", "determined", "disputed", "amended")
+
+Progress = Callable[[Scan], None]
+
+_EVENT_TICKER = re.compile(r'"event_ticker"\s*:\s*"([^"]+)"')
+
+
+def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
+    """Read all open events and bring the database up to date. Returns the finished Scan row, done or failed.
+
+    ``progress`` is called with the row after every page. Errors of the exchange end in a failed scan with their sentence;
+    what was read until then is kept, and nothing is marked as gone.
+    """
+    row = Scan.objects.create(started_at=now())
+    began = time.monotonic()
+    try:
+        refresh_series(client)
+        seen, complete = _read_pages(client, row, progress)
+        if complete:
+            row.events_gone = _close_absent(seen)
+        refetch_missing(client)
+        refetch_absent(client)
+        row.status = Scan.Status.DONE
+    except KalshiError as error:
+        row.status = Scan.Status.FAILED
+        row.error = f"{type(error).__name__}: {error}"
+        log.warning("scan %s failed after %s pages: %s", row.pk, row.pages, error)
+    except BaseException as error:
+        row.status = Scan.Status.FAILED
+        row.error = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        row.finished_at = now()
+        row.duration_ms = int((time.monotonic() - began) * 1000)
+        row.save()
+    return row
+
+
+def end_abandoned() -> int:
+    """Mark scans whose process died as failed, so that none seems to run for ever. Call it while no scan runs. Returns how many."""
+    running = Scan.objects.filter(status=Scan.Status.RUNNING)
+    return running.update(status=Scan.Status.FAILED, error="its process ended before the scan did", finished_at=now())
+
+
+def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
+    """Ask for single events (new, changed or disappeared ones) and store them. Returns those that could be read.
+
+    Raises Unreachable when the exchange does not answer; a refusal or an unreadable answer concerns its event only.
+    """
+    found = []
+    for ticker in tickers:
+        try:
+            event = client.catalogue.event(ticker)
+        except NotFound:
+            Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=now())
+            continue
+        except (Rejected, SchemaError) as error:
+            log.warning("event %s could not be read: %s", ticker, error)
+            Event.objects.filter(pk=ticker).update(updated_at=now())
+            continue
+        if is_combo(event):
+            continue
+        _store([event])
+        found.append(ticker)
+    return found
+
+
+def is_combo(event: WireEvent) -> bool:
+    """Multi-leg combos are not ours: by the ticker's beginning, or because a market says so."""
+    return event.event_ticker.startswith(COMBO_PREFIX) or any(market.mve for market in event.markets)
+
+
+def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> tuple[set[str], bool]:
+    """Store every page. Returns the tickers seen, and whether absence from them means anything."""
+    seen: set[str] = set()
+    complete = True
+    for page in client.catalogue.events(status="open", with_nested_markets=True):
+        row.pages += 1
+        row.rejected += len(page.rejected)
+        for rejection in page.rejected:
+            named = _EVENT_TICKER.search(rejection.sample)
+            complete = complete and named is not None
+            log.warning("scan %s: an event was refused: %s: %s", row.pk, rejection.reason, rejection.sample[:160])
+        events = [event for event in page.events if event.event_ticker not in seen and not is_combo(event)]
+        row.combos_left_out += sum(1 for event in page.events if is_combo(event))
+        seen.update(event.event_ticker for event in events)
+        _count(row, events, _store(events, row))
+        if progress is not None:
+            progress(row)
+    return seen, complete
+
+
+def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
+    """Rows and the certificates that hang on them in one transaction: a death in between must not leave a certificate that outlives
+    its facts, because the next scan would find nothing changed."""
+    with transaction.atomic():
+        result = store_events(events, row)
+        certificates.refresh(result.changed)
+    return result
+
+
+def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
+    row.events += len(events)
+    row.markets += sum(len(event.markets) for event in events)
+    row.events_written += result.events_written
+    row.markets_written += result.markets_written
+
+
+def _close_absent(seen: set[str]) -> int:
+    """Mark events that were open and are not any more. An event whose page entry was refused counts as gone too: what cannot
+    be read must not be traded."""
+    gone = [
+        ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen
+    ]
+    for first in range(0, len(gone), 500):
+        Event.objects.filter(ticker__in=gone[first : first + 500]).update(
+            is_open=False, content_hash="", updated_at=now()
+        )
+    return len(gone)
+
+
+def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[str]:
+    """Ask for events that left the open listing although their markets are not final here: their results are wanted.
+
+    Those that waited longest come first, so that every one has its turn.
+    """
+    rows = Event.objects.filter(is_open=False, markets__status__in=UNFINISHED).order_by("updated_at")
+    tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
+    found = fetch_events(client, tickers)
+    Event.objects.filter(pk__in=found).update(updated_at=now())
+    return found
+
+
+def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
+    """Ask for markets that their event no longer lists; one that the exchange does not know either stays absent."""
+    rows = Market.objects.filter(status=ABSENT).order_by("updated_at")
+    for market in rows.only("ticker", "event_id")[:limit]:
+        try:
+            found = client.catalogue.market(market.ticker)
+        except (Rejected, SchemaError):
+            Market.objects.filter(pk=market.pk).update(updated_at=now())
+            continue
+        row = market_row(found)
+        del row["ticker"]
+        row["content_hash"] = ""  # the event's own listing has the last word
+        if row["status"] in OPEN_STATUSES:
+            row["status"] = ABSENT
+        with transaction.atomic():
+            Market.objects.filter(pk=market.pk).update(**row, updated_at=now())
+            certificates.refresh([market.event_id])

@@ -1,0 +1,71 @@
+"""Series with their fee parameters, refreshed with every scan because about fifty of them change each quarter (PROTOCOL 11.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+
+from kalbot.common.clock import now
+from markets.catalogue.rows import fee_change_row, series_row
+from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.schemas import FeeChange as WireFeeChange
+from markets.kalshi.schemas import Series as WireSeries
+from markets.models import FeeChange, Series
+
+SETTLED_AFTER: Final = timedelta(minutes=10)
+
+COLUMNS = (
+    "ticker",
+    "title",
+    "category",
+    "tags",
+    "frequency",
+    "fee_type",
+    "fee_multiplier_e6",
+    "settlement_sources",
+    "exchange_index",
+)
+
+
+def refresh_series(client: KalshiClient) -> int:
+    """Bring series and announced fee changes up to date. Returns how many series rows were written. Raises KalshiError."""
+    written = store_series(client.catalogue.series_list().series)
+    store_fee_changes([*client.catalogue.series_fee_changes(), *client.catalogue.event_fee_changes()])
+    return written
+
+
+def store_series(listed: Iterable[WireSeries]) -> int:
+    """Write the series that differ from the database. A series that is not listed stays: its events still name it."""
+    known = {values[0]: values for values in Series.objects.values_list(*COLUMNS)}
+    rows = {series.ticker: series_row(series) for series in listed}
+    changed = [row for ticker, row in rows.items() if known.get(ticker) != tuple(row[name] for name in COLUMNS)]
+    Series.objects.bulk_create(
+        [Series(**row) for row in changed],
+        update_conflicts=True,
+        unique_fields=["ticker"],
+        update_fields=[*COLUMNS[1:], "updated_at"],
+        batch_size=500,
+    )
+    return len(changed)
+
+
+def store_fee_changes(changes: Iterable[WireFeeChange]) -> None:
+    """Keep announced changes. Those that the exchange no longer announces before their time were called off; those that
+    have been in force for ``SETTLED_AFTER`` are in the rows of series and events by now."""
+    rows = {row["change_id"]: row for row in map(fee_change_row, changes) if row["scheduled_at"] is not None}
+    with transaction.atomic():
+        known = FeeChange.objects.values_list("change_id", "scheduled_at")
+        past, moment = now() - SETTLED_AFTER, now()
+        over = [key for key, at in known if at < past or (at > moment and key not in rows)]
+        for first in range(0, len(over), 500):
+            FeeChange.objects.filter(change_id__in=over[first : first + 500]).delete()
+        FeeChange.objects.bulk_create(
+            [FeeChange(**row) for row in rows.values()],
+            update_conflicts=True,
+            unique_fields=["change_id"],
+            update_fields=["series", "event_ticker", "fee_type", "fee_multiplier_e6", "scheduled_at"],
+            batch_size=500,
+        )

@@ -1,0 +1,55 @@
+"""Walking a listing to its true end (PROTOCOL 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from ..errors import PaginationError
+from .transport import Transport
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+MAX_PAGES = 10_000
+
+
+def pages(
+    transport: Transport,
+    route: str,
+    params: dict[str, Any],
+    parse: Callable[[bytes], tuple[P, str]],
+    *,
+    private: bool = False,
+    max_pages: int = MAX_PAGES,
+) -> Iterator[P]:
+    """Pages one by one until the cursor is empty; a short page is not the last one.
+
+    ``parse`` returns a page and its cursor. A bad cursor is answered with 200, so a repeated one, or more
+    than ``max_pages`` pages, raises PaginationError: a part must never be taken for the whole.
+    """
+    seen: set[str] = set()
+    cursor = str(params.get("cursor") or "")
+    for _ in range(max_pages):
+        body = transport.read(route, params={**params, "cursor": cursor or None}, private=private)
+        page, cursor = parse(body)
+        yield page
+        if not cursor:
+            return
+        if cursor in seen:
+            raise PaginationError(f"GET {route} repeated the cursor {cursor[:80]!r}")
+        seen.add(cursor)
+    raise PaginationError(f"GET {route} did not end after {max_pages} pages")
+
+
+def items(
+    transport: Transport,
+    route: str,
+    params: dict[str, Any],
+    parse: Callable[[bytes], tuple[tuple[T, ...], str]],
+    *,
+    private: bool = False,
+) -> Iterator[T]:
+    """The records of all pages, one by one; see ``pages``."""
+    for page in pages(transport, route, params, parse, private=private):
+        yield from page

@@ -1,0 +1,174 @@
+"""Balance, positions, fills and settlements (PROTOCOL 10). Mind the defaults: without ``subaccount``, balance
+and positions speak for the primary account only, fills and settlements for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.orders import FILL, Fill, build_fill
+from markets.kalshi.schemas.portfolio import (
+    BALANCE,
+    POSITION,
+    SETTLEMENT,
+    Balance,
+    MarketPosition,
+    Settlement,
+    build_balance,
+    build_position,
+    build_settlement,
+)
+
+from .cash import Cash
+from .pagination import items
+from .transport import Transport
+
+
+class _Positions(msgspec.Struct):
+    market_positions: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _Fills(msgspec.Struct):
+    fills: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class _Settlements(msgspec.Struct):
+    settlements: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+_POSITIONS, _FILLS, _SETTLEMENTS = decoder_of(_Positions), decoder_of(_Fills), decoder_of(_Settlements)
+
+
+class Portfolio:
+    """What the account holds.
+
+    Listings end only at their true end; a record that cannot be read raises SchemaError.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.cash = Cash(transport)
+
+    def balance(self, subaccount: int | None = None, exchange_index: int | None = None) -> Balance:
+        """Available cash, all shards unless one is named.
+
+        Has a bucket of its own (1 a second): do not poll.
+        """
+        params = {"subaccount": subaccount, "exchange_index": exchange_index}
+        body = self._transport.read("/portfolio/balance", params=params, private=True, kind="balance")
+        return parse(BALANCE, build_balance, body)
+
+    def positions(
+        self,
+        subaccount: int | None = None,
+        *,
+        ticker: str | None = None,
+        event_ticker: str | None = None,
+        settlement_status: str | None = None,
+        count_filter: str | None = None,
+        exchange_index: int | None = None,
+        limit: int = 1000,
+    ) -> Iterator[MarketPosition]:
+        """Signed net positions; ``settlement_status`` unsettled (default), settled or all."""
+        params = {
+            "subaccount": subaccount,
+            "ticker": ticker,
+            "event_ticker": event_ticker,
+            "settlement_status": settlement_status,
+            "count_filter": count_filter,
+            "exchange_index": exchange_index,
+            "limit": limit,
+        }
+        return items(self._transport, "/portfolio/positions", params, parse_position_page, private=True)
+
+    def historical_positions(
+        self,
+        subaccount: int | None = None,
+        *,
+        ticker: str | None = None,
+        event_ticker: str | None = None,
+        limit: int = 1000,
+    ) -> Iterator[MarketPosition]:
+        """Positions in markets that have left the live listing."""
+        params = {"subaccount": subaccount, "ticker": ticker, "event_ticker": event_ticker, "limit": limit}
+        return items(self._transport, "/historical/positions", params, parse_position_page, private=True)
+
+    def fills(
+        self,
+        *,
+        ticker: str | None = None,
+        order_id: str | None = None,
+        min_ts: int | None = None,
+        max_ts: int | None = None,
+        subaccount: int | None = None,
+        exchange_index: int | None = None,
+        limit: int = 1000,
+    ) -> Iterator[Fill]:
+        """Own executions. ``ticker`` takes up to 100, comma-separated. Unix seconds."""
+        params = {
+            "ticker": ticker,
+            "order_id": order_id,
+            "min_ts": min_ts,
+            "max_ts": max_ts,
+            "subaccount": subaccount,
+            "exchange_index": exchange_index,
+            "limit": limit,
+        }
+        return items(self._transport, "/portfolio/fills", params, parse_fill_page, private=True)
+
+    def historical_fills(
+        self,
+        *,
+        ticker: str | None = None,
+        min_ts: int | None = None,
+        max_ts: int | None = None,
+        subaccount: int | None = None,
+        limit: int = 1000,
+    ) -> Iterator[Fill]:
+        """Executions that have left the live listing."""
+        params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
+        return items(self._transport, "/historical/fills", params, parse_fill_page, private=True)
+
+    def settlements(
+        self,
+        *,
+        ticker: str | None = None,
+        event_ticker: str | None = None,
+        min_ts: int | None = None,
+        max_ts: int | None = None,
+        subaccount: int | None = None,
+        limit: int = 1000,
+    ) -> Iterator[Settlement]:
+        """What settled markets paid. Unix seconds."""
+        params = {
+            "ticker": ticker,
+            "event_ticker": event_ticker,
+            "min_ts": min_ts,
+            "max_ts": max_ts,
+            "subaccount": subaccount,
+            "limit": limit,
+        }
+        return items(self._transport, "/portfolio/settlements", params, parse_settlement_page, private=True)
+
+
+def parse_position_page(body: bytes) -> tuple[tuple[MarketPosition, ...], str]:
+    """A page of GET /portfolio/positions and its cursor."""
+    wire = decode(_POSITIONS, body)
+    return parse_all(POSITION, build_position, wire.market_positions), wire.cursor or ""
+
+
+def parse_fill_page(body: bytes) -> tuple[tuple[Fill, ...], str]:
+    """A page of GET /portfolio/fills and its cursor."""
+    wire = decode(_FILLS, body)
+    return parse_all(FILL, build_fill, wire.fills), wire.cursor or ""
+
+
+def parse_settlement_page(body: bytes) -> tuple[tuple[Settlement, ...], str]:
+    """A page of GET /portfolio/settlements and its cursor."""
+    wire = decode(_SETTLEMENTS, body)
+    return parse_all(SETTLEMENT, build_settlement, wire.settlements), wire.cursor or ""

@@ -1,0 +1,212 @@
+"""One HTTP request: tokens, a fresh signature, the answer, and what a failure means for a read and for a
+write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import requests
+import urllib3
+
+from ..environment import Environment
+from ..errors import CredentialError, KalshiError, OutcomeUnknown, RateLimited, Unreachable
+from ..limits import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
+from ..signing import Signer
+from .backoff import Backoff
+from .clock_skew import Clock, SkewMeter, now_ms
+from .refusals import is_definite, refusal
+
+Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+READ_TRIES: Final = 4
+WRITE_TRIES: Final = 3
+"""Tries of a write that keeps being refused for want of tokens; any other answer ends it."""
+READ_TOKEN_WAIT: Final = 30.0
+WRITE_TOKEN_WAIT: Final = 2.0
+
+
+class Transport:
+    """Sends requests to one environment with at most one key.
+
+    Not to be shared between threads (requests' rule).
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        signer: Signer | None = None,
+        limiter: Limiter | None = None,
+        session: requests.Session | None = None,
+        timeout: tuple[float, float] = (3.05, 5.0),
+        clock: Clock = now_ms,
+        sleep: Callable[[float], None] = time.sleep,
+        seed: int | None = None,
+    ) -> None:
+        self.environment = environment
+        self.signer = signer
+        self.limiter: Limiter = limiter or LocalLimiter()
+        self.costs = Costs()
+        self.skew = SkewMeter()
+        self.timeout = timeout
+        self._session = session or plain_session()
+        self._clock = clock
+        self.sleep = sleep
+        self._seed = seed
+
+    def read(
+        self,
+        route: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        private: bool = False,
+        kind: Kind = "read",
+        also_accept: frozenset[int] = frozenset(),
+    ) -> bytes:
+        """The body of a GET, tried again with jitter on lost connections, 429 and 5xx.
+
+        ``private`` needs a key. Statuses in ``also_accept`` count as answers. Raises Rejected for a definite
+        refusal, Unreachable when every try failed.
+        """
+        backoff = Backoff(base=0.2, cap=5.0, seed=self._seed)
+        cost = self.costs.of("GET", route)
+        failure: KalshiError = Unreachable("no try was made")
+        for attempt in range(READ_TRIES):
+            if attempt:
+                self.sleep(backoff.next())
+            self.limiter.acquire(kind, cost, UNSCOPED, timeout=READ_TOKEN_WAIT)
+            try:
+                answer = self._send("GET", route, path, params, None, private)
+            except requests.RequestException as error:
+                failure = Unreachable(f"GET {route}: {describe(error)}")
+                continue
+            status = answer.status_code
+            if 200 <= status < 300 or status in also_accept:
+                return answer.content
+            if status < 400:
+                raise Unreachable(f"GET {route}: unexpected status {status}", status)
+            refused = refusal(status, answer.content)
+            if status >= 500:
+                failure = Unreachable(f"GET {route}: {refused}", status)
+            elif isinstance(refused, RateLimited):
+                failure = refused
+            else:
+                raise refused
+        raise failure
+
+    def write(
+        self,
+        method: str,
+        route: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        body: Mapping[str, Any] | None = None,
+        shard: int | None = UNSCOPED,
+        items: int = 1,
+        keep_back: int = 0,
+    ) -> bytes:
+        """The body of a write. It is sent once, and again only after a 429, which says that nothing was done.
+
+        ``shard`` says which bucket pays (limits.py), ``items`` the length of a batch. Raises Rejected when nothing
+        happened, Unreachable when nothing was sent, OutcomeUnknown when it may have happened.
+        """
+        cost = self.costs.of(method, route, items)
+        payload = None if body is None else msgspec.json.encode(body)
+        backoff = Backoff(base=0.1, cap=1.0, seed=self._seed)
+        for attempt in range(WRITE_TRIES):
+            self.limiter.acquire("write", cost, shard, keep_back=keep_back, timeout=WRITE_TOKEN_WAIT)
+            try:
+                return self._write_once(method, route, path, params, payload)
+            except RateLimited:
+                if attempt == WRITE_TRIES - 1:
+                    raise
+            self.sleep(backoff.next())
+        raise AssertionError("the last try returns or raises")
+
+    def _write_once(
+        self,
+        method: str,
+        route: str,
+        path: Mapping[str, str] | None,
+        params: Params | None,
+        payload: bytes | None,
+    ) -> bytes:
+        try:
+            answer = self._send(method, route, path, params, payload, private=True)
+        except requests.RequestException as error:
+            text = f"{method} {route}: {describe(error)}"
+            raise (Unreachable(text) if nothing_was_sent(error) else OutcomeUnknown(text)) from error
+        status = answer.status_code
+        if 200 <= status < 300:
+            return answer.content
+        if status < 400:
+            raise OutcomeUnknown(f"{method} {route}: unexpected status {status}", status)
+        refused = refusal(status, answer.content)
+        if is_definite(refused):
+            raise refused
+        raise OutcomeUnknown(f"{method} {route}: {refused}", status)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+    def _send(
+        self,
+        method: str,
+        route: str,
+        path: Mapping[str, str] | None,
+        params: Params | None,
+        payload: bytes | None,
+        private: bool,
+    ) -> requests.Response:
+        if private and self.signer is None:
+            raise CredentialError(f"{method} {route} needs an API key, and this client has none.")
+        filled = route.format_map({k: quote(v, safe="") for k, v in (path or {}).items()})
+        request = requests.Request(method, self.environment.rest_url + filled, params=clean(params), data=payload)
+        prepared = self._session.prepare_request(request)
+        if payload is not None:
+            prepared.headers["Content-Type"] = "application/json"
+        sent = self._clock()
+        if self.signer is not None:
+            signed_path = urlsplit(prepared.url or "").path
+            prepared.headers.update(self.signer.headers(method, signed_path, sent))
+        answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False)
+        if "Age" not in answer.headers:
+            self.skew.observe(answer.headers.get("Date"), sent, self._clock())
+        return answer
+
+
+def plain_session() -> requests.Session:
+    """A keep-alive session that takes nothing from the surroundings: no proxies, no .netrc. Pass your own to
+    differ."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.update({"Accept": "application/json", "User-Agent": "kalbot"})
+    return session
+
+
+def clean(params: Params | None) -> list[tuple[str, str]]:
+    """Query pairs as the exchange reads them: absent values left out, booleans in lower case."""
+    if params is None:
+        return []
+    pairs = params.items() if isinstance(params, Mapping) else params
+    return [(k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs if v is not None]
+
+
+def nothing_was_sent(error: requests.RequestException) -> bool:
+    """Whether the connection itself could not be made, so that no byte of the request left."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def describe(error: Exception) -> str:
+    """A short reason without addresses of objects."""
+    return f"{type(error).__name__}: {error}"[:300]

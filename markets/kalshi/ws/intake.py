@@ -1,0 +1,175 @@
+"""The parse boundary of the WebSocket: payloads in, frames out, nothing lost between.
+
+frames in = applied + ignored + rejected, always. Sequence numbers are checked per subscription before
+anything else sees a frame; a frame that cannot be read is a gap for its subscription, because what it said is
+lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from markets.kalshi.schemas.boundary import sample
+
+from . import frames as f
+from . import parser
+from . import wire as w
+from .error_codes import TERMINAL
+from .sequence import Arrival, SequenceTracker
+
+SAMPLES: Final = 20
+TYPES_REMEMBERED: Final = 50
+
+_CONTROL: Final = frozenset({w.Subscribed, w.Unsubscribed, w.Ok, w.Error})
+
+_decode = msgspec.json.Decoder(w.Message).decode
+_envelope = msgspec.json.Decoder(w.Envelope)
+_market_name = msgspec.json.Decoder(w.MarketName)
+
+
+class Tally:
+    """Where the frames went.
+
+    ``duplicates`` are part of ``ignored``; ``samples`` are the latest rejected frames.
+    """
+
+    __slots__ = ("applied", "duplicates", "ignored", "ignored_types", "received", "rejected", "samples")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.applied = 0
+        self.ignored = 0
+        self.rejected = 0
+        self.duplicates = 0
+        self.ignored_types: Counter[str] = Counter()
+        self.samples: deque[f.RejectedFrame] = deque(maxlen=SAMPLES)
+
+    @property
+    def balances(self) -> bool:
+        """The invariant."""
+        return self.received == self.applied + self.ignored + self.rejected
+
+
+class Intake:
+    """Turns payloads of one connection into frames. Make a new one for every connection.
+
+    ``yes_priced`` holds the sids whose NO levels come in YES dollars; a sid gets there when a subscribe command of
+    ``yes_price_commands`` (sent with ``use_yes_price`` true) is acknowledged.
+    """
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.sequence = SequenceTracker()
+        self.yes_price_commands: set[int] = set()
+        self.yes_priced: set[int] = set()
+
+    def feed(self, payloads: Iterable[bytes]) -> list[f.Frame]:
+        """Frames of ``payloads`` in order, with GapFrame and RejectedFrame where something is missing."""
+        out: list[f.Frame] = []
+        append, tally = out.append, self.tally
+        received = applied = 0
+        for payload in payloads:
+            received += 1
+            try:
+                wire = _decode(payload)
+                kind = type(wire)
+                if kind is w.Ticker:
+                    append(parser.ticker(wire))
+                    applied += 1
+                    continue
+                if kind is w.Delta:
+                    frame: Any = parser.delta(wire, wire.sid in self.yes_priced)
+                elif kind is w.Snapshot:
+                    frame = parser.snapshot(wire, wire.sid in self.yes_priced)
+                else:
+                    frame = parser.BUILDERS[kind](wire)
+            except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+                self._not_applied(payload, error, out)
+                continue
+            if kind in _CONTROL:
+                self._control(frame, out)
+            elif (seq := getattr(frame, "seq", None)) is not None and not self._in_order(frame.sid, seq, out):
+                tally.duplicates += 1
+                tally.ignored += 1
+                continue
+            append(frame)
+            applied += 1
+        tally.received += received
+        tally.applied += applied
+        return out
+
+    def _control(self, frame: Any, out: list[f.Frame]) -> None:
+        """Acknowledgements and errors: heard even when their number is an old one, and taken into account at once,
+        because what follows may stand in the same batch."""
+        if frame.sid is not None and getattr(frame, "seq", None) is not None:
+            self._in_order(frame.sid, frame.seq, out)
+        if type(frame) is f.ErrorFrame:
+            if frame.code in TERMINAL and frame.sid is not None:
+                self._forget(frame.sid)
+        elif frame.kind == "subscribed" and frame.id in self.yes_price_commands:
+            self.yes_priced.add(frame.sid)
+        elif frame.kind == "unsubscribed":
+            self._forget(frame.sid)
+
+    def _forget(self, sid: int) -> None:
+        self.sequence.forget(sid)
+        self.yes_priced.discard(sid)
+
+    def _in_order(self, sid: int, seq: int, out: list[f.Frame]) -> bool:
+        """False for a duplicate. A gap is announced in ``out`` before the frame that showed it."""
+        arrival = self.sequence.arrive(sid, seq)
+        if arrival is Arrival.GAP:
+            out.append(f.GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq))
+        return arrival is not Arrival.DUPLICATE
+
+    def _not_applied(self, payload: bytes, error: Exception, out: list[f.Frame]) -> None:
+        """Sort a frame that could not be applied: an unknown type is ignored, everything else is rejected."""
+        try:
+            outer = _envelope.decode(payload)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._reject(f.RejectedFrame(reason=str(error), sample=sample(payload)), out)
+            return
+        if outer.type not in w.KNOWN_TYPES:
+            self._ignore(outer, out)
+            return
+        self._reject(
+            f.RejectedFrame(
+                reason=str(error),
+                sample=sample(payload),
+                type=outer.type,
+                sid=outer.sid,
+                seq=outer.seq,
+                market_ticker=_ticker_in(outer.msg),
+            ),
+            out,
+        )
+
+    def _ignore(self, outer: w.Envelope, out: list[f.Frame]) -> None:
+        tally = self.tally
+        tally.ignored += 1
+        if outer.type in tally.ignored_types or len(tally.ignored_types) < TYPES_REMEMBERED:
+            tally.ignored_types[outer.type] += 1
+        if outer.sid is not None and outer.seq is not None:
+            self._in_order(outer.sid, outer.seq, out)
+
+    def _reject(self, rejected: f.RejectedFrame, out: list[f.Frame]) -> None:
+        self.tally.rejected += 1
+        self.tally.samples.append(rejected)
+        out.append(rejected)
+        if rejected.sid is None or rejected.seq is None:
+            return
+        expected = self.sequence.expected(rejected.sid)
+        if self.sequence.arrive(rejected.sid, rejected.seq) is not Arrival.DUPLICATE:
+            out.append(f.GapFrame(sid=rejected.sid, expected=expected, got=rejected.seq, reason="rejected"))
+
+
+def _ticker_in(msg: msgspec.Raw) -> str | None:
+    try:
+        name = _market_name.decode(msg)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return name.market_ticker or name.ticker

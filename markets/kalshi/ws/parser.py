@@ -1,0 +1,237 @@
+"""From one WebSocket message in the wire's shape to a frame in ours.
+
+Raises ValueError for what must not be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kalbot.common.units import DOLLAR_PRICE, Count, Price, UnitError, complement, parse_count, parse_money
+from markets.kalshi.schemas.orderbook import build_side, checked_book
+from markets.kalshi.schemas.orders import both_prices, direction
+
+from ..scalars import COUNTS, PRICES, level_price, positive_count
+from ..vocabulary import OrderStatus, Side
+from . import frames as f
+from . import wire as w
+from .error_codes import reaction_to
+from .lifecycle_parser import event_fee, event_lifecycle, lifecycle
+
+_YES, _NO = Side.YES, Side.NO
+_NOTHING = Count(0)
+_TOP = DOLLAR_PRICE
+
+
+def ticker(wire: w.Ticker) -> f.TickerFrame:
+    """Best prices; a side with size has a price strictly inside the dollar, and the two do not cross."""
+    m = wire.msg
+    bid: Price | None = PRICES[m.yes_bid_dollars]
+    ask: Price | None = PRICES[m.yes_ask_dollars]
+    bid_size, ask_size = COUNTS[m.yes_bid_size_fp], COUNTS[m.yes_ask_size_fp]
+    volume, interest = COUNTS[m.volume_fp], COUNTS[m.open_interest_fp]
+    if bid_size <= 0 or ask_size <= 0 or not 0 < bid < ask < _TOP:  # type: ignore[operator]
+        bid, bid_size = _one_side(bid, bid_size)
+        ask, ask_size = _one_side(ask, ask_size)
+        if bid is not None and ask is not None and bid >= ask:
+            raise UnitError(f"crossed ticker: bid {m.yes_bid_dollars}, ask {m.yes_ask_dollars}")
+    if volume < 0 or interest < 0:
+        raise UnitError("negative volume or open interest")
+    ts_ms = m.ts_ms
+    return f.TickerFrame(
+        wire.sid,
+        m.market_ticker,
+        PRICES[m.price_dollars] or None,
+        bid,
+        bid_size,
+        ask,
+        ask_size,
+        volume,
+        interest,
+        m.ts * 1000 if ts_ms is None else ts_ms,
+    )
+
+
+def delta(wire: w.Delta, no_is_yes_priced: bool) -> f.BookDelta:
+    """A change of one level.
+
+    With ``no_is_yes_priced`` a NO level's price came as the YES price it is an ask at.
+    """
+    m = wire.msg
+    price = PRICES[m.price_dollars]
+    if not 0 < price < _TOP:
+        raise UnitError(f"no level can have the price {m.price_dollars!r}")
+    side = _YES
+    if m.side == "no":
+        side = _NO
+        if no_is_yes_priced:
+            price = complement(price)
+    return f.BookDelta(
+        wire.sid, wire.seq, m.market_ticker, side, price, COUNTS[m.delta_fp], m.clock, m.ts_ms, m.client_order_id
+    )
+
+
+def snapshot(wire: w.Snapshot, no_is_yes_priced: bool) -> f.BookSnapshot:
+    """A whole book. A crossed one has its NO prices misread or is corrupt, and is refused."""
+    m = wire.msg
+    no = build_side(m.no_dollars_fp)
+    if no_is_yes_priced:
+        no = tuple((complement(price), count) for price, count in reversed(no))
+    book = checked_book(build_side(m.yes_dollars_fp), no)
+    return f.BookSnapshot(wire.sid, wire.seq, m.market_ticker, book.yes, book.no, m.clock, wire.id)
+
+
+def trade(wire: w.Trade) -> f.TradeFrame:
+    """A public trade whose two prices are a dollar together."""
+    m = wire.msg
+    return f.TradeFrame(
+        wire.sid,
+        wire.seq,
+        m.market_ticker,
+        m.trade_id,
+        both_prices(m.yes_price_dollars, m.no_price_dollars),
+        positive_count(m.count_fp),
+        Side(m.taker_outcome_side or m.taker_side or ""),
+        m.is_block_trade,
+        m.ts * 1000 if m.ts_ms is None else m.ts_ms,
+    )
+
+
+def fill(wire: w.Fill) -> f.FillFrame:
+    """An own execution; contradicting directions and an empty fill are refused."""
+    m = wire.msg
+    outcome_side, book_side = direction(m.outcome_side, m.book_side)
+    count = positive_count(m.count_fp)
+    if count == 0:
+        raise UnitError(f"fill {m.trade_id} of nothing")
+    return f.FillFrame(
+        wire.sid,
+        m.trade_id,
+        m.order_id,
+        m.client_order_id or None,
+        m.market_ticker,
+        m.exchange_index,
+        outcome_side,
+        book_side,
+        level_price(m.yes_price_dollars),
+        count,
+        parse_money(m.fee_cost),
+        m.is_taker,
+        parse_count(m.post_position_fp),
+        m.ts_ms,
+        m.subaccount,
+    )
+
+
+def user_order(wire: w.UserOrder) -> f.UserOrderFrame:
+    """An own order; an unknown status or side is refused."""
+    m = wire.msg
+    outcome_side, book_side = direction(m.outcome_side, m.book_side)
+    return f.UserOrderFrame(
+        wire.sid,
+        m.order_id,
+        m.client_order_id,
+        m.ticker,
+        m.exchange_index,
+        OrderStatus(m.status),
+        outcome_side,
+        book_side,
+        level_price(m.yes_price_dollars),
+        positive_count(m.initial_count_fp),
+        positive_count(m.fill_count_fp),
+        positive_count(m.remaining_count_fp),
+        parse_money(m.taker_fill_cost_dollars),
+        parse_money(m.maker_fill_cost_dollars),
+        parse_money(m.taker_fees_dollars),
+        parse_money(m.maker_fees_dollars),
+        m.order_group_id or None,
+        m.created_ts_ms,
+        m.last_updated_ts_ms,
+        m.last_update_reason or "",
+        m.subaccount_number,
+    )
+
+
+def position(wire: w.Position) -> f.MarketPositionFrame:
+    """An own position."""
+    m = wire.msg
+    return f.MarketPositionFrame(
+        wire.sid,
+        m.market_ticker,
+        parse_count(m.position_fp),
+        parse_money(m.position_cost_dollars),
+        parse_money(m.realized_pnl_dollars),
+        parse_money(m.fees_paid_dollars),
+        parse_money(m.position_fee_cost_dollars),
+        positive_count(m.volume_fp),
+        m.subaccount,
+    )
+
+
+def order_group(wire: w.OrderGroup) -> f.OrderGroupFrame:
+    """An order group's change."""
+    m = wire.msg
+    limit = positive_count(m.contracts_limit_fp) if m.contracts_limit_fp else None
+    return f.OrderGroupFrame(wire.sid, wire.seq, m.event_type, m.order_group_id, limit, m.ts_ms)
+
+
+def subscribed(wire: w.Subscribed) -> f.Ack:
+    """A subscription's number."""
+    return f.Ack(kind="subscribed", id=wire.id, sid=wire.msg.sid, channel=wire.msg.channel)
+
+
+def unsubscribed(wire: w.Unsubscribed) -> f.Ack:
+    """The end of a subscription."""
+    return f.Ack(kind="unsubscribed", id=wire.id, sid=wire.sid, seq=wire.seq)
+
+
+def ok(wire: w.Ok) -> f.Ack:
+    """An update carried out, or the list of subscriptions."""
+    if isinstance(wire.msg, list):
+        listed = tuple((item.channel, item.sid) for item in wire.msg)
+        return f.Ack(kind="list", id=wire.id, sid=wire.sid, seq=wire.seq, subscriptions=listed)
+    tickers = wire.msg.market_tickers if wire.msg is not None else None
+    return f.Ack(kind="ok", id=wire.id, sid=wire.sid, seq=wire.seq, market_tickers=tickers)
+
+
+def error(wire: w.Error) -> f.ErrorFrame:
+    """A complaint with what helps against it."""
+    m = wire.msg
+    single = (m.market_ticker,) if m.market_ticker else ()
+    return f.ErrorFrame(
+        code=m.code,
+        message=m.msg,
+        reaction=reaction_to(m.code),
+        id=wire.id or None,
+        sid=wire.sid,
+        seq=wire.seq,
+        market_tickers=m.market_tickers or single,
+    )
+
+
+BUILDERS: Final[dict[type, Callable[[Any], f.Frame]]] = {
+    w.Trade: trade,
+    w.Fill: fill,
+    w.UserOrder: user_order,
+    w.Position: position,
+    w.Lifecycle: lifecycle,
+    w.EventLifecycle: event_lifecycle,
+    w.EventFee: event_fee,
+    w.OrderGroup: order_group,
+    w.Subscribed: subscribed,
+    w.Unsubscribed: unsubscribed,
+    w.Ok: ok,
+    w.Error: error,
+}
+"""Everything but tickers, deltas and snapshots, which have a way of their own in ``intake``."""
+
+
+def _one_side(price: Price | None, size: Count) -> tuple[Price | None, Count]:
+    if size < 0:
+        raise UnitError(f"negative size {size}")
+    if size == 0:
+        return None, _NOTHING
+    if price is None or not 0 < price < _TOP:
+        raise UnitError(f"a size of {size} (1/100 contract) at an impossible price {price}")
+    return price, size

@@ -1,0 +1,118 @@
+"""Puts the stream together from settings: what ``manage.py stream`` runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from kalbot.common.errors import SettingError
+from markets import connect
+from markets.kalshi.environment import Environment
+from markets.kalshi.errors import KalshiError, Rejected
+from markets.kalshi.signing import Signer
+from markets.kalshi.ws.session import Session
+from markets.prices import shard_count
+from markets.streaming.batch_reader import BatchReader
+from markets.streaming.loop import Refused, Stream
+from markets.streaming.output.inbox import Inbox
+from markets.streaming.output.notifier import Nudger, tell_written
+from markets.streaming.state.comparison import Comparison
+from markets.streaming.watch_reader import Wishes
+
+log = logging.getLogger(__name__)
+
+
+class Assembly:
+    """One stream process with its threads. Make it, ``run`` it, ``stop`` it from a signal handler."""
+
+    def __init__(self, shard: int = 0) -> None:
+        environment, signer = connect.environment(), connect.signer()
+        shards = shard_count()
+        if not 0 <= shard < shards:
+            raise SettingError(f"There is no shard {shard}: STREAM_SHARDS is {shards}.")
+        self.redis = price_connection()
+        self.nudger = Nudger()
+        self.inbox = Inbox(tell_written(self.nudger), spool_file(shard))
+        self.wishes = Wishes(
+            price_connection(), settings.STREAM_LIMIT_MARKETS, lambda event: shard_of(event, shards) == shard
+        )
+        self.comparison = Comparison()
+        self.stream = Stream(
+            lambda: make_session(environment, signer),
+            self.redis,
+            self.wishes,
+            self.inbox,
+            self.nudger,
+            shard,
+            self.comparison,
+        )
+
+    def run(self) -> None:
+        """Until ``stop``. Raises Refused when the exchange does not take the key."""
+        self.nudger.start()
+        self.inbox.start()
+        self.wishes.start()
+        self.comparison.start()
+        try:
+            self.stream.run()
+        finally:
+            self.wishes.close()
+            self.comparison.close()
+            self.inbox.close(timeout=0.8)
+            self.nudger.close(timeout=0.3)
+
+    def stop(self) -> None:
+        """May be called from a signal handler."""
+        self.stream.stop()
+
+
+def make_session(environment: Environment, signer: Signer) -> Session:
+    """A session as the stream wants it."""
+    return Session(environment, signer, reader=BatchReader)
+
+
+def shard_of(event_ticker: str, shards: int) -> int:
+    """Which stream process keeps the books of an event: by hash, so that all legs of an event share a process."""
+    return zlib.crc32(event_ticker.encode()) % shards
+
+
+def price_connection() -> redis.Redis:
+    """A connection of our own to the prices' Redis: one short try, because the loop itself tries again."""
+    return redis.Redis.from_url(
+        settings.PRICES_URL,
+        socket_timeout=0.5,
+        socket_connect_timeout=0.5,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def spool_file(shard: int) -> Path:
+    """Where messages wait that could not be stored before the process had to end."""
+    settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+    return Path(settings.STATE_DIR) / f"stream-{shard}.spool"
+
+
+def wait_for_exchange(seconds: float) -> None:
+    """Make sure that somebody answers before the long wait begins. Raises KalshiError after ``seconds`` without an answer."""
+    end = time.monotonic() + seconds
+    client = connect.client()
+    while True:
+        try:
+            client.exchange.status()
+            return
+        except Rejected:
+            return
+        except KalshiError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
+__all__ = ["Assembly", "Refused", "wait_for_exchange"]

@@ -1,0 +1,185 @@
+"""Certificates as rows: who or what says that one of the listed outcomes must win, and since which facts.
+
+A certificate stands only while the hash of the event's facts is the one it was given for. Every scan recomputes the hash of what
+changed, in the same breath as the rows, so a changed rule voids a certificate within one scan. A person's revocation outlives
+changes; only a person lifts it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from django.db import connection, transaction
+from django.db.models import F, Max
+
+from kalbot.common.clock import now
+from markets.models import Certificate, Event, ReviewedSeries
+from markets.selectors import event_facts, facts_of, review_of
+from markets.terms import exhaustiveness
+from markets.terms.facts import EventFacts, rules_hash
+
+log = logging.getLogger(__name__)
+
+Status = Certificate.Status
+STANDING = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
+PERSON = "person"
+BATCH = 200
+
+
+def standing(event: Event) -> Certificate | None:
+    """The certificate that holds for the event as the database knows it now, or None."""
+    return Certificate.objects.filter(
+        event_id=event.pk, status=Status.GRANTED, rules_hash=F("event__rules_hash")
+    ).first()
+
+
+def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
+    """Judge events anew whose facts changed since they were last judged (``force``: all of them, say after a review).
+
+    Returns how many certificates were voided. Events that are not mutually exclusive get no row: nothing could be certified.
+    """
+    tickers = list(event_tickers)
+    voided = 0
+    for first in range(0, len(tickers), BATCH):
+        with transaction.atomic():
+            voided += _refresh(tickers[first : first + BATCH], force)
+    return voided
+
+
+def refresh_series(series_ticker: str) -> int:
+    """Judge all open events of a series anew, after a person reviewed it or took the review back."""
+    events = Event.objects.filter(series_id=series_ticker, is_open=True).values_list("pk", flat=True)
+    return refresh(events, force=True)
+
+
+def grant(event: Event, actor: str, reason: str) -> Certificate:
+    """A person certifies the event as it is now; the next change of its facts ends that."""
+    facts = event_facts(event)
+    with transaction.atomic():
+        digest = rules_hash(facts)
+        Event.objects.filter(pk=event.pk).update(rules_hash=digest)
+        _end(event.pk, actor, f"replaced: {reason}")
+        return _create(event.pk, Status.GRANTED, PERSON, [reason], reason, digest, actor)
+
+
+def revoke(event: Event, actor: str, reason: str) -> Certificate:
+    """A person forbids to rely on the event's outcomes, until a person grants it again."""
+    with transaction.atomic():
+        digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
+        _end(event.pk, actor, f"revoked: {reason}")
+        return _create(event.pk, Status.REVOKED, "", [], reason, digest, actor)
+
+
+def _refresh(tickers: Sequence[str], force: bool) -> int:
+    facts = facts_of(tickers)
+    known = dict(Event.objects.filter(pk__in=tickers).values_list("pk", "rules_hash"))
+    digests = {ticker: rules_hash(found) for ticker, found in facts.items()}
+    due = [ticker for ticker in facts if force or known.get(ticker) != digests[ticker]]
+    if not due:
+        return 0
+    _write_hashes([(digests[ticker], ticker) for ticker in due])
+    rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=due, status__in=STANDING)}
+    reviews = _reviews({facts[ticker].series_ticker for ticker in due})
+    new: list[Certificate] = []
+    refused: list[Certificate] = []
+    ended: list[Certificate] = []
+    for ticker in due:
+        judged = _judge(facts[ticker], reviews)
+        row = rows.get(ticker)
+        if row is not None and row.status == Status.REVOKED:
+            continue
+        if judged is None or (row is not None and row.status == Status.GRANTED):
+            if row is not None:
+                ended.append(row)
+        elif row is not None and judged.status == Status.REFUSED:
+            _copy(judged, row)
+            refused.append(row)
+            continue
+        elif row is not None:
+            ended.append(row)
+        if judged is not None:
+            new.append(judged)
+    voided = [row for row in ended if row.status == Status.GRANTED]
+    _void(ended)
+    Certificate.objects.bulk_update(refused, ["rules_hash", "reason", "kind"])
+    _insert(new)
+    for row in voided:
+        log.info("certificate of %s voided: its facts changed", row.event_id)
+    return len(voided)
+
+
+def _judge(facts: EventFacts, reviews: dict[str, exhaustiveness.ReviewedSeries]) -> Certificate | None:
+    if not facts.mutually_exclusive:
+        return None
+    found = exhaustiveness.certify(facts, reviews.get(facts.series_ticker))
+    if isinstance(found, exhaustiveness.Refusal):
+        return Certificate(
+            event_id=facts.event_ticker,
+            status=Status.REFUSED,
+            kind=found.code[:16],
+            reason=found.sentence,
+            rules_hash=found.rules_hash,
+        )
+    return Certificate(
+        event_id=facts.event_ticker,
+        status=Status.GRANTED,
+        kind=str(found.kind),
+        evidence=list(found.evidence),
+        rules_hash=found.rules_hash,
+    )
+
+
+def _reviews(series: Iterable[str]) -> dict[str, exhaustiveness.ReviewedSeries]:
+    rows = ReviewedSeries.objects.filter(series_id__in=list(series))
+    return {row.series_id: review for row in rows if (review := review_of(row)) is not None}
+
+
+def _write_hashes(pairs: Sequence[tuple[str, str]]) -> None:
+    """One prepared statement; ``bulk_update`` would build a CASE with a branch an event, which takes longer than everything else."""
+    quote = connection.ops.quote_name
+    table, digest, key = quote(Event._meta.db_table), quote("rules_hash"), quote("ticker")
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {table} SET {digest} = %s WHERE {key} = %s", pairs)
+
+
+def _copy(source: Certificate, target: Certificate) -> None:
+    target.rules_hash, target.reason, target.kind = source.rules_hash, source.reason, source.kind
+
+
+def _void(rows: Sequence[Certificate]) -> None:
+    Certificate.objects.filter(pk__in=[row.pk for row in rows], status__in=STANDING).update(
+        status=Status.VOID, ended_at=now(), reason="The event's rules, strikes, markets or their state changed."
+    )
+
+
+def _insert(rows: Sequence[Certificate]) -> None:
+    tickers = [row.event_id for row in rows]
+    versions = dict(
+        Certificate.objects.filter(event_id__in=tickers).values_list("event_id").annotate(last=Max("version"))
+    )
+    for row in rows:
+        row.version = versions.get(row.event_id, 0) + 1
+    Certificate.objects.bulk_create(rows)
+
+
+def _end(event_ticker: str, actor: str, reason: str) -> None:
+    Certificate.objects.filter(event_id=event_ticker, status__in=STANDING).update(
+        status=Status.VOID, ended_at=now(), actor=actor, reason=reason
+    )
+
+
+def _create(
+    event_ticker: str, status: str, kind: str, evidence: list[str], reason: str, digest: str, actor: str
+) -> Certificate:
+    last = Certificate.objects.filter(event_id=event_ticker).aggregate(last=Max("version"))["last"] or 0
+    return Certificate.objects.create(
+        event_id=event_ticker,
+        version=last + 1,
+        status=status,
+        kind=kind,
+        evidence=evidence,
+        reason=reason,
+        rules_hash=digest,
+        actor=actor,
+    )

@@ -1,0 +1,39 @@
+"""A fault strikes a request, or one item of a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ApiError, RequestTimedOut
+from ..listing import lifecycle
+from .schedule import Fault
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange
+
+BATCH_ITEM = "/portfolio/events/orders/batched/item"
+"""No path of its own: what the rules call one order of a batch create, so that a batch can be accepted in part."""
+
+
+def meet(exchange: Exchange, fault: Fault) -> None:
+    """Carry out a request fault: no answer, a refusal, or a market that closes or pauses just then."""
+    market = exchange.markets.get(fault.ticker)
+    if fault.kind in ("close", "pause"):
+        if market is not None and fault.kind == "close":
+            lifecycle.set_close(exchange, market, exchange.now())
+            exchange.advance()
+        elif market is not None:
+            lifecycle.pause(exchange, market)
+        return
+    if fault.kind == "timeout":
+        raise RequestTimedOut(fault.when == "after")
+    if fault.kind == "rate_limit":
+        raise ApiError(429, "too_many_requests", "too many requests")
+    raise ApiError(
+        fault.status, "internal_server_error" if fault.status == 500 else "service_unavailable", "service unavailable"
+    )
+
+
+def of_item(exchange: Exchange) -> Fault | None:
+    """The fault that meets the next item of a batch create, if any."""
+    return exchange.faults.request("POST", BATCH_ITEM, exchange.now()) if exchange.faults.rules else None

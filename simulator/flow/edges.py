@@ -1,0 +1,229 @@
+"""Mispriced baskets, planted now and then with real resting orders of the house.
+
+Three kinds in turn: ``all_no`` (YES bids sum clearly above 1 plus fees), ``all_yes`` (YES asks of a tiling ladder sum
+clearly below 1 less fees) and ``coverage`` (likely outcomes of a weather event cost less than their probability). With
+``turn_every`` the weather turns against every so manieth coverage basket after it was offered (``turns``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.listing.model import ACTIVE, Event, Market
+from simulator.listing.series import weather_city
+from simulator.matching.book import ASK, BID
+from simulator.matching.fees import worst_fee
+
+from ..units import CONTRACT, ONE
+from ..weather import turns
+from . import flow
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange
+
+KINDS = ("all_no", "all_yes", "coverage")
+HOLD_MS = (10_000, 20_000)
+OWED = "turn owed"
+TURN_MS = 14_000
+"""How long a basket is offered whose day then turns."""
+MARGIN = (350, 700)
+"""Net profit per set of contracts after fees, in 1/10,000 dollar."""
+COVERAGE_MARGIN = (700, 1_100)
+
+
+@dataclass(slots=True)
+class Edge:
+    """A planted mispricing; the twin's own record of it, shown in ``/twin/truth``."""
+
+    event_ticker: str
+    kind: str
+    from_ms: int
+    until_ms: int
+    prices: dict[str, int]
+    sizes: dict[str, int]
+    turns: bool = False
+
+
+def start(exchange: Exchange) -> None:
+    """Set the first edge, unless none are wanted."""
+    if exchange.config.edge_every_s > 0 and not exchange.config.still:
+        exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
+
+
+def _every(exchange: Exchange) -> int:
+    return max(100, round(exchange.config.edge_every_s * 1000))
+
+
+def _turn(exchange: Exchange) -> None:
+    exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
+    rng = exchange.streams.stream("edges")
+    turn = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
+    kind = KINDS[(turn - 1) % len(KINDS)]
+    names = exchange.live_events()
+    rng.shuffle(names)
+    hold = rng.randint(*HOLD_MS)
+    if kind == "coverage" and _turns_now(exchange):
+        if _plant_one(exchange, names, kind, TURN_MS, rng, turning=True):
+            return
+        exchange.streams.counters[OWED] = 1  # no day can turn now: an ordinary basket, and the next one turns
+    _plant_one(exchange, names, kind, hold, rng)
+
+
+def _plant_one(
+    exchange: Exchange, names: list[str], kind: str, hold_ms: int, rng: Random, turning: bool = False
+) -> bool:
+    return any(plant(exchange, exchange.events[name], kind, hold_ms, rng, turning) for name in names)
+
+
+def _turns_now(exchange: Exchange) -> bool:
+    """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that is owed."""
+    every = exchange.config.turn_every
+    turn = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
+    return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (turn - 1) % every == 0)
+
+
+def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random, turning: bool = False) -> Edge | None:
+    """Place an edge of a kind on an event if it suits; returns it, or None. ``turning``: a coverage basket whose day turns
+    against it when the offer ends."""
+    markets = suited(exchange, event, kind, hold_ms)
+    if not markets:
+        return None
+    fair = flow.fair_probabilities(exchange, event, markets)
+    if kind == "all_no":
+        side, prices = BID, _dear_bids(exchange, markets, fair, rng)
+    elif kind == "all_yes":
+        side, prices = ASK, _cheap_asks(exchange, markets, fair, rng.randint(*MARGIN))
+    else:
+        side, prices = ASK, _cheap_cover(exchange, markets, fair, rng)
+    now = exchange.now()
+    if not prices or (turning and turns.hottest(exchange, event, prices, now + hold_ms) is None):
+        return None
+    edge = Edge(event.ticker, kind, now, now + hold_ms, prices, {}, turning)
+    event.edge_until_ms = edge.until_ms
+    for ticker, price in prices.items():
+        edge.sizes[ticker] = _offer(exchange, exchange.markets[ticker], side, price, rng, kind == "coverage")
+    exchange.edges[event.ticker] = edge
+    exchange.edge_log.append(edge)
+    exchange.timers.at(edge.until_ms, lambda: _withdraw(exchange, edge, side))
+    return edge
+
+
+def suited(exchange: Exchange, event: Event, kind: str, hold_ms: int) -> list[Market]:
+    """All markets of an event on which this kind can be planted, or none."""
+    markets = [exchange.markets[t] for t in event.markets]
+    now = exchange.now()
+    good = (
+        event.mutually_exclusive
+        and 2 <= len(markets) <= 8
+        and event.ticker not in exchange.edges
+        and event.fee_type_override is None
+        and event.outcome not in ("", "void")
+        and all(m.status == ACTIVE and m.quoted and m.close_ms - now > hold_ms + 5_000 for m in markets)
+        and exchange.state.trading_active(now, event.shard)
+    )
+    if not good or (kind != "all_no" and not (weather_city(event.series_ticker) and tiles(markets))):
+        return []
+    return markets if flow.drift(exchange, event) < 1.0 else []
+
+
+def tiles(markets: list[Market]) -> bool:
+    """Whether integer strikes cover every whole degree: one open end below, contiguous ranges, one open end above."""
+    spans = []
+    for market in markets:
+        low, high = market.floor_strike, market.cap_strike
+        if market.strike_type == "less" and high is not None:
+            spans.append((float("-inf"), high - 1))
+        elif market.strike_type == "greater" and low is not None:
+            spans.append((low + 1, float("inf")))
+        elif market.strike_type == "between" and low is not None and high is not None:
+            spans.append((low, high))
+        else:
+            return False
+    spans.sort()
+    joined = all(b[0] == a[1] + 1 for a, b in pairwise(spans))
+    return joined and spans[0][0] == float("-inf") and spans[-1][1] == float("inf")
+
+
+def _fee(exchange: Exchange, market: Market, price: int) -> int:
+    """Taker fee of one contract in price units, rounded up: a little more than a real fill will cost."""
+    return worst_fee(exchange.terms(market), price, CONTRACT, True, 100) // CONTRACT
+
+
+def _dear_bids(exchange: Exchange, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
+    """Bids whose sum is above one by fees and margin."""
+    margin = rng.randint(*MARGIN)
+    lift = 0.0
+    while lift < 0.5:
+        lift += 0.01
+        prices = {
+            m.ticker: min(max(m.ceil_price(p * (1 + lift) * ONE), m.tick(1)), ONE - m.tick(ONE - 1))
+            for m, p in zip(markets, fair, strict=True)
+        }
+        fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
+        if sum(prices.values()) >= ONE + fees + margin:
+            return prices
+    return {}
+
+
+def _cheap_asks(exchange: Exchange, markets: list[Market], fair: list[float], margin: int) -> dict[str, int]:
+    """Asks whose sum is below one by fees and margin."""
+    cut = 0.0
+    while cut < 0.5:
+        cut += 0.01
+        prices = {
+            m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in zip(markets, fair, strict=True)
+        }
+        fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
+        if sum(prices.values()) + fees + margin <= ONE:
+            return prices
+    return {}
+
+
+def _cheap_cover(exchange: Exchange, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
+    """Asks on the likeliest outcomes (together at least 95 %) well below their probability."""
+    ranked = sorted(zip(markets, fair, strict=True), key=lambda pair: -pair[1])
+    chosen: list[tuple[Market, float]] = []
+    while sum(p for _, p in chosen) < 0.95 and len(chosen) < len(ranked) - 1:
+        chosen.append(ranked[len(chosen)])
+    covered = sum(p for _, p in chosen)
+    if covered < 0.95 or len(chosen) < 2:
+        return {}
+    margin, cut = rng.randint(*COVERAGE_MARGIN), 0.0
+    while cut < 0.5:
+        cut += 0.01
+        prices = {m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in chosen}
+        fees = sum(_fee(exchange, m, prices[m.ticker]) for m, _ in chosen)
+        if sum(prices.values()) + fees + margin <= covered * ONE:
+            return prices
+    return {}
+
+
+def _offer(exchange: Exchange, market: Market, side: str, price: int, rng: Random, close_bid: bool) -> int:
+    """Clear the house out of the way and rest the mispriced order; returns its size."""
+    size = rng.randint(20, 200) * CONTRACT
+    other = ASK if side == BID else BID
+    away = market.tick(price)
+    flow.pull_house(exchange, market, other, price + away if side == BID else max(price - away, 0))
+    if close_bid and price - away > 0 and flow.house_total(exchange, market, other, price - away) == 0:
+        exchange.house_order(market, other, price - away, market.quote_size, rest=True)
+    exchange.house_order(market, side, price, size, rest=True, tag="edge")
+    return size
+
+
+def _withdraw(exchange: Exchange, edge: Edge, side: str) -> None:
+    """Take back what is left and quote the event at its fair prices again."""
+    exchange.edges.pop(edge.event_ticker, None)
+    event = exchange.events.get(edge.event_ticker)
+    if event is None:
+        return
+    for ticker in edge.prices:
+        book = exchange.books[ticker]
+        for order in list(book.orders(side)):
+            if getattr(order, "tag", "") == "edge":
+                book.remove(order)
+    if edge.turns:
+        turns.turn(exchange, edge.event_ticker, edge.prices)
+    flow.move_event(exchange, event, exchange.streams.stream("edges"))

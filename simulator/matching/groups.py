@@ -1,0 +1,88 @@
+"""Order groups: a limit on contracts filled in a rolling 15 s, which cancels the whole group when it is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.accounts.records import Group
+
+from ..errors import ApiError, not_found
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange
+
+WINDOW_MS = 15_000
+
+
+def create(exchange: Exchange, shard: int, subaccount: int, limit: int) -> Group:
+    """A new group; ``limit`` in 1/100 contract."""
+    group = Group(exchange.streams.new_id("group"), shard, subaccount, limit, window=[])
+    exchange.ledger.add_group(group)
+    exchange.hub.group(group, "created")
+    return group
+
+
+def find(exchange: Exchange, group_id: str, shard: int | None = None) -> Group:
+    """A living group (404 otherwise; also if it is on another shard than the one named)."""
+    group = exchange.ledger.groups.get(group_id)
+    if group is None or group.deleted or (shard is not None and shard >= 0 and group.shard != shard):
+        raise not_found("order group not found")
+    return group
+
+
+def check(exchange: Exchange, group_id: str, shard: int) -> None:
+    """Whether a new order may join: the group exists on the order's shard and has not been triggered."""
+    group = find(exchange, group_id)
+    if group.shard != shard:
+        raise not_found("order group not found")
+    if group.triggered:
+        raise ApiError(400, "invalid_order", "order group has been triggered", "reset the order group first")
+
+
+def count_fill(exchange: Exchange, group_id: str, count: int) -> None:
+    """Count contracts filled; trigger the group when its window holds more than the limit allows."""
+    group = exchange.ledger.groups[group_id]
+    now = exchange.now()
+    group.window = [(at, c) for at, c in group.window if now - at < WINDOW_MS] + [(now, count)]
+    exchange.ledger.touch("groups", group_id)
+    if not group.triggered and sum(c for _, c in group.window) >= group.limit:
+        trigger(exchange, group)
+
+
+def trigger(exchange: Exchange, group: Group) -> None:
+    """Cancel all orders of the group and refuse new ones until it is reset."""
+    group.triggered = True
+    exchange.ledger.touch("groups", group.group_id)
+    for order in members(exchange, group):
+        exchange.cancel_order(order, "")
+    exchange.hub.group(group, "triggered")
+
+
+def reset(exchange: Exchange, group: Group) -> None:
+    group.triggered, group.window = False, []
+    exchange.ledger.touch("groups", group.group_id)
+    exchange.hub.group(group, "reset")
+
+
+def set_limit(exchange: Exchange, group: Group, limit: int) -> None:
+    """A new limit; one that the running window already exceeds triggers at once."""
+    group.limit = limit
+    exchange.ledger.touch("groups", group.group_id)
+    exchange.hub.group(group, "limit_updated")
+    now = exchange.now()
+    if not group.triggered and sum(c for at, c in group.window if now - at < WINDOW_MS) >= limit:
+        trigger(exchange, group)
+
+
+def delete(exchange: Exchange, group: Group) -> None:
+    """Cancel the group's orders and forget it."""
+    group.deleted = True
+    exchange.ledger.touch("groups", group.group_id)
+    for order in members(exchange, group):
+        exchange.cancel_order(order, "")
+    exchange.hub.group(group, "deleted")
+
+
+def members(exchange: Exchange, group: Group) -> list:  # type: ignore[type-arg]
+    """Resting orders of a group."""
+    return [order for order in exchange.ledger.all_open() if order.group_id == group.group_id]

@@ -1,0 +1,269 @@
+"""The V2 order desk: create, cancel, amend, decrease. PROTOCOL 9.3 to 9.6, every row of 9.4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.accounts.records import RESTING, Fill, Order
+from simulator.listing.model import Market
+from simulator.listing.status import check_open
+
+from ..errors import ApiError, invalid, not_found
+from . import groups
+from .order_requests import NewOrder
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange
+
+CANCEL_ALL_MS = 60_000
+
+
+@dataclass(slots=True)
+class Placed:
+    """What came of a create or an amend: the order and the fills it made at once."""
+
+    order: Order
+    fills: list[Fill]
+    ts_ms: int
+
+
+def find_market(exchange: Exchange, ticker: str, shard: int | None) -> Market:
+    """The market of an order; 404 if it is unknown, or not on the shard that was named."""
+    market = exchange.markets.get(ticker)
+    if market is None or (shard is not None and market.shard != shard):
+        raise ApiError(404, "market_not_found", "market not found")
+    return market
+
+
+def place(exchange: Exchange, new: NewOrder) -> Placed:
+    """Create an order. ApiError with the exchange's code if it is refused."""
+    now, config, ledger = exchange.now(), exchange.config, exchange.ledger
+    market = find_market(exchange, new.ticker, new.shard)
+    if new.subaccount not in ledger.subaccounts():
+        raise invalid("invalid parameters", "subaccount does not exist")
+    if not market.valid_price(new.price):
+        raise ApiError(400, "invalid_price", "invalid price", "price is not on the market's grid")
+    if new.expiration_s and new.expiration_s * 1000 <= now:
+        raise ApiError(400, "invalid_order", "invalid order", "expiration_time has passed")
+    exchange.state.check_trade(market, now, config.market_inactive_status)
+    if new.group_id:
+        groups.check(exchange, new.group_id, market.shard)
+    if new.client_order_id and new.client_order_id in ledger.spent_ids:
+        raise ApiError(409, "order_already_exists", "order already exists")
+    book = exchange.books[market.ticker]
+    count = new.count
+    if new.reduce_only:
+        held = ledger.position(new.subaccount, market.ticker)
+        count = min(count, max(0, -held) if new.side == "bid" else max(0, held))
+    if new.post_only and book.crosses(new.side, new.price):
+        raise ApiError(400, "invalid_order", "invalid order", "post only cross")
+    _check_funds(exchange, market, new, count)
+    order = Order(
+        exchange.streams.new_id("order"),
+        new.client_order_id,
+        market.ticker,
+        market.event_ticker,
+        market.shard,
+        new.subaccount,
+        new.side,
+        new.price,
+        new.count,
+        count,
+        new.time_in_force,
+        new.stp,
+        now,
+        now,
+        cancel_on_pause=new.cancel_on_pause,
+        post_only=new.post_only,
+        reduce_only=new.reduce_only,
+        expiration_s=new.expiration_s,
+        group_id=new.group_id,
+    )
+    if not order.client_order_id:
+        order.client_order_id = order.order_id
+    ledger.spend_id(order.client_order_id)
+    if new.time_in_force == "fill_or_kill" and book.available(new.side, new.price) < count:
+        raise ApiError(
+            409, "fill_or_kill_insufficient_resting_volume", "fill or kill order could not be filled in full"
+        )
+    if new.reduce_only:
+        order.reason = "ReduceOnlyCancel" if count < new.count else ""
+    ledger.add_order(order)
+    fills = exchange.execute(market, order, rest=new.time_in_force == "good_till_canceled")
+    if order.status == RESTING:
+        _linger(exchange, order, now)
+    return Placed(order, fills, now)
+
+
+def _linger(exchange: Exchange, order: Order, now: int) -> None:
+    """A cancel-all takes what is placed within the next minute too; an expiry gets its timer."""
+    until = max(exchange.cancel_all_until.get(None, 0), exchange.cancel_all_until.get(order.subaccount, 0))
+    if exchange.config.cancel_all_lingers and now < until:
+        exchange.cancel_order(order, "")
+    elif order.expiration_s:
+        schedule_expiry(exchange, order)
+
+
+def schedule_expiry(exchange: Exchange, order: Order) -> None:
+    """Cancel the order when its time is over, if it still rests with that expiry."""
+    due = order.expiration_s
+
+    def expire() -> None:
+        if order.status == RESTING and order.expiration_s == due:
+            exchange.cancel_order(order, "ExpiryCancel")
+
+    exchange.timers.at(due * 1000, expire)
+
+
+def _check_funds(exchange: Exchange, market: Market, new: NewOrder, count: int, old: Order | None = None) -> None:
+    """Cash on the market's own shard must carry what the order opens (PROTOCOL 6); ``old`` is the order it replaces."""
+    ledger, config = exchange.ledger, exchange.config
+    pool = ledger.closable(new.subaccount, market.ticker, new.side, old)
+    freed = 0
+    if old is not None:
+        opening = old.remaining - min(old.remaining, pool)
+        freed = ledger.needs(
+            old.book_side,
+            old.price,
+            opening,
+            exchange.terms(market),
+            False,
+            config.fee_grid,
+            config.reserve_fee_for_resting,
+        )
+    closing = min(count, pool)
+    taker = exchange.books[market.ticker].crosses(new.side, new.price)
+    need = ledger.needs(
+        new.side,
+        new.price,
+        count - closing,
+        exchange.terms(market),
+        taker,
+        config.fee_grid,
+        taker or config.reserve_fee_for_resting,
+    )
+    if need > 0 and need > ledger.available((new.subaccount, market.shard)) + freed:
+        raise ApiError(400, config.insufficient_balance_code, "insufficient balance")
+
+
+def find_order(
+    exchange: Exchange, order_id: str, ticker: str | None, shard: int | None, subaccount: int | None
+) -> Order:
+    """A resting order as a write may name it; 404 if it is terminal, unknown, or looked for on another shard.
+
+    Without a ticker or an index the request goes to shard 0 (PROTOCOL 6).
+    """
+    order = exchange.ledger.orders.get(order_id)
+    if order is None:
+        raise not_found()
+    if shard is None:
+        market = exchange.markets.get(ticker) if ticker else None
+        if ticker and market is None:
+            raise ApiError(404, "market_not_found", "market not found")
+        shard = market.shard if market else 0
+    wrong = order.shard != shard and exchange.config.wrong_shard_cancel_404
+    if wrong or order.status != RESTING or (subaccount is not None and order.subaccount != subaccount):
+        raise not_found()
+    if ticker and order.ticker != ticker:
+        raise ApiError(400, "order_ticker_mismatch", "order ticker mismatch")
+    return order
+
+
+def cancel(exchange: Exchange, order: Order) -> int:
+    """Cancel a resting order; returns the count taken off. Refused in an exchange pause and after the close."""
+    market = exchange.markets[order.ticker]
+    exchange.state.check_cancel(order.shard)
+    check_open(market, exchange.now(), exchange.config.market_inactive_status)
+    return exchange.cancel_order(order, "")
+
+
+def cancel_all(exchange: Exchange, subaccount: int | None) -> None:
+    """Cancel every resting order (of a subaccount), and those of the next minute."""
+    exchange.cancel_all_until[subaccount] = exchange.now() + CANCEL_ALL_MS
+    for order in exchange.ledger.all_open():
+        open_market = exchange.now() < exchange.markets[order.ticker].close_ms
+        if (
+            (subaccount is None or order.subaccount == subaccount)
+            and exchange.state.exchange_active(order.shard)
+            and open_market
+        ):
+            exchange.cancel_order(order, "")
+
+
+def decrease(exchange: Exchange, order: Order, reduce_by: int | None, reduce_to: int | None) -> int:
+    """Shrink a resting order; returns what remains. Exactly one of the two is given (PROTOCOL 9.2)."""
+    if (reduce_by is None) == (reduce_to is None):
+        raise invalid("invalid parameters", "exactly one of reduce_by and reduce_to")
+    exchange.state.check_cancel(order.shard)
+    check_open(exchange.markets[order.ticker], exchange.now(), exchange.config.market_inactive_status)
+    by = order.remaining - reduce_to if reduce_to is not None else reduce_by or 0
+    if reduce_to is not None and reduce_to > order.remaining:
+        raise ApiError(400, "invalid_order_size", "invalid order size", "reduce_to is above the remaining count")
+    if by >= order.remaining:
+        exchange.cancel_order(order, "Decrease")
+    elif by > 0:
+        exchange.decrease_order(order, by, "Decrease")
+    return order.remaining
+
+
+def amend(
+    exchange: Exchange, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str
+) -> tuple[Placed, bool]:
+    """Change price, total count or expiry. Only an expiry or a smaller size keeps the queue position.
+
+    Returns the result and whether anything of size or fills changed (only then the answer carries counts).
+    """
+    market, now = exchange.markets[order.ticker], exchange.now()
+    _check_amend(exchange, order, new, market, expiration_s, updated_id, now)
+    remaining = total - order.filled
+    if remaining <= 0:
+        raise ApiError(400, "invalid_order_size", "invalid order size", "count must be above what is already filled")
+    if updated_id:
+        exchange.ledger.spend_id(updated_id)
+        order.client_order_id = updated_id
+    if expiration_s is not None:
+        order.expiration_s = expiration_s
+        if expiration_s:
+            schedule_expiry(exchange, order)
+    order.reason = "Amend"
+    changed = remaining != order.remaining
+    if new.price == order.price and remaining <= order.remaining:
+        order.initial = total
+        if changed:
+            exchange.decrease_order(order, order.remaining - remaining, "Amend")
+        else:
+            order.updated_ms = now
+            exchange.ledger.changed_order(order)
+            exchange.order_updated(order)
+        return Placed(order, [], now), changed
+    fills = _requeue(exchange, market, order, new, remaining, total)
+    return Placed(order, fills, now), changed or bool(fills)
+
+
+def _check_amend(exchange, order, new, market, expiration_s, updated_id, now) -> None:  # type: ignore[no-untyped-def]
+    if new.ticker != order.ticker:
+        raise ApiError(400, "order_ticker_mismatch", "order ticker mismatch")
+    if new.side != order.book_side:
+        raise ApiError(400, "order_side_mismatch", "order side mismatch")
+    if new.client_order_id and new.client_order_id != order.client_order_id:
+        raise ApiError(400, "order_id_and_client_order_id_mismatch", "order id and client order id do not match")
+    if updated_id and updated_id in exchange.ledger.spent_ids:
+        raise ApiError(409, "order_already_exists", "order already exists")
+    if not market.valid_price(new.price):
+        raise ApiError(400, "invalid_price", "invalid price", "price is not on the market's grid")
+    if expiration_s and expiration_s * 1000 <= now:
+        raise ApiError(400, "invalid_order", "invalid order", "expiration_time has passed")
+    exchange.state.check_trade(market, now, exchange.config.market_inactive_status)
+
+
+def _requeue(exchange, market, order, new, remaining, total) -> list[Fill]:  # type: ignore[no-untyped-def]
+    """Take the order out and place it anew at the end of the queue; without the cash it stays as it was."""
+    new.subaccount = order.subaccount
+    if order.post_only and exchange.books[market.ticker].crosses(order.book_side, new.price):
+        exchange.cancel_order(order, "PostOnlyCrossCancel")
+        raise ApiError(400, "invalid_order", "invalid order", "post only cross")
+    _check_funds(exchange, market, new, remaining, old=order)
+    exchange.books[market.ticker].remove(order)
+    order.price, order.remaining, order.initial, order.updated_ms = new.price, remaining, total, exchange.now()
+    return exchange.execute(market, order, rest=True)  # type: ignore[no-any-return]

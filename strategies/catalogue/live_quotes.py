@@ -1,0 +1,40 @@
+"""Live ticker quotes laid over the catalogue's: the same events, seconds old instead of minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from markets.prices import PriceReader, Quote
+from strategies.catalogue.universe import EventView, Outcome
+
+KEYS_A_READ: Final = 5000
+"""So that one read never holds Redis up for long."""
+
+
+def read(events: Iterable[EventView], reader: PriceReader | None = None) -> dict[str, Quote]:
+    """market ticker -> living quote, for the markets of ``events`` that have one. Without Redis: none."""
+    reader = reader or PriceReader()
+    tickers = [outcome.ticker for event in events for outcome in event.outcomes]
+    found: dict[str, Quote] = {}
+    for first in range(0, len(tickers), KEYS_A_READ):
+        found.update(reader.tickers(tickers[first : first + KEYS_A_READ]))
+    return found
+
+
+def overlay(event: EventView, quotes: Mapping[str, Quote]) -> EventView:
+    """``event`` with the live quote of every outcome that has one; the rest keep the catalogue's."""
+    outcomes = tuple(_quoted(outcome, quotes.get(outcome.ticker)) for outcome in event.outcomes)
+    return event if outcomes == event.outcomes else replace(event, outcomes=outcomes)
+
+
+def _quoted(outcome: Outcome, quote: Quote | None) -> Outcome:
+    if quote is None:
+        return outcome
+    return outcome._replace(
+        yes_bid=quote.yes_bid,
+        yes_bid_size=quote.yes_bid_size,
+        yes_ask=quote.yes_ask,
+        yes_ask_size=quote.yes_ask_size,
+    )

@@ -1,0 +1,205 @@
+"""Events as the strategies look at them: one small immutable view an event, the same from rows and from a recording.
+
+A view carries everything that a filter, a price screen or the search asks about an event except its live books. Whole
+catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``deep`` adds what only the search needs
+(price grids, the terms of the rules). Prices 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from kalbot.common.clock import now
+from markets.fees import RATES
+from markets.models import Certificate, Event, FeeChange, Market
+from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
+
+TRADABLE: Final = "active"
+GONE: Final = frozenset({"determined", "finalized", "settled"})
+DOLLAR_E6: Final = 1_000_000
+
+
+class Outcome(NamedTuple):
+    """One market of an event with its best prices. None = nobody there, never a default."""
+
+    ticker: str
+    name: str
+    status: str
+    yes_bid: int | None
+    yes_bid_size: int
+    yes_ask: int | None
+    yes_ask_size: int
+    price_bands: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One event. ``closes_ms``: when trading in it first ends; ``over_ms``: when its outcome is expected to be known;
+    ``ends_ms``: the earlier of the two, when it is over for us.
+
+    ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``certificate_id`` is
+    that of the standing certificate for exactly these rules and markets, ``certified`` whether there is one.
+    """
+
+    ticker: str
+    series: str
+    title: str
+    category: str
+    exclusive: bool
+    fee_type: str
+    fee_multiplier_e6: int
+    shards: tuple[int, ...]
+    oddity: str
+    closes_ms: int | None
+    over_ms: int | None
+    ends_ms: int | None
+    volume: int
+    open_interest: int
+    rules_hash: str
+    certified: bool
+    certificate_id: int | None
+    outcomes: tuple[Outcome, ...]
+    terms: SettlementTerms = field(default=ORDINARY)
+
+    @property
+    def fee_known(self) -> bool:
+        """Whether the exchange's fee on this event can be computed."""
+        return self.fee_type in RATES and self.fee_multiplier_e6 >= 0
+
+    def settles_in_days(self, now_ms: int) -> float | None:
+        """Days until money is expected back: the later of close and expected end; None when neither is known."""
+        last = max((t for t in (self.closes_ms, self.over_ms) if t is not None), default=None)
+        return None if last is None else max(0.0, (last - now_ms) / 86_400_000)
+
+
+Row = Mapping[str, Any]
+
+_EVENT_COLUMNS = (
+    "ticker", "series_id", "title", "category", "mutually_exclusive", "fee_type_override", "fee_multiplier_override_e6",
+    "exchange_index", "close_time", "volume", "open_interest", "rules_hash", "series__fee_type",
+    "series__fee_multiplier_e6", "series__category",
+)  # fmt: skip
+_MARKET_COLUMNS = (
+    "event_id", "ticker", "yes_sub_title", "status", "market_type", "is_provisional", "notional_e6", "exchange_index",
+    "settlement_bounds", "close_time", "expected_expiration_time", "yes_bid", "yes_bid_size", "yes_ask", "yes_ask_size",
+)  # fmt: skip
+_DEEP_COLUMNS = ("price_bands", "rules_primary", "rules_secondary")
+
+
+def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
+    """Views of the open events (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
+    found: dict[str, EventView] = {}
+    changes = _due_fee_changes()
+    batches: Iterable[Sequence[str] | None] = [None] if tickers is None else _batches(sorted(set(tickers)))
+    for batch in batches:
+        events = Event.objects.filter(is_open=True)
+        markets = Market.objects.filter(event__is_open=True)
+        certificates = Certificate.objects.filter(status=Certificate.Status.GRANTED)
+        if batch is not None:
+            events = events.filter(ticker__in=batch)
+            markets = markets.filter(event_id__in=batch)
+            certificates = certificates.filter(event_id__in=batch)
+        columns = _MARKET_COLUMNS + _DEEP_COLUMNS if deep else _MARKET_COLUMNS
+        legs: dict[str, list[Row]] = {}
+        for row in markets.order_by("ticker").values(*columns).iterator(chunk_size=5000):
+            legs.setdefault(row["event_id"], []).append(row)
+        standing = {c[0]: c[1:] for c in certificates.values_list("event_id", "rules_hash", "pk")}
+        for row in events.order_by("ticker").values(*_EVENT_COLUMNS).iterator(chunk_size=2000):
+            if changes:
+                _apply_fee_changes(row, changes)
+            rules_hash, pk = standing.get(row["ticker"], ("", None))
+            valid = pk is not None and rules_hash == row["rules_hash"]
+            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), pk if valid else None, deep=deep)
+    return found
+
+
+def view_of(
+    event: Row, markets: Sequence[Row], certificate_id: int | None, *, certified: bool | None = None, deep: bool = False
+) -> EventView:
+    """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them)."""
+    listed = [m for m in markets if m["status"] != "absent"]
+    override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
+    closes = [t for t in (_ms(m["close_time"]) for m in listed if m["status"] not in GONE) if t is not None]
+    over = [t for t in (_ms(m["expected_expiration_time"]) for m in listed) if t is not None]
+    closes_ms, over_ms = min(closes, default=_ms(event["close_time"])), max(over, default=None)
+    return EventView(
+        ticker=event["ticker"],
+        series=event["series_id"],
+        title=event["title"],
+        category=event["category"] or event.get("series__category") or "",
+        exclusive=event["mutually_exclusive"],
+        fee_type=override or event["series__fee_type"],
+        fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
+        shards=tuple(sorted({m["exchange_index"] for m in markets} | {event["exchange_index"]})),
+        oddity=next((odd for m in markets if (odd := _oddity(m))), ""),
+        closes_ms=closes_ms,
+        over_ms=over_ms,
+        ends_ms=min((t for t in (closes_ms, over_ms) if t is not None), default=None),
+        volume=event["volume"],
+        open_interest=event["open_interest"],
+        rules_hash=event.get("rules_hash", ""),
+        certified=certificate_id is not None if certified is None else certified,
+        certificate_id=certificate_id,
+        outcomes=tuple(_outcome(m, deep) for m in markets),
+        terms=_terms(tuple(t for m in markets for t in (m["rules_primary"], m["rules_secondary"])))
+        if deep
+        else ORDINARY,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _terms(texts: tuple[str, ...]) -> SettlementTerms:
+    """Reading rules is slow and rules hardly change."""
+    return read_terms(texts)
+
+
+def _due_fee_changes() -> list[FeeChange]:
+    """Announced fee changes whose time has come, oldest first: they count whatever the rows still say."""
+    return list(FeeChange.objects.filter(scheduled_at__lte=now()).order_by("scheduled_at"))
+
+
+def _apply_fee_changes(event: dict[str, Any], changes: Sequence[FeeChange]) -> None:
+    for change in changes:
+        if change.event_ticker == event["ticker"]:
+            event["fee_type_override"] = change.fee_type
+            event["fee_multiplier_override_e6"] = change.fee_multiplier_e6
+        elif change.series_id == event["series_id"] and not change.event_ticker:
+            event["series__fee_type"] = change.fee_type
+            event["series__fee_multiplier_e6"] = -1 if change.fee_multiplier_e6 is None else change.fee_multiplier_e6
+
+
+def _outcome(m: Row, deep: bool) -> Outcome:
+    bands = tuple(tuple(band) for band in m["price_bands"]) if deep else ()
+    return Outcome(
+        m["ticker"],
+        m["yes_sub_title"],
+        m["status"],
+        m["yes_bid"],
+        m["yes_bid_size"],
+        m["yes_ask"],
+        m["yes_ask_size"],
+        bands,  # type: ignore[arg-type]
+    )
+
+
+def _oddity(m: Row) -> str:
+    if m["market_type"] != "binary":
+        return f"{m['market_type']} market"
+    if m["is_provisional"]:
+        return "provisional market"
+    if m["notional_e6"] != DOLLAR_E6:
+        return f"notional {m['notional_e6'] / DOLLAR_E6:g} dollar"
+    bounds = m["settlement_bounds"]
+    return "" if bounds in ("", "default") else f"settlement bounds: {bounds}"
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
+
+
+def _batches(items: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,117 @@
+"""Writing a decision: the immutable order to open a basket, with everything that justified it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from kalbot.common.messages import EXECUTE_DECISION, nudge
+from markets.book import Depth
+from markets.prices import EventPrices
+from strategies.catalogue.universe import EventView
+from strategies.cycle import candidates
+from strategies.dutch.basket import Basket
+from strategies.dutch.coverage import probabilities
+from strategies.dutch.explain import explain_basket
+from strategies.models import Decision, Mode, Profile, Verdict
+from strategies.screening.filters import PPM
+
+log = logging.getLogger(__name__)
+
+
+def build(profile: Profile, event: EventView, basket: Basket, prices: EventPrices, now_ms: int) -> Decision:
+    """The decision to buy ``basket``, not yet stored."""
+    depths = {ticker: market.depth for ticker, market in prices.markets.items() if market.depth is not None}
+    return Decision(
+        profile=profile,
+        mode=profile.mode,
+        event_id=event.ticker,
+        kind=basket.kind.value,
+        count=basket.count,
+        legs=[_leg(leg, prices) for leg in basket.legs],
+        cost=basket.cost,
+        fees=basket.fees,
+        max_cost=basket.cost_at_limits,
+        floor=basket.floor,
+        conditional=basket.conditional,
+        expected=round(basket.expected or 0),
+        coverage_ppm=round((basket.coverage or 0) * PPM),
+        margin_ppm=basket.margin_ppm,
+        guaranteed=basket.guaranteed,
+        certificate_id=event.certificate_id,
+        rules_hash=event.rules_hash,
+        payoff=_payoff(event, basket),
+        probabilities=_probabilities(event, depths),
+        epoch=prices.epoch,
+        price_age_ms=prices.age_ms(now_ms),
+        explanation="\n".join(explain_basket(basket, _names(event))),
+    )
+
+
+def take(decision: Decision, verdict_id: int, seen: int) -> bool:
+    """Store ``decision`` unless another cycle was faster; True if this one won.
+
+    ``seen`` is the verdict's count of decisions as it was read *before* the open decisions were. Counting it up, only if it
+    still is ``seen``, in the transaction that inserts the decision, lets exactly one of several racing cycles through.
+    Active shadows of the profile take the same decision in the same transaction. Trading is told after the commit.
+    """
+    with transaction.atomic():
+        rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
+        if not rows.update(decisions=F("decisions") + 1):
+            return False
+        if candidates.open_decisions(decision.profile).filter(event_id=decision.event_id).exists():
+            transaction.set_rollback(True)
+            return False
+        written = [decision, *_shadows(decision)]
+        Decision.objects.bulk_create(written)
+        for each in written:
+            nudge(EXECUTE_DECISION, str(each.pk))
+    log.info("%s decided %s on %s", decision.profile.name, decision.kind, decision.event_id)
+    return True
+
+
+def _shadows(decision: Decision) -> list[Decision]:
+    """The same decision for every active paper twin that does not hold the event already."""
+    copies = []
+    for shadow in Profile.objects.filter(shadow_of=decision.profile, is_active=True, mode=Mode.SIM):
+        if candidates.open_decisions(shadow).filter(event_id=decision.event_id).exists():
+            continue
+        columns = {f.attname: getattr(decision, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
+        columns |= {"profile_id": shadow.pk, "mode": shadow.mode, "shadow_of_id": decision.pk}
+        copies.append(Decision(**columns))
+    return copies
+
+
+def _leg(leg: Any, prices: EventPrices) -> dict[str, Any]:
+    market = prices.markets[leg.ticker]
+    return {
+        "ticker": leg.ticker,
+        "side": leg.side.value,
+        "name": leg.name,
+        "count": leg.count,
+        "limit_price": leg.limit_price,
+        "price_paid": leg.price_paid,
+        "fees": leg.fees,
+        "seq": market.seq,
+        "exchange_ms": market.exchange_ms,
+        "receive_ms": market.receive_ms,
+    }
+
+
+def _names(event: EventView) -> dict[str, str]:
+    return {outcome.ticker: outcome.name for outcome in event.outcomes if outcome.name}
+
+
+def _payoff(event: EventView, basket: Basket) -> list[list[Any]]:
+    names = _names(event)
+    return [[state.words(names), pays] for state, pays in basket.payoff]
+
+
+def _probabilities(event: EventView, depths: Mapping[str, Depth]) -> dict[str, float]:
+    books = {outcome.ticker: depths.get(outcome.ticker, Depth()) for outcome in event.outcomes}
+    found = probabilities(books, certified=event.certified) or {}
+    return {ticker: round(chance, 6) for ticker, chance in found.items()}

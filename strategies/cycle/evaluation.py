@@ -1,0 +1,137 @@
+"""From an event and its books to the question that the mathematics answers, and from its answer back to words.
+
+The one place that knows both the profile's columns and the search's types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kalbot.common.units import Count, Money
+from markets.book import Depth
+from markets.fees import FeeSchedule
+from markets.selectors import fee_grid
+from strategies.catalogue.universe import EventView
+from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
+from strategies.dutch.search import best_basket
+from strategies.models import Profile
+from strategies.screening.filters import PPM, Miss
+
+EMPTY: Final = Depth()
+
+
+def limits_of(profile: Profile, event: EventView, now_ms: int, room: int | None = None) -> Limits:
+    """What ``profile`` allows on ``event``. ``room``: what is left of its capital, micro-dollars (None: all of it)."""
+    left = profile.capital if room is None else max(0, min(room, profile.capital))
+    return Limits(
+        kinds=frozenset(Kind(kind) for kind in profile.kinds),
+        min_profit=Money(profile.min_profit),
+        min_margin_ppm=profile.min_margin_ppm,
+        max_cost=Money(min(left, profile.max_per_position, profile.max_per_event)),
+        max_cost_per_leg=Money(profile.max_per_leg),
+        count_step=Count(profile.count_step),
+        min_count=Count(max(profile.count_step, profile.min_depth)),
+        coverage_threshold=profile.coverage_threshold_ppm / PPM,
+        min_expected_margin_ppm=profile.min_expected_margin_ppm,
+        days_to_settlement=event.settles_in_days(now_ms),
+        min_annualised_ppm=profile.min_annualised_ppm or None,
+        shape=Shape(profile.shape),
+        near_ppm=profile.near_miss_ppm,
+    )
+
+
+def legs_of(event: EventView, depths: Mapping[str, Depth], grid: Money | None = None) -> list[LegMarket]:
+    """Every listed outcome with its book; one without a book has an empty one, never a missing leg. FeeError if the fee is
+    not known."""
+    fees = FeeSchedule(event.fee_type, event.fee_multiplier_e6, fee_grid() if grid is None else grid)
+    return [
+        LegMarket(
+            ticker=outcome.ticker,
+            depth=depths.get(outcome.ticker, EMPTY),
+            fees=fees,
+            price_bands=outcome.price_bands,
+            name=outcome.name,
+        )
+        for outcome in event.outcomes
+    ]
+
+
+def evaluate(
+    event: EventView, depths: Mapping[str, Depth], limits: Limits, grid: Money | None = None
+) -> Found | Refused:
+    """The best basket of ``event`` on these books, or the one constraint in its way."""
+    return best_basket(
+        legs_of(event, depths, grid),
+        event.exclusive,
+        event.certified,
+        limits,
+        event_ticker=event.ticker,
+        terms=event.terms,
+    )
+
+
+def miss_of(refused: Refused) -> Miss:
+    """A refusal in the words of a verdict, its distance in millionths: of the payout for prices and profits, of the limit
+    for the rest; None where there is no half way."""
+    value, limit, unit = refused.value, refused.limit, refused.unit
+    return Miss(refused.constraint, _shown(value, unit), _shown(limit, unit), distance_ppm(refused), flip_of(refused))
+
+
+def distance_ppm(refused: Refused) -> int | None:
+    """How far from passing, millionths; see ``miss_of``."""
+    if refused.unit == "flag":
+        return None
+    if refused.unit == "ppm":
+        return round(refused.distance)
+    whole: float = refused.limit
+    if refused.constraint == "min_profit" and refused.nearest is not None:
+        whole = refused.nearest.pays
+    return round(refused.distance * PPM / whole) if whole > 0 else None
+
+
+def flip_of(refused: Refused) -> str:
+    """What would have to move for the refusal to turn, in one sentence."""
+    flip = refused.flip
+    if flip is not None and flip.ticker is not None and flip.price is not None and flip.to is not None:
+        side = "" if flip.side is None else f"{flip.side.value.upper()} "
+        return f"the {side}ask of {flip.ticker} from ${flip.price / 10_000:.4f} to ${flip.to / 10_000:.4f}"
+    if flip is not None or refused.unit == "price":
+        amount = refused.distance if flip is None else flip.amount
+        return f"the asks of its legs must fall by ${amount / 10_000:.4f} a set in all"
+    return refused.sentence[:300]
+
+
+def _shown(value: float, unit: str) -> str:
+    return {
+        "price": f"${value / 10_000:.4f} a set",
+        "money": f"${value / PPM:,.4f}",
+        "ppm": f"{value / 10_000:.3f} %",
+        "count": f"{value / 100:,.2f} contracts",
+        "legs": f"{value:g} legs",
+        "probability": f"{value:.2%}",
+        "flag": "yes" if value else "no",
+    }.get(unit, f"{value:g} {unit}")
+
+
+def basket_summary(basket: Basket, source: str = "books") -> dict[str, Any]:
+    """The arithmetic of a basket for a JSON column: legs, cost, what it pays."""
+    return {
+        "source": source,
+        "kind": basket.kind.value,
+        "count": basket.count,
+        "cost": basket.cost,
+        "pays": basket.pays,
+        "floor": basket.floor,
+        "coverage": basket.coverage,
+        "legs": [
+            {
+                "ticker": leg.ticker,
+                "side": leg.side.value,
+                "count": leg.count,
+                "price": leg.limit_price,
+                "cost": leg.cost,
+            }
+            for leg in basket.legs
+        ],
+    }

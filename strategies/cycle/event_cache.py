@@ -1,0 +1,48 @@
+"""What a cycle knows about its candidates besides prices, remembered for about a minute in each process.
+
+Remembered facts only ever pick whom to look at: before a decision is written, ``fresh`` reads the event again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from strategies.catalogue import universe
+from strategies.catalogue.universe import EventView
+
+KEEP_SECONDS: Final = 60.0
+"""On average: each memory lapses between half and one and a half of it, so that they are not all read again at once."""
+
+_known: dict[str, tuple[float, EventView | None]] = {}
+"""event -> (when the memory lapses, view)."""
+
+
+def current(tickers: Iterable[str]) -> dict[str, EventView]:
+    """Deep views of the open events among ``tickers``, as remembered or else as the database has them."""
+    wanted, at = set(tickers), time.monotonic()
+    for ticker in [t for t, (lapses, _) in _known.items() if at >= lapses]:
+        del _known[ticker]
+    missing = sorted(wanted - _known.keys())
+    if missing:
+        loaded = universe.load(missing, deep=True)
+        _known.update((ticker, (_lapse(), loaded.get(ticker))) for ticker in missing)
+    return {ticker: view for ticker in wanted if (view := _known[ticker][1]) is not None}
+
+
+def fresh(ticker: str) -> EventView | None:
+    """The event as the database has it now, or None if it is not open. Replaces what was remembered."""
+    view = universe.load([ticker], deep=True).get(ticker)
+    _known[ticker] = (_lapse(), view)
+    return view
+
+
+def _lapse() -> float:
+    return time.monotonic() + KEEP_SECONDS * (0.5 + random.random())
+
+
+def forget() -> None:
+    """Empty the memory (between tests, or after a person changed something that must count at once)."""
+    _known.clear()

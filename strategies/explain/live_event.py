@@ -1,0 +1,147 @@
+"""One live event told in words for one profile: filters, certificate, prices, arithmetic, and what would be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kalbot.common.clock import from_ms, now, now_ms
+from kalbot.common.errors import KalbotError
+from markets.models import Certificate, Event
+from markets.prices import EventPrices, PriceReader
+from strategies.catalogue import universe
+from strategies.catalogue.universe import EventView
+from strategies.cycle import candidates
+from strategies.cycle.candidate_evaluation import depths_of, unusable
+from strategies.cycle.evaluation import evaluate, limits_of
+from strategies.dutch.explain import explain
+from strategies.explain.book_evaluation import percent
+from strategies.models import Profile, Verdict
+from strategies.screening.filters import FILTERS, Miss, Rules
+from strategies.screening.price_screen import DOLLAR, Quoted, quoted
+from strategies.screening.verdict import KINDS, price_of
+
+
+class NoSuchEvent(KalbotError):
+    """No open event of that ticker is in the database."""
+
+
+def tell(event_ticker: str, profile: Profile) -> list[str]:
+    """The whole story, one line each. Raises NoSuchEvent. Reads rows and Redis, writes nothing."""
+    event = universe.load([event_ticker], deep=True).get(event_ticker)
+    if event is None:
+        known = Event.objects.filter(pk=event_ticker).exists()
+        raise NoSuchEvent(
+            f"{event_ticker} is {'closed' if known else 'not known here'}; only open events can be explained."
+        )
+    prices = PriceReader().events([event_ticker])[event_ticker]
+    return [
+        *_heading(event, profile),
+        *_verdict(event, profile),
+        *_filters(event, profile),
+        *_certificate(event),
+        *_quotes(event, profile),
+        *_live(event, profile, prices),
+    ]
+
+
+def _heading(event: EventView, profile: Profile) -> Iterator[str]:
+    yield f"{event.ticker}: {event.title}"
+    yield f"{event.category or 'no category'}, series {event.series}, {len(event.outcomes)} outcomes, fee type {event.fee_type}"
+    if event.ends_ms is not None:
+        yield f"Over for us at {from_ms(event.ends_ms):%Y-%m-%d %H:%M} UTC"
+    yield f"Profile {profile.name} ({profile.mode}): {', '.join(profile.kinds) or 'no kind of basket'}"
+
+
+def _verdict(event: EventView, profile: Profile) -> Iterator[str]:
+    row = Verdict.objects.filter(profile__name=profile.name, event_id=event.ticker).first()
+    yield ""
+    if row is None:
+        yield "Verdict: none yet; the next screening will give one."
+        return
+    yield f"Verdict since {row.since:%Y-%m-%d %H:%M:%S} UTC: {row.get_status_display().lower()}"
+    if row.constraint:
+        yield "  " + _missed(Miss(row.constraint, row.value, row.limit, row.distance_ppm, row.flip))
+    if row.live_constraint and row.live_at:
+        miss = Miss(row.live_constraint, row.live_value, row.live_limit, row.live_distance_ppm, row.live_flip)
+        yield f"Last look on live books, {row.live_at:%H:%M:%S} UTC: {_missed(miss)}"
+
+
+def _filters(event: EventView, profile: Profile) -> Iterator[str]:
+    yield ""
+    yield "Filters, in the order in which they bind:"
+    rules, at = Rules.of(profile), now_ms()
+    for name, check in FILTERS:
+        miss = check(event, rules, at)
+        yield f"  {name:<14} {'passes' if miss is None else 'MISSED  ' + _missed(miss)}"
+
+
+def _missed(miss: Miss) -> str:
+    asked = f"{miss.value}, asked {miss.limit}" if miss.limit else miss.value
+    away = "" if miss.distance_ppm is None else f", {percent(miss.distance_ppm)} away"
+    return f"{miss.code}: {asked}{away}".rstrip(": ")
+
+
+def _certificate(event: EventView) -> Iterator[str]:
+    yield ""
+    row = (
+        Certificate.objects.filter(event_id=event.ticker)
+        .exclude(status=Certificate.Status.VOID)
+        .order_by("-version")
+        .first()
+    )
+    if event.certified and row is not None:
+        yield f"Certificate v{row.version} ({row.kind}): one of the listed outcomes must win. {' '.join(row.evidence)}"
+    elif row is not None and row.reason:
+        yield f"No certificate ({row.status}): {row.reason}"
+    else:
+        yield "No certificate: nothing says that one of the listed outcomes must win."
+
+
+def _quotes(event: EventView, profile: Profile) -> Iterator[str]:
+    """The price screen's arithmetic, kind by kind, on the catalogue's quotes."""
+    yield ""
+    yield "By the catalogue's quotes (minutes old, one contract a leg, never traded on):"
+    if not event.fee_known:
+        yield "  no arithmetic without a known fee"
+        return
+    rules = Rules.of(profile)
+    for kind in KINDS:
+        if kind not in rules.kinds:
+            continue
+        found = quoted(event, kind, profile)
+        if isinstance(found, Miss):
+            yield f"  {kind}: {_missed(found)}"
+            continue
+        yield f"  {kind}: {_sum(found)}; pays ${found.pays / DOLLAR:.4f}"
+        miss = price_of(found, rules)
+        distance = miss.distance_ppm or 0
+        yield f"    {'pays by these quotes' if distance <= 0 else f'misses by {percent(distance)} of its payout: {miss.flip}'}"
+
+
+def _sum(basket: Quoted) -> str:
+    terms = " + ".join(f"{leg.cost / DOLLAR:.4f}" for leg in basket.legs[:12])
+    more = f" + {len(basket.legs) - 12} more" if len(basket.legs) > 12 else ""
+    return f"{len(basket.legs)} {basket.legs[0].side.upper()} legs, price and fee: {terms}{more} = ${basket.cost / DOLLAR:.4f}"
+
+
+def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[str]:
+    yield ""
+    at = now_ms()
+    bad = unusable(event, prices, profile.max_price_age_ms, at)
+    if bad is not None:
+        yield f"No decision is possible now: {_missed(bad)}."
+        return
+    yield f"On live books (epoch {prices.epoch}, proof of life {prices.age_ms(at)} ms ago):"
+    standing = candidates.standing(profile, now()) if profile.pk else None
+    taken = standing.taken.get(event.ticker) if standing is not None else None
+    if taken is not None:
+        yield f"The profile would not decide on this event now: {taken.replace('_', ' ')}."
+    if not event.fee_known:
+        yield f"The fee type {event.fee_type!r} is not known, so nothing of this event may be traded."
+        return
+    room = None if standing is None else standing.room
+    yield from explain(evaluate(event, depths_of(prices), limits_of(profile, event, at, room)), _names(event))
+
+
+def _names(event: EventView) -> dict[str, str]:
+    return {outcome.ticker: outcome.name for outcome in event.outcomes if outcome.name}

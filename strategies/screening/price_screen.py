@@ -1,0 +1,176 @@
+"""The price screen: what a basket would cost by the best prices, fees included, against what it pays.
+
+It decides which books are worth watching, never what is bought. So it is generous: one contract a leg at the best price,
+the fee of a large order (model fee without balance rounding), no depth. All per contract of the basket, in micro-dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from kalbot.common.units import DOLLAR_PRICE, Money
+from markets.fees import FeeSchedule, model_fee
+from strategies.catalogue.universe import TRADABLE, EventView, Outcome
+from strategies.models import Kind, Profile
+from strategies.screening.filters import PPM, Miss
+
+DOLLAR: Final = 1_000_000
+UNLISTED_FLOOR: Final = 0.02
+"""Least probability of an outcome that is not listed, where no certificate excludes one (as in ``dutch.coverage``)."""
+
+_GRID: Final = Money(100)
+
+
+class QuotedLeg(NamedTuple):
+    """One leg at its best price: price in 1/10,000 dollar, fee and all-in cost in micro-dollars a contract."""
+
+    ticker: str
+    side: str
+    price: int
+    cost: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """One contract of a basket by the best prices. ``pays``: the floor, for coverage the conditional payout."""
+
+    kind: str
+    legs: tuple[QuotedLeg, ...]
+    cost: int
+    pays: int
+    coverage: float | None = None
+
+    def missing_ppm(self, margin_ppm: int) -> int:
+        """By what share of the payout the cost is too high to leave ``margin_ppm``; negative: it pays by these prices."""
+        allowed = self.pays * PPM // (PPM + margin_ppm)
+        return (self.cost - allowed) * PPM // self.pays
+
+    @property
+    def expected_margin_ppm(self) -> int:
+        """Expected profit / cost by de-vigged prices (coverage only)."""
+        return round(((self.coverage or 0.0) * self.pays - self.cost) * PPM / self.cost)
+
+
+@lru_cache(maxsize=64)
+def _fees(fee_type: str, multiplier_e6: int) -> tuple[int, ...]:
+    """Taker fee of one contract at each price, micro-dollars."""
+    schedule = FeeSchedule(fee_type, multiplier_e6, _GRID)
+    return tuple(model_fee(schedule, price, 100) for price in range(DOLLAR_PRICE + 1))
+
+
+def _yes_leg(outcome: Outcome, fees: Sequence[int]) -> QuotedLeg | None:
+    ask = outcome.yes_ask
+    if ask is None:
+        return None
+    return QuotedLeg(outcome.ticker, "yes", ask, ask * 100 + fees[ask], outcome.yes_ask_size)
+
+
+def _no_leg(outcome: Outcome, fees: Sequence[int]) -> QuotedLeg | None:
+    if outcome.yes_bid is None:
+        return None
+    ask = DOLLAR_PRICE - outcome.yes_bid
+    return QuotedLeg(outcome.ticker, "no", ask, ask * 100 + fees[ask], outcome.yes_bid_size)
+
+
+def all_yes(event: EventView, min_size: int = 0) -> Quoted | Miss:
+    """YES on every outcome: one dollar whichever of them wins. Needs a certificate and an ask on every leg."""
+    if not event.certified:
+        return Miss("certificate", "none", "a certificate that one listed outcome must win")
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
+    legs = [_yes_leg(o, fees) for o in event.outcomes]
+    found = tuple(leg for leg in legs if leg is not None)
+    if len(found) < len(legs):
+        return Miss("no_ask", f"{len(legs) - len(found)} of {len(legs)} without", "a YES ask on every outcome")
+    return _deep_enough(Quoted(Kind.ALL_YES, found, sum(leg.cost for leg in found), DOLLAR), min_size)
+
+
+def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
+    """NO on the outcomes that others bid for: all but one of k >= 2 pay, so a leg is worth having if it costs under a
+    dollar. Whether the rules know more ways to end than one winner is the search's business."""
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
+    legs = [leg for o in event.outcomes if o.status == TRADABLE and (leg := _no_leg(o, fees)) is not None]
+    chosen = tuple(leg for leg in legs if leg.cost < DOLLAR and leg.size >= min_size)
+    if len(chosen) < 2:
+        if min_size and len(legs) >= 2:
+            return _too_shallow(legs, min_size, 2)
+        return Miss("no_bid", f"{len(legs)} outcomes with a bid", "bids on two or more outcomes")
+    return Quoted(Kind.ALL_NO, chosen, sum(leg.cost for leg in chosen), (len(chosen) - 1) * DOLLAR)
+
+
+def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted | Miss:
+    """YES on the likeliest outcomes until the threshold is covered; more are added only while that is what it takes."""
+    chances = probabilities(event)
+    if chances is None:
+        return Miss("no_price", "an outcome without bid and ask", "a price on every outcome")
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
+    legs: list[QuotedLeg] = []
+    covered = 0.0
+    for outcome, chance in sorted(zip(event.outcomes, chances, strict=True), key=lambda pair: -pair[1]):
+        leg = _yes_leg(outcome, fees)
+        if leg is None or leg.size < min_size:
+            continue
+        legs.append(leg)
+        covered += chance
+        if covered * PPM >= threshold_ppm:
+            return Quoted(Kind.COVERAGE, tuple(legs), sum(leg.cost for leg in legs), DOLLAR, covered)
+    value = round(covered * PPM)
+    return Miss(
+        "coverage",
+        f"{covered:.2%} can be bought",
+        f"at least {threshold_ppm / PPM:.2%}",
+        round((threshold_ppm - value) * PPM / threshold_ppm) if threshold_ppm else None,
+        "asks on more outcomes are needed",
+    )
+
+
+def probabilities(event: EventView) -> list[float] | None:
+    """De-vigged probability of each outcome by the best prices, in the order of the outcomes; None without a price.
+
+    Middle of bid and ask, scaled to one; an unlisted remainder takes part unless certified. Display and screening only.
+    """
+    bids = [o.yes_bid or 0 for o in event.outcomes]
+    total_bids = sum(bids)
+    middles = []
+    for outcome, bid in zip(event.outcomes, bids, strict=True):
+        ask = outcome.yes_ask
+        if ask is None:
+            if not bid:
+                return None
+            ask = max(bid, DOLLAR_PRICE - (total_bids - bid))
+        middles.append((bid + ask) / (2 * DOLLAR_PRICE))
+    total = sum(middles)
+    if total <= 0:
+        return None
+    share = 1.0 if event.certified else 1.0 - max(UNLISTED_FLOOR, min(1.0, 1.0 - total))
+    return [share * middle / total for middle in middles]
+
+
+def quoted(event: EventView, kind: str, profile: Profile) -> Quoted | Miss:
+    """The basket of ``kind`` that the best prices suggest, or why there is none."""
+    if kind == Kind.ALL_YES:
+        return all_yes(event, profile.min_depth)
+    if kind == Kind.ALL_NO:
+        return all_no(event, profile.min_depth)
+    return coverage(event, profile.coverage_threshold_ppm, profile.min_depth)
+
+
+def _deep_enough(basket: Quoted, min_size: int) -> Quoted | Miss:
+    if min(leg.size for leg in basket.legs) >= min_size:
+        return basket
+    return _too_shallow(basket.legs, min_size, len(basket.legs))
+
+
+def _too_shallow(legs: Sequence[QuotedLeg], min_size: int, wanted: int) -> Miss:
+    """The ``wanted`` deepest legs decide how far the depth is from enough."""
+    least = sorted((leg.size for leg in legs), reverse=True)[wanted - 1]
+    return Miss(
+        "depth",
+        f"{least / 100:,.2f} contracts at the best price",
+        f"at least {min_size / 100:,.2f}",
+        round((min_size - least) * PPM / min_size),
+        f"{(min_size - least) / 100:,.2f} more contracts at the best price of its thinnest leg",
+    )

@@ -1,0 +1,63 @@
+"""Verdict rows: one a profile and event, written only where something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from kalbot.common import bulk
+from strategies.models import Profile, Verdict
+from strategies.screening.verdict import Judgement
+
+BATCH: Final = 1000
+_COMPARED: Final = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
+_WRITTEN: Final = (*_COMPARED, "summary", "scan", "since", "updated_at")
+
+
+def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None, at: datetime) -> int:
+    """Make the profile's rows say what ``judged`` says, and nothing else. Returns how many rows were written.
+
+    ``since`` moves only when status or constraint changes. What the cycle wrote (``live_*``, ``decisions``) is never
+    touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
+    """
+    stored = {row[0]: row[1:] for row in _rows(profile)}
+    new: list[Verdict] = []
+    changed: list[tuple[int, tuple[Any, ...]]] = []
+    for ticker, judgement in judged.items():
+        said = tuple(_short(getattr(judgement, name)) for name in _COMPARED)
+        old = stored.get(ticker)
+        if old is None:
+            values = dict(zip(_COMPARED, said, strict=True))
+            new.append(
+                Verdict(
+                    profile=profile, event_id=ticker, summary=judgement.summary, scan_id=scan_id, since=at, **values
+                )
+            )
+        elif old[2:] != said:
+            since = old[1] if old[2:4] == said[:2] else at
+            changed.append((old[0], (*said, judgement.summary, scan_id, since, at)))
+    for batch in _batches(new):
+        Verdict.objects.bulk_create(
+            batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
+        )
+    bulk.update_rows(Verdict, _WRITTEN, changed)
+    for gone in _batches(sorted(stored.keys() - judged.keys())):
+        Verdict.objects.filter(profile=profile, event_id__in=gone).delete()
+    return len(new) + len(changed)
+
+
+def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
+    rows = Verdict.objects.filter(profile=profile).values_list("event_id", "pk", "since", *_COMPARED)
+    return rows.iterator(chunk_size=5000)
+
+
+def _short(value: Any) -> Any:
+    """Text as its column can hold it: 60 characters are enough for a value, 300 for a sentence."""
+    if not isinstance(value, str) or len(value) <= 60:
+        return value
+    return value[:300]
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Any]:
+    return (items[i : i + BATCH] for i in range(0, len(items), BATCH))

@@ -1,0 +1,151 @@
+"""Which books the stream should keep for us: candidates first, then near misses, the most promising first.
+
+Screening fills the list after each scan. Between scans ``refresh`` looks at the live ticker quotes of every event that fails
+on nothing but its price, and makes those that came close candidates at once: an edge does not wait for the next scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+
+from kalbot.common.clock import now, now_ms
+from markets import watch
+from markets.models import Watch
+from markets.prices import PriceReader, Quote
+from strategies.catalogue import live_quotes, universe
+from strategies.catalogue.universe import EventView
+from strategies.models import Profile, Screening, Verdict
+from strategies.screening.filters import Rules
+from strategies.screening.verdict import CANDIDATE, EXPECTED_MARGIN, MARGIN, NEAR_MISS, Judgement, judge
+
+CANDIDATE_PRIORITY: Final = 50
+NEAR_PRIORITY: Final = 10
+PRICE_CODES: Final = (MARGIN, EXPECTED_MARGIN, "no_ask", "no_bid", "no_price", "depth", "coverage")
+"""Constraints that a move of the market can lift at any moment."""
+
+
+def most_events() -> int:
+    """How many events' books one profile may ask for (setting ``WATCH_EVENTS_PER_PROFILE``)."""
+    return int(getattr(settings, "WATCH_EVENTS_PER_PROFILE", 1000))
+
+
+def candidate_source(name: str) -> str:
+    """The name under which a profile wishes for its candidates' books."""
+    return f"candidate:{name}"
+
+
+def near_source(name: str) -> str:
+    """The same for its near misses."""
+    return f"near:{name}"
+
+
+def ask_for(profile: Profile, judged: Mapping[str, Judgement]) -> int:
+    """Wish for the books of the judged candidates and, where there is room, near misses. Returns how many events."""
+    room = most_events()
+    candidates = _nearest(judged, CANDIDATE)[:room]
+    near = [t for t in _nearest(judged, NEAR_MISS) if judged[t].constraint in PRICE_CODES][: room - len(candidates)]
+    watch.replace(candidate_source(profile.name), candidates, CANDIDATE_PRIORITY)
+    watch.replace(near_source(profile.name), near, NEAR_PRIORITY)
+    return len(candidates) + len(near)
+
+
+def drop_all_but(names: Collection[str]) -> None:
+    """Withdraw the wishes of every profile not in ``names``: switched off, renamed or deleted."""
+    kept = {source(name) for name in names for source in (candidate_source, near_source)}
+    ours = Watch.objects.filter(source__startswith="candidate:") | Watch.objects.filter(source__startswith="near:")
+    for source in ours.values_list("source", flat=True).distinct():
+        if source not in kept:
+            watch.replace(source, [], 0)
+
+
+def _nearest(judged: Mapping[str, Judgement], status: str) -> list[str]:
+    found = [(j.distance_ppm or 0, ticker) for ticker, j in judged.items() if j.status == status]
+    return [ticker for _, ticker in sorted(found)]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers between two refreshes: the events in play, and the quotes it has judged already."""
+
+    screening_id: int = 0
+    events: dict[str, EventView] = field(default_factory=dict)
+    profiles: dict[int, set[str]] = field(default_factory=dict)
+    judged: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+_known = _Known()
+
+
+def refresh(profiles: Iterable[Profile], reader: PriceReader | None = None) -> dict[str, list[str]]:
+    """Make candidates of the events whose live quotes have come close, and ask for their books.
+
+    Only events that fail on price alone, and only those whose quotes moved since this process looked last, are judged again.
+    Returns the tickers promoted, by profile name.
+    """
+    profiles = list(profiles)
+    _load(profiles)
+    quotes = live_quotes.read(_known.events.values(), reader) if _known.events else {}
+    moved = _moved(quotes)
+    at, promoted = now(), {}
+    for profile in profiles:
+        rules, mine = Rules.of(profile), _known.profiles.get(profile.pk, set())
+        seen = {ticker: judge(event, rules, now_ms()) for ticker, event in moved.items() if ticker in mine}
+        close = {ticker: j for ticker, j in seen.items() if j.status == CANDIDATE}
+        if close:
+            promoted[profile.name] = _promote(profile, close, at)
+            mine.difference_update(close)
+    return promoted
+
+
+def forget() -> None:
+    """Empty this process's memory."""
+    _known.screening_id, _known.events, _known.profiles, _known.judged = 0, {}, {}, {}
+
+
+def _load(profiles: list[Profile]) -> None:
+    newest = Screening.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    if newest == _known.screening_id:
+        return
+    rows = Verdict.objects.filter(profile__in=profiles, constraint__in=PRICE_CODES).exclude(status=CANDIDATE)
+    _known.profiles = {}
+    for profile_id, ticker in rows.values_list("profile_id", "event_id"):
+        _known.profiles.setdefault(profile_id, set()).add(ticker)
+    tickers = set().union(*_known.profiles.values()) if _known.profiles else set()
+    _known.events = universe.load(sorted(tickers))
+    _known.judged = {}
+    _known.screening_id = newest
+
+
+def _moved(quotes: Mapping[str, Quote]) -> dict[str, EventView]:
+    """The events of which a quote differs from the last one judged, with their live quotes."""
+    moved = {}
+    for ticker, event in _known.events.items():
+        live = tuple(quotes.get(outcome.ticker) for outcome in event.outcomes)
+        if any(live) and _known.judged.get(ticker) != live:
+            _known.judged[ticker] = live
+            moved[ticker] = live_quotes.overlay(event, quotes)
+    return moved
+
+
+def _promote(profile: Profile, close: Mapping[str, Judgement], at: datetime) -> list[str]:
+    """Conditional on the verdict still being no candidate; the list of wished-for books grows by those that won."""
+    won = []
+    for ticker, j in close.items():
+        rows = Verdict.objects.filter(profile=profile, event_id=ticker).exclude(status=CANDIDATE)
+        won += [ticker] * rows.update(
+            status=CANDIDATE, constraint="", value=j.value, limit=j.limit, distance_ppm=j.distance_ppm, flip="",
+            kind=j.kind, summary=j.summary, since=at, updated_at=at,
+        )  # fmt: skip
+    source = candidate_source(profile.name)
+    standing = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
+    if won:
+        watch.replace(source, [*won, *standing][: most_events()], CANDIDATE_PRIORITY)
+    return won
+
+
+__all__ = ["ask_for", "candidate_source", "drop_all_but", "forget", "most_events", "near_source", "refresh"]

@@ -1,0 +1,83 @@
+"""Three shapes of error bodies, and what each code means."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from markets.kalshi import errors
+from markets.kalshi.rest.refusals import is_definite, read_error_body, refusal
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (
+            {"error": {"code": "invalid_order", "message": "invalid order", "details": "post only cross"}},
+            ("invalid_order", "invalid order", "post only cross"),
+        ),
+        ({"error": {"code": "not_found", "message": "not found"}}, ("not_found", "not found", "")),
+        ({"code": "bad_request", "message": "no", "details": "x"}, ("bad_request", "no", "x")),
+        ({"msg": "limit must be at most 1000"}, ("", "limit must be at most 1000", "")),
+        ({"error": "too many requests"}, ("", "too many requests", "")),
+        ({"error": {"code": "c", "message": "m", "details": {"field": "price"}}}, ("c", "m", '{"field":"price"}')),
+        ({"error": None}, ("", "None", "")),
+        ([], ("", "[]", "")),
+    ],
+)
+def test_every_shape_is_read(body, read):
+    assert read_error_body(json.dumps(body).encode()) == read
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"\xff\xfe", b"{", b"[" * 10_000])
+def test_a_body_that_is_none_of_them_never_raises(body):
+    code, message, details = read_error_body(body)
+    assert code == details == ""
+    assert len(message) <= 200
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (409, "order_already_exists", errors.AlreadyExists),
+        (409, "fill_or_kill_insufficient_resting_volume", errors.Killed),
+        (409, "trading_is_paused", errors.Paused),
+        (409, "exchange_is_paused", errors.Paused),
+        (400, "insufficient_balance", errors.InsufficientBalance),
+        (400, "available_balance_too_low", errors.InsufficientBalance),
+        (400, "MARKET_INACTIVE", errors.MarketInactive),
+        (404, "not_found", errors.NotFound),
+        (404, "market_not_found", errors.NotFound),
+        (404, "", errors.NotFound),
+        (401, "authentication_error", errors.Unauthorised),
+        (401, "header_timestamp_expired", errors.Unauthorised),
+        (401, "", errors.Unauthorised),
+        (403, "", errors.Forbidden),
+        (429, "too_many_requests", errors.RateLimited),
+        (429, "", errors.RateLimited),
+        (400, "invalid_price", errors.Rejected),
+        (409, "something_new", errors.Rejected),
+        (410, "deprecated_v1_order_endpoint", errors.Rejected),
+    ],
+)
+def test_the_code_decides_and_then_the_status(status, code, kind):
+    error = refusal(status, json.dumps({"error": {"code": code, "message": "m"}}).encode())
+    assert type(error) is kind
+    assert (error.status, error.code, error.message) == (status, code, "m")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "definite"),
+    [
+        (400, "something_new", True),
+        (409, "", True),
+        (500, "something_new", False),
+        (503, "", False),
+        (503, "exchange_is_paused", True),
+        (408, "", False),
+    ],
+)
+def test_an_unknown_code_is_definite_only_with_a_4xx(status, code, definite):
+    body = json.dumps({"error": {"code": code}}).encode()
+    assert is_definite(refusal(status, body)) is definite

@@ -1,0 +1,239 @@
+"""The search by example: each refusal has one binding constraint, and what it says is true."""
+
+from dataclasses import replace
+
+import dutch_recorded as recorded
+import pytest
+
+from kalbot.common.units import CONTRACT, Count, Money, parse_money
+from markets.book import Depth, Side
+from markets.fees import FeeSchedule
+from markets.terms.special_settlements import RESIDUAL, SettlementTerms
+from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused, Shape
+from strategies.dutch.explain import explain
+from strategies.dutch.search import best_basket
+
+FREE = FeeSchedule("quadratic", 0)
+FEES = FeeSchedule()
+
+
+def leg(ticker: str, bid: int | None, ask: int | None, count: int = 1_000, fees: FeeSchedule = FEES) -> LegMarket:
+    depth = Depth.of([(bid, count)] if bid else [], [(10_000 - ask, count)] if ask else [])
+    return LegMarket(ticker, depth, fees, name=f"Outcome {ticker}")
+
+
+def legs(*asks: int, spread: int = 200, count: int = 1_000, fees: FeeSchedule = FEES) -> list[LegMarket]:
+    return [leg(f"M{i}", max(100, ask - spread), ask, count, fees) for i, ask in enumerate(asks)]
+
+
+CHEAP = legs(2000, 3000, 4000)
+DEAR = legs(2500, 3500, 4500)
+RICH = legs(3000, 4200, 5000, spread=100)  # YES bids add up to 1.19
+
+
+def search(markets, *, exclusive=True, certified=True, terms=SettlementTerms(), **limits):
+    return best_basket(markets, exclusive, certified, Limits(**limits), event_ticker="EVENT", terms=terms)
+
+
+def refused(markets, **asked) -> Refused:
+    outcome = search(markets, **asked)
+    assert isinstance(outcome, Refused)
+    return outcome
+
+
+def test_yes_on_all_of_a_certified_event_is_bought_as_deep_as_it_is_offered():
+    outcome = search(CHEAP)
+    assert isinstance(outcome, Found)
+    basket = outcome.basket
+    assert (basket.kind, basket.count, basket.guaranteed) == (Kind.ALL_YES, 1_000, True)
+    assert {leg.ticker: leg.limit_price for leg in basket.legs} == {"M0": 2000, "M1": 3000, "M2": 4000}
+    assert basket.floor == parse_money("10")
+    assert basket.cost == basket.cost_at_limits == parse_money("9.427")
+    assert basket.loss_states == ()
+
+
+def test_no_on_outcomes_whose_bids_exceed_a_dollar_needs_no_certificate():
+    outcome = search(RICH, certified=False)
+    assert isinstance(outcome, Found)
+    assert outcome.basket.kind is Kind.ALL_NO
+    assert outcome.basket.guaranteed
+    assert outcome.basket.floor == 2 * outcome.basket.count * 10_000
+
+
+def test_only_the_legs_that_earn_their_place_are_in_a_no_basket():
+    markets = [leg("A", 6000, 6200), leg("B", 5500, 5700), leg("C", None, 100), leg("D", 300, 500, count=100)]
+    outcome = search(markets, certified=False)
+    assert isinstance(outcome, Found)
+    assert {x.ticker for x in outcome.basket.legs} == {"A", "B"}  # C has no bid, D is too thin to go along
+
+
+REFUSALS = [
+    ("no_legs", [], {}),
+    ("too_few_legs", CHEAP[:1], {}),
+    ("duplicate_leg", [*CHEAP, CHEAP[0]], {}),
+    ("not_exclusive", CHEAP, {"exclusive": False}),
+    ("not_certified", CHEAP, {"certified": False, "kinds": frozenset({Kind.ALL_YES})}),
+    ("no_ask", [*CHEAP[:2], leg("M2", 3800, None)], {"kinds": frozenset({Kind.ALL_YES})}),
+    ("price", DEAR, {}),
+    ("depth", legs(2000, 3000, 4000, count=50), {}),
+    ("depth", CHEAP, {"min_count": Count(100 * CONTRACT)}),
+    ("max_count", CHEAP, {"max_count": Count(50)}),
+    ("max_cost", CHEAP, {"max_cost": parse_money("0.90")}),
+    ("max_cost_per_leg", CHEAP, {"max_cost_per_leg": parse_money("0.30")}),
+    ("min_profit", CHEAP, {"min_profit": parse_money("0.60")}),
+    ("min_margin", CHEAP, {"min_margin_ppm": 70_000}),
+    ("min_annualised", CHEAP, {"min_annualised_ppm": 1_000_000, "days_to_settlement": 365.0}),
+    ("min_annualised", CHEAP, {"min_annualised_ppm": 1}),
+    ("void", CHEAP, {"terms": SettlementTerms(void=True)}),
+    ("no_kinds", CHEAP, {"kinds": frozenset()}),
+    ("coverage", [leg("A", 4000, 4100), leg("B", 5800, None)], {"kinds": frozenset({Kind.COVERAGE})}),
+    ("no_price", [leg("A", 4000, 4100), leg("B", None, None)], {"kinds": frozenset({Kind.COVERAGE})}),
+    ("min_expected_margin", DEAR, {"kinds": frozenset({Kind.COVERAGE}), "coverage_threshold": 0.6}),
+]
+
+
+@pytest.mark.parametrize("code, markets, asked", REFUSALS, ids=[f"{i}-{r[0]}" for i, r in enumerate(REFUSALS)])
+def test_each_refusal_names_the_constraint_that_binds(code, markets, asked):
+    outcome = refused(markets, **asked)
+    assert outcome.constraint == code, outcome.sentence
+    assert outcome.sentence.endswith(".")
+    if outcome.unit != "flag":
+        assert outcome.distance == pytest.approx(abs(outcome.value - outcome.limit))
+        assert outcome.distance > 0
+    assert explain(outcome)
+
+
+def test_a_void_named_by_the_rules_is_in_the_floor_and_a_profile_may_accept_it():
+    void = SettlementTerms(void=True)
+    outcome = search(CHEAP, terms=void, accept_void=True)
+    assert isinstance(outcome, Found)
+    basket = outcome.basket
+    assert (basket.floor, basket.guaranteed) == (0, False)
+    assert basket.profit == search(CHEAP).basket.profit
+    words = "\n".join(explain(outcome))
+    assert "Not guaranteed" in words
+    assert "void" in words
+
+
+def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk():
+    words = "\n".join(explain(search(CHEAP, days_to_settlement=2.0)))
+    assert "Cost: $9.00 + fees $0.427 = $9.427" in words
+    assert "floor $10.00 - cost $9.427 = +$0.573" in words
+    assert "buy 10.00 YES Outcome M1 (M1) at 0.3000 or better: $3.00 + fees $0.147" in words
+    assert "a year" in words
+    assert RESIDUAL in words
+
+
+def test_limits_on_money_hold_even_at_limit_prices():
+    deep = [
+        LegMarket(f"M{i}", Depth.of([], [(10_000 - price, 300), (9_900 - price, 5_000)]), FEES)
+        for i, price in enumerate((1500, 2500, 3500))
+    ]
+    outcome = search(deep, max_cost=parse_money("7"), max_cost_per_leg=parse_money("3.2"))
+    assert isinstance(outcome, Found)
+    basket = outcome.basket
+    assert basket.cost_at_limits <= parse_money("7")
+    assert all(leg.limit_price * leg.count <= parse_money("3.2") for leg in basket.legs)
+    more = search(
+        deep, max_cost=parse_money("7"), max_cost_per_leg=parse_money("3.2"), min_count=Count(basket.count + 100)
+    )
+    assert isinstance(more, Refused)
+
+
+def test_the_margin_holds_if_every_leg_fills_at_its_limit():
+    steps = [
+        LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
+        for i, price in enumerate((2000, 2800, 3500))
+    ]
+    free = search(steps).basket
+    strict = search(steps, min_margin_ppm=50_000).basket
+    assert strict.count < free.count
+    assert strict.margin_at_limits_ppm >= 50_000
+    assert free.profit >= strict.profit
+
+
+def test_a_yearly_return_shrinks_the_size_to_where_it_holds():
+    steps = [
+        LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
+        for i, price in enumerate((2000, 2800, 3500))
+    ]
+    basket = search(steps, days_to_settlement=73.0, min_annualised_ppm=250_000).basket
+    assert basket.margin_at_limits_ppm >= 50_000
+    assert basket.annualised_ppm >= 250_000
+
+
+def test_a_near_miss_tells_a_price_move_that_really_turns_it():
+    markets = legs(2000, 3000, 4600, spread=600)
+    outcome = refused(markets)
+    assert outcome.constraint == "price"
+    assert outcome.nearest is not None
+    flip = outcome.flip
+    assert flip is not None
+    moved = [
+        replace(m, depth=Depth.of(m.depth.yes_bids, [(10_000 - flip.to, 1_000)])) if m.ticker == flip.ticker else m
+        for m in markets
+    ]
+    assert isinstance(search(moved), Found)
+    half_way = [
+        replace(m, depth=Depth.of(m.depth.yes_bids, [(9_900 - flip.to, 1_000)])) if m.ticker == flip.ticker else m
+        for m in markets
+    ]
+    assert isinstance(search(half_way), Refused)
+    assert f"{flip.to / 10_000:.4f} instead of {flip.price / 10_000:.4f}" in "\n".join(explain(outcome))
+
+
+def test_a_far_miss_costs_no_search_for_a_move():
+    assert refused(legs(4000, 4000, 4000), kinds=frozenset({Kind.ALL_YES})).flip is None
+
+
+def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage():
+    # A and B are offered below their fair share; C is dear, and not needed for the threshold.
+    markets = [leg("A", 5500, 5600, fees=FREE), leg("B", 3300, 3400, fees=FREE), leg("C", 100, 900, fees=FREE)]
+    outcome = search(markets, kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=1_000)
+    assert isinstance(outcome, Found)
+    basket = outcome.basket
+    assert {leg.ticker for leg in basket.legs} == {"A", "B"}
+    assert basket.coverage == pytest.approx((0.555 + 0.335) / (0.555 + 0.335 + 0.05))
+    assert basket.conditional > basket.cost
+    assert not basket.guaranteed
+    assert basket.floor == 0
+    assert [state.words() for state, _ in basket.loss_states] == ["C wins"]
+    assert "if a covered outcome wins" in "\n".join(explain(outcome))
+
+
+def test_guaranteed_comes_before_a_higher_profit_that_is_not():
+    outcome = search(CHEAP, kinds=frozenset(Kind), coverage_threshold=0.5, min_expected_margin_ppm=-500_000)
+    assert isinstance(outcome, Found)
+    assert outcome.basket.guaranteed
+
+
+def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor():
+    flat = search(CHEAP, max_count=Count(500)).basket
+    deep = legs(2000, 3000, 4000, count=100_000)
+    limits = {"min_profit": Money(100_000), "max_cost": parse_money("9")}
+    equal = search(deep, **limits).basket
+    likely = search(deep, shape=Shape.PROPORTIONAL, **{**limits, "max_cost": parse_money("12")}).basket
+    chosen = search(deep, shape=Shape.CUSTOM, weights=(("M0", 1),), **{**limits, "max_cost": parse_money("12")}).basket
+    assert {leg.count for leg in flat.legs} == {500}
+    assert {leg.count for leg in equal.legs} == {equal.count}
+    for basket in (likely, chosen):
+        assert basket.guaranteed
+        assert basket.floor - basket.cost >= 100_000
+        assert basket.cost_at_limits <= parse_money("12")
+    counts = {leg.ticker: leg.count for leg in chosen.legs}
+    assert counts["M0"] > counts["M1"] == counts["M2"]
+    won = {state.tickers[0]: pays for state, pays in chosen.payoff}
+    assert won["M0"] > won["M1"] == chosen.floor
+    ordered = [leg.count for leg in sorted(likely.legs, key=lambda leg: leg.ticker)]
+    assert ordered == sorted(ordered)
+
+
+def test_legs_are_matched_by_ticker_not_by_place():
+    event, books = next((e, b) for e, b in recorded.fixture() if e.event_ticker == "KXHIGHTDC-26JUL20")
+    markets = [LegMarket(m.ticker, books[m.ticker], FEES) for m in event.markets]
+    forward, backward = search(markets).basket, search(markets[::-1]).basket
+    assert {x.ticker: (x.count, x.limit_price) for x in forward.legs} == {
+        x.ticker: (x.count, x.limit_price) for x in backward.legs
+    }
+    for bought in forward.legs:
+        assert bought.limit_price == books[bought.ticker].best_ask(Side.YES)

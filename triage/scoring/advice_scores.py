@@ -1,0 +1,73 @@
+"""Recommendations scored after settlement: what leaving would have brought against what holding did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from kalbot.common import clock
+from markets.models import Market
+from triage.models import Recommendation
+from triage.scoring import scoring
+
+Values = Mapping[str, int]
+"""Market ticker -> what one YES contract paid, in 1/10,000 dollar."""
+
+
+def score_settled(limit: int = 500) -> int:
+    """Score closed recommendations whose events are decided; returns how many. Those that wait for a far settlement are left
+    out by the query, so that however many there are they stand in nobody's way."""
+    undecided = Market.objects.filter(event_id=OuterRef("position__event_id"), result="")
+    closed = Recommendation.objects.filter(~Q(status=Recommendation.Status.OPEN), ~Exists(undecided), scored_at=None)
+    waiting = list(closed.order_by("pk")[:limit])
+    tickers = {ticker for row in waiting for ticker, _, _ in row.opening.get("legs", ())}
+    values = settlement_values(tickers)
+    scored = 0
+    for row in waiting:
+        legs = row.opening.get("legs", [])
+        if legs and not all(ticker in values for ticker, _, _ in legs):
+            continue
+        Recommendation.objects.filter(pk=row.pk, scored_at=None).update(
+            score=score(row.opening, values), scored_at=clock.now()
+        )
+        scored += 1
+    return scored
+
+
+def settlement_values(tickers: Iterable[str]) -> dict[str, int]:
+    """What YES paid in each settled market; markets that have not settled are absent."""
+    found = {}
+    rows = Market.objects.filter(ticker__in=list(tickers)).values_list("ticker", "result", "settlement_value_e6")
+    for ticker, result, value in rows:
+        if value is not None and result:
+            found[ticker] = value // 100
+        elif result in ("yes", "no"):
+            found[ticker] = 10_000 if result == "yes" else 0
+    return found
+
+
+def score(opening: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """The score of one recommendation by its opening figures. Money in micro-dollars.
+
+    ``held``: what holding paid; ``left``: the sale plus what the unsold rest paid; ``difference`` = left - held. Brier
+    scores where the opening has a probability: of the states the basket was bought for, which pay ``came_from`` or more.
+    """
+    held = paid(opening.get("legs", ()), values)
+    sale = opening.get("sell_now")
+    if sale is None:
+        return {"held": held, "left": None, "difference": None}
+    left = sale + paid(opening.get("residual", ()), values)
+    found: dict[str, Any] = {"held": held, "left": left, "difference": left - held}
+    came = held >= opening.get("came_from", sale + 1)
+    for name in ("market", "source"):
+        said = opening.get(f"coverage_{name}")
+        if said is not None:
+            found[f"brier_{name}"] = round(scoring.brier_binary(said, came), 6)
+    return found
+
+
+def paid(legs: Iterable[tuple[str, str, int]], values: Values) -> int:
+    """What these contracts paid, micro-dollars."""
+    return sum(count * (values[ticker] if side == "yes" else 10_000 - values[ticker]) for ticker, side, count in legs)

@@ -1,0 +1,118 @@
+"""The first opinion of a source on an event, frozen beside the market's, and its score once the event has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from django.core.cache import cache as process_cache
+from django.db.models import Exists, OuterRef, Q
+
+from kalbot.common import clock
+from markets.models import Market
+from triage.assessment.assess import market_belief
+from triage.models import SourceForecast
+from triage.scoring import scoring
+from triage.sources.protocol import EventFacts, Report
+
+if TYPE_CHECKING:
+    from triage.assessment.gather import Gathered
+
+EVIDENCE_SECONDS = 60
+
+
+def freeze(gathered: Sequence[Gathered], reports: Mapping[str, list[Report]], now_ms: int) -> int:
+    """Store first opinions on events whose market has usable prices at this moment; returns how many were new."""
+    rows: dict[tuple[str, str], SourceForecast] = {}
+    for item in gathered:
+        said = [line for line in reports.get(item.facts.ticker, ()) if line.opinion is not None]
+        case = item.case
+        if not said or case.now.price_problem or case.now.results:
+            continue
+        market = market_belief(case)
+        if market is None or not all(market.get(x.ticker, 0) > 0 for x in item.facts.listings):
+            continue
+        for line in said:
+            rows.setdefault((line.source, item.facts.ticker), _frozen(item.facts, line, market, now_ms))
+    if not rows:
+        return 0
+    known = set(
+        SourceForecast.objects.filter(event_id__in={event for _, event in rows}).values_list("source", "event_id")
+    )
+    fresh = [row for pair, row in rows.items() if pair not in known]
+    SourceForecast.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _frozen(event: EventFacts, line: Report, market: Mapping[str, float], now_ms: int) -> SourceForecast:
+    said = line.opinion
+    return SourceForecast(
+        source=line.source,
+        event_id=event.ticker,
+        formed_at=clock.from_ms(now_ms),
+        age_ms=line.age_ms or 0,
+        detail=said.detail[:400] if said else "",
+        probabilities={t: round(p, 6) for t, p in (said.probabilities if said else {}).items()},
+        market_probabilities={t: round(p, 6) for t, p in market.items()},
+    )
+
+
+def score_settled(limit: int = 500) -> int:
+    """Score forecasts whose events have settled; returns how many."""
+    undecided = Market.objects.filter(~Q(result__in=("yes", "no")), event_id=OuterRef("event_id"))
+    waiting = list(SourceForecast.objects.filter(~Exists(undecided), settled_at=None).order_by("pk")[:limit])
+    outcomes = settled_outcomes({row.event_id for row in waiting})
+    scored = 0
+    for row in waiting:
+        if row.event_id not in outcomes:
+            continue
+        winner = outcomes[row.event_id]
+        row.outcome = winner
+        row.brier = scoring.brier(row.probabilities, winner)
+        row.brier_market = scoring.brier(row.market_probabilities, winner)
+        row.settled_at = clock.now()
+        row.save(update_fields=["outcome", "brier", "brier_market", "settled_at"])
+        scored += 1
+    return scored
+
+
+def settled_outcomes(events: Iterable[str]) -> dict[str, str]:
+    """Event -> ticker of the one outcome that won ("" = none did), for events all of whose markets have a yes or no.
+
+    Events that settled otherwise (scalar, several winners) are left out: there is nothing to score by."""
+    results: dict[str, dict[str, str]] = {}
+    for event, ticker, result in Market.objects.filter(event_id__in=list(events)).values_list(
+        "event_id", "ticker", "result"
+    ):
+        results.setdefault(event, {})[ticker] = result
+    found = {}
+    for event, by_ticker in results.items():
+        winners = [ticker for ticker, result in by_ticker.items() if result == "yes"]
+        if all(result in ("yes", "no") for result in by_ticker.values()) and len(winners) <= 1:
+            found[event] = winners[0] if winners else ""
+    return found
+
+
+def scored_forecasts(source: str) -> list[scoring.Scored]:
+    """The settled record of one source, oldest first."""
+    rows = SourceForecast.objects.filter(source=source).exclude(settled_at=None).order_by("formed_at")
+    return [
+        scoring.Scored(
+            row.formed_at,
+            row.settled_at,
+            scoring.probability_of(row.probabilities, row.outcome),
+            scoring.probability_of(row.market_probabilities, row.outcome),
+        )
+        for row in rows
+        if row.settled_at is not None
+    ]
+
+
+def evidence_of(source: str) -> float:
+    """The e-value of a source's record, remembered for a minute in this process."""
+    key = f"triage-evidence-{source}"
+    found = process_cache.get(key)
+    if found is None:
+        found = scoring.evidence(scored_forecasts(source))[0]
+        process_cache.set(key, found, EVIDENCE_SECONDS)
+    return float(found)
