@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_MS = 300
-PAGES = {"desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "why of one event": "/admin/why/E777/",
-         "one event": "/admin/markets/event/E777/change/", "one position": "/admin/trading/position/30/change/",
-         "one profile": "/admin/strategies/profile/1/change/"}  # fmt: skip
+PAGES = {
+    "desk": "/admin/",
+    "why": "/admin/why/",
+    "operate": "/admin/operate/",
+    "why of one event": "/admin/why/E777/",
+    "one event": "/admin/markets/event/E777/change/",
+    "one position": "/admin/trading/position/30/change/",
+    "one profile": "/admin/strategies/profile/1/change/",
+}
 FILTERED = {
     "market, searched": "/admin/markets/market/?q=E777-",
     "market, of a category": "/admin/markets/market/?event__category=Category+3",
@@ -27,10 +33,10 @@ FILTERED = {
     "near miss, ended": "/admin/strategies/nearmiss/?standing=ended",
     "verdict, near missing": "/admin/strategies/verdict/?status__exact=near_miss",
     "verdict, behind a count of the funnel": "/admin/strategies/verdict/?profile__id__exact=1&status__exact=rejected&constraint=volume"
-                                             "&event__is_open__exact=1",
+    "&event__is_open__exact=1",
     "order, rejected": "/admin/trading/order/?status__exact=rejected",
     "order, page 100": "/admin/trading/order/?p=100",
-}  # fmt: skip
+}
 
 
 def main(argv: list[str]) -> int:
@@ -152,8 +158,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     client = Client()
     user, _ = User.objects.get_or_create(username="bench", defaults={"is_staff": True, "is_superuser": True})
     client.force_login(user)
-    lists = {model._meta.label_lower: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
-             for model in admin.site._registry}  # fmt: skip
+    lists = {
+        model._meta.label_lower: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+        for model in admin.site._registry
+    }
     pages = {name: asked(client, address, options.repeat) for name, address in {**lists, **FILTERED, **PAGES}.items()}
     return {
         "database": connection.vendor,
@@ -198,5 +206,9 @@ def asked(client: Any, address: str, repeat: int) -> dict[str, Any]:
         number = queries.number
         if answer.status_code != 200:
             raise SystemExit(f"{address} answers {answer.status_code}")
-    return {"ms": round(statistics.median(wall), 1), "processor_ms": round(statistics.median(processor), 1),
-            "query_ms": round(statistics.median(spent), 1), "queries": number}  # fmt: skip
+    return {
+        "ms": round(statistics.median(wall), 1),
+        "processor_ms": round(statistics.median(processor), 1),
+        "query_ms": round(statistics.median(spent), 1),
+        "queries": number,
+    }

@@ -197,17 +197,31 @@ def _place_many(twin: Any, profile: Any, market: str, count: int) -> list[Any]:
     leg = Leg.objects.create(position=position, market_id=market, side="yes", target_count=count, limit_price=4_200)
     rows = [
         Order(
-            profile=profile, mode="live", position=position, leg=leg, action="buy", purpose="entry", side="yes",
-            price=4_200, count=1, status="unknown", sent_at=clock.now(),
+            profile=profile,
+            mode="live",
+            position=position,
+            leg=leg,
+            action="buy",
+            purpose="entry",
+            side="yes",
+            price=4_200,
+            count=1,
+            status="unknown",
+            sent_at=clock.now(),
         )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
     Order.objects.bulk_create(rows, batch_size=500)
     for order in rows:
         body = {
-            "ticker": market, "side": "bid", "price": "0.4200", "count": "0.01", "client_order_id": str(order.pk),
-            "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
-        }  # fmt: skip
+            "ticker": market,
+            "side": "bid",
+            "price": "0.4200",
+            "count": "0.01",
+            "client_order_id": str(order.pk),
+            "time_in_force": "immediate_or_cancel",
+            "self_trade_prevention_type": "taker_at_cross",
+        }
         handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
     return [order.pk for order in rows]
 

@@ -124,11 +124,17 @@ def _catalogue(events: int) -> list[str]:
         rows.append(Event(ticker=name, series_id=name.split("-")[0], mutually_exclusive=True, rules_hash=f"r{i}"))
         markets += [
             Market(
-                ticker=f"{name}-{letter}", event_id=name, status="active", close_time=day, strike_type=kind,
-                floor_strike=floor, cap_strike=cap, yes_sub_title=letter,
+                ticker=f"{name}-{letter}",
+                event_id=name,
+                status="active",
+                close_time=day,
+                strike_type=kind,
+                floor_strike=floor,
+                cap_strike=cap,
+                yes_sub_title=letter,
             )
             for letter, (kind, floor, cap) in zip(LETTERS, _strikes(), strict=True)
-        ]  # fmt: skip
+        ]
     Event.objects.bulk_create(rows, batch_size=500)
     Market.objects.bulk_create(markets, batch_size=500)
     return names
@@ -152,11 +158,21 @@ def _prices(names: list[str], shift: int) -> None:
     for name in names:
         markets = tuple(
             MarketRecord(
-                f"{name}-{letter}", "active", None, None, 1, 1, now, now, False, True,
-                tuple((bid - 20 * i, 2000) for i in range(10)), tuple((9800 - bid - 20 * i, 2000) for i in range(10)),
+                f"{name}-{letter}",
+                "active",
+                None,
+                None,
+                1,
+                1,
+                now,
+                now,
+                False,
+                True,
+                tuple((bid - 20 * i, 2000) for i in range(10)),
+                tuple((9800 - bid - 20 * i, 2000) for i in range(10)),
             )
             for letter, bid in zip(LETTERS, bids, strict=True)
-        )  # fmt: skip
+        )
         records[EVENT_KEY + name] = msgspec.msgpack.encode(EventRecord("epoch", markets))
     client.mset(records)
     client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease("epoch", now + 3_600_000, "token")))
@@ -191,22 +207,38 @@ def _positions(number: int, names: list[str]) -> list[int]:
         common = {"profile_id": profile.pk, "mode": "sim", "event_id": event, "kind": "coverage"}
         decisions.append(
             Decision(
-                **common, count=1000, legs=[], cost=9_000_000, fees=0, max_cost=9_000_000, floor=0, conditional=0,
-                expected=0, coverage_ppm=900_000, margin_ppm=0, guaranteed=False, epoch="epoch",
+                **common,
+                count=1000,
+                legs=[],
+                cost=9_000_000,
+                fees=0,
+                max_cost=9_000_000,
+                floor=0,
+                conditional=0,
+                expected=0,
+                coverage_ppm=900_000,
+                margin_ppm=0,
+                guaranteed=False,
+                epoch="epoch",
                 probabilities={f"{event}-{letter}": 0.16 for letter in LETTERS},
             )
-        )  # fmt: skip
+        )
         positions.append(Position(**common, status="open", decision=decisions[-1], target_count=1000, cost=9_000_000))
     Decision.objects.bulk_create(decisions, batch_size=500)
     Position.objects.bulk_create(positions, batch_size=500)
     legs = [
         Leg(
-            position_id=p.pk, market_id=f"{p.event_id}-{letter}", side="yes", target_count=1000, limit_price=3000,
-            bought_count=1000, bought_cost=2_250_000,
+            position_id=p.pk,
+            market_id=f"{p.event_id}-{letter}",
+            side="yes",
+            target_count=1000,
+            limit_price=3000,
+            bought_count=1000,
+            bought_cost=2_250_000,
         )
         for p in positions
         for letter in LETTERS[1:5]
-    ]  # fmt: skip
+    ]
     Leg.objects.bulk_create(legs, batch_size=500)
     return [p.pk for p in positions]
 

@@ -47,9 +47,27 @@ PUBLISHED_LEVELS: Final = 40
 
 
 _SUMMED: Final = (
-    "messages", "per_second", "applied", "ignored", "rejected", "gaps", "doubts", "repairs", "no_room", "connects", "disconnects",
-    "flushes", "records", "redis_errors", "compared", "diverged", "events", "markets", "suspect", "rss_mb",
-)  # fmt: skip
+    "messages",
+    "per_second",
+    "applied",
+    "ignored",
+    "rejected",
+    "gaps",
+    "doubts",
+    "repairs",
+    "no_room",
+    "connects",
+    "disconnects",
+    "flushes",
+    "records",
+    "redis_errors",
+    "compared",
+    "diverged",
+    "events",
+    "markets",
+    "suspect",
+    "rss_mb",
+)
 
 
 def shard_count() -> int:

@@ -175,9 +175,15 @@ def assessment_row(item: Gathered, result: Assessed, reports: Sequence[Report], 
 def _sale_legs(result: Assessed) -> Iterator[dict[str, Any]]:
     for s in result.sale.legs if result.sale else ():
         yield {
-            "ticker": s.leg.ticker, "side": s.leg.side.value, "held": s.leg.count, "sold": s.sold,
-            "proceeds": s.proceeds, "fees": s.fees, "worst_price": s.worst_price, "problem": s.problem,
-        }  # fmt: skip
+            "ticker": s.leg.ticker,
+            "side": s.leg.side.value,
+            "held": s.leg.count,
+            "sold": s.sold,
+            "proceeds": s.proceeds,
+            "fees": s.fees,
+            "worst_price": s.worst_price,
+            "problem": s.problem,
+        }
 
 
 def _ppm(share: float) -> int:

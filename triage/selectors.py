@@ -78,10 +78,16 @@ def source_records() -> list[SourceRecord]:
         value, days = scoring.evidence(scored_forecasts(row["source"]))
         found.append(
             SourceRecord(
-                row["source"], row["n"], row["settled"], row["brier"], row["market"], value, days,
+                row["source"],
+                row["n"],
+                row["settled"],
+                row["brier"],
+                row["market"],
+                value,
+                days,
                 scoring.calibration(_said_and_came(row["source"])),
             )
-        )  # fmt: skip
+        )
     return found
 
 

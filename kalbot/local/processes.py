@@ -35,10 +35,21 @@ def redis(plan: Plan) -> Child:
 
 def simulator(plan: Plan) -> Child:
     command = [
-        "-m", "simulator", "--snapshot", str(plan.snapshot), "--port", str(plan.simulator_port), "--seed", str(plan.seed),
-        "--credentials", str(plan.state / "credentials"), "--state", str(plan.state / "exchange"),
-        "--speed", str(plan.speed),
-    ]  # fmt: skip
+        "-m",
+        "simulator",
+        "--snapshot",
+        str(plan.snapshot),
+        "--port",
+        str(plan.simulator_port),
+        "--seed",
+        str(plan.seed),
+        "--credentials",
+        str(plan.state / "credentials"),
+        "--state",
+        str(plan.state / "exchange"),
+        "--speed",
+        str(plan.speed),
+    ]
     command += (
         ["--still"] if plan.still else ["--edge-every", str(plan.edge_every), "--turn-every", str(plan.turn_every)]
     )
@@ -48,9 +59,17 @@ def simulator(plan: Plan) -> Child:
 def weather(plan: Plan, exchange: str) -> Child:
     """Weather services on loopback whose weather ends as the simulated exchange settles. ``exchange``: its REST address."""
     command = [
-        "-m", "simulator.weather.service", "--exchange", exchange.removesuffix("/trade-api/v2"), "--speed", str(plan.speed),
-        "--seed", str(plan.seed), "--port", str(plan.weather_port),
-    ]  # fmt: skip
+        "-m",
+        "simulator.weather.service",
+        "--exchange",
+        exchange.removesuffix("/trade-api/v2"),
+        "--speed",
+        str(plan.speed),
+        "--seed",
+        str(plan.seed),
+        "--port",
+        str(plan.weather_port),
+    ]
     return Child("weather", python(*command), environment({}), _log(plan, "weather"))
 
 

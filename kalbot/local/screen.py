@@ -116,10 +116,13 @@ class Live:
         )
         password = (self.plan.state / "admin_password").read_text().strip()
         text = Text.assemble(
-            ("Kalbot ", "bold"), f"on the simulator · {self.plan.snapshot.name} · {what} · {minutes:02d}:{seconds:02d}\n",
-            "admin  ", (f"http://127.0.0.1:{self.plan.web_port}/admin/", "underline"), f"  admin / {password}",
+            ("Kalbot ", "bold"),
+            f"on the simulator · {self.plan.snapshot.name} · {what} · {minutes:02d}:{seconds:02d}\n",
+            "admin  ",
+            (f"http://127.0.0.1:{self.plan.web_port}/admin/", "underline"),
+            f"  admin / {password}",
             ("    Ctrl-C stops everything", "dim"),
-        )  # fmt: skip
+        )
         return Panel(text, box=box.SQUARE, padding=(0, 1))
 
     def rate(self, total: int) -> float:
@@ -166,11 +169,18 @@ def profiles() -> RenderableType:
         held = counts["positions"]
         profit = Text(dollars(money["realised"]), style="green" if money["realised"] >= 0 else "red")
         table.add_row(
-            profile.name, Text(profile.mode, style="bold red" if profile.mode == "live" else "cyan"),
-            str(counts["candidates"]), str(counts["near_misses"]), str(held.get("open", 0)), str(held.get("settled", 0)),
-            str(held.get("aborted", 0)), dollars(money["cash"]), dollars(money["open_cost"]), profit,
+            profile.name,
+            Text(profile.mode, style="bold red" if profile.mode == "live" else "cyan"),
+            str(counts["candidates"]),
+            str(counts["near_misses"]),
+            str(held.get("open", 0)),
+            str(held.get("settled", 0)),
+            str(held.get("aborted", 0)),
+            dollars(money["cash"]),
+            dollars(money["open_cost"]),
+            profit,
             dollars(money["difference"]),
-        )  # fmt: skip
+        )
     return table
 
 
@@ -193,10 +203,17 @@ def latest() -> RenderableType:
         table.add_column(name, justify="right")
     for position in Position.objects.select_related("profile").order_by("-pk")[:LATEST]:
         table.add_row(
-            str(position.pk), position.profile.name, position.mode, position.event_id, position.kind, position.status,
-            f"{position.matched_count / 100:g}", dollars(position.cost), dollars(position.floor),
+            str(position.pk),
+            position.profile.name,
+            position.mode,
+            position.event_id,
+            position.kind,
+            position.status,
+            f"{position.matched_count / 100:g}",
+            dollars(position.cost),
+            dollars(position.floor),
             dollars(position.realised),
-        )  # fmt: skip
+        )
     return table
 
 

@@ -52,9 +52,23 @@ def redis_command(folder: Path, port: int, *, durable: bool) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     keep = ["--appendonly", "yes", "--appendfsync", "everysec"] if durable else ["--appendonly", "no"]
     return [
-        str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", "",
-        "--maxmemory-policy", "noeviction", "--databases", "16", "--loglevel", "warning", *keep,
-    ]  # fmt: skip
+        str(get_binary_path()),
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+        "--maxmemory-policy",
+        "noeviction",
+        "--databases",
+        "16",
+        "--loglevel",
+        "warning",
+        *keep,
+    ]
 
 
 def wait_for_port(port: int, process: subprocess.Popen[Any] | None = None, seconds: float = STARTUP_SECONDS) -> None:

@@ -39,9 +39,12 @@ def operate(pause_seconds: float) -> list[str]:
     """Accept advice to exit coverage positions that has stood for the pause and is worth it; what was done, in sentences."""
     before = clock.now() - timedelta(seconds=pause_seconds)
     standing = Recommendation.objects.filter(
-        status=S.OPEN, advice=Advice.EXIT, opened_at__lte=before, position__kind=Kind.COVERAGE,
+        status=S.OPEN,
+        advice=Advice.EXIT,
+        opened_at__lte=before,
+        position__kind=Kind.COVERAGE,
         position__status=PositionStatus.OPEN,
-    )  # fmt: skip
+    )
     said: list[str] = []
     left: set[int] = set()
     for row in standing.select_related("position").order_by("-gain", "pk"):
@@ -75,20 +78,27 @@ def triage() -> dict[str, Any]:
         "scored": rows.exclude(scored_at=None).count(),
         "sources": [
             {
-                "source": one.source, "forecasts": one.forecasts, "settled": one.settled, "brier": one.brier,
-                "brier_market": one.brier_market, "evidence": one.evidence,
+                "source": one.source,
+                "forecasts": one.forecasts,
+                "settled": one.settled,
+                "brier": one.brier,
+                "brier_market": one.brier_market,
+                "evidence": one.evidence,
             }
             for one in selectors.source_records()
         ],
         "reasons": [
             {
-                "reason": one.reason, "advice": one.advice, "scored": one.scored, "right": one.right,
+                "reason": one.reason,
+                "advice": one.advice,
+                "scored": one.scored,
+                "right": one.right,
                 "difference": one.difference,
             }
             for one in selectors.reason_records()
         ],
         "story": story(),
-    }  # fmt: skip
+    }
 
 
 def story() -> dict[str, Any]:

@@ -48,10 +48,14 @@ def advice() -> RenderableType:
     for one in sorted(rows, key=lambda r: (order.get(Recommendation.Status(r.status), 2), -r.pk))[:SHOWN]:
         came = one.score.get("difference")
         table.add_row(
-            str(one.position_id), one.position.profile.name, one.position.event_id,
+            str(one.position_id),
+            one.position.profile.name,
+            one.position.event_id,
             Text(one.get_status_display(), style="green" if one.status == "accepted" else ""),
-            money(one.gain), Text(money(came), style="" if came is None else "green" if came > 0 else "red"), one.detail,
-        )  # fmt: skip
+            money(one.gain),
+            Text(money(came), style="" if came is None else "green" if came > 0 else "red"),
+            one.detail,
+        )
     return table if rows else Text("no advice to exit yet", style="dim")
 
 

@@ -255,6 +255,14 @@ def _as_reviewed(event: EventFacts, reviewed: ReviewedSeries) -> tuple[str, ...]
 
 
 __all__ = [
-    "CERTIFICATE_VERSION", "Certificate", "EventFacts", "Evidence", "MarketFacts", "Refusal", "ReviewShape",
-    "ReviewedSeries", "certify", "rules_hash",
-]  # fmt: skip
+    "CERTIFICATE_VERSION",
+    "Certificate",
+    "EventFacts",
+    "Evidence",
+    "MarketFacts",
+    "Refusal",
+    "ReviewShape",
+    "ReviewedSeries",
+    "certify",
+    "rules_hash",
+]

@@ -57,16 +57,31 @@ def rules_hash(event: EventFacts) -> str:
     """
     markets = sorted(
         [
-            m.ticker, m.status if m.status != TRADABLE else "", m.result, m.market_type, m.strike_type,
-            _plain(m.floor_strike), _plain(m.cap_strike), m.custom_strike, m.yes_sub_title,
-            m.rules_primary, m.rules_secondary, m.is_provisional, m.is_combo,
+            m.ticker,
+            m.status if m.status != TRADABLE else "",
+            m.result,
+            m.market_type,
+            m.strike_type,
+            _plain(m.floor_strike),
+            _plain(m.cap_strike),
+            m.custom_strike,
+            m.yes_sub_title,
+            m.rules_primary,
+            m.rules_secondary,
+            m.is_provisional,
+            m.is_combo,
         ]
         for m in event.markets
-    )  # fmt: skip
+    )
     facts = [
-        FACTS_VERSION, event.event_ticker, event.series_ticker, event.mutually_exclusive,
-        event.collateral_return_type, event.title, markets,
-    ]  # fmt: skip
+        FACTS_VERSION,
+        event.event_ticker,
+        event.series_ticker,
+        event.mutually_exclusive,
+        event.collateral_return_type,
+        event.title,
+        markets,
+    ]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
 
 

@@ -57,9 +57,15 @@ class Service:
             return None
         base = f"https://api.weather.gov/gridpoints/{issuer}/1,1"
         properties = {
-            "gridId": issuer, "gridX": 1, "gridY": 1, "forecast": f"{base}/forecast", "forecastHourly": f"{base}/forecast/hourly",
-            "forecastGridData": base, "observationStations": f"{base}/stations", "timeZone": STATIONS[issuer][2],
-        }  # fmt: skip
+            "gridId": issuer,
+            "gridX": 1,
+            "gridY": 1,
+            "forecast": f"{base}/forecast",
+            "forecastHourly": f"{base}/forecast/hourly",
+            "forecastGridData": base,
+            "observationStations": f"{base}/stations",
+            "timeZone": STATIONS[issuer][2],
+        }
         return {
             "id": f"https://api.weather.gov/points/{latitude},{longitude}",
             "type": "Feature",
@@ -131,18 +137,30 @@ class Service:
                 times.append(_iso(day.starts + hour * HOUR_MS)[:16])
                 degrees.append(round(day.at(day.starts + hour * HOUR_MS, miss), 1))
         return {
-            "latitude": latitude, "longitude": longitude, "utc_offset_seconds": 0, "timezone": "GMT",
+            "latitude": latitude,
+            "longitude": longitude,
+            "utc_offset_seconds": 0,
+            "timezone": "GMT",
             "hourly_units": {"time": "iso8601", "temperature_2m": "°F"},
             "hourly": {"time": times, "temperature_2m": degrees},
-        }  # fmt: skip
+        }
 
 
 def _period(start: int, length: int, degrees: int, daytime: bool) -> dict[str, Any]:
     return {
-        "number": 0, "name": "", "startTime": _iso(start), "endTime": _iso(start + length), "isDaytime": daytime,
-        "temperature": degrees, "temperatureUnit": "F", "temperatureTrend": None, "windSpeed": "5 mph", "windDirection": "S",
-        "shortForecast": "Seeded", "detailedForecast": "",
-    }  # fmt: skip
+        "number": 0,
+        "name": "",
+        "startTime": _iso(start),
+        "endTime": _iso(start + length),
+        "isDaytime": daytime,
+        "temperature": degrees,
+        "temperatureUnit": "F",
+        "temperatureTrend": None,
+        "windSpeed": "5 mph",
+        "windDirection": "S",
+        "shortForecast": "Seeded",
+        "detailedForecast": "",
+    }
 
 
 def _observation(icao: str, at: int, celsius: float) -> dict[str, Any]:

@@ -31,17 +31,27 @@ SPREAD = 2.5
 """Standard error of a forecast a day ahead, degrees Fahrenheit."""
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 STATIONS = {
-    "ATL": (33.63, -84.44, "America/New_York", -5), "AUS": (30.18, -97.68, "America/Chicago", -6),
-    "BOS": (42.36, -71.01, "America/New_York", -5), "MDW": (41.78, -87.76, "America/Chicago", -6),
-    "DFW": (32.90, -97.02, "America/Chicago", -6), "DCA": (38.85, -77.03, "America/New_York", -5),
-    "DEN": (39.85, -104.66, "America/Denver", -7), "HOU": (29.64, -95.28, "America/Chicago", -6),
-    "LAS": (36.07, -115.16, "America/Los_Angeles", -8), "LAX": (33.94, -118.39, "America/Los_Angeles", -8),
-    "MIA": (25.79, -80.32, "America/New_York", -5), "MSP": (44.88, -93.23, "America/Chicago", -6),
-    "MSY": (29.99, -90.25, "America/Chicago", -6), "NYC": (40.78, -73.97, "America/New_York", -5),
-    "OKC": (35.39, -97.60, "America/Chicago", -6), "PHL": (39.87, -75.23, "America/New_York", -5),
-    "PHX": (33.43, -112.00, "America/Phoenix", -7), "SAT": (29.53, -98.46, "America/Chicago", -6),
-    "SEA": (47.44, -122.31, "America/Los_Angeles", -8), "SFO": (37.62, -122.37, "America/Los_Angeles", -8),
-}  # fmt: skip
+    "ATL": (33.63, -84.44, "America/New_York", -5),
+    "AUS": (30.18, -97.68, "America/Chicago", -6),
+    "BOS": (42.36, -71.01, "America/New_York", -5),
+    "MDW": (41.78, -87.76, "America/Chicago", -6),
+    "DFW": (32.90, -97.02, "America/Chicago", -6),
+    "DCA": (38.85, -77.03, "America/New_York", -5),
+    "DEN": (39.85, -104.66, "America/Denver", -7),
+    "HOU": (29.64, -95.28, "America/Chicago", -6),
+    "LAS": (36.07, -115.16, "America/Los_Angeles", -8),
+    "LAX": (33.94, -118.39, "America/Los_Angeles", -8),
+    "MIA": (25.79, -80.32, "America/New_York", -5),
+    "MSP": (44.88, -93.23, "America/Chicago", -6),
+    "MSY": (29.99, -90.25, "America/Chicago", -6),
+    "NYC": (40.78, -73.97, "America/New_York", -5),
+    "OKC": (35.39, -97.60, "America/Chicago", -6),
+    "PHL": (39.87, -75.23, "America/New_York", -5),
+    "PHX": (33.43, -112.00, "America/Phoenix", -7),
+    "SAT": (29.53, -98.46, "America/Chicago", -6),
+    "SEA": (47.44, -122.31, "America/Los_Angeles", -8),
+    "SFO": (37.62, -122.37, "America/Los_Angeles", -8),
+}
 """Climate report's issuer -> latitude, longitude, zone, hours of standard time from UTC."""
 
 

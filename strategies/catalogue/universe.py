@@ -79,14 +79,39 @@ class EventView:
 Row = Mapping[str, Any]
 
 _EVENT_COLUMNS = (
-    "ticker", "series_id", "title", "category", "mutually_exclusive", "fee_type_override", "fee_multiplier_override_e6",
-    "exchange_index", "close_time", "volume", "open_interest", "rules_hash", "series__fee_type",
-    "series__fee_multiplier_e6", "series__category",
-)  # fmt: skip
+    "ticker",
+    "series_id",
+    "title",
+    "category",
+    "mutually_exclusive",
+    "fee_type_override",
+    "fee_multiplier_override_e6",
+    "exchange_index",
+    "close_time",
+    "volume",
+    "open_interest",
+    "rules_hash",
+    "series__fee_type",
+    "series__fee_multiplier_e6",
+    "series__category",
+)
 _MARKET_COLUMNS = (
-    "event_id", "ticker", "yes_sub_title", "status", "market_type", "is_provisional", "notional_e6", "exchange_index",
-    "settlement_bounds", "close_time", "expected_expiration_time", "yes_bid", "yes_bid_size", "yes_ask", "yes_ask_size",
-)  # fmt: skip
+    "event_id",
+    "ticker",
+    "yes_sub_title",
+    "status",
+    "market_type",
+    "is_provisional",
+    "notional_e6",
+    "exchange_index",
+    "settlement_bounds",
+    "close_time",
+    "expected_expiration_time",
+    "yes_bid",
+    "yes_bid_size",
+    "yes_ask",
+    "yes_ask_size",
+)
 _DEEP_COLUMNS = ("price_bands", "rules_primary", "rules_secondary")
 
 

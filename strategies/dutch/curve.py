@@ -36,9 +36,19 @@ class Curve:
     """
 
     __slots__ = (
-        "_all_in", "_carried", "_count", "_fees", "_model", "_paid",
-        "bids", "fees", "market", "side", "total", "touch_e14",
-    )  # fmt: skip
+        "_all_in",
+        "_carried",
+        "_count",
+        "_fees",
+        "_model",
+        "_paid",
+        "bids",
+        "fees",
+        "market",
+        "side",
+        "total",
+        "touch_e14",
+    )
 
     def __init__(self, market: LegMarket, side: Side) -> None:
         self.market = market

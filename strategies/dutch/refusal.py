@@ -15,10 +15,27 @@ from strategies.dutch.event import LEAST_DAYS, least_margin_ppm
 from strategies.dutch.sizing import Bounds, first_count
 
 RANK = (
-    "no_kinds", "no_legs", "duplicate_leg", "too_few_legs", "not_exclusive", "no_price", "no_ask",
-    "coverage", "price", "min_count", "depth", "max_count", "max_cost_per_leg", "max_cost", "min_profit", "min_margin",
-    "min_annualised", "min_expected_margin", "void", "not_certified",
-)  # fmt: skip
+    "no_kinds",
+    "no_legs",
+    "duplicate_leg",
+    "too_few_legs",
+    "not_exclusive",
+    "no_price",
+    "no_ask",
+    "coverage",
+    "price",
+    "min_count",
+    "depth",
+    "max_count",
+    "max_cost_per_leg",
+    "max_cost",
+    "min_profit",
+    "min_margin",
+    "min_annualised",
+    "min_expected_margin",
+    "void",
+    "not_certified",
+)
 """Constraint codes from the furthest to the nearest to passing."""
 
 
@@ -41,16 +58,32 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
     if not legs:
         return Refused("no_legs", "The event lists no outcome.", "legs", 0, 2, 2)
     tickers = [leg.ticker for leg in legs]
-    twice = tuple(sorted({ticker for ticker in tickers if tickers.count(ticker) > 1})) if len(
-        set(tickers)) != len(tickers) else ()  # fmt: skip
+    twice = (
+        tuple(sorted({ticker for ticker in tickers if tickers.count(ticker) > 1}))
+        if len(set(tickers)) != len(tickers)
+        else ()
+    )
     if twice:
-        return Refused("duplicate_leg", "An outcome is listed twice.", "legs", len(tickers), len(set(tickers)),
-                       len(tickers) - len(set(tickers)), tickers=twice)  # fmt: skip
+        return Refused(
+            "duplicate_leg",
+            "An outcome is listed twice.",
+            "legs",
+            len(tickers),
+            len(set(tickers)),
+            len(tickers) - len(set(tickers)),
+            tickers=twice,
+        )
     if len(legs) < 2:
         return Refused("too_few_legs", "A basket needs two outcomes; the event lists one.", "legs", 1, 2, 1)
     if not exclusive:
-        return Refused("not_exclusive", "Several outcomes of this event can win, or all can lose: its legs do not hedge "
-                       "each other.", "flag", 0, 1, 1)  # fmt: skip
+        return Refused(
+            "not_exclusive",
+            "Several outcomes of this event can win, or all can lose: its legs do not hedge each other.",
+            "flag",
+            0,
+            1,
+            1,
+        )
     return None
 
 
@@ -61,9 +94,13 @@ def refuse_price(kind: Kind, chosen: Sequence[Curve], asked_e14: int, limit_e14:
         "price",
         f"{len(chosen)} legs cost {value / DOLLAR_PRICE:.4f} a set at the best prices with fees and pay "
         f"{limit / DOLLAR_PRICE:.4f}.",
-        "price", value, limit, value - limit, kind,
+        "price",
+        value,
+        limit,
+        value - limit,
+        kind,
         tickers=tuple(curve.ticker for curve in chosen),
-    )  # fmt: skip
+    )
 
 
 def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
@@ -71,8 +108,16 @@ def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
     missing = tuple(curve.ticker for curve in curves if not curve.bids)
     priced = len(curves) - len(missing)
     what = "YES on every outcome needs an ask for each" if kind is Kind.ALL_YES else "NO needs two outcomes with an ask"
-    return Refused("no_ask", f"{what}; {priced} of {len(curves)} have one.", "legs", priced, needed, needed - priced, kind,
-                   tickers=missing)  # fmt: skip
+    return Refused(
+        "no_ask",
+        f"{what}; {priced} of {len(curves)} have one.",
+        "legs",
+        priced,
+        needed,
+        needed - priced,
+        kind,
+        tickers=missing,
+    )
 
 
 def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None, threshold: float) -> Refused:
@@ -82,8 +127,15 @@ def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None,
             "no_price", "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE
         )
     reach = sum(chance[curve.ticker] for curve in curves if curve.bids)
-    return Refused("coverage", f"Outcomes with an ask cover {reach:.4f}, some left out; the profile asks for {threshold:.4f}.",
-                   "probability", reach, threshold, max(0.0, threshold - reach), Kind.COVERAGE)  # fmt: skip
+    return Refused(
+        "coverage",
+        f"Outcomes with an ask cover {reach:.4f}, some left out; the profile asks for {threshold:.4f}.",
+        "probability",
+        reach,
+        threshold,
+        max(0.0, threshold - reach),
+        Kind.COVERAGE,
+    )
 
 
 def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
@@ -91,12 +143,27 @@ def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
     least = first_count(bounds)
     thin = min(chosen, key=lambda curve: curve.total)
     if thin.total < least:
-        return Refused("depth", f"{thin.ticker} offers {format_count(thin.total)} contracts, the least basket is "
-                       f"{format_count(least)}.", "count", thin.total, least, least - thin.total, kind,
-                       tickers=(thin.ticker,))  # fmt: skip
+        return Refused(
+            "depth",
+            f"{thin.ticker} offers {format_count(thin.total)} contracts, the least basket is {format_count(least)}.",
+            "count",
+            thin.total,
+            least,
+            least - thin.total,
+            kind,
+            tickers=(thin.ticker,),
+        )
     if bounds.max_count is not None and bounds.max_count < least:
-        return Refused("max_count", f"The profile allows {format_count(bounds.max_count)} contracts, the least basket is "
-                       f"{format_count(least)}.", "count", least, bounds.max_count, least - bounds.max_count, kind)  # fmt: skip
+        return Refused(
+            "max_count",
+            f"The profile allows {format_count(bounds.max_count)} contracts, the least basket is "
+            f"{format_count(least)}.",
+            "count",
+            least,
+            bounds.max_count,
+            least - bounds.max_count,
+            kind,
+        )
     costs = {curve.ticker: curve.cost_at_limit(least) for curve in chosen}
     dear = max(costs, key=lambda ticker: costs[ticker])
     if bounds.max_cost_per_leg is not None and costs[dear] > bounds.max_cost_per_leg:
@@ -126,16 +193,32 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     kind, profit = basket.kind, basket.profit
     wanted = max(rules.min_profit, 1)
     if profit < wanted:
-        return Refused("min_profit", f"The best size earns {dollars(profit)}, the profile wants "
-                       f"{dollars(wanted)}.", "money", profit, wanted, wanted - profit, kind, basket)  # fmt: skip
+        return Refused(
+            "min_profit",
+            f"The best size earns {dollars(profit)}, the profile wants {dollars(wanted)}.",
+            "money",
+            profit,
+            wanted,
+            wanted - profit,
+            kind,
+            basket,
+        )
     at_limits = basket.pays - basket.cost_at_limits
     if at_limits < 0 or at_limits * PPM < rules.min_margin_ppm * basket.cost_at_limits:
         margin = basket.margin_at_limits_ppm
         return _ppm("min_margin", "If every leg fills at its limit the margin is", margin, rules.min_margin_ppm, basket)
     if rules.min_annualised_ppm is not None:
         if basket.days_to_settlement is None:
-            return Refused("min_annualised", "Nobody knows when it settles, and the profile wants a yearly return.", "flag",
-                           0, 1, 1, kind, basket)  # fmt: skip
+            return Refused(
+                "min_annualised",
+                "Nobody knows when it settles, and the profile wants a yearly return.",
+                "flag",
+                0,
+                1,
+                1,
+                kind,
+                basket,
+            )
         if at_limits * PPM < least_margin_ppm(rules) * basket.cost_at_limits:
             yearly = int(basket.margin_at_limits_ppm * YEAR_DAYS / max(basket.days_to_settlement, LEAST_DAYS))
             return _ppm("min_annualised", "A year of such baskets earns", yearly, rules.min_annualised_ppm, basket)
@@ -147,9 +230,16 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
             )
         return None
     if not basket.guaranteed and not rules.accept_void:
-        return Refused("void", "The rules let the exchange void this event at prices of its own; then the basket may "
-                       "pay nothing.", "money", basket.floor, basket.cost, basket.cost - basket.floor, kind,
-                       basket)  # fmt: skip
+        return Refused(
+            "void",
+            "The rules let the exchange void this event at prices of its own; then the basket may pay nothing.",
+            "money",
+            basket.floor,
+            basket.cost,
+            basket.cost - basket.floor,
+            kind,
+            basket,
+        )
     return None
 
 

@@ -90,8 +90,13 @@ def _judge_all_yes(event: Event) -> Outcome:
     return Refused(
         "not_certified",
         "The price would do, but nothing says that one of the listed outcomes must win: YES on all may pay nothing.",
-        "flag", 0, 1, 1, Kind.ALL_YES, nearest,
-    )  # fmt: skip
+        "flag",
+        0,
+        1,
+        1,
+        Kind.ALL_YES,
+        nearest,
+    )
 
 
 def _judge_all_no(event: Event) -> Outcome:

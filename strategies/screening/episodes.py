@@ -15,8 +15,17 @@ QUIET: Final = timedelta(seconds=15)
 
 _BATCH: Final = 500
 _SEEN: Final = [
-    "kind", "constraint", "value", "limit", "distance_ppm", "best_distance_ppm", "flip", "summary", "looks", "last_seen_at",
-]  # fmt: skip
+    "kind",
+    "constraint",
+    "value",
+    "limit",
+    "distance_ppm",
+    "best_distance_ppm",
+    "flip",
+    "summary",
+    "looks",
+    "last_seen_at",
+]
 
 
 @dataclass(frozen=True, slots=True)

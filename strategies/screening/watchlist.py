@@ -138,9 +138,17 @@ def _promote(profile: Profile, close: Mapping[str, Judgement], at: datetime) -> 
     for ticker, j in close.items():
         rows = Verdict.objects.filter(profile=profile, event_id=ticker).exclude(status=CANDIDATE)
         won += [ticker] * rows.update(
-            status=CANDIDATE, constraint="", value=j.value, limit=j.limit, distance_ppm=j.distance_ppm, flip="",
-            kind=j.kind, summary=j.summary, since=at, updated_at=at,
-        )  # fmt: skip
+            status=CANDIDATE,
+            constraint="",
+            value=j.value,
+            limit=j.limit,
+            distance_ppm=j.distance_ppm,
+            flip="",
+            kind=j.kind,
+            summary=j.summary,
+            since=at,
+            updated_at=at,
+        )
     source = candidate_source(profile.name)
     standing = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
     if won:

@@ -20,10 +20,20 @@ def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:
     )
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
-    page.on("request", lambda request: wrong.append(f"other host: {request.url}")
-            if urlsplit(request.url).netloc not in (own, "") else None)  # fmt: skip
-    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url} {request.failure}")
-            if "ERR_ABORTED" not in str(request.failure) else None)  # fmt: skip
+    page.on(
+        "request",
+        lambda request: (
+            wrong.append(f"other host: {request.url}") if urlsplit(request.url).netloc not in (own, "") else None
+        ),
+    )
+    page.on(
+        "requestfailed",
+        lambda request: (
+            wrong.append(f"failed: {request.url} {request.failure}")
+            if "ERR_ABORTED" not in str(request.failure)
+            else None
+        ),
+    )
     return page
 
 

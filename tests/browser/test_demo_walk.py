@@ -34,14 +34,32 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a demo with people of each role; markets close slowly enough that positions are there to be exited."""
     state, port = tmp_path_factory.mktemp("demo"), free_port()
     environment = {name: value for name, value in os.environ.items() if name not in CLEAN}
-    command = [sys.executable, "-m", "kalbot.local.demo", "--seconds", "900", "--speed", "400", "--turn-every", "0", "--port", str(port),
-               "--state", str(state)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "kalbot.local.demo",
+        "--seconds",
+        "900",
+        "--speed",
+        "400",
+        "--turn-every",
+        "0",
+        "--port",
+        str(port),
+        "--state",
+        str(state),
+    ]
     with (state / "output").open("w") as output:
         running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_for_port(port, running, seconds=90)
-            subprocess.run([sys.executable, "manage.py", "shell", "-c", PEOPLE], cwd=ROOT, check=True, capture_output=True,
-                           env={**environment, "KALBOT_STATE": str(state)})  # fmt: skip
+            subprocess.run(
+                [sys.executable, "manage.py", "shell", "-c", PEOPLE],
+                cwd=ROOT,
+                check=True,
+                capture_output=True,
+                env={**environment, "KALBOT_STATE": str(state)},
+            )
             yield f"http://127.0.0.1:{port}"
         finally:
             running.terminate()
@@ -65,8 +83,13 @@ def people(request: Any, browser: Any, demo: str) -> Iterator[dict[str, Any]]:
 def test_the_main_jobs_of_each_role(people: dict[str, Any], screenshot: Any) -> None:
     viewer, operator, risk = people["vera"], people["otto"], people["rita"]
     address = an_open_position(operator)
-    for name, where in {"desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "position": address,
-                        "event": event_of(viewer, address)}.items():  # fmt: skip
+    for name, where in {
+        "desk": "/admin/",
+        "why": "/admin/why/",
+        "operate": "/admin/operate/",
+        "position": address,
+        "event": event_of(viewer, address),
+    }.items():
         viewer.goto(where)
         beyond = viewer.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px too wide"

@@ -17,14 +17,25 @@ from trading.models import ExitRequest, Order, TradingState
 BOTH = pytest.mark.parametrize("width", [1440, 390])
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 PAGES = {
-    "desk": "/admin/", "why": "/admin/why/", "operate": "/admin/operate/", "positions": "/admin/trading/position/",
-    "near-misses": "/admin/strategies/nearmiss/", "decisions": "/admin/strategies/decision/", "orders": "/admin/trading/order/",
-    "events": "/admin/markets/event/", "verdicts": "/admin/strategies/verdict/", "profiles": "/admin/strategies/profile/",
-    "balances": "/admin/trading/profilebalance/", "ledger": "/admin/trading/ledgertransaction/", "users": "/admin/auth/user/",
-    "scoreboard": "/admin/triage/scoreboard/", "second-factor": "/admin/account/second-factor/", "shadows": "/admin/shadows/",
+    "desk": "/admin/",
+    "why": "/admin/why/",
+    "operate": "/admin/operate/",
+    "positions": "/admin/trading/position/",
+    "near-misses": "/admin/strategies/nearmiss/",
+    "decisions": "/admin/strategies/decision/",
+    "orders": "/admin/trading/order/",
+    "events": "/admin/markets/event/",
+    "verdicts": "/admin/strategies/verdict/",
+    "profiles": "/admin/strategies/profile/",
+    "balances": "/admin/trading/profilebalance/",
+    "ledger": "/admin/trading/ledgertransaction/",
+    "users": "/admin/auth/user/",
+    "scoreboard": "/admin/triage/scoreboard/",
+    "second-factor": "/admin/account/second-factor/",
+    "shadows": "/admin/shadows/",
     "log": "/admin/console/logrecord/",
     "schedules": "/admin/django_celery_beat/periodictask/",
-}  # fmt: skip
+}
 
 
 @BOTH
@@ -178,10 +189,20 @@ def test_no_serious_finding_of_axe(visit: Any, desk: dict[str, Any]) -> None:
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
     page, found = visit("chief"), {}
-    for address in ["/admin/", "/admin/why/", "/admin/operate/", "/admin/shadows/", "/admin/account/second-factor/",
-                    "/admin/trading/position/", "/admin/strategies/nearmiss/", f"/admin/strategies/profile/{desk['careful'].pk}/change/",
-                    f"/admin/why/{desk['events'][0].pk}/", f"/admin/trading/position/{desk['held'].pk}/change/",
-                    f"/admin/markets/event/{desk['events'][0].pk}/change/", f"/admin/act/force-exit/{desk['held'].pk}/"]:  # fmt: skip
+    for address in [
+        "/admin/",
+        "/admin/why/",
+        "/admin/operate/",
+        "/admin/shadows/",
+        "/admin/account/second-factor/",
+        "/admin/trading/position/",
+        "/admin/strategies/nearmiss/",
+        f"/admin/strategies/profile/{desk['careful'].pk}/change/",
+        f"/admin/why/{desk['events'][0].pk}/",
+        f"/admin/trading/position/{desk['held'].pk}/change/",
+        f"/admin/markets/event/{desk['events'][0].pk}/change/",
+        f"/admin/act/force-exit/{desk['held'].pk}/",
+    ]:
         page.goto(address)
         page.wait_for_timeout(400)
         violations = axe.run(page).response["violations"]

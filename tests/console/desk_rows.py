@@ -59,9 +59,17 @@ def scan(minutes_ago: int = 1) -> Scan:
     """A finished scan of the size of the real exchange."""
     began = clock.now() - timedelta(minutes=minutes_ago)
     return Scan.objects.create(
-        started_at=began, finished_at=began + timedelta(seconds=9), status=Scan.Status.DONE, pages=63, events=12_552, markets=103_449,
-        combos_left_out=418, events_written=310, markets_written=5_120, duration_ms=9_240,
-    )  # fmt: skip
+        started_at=began,
+        finished_at=began + timedelta(seconds=9),
+        status=Scan.Status.DONE,
+        pages=63,
+        events=12_552,
+        markets=103_449,
+        combos_left_out=418,
+        events_written=310,
+        markets_written=5_120,
+        duration_ms=9_240,
+    )
 
 
 def series(
@@ -78,17 +86,36 @@ def weather_event(city: str = "NY", day: str = "26NOV24", *, hours: float = 9) -
     """Six temperature ranges that tile the line, with quotes."""
     family = series(f"KXHIGH{city}", f"Highest temperature in {CITIES[city]}")
     event = Event.objects.create(
-        ticker=f"{family.ticker}-{day}", series=family, category=family.category, mutually_exclusive=True, market_count=6,
-        title=f"Highest temperature in {CITIES[city]} on Nov 24?", close_time=clock.now() + timedelta(hours=hours),
-        volume=18_240_00, open_interest=9_310_00, rules_hash="a1" * 16,
-    )  # fmt: skip
+        ticker=f"{family.ticker}-{day}",
+        series=family,
+        category=family.category,
+        mutually_exclusive=True,
+        market_count=6,
+        title=f"Highest temperature in {CITIES[city]} on Nov 24?",
+        close_time=clock.now() + timedelta(hours=hours),
+        volume=18_240_00,
+        open_interest=9_310_00,
+        rules_hash="a1" * 16,
+    )
     for place, (name, bid) in enumerate(zip(DEGREES, BIDS, strict=True)):
         Market.objects.create(
-            ticker=f"{event.ticker}-B{78 + 2 * place}", event=event, status="active", yes_sub_title=name, yes_bid=bid, yes_ask=bid + 200,
-            yes_bid_size=35_000, yes_ask_size=21_000, last_price=bid + 100, volume=304_000, volume_24h=51_000, open_interest=155_100,
-            close_time=event.close_time, rules_primary=f"If the highest temperature is {name}, the market resolves to Yes.",
-            strike_type="between", price_bands=[[0, 10_000, 100]],
-        )  # fmt: skip
+            ticker=f"{event.ticker}-B{78 + 2 * place}",
+            event=event,
+            status="active",
+            yes_sub_title=name,
+            yes_bid=bid,
+            yes_ask=bid + 200,
+            yes_bid_size=35_000,
+            yes_ask_size=21_000,
+            last_price=bid + 100,
+            volume=304_000,
+            volume_24h=51_000,
+            open_interest=155_100,
+            close_time=event.close_time,
+            rules_primary=f"If the highest temperature is {name}, the market resolves to Yes.",
+            strike_type="between",
+            price_bands=[[0, 10_000, 100]],
+        )
     return event
 
 
@@ -101,8 +128,22 @@ def publish(event: Event, epoch: str = "epoch-1") -> None:
             (market.yes_bid - 100 * step, 20_000 + 9_000 * step) for step in range(4) if market.yes_bid > 100 * step
         )
         no = tuple((10_000 - market.yes_ask - 100 * step, 15_000 + 8_000 * step) for step in range(4))
-        records.append(prices.MarketRecord(market.ticker, "active", yes[0][0] if yes else None, market.yes_ask, 7, 1, now, now, False, True,
-                                           yes, no))  # fmt: skip
+        records.append(
+            prices.MarketRecord(
+                market.ticker,
+                "active",
+                yes[0][0] if yes else None,
+                market.yes_ask,
+                7,
+                1,
+                now,
+                now,
+                False,
+                True,
+                yes,
+                no,
+            )
+        )
     client = cache.prices()
     client.set(f"{prices.EVENT_KEY}{event.ticker}", msgspec.msgpack.encode(prices.EventRecord(epoch, tuple(records))))
     client.set(f"{prices.LEASE_KEY}0", msgspec.msgpack.encode(prices.Lease(epoch, now, "1")), px=600_000)
@@ -259,13 +300,29 @@ def buy_leg(held: Position, entry: dict[str, Any], place: int) -> None:
     )
     if held.mode == "sim":
         PaperOrder.objects.create(
-            order=order, profile=held.profile, market_id=entry["ticker"], side=entry["side"], action="buy", remaining_count=0,
-            filled_count=entry["count"], fills=[], at=clock.now() - timedelta(hours=1), is_open=False,
-        )  # fmt: skip
+            order=order,
+            profile=held.profile,
+            market_id=entry["ticker"],
+            side=entry["side"],
+            action="buy",
+            remaining_count=0,
+            filled_count=entry["count"],
+            fills=[],
+            at=clock.now() - timedelta(hours=1),
+            is_open=False,
+        )
     half = entry["count"] // 2
     for number, part in enumerate((half, entry["count"] - half)):
-        Fill.objects.create(order=order, mode=held.mode, trade_id=f"t-{held.pk}-{place}-{number}", price=entry["limit_price"], count=part,
-                            fee=entry["fees"] // 2, source="websocket", exchange_at=clock.now())  # fmt: skip
+        Fill.objects.create(
+            order=order,
+            mode=held.mode,
+            trade_id=f"t-{held.pk}-{place}-{number}",
+            price=entry["limit_price"],
+            count=part,
+            fee=entry["fees"] // 2,
+            source="websocket",
+            exchange_at=clock.now(),
+        )
 
 
 def settle(held: Position) -> None:
@@ -287,8 +344,15 @@ def settle(held: Position) -> None:
             settled_count=leg.bought_count, payout=payout // 3, open_cost=0, open_fees=0
         )
     happened(held, "open", "settled", "every market is determined")
-    Position.objects.filter(pk=held.pk).update(status="settled", cost=0, payout=payout, realised=gained, matched_count=0,
-                                               ended_at=clock.now() - timedelta(minutes=30), close_type="settled")  # fmt: skip
+    Position.objects.filter(pk=held.pk).update(
+        status="settled",
+        cost=0,
+        payout=payout,
+        realised=gained,
+        matched_count=0,
+        ended_at=clock.now() - timedelta(minutes=30),
+        close_type="settled",
+    )
 
 
 def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str, int]]) -> None:
@@ -333,9 +397,17 @@ def near_miss(
         },
     )
     return NearMiss.objects.create(
-        profile=profile, event=event, kind="all_no", constraint=constraint, distance_ppm=distance_ppm, best_distance_ppm=distance_ppm // 2,
-        looks=37, started_at=clock.now() - timedelta(minutes=12), last_seen_at=clock.now(), **{**shown, **values},
-    )  # fmt: skip
+        profile=profile,
+        event=event,
+        kind="all_no",
+        constraint=constraint,
+        distance_ppm=distance_ppm,
+        best_distance_ppm=distance_ppm // 2,
+        looks=37,
+        started_at=clock.now() - timedelta(minutes=12),
+        last_seen_at=clock.now(),
+        **{**shown, **values},
+    )
 
 
 def verdict(
@@ -365,8 +437,13 @@ def desk(*, history: int = 6) -> dict[str, Any]:
         publish(event)
     walk(events[0])
     exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38))
-    Certificate.objects.create(event=events[0], status="granted", kind="tiling", rules_hash=events[0].rules_hash,
-                               evidence=["78° or below", "79° to 86°", "87° or above: the ranges tile the line"])  # fmt: skip
+    Certificate.objects.create(
+        event=events[0],
+        status="granted",
+        kind="tiling",
+        rules_hash=events[0].rules_hash,
+        evidence=["78° or below", "79° to 86°", "87° or above: the ranges tile the line"],
+    )
     for number in range(history):
         past = weather_event("NY", f"26NOV{10 + number}", hours=-24 * (history - number))
         Event.objects.filter(pk=past.pk).update(is_open=False)
@@ -395,17 +472,40 @@ def desk(*, history: int = 6) -> dict[str, Any]:
                 )
             else:
                 verdict(profile, event, constraint=["volume", "certificate", "closes_late"][place - 3])
-        Screening.objects.create(scan=last, profile=profile, universe=6, candidates=1, near_misses=2, rejected=3, duration_ms=210,
-                                 counts={"margin": 2, "volume": 1, "certificate": 1, "closes_late": 1})  # fmt: skip
+        Screening.objects.create(
+            scan=last,
+            profile=profile,
+            universe=6,
+            candidates=1,
+            near_misses=2,
+            rejected=3,
+            duration_ms=210,
+            counts={"margin": 2, "volume": 1, "certificate": 1, "closes_late": 1},
+        )
     for number in range(30):
-        Cycle.objects.create(started_at=clock.now() - timedelta(seconds=3 * number), duration_ms=8 + number % 5, read_ms=2, candidates=3,
-                             evaluated=3, decisions=int(number == 4), refused={"margin": 3})  # fmt: skip
+        Cycle.objects.create(
+            started_at=clock.now() - timedelta(seconds=3 * number),
+            duration_ms=8 + number % 5,
+            read_ms=2,
+            candidates=3,
+            evaluated=3,
+            decisions=int(number == 4),
+            refused={"margin": 3},
+        )
     denied = decision(coverage, events[3])
     Denial.objects.create(decision=denied, code="capital", detail="$197.00 are not free")
     assess(held, events[0])
     trouble()
-    return {"careful": careful, "coverage": coverage, "live": live, "events": events, "held": held, "paper": paper, "leaving": leaving,
-            "scan": last}  # fmt: skip
+    return {
+        "careful": careful,
+        "coverage": coverage,
+        "live": live,
+        "events": events,
+        "held": held,
+        "paper": paper,
+        "leaving": leaving,
+        "scan": last,
+    }
 
 
 def assess(held: Position, event: Event) -> None:
@@ -413,13 +513,34 @@ def assess(held: Position, event: Event) -> None:
     tickers = list(event.markets.order_by("ticker").values_list("ticker", flat=True))
     bounds = {ticker: [77 + 2 * i, 78 + 2 * i] for i, ticker in enumerate(tickers)}
     said = {
-        "source": "nws", "opinion": True, "age_ms": 640_000, "detail": "high at KNYC: forecast 82 °F, 80 °F measured so far",
-        "error": "1.7 °F", "worth": held.floor, "gain": -5_000_000, "coverage_ppm": 1_000_000,
+        "source": "nws",
+        "opinion": True,
+        "age_ms": 640_000,
+        "detail": "high at KNYC: forecast 82 °F, 80 °F measured so far",
+        "error": "1.7 °F",
+        "worth": held.floor,
+        "gain": -5_000_000,
+        "coverage_ppm": 1_000_000,
         "probabilities": dict.fromkeys(tickers, round(1 / len(tickers), 4)),
-        "plot": {"unit": "°F", "measured": 80, "pmf": {"80": 0.1, "81": 0.2, "82": 0.4, "83": 0.2, "84": 0.1}, "bounds": bounds},
-    }  # fmt: skip
-    silent = {"source": "openmeteo", "opinion": False, "age_ms": 640_000, "detail": "the day has begun and this source measures nothing",
-              "error": "", "worth": None, "gain": None, "coverage_ppm": None, "probabilities": {}, "plot": {}}  # fmt: skip
+        "plot": {
+            "unit": "°F",
+            "measured": 80,
+            "pmf": {"80": 0.1, "81": 0.2, "82": 0.4, "83": 0.2, "84": 0.1},
+            "bounds": bounds,
+        },
+    }
+    silent = {
+        "source": "openmeteo",
+        "opinion": False,
+        "age_ms": 640_000,
+        "detail": "the day has begun and this source measures nothing",
+        "error": "",
+        "worth": None,
+        "gain": None,
+        "coverage_ppm": None,
+        "probabilities": {},
+        "plot": {},
+    }
     Assessment.objects.create(
         position=held,
         advice="hold",
@@ -428,19 +549,48 @@ def assess(held: Position, event: Event) -> None:
         floor=held.floor,
     )
     seen = Assessment.objects.create(
-        sources=[said, silent], probabilities=said["probabilities"], position=held, advice="watch",
-        sell_now=held.cost - 4_300_000, hold_expected=held.floor + 1_200_000, floor=held.floor,
-        coverage_ppm=1_000_000, price_age_ms=180,
-        signals=[{"code": "close_time_changed", "severity": "watch", "detail": "closes 2 h earlier than at entry", "source": "market",
-                  "age_ms": 4_000}])  # fmt: skip
-    Recommendation.objects.create(position=held, reason="close_time_changed", advice="watch", assessment=seen, gain=-5_500_000,
-                                  detail="The market closes 2 h earlier than when the basket was bought.")  # fmt: skip
+        sources=[said, silent],
+        probabilities=said["probabilities"],
+        position=held,
+        advice="watch",
+        sell_now=held.cost - 4_300_000,
+        hold_expected=held.floor + 1_200_000,
+        floor=held.floor,
+        coverage_ppm=1_000_000,
+        price_age_ms=180,
+        signals=[
+            {
+                "code": "close_time_changed",
+                "severity": "watch",
+                "detail": "closes 2 h earlier than at entry",
+                "source": "market",
+                "age_ms": 4_000,
+            }
+        ],
+    )
+    Recommendation.objects.create(
+        position=held,
+        reason="close_time_changed",
+        advice="watch",
+        assessment=seen,
+        gain=-5_500_000,
+        detail="The market closes 2 h earlier than when the basket was bought.",
+    )
 
 
 def trouble() -> None:
     """What makes an operator look: a discrepancy, a failed task, warnings."""
-    run = Reconciliation.objects.create(started_at=clock.now() - timedelta(minutes=1), finished_at=clock.now(), mode="live", trigger="beat",
-                                        orders=21, fills=42, positions=3, differences=1, balance_difference=0)  # fmt: skip
+    run = Reconciliation.objects.create(
+        started_at=clock.now() - timedelta(minutes=1),
+        finished_at=clock.now(),
+        mode="live",
+        trigger="beat",
+        orders=21,
+        fills=42,
+        positions=3,
+        differences=1,
+        balance_difference=0,
+    )
     Discrepancy.objects.create(
         reconciliation=run, mode="live", code="unknown_position", key="KXHIGHNY-26NOV24-B82", ours="0", theirs="5"
     )
@@ -454,8 +604,12 @@ def trouble() -> None:
         duration_ms=2_110,
         error="Traceback (most recent call last):\n  ...\nExchangeUnreachable: the exchange did not answer in 2 s",
     )
-    LogRecord.objects.create(level="WARNING", logger="markets.streaming.connection", process="stream 4711",
-                             message="gap after sequence 88121 of subscription 3; asking for a snapshot")  # fmt: skip
+    LogRecord.objects.create(
+        level="WARNING",
+        logger="markets.streaming.connection",
+        process="stream 4711",
+        message="gap after sequence 88121 of subscription 3; asking for a snapshot",
+    )
     LogRecord.objects.create(
         level="ERROR", logger="trading.reconcile", process="celery 4712", message="a live position that we do not know"
     )

@@ -107,13 +107,25 @@ def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: 
     client = login(role)
     lock = Lock.objects.create(code="losses", reason="three losses", until="2030-01-01T00:00Z")
     allowed = {
-        "force_exit": {"operator", "risk manager"}, "halt": {"operator", "risk manager"}, "resume": {"risk manager"},
-        "remove_lock": {"risk manager"}, "go_live": {"risk manager"}, "clone_profile": {"risk manager"},
-        "grant_certificate": {"risk manager"}, "revoke_certificate": {"risk manager"}, "dismiss_advice": {"operator", "risk manager"},
-    }  # fmt: skip
-    keys = {"force_exit": desk["held"].pk, "remove_lock": lock.pk, "go_live": desk["careful"].pk, "clone_profile": desk["careful"].pk,
-            "grant_certificate": desk["events"][1].pk, "revoke_certificate": desk["events"][0].pk,
-            "dismiss_advice": Recommendation.objects.get().pk}  # fmt: skip
+        "force_exit": {"operator", "risk manager"},
+        "halt": {"operator", "risk manager"},
+        "resume": {"risk manager"},
+        "remove_lock": {"risk manager"},
+        "go_live": {"risk manager"},
+        "clone_profile": {"risk manager"},
+        "grant_certificate": {"risk manager"},
+        "revoke_certificate": {"risk manager"},
+        "dismiss_advice": {"operator", "risk manager"},
+    }
+    keys = {
+        "force_exit": desk["held"].pk,
+        "remove_lock": lock.pk,
+        "go_live": desk["careful"].pk,
+        "clone_profile": desk["careful"].pk,
+        "grant_certificate": desk["events"][1].pk,
+        "revoke_certificate": desk["events"][0].pk,
+        "dismiss_advice": Recommendation.objects.get().pk,
+    }
     for name, roles in allowed.items():
         address = reverse(f"admin:act_{name}_one", args=[keys[name]]) if name in keys else reverse(f"admin:act_{name}")
         expected = 200 if role in roles else 403

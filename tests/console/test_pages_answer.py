@@ -43,16 +43,33 @@ def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(des
     tickers = [market.ticker for market in position.event.markets.order_by("ticker")]
     bounds = {ticker: [78 + 2 * i, 79 + 2 * i] for i, ticker in enumerate(tickers)}
     said = {
-        "source": "nws", "opinion": True, "age_ms": 61_000, "detail": "forecast 82 °F", "error": "2.7 °F", "worth": 5_000_000,
-        "gain": 2_000_000, "coverage_ppm": 400_000, "probabilities": dict.fromkeys(tickers, 0.1),
+        "source": "nws",
+        "opinion": True,
+        "age_ms": 61_000,
+        "detail": "forecast 82 °F",
+        "error": "2.7 °F",
+        "worth": 5_000_000,
+        "gain": 2_000_000,
+        "coverage_ppm": 400_000,
+        "probabilities": dict.fromkeys(tickers, 0.1),
         "plot": {"unit": "°F", "measured": 80, "pmf": {"80": 0.3, "82": 0.5, "84": 0.2}, "bounds": bounds},
-    }  # fmt: skip
+    }
     for sell in (4_000_000, 3_000_000):
         look = Assessment.objects.create(
-            position=position, advice="exit", sell_now=sell, sell_fees=90_000, hold_expected=1_000_000, gain=sell - 1_000_000,
-            floor=0, best=9_000_000, break_even_ppm=412_345, days_left=0.5, annualised_ppm=-1_000_000,
-            probabilities=dict.fromkeys(tickers, 0.16), sources=[said],
-        )  # fmt: skip
+            position=position,
+            advice="exit",
+            sell_now=sell,
+            sell_fees=90_000,
+            hold_expected=1_000_000,
+            gain=sell - 1_000_000,
+            floor=0,
+            best=9_000_000,
+            break_even_ppm=412_345,
+            days_left=0.5,
+            annualised_ppm=-1_000_000,
+            probabilities=dict.fromkeys(tickers, 0.16),
+            sources=[said],
+        )
     Recommendation.objects.create(
         position=position, assessment=look, advice="exit", reason="source_sell_beats_hold:nws", source="nws"
     )
@@ -73,9 +90,16 @@ def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(des
 
 def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(desk: dict[str, Any], login: Any) -> None:
     SourceForecast.objects.create(
-        source="nws", event=desk["events"][0], formed_at="2026-01-01T00:00Z", probabilities={"A": 0.9}, market_probabilities={"A": 0.4},
-        outcome="A", brier=0.02, brier_market=0.72, settled_at="2026-01-02T00:00Z",
-    )  # fmt: skip
+        source="nws",
+        event=desk["events"][0],
+        formed_at="2026-01-01T00:00Z",
+        probabilities={"A": 0.9},
+        market_probabilities={"A": 0.4},
+        outcome="A",
+        brier=0.02,
+        brier_market=0.72,
+        settled_at="2026-01-02T00:00Z",
+    )
     advice = Recommendation.objects.get()
     advice.score, advice.scored_at, advice.status = {"difference": -1_250_000}, "2026-01-02T00:00Z", "lapsed"
     advice.save()

@@ -13,9 +13,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRODUCTION = {
-    "KALBOT_DEVELOPMENT": "false", "SECRET_KEY": "".join(map(chr, range(40, 120))), "ALLOWED_HOSTS": "desk.example.org",
-    "SECURE_COOKIES": "true", "BEHIND_PROXY": "true", "LOG_LEVEL": "ERROR",
-}  # fmt: skip
+    "KALBOT_DEVELOPMENT": "false",
+    "SECRET_KEY": "".join(map(chr, range(40, 120))),
+    "ALLOWED_HOSTS": "desk.example.org",
+    "SECURE_COOKIES": "true",
+    "BEHIND_PROXY": "true",
+    "LOG_LEVEL": "ERROR",
+}
 ASK = """
 import json, re, django
 django.setup()
@@ -47,8 +51,9 @@ def asked(folder: Path, **environment: str) -> Any:
     """What a fresh process with this environment answers."""
     known = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL",)}
     full = {**known, "DJANGO_SETTINGS_MODULE": "kalbot.settings", "KALBOT_STATE": str(folder), **environment}
-    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", ASK], cwd=ROOT, capture_output=True, text=True, check=False,
-                         env=full)  # fmt: skip
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASK], cwd=ROOT, capture_output=True, text=True, check=False, env=full
+    )
     assert ran.returncode == 0, ran.stderr[-2_000:]
     return json.loads(ran.stdout.strip().splitlines()[-1])
 

@@ -82,8 +82,13 @@ def test_bad_values_are_refused_in_words(desk: dict[str, Any], login: Any) -> No
         "kinds": [],
     }
     page = client.post(address, data | bad | {"reason": "trying"}).content.decode()
-    for words in ("write digits such as 12.50", "finer than 6 decimal places", "Must be at most 100 %", "is not a time of day",
-                  "Choose at least one kind of basket"):  # fmt: skip
+    for words in (
+        "write digits such as 12.50",
+        "finer than 6 decimal places",
+        "Must be at most 100 %",
+        "is not a time of day",
+        "Choose at least one kind of basket",
+    ):
         assert words in page
 
 

@@ -99,8 +99,17 @@ def test_healthz_and_metrics_answer_without_login_and_without_secrets(desk: dict
 def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, settings: Any) -> None:
     for name, value in values.items():
         setattr(settings, name, value)
-    found = [m for check in (checks.check_live, checks.check_key_file, checks.check_redis, checks.check_secret, checks.check_exchange)
-             for m in check(None)]  # fmt: skip
+    found = [
+        m
+        for check in (
+            checks.check_live,
+            checks.check_key_file,
+            checks.check_redis,
+            checks.check_secret,
+            checks.check_exchange,
+        )
+        for m in check(None)
+    ]
     assert code in {message.id for message in found}
     assert all(message.msg.count("\n") == 0 and message.msg.endswith(".") for message in found)
 

@@ -44,9 +44,15 @@ def _hold(decision: Decision, status: str = "open", **columns) -> None:
     from trading.models import Position
 
     Position.objects.create(
-        profile=decision.profile, mode=decision.mode, decision=decision, event=decision.event, kind=decision.kind,
-        status=status, target_count=decision.count, **columns,
-    )  # fmt: skip
+        profile=decision.profile,
+        mode=decision.mode,
+        decision=decision,
+        event=decision.event,
+        kind=decision.kind,
+        status=status,
+        target_count=decision.count,
+        **columns,
+    )
 
 
 def test_a_paying_book_becomes_a_decision_with_all_that_justifies_it() -> None:

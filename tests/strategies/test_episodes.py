@@ -17,9 +17,11 @@ pytestmark = pytest.mark.django_db
 
 NEAR = [(4800, 5300), (4900, 5400)]
 BASKET = {
-    "kind": "all_no", "count": 200, "cost": 2_100_000,
+    "kind": "all_no",
+    "count": 200,
+    "cost": 2_100_000,
     "legs": [{"ticker": "E1-0", "side": "no", "count": 200}, {"ticker": "E1-1", "side": "no", "count": 200}],
-}  # fmt: skip
+}
 
 
 def test_an_episode_keeps_its_best_look_and_counts_the_others() -> None:
@@ -51,8 +53,10 @@ def test_screening_opens_keeps_and_ends_episodes() -> None:
     Event.objects.filter(pk="VANISHES").update(is_open=False)
     screening.screen(add_scan().pk)
     assert dict(NearMiss.objects.values_list("event_id", "ended_as")) == {
-        "GOES": "rejected: margin", "STAYS": "", "VANISHES": "closed",
-    }  # fmt: skip
+        "GOES": "rejected: margin",
+        "STAYS": "",
+        "VANISHES": "closed",
+    }
 
 
 def test_an_episode_of_a_candidate_that_no_cycle_looks_at_is_closed_in_time() -> None:

@@ -119,10 +119,15 @@ def test_counts_add_up_over_random_universes() -> None:
             ask = rng.choice([None, (bid or 0) + rng.randint(1, 9) * 100])
             quotes.append((bid, ask if ask is None or ask < 10_000 else None))
         add_event(
-            f"E{number}", quotes, certified=rng.random() < 0.3, size=rng.choice([1, 100, 10_000]),
-            category=rng.choice(["Sports", "Politics", ""]), mutually_exclusive=rng.random() < 0.8,
-            volume=rng.randint(0, 1000), market={"status": rng.choice(["active"] * 9 + ["closed"])},
-        )  # fmt: skip
+            f"E{number}",
+            quotes,
+            certified=rng.random() < 0.3,
+            size=rng.choice([1, 100, 10_000]),
+            category=rng.choice(["Sports", "Politics", ""]),
+            mutually_exclusive=rng.random() < 0.8,
+            volume=rng.randint(0, 1000),
+            market={"status": rng.choice(["active"] * 9 + ["closed"])},
+        )
     rows = screening.screen(add_scan().pk)
     assert len(rows) == 3
     for row in rows:

@@ -33,20 +33,35 @@ def _catalogue(rng: random.Random, size: int = EVENTS) -> None:
     for number in range(size):
         category = rng.choice(["Climate and Weather", "Sports", "Politics"])
         event = Event(
-            ticker=f"E{number}", series_id="KXTEST", title="t", category=category, mutually_exclusive=rng.random() < 0.5,
-            close_time=closes, volume=1000, open_interest=1000, rules_hash="h",
-        )  # fmt: skip
+            ticker=f"E{number}",
+            series_id="KXTEST",
+            title="t",
+            category=category,
+            mutually_exclusive=rng.random() < 0.5,
+            close_time=closes,
+            volume=1000,
+            open_interest=1000,
+            rules_hash="h",
+        )
         events.append(event)
         legs = rng.randint(2, 2 * LEGS - 2)
         for leg in range(legs):
             middle = 10_000 // legs
             markets.append(
                 Market(
-                    ticker=f"E{number}-{leg}", event=event, status="active", yes_sub_title=f"o{leg}", close_time=closes,
-                    yes_bid=max(100, middle - rng.randint(1, 6) * 100), yes_ask=middle + rng.randint(1, 6) * 100,
-                    yes_bid_size=1000, yes_ask_size=1000, rules_primary="rule " * 60, price_bands=[[0, 10_000, 100]],
+                    ticker=f"E{number}-{leg}",
+                    event=event,
+                    status="active",
+                    yes_sub_title=f"o{leg}",
+                    close_time=closes,
+                    yes_bid=max(100, middle - rng.randint(1, 6) * 100),
+                    yes_ask=middle + rng.randint(1, 6) * 100,
+                    yes_bid_size=1000,
+                    yes_ask_size=1000,
+                    rules_primary="rule " * 60,
+                    price_bands=[[0, 10_000, 100]],
                 )
-            )  # fmt: skip
+            )
     Event.objects.bulk_create(events, batch_size=2000)
     Market.objects.bulk_create(markets, batch_size=2000)
 
@@ -69,8 +84,10 @@ def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> N
     little = _timed(lambda: screening.screen(add_scan().pk))
     assert Verdict.objects.count() == 3 * EVENTS
     with capsys.disabled():
-        print(f"\nscreening {EVENTS} events, {Market.objects.count()} markets, 3 profiles: "
-              f"first {first:.2f} s, unchanged {again:.2f} s, 5 % changed {little:.2f} s")  # fmt: skip
+        print(
+            f"\nscreening {EVENTS} events, {Market.objects.count()} markets, 3 profiles: "
+            f"first {first:.2f} s, unchanged {again:.2f} s, 5 % changed {little:.2f} s"
+        )
     assert first < 20
     assert again < 8
 
@@ -92,8 +109,10 @@ def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
     with capsys.disabled():
         for row, seconds in zip(rows, spent, strict=True):
             share = row.read_ms / max(1, row.duration_ms)
-            print(f"\ncycle: {row.candidates} candidates ({len(tickers)} events), {seconds * 1000:.0f} ms of {row.duration_ms} ms, "
-                  f"reading Redis {row.read_ms} ms ({share:.0%}), refused {row.refused}")  # fmt: skip
+            print(
+                f"\ncycle: {row.candidates} candidates ({len(tickers)} events), {seconds * 1000:.0f} ms of {row.duration_ms} ms, "
+                f"reading Redis {row.read_ms} ms ({share:.0%}), refused {row.refused}"
+            )
     assert Cycle.objects.count() == 3
     assert rows[0].candidates > 500
     assert spent[-1] < 2

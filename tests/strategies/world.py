@@ -38,22 +38,33 @@ def add_event(
     Series.objects.get_or_create(ticker=series, defaults={"category": "Sports", "fee_type": "quadratic"})
     closes = now() + timedelta(days=2)
     defaults = {
-        "series_id": series, "title": ticker, "category": "Sports", "mutually_exclusive": True, "close_time": closes,
-        "market_count": len(quotes), "collateral_return_type": "MECNET",
-    }  # fmt: skip
+        "series_id": series,
+        "title": ticker,
+        "category": "Sports",
+        "mutually_exclusive": True,
+        "close_time": closes,
+        "market_count": len(quotes),
+        "collateral_return_type": "MECNET",
+    }
     event = Event.objects.create(ticker=ticker, **(defaults | columns))
     Market.objects.bulk_create(
         Market(
             **{
-                "ticker": f"{ticker}-{number}", "event": event, "status": "active", "yes_sub_title": f"Outcome {number}",
-                "close_time": columns.get("close_time", closes), "price_bands": [[0, 10_000, 100]],
-                "yes_bid": bid, "yes_bid_size": size if bid else 0,
-                "yes_ask": ask, "yes_ask_size": size if ask else 0,
+                "ticker": f"{ticker}-{number}",
+                "event": event,
+                "status": "active",
+                "yes_sub_title": f"Outcome {number}",
+                "close_time": columns.get("close_time", closes),
+                "price_bands": [[0, 10_000, 100]],
+                "yes_bid": bid,
+                "yes_bid_size": size if bid else 0,
+                "yes_ask": ask,
+                "yes_ask_size": size if ask else 0,
             }
             | dict(market or {})
         )
         for number, (bid, ask) in enumerate(quotes)
-    )  # fmt: skip
+    )
     certificates.refresh([ticker])
     if certified:
         certificates.grant(event, "somebody", "for the test")
@@ -83,12 +94,22 @@ def publish(
         epoch,
         tuple(
             MarketRecord(
-                market, (status or {}).get(market, "active"), yes[0][0] if yes else None, 10_000 - no[0][0] if no else None,
-                1, 1, at, at, market in suspect, True, tuple(yes), tuple(no),
+                market,
+                (status or {}).get(market, "active"),
+                yes[0][0] if yes else None,
+                10_000 - no[0][0] if no else None,
+                1,
+                1,
+                at,
+                at,
+                market in suspect,
+                True,
+                tuple(yes),
+                tuple(no),
             )
             for market, (yes, no) in books.items()
         ),
-    )  # fmt: skip
+    )
     client = cache.prices()
     client.set(EVENT_KEY + ticker, msgspec.msgpack.encode(record))
     client.delete(LEASE_KEY + "0")

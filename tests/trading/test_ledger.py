@@ -18,9 +18,16 @@ import pytest  # isort: skip
 
 def _order(position: Position, leg: Leg, action: str, count: int) -> Order:
     return Order.objects.create(
-        profile=position.profile, mode="sim", position=position, leg=leg, action=action, purpose="entry", side="yes",
-        price=5_000, count=count,
-    )  # fmt: skip
+        profile=position.profile,
+        mode="sim",
+        position=position,
+        leg=leg,
+        action=action,
+        purpose="entry",
+        side="yes",
+        price=5_000,
+        count=count,
+    )
 
 
 def _held() -> tuple[Position, Leg]:

@@ -40,9 +40,18 @@ def order() -> Any:
             position=position, market_id="KXT-1-0", side=side, defaults={"target_count": 100, "limit_price": price}
         )
         return Order.objects.create(
-            profile=profile, mode="live", position=position, leg=leg, action=action, purpose="entry", side=side,
-            price=price, count=100, exchange_index=2, subaccount=3,
-        )  # fmt: skip
+            profile=profile,
+            mode="live",
+            position=position,
+            leg=leg,
+            action=action,
+            purpose="entry",
+            side=side,
+            price=price,
+            count=100,
+            exchange_index=2,
+            subaccount=3,
+        )
 
     return make
 
@@ -86,8 +95,13 @@ def test_anything_else_is_not_a_no(order: Any, error: KalshiError) -> None:
 
 @pytest.mark.parametrize(
     ("action", "side", "book_side", "yes_price"),
-    [("buy", "yes", "bid", "0.4000"), ("buy", "no", "ask", "0.6000"), ("sell", "yes", "ask", "0.4000"), ("sell", "no", "bid", "0.6000")],
-)  # fmt: skip
+    [
+        ("buy", "yes", "bid", "0.4000"),
+        ("buy", "no", "ask", "0.6000"),
+        ("sell", "yes", "ask", "0.4000"),
+        ("sell", "no", "bid", "0.6000"),
+    ],
+)
 def test_a_sale_is_a_reduce_only_order_of_the_other_direction(
     order: Any, action: str, side: str, book_side: str, yes_price: str
 ) -> None:

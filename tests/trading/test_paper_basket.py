@@ -79,8 +79,10 @@ def test_exit_sells_into_the_bids_after_fees() -> None:
     assert position.proceeds == preview.proceeds
     assert position.realised == preview.proceeds - cost
     assert {(o.action, o.price) for o in position.orders.filter(purpose="exit")} == {
-        ("sell", 2_400), ("sell", 2_800), ("sell", 2_600)
-    }  # fmt: skip
+        ("sell", 2_400),
+        ("sell", 2_800),
+        ("sell", 2_600),
+    }
     assert position.exit_requests.get().result == "flat"
     _sound(position.profile)
 

@@ -30,9 +30,17 @@ def place() -> Any:
 
     def make(count: int, price: int, action: str = "buy", **columns: Any) -> Order:
         return Order.objects.create(
-            profile=profile, mode="sim", position=position, leg=leg, action=action, purpose="entry", side="yes",
-            price=price, count=count, **columns,
-        )  # fmt: skip
+            profile=profile,
+            mode="sim",
+            position=position,
+            leg=leg,
+            action=action,
+            purpose="entry",
+            side="yes",
+            price=price,
+            count=count,
+            **columns,
+        )
 
     return make
 

@@ -65,9 +65,15 @@ def _ended(profile: Profile, number: int, **columns: Any) -> Position:
     event = _event(number)
     decision = world.decide(profile, event, {f"{event.ticker}-0": 3_000}, kind="coverage")
     return Position.objects.create(
-        profile=profile, mode=profile.mode, decision=decision, event=event, kind="coverage", target_count=100,
-        ended_at=clock.now(), **columns,
-    )  # fmt: skip
+        profile=profile,
+        mode=profile.mode,
+        decision=decision,
+        event=event,
+        kind="coverage",
+        target_count=100,
+        ended_at=clock.now(),
+        **columns,
+    )
 
 
 def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> None:
@@ -108,9 +114,19 @@ def test_orders_refused_one_after_another_lock_the_profile(profile: Profile) -> 
     failed = _ended(profile, 2, status="aborted")
     for code in (*protections.OWN_REFUSALS, *["invalid_price"] * (protections.REJECTS - 1)):
         Order.objects.create(
-            profile=profile, mode="sim", position=position, leg=leg, action="buy", purpose="entry", side="yes",
-            price=100, count=100, status="rejected", error_code=code, ended_at=clock.now(),
-        )  # fmt: skip
+            profile=profile,
+            mode="sim",
+            position=position,
+            leg=leg,
+            action="buy",
+            purpose="entry",
+            side="yes",
+            price=100,
+            count=100,
+            status="rejected",
+            error_code=code,
+            ended_at=clock.now(),
+        )
     protections.after_failure(failed)
     assert _lock_of(profile) is None, "what our own limiter refused does not count"
     Order.objects.filter(error_code="rate_limited").update(error_code="invalid_order")

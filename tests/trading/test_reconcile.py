@@ -147,9 +147,14 @@ def test_an_order_of_somebody_else_on_our_key_is_named(twin: Twin) -> None:
     from simulator.rest.app import handle
 
     body = {
-        "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "1.00", "client_order_id": "not-ours",
-        "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
-    }  # fmt: skip
+        "ticker": twin.markets[0],
+        "side": "bid",
+        "price": "0.3000",
+        "count": "1.00",
+        "client_order_id": "not-ours",
+        "time_in_force": "immediate_or_cancel",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
     status, _ = handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
     assert status == 201
     ExchangeAccount.objects.update(created_at="2020-01-01T00:00:00Z")
@@ -173,9 +178,14 @@ def test_what_was_on_the_account_before_us_is_not_ours(twin: Twin) -> None:
     from simulator.rest.app import handle
 
     body = {
-        "ticker": twin.markets[0], "side": "bid", "price": "0.3000", "count": "2.00", "client_order_id": "earlier",
-        "time_in_force": "immediate_or_cancel", "self_trade_prevention_type": "taker_at_cross",
-    }  # fmt: skip
+        "ticker": twin.markets[0],
+        "side": "bid",
+        "price": "0.3000",
+        "count": "2.00",
+        "client_order_id": "earlier",
+        "time_in_force": "immediate_or_cancel",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
     handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
     _buy(twin)
     row = reconcile.run("live", "test")

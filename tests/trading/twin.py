@@ -104,13 +104,41 @@ class Twin:
         ticker, now = f"{self.event}-{len(self.markets)}", self.exchange.now()
         close = now + 2 * 86_400_000
         market = model.Market(
-            ticker=ticker, event_ticker=self.event, series_ticker="KXT", market_id=ticker, shard=self.shard, title=ticker,
-            yes_sub_title=ticker, no_sub_title=ticker, strike_type="custom", floor_strike=None, cap_strike=None,
-            custom_strike=None, rules_primary="", rules_secondary="", created_ms=now, updated_ms=now, open_ms=now,
-            close_ms=close, expected_ms=close, latest_ms=close, settlement_timer_s=0, status="active",
-            price_level_structure="linear_cent", ranges=LINEAR_CENT, volume=0, volume_24h=0, open_interest=0,
-            dollar_volume=0, last_price=0, quote_bid=0, quote_ask=10_000, quote_size=100, quoted=False, anchor=0.3,
-        )  # fmt: skip
+            ticker=ticker,
+            event_ticker=self.event,
+            series_ticker="KXT",
+            market_id=ticker,
+            shard=self.shard,
+            title=ticker,
+            yes_sub_title=ticker,
+            no_sub_title=ticker,
+            strike_type="custom",
+            floor_strike=None,
+            cap_strike=None,
+            custom_strike=None,
+            rules_primary="",
+            rules_secondary="",
+            created_ms=now,
+            updated_ms=now,
+            open_ms=now,
+            close_ms=close,
+            expected_ms=close,
+            latest_ms=close,
+            settlement_timer_s=0,
+            status="active",
+            price_level_structure="linear_cent",
+            ranges=LINEAR_CENT,
+            volume=0,
+            volume_24h=0,
+            open_interest=0,
+            dollar_volume=0,
+            last_price=0,
+            quote_bid=0,
+            quote_ask=10_000,
+            quote_size=100,
+            quoted=False,
+            anchor=0.3,
+        )
         self.exchange.add_market(market, list(bids), list(asks))
         market.settlement_timer_s = 0
         self.exchange.events[self.event].markets.append(ticker)
@@ -118,23 +146,44 @@ class Twin:
         Market.objects.update_or_create(
             ticker=ticker,
             defaults={
-                "event_id": self.event, "status": "active", "close_time": clock.from_ms(close),
-                "price_bands": LINEAR_CENT, "exchange_index": self.shard,
+                "event_id": self.event,
+                "status": "active",
+                "close_time": clock.from_ms(close),
+                "price_bands": LINEAR_CENT,
+                "exchange_index": self.shard,
             },
-        )  # fmt: skip
+        )
         return ticker
 
     def _list_event(self) -> None:
         now = self.exchange.now()
         self.exchange.series["KXT"] = model.Series(
-            ticker="KXT", title="Test", category="Sports", tags=[], frequency="daily", fee_type="quadratic",
-            fee_multiplier=10_000, settlement_sources=[], shard=self.shard, updated_ms=now,
-        )  # fmt: skip
+            ticker="KXT",
+            title="Test",
+            category="Sports",
+            tags=[],
+            frequency="daily",
+            fee_type="quadratic",
+            fee_multiplier=10_000,
+            settlement_sources=[],
+            shard=self.shard,
+            updated_ms=now,
+        )
         self.exchange.events[self.event] = model.Event(
-            ticker=self.event, series_ticker="KXT", title=self.event, sub_title="", category="Sports",
-            mutually_exclusive=True, collateral_return_type="MECNET", strike_ms=None, strike_period=None,
-            shard=self.shard, markets=[], updated_ms=now, life_ms=86_400_000,
-        )  # fmt: skip
+            ticker=self.event,
+            series_ticker="KXT",
+            title=self.event,
+            sub_title="",
+            category="Sports",
+            mutually_exclusive=True,
+            collateral_return_type="MECNET",
+            strike_ms=None,
+            strike_period=None,
+            shard=self.shard,
+            markets=[],
+            updated_ms=now,
+            life_ms=86_400_000,
+        )
         Series.objects.get_or_create(ticker="KXT", defaults={"category": "Sports", "fee_type": "quadratic"})
         row, made = EventRow.objects.get_or_create(
             ticker=self.event,

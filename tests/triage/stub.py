@@ -96,10 +96,12 @@ class Weather:
         times = [start + i * HOUR_MS for i in range(96)]
         of = self.second or self.temperature
         return {
-            "latitude": latitude, "longitude": longitude, "utc_offset_seconds": 0,
+            "latitude": latitude,
+            "longitude": longitude,
+            "utc_offset_seconds": 0,
             "hourly_units": {"time": "iso8601", "temperature_2m": "°F"},
             "hourly": {"time": [iso(t)[:16] for t in times], "temperature_2m": [round(of(t), 1) for t in times]},
-        }  # fmt: skip
+        }
 
 
 def _drip(handler: BaseHTTPRequestHandler, weather: Weather) -> None:

@@ -55,9 +55,14 @@ def case(legs: tuple[HeldLeg, ...] = (leg("A"), leg("B")), **values: Any) -> Cas
     )
     entry = values.pop("entry", EntryFacts(frozenset("ABC"), "r", True, 0.78, dict.fromkeys("ABC", NOW + HOUR)))
     defaults: dict[str, Any] = {
-        "kind": "coverage", "cost": Money(7_800_000), "books": BOOKS, "fees": FEES, "now_ms": NOW, "settles_ms": NOW + 24 * HOUR,
+        "kind": "coverage",
+        "cost": Money(7_800_000),
+        "books": BOOKS,
+        "fees": FEES,
+        "now_ms": NOW,
+        "settles_ms": NOW + 24 * HOUR,
         "thresholds": Thresholds(coverage_line=0.7),
-    }  # fmt: skip
+    }
     return Case(legs=legs, entry=entry, now=now, **(defaults | values))
 
 

@@ -26,8 +26,12 @@ AT = int(HOUR.timestamp() * 1000)
 
 def hourly(**changes: Any) -> EventFacts:
     values: dict[str, Any] = {
-        "ticker": "KXTEMPMIAH-26JUL1522", "series": "KXTEMPMIAH", "title": "", "listings": RANGES, "sources": (("Kalshi", ""),),
-    }  # fmt: skip
+        "ticker": "KXTEMPMIAH-26JUL1522",
+        "series": "KXTEMPMIAH",
+        "title": "",
+        "listings": RANGES,
+        "sources": (("Kalshi", ""),),
+    }
     return EventFacts(**(values | changes))
 
 
@@ -66,9 +70,12 @@ def test_only_events_that_say_they_settle_on_the_index_are_covered() -> None:
 
 def test_only_canonical_minutes_count() -> None:
     rows = [
-        point(-3, 81.0), point(-2, 99.0, receipt_basis="synoptic_latency"), point(-1, 81.5, status="degraded"),
-        {"t": AT, "status": "incomplete"}, point(0, float("nan")),
-    ]  # fmt: skip
+        point(-3, 81.0),
+        point(-2, 99.0, receipt_basis="synoptic_latency"),
+        point(-1, 81.5, status="degraded"),
+        {"t": AT, "status": "incomplete"},
+        point(0, float("nan")),
+    ]
     assert [v for _, v in index_points(index(rows), "miami")] == [81.0, 81.5]
 
 
@@ -113,9 +120,13 @@ def test_ladders_of_cumulative_thresholds_are_no_exclusive_outcomes() -> None:
 
 
 FEED = {
-    "name": "desk", "series": ["KXTEST"], "url": "https://feed.example/{series}/{event}.json", "as_of": "/meta/0/at",
-    "probabilities": "/out", "error": "2 points",
-}  # fmt: skip
+    "name": "desk",
+    "series": ["KXTEST"],
+    "url": "https://feed.example/{series}/{event}.json",
+    "as_of": "/meta/0/at",
+    "probabilities": "/out",
+    "error": "2 points",
+}
 
 
 class Told:

@@ -17,14 +17,27 @@ from triage.weather.mapping import Bounds, DailyMarket, Unmapped, daily_market, 
 DATA = Path(__file__).parent.parent / "data" / "weather"
 
 EXPECTED = {
-    "KATL": ("KXHIGHTATL", "KXLOWTATL"), "KAUS": ("KXHIGHAUS", "KXLOWTAUS"), "KBOS": ("KXHIGHTBOS", "KXLOWTBOS"),
-    "KMDW": ("KXHIGHCHI", "KXLOWTCHI"), "KDFW": ("KXHIGHTDAL", "KXLOWTDAL"), "KDCA": ("KXHIGHTDC", "KXLOWTDC"),
-    "KDEN": ("KXHIGHDEN", "KXLOWTDEN"), "KHOU": ("KXHIGHTHOU", "KXLOWTHOU"), "KLAS": ("KXHIGHTLV", "KXLOWTLV"),
-    "KLAX": ("KXHIGHLAX", "KXLOWTLAX"), "KMIA": ("KXHIGHMIA", "KXLOWTMIA"), "KMSP": ("KXHIGHTMIN", "KXLOWTMIN"),
-    "KMSY": ("KXHIGHTNOLA", "KXLOWTNOLA"), "KNYC": ("KXHIGHNY", "KXLOWTNYC"), "KOKC": ("KXHIGHTOKC", "KXLOWTOKC"),
-    "KPHL": ("KXHIGHPHIL", "KXLOWTPHIL"), "KPHX": ("KXHIGHTPHX", "KXLOWTPHX"), "KSAT": ("KXHIGHTSATX", "KXLOWTSATX"),
-    "KSEA": ("KXHIGHTSEA", "KXLOWTSEA"), "KSFO": ("KXHIGHTSFO", "KXLOWTSFO"),
-}  # fmt: skip
+    "KATL": ("KXHIGHTATL", "KXLOWTATL"),
+    "KAUS": ("KXHIGHAUS", "KXLOWTAUS"),
+    "KBOS": ("KXHIGHTBOS", "KXLOWTBOS"),
+    "KMDW": ("KXHIGHCHI", "KXLOWTCHI"),
+    "KDFW": ("KXHIGHTDAL", "KXLOWTDAL"),
+    "KDCA": ("KXHIGHTDC", "KXLOWTDC"),
+    "KDEN": ("KXHIGHDEN", "KXLOWTDEN"),
+    "KHOU": ("KXHIGHTHOU", "KXLOWTHOU"),
+    "KLAS": ("KXHIGHTLV", "KXLOWTLV"),
+    "KLAX": ("KXHIGHLAX", "KXLOWTLAX"),
+    "KMIA": ("KXHIGHMIA", "KXLOWTMIA"),
+    "KMSP": ("KXHIGHTMIN", "KXLOWTMIN"),
+    "KMSY": ("KXHIGHTNOLA", "KXLOWTNOLA"),
+    "KNYC": ("KXHIGHNY", "KXLOWTNYC"),
+    "KOKC": ("KXHIGHTOKC", "KXLOWTOKC"),
+    "KPHL": ("KXHIGHPHIL", "KXLOWTPHIL"),
+    "KPHX": ("KXHIGHTPHX", "KXLOWTPHX"),
+    "KSAT": ("KXHIGHTSATX", "KXLOWTSATX"),
+    "KSEA": ("KXHIGHTSEA", "KXLOWTSEA"),
+    "KSFO": ("KXHIGHTSFO", "KXLOWTSFO"),
+}
 """Written by hand from the recorded rules: station -> series of its high and of its low."""
 
 
@@ -197,8 +210,14 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=LGA")]}, "settles on LGA"),
-        ({"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CF6&issuedby=NYC")]}, "settles on"),
+        (
+            {"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=LGA")]},
+            "settles on LGA",
+        ),
+        (
+            {"sources": [("NWS", "https://forecast.weather.gov/product.php?site=OKX&product=CF6&issuedby=NYC")]},
+            "settles on",
+        ),
         ({"sources": [("x", "https://weather.example/product.php?product=CLI&issuedby=NYC")]}, "settles on"),
         ({"sources": [("The Weather Company", "https://weather.com/kalshi")]}, "settles on"),
         ({"rules_secondary": "Data for CLILGA can be found there."}, "CLILGA"),
@@ -210,7 +229,10 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
         ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"word": "lowest"}))}, "lowest"),
         ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"bound": "between 83-85°"}))}, "the rules name"),
         ({"markets": markets_with(1, rules=RULE.format(**GOOD | {"bound": "greater than 83°"}))}, "the rules name"),
-        ({"markets": markets_with(1, rules="If it is hot, then the market resolves to Yes.")}, "not those of a daily climate"),
+        (
+            {"markets": markets_with(1, rules="If it is hot, then the market resolves to Yes.")},
+            "not those of a daily climate",
+        ),
         ({"markets": markets_with(1, floor="83.5")}, "whole degree"),
         ({"markets": markets_with(1, floor="82")}, "do not tile"),
         ({"markets": markets_with(2, floor="85")}, "do not tile"),
@@ -218,7 +240,7 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
         ({"markets": markets_with(0)[1:]}, "no open ends"),
         ({"markets": []}, "no open ends"),
     ],
-)  # fmt: skip
+)
 def test_what_differs_anywhere_is_not_mapped(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unmapped, match=reason):
         new_york(**changes)

@@ -21,9 +21,18 @@ from triage.sources.protocol import EventFacts, Opinion, Report
 
 HOUR = timedelta(hours=1)
 FREE = Question(
-    policy="any", source="market", gain=2_000_000, complete=True, opted_out=False, held_for=HOUR, stood_for=HOUR,
-    min_gain=500_000, min_hold=timedelta(seconds=60), evidence=0.0, needed_evidence=20.0,
-)  # fmt: skip
+    policy="any",
+    source="market",
+    gain=2_000_000,
+    complete=True,
+    opted_out=False,
+    held_for=HOUR,
+    stood_for=HOUR,
+    min_gain=500_000,
+    min_hold=timedelta(seconds=60),
+    evidence=0.0,
+    needed_evidence=20.0,
+)
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,12 @@ def test_calibration_counts_every_forecast_once() -> None:
 
 def test_a_recommendation_is_scored_against_what_holding_paid() -> None:
     opening = {
-        "sell_now": 6_000_000, "coverage_market": 0.8, "coverage_source": 0.1, "legs": [["A", "yes", 1000], ["B", "no", 500]],
+        "sell_now": 6_000_000,
+        "coverage_market": 0.8,
+        "coverage_source": 0.1,
+        "legs": [["A", "yes", 1000], ["B", "no", 500]],
         "residual": [["B", "no", 500]],
-    }  # fmt: skip
+    }
     lost = advice_scores.score(opening, {"A": 0, "B": 10_000})
     assert (lost["held"], lost["left"], lost["difference"]) == (0, 6_000_000, 6_000_000)
     assert lost["brier_source"] < lost["brier_market"]
@@ -118,10 +121,12 @@ def test_after_settlement_advice_and_forecasts_are_scored_and_shown(world: World
     world.publish()
     agent.look_at([position.pk])
     SourceForecast.objects.create(
-        source="nws", event=event, formed_at=clock.now() - DAY,
+        source="nws",
+        event=event,
+        formed_at=clock.now() - DAY,
         probabilities={world.ticker("A"): 0.1, world.ticker("B"): 0.1, world.ticker("C"): 0.8},
         market_probabilities={world.ticker("A"): 0.43, world.ticker("B"): 0.38, world.ticker("C"): 0.19},
-    )  # fmt: skip
+    )
     assert (forecasts.score_settled(), advice_scores.score_settled()) == (0, 0)
     settle(world, "C")
     from triage import advice
@@ -188,8 +193,13 @@ def test_what_waits_for_a_far_settlement_stands_in_nobody_s_way(world: World) ->
     near = world.list_event()
     position = world.hold(make_profile(name="third"), near, {"A": "yes"}, kind="coverage", cost=1_000_000)
     Recommendation.objects.create(
-        position=position, reason="new", advice="watch", status="lapsed", detail="", opening={"legs": [[world.ticker("A"), "yes", 100]]}
-    )  # fmt: skip
+        position=position,
+        reason="new",
+        advice="watch",
+        status="lapsed",
+        detail="",
+        opening={"legs": [[world.ticker("A"), "yes", 100]]},
+    )
     SourceForecast.objects.create(
         source="nws", event=near, formed_at=clock.now(), probabilities={world.ticker("A"): 1.0}, market_probabilities={}
     )

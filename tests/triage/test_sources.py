@@ -79,9 +79,13 @@ def temperature_event(world: World, days_ahead: int = 1) -> Event:
 def covered(world: World, days_ahead: int = 1) -> Position:
     event = temperature_event(world, days_ahead)
     return world.hold(
-        make_profile(coverage_threshold_ppm=800_000), event, {"L": "yes", "M": "yes"}, kind="coverage", cost=9_000_000,
+        make_profile(coverage_threshold_ppm=800_000),
+        event,
+        {"L": "yes", "M": "yes"},
+        kind="coverage",
+        cost=9_000_000,
         coverage_ppm=920_000,
-    )  # fmt: skip
+    )
 
 
 def test_a_source_that_sees_the_uncovered_outcome_coming_opens_an_advice_to_exit(

@@ -43,11 +43,21 @@ class World:
         now = clock.now_ms()
         records = tuple(
             MarketRecord(
-                self.ticker(letter), self.status.get(letter, "active"), None, None, 1, 1, now, now,
-                letter in self.suspect, True, tuple(yes), tuple(no),
+                self.ticker(letter),
+                self.status.get(letter, "active"),
+                None,
+                None,
+                1,
+                1,
+                now,
+                now,
+                letter in self.suspect,
+                True,
+                tuple(yes),
+                tuple(no),
             )
             for letter, (yes, no) in self.books.items()
-        )  # fmt: skip
+        )
         self.client.set(EVENT_KEY + self.name, msgspec.msgpack.encode(EventRecord(self.epoch, records)))
         self.client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(self.epoch, now - age_ms, "token")))
 
@@ -78,25 +88,63 @@ class World:
         return Market.objects.create(ticker=self.ticker(letter), event=event, **(defaults | values))
 
     def hold(
-        self, profile: Profile, event: Event, legs: Mapping[str, str], *, kind: str, cost: int, count: int = 1000,
-        coverage_ppm: int = 950_000, held_for: timedelta = timedelta(minutes=10), **values: Any,
-    ) -> Position:  # fmt: skip
+        self,
+        profile: Profile,
+        event: Event,
+        legs: Mapping[str, str],
+        *,
+        kind: str,
+        cost: int,
+        count: int = 1000,
+        coverage_ppm: int = 950_000,
+        held_for: timedelta = timedelta(minutes=10),
+        **values: Any,
+    ) -> Position:
         certificate = event.certificates.filter(status="granted").first()
         decision = Decision.objects.create(
-            profile=profile, mode=profile.mode, event=event, kind=kind, count=count, legs=[], cost=cost, fees=0,
-            max_cost=cost, floor=0, conditional=0, expected=0, coverage_ppm=coverage_ppm, margin_ppm=0, guaranteed=False,
-            certificate=certificate, rules_hash=event.rules_hash,
-            probabilities={self.ticker(letter): 0.3 for letter in self.books}, epoch=self.epoch,
-        )  # fmt: skip
+            profile=profile,
+            mode=profile.mode,
+            event=event,
+            kind=kind,
+            count=count,
+            legs=[],
+            cost=cost,
+            fees=0,
+            max_cost=cost,
+            floor=0,
+            conditional=0,
+            expected=0,
+            coverage_ppm=coverage_ppm,
+            margin_ppm=0,
+            guaranteed=False,
+            certificate=certificate,
+            rules_hash=event.rules_hash,
+            probabilities={self.ticker(letter): 0.3 for letter in self.books},
+            epoch=self.epoch,
+        )
         position = Position.objects.create(
-            profile=profile, mode=profile.mode, decision=decision, event=event, kind=kind, status="open",
-            target_count=count, matched_count=count, cost=cost, opened_at=clock.now() - held_for, **values,
-        )  # fmt: skip
+            profile=profile,
+            mode=profile.mode,
+            decision=decision,
+            event=event,
+            kind=kind,
+            status="open",
+            target_count=count,
+            matched_count=count,
+            cost=cost,
+            opened_at=clock.now() - held_for,
+            **values,
+        )
         for letter, side in legs.items():
             Leg.objects.create(
-                position=position, market_id=self.ticker(letter), side=side, target_count=count, limit_price=5000,
-                bought_count=count, bought_cost=cost // len(legs),
-            )  # fmt: skip
+                position=position,
+                market_id=self.ticker(letter),
+                side=side,
+                target_count=count,
+                limit_price=5000,
+                bought_count=count,
+                bought_cost=cost // len(legs),
+            )
         return position
 
 

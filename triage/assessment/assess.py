@@ -73,8 +73,16 @@ def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
     return Assessed(
         advise(found, sale, market, case.thresholds),
         tuple(sorted(found, key=lambda s: -s.severity)),
-        sale, market, outside, floor, best, line, beliefs or {}, days, annualised(sale, market, days),
-    )  # fmt: skip
+        sale,
+        market,
+        outside,
+        floor,
+        best,
+        line,
+        beliefs or {},
+        days,
+        annualised(sale, market, days),
+    )
 
 
 def _states(case: Case) -> tuple[State, ...]:

@@ -28,9 +28,17 @@ from triage.sources.facts import event_facts
 from triage.sources.protocol import EventFacts
 
 _MARKET = (
-    "ticker", "event_id", "status", "result", "close_time", "expected_expiration_time", "yes_sub_title",
-    "strike_type", "floor_strike", "cap_strike",
-)  # fmt: skip
+    "ticker",
+    "event_id",
+    "status",
+    "result",
+    "close_time",
+    "expected_expiration_time",
+    "yes_sub_title",
+    "strike_type",
+    "floor_strike",
+    "cap_strike",
+)
 _POSITION = ("profile_id", "event_id", "decision_id", "kind", "cost", "triage_opt_out", "opened_at", "created_at")
 _TERMS: dict[tuple[str, str], SettlementTerms] = {}
 _TERMS_KEPT = 20_000

@@ -13,8 +13,14 @@ from triage.sources.protocol import EventFacts, Listing
 _KEPT: Final = 20_000
 _known: dict[tuple[str, str, int], EventFacts] = {}
 _COLUMNS: Final = (
-    "event_id", "ticker", "strike_type", "floor_strike", "cap_strike", "rules_primary", "rules_secondary",
-)  # fmt: skip
+    "event_id",
+    "ticker",
+    "strike_type",
+    "floor_strike",
+    "cap_strike",
+    "rules_primary",
+    "rules_secondary",
+)
 
 
 def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:

@@ -27,8 +27,19 @@ _DAY: Final = re.compile(
 )
 _EXTREME: Final = re.compile(r"^\s*(?P<which>MAXIMUM|MINIMUM)\s+(?P<value>-?\d{1,3})\b", re.MULTILINE)
 _MONTHS: Final = (
-    "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
-)  # fmt: skip
+    "JANUARY",
+    "FEBRUARY",
+    "MARCH",
+    "APRIL",
+    "MAY",
+    "JUNE",
+    "JULY",
+    "AUGUST",
+    "SEPTEMBER",
+    "OCTOBER",
+    "NOVEMBER",
+    "DECEMBER",
+)
 
 
 def grid(answer: Any, timezone: str) -> dict[str, str]:

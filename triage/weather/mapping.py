@@ -99,8 +99,12 @@ class Unmapped(ValueError):
 
 
 def daily_market(
-    event_ticker: str, series: str, markets: Iterable[Mapping[str, str]], sources: Iterable[tuple[str, str]], rules_secondary: str = ""
-) -> DailyMarket:  # fmt: skip
+    event_ticker: str,
+    series: str,
+    markets: Iterable[Mapping[str, str]],
+    sources: Iterable[tuple[str, str]],
+    rules_secondary: str = "",
+) -> DailyMarket:
     """Map one event. ``markets``: ``ticker``, ``strike_type``, ``floor``, ``cap``, ``rules`` as strings, empty if absent;
     ``sources``: settlement sources (name, url). Raises Unmapped."""
     reviewed = reviewed_series().get(series)

@@ -47,8 +47,10 @@ def column(field: str, unit: str, title: str = "", order: str = "") -> Column:
         return signed(unit, value)
 
     shown.__name__ = field.replace(".", "_")
-    return display(description=title or capfirst(field.split(".")[-1].replace("_", " ")),
-                   ordering=order or field.replace(".", "__"))(shown)  # fmt: skip
+    return display(
+        description=title or capfirst(field.split(".")[-1].replace("_", " ")),
+        ordering=order or field.replace(".", "__"),
+    )(shown)
 
 
 def link(obj: models.Model | None, text: str = "") -> SafeString | str:

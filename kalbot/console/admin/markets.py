@@ -18,9 +18,18 @@ from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, ExchangeMessage, FeeChange, Market, ReviewedSeries, Scan, Series, Watch
 from markets.terms import certificates
 
-QUOTE_UNITS = {"yes_bid": "price", "yes_ask": "price", "last_price": "price", "yes_bid_size": "count", "yes_ask_size": "count",
-               "volume": "count", "volume_24h": "count", "open_interest": "count", "settlement_value_e6": "money",
-               "notional_e6": "money"}  # fmt: skip
+QUOTE_UNITS = {
+    "yes_bid": "price",
+    "yes_ask": "price",
+    "last_price": "price",
+    "yes_bid_size": "count",
+    "yes_ask_size": "count",
+    "volume": "count",
+    "volume_24h": "count",
+    "open_interest": "count",
+    "settlement_value_e6": "money",
+    "notional_e6": "money",
+}
 
 
 @admin.register(Series)
@@ -66,8 +75,17 @@ class CertificateInline(ReadOnlyInline):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ["ticker", "title", key_link("series"), "category", "market_count", "mutually_exclusive",
-                    column("close_time", "ago", "Closes"), "volume", "open_interest"]  # fmt: skip
+    list_display = [
+        "ticker",
+        "title",
+        key_link("series"),
+        "category",
+        "market_count",
+        "mutually_exclusive",
+        column("close_time", "ago", "Closes"),
+        "volume",
+        "open_interest",
+    ]
     list_filter = [
         choice("open", "open", {"yes": ("Open", {"is_open": True}), "no": ("Gone", {"is_open": False})}, "yes"),
         Category,
@@ -135,12 +153,31 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Market)
 class MarketAdmin(ExportedAdmin):
-    list_display = ["ticker", key_link("event"), "yes_sub_title", label("status"), "yes_bid", "yes_ask", "last_price",
-                    "volume", "open_interest", column("close_time", "ago", "Closes"), "result"]  # fmt: skip
-    list_filter = [seen_values("status"), EventCategory, choice("quoted", "quote", {
-        "both": ("Both sides", {"yes_bid__isnull": False, "yes_ask__isnull": False}),
-        "none": ("No ask", {"yes_ask__isnull": True}),
-    })]  # fmt: skip
+    list_display = [
+        "ticker",
+        key_link("event"),
+        "yes_sub_title",
+        label("status"),
+        "yes_bid",
+        "yes_ask",
+        "last_price",
+        "volume",
+        "open_interest",
+        column("close_time", "ago", "Closes"),
+        "result",
+    ]
+    list_filter = [
+        seen_values("status"),
+        EventCategory,
+        choice(
+            "quoted",
+            "quote",
+            {
+                "both": ("Both sides", {"yes_bid__isnull": False, "yes_ask__isnull": False}),
+                "none": ("No ask", {"yes_ask__isnull": True}),
+            },
+        ),
+    ]
     search_fields = ["ticker", "yes_sub_title"]
     sorts = {"ticker", "volume", "close_time"}
     ordering = ["ticker"]
@@ -149,8 +186,20 @@ class MarketAdmin(ExportedAdmin):
 
 @admin.register(Scan)
 class ScanAdmin(ExportedAdmin):
-    list_display = ["__str__", label("status"), column("started_at", "ago", "Started"), column("duration_ms", "ms", "Took"), "pages",
-                    "events", "markets", "combos_left_out", "rejected", "events_written", "markets_written", "events_gone"]  # fmt: skip
+    list_display = [
+        "__str__",
+        label("status"),
+        column("started_at", "ago", "Started"),
+        column("duration_ms", "ms", "Took"),
+        "pages",
+        "events",
+        "markets",
+        "combos_left_out",
+        "rejected",
+        "events_written",
+        "markets_written",
+        "events_gone",
+    ]
     list_filter = [("status", ChoicesDropdownFilter)]
     units = {"duration_ms": "ms"}
 
@@ -209,12 +258,25 @@ class WatchAdmin(ReadOnlyAdmin):
 
 @admin.register(ExchangeMessage)
 class ExchangeMessageAdmin(ReadOnlyAdmin):
-    list_display = ["id", label("kind"), "market_ticker", column("received_at", "ago", "Received"), column("applied_at", "ago", "Applied"),
-                    "error"]  # fmt: skip
-    list_filter = [("kind", ChoicesDropdownFilter), choice("state", "state", {
-        "waiting": ("Waiting", {"applied_at__isnull": True}),
-        "error": ("With an error", {"error__gt": ""}),
-    })]  # fmt: skip
+    list_display = [
+        "id",
+        label("kind"),
+        "market_ticker",
+        column("received_at", "ago", "Received"),
+        column("applied_at", "ago", "Applied"),
+        "error",
+    ]
+    list_filter = [
+        ("kind", ChoicesDropdownFilter),
+        choice(
+            "state",
+            "state",
+            {
+                "waiting": ("Waiting", {"applied_at__isnull": True}),
+                "error": ("With an error", {"error__gt": ""}),
+            },
+        ),
+    ]
     search_fields = ["market_ticker", "key"]
     ordering = ["-id"]
 

@@ -44,8 +44,15 @@ class ActAdmin(ExportedAdmin):
 
 @admin.register(TaskRecord)
 class TaskRecordAdmin(ReadOnlyAdmin):
-    list_display = ["short_name", label("status"), "queue", "worker", column("started_at", "ago", "Started"),
-                    column("duration_ms", "ms", "Took"), "first_line"]  # fmt: skip
+    list_display = [
+        "short_name",
+        label("status"),
+        "queue",
+        "worker",
+        column("started_at", "ago", "Started"),
+        column("duration_ms", "ms", "Took"),
+        "first_line",
+    ]
     list_filter = [
         ("status", ChoicesDropdownFilter),
         seen_values("queue"),

@@ -72,13 +72,32 @@ RATIOS = {
 
 #: Fields whose change is a change of risk and asks for a reason: name -> whether *more* is looser.
 LIMITS: dict[str, bool] = {
-    "capital": True, "max_per_event": True, "max_per_position": True, "max_per_leg": True, "max_open_positions": True,
-    "max_orders_per_minute": True, "max_daily_loss": True, "max_drawdown": True, "leg_risk_budget": True, "max_price_age_ms": True,
-    "complete_seconds": True, "max_days_to_close": True, "max_outcomes": True,
-    "cooldown_seconds": False, "coverage_threshold_ppm": False, "min_margin_ppm": False, "min_profit": False,
-    "min_expected_margin_ppm": False, "min_annualised_ppm": False, "min_depth": False, "min_seconds_to_close": False,
-    "min_volume": False, "min_open_interest": False, "triage_min_gain": False, "triage_evidence_ppm": False,
-}  # fmt: skip
+    "capital": True,
+    "max_per_event": True,
+    "max_per_position": True,
+    "max_per_leg": True,
+    "max_open_positions": True,
+    "max_orders_per_minute": True,
+    "max_daily_loss": True,
+    "max_drawdown": True,
+    "leg_risk_budget": True,
+    "max_price_age_ms": True,
+    "complete_seconds": True,
+    "max_days_to_close": True,
+    "max_outcomes": True,
+    "cooldown_seconds": False,
+    "coverage_threshold_ppm": False,
+    "min_margin_ppm": False,
+    "min_profit": False,
+    "min_expected_margin_ppm": False,
+    "min_annualised_ppm": False,
+    "min_depth": False,
+    "min_seconds_to_close": False,
+    "min_volume": False,
+    "min_open_interest": False,
+    "triage_min_gain": False,
+    "triage_evidence_ppm": False,
+}
 
 
 def unit_fields() -> dict[str, UnitField]:
@@ -148,8 +167,13 @@ class ProfileForm(forms.ModelForm):
         error_messages={"required": "Choose at least one kind of basket."},
     )
     blackout = BlackoutField(help_text="UTC times of day without new baskets: 07:00-09:00, 23:30-23:59.")
-    reason = forms.CharField(required=False, max_length=100, widget=UnfoldAdminTextInputWidget(), label="Reason for this change",
-                             help_text="Kept in the history. Needed when a limit or threshold changes.")  # fmt: skip
+    reason = forms.CharField(
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget(),
+        label="Reason for this change",
+        help_text="Kept in the history. Needed when a limit or threshold changes.",
+    )
     locals().update(unit_fields())
 
     class Meta:

@@ -109,9 +109,19 @@ FIELDSETS = [
 @admin.register(Profile)
 class ProfileAdmin(SimpleHistoryAdmin, Deeds, UnitColumns, ModelAdmin):
     form = ProfileForm
-    list_display = ["name", label("mode"), "running", "kinds_shown", "capital", column("max_per_position", "money", "One basket"),
-                    column("max_open_positions", "plain", "Open"), column("max_daily_loss", "money", "Daily loss"),
-                    column("min_margin_ppm", "share", "Margin"), column("min_profit", "money", "Profit"), "rows"]  # fmt: skip
+    list_display = [
+        "name",
+        label("mode"),
+        "running",
+        "kinds_shown",
+        "capital",
+        column("max_per_position", "money", "One basket"),
+        column("max_open_positions", "plain", "Open"),
+        column("max_daily_loss", "money", "Daily loss"),
+        column("min_margin_ppm", "share", "Margin"),
+        column("min_profit", "money", "Profit"),
+        "rows",
+    ]
     list_filter = [("mode", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter)]
     list_fullwidth = True
     list_select_related = ["trading_state"]

@@ -26,8 +26,17 @@ class DenialAdmin(ExportedAdmin):
 
 @admin.register(ExitRequest)
 class ExitRequestAdmin(ReadOnlyAdmin):
-    list_display = ["id", key_link("position", text="#{}"), label("status"), "source", "actor", "reason", "min_price", "result",
-                    column("created_at", "ago", "Asked")]  # fmt: skip
+    list_display = [
+        "id",
+        key_link("position", text="#{}"),
+        label("status"),
+        "source",
+        "actor",
+        "reason",
+        "min_price",
+        "result",
+        column("created_at", "ago", "Asked"),
+    ]
     list_filter = [("status", ChoicesDropdownFilter), seen_values("source")]
     ordering = ["-id"]
     units = {"min_price": "price"}
@@ -58,8 +67,19 @@ class TradingStateAdmin(ReadOnlyAdmin):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    list_display = ["id", label("mode"), "trigger", column("started_at", "ago", "Started"), "orders", "fills", "positions", "repaired",
-                    "differences", column("balance_difference", "gain", "Balance difference"), "error"]  # fmt: skip
+    list_display = [
+        "id",
+        label("mode"),
+        "trigger",
+        column("started_at", "ago", "Started"),
+        "orders",
+        "fills",
+        "positions",
+        "repaired",
+        "differences",
+        column("balance_difference", "gain", "Balance difference"),
+        "error",
+    ]
     list_filter = [
         MODE,
         seen_values("trigger"),
@@ -70,8 +90,17 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(ReadOnlyAdmin):
-    list_display = ["code", label("mode"), key_link("profile"), "key", "ours", "theirs", column("first_seen_at", "ago", "First seen"),
-                    column("resolved_at", "ago", "Resolved"), "resolution"]  # fmt: skip
+    list_display = [
+        "code",
+        label("mode"),
+        key_link("profile"),
+        "key",
+        "ours",
+        "theirs",
+        column("first_seen_at", "ago", "First seen"),
+        column("resolved_at", "ago", "Resolved"),
+        "resolution",
+    ]
     list_filter = [standing("resolved_at"), MODE, PROFILE, seen_values("code")]
     list_select_related = ["profile"]
     ordering = ["-id"]

@@ -41,9 +41,17 @@ def constraint(row: Any) -> SafeString | str:
 class NearMissAdmin(ExportedAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
-    list_display = [key_link("event"), key_link("profile"), words("kind"), column("distance_ppm", "share", "Distance"),
-                    column("best_distance_ppm", "share", "Best"), constraint, sentence("flip", "What would flip it"),
-                    column("started_at", "ago", "Since"), column("outcome_profit", "gain", "If bought")]  # fmt: skip
+    list_display = [
+        key_link("event"),
+        key_link("profile"),
+        words("kind"),
+        column("distance_ppm", "share", "Distance"),
+        column("best_distance_ppm", "share", "Best"),
+        constraint,
+        sentence("flip", "What would flip it"),
+        column("started_at", "ago", "Since"),
+        column("outcome_profit", "gain", "If bought"),
+    ]
     list_filter = [
         StandingNearMiss,
         ("profile", RelatedDropdownFilter),
@@ -77,8 +85,13 @@ class VerdictAdmin(ExportedAdmin):
         "live",
         column("since", "ago", "Since"),
     ]
-    list_filter = [("profile", RelatedDropdownFilter), ("status", ChoicesDropdownFilter), seen_values("constraint"),
-                   ("kind", ChoicesDropdownFilter), EventCategory]  # fmt: skip
+    list_filter = [
+        ("profile", RelatedDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        seen_values("constraint"),
+        ("kind", ChoicesDropdownFilter),
+        EventCategory,
+    ]
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title"]
     sorts = {"distance_ppm", "since"}
@@ -112,25 +125,64 @@ class DecisionAdmin(ExportedAdmin):
         "became",
         column("created_at", "ago", "Taken"),
     ]
-    list_filter = [("mode", ChoicesDropdownFilter), ("profile", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter),
-                   ("guaranteed", BooleanRadioFilter), choice("became", "outcome", {
-                       "position": ("Became a position", {"position__isnull": False}),
-                       "denied": ("Denied", {"denial__isnull": False}),
-                   }), seen_values("denial__code", "denial")]  # fmt: skip
+    list_filter = [
+        ("mode", ChoicesDropdownFilter),
+        ("profile", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("guaranteed", BooleanRadioFilter),
+        choice(
+            "became",
+            "outcome",
+            {
+                "position": ("Became a position", {"position__isnull": False}),
+                "denied": ("Denied", {"denial__isnull": False}),
+            },
+        ),
+        seen_values("denial__code", "denial"),
+    ]
     list_select_related = ["profile", "position", "denial"]
     search_fields = ["event__ticker"]
     sorts = {"created_at", "cost", "margin_ppm"}
     ordering = ["-created_at"]
-    units = {"count": "count", "cost": "money", "fees": "money", "max_cost": "money", "floor": "money", "conditional": "money",
-             "expected": "money", "coverage_ppm": "share", "margin_ppm": "share", "price_age_ms": "ms"}  # fmt: skip
+    units = {
+        "count": "count",
+        "cost": "money",
+        "fees": "money",
+        "max_cost": "money",
+        "floor": "money",
+        "conditional": "money",
+        "expected": "money",
+        "coverage_ppm": "share",
+        "margin_ppm": "share",
+        "price_age_ms": "ms",
+    }
     readonly_fields = ["legs_table", "payoff_table", "became"]
     fieldsets = [
         (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),
-        ("Arithmetic", {"fields": ["cost", "fees", "max_cost", "floor", "conditional", "expected", "coverage_ppm", "margin_ppm",
-                                   "guaranteed", "certificate", "price_age_ms", "epoch", "rules_hash"], "classes": ["tab"]}),
+        (
+            "Arithmetic",
+            {
+                "fields": [
+                    "cost",
+                    "fees",
+                    "max_cost",
+                    "floor",
+                    "conditional",
+                    "expected",
+                    "coverage_ppm",
+                    "margin_ppm",
+                    "guaranteed",
+                    "certificate",
+                    "price_age_ms",
+                    "epoch",
+                    "rules_hash",
+                ],
+                "classes": ["tab"],
+            },
+        ),
         ("Legs", {"fields": ["legs_table"], "classes": ["tab"]}),
         ("Payoff", {"fields": ["payoff_table", "probabilities"], "classes": ["tab"]}),
-    ]  # fmt: skip
+    ]
 
     @display(description="Decision")
     def short_id(self, decision: Decision) -> str:
@@ -146,9 +198,21 @@ class DecisionAdmin(ExportedAdmin):
 
     @display(description="Legs")
     def legs_table(self, decision: Decision) -> SafeString:
-        rows = format_html_join("", "<tr><td>{}</td><td><a class='k-link' href='{}'>{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>", (
-            (leg["side"].upper(), page_url("markets.market", leg["ticker"]), leg["ticker"], formats.count(leg["count"]),
-             formats.price(leg["limit_price"]), formats.money(leg.get("fees"))) for leg in decision.legs))  # fmt: skip
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td><a class='k-link' href='{}'>{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            (
+                (
+                    leg["side"].upper(),
+                    page_url("markets.market", leg["ticker"]),
+                    leg["ticker"],
+                    formats.count(leg["count"]),
+                    formats.price(leg["limit_price"]),
+                    formats.money(leg.get("fees")),
+                )
+                for leg in decision.legs
+            ),
+        )
         return format_html(
             '<table class="k-table"><thead><tr><th>Side</th><th>Market</th><th>Contracts</th><th>Limit</th><th>Fees</th></tr>'
             "</thead><tbody>{}</tbody></table>",
@@ -157,16 +221,32 @@ class DecisionAdmin(ExportedAdmin):
 
     @display(description="Payoff over every settlement state")
     def payoff_table(self, decision: Decision) -> SafeString:
-        rows = format_html_join("", "<tr><td>{}</td><td class='k-num'>{}</td><td class='k-num'>{}</td></tr>", (
-            (state, formats.money(payout), formats.gain(payout - decision.cost)) for state, payout in decision.payoff))  # fmt: skip
-        return format_html('<table class="k-table"><thead><tr><th>If</th><th>Pays</th><th>Profit</th></tr></thead>'
-                           "<tbody>{}</tbody></table>", rows)  # fmt: skip
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td class='k-num'>{}</td><td class='k-num'>{}</td></tr>",
+            ((state, formats.money(payout), formats.gain(payout - decision.cost)) for state, payout in decision.payoff),
+        )
+        return format_html(
+            '<table class="k-table"><thead><tr><th>If</th><th>Pays</th><th>Profit</th></tr></thead>'
+            "<tbody>{}</tbody></table>",
+            rows,
+        )
 
 
 @admin.register(Screening)
 class ScreeningAdmin(ExportedAdmin):
-    list_display = ["id", key_link("profile"), key_link("scan", text="scan {}"), column("at", "ago", "At"), "universe", "candidates",
-                    "near_misses", "rejected", column("duration_ms", "ms", "Took"), "warning"]  # fmt: skip
+    list_display = [
+        "id",
+        key_link("profile"),
+        key_link("scan", text="scan {}"),
+        column("at", "ago", "At"),
+        "universe",
+        "candidates",
+        "near_misses",
+        "rejected",
+        column("duration_ms", "ms", "Took"),
+        "warning",
+    ]
     list_filter = [("profile", RelatedDropdownFilter)]
     list_select_related = ["profile"]
     units = {"duration_ms": "ms"}
@@ -174,8 +254,17 @@ class ScreeningAdmin(ExportedAdmin):
 
 @admin.register(Cycle)
 class CycleAdmin(ReadOnlyAdmin):
-    list_display = ["id", column("started_at", "ago", "Started"), "trigger", column("duration_ms", "ms", "Took"),
-                    column("read_ms", "ms", "Reading prices"), "candidates", "evaluated", "decisions", "refusals"]  # fmt: skip
+    list_display = [
+        "id",
+        column("started_at", "ago", "Started"),
+        "trigger",
+        column("duration_ms", "ms", "Took"),
+        column("read_ms", "ms", "Reading prices"),
+        "candidates",
+        "evaluated",
+        "decisions",
+        "refusals",
+    ]
     list_filter = [
         seen_values("trigger"),
         choice("decided", "decisions", {"yes": ("With decisions", {"decisions__gt": 0})}),

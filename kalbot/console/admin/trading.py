@@ -37,15 +37,34 @@ from trading.models import (
 
 MODE = ("mode", ChoicesDropdownFilter)
 PROFILE = ("profile", RelatedDropdownFilter)
-LEG_UNITS = {"target_count": "count", "limit_price": "price", "bought_count": "count", "bought_cost": "money", "fees": "money",
-             "sold_count": "count", "sold_proceeds": "money", "settled_count": "count", "payout": "money"}  # fmt: skip
+LEG_UNITS = {
+    "target_count": "count",
+    "limit_price": "price",
+    "bought_count": "count",
+    "bought_cost": "money",
+    "fees": "money",
+    "sold_count": "count",
+    "sold_proceeds": "money",
+    "settled_count": "count",
+    "payout": "money",
+}
 ORDER_UNITS = {"price": "price", "count": "count", "filled_count": "count", "reported_fill_count": "count"}
 
 
 class LegInline(ReadOnlyInline):
     model = Leg
-    fields = ["side", "market", "target_count", "limit_price", "bought_count", "bought_cost", "sold_count", "sold_proceeds",
-              "settled_count", "payout"]  # fmt: skip
+    fields = [
+        "side",
+        "market",
+        "target_count",
+        "limit_price",
+        "bought_count",
+        "bought_cost",
+        "sold_count",
+        "sold_proceeds",
+        "settled_count",
+        "payout",
+    ]
     readonly_fields = fields
     units = LEG_UNITS
 
@@ -95,15 +114,32 @@ class PositionAdmin(ExportedAdmin):
         column("created_at", "ago", "Age"),
     ]
     list_filter = [
-        choice("held", "state", {"active": ("Active", {"status__in": ACTIVE}), "ended": ("Ended", {"status__in": TERMINAL})}),
-        MODE, PROFILE, ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("guaranteed", BooleanRadioFilter),
-    ]  # fmt: skip
+        choice(
+            "held",
+            "state",
+            {"active": ("Active", {"status__in": ACTIVE}), "ended": ("Ended", {"status__in": TERMINAL})},
+        ),
+        MODE,
+        PROFILE,
+        ("status", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("guaranteed", BooleanRadioFilter),
+    ]
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title", "=id"]
     sorts = {"number", "cost", "realised", "created_at"}
     ordering = ["-id"]
-    units = {"target_count": "count", "matched_count": "count", "reserved": "money", "cost": "money", "fees": "money",
-             "proceeds": "money", "payout": "money", "realised": "gain", "floor": "money"}  # fmt: skip
+    units = {
+        "target_count": "count",
+        "matched_count": "count",
+        "reserved": "money",
+        "cost": "money",
+        "fees": "money",
+        "proceeds": "money",
+        "payout": "money",
+        "realised": "gain",
+        "floor": "money",
+    }
     inlines = [LegInline, OrderInline, PositionEventInline]
     actions_detail = ["force_exit"]
     actions_row = ["force_exit"]
@@ -156,8 +192,18 @@ class PositionAdmin(ExportedAdmin):
 
 @admin.register(Leg)
 class LegAdmin(ExportedAdmin):
-    list_display = ["__str__", key_link("position", text="#{}"), key_link("market"), "side", "target_count", "bought_count", "bought_cost",
-                    "sold_count", "sold_proceeds", "payout"]  # fmt: skip
+    list_display = [
+        "__str__",
+        key_link("position", text="#{}"),
+        key_link("market"),
+        "side",
+        "target_count",
+        "bought_count",
+        "bought_cost",
+        "sold_count",
+        "sold_proceeds",
+        "payout",
+    ]
     list_filter = [seen_values("position__mode", "mode"), seen_values("side")]
     search_fields = ["market__ticker", "=position__id"]
     ordering = ["-id"]
@@ -174,11 +220,30 @@ class FillInline(ReadOnlyInline):
 
 @admin.register(Order)
 class OrderAdmin(ExportedAdmin):
-    list_display = ["short_id", label("mode"), key_link("profile"), key_link("position", text="#{}"), "action", "purpose", "side", "market",
-                    "price", "count", column("filled_count", "count", "Filled"), label("status"),
-                    column("error_code", "text", "Error"), column("created_at", "ago", "Made")]  # fmt: skip
-    list_filter = [MODE, PROFILE, ("status", ChoicesDropdownFilter), ("action", ChoicesDropdownFilter), ("purpose", ChoicesDropdownFilter),
-                   ("created_at", RangeDateTimeFilter)]  # fmt: skip
+    list_display = [
+        "short_id",
+        label("mode"),
+        key_link("profile"),
+        key_link("position", text="#{}"),
+        "action",
+        "purpose",
+        "side",
+        "market",
+        "price",
+        "count",
+        column("filled_count", "count", "Filled"),
+        label("status"),
+        column("error_code", "text", "Error"),
+        column("created_at", "ago", "Made"),
+    ]
+    list_filter = [
+        MODE,
+        PROFILE,
+        ("status", ChoicesDropdownFilter),
+        ("action", ChoicesDropdownFilter),
+        ("purpose", ChoicesDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    ]
     list_select_related = ["profile", "leg"]
     search_fields = ["exchange_order_id", "leg__market__ticker", "=position__id"]
     sorts = {"created_at", "price", "count"}
@@ -197,8 +262,18 @@ class OrderAdmin(ExportedAdmin):
 
 @admin.register(Fill)
 class FillAdmin(ExportedAdmin):
-    list_display = ["trade_id", label("mode"), "position", "market", "price", "count", "fee", "is_taker", "source",
-                    column("created_at", "ago", "Booked")]  # fmt: skip
+    list_display = [
+        "trade_id",
+        label("mode"),
+        "position",
+        "market",
+        "price",
+        "count",
+        "fee",
+        "is_taker",
+        "source",
+        column("created_at", "ago", "Booked"),
+    ]
     list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
     list_select_related = ["order__leg"]
     search_fields = ["trade_id", "order__leg__market__ticker"]
@@ -226,8 +301,16 @@ class LedgerEntryInline(ReadOnlyInline):
 
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ExportedAdmin):
-    list_display = ["id", label("mode"), key_link("profile"), words("kind"), key_link("position", text="#{}"), "cash", "memo",
-                    column("at", "ago", "At")]  # fmt: skip
+    list_display = [
+        "id",
+        label("mode"),
+        key_link("profile"),
+        words("kind"),
+        key_link("position", text="#{}"),
+        "cash",
+        "memo",
+        column("at", "ago", "At"),
+    ]
     list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
     list_select_related = ["profile"]
     search_fields = ["key", "=position__id"]

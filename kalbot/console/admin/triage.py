@@ -16,15 +16,29 @@ from triage.models import Assessment, Baseline, Recommendation, SourceForecast
 
 @admin.register(Assessment)
 class AssessmentAdmin(ExportedAdmin):
-    list_display = ["id", key_link("position", text="#{}"), label("advice"), column("sell_now", "money", "Sold now"),
-                    column("hold_expected", "money", "Held, expected"), column("floor", "money", "Held, least"),
-                    column("coverage_ppm", "share", "Coverage"), column("price_age_ms", "ms", "Price age"), "seen",
-                    column("at", "ago", "At")]  # fmt: skip
+    list_display = [
+        "id",
+        key_link("position", text="#{}"),
+        label("advice"),
+        column("sell_now", "money", "Sold now"),
+        column("hold_expected", "money", "Held, expected"),
+        column("floor", "money", "Held, least"),
+        column("coverage_ppm", "share", "Coverage"),
+        column("price_age_ms", "ms", "Price age"),
+        "seen",
+        column("at", "ago", "At"),
+    ]
     list_filter = [("advice", ChoicesDropdownFilter)]
     search_fields = ["=position__id"]
     ordering = ["-id"]
-    units = {"sell_now": "money", "hold_expected": "money", "floor": "money", "coverage_ppm": "share", "break_even_ppm": "share",
-             "price_age_ms": "ms"}  # fmt: skip
+    units = {
+        "sell_now": "money",
+        "hold_expected": "money",
+        "floor": "money",
+        "coverage_ppm": "share",
+        "break_even_ppm": "share",
+        "price_age_ms": "ms",
+    }
 
     @display(description="Signals")
     def seen(self, assessment: Assessment) -> str:
@@ -33,8 +47,17 @@ class AssessmentAdmin(ExportedAdmin):
 
 @admin.register(Recommendation)
 class RecommendationAdmin(ExportedAdmin):
-    list_display = ["id", key_link("position", text="#{}"), label("advice"), "reason", "detail", column("gain", "gain", "Gain of selling"),
-                    label("status"), "actor", column("opened_at", "ago", "Opened")]  # fmt: skip
+    list_display = [
+        "id",
+        key_link("position", text="#{}"),
+        label("advice"),
+        "reason",
+        "detail",
+        column("gain", "gain", "Gain of selling"),
+        label("status"),
+        "actor",
+        column("opened_at", "ago", "Opened"),
+    ]
     list_filter = [
         ("status", ChoicesDropdownFilter),
         ("advice", ChoicesDropdownFilter),
@@ -70,8 +93,16 @@ class BaselineAdmin(ReadOnlyAdmin):
 class SourceForecastAdmin(ExportedAdmin):
     """What a source said against what the market said, and who was nearer once the event had settled."""
 
-    list_display = ["id", "source", key_link("event"), "outcome", "brier", "brier_market", column("formed_at", "ago", "Formed"),
-                    column("settled_at", "ago", "Settled")]  # fmt: skip
+    list_display = [
+        "id",
+        "source",
+        key_link("event"),
+        "outcome",
+        "brier",
+        "brier_market",
+        column("formed_at", "ago", "Formed"),
+        column("settled_at", "ago", "Settled"),
+    ]
     list_filter = [seen_values("source")]
     search_fields = ["event__ticker"]
     ordering = ["-id"]

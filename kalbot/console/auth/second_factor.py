@@ -48,9 +48,11 @@ class LoginForm(AuthenticationForm):
     """Name and password, and a one-time code from those who use one."""
 
     code = forms.CharField(
-        label="One-time code, if you use one", required=False, max_length=16,
+        label="One-time code, if you use one",
+        required=False,
+        max_length=16,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
-    )  # fmt: skip
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -75,10 +77,13 @@ class CodeForm(forms.Form):
     """One code, to show that the app is set up or that it is really you."""
 
     code = forms.CharField(
-        label="One-time code", max_length=16,
-        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": "autofocus"}),
+        label="One-time code",
+        max_length=16,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": "autofocus"}
+        ),
         error_messages={"required": "Please enter the code that your app shows now."},
-    )  # fmt: skip
+    )
 
 
 @sensitive_post_parameters("code")
@@ -103,9 +108,13 @@ def page(request: HttpRequest) -> HttpResponse:
         else:
             form.add_error("code", "This code is not right, or was used before; wait for the next one.")
     context = {
-        **admin.site.each_context(request), "title": "Second factor", "on": on, "form": form, "recovery": recovery,
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "on": on,
+        "form": form,
+        "recovery": recovery,
         **({} if on else setup(pending(user))),
-    }  # fmt: skip
+    }
     return TemplateResponse(request, "console/second_factor.html", context)
 
 
@@ -147,5 +156,11 @@ def switch_off(user: Any, *, actor: str, reason: str) -> None:
 
 def record(user: Any, actor: str, name: str, reason: str) -> None:
     """Who, when, why: like every act."""
-    Act.objects.create(token=secrets.token_urlsafe(24), name=name, actor=actor, reason=reason[:300], target=User.get_username(user)[:120],
-                       outcome=Act.Outcome.DONE)  # fmt: skip
+    Act.objects.create(
+        token=secrets.token_urlsafe(24),
+        name=name,
+        actor=actor,
+        reason=reason[:300],
+        target=User.get_username(user)[:120],
+        outcome=Act.Outcome.DONE,
+    )

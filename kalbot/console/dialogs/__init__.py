@@ -6,10 +6,15 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
-    "exits": ["ForceExit"], "halt": ["Halt", "Resume"], "locks": ["RemoveLock"], "advice": ["AcceptAdvice", "DismissAdvice", "OptOut"],
-    "certificates": ["GrantCertificate", "RevokeCertificate"], "clone": ["CloneProfile"], "golive": ["GoLive"],
+    "exits": ["ForceExit"],
+    "halt": ["Halt", "Resume"],
+    "locks": ["RemoveLock"],
+    "advice": ["AcceptAdvice", "DismissAdvice", "OptOut"],
+    "certificates": ["GrantCertificate", "RevokeCertificate"],
+    "clone": ["CloneProfile"],
+    "golive": ["GoLive"],
     "factor": ["RemoveSecondFactor"],
-}  # fmt: skip
+}
 
 
 def __getattr__(name: str) -> Any:

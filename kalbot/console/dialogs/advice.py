@@ -25,10 +25,13 @@ class Answer(Dialog):
             target=f"{advice}",
             url=page_url("trading.position", advice.position_id),
             sentences=[advice.detail],
-            numbers=[("Advice", advice.get_advice_display()), ("Gain of selling now", formats.gain(advice.gain)),
-                     ("Stands since", formats.ago(advice.opened_at))],
+            numbers=[
+                ("Advice", advice.get_advice_display()),
+                ("Gain of selling now", formats.gain(advice.gain)),
+                ("Stands since", formats.ago(advice.opened_at)),
+            ],
             refusal=self.refusal(advice),
-        )  # fmt: skip
+        )
 
     def refusal(self, advice: Recommendation) -> str:
         """Why it cannot be answered, "" if it can."""

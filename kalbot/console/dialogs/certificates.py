@@ -22,7 +22,8 @@ class Review(Dialog):
         event = get_object_or_404(Event, pk=pk)
         last = Certificate.objects.filter(event=event).order_by("-version").first()
         return Briefing(
-            target=f"{event.ticker}", url=page_url("markets.event", event.pk),
+            target=f"{event.ticker}",
+            url=page_url("markets.event", event.pk),
             sentences=[self.sentence, event.title],
             numbers=[
                 ("Listed outcomes", str(event.market_count)),
@@ -30,7 +31,7 @@ class Review(Dialog):
                 ("Open positions on it", str(Position.objects.filter(event=event, status__in=ACTIVE).count())),
                 ("Near misses waiting for it", str(NearMiss.objects.filter(event=event, ended_at=None).count())),
             ],
-        )  # fmt: skip
+        )
 
 
 class GrantCertificate(Review):
@@ -39,8 +40,10 @@ class GrantCertificate(Review):
     name = "grant_certificate"
     title = "Grant certificate"
     submit = "One of them must win"
-    sentence = ("You vouch that one of the listed outcomes must win. YES on all of them will then count as guaranteed for this event, "
-                "until its rules or its outcomes change. Quote the rule in the reason.")  # fmt: skip
+    sentence = (
+        "You vouch that one of the listed outcomes must win. YES on all of them will then count as guaranteed for this event, "
+        "until its rules or its outcomes change. Quote the rule in the reason."
+    )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         queries.grant_certificate(get_object_or_404(Event, pk=pk), actor, reason)

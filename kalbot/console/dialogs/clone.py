@@ -40,9 +40,12 @@ class CloneProfile(Dialog):
     def brief(self, pk: str) -> Briefing:
         profile = get_object_or_404(Profile, pk=pk)
         return Briefing(
-            target=profile.name, url=page_url("strategies.profile", profile.pk),
-            sentences=[f"Makes a copy of {profile.name} in sim, switched off, with the same filters and limits and its own capital."],
-        )  # fmt: skip
+            target=profile.name,
+            url=page_url("strategies.profile", profile.pk),
+            sentences=[
+                f"Makes a copy of {profile.name} in sim, switched off, with the same filters and limits and its own capital."
+            ],
+        )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         source = get_object_or_404(Profile, pk=pk)

@@ -45,10 +45,15 @@ class ReasonForm(forms.Form):
 
     token = forms.CharField(widget=forms.HiddenInput, max_length=40)
     reason = forms.CharField(
-        label="Reason", min_length=3, max_length=300,
+        label="Reason",
+        min_length=3,
+        max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": "autofocus", "autocomplete": "off"}),
-        error_messages={"required": "Please say why; the reason is kept with the action.", "min_length": "A few words, please."},
-    )  # fmt: skip
+        error_messages={
+            "required": "Please say why; the reason is kept with the action.",
+            "min_length": "A few words, please.",
+        },
+    )
 
 
 class Dialog(PermissionRequiredMixin, View):
@@ -104,10 +109,14 @@ class Dialog(PermissionRequiredMixin, View):
             return Act.objects.get_or_create(
                 token=form.cleaned_data["token"],
                 defaults={
-                    "name": self.name, "actor": request.user.get_username(), "reason": form.cleaned_data["reason"].strip(),
-                    "target": briefing.target[:120], "target_url": briefing.url, "shown": briefing.numbers,
+                    "name": self.name,
+                    "actor": request.user.get_username(),
+                    "reason": form.cleaned_data["reason"].strip(),
+                    "target": briefing.target[:120],
+                    "target_url": briefing.url,
+                    "shown": briefing.numbers,
                 },
-            )  # fmt: skip
+            )
 
     def refused(
         self, request: HttpRequest, record: Act, form: ReasonForm, briefing: Briefing, why: str
@@ -122,9 +131,13 @@ class Dialog(PermissionRequiredMixin, View):
 
     def show(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> HttpResponse:
         context = {
-            **admin.site.each_context(request), "title": self.title, "form": form, "briefing": briefing, "submit": self.submit,
+            **admin.site.each_context(request),
+            "title": self.title,
+            "form": form,
+            "briefing": briefing,
+            "submit": self.submit,
             "variant": self.variant,
-        }  # fmt: skip
+        }
         return TemplateResponse(request, "console/dialog.html", context)
 
     def leave(self, request: HttpRequest, url: str) -> HttpResponse:

@@ -22,10 +22,13 @@ class RemoveSecondFactor(Dialog):
     def brief(self, pk: str) -> Briefing:
         user = get_object_or_404(User, pk=pk)
         return Briefing(
-            target=user.get_username(), url=page_url("auth.user", user.pk),
-            sentences=[f"The password alone will let {user.get_username()} in. Make sure that it is really they who ask."],
+            target=user.get_username(),
+            url=page_url("auth.user", user.pk),
+            sentences=[
+                f"The password alone will let {user.get_username()} in. Make sure that it is really they who ask."
+            ],
             refusal="" if second_factor.is_on(user) else "This person uses no second factor.",
-        )  # fmt: skip
+        )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         user = get_object_or_404(User, pk=pk)

@@ -19,11 +19,15 @@ class HaltForm(ReasonForm):
     """Two levels: stop new risk, or also stop exits and cancel what rests."""
 
     level = forms.ChoiceField(
-        label="How far", initial="reducing", widget=forms.RadioSelect,
-        choices=[("reducing", "Stop new risk: no new baskets; exits and completion of open positions go on"),
-                 ("halted", "Stop everything and cancel what rests: no order at all is sent until somebody resumes")],
+        label="How far",
+        initial="reducing",
+        widget=forms.RadioSelect,
+        choices=[
+            ("reducing", "Stop new risk: no new baskets; exits and completion of open positions go on"),
+            ("halted", "Stop everything and cancel what rests: no order at all is sent until somebody resumes"),
+        ],
         error_messages={"required": "Please choose how far to stop."},
-    )  # fmt: skip
+    )
     field_order = ["token", "level", "reason"]
 
 
@@ -41,9 +45,15 @@ class TradingSwitch(Dialog):
             ("State now", queries.trading_state(profile).state.upper()),
             ("Active positions", str(positions.count())),
             ("Cost at risk", formats.money(sum(positions.values_list("cost", flat=True)))),
-            ("Orders at work", str(Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN],
-                                                        **mine).count())),
-        ]  # fmt: skip
+            (
+                "Orders at work",
+                str(
+                    Order.objects.filter(
+                        status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN], **mine
+                    ).count()
+                ),
+            ),
+        ]
 
 
 class Halt(TradingSwitch):
@@ -58,11 +68,14 @@ class Halt(TradingSwitch):
     def brief(self, pk: str) -> Briefing:
         profile = self.profile(pk)
         return Briefing(
-            target=str(profile or "all profiles"), url=reverse("admin:operate"),
-            sentences=[f"Stops {profile or 'all profiles'}. Open positions are kept: they are watched and settled as before.",
-                       "Only a risk manager can resume."],
+            target=str(profile or "all profiles"),
+            url=reverse("admin:operate"),
+            sentences=[
+                f"Stops {profile or 'all profiles'}. Open positions are kept: they are watched and settled as before.",
+                "Only a risk manager can resume.",
+            ],
             numbers=self.numbers(profile),
-        )  # fmt: skip
+        )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         level = form.cleaned_data["level"]
@@ -85,10 +98,11 @@ class Resume(TradingSwitch):
         profile = self.profile(pk)
         state = queries.trading_state(profile)
         return Briefing(
-            target=str(profile or "all profiles"), url=reverse("admin:operate"),
+            target=str(profile or "all profiles"),
+            url=reverse("admin:operate"),
             sentences=[f"New baskets become possible at once for {profile or 'all profiles'}."],
             numbers=[("Stopped by", state.actor), ("Because", state.reason or formats.NOTHING), *self.numbers(profile)],
-        )  # fmt: skip
+        )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         queries.set_trading_state(state="active", actor=actor, reason=reason, profile=self.profile(pk))

@@ -26,10 +26,15 @@ def detail_action(dialog: type[Dialog], title: str, *, icon: str, name: str) -> 
     open_dialog.__name__ = name
     open_dialog.__doc__ = title
     for key, value in {
-        "short_description": title, "url_path": name.replace("_", "-"), "icon": icon, "variant": ActionVariant(dialog.variant),
-        "attrs": {}, "dialog": {"title": title}, "allowed_permissions": [dialog.permission_required.rpartition(".")[2]],
+        "short_description": title,
+        "url_path": name.replace("_", "-"),
+        "icon": icon,
+        "variant": ActionVariant(dialog.variant),
+        "attrs": {},
+        "dialog": {"title": title},
+        "allowed_permissions": [dialog.permission_required.rpartition(".")[2]],
         "original_function_name": name,
-    }.items():  # fmt: skip
+    }.items():
         setattr(open_dialog, key, value)
     return open_dialog
 

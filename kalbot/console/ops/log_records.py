@@ -67,8 +67,16 @@ class LogbookHandler(logging.Handler):
         from kalbot.console.models import LogRecord
 
         try:
-            rows = [LogRecord(level=r.levelname, logger=r.name[:120], process=process_name()[:60], message=message(r),
-                              traceback=trace(r)) for r in batch]  # fmt: skip
+            rows = [
+                LogRecord(
+                    level=r.levelname,
+                    logger=r.name[:120],
+                    process=process_name()[:60],
+                    message=message(r),
+                    traceback=trace(r),
+                )
+                for r in batch
+            ]
             LogRecord.objects.bulk_create(rows)
             return len(rows)
         except Exception:

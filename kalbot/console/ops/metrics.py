@@ -73,8 +73,11 @@ def desk() -> Iterator[Metric]:
         )
         found.add_metric([profile.name, "near_miss"], NearMiss.objects.filter(profile=profile, ended_at=None).count())
     yield found
-    yield GaugeMetricFamily("kalbot_open_discrepancies", "Unexplained differences with the exchange",
-                            value=Discrepancy.objects.filter(resolved_at=None).count())  # fmt: skip
+    yield GaugeMetricFamily(
+        "kalbot_open_discrepancies",
+        "Unexplained differences with the exchange",
+        value=Discrepancy.objects.filter(resolved_at=None).count(),
+    )
 
 
 def latencies() -> Iterator[Metric]:

@@ -32,8 +32,12 @@ class Point(msgspec.Struct, array_like=True, frozen=True):
 
 def sample() -> int:
     """Add a point to each watched event whose books are live and have moved; returns how many moved."""
-    tickers = list(Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
-                   .values_list("event_id", flat=True)[:EVENTS])  # fmt: skip
+    tickers = list(
+        Watch.objects.values("event_id")
+        .annotate(most=Max("priority"))
+        .order_by("-most", "event_id")
+        .values_list("event_id", flat=True)[:EVENTS]
+    )
     if not tickers:
         return 0
     moved = 0

@@ -122,8 +122,12 @@ def stream() -> Part:
     """The WebSocket's process holds a living epoch."""
     status = PriceReader().stream_status()
     if not status.get("alive"):
-        return Part("stream", BAD, str(status.get("error") or "No living connection to the exchange; nothing is traded meanwhile."),
-                    {"alive": 0})  # fmt: skip
+        return Part(
+            "stream",
+            BAD,
+            str(status.get("error") or "No living connection to the exchange; nothing is traded meanwhile."),
+            {"alive": 0},
+        )
     age = max(0, clock.now_ms() - int(status.get("alive_ms") or 0))
     state = OK if age < 15_000 else WARN
     rate = status.get("per_second")
@@ -236,8 +240,19 @@ def trading() -> Part:
 
 
 PARTS: Final[tuple[Callable[[], Part], ...]] = (
-    database, migrations, redis_server, queues, workers, beat, stream, exchange, clock_skew, key, scan, trading,
-)  # fmt: skip
+    database,
+    migrations,
+    redis_server,
+    queues,
+    workers,
+    beat,
+    stream,
+    exchange,
+    clock_skew,
+    key,
+    scan,
+    trading,
+)
 
 
 def look(parts: tuple[Callable[[], Part], ...] = PARTS) -> list[Part]:

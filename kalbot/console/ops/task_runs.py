@@ -20,8 +20,17 @@ from kalbot.console.ops.redaction import scrub
 
 COUNTS: Final = "console:tasks"
 SLOW_MS: Final = 5_000
-FREQUENT: Final = {messages.RUN_CYCLE, messages.SWEEP, messages.SETTLE, messages.APPLY_MESSAGES, messages.HEARTBEAT, messages.WATCH_LINES,
-                   messages.EVALUATE_EVENT, messages.ASK_EXCHANGE, messages.SAMPLE_PRICES}  # fmt: skip
+FREQUENT: Final = {
+    messages.RUN_CYCLE,
+    messages.SWEEP,
+    messages.SETTLE,
+    messages.APPLY_MESSAGES,
+    messages.HEARTBEAT,
+    messages.WATCH_LINES,
+    messages.EVALUATE_EVENT,
+    messages.ASK_EXCHANGE,
+    messages.SAMPLE_PRICES,
+}
 _started: dict[str, float] = {}
 log = logging.getLogger(__name__)
 
@@ -94,8 +103,14 @@ def _write(task_id: str, task: Any, status: str, took: int | None = None, error:
     from kalbot.console.models import TaskRecord
 
     info = getattr(task.request, "delivery_info", None) or {}
-    row = {"name": task.name, "status": status, "queue": str(info.get("routing_key") or "")[:32],
-           "worker": str(task.request.hostname or "")[:120], "duration_ms": took, "error": scrub(error)[-8_000:]}  # fmt: skip
+    row = {
+        "name": task.name,
+        "status": status,
+        "queue": str(info.get("routing_key") or "")[:32],
+        "worker": str(task.request.hostname or "")[:120],
+        "duration_ms": took,
+        "error": scrub(error)[-8_000:],
+    }
     try:
         TaskRecord.objects.update_or_create(
             id=task_id, defaults=row, create_defaults={**row, "started_at": clock.now()}

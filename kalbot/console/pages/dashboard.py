@@ -50,8 +50,14 @@ def safe() -> dict[str, str]:
     state = queries.trading_state().state
     differences = Discrepancy.objects.filter(resolved_at=None).count()
     locks = Lock.objects.filter(until__gt=clock.now()).count()
-    found = [words for number, words in ((differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
-                                         (locks, f"{locks} lock{'s' * (locks > 1)}")) if number]  # fmt: skip
+    found = [
+        words
+        for number, words in (
+            (differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
+            (locks, f"{locks} lock{'s' * (locks > 1)}"),
+        )
+        if number
+    ]
     colour = "bad" if differences else "warn" if locks or state != "active" else "ok"
     answer = "No" if differences else "Yes" if state == "active" else f"Yes, {state}"
     return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
@@ -76,8 +82,15 @@ def earning() -> list[dict[str, str]]:
             continue
         gained, ended = summary.today(mode), summary.ended_today(mode)
         held = Position.objects.filter(mode=mode, status__in=ACTIVE).count()
-        tiles.append(tile(f"Earned today, {mode}", "bad" if gained < 0 else "ok", formats.gain(gained),
-                          f"{ended} ended, {held} open", list_url("trading.position", mode__exact=mode)))  # fmt: skip
+        tiles.append(
+            tile(
+                f"Earned today, {mode}",
+                "bad" if gained < 0 else "ok",
+                formats.gain(gained),
+                f"{ended} ended, {held} open",
+                list_url("trading.position", mode__exact=mode),
+            )
+        )
     return tiles
 
 
@@ -131,14 +144,17 @@ def system() -> dict[str, Any]:
     stream = PriceReader().stream_status()
     depths = heartbeats.depths()
     latency = summary.latency()
-    return {"parts": status.look(), "figures": [
-        ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
-        ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
-        ("Price age", formats.milliseconds(price_age(stream))),
-        ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
-        *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
-        *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in queries.tokens_left().items()),
-    ]}  # fmt: skip
+    return {
+        "parts": status.look(),
+        "figures": [
+            ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
+            ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
+            ("Price age", formats.milliseconds(price_age(stream))),
+            ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
+            *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
+            *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in queries.tokens_left().items()),
+        ],
+    }
 
 
 def price_age(stream: dict[str, Any]) -> float | None:
@@ -150,9 +166,15 @@ def price_age(stream: dict[str, Any]) -> float | None:
 def positions() -> dict[str, Any]:
     """Open positions with what triage last saw."""
     latest = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id")
-    held = Position.objects.filter(status__in=ACTIVE).select_related("profile").annotate(
-        value=Subquery(latest.values("sell_now")[:1]), advice=Subquery(latest.values("advice")[:1]),
-    ).order_by("-mode", "-id")  # fmt: skip
+    held = (
+        Position.objects.filter(status__in=ACTIVE)
+        .select_related("profile")
+        .annotate(
+            value=Subquery(latest.values("sell_now")[:1]),
+            advice=Subquery(latest.values("advice")[:1]),
+        )
+        .order_by("-mode", "-id")
+    )
     rows = list(held[: SHOWN + 1])
     now = clock.now()
     return {
@@ -181,16 +203,47 @@ def alerts() -> dict[str, Any]:
     """What wants a person's look, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
     since = clock.now() - timedelta(days=1)
     found = [
-        *(alert("bad", f"Discrepancy: {d.code.replace('_', ' ')} ({d.mode})", f"ours {d.ours}, theirs {d.theirs}", d.last_seen_at,
-                page_url("trading.discrepancy", d.pk)) for d in Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]),
-        *(alert("warn", f"Triage advises exit of #{r.position_id}", r.detail, r.opened_at, page_url("trading.position", r.position_id))
-          for r in Recommendation.objects.filter(status="open", advice="exit").order_by("-id")[:3]),
-        *(alert("bad", f"Task failed: {t.name}", t.error.strip().splitlines()[-1] if t.error.strip() else "", t.started_at,
-                page_url("console.taskrecord", t.pk))
-          for t in TaskRecord.objects.filter(status="failed", started_at__gte=since).order_by("-started_at")[:3]),
-        *(alert("bad" if r.level != "WARNING" else "warn", f"{r.level.capitalize()} in {r.logger}", r.message[:200], r.at,
-                page_url("console.logrecord", r.pk)) for r in LogRecord.objects.filter(at__gte=since).order_by("-id")[:4]),
-    ]  # fmt: skip
+        *(
+            alert(
+                "bad",
+                f"Discrepancy: {d.code.replace('_', ' ')} ({d.mode})",
+                f"ours {d.ours}, theirs {d.theirs}",
+                d.last_seen_at,
+                page_url("trading.discrepancy", d.pk),
+            )
+            for d in Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]
+        ),
+        *(
+            alert(
+                "warn",
+                f"Triage advises exit of #{r.position_id}",
+                r.detail,
+                r.opened_at,
+                page_url("trading.position", r.position_id),
+            )
+            for r in Recommendation.objects.filter(status="open", advice="exit").order_by("-id")[:3]
+        ),
+        *(
+            alert(
+                "bad",
+                f"Task failed: {t.name}",
+                t.error.strip().splitlines()[-1] if t.error.strip() else "",
+                t.started_at,
+                page_url("console.taskrecord", t.pk),
+            )
+            for t in TaskRecord.objects.filter(status="failed", started_at__gte=since).order_by("-started_at")[:3]
+        ),
+        *(
+            alert(
+                "bad" if r.level != "WARNING" else "warn",
+                f"{r.level.capitalize()} in {r.logger}",
+                r.message[:200],
+                r.at,
+                page_url("console.logrecord", r.pk),
+            )
+            for r in LogRecord.objects.filter(at__gte=since).order_by("-id")[:4]
+        ),
+    ]
     return {"alerts": sorted(found, key=lambda a: (a["state"] != "bad", -a["at"].timestamp()))[:10]}
 
 

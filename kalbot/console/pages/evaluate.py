@@ -31,9 +31,15 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
         judged, key=lambda item: (order[item["status"]], item["distance_ppm"] is None, item["distance_ppm"] or 0)
     )
     context: dict[str, Any] = {
-        **admin.site.each_context(request), "title": f"Evaluate {profile.name} now", "profile": profile, "total": len(judged),
-        "nearest": nearest[:SHOWN], "now": clock.now(),
-        "counts": [{"status": status, "code": code, "number": number, "says": MEANING.get(code, "")}
-                   for (status, code), number in sorted(counts.items(), key=lambda pair: (order[pair[0][0]], -pair[1]))],
-    }  # fmt: skip
+        **admin.site.each_context(request),
+        "title": f"Evaluate {profile.name} now",
+        "profile": profile,
+        "total": len(judged),
+        "nearest": nearest[:SHOWN],
+        "now": clock.now(),
+        "counts": [
+            {"status": status, "code": code, "number": number, "says": MEANING.get(code, "")}
+            for (status, code), number in sorted(counts.items(), key=lambda pair: (order[pair[0][0]], -pair[1]))
+        ],
+    }
     return TemplateResponse(request, "console/evaluate.html", context)

@@ -28,11 +28,15 @@ def context(event: Event) -> dict[str, Any]:
     certificates = list(Certificate.objects.filter(event=event).order_by("-version")[:10])
     last = certificates[0] if certificates else None
     return {
-        "event": event, "certificates": certificates, "certificate": last,
+        "event": event,
+        "certificates": certificates,
+        "certificate": last,
         "certificate_stands": bool(last and last.status == "granted" and last.rules_hash == event.rules_hash),
         "verdicts": Verdict.objects.filter(event=event).select_related("profile").order_by("profile__name"),
-        "held": Position.objects.filter(event=event, status__in=ACTIVE).select_related("profile"), **books(event), **history(event),
-    }  # fmt: skip
+        "held": Position.objects.filter(event=event, status__in=ACTIVE).select_related("profile"),
+        **books(event),
+        **history(event),
+    }
 
 
 def history(event: Event) -> dict[str, Any]:
@@ -55,9 +59,11 @@ def history(event: Event) -> dict[str, Any]:
             "what one of them pays", [(at[0], 1.0), (at[-1], 1.0)], colour="#6b7280", borderDash=[5, 4], borderWidth=1
         )
     return {
-        **prices.context("price"), **sums.context("sum"), "others": max(0, len(names) - LINES),
+        **prices.context("price"),
+        **sums.context("sum"),
+        "others": max(0, len(names) - LINES),
         "since": clock.from_ms(points[0].at_ms) if points else None,
-    }  # fmt: skip
+    }
 
 
 def ask_of(quote: tuple[int | None, int | None] | None) -> float | None:
@@ -76,9 +82,13 @@ def books(event: Event) -> dict[str, Any]:
     live = PriceReader().events([event.ticker])[event.ticker]
     markets = list(event.markets.order_by("ticker"))
     return {
-        "event": event, "now": clock.now(), "books": [book(market, live.markets.get(market.ticker)) for market in markets],
-        "books_say": say(live), "books_live": live.live, "sums": sums(markets, live),
-    }  # fmt: skip
+        "event": event,
+        "now": clock.now(),
+        "books": [book(market, live.markets.get(market.ticker)) for market in markets],
+        "books_say": say(live),
+        "books_live": live.live,
+        "sums": sums(markets, live),
+    }
 
 
 def say(prices: EventPrices) -> str:

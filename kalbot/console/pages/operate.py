@@ -24,20 +24,28 @@ from trading.models import Discrepancy, Lock, Order, OrderStatus
 def page(request: HttpRequest) -> HttpResponse:
     """The page from which a desk is run when something is wrong."""
     context: dict[str, Any] = {
-        **admin.site.each_context(request), "title": "Operate", "now": clock.now(), "state": queries.trading_state(),
-        "profiles": [(profile, queries.trading_state(profile), queries.state_in_force(profile))
-            for profile in Profile.objects.order_by("name")],
+        **admin.site.each_context(request),
+        "title": "Operate",
+        "now": clock.now(),
+        "state": queries.trading_state(),
+        "profiles": [
+            (profile, queries.trading_state(profile), queries.state_in_force(profile))
+            for profile in Profile.objects.order_by("name")
+        ],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
-                   .select_related("profile", "leg").order_by("created_at")[:20],
-        **dashboard.system(), "depths": heartbeats.depths() or {}, "signs": heartbeats.signs(),
+        .select_related("profile", "leg")
+        .order_by("created_at")[:20],
+        **dashboard.system(),
+        "depths": heartbeats.depths() or {},
+        "signs": heartbeats.signs(),
         "runs": sorted(task_runs.counts().items()),
         "failed": TaskRecord.objects.filter(status="failed").order_by("-started_at")[:8],
         "log": LogRecord.objects.order_by("-id")[:10],
         "acts": Act.objects.order_by("-id")[:10],
         "schedules": schedules(),
-    }  # fmt: skip
+    }
     return TemplateResponse(request, "console/operate.html", context)
 
 

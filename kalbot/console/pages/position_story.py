@@ -96,10 +96,12 @@ def progress(position: Position) -> dict[str, Any]:
     """Where the position stands on its way out; polled while it is active."""
     position.refresh_from_db(fields=["status", "realised", "proceeds", "payout", "close_type", "residual", "ended_at"])
     return {
-        "position": position, "active": position.status in ACTIVE, "now": clock.now(),
+        "position": position,
+        "active": position.status in ACTIVE,
+        "now": clock.now(),
         "request_of_exit": ExitRequest.objects.filter(position=position).order_by("-id").first(),
         "last": position.events.order_by("-id").first(),
-    }  # fmt: skip
+    }
 
 
 @never_cache
@@ -111,8 +113,15 @@ def progress_part(request: HttpRequest, pk: int) -> HttpResponse:
 
 def timeline(position: Position) -> list[Moment]:
     """Events, orders, fills, bookings, exit requests and advice of one position in the order in which they happened."""
-    moments = [Moment(position.decision.created_at, "decision", (position.decision.explanation or str(position.decision)).splitlines()[0],
-                      page_url("strategies.decision", position.decision_id), "info")]  # fmt: skip
+    moments = [
+        Moment(
+            position.decision.created_at,
+            "decision",
+            (position.decision.explanation or str(position.decision)).splitlines()[0],
+            page_url("strategies.decision", position.decision_id),
+            "info",
+        )
+    ]
     moments += [
         Moment(
             e.at,
@@ -165,6 +174,8 @@ def timeline(position: Position) -> list[Moment]:
         Moment(r.created_at, "exit asked", f"by {r.actor}: {r.reason}", page_url("trading.exitrequest", r.pk), "warn")
         for r in position.exit_requests.all()
     ]
-    moments += [Moment(r.opened_at, "advice", f"{r.advice}: {r.detail}", page_url("triage.recommendation", r.pk), "warn")
-                for r in position.recommendations.all()]  # fmt: skip
+    moments += [
+        Moment(r.opened_at, "advice", f"{r.advice}: {r.detail}", page_url("triage.recommendation", r.pk), "warn")
+        for r in position.recommendations.all()
+    ]
     return sorted(moments, key=lambda moment: moment.at)

@@ -28,9 +28,13 @@ def page(request: HttpRequest) -> HttpResponse:
     since = clock.now() - timedelta(days=days)
     twins = Profile.objects.exclude(shadow_of=None).select_related("shadow_of").order_by("name")
     context: dict[str, Any] = {
-        **admin.site.each_context(request), "title": "Paper against live", "days": days, "choices": DAYS, "now": clock.now(),
+        **admin.site.each_context(request),
+        "title": "Paper against live",
+        "days": days,
+        "choices": DAYS,
+        "now": clock.now(),
         "reports": [told(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None],
-    }  # fmt: skip
+    }
     return TemplateResponse(request, "console/shadows.html", context)
 
 
@@ -38,6 +42,10 @@ def told(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
     """One report for the template, with the latest pairs first."""
     found = shadow.report(live, paper, since)
     return {
-        "report": found, "filled": found.filled(), "unlike": shadows.differing(live, paper), "pairs": found.pairs[::-1][:SHOWN],
-        "more": max(0, len(found.pairs) - SHOWN), "live_url": list_url("strategies.decision", profile__id__exact=live.pk),
-    }  # fmt: skip
+        "report": found,
+        "filled": found.filled(),
+        "unlike": shadows.differing(live, paper),
+        "pairs": found.pairs[::-1][:SHOWN],
+        "more": max(0, len(found.pairs) - SHOWN),
+        "live_url": list_url("strategies.decision", profile__id__exact=live.pk),
+    }

@@ -30,8 +30,10 @@ def decision_to_order() -> list[float]:
     decided = {position: at for at, position in recent}
     sent = dict(
         Order.objects.filter(position__in=list(decided), purpose="entry", sent_at__isnull=False)
-        .order_by().values_list("position").annotate(first=Min("sent_at"))
-    )  # fmt: skip
+        .order_by()
+        .values_list("position")
+        .annotate(first=Min("sent_at"))
+    )
     return [(sent[position] - at).total_seconds() * 1000 for position, at in decided.items() if position in sent]
 
 

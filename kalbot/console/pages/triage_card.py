@@ -87,11 +87,14 @@ def _record(one: selectors.SourceRecord, profiles: list[Profile]) -> dict[str, A
     ]
     bins = [
         {
-            "said": _ppm(b.said), "came": _ppm(b.came), "n": b.forecasts,
-            "width": round(100 * b.came, 1), "at": round(100 * b.said, 1),
+            "said": _ppm(b.said),
+            "came": _ppm(b.came),
+            "n": b.forecasts,
+            "width": round(100 * b.came, 1),
+            "at": round(100 * b.said, 1),
         }
         for b in one.calibration
-    ]  # fmt: skip
+    ]
     return {"row": one, "skill": _ppm(one.skill), "acts_for": [p.name for p in may], "bins": bins}
 
 
@@ -107,5 +110,5 @@ def scoreboard(request: HttpRequest) -> HttpResponse:
         "sources": [_record(one, profiles) for one in sources],
         "reasons": selectors.reason_records(),
         "profiles": profiles,
-    }  # fmt: skip
+    }
     return TemplateResponse(request, "console/scoreboard.html", page)

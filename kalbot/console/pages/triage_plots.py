@@ -38,19 +38,31 @@ def forecast(source: Mapping[str, Any], held: set[str], names: Mapping[str, str]
 
     bars = [
         {
-            "x": round(at(degrees) + step * 0.1, 1), "width": round(step * 0.8, 1), "y": round(TOP + PLOT_HEIGHT * (1 - p / most), 1),
-            "height": round(PLOT_HEIGHT * p / most, 1), "held": _outcome(degrees, bounds) in held,
+            "x": round(at(degrees) + step * 0.1, 1),
+            "width": round(step * 0.8, 1),
+            "y": round(TOP + PLOT_HEIGHT * (1 - p / most), 1),
+            "height": round(PLOT_HEIGHT * p / most, 1),
+            "held": _outcome(degrees, bounds) in held,
             "says": f"{degrees} {plot.get('unit', '')}: {p:.1%}, {names.get(_outcome(degrees, bounds), '')}",
         }
         for degrees, p in sorted(pmf.items())
-    ]  # fmt: skip
+    ]
     measured = plot.get("measured")
     return {
-        "source": source.get("source"), "bars": bars, "width": WIDTH, "height": HEIGHT, "base": TOP + PLOT_HEIGHT, "top": TOP,
-        "strikes": [{"x": at(low), "label": f"{low}"} for low in sorted({low for low, _ in bounds.values() if low is not None})],
-        "measured": None if measured is None else {"x": round(at(measured) + step / 2, 1), "label": f"{measured} measured"},
+        "source": source.get("source"),
+        "bars": bars,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "base": TOP + PLOT_HEIGHT,
+        "top": TOP,
+        "strikes": [
+            {"x": at(low), "label": f"{low}"} for low in sorted({low for low, _ in bounds.values() if low is not None})
+        ],
+        "measured": None
+        if measured is None
+        else {"x": round(at(measured) + step / 2, 1), "label": f"{measured} measured"},
         "says": f"{source.get('detail', '')}; held outcomes {sum(p for d, p in pmf.items() if _outcome(d, bounds) in held):.1%}",
-    }  # fmt: skip
+    }
 
 
 def _outcome(degrees: int, bounds: Mapping[str, Sequence[int | None]]) -> str:
@@ -82,11 +94,20 @@ def course(looks: Sequence[Mapping[str, Any]], cost: int) -> dict[str, Any] | No
         if points:
             lines.append({"label": label, "points": " ".join(points), "kind": number, "single": len(points) == 1})
     return {
-        "lines": lines, "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - 8, "cost": y(cost), "base": TOP + PLOT_HEIGHT,
+        "lines": lines,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "left": LEFT,
+        "right": WIDTH - 8,
+        "cost": y(cost),
+        "base": TOP + PLOT_HEIGHT,
         "ticks": [{"y": y(money), "label": formats.money(money - money % 10_000)} for money in sorted({low, high})],
-        "begin": begin, "end": end, "looks": len(looks),
-        "says": f"from {begin:%H:%M:%S} to {end:%H:%M:%S}: " + ", ".join(_ends(looks, name, label) for name, label in LINES),
-    }  # fmt: skip
+        "begin": begin,
+        "end": end,
+        "looks": len(looks),
+        "says": f"from {begin:%H:%M:%S} to {end:%H:%M:%S}: "
+        + ", ".join(_ends(looks, name, label) for name, label in LINES),
+    }
 
 
 def _ends(looks: Sequence[Mapping[str, Any]], name: str, label: str) -> str:

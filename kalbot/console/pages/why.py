@@ -118,11 +118,17 @@ def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dic
     left, found = universe, []
     for code in sorted(rejected, key=lambda code: (ORDER.get(code, len(ORDER)), code)):
         left -= rejected[code]
-        found.append({
-            "code": code, "says": MEANING.get(code, ""), "refused": rejected[code], "left": left,
-            "share": round(100 * rejected[code] / universe, 1) if universe else 0,
-            "left_share": round(100 * left / universe, 1) if universe else 0, "url": verdict_url(profile, "rejected", code),
-        })  # fmt: skip
+        found.append(
+            {
+                "code": code,
+                "says": MEANING.get(code, ""),
+                "refused": rejected[code],
+                "left": left,
+                "share": round(100 * rejected[code] / universe, 1) if universe else 0,
+                "left_share": round(100 * left / universe, 1) if universe else 0,
+                "url": verdict_url(profile, "rejected", code),
+            }
+        )
     return found
 
 
@@ -131,9 +137,20 @@ def live_looks(profile: Profile) -> list[dict[str, Any]]:
     rows = Verdict.objects.filter(profile=profile, status="candidate", event__is_open=True).order_by()
     groups = rows.values_list("live_constraint").annotate(number=Count("pk")).order_by("-number")
     return [
-        {"code": code or "not looked at yet", "number": number, "says": MEANING.get(code, ""),
-         "url": list_url("strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate", live_constraint=code,
-                         event__is_open__exact=1)} for code, number in groups]  # fmt: skip
+        {
+            "code": code or "not looked at yet",
+            "number": number,
+            "says": MEANING.get(code, ""),
+            "url": list_url(
+                "strategies.verdict",
+                profile__id__exact=profile.pk,
+                status__exact="candidate",
+                live_constraint=code,
+                event__is_open__exact=1,
+            ),
+        }
+        for code, number in groups
+    ]
 
 
 def after(profile: Profile, scan: Scan | None) -> list[dict[str, Any]]:
@@ -179,10 +196,16 @@ def event_page(request: HttpRequest, event: str) -> HttpResponse:
     story, teller = told(row, request.GET.get("profile", ""))
     episodes = list(NearMiss.objects.filter(event=row).select_related("profile").order_by("-id")[:50])
     context = {
-        **admin.site.each_context(request), "title": f"Why not {row.ticker}?", "event": row, "now": clock.now(),
+        **admin.site.each_context(request),
+        "title": f"Why not {row.ticker}?",
+        "event": row,
+        "now": clock.now(),
         "verdicts": Verdict.objects.filter(event=row).select_related("profile").order_by("profile__name"),
-        "episodes": episodes, **distances(episodes), "story": story, "teller": teller,
-    }  # fmt: skip
+        "episodes": episodes,
+        **distances(episodes),
+        "story": story,
+        "teller": teller,
+    }
     return TemplateResponse(request, "console/why_event.html", context)
 
 

@@ -10,12 +10,34 @@ from django.utils.safestring import SafeString
 from kalbot.console.ui import formats
 
 COLOURS = {
-    **dict.fromkeys(["open", "done", "granted", "settled", "candidate", "active", "hold", "ok", "guaranteed"], "success"),
-    **dict.fromkeys(["rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"),
-    **dict.fromkeys(["near_miss", "executing", "completing", "unwinding", "exiting", "sending", "reducing", "watch", "warn",
-                     "WARNING", "retry", "void", "revoked", "resting", "live"], "warning"),
+    **dict.fromkeys(
+        ["open", "done", "granted", "settled", "candidate", "active", "hold", "ok", "guaranteed"], "success"
+    ),
+    **dict.fromkeys(
+        ["rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"
+    ),
+    **dict.fromkeys(
+        [
+            "near_miss",
+            "executing",
+            "completing",
+            "unwinding",
+            "exiting",
+            "sending",
+            "reducing",
+            "watch",
+            "warn",
+            "WARNING",
+            "retry",
+            "void",
+            "revoked",
+            "resting",
+            "live",
+        ],
+        "warning",
+    ),
     **dict.fromkeys(["pending", "new", "started", "running", "sim"], "info"),
-}  # fmt: skip
+}
 
 
 def number(text: str) -> SafeString:
@@ -29,8 +51,12 @@ def signed(unit: str, value: Any) -> SafeString:
     if unit == "gain" and value:
         return format_html('<span class="k-num {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
     if unit == "ago" and value is not None:
-        return format_html('<time class="k-num" datetime="{}" title="{} UTC">{}</time>', value.isoformat(),
-                           f"{value:%Y-%m-%d %H:%M:%S}", text)  # fmt: skip
+        return format_html(
+            '<time class="k-num" datetime="{}" title="{} UTC">{}</time>',
+            value.isoformat(),
+            f"{value:%Y-%m-%d %H:%M:%S}",
+            text,
+        )
     return number(text)
 
 

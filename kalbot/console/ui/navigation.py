@@ -10,54 +10,69 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
-    ("Desk", [
-        ("Overview", "space_dashboard", "admin:index", ""),
-        ("Why not?", "help", "admin:why", "strategies.view_verdict"),
-        ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
-        ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),
-    ]),
-    ("Trading", [
-        ("Positions", "inventory_2", "trading.position", ""),
-        ("Recommendations", "recommend", "triage.recommendation", ""),
-        ("Scoreboard", "leaderboard", "admin:scoreboard", "triage.view_sourceforecast"),
-        ("Orders", "receipt_long", "trading.order", ""),
-        ("Fills", "done_all", "trading.fill", ""),
-        ("Ledger", "account_balance", "trading.ledgertransaction", ""),
-        ("Settlements", "paid", "trading.settlement", ""),
-        ("Balances", "savings", "trading.profilebalance", ""),
-        ("Exit requests", "logout", "trading.exitrequest", ""),
-        ("Locks", "lock", "trading.lock", ""),
-        ("Discrepancies", "difference", "trading.discrepancy", ""),
-        ("Reconciliations", "balance", "trading.reconciliation", ""),
-    ]),
-    ("Strategies", [
-        ("Profiles", "tactic", "strategies.profile", ""),
-        ("Near misses", "target", "strategies.nearmiss", ""),
-        ("Verdicts", "gavel", "strategies.verdict", ""),
-        ("Decisions", "fact_check", "strategies.decision", ""),
-        ("Denials", "block", "trading.denial", ""),
-        ("Screenings", "filter_alt", "strategies.screening", ""),
-        ("Cycles", "cycle", "strategies.cycle", ""),
-    ]),
-    ("Markets", [
-        ("Events", "event", "markets.event", ""),
-        ("Markets", "storefront", "markets.market", ""),
-        ("Series", "category", "markets.series", ""),
-        ("Certificates", "verified", "markets.certificate", ""),
-        ("Reviewed series", "rate_review", "markets.reviewedseries", ""),
-        ("Scans", "radar", "markets.scan", ""),
-        ("Watches", "visibility", "markets.watch", ""),
-        ("Stream inbox", "inbox", "markets.exchangemessage", ""),
-    ]),
-    ("System", [
-        ("Acts of people", "history", "console.act", ""),
-        ("Task runs", "checklist", "console.taskrecord", ""),
-        ("Log", "notes", "console.logrecord", ""),
-        ("Schedules", "schedule", "django_celery_beat.periodictask", ""),
-        ("Users", "person", "auth.user", ""),
-        ("Groups", "group", "auth.group", ""),
-    ]),
-]  # fmt: skip
+    (
+        "Desk",
+        [
+            ("Overview", "space_dashboard", "admin:index", ""),
+            ("Why not?", "help", "admin:why", "strategies.view_verdict"),
+            ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
+            ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),
+        ],
+    ),
+    (
+        "Trading",
+        [
+            ("Positions", "inventory_2", "trading.position", ""),
+            ("Recommendations", "recommend", "triage.recommendation", ""),
+            ("Scoreboard", "leaderboard", "admin:scoreboard", "triage.view_sourceforecast"),
+            ("Orders", "receipt_long", "trading.order", ""),
+            ("Fills", "done_all", "trading.fill", ""),
+            ("Ledger", "account_balance", "trading.ledgertransaction", ""),
+            ("Settlements", "paid", "trading.settlement", ""),
+            ("Balances", "savings", "trading.profilebalance", ""),
+            ("Exit requests", "logout", "trading.exitrequest", ""),
+            ("Locks", "lock", "trading.lock", ""),
+            ("Discrepancies", "difference", "trading.discrepancy", ""),
+            ("Reconciliations", "balance", "trading.reconciliation", ""),
+        ],
+    ),
+    (
+        "Strategies",
+        [
+            ("Profiles", "tactic", "strategies.profile", ""),
+            ("Near misses", "target", "strategies.nearmiss", ""),
+            ("Verdicts", "gavel", "strategies.verdict", ""),
+            ("Decisions", "fact_check", "strategies.decision", ""),
+            ("Denials", "block", "trading.denial", ""),
+            ("Screenings", "filter_alt", "strategies.screening", ""),
+            ("Cycles", "cycle", "strategies.cycle", ""),
+        ],
+    ),
+    (
+        "Markets",
+        [
+            ("Events", "event", "markets.event", ""),
+            ("Markets", "storefront", "markets.market", ""),
+            ("Series", "category", "markets.series", ""),
+            ("Certificates", "verified", "markets.certificate", ""),
+            ("Reviewed series", "rate_review", "markets.reviewedseries", ""),
+            ("Scans", "radar", "markets.scan", ""),
+            ("Watches", "visibility", "markets.watch", ""),
+            ("Stream inbox", "inbox", "markets.exchangemessage", ""),
+        ],
+    ),
+    (
+        "System",
+        [
+            ("Acts of people", "history", "console.act", ""),
+            ("Task runs", "checklist", "console.taskrecord", ""),
+            ("Log", "notes", "console.logrecord", ""),
+            ("Schedules", "schedule", "django_celery_beat.periodictask", ""),
+            ("Users", "person", "auth.user", ""),
+            ("Groups", "group", "auth.group", ""),
+        ],
+    ),
+]
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:

@@ -42,8 +42,10 @@ class Plot:
         if not any(points for _, points, _ in self.lines):
             return {f"{name}_chart": "", f"{name}_options": ""}
         unit, seconds = self.scale()
-        datasets = [{"label": label, "data": [{"x": self.before(at, seconds), "y": value} for at, value in points], **style}
-                    for label, points, style in self.lines]  # fmt: skip
+        datasets = [
+            {"label": label, "data": [{"x": self.before(at, seconds), "y": value} for at, value in points], **style}
+            for label, points, style in self.lines
+        ]
         return {f"{name}_chart": json.dumps({"datasets": datasets}), f"{name}_options": self.options(unit)}
 
     def before(self, at: datetime, seconds: int) -> float:
@@ -52,16 +54,28 @@ class Plot:
 
     def options(self, unit: str) -> str:
         """Chart.js options of this plot."""
-        horizontal = {"type": "linear", "reverse": True, "min": 0, "grid": {"display": False},
-                      "ticks": {"maxTicksLimit": 7, "maxRotation": 0}, "title": {"display": True, "text": f"{unit} ago"}}  # fmt: skip
+        horizontal = {
+            "type": "linear",
+            "reverse": True,
+            "min": 0,
+            "grid": {"display": False},
+            "ticks": {"maxTicksLimit": 7, "maxRotation": 0},
+            "title": {"display": True, "text": f"{unit} ago"},
+        }
         vertical = {
             "title": {"display": True, "text": self.unit},
             "ticks": {"maxTicksLimit": 6},
             "beginAtZero": self.from_zero,
         }
-        return json.dumps({
-            "animation": False, "maintainAspectRatio": False, "interaction": {"mode": "nearest", "axis": "x", "intersect": False},
-            "elements": {"point": {"radius": 2 if self.dots else 0}, "line": {"borderWidth": 2, "stepped": True}},
-            "plugins": {"legend": {"display": self.legend, "position": "bottom", "labels": {"boxWidth": 12, "boxHeight": 2}}},
-            "scales": {"x": horizontal, "y": vertical},
-        })  # fmt: skip
+        return json.dumps(
+            {
+                "animation": False,
+                "maintainAspectRatio": False,
+                "interaction": {"mode": "nearest", "axis": "x", "intersect": False},
+                "elements": {"point": {"radius": 2 if self.dots else 0}, "line": {"borderWidth": 2, "stepped": True}},
+                "plugins": {
+                    "legend": {"display": self.legend, "position": "bottom", "labels": {"boxWidth": 12, "boxHeight": 2}}
+                },
+                "scales": {"x": horizontal, "y": vertical},
+            }
+        )

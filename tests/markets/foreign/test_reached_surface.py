@@ -35,11 +35,24 @@ EXAMPLES = {GenerationMode.POSITIVE: 20, GenerationMode.NEGATIVE: 10}
 CHANCE = 0.85
 MARKETS = (T80, B805, B825, MIN, CLE)
 WRITES = {
-    "CreateOrderV2", "CancelAllOrders", "BatchCreateOrdersV2", "BatchCancelOrdersV2", "CancelOrderV2", "AmendOrderV2",
-    "DecreaseOrderV2", "CreateOrderGroup", "ResetOrderGroup", "TriggerOrderGroup", "UpdateOrderGroupLimit",
-    "DeleteOrderGroup", "CreateSubaccount", "ApplySubaccountTransfer", "IntraExchangeInstanceTransfer",
-    "UpdateSubaccountNetting", "SetTargetBalanceAllocation",
-}  # fmt: skip
+    "CreateOrderV2",
+    "CancelAllOrders",
+    "BatchCreateOrdersV2",
+    "BatchCancelOrdersV2",
+    "CancelOrderV2",
+    "AmendOrderV2",
+    "DecreaseOrderV2",
+    "CreateOrderGroup",
+    "ResetOrderGroup",
+    "TriggerOrderGroup",
+    "UpdateOrderGroupLimit",
+    "DeleteOrderGroup",
+    "CreateSubaccount",
+    "ApplySubaccountTransfer",
+    "IntraExchangeInstanceTransfer",
+    "UpdateSubaccountNetting",
+    "SetTargetBalanceAllocation",
+}
 
 
 class Surface:
@@ -96,9 +109,14 @@ class Surface:
         ledger, aim = self.exchange.ledger, self.aim
         if aim is not None:
             own = {
-                "order_id": aim.order_id, "ticker": aim.ticker, "market_ticker": aim.ticker, "side": aim.book_side,
-                "client_order_id": aim.client_order_id, "subaccount": aim.subaccount, "exchange_index": aim.shard,
-            }  # fmt: skip
+                "order_id": aim.order_id,
+                "ticker": aim.ticker,
+                "market_ticker": aim.ticker,
+                "side": aim.book_side,
+                "client_order_id": aim.client_order_id,
+                "subaccount": aim.subaccount,
+                "exchange_index": aim.shard,
+            }
             if name in own:
                 return [own[name]]
         found: dict[str, Any] = {
@@ -162,9 +180,12 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Surface:
     for mode, examples in EXAMPLES.items():
         for operation in sorted(chosen, key=_turn):
             quick = settings(
-                max_examples=examples, deadline=None, database=None, phases=[Phase.generate],
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
-            )  # fmt: skip
+            )
             try:
                 seed(1)(quick(given(case=operation.as_strategy(generation_mode=mode))(surface.drive)))()
             except Unsatisfiable:

@@ -156,7 +156,8 @@ def best_by_program(legs: Sequence[Asks], kind: str) -> float:
         cost[x + at] = price + float(RATE) * price * (10_000 - price) / 10_000
     upper = np.concatenate([[big], np.full(n_legs, big), np.ones(n_legs), [s for _, _, s in levels]])
     integrality = np.concatenate([[0], np.zeros(n_legs), np.ones(n_legs), np.zeros(n_levels)])
-    result = milp(cost, constraints=LinearConstraint(np.array(rows), low, high), bounds=Bounds(0, upper),
-                  integrality=integrality)  # fmt: skip
+    result = milp(
+        cost, constraints=LinearConstraint(np.array(rows), low, high), bounds=Bounds(0, upper), integrality=integrality
+    )
     assert result.success, result.message
     return float(-result.fun)

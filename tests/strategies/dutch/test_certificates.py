@@ -34,10 +34,15 @@ def strike(kind: str, floor=None, cap=None, title: str = "", **more) -> MarketFa
 
 def named(*names: str, rules: str = "", secondary: str = "") -> list[MarketFacts]:
     return [
-        MarketFacts(f"{SERIES}-1-{i}", yes_sub_title=name, strike_type="structured",
-                    rules_primary=rules.format(name) if rules else "", rules_secondary=secondary)
+        MarketFacts(
+            f"{SERIES}-1-{i}",
+            yes_sub_title=name,
+            strike_type="structured",
+            rules_primary=rules.format(name) if rules else "",
+            rules_secondary=secondary,
+        )
         for i, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def with_rules(markets: list[MarketFacts], at: int, rules: str) -> list[MarketFacts]:
@@ -72,19 +77,29 @@ CLOSED = ReviewedSeries(
         (event(strike("less_or_equal", cap="3.9"), strike("greater", floor="3.9")), Evidence.TILING),
         (event(strike("less", cap=10), strike("greater_or_equal", floor=10)), Evidence.TILING),
         (
-            event(strike("less", cap=-4, title="-5° or below"), strike("between", -4, -3, "-4° to -3°"),
-                  strike("greater", floor=-3, title="-2° or above")),
+            event(
+                strike("less", cap=-4, title="-5° or below"),
+                strike("between", -4, -3, "-4° to -3°"),
+                strike("greater", floor=-3, title="-2° or above"),
+            ),
             Evidence.TILING,
         ),
         (event(*named("Alphas", "Betas", "Tie", rules=GAME), title="Alphas vs Betas Winner?"), Evidence.CATCH_ALL),
-        (event(*named("Reg Time: Alphas", "Reg Time: Betas", "Reg Time: Tie"), title="Alphas vs Betas"), Evidence.CATCH_ALL),
+        (
+            event(*named("Reg Time: Alphas", "Reg Time: Betas", "Reg Time: Tie"), title="Alphas vs Betas"),
+            Evidence.CATCH_ALL,
+        ),
         (event(*named("Increase", "No change", "Decrease")), Evidence.CATCH_ALL),
         (
-            event(*with_rules(named("Red", "Blue", "Other"), 2, "If any other colour is chosen, this market resolves to Yes.")),
+            event(
+                *with_rules(
+                    named("Red", "Blue", "Other"), 2, "If any other colour is chosen, this market resolves to Yes."
+                )
+            ),
             Evidence.CATCH_ALL,
         ),
     ],
-)  # fmt: skip
+)
 def test_an_event_that_must_have_a_winner_gets_a_certificate(facts, kind):
     found = certify(facts)
     assert isinstance(found, Certificate), found
@@ -126,43 +141,80 @@ TRAPS = {
     "nominees of a party, others may come": (event(*NOMINEES), "no_evidence"),
     "next pope, the one chosen is not listed": (event(*NAMES), "no_evidence"),
     "another candidate of a party is not everybody else": (
-        event(*named("Candidate A", "Candidate B", "Another Republican")), "no_evidence"),
+        event(*named("Candidate A", "Candidate B", "Another Republican")),
+        "no_evidence",
+    ),
     "an other leg whose rules are unknown": (event(*named("Candidate A", "Candidate B", "Other")), "catch_all_unclear"),
     "an other leg whose rules name one person": (
         event(*with_rules(NOMINEES[:2] + named("", "", "Other")[2:], 2, "If Candidate D wins, this resolves to Yes.")),
-        "catch_all_unclear"),
+        "catch_all_unclear",
+    ),
     "an other leg with a deadline": (
-        event(*with_rules(named("Cardinal A", "Cardinal B", "Other"), 2, "If any other person is elected before Jan 1, Yes.")),
-        "catch_all_limited"),
+        event(
+            *with_rules(
+                named("Cardinal A", "Cardinal B", "Other"), 2, "If any other person is elected before Jan 1, Yes."
+            )
+        ),
+        "catch_all_limited",
+    ),
     "two legs for the rest": (event(*named("Red", "Other", "Neither")), "catch_all_unclear"),
-    "nobody is announced: not the same as nobody of these": (event(*named("Red", "Blue", "No announcement")), "no_evidence"),
+    "nobody is announced: not the same as nobody of these": (
+        event(*named("Red", "Blue", "No announcement")),
+        "no_evidence",
+    ),
     "no change beside steps of 25": (event(*named("Hike 25bps", "No change", "Cut 25bps")), "no_evidence"),
     "a game of two with a possible tie, not reviewed": (event(*named("Alphas", "Betas", rules=GAME)), "no_evidence"),
     "a game of two, reviewed, tie open": (
-        event(*named("Alphas", "Betas", rules=GAME)), "tie_possible", replace(REVIEW, tie_impossible=False)),
+        event(*named("Alphas", "Betas", rules=GAME)),
+        "tie_possible",
+        replace(REVIEW, tie_impossible=False),
+    ),
     "a game of two where a tie pays nobody": (
-        event(*named("Alphas", "Betas", rules=GAME, secondary="If the game ends in a tie, both markets resolve to No.")),
-        "nobody_possible", REVIEW),
+        event(
+            *named("Alphas", "Betas", rules=GAME, secondary="If the game ends in a tie, both markets resolve to No.")
+        ),
+        "nobody_possible",
+        REVIEW,
+    ),
     "half a dollar on cancellation says nothing about a tie": (
         event(*named("Alphas", "Betas", rules=GAME, secondary="If the game is cancelled, the markets resolve 50/50.")),
-        "tie_possible", replace(REVIEW, tie_impossible=False)),
+        "tie_possible",
+        replace(REVIEW, tie_impossible=False),
+    ),
     "a review of two sides for an event of three": (event(*named("A", "B", "C")), "review_differs", REVIEW),
     "a review of another list of outcomes": (event(*named("Hikes", "Maintains", "Resigns")), "review_differs", CLOSED),
     "a review of another series": (event(*named("A", "B")), "no_evidence", replace(REVIEW, series_ticker="KXOTHER")),
     "win, win and tie of other sides than in the title": (
-        event(*named("Alphas", "Gammas", "Tie"), title="Alphas vs Betas Winner?"), "tie_unclear"),
+        event(*named("Alphas", "Gammas", "Tie"), title="Alphas vs Betas Winner?"),
+        "tie_unclear",
+    ),
     "win by more than a goal, or a tie": (
-        event(*named("Alphas", "Betas", "Tie", rules="If {} wins Alphas vs Betas by more than 1 goal, Yes."),
-              title="Alphas vs Betas"), "tie_unclear"),
+        event(
+            *named("Alphas", "Betas", "Tie", rules="If {} wins Alphas vs Betas by more than 1 goal, Yes."),
+            title="Alphas vs Betas",
+        ),
+        "tie_unclear",
+    ),
     "a tie after 90 minutes beside a win after penalties": (
-        event(*with_rules(named("Alphas", "Betas", "Tie", rules="If {} wins Alphas vs Betas including penalties, Yes."), 2,
-                          "If Alphas vs Betas is level after 90 minutes, Yes."), title="Alphas vs Betas"), "tie_unclear"),
+        event(
+            *with_rules(
+                named("Alphas", "Betas", "Tie", rules="If {} wins Alphas vs Betas including penalties, Yes."),
+                2,
+                "If Alphas vs Betas is level after 90 minutes, Yes.",
+            ),
+            title="Alphas vs Betas",
+        ),
+        "tie_unclear",
+    ),
     "a tie among four": (event(*named("A", "B", "C", "Tie"), title="A vs B"), "tie_unclear"),
     "a ladder of thresholds": (
         event(strike("greater", 1), strike("greater", 2), strike("greater", 3), exclusive=False, collateral="DIRECNET"),
-        "not_exclusive"),
+        "not_exclusive",
+    ),
     "a ladder that calls itself exclusive": (
-        event(strike("greater", 1), strike("greater", 2), collateral="DIRECNET"), "not_exclusive"),
+        event(strike("greater", 1), strike("greater", 2), collateral="DIRECNET"),
+        "not_exclusive",
+    ),
     "exclusive by one field only": (event(*TEMPERATURE, collateral=""), "not_exclusive"),
     "not exclusive although it tiles": (event(*TEMPERATURE, exclusive=False), "not_exclusive"),
     "the upper end is missing": (event(*TEMPERATURE[:-1]), "open_ends"),
@@ -173,42 +225,72 @@ TRAPS = {
     "a leg known from before is absent": (event(*TEMPERATURE, expected_market_count=5), "missing_legs"),
     "one leg only": (event(TEMPERATURE[0]), "too_few_legs"),
     "thresholds the wrong way round": (
-        event(strike("less", cap=90, title="89° or below"), strike("greater", floor=80, title="81° or above")), "overlap"),
+        event(strike("less", cap=90, title="89° or below"), strike("greater", floor=80, title="81° or above")),
+        "overlap",
+    ),
     "open ends exchanged": (
-        event(strike("greater", floor=83, title="84° or above"), strike("between", 84, 85), strike("less", cap=84)), "overlap"),
+        event(strike("greater", floor=83, title="84° or above"), strike("between", 84, 85), strike("less", cap=84)),
+        "overlap",
+    ),
     "overlapping ranges": (event(*TEMPERATURE, strike("between", 85, 86, "85° to 86°")), "overlap"),
     "a range listed twice": (event(*TEMPERATURE, replace(TEMPERATURE[1], ticker="again")), "duplicate_leg"),
     "a ticker listed twice": (event(*TEMPERATURE, TEMPERATURE[1]), "duplicate_leg"),
-    "a hole of one unit": (
-        event(TEMPERATURE[0], strike("between", 85, 87, "85° to 87°"), TEMPERATURE[3]), "gap"),
+    "a hole of one unit": (event(TEMPERATURE[0], strike("between", 85, 87, "85° to 87°"), TEMPERATURE[3]), "gap"),
     "a hole at a bound that both sides exclude": (event(strike("less", cap=10), strike("greater", floor=10)), "gap"),
     "whole strikes, but nobody says that values are whole": (
-        event(*(replace(m, yes_sub_title="") for m in TEMPERATURE)), "gap_unconfirmed"),
+        event(*(replace(m, yes_sub_title="") for m in TEMPERATURE)),
+        "gap_unconfirmed",
+    ),
     "words say half degrees count": (
-        event(replace(TEMPERATURE[0], yes_sub_title="83.9° or below"), *TEMPERATURE[1:]), "gap_unconfirmed"),
+        event(replace(TEMPERATURE[0], yes_sub_title="83.9° or below"), *TEMPERATURE[1:]),
+        "gap_unconfirmed",
+    ),
     "gaps of two sizes": (
-        event(strike("less", cap=1), strike("between", 1, "1.99"), strike("between", "2.00", "2.999"),
-              strike("between", "3.000", 4), strike("greater", floor=4)), "gap"),
+        event(
+            strike("less", cap=1),
+            strike("between", 1, "1.99"),
+            strike("between", "2.00", "2.999"),
+            strike("between", "3.000", 4),
+            strike("greater", floor=4),
+        ),
+        "gap",
+    ),
     "strikes finer than the gap between them": (
-        event(strike("less", cap="0.005"), strike("between", "0.005", "0.995"), strike("between", "1.005", "2"),
-              strike("greater", floor=2)), "gap"),
+        event(
+            strike("less", cap="0.005"),
+            strike("between", "0.005", "0.995"),
+            strike("between", "1.005", "2"),
+            strike("greater", floor=2),
+        ),
+        "gap",
+    ),
     "a range without an end": (event(*TEMPERATURE[:2], strike("between", 86, None), TEMPERATURE[3]), "strike_missing"),
     "a strike that is not a number": (event(*TEMPERATURE[:3], strike("greater", floor="NaN")), "strike_missing"),
     "words point the other way": (
-        event(replace(TEMPERATURE[0], yes_sub_title="85° or above"), *TEMPERATURE[1:]), "rules_disagree"),
+        event(replace(TEMPERATURE[0], yes_sub_title="85° or above"), *TEMPERATURE[1:]),
+        "rules_disagree",
+    ),
     "words name another range": (
-        event(TEMPERATURE[0], replace(TEMPERATURE[1], yes_sub_title="81° to 82°"), *TEMPERATURE[2:]), "rules_disagree"),
+        event(TEMPERATURE[0], replace(TEMPERATURE[1], yes_sub_title="81° to 82°"), *TEMPERATURE[2:]),
+        "rules_disagree",
+    ),
     "rules name another strike": (
-        event(*changed(3, rules_primary="If the highest temperature is greater than 89°, Yes.")), "rules_disagree"),
+        event(*changed(3, rules_primary="If the highest temperature is greater than 89°, Yes.")),
+        "rules_disagree",
+    ),
     "rules include a bound that the strike type leaves out": (
-        event(*changed(3, rules_primary="If the highest temperature is at least 87°, Yes.")), "rules_disagree"),
+        event(*changed(3, rules_primary="If the highest temperature is at least 87°, Yes.")),
+        "rules_disagree",
+    ),
     "rules in which all may lose": (
-        event(*changed(0, rules_secondary="If no report is published, all markets resolve to No.")), "nobody_possible"),
+        event(*changed(0, rules_secondary="If no report is published, all markets resolve to No.")),
+        "nobody_possible",
+    ),
     "a provisional market": (event(*changed(0, is_provisional=True)), "provisional"),
     "a scalar market": (event(*changed(0, market_type="scalar")), "not_binary"),
     "a combination of markets": (event(*changed(0, is_combo=True)), "combo"),
     "numbers and names mixed": (event(*TEMPERATURE, *named("Other")), "mixed_strikes"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())

@@ -57,10 +57,18 @@ def check(seed: int) -> bool:
     expected_margin = rng.choice((0, 0, 5_000, -30_000))
     chance = probabilities({leg.ticker: leg.depth for leg in legs}, certified=certified)
     outcome = best_basket(
-        legs, True, certified,
-        Limits(kinds=frozenset({Kind.COVERAGE}), coverage_threshold=threshold, min_margin_ppm=margin,
-               min_expected_margin_ppm=expected_margin, near_ppm=0, count_step=Count(100)),
-    )  # fmt: skip
+        legs,
+        True,
+        certified,
+        Limits(
+            kinds=frozenset({Kind.COVERAGE}),
+            coverage_threshold=threshold,
+            min_margin_ppm=margin,
+            min_expected_margin_ppm=expected_margin,
+            near_ppm=0,
+            count_step=Count(100),
+        ),
+    )
     wanted = best_by_force(legs, chance, certified, threshold, margin, expected_margin)
     if not isinstance(outcome, Found):
         assert wanted is None, f"seed {seed}: refused ({outcome.constraint}), but {wanted:.0f} can be expected"

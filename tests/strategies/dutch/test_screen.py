@@ -95,11 +95,16 @@ def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier):
 
 def test_the_recorded_pass_leaves_one_event():
     events = recorded.fixture()
-    packed = pack([
-        ([LegMarket(m.ticker, books.get(m.ticker, Depth()), FeeSchedule()) for m in event.markets],
-         event.collateral_return_type == "MECNET", isinstance(certify(event), Certificate))
-        for event, books in events
-    ])  # fmt: skip
+    packed = pack(
+        [
+            (
+                [LegMarket(m.ticker, books.get(m.ticker, Depth()), FeeSchedule()) for m in event.markets],
+                event.collateral_return_type == "MECNET",
+                isinstance(certify(event), Certificate),
+            )
+            for event, books in events
+        ]
+    )
     kept = screen(packed, Limits()).survivors()
     assert [events[i][0].event_ticker for i in kept] == ["KXHIGHTDC-26JUL20"]
     assert packed.starts.dtype == np.int64

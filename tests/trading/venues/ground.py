@@ -92,9 +92,16 @@ def row(scene: Scene, action: str, side: str, price: int, count: int, **columns:
         "exchange_index": leg.market.exchange_index,
     }
     return Order.objects.create(
-        profile=position.profile, mode=position.mode, position=position, leg=leg, action=action, side=side,
-        price=price, count=count, **(defaults | columns),
-    )  # fmt: skip
+        profile=position.profile,
+        mode=position.mode,
+        position=position,
+        leg=leg,
+        action=action,
+        side=side,
+        price=price,
+        count=count,
+        **(defaults | columns),
+    )
 
 
 def send(ground: Ground, order: Order) -> Ack:
