@@ -157,7 +157,7 @@ def pem_of(key: Any) -> bytes:
 
 
 def signing(key: Any, count: int, runs: int) -> dict[str, Any]:
-    """Header sets per second, against reading the key anew for each request."""
+    """Header sets per second, against reading the key again for each request."""
     pem = pem_of(key)
     signer = Signer.from_pem("bench", pem)
     path = "/trade-api/v2/portfolio/events/orders"

@@ -14,7 +14,7 @@ WS_ROOT: Final = "/trade-api/ws/v2"
 class Environment:
     """One exchange: ``rest_url`` ends in ``/trade-api/v2``, ``ws_url`` in ``/trade-api/ws/v2``.
 
-    Keys of one environment are worthless in another (PROTOCOL 1).
+    Keys of one environment are worthless in another (docs/kalshi-protocol.md 1).
     """
 
     name: str
@@ -48,7 +48,7 @@ DEMO: Final = Environment(
 
 
 def from_settings(rest_url: str, ws_url: str) -> Environment:
-    """The environment of two configured addresses. A bare host gets the API's own path (PROTOCOL 1).
+    """The environment of two configured addresses. A bare host gets the API's own path (docs/kalshi-protocol.md 1).
 
     Raises ValueError for anything that is not an http(s) and a ws(s) address.
     """

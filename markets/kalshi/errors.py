@@ -1,7 +1,7 @@
-"""What can go wrong at the exchange's door, told apart by what it means for money.
+"""Errors of the exchange client, separated by what they mean for money.
 
-``Rejected`` and its kinds are definite: the exchange said no and nothing happened. ``OutcomeUnknown`` is not
-a failure: the order may exist until the exchange has been asked. ``Unreachable`` means that nothing was sent,
+``Rejected`` and its subclasses are definite: the exchange refused and nothing happened. ``OutcomeUnknown`` is not
+a failure: until it is resolved with the exchange, the order may exist. ``Unreachable`` means that nothing was sent,
 or that a read failed.
 """
 
@@ -40,7 +40,7 @@ class Unreachable(KalshiError):
 class OutcomeUnknown(KalshiError):
     """A write may or may not have happened.
 
-    Resolve it by id (PROTOCOL 9.6); never send it again under a new one.
+    Resolve it by id (docs/kalshi-protocol.md 9.6); never send it again under a new one.
     """
 
     def __init__(self, reason: str, status: int | None = None) -> None:
@@ -65,7 +65,7 @@ class Rejected(KalshiError):
 
 
 class RateLimited(Rejected):
-    """Out of tokens: told by the exchange (429), or by our own limiter before anything was sent (``local``)."""
+    """Out of tokens: refused by the exchange (429), or by our own limiter before anything was sent (``local``)."""
 
     local: bool = False
 
@@ -80,7 +80,7 @@ class LocallyRateLimited(RateLimited):
 
 
 class Unauthorised(Rejected):
-    """401: key id, signature or timestamp refused. Sign anew with a right clock, or stop."""
+    """401: key id, signature or timestamp refused. Sign again with a correct clock, or stop."""
 
 
 class Forbidden(Rejected):

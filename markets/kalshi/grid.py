@@ -1,5 +1,7 @@
-"""The price grid of a market: which prices an order may carry (PROTOCOL 4). Never judged by the structure's
-name."""
+"""The price grid of a market: which prices an order may carry (docs/kalshi-protocol.md 4).
+
+The bands decide, never the structure's name.
+"""
 
 from __future__ import annotations
 

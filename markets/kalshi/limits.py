@@ -1,4 +1,4 @@
-"""Token buckets (PROTOCOL 3): what a request costs, which buckets pay, and a limiter for one process.
+"""Token buckets (docs/kalshi-protocol.md 3): what a request costs, which buckets pay, and a limiter for one process.
 
 The arithmetic is pure and shared: a limiter that many processes share needs only another place for the
 balances.
@@ -27,7 +27,7 @@ BASIC: Final = ApiLimits(usage_tier="basic", read=BucketLimit(200, 600), write=B
 ROUNDING: Final = 1e-6
 """Tokens that the arithmetic of refilling may lose."""
 SHARDS: Final = (1, 2, 3)
-"""The shards other than 0 known at the time of writing (PROTOCOL 6)."""
+"""The shards other than 0 known at the time of writing (docs/kalshi-protocol.md 6)."""
 
 
 class Limiter(Protocol):

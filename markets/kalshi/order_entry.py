@@ -1,7 +1,7 @@
 """Orders before they leave. A sell is a type of its own, so that it can never be encoded as a buy.
 
 The exchange knows one book per market, quoted in YES: a bid buys YES, an ask sells YES which is buying NO
-(PROTOCOL 9.3).
+(docs/kalshi-protocol.md 9.3).
 
 ====================  ==========  =============
 intent                book side   YES price
@@ -128,7 +128,7 @@ class Buy(CreateOrder):
 class Sell(CreateOrder):
     """Sell held contracts of ``side`` at ``price`` or more.
 
-    Reduce-only and immediate-or-cancel unless told otherwise, so that it can never open the opposite
+    Reduce-only and immediate-or-cancel by default, so that it can never open the opposite
     position.
     """
 
@@ -141,14 +141,11 @@ class Sell(CreateOrder):
         return BookSide.ASK if self.side is Side.YES else BookSide.BID
 
 
-SellOrder = Sell
-
-
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
     """One order to cancel.
 
-    Ticker and shard are needed: by id alone the cancel goes to shard 0 (PROTOCOL 6).
+    Ticker and shard are needed: by id alone the cancel goes to shard 0 (docs/kalshi-protocol.md 6).
     """
 
     order_id: str

@@ -99,7 +99,7 @@ def micros(text: str) -> Micros:
 
 
 def money_from_cents(cents: int) -> Money:
-    """The integer cents that a few fields still carry (PROTOCOL 4)."""
+    """The integer cents that a few fields still carry (docs/kalshi-protocol.md 4)."""
     return Money(cents * CENT)
 
 

@@ -1,4 +1,4 @@
-"""Signatures of PROTOCOL 2: RSA-PSS and Ed25519 over timestamp + METHOD + path."""
+"""Signatures of docs/kalshi-protocol.md 2: RSA-PSS and Ed25519 over timestamp + METHOD + path."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Signer:
     def from_pem(cls, key_id: str, pem: bytes) -> Signer:
         """The key in a PEM text (a secret).
 
-        The kind is read from the parsed key: the PEM header does not tell it.
+        The kind is read from the parsed key: the PEM header does not say.
         """
         if not key_id.strip() or not key_id.isascii() or not key_id.isprintable():
             raise CredentialError("The API key id is empty or holds characters that no HTTP header may carry.")
@@ -59,7 +59,7 @@ class Signer:
         """The three headers of a signed request.
 
         ``path`` is the full path from the root, as sent; a query string is cut off because it is never
-        signed. ``now_ms`` is Unix time in milliseconds; take it anew for every try, a signature is good for
+        signed. ``now_ms`` is Unix time in milliseconds; take it afresh for every try, a signature is good for
         seconds only.
         """
         timestamp = str(now_ms)

@@ -1,6 +1,6 @@
 """The exchange's words. Closed ones touch money and refuse what they do not know; open ones carry it on.
 
-Kalshi adds enum values weekly (PROTOCOL 14). An open word's unknown value is kept as itself, with
+Kalshi adds enum values weekly (docs/kalshi-protocol.md 14). An open word's unknown value is kept as itself, with
 ``is_known`` false, so that a screen can show it and a filter can refuse it.
 """
 
@@ -97,7 +97,7 @@ class MarketResult(StrEnum):
 
 
 class MarketStatus(OpenEnum):
-    """Field words; the filters of GET /markets use others (PROTOCOL 13, Lifecycle). Only ACTIVE can be
+    """Field words; the filters of GET /markets use others (docs/kalshi-protocol.md 13, Lifecycle). Only ACTIVE can be
     traded."""
 
     INITIALIZED = "initialized"

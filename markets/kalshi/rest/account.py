@@ -36,5 +36,8 @@ class Account:
         return parse(KEYS, build_keys, self._transport.read("/api_keys", private=True))
 
     def upgrade_tier(self) -> None:
-        """Ask for the Advanced tier; Forbidden without a recent order made through the API (PROTOCOL 3)."""
+        """Request the Advanced tier (docs/kalshi-protocol.md 3).
+
+        Forbidden without a recent order made through the API.
+        """
         self._transport.write("POST", "/account/api_usage_level/upgrade")

@@ -1,4 +1,7 @@
-"""Where the cash lies: subaccounts, shards, transfers, netting, automatic rebalancing (PROTOCOL 6, 9.9, 13)."""
+"""Cash by subaccount and exchange shard: transfers, netting, automatic rebalancing.
+
+See docs/kalshi-protocol.md 6, 9.9 and 13.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events, markets, series, books, trades and fee changes: everything public (PROTOCOL 7)."""
+"""Events, markets, series, books, trades and fee changes: everything public (docs/kalshi-protocol.md 7)."""
 
 from __future__ import annotations
 

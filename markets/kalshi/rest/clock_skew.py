@@ -9,9 +9,6 @@ from email.utils import parsedate_to_datetime
 Clock = Callable[[], int]
 """Unix time in whole milliseconds."""
 
-SAFE_SKEW_MS = 5_000
-"""Signatures within 5 s are accepted, 30 s are refused (PROTOCOL 2)."""
-
 
 def now_ms() -> int:
     """The wall clock in Unix milliseconds."""

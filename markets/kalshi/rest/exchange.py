@@ -26,7 +26,7 @@ class _Cutoff(msgspec.Struct, kw_only=True):
 
 
 class HistoricalCutoff(msgspec.Struct, frozen=True):
-    """What is older has moved from the live listings to ``/historical`` (PROTOCOL 5)."""
+    """What is older has moved from the live listings to ``/historical`` (docs/kalshi-protocol.md 5)."""
 
     market_settled: datetime | None
     trades_created: datetime | None

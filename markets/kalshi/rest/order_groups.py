@@ -1,4 +1,4 @@
-"""Order groups (PROTOCOL 9.8): a cap on what a set of orders may fill in a rolling 15 seconds."""
+"""Order groups (docs/kalshi-protocol.md 9.8): a cap on what a set of orders may fill in a rolling 15 seconds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Order endpoints, V2 only (PROTOCOL 9).
+"""Order endpoints, V2 only (docs/kalshi-protocol.md 9).
 
-Writes are sent once; what became of an unclear one is asked, not guessed.
+Writes are sent once. The outcome of an unclear one is resolved with the exchange (``resolution``), never guessed.
 """
 
 from __future__ import annotations
@@ -173,7 +173,10 @@ class Orders:
         return after_write(lambda: parse(answers.DECREASE, answers.build_decrease, body))
 
     def get(self, order_id: str) -> Order:
-        """One order. May still show ``resting`` for a moment after an acknowledged cancel (PROTOCOL 9.7)."""
+        """One order.
+
+        It may show ``resting`` for a moment after an acknowledged cancel (docs/kalshi-protocol.md 9.7).
+        """
         body = self._transport.read("/portfolio/orders/{order_id}", path={"order_id": order_id}, private=True)
         return parse(_ORDER_ANSWER, lambda answer: build_order(answer.order), body)
 
@@ -223,7 +226,7 @@ class Orders:
     ) -> Order | None:
         """The order with this client id among those of ``ticker`` since ``min_ts`` (Unix seconds), if listed.
 
-        None proves nothing: listings lag behind (PROTOCOL 9.7).
+        None proves nothing: listings lag behind (docs/kalshi-protocol.md 9.7).
         """
         listed = self.list(ticker=ticker, min_ts=min_ts, subaccount=subaccount)
         return next((order for order in listed if order.client_order_id == client_order_id), None)

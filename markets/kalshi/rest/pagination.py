@@ -1,4 +1,4 @@
-"""Walking a listing to its true end (PROTOCOL 5)."""
+"""Walking a listing to its true end (docs/kalshi-protocol.md 5)."""
 
 from __future__ import annotations
 

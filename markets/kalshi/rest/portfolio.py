@@ -1,5 +1,8 @@
-"""Balance, positions, fills and settlements (PROTOCOL 10). Mind the defaults: without ``subaccount``, balance
-and positions speak for the primary account only, fills and settlements for all."""
+"""Balance, positions, fills and settlements (docs/kalshi-protocol.md 10).
+
+The defaults differ: without ``subaccount``, balance and positions cover the primary account only, fills and
+settlements cover all of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an HTTP status and one of three body shapes (PROTOCOL 9.10) to the error that says what it means."""
+"""Maps an HTTP status and one of three error bodies (docs/kalshi-protocol.md 9.10) to an exception."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What became of a create whose outcome is unknown (PROTOCOL 9.6).
+"""Resolves a create whose outcome is unknown (docs/kalshi-protocol.md 9.6).
 
-The exchange is asked; nothing is assumed.
+The exchange is queried; nothing is assumed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .orders import Orders
 
 SIGNATURE_LIFE_MS = 35_000
-"""A request signed longer ago than this is refused on arrival (PROTOCOL 2: 30 s), so it cannot land any more."""
+"""A request signed longer ago than this is refused on arrival, so it can no longer land. The exchange's limit is
+30 s (docs/kalshi-protocol.md 2)."""
 CLOCK_MARGIN_S = 60
 
 
@@ -33,7 +34,7 @@ class Outcome(StrEnum):
     ABSENT = "absent"
     """There is no such order and none can arrive any more."""
     UNKNOWN = "unknown"
-    """Not known yet: ask again later."""
+    """Not known yet: query again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def resolve_create(
     *,
     resend: bool = False,
 ) -> Resolution:
-    """Ask what became of ``order``, first sent at ``sent_ms`` (Unix ms). Never raises what the exchange raises.
+    """Find out what became of ``order``, first sent at ``sent_ms`` (Unix ms). Never raises what the exchange raises.
 
     Without ``resend``: FOUND when it is listed; ABSENT only when it is not listed, its signature has expired
     and the exchange's reads are as fresh as that; else UNKNOWN. With ``resend`` the *same* id is sent once

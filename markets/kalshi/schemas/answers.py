@@ -1,4 +1,4 @@
-"""What the order endpoints answer (PROTOCOL 9.4, 9.5, 9.8)."""
+"""What the order endpoints answer (docs/kalshi-protocol.md 9.4, 9.5, 9.8)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class AmendWire(msgspec.Struct, kw_only=True):
 
 
 class AmendResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts are None where nothing changed (PROTOCOL 9.4)."""
+    """Counts are None where nothing changed (docs/kalshi-protocol.md 9.4)."""
 
     order_id: str
     client_order_id: str | None
@@ -151,7 +151,7 @@ class OrderGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_create(w: CreateWire) -> CreateResult:
-    """Wire to ours. A success without an order id or counts is none (PROTOCOL 9.1)."""
+    """Wire to ours. A success without an order id or counts is none (docs/kalshi-protocol.md 9.1)."""
     if not w.order_id or w.fill_count is None or w.remaining_count is None:
         raise ValueError("a create was answered without an order id or without counts")
     return CreateResult(
@@ -228,7 +228,7 @@ def build_queue_position(w: QueueWire) -> QueuePosition:
 
 
 def build_order_group(w: OrderGroupWire) -> OrderGroup:
-    """Wire to ours. A group asked for by id is answered without its id; the caller knows it."""
+    """Wire to ours. A group read by id comes without its id; the caller knows it."""
     return OrderGroup(
         order_group_id=w.id or "",
         contracts_limit=positive_count(w.contracts_limit_fp) if w.contracts_limit_fp else None,

@@ -17,7 +17,7 @@ SAMPLE_BYTES = 500
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A record that the boundary refused, kept so that it can be counted, logged and looked at."""
+    """A record that the boundary refused, kept so that it can be counted, logged and inspected."""
 
     reason: str
     sample: str

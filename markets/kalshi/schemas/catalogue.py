@@ -47,9 +47,9 @@ class SettlementSource(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One event with its nested markets, if they were asked for.
+    """One event with its nested markets, if they were requested.
 
-    ``mutually_exclusive`` says that at most one market resolves YES, never that one must (PROTOCOL 13).
+    ``mutually_exclusive`` says that at most one market resolves YES, never that one must (docs/kalshi-protocol.md 13).
     ``fee_type_override`` is the raw word: the fee module refuses what it does not know. An event of which a
     single market cannot be read is refused as a whole, because a basket over the rest would be a basket with
     a missing leg.

@@ -1,4 +1,7 @@
-"""A market as the catalogue shows it. Its quotes may be 15 seconds old: never trade on them (PROTOCOL 5)."""
+"""A market as the catalogue lists it.
+
+Its quotes may be 15 seconds old: never trade on them (docs/kalshi-protocol.md 5).
+"""
 
 from __future__ import annotations
 
@@ -196,7 +199,7 @@ def build_market(w: MarketWire) -> Market:
 
 def quote(price: str | None, size: str | None) -> tuple[Price | None, Count]:
     """A side exists iff its size is above zero; the price of an empty side is one of several sentinels
-    (PROTOCOL 7)."""
+    (docs/kalshi-protocol.md 7)."""
     count = COUNTS[size] if size else Count(0)
     if count < 0:
         raise UnitError(f"negative size: {size!r}")

@@ -1,4 +1,4 @@
-"""Own orders and fills as the exchange lists them (PROTOCOL 9.7, 10)."""
+"""Own orders and fills as the exchange lists them (docs/kalshi-protocol.md 9.7, 10)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class OrderWire(msgspec.Struct, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as the exchange has it; such reads lag behind acknowledged writes (PROTOCOL 9.7).
+    """An order as the exchange has it; such reads lag behind acknowledged writes (docs/kalshi-protocol.md 9.7).
 
     ``outcome_side`` is the side the order moves the account towards: a bid is ``yes``, an ask ``no``, so
     selling a held YES reads ``no``. ``initial_count`` is as created, before amends. Fees and costs are Money

@@ -1,4 +1,4 @@
-"""Cash, positions and settlements. The exchange is the truth about them (PROTOCOL 10)."""
+"""Cash, positions and settlements. The exchange is the truth about them (docs/kalshi-protocol.md 10)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class SubaccountBalance(msgspec.Struct, frozen=True):
 
 
 class NettingConfig(msgspec.Struct, frozen=True):
-    """Whether a subaccount nets collateral on a shard; off by default (PROTOCOL 13)."""
+    """Whether a subaccount nets collateral on a shard; off by default (docs/kalshi-protocol.md 13)."""
 
     subaccount_number: int
     enabled: bool

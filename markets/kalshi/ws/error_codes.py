@@ -1,4 +1,4 @@
-"""WebSocket error codes (PROTOCOL 12.3) and what to do about each."""
+"""WebSocket error codes (docs/kalshi-protocol.md 12.3) and what to do about each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 class Reaction(StrEnum):
     RESUBSCRIBE = "resubscribe"
-    """The subscription is dead or unknown: subscribe anew, take a snapshot."""
+    """The subscription is dead or unknown: subscribe again, take a snapshot."""
     RECONNECT = "reconnect"
     """The connection is no good."""
     SPLIT = "split"
@@ -17,8 +17,6 @@ class Reaction(StrEnum):
     """Too many commands: wait, then send it again."""
     FIX = "fix"
     """Our command is wrong: a bug or a stale ticker. Sending it again will not help."""
-    IGNORE = "ignore"
-    """Nothing to be done."""
 
 
 ERROR_REACTIONS: Final[dict[int, Reaction]] = {

@@ -1,6 +1,6 @@
 """What the WebSocket says, typed and in integer units. Parsing is in ``parser``.
 
-NO levels are always in NO dollars here, whichever way the subscription asked for them. ``sid`` names the
+NO levels are always in NO dollars here, whichever way the subscription requested them. ``sid`` names the
 subscription, ``seq`` counts its messages where the channel is sequenced. Times are Unix ms unless they are
 datetimes.
 """
@@ -40,7 +40,10 @@ class TickerFrame(msgspec.Struct, gc=False):
 
 
 class BookSnapshot(msgspec.Struct):
-    """The whole book, best first; never crossed (a crossed one is rejected). ``clock`` as in PROTOCOL 12.4."""
+    """The whole book, best first; never crossed (a crossed one is rejected).
+
+    ``clock`` is described in docs/kalshi-protocol.md 12.4.
+    """
 
     sid: int
     seq: int

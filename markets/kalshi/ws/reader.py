@@ -51,7 +51,7 @@ class SocketReader:
             raise Disconnected(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
-        """See FrameReader. A connection that has ended is not asked for its consent again."""
+        """See FrameReader. No closing handshake on a connection that has already ended."""
         ended, self._ended = self._ended, self._ended or "closed here"
         if ended is not None:
             self._connection.shutdown()  # type: ignore[no-untyped-call]

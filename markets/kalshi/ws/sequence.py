@@ -1,5 +1,7 @@
-"""Sequence numbers of one connection: per subscription, over all its markets and acknowledgements (PROTOCOL
-12.4)."""
+"""Sequence numbers of one connection (docs/kalshi-protocol.md 12.4).
+
+They count per subscription, over all of its markets and acknowledgements.
+"""
 
 from __future__ import annotations
 

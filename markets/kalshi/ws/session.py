@@ -1,4 +1,4 @@
-"""One WebSocket connection: signed upgrade, commands with their acknowledgements, frames out (PROTOCOL 12).
+"""One WebSocket connection (docs/kalshi-protocol.md 12): signed upgrade, commands and acknowledgements, frames out.
 
 Not ``run_forever``: the caller owns the loop, the reconnects and the epochs. One thread per session.
 """
@@ -31,7 +31,7 @@ __all__ = ["CHUNK", "SILENCE_MS", "Backoff", "Command", "Session"]
 CHUNK: Final = 1000
 """Market tickers in one command."""
 SILENCE_MS: Final = 27_000
-"""The exchange pings every 10 s; after this long without a frame the connection is dead (PROTOCOL 12.1)."""
+"""The exchange pings every 10 s (docs/kalshi-protocol.md 12.1); a connection without a frame for this long is dead."""
 
 
 class Command(msgspec.Struct):

@@ -218,7 +218,7 @@ class Error(msgspec.Struct, tag_field="type", tag="error"):
 
 
 class Envelope(msgspec.Struct):
-    """Only the outside, for messages that are ignored or refused."""
+    """Only the envelope, for messages that are ignored or rejected."""
 
     type: str
     sid: int | None = None

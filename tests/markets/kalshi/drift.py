@@ -23,7 +23,7 @@ SAME = "the same value under an older name"
 DEAD = "deprecated by Kalshi, still sent"
 NOT_OURS = "of a product we do not use (RFQ, combos, FCM)"
 SELF = "our own account"
-NOT_READ = "asked for with a flag that we never set"
+NOT_READ = "requested with a flag that we never set"
 OUR_REQUEST = "what we sent ourselves"
 
 LEFT_OUT: dict[str, dict[str, str]] = {

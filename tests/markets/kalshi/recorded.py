@@ -84,7 +84,7 @@ def ws_file(path: Path) -> Count:
     """WebSocket messages, books rebuilt from them.
 
     ``seq`` jumps where other markets of the subscription had their messages; where it falls at a snapshot, the recorder
-    had connected anew.
+    had reconnected.
     """
     count, books = Count(), {}
     for connection in _connections(path):

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers what a test tells it, and remembers what it was asked."""
+"""An HTTP server on loopback with scripted answers that records the requests it received."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markets.kalshi.environment import Environment, from_settings
 
 
 @dataclass
-class Asked:
+class Request:
     """One request as it arrived."""
 
     method: str
@@ -50,7 +50,7 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
-Rule = Callable[[Asked], Answer | None]
+Rule = Callable[[Request], Answer | None]
 
 
 class Script:
@@ -58,16 +58,16 @@ class Script:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
         self.answers: list[Answer] = []
         self.rule: Rule | None = None
 
     def say(self, *answers: Answer) -> None:
         self.answers = list(answers)
 
-    def next(self, asked: Asked) -> Answer:
-        self.asked.append(asked)
-        if self.rule is not None and (answer := self.rule(asked)) is not None:
+    def next(self, request: Request) -> Answer:
+        self.requests.append(request)
+        if self.rule is not None and (answer := self.rule(request)) is not None:
             return answer
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -85,7 +85,7 @@ def scripted_exchange() -> Iterator[Script]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = parse_qsl(parts.query, keep_blank_values=True)
             port = self.client_address[1]
-            answer = script.next(Asked(self.command, parts.path, query, dict(self.headers), body, port))
+            answer = script.next(Request(self.command, parts.path, query, dict(self.headers), body, port))
             stop.wait(answer.wait)
             if answer.hang_up:
                 self.connection.shutdown(socket.SHUT_RDWR)

@@ -241,12 +241,12 @@ def test_each_request_is_one_that_the_specification_knows(openapi, signer, opera
         if "$ref" in parameter:
             parameter = openapi["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
         parameters[parameter["name"]] = parameter
-    asked: dict[str, list[str]] = {}
+    sent: dict[str, list[str]] = {}
     for name, value in parse_qsl(urlsplit(request.url).query):
-        asked.setdefault(name, []).append(value)
-    assert set(asked) <= {name for name, p in parameters.items() if p["in"] == "query"}
-    assert {name for name, p in parameters.items() if p["in"] == "query" and p.get("required")} <= set(asked)
-    for name, values in asked.items():
+        sent.setdefault(name, []).append(value)
+    assert set(sent) <= {name for name, p in parameters.items() if p["in"] == "query"}
+    assert {name for name, p in parameters.items() if p["in"] == "query" and p.get("required")} <= set(sent)
+    for name, values in sent.items():
         schema = parameters[name]["schema"]
         if schema.get("type") == "array":
             validator(schema, openapi).validate([typed(value, schema["items"]) for value in values])

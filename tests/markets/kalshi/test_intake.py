@@ -74,7 +74,7 @@ def test_a_snapshot_is_best_first_with_both_sides_in_their_own_prices():
     assert (empty.yes, empty.no[0]) == ((), (5700, 725))
 
 
-def test_no_levels_are_in_no_prices_whichever_way_they_were_asked_for():
+def test_no_levels_are_in_no_prices_whichever_way_they_were_requested():
     intake = Intake()
     intake.yes_priced.add(1)
     flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.4300", "7.25"], ["0.4500", "30.00"]])

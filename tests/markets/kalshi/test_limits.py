@@ -158,16 +158,18 @@ def test_threads_share_one_balance():
     assert 100 <= len(won) <= 102
 
 
-def test_costs_are_the_published_ones_until_the_account_tells():
+def test_costs_are_the_published_ones_until_the_account_reports_its_own():
     costs = Costs()
     assert costs.of("delete", "/portfolio/events/orders/{order_id}") == 2
     assert costs.of("DELETE", "/portfolio/events/orders/batched", items=7) == 14
     assert costs.of("POST", "/portfolio/events/orders/batched", items=7) == 70
     assert costs.of("GET", "/portfolio/orders/{order_id}") == 2
     assert costs.of("GET", "/markets") == 10
-    told = Costs.from_account(EndpointCosts(11, (EndpointCost("GET", "/trade-api/v2/portfolio/orders/:order_id", 1),)))
-    assert told.of("GET", "/portfolio/orders/{order_id}") == 1
-    assert told.of("DELETE", "/portfolio/events/orders/{order_id}") == 11
+    reported = Costs.from_account(
+        EndpointCosts(11, (EndpointCost("GET", "/trade-api/v2/portfolio/orders/:order_id", 1),))
+    )
+    assert reported.of("GET", "/portfolio/orders/{order_id}") == 1
+    assert reported.of("DELETE", "/portfolio/events/orders/{order_id}") == 11
 
 
 def test_backoff_doubles_with_jitter_up_to_its_cap_and_starts_over():
@@ -195,7 +197,7 @@ def test_the_true_difference_of_the_clocks_is_always_within_the_measured_bounds(
     assert meter.uncertainty_ms <= 650
 
 
-def test_a_clock_that_was_set_is_measured_anew():
+def test_a_clock_that_was_set_is_measured_again():
     meter = SkewMeter()
     meter.observe(_http_date(1_795_400_000), 1_795_400_000_100, 1_795_400_000_200)
     meter.observe(_http_date(1_795_400_060), 1_795_400_000_300, 1_795_400_000_400)

@@ -1,4 +1,4 @@
-"""Listings: every page, no page twice, never a part for the whole; and the parameters that they are asked with."""
+"""Listings: every page, no page twice, never a part for the whole; and the query parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markets.kalshi.errors import PaginationError, SchemaError
 from markets.kalshi.schemas import Allocation
 
 from .bodies import EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, but
-from .scripted import Answer, Asked, Script
+from .scripted import Answer, Request, Script
 from .test_schemas import BOOK, TRADE
 
 
@@ -21,15 +21,15 @@ def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Scri
     exchange.say(events("c1", "A", "B"), events("c2"), events("", "C"))
     pages = list(client.catalogue.events())
     assert [e.event_ticker for page in pages for e in page.events] == ["A", "B", "C"]
-    assert [dict(a.query).get("cursor") for a in exchange.asked] == [None, "c1", "c2"]
-    assert dict(exchange.asked[0].query) == {"status": "open", "with_nested_markets": "true", "limit": "200"}
+    assert [dict(a.query).get("cursor") for a in exchange.requests] == [None, "c1", "c2"]
+    assert dict(exchange.requests[0].query) == {"status": "open", "with_nested_markets": "true", "limit": "200"}
 
 
 def test_pages_are_read_when_they_are_wanted(exchange: Script, client):
     exchange.say(events("c1", "A"), events("", "B"))
     walk = client.catalogue.events()
     next(walk)
-    assert len(exchange.asked) == 1
+    assert len(exchange.requests) == 1
 
 
 def test_a_repeated_cursor_is_an_error_and_not_an_end(exchange: Script, client):
@@ -40,7 +40,7 @@ def test_a_repeated_cursor_is_an_error_and_not_an_end(exchange: Script, client):
 
 def test_a_listing_without_an_end_is_an_error(exchange: Script, client):
     numbers = iter(range(1000))
-    exchange.rule = lambda asked: events(f"c{next(numbers)}", "A")
+    exchange.rule = lambda request: events(f"c{next(numbers)}", "A")
     with pytest.raises(PaginationError, match="after 5 pages"):
         list(client.catalogue.events(max_pages=5))
 
@@ -51,15 +51,15 @@ def test_one_bad_order_among_many_does_not_pass_for_an_absent_one(exchange: Scri
         list(client.portfolio.fills())
 
 
-def test_books_are_asked_a_hundred_at_a_time_with_a_repeated_parameter(exchange: Script, client):
-    def answer(asked: Asked) -> Answer:
-        tickers = [value for name, value in asked.query if name == "tickers"]
+def test_books_are_requested_a_hundred_at_a_time_with_a_repeated_parameter(exchange: Script, client):
+    def answer(request: Request) -> Answer:
+        tickers = [value for name, value in request.query if name == "tickers"]
         return Answer(200, {"orderbooks": [{"ticker": t, "orderbook_fp": BOOK} for t in tickers]})
 
     exchange.rule = answer
     books = client.catalogue.orderbooks([f"T{n}" for n in range(150)])
     assert len(books) == 150
-    assert [len(asked.query) for asked in exchange.asked] == [100, 50]
+    assert [len(request.query) for request in exchange.requests] == [100, 50]
 
 
 def test_each_family_reads_its_route(exchange: Script, client):
@@ -89,7 +89,7 @@ def test_each_family_reads_its_route(exchange: Script, client):
             "orders_updated_ts": "2026-11-09T00:00:00Z",
         },
     }
-    exchange.rule = lambda asked: Answer(200, answers[asked.route])
+    exchange.rule = lambda request: Answer(200, answers[request.route])
     c = client.catalogue
     assert c.event("E").markets[0].yes_bid == 4000
     assert [m.ticker for p in c.markets("open", min_close_ts=5) for m in p.markets] == [MARKET["ticker"]]
@@ -107,8 +107,8 @@ def test_each_family_reads_its_route(exchange: Script, client):
     assert client.orders.queue_positions(market_tickers=["M", "N"])[0].ahead == 300
     assert client.exchange.user_data_time().year == 2026
     assert client.exchange.historical_cutoff().positions_updated is None
-    assert {asked.route for asked in exchange.asked} == set(answers)
-    queries = {asked.route: dict(asked.query) for asked in exchange.asked}
+    assert {request.route for request in exchange.requests} == set(answers)
+    queries = {request.route: dict(request.query) for request in exchange.requests}
     assert queries["/markets"]["min_close_ts"] == "5"
     assert queries["/markets/M/orderbook"] == {"depth": "5"}
     assert queries["/portfolio/orders/queue_positions"] == {"market_tickers": "M,N"}
@@ -119,7 +119,7 @@ def test_cash_moves_in_whole_units_only(exchange: Script, client):
     exchange.say(Answer(200, {"transfer_id": "t"}))
     cash = client.portfolio.cash
     assert cash.transfer_between_shards(0, 2, Money(12_340_000), "0d6d6c0e-5d5c-4a52-8f4e-0f6c6f3a1b11") == "t"
-    assert exchange.asked[0].json == {
+    assert exchange.requests[0].json == {
         "source": "event_contract",
         "destination": "event_contract",
         "amount": 123_400,
@@ -128,7 +128,7 @@ def test_cash_moves_in_whole_units_only(exchange: Script, client):
         "client_transfer_id": "0d6d6c0e-5d5c-4a52-8f4e-0f6c6f3a1b11",
     }
     cash.transfer_between_subaccounts("id", 0, 1, Money(10_000), 2)
-    assert exchange.asked[1].json["amount_cents"] == 1
+    assert exchange.requests[1].json["amount_cents"] == 1
     for amount in (0, -10_000, 10_050):
         with pytest.raises(ValueError, match="not a positive number"):
             cash.transfer_between_subaccounts("id", 0, 1, Money(amount))
@@ -136,7 +136,7 @@ def test_cash_moves_in_whole_units_only(exchange: Script, client):
         cash.transfer_between_shards(0, 2, Money(99))
     with pytest.raises(ValueError, match="100 percent"):
         cash.set_target_allocation([Allocation(0, 50), Allocation(2, 40)])
-    assert len(exchange.asked) == 2
+    assert len(exchange.requests) == 2
 
 
 def test_subaccounts_netting_and_allocations(exchange: Script, client):
@@ -157,7 +157,7 @@ def test_subaccounts_netting_and_allocations(exchange: Script, client):
         },
         ("POST", "/portfolio/target_balance_allocation"): {},
     }
-    exchange.rule = lambda asked: Answer(200, answers[(asked.method, asked.route)])
+    exchange.rule = lambda request: Answer(200, answers[(request.method, request.route)])
     cash = client.portfolio.cash
     assert cash.subaccount_balances()[0].balance == 5_000_000
     assert cash.create_subaccount(2) == 4
@@ -165,4 +165,4 @@ def test_subaccounts_netting_and_allocations(exchange: Script, client):
     cash.set_netting(1, True)
     assert cash.target_allocation() == (Allocation(0, 100),)
     cash.set_target_allocation([])
-    assert exchange.asked[-1].json == {"allocations": [], "resting_margin_reservation": "sum"}
+    assert exchange.requests[-1].json == {"allocations": [], "resting_margin_reservation": "sum"}

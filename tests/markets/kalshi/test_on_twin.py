@@ -103,7 +103,7 @@ def order(
     )
 
 
-def held(client: KalshiClient, market: Market) -> int:
+def position_of(client: KalshiClient, market: Market) -> int:
     return sum(p.position for p in client.portfolio.positions(ticker=market.ticker))
 
 
@@ -153,12 +153,12 @@ def test_a_book_is_the_same_over_rest_and_over_the_socket_in_both_orientations(t
 def test_a_bought_side_is_held_and_a_sale_of_it_closes_it(client, market, side, ask, bid, sign):
     bought = client.orders.create(order(Buy, market, side, ask, 200))
     assert (bought.fill_count, bought.remaining_count) == (200, 0)
-    assert held(client, market) == sign * 200
+    assert position_of(client, market) == sign * 200
     (fill,) = client.portfolio.fills(order_id=bought.order_id)
     assert (fill.outcome_side, fill.price, fill.count, fill.is_taker) == (side, ask, 200, True)
     sold = client.orders.create(order(Sell, market, side, bid, 200))
     assert sold.fill_count == 200
-    assert held(client, market) == 0
+    assert position_of(client, market) == 0
     (fill,) = client.portfolio.fills(order_id=sold.order_id)
     assert (fill.outcome_side, complement(fill.price)) == (side.other, bid)
 
@@ -167,7 +167,7 @@ def test_a_sale_never_opens_the_other_side(client, market):
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
     sold = client.orders.create(order(Sell, market, Side.YES, 100, 500))
     assert (sold.fill_count, sold.remaining_count) == (100, 0)
-    assert held(client, market) == 0
+    assert position_of(client, market) == 0
 
 
 def test_fills_over_the_socket_are_those_over_rest(client, session, market):
@@ -184,7 +184,7 @@ def test_fills_over_the_socket_are_those_over_rest(client, session, market):
     assert sum(x.fee for x in over_socket) == sum(x.fee for x in listed)
     assert {x.client_order_id for x in over_socket} == {wanted.client_order_id}
     assert {x.outcome_side for x in over_socket} == {Side.NO}
-    assert over_socket[-1].post_position == held(client, market) == -700
+    assert over_socket[-1].post_position == position_of(client, market) == -700
     (own,) = [x for x in kinds(found, f.UserOrderFrame) if x.status is OrderStatus.EXECUTED]
     assert (own.order_id, own.fill_count) == (result.order_id, 700)
     assert kinds(found, f.MarketPositionFrame)[-1].position == -700
@@ -258,7 +258,7 @@ def test_a_batch_is_partly_accepted(client, markets):
         [order(Buy, first, Side.YES, 4300), order(Buy, second, Side.YES, 4305), order(Buy, third, Side.NO, 6000)]
     )
     assert [item.error is None for item in items] == [True, False, True]
-    assert [held(client, m) for m in (first, second, third)] == [100, 0, -100]
+    assert [position_of(client, m) for m in (first, second, third)] == [100, 0, -100]
 
 
 def test_a_paused_shard_and_a_closed_market(twin, client, markets):
@@ -285,7 +285,7 @@ def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(twin, clien
     found = client.orders.resolve_create(lost, sent)
     assert found.outcome is Outcome.FOUND
     assert (found.order.client_order_id, found.order.fill_count) == (lost.client_order_id, 300)
-    assert held(client, market) == 300
+    assert position_of(client, market) == 300
 
 
 @pytest.mark.parametrize("fault", [{"kind": "timeout"}, {"kind": "error", "status": 503}])
@@ -300,7 +300,7 @@ def test_an_order_that_was_not_taken_is_not_assumed_absent_and_can_be_sent_again
     placed = client.orders.resolve_create(lost, sent, resend=True)
     assert (placed.outcome, placed.result.fill_count) == (Outcome.PLACED, 300)
     assert client.orders.resolve_create(lost, sent).outcome is Outcome.FOUND
-    assert held(client, market) == 300
+    assert position_of(client, market) == 300
 
 
 def test_reads_get_through_errors_and_rate_limits(twin, client):
@@ -320,9 +320,9 @@ def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(twin, client, sessio
     assert [type(frame) for frame in found] == [f.GapFrame, f.BookDelta]
     sid = session.sid_of("orderbook_delta")
     assert found[0].sid == sid
-    asked = session.get_snapshot(sid, [market.ticker])
+    command = session.get_snapshot(sid, [market.ticker])
     (snapshot,) = kinds(until(session, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
-    assert (snapshot.id, snapshot.no) == (asked, client.catalogue.orderbook(market.ticker).no)
+    assert (snapshot.id, snapshot.no) == (command, client.catalogue.orderbook(market.ticker).no)
     assert session.pending == {}
 
 
@@ -369,7 +369,7 @@ def test_an_overflow_ends_the_subscription_and_a_new_one_starts_clean(twin, sess
     assert not kinds(found, f.GapFrame)
 
 
-def test_wrong_commands_are_told_by_their_id(session):
+def test_wrong_commands_are_reported_by_their_id(session):
     command = session.subscribe(["nonsense"])
     (error,) = kinds(until(session, lambda x: kinds(x, f.ErrorFrame)), f.ErrorFrame)
     assert (error.id, error.code, error.reaction) == (command, 8, Reaction.FIX)
@@ -379,7 +379,7 @@ def test_wrong_commands_are_told_by_their_id(session):
     assert session.pending == {}
 
 
-def test_a_dropped_connection_is_told_and_a_new_session_starts_over(twin, client, session, market):
+def test_a_dropped_connection_is_reported_and_a_new_session_starts_over(twin, client, session, market):
     session.subscribe(["orderbook_delta"], [market.ticker])
     until(session, lambda x: kinds(x, f.BookSnapshot))
     twin.twin("disconnect")
@@ -393,7 +393,7 @@ def test_a_dropped_connection_is_told_and_a_new_session_starts_over(twin, client
     again.close()
 
 
-def test_a_markets_end_is_told_step_by_step_and_paid(twin, client, session, market):
+def test_a_markets_end_is_announced_step_by_step_and_paid(twin, client, session, market):
     session.subscribe(["market_lifecycle_v2"])
     until(session, lambda x: kinds(x, f.Ack))
     client.orders.create(order(Buy, market, Side.YES, 4300, 300))
@@ -412,7 +412,7 @@ def test_a_markets_end_is_told_step_by_step_and_paid(twin, client, session, mark
     assert (determined.result, determined.settlement_value) == (MarketResult.YES, 10_000)
     (settled,) = client.portfolio.settlements(ticker=market.ticker)
     assert (settled.market_result, settled.yes_count, settled.revenue) == (MarketResult.YES, 300, 3_000_000)
-    assert held(client, market) == 0
+    assert position_of(client, market) == 0
     assert client.catalogue.market(market.ticker).settlement_value == 10_000
 
 
@@ -451,7 +451,7 @@ def test_an_ed25519_key_is_understood_too(tmp_path):
         running.stop()
 
 
-def test_without_room_in_the_exchanges_bucket_a_write_waits_its_turn(twin, client, markets):
+def test_without_tokens_in_the_exchanges_bucket_a_write_waits_its_turn(twin, client, markets):
     twin.twin("settings", rate_limits=True)
     try:
         chosen = markets.pop()

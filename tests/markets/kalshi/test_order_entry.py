@@ -51,7 +51,7 @@ def test_a_sell_never_has_the_direction_of_a_buy_of_the_same_side(kind, side, pr
     assert paid == price
 
 
-def test_a_sell_can_only_reduce_and_never_rests_unless_told_otherwise():
+def test_a_sell_can_only_reduce_and_never_rests_by_default():
     wire = order(Sell).to_wire()
     assert wire["reduce_only"] is True
     assert wire["time_in_force"] == "immediate_or_cancel"
@@ -59,7 +59,7 @@ def test_a_sell_can_only_reduce_and_never_rests_unless_told_otherwise():
     assert "reduce_only" not in resting
 
 
-def test_the_wire_form_holds_exactly_what_was_asked():
+def test_the_wire_form_holds_exactly_what_was_requested():
     wire = order(
         time_in_force=TimeInForce.GTC,
         post_only=True,

@@ -13,7 +13,7 @@ from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
 from markets.kalshi.vocabulary import Side, TimeInForce
 
 from .bodies import ORDER, but
-from .scripted import Answer, Asked, Script
+from .scripted import Answer, Request, Script
 from .test_order_entry import ID, order
 from .test_schemas import CREATED
 
@@ -30,9 +30,9 @@ def orders_page(*orders: Any) -> Answer:
 def test_a_create_is_one_post_of_the_wire_form(exchange: Script, client):
     exchange.say(Answer(201, ACCEPTED))
     result = client.orders.create(order())
-    (asked,) = exchange.asked
-    assert (asked.method, asked.route, asked.json) == ("POST", "/portfolio/events/orders", order().to_wire())
-    assert asked.headers["Content-Type"] == "application/json"
+    (request,) = exchange.requests
+    assert (request.method, request.route, request.json) == ("POST", "/portfolio/events/orders", order().to_wire())
+    assert request.headers["Content-Type"] == "application/json"
     assert (result.order_id, result.fill_count, result.remaining_count) == ("o", 300, 425)
 
 
@@ -55,7 +55,7 @@ def test_an_accepted_create_whose_answer_cannot_be_believed_has_an_unknown_outco
         client.orders.create(order())
 
 
-def test_definite_refusals_of_a_create_are_told_apart(exchange: Script, client):
+def test_definite_refusals_of_a_create_are_distinguished(exchange: Script, client):
     exchange.say(EXISTS, Answer(409, {"error": {"code": "fill_or_kill_insufficient_resting_volume"}}))
     with pytest.raises(AlreadyExists):
         client.orders.create(order())
@@ -66,9 +66,9 @@ def test_definite_refusals_of_a_create_are_told_apart(exchange: Script, client):
 def test_a_cancel_names_the_market_and_the_shard(exchange: Script, client):
     exchange.say(Answer(200, {"order_id": "o", "reduced_by": "4.25", "ts_ms": 1}))
     assert client.orders.cancel("o", "KXDEMO-A", 2).reduced_by == 425
-    (asked,) = exchange.asked
-    assert (asked.method, asked.route) == ("DELETE", "/portfolio/events/orders/o")
-    assert sorted(asked.query) == [("exchange_index", "2"), ("market_ticker", "KXDEMO-A")]
+    (request,) = exchange.requests
+    assert (request.method, request.route) == ("DELETE", "/portfolio/events/orders/o")
+    assert sorted(request.query) == [("exchange_index", "2"), ("market_ticker", "KXDEMO-A")]
 
 
 def test_a_cancel_of_what_is_gone_is_not_found(exchange: Script, client):
@@ -80,7 +80,7 @@ def test_a_cancel_of_what_is_gone_is_not_found(exchange: Script, client):
 def test_cancel_all_takes_an_empty_answer(exchange: Script, client):
     exchange.say(Answer(204))
     client.orders.cancel_all(subaccount=3)
-    assert exchange.asked[0].query == [("subaccount", "3")]
+    assert exchange.requests[0].query == [("subaccount", "3")]
 
 
 def test_a_batch_gives_each_order_its_own_fate(exchange: Script, client):
@@ -91,7 +91,7 @@ def test_a_batch_gives_each_order_its_own_fate(exchange: Script, client):
     assert done.result.order_id == "o"
     assert isinstance(refused.error, Rejected)
     assert refused.error.code == "invalid_price"
-    assert exchange.asked[0].json == {"orders": [order().to_wire(), second.to_wire()]}
+    assert exchange.requests[0].json == {"orders": [order().to_wire(), second.to_wire()]}
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_batch_cancel_has_a_body(exchange: Script, client):
     done, gone = client.orders.batch_cancel([CancelOrder("o", "A", 2), CancelOrder("p", "B", 0, subaccount=1)])
     assert done.result.reduced_by == 100
     assert isinstance(gone.error, NotFound)
-    assert exchange.asked[0].method == "DELETE"
-    assert exchange.asked[0].json["orders"][1] == {
+    assert exchange.requests[0].method == "DELETE"
+    assert exchange.requests[0].json["orders"][1] == {
         "order_id": "p",
         "market_ticker": "B",
         "exchange_index": 0,
@@ -133,25 +133,25 @@ def test_amend_and_decrease(exchange: Script, client):
     )
     assert client.orders.amend(amend).remaining_count is None
     assert client.orders.decrease("o", "A", 2, reduce_to=Count(100)).remaining_count == 100
-    assert [asked.route for asked in exchange.asked] == [
+    assert [request.route for request in exchange.requests] == [
         "/portfolio/events/orders/o/amend",
         "/portfolio/events/orders/o/decrease",
     ]
-    assert exchange.asked[1].json == {"market_ticker": "A", "exchange_index": 2, "reduce_to": "1.00"}
+    assert exchange.requests[1].json == {"market_ticker": "A", "exchange_index": 2, "reduce_to": "1.00"}
     with pytest.raises(ValueError, match="exactly one"):
         client.orders.decrease("o", "A", 2)
 
 
 def test_order_groups(exchange: Script, client):
     group = {"is_auto_cancel_enabled": True, "contracts_limit_fp": "50.00", "orders": ["o"]}
-    exchange.rule = lambda asked: Answer(
+    exchange.rule = lambda request: Answer(
         200,
         {"order_group_id": "g", "subaccount": 0}
-        if asked.method == "POST"
+        if request.method == "POST"
         else group
-        if asked.method == "GET" and asked.route.endswith("/g")
+        if request.method == "GET" and request.route.endswith("/g")
         else {"order_groups": [{**group, "id": "g", "orders": None}]}
-        if asked.method == "GET"
+        if request.method == "GET"
         else {},
     )
     groups = client.orders.groups
@@ -163,8 +163,8 @@ def test_order_groups(exchange: Script, client):
     groups.trigger("g", 2)
     groups.reset("g", 2)
     groups.delete("g", 2)
-    assert exchange.asked[0].json == {"contracts_limit_fp": "50.00", "exchange_index": 2}
-    assert [(a.method, a.route.rpartition("/")[2]) for a in exchange.asked[3:]] == [
+    assert exchange.requests[0].json == {"contracts_limit_fp": "50.00", "exchange_index": 2}
+    assert [(a.method, a.route.rpartition("/")[2]) for a in exchange.requests[3:]] == [
         ("PUT", "limit"),
         ("PUT", "trigger"),
         ("PUT", "reset"),
@@ -177,16 +177,16 @@ def test_an_unclear_create_is_found_by_its_client_id(exchange: Script, client):
     exchange.say(orders_page(ANOTHER, mine))
     found = client.orders.resolve_create(order(), SENT)
     assert (found.outcome, found.order.client_order_id) == (Outcome.FOUND, ID)
-    asked = exchange.asked[0]
-    assert ("ticker", "KXDEMO-A") in asked.query
-    assert ("min_ts", str(SENT // 1000 - 60)) in asked.query
+    request = exchange.requests[0]
+    assert ("ticker", "KXDEMO-A") in request.query
+    assert ("min_ts", str(SENT // 1000 - 60)) in request.query
 
 
 def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_that_fresh(exchange, client):
     as_of = "2026-01-01T00:00:00Z"
 
-    def answer(asked: Asked) -> Answer:
-        if asked.route == "/exchange/user_data_timestamp":
+    def answer(request: Request) -> Answer:
+        if request.route == "/exchange/user_data_timestamp":
             return Answer(200, {"as_of_time": as_of})
         return orders_page(ANOTHER)
 
@@ -201,23 +201,23 @@ def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_
 
 
 def test_sending_the_same_id_again_is_decisive(exchange: Script, client):
-    exchange.rule = lambda asked: Answer(201, ACCEPTED) if asked.method == "POST" else orders_page()
+    exchange.rule = lambda request: Answer(201, ACCEPTED) if request.method == "POST" else orders_page()
     resolved = client.orders.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.PLACED
     assert resolved.result.fill_count == 300
-    assert [a.json["client_order_id"] for a in exchange.asked if a.method == "POST"] == [ID]
+    assert [a.json["client_order_id"] for a in exchange.requests if a.method == "POST"] == [ID]
 
 
 def test_a_spent_id_proves_that_the_first_one_landed(exchange: Script, client):
     listings = iter([orders_page(), orders_page(but(ORDER, client_order_id=ID))])
-    exchange.rule = lambda asked: EXISTS if asked.method == "POST" else next(listings)
+    exchange.rule = lambda request: EXISTS if request.method == "POST" else next(listings)
     resolved = client.orders.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.FOUND
     assert resolved.order.client_order_id == ID
 
 
 def test_a_spent_id_that_is_not_listed_yet_stays_unknown(exchange: Script, client):
-    exchange.rule = lambda asked: EXISTS if asked.method == "POST" else orders_page()
+    exchange.rule = lambda request: EXISTS if request.method == "POST" else orders_page()
     assert client.orders.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
 
 
@@ -226,11 +226,11 @@ def test_an_exchange_that_cannot_answer_leaves_the_outcome_unknown(exchange, cli
     exchange.say(trouble)
     client.orders._clock = lambda: SENT + 10 * SIGNATURE_LIFE_MS
     assert client.orders.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
-    assert not any(asked.method == "POST" for asked in exchange.asked)
+    assert not any(request.method == "POST" for request in exchange.requests)
 
 
 @pytest.mark.parametrize("again", [Answer(500), Answer(400, {"error": {"code": "invalid_price"}})])
 def test_a_second_try_that_fails_too_settles_nothing(exchange: Script, client, again):
-    exchange.rule = lambda asked: again if asked.method == "POST" else orders_page()
+    exchange.rule = lambda request: again if request.method == "POST" else orders_page()
     assert client.orders.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
-    assert sum(asked.method == "POST" for asked in exchange.asked) == 1
+    assert sum(request.method == "POST" for request in exchange.requests) == 1

@@ -205,9 +205,9 @@ def test_gaps_and_duplicates_are_seen_and_repaired_by_a_snapshot(server, session
     server.say(SNAPSHOT, DELTA, DELTA, but(DELTA, seq=5))
     found = receive(session, 5)
     assert [type(frame) for frame in found[1:]] == [f.BookSnapshot, f.BookDelta, f.GapFrame, f.BookDelta]
-    asked = session.get_snapshot(1, ["KXDEMO-26NOV23-A"])
+    command = session.get_snapshot(1, ["KXDEMO-26NOV23-A"])
     server.command()
-    server.say(but(SNAPSHOT, id=asked, seq=6), but(DELTA, seq=7))
+    server.say(but(SNAPSHOT, id=command, seq=6), but(DELTA, seq=7))
     assert [type(frame) for frame in receive(session, 2)] == [f.BookSnapshot, f.BookDelta]
     tally = session.intake.tally
     assert (tally.received, tally.duplicates, tally.balances) == (7, 1, True)
@@ -257,7 +257,7 @@ def test_quiet_time_is_no_error(session):
     assert time.monotonic() - start < 1
 
 
-def test_frames_before_the_end_are_handed_out_and_then_the_end_is_told(server, session):
+def test_frames_before_the_end_are_handed_out_and_then_the_end_is_raised(server, session):
     server.say(TICKER)
     threading.Thread(target=server.connection.close, args=(4000, "maintenance"), daemon=True).start()
     time.sleep(0.1)
@@ -268,7 +268,7 @@ def test_frames_before_the_end_are_handed_out_and_then_the_end_is_told(server, s
         session.receive(0.2)
 
 
-def test_a_connection_that_breaks_off_is_told(server, session):
+def test_a_connection_that_breaks_off_is_reported(server, session):
     server.connection.socket.shutdown(socket.SHUT_RDWR)
     with pytest.raises(Disconnected):
         receive(session, 1)

@@ -44,7 +44,7 @@ def write(client: KalshiClient) -> bytes:
 def test_a_read_is_tried_again_with_growing_pauses(exchange: Script, client, naps, trouble):
     exchange.say(trouble, trouble, Answer(200, LIMITS))
     assert client.account.limits().usage_tier == "expert"
-    assert len(exchange.asked) == 3
+    assert len(exchange.requests) == 3
     assert 0.1 <= naps[0] <= 0.2 <= naps[1] <= 0.4
 
 
@@ -53,14 +53,14 @@ def test_a_read_that_fails_every_time_says_so(exchange: Script, client):
     with pytest.raises(Unreachable, match="bad gateway") as error:
         client.account.limits()
     assert error.value.status == 502
-    assert len(exchange.asked) == READ_TRIES
+    assert len(exchange.requests) == READ_TRIES
 
 
 def test_a_read_that_is_refused_is_not_tried_again(exchange: Script, client):
     exchange.say(Answer(404, {"error": {"code": "not_found", "message": "no"}}))
     with pytest.raises(NotFound):
         client.catalogue.market("A")
-    assert len(exchange.asked) == 1
+    assert len(exchange.requests) == 1
 
 
 def test_a_read_out_of_tokens_for_good_is_a_rate_limit(exchange: Script, client):
@@ -69,15 +69,15 @@ def test_a_read_out_of_tokens_for_good_is_a_rate_limit(exchange: Script, client)
         client.account.limits()
 
 
-def test_every_try_is_signed_anew_over_the_path_without_the_query(exchange: Script, client, ed25519_key):
+def test_every_try_is_signed_again_over_the_path_without_the_query(exchange: Script, client, ed25519_key):
     exchange.say(Answer(503), Answer(200, {"orders": [], "cursor": ""}))
     ticks = iter(range(1_795_400_000_000, 1_795_400_099_000, 1000))
     client.transport._clock = lambda: next(ticks)
     assert list(client.orders.list(ticker="A B&C", limit=5)) == []
-    first, second = exchange.asked
-    for asked in (first, second):
-        text = f"{asked.headers['KALSHI-ACCESS-TIMESTAMP']}GET/trade-api/v2/portfolio/orders"
-        ed25519_key.public_key().verify(base64.b64decode(asked.headers["KALSHI-ACCESS-SIGNATURE"]), text.encode())
+    first, second = exchange.requests
+    for request in (first, second):
+        text = f"{request.headers['KALSHI-ACCESS-TIMESTAMP']}GET/trade-api/v2/portfolio/orders"
+        ed25519_key.public_key().verify(base64.b64decode(request.headers["KALSHI-ACCESS-SIGNATURE"]), text.encode())
     assert first.headers["KALSHI-ACCESS-TIMESTAMP"] != second.headers["KALSHI-ACCESS-TIMESTAMP"]
     assert ("ticker", "A B&C") in first.query
 
@@ -86,10 +86,10 @@ def test_parameters_in_the_path_are_quoted_and_signed_as_sent(exchange: Script, 
     exchange.say(Answer(404, {"msg": "no"}))
     with pytest.raises(NotFound):
         client.orders.get("../../api keys?x=1")
-    asked = exchange.asked[0]
-    assert asked.path == "/trade-api/v2/portfolio/orders/..%2F..%2Fapi%20keys%3Fx%3D1"
-    text = f"{asked.headers['KALSHI-ACCESS-TIMESTAMP']}GET{asked.path}"
-    ed25519_key.public_key().verify(base64.b64decode(asked.headers["KALSHI-ACCESS-SIGNATURE"]), text.encode())
+    request = exchange.requests[0]
+    assert request.path == "/trade-api/v2/portfolio/orders/..%2F..%2Fapi%20keys%3Fx%3D1"
+    text = f"{request.headers['KALSHI-ACCESS-TIMESTAMP']}GET{request.path}"
+    ed25519_key.public_key().verify(base64.b64decode(request.headers["KALSHI-ACCESS-SIGNATURE"]), text.encode())
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_a_write_is_sent_once_and_its_failure_says_whether_it_may_have_happened(
     with pytest.raises(error) as raised:
         write(client)
     assert type(raised.value) is error
-    assert len(exchange.asked) == 1
+    assert len(exchange.requests) == 1
 
 
 def test_a_write_out_of_tokens_is_sent_again_because_nothing_was_done(exchange: Script, client, naps):
     exchange.say(Answer(429, {"error": "too many"}), Answer(201, {"ok": True}))
     assert write(client) == b'{"ok": true}'
-    assert len(exchange.asked) == 2
+    assert len(exchange.requests) == 2
     assert 0.05 <= naps[0] <= 0.1
     exchange.say(Answer(429, {"error": "too many"}))
     with pytest.raises(RateLimited):
         write(client)
-    assert len(exchange.asked) == 2 + WRITE_TRIES
+    assert len(exchange.requests) == 2 + WRITE_TRIES
 
 
 def test_a_write_that_never_left_is_not_an_unknown_outcome(signer):
@@ -149,26 +149,26 @@ def test_without_tokens_nothing_is_sent(exchange: Script, client):
     with pytest.raises(LocallyRateLimited) as refused:
         client.transport.write("POST", "/portfolio/events/orders", body={}, keep_back=200)
     assert refused.value.local
-    assert exchange.asked == []
+    assert exchange.requests == []
 
 
 def test_private_calls_without_a_key_are_refused_before_they_leave(exchange: Script):
     with KalshiClient(exchange.environment) as client, pytest.raises(CredentialError, match="needs an API key"):
         client.account.limits()
-    assert exchange.asked == []
+    assert exchange.requests == []
 
 
 def test_public_reads_need_no_key_and_carry_none(exchange: Script):
     exchange.say(Answer(200, STATUS))
     with KalshiClient(exchange.environment) as client:
         assert client.exchange.status().trading_active
-    assert not any(name.upper().startswith("KALSHI") for name in exchange.asked[0].headers)
+    assert not any(name.upper().startswith("KALSHI") for name in exchange.requests[0].headers)
 
 
 def test_the_exchanges_status_is_read_from_an_error_answer_too(exchange: Script, client):
     exchange.say(Answer(503, {"exchange_active": False, "trading_active": False}))
     assert not client.exchange.status().exchange_active
-    assert len(exchange.asked) == 1
+    assert len(exchange.requests) == 1
 
 
 def test_nothing_from_the_surroundings_reaches_a_request(exchange: Script, client, monkeypatch, tmp_path):
@@ -179,14 +179,14 @@ def test_nothing_from_the_surroundings_reaches_a_request(exchange: Script, clien
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     exchange.say(Answer(200, STATUS))
     client.exchange.status()
-    assert "Authorization" not in exchange.asked[0].headers
+    assert "Authorization" not in exchange.requests[0].headers
 
 
 def test_one_connection_serves_many_requests(exchange: Script, client):
     exchange.say(Answer(200, LIMITS))
     for _ in range(3):
         client.account.limits()
-    assert len({asked.connection for asked in exchange.asked}) == 1
+    assert len({request.connection for request in exchange.requests}) == 1
 
 
 def test_the_clocks_difference_is_measured_and_cached_answers_do_not_count(exchange: Script, client):
@@ -207,7 +207,7 @@ def test_the_accounts_limits_and_costs_replace_the_defaults(exchange: Script, cl
         "default_cost": 7,
         "endpoint_costs": [{"method": "DELETE", "path": "/portfolio/events/orders/:order_id", "cost": 3}],
     }
-    exchange.rule = lambda asked: Answer(200, costs if asked.route == "/account/endpoint_costs" else LIMITS)
+    exchange.rule = lambda request: Answer(200, costs if request.route == "/account/endpoint_costs" else LIMITS)
     client.learn_limits()
     assert client.transport.costs.of("DELETE", "/portfolio/events/orders/{order_id}") == 3
     assert client.transport.costs.of("POST", "/portfolio/events/orders") == 7
@@ -219,7 +219,7 @@ def test_query_values_are_written_as_the_exchange_reads_them():
     assert clean([("tickers", "A"), ("tickers", "B")]) == [("tickers", "A"), ("tickers", "B")]
 
 
-def test_environments_are_told_apart_by_their_host():
+def test_environments_are_distinguished_by_their_host():
     assert PROD.is_production
     assert not DEMO.is_production
     assert from_settings(PROD.rest_url + "/", PROD.ws_url) is PROD
