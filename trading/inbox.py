@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from kalbot.common import clock
 from kalbot.common.units import complement
+from markets.kalshi.vocabulary import Side
+from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
 from markets.models import ExchangeMessage
 from strategies.models import Mode
 from trading import booking
@@ -22,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def apply_waiting() -> int:
-    """Apply the waiting fills and order updates, oldest first. Returns how many were looked at."""
+    """Apply the waiting fills and order updates, oldest first. Returns how many were processed."""
     waiting = ExchangeMessage.objects.filter(applied_at=None, kind__in=[Kind.FILL, Kind.USER_ORDER]).order_by("id")
     count = 0
     for message in waiting[:BATCH]:
@@ -34,56 +38,56 @@ def apply_waiting() -> int:
 
 def _apply(message: ExchangeMessage) -> str:
     """Apply one message; returns why it could not be, empty when it was. What is not ours is reconciliation's to name."""
-    payload = message.payload
     try:
-        order = _order_of(payload)
+        frame = msgspec.convert(message.payload, FillFrame if message.kind == Kind.FILL else UserOrderFrame)
+        order = _order_of(frame)
         if order is None:
             return "not an order of ours"
-        if message.kind == Kind.FILL:
-            _fill(order, payload)
+        if isinstance(frame, FillFrame):
+            _fill(order, frame)
         else:
-            _update(order, payload)
-    except (BookingError, KeyError, TypeError, ValueError) as error:
+            _update(order, frame)
+    except (BookingError, ValueError) as error:
         log.error("message %s cannot be applied: %s", message.key, error)
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def _order_of(payload: dict[str, Any]) -> Order | None:
-    own = payload.get("client_order_id") or ""
+def _order_of(frame: FillFrame | UserOrderFrame) -> Order | None:
+    own = frame.client_order_id or ""
     orders = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
     try:
         found = orders.filter(pk=uuid.UUID(own)).first() if own else None
     except ValueError:
         found = None
-    return found or orders.filter(exchange_order_id=payload["order_id"]).first()
+    return found or orders.filter(exchange_order_id=frame.order_id).first()
 
 
-def _fill(order: Order, payload: dict[str, Any]) -> None:
+def _fill(order: Order, frame: FillFrame) -> None:
     if not order.exchange_order_id:
-        Order.objects.filter(pk=order.pk, exchange_order_id="").update(exchange_order_id=payload["order_id"])
-    price = payload["yes_price"] if order.side == "yes" else complement(payload["yes_price"])
+        Order.objects.filter(pk=order.pk, exchange_order_id="").update(exchange_order_id=frame.order_id)
+    price = frame.yes_price if order.side == Side.YES else complement(frame.yes_price)
     report = FillReport(
-        trade_id=payload["trade_id"],
+        trade_id=frame.trade_id,
         price=price,
-        count=payload["count"],
-        fee=payload["fee"],
-        is_taker=payload["is_taker"],
-        at_ms=payload["ts_ms"],
+        count=frame.count,
+        fee=frame.fee,
+        is_taker=frame.is_taker,
+        at_ms=frame.ts_ms,
     )
     booking.book_fill(order.pk, report, "websocket")
     _finish(order)
 
 
-def _update(order: Order, payload: dict[str, Any]) -> None:
-    """A terminal state ends the order at once; a resting one only tells a larger fill count."""
+def _update(order: Order, frame: UserOrderFrame) -> None:
+    """A terminal state ends the order at once; a resting one only reports a larger fill count."""
     order.refresh_from_db()
     if order.status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
         return
-    terminal = payload["status"] != "resting"
-    remaining = 0 if terminal else payload["remaining_count"]
-    if terminal or payload["fill_count"] > (order.reported_fill_count or 0):
-        submit.record(order, Ack(payload["order_id"], payload["fill_count"], remaining))
+    terminal = frame.status.is_terminal
+    remaining = 0 if terminal else frame.remaining_count
+    if terminal or frame.fill_count > (order.reported_fill_count or 0):
+        submit.record(order, Ack(frame.order_id, frame.fill_count, remaining))
     _finish(order)
 
 

@@ -10,10 +10,9 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from django.db import transaction
 
 from kalbot.common.clock import now
@@ -21,6 +20,8 @@ from markets import connect
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
 from markets.kalshi.errors import KalshiError
+from markets.kalshi.vocabulary import LifecycleEvent, MarketStatus
+from markets.kalshi.ws.frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame
 from markets.models import Event, ExchangeMessage, Market
 from markets.terms import certificates
 
@@ -33,7 +34,8 @@ BATCH: Final = 100
 FETCH_LIMIT: Final = 50
 """Most events that one batch asks for; the next scan finds the others."""
 
-Payload = dict[str, Any]
+Columns = dict[str, Any]
+"""Columns of a market row and their new values."""
 
 
 def apply_waiting(seconds: float = math.inf) -> int:
@@ -67,78 +69,77 @@ def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:
     changed: list[str] = []
     try:
         if message.kind == Kind.LIFECYCLE:
-            fetch, changed = _market(message.payload)
+            fetch, changed = _market(msgspec.convert(message.payload, LifecycleFrame))
         elif message.kind == Kind.EVENT_LIFECYCLE:
-            fetch = [message.payload["event_ticker"]]
+            fetch = [msgspec.convert(message.payload, EventLifecycleFrame).event_ticker]
         elif message.kind == Kind.FEE_UPDATE:
-            _fees(message.payload)
-    except (KeyError, TypeError, ValueError) as problem:
+            _fees(msgspec.convert(message.payload, EventFeeFrame))
+    except ValueError as problem:
         error = f"{type(problem).__name__}: {problem}"
         log.warning("lifecycle message %s was not applied: %s", message.pk, error)
     ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=now(), error=error)
     return fetch, changed
 
 
-def _market(payload: Payload) -> tuple[list[str], list[str]]:
-    ticker = payload["market_ticker"]
+def _market(frame: LifecycleFrame) -> tuple[list[str], list[str]]:
+    ticker = frame.market_ticker
     event = Market.objects.filter(pk=ticker).values_list("event_id", flat=True).first()
     if event is None:
-        named = (payload.get("metadata") or {}).get("event_ticker")
+        named = frame.metadata.event_ticker if frame.metadata is not None else None
         return ([named] if named else []), []
-    change = CHANGES.get(payload["event_type"])
+    change = CHANGES.get(frame.event_type)
     if change is None:
         return [event], []  # created again, metadata_updated, or a word we do not know: the listing knows more
-    columns = change(payload)
+    columns = change(frame)
     Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=now())
     if "close_time" in columns:
         _new_close(event)
     return [], [event]
 
 
-def _status(status: str) -> Callable[[Payload], Payload]:
-    return lambda payload: {"status": status}
+def _status(status: MarketStatus) -> Callable[[LifecycleFrame], Columns]:
+    return lambda frame: {"status": status.value}
 
 
-def _determined(payload: Payload) -> Payload:
-    value = payload.get("settlement_value")
+def _determined(frame: LifecycleFrame) -> Columns:
+    value = frame.settlement_value
     return {
-        "status": "determined",
-        "result": payload.get("result") or "",
+        "status": MarketStatus.DETERMINED.value,
+        "result": frame.result.value,
         "settlement_value_e6": None if value is None else value * 100,
     }
 
 
-def _settled(payload: Payload) -> Payload:
-    return {"status": "finalized", "settled_at": _moment(payload.get("settled_time"))}
+def _settled(frame: LifecycleFrame) -> Columns:
+    return {"status": MarketStatus.FINALIZED.value, "settled_at": frame.settled_time}
 
 
-def _close_date(payload: Payload) -> Payload:
-    return {"close_time": _moment(payload["close_time"])}
+def _close_date(frame: LifecycleFrame) -> Columns:
+    return {"close_time": frame.close_time}
 
 
-def _grid(payload: Payload) -> Payload:
-    bands = payload.get("price_bands") or []
+def _grid(frame: LifecycleFrame) -> Columns:
     return {
-        "price_level_structure": payload.get("price_level_structure") or "",
-        "price_bands": [[band["start"], band["end"], band["step"]] for band in bands],
+        "price_level_structure": frame.price_level_structure or "",
+        "price_bands": [[band.start, band.end, band.step] for band in frame.price_bands or ()],
     }
 
 
-CHANGES: Final[dict[str, Callable[[Payload], Payload]]] = {
-    "activated": _status("active"),
-    "deactivated": _status("inactive"),
-    "determined": _determined,
-    "settled": _settled,
-    "close_date_updated": _close_date,
-    "price_level_structure_updated": _grid,
+CHANGES: Final[dict[LifecycleEvent, Callable[[LifecycleFrame], Columns]]] = {
+    LifecycleEvent.ACTIVATED: _status(MarketStatus.ACTIVE),
+    LifecycleEvent.DEACTIVATED: _status(MarketStatus.INACTIVE),
+    LifecycleEvent.DETERMINED: _determined,
+    LifecycleEvent.SETTLED: _settled,
+    LifecycleEvent.CLOSE_DATE_UPDATED: _close_date,
+    LifecycleEvent.PRICE_LEVEL_STRUCTURE_UPDATED: _grid,
 }
 
 
-def _fees(payload: Payload) -> None:
-    multiplier = payload["fee_multiplier_override"]
-    Event.objects.filter(pk=payload["event_ticker"]).update(
-        fee_type_override=payload["fee_type_override"] or "",
-        fee_multiplier_override_e6=None if multiplier is None else multiplier_e6(Decimal(str(multiplier))),
+def _fees(frame: EventFeeFrame) -> None:
+    multiplier = frame.fee_multiplier_override
+    Event.objects.filter(pk=frame.event_ticker).update(
+        fee_type_override=frame.fee_type_override or "",
+        fee_multiplier_override_e6=None if multiplier is None else multiplier_e6(multiplier),
         content_hash="",
         updated_at=now(),
     )
@@ -151,10 +152,6 @@ def _new_close(event: str) -> None:
     Event.objects.filter(pk=event).update(
         close_time=min((at for at in closes if at is not None), default=None), content_hash="", updated_at=now()
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _fetch(events: Iterable[str]) -> None:

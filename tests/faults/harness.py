@@ -16,6 +16,7 @@ import time_machine
 
 from kalbot.common import cache, clock
 from markets.models import ExchangeMessage, Market
+from markets.streaming.output.inbox import Message, store
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
 from tests.faults import invariants
@@ -45,7 +46,7 @@ class Run:
     profile: Profile
     decision: Decision
     requests: int = 0
-    late: list[Any] = attribute(default_factory=list)
+    late: list[Message] = attribute(default_factory=list)
     seen: int = 0
     log: list[str] = attribute(default_factory=list)
     disturbed: bool = False
@@ -255,7 +256,7 @@ def _frames(run: Run) -> None:
         if run.rng.random() < run.plan.frames["late"]:
             run.late.append(message)
             continue
-        ExchangeMessage.objects.bulk_create([message], ignore_conflicts=True)
+        store([message])
         if run.rng.random() < run.plan.frames["duplicate"]:
             ExchangeMessage.objects.filter(key=message.key).update(applied_at=None)
 

@@ -202,15 +202,20 @@ def test_a_message_that_makes_no_sense_is_marked_and_does_not_block(listed: Smal
     store(
         [
             message("lifecycle:x", "lifecycle", nonsense=1),
-            message("lifecycle:y", "lifecycle", market_ticker="GONE", event_type="settled"),
+            message("lifecycle:y", "lifecycle", sid=8, seq=1, market_ticker="GONE", event_type="settled"),
         ]
     )
     assert lifecycle.apply_waiting() == 2
-    assert "KeyError" in ExchangeMessage.objects.get(key="lifecycle:x").error
+    assert "ValidationError" in ExchangeMessage.objects.get(key="lifecycle:x").error
     assert ExchangeMessage.objects.get(key="lifecycle:y").error == ""
 
 
 def test_a_backlog_whose_time_is_over_is_left_for_the_next_turn(listed: SmallExchange) -> None:
-    store([message(f"lifecycle:{n}", "lifecycle", market_ticker="GONE", event_type="settled") for n in range(3)])
+    store(
+        [
+            message(f"lifecycle:{n}", "lifecycle", sid=8, seq=1, market_ticker="GONE", event_type="settled")
+            for n in range(3)
+        ]
+    )
     assert lifecycle.apply_waiting(seconds=0) == 0
     assert lifecycle.apply_waiting() == 3

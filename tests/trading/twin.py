@@ -16,8 +16,13 @@ from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.environment import from_settings
 from markets.kalshi.limits import Limiter
 from markets.kalshi.rest.client import KalshiClient
-from markets.models import Certificate, ExchangeMessage, Market, Series
+from markets.kalshi.ws.frames import FillFrame
+from markets.kalshi.ws.intake import Intake
+from markets.models import Certificate, Market, Series
 from markets.models import Event as EventRow
+from markets.streaming.output.inbox import Message, store
+from markets.streaming.output.messages import to_message
+from simulator.accounts.records import Fill
 from simulator.accounts.records import Order as TwinOrder
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
@@ -26,6 +31,7 @@ from simulator.exchange import Exchange
 from simulator.listing import lifecycle, model
 from simulator.matching.matching import match
 from simulator.rest.app import handle
+from simulator.ws.frames import fill as fill_body
 from tests.trading import world
 
 BASE = "http://twin.invalid/trade-api/v2"
@@ -218,7 +224,7 @@ class Twin:
         """Put the fills that happened since the last call into the inbox, as the stream would."""
         new = self.exchange.ledger.fills[self.seen_fills :]
         self.seen_fills += len(new)
-        ExchangeMessage.objects.bulk_create([fill_message(fill) for fill in new], ignore_conflicts=True)
+        store([fill_message(fill) for fill in new])
         return len(new)
 
     # ---- what other people do
@@ -262,21 +268,8 @@ class Twin:
         return {p.ticker: p.count for p in self.exchange.ledger.positions.values() if p.count}
 
 
-def fill_message(fill: Any) -> ExchangeMessage:
-    """A fill of the twin as the stream stores it."""
-    return ExchangeMessage(
-        kind="fill",
-        key=f"fill:{fill.fill_id}:{fill.order_id}",
-        market_ticker=fill.ticker,
-        payload={
-            "trade_id": fill.fill_id,
-            "order_id": fill.order_id,
-            "client_order_id": fill.client_order_id,
-            "market_ticker": fill.ticker,
-            "yes_price": fill.price,
-            "count": fill.count,
-            "fee": fill.fee,
-            "is_taker": fill.is_taker,
-            "ts_ms": fill.created_ms,
-        },
-    )
+def fill_message(fill: Fill) -> Message:
+    """A fill of the twin as the stream stores it: from the bytes that the twin's WebSocket sends."""
+    (frame,) = Intake().feed([b'{"type":"fill","sid":1,"msg":' + fill_body(fill) + b"}"])
+    assert isinstance(frame, FillFrame)
+    return to_message(frame, epoch="", receive_ms=fill.created_ms)
