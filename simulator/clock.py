@@ -14,6 +14,10 @@ class Clock(Protocol):
 
     def now_ms(self) -> int: ...
 
+    def move_to(self, now_ms: int) -> None:
+        """Move a manual clock forward, never back; the machine's clock moves by itself."""
+        ...
+
 
 class RealClock:
     """The machine's clock; never steps back."""
@@ -27,6 +31,9 @@ class RealClock:
         self._last = max(self._last, time.time_ns() // 1_000_000)
         return self._last
 
+    def move_to(self, now_ms: int) -> None:
+        """The machine's clock moves by itself."""
+
 
 class ManualClock:
     """Stands still until it is set; every run with the same requests is then identical."""
@@ -38,6 +45,10 @@ class ManualClock:
 
     def now_ms(self) -> int:
         return self._now
+
+    def move_to(self, now_ms: int) -> None:
+        """Move forward to ``now_ms``; an instant that has passed changes nothing."""
+        self._now = max(self._now, now_ms)
 
     def set(self, now_ms: int) -> None:
         """Move forward to ``now_ms``; moving back is refused with ValueError."""

@@ -1,4 +1,4 @@
-"""Every choice of a run in one place, the open questions of PROTOCOL 15 among them."""
+"""Every choice of a run in one place, the open questions of docs/kalshi-protocol.md 15 among them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TwinConfig:
     rate_limits: bool = True
     auth_window_ms: int = 10_000
 
-    # unknowns of PROTOCOL 15
+    # unknowns of docs/kalshi-protocol.md 15
     rebate_at_step: bool = True
     subscription_market_cap: int = 10_000
     batch_maximum: int = 0
@@ -62,7 +62,7 @@ class TwinConfig:
     rate_limit_text_body: bool = False
     """429 as the documentation shows it, ``{"error": "<text>"}``, instead of as it was seen."""
     created_hidden_ms: int = 0
-    """A market told by ``created`` answers 404 this long (PROTOCOL 7)."""
+    """A market told by ``created`` answers 404 this long (docs/kalshi-protocol.md 7)."""
     weekly_maintenance: bool = False
 
     # websocket

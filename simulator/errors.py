@@ -1,4 +1,4 @@
-"""Refusals in the three body shapes of PROTOCOL 9.10."""
+"""Refusals in the three body shapes of docs/kalshi-protocol.md 9.10."""
 
 from __future__ import annotations
 

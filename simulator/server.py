@@ -1,4 +1,4 @@
-"""One port on loopback: REST, WebSocket and the twin's own ``/twin/...``, on one event loop."""
+"""One port on loopback: REST, WebSocket and the simulator's own ``/twin/...``, on one event loop."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from simulator.rest.app import PREFIX, handle
 from .control import admin
 from .errors import ApiError, RequestTimedOut
 from .exchange import Exchange
+from .ws.commands import receive
 from .ws.session import Session
 
 WS_PATH = "/trade-api/ws/v2"
@@ -41,14 +42,14 @@ async def serve(
     tape: Tape | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until a signal (or ``stop``). ``ready`` is called with the port once the twin listens."""
+    """Serve until a signal (or ``stop``). ``ready`` is called with the port once the simulator listens."""
     stop = stop or asyncio.Event()
     player = Player(exchange, tape) if tape is not None else None
-    desk = _Desk(exchange, player)
+    handlers = _Handlers(exchange, player)
     app = web.Application(client_max_size=16 << 20)
-    app.router.add_get(WS_PATH, desk.websocket)
-    app.router.add_route("*", "/twin/{tail:.*}", desk.twin)
-    app.router.add_route("*", PREFIX + "/{tail:.*}", desk.rest)
+    app.router.add_get(WS_PATH, handlers.websocket)
+    app.router.add_route("*", "/twin/{tail:.*}", handlers.twin)
+    app.router.add_route("*", PREFIX + "/{tail:.*}", handlers.rest)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3, handler_cancellation=True)
     await runner.setup()
     try:
@@ -61,7 +62,7 @@ async def serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    tasks = [asyncio.create_task(_drive(exchange)), asyncio.create_task(desk.flood.run())]
+    tasks = [asyncio.create_task(_drive(exchange)), asyncio.create_task(handlers.flood.run())]
     if exchange.file is not None:
         tasks.append(asyncio.create_task(_save(exchange, save_every_s)))
     if player is not None:
@@ -70,8 +71,7 @@ async def serve(
     await stop.wait()
     for task in tasks:
         task.cancel()
-    for session in list(exchange.hub.sessions):
-        session.close(1001)
+    exchange.hub.disconnect(1001)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(runner.cleanup(), 1.2)
     exchange.commit()
@@ -97,7 +97,7 @@ async def _save(exchange: Exchange, every_s: float) -> None:
             exchange.file.save(exchange)
 
 
-class _Desk:
+class _Handlers:
     """The request handlers of one server."""
 
     def __init__(self, exchange: Exchange, player: Player | None) -> None:
@@ -161,7 +161,7 @@ class _Desk:
         socket = web.WebSocketResponse(compress=False, max_msg_size=64 << 20, timeout=0.5)
         await socket.prepare(request)
         wake = asyncio.Event()
-        session = Session(exchange, wake.set)
+        session = exchange.hub.connect(wake.set)
         assert request.transport is not None
         pump = asyncio.create_task(_pump(session, wake, socket, request.transport))
         ping = asyncio.create_task(_ping(exchange, socket))
@@ -169,7 +169,7 @@ class _Desk:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not session.closed:
                     exchange.advance()
-                    session.receive(message.data)
+                    receive(session, message.data)
                     exchange.commit()
         finally:
             session.close()
@@ -179,7 +179,7 @@ class _Desk:
 
 
 async def _ping(exchange: Exchange, socket: web.WebSocketResponse) -> None:
-    """A ping with the payload ``heartbeat`` every 10 s (PROTOCOL 12.1)."""
+    """A ping with the payload ``heartbeat`` every 10 s (docs/kalshi-protocol.md 12.1)."""
     while True:
         await asyncio.sleep(exchange.config.ping_interval_s)
         with contextlib.suppress(ConnectionError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Signatures of PROTOCOL 2: RSA-PSS (SHA-256, salt 32) and Ed25519 over timestamp + METHOD + path."""
+"""Signatures of docs/kalshi-protocol.md 2: RSA-PSS (SHA-256, salt 32) and Ed25519 over timestamp + METHOD + path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token buckets of PROTOCOL 3: read, write, one per non-zero shard, and the balance endpoint's own."""
+"""Token buckets of docs/kalshi-protocol.md 3: read, write, one per non-zero shard, and the balance endpoint's own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bucket:
 
 
 def too_many() -> ApiError:
-    """429 without Retry-After (PROTOCOL 3)."""
+    """429 without Retry-After (docs/kalshi-protocol.md 3)."""
     return ApiError(429, "too_many_requests", "too many requests")
 
 

@@ -10,7 +10,7 @@ RESTING, CANCELED, EXECUTED = "resting", "canceled", "executed"
 
 
 class Order(msgspec.Struct):
-    """An order of the API user. Cost and fees in micro-dollars; ``accumulator`` is the fee rounding of PROTOCOL 11.2."""
+    """An order of the API user. Cost and fees in micro-dollars; ``accumulator`` is the fee rounding of docs/kalshi-protocol.md 11.2."""
 
     order_id: str
     client_order_id: str

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from simulator.core import ExchangeCore
 
 from ..config import SHARDS
 from ..errors import ApiError, invalid
 from .records import Transfer
 
-if TYPE_CHECKING:
-    from ..exchange import Exchange
-
 LANDING_MS = 1_500
-"""Shard transfers landed in under 4 s when measured (PROTOCOL 6)."""
+"""Shard transfers landed in under 4 s when measured (docs/kalshi-protocol.md 6)."""
 
 
-def _used(exchange: Exchange, client_id: str) -> bool:
+def _used(exchange: ExchangeCore, client_id: str) -> bool:
     return bool(client_id) and any(t.client_id == client_id for t in exchange.ledger.transfers.values())
 
 
-def _take(exchange: Exchange, purse: tuple[int, int], amount: int) -> None:
+def _take(exchange: ExchangeCore, purse: tuple[int, int], amount: int) -> None:
     if amount <= 0:
         raise invalid("invalid parameters", "the amount must be above zero")
     if purse[0] not in exchange.ledger.subaccounts():
@@ -30,7 +27,7 @@ def _take(exchange: Exchange, purse: tuple[int, int], amount: int) -> None:
 
 
 def between_shards(
-    exchange: Exchange, client_id: str, amount: int, source: tuple[int, int], target: tuple[int, int]
+    exchange: ExchangeCore, client_id: str, amount: int, source: tuple[int, int], target: tuple[int, int]
 ) -> Transfer:
     """Move cash between (subaccount, shard) purses; 409 if the client id was used before."""
     if source[1] not in SHARDS or target[1] not in SHARDS or source == target:
@@ -59,7 +56,7 @@ def between_shards(
     return transfer
 
 
-def schedule(exchange: Exchange, transfer: Transfer) -> None:
+def schedule(exchange: ExchangeCore, transfer: Transfer) -> None:
     """Let a pending transfer land when it is due (also after a restart)."""
 
     def land() -> None:
@@ -72,7 +69,7 @@ def schedule(exchange: Exchange, transfer: Transfer) -> None:
 
 
 def between_subaccounts(
-    exchange: Exchange, client_id: str, amount: int, shard: int, source: int, target: int
+    exchange: ExchangeCore, client_id: str, amount: int, shard: int, source: int, target: int
 ) -> Transfer:
     """Move cash between subaccounts on one shard at once; 409 if the client id was used before."""
     if _used(exchange, client_id):
@@ -89,8 +86,8 @@ def between_subaccounts(
     return transfer
 
 
-def allocate(exchange: Exchange, percents: dict[int, int]) -> None:
-    """Move the primary subaccount's free cash towards target percentages (PROTOCOL 6)."""
+def allocate(exchange: ExchangeCore, percents: dict[int, int]) -> None:
+    """Move the primary subaccount's free cash towards target percentages (docs/kalshi-protocol.md 6)."""
     ledger = exchange.ledger
     free = {shard: max(0, ledger.available((0, shard))) for shard in SHARDS}
     total = sum(free.values())

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
-from simulator.accounts.truth import truth
 from simulator.faults.schedule import FaultError
 from simulator.listing.model import Market
 
@@ -15,6 +14,7 @@ from ..exchange import Exchange
 from ..flow import edges
 from ..listing import lifecycle, maintenance
 from . import admin_markets
+from .ground_truth import ground_truth
 
 Answer = tuple[int, Any]
 
@@ -72,7 +72,7 @@ def handle(exchange: Exchange, method: str, name: str, query: dict[str, str], bo
 
 
 def _truth(exchange: Exchange, body: dict[str, Any]) -> Any:
-    return truth(exchange, set(filter(None, str(body.get("sections", "")).split(","))))
+    return ground_truth(exchange, set(filter(None, str(body.get("sections", "")).split(","))))
 
 
 def _add_fault(exchange: Exchange, body: dict[str, Any]) -> Any:
@@ -94,7 +94,7 @@ def _clear_faults(exchange: Exchange, body: dict[str, Any]) -> Any:
 def _clock(exchange: Exchange, body: dict[str, Any]) -> Any:
     """Move a manual clock: ``{"advance_ms"}`` or ``{"to_ms"}``."""
     if not exchange.clock.manual:
-        raise AdminError("the clock is the real one; start the twin with --manual-clock")
+        raise AdminError("the clock is the real one; start the simulator with --manual-clock")
     exchange.advance(int(body["to_ms"]) if "to_ms" in body else exchange.now() + int(body.get("advance_ms", 0)))
     return {"now_ms": exchange.now()}
 
@@ -135,21 +135,18 @@ def _status(exchange: Exchange, body: dict[str, Any]) -> Any:
 
 
 def _settings(exchange: Exchange, body: dict[str, Any]) -> Any:
-    """Change settings of a running twin; see ``TwinConfig``."""
+    """Change settings of a running simulator; see ``TwinConfig``."""
     known = {f.name for f in fields(TwinConfig)}
     for name, value in body.items():
         if name not in _LIVE_SETTINGS:
-            raise AdminError(f"{name} {'is fixed while the twin runs' if name in known else 'is no setting'}")
+            raise AdminError(f"{name} {'is fixed while the simulator runs' if name in known else 'is no setting'}")
         setattr(exchange.config, name, type(getattr(exchange.config, name))(value))
     return asdict(exchange.config)
 
 
 def _disconnect(exchange: Exchange, body: dict[str, Any]) -> Any:
     """Drop every WebSocket connection, without a close frame when ``abrupt``."""
-    sessions = list(exchange.hub.sessions)
-    for session in sessions:
-        session.close(1011 if body.get("abrupt", True) else 1001)
-    return {"closed": len(sessions)}
+    return {"closed": exchange.hub.disconnect(1011 if body.get("abrupt", True) else 1001)}
 
 
 def _overflow(exchange: Exchange, body: dict[str, Any]) -> Any:
@@ -196,7 +193,7 @@ def _key(exchange: Exchange, body: dict[str, Any]) -> Any:
     """Change the keys: ``{"scopes"?, "subaccount"?, "region_expiration_s"?}`` on every key."""
     ring = exchange.keys
     if ring is None:
-        raise AdminError("this twin checks no keys")
+        raise AdminError("this simulator checks no keys")
     for key in ring.keys.values():
         key.scopes = tuple(body.get("scopes", key.scopes))
         key.subaccount = body.get("subaccount", key.subaccount)

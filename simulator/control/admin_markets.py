@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.listing.model import FINALIZED, STRUCTURES, Event, Market
 from simulator.matching.book import ASK, BID
+from simulator.matching.engine import execute_market_maker
 from simulator.ws.frames import number
 
 from ..exchange import Exchange
@@ -70,7 +71,7 @@ def _determine(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 
 def _hold(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
-    """Take a market off the settlement timers: it is determined and finalised only when told."""
+    """Take a market off the settlement timers: it is determined and finalised only by hand."""
     market.held = bool(body.get("held", True))
     return _shown(market)
 
@@ -90,7 +91,7 @@ def _finalize(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 
 def _structure(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
-    """``{"structure"}``: another price grid, told as price_level_structure_updated."""
+    """``{"structure"}``: another price grid, published as price_level_structure_updated."""
     name = body.get("structure", "deci_cent")
     if name not in STRUCTURES:
         raise MarketActionError(f"structure is one of {', '.join(STRUCTURES)}")
@@ -101,7 +102,7 @@ def _structure(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 
 def _book(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
-    """``{"yes": [[price, count]...], "no": [...]}``: replace the house's orders with exactly these levels (bids of each side)."""
+    """``{"yes": [[price, count]...], "no": [...]}``: replace the market makers' orders with exactly these levels (bids of each side)."""
     levels = [(BID, parse_price(p), parse_count(c)) for p, c in body.get("yes", [])]
     levels += [(ASK, ONE - parse_price(p), parse_count(c)) for p, c in body.get("no", [])]
     book = exchange.books[market.ticker]
@@ -110,7 +111,7 @@ def _book(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
             if not hasattr(order, "client_order_id"):
                 book.remove(order)
     for side, price, count in levels:
-        exchange.house_order(market, side, price, count, rest=True)
+        execute_market_maker(exchange, market, side, price, count, rest=True)
     if body.get("freeze", True):
         market.quoted = False
     return {
@@ -121,12 +122,17 @@ def _book(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 
 def _trade(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
-    """``{"side", "price", "count", "rest"?}``: one order of the house, so that resting orders of the account fill."""
+    """``{"side", "price", "count", "rest"?}``: one order of a market maker, so that resting orders of the account fill."""
     side = body.get("side")
     if side not in (BID, ASK):
         raise MarketActionError("side is bid or ask")
-    exchange.house_order(
-        market, side, parse_price(body["price"]), parse_count(body["count"]), rest=bool(body.get("rest", False))
+    execute_market_maker(
+        exchange,
+        market,
+        side,
+        parse_price(body["price"]),
+        parse_count(body["count"]),
+        rest=bool(body.get("rest", False)),
     )
     return {"ticker": market.ticker, "volume": market.volume}
 

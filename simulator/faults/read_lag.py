@@ -1,20 +1,16 @@
-"""Reads that lag behind writes: a write is acknowledged at once, a list may not show it for half a second (PROTOCOL 9.7)."""
+"""Reads that lag behind writes: an accepted write may be missing from a list for half a second (docs/kalshi-protocol.md 9.7)."""
 
 from __future__ import annotations
 
 import copy
 from collections import deque
-from typing import TYPE_CHECKING
 
-from simulator.accounts.accounts import Ledger
+from simulator.accounts.ledger import Ledger
 from simulator.accounts.records import Changes
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 
 class ReadSide:
-    """The live ledger, or a copy of it that is ``read_delay_ms`` behind."""
+    """The live ledger, or a copy of it that is some milliseconds behind."""
 
     def __init__(self) -> None:
         self._copy: Ledger | None = None
@@ -25,18 +21,20 @@ class ReadSide:
         if self._copy is not None:
             self._late.append(changes)
 
-    def ledger(self, exchange: Exchange) -> Ledger:
-        """The ledger as a read sees it now."""
-        delay = exchange.config.read_delay_ms
-        if delay <= 0:
+    def needs_copy(self, delay_ms: int) -> bool:
+        """Whether the next read starts a copy; the live ledger must have no changes pending by then."""
+        return delay_ms > 0 and self._copy is None
+
+    def ledger(self, live: Ledger, now_ms: int, delay_ms: int) -> Ledger:
+        """The ledger as a read sees it at ``now_ms``."""
+        if delay_ms <= 0:
             self._copy = None
             self._late.clear()
-            return exchange.ledger
+            return live
         if self._copy is None:
-            exchange.commit()
             self._copy = Ledger()
-            self._copy.apply(copy.deepcopy(exchange.ledger.whole(exchange.now())))
-        while self._late and self._late[0].at_ms <= exchange.now() - delay:
+            self._copy.apply(copy.deepcopy(live.whole(now_ms)))
+        while self._late and self._late[0].at_ms <= now_ms - delay_ms:
             self._copy.apply(self._late.popleft())
-        self._copy.reserved = exchange.ledger.reserved
+        self._copy.reserved = live.reserved
         return self._copy

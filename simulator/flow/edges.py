@@ -1,28 +1,25 @@
-"""Mispriced baskets, planted now and then with real resting orders of the house.
+"""Mispriced baskets, planted now and then with real resting orders of market makers.
 
 Three kinds in turn: ``all_no`` (YES bids sum clearly above 1 plus fees), ``all_yes`` (YES asks of a tiling ladder sum
 clearly below 1 less fees) and ``coverage`` (likely outcomes of a weather event cost less than their probability). With
-``turn_every`` the weather turns against every so manieth coverage basket after it was offered (``turns``).
+``turn_every`` the weather turns against every n-th coverage basket after it was offered (``weather.adverse_turns``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
 
-from simulator.listing.model import ACTIVE, Event, Market
+from simulator.core import ExchangeCore
+from simulator.listing.model import ACTIVE, Edge, Event, Market
 from simulator.listing.series import weather_city
 from simulator.matching.book import ASK, BID
+from simulator.matching.engine import execute_market_maker
 from simulator.matching.fees import worst_fee
 
 from ..units import CONTRACT, ONE
-from ..weather import turns
-from . import flow
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
+from ..weather import adverse_turns
+from . import market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
 HOLD_MS = (10_000, 20_000)
@@ -34,30 +31,17 @@ MARGIN = (350, 700)
 COVERAGE_MARGIN = (700, 1_100)
 
 
-@dataclass(slots=True)
-class Edge:
-    """A planted mispricing; the twin's own record of it, shown in ``/twin/truth``."""
-
-    event_ticker: str
-    kind: str
-    from_ms: int
-    until_ms: int
-    prices: dict[str, int]
-    sizes: dict[str, int]
-    turns: bool = False
-
-
-def start(exchange: Exchange) -> None:
+def start(exchange: ExchangeCore) -> None:
     """Set the first edge, unless none are wanted."""
     if exchange.config.edge_every_s > 0 and not exchange.config.still:
         exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
 
 
-def _every(exchange: Exchange) -> int:
+def _every(exchange: ExchangeCore) -> int:
     return max(100, round(exchange.config.edge_every_s * 1000))
 
 
-def _turn(exchange: Exchange) -> None:
+def _turn(exchange: ExchangeCore) -> None:
     exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
     rng = exchange.streams.stream("edges")
     turn = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
@@ -73,33 +57,35 @@ def _turn(exchange: Exchange) -> None:
 
 
 def _plant_one(
-    exchange: Exchange, names: list[str], kind: str, hold_ms: int, rng: Random, turning: bool = False
+    exchange: ExchangeCore, names: list[str], kind: str, hold_ms: int, rng: Random, turning: bool = False
 ) -> bool:
     return any(plant(exchange, exchange.events[name], kind, hold_ms, rng, turning) for name in names)
 
 
-def _turns_now(exchange: Exchange) -> bool:
+def _turns_now(exchange: ExchangeCore) -> bool:
     """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that is owed."""
     every = exchange.config.turn_every
     turn = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
     return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (turn - 1) % every == 0)
 
 
-def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random, turning: bool = False) -> Edge | None:
+def plant(
+    exchange: ExchangeCore, event: Event, kind: str, hold_ms: int, rng: Random, turning: bool = False
+) -> Edge | None:
     """Place an edge of a kind on an event if it suits; returns it, or None. ``turning``: a coverage basket whose day turns
     against it when the offer ends."""
     markets = suited(exchange, event, kind, hold_ms)
     if not markets:
         return None
-    fair = flow.fair_probabilities(exchange, event, markets)
+    fair = market_makers.fair_probabilities(exchange, event, markets)
     if kind == "all_no":
-        side, prices = BID, _dear_bids(exchange, markets, fair, rng)
+        side, prices = BID, _high_bids(exchange, markets, fair, rng)
     elif kind == "all_yes":
         side, prices = ASK, _cheap_asks(exchange, markets, fair, rng.randint(*MARGIN))
     else:
         side, prices = ASK, _cheap_cover(exchange, markets, fair, rng)
     now = exchange.now()
-    if not prices or (turning and turns.hottest(exchange, event, prices, now + hold_ms) is None):
+    if not prices or (turning and adverse_turns.hottest(exchange, event, prices, now + hold_ms) is None):
         return None
     edge = Edge(event.ticker, kind, now, now + hold_ms, prices, {}, turning)
     event.edge_until_ms = edge.until_ms
@@ -111,7 +97,7 @@ def plant(exchange: Exchange, event: Event, kind: str, hold_ms: int, rng: Random
     return edge
 
 
-def suited(exchange: Exchange, event: Event, kind: str, hold_ms: int) -> list[Market]:
+def suited(exchange: ExchangeCore, event: Event, kind: str, hold_ms: int) -> list[Market]:
     """All markets of an event on which this kind can be planted, or none."""
     markets = [exchange.markets[t] for t in event.markets]
     now = exchange.now()
@@ -126,7 +112,7 @@ def suited(exchange: Exchange, event: Event, kind: str, hold_ms: int) -> list[Ma
     )
     if not good or (kind != "all_no" and not (weather_city(event.series_ticker) and tiles(markets))):
         return []
-    return markets if flow.drift(exchange, event) < 1.0 else []
+    return markets if market_makers.drift(exchange, event) < 1.0 else []
 
 
 def tiles(markets: list[Market]) -> bool:
@@ -147,12 +133,12 @@ def tiles(markets: list[Market]) -> bool:
     return joined and spans[0][0] == float("-inf") and spans[-1][1] == float("inf")
 
 
-def _fee(exchange: Exchange, market: Market, price: int) -> int:
+def _fee(exchange: ExchangeCore, market: Market, price: int) -> int:
     """Taker fee of one contract in price units, rounded up: a little more than a real fill will cost."""
     return worst_fee(exchange.terms(market), price, CONTRACT, True, 100) // CONTRACT
 
 
-def _dear_bids(exchange: Exchange, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
+def _high_bids(exchange: ExchangeCore, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
     """Bids whose sum is above one by fees and margin."""
     margin = rng.randint(*MARGIN)
     lift = 0.0
@@ -168,7 +154,7 @@ def _dear_bids(exchange: Exchange, markets: list[Market], fair: list[float], rng
     return {}
 
 
-def _cheap_asks(exchange: Exchange, markets: list[Market], fair: list[float], margin: int) -> dict[str, int]:
+def _cheap_asks(exchange: ExchangeCore, markets: list[Market], fair: list[float], margin: int) -> dict[str, int]:
     """Asks whose sum is below one by fees and margin."""
     cut = 0.0
     while cut < 0.5:
@@ -182,7 +168,7 @@ def _cheap_asks(exchange: Exchange, markets: list[Market], fair: list[float], ma
     return {}
 
 
-def _cheap_cover(exchange: Exchange, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
+def _cheap_cover(exchange: ExchangeCore, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
     """Asks on the likeliest outcomes (together at least 95 %) well below their probability."""
     ranked = sorted(zip(markets, fair, strict=True), key=lambda pair: -pair[1])
     chosen: list[tuple[Market, float]] = []
@@ -201,19 +187,19 @@ def _cheap_cover(exchange: Exchange, markets: list[Market], fair: list[float], r
     return {}
 
 
-def _offer(exchange: Exchange, market: Market, side: str, price: int, rng: Random, close_bid: bool) -> int:
-    """Clear the house out of the way and rest the mispriced order; returns its size."""
+def _offer(exchange: ExchangeCore, market: Market, side: str, price: int, rng: Random, close_bid: bool) -> int:
+    """Pull the quotes in the way and rest the mispriced order; returns its size."""
     size = rng.randint(20, 200) * CONTRACT
     other = ASK if side == BID else BID
     away = market.tick(price)
-    flow.pull_house(exchange, market, other, price + away if side == BID else max(price - away, 0))
-    if close_bid and price - away > 0 and flow.house_total(exchange, market, other, price - away) == 0:
-        exchange.house_order(market, other, price - away, market.quote_size, rest=True)
-    exchange.house_order(market, side, price, size, rest=True, tag="edge")
+    market_makers.pull_quotes(exchange, market, other, price + away if side == BID else max(price - away, 0))
+    if close_bid and price - away > 0 and market_makers.quoted_count(exchange, market, other, price - away) == 0:
+        execute_market_maker(exchange, market, other, price - away, market.quote_size, rest=True)
+    execute_market_maker(exchange, market, side, price, size, rest=True, tag="edge")
     return size
 
 
-def _withdraw(exchange: Exchange, edge: Edge, side: str) -> None:
+def _withdraw(exchange: ExchangeCore, edge: Edge, side: str) -> None:
     """Take back what is left and quote the event at its fair prices again."""
     exchange.edges.pop(edge.event_ticker, None)
     event = exchange.events.get(edge.event_ticker)
@@ -225,5 +211,5 @@ def _withdraw(exchange: Exchange, edge: Edge, side: str) -> None:
             if getattr(order, "tag", "") == "edge":
                 book.remove(order)
     if edge.turns:
-        turns.turn(exchange, edge.event_ticker, edge.prices)
-    flow.move_event(exchange, event, exchange.streams.stream("edges"))
+        adverse_turns.turn(exchange, edge.event_ticker, edge.prices)
+    market_makers.move_event(exchange, event, exchange.streams.stream("edges"))

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from simulator.listing.model import ACTIVE
-from simulator.matching.book import ASK, BID, HouseOrder
+from simulator.matching.book import ASK, BID, MarketMakerOrder
 
 from ..exchange import Exchange
 from ..units import CONTRACT
@@ -27,7 +27,7 @@ class Flood:
         self.sent = 0
         self._turn = 0
         self._owed = 0.0
-        self._added: dict[str, HouseOrder] = {}
+        self._added: dict[str, MarketMakerOrder] = {}
 
     def set(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """``{"rate", "seconds", "channel", "tickers"}``; rate 0 stops."""
@@ -79,15 +79,15 @@ class Flood:
         return count
 
     def _delta(self, ticker: str) -> None:
-        """Grow or shrink the house's worst level by one contract: the touch stays where it is."""
+        """Grow or shrink the market makers' worst level by one contract: the touch stays where it is."""
         book = self.exchange.books[ticker]
         side = BID if book.prices[BID] else ASK
         if not book.prices[side]:
             return
         price = book.prices[BID][0] if side == BID else book.prices[ASK][-1]
-        held = self._added.pop(ticker, None)
-        if held is not None and book.resting(held):
-            book.reduce(held, held.remaining)
+        added = self._added.pop(ticker, None)
+        if added is not None and book.resting(added):
+            book.reduce(added, added.remaining)
         else:
-            order = self._added[ticker] = self.exchange.house(side, price, CONTRACT, "flood")
+            order = self._added[ticker] = self.exchange.market_maker_order(side, price, CONTRACT, "flood")
             book.add(order)

@@ -1,21 +1,23 @@
-"""A market's life: opens and closes by the clock, is determined, may be disputed, is finalised and paid (PROTOCOL 13)."""
+"""A market's life: opens and closes by the clock, is determined, may be disputed, is finalised and paid (docs/kalshi-protocol.md 13)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+
+from simulator.accounts.records import Order
+from simulator.core import ExchangeCore
+from simulator.matching.resting import cancel_order
 
 from ..units import ONE
 from .model import ACTIVE, AMENDED, CLOSED, DETERMINED, DISPUTED, FINALIZED, INACTIVE, INITIALIZED, Event, Market
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 CLOSE_CANCEL_MS = 250
 """The exchange cancels resting orders this long after the close."""
 
 
-def draw_outcome(exchange: Exchange, event: Event) -> None:
-    """Who will win, from the de-vigged prices and the seed alone. Only the twin knows."""
+def draw_outcome(exchange: ExchangeCore, event: Event) -> None:
+    """Who will win, from the de-vigged prices and the seed alone. Only the simulator knows."""
     rng = exchange.streams.fixed(f"outcome:{event.ticker}")
     event.ladder_draw = rng.random()
     odd = rng.random() < exchange.config.scalar_rate
@@ -34,12 +36,12 @@ def draw_outcome(exchange: Exchange, event: Event) -> None:
                 break
 
 
-def schedule(exchange: Exchange, event: Event) -> None:
+def schedule(exchange: ExchangeCore, event: Event) -> None:
     """Set the timers that an event's present state calls for (also after a restart)."""
     for ticker in event.markets:
         market = exchange.markets[ticker]
         if market.status == INITIALIZED:
-            exchange.timers.at(market.open_ms, lambda m=market: open_market(exchange, m))  # type: ignore[misc]
+            exchange.timers.at(market.open_ms, partial(open_market, exchange, market))
         if market.status in (INITIALIZED, ACTIVE, INACTIVE):
             schedule_close(exchange, market)
         elif market.status == CLOSED:
@@ -50,7 +52,7 @@ def schedule(exchange: Exchange, event: Event) -> None:
         exchange.timers.at(exchange.now() + 1, lambda: after_settlement(exchange, event))
 
 
-def schedule_close(exchange: Exchange, market: Market) -> None:
+def schedule_close(exchange: ExchangeCore, market: Market) -> None:
     due = market.close_ms
 
     def close() -> None:
@@ -60,13 +62,13 @@ def schedule_close(exchange: Exchange, market: Market) -> None:
     exchange.timers.at(due, close)
 
 
-def open_market(exchange: Exchange, market: Market) -> None:
-    """Trading starts; there is no message for it (PROTOCOL 12.5)."""
+def open_market(exchange: ExchangeCore, market: Market) -> None:
+    """Trading starts; there is no message for it (docs/kalshi-protocol.md 12.5)."""
     if market.status == INITIALIZED and exchange.now() >= market.open_ms:
         _move(exchange, market, ACTIVE)
 
 
-def close_market(exchange: Exchange, market: Market) -> None:
+def close_market(exchange: ExchangeCore, market: Market) -> None:
     """Trading ends; resting orders are cancelled shortly after."""
     _move(exchange, market, CLOSED)
     exchange.timers.at(
@@ -76,13 +78,13 @@ def close_market(exchange: Exchange, market: Market) -> None:
     schedule_determination(exchange, event)
 
 
-def schedule_determination(exchange: Exchange, event: Event) -> None:
+def schedule_determination(exchange: ExchangeCore, event: Event) -> None:
     exchange.timers.at(
         exchange.now() + exchange.config.determination_delay_ms, lambda: determine_event(exchange, event)
     )
 
 
-def determine_event(exchange: Exchange, event: Event) -> None:
+def determine_event(exchange: ExchangeCore, event: Event) -> None:
     """Determine all markets of an event once the last of them has closed."""
     markets = [exchange.markets[ticker] for ticker in event.markets]
     if any(m.status in (INITIALIZED, ACTIVE, INACTIVE) for m in markets):
@@ -93,7 +95,7 @@ def determine_event(exchange: Exchange, event: Event) -> None:
             market.expiration_value = _reading(exchange, event) or market.expiration_value
 
 
-def _reading(exchange: Exchange, event: Event) -> str:
+def _reading(exchange: ExchangeCore, event: Event) -> str:
     """The value that made the winner win, where strikes say it (a temperature, a price)."""
     winner = exchange.markets.get(event.outcome)
     if winner is None or (winner.floor_strike is None and winner.cap_strike is None):
@@ -103,7 +105,7 @@ def _reading(exchange: Exchange, event: Event) -> str:
     return f"{(winner.floor_strike or 0) + (1 if winner.strike_type.startswith('greater') else 0):.2f}"
 
 
-def outcome_of(exchange: Exchange, event: Event, market: Market) -> tuple[str, int]:
+def outcome_of(exchange: ExchangeCore, event: Event, market: Market) -> tuple[str, int]:
     """(result, settlement value of YES) that the drawn outcome gives a market."""
     if event.outcome == "void":
         return "scalar", min(max(market.last_price, 0), ONE)
@@ -114,7 +116,7 @@ def outcome_of(exchange: Exchange, event: Event, market: Market) -> tuple[str, i
     return ("yes", ONE) if won else ("no", 0)
 
 
-def determine(exchange: Exchange, market: Market, result: str, value: int) -> None:
+def determine(exchange: ExchangeCore, market: Market, result: str, value: int) -> None:
     """A result is proposed; it can be disputed and amended until the settlement timer ends."""
     if market.status in (INITIALIZED, ACTIVE, INACTIVE):
         market.close_ms = min(market.close_ms, exchange.now())
@@ -125,11 +127,11 @@ def determine(exchange: Exchange, market: Market, result: str, value: int) -> No
     market.result, market.settlement_value, market.determined_ms = result, value, now
     market.expiration_value = {"yes": "yes", "no": "no"}.get(result, f"{value / ONE:.4f}")
     _move(exchange, market, AMENDED if amended else DETERMINED)
-    exchange.hub.lifecycle(market, "determined")
+    exchange.feed.lifecycle(market, "determined")
     schedule_finality(exchange, market)
 
 
-def schedule_finality(exchange: Exchange, market: Market) -> None:
+def schedule_finality(exchange: ExchangeCore, market: Market) -> None:
     stamp = market.determined_ms or exchange.now()
 
     def finish() -> None:
@@ -139,97 +141,98 @@ def schedule_finality(exchange: Exchange, market: Market) -> None:
     exchange.timers.at(max(stamp + market.settlement_timer_s * 1000, exchange.now()), finish)
 
 
-def dispute(exchange: Exchange, market: Market) -> None:
+def dispute(exchange: ExchangeCore, market: Market) -> None:
     """Stop the settlement timer; only an amendment or a fresh determination goes on."""
     _move(exchange, market, DISPUTED)
 
 
-def finalize(exchange: Exchange, market: Market) -> None:
-    """Pay every position and tell it. YES pays the settlement value, NO pays the rest (PROTOCOL 13)."""
+def finalize(exchange: ExchangeCore, market: Market) -> None:
+    """Pay every position and publish it. YES pays the settlement value, NO pays the rest (docs/kalshi-protocol.md 13)."""
     now, ledger = exchange.now(), exchange.ledger
     value = market.settlement_value or 0
     scalar = market.result == "scalar"
     for order in [o for sub in ledger.subaccounts() for o in ledger.open_orders(sub, market.ticker)]:
-        exchange.cancel_order(order, "CloseCancel")
+        cancel_order(exchange, order, "CloseCancel")
     market.settled_ms = now
     _move(exchange, market, FINALIZED)
     for position in [p for p in ledger.positions.values() if p.ticker == market.ticker and not p.settled]:
         if position.count or position.volume:
-            exchange.house_cash -= ledger.settle(position, value, market.result, scalar, now)
-            exchange.hub.position(position)
-    exchange.hub.lifecycle(market, "settled")
+            exchange.market_maker_cash -= ledger.settle(position, value, market.result, scalar, now)
+            exchange.feed.position(position)
+    exchange.feed.lifecycle(market, "settled")
     event = exchange.events[market.event_ticker]
     if _all(exchange, event, FINALIZED) and not event.rolled:
         exchange.timers.at(now + 1, lambda: after_settlement(exchange, event))
 
 
-def after_settlement(exchange: Exchange, event: Event) -> None:
+def after_settlement(exchange: ExchangeCore, event: Event) -> None:
     """When the whole event is settled, the next one of its series is listed."""
     if not event.rolled:
         event.rolled = True
         exchange.relisted.add(event.ticker)
         if exchange.config.roll and not exchange.config.still:
-            exchange.roll(event)
+            for list_next in exchange.on_event_settled:
+                list_next(event)
 
 
-def pause(exchange: Exchange, market: Market) -> None:
-    """A market goes inactive; orders stay unless they asked to be cancelled on a pause."""
+def pause(exchange: ExchangeCore, market: Market) -> None:
+    """A market goes inactive; orders stay unless they have ``cancel_on_pause``."""
     if market.status == ACTIVE:
         _move(exchange, market, INACTIVE)
         cancel_on_pause(exchange, lambda order: order.ticker == market.ticker)
-        exchange.hub.lifecycle(market, "deactivated")
+        exchange.feed.lifecycle(market, "deactivated")
 
 
-def resume(exchange: Exchange, market: Market) -> None:
-    """Reactivation cancels all resting orders (PROTOCOL 13)."""
+def resume(exchange: ExchangeCore, market: Market) -> None:
+    """Reactivation cancels all resting orders (docs/kalshi-protocol.md 13)."""
     if market.status == INACTIVE:
-        _cancel_resting(exchange, market, "HaltCancel", INACTIVE, house=True)
+        _cancel_resting(exchange, market, "HaltCancel", INACTIVE)
         _move(exchange, market, ACTIVE)
-        exchange.hub.lifecycle(market, "activated")
+        exchange.feed.lifecycle(market, "activated")
 
 
-def reopen(exchange: Exchange, market: Market, close_ms: int) -> None:
+def reopen(exchange: ExchangeCore, market: Market, close_ms: int) -> None:
     """A closed or determined market trades again until a new close."""
     market.result, market.settlement_value, market.determined_ms, market.held = "", None, None, False
     _move(exchange, market, ACTIVE)
-    exchange.hub.lifecycle(market, "activated")
+    exchange.feed.lifecycle(market, "activated")
     set_close(exchange, market, close_ms)
 
 
-def set_close(exchange: Exchange, market: Market, close_ms: int) -> None:
+def set_close(exchange: ExchangeCore, market: Market, close_ms: int) -> None:
     """The close moves, earlier or later."""
     market.close_ms, market.updated_ms = close_ms, exchange.now()
     exchange.relisted.add(market.ticker)
-    exchange.hub.lifecycle(market, "close_date_updated")
+    exchange.feed.lifecycle(market, "close_date_updated")
     schedule_close(exchange, market)
 
 
-def cancel_on_pause(exchange: Exchange, chosen) -> None:  # type: ignore[no-untyped-def]
-    """Cancel the resting orders that asked for it when trading stops."""
+def cancel_on_pause(exchange: ExchangeCore, chosen: Callable[[Order], bool]) -> None:
+    """Cancel the chosen resting orders that have ``cancel_on_pause``: trading stops."""
     for order in exchange.ledger.all_open():
         if order.cancel_on_pause and chosen(order):
-            exchange.cancel_order(order, "HaltCancel")
+            cancel_order(exchange, order, "HaltCancel")
 
 
-def _cancel_resting(exchange: Exchange, market: Market, reason: str, status: str, house: bool = True) -> None:
+def _cancel_resting(exchange: ExchangeCore, market: Market, reason: str, status: str) -> None:
+    """Clear the book of a market that still has this status, market makers included."""
     if market.status != status:
         return
     book = exchange.books[market.ticker]
     for sub in exchange.ledger.subaccounts():
         for order in exchange.ledger.open_orders(sub, market.ticker):
-            exchange.cancel_order(order, reason)
-    if house:
-        for side in ("bid", "ask"):
-            for resting in list(book.orders(side)):
-                book.remove(resting)
+            cancel_order(exchange, order, reason)
+    for side in ("bid", "ask"):
+        for resting in list(book.orders(side)):
+            book.remove(resting)
 
 
-def _move(exchange: Exchange, market: Market, status: str) -> None:
+def _move(exchange: ExchangeCore, market: Market, status: str) -> None:
     market.status, market.updated_ms = status, exchange.now()
     exchange.events[market.event_ticker].updated_ms = exchange.now()
     exchange.relisted.update((market.ticker, market.event_ticker))
     exchange.moved.add(market.ticker)
 
 
-def _all(exchange: Exchange, event: Event, status: str) -> bool:
+def _all(exchange: ExchangeCore, event: Event, status: str) -> bool:
     return all(exchange.markets[ticker].status == status for ticker in event.markets)

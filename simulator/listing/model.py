@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from simulator.matching.fees import FeeTerms
@@ -12,7 +14,7 @@ ACTIVE, INACTIVE, INITIALIZED = "active", "inactive", "initialized"
 CLOSED, DETERMINED, DISPUTED, AMENDED, FINALIZED = "closed", "determined", "disputed", "amended", "finalized"
 
 STATUS_FILTER = {
-    # filter word -> field words (PROTOCOL 13, lifecycle)
+    # filter word -> field words (docs/kalshi-protocol.md 13, lifecycle)
     "unopened": (INITIALIZED,),
     "open": (ACTIVE,),
     "paused": (INACTIVE,),
@@ -99,12 +101,12 @@ class Market(msgspec.Struct):
     halted: bool = False
     """Paused by itself (status ``inactive``)."""
     held: bool = False
-    """Taken off the timers by a fault: it is determined or finalised only when told."""
+    """Taken off the timers by a fault: it is determined or finalised only by ``/twin/market/...``."""
     walk: float = 0.0
     """How far the fair probability has walked from the anchor, in log-odds."""
 
     def valid_price(self, price: int) -> bool:
-        """Whether a price lies on the market's grid; 0 and 1 are not tradable (PROTOCOL 4)."""
+        """Whether a price lies on the market's grid; 0 and 1 are not tradable (docs/kalshi-protocol.md 4)."""
         if not 0 < price < ONE:
             return False
         return any(start <= price <= end and (price - start) % step == 0 for start, end, step in self.ranges)
@@ -137,7 +139,7 @@ class Market(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """An event. ``outcome`` is known to the twin alone: a market's ticker, "" for none of the listed, "void", or "ladder"."""
+    """An event. ``outcome`` is known to the simulator alone: a market's ticker, "" for none of the listed, "void", or "ladder"."""
 
     ticker: str
     series_ticker: str
@@ -164,8 +166,22 @@ class Event(msgspec.Struct):
     """The recorded event this one was made after."""
 
 
+@dataclass(slots=True)
+class Edge:
+    """A planted mispricing of an event; the simulator's own record of it, shown in ``/twin/truth``."""
+
+    event_ticker: str
+    kind: str
+    from_ms: int
+    until_ms: int
+    prices: dict[str, int]
+    sizes: dict[str, int]
+    turns: bool = False
+    """Whether the weather turns against it when the offer ends."""
+
+
 def fee_terms(series: Series, event: Event) -> FeeTerms:
-    """Fee terms in force: the event's override where present, else the series' (PROTOCOL 11.1)."""
+    """Fee terms in force: the event's override where present, else the series' (docs/kalshi-protocol.md 11.1)."""
     kind = event.fee_type_override if event.fee_type_override is not None else series.fee_type
     multiplier = event.fee_multiplier_override
     return FeeTerms(kind, series.fee_multiplier if multiplier is None else multiplier)

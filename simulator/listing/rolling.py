@@ -10,8 +10,9 @@ import copy
 import math
 import re
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from random import Random
 
+from simulator.core import ExchangeCore
 from simulator.persistence.snapshot import Snapshot, event_day
 
 from ..randomness import named_id
@@ -20,9 +21,8 @@ from . import lifecycle
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
 
-if TYPE_CHECKING:
-    from ..exchange import Exchange
-
+Levels = list[tuple[int, int]]
+"""(price, count), ascending."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATE = re.compile(r"(\d\d)([A-Z]{3})(\d\d)")
 _DAY_MS = 86_400_000
@@ -48,8 +48,8 @@ def _openness(loaded: Snapshot, event: Event) -> float:
     )
 
 
-def roll(exchange: Exchange, loaded: Snapshot, settled: Event) -> Event:
-    """List the event that follows ``settled`` and tell it; returns it."""
+def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
+    """List the event that follows ``settled`` and publish it; returns it."""
     template = template_for(loaded, settled)
     ticker = _next_ticker(exchange, settled.ticker)
     now = exchange.now()
@@ -78,18 +78,22 @@ def roll(exchange: Exchange, loaded: Snapshot, settled: Event) -> Event:
         exchange.add_market(market, *_books(loaded, source, rng))
     lifecycle.draw_outcome(exchange, event)
     lifecycle.schedule(exchange, event)
-    exchange.hub.event_created(event)
+    exchange.feed.event_created(event)
     for market_ticker in event.markets:
-        exchange.hub.lifecycle(exchange.markets[market_ticker], "created")
+        exchange.feed.lifecycle(exchange.markets[market_ticker], "created")
         exchange.moved.add(market_ticker)
     return event
 
 
-def _books(loaded, source, rng):  # type: ignore[no-untyped-def]
+def _books(loaded: Snapshot, source: Market, rng: Random) -> tuple[Levels, Levels]:
     """The recorded levels with other sizes."""
     bids, asks = loaded.levels.get(source.ticker, ([], []))
     scale = rng.uniform(0.5, 1.5)
-    return tuple([(p, max(1, round(c * scale))) for p, c in levels] for levels in (bids, asks))
+    return _scaled(bids, scale), _scaled(asks, scale)
+
+
+def _scaled(levels: Levels, scale: float) -> Levels:
+    return [(price, max(1, round(count * scale))) for price, count in levels]
 
 
 def _market(source: Market, event: Event, shift: int, now: int, close: int) -> Market:
@@ -130,7 +134,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-def _next_ticker(exchange: Exchange, ticker: str) -> str:
+def _next_ticker(exchange: ExchangeCore, ticker: str) -> str:
     """The ticker with the next calendar day that is free, or with a running number where there is no day in it."""
     found = _DATE.search(ticker)
     if found and found[2] in _MONTHS:
@@ -150,7 +154,7 @@ def _next_ticker(exchange: Exchange, ticker: str) -> str:
     return f"{base}-R{number}"
 
 
-def delist_old(exchange: Exchange) -> None:
+def delist_old(exchange: ExchangeCore) -> None:
     """Drop settled events in which the account never held anything, once they are old."""
     now = exchange.now()
     touched = {p.event_ticker for p in exchange.ledger.positions.values()} | {
@@ -165,7 +169,7 @@ def delist_old(exchange: Exchange) -> None:
         ):
             for market in markets:
                 del exchange.markets[market.ticker], exchange.books[market.ticker]
-                exchange.hub.forget(market.ticker)
+                exchange.feed.forget(market.ticker)
                 exchange.moved.discard(market.ticker)
                 exchange.delisted.append(market.ticker)
             del exchange.events[event.ticker]

@@ -1,11 +1,13 @@
 """Series that a snapshot does not carry: category, tags, fees, shard, sources and rules text, derived from the ticker.
 
-Fee types and multipliers are those that PROTOCOL 11.1 names; shards those of PROTOCOL 6; titles, stations and sources
-those of the recorded series of July 2026. The rules sentences are generated and end with what the recorded rules said
+Fee types and multipliers are those of docs/kalshi-protocol.md 11.1, shards those of section 6; titles, stations and
+sources those of the recorded series of July 2026. The rules sentences are generated and end with what the recorded rules said
 about ties, cancellation and the official source.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from .model import Series
 
@@ -105,7 +107,7 @@ def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series
 
 
 def shard_of(category: str, tags: list[str]) -> int:
-    """The exchange index on which a series' events live (PROTOCOL 6)."""
+    """The exchange index on which a series' events live (docs/kalshi-protocol.md 6)."""
     if category == "Exotics":
         return 1
     if category in ("Crypto", "Commodities"):
@@ -113,7 +115,7 @@ def shard_of(category: str, tags: list[str]) -> int:
     return 3 if category == "Sports" and _SHARD_TAGS.intersection(tags) else 0
 
 
-def rules_text(series: Series, event_title: str, day: str, market: dict, legs: int) -> tuple[str, str]:
+def rules_text(series: Series, event_title: str, day: str, market: dict[str, Any], legs: int) -> tuple[str, str]:
     """Primary and secondary rules of a market, from its strikes (weather, ranges, ladders) or its side (games)."""
     condition = _condition(market)
     city = weather_city(series.ticker)
@@ -132,7 +134,7 @@ def rules_text(series: Series, event_title: str, day: str, market: dict, legs: i
     )
 
 
-def _condition(market: dict) -> str:
+def _condition(market: dict[str, Any]) -> str:
     kind, low, high = market.get("strike_type", ""), market.get("floor_strike"), market.get("cap_strike")
     degree = "°" if "°" in market.get("yes_sub_title", "") else ""
     if kind.startswith("less"):

@@ -51,13 +51,13 @@ class ExchangeState:
 
 
 def check_open(market: Market, now_ms: int, inactive_status: int) -> None:
-    """After the close every order operation is refused, cancels included (PROTOCOL 13)."""
+    """After the close every order operation is refused, cancels included (docs/kalshi-protocol.md 13)."""
     if market.status not in (ACTIVE, INACTIVE) or now_ms >= market.close_ms:
         raise ApiError(inactive_status, "market_inactive", "market is not open")
 
 
 def in_weekly_maintenance(now_ms: int) -> bool:
-    """Thursday 03:00 to 05:00 Eastern (PROTOCOL 14.1)."""
+    """Thursday 03:00 to 05:00 Eastern (docs/kalshi-protocol.md 14.1)."""
     local = datetime.fromtimestamp(now_ms / 1000, _EASTERN)
     return local.weekday() == 3 and 3 <= local.hour < 5
 

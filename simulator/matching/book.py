@@ -1,7 +1,7 @@
 """One market's book: resting orders by price and time, quoted in YES prices.
 
-A bid buys YES; an ask at price p sells YES, which is a NO bid at 1 - p. Every change of a level is told to ``changed``
-as (side, price, signed change, the order that caused it).
+A bid buys YES; an ask at price p sells YES, which is a NO bid at 1 - p. ``changed`` is called for every change of a level
+with (side, price, signed change, the order that caused it).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Resting(Protocol):
     remaining: int
 
 
-class HouseOrder:
-    """An order of the exchange's own makers: unlimited cash, nobody's account."""
+class MarketMakerOrder:
+    """An order of the simulated market makers and takers: unlimited cash, nobody's account."""
 
     __slots__ = ("book_side", "order_id", "price", "remaining", "tag")
 
@@ -85,7 +85,7 @@ class Book:
             insort(self.prices[side], price)
         level.orders[order.order_id] = order
         level.total += order.remaining
-        self._tell(side, price, order.remaining, order)
+        self._notify(side, price, order.remaining, order)
 
     def reduce(self, order: Resting, by: int) -> None:
         """Take ``by`` off a resting order; an order that reaches zero leaves the book."""
@@ -99,7 +99,7 @@ class Book:
             del self.levels[side][price]
             prices = self.prices[side]
             del prices[bisect_left(prices, price)]
-        self._tell(side, price, -by, order)
+        self._notify(side, price, -by, order)
 
     def remove(self, order: Resting) -> int:
         """Take an order out of the book without touching its remaining count; returns what it had."""
@@ -158,6 +158,6 @@ class Book:
             if level:
                 yield from list(level.orders.values())
 
-    def _tell(self, side: str, price: int, change: int, order: Resting | None) -> None:
+    def _notify(self, side: str, price: int, change: int, order: Resting | None) -> None:
         if self.changed is not None:
             self.changed(side, price, change, order)

@@ -1,4 +1,4 @@
-"""The fee engine of PROTOCOL 11, in integers.
+"""The fee engine of docs/kalshi-protocol.md 11, in integers.
 
 Per fill: the trade fee is the model fee rounded up to a micro-dollar; the cash of the fill is aligned down to the
 member's balance grid; what that costs is collected in an accumulator per order, which is paid back in whole grid steps.
@@ -65,7 +65,7 @@ def fill_fee(
 ) -> FillFee:
     """Net fee of one fill. ``revenue`` is the fill's signed cash before fees (negative for a purchase).
 
-    ``rebate_at_step`` decides the open question of PROTOCOL 11.2: whether exactly one step accumulated pays a rebate.
+    ``rebate_at_step`` decides the open question of docs/kalshi-protocol.md 11.2: whether exactly one step accumulated pays a rebate.
     """
     trade = model_fee(terms, price, count, taker)
     before = revenue - trade

@@ -68,7 +68,7 @@ def word(body: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
 
 
 def count_of(body: dict[str, Any], name: str = "count") -> int:
-    """A count string; numbers are refused, as V2 does (PROTOCOL 4)."""
+    """A count string; numbers are refused, as V2 does (docs/kalshi-protocol.md 4)."""
     raw = text(body, name, required=True)
     try:
         found = parse_count(raw)

@@ -1,20 +1,19 @@
-"""The V2 order desk: create, cancel, amend, decrease. PROTOCOL 9.3 to 9.6, every row of 9.4."""
+"""V2 order entry: create, cancel, amend, decrease. docs/kalshi-protocol.md 9.3 to 9.6, every row of 9.4."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from simulator.accounts.records import RESTING, Fill, Order
+from simulator.core import ExchangeCore
 from simulator.listing.model import Market
 from simulator.listing.status import check_open
 
 from ..errors import ApiError, invalid, not_found
 from . import groups
+from .engine import execute
 from .order_requests import NewOrder
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
+from .resting import cancel_order, decrease_order
 
 CANCEL_ALL_MS = 60_000
 
@@ -28,7 +27,7 @@ class Placed:
     ts_ms: int
 
 
-def find_market(exchange: Exchange, ticker: str, shard: int | None) -> Market:
+def find_market(exchange: ExchangeCore, ticker: str, shard: int | None) -> Market:
     """The market of an order; 404 if it is unknown, or not on the shard that was named."""
     market = exchange.markets.get(ticker)
     if market is None or (shard is not None and market.shard != shard):
@@ -36,7 +35,7 @@ def find_market(exchange: Exchange, ticker: str, shard: int | None) -> Market:
     return market
 
 
-def place(exchange: Exchange, new: NewOrder) -> Placed:
+def place(exchange: ExchangeCore, new: NewOrder) -> Placed:
     """Create an order. ApiError with the exchange's code if it is refused."""
     now, config, ledger = exchange.now(), exchange.config, exchange.ledger
     market = find_market(exchange, new.ticker, new.shard)
@@ -90,34 +89,34 @@ def place(exchange: Exchange, new: NewOrder) -> Placed:
     if new.reduce_only:
         order.reason = "ReduceOnlyCancel" if count < new.count else ""
     ledger.add_order(order)
-    fills = exchange.execute(market, order, rest=new.time_in_force == "good_till_canceled")
+    fills = execute(exchange, market, order, rest=new.time_in_force == "good_till_canceled")
     if order.status == RESTING:
         _linger(exchange, order, now)
     return Placed(order, fills, now)
 
 
-def _linger(exchange: Exchange, order: Order, now: int) -> None:
+def _linger(exchange: ExchangeCore, order: Order, now: int) -> None:
     """A cancel-all takes what is placed within the next minute too; an expiry gets its timer."""
     until = max(exchange.cancel_all_until.get(None, 0), exchange.cancel_all_until.get(order.subaccount, 0))
     if exchange.config.cancel_all_lingers and now < until:
-        exchange.cancel_order(order, "")
+        cancel_order(exchange, order, "")
     elif order.expiration_s:
         schedule_expiry(exchange, order)
 
 
-def schedule_expiry(exchange: Exchange, order: Order) -> None:
+def schedule_expiry(exchange: ExchangeCore, order: Order) -> None:
     """Cancel the order when its time is over, if it still rests with that expiry."""
     due = order.expiration_s
 
     def expire() -> None:
         if order.status == RESTING and order.expiration_s == due:
-            exchange.cancel_order(order, "ExpiryCancel")
+            cancel_order(exchange, order, "ExpiryCancel")
 
     exchange.timers.at(due * 1000, expire)
 
 
-def _check_funds(exchange: Exchange, market: Market, new: NewOrder, count: int, old: Order | None = None) -> None:
-    """Cash on the market's own shard must carry what the order opens (PROTOCOL 6); ``old`` is the order it replaces."""
+def _check_funds(exchange: ExchangeCore, market: Market, new: NewOrder, count: int, old: Order | None = None) -> None:
+    """Cash on the market's own shard must carry what the order opens (docs/kalshi-protocol.md 6); ``old`` is the order it replaces."""
     ledger, config = exchange.ledger, exchange.config
     pool = ledger.closable(new.subaccount, market.ticker, new.side, old)
     freed = 0
@@ -148,11 +147,11 @@ def _check_funds(exchange: Exchange, market: Market, new: NewOrder, count: int, 
 
 
 def find_order(
-    exchange: Exchange, order_id: str, ticker: str | None, shard: int | None, subaccount: int | None
+    exchange: ExchangeCore, order_id: str, ticker: str | None, shard: int | None, subaccount: int | None
 ) -> Order:
-    """A resting order as a write may name it; 404 if it is terminal, unknown, or looked for on another shard.
+    """A resting order as a write may name it; 404 if it is terminal, unknown, or on another shard than the request.
 
-    Without a ticker or an index the request goes to shard 0 (PROTOCOL 6).
+    Without a ticker or an index the request goes to shard 0 (docs/kalshi-protocol.md 6).
     """
     order = exchange.ledger.orders.get(order_id)
     if order is None:
@@ -170,15 +169,15 @@ def find_order(
     return order
 
 
-def cancel(exchange: Exchange, order: Order) -> int:
+def cancel(exchange: ExchangeCore, order: Order) -> int:
     """Cancel a resting order; returns the count taken off. Refused in an exchange pause and after the close."""
     market = exchange.markets[order.ticker]
     exchange.state.check_cancel(order.shard)
     check_open(market, exchange.now(), exchange.config.market_inactive_status)
-    return exchange.cancel_order(order, "")
+    return cancel_order(exchange, order, "")
 
 
-def cancel_all(exchange: Exchange, subaccount: int | None) -> None:
+def cancel_all(exchange: ExchangeCore, subaccount: int | None) -> None:
     """Cancel every resting order (of a subaccount), and those of the next minute."""
     exchange.cancel_all_until[subaccount] = exchange.now() + CANCEL_ALL_MS
     for order in exchange.ledger.all_open():
@@ -188,11 +187,11 @@ def cancel_all(exchange: Exchange, subaccount: int | None) -> None:
             and exchange.state.exchange_active(order.shard)
             and open_market
         ):
-            exchange.cancel_order(order, "")
+            cancel_order(exchange, order, "")
 
 
-def decrease(exchange: Exchange, order: Order, reduce_by: int | None, reduce_to: int | None) -> int:
-    """Shrink a resting order; returns what remains. Exactly one of the two is given (PROTOCOL 9.2)."""
+def decrease(exchange: ExchangeCore, order: Order, reduce_by: int | None, reduce_to: int | None) -> int:
+    """Shrink a resting order; returns what remains. Exactly one of the two is given (docs/kalshi-protocol.md 9.2)."""
     if (reduce_by is None) == (reduce_to is None):
         raise invalid("invalid parameters", "exactly one of reduce_by and reduce_to")
     exchange.state.check_cancel(order.shard)
@@ -201,21 +200,21 @@ def decrease(exchange: Exchange, order: Order, reduce_by: int | None, reduce_to:
     if reduce_to is not None and reduce_to > order.remaining:
         raise ApiError(400, "invalid_order_size", "invalid order size", "reduce_to is above the remaining count")
     if by >= order.remaining:
-        exchange.cancel_order(order, "Decrease")
+        cancel_order(exchange, order, "Decrease")
     elif by > 0:
-        exchange.decrease_order(order, by, "Decrease")
+        decrease_order(exchange, order, by, "Decrease")
     return order.remaining
 
 
 def amend(
-    exchange: Exchange, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str
+    exchange: ExchangeCore, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str
 ) -> tuple[Placed, bool]:
     """Change price, total count or expiry. Only an expiry or a smaller size keeps the queue position.
 
     Returns the result and whether anything of size or fills changed (only then the answer carries counts).
     """
     market, now = exchange.markets[order.ticker], exchange.now()
-    _check_amend(exchange, order, new, market, expiration_s, updated_id, now)
+    _check_amend(exchange, order, new, expiration_s, updated_id)
     remaining = total - order.filled
     if remaining <= 0:
         raise ApiError(400, "invalid_order_size", "invalid order size", "count must be above what is already filled")
@@ -231,17 +230,20 @@ def amend(
     if new.price == order.price and remaining <= order.remaining:
         order.initial = total
         if changed:
-            exchange.decrease_order(order, order.remaining - remaining, "Amend")
+            decrease_order(exchange, order, order.remaining - remaining, "Amend")
         else:
             order.updated_ms = now
             exchange.ledger.changed_order(order)
-            exchange.order_updated(order)
+            exchange.feed.order(order)
         return Placed(order, [], now), changed
     fills = _requeue(exchange, market, order, new, remaining, total)
     return Placed(order, fills, now), changed or bool(fills)
 
 
-def _check_amend(exchange, order, new, market, expiration_s, updated_id, now) -> None:  # type: ignore[no-untyped-def]
+def _check_amend(
+    exchange: ExchangeCore, order: Order, new: NewOrder, expiration_s: int | None, updated_id: str
+) -> None:
+    market, now = exchange.markets[order.ticker], exchange.now()
     if new.ticker != order.ticker:
         raise ApiError(400, "order_ticker_mismatch", "order ticker mismatch")
     if new.side != order.book_side:
@@ -257,13 +259,15 @@ def _check_amend(exchange, order, new, market, expiration_s, updated_id, now) ->
     exchange.state.check_trade(market, now, exchange.config.market_inactive_status)
 
 
-def _requeue(exchange, market, order, new, remaining, total) -> list[Fill]:  # type: ignore[no-untyped-def]
-    """Take the order out and place it anew at the end of the queue; without the cash it stays as it was."""
+def _requeue(
+    exchange: ExchangeCore, market: Market, order: Order, new: NewOrder, remaining: int, total: int
+) -> list[Fill]:
+    """Take the order out and place it again at the end of the queue; without the cash it stays as it was."""
     new.subaccount = order.subaccount
     if order.post_only and exchange.books[market.ticker].crosses(order.book_side, new.price):
-        exchange.cancel_order(order, "PostOnlyCrossCancel")
+        cancel_order(exchange, order, "PostOnlyCrossCancel")
         raise ApiError(400, "invalid_order", "invalid order", "post only cross")
     _check_funds(exchange, market, new, remaining, old=order)
     exchange.books[market.ticker].remove(order)
     order.price, order.remaining, order.initial, order.updated_ms = new.price, remaining, total, exchange.now()
-    return exchange.execute(market, order, rest=True)  # type: ignore[no-any-return]
+    return execute(exchange, market, order, rest=True)

@@ -18,7 +18,7 @@ import msgspec
 
 from simulator.listing.model import ACTIVE, LINEAR_CENT, Event, Market
 from simulator.listing.series import derive_series
-from simulator.matching.book import ASK, BID, HouseOrder
+from simulator.matching.book import ASK, BID, MarketMakerOrder
 
 from ..clock import iso
 from ..exchange import Exchange
@@ -52,7 +52,7 @@ def load(path: Path, speed: str) -> Tape:
     for file in files:
         opener = gzip.open if file.suffix == ".gz" else open
         try:
-            with opener(file, "rb") as lines:  # type: ignore[operator]
+            with opener(file, "rb") as lines:
                 for line in lines:
                     row = msgspec.json.decode(line)
                     event = row["event"]
@@ -167,7 +167,7 @@ class Player:
         order = next(iter(level.orders.values()), None) if level else None
         if order is None:
             if change > 0:
-                book.add(HouseOrder(f"{side}{price}", side, price, change))
+                book.add(MarketMakerOrder(f"{side}{price}", side, price, change))
         elif change > 0:
             order.remaining += change
             level.total += change  # type: ignore[union-attr]
@@ -182,7 +182,7 @@ class Player:
         for side, name in ((BID, "yes_dollars_fp"), (ASK, "no_dollars_fp")):
             for raw_price, raw_count in body.get(name, ()):
                 price = parse_price(raw_price) if side == BID else ONE - parse_price(raw_price)
-                book.add(HouseOrder(f"{side}{price}", side, price, parse_count(raw_count)))
+                book.add(MarketMakerOrder(f"{side}{price}", side, price, parse_count(raw_count)))
 
 
 def _delta(body: dict[str, Any]) -> tuple[str, int, int]:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from simulator.accounts.records import RESTING, Changes
+from simulator.core import ExchangeCore
 from simulator.listing.model import CLOSED, FINALIZED, Event, Market, Series
-from simulator.matching.book import Book, HouseOrder
+from simulator.matching.book import Book, MarketMakerOrder
 
 from ..accounts import transfers
 from ..listing import lifecycle
 from ..matching import orders
+from ..matching.resting import reserve
 
-if TYPE_CHECKING:
-    from ..exchange import Exchange
-
-VERSION = 1
+VERSION = 2
 Level = tuple[str, int, list[int | str]]
-"""(side, price, queue): a count of the house, or the id of an own order."""
+"""(side, price, queue): a count of market makers, or the id of an order of the account."""
 
 
 class StateError(Exception):
@@ -41,7 +40,8 @@ class Line(msgspec.Struct, omit_defaults=True):
     events: list[Event] = []
     gone: list[str] = []
     counters: dict[str, int] = {}
-    house: tuple[int, int, int] = (0, 0, 0)
+    balances: tuple[int, int, int] = (0, 0, 0)
+    """Market makers' cash, fees collected, deposits."""
     fee_changes: list[dict[str, Any]] | None = None
 
 
@@ -71,7 +71,7 @@ class StateFile:
     def exists(self) -> bool:
         return self.path.exists()
 
-    def save(self, exchange: Exchange) -> None:
+    def save(self, exchange: ExchangeCore) -> None:
         """Write the whole picture atomically and start a new journal."""
         self.generation += 1
         picture = Picture(
@@ -107,7 +107,7 @@ class StateFile:
         try:
             picture = msgspec.json.decode(self.path.read_bytes(), type=Picture)
         except (OSError, msgspec.MsgspecError) as error:
-            raise StateError(f"{self.path} is not a state file of this twin: {error}") from None
+            raise StateError(f"{self.path} is not a state file of the simulator: {error}") from None
         if picture.version != VERSION:
             raise StateError(f"{self.path} was written by another version ({picture.version})")
         self.generation = picture.generation
@@ -129,7 +129,7 @@ def _levels(book: Book) -> list[Level]:
         for price in prices:
             queue: list[int | str] = []
             for order in book.levels[side][price].orders.values():
-                if not isinstance(order, HouseOrder):
+                if not isinstance(order, MarketMakerOrder):
                     queue.append(order.order_id)
                 elif queue and isinstance(queue[-1], int):
                     queue[-1] += order.remaining
@@ -139,7 +139,7 @@ def _levels(book: Book) -> list[Level]:
     return found
 
 
-def whole_line(exchange: Exchange) -> Line:
+def whole_line(exchange: ExchangeCore) -> Line:
     now = exchange.now()
     return Line(
         now,
@@ -148,12 +148,12 @@ def whole_line(exchange: Exchange) -> Line:
         list(exchange.events.values()),
         [],
         dict(exchange.streams.counters),
-        (exchange.house_cash, exchange.fees_collected, exchange.deposits),
+        (exchange.market_maker_cash, exchange.fees_collected, exchange.deposits),
         exchange.fee_changes,
     )
 
 
-def take_line(exchange: Exchange, changes: Changes | None) -> Line | None:
+def take_line(exchange: ExchangeCore, changes: Changes | None) -> Line | None:
     """What changed since the last line, or None."""
     if changes is None and not exchange.relisted and not exchange.delisted:
         return None
@@ -166,12 +166,12 @@ def take_line(exchange: Exchange, changes: Changes | None) -> Line | None:
         [exchange.events[t] for t in sorted(relisted) if t in exchange.events],
         gone,
         dict(exchange.streams.counters),
-        (exchange.house_cash, exchange.fees_collected, exchange.deposits),
+        (exchange.market_maker_cash, exchange.fees_collected, exchange.deposits),
         exchange.fee_changes,
     )
 
 
-def restore(exchange: Exchange, picture: Picture, lines: list[Line]) -> None:
+def restore(exchange: ExchangeCore, picture: Picture, lines: list[Line]) -> None:
     """Put a fresh exchange into the saved state. Time stood still while the twin was off: instants to come move with it."""
     exchange.series = {s.ticker: s for s in picture.series}
     exchange.used_tickers = set(picture.used_tickers)
@@ -185,7 +185,7 @@ def restore(exchange: Exchange, picture: Picture, lines: list[Line]) -> None:
             exchange.events.pop(ticker, None)
         last = line
     exchange.streams.counters = dict(last.counters)
-    exchange.house_cash, exchange.fees_collected, exchange.deposits = last.house
+    exchange.market_maker_cash, exchange.fees_collected, exchange.deposits = last.balances
     exchange.fee_changes = last.fee_changes or []
     exchange.used_tickers.update(exchange.events)
     _shift(exchange, exchange.now() - last.at_ms)
@@ -199,7 +199,7 @@ def restore(exchange: Exchange, picture: Picture, lines: list[Line]) -> None:
     _resume(exchange)
 
 
-def _shift(exchange: Exchange, by_ms: int) -> None:
+def _shift(exchange: ExchangeCore, by_ms: int) -> None:
     for market in exchange.markets.values():
         if market.status == FINALIZED:
             continue
@@ -216,26 +216,26 @@ def _shift(exchange: Exchange, by_ms: int) -> None:
             event.strike_ms += by_ms
 
 
-def _rebuild(exchange: Exchange, market: Market, levels: list[Level]) -> None:
+def _rebuild(exchange: ExchangeCore, market: Market, levels: list[Level]) -> None:
     """The book as it was saved; own orders as the journal left them, at their place in the queue."""
     book = exchange.books[market.ticker] = Book()
     for side, price, queue in levels:
         for entry in queue:
             if isinstance(entry, int):
-                book.add(exchange.house(side, price, entry))
+                book.add(exchange.market_maker_order(side, price, entry))
                 continue
             order = exchange.ledger.orders.get(entry)
             if order is not None and order.status == RESTING and (order.book_side, order.price) == (side, price):
                 book.add(order)
 
 
-def _resume(exchange: Exchange) -> None:
+def _resume(exchange: ExchangeCore) -> None:
     ledger = exchange.ledger
     tier = ledger.options.get("tier")
     if tier and tier != exchange.limits.tier:
         exchange.limits.set_tier(tier)
     for order in ledger.all_open():
-        exchange.reserve(order.subaccount, exchange.markets[order.ticker])
+        reserve(exchange, order.subaccount, exchange.markets[order.ticker])
         if order.expiration_s:
             orders.schedule_expiry(exchange, order)
     for transfer in ledger.transfers.values():

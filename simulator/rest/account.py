@@ -1,4 +1,4 @@
-"""Limits, tier, costs and keys of the account (PROTOCOL 2 and 3)."""
+"""Limits, tier, costs and keys of the account (docs/kalshi-protocol.md 2 and 3)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,13 @@ def _answer(
     request = Request(exchange, query, decoded, key)
     names = tuple(unquote(name) for name in names)
     if route.cached and exchange.config.stale_cache_ms:
-        return exchange.cache.answer(exchange, full, query.pairs, lambda: route.handler(request, *names))
+        return exchange.cache.answer(
+            full,
+            query.pairs,
+            lambda: route.handler(request, *names),
+            now_ms=exchange.now(),
+            max_age_ms=exchange.config.stale_cache_ms,
+        )
     return route.handler(request, *names)
 
 
@@ -103,7 +109,7 @@ def _decode(body: Any) -> Any:
 
 
 def _charge(exchange: Exchange, route: Route, query: Query, body: Any, unsigned: bool) -> None:
-    """Take the tokens of an operation (PROTOCOL 3)."""
+    """Take the tokens of an operation (docs/kalshi-protocol.md 3)."""
     limits, now = exchange.limits, exchange.now()
     if unsigned:
         limits.charge_public(route.cost, now)

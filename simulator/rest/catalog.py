@@ -1,4 +1,4 @@
-"""Public reads: status, schedule, series, events, markets, order books, trades, fee changes (PROTOCOL 7 and 8)."""
+"""Public reads: status, schedule, series, events, markets, order books, trades, fee changes (docs/kalshi-protocol.md 7 and 8)."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def one_event(exchange: Exchange, query: Query, event_ticker: str) -> dict[str, 
 # ---- markets
 
 _FAMILIES = {
-    # timestamp family: statuses it goes with (PROTOCOL 7)
+    # timestamp family: statuses it goes with (docs/kalshi-protocol.md 7)
     "created": (None, "unopened", "open"),
     "close": (None, "closed"),
     "settled": (None, "settled"),
@@ -234,7 +234,7 @@ def orderbook(exchange: Exchange, query: Query, ticker: str) -> dict[str, Any]:
 
 
 def orderbooks(exchange: Exchange, query: Query) -> dict[str, Any]:
-    """Repeated ``tickers``; a comma list is read as one unknown ticker and gives an empty book (PROTOCOL 7)."""
+    """Repeated ``tickers``; a comma list is read as one unknown ticker and gives an empty book (docs/kalshi-protocol.md 7)."""
     tickers = query.all("tickers")
     if not 1 <= len(tickers) <= 100:
         raise bad_query("tickers: between 1 and 100 values")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.accounts.accounts import Ledger
 from simulator.accounts.auth import Key
+from simulator.accounts.ledger import Ledger
 
 from ..errors import ApiError
 from .query import Query
@@ -27,7 +27,7 @@ class Request:
     @property
     def reads(self) -> Ledger:
         """The ledger as reads see it: up to ``read_delay_ms`` old."""
-        return self.exchange.reads.ledger(self.exchange)
+        return self.exchange.read_ledger()
 
     def subaccount(self, named: int | None, default: int | None) -> int | None:
         """The subaccount meant: a locked key means its own and refuses every other (403)."""

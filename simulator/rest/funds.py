@@ -1,4 +1,4 @@
-"""Subaccounts, cash between shards, and target allocations (PROTOCOL 6 and 9.9)."""
+"""Subaccounts, cash between shards, and target allocations (docs/kalshi-protocol.md 6 and 9.9)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def netting(request: Request) -> Answer:
 
 
 def set_netting(request: Request) -> Answer:
-    """Stored and shown; collateral is not released (budget full collateral, PROTOCOL 13)."""
+    """Stored and shown; collateral is not released (budget full collateral, docs/kalshi-protocol.md 13)."""
     body = request.object()
     number, enabled = whole(body, "subaccount_number"), body.get("enabled")
     if number is None or number not in request.exchange.ledger.subaccounts() or not isinstance(enabled, bool):

@@ -1,4 +1,4 @@
-"""Order groups (PROTOCOL 9.8)."""
+"""Order groups (docs/kalshi-protocol.md 9.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order reads, which stayed under ``/portfolio/orders`` (PROTOCOL 9.7)."""
+"""Order reads, which stayed under ``/portfolio/orders`` (docs/kalshi-protocol.md 9.7)."""
 
 from __future__ import annotations
 

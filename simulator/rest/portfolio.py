@@ -1,4 +1,4 @@
-"""Balance, positions, fills and settlements (PROTOCOL 10)."""
+"""Balance, positions, fills and settlements (docs/kalshi-protocol.md 10)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ..ws.frames import number, price_ranges, strikes
 
 
 def market(exchange: Exchange, m: Market) -> dict[str, Any]:
-    """A ``Market`` with its present touch; a side exists if and only if its size is above zero (PROTOCOL 7)."""
+    """A ``Market`` with its present touch; a side exists if and only if its size is above zero (docs/kalshi-protocol.md 7)."""
     book = exchange.books[m.ticker]
     bid, ask = book.best_bid(), book.best_ask()
     yes_bid, yes_ask = bid or 0, ONE if ask is None else ask
@@ -121,7 +121,7 @@ def series(s: Series, volume: int | None = None) -> dict[str, Any]:
 
 
 def orderbook(book: Book | None, depth: int = 0) -> dict[str, Any]:
-    """Bids of both sides, ascending; an unknown market has an empty book (PROTOCOL 7)."""
+    """Bids of both sides, ascending; an unknown market has an empty book (docs/kalshi-protocol.md 7)."""
     yes = book.yes_levels() if book else []
     no = book.no_levels() if book else []
     if depth:

@@ -1,4 +1,4 @@
-"""Order writes over V2: create, cancel, amend, decrease, batches (PROTOCOL 9.2 to 9.5)."""
+"""Order writes over V2: create, cancel, amend, decrease, batches (docs/kalshi-protocol.md 9.2 to 9.5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = tuple[int, Any]
 
 
 def _averages(placed: orders.Placed) -> dict[str, Any]:
-    """Fill averages of an answer, rounded: exact fees are in the fills (PROTOCOL 9.4)."""
+    """Fill averages of an answer, rounded: exact fees are in the fills (docs/kalshi-protocol.md 9.4)."""
     filled = sum(f.count for f in placed.fills)
     if not filled:
         return {}

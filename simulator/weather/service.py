@@ -24,13 +24,13 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .sky import DAY_MS, HOUR_MS, STATIONS, Day, Sky, nearest
+from .sky import DAY_MS, HOUR_MS, STATIONS, Day, WeatherDays, nearest
 
 
 class Service:
     """Paths to answers."""
 
-    def __init__(self, sky: Sky) -> None:
+    def __init__(self, sky: WeatherDays) -> None:
         self.sky = sky
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Any:
@@ -215,7 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     try:
-        server = serve(Service(Sky(options.exchange.rstrip("/"), options.speed, options.seed)), options.port)
+        server = serve(Service(WeatherDays(options.exchange.rstrip("/"), options.speed, options.seed)), options.port)
     except OSError as error:
         print(f"simulator.weather.service: port {options.port} cannot be used: {error}", file=sys.stderr)
         return 2

@@ -1,27 +1,60 @@
-"""Commands of PROTOCOL 12.2, each checked before anything changes."""
+"""Commands of docs/kalshi-protocol.md 12.2, each checked before anything changes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from . import frames
-from .hub import CHANNELS, PRIVATE
-
-if TYPE_CHECKING:
-    from .session import Session, Subscription
-
-FILTERED = ("orderbook_delta", "ticker", "trade", *PRIVATE)
+from .channels import CHANNELS, FILTERED
+from .session import Session, Subscription
 
 
 class CommandError(Exception):
-    """A command that is refused, with the code of PROTOCOL 12.3."""
+    """A command that is refused, with the code of docs/kalshi-protocol.md 12.3."""
 
     def __init__(self, code: int, message: str, tickers: list[str] | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.tickers = code, message, tickers
 
 
-def run(session: Session, command: dict[str, Any], command_id: int | None) -> None:
+def receive(session: Session, text: str | bytes) -> None:
+    """Carry out one command; an unreadable one is answered with an error of docs/kalshi-protocol.md 12.3."""
+    command_id: int | None = None
+    try:
+        _check_rate(session)
+        command = _decode(text)
+        number = command.get("id")
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+            raise CommandError(1, "Unable to process message")
+        command_id = number or None
+        _run(session, command, command_id)
+    except CommandError as error:
+        session.error(error.code, error.message, command_id, error.tickers)
+
+
+def _check_rate(session: Session) -> None:
+    """Refuse a command that is more than ``commands_per_second`` allows."""
+    now, times = session.exchange.now(), session.command_times
+    while times and now - times[0] >= 1000:
+        times.popleft()
+    times.append(now)
+    if len(times) > session.exchange.config.commands_per_second:
+        raise CommandError(27, "Too many requests")
+
+
+def _decode(text: str | bytes) -> dict[str, Any]:
+    try:
+        command = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise CommandError(1, "Unable to process message") from None
+    if not isinstance(command, dict):
+        raise CommandError(1, "Unable to process message")
+    return command
+
+
+def _run(session: Session, command: dict[str, Any], command_id: int | None) -> None:
     """Carry out one decoded command."""
     name = command.get("cmd")
     if name == "list_subscriptions":
@@ -61,7 +94,7 @@ def _tickers(session: Session, params: dict[str, Any]) -> list[str] | None:
 
 
 def subscribe(session: Session, params: dict[str, Any], command_id: int | None) -> None:
-    """One subscription per channel; a channel that is there already is extended (PROTOCOL 12.2)."""
+    """One subscription per channel; a channel that is there already is extended (docs/kalshi-protocol.md 12.2)."""
     channels = params.get("channels")
     if not isinstance(channels, list) or not channels:
         raise CommandError(3, "Channels required")
@@ -115,11 +148,11 @@ def _extend(
         fresh = [ticker for ticker in tickers if ticker not in known.tickers]
         _check_cap(session, known, fresh)
         known.tickers.update(dict.fromkeys(fresh))
-        session.exchange.hub.join(known, fresh)
+        session.hub.join(known, fresh)
     elif known.tickers is not None:
-        session.exchange.hub.leave(known, list(known.tickers))
+        session.hub.leave(known, list(known.tickers))
         known.tickers = None
-        session.exchange.hub.join(known, [])
+        session.hub.join(known, [])
     session.reply(_with_id({"type": "subscribed", "msg": {"channel": known.channel, "sid": known.sid}}, command_id))
     _initial(session, known, fresh, params)
 
@@ -169,11 +202,11 @@ def update(session: Session, params: dict[str, Any], command_id: int | None) -> 
         fresh = [ticker for ticker in tickers if ticker not in subscription.tickers]
         _check_cap(session, subscription, fresh)
         subscription.tickers.update(dict.fromkeys(fresh))
-        session.exchange.hub.join(subscription, fresh)
+        session.hub.join(subscription, fresh)
         _ok(session, subscription, command_id)
         _initial(session, subscription, fresh, params)
         return
-    session.exchange.hub.leave(subscription, [t for t in tickers if t in subscription.tickers])
+    session.hub.leave(subscription, [t for t in tickers if t in subscription.tickers])
     for ticker in tickers:
         subscription.tickers.pop(ticker, None)
     _ok(session, subscription, command_id)

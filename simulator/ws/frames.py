@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from simulator.accounts.records import Fill, Group, Order, Position
+from simulator.core import ExchangeCore
 from simulator.listing.model import Event, Market
 from simulator.matching.book import BID, Book
 
 from ..clock import iso
 from ..units import DOLLAR, ONE, count2, dollars4, dollars6
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 encode = msgspec.json.encode
 
@@ -106,7 +104,7 @@ def fill(record: Fill) -> bytes:
     )
 
 
-def order(exchange: Exchange, record: Order) -> bytes:
+def order(exchange: ExchangeCore, record: Order) -> bytes:
     outcome = "yes" if record.book_side == BID else "no"
     body = {
         "order_id": record.order_id,
@@ -144,7 +142,7 @@ def order(exchange: Exchange, record: Order) -> bytes:
     return encode(body)
 
 
-def position(exchange: Exchange, record: Position) -> bytes:
+def position(exchange: ExchangeCore, record: Position) -> bytes:
     return encode(
         {
             "user_id": exchange.user_id,

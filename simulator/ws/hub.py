@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+from simulator.accounts.records import Fill, Group, Order, Position
+from simulator.core import ExchangeCore
+from simulator.listing.model import Event, Market
+from simulator.matching.book import Resting
 
 from . import frames
-
-if TYPE_CHECKING:
-    from simulator.accounts.records import Fill, Group, Order, Position
-    from simulator.listing.model import Event, Market
-    from simulator.matching.book import Resting
-
-    from ..exchange import Exchange
-    from .session import Session, Subscription
-
-BY_MARKET = ("orderbook_delta", "ticker", "trade")
-PRIVATE = ("fill", "user_orders", "market_positions")
-OTHERS = ("market_lifecycle_v2", "multivariate_market_lifecycle", "order_group_updates")
-CHANNELS = BY_MARKET + PRIVATE + OTHERS
-SEQUENCED = {"orderbook_delta", "trade", "market_lifecycle_v2", "multivariate_market_lifecycle", "order_group_updates"}
+from .channels import CHANNELS
+from .session import Session, Subscription
 
 
 class Hub:
     """All sessions of an exchange and the index from channel and market to subscriptions."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeCore) -> None:
         self.exchange = exchange
         self.sessions: list[Session] = []
         self.channels: dict[str, list[Subscription]] = {name: [] for name in CHANNELS}
         """Subscriptions without a market filter."""
         self.markets: dict[str, dict[str, list[Subscription]]] = {name: {} for name in CHANNELS}
         self.frames_sent = 0
+
+    # ---- sessions
+
+    def connect(self, wake: Callable[[], None] | None = None) -> Session:
+        """A new connection; ``wake`` is called when frames wait in it."""
+        session = Session(self.exchange, self, wake)
+        self.sessions.append(session)
+        return session
+
+    def disconnect(self, code: int) -> int:
+        """Close every connection; returns how many there were."""
+        open_sessions = list(self.sessions)
+        for session in open_sessions:
+            session.close(code)
+        return len(open_sessions)
 
     # ---- index
 
@@ -70,7 +78,7 @@ class Hub:
         everything = self.channels[channel]
         return everything + filtered if filtered else everything
 
-    # ---- what happens
+    # ---- publishing
 
     def ticker(self, market: Market) -> None:
         listeners = self.listeners("ticker", market.ticker)
@@ -126,7 +134,7 @@ class Hub:
     def group(self, group: Group, kind: str) -> None:
         self._all("order_group_updates", "order_group_updates", frames.group(group, kind, self.exchange.now()))
 
-    def _private(self, channel: str, kind: str, ticker: str, body) -> None:  # type: ignore[no-untyped-def]
+    def _private(self, channel: str, kind: str, ticker: str, body: Callable[[], bytes]) -> None:
         listeners = self.listeners(channel, ticker)
         if listeners:
             built = body()

@@ -1,21 +1,28 @@
-"""One WebSocket connection without its socket: commands in, frames out, sequences per subscription (PROTOCOL 12)."""
+"""One WebSocket connection without its socket: frames out, sequences per subscription (docs/kalshi-protocol.md 12)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
+from simulator.core import ExchangeCore
+
 from . import frames
-from .commands import CommandError, run
-from .hub import SEQUENCED
+from .channels import SEQUENCED
 
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
-_decode = msgspec.json.decode
+class Registry(Protocol):
+    """The hub as a session sees it."""
+
+    sessions: list[Session]
+    frames_sent: int
+
+    def join(self, subscription: Subscription, tickers: list[str]) -> None: ...
+    def leave(self, subscription: Subscription, tickers: list[str]) -> None: ...
+    def drop(self, subscription: Subscription) -> None: ...
 
 
 class Subscription:
@@ -66,10 +73,10 @@ class Subscription:
 
 
 class Session:
-    """One connection of the API user. The socket feeds ``receive`` and empties ``out``; ``wake`` is called when there is something."""
+    """One connection of the API user. The socket empties ``out``; ``wake`` is called when frames wait in it."""
 
-    def __init__(self, exchange: Exchange, wake: Callable[[], None] | None = None) -> None:
-        self.exchange = exchange
+    def __init__(self, exchange: ExchangeCore, hub: Registry, wake: Callable[[], None] | None = None) -> None:
+        self.exchange, self.hub = exchange, hub
         self.wake = wake
         self.out: deque[bytes] = deque()
         self.waiting_bytes = 0
@@ -77,15 +84,14 @@ class Session:
         self.closed = False
         self.close_code = 1000
         self._next_sid = 1
-        self._commands: deque[int] = deque()
-        exchange.hub.sessions.append(self)
+        self.command_times: deque[int] = deque()
 
     # ---- frames out
 
     def queue(self, frame: bytes) -> None:
         self.out.append(frame)
         self.waiting_bytes += len(frame)
-        self.exchange.hub.frames_sent += 1
+        self.hub.frames_sent += 1
         if self.wake is not None:
             self.wake()
 
@@ -104,32 +110,6 @@ class Session:
         self.waiting_bytes -= size
         return taken
 
-    # ---- commands in
-
-    def receive(self, text: str | bytes) -> None:
-        """Carry out one command; what cannot be understood is answered with an error of PROTOCOL 12.3."""
-        now = self.exchange.now()
-        while self._commands and now - self._commands[0] >= 1000:
-            self._commands.popleft()
-        self._commands.append(now)
-        command_id: int | None = None
-        try:
-            if len(self._commands) > self.exchange.config.commands_per_second:
-                raise CommandError(27, "Too many requests")
-            try:
-                command = _decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise CommandError(1, "Unable to process message") from None
-            if not isinstance(command, dict):
-                raise CommandError(1, "Unable to process message")
-            number = command.get("id")
-            if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-                raise CommandError(1, "Unable to process message")
-            command_id = number or None
-            run(self, command, command_id)
-        except CommandError as error:
-            self.error(error.code, error.message, command_id, error.tickers)
-
     def error(self, code: int, message: str, command_id: int | None = None, tickers: list[str] | None = None) -> None:
         inner: dict[str, Any] = {"code": code, "msg": message}
         if tickers:
@@ -145,12 +125,12 @@ class Session:
         subscription = Subscription(self, self._next_sid, channel, None if tickers is None else dict.fromkeys(tickers))
         self._next_sid += 1
         self.subscriptions[subscription.sid] = subscription
-        self.exchange.hub.join(subscription, tickers or [])
+        self.hub.join(subscription, tickers or [])
         return subscription
 
     def drop(self, subscription: Subscription) -> None:
         if self.subscriptions.pop(subscription.sid, None) is not None:
-            self.exchange.hub.drop(subscription)
+            self.hub.drop(subscription)
 
     def overflow(self, subscription: Subscription) -> None:
         """Error 25 ends the subscription; the client has to subscribe again."""
@@ -189,7 +169,7 @@ class Session:
         self.closed, self.close_code = True, code
         for subscription in list(self.subscriptions.values()):
             self.drop(subscription)
-        if self in self.exchange.hub.sessions:
-            self.exchange.hub.sessions.remove(self)
+        if self in self.hub.sessions:
+            self.hub.sessions.remove(self)
         if self.wake is not None:
             self.wake()

@@ -154,7 +154,7 @@ def answer_problems(spec: Spec, method: str, path: str, status: int, body: Any) 
 
 
 def error_shape(body: Any) -> str | None:
-    """nested, flat or bare (PROTOCOL 9.10)."""
+    """nested, flat or bare (docs/kalshi-protocol.md 9.10)."""
     if isinstance(body, dict):
         inner = body.get("error")
         if isinstance(inner, dict) and isinstance(inner.get("code"), str) and isinstance(inner.get("message"), str):

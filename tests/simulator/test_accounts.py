@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from simulator.accounts.truth import truth
+from simulator.control.ground_truth import ground_truth
 from simulator.exchange import Exchange
+from simulator.matching.resting import enforce_margin
 
 from .world import B805, B825, CLE, MIN, T80, Client, code
 
@@ -95,7 +96,7 @@ def test_orders_that_the_cash_no_longer_carries_are_cancelled(client: Client) ->
     assert client.exchange.ledger.reserved[0, 0] == DOLLAR
     assert client.one(resting)["status"] == "resting"
     client.exchange.ledger.credit((0, 0), DOLLAR // 2 - client.cash())
-    client.exchange.rebalance(0, client.exchange.markets[B825])
+    enforce_margin(client.exchange, 0, client.exchange.markets[B825])
     assert client.exchange.ledger.reserved[0, 0] == 0
     assert client.exchange.ledger.orders[resting].reason == "MarginCancel"
 
@@ -168,7 +169,7 @@ def test_target_allocation_moves_free_cash_every_ten_seconds(client: Client) -> 
         0,
         free * 75 // 100 // 100 * 100,
     ]
-    assert truth(client.exchange, set())["balanced"]
+    assert ground_truth(client.exchange, set())["balanced"]
 
 
 def test_order_group_cancels_itself_when_its_window_is_full(client: Client) -> None:
@@ -210,8 +211,8 @@ def test_no_money_appears_or_vanishes_under_random_trading(make: Callable[..., E
             bid, ask = book.best_bid(), book.best_ask()
             assert bid is None or ask is None or bid < ask
         if step % 50 == 0:
-            found = truth(exchange, {"positions"})
+            found = ground_truth(exchange, {"positions"})
             assert found["balanced"]
             assert all(row["cash"] >= row["reserved"] >= 0 for row in found["cash"])
     assert len(exchange.ledger.fills) > 200
-    assert truth(exchange, {"positions"})["balanced"]
+    assert ground_truth(exchange, {"positions"})["balanced"]

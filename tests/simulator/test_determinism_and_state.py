@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.accounts.truth import truth
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
+from simulator.control.ground_truth import ground_truth
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.persistence.snapshot import load_snapshot
@@ -39,7 +39,7 @@ def run(exchange: Exchange, steps: int = 150) -> str:
         digest.update(repr(client.order(ticker, side, price, str(rng.randrange(1, 40)), "good_till_canceled")).encode())
         exchange.advance(exchange.now() + 250)
         digest.update(json.dumps(listener.frames()).encode())
-    digest.update(repr(truth(exchange, set())).encode())
+    digest.update(repr(ground_truth(exchange, set())).encode())
     return digest.hexdigest()
 
 
@@ -78,11 +78,11 @@ def test_a_killed_twin_goes_on_without_losing_a_committed_write(
     client.order(B825, "bid", "0.4200", "10")
     first, second = client.placed(B805, "bid", "0.3000", "5"), client.placed(B805, "bid", "0.3000", "7")
     client.order(MIN, "ask", "0.4600", "550")
-    before = truth(client.exchange, {"positions", "orders", "fills"})
+    before = ground_truth(client.exchange, {"positions", "orders", "fills"})
     book = client.get(f"/markets/{MIN}/orderbook")
     again = Client(restarted(snapshot_folder, path))  # nothing was saved since: the journal alone carries it
-    after = truth(again.exchange, {"positions", "orders", "fills"})
-    for part in ("cash", "positions", "orders", "fills", "house_cash", "fees_collected", "balanced"):
+    after = ground_truth(again.exchange, {"positions", "orders", "fills"})
+    for part in ("cash", "positions", "orders", "fills", "market_maker_cash", "fees_collected", "balanced"):
         assert after[part] == before[part], part
     assert again.one(first)["status"] == "resting"
     queue = again.get("/portfolio/orders/queue_positions", market_tickers=B805)["queue_positions"]
@@ -116,7 +116,7 @@ def test_settlement_happens_once_across_a_restart(kept: tuple[Client, Path], sna
     third = Client(restarted(snapshot_folder, path, again.exchange.now() - START + 60_000))
     third.exchange.advance(third.exchange.now() + 60_000)
     assert len(third.get("/portfolio/settlements")["settlements"]) == 1
-    assert truth(third.exchange, set())["balanced"]
+    assert ground_truth(third.exchange, set())["balanced"]
 
 
 def test_new_events_survive_a_kill(make: Callable[..., Exchange], tmp_path: Path, snapshot_folder: Path) -> None:

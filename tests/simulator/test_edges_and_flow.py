@@ -12,9 +12,9 @@ import simulator
 from simulator.clock import ManualClock
 from simulator.config import TwinConfig
 from simulator.exchange import Exchange
-from simulator.flow import edges, flow
+from simulator.flow import edges, market_makers
 from simulator.persistence.snapshot import load_snapshot
-from simulator.weather import turns
+from simulator.weather import adverse_turns
 
 from .world import START
 
@@ -116,7 +116,7 @@ def test_makers_never_quote_beyond_the_fair_price(make: Callable[..., Exchange])
         for leader in markets:
             fair = [0.97 if m is leader else 0.03 / (len(markets) - 1) for m in markets]
             for market, chance in zip(markets, fair, strict=True):
-                bid, ask = flow.targets(market, chance)
+                bid, ask = market_makers.targets(market, chance)
                 assert bid <= chance * 10_000 <= ask
                 assert bid < ask
 
@@ -155,21 +155,21 @@ def test_a_day_past_its_noon_turns_no_more() -> None:
     for event in exchange.events.values():
         if event.series_ticker.startswith("KXHIGH"):
             close = min(exchange.markets[t].close_ms for t in event.markets)
-            assert turns.hottest(exchange, event, (), close - 36_001) is not None
-            assert turns.hottest(exchange, event, (), close - 35_999) is None
-            assert turns.hottest(exchange, event, event.markets, close - 60_000) is None
+            assert adverse_turns.hottest(exchange, event, (), close - 36_001) is not None
+            assert adverse_turns.hottest(exchange, event, (), close - 35_999) is None
+            assert adverse_turns.hottest(exchange, event, event.markets, close - 60_000) is None
         else:
-            assert turns.hottest(exchange, event, (), exchange.now()) is None
+            assert adverse_turns.hottest(exchange, event, (), exchange.now()) is None
 
 
 def test_a_turn_that_no_day_allows_is_owed_to_the_next_coverage_basket() -> None:
     exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
-    whole, allowed = turns.hottest, [False]
-    turns.hottest = lambda *args: whole(*args) if allowed[0] else None  # type: ignore[assignment]
+    whole, allowed = adverse_turns.hottest, [False]
+    adverse_turns.hottest = lambda *args: whole(*args) if allowed[0] else None  # type: ignore[assignment]
     try:
         exchange.advance(exchange.now() + 3_500)
         allowed[0] = True
         exchange.advance(exchange.now() + 3_000)
     finally:
-        turns.hottest = whole  # type: ignore[assignment]
+        adverse_turns.hottest = whole  # type: ignore[assignment]
     assert [edge.turns for edge in exchange.edge_log if edge.kind == "coverage"] == [False, True]

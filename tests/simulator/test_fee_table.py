@@ -1,4 +1,4 @@
-"""The worked table of PROTOCOL 11 to the last digit, and what must hold for every fill."""
+"""The worked table of docs/kalshi-protocol.md 11 to the last digit, and what must hold for every fill."""
 
 from __future__ import annotations
 

@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from simulator.accounts.truth import truth
+from simulator.control.ground_truth import ground_truth
 from simulator.exchange import Exchange
 from simulator.rest.router import ROUTES
+from simulator.ws.commands import receive
 
 from .spec import error_shape
 from .world import B825, HIGH, MIN, Client, Listener
@@ -144,10 +145,10 @@ def test_no_request_breaks_the_twin(make: Callable[..., Exchange]) -> None:
         assert status < 400 or error_shape(answer), (route.template, status, answer)
         json.dumps(answer)
         if step % 200 == 0:
-            assert truth(exchange, {"none"})["balanced"]
+            assert ground_truth(exchange, {"none"})["balanced"]
     assert statuses[200] > 200
     assert statuses[201] > 50
-    assert truth(exchange, {"none"})["balanced"]
+    assert ground_truth(exchange, {"none"})["balanced"]
 
 
 def test_no_command_breaks_a_session(exchange: Exchange) -> None:
@@ -183,7 +184,7 @@ def test_no_command_breaks_a_session(exchange: Exchange) -> None:
         command: Any = {"id": rng.choice([1, 5, 0, -1, "x", None]), "cmd": rng.choice(words)}
         if rng.random() < 0.9:
             command["params"] = {name: rng.choice(values) for name in rng.sample(names, rng.randrange(5))}
-        listener.session.receive(json.dumps(rng.choice([command] * 20 + [values[3]])))
+        receive(listener.session, json.dumps(rng.choice([command] * 20 + [values[3]])))
         kinds |= {(f["type"], f["msg"]["code"]) if f["type"] == "error" else (f["type"], 0) for f in listener.frames()}
         exchange.advance(exchange.now() + 1)
     assert {code for kind, code in kinds if kind == "error"} >= {1, 2, 3, 5, 7, 8, 11, 12, 14}

@@ -1,4 +1,4 @@
-"""Every row of PROTOCOL 9.4, and the refusals around it."""
+"""Every row of docs/kalshi-protocol.md 9.4, and the refusals around it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from simulator.accounts.truth import truth
+from simulator.control.ground_truth import ground_truth
 from simulator.rest.app import handle
 
 from ..conftest import SHARED
@@ -57,7 +57,7 @@ def test_generated_requests_over_the_whole_surface(tmp_path: Path) -> None:
         seed(1)(quick(run))()
     assert not problems, "\n".join(sorted(problems)[:30])
     assert set(OPERATIONS) - set(seen) == set()
-    assert truth(exchange, {"none"})["balanced"]
+    assert ground_truth(exchange, {"none"})["balanced"]
 
 
 def _pattern(template: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.control import admin
 from simulator.exchange import Exchange
+from simulator.ws.commands import receive
 
 from .world import B805, B825, CLE, HIGH, MIN, T80, Client, Listener
 
@@ -219,7 +220,7 @@ def test_error_codes(client: Client, cmd: str, params: dict[str, object], expect
 def test_broken_json_and_the_market_cap(make: Callable[..., Exchange]) -> None:
     exchange = make(subscription_market_cap=2)
     listener = Listener(exchange)
-    listener.session.receive("{oops")
+    receive(listener.session, "{oops")
     frame = listener.frames()[0]
     assert (frame["msg"]["code"], "id" in frame) == (1, False)
     assert books(listener, B825, B805, T80)[0]["msg"]["code"] == 26

@@ -12,7 +12,7 @@ from simulator.config import TwinConfig
 from simulator.exchange import Exchange
 from simulator.persistence.snapshot import load_snapshot
 from simulator.rest.app import handle
-from simulator.ws.session import Session
+from simulator.ws.commands import receive
 
 START = 1_795_400_000_000
 PASS = "20260719T155529Z"
@@ -147,7 +147,7 @@ def write_snapshot(folder: Path, events: list[dict[str, Any]] = EVENTS, books: d
 
 
 def make_exchange(folder: Path, **settings: Any) -> Exchange:
-    """A fresh exchange on a manual clock; still and without rate limits unless told otherwise."""
+    """A fresh exchange on a manual clock; still and without rate limits unless the settings differ."""
     config = TwinConfig(**({"still": True, "rate_limits": False} | settings))
     exchange = Exchange(config, ManualClock(START))
     exchange.list_snapshot(load_snapshot(folder, config, exchange.streams, START))
@@ -223,7 +223,8 @@ class Listener:
     """A WebSocket session in process."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self.session = Session(exchange)
+        self.exchange = exchange
+        self.session = exchange.hub.connect()
         self.number = 0
 
     def send(self, cmd: str, command_id: int | None = None, **params: Any) -> list[dict[str, Any]]:
@@ -232,9 +233,9 @@ class Listener:
         body: dict[str, Any] = {"id": self.number if command_id is None else command_id, "cmd": cmd}
         if params:
             body["params"] = params
-        self.session.receive(json.dumps(body))
+        receive(self.session, json.dumps(body))
         return self.frames()
 
     def frames(self) -> list[dict[str, Any]]:
-        self.session.exchange.commit()
+        self.exchange.commit()
         return [json.loads(frame) for frame in self.session.take()]

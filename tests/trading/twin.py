@@ -29,7 +29,7 @@ from simulator.config import TwinConfig
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.listing import lifecycle, model
-from simulator.matching.matching import match
+from simulator.matching.engine import execute_market_maker
 from simulator.rest.app import handle
 from simulator.ws.frames import fill as fill_body
 from tests.trading import world
@@ -231,10 +231,7 @@ class Twin:
 
     def quote(self, ticker: str, side: str, price: int, count: int, *, rest: bool = True) -> None:
         """Somebody else sends an order (bid or ask, YES price); it trades with what it crosses, ours too, then rests."""
-        house = self.exchange.house(side, price, count)
-        match(self.exchange, self.exchange.markets[ticker], house)
-        if rest and house.remaining > 0:
-            self.exchange.books[ticker].add(house)
+        execute_market_maker(self.exchange, self.exchange.markets[ticker], side, price, count, rest)
 
     def cancel_house(self, ticker: str, side: str) -> None:
         """Everybody else takes their orders of one side away."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, date, datetime
 
-from simulator.weather.sky import HOUR_MS, Day, Sky
+from simulator.weather.days import HOUR_MS, Day, WeatherDays
 
 ISSUER = "NYC"
 
@@ -21,7 +21,7 @@ def event(high: int, close_ms: int) -> dict[str, object]:
 
 
 def test_a_day_that_turns_keeps_what_was_measured_and_heads_for_its_new_high() -> None:
-    sky = Sky("http://nowhere", 1200.0, 1)
+    sky = WeatherDays("http://nowhere", 1200.0, 1)
     close = time.time_ns() // 1_000_000 + round(14 * HOUR_MS / 1200)  # ten in the morning
     sky._learn(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")
     [day] = sky.of(ISSUER)
@@ -34,7 +34,7 @@ def test_a_day_that_turns_keeps_what_was_measured_and_heads_for_its_new_high() -
 
 
 def test_a_day_that_stays_has_no_course_before() -> None:
-    sky = Sky("http://nowhere", 1200.0, 1)
+    sky = WeatherDays("http://nowhere", 1200.0, 1)
     close = time.time_ns() // 1_000_000 + 60_000
     for _ in range(3):
         sky._learn(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")

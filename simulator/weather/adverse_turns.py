@@ -9,18 +9,15 @@ Only a high turns, only upwards, and only before noon of its climate day, so tha
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
+from simulator.core import ExchangeCore
 from simulator.listing.model import ACTIVE, Event, Market
 from simulator.listing.series import weather_city
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 HALF_DAY_MS = 43_200_000
 
 
-def hottest(exchange: Exchange, event: Event, covered: Collection[str], at_ms: int) -> Market | None:
+def hottest(exchange: ExchangeCore, event: Event, covered: Collection[str], at_ms: int) -> Market | None:
     """The outcome to which the event can turn at ``at_ms``: its open range above, if the basket leaves it out."""
     if not event.series_ticker.startswith("KXHIGH") or weather_city(event.series_ticker) is None:
         return None
@@ -30,7 +27,7 @@ def hottest(exchange: Exchange, event: Event, covered: Collection[str], at_ms: i
     return next((m for m in markets if m.strike_type == "greater" and m.ticker not in covered), None)
 
 
-def turn(exchange: Exchange, event_ticker: str, covered: Collection[str]) -> str:
+def turn(exchange: ExchangeCore, event_ticker: str, covered: Collection[str]) -> str:
     """Let the event end hotter than the basket covers; the new outcome, or "" if it is too late for that."""
     event = exchange.events.get(event_ticker)
     found = hottest(exchange, event, covered, exchange.now()) if event is not None else None

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import TYPE_CHECKING
 
+from simulator.core import ExchangeCore
 from simulator.listing.model import ACTIVE, Event, Market
-from simulator.matching.book import ASK, BID, HouseOrder
+from simulator.matching.book import ASK, BID, MarketMakerOrder
+from simulator.matching.engine import execute_market_maker
 
 from ..units import CONTRACT, ONE
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 REVERSION = 0.06
 NOISE = 0.09
@@ -27,13 +25,13 @@ DRIFT_STRENGTH = 9.0
 DEPTH_KEPT = 60
 
 
-def start(exchange: Exchange) -> None:
+def start(exchange: ExchangeCore) -> None:
     """Set the first step, unless nothing is to move."""
     if not exchange.config.still and exchange.config.flow_events_per_step > 0:
         exchange.timers.at(exchange.now() + exchange.config.flow_interval_ms, lambda: _step(exchange))
 
 
-def _step(exchange: Exchange) -> None:
+def _step(exchange: ExchangeCore) -> None:
     rng = exchange.streams.stream("flow")
     now = exchange.now()
     exchange.timers.at(now + exchange.config.flow_interval_ms, lambda: _step(exchange))
@@ -47,12 +45,12 @@ def _step(exchange: Exchange) -> None:
             take_some(exchange, event, rng)
 
 
-def active_markets(exchange: Exchange, event: Event) -> list[Market]:
+def active_markets(exchange: ExchangeCore, event: Event) -> list[Market]:
     now = exchange.now()
     return [m for t in event.markets if (m := exchange.markets[t]).status == ACTIVE and now < m.close_ms]
 
 
-def move_event(exchange: Exchange, event: Event, rng: Random) -> None:
+def move_event(exchange: ExchangeCore, event: Event, rng: Random) -> None:
     """Walk the fair probabilities one step and requote every leg whose target moved."""
     markets = active_markets(exchange, event)
     if not markets or not exchange.state.trading_active(exchange.now(), event.shard):
@@ -69,7 +67,7 @@ def move_event(exchange: Exchange, event: Event, rng: Random) -> None:
             requote(exchange, market, fair, rng)
 
 
-def fair_probabilities(exchange: Exchange, event: Event, markets: list[Market]) -> list[float]:
+def fair_probabilities(exchange: ExchangeCore, event: Event, markets: list[Market]) -> list[float]:
     """Present fair probability of each market: anchor, walk, and the drift towards the outcome."""
     pull = drift(exchange, event)
     if event.mutually_exclusive and len(markets) > 1:
@@ -88,7 +86,7 @@ def fair_probabilities(exchange: Exchange, event: Event, markets: list[Market]) 
     return found
 
 
-def drift(exchange: Exchange, event: Event) -> float:
+def drift(exchange: ExchangeCore, event: Event) -> float:
     """Log-odds by which the coming outcome already shows in the prices."""
     close = max(exchange.markets[t].close_ms for t in event.markets)
     left = (close - exchange.now()) / max(event.life_ms, 1)
@@ -110,65 +108,65 @@ def targets(market: Market, fair: float) -> tuple[int, int]:
     return bid, max(ask, bid + market.tick(bid)) if ask < ONE else ONE
 
 
-def requote(exchange: Exchange, market: Market, fair: float, rng: Random) -> None:
-    """Move the house's touch to its targets; a person's orders in between are met at their price."""
+def requote(exchange: ExchangeCore, market: Market, fair: float, rng: Random) -> None:
+    """Move the quotes to their targets; orders of the account in between are traded with at their price."""
     bid, ask = targets(market, fair)
-    pull_house(exchange, market, BID, bid)
-    pull_house(exchange, market, ASK, ask)
+    pull_quotes(exchange, market, BID, bid)
+    pull_quotes(exchange, market, ASK, ask)
     for side, price in ((BID, bid), (ASK, ask)):
         if 0 < price < ONE:
             book = exchange.books[market.ticker]
-            present = house_total(exchange, market, side, price)
+            present = quoted_count(exchange, market, side, price)
             wanted = max(CONTRACT, round(market.quote_size * rng.uniform(0.4, 1.6)))
             if present == 0:
-                exchange.house_order(market, side, price, wanted, rest=True)
+                execute_market_maker(exchange, market, side, price, wanted, rest=True)
             elif rng.random() < 0.5:
-                set_house(exchange, market, side, price, wanted)
+                set_quote(exchange, market, side, price, wanted)
             _thin(exchange, market, side, book.prices[side])
 
 
-def pull_house(exchange: Exchange, market: Market, side: str, limit: int) -> None:
-    """Cancel house orders that are better than ``limit`` (for asks: below it)."""
+def pull_quotes(exchange: ExchangeCore, market: Market, side: str, limit: int) -> None:
+    """Cancel market maker orders that are better than ``limit`` (for asks: below it)."""
     book = exchange.books[market.ticker]
     while (best := book.best(side)) is not None and (best > limit if side == BID else best < limit):
-        house = [o for o in book.levels[side][best].orders.values() if isinstance(o, HouseOrder)]
-        if not house:
+        quotes = [o for o in book.levels[side][best].orders.values() if isinstance(o, MarketMakerOrder)]
+        if not quotes:
             return
-        for order in house:
+        for order in quotes:
             book.remove(order)
-        if book.best(side) == best:  # only a person's order is left there
+        if book.best(side) == best:  # only an order of the account is left there
             return
 
 
-def house_total(exchange: Exchange, market: Market, side: str, price: int) -> int:
+def quoted_count(exchange: ExchangeCore, market: Market, side: str, price: int) -> int:
     level = exchange.books[market.ticker].levels[side].get(price)
-    return sum(o.remaining for o in level.orders.values() if isinstance(o, HouseOrder)) if level else 0
+    return sum(o.remaining for o in level.orders.values() if isinstance(o, MarketMakerOrder)) if level else 0
 
 
-def set_house(exchange: Exchange, market: Market, side: str, price: int, count: int) -> None:
-    """Make the house's total at a price ``count`` (0: none)."""
+def set_quote(exchange: ExchangeCore, market: Market, side: str, price: int, count: int) -> None:
+    """Make the market makers' total at a price ``count`` (0: none)."""
     book = exchange.books[market.ticker]
-    excess = house_total(exchange, market, side, price) - count
+    excess = quoted_count(exchange, market, side, price) - count
     if excess < 0:
-        exchange.house_order(market, side, price, -excess, rest=True)
+        execute_market_maker(exchange, market, side, price, -excess, rest=True)
         return
     level = book.levels[side].get(price)
     for order in reversed(list(level.orders.values())) if level else ():
         if excess <= 0:
             return
-        if isinstance(order, HouseOrder):
+        if isinstance(order, MarketMakerOrder):
             cut = min(order.remaining, excess)
             excess -= cut
             book.reduce(order, cut)
 
 
-def _thin(exchange: Exchange, market: Market, side: str, prices: list[int]) -> None:
+def _thin(exchange: ExchangeCore, market: Market, side: str, prices: list[int]) -> None:
     if len(prices) > DEPTH_KEPT:
-        set_house(exchange, market, side, prices[0] if side == BID else prices[-1], 0)
+        set_quote(exchange, market, side, prices[0] if side == BID else prices[-1], 0)
 
 
-def take_some(exchange: Exchange, event: Event, rng: Random) -> None:
-    """A small taker of the house on a random leg: at most half of the touch, so the touch stays where it is."""
+def take_some(exchange: ExchangeCore, event: Event, rng: Random) -> None:
+    """A small simulated taker on a random leg: at most half of the touch, so the touch stays where it is."""
     markets = [m for m in active_markets(exchange, event) if m.quoted]
     if not markets or not exchange.state.trading_active(exchange.now(), event.shard):
         return
@@ -180,4 +178,4 @@ def take_some(exchange: Exchange, event: Event, rng: Random) -> None:
         there = book.size(ASK if side == BID else BID, price)
         count = min(rng.randint(1, 60) * CONTRACT, there // 2)
         if count > 0:
-            exchange.house_order(market, side, price, count, rest=False)
+            execute_market_maker(exchange, market, side, price, count, rest=False)

@@ -104,7 +104,7 @@ def _curve(hour: float) -> float:
 
 
 @dataclass
-class Sky:
+class WeatherDays:
     """All days that the exchange's events need, refreshed from it when asked."""
 
     exchange: str

@@ -1,7 +1,8 @@
-"""What is really so, for checks of invariants: amounts as integers, nothing rounded, nothing late."""
+"""The exact state of the exchange, for checks of invariants: amounts as integers, nothing rounded, nothing late."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,10 +11,10 @@ import msgspec
 from ..exchange import Exchange
 
 
-def truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
+def ground_truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
     """Accounts, positions, orders, fills, settlements, transfers, edges, outcomes; books if asked for.
 
-    ``cash_total`` + ``pending`` + ``house_cash`` + ``fees_collected`` equals ``deposits``: no money appears or vanishes.
+    ``cash_total`` + ``pending`` + ``market_maker_cash`` + ``fees_collected`` equals ``deposits``: no money appears or vanishes.
     """
     ledger = exchange.ledger
     cash = sum(ledger.cash.values())
@@ -33,10 +34,10 @@ def truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
         ],
         "cash_total": cash,
         "pending": pending,
-        "house_cash": exchange.house_cash,
+        "market_maker_cash": exchange.market_maker_cash,
         "fees_collected": exchange.fees_collected,
         "deposits": exchange.deposits,
-        "balanced": cash + pending + exchange.house_cash + exchange.fees_collected == exchange.deposits,
+        "balanced": cash + pending + exchange.market_maker_cash + exchange.fees_collected == exchange.deposits,
         "counts": {
             "events": len(exchange.events),
             "markets": len(exchange.markets),
@@ -49,7 +50,7 @@ def truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
         "edges": [asdict(edge) for edge in exchange.edge_log],
         "turned": list(exchange.turned),
     }
-    whole = {
+    whole: dict[str, Callable[[], Any]] = {
         "positions": lambda: msgspec.to_builtins(list(ledger.positions.values())),
         "orders": lambda: msgspec.to_builtins(list(ledger.orders.values())),
         "fills": lambda: msgspec.to_builtins(ledger.fills),
