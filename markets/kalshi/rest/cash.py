@@ -12,6 +12,7 @@ import msgspec
 
 from kalbot.common.units import CENT, Money
 from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.portfolio import (
     SHARD_TRANSFER,
     SUBACCOUNT_BALANCE,
@@ -24,8 +25,8 @@ from markets.kalshi.schemas.portfolio import (
     build_subaccount_balance,
 )
 
-from ..errors import OutcomeUnknown, SchemaError
-from .pagination import pages
+from .outcome import after_write
+from .pagination import own_records
 from .transport import Transport
 
 CENTICENT = 100
@@ -54,18 +55,13 @@ class _Transfer(msgspec.Struct):
     transfer: ShardTransferWire
 
 
-class _Transfers(msgspec.Struct):
-    transfers: list[msgspec.Raw]
-    cursor: str | None = None
-
-
 class _Allocations(msgspec.Struct):
     allocations: list[Allocation]
 
 
 _BALANCES, _CREATED, _NETTING = decoder_of(_Balances), decoder_of(_Created), decoder_of(_Netting)
-_TRANSFER_ID, _TRANSFER, _TRANSFERS = decoder_of(_TransferId), decoder_of(_Transfer), decoder_of(_Transfers)
-_ALLOCATIONS = decoder_of(_Allocations)
+_TRANSFER_ID, _TRANSFER, _ALLOCATIONS = decoder_of(_TransferId), decoder_of(_Transfer), decoder_of(_Allocations)
+_TRANSFERS = Listing("transfers", SHARD_TRANSFER, build_shard_transfer)
 
 
 class Cash:
@@ -83,7 +79,7 @@ class Cash:
     def create_subaccount(self, exchange_index: int = 0) -> int:
         """The number (1 to 63) of a new subaccount."""
         body = self._transport.write("POST", "/portfolio/subaccounts", body={"exchange_index": exchange_index})
-        return int(_after_write(_CREATED, body).subaccount_number)
+        return after_write(lambda: decode(_CREATED, body)).subaccount_number
 
     def transfer_between_subaccounts(
         self,
@@ -135,7 +131,7 @@ class Cash:
         if client_transfer_id is not None:
             body["client_transfer_id"] = client_transfer_id
         answer = self._transport.write("POST", "/portfolio/intra_exchange_instance_transfer", body=body)
-        return str(_after_write(_TRANSFER_ID, answer).transfer_id)
+        return after_write(lambda: decode(_TRANSFER_ID, answer)).transfer_id
 
     def shard_transfer(self, transfer_id: str) -> ShardTransfer:
         """One transfer between shards."""
@@ -145,8 +141,7 @@ class Cash:
 
     def shard_transfers(self, limit: int = 100) -> Iterator[ShardTransfer]:
         """Transfers between shards."""
-        for page in pages(self._transport, SHARD_TRANSFERS, {"limit": limit}, _transfer_page, private=True):
-            yield from page
+        return own_records(self._transport, SHARD_TRANSFERS, {"limit": limit}, _TRANSFERS)
 
     def target_allocation(self) -> tuple[Allocation, ...]:
         """Automatic rebalancing between shards; empty when it is off."""
@@ -159,18 +154,6 @@ class Cash:
         shares = [{"exchange_index": a.exchange_index, "percent": a.percent} for a in allocations]
         body = {"allocations": shares, "resting_margin_reservation": reservation}
         self._transport.write("POST", ALLOCATION, body=body)
-
-
-def _transfer_page(body: bytes) -> tuple[tuple[ShardTransfer, ...], str]:
-    wire = decode(_TRANSFERS, body)
-    return parse_all(SHARD_TRANSFER, build_shard_transfer, wire.transfers), wire.cursor or ""
-
-
-def _after_write(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    try:
-        return decode(decoder, body)
-    except SchemaError as error:
-        raise OutcomeUnknown(f"accepted, but the answer cannot be read: {error}") from error
 
 
 def _whole(amount: Money, unit: int, name: str) -> int:

@@ -19,7 +19,7 @@ from .clock_skew import Clock, now_ms
 from .exchange import Exchange
 from .orders import Orders
 from .portfolio import Portfolio
-from .resolution import Resolution
+from .resolution import Resolution, resolve_create
 from .transport import Transport
 
 
@@ -39,10 +39,11 @@ class KalshiClient:
         timeout: tuple[float, float] = (3.05, 5.0),
         clock: Clock = now_ms,
     ) -> None:
+        self._clock = clock
         self.transport = Transport(environment, signer, limiter, session, timeout, clock)
         self.exchange = Exchange(self.transport)
         self.catalogue = Catalogue(self.transport)
-        self.orders = Orders(self.transport, self.exchange, clock)
+        self.orders = Orders(self.transport)
         self.portfolio = Portfolio(self.transport)
         self.account = Account(self.transport)
 
@@ -63,8 +64,8 @@ class KalshiClient:
         return limits
 
     def resolve_create(self, order: CreateOrder, sent_ms: int, *, resend: bool = False) -> Resolution:
-        """Short for ``orders.resolve_create``."""
-        return self.orders.resolve_create(order, sent_ms, resend=resend)
+        """What became of a create that ended in OutcomeUnknown; see ``resolution.resolve_create``."""
+        return resolve_create(self.orders, self.exchange, self._clock, order, sent_ms, resend=resend)
 
     def close(self) -> None:
         """Close the kept connections."""

@@ -8,7 +8,7 @@ from kalbot.common.units import Count, format_count
 from markets.kalshi.schemas.answers import ORDER_GROUP, OrderGroup, build_order_group
 from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
 
-from ..errors import OutcomeUnknown, SchemaError
+from .outcome import after_write
 from .transport import Transport
 
 GROUPS = "/portfolio/order_groups"
@@ -41,10 +41,7 @@ class OrderGroups:
         if subaccount is not None:
             body["subaccount"] = subaccount
         answer = self._transport.write("POST", GROUPS + "/create", body=body)
-        try:
-            return decode(_CREATED, answer).order_group_id
-        except SchemaError as error:
-            raise OutcomeUnknown(f"an order group was made, but its id cannot be read: {error}") from error
+        return after_write(lambda: decode(_CREATED, answer)).order_group_id
 
     def get(self, order_group_id: str, subaccount: int | None = None) -> OrderGroup:
         """One group with the ids of its orders."""

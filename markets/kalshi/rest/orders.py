@@ -5,8 +5,8 @@ Writes are sent once. The outcome of an unclear one is resolved with the exchang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -22,26 +22,18 @@ from markets.kalshi.schemas.answers import (
 from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
 from markets.kalshi.schemas.orders import ORDER, Order, OrderWire, build_order
 
-from ..errors import OutcomeUnknown, SchemaError
+from ..errors import OutcomeUnknown
 from ..order_entry import AmendOrder, CancelOrder, CreateOrder
 from ..schemas import answers
-from .clock_skew import Clock
-from .exchange import Exchange
+from ..schemas.listing import Listing
 from .order_groups import OrderGroups
-from .pagination import items
-from .resolution import Resolution, resolve_create
+from .outcome import after_write, check_echo
+from .pagination import own_records
 from .transport import Transport
-
-T = TypeVar("T")
 
 ORDERS = "/portfolio/events/orders"
 ORDER_BY_ID = "/portfolio/events/orders/{order_id}"
 BATCHED = "/portfolio/events/orders/batched"
-
-
-class _OrdersPage(msgspec.Struct):
-    orders: list[msgspec.Raw]
-    cursor: str | None = None
 
 
 class _OrderAnswer(msgspec.Struct):
@@ -52,7 +44,8 @@ class _QueueAnswer(msgspec.Struct):
     queue_positions: list[msgspec.Raw] | None = None
 
 
-_ORDERS_PAGE = decoder_of(_OrdersPage)
+ORDER_LISTING: Final = Listing("orders", ORDER, build_order)
+"""A page of own orders."""
 _ORDER_ANSWER = decoder_of(_OrderAnswer)
 _QUEUE = decoder_of(_QueueAnswer)
 
@@ -60,10 +53,8 @@ _QUEUE = decoder_of(_QueueAnswer)
 class Orders:
     """Own orders. ``keep_back`` on a write leaves that many rate tokens for others, such as an unwind."""
 
-    def __init__(self, transport: Transport, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._exchange = exchange
-        self._clock = clock
         self.groups = OrderGroups(transport)
 
     def create(self, order: CreateOrder, *, keep_back: int = 0) -> CreateResult:
@@ -110,24 +101,24 @@ class Orders:
         """
         wire = {"orders": [order.to_wire() for order in orders]}
         body = self._transport.write("POST", BATCHED, body=wire, items=len(orders), keep_back=keep_back)
-        items = after_write(lambda: parse(answers.BATCH_CREATE, answers.build_batch_create, body))
-        if len(items) != len(orders):
-            raise OutcomeUnknown(f"a batch of {len(orders)} orders was answered with {len(items)} items")
-        for order, item in zip(orders, items, strict=True):
+        answered = after_write(lambda: parse(answers.BATCH_CREATE, answers.build_batch_create, body))
+        if len(answered) != len(orders):
+            raise OutcomeUnknown(f"a batch of {len(orders)} orders was answered with {len(answered)} items")
+        for order, item in zip(orders, answered, strict=True):
             if item.client_order_id not in (None, "", order.client_order_id):
                 raise OutcomeUnknown(f"batch item {order.client_order_id} was answered as {item.client_order_id}")
             if isinstance(item.result, CreateResult):
                 check_echo(order, item.result)
-        return items
+        return answered
 
     def batch_cancel(self, orders: Sequence[CancelOrder], *, keep_back: int = 0) -> tuple[BatchItem, ...]:
         """Several cancels in one request, each with its own fate, in request order."""
         wire = {"orders": [order.to_wire() for order in orders]}
         body = self._transport.write("DELETE", BATCHED, body=wire, items=len(orders), keep_back=keep_back)
-        items = after_write(lambda: parse(answers.BATCH_CANCEL, answers.build_batch_cancel, body))
-        if len(items) != len(orders):
-            raise OutcomeUnknown(f"a batch of {len(orders)} cancels was answered with {len(items)} items")
-        return items
+        answered = after_write(lambda: parse(answers.BATCH_CANCEL, answers.build_batch_cancel, body))
+        if len(answered) != len(orders):
+            raise OutcomeUnknown(f"a batch of {len(orders)} cancels was answered with {len(answered)} items")
+        return answered
 
     def amend(self, amend: AmendOrder, *, keep_back: int = 0) -> AmendResult:
         """Change price, size or expiry of a resting order."""
@@ -206,7 +197,7 @@ class Orders:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return items(self._transport, "/portfolio/orders", params, parse_order_page, private=True)
+        return own_records(self._transport, "/portfolio/orders", params, ORDER_LISTING)
 
     def historical(
         self,
@@ -219,7 +210,7 @@ class Orders:
     ) -> Iterator[Order]:
         """Orders older than the live listing (exchange.historical_cutoff)."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return items(self._transport, "/historical/orders", params, parse_order_page, private=True)
+        return own_records(self._transport, "/historical/orders", params, ORDER_LISTING)
 
     def find_by_client_id(
         self, client_order_id: str, ticker: str, min_ts: int, *, subaccount: int | None = None
@@ -230,10 +221,6 @@ class Orders:
         """
         listed = self.list(ticker=ticker, min_ts=min_ts, subaccount=subaccount)
         return next((order for order in listed if order.client_order_id == client_order_id), None)
-
-    def resolve_create(self, order: CreateOrder, sent_ms: int, *, resend: bool = False) -> Resolution:
-        """What became of a create that ended in OutcomeUnknown; see ``resolution.resolve_create``."""
-        return resolve_create(self, self._exchange, self._clock, order, sent_ms, resend=resend)
 
     def queue_positions(
         self,
@@ -251,25 +238,3 @@ class Orders:
         body = self._transport.read("/portfolio/orders/queue_positions", params=params, private=True)
         found = decode(_QUEUE, body).queue_positions or []
         return parse_all(answers.QUEUE_POSITION, answers.build_queue_position, found)
-
-
-def parse_order_page(body: bytes) -> tuple[tuple[Order, ...], str]:
-    """A page of own orders and its cursor."""
-    wire = decode(_ORDERS_PAGE, body)
-    return parse_all(ORDER, build_order, wire.orders), wire.cursor or ""
-
-
-def after_write(read: Callable[[], T]) -> T:
-    """The answer to an accepted write; one that cannot be read leaves the outcome unknown."""
-    try:
-        return read()
-    except SchemaError as error:
-        raise OutcomeUnknown(f"accepted, but the answer cannot be read: {error}") from error
-
-
-def check_echo(order: CreateOrder, result: CreateResult) -> None:
-    """The answer must be about this order and within its size, or nothing is known: OutcomeUnknown."""
-    if result.client_order_id not in (None, "", order.client_order_id):
-        raise OutcomeUnknown(f"order {order.client_order_id} was answered as {result.client_order_id}")
-    if result.fill_count + result.remaining_count > order.count:
-        raise OutcomeUnknown(f"order {order.client_order_id} of {order.count} was answered with more contracts")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..errors import PaginationError
+from ..schemas.listing import Listing
 from .transport import Transport
 
 P = TypeVar("P")
@@ -42,14 +43,7 @@ def pages(
     raise PaginationError(f"GET {route} did not end after {max_pages} pages")
 
 
-def items(
-    transport: Transport,
-    route: str,
-    params: dict[str, Any],
-    parse: Callable[[bytes], tuple[tuple[T, ...], str]],
-    *,
-    private: bool = False,
-) -> Iterator[T]:
-    """The records of all pages, one by one; see ``pages``."""
-    for page in pages(transport, route, params, parse, private=private):
+def own_records(transport: Transport, route: str, params: dict[str, Any], listing: Listing[Any, T]) -> Iterator[T]:
+    """The account's own records of all pages, one by one; see ``pages`` and ``Listing``."""
+    for page in pages(transport, route, params, listing.parse, private=True):
         yield from page

@@ -7,10 +7,10 @@ settlements cover all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-import msgspec
-
-from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.boundary import parse
+from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.orders import FILL, Fill, build_fill
 from markets.kalshi.schemas.portfolio import (
     BALANCE,
@@ -25,26 +25,12 @@ from markets.kalshi.schemas.portfolio import (
 )
 
 from .cash import Cash
-from .pagination import items
+from .pagination import own_records
 from .transport import Transport
 
-
-class _Positions(msgspec.Struct):
-    market_positions: list[msgspec.Raw]
-    cursor: str | None = None
-
-
-class _Fills(msgspec.Struct):
-    fills: list[msgspec.Raw]
-    cursor: str | None = None
-
-
-class _Settlements(msgspec.Struct):
-    settlements: list[msgspec.Raw]
-    cursor: str | None = None
-
-
-_POSITIONS, _FILLS, _SETTLEMENTS = decoder_of(_Positions), decoder_of(_Fills), decoder_of(_Settlements)
+POSITION_LISTING: Final = Listing("market_positions", POSITION, build_position)
+FILL_LISTING: Final = Listing("fills", FILL, build_fill)
+SETTLEMENT_LISTING: Final = Listing("settlements", SETTLEMENT, build_settlement)
 
 
 class Portfolio:
@@ -87,7 +73,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return items(self._transport, "/portfolio/positions", params, parse_position_page, private=True)
+        return own_records(self._transport, "/portfolio/positions", params, POSITION_LISTING)
 
     def historical_positions(
         self,
@@ -99,7 +85,7 @@ class Portfolio:
     ) -> Iterator[MarketPosition]:
         """Positions in markets that have left the live listing."""
         params = {"subaccount": subaccount, "ticker": ticker, "event_ticker": event_ticker, "limit": limit}
-        return items(self._transport, "/historical/positions", params, parse_position_page, private=True)
+        return own_records(self._transport, "/historical/positions", params, POSITION_LISTING)
 
     def fills(
         self,
@@ -122,7 +108,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return items(self._transport, "/portfolio/fills", params, parse_fill_page, private=True)
+        return own_records(self._transport, "/portfolio/fills", params, FILL_LISTING)
 
     def historical_fills(
         self,
@@ -135,7 +121,7 @@ class Portfolio:
     ) -> Iterator[Fill]:
         """Executions that have left the live listing."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return items(self._transport, "/historical/fills", params, parse_fill_page, private=True)
+        return own_records(self._transport, "/historical/fills", params, FILL_LISTING)
 
     def settlements(
         self,
@@ -156,22 +142,4 @@ class Portfolio:
             "subaccount": subaccount,
             "limit": limit,
         }
-        return items(self._transport, "/portfolio/settlements", params, parse_settlement_page, private=True)
-
-
-def parse_position_page(body: bytes) -> tuple[tuple[MarketPosition, ...], str]:
-    """A page of GET /portfolio/positions and its cursor."""
-    wire = decode(_POSITIONS, body)
-    return parse_all(POSITION, build_position, wire.market_positions), wire.cursor or ""
-
-
-def parse_fill_page(body: bytes) -> tuple[tuple[Fill, ...], str]:
-    """A page of GET /portfolio/fills and its cursor."""
-    wire = decode(_FILLS, body)
-    return parse_all(FILL, build_fill, wire.fills), wire.cursor or ""
-
-
-def parse_settlement_page(body: bytes) -> tuple[tuple[Settlement, ...], str]:
-    """A page of GET /portfolio/settlements and its cursor."""
-    wire = decode(_SETTLEMENTS, body)
-    return parse_all(SETTLEMENT, build_settlement, wire.settlements), wire.cursor or ""
+        return own_records(self._transport, "/portfolio/settlements", params, SETTLEMENT_LISTING)

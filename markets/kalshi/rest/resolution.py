@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from markets.kalshi.schemas.answers import CreateResult
 from markets.kalshi.schemas.orders import Order
@@ -16,9 +15,7 @@ from ..errors import AlreadyExists, KalshiError, OutcomeUnknown, Rejected
 from ..order_entry import CreateOrder
 from .clock_skew import Clock
 from .exchange import Exchange
-
-if TYPE_CHECKING:
-    from .orders import Orders
+from .orders import Orders
 
 SIGNATURE_LIFE_MS = 35_000
 """A request signed longer ago than this is refused on arrival, so it can no longer land. The exchange's limit is

@@ -17,8 +17,8 @@ import msgspec
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.errors import SchemaError
-from markets.kalshi.rest.orders import parse_order_page
-from markets.kalshi.rest.portfolio import parse_fill_page, parse_position_page, parse_settlement_page
+from markets.kalshi.rest.orders import ORDER_LISTING
+from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import pages
 from markets.kalshi.schemas.boundary import parse, parse_each
 from markets.kalshi.schemas.catalogue import EVENT, SERIES, build_event, build_series
@@ -211,10 +211,10 @@ def weather_books(path: Path) -> Count:
 _CASSETTE: dict[str, Callable[[bytes], object]] = {
     "/markets": pages.parse_market_page,
     "/portfolio/balance": lambda body: parse(BALANCE, build_balance, body),
-    "/portfolio/fills": parse_fill_page,
-    "/portfolio/positions": parse_position_page,
-    "/portfolio/settlements": parse_settlement_page,
-    "/portfolio/orders": parse_order_page,
+    "/portfolio/fills": FILL_LISTING.parse,
+    "/portfolio/positions": POSITION_LISTING.parse,
+    "/portfolio/settlements": SETTLEMENT_LISTING.parse,
+    "/portfolio/orders": ORDER_LISTING.parse,
 }
 
 

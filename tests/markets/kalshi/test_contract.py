@@ -98,7 +98,7 @@ CALLS: list[tuple[str, Callable[[KalshiClient], object]]] = [
         ),
     ),
     ("GetOrders", lambda c: c.orders.find_by_client_id(ID, "M", 5)),
-    ("GetOrders", lambda c: c.orders.resolve_create(order(), 5000)),
+    ("GetOrders", lambda c: c.resolve_create(order(), 5000)),
     ("GetHistoricalOrders", lambda c: list(c.orders.historical(ticker="A", min_ts=1, max_ts=2, subaccount=1))),
     (
         "GetOrderQueuePositions",

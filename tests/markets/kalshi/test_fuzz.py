@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from markets.kalshi.errors import SchemaError
-from markets.kalshi.rest.orders import parse_order_page
-from markets.kalshi.rest.portfolio import parse_fill_page, parse_position_page, parse_settlement_page
+from markets.kalshi.rest.orders import ORDER_LISTING
+from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import answers, pages
 from markets.kalshi.schemas.boundary import parse
 from markets.kalshi.ws import frames as f
@@ -250,10 +250,10 @@ BODIES: list[tuple[Any, Callable[[bytes], Any], Callable[[Any, Any], None]]] = [
     ({"market": MARKET}, pages.parse_market, check_market),
     ({"events": [{**EVENT, "markets": [MARKET, SECOND]}], "cursor": "c"}, pages.parse_event_page, check_event_page),
     ({"orderbook_fp": BOOK}, pages.parse_orderbook, check_book),
-    ({"orders": [ORDER], "cursor": ""}, parse_order_page, check_orders),
-    ({"fills": [FILL], "cursor": ""}, parse_fill_page, check_fills),
-    ({"market_positions": [POSITION], "cursor": ""}, parse_position_page, check_positions),
-    ({"settlements": [SETTLEMENT], "cursor": ""}, parse_settlement_page, check_settlements),
+    ({"orders": [ORDER], "cursor": ""}, ORDER_LISTING.parse, check_orders),
+    ({"fills": [FILL], "cursor": ""}, FILL_LISTING.parse, check_fills),
+    ({"market_positions": [POSITION], "cursor": ""}, POSITION_LISTING.parse, check_positions),
+    ({"settlements": [SETTLEMENT], "cursor": ""}, SETTLEMENT_LISTING.parse, check_settlements),
     (CREATED, lambda body: parse(answers.CREATE, answers.build_create, body), check_create),
     ({"trades": [TRADE], "cursor": ""}, pages.parse_trade_page, check_trades),
 ]

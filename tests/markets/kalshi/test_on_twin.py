@@ -282,7 +282,7 @@ def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(twin, clien
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
-    found = client.orders.resolve_create(lost, sent)
+    found = client.resolve_create(lost, sent)
     assert found.outcome is Outcome.FOUND
     assert (found.order.client_order_id, found.order.fill_count) == (lost.client_order_id, 300)
     assert position_of(client, market) == 300
@@ -296,10 +296,10 @@ def test_an_order_that_was_not_taken_is_not_assumed_absent_and_can_be_sent_again
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
-    assert client.orders.resolve_create(lost, sent).outcome is Outcome.UNKNOWN
-    placed = client.orders.resolve_create(lost, sent, resend=True)
+    assert client.resolve_create(lost, sent).outcome is Outcome.UNKNOWN
+    placed = client.resolve_create(lost, sent, resend=True)
     assert (placed.outcome, placed.result.fill_count) == (Outcome.PLACED, 300)
-    assert client.orders.resolve_create(lost, sent).outcome is Outcome.FOUND
+    assert client.resolve_create(lost, sent).outcome is Outcome.FOUND
     assert position_of(client, market) == 300
 
 

@@ -175,7 +175,7 @@ def test_order_groups(exchange: Script, client):
 def test_an_unclear_create_is_found_by_its_client_id(exchange: Script, client):
     mine = but(ORDER, client_order_id=ID)
     exchange.say(orders_page(ANOTHER, mine))
-    found = client.orders.resolve_create(order(), SENT)
+    found = client.resolve_create(order(), SENT)
     assert (found.outcome, found.order.client_order_id) == (Outcome.FOUND, ID)
     request = exchange.requests[0]
     assert ("ticker", "KXDEMO-A") in request.query
@@ -192,17 +192,17 @@ def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_
 
     exchange.rule = answer
     client.orders._clock = lambda: SENT + SIGNATURE_LIFE_MS - 1
-    assert client.orders.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
+    assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
     client.orders._clock = lambda: SENT + SIGNATURE_LIFE_MS + 1
-    assert client.orders.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
+    assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
     as_of = "2026-11-23T02:14:00Z"
     assert SENT == 1_795_400_000_000  # 2026-11-23T02:13:20Z
-    assert client.orders.resolve_create(order(), SENT).outcome is Outcome.ABSENT
+    assert client.resolve_create(order(), SENT).outcome is Outcome.ABSENT
 
 
 def test_sending_the_same_id_again_is_decisive(exchange: Script, client):
     exchange.rule = lambda request: Answer(201, ACCEPTED) if request.method == "POST" else orders_page()
-    resolved = client.orders.resolve_create(order(), SENT, resend=True)
+    resolved = client.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.PLACED
     assert resolved.result.fill_count == 300
     assert [a.json["client_order_id"] for a in exchange.requests if a.method == "POST"] == [ID]
@@ -211,26 +211,26 @@ def test_sending_the_same_id_again_is_decisive(exchange: Script, client):
 def test_a_spent_id_proves_that_the_first_one_landed(exchange: Script, client):
     listings = iter([orders_page(), orders_page(but(ORDER, client_order_id=ID))])
     exchange.rule = lambda request: EXISTS if request.method == "POST" else next(listings)
-    resolved = client.orders.resolve_create(order(), SENT, resend=True)
+    resolved = client.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.FOUND
     assert resolved.order.client_order_id == ID
 
 
 def test_a_spent_id_that_is_not_listed_yet_stays_unknown(exchange: Script, client):
     exchange.rule = lambda request: EXISTS if request.method == "POST" else orders_page()
-    assert client.orders.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
+    assert client.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("trouble", [Answer(503), Answer(hang_up=True), Answer(200, {"orders": [{"order_id": 1}]})])
 def test_an_exchange_that_cannot_answer_leaves_the_outcome_unknown(exchange, client, trouble):
     exchange.say(trouble)
     client.orders._clock = lambda: SENT + 10 * SIGNATURE_LIFE_MS
-    assert client.orders.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
+    assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
     assert not any(request.method == "POST" for request in exchange.requests)
 
 
 @pytest.mark.parametrize("again", [Answer(500), Answer(400, {"error": {"code": "invalid_price"}})])
 def test_a_second_try_that_fails_too_settles_nothing(exchange: Script, client, again):
     exchange.rule = lambda request: again if request.method == "POST" else orders_page()
-    assert client.orders.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
+    assert client.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
     assert sum(request.method == "POST" for request in exchange.requests) == 1

@@ -13,8 +13,8 @@ import pytest
 from kalbot.common.units import Price
 from markets.kalshi.errors import InsufficientBalance, SchemaError
 from markets.kalshi.grid import PriceBand
-from markets.kalshi.rest.orders import parse_order_page
-from markets.kalshi.rest.portfolio import parse_fill_page, parse_position_page, parse_settlement_page
+from markets.kalshi.rest.orders import ORDER_LISTING
+from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import answers
 from markets.kalshi.schemas.account import KEYS, LIMITS, build_keys, build_limits
 from markets.kalshi.schemas.boundary import parse
@@ -308,7 +308,7 @@ def test_a_trade_whose_prices_are_not_a_dollar_is_refused():
 
 
 def test_an_order_and_its_own_price():
-    ((order,), cursor) = parse_order_page(j({"orders": [ORDER], "cursor": "x"}))
+    ((order,), cursor) = ORDER_LISTING.parse(j({"orders": [ORDER], "cursor": "x"}))
     assert (order.status, order.outcome_side, order.price, order.fees) == (
         OrderStatus.EXECUTED,
         Side.YES,
@@ -316,7 +316,7 @@ def test_an_order_and_its_own_price():
         124_400,
     )
     assert (order.fill_count, order.taker_fill_cost, cursor) == (725, 3_117_500, "x")
-    ((order,), _) = parse_order_page(j({"orders": [but(ORDER, outcome_side="no", book_side="ask")]}))
+    ((order,), _) = ORDER_LISTING.parse(j({"orders": [but(ORDER, outcome_side="no", book_side="ask")]}))
     assert order.price == 5700
 
 
@@ -335,25 +335,25 @@ def test_an_order_and_its_own_price():
 )
 def test_an_own_order_that_cannot_be_trusted_refuses_the_whole_page(change):
     with pytest.raises(SchemaError):
-        parse_order_page(j({"orders": [ORDER, but(ORDER, **change)], "cursor": ""}))
+        ORDER_LISTING.parse(j({"orders": [ORDER, but(ORDER, **change)], "cursor": ""}))
 
 
 def test_a_fill_has_its_exact_fee_and_the_price_of_its_side():
-    ((fill,), _) = parse_fill_page(j({"fills": [FILL], "cursor": ""}))
+    ((fill,), _) = FILL_LISTING.parse(j({"fills": [FILL], "cursor": ""}))
     assert (fill.fee, fill.price, fill.count, fill.outcome_side) == (124_400, 5700, 725, Side.NO)
     for change in ({"count_fp": "0.00"}, {"book_side": "bid"}, {"fee_cost": ...}, {"fee_cost": "0.1234567"}):
         with pytest.raises(SchemaError):
-            parse_fill_page(j({"fills": [but(FILL, **change)], "cursor": ""}))
+            FILL_LISTING.parse(j({"fills": [but(FILL, **change)], "cursor": ""}))
 
 
 def test_a_position_is_signed_and_a_settlement_is_in_money():
-    ((position,), _) = parse_position_page(j({"market_positions": [POSITION], "event_positions": []}))
+    ((position,), _) = POSITION_LISTING.parse(j({"market_positions": [POSITION], "event_positions": []}))
     assert (position.position, position.realized_pnl) == (-725, -10_000)
-    ((settled,), _) = parse_settlement_page(j({"settlements": [SETTLEMENT], "cursor": None}))
+    ((settled,), _) = SETTLEMENT_LISTING.parse(j({"settlements": [SETTLEMENT], "cursor": None}))
     assert (settled.revenue, settled.value, settled.market_result) == (7_250_000, 10_000, MarketResult.YES)
     for change in ({"market_result": "void"}, {"market_result": ""}, {"revenue": 7.25}, {"value": 101}):
         with pytest.raises(SchemaError):
-            parse_settlement_page(j({"settlements": [but(SETTLEMENT, **change)]}))
+            SETTLEMENT_LISTING.parse(j({"settlements": [but(SETTLEMENT, **change)]}))
 
 
 def test_a_balance_is_exact_where_dollars_are_sent_and_says_what_lies_where():

@@ -1,0 +1,35 @@
+"""One page of a listing of own records (orders, fills, positions, settlements, transfers) and its cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from .boundary import decode, parse_all
+
+W = TypeVar("W")
+T = TypeVar("T")
+
+
+class Listing(Generic[W, T]):
+    """How to read the records that a page carries under ``field``.
+
+    A record that cannot be read refuses the whole page: an unread order is not an absent one.
+    """
+
+    __slots__ = ("_build", "_page", "_record")
+
+    def __init__(self, field: str, record: msgspec.json.Decoder[W], build: Callable[[W], T]) -> None:
+        shape = msgspec.defstruct(
+            "Page", [("records", list[msgspec.Raw]), ("cursor", str | None, None)], rename={"records": field}
+        )
+        self._page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
+        self._record = record
+        self._build = build
+
+    def parse(self, body: bytes) -> tuple[tuple[T, ...], str]:
+        """The records of a page and its cursor, empty at the end. Raises SchemaError."""
+        page = decode(self._page, body)
+        return parse_all(self._record, self._build, page.records), page.cursor or ""
