@@ -14,6 +14,7 @@ from kalbot.common.clock import now
 from kalbot.common.units import UnitError, parse_money
 from markets.fees import FeeSchedule, resolve
 from markets.kalshi.grid import PriceBand
+from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, FeeChange, Market, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.facts import EventFacts, MarketFacts
@@ -87,7 +88,7 @@ def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
         result=row["result"],
         custom_strike=json.dumps(custom, sort_keys=True) if custom else "",
         is_provisional=row["is_provisional"],
-        is_combo=row["ticker"].startswith("KXMVE"),
+        is_combo=row["ticker"].startswith(COMBO_PREFIX),
     )
 
 

@@ -19,12 +19,12 @@ from markets.catalogue.upsert import ABSENT, OPEN_STATUSES, PageResult, store_ev
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
+from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, Market, Scan
 from markets.terms import certificates
 
 log = logging.getLogger(__name__)
 
-COMBO_PREFIX = "KXMVE"
 REFETCH_LIMIT = 100
 """Most events, and most markets, that one scan asks for one by one; the rest waits for the next scan."""
 UNFINISHED = (*OPEN_STATUSES, "closed", "determined", "disputed", "amended")

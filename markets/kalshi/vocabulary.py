@@ -7,9 +7,10 @@ Kalshi adds enum values weekly (docs/kalshi-protocol.md 14). An open word's unkn
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 __all__ = [
+    "COMBO_PREFIX",
     "BookSide",
     "LifecycleEvent",
     "MarketResult",
@@ -23,6 +24,10 @@ __all__ = [
     "StrikeType",
     "TimeInForce",
 ]
+
+
+COMBO_PREFIX: Final = "KXMVE"
+"""Tickers of multi-leg combos, their series, events and markets, begin like this."""
 
 
 class OpenEnum(StrEnum):

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from markets.kalshi.vocabulary import COMBO_PREFIX
 from strategies.catalogue.universe import TRADABLE, EventView
 from strategies.models import Kind, Profile
 
 PPM: Final = 1_000_000
 DAY_MS: Final = 86_400_000
-COMBO_PREFIX: Final = "KXMVE"
 EXOTIC: Final = "exotics"
 
 

@@ -16,7 +16,7 @@ from kalbot.common.units import Count, Money, Price, UnitError, complement
 
 from ..grid import PriceBand
 from ..scalars import COUNTS, PRICES, level_price, moment, optional_count, optional_money, optional_price
-from ..vocabulary import MarketResult, MarketStatus, MarketType, SettlementBounds, StrikeType
+from ..vocabulary import COMBO_PREFIX, MarketResult, MarketStatus, MarketType, SettlementBounds, StrikeType
 from .boundary import decoder_of
 
 
@@ -190,7 +190,7 @@ def build_market(w: MarketWire) -> Market:
         price_level_structure=w.price_level_structure or "",
         price_bands=build_bands(w.price_ranges),
         mve_collection_ticker=w.mve_collection_ticker or "",
-        mve=bool(w.mve_collection_ticker or w.mve_selected_legs or w.ticker.startswith("KXMVE")),
+        mve=bool(w.mve_collection_ticker or w.mve_selected_legs or w.ticker.startswith(COMBO_PREFIX)),
         fee_waiver_expiration_time=moment(w.fee_waiver_expiration_time),
         is_provisional=bool(w.is_provisional),
         exchange_index=w.exchange_index or 0,

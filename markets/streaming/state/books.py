@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from markets.book import BookError
-from markets.kalshi.vocabulary import Side
+from markets.kalshi.vocabulary import COMBO_PREFIX, Side
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot, TickerFrame
 from markets.prices import EVENT_KEY, QUOTE_KEY
 from markets.streaming.state.market_state import MarketState
@@ -22,7 +22,6 @@ from markets.streaming.state.market_state import MarketState
 CROSSED_PATIENCE_MS: Final = 250
 """A book may look crossed between two deltas of one trade. It is published as suspect at once, but repaired only if it stays so."""
 
-COMBO_PREFIX: Final = "KXMVE"
 _YES: Final = Side.YES
 
 
