@@ -17,9 +17,9 @@ from markets import connect
 from markets.kalshi.environment import Environment
 from markets.kalshi.errors import KalshiError, Rejected
 from markets.kalshi.signing import Signer
+from markets.kalshi.ws.batch_reader import BatchReader
 from markets.kalshi.ws.session import Session
 from markets.prices import shard_count
-from markets.streaming.batch_reader import BatchReader
 from markets.streaming.loop import Refused, Stream
 from markets.streaming.output.inbox import Inbox
 from markets.streaming.output.notifier import Nudger, tell_written

@@ -35,13 +35,30 @@ class FrameReader(Protocol):
 
 
 class SocketReader:
-    """What every reader of a connection shares: waiting, sending, ending."""
+    """What every FrameReader shares: waiting, sending, ending. Subclasses collect payloads."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
         self._connection = connection
         self._connection.settimeout(STALL_SECONDS)
         self._ended: str | None = None
         self.heard = 0
+
+    def read(self, timeout: float) -> list[bytes]:
+        """See FrameReader. What came before the end, or before a protocol error, is handed out first."""
+        if self._ended is not None:
+            raise Disconnected(self._ended)
+        payloads: list[bytes] = []
+        try:
+            self._collect(timeout, payloads)
+        except (OSError, ValueError, websocket.WebSocketException) as error:
+            self._ended = self._ended or f"{type(error).__name__}: {error}"
+        if self._ended is not None and not payloads:
+            raise Disconnected(self._ended)
+        return payloads
+
+    def _collect(self, timeout: float, payloads: list[bytes]) -> None:
+        """Append the payloads that have come; a close frame or an error ends the connection."""
+        raise NotImplementedError
 
     def send(self, payload: bytes) -> None:
         """See FrameReader."""
@@ -77,30 +94,20 @@ class SocketReader:
 class LibraryReader(SocketReader):
     """The library's own receiver, called until nothing more is there."""
 
-    def read(self, timeout: float) -> list[bytes]:
-        """See FrameReader."""
-        if self._ended is not None:
-            raise Disconnected(self._ended)
-        payloads: list[bytes] = []
+    def _collect(self, timeout: float, payloads: list[bytes]) -> None:
         wait = timeout
-        try:
-            while len(payloads) < BATCH and self._ready(wait):
-                opcode, data = self._connection.recv_data(control_frame=True)
-                self.heard += 1
-                wait = 0.0
-                if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
-                    payloads.append(data)
-                elif opcode == ABNF.OPCODE_CLOSE:
-                    self._ended = close_reason(data)
-                    break
-        except (OSError, ValueError, websocket.WebSocketException) as error:
-            self._ended = f"{type(error).__name__}: {error}"
-        if self._ended is not None and not payloads:
-            raise Disconnected(self._ended)
-        return payloads
+        while len(payloads) < BATCH and self._ready(wait):
+            opcode, data = self._connection.recv_data(control_frame=True)
+            self.heard += 1
+            wait = 0.0
+            if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
+                payloads.append(data)
+            elif opcode == ABNF.OPCODE_CLOSE:
+                self._ended = close_reason(data)
+                return
 
 
 def close_reason(data: bytes) -> str:
     """The sentence of a close frame's payload: a code of two bytes and words, or nothing."""
-    words = f"{int.from_bytes(data[:2], 'big')} {data[2:].decode('utf-8', 'replace')}".strip() if len(data) > 1 else ""
-    return f"closed by the exchange: {words or 'no reason given'}"
+    text = f"{int.from_bytes(data[:2], 'big')} {data[2:].decode('utf-8', 'replace')}".strip() if len(data) > 1 else ""
+    return f"closed by the exchange: {text or 'no reason given'}"

@@ -1,8 +1,8 @@
-"""Reads WebSocket frames in batches: what the socket holds with one system call, then frame after frame out of the buffer.
+"""Reads WebSocket frames in batches: one system call for what the socket holds, then frame after frame from the buffer.
 
-The library's receiver makes several calls and objects for every frame, which is most of the cost of a flood. Handshake, masking,
-sending and closing stay the library's; only receiving is done here (RFC 6455, section 5). Tests compare it with the library's own
-on random frames.
+The library's receiver makes several calls and objects for every frame, which is most of the cost of a flood. Handshake,
+masking, sending and closing stay the library's; only receiving is done here (RFC 6455, section 5). Tests compare it
+with the library's own on random frames.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from typing import Final
 import websocket
 from websocket import ABNF
 
-from markets.kalshi.errors import Disconnected
-from markets.kalshi.ws.reader import STALL_SECONDS, SocketReader, close_reason
+from .reader import STALL_SECONDS, SocketReader, close_reason
 
 BUFFER: Final = 1 << 18
 LARGEST: Final = 1 << 26
-"""64 MiB, the largest message the exchange sends (PROTOCOL 12.1)."""
+"""64 MiB, the largest message the exchange sends (docs/kalshi-protocol.md 12.1)."""
 
 _WHOLE_TEXT: Final = 0x80 | ABNF.OPCODE_TEXT
 
 
 class BatchReader(SocketReader):
-    """A ``markets.kalshi.ws.reader.FrameReader``. ``heard`` counts frames of every kind."""
+    """A FrameReader with a buffer of its own."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
         super().__init__(connection)
@@ -34,25 +33,12 @@ class BatchReader(SocketReader):
         self._end = 0
         self._parts: list[bytes] = []
 
-    def read(self, timeout: float) -> list[bytes]:
-        """Payloads of complete data messages, waiting up to ``timeout`` seconds for the first bytes. Raises Disconnected."""
-        if self._ended is not None:
-            raise Disconnected(self._ended)
-        lost = None
+    def _collect(self, timeout: float, payloads: list[bytes]) -> None:
         try:
             if self._ready(timeout):
                 self._fill()
-        except (OSError, websocket.WebSocketException) as error:
-            lost = _said(error)  # what came before is handed out first
-        try:
-            payloads = self._parse()
-        except (OSError, ValueError, websocket.WebSocketException) as error:
-            self._ended = _said(error)
-            raise Disconnected(self._ended) from error
-        self._ended = self._ended or lost
-        if self._ended is not None and not payloads:
-            raise Disconnected(self._ended)
-        return payloads
+        finally:
+            self._parse(payloads)  # what came before an error counts
 
     def _fill(self) -> None:
         """Take what the socket holds. A plain socket gives it in one call, TLS gives one record at a time."""
@@ -79,9 +65,8 @@ class BatchReader(SocketReader):
         finally:
             sock.settimeout(STALL_SECONDS)
 
-    def _parse(self) -> list[bytes]:
+    def _parse(self, payloads: list[bytes]) -> None:
         """Cut complete frames out of the buffer; what is left over waits for more bytes."""
-        payloads: list[bytes] = []
         buffer, at, end = self._buffer, self._start, self._end
         while end - at >= 2:
             first, size = buffer[at], buffer[at + 1]
@@ -107,10 +92,9 @@ class BatchReader(SocketReader):
                 if self._ended is not None:
                     break
         self._start = at
-        return payloads
 
     def _other(self, first: int, data: bytes, payloads: list[bytes]) -> None:
-        """Everything but a text message in one frame: control frames, parts of messages, offences against the protocol."""
+        """Everything but a text message in one frame: control frames, parts of messages, protocol errors."""
         final, opcode = first & 0x80, first & 0x0F
         if first & 0x70:
             raise ValueError("a frame uses an extension that was not agreed on")
@@ -132,7 +116,7 @@ class BatchReader(SocketReader):
 
     def _control(self, opcode: int, data: bytes) -> None:
         if opcode == ABNF.OPCODE_PING:
-            with suppress(OSError, websocket.WebSocketException):  # whoever has gone wants none; the next read notices
+            with suppress(OSError, websocket.WebSocketException):  # the next read reports a lost connection
                 self._connection.pong(data)
         elif opcode == ABNF.OPCODE_CLOSE:
             self._ended = close_reason(data)
@@ -144,7 +128,3 @@ def _taken(count: int) -> int:
     if not count:
         raise OSError("the exchange ended the connection")
     return count
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -15,8 +15,8 @@ from websocket import ABNF
 
 from bench.streaming.stage import certificate
 from markets.kalshi.errors import Disconnected
-from markets.kalshi.ws.reader import FrameReader, LibraryReader
-from markets.streaming.batch_reader import BatchReader
+from markets.kalshi.ws.batch_reader import BatchReader
+from markets.kalshi.ws.reader import LibraryReader, SocketReader
 
 
 def connection(sock: socket.socket) -> websocket.WebSocket:
@@ -53,7 +53,7 @@ def random_stream(seed: int, messages: int = 60) -> bytes:
 
 def feed(
     stream: bytes,
-    reader_type: type[FrameReader],
+    reader_type: type[SocketReader],
     seed: int,
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
 ) -> tuple[list[bytes], int]:
@@ -134,6 +134,16 @@ def test_offences_end_the_connection(offence: bytes) -> None:
     ours, theirs = socket.socketpair()
     reader = BatchReader(connection(ours))
     theirs.sendall(offence)
+    with pytest.raises(Disconnected):
+        reader.read(1.0)
+
+
+@pytest.mark.parametrize("reader_type", [BatchReader, LibraryReader])
+def test_messages_before_an_offence_are_handed_out_first(reader_type: type[SocketReader]) -> None:
+    ours, theirs = socket.socketpair()
+    reader = reader_type(connection(ours))
+    theirs.sendall(frame(ABNF.OPCODE_TEXT, b"last words") + b"\xc1\x01a")
+    assert reader.read(1.0) == [b"last words"]
     with pytest.raises(Disconnected):
         reader.read(1.0)
 
