@@ -17,8 +17,8 @@ import redis
 
 from kalbot.common import cache
 from markets.kalshi.errors import LocallyRateLimited
-from markets.kalshi.limits import BASIC, SHARDS, Kind, LocalLimiter, buckets_of, limit_of
 from markets.kalshi.schemas.account import ApiLimits
+from markets.kalshi.token_buckets import BASIC, SHARDS, Kind, LocalLimiter, buckets_of, limit_of
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _stored(client: redis.Redis, scope: str, name: str, limits: ApiLimits) -> fl
 
 
 class SharedLimiter:
-    """A ``markets.kalshi.limits.Limiter`` whose balances lie in Redis. ``scope`` names them: same scope, same tokens."""
+    """A ``markets.kalshi.token_buckets.Limiter`` whose balances lie in Redis. ``scope`` names them: same scope, same tokens."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from trading.booking import BookingError
 from trading.execution.orders import submit
 from trading.models import ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
 from trading.safety import discrepancies
-from trading.venues import connection, limits
+from trading.venues import account_limits, connection
 from trading.venues.live import report_of
 from trading.venues.protocol import Ack
 
@@ -57,7 +57,7 @@ def run(mode: str, trigger: str) -> Reconciliation:
 def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
-    limits.learn(connection.client())
+    account_limits.learn(connection.client())
     settlement.run(Mode.LIVE)
     _orders(row, since)
     _fills(row, since)

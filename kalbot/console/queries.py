@@ -16,7 +16,7 @@ from django.db import models
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from markets import connect, rate_limits
-from markets.kalshi.limits import BASIC
+from markets.kalshi.token_buckets import BASIC
 from markets.models import Event
 from markets.terms import certificates
 from strategies.catalogue import live_quotes, universe
@@ -25,7 +25,7 @@ from strategies.screening import screening
 from trading import exits, ledger
 from trading.models import LedgerTransaction, Position, TradingState
 from trading.safety import halt
-from trading.venues import limits as account_limits
+from trading.venues import account_limits
 
 
 @dataclass(frozen=True)

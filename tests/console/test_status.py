@@ -117,15 +117,15 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
     from kalbot.console import queries as desk
     from markets import connect
-    from markets.kalshi.limits import BASIC
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
+    from markets.kalshi.token_buckets import BASIC
     from markets.rate_limits import SharedLimiter
-    from trading.venues import limits
+    from trading.venues import account_limits
 
     settings.KALSHI_KEY_ID = "key"
     wide = ApiLimits(usage_tier="advanced", read=BASIC.read, write=BucketLimit(1, 900))
-    stored = limits._Stored(wide.usage_tier, wide.read, wide.write)
-    redis_db.set(limits.KEY, msgspec.json.encode(stored))
+    stored = account_limits._Stored(wide.usage_tier, wide.read, wide.write)
+    redis_db.set(account_limits.KEY, msgspec.json.encode(stored))
     SharedLimiter(redis_db, connect.limit_scope(connect.environment(), "key"), wide).take(["write"], 10)
     found = desk.tokens_left()
     assert set(found) == {"write"}

@@ -23,7 +23,7 @@ from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.models import Denial, Order, Position
 from trading.safety import gate
-from trading.venues import connection, limits
+from trading.venues import account_limits, connection
 
 MONEY = 1_000_000
 LIMITS = (3_000, 3_200, 3_100)
@@ -298,7 +298,7 @@ def test_too_many_legs_for_the_bucket_are_sent_one_by_one_and_it_says_so(twin: T
 
 def test_the_account_s_own_limits_carry_more(twin: Twin) -> None:
     twin.exchange.limits.set_tier("advanced")
-    assert limits.known().usage_tier == "basic"
+    assert account_limits.known().usage_tier == "basic"
     for _ in range(3):
         twin.add_market([(100, 2_000)], [(200, 2_000)])
     twin.sync()
@@ -306,7 +306,7 @@ def test_the_account_s_own_limits_carry_more(twin: Twin) -> None:
     wanted = dict(zip(twin.markets, (*LIMITS, 200, 200, 200), strict=True))
     position = executor.execute(world.decide(profile, twin.row, wanted, 1_000, floor=12_000_000).pk)
     assert position is not None
-    assert limits.known().write.bucket_capacity == 900, "the reconciliation at the start learns them"
+    assert account_limits.known().write.bucket_capacity == 900, "the reconciliation at the start learns them"
     assert position.sends_together
     assert _sent(twin) == [BATCHED]
 

@@ -14,8 +14,8 @@ import requests
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.environment import from_settings
-from markets.kalshi.limits import Limiter
 from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.token_buckets import Limiter
 from markets.kalshi.ws.frames import FillFrame
 from markets.kalshi.ws.intake import Intake
 from markets.models import Certificate, Market, Series

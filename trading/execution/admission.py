@@ -12,7 +12,7 @@ from kalbot.common import clock
 from kalbot.common.errors import Infeasible
 from kalbot.common.units import dollars
 from markets import watch
-from markets.kalshi.limits import UNSCOPED
+from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
 from trading import ledger, live_books, risk, states
 from trading.execution.sizing import baskets, planner, walk
@@ -20,7 +20,7 @@ from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.live_books import Quotes
 from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
 from trading.safety import gate
-from trading.venues import connection, limits
+from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
 """A decision older than this is not carried out: the prices that justified it are history."""
@@ -111,7 +111,7 @@ def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
 def write_budget(decision: Decision, together: bool) -> WriteBudget:
     """The account's write bucket as last learnt (else the Basic tier's), and what it holds now. Paper keeps to the same limits,
     on a bucket of its own that is full."""
-    write = limits.known().write
+    write = account_limits.known().write
     available = write.bucket_capacity
     if decision.mode == Mode.LIVE:
         # a batch bills the unscoped bucket, a single order that of its shard (PROTOCOL 3)

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from markets.kalshi.rest.client import KalshiClient
-from trading.venues import limits
+from trading.venues import account_limits
 
 REFRESH_SECONDS: Final = 60.0
 """How often a thread looks for what another process has learnt about the account's limits."""
@@ -24,7 +24,7 @@ def client() -> KalshiClient:
         _local.ours = True
     if getattr(_local, "ours", False) and time.monotonic() >= getattr(_local, "refresh_at", 0.0):
         _local.refresh_at = time.monotonic() + REFRESH_SECONDS
-        found.transport.limiter.update(limits.known())
+        found.transport.limiter.update(account_limits.known())
     return found
 
 

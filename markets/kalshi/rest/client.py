@@ -10,9 +10,9 @@ import requests
 from markets.kalshi.schemas.account import ApiLimits
 
 from ..environment import Environment
-from ..limits import Costs, Limiter
 from ..order_entry import CreateOrder
 from ..signing import Signer
+from ..token_buckets import Costs, Limiter
 from .account import Account
 from .catalogue import Catalogue
 from .clock_skew import Clock, now_ms

@@ -14,8 +14,8 @@ import urllib3
 
 from ..environment import Environment
 from ..errors import CredentialError, KalshiError, OutcomeUnknown, RateLimited, Unreachable
-from ..limits import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
 from ..signing import Signer
+from ..token_buckets import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
 from .backoff import Backoff
 from .clock_skew import Clock, SkewMeter, now_ms
 from .refusals import is_definite, refusal

@@ -11,9 +11,9 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from markets.kalshi.limits import BASIC, LocalLimiter
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
+from markets.kalshi.token_buckets import BASIC, LocalLimiter
 
 from .scripted import Script, scripted_exchange
 

@@ -21,10 +21,10 @@ from referencing.jsonschema import DRAFT4, DRAFT7
 from kalbot.common.units import Count, Money, Price
 from markets.kalshi.environment import DEMO
 from markets.kalshi.errors import KalshiError
-from markets.kalshi.limits import BASIC, LocalLimiter
 from markets.kalshi.order_entry import AmendOrder, CancelOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Allocation
+from markets.kalshi.token_buckets import BASIC, LocalLimiter
 from markets.kalshi.vocabulary import Side, TimeInForce
 from markets.kalshi.ws.session import Session
 

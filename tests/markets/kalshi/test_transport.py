@@ -21,9 +21,9 @@ from markets.kalshi.errors import (
     Unauthorised,
     Unreachable,
 )
-from markets.kalshi.limits import BASIC, LocalLimiter
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.transport import READ_TRIES, WRITE_TRIES, clean
+from markets.kalshi.token_buckets import BASIC, LocalLimiter
 
 from .scripted import Answer, Script
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from markets.kalshi.errors import LocallyRateLimited, RateLimited
-from markets.kalshi.limits import AUTO, BASIC, UNSCOPED, Costs, LocalLimiter, TokenBucket, buckets_of, limit_of
 from markets.kalshi.rest.backoff import Backoff
 from markets.kalshi.rest.clock_skew import SkewMeter
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit, EndpointCost, EndpointCosts
+from markets.kalshi.token_buckets import AUTO, BASIC, UNSCOPED, Costs, LocalLimiter, TokenBucket, buckets_of, limit_of
 
 
 class Time:

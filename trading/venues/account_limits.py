@@ -14,9 +14,9 @@ import redis
 
 from kalbot.common import cache
 from markets.kalshi.errors import KalshiError
-from markets.kalshi.limits import BASIC
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit
+from markets.kalshi.token_buckets import BASIC
 
 KEY: Final = "limits:account"
 LIFE_SECONDS: Final = 3_600
