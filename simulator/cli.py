@@ -1,4 +1,4 @@
-"""The command line: what was asked for becomes an exchange, or one clear sentence and exit code 2."""
+"""The command line: options become an exchange, or one clear sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from simulator.accounts.auth import CredentialsError, KeyRing, load_or_create
 from simulator.accounts.rate_limits import TIERS
@@ -16,7 +17,7 @@ from simulator.persistence.state import StateError, StateFile, restore
 
 from . import server
 from .clock import Clock, ManualClock, RealClock
-from .config import TwinConfig
+from .config import SimulatorConfig
 from .exchange import Exchange
 from .persistence import replay
 from .units import CENT, CENTICENT, parse_units
@@ -29,7 +30,7 @@ class UsageError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):  # type: ignore[no-untyped-def]
+    def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
 
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--snapshot", type=Path, default=BUNDLED, metavar="DIR", help="recorded snapshot (default: the bundled one)")
     add("--port", type=int, default=0, help="port on 127.0.0.1 (0: a free one, printed)")
-    add("--seed", type=int, default=1, help="course of the markets and of the faults")
+    add("--seed", type=int, default=1, help="seed of the markets, outcomes and faults")
     add(
         "--credentials",
         type=Path,
@@ -65,14 +66,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--still", action="store_true", help="books exactly as recorded: no flow, no edge, no new events")
     add("--state", type=Path, metavar="FILE", help="go on from this file and keep it")
-    add("--save-every", type=float, default=5.0, metavar="SECONDS", help="whole picture into --state this often")
+    add("--save-every", type=float, default=5.0, metavar="SECONDS", help="checkpoint into --state this often")
     add(
         "--replay",
         type=Path,
         metavar="FILE",
         help="send recorded WebSocket messages (ndjson, gzipped or not, or a folder of them)",
     )
-    add("--replay-speed", default="1", metavar="X|max", help="pace of --replay")
+    add("--replay-speed", default="1", metavar="X|max", help="speed of --replay")
     add("--tier", choices=tuple(TIERS), default="basic", help="rate limits")
     add("--no-rate-limits", action="store_true", help="token buckets off")
     add("--fee-grid", choices=("0.0001", "0.01"), default="0.0001", help="balance grid: direct member or cleared")
@@ -97,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def config_of(args: argparse.Namespace) -> TwinConfig:
+def config_of(args: argparse.Namespace) -> SimulatorConfig:
     """Arguments as settings; UsageError if one is impossible."""
     try:
         balance = parse_units(args.balance, 6)
@@ -113,7 +114,7 @@ def config_of(args: argparse.Namespace) -> TwinConfig:
     if not 0 <= args.read_delay <= 60_000:
         raise UsageError("--read-delay is between 0 and 60000 ms")
     try:
-        return TwinConfig(
+        return SimulatorConfig(
             seed=args.seed,
             speed=args.speed,
             still=args.still,
@@ -146,9 +147,9 @@ def build(args: argparse.Namespace) -> tuple[Exchange, str]:
     loaded = load_snapshot(args.snapshot, config, exchange.streams, clock.now_ms())
     file = StateFile(args.state) if args.state else None
     if file is not None and file.exists():
-        picture, lines = file.load()
+        checkpoint, lines = file.load()
         exchange.recorded = loaded
-        restore(exchange, picture, lines)
+        restore(exchange, checkpoint, lines)
     else:
         exchange.list_snapshot(loaded)
         exchange.open_accounts()

@@ -11,7 +11,7 @@ SHARD_NAMES = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Tenn
 
 
 @dataclass(slots=True)
-class TwinConfig:
+class SimulatorConfig:
     """Settings of one exchange. Times are milliseconds of real time unless the name says otherwise."""
 
     seed: int = 1
@@ -26,7 +26,7 @@ class TwinConfig:
     balance_split: dict[int, int] = field(default_factory=lambda: {0: 40, 1: 10, 2: 20, 3: 30})
     """Percent of the balance on each shard."""
 
-    # the course of the markets
+    # market life and flow
     flow_interval_ms: int = 200
     flow_events_per_step: int = 4
     taker_chance: float = 0.35
@@ -62,7 +62,7 @@ class TwinConfig:
     rate_limit_text_body: bool = False
     """429 as the documentation shows it, ``{"error": "<text>"}``, instead of as it was seen."""
     created_hidden_ms: int = 0
-    """A market told by ``created`` answers 404 this long (docs/kalshi-protocol.md 7)."""
+    """A market announced by ``created`` answers 404 this long (docs/kalshi-protocol.md 7)."""
     weekly_maintenance: bool = False
 
     # websocket

@@ -21,7 +21,7 @@ from simulator.matching.book import Book, Changed, MarketMakerOrder, Resting
 from simulator.matching.fees import FeeTerms
 
 from .clock import Clock, RealClock
-from .config import TwinConfig
+from .config import SimulatorConfig
 from .randomness import Streams, named_id
 from .timers import Timers
 
@@ -50,9 +50,9 @@ class ExchangeCore:
     """Set by the exchange that composes the parts."""
 
     def __init__(
-        self, config: TwinConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None
+        self, config: SimulatorConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None
     ) -> None:
-        self.config = config or TwinConfig()
+        self.config = config or SimulatorConfig()
         self.clock: Clock = clock or RealClock()
         self.keys = keys
         self.streams = Streams(self.config.seed)

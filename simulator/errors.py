@@ -28,7 +28,7 @@ class ApiError(Exception):
 
 
 class RequestTimedOut(Exception):
-    """A fault: the caller never gets an answer. ``committed`` tells whether the request took effect."""
+    """A fault: the caller never gets an answer. ``committed`` says whether the request took effect."""
 
     def __init__(self, committed: bool) -> None:
         super().__init__("no answer")

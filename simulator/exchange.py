@@ -13,7 +13,7 @@ from simulator.listing.model import Event
 from simulator.persistence.state import take_line
 
 from .clock import Clock
-from .config import SHARDS, TwinConfig
+from .config import SHARDS, SimulatorConfig
 from .core import ExchangeCore
 from .flow import edges, market_makers
 from .listing import lifecycle, maintenance, rolling
@@ -28,7 +28,7 @@ class Exchange(ExchangeCore):
     """A Kalshi exchange in one object."""
 
     def __init__(
-        self, config: TwinConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None
+        self, config: SimulatorConfig | None = None, clock: Clock | None = None, keys: KeyRing | None = None
     ) -> None:
         super().__init__(config, clock, keys)
         self.hub = Hub(self)

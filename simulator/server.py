@@ -48,7 +48,7 @@ async def serve(
     handlers = _Handlers(exchange, player)
     app = web.Application(client_max_size=16 << 20)
     app.router.add_get(WS_PATH, handlers.websocket)
-    app.router.add_route("*", "/twin/{tail:.*}", handlers.twin)
+    app.router.add_route("*", "/twin/{tail:.*}", handlers.control)
     app.router.add_route("*", PREFIX + "/{tail:.*}", handlers.rest)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3, handler_cancellation=True)
     await runner.setup()
@@ -67,7 +67,7 @@ async def serve(
         tasks.append(asyncio.create_task(_save(exchange, save_every_s)))
     if player is not None:
         tasks.append(asyncio.create_task(player.run()))
-    ready(site._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
+    ready(int(runner.addresses[0][1]))
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -130,7 +130,7 @@ class _Handlers:
             status=status, body=msgspec.json.encode(answer), content_type="application/json", headers=headers
         )
 
-    async def twin(self, request: web.Request) -> web.StreamResponse:
+    async def control(self, request: web.Request) -> web.StreamResponse:
         """The admin endpoint: loopback only, unsigned."""
         if request.remote not in ("127.0.0.1", "::1"):
             return web.json_response({"error": "loopback only"}, status=403)

@@ -19,9 +19,6 @@ class Timers:
         self._number += 1
         heapq.heappush(self._heap, (when_ms, self._number, action))
 
-    def next_ms(self) -> int | None:
-        return self._heap[0][0] if self._heap else None
-
     def pop_due(self, now_ms: int) -> tuple[int, Action] | None:
         """The earliest action that is due, taken off the heap."""
         if self._heap and self._heap[0][0] <= now_ms:

@@ -1,4 +1,4 @@
-"""The twin's own integers: price 1/10,000 dollar, count 1/100 contract, money 1/1,000,000 dollar.
+"""The simulator's own integers: price 1/10,000 dollar, count 1/100 contract, money 1/1,000,000 dollar.
 
 ``price * count`` is money, exactly. This is written apart from the bot's units on purpose: two versions that agree are
 a test of each other.

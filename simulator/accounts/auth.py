@@ -36,7 +36,7 @@ class Key:
     public: PublicKey
     scopes: tuple[str, ...] = ("read", "write")
     subaccount: int | None = None
-    name: str = "twin"
+    name: str = "simulator"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The ledger of the one API user: cash per (subaccount, shard) with reservations, positions, orders, fills, settlements.
 
-Integer arithmetic throughout. The ledger knows no market and no clock; it records what matching and settlement tell it
+Integer arithmetic throughout. The ledger knows no market and no clock; it records what matching and settlement report
 and collects every change for the journal and for the delayed read model.
 """
 
@@ -14,7 +14,7 @@ from simulator.matching.fees import FeeTerms, fill_fee, worst_fee
 from ..units import ONE
 from .records import RESTING, Changes, Fill, Group, Order, Position, Settlement, Transfer
 
-Purse = tuple[int, int]
+CashAccount = tuple[int, int]
 """(subaccount, shard)"""
 
 
@@ -22,8 +22,8 @@ class Ledger:
     """Balances and records of the API user."""
 
     def __init__(self) -> None:
-        self.cash: dict[Purse, int] = {}
-        self.reserved: dict[Purse, int] = {}
+        self.cash: dict[CashAccount, int] = {}
+        self.reserved: dict[CashAccount, int] = {}
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.positions: dict[tuple[int, str], Position] = {}
@@ -42,9 +42,9 @@ class Ledger:
     def subaccounts(self) -> list[int]:
         return sorted({sub for sub, _ in self.cash})
 
-    def available(self, purse: Purse) -> int:
+    def available(self, account: CashAccount) -> int:
         """Cash less reservations, in micro-dollars."""
-        return self.cash.get(purse, 0) - self.reserved.get(purse, 0)
+        return self.cash.get(account, 0) - self.reserved.get(account, 0)
 
     def position(self, subaccount: int, ticker: str) -> int:
         found = self.positions.get((subaccount, ticker))
@@ -62,10 +62,10 @@ class Ledger:
     def touch(self, kind: str, key: Any) -> None:
         self._touched.setdefault(kind, {})[key] = None
 
-    def credit(self, purse: Purse, amount: int) -> None:
+    def credit(self, account: CashAccount, amount: int) -> None:
         """Add (or take) cash."""
-        self.cash[purse] = self.cash.get(purse, 0) + amount
-        self.touch("cash", purse)
+        self.cash[account] = self.cash.get(account, 0) + amount
+        self.touch("cash", account)
 
     def spend_id(self, client_order_id: str) -> None:
         """A client id is spent for ever."""
@@ -222,13 +222,13 @@ class Ledger:
             closing = min(pools[order.book_side], order.remaining)
             pools[order.book_side] -= closing
             total += self.needs(order.book_side, order.price, order.remaining - closing, terms, False, grid, with_fee)
-        purse = (subaccount, shard)
+        account = (subaccount, shard)
         before = self._reserved_by.get((subaccount, ticker), 0)
         if total:
             self._reserved_by[subaccount, ticker] = total
         else:
             self._reserved_by.pop((subaccount, ticker), None)
-        self.reserved[purse] = self.reserved.get(purse, 0) + total - before
+        self.reserved[account] = self.reserved.get(account, 0) + total - before
 
     # ---- journal
 

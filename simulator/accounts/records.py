@@ -151,16 +151,3 @@ class Changes(msgspec.Struct, omit_defaults=True):
     transfers: list[Transfer] = []
     spent_ids: list[str] = []
     options: dict[str, str] = {}
-
-    def empty(self) -> bool:
-        return not (
-            self.cash
-            or self.orders
-            or self.fills
-            or self.positions
-            or self.settlements
-            or self.groups
-            or self.transfers
-            or self.spent_ids
-            or self.options
-        )

@@ -16,20 +16,20 @@ def _used(exchange: ExchangeCore, client_id: str) -> bool:
     return bool(client_id) and any(t.client_id == client_id for t in exchange.ledger.transfers.values())
 
 
-def _take(exchange: ExchangeCore, purse: tuple[int, int], amount: int) -> None:
+def _take(exchange: ExchangeCore, account: tuple[int, int], amount: int) -> None:
     if amount <= 0:
         raise invalid("invalid parameters", "the amount must be above zero")
-    if purse[0] not in exchange.ledger.subaccounts():
+    if account[0] not in exchange.ledger.subaccounts():
         raise invalid("invalid parameters", "subaccount does not exist")
-    if exchange.ledger.available(purse) < amount:
+    if exchange.ledger.available(account) < amount:
         raise ApiError(400, exchange.config.insufficient_balance_code, "insufficient balance")
-    exchange.ledger.credit(purse, -amount)
+    exchange.ledger.credit(account, -amount)
 
 
 def between_shards(
     exchange: ExchangeCore, client_id: str, amount: int, source: tuple[int, int], target: tuple[int, int]
 ) -> Transfer:
-    """Move cash between (subaccount, shard) purses; 409 if the client id was used before."""
+    """Move cash between (subaccount, shard) cash accounts; 409 if the client id was used before."""
     if source[1] not in SHARDS or target[1] not in SHARDS or source == target:
         raise invalid("invalid parameters", "source and destination must be two existing shards")
     if target[0] not in exchange.ledger.subaccounts():

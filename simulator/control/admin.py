@@ -9,12 +9,12 @@ from typing import Any
 from simulator.faults.schedule import FaultError
 from simulator.listing.model import Market
 
-from ..config import SHARDS, TwinConfig
+from ..config import SHARDS, SimulatorConfig
 from ..exchange import Exchange
 from ..flow import edges
 from ..listing import lifecycle, maintenance
 from . import admin_markets
-from .ground_truth import ground_truth
+from .internal_state import internal_state
 
 Answer = tuple[int, Any]
 
@@ -72,7 +72,7 @@ def handle(exchange: Exchange, method: str, name: str, query: dict[str, str], bo
 
 
 def _truth(exchange: Exchange, body: dict[str, Any]) -> Any:
-    return ground_truth(exchange, set(filter(None, str(body.get("sections", "")).split(","))))
+    return internal_state(exchange, set(filter(None, str(body.get("sections", "")).split(","))))
 
 
 def _add_fault(exchange: Exchange, body: dict[str, Any]) -> Any:
@@ -135,8 +135,8 @@ def _status(exchange: Exchange, body: dict[str, Any]) -> Any:
 
 
 def _settings(exchange: Exchange, body: dict[str, Any]) -> Any:
-    """Change settings of a running simulator; see ``TwinConfig``."""
-    known = {f.name for f in fields(TwinConfig)}
+    """Change settings of a running simulator; see ``SimulatorConfig``."""
+    known = {f.name for f in fields(SimulatorConfig)}
     for name, value in body.items():
         if name not in _LIVE_SETTINGS:
             raise AdminError(f"{name} {'is fixed while the simulator runs' if name in known else 'is no setting'}")

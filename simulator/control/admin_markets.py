@@ -65,14 +65,14 @@ def _determine(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
         value = parse_price(body.get("value", "0.5000"))
         if value > ONE:
             raise MarketActionError("a settlement value lies between 0 and 1")
-    market.held = bool(body.get("hold", False))
+    market.on_hold = bool(body.get("hold", False))
     lifecycle.determine(exchange, market, result, value)
     return _shown(market)
 
 
 def _hold(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     """Take a market off the settlement timers: it is determined and finalised only by hand."""
-    market.held = bool(body.get("held", True))
+    market.on_hold = bool(body.get("held", True))
     return _shown(market)
 
 

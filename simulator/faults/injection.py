@@ -1,4 +1,4 @@
-"""A fault strikes a request, or one item of a batch."""
+"""Injects a fault into a request, or into one item of a batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BATCH_ITEM = "/portfolio/events/orders/batched/item"
 """No path of its own: what the rules call one order of a batch create, so that a batch can be accepted in part."""
 
 
-def meet(exchange: Exchange, fault: Fault) -> None:
+def inject(exchange: Exchange, fault: Fault) -> None:
     """Carry out a request fault: no answer, a refusal, or a market that closes or pauses just then."""
     market = exchange.markets.get(fault.ticker)
     if fault.kind in ("close", "pause"):
@@ -35,5 +35,5 @@ def meet(exchange: Exchange, fault: Fault) -> None:
 
 
 def of_item(exchange: Exchange) -> Fault | None:
-    """The fault that meets the next item of a batch create, if any."""
+    """The fault for the next item of a batch create, if any."""
     return exchange.faults.request("POST", BATCH_ITEM, exchange.now()) if exchange.faults.rules else None

@@ -1,4 +1,4 @@
-"""Faults by seed or by schedule: what a request or a frame meets instead of the ordinary answer."""
+"""Faults by seed or by schedule: what happens to a request or a frame instead of the ordinary answer."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Faults:
         self.rules.clear()
 
     def request(self, method: str, path: str, now_ms: int) -> Fault | None:
-        """The fault that meets this request, if any."""
+        """The fault for this request, if any."""
         for fault in self.rules:
             if (
                 fault.kind in REQUEST_KINDS
@@ -79,7 +79,7 @@ class Faults:
         return None
 
     def frame(self, channel: str, ticker: str, now_ms: int) -> str:
-        """The kind of fault that meets this frame, or an empty string."""
+        """The kind of fault for this frame, or an empty string."""
         for fault in self.rules:
             if (
                 fault.kind in FRAME_KINDS

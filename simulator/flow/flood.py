@@ -26,7 +26,7 @@ class Flood:
         self.until = 0.0
         self.sent = 0
         self._turn = 0
-        self._owed = 0.0
+        self._due = 0.0
         self._added: dict[str, MarketMakerOrder] = {}
 
     def set(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -40,18 +40,18 @@ class Flood:
         ):
             return 400, {"error": "channel is ticker or orderbook_delta; rate and seconds are numbers"}
         self.channel, self.rate, self.until = channel, float(rate), time.monotonic() + seconds
-        self.tickers, self.sent, self._owed = list(body.get("tickers") or []), 0, 0.0
+        self.tickers, self.sent, self._due = list(body.get("tickers") or []), 0, 0.0
         return 200, {"rate": rate, "seconds": seconds, "channel": channel}
 
     async def run(self) -> None:
-        """Pay out what is owed, a hundred times a second."""
+        """Send what is due, a hundred times a second."""
         last = time.monotonic()
         while True:
             await asyncio.sleep(_STEP_S)
             now = time.monotonic()
             if self.rate > 0 and now < self.until:
-                self._owed += self.rate * (now - last)
-                count, self._owed = int(self._owed), self._owed % 1
+                self._due += self.rate * (now - last)
+                count, self._due = int(self._due), self._due % 1
                 self.emit(count)
             last = now
 

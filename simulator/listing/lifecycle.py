@@ -90,7 +90,7 @@ def determine_event(exchange: ExchangeCore, event: Event) -> None:
     if any(m.status in (INITIALIZED, ACTIVE, INACTIVE) for m in markets):
         return
     for market in markets:
-        if market.status == CLOSED and not market.held:
+        if market.status == CLOSED and not market.on_hold:
             determine(exchange, market, *outcome_of(exchange, event, market))
             market.expiration_value = _reading(exchange, event) or market.expiration_value
 
@@ -135,7 +135,7 @@ def schedule_finality(exchange: ExchangeCore, market: Market) -> None:
     stamp = market.determined_ms or exchange.now()
 
     def finish() -> None:
-        if market.determined_ms == stamp and market.status in (DETERMINED, AMENDED) and not market.held:
+        if market.determined_ms == stamp and market.status in (DETERMINED, AMENDED) and not market.on_hold:
             finalize(exchange, market)
 
     exchange.timers.at(max(stamp + market.settlement_timer_s * 1000, exchange.now()), finish)
@@ -193,7 +193,7 @@ def resume(exchange: ExchangeCore, market: Market) -> None:
 
 def reopen(exchange: ExchangeCore, market: Market, close_ms: int) -> None:
     """A closed or determined market trades again until a new close."""
-    market.result, market.settlement_value, market.determined_ms, market.held = "", None, None, False
+    market.result, market.settlement_value, market.determined_ms, market.on_hold = "", None, None, False
     _move(exchange, market, ACTIVE)
     exchange.feed.lifecycle(market, "activated")
     set_close(exchange, market, close_ms)

@@ -98,9 +98,7 @@ class Market(msgspec.Struct):
     can_close_early: bool = True
     early_close_condition: str = ""
     expiration_value: str = ""
-    halted: bool = False
-    """Paused by itself (status ``inactive``)."""
-    held: bool = False
+    on_hold: bool = False
     """Taken off the timers by a fault: it is determined or finalised only by ``/twin/market/...``."""
     walk: float = 0.0
     """How far the fair probability has walked from the anchor, in log-odds."""
@@ -132,10 +130,6 @@ class Market(msgspec.Struct):
         whole = max(whole, 1)
         start, _, step = next(r for r in self.ranges if r[0] < whole <= r[1])
         return start - (start - whole) // step * step
-
-    @property
-    def tradable(self) -> bool:
-        return self.status == ACTIVE
 
 
 class Event(msgspec.Struct):

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ..config import SHARDS
 from ..errors import ApiError
 from .model import ACTIVE, INACTIVE, Market
 
@@ -70,6 +69,3 @@ def next_weekly_window(now_ms: int) -> tuple[datetime, datetime]:
     if start + timedelta(hours=2) <= local:
         start += timedelta(days=7)
     return start.astimezone(UTC), (start + timedelta(hours=2)).astimezone(UTC)
-
-
-ALL_SHARDS = SHARDS

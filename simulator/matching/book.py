@@ -110,7 +110,7 @@ class Book:
 
     def resting(self, order: Resting) -> bool:
         level = self.levels[order.book_side].get(order.price)
-        return bool(level) and order.order_id in level.orders  # type: ignore[union-attr]
+        return level is not None and order.order_id in level.orders
 
     def crossing(self, side: str, limit: int) -> Iterator[Level]:
         """Levels that an incoming order of ``side`` at ``limit`` may take, best first. Mutate only the yielded level."""

@@ -15,7 +15,7 @@ _TIMES = ("good_till_canceled", "immediate_or_cancel", "fill_or_kill")
 
 @dataclass(slots=True)
 class NewOrder:
-    """A create request in the twin's units. ``shard`` None: route by ticker."""
+    """A create request in the simulator's units. ``shard`` None: route by ticker."""
 
     ticker: str
     side: str

@@ -43,11 +43,11 @@ def reserve(exchange: ExchangeCore, subaccount: int, market: Market) -> None:
 def enforce_margin(exchange: ExchangeCore, subaccount: int, market: Market) -> None:
     """Recompute reservations after a trade; the newest resting orders are cancelled while cash does not cover them."""
     reserve(exchange, subaccount, market)
-    ledger, purse = exchange.ledger, (subaccount, market.shard)
-    while ledger.available(purse) < 0:
+    ledger, account = exchange.ledger, (subaccount, market.shard)
+    while ledger.available(account) < 0:
         resting = [
-            o for o in ledger.all_open() if (o.subaccount, o.shard) == purse and exchange.books[o.ticker].resting(o)
+            o for o in ledger.all_open() if (o.subaccount, o.shard) == account and exchange.books[o.ticker].resting(o)
         ]
-        if not resting or ledger.reserved.get(purse, 0) <= 0:
+        if not resting or ledger.reserved.get(account, 0) <= 0:
             return
         cancel_order(exchange, max(resting, key=lambda o: (o.created_ms, o.order_id)), "MarginCancel")

@@ -42,10 +42,10 @@ class Tape:
 def load(path: Path, speed: str) -> Tape:
     """A file (ndjson, gzipped or not) or a folder of them; ReplayError if there is nothing to play."""
     try:
-        pace = 0.0 if speed == "max" else float(speed)
+        rate = 0.0 if speed == "max" else float(speed)
     except ValueError:
         raise ReplayError(f"--replay-speed is a number or max, not {speed!r}") from None
-    if pace < 0:
+    if rate < 0:
         raise ReplayError("--replay-speed is above zero")
     files = sorted(path.glob("*.ndjson*")) if path.is_dir() else [path]
     messages: list[tuple[int, str, str, dict[str, Any]]] = []
@@ -62,7 +62,7 @@ def load(path: Path, speed: str) -> Tape:
     if not messages:
         raise ReplayError(f"{path} holds no recorded messages")
     messages.sort(key=lambda m: m[0])
-    return Tape(messages, pace, sorted({m[2] for m in messages}))
+    return Tape(messages, rate, sorted({m[2] for m in messages}))
 
 
 class Player:
@@ -164,13 +164,14 @@ class Player:
     def _apply(self, market: Market, side: str, price: int, change: int) -> None:
         book = self.exchange.books[market.ticker]
         level = book.levels[side].get(price)
-        order = next(iter(level.orders.values()), None) if level else None
-        if order is None:
+        if level is None:
             if change > 0:
                 book.add(MarketMakerOrder(f"{side}{price}", side, price, change))
-        elif change > 0:
+            return
+        order = next(iter(level.orders.values()))  # one order holds the whole level
+        if change > 0:
             order.remaining += change
-            level.total += change  # type: ignore[union-attr]
+            level.total += change
         else:
             book.reduce(order, min(-change, order.remaining))
 
@@ -251,7 +252,7 @@ def _list_market(exchange: Exchange, ticker: str) -> None:
         100,
         False,
         0.5,
-        held=True,
+        on_hold=True,
     )
     book = exchange.add_market(market, [], [])
     book.changed = None

@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from simulator.listing.model import ACTIVE, Event, Market, Series
 from simulator.listing.series import derive_series, rules_text, weather_city
 
 from ..clock import parse_iso_ms
-from ..config import TwinConfig
+from ..config import SimulatorConfig
 from ..randomness import Streams, named_id
 from ..units import CONTRACT, ONE, parse_count, parse_price
 
@@ -68,12 +69,12 @@ def pass_time_ms(folder: Path, first_page: dict[str, Any]) -> int:
         ) from None
 
 
-def load_snapshot(folder: Path, config: TwinConfig, streams: Streams, start_ms: int) -> Snapshot:
+def load_snapshot(folder: Path, config: SimulatorConfig, streams: Streams, start_ms: int) -> Snapshot:
     """Read a folder into an exchange that starts at ``start_ms``; SnapshotError if it is not one."""
     if not folder.is_dir():
         raise SnapshotError(f"{folder} is not a folder with a snapshot")
     pages = _lines(folder / "events.jsonl.gz")
-    books = {b.get("ticker"): b.get("orderbook_fp") or {} for b in _lines(folder / "orderbooks.jsonl.gz")}
+    books = {str(b.get("ticker")): b.get("orderbook_fp") or {} for b in _lines(folder / "orderbooks.jsonl.gz")}
     if not pages or not all(isinstance(page.get("events"), list) for page in pages):
         raise SnapshotError(f"{folder / 'events.jsonl.gz'} does not hold pages of /events")
     loaded = Snapshot(pass_time_ms(folder, pages[0]))
@@ -92,7 +93,15 @@ def load_snapshot(folder: Path, config: TwinConfig, streams: Streams, start_ms: 
     return loaded
 
 
-def _add_event(loaded, raw, books, streams, config, start_ms, real) -> None:  # type: ignore[no-untyped-def]
+def _add_event(
+    loaded: Snapshot,
+    raw: dict[str, Any],
+    books: dict[str, dict[str, Any]],
+    streams: Streams,
+    config: SimulatorConfig,
+    start_ms: int,
+    real: Callable[[str | None], int | None],
+) -> None:
     ticker, kind = raw["event_ticker"], raw["series_ticker"]
     category = raw.get("category") or "World"
     title = raw.get("title") or ticker
@@ -150,7 +159,18 @@ def _add_event(loaded, raw, books, streams, config, start_ms, real) -> None:  # 
     devig(event, [loaded.markets[t] for t in event.markets])
 
 
-def _market(item, event, series, streams, close, opened, legs, day, start_ms, expected) -> Market:  # type: ignore[no-untyped-def]
+def _market(
+    item: dict[str, Any],
+    event: Event,
+    series: Series,
+    streams: Streams,
+    close: int,
+    opened: int,
+    legs: int,
+    day: str,
+    start_ms: int,
+    expected: int,
+) -> Market:
     ticker = item["ticker"]
     rng = streams.fixed(f"market:{ticker}")
     volume = round(10 ** rng.uniform(1.5, 4.5)) * CONTRACT + rng.randrange(CONTRACT)

@@ -1,7 +1,7 @@
-"""The state file: a whole picture now and then, and a journal line for every change of the account in between.
+"""The state file: a checkpoint now and then, and a journal line for every change of the account in between.
 
 A line is handed to the operating system before the answer leaves, so a killed process loses no committed write. Each
-picture starts a new journal (the generation is in both), so no line is ever applied twice.
+checkpoint starts a new journal (the generation is in both), so no line is ever applied twice.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     fee_changes: list[dict[str, Any]] | None = None
 
 
-class Picture(msgspec.Struct):
+class Checkpoint(msgspec.Struct):
     """Everything."""
 
     version: int
@@ -72,9 +72,9 @@ class StateFile:
         return self.path.exists()
 
     def save(self, exchange: ExchangeCore) -> None:
-        """Write the whole picture atomically and start a new journal."""
+        """Write a checkpoint atomically and start a new journal."""
         self.generation += 1
-        picture = Picture(
+        checkpoint = Checkpoint(
             VERSION,
             self.generation,
             exchange.streams.seed,
@@ -84,7 +84,7 @@ class StateFile:
             sorted(exchange.used_tickers),
         )
         temporary = self.path.with_name(self.path.name + ".new")
-        temporary.write_bytes(msgspec.json.encode(picture))
+        temporary.write_bytes(msgspec.json.encode(checkpoint))
         old, self._journal = self._journal, open(self.journal_path(self.generation), "wb", buffering=0)  # noqa: SIM115
         os.replace(temporary, self.path)
         if old is not None:
@@ -102,17 +102,17 @@ class StateFile:
             self._journal.close()
             self._journal = None
 
-    def load(self) -> tuple[Picture, list[Line]]:
-        """The picture and the lines written after it; StateError if it is not a state file."""
+    def load(self) -> tuple[Checkpoint, list[Line]]:
+        """The checkpoint and the lines written after it; StateError if it is not a state file."""
         try:
-            picture = msgspec.json.decode(self.path.read_bytes(), type=Picture)
+            checkpoint = msgspec.json.decode(self.path.read_bytes(), type=Checkpoint)
         except (OSError, msgspec.MsgspecError) as error:
             raise StateError(f"{self.path} is not a state file of the simulator: {error}") from None
-        if picture.version != VERSION:
-            raise StateError(f"{self.path} was written by another version ({picture.version})")
-        self.generation = picture.generation
+        if checkpoint.version != VERSION:
+            raise StateError(f"{self.path} was written by another version ({checkpoint.version})")
+        self.generation = checkpoint.generation
         lines: list[Line] = []
-        journal = self.journal_path(picture.generation)
+        journal = self.journal_path(checkpoint.generation)
         if journal.exists():
             for raw in journal.read_bytes().split(b"\n"):
                 try:
@@ -120,7 +120,7 @@ class StateFile:
                         lines.append(msgspec.json.decode(raw, type=Line))
                 except msgspec.MsgspecError:
                     break  # the last line of a killed process may be cut short; its answer never left
-        return picture, lines
+        return checkpoint, lines
 
 
 def _levels(book: Book) -> list[Level]:
@@ -171,12 +171,12 @@ def take_line(exchange: ExchangeCore, changes: Changes | None) -> Line | None:
     )
 
 
-def restore(exchange: ExchangeCore, picture: Picture, lines: list[Line]) -> None:
-    """Put a fresh exchange into the saved state. Time stood still while the twin was off: instants to come move with it."""
-    exchange.series = {s.ticker: s for s in picture.series}
-    exchange.used_tickers = set(picture.used_tickers)
-    last = picture.line
-    for line in (picture.line, *lines):
+def restore(exchange: ExchangeCore, checkpoint: Checkpoint, lines: list[Line]) -> None:
+    """Put a fresh exchange into the saved state. Time stood still while the simulator was off: instants to come move with it."""
+    exchange.series = {s.ticker: s for s in checkpoint.series}
+    exchange.used_tickers = set(checkpoint.used_tickers)
+    last = checkpoint.line
+    for line in (checkpoint.line, *lines):
         exchange.ledger.apply(line.changes)
         exchange.markets.update({m.ticker: m for m in line.markets})
         exchange.events.update({e.ticker: e for e in line.events})
@@ -190,7 +190,7 @@ def restore(exchange: ExchangeCore, picture: Picture, lines: list[Line]) -> None
     exchange.used_tickers.update(exchange.events)
     _shift(exchange, exchange.now() - last.at_ms)
     for ticker, market in exchange.markets.items():
-        _rebuild(exchange, market, picture.books.get(ticker, []))
+        _rebuild(exchange, market, checkpoint.books.get(ticker, []))
     for order in exchange.ledger.all_open():
         if not exchange.books[order.ticker].resting(order):
             exchange.books[order.ticker].add(order)

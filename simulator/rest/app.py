@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import msgspec
 
 from simulator.accounts.auth import Key
-from simulator.faults.injection import meet
+from simulator.faults.injection import inject
 
 from ..errors import ApiError
 from ..exchange import Exchange
@@ -42,7 +42,7 @@ def handle(
     )
     try:
         if fault is not None and fault.when == "before":
-            meet(exchange, fault)
+            inject(exchange, fault)
         answer = _answer(exchange, method, full, Query(query), headers or {}, body)
     except ApiError as error:
         answer = _refusal(exchange, error)
@@ -50,7 +50,7 @@ def handle(
         exchange.commit()
     if fault is not None and fault.when == "after":
         try:
-            meet(exchange, fault)
+            inject(exchange, fault)
         except ApiError as error:
             return _refusal(exchange, error)
         exchange.commit()

@@ -179,10 +179,10 @@ def markets(exchange: Exchange, query: Query) -> dict[str, Any]:
     mve = query.word("mve_filter", ("only", "exclude"))
     windows = _windows(query, status, mve)
     wanted = STATUS_FILTER.get(status or "")
-    pool = exchange.markets.values()
+    pool = list(exchange.markets.values())
     if event is not None:
         named = exchange.events.get(event)
-        pool = markets_of(exchange, named) if named else []  # type: ignore[assignment]
+        pool = markets_of(exchange, named) if named else []
     found = [
         m
         for m in pool
@@ -254,7 +254,7 @@ def trades(exchange: Exchange, query: Query) -> dict[str, Any]:
 
 
 def historical_cutoff(exchange: Exchange, query: Query) -> dict[str, Any]:
-    """Nothing is ever moved to the historical set while the twin runs: the cutoffs lie before its start."""
+    """Nothing is ever moved to the historical set while the simulator runs: the cutoffs lie before its start."""
     start = iso(exchange.started_ms - 86_400_000)
     return {
         "market_settled_ts": start,

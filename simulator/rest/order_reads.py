@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from simulator.accounts.records import RESTING
@@ -72,8 +73,8 @@ def queue_position(request: Request, order_id: str) -> Answer:
     return 200, {"queue_position_fp": count2(request.exchange.books[order.ticker].queue_ahead(order))}
 
 
-def historical_empty(name: str):  # type: ignore[no-untyped-def]
-    """Historical sets stay empty: nothing passes the cutoff while the twin runs."""
+def historical_empty(name: str) -> Callable[[Request], Answer]:
+    """Historical sets stay empty: nothing passes the cutoff while the simulator runs."""
 
     def answer(request: Request) -> Answer:
         request.query.limit(100, 1000)

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.accounts.rate_limits import too_many
 from simulator.accounts.records import Order
-from simulator.faults.injection import meet, of_item
+from simulator.faults.injection import inject, of_item
 from simulator.matching.order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
 
 from ..errors import ApiError, bad_query, invalid
@@ -87,10 +87,10 @@ def _place_item(request: Request, item: Any) -> dict[str, Any]:
     """One item; a fault may refuse it, or swallow the answer to the whole batch with this item done or not."""
     fault = of_item(request.exchange)
     if fault is not None and fault.when == "before":
-        meet(request.exchange, fault)
+        inject(request.exchange, fault)
     placed = _place(request, item)
     if fault is not None and fault.when == "after":
-        meet(request.exchange, fault)
+        inject(request.exchange, fault)
     return placed
 
 

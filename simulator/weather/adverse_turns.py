@@ -1,4 +1,4 @@
-"""Days that turn out hotter than anybody thought.
+"""Days that turn out hotter than forecast, against a planted coverage basket.
 
 A planted coverage basket whose day *turns* loses unless it is left in time: some seconds after the basket was offered, the outcome
 of the event becomes the open range above the covered ones. Forecasts and readings of the weather beside the exchange follow at

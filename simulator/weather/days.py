@@ -1,7 +1,7 @@
-"""The weather of the twin's days: seeded, and ending as the exchange's outcomes say.
+"""The weather of the simulator's days: seeded, and ending as the exchange's outcomes say.
 
 A day runs from its low at 6:00 to its high at 15:00 standard time. The low and the high are the values that the exchange will
-read out; where a day has an event for one of them only, the other is 17 degrees away. A day may turn (``turns``): from then
+read out; where a day has an event for one of them only, the other is 17 degrees away. A day may turn (``adverse_turns``): from then
 on it heads for its new high, and what was measured before stays as it was. The exchange keeps recorded days in its
 tickers and lets them pass faster: an event's trading ends when its climate day ends, so the moment of that day is its end less
 the time to the close, times the speed.
@@ -90,7 +90,7 @@ class Day:
 
     def at(self, ms: float, miss: tuple[float, float] = (0.0, 0.0)) -> float:
         """Degrees at a moment, with the low and the high missed by ``miss``."""
-        low, high = next((course for until, course in self.before if ms <= until), self.whole())
+        low, high = next((bounds for until, bounds in self.before if ms <= until), self.whole())
         return low + miss[0] + (high + miss[1] - low - miss[0]) * _curve((ms - self.starts) / HOUR_MS)
 
 
@@ -105,26 +105,26 @@ def _curve(hour: float) -> float:
 
 @dataclass
 class WeatherDays:
-    """All days that the exchange's events need, refreshed from it when asked."""
+    """All days that the exchange's events need, refreshed from it on demand."""
 
     exchange: str
     speed: float
     seed: int
     days: dict[tuple[str, date], Day] = field(default_factory=dict)
-    asked_at: float = -1e9
+    fetched_at: float = -1e9
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
-        """Ask the exchange at most every ``STALE_S`` seconds."""
+        """Fetch from the exchange at most every ``STALE_S`` seconds."""
         with self.lock:
-            if time.monotonic() - self.asked_at < STALE_S:
+            if time.monotonic() - self.fetched_at < STALE_S:
                 return
             outcomes = self._get("/twin/truth?sections=outcomes")["outcomes"]
             for event in self._events():
                 found = _issuer_and_day(event["event_ticker"], event["series_ticker"])
                 if found is not None:
-                    self._learn(event, found, outcomes.get(event["event_ticker"], ""))
-            self.asked_at = time.monotonic()
+                    self._update(event, found, outcomes.get(event["event_ticker"], ""))
+            self.fetched_at = time.monotonic()
 
     def of(self, issuer: str) -> list[Day]:
         """The station's days, oldest first."""
@@ -137,7 +137,7 @@ class WeatherDays:
         left = [max(0.0, day.starts + hour * HOUR_MS - day.behind) / DAY_MS for hour in (6, 15)]
         return errors[0] * min(1.5, left[0]), errors[1] * min(1.5, left[1])
 
-    def _learn(self, event: dict[str, Any], found: tuple[str, date], outcome: str) -> None:
+    def _update(self, event: dict[str, Any], found: tuple[str, date], outcome: str) -> None:
         issuer, day = found
         zone = timezone(timedelta(hours=STATIONS[issuer][3]))
         starts = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)

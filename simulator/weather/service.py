@@ -1,15 +1,15 @@
-"""A weather service beside the twin: recorded shapes, seeded weather that ends as the exchange's outcomes say.
+"""A weather service beside the simulator: recorded shapes, seeded weather that ends as the exchange's outcomes say.
 
     python -m simulator.weather.service --exchange http://127.0.0.1:40123 --speed 1200 --port 0 --seed 1
 
-It asks the exchange which daily temperature events are listed and, over ``/twin/truth``, how each will end, and serves what the
+It fetches from the exchange which daily temperature events are listed and, over ``/twin/truth``, how each will end, and serves what the
 US National Weather Service would: ``/points``, hourly and daily forecasts, station observations, climate reports, and the
 second forecast ``/v1/forecast``. One JSON line on standard output says that it listens.
 
-**Time.** All times served are of the recorded days (see ``sky``).
+**Time.** All times served are of the recorded days (see ``days``).
 
 **Weather.** Forecasts miss the high and the low by a seeded error that shrinks with the time left; the second forecast misses by
-its own. Readings are whole degrees Fahrenheit, told in tenths of Celsius, at 51 minutes past each hour that has passed.
+its own. Readings are whole degrees Fahrenheit, reported in tenths of Celsius, at 51 minutes past each hour that has passed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .sky import DAY_MS, HOUR_MS, STATIONS, Day, WeatherDays, nearest
+from .days import DAY_MS, HOUR_MS, STATIONS, Day, WeatherDays, nearest
 
 
 class Service:
     """Paths to answers."""
 
-    def __init__(self, sky: WeatherDays) -> None:
-        self.sky = sky
+    def __init__(self, days: WeatherDays) -> None:
+        self.days = days
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Any:
         """The JSON of a path, None if there is none."""
-        self.sky.refresh()
+        self.days.refresh()
         parts = path.strip("/").split("/")
         if parts[0] == "points" and len(parts) == 2:
             return self._point(*map(float, parts[1].split(",")))
@@ -73,7 +73,7 @@ class Service:
         }
 
     def _forecast(self, issuer: str, hourly: bool) -> Any:
-        days = self.sky.of(issuer)
+        days = self.days.of(issuer)
         if not days:
             return None
         updated = max(d.reached for d in days) - HOUR_MS // 2
@@ -88,7 +88,7 @@ class Service:
 
     def _hours(self, days: list[Day]) -> Iterator[dict[str, Any]]:
         for day in days:
-            miss = self.sky.miss(day, "nws")
+            miss = self.days.miss(day, "nws")
             for hour in range(24):
                 start = day.starts + hour * HOUR_MS
                 if start + HOUR_MS > day.behind:
@@ -97,13 +97,13 @@ class Service:
     def _halves(self, days: list[Day]) -> Iterator[dict[str, Any]]:
         for day in days:
             low, high = day.whole()
-            miss = self.sky.miss(day, "nws")
+            miss = self.days.miss(day, "nws")
             for hour, degrees in ((6, high + miss[1]), (18, low + miss[0])):
                 if day.starts + (hour + 12) * HOUR_MS > day.behind:
                     yield _period(day.starts + hour * HOUR_MS, 12 * HOUR_MS, round(degrees), hour == 6)
 
     def _observations(self, icao: str) -> Any:
-        days = self.sky.of(icao.removeprefix("K"))
+        days = self.days.of(icao.removeprefix("K"))
         features = []
         for day in days:
             for hour in range(24):
@@ -115,7 +115,7 @@ class Service:
     def _reports(self, issuer: str) -> list[dict[str, str]]:
         """Climate reports of days that are over, newest first."""
         found = []
-        for day in self.sky.of(issuer):
+        for day in self.days.of(issuer):
             if day.reached >= day.starts + DAY_MS:
                 low, high = day.whole()
                 title = f"...THE {issuer} CLIMATE SUMMARY FOR {day.day:%B} {day.day.day} {day.day.year}...".upper()
@@ -129,10 +129,10 @@ class Service:
 
     def _second(self, latitude: float, longitude: float) -> Any:
         issuer = nearest(latitude, longitude)
-        days = self.sky.of(issuer) if issuer else []
+        days = self.days.of(issuer) if issuer else []
         times, degrees = [], []
         for day in days:
-            miss = self.sky.miss(day, "second")
+            miss = self.days.miss(day, "second")
             for hour in range(24):
                 times.append(_iso(day.starts + hour * HOUR_MS)[:16])
                 degrees.append(round(day.at(day.starts + hour * HOUR_MS, miss), 1))
@@ -208,9 +208,11 @@ def serve(service: Service, port: int) -> ThreadingHTTPServer:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until a signal; 2 with one sentence when it cannot."""
-    parser = argparse.ArgumentParser(prog="simulator.weather.service", description="A weather service beside the twin.")
-    parser.add_argument("--exchange", required=True, help="address of the twin, without a path")
-    parser.add_argument("--speed", type=float, default=1.0, help="the twin's --speed")
+    parser = argparse.ArgumentParser(
+        prog="simulator.weather.service", description="A weather service beside the simulator."
+    )
+    parser.add_argument("--exchange", required=True, help="address of the simulator, without a path")
+    parser.add_argument("--speed", type=float, default=1.0, help="the simulator's --speed")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)

@@ -42,12 +42,12 @@ class Subscription:
         return self.seq
 
     def send(self, kind: str, body: bytes, ticker: str, command_id: int | None = None) -> None:
-        """Queue one message, unless a fault meets it or the reader is too slow."""
+        """Queue one message, unless a fault hits it or the reader is too slow."""
         session = self.session
         exchange = session.exchange
         if exchange.faults.rules:
-            met = exchange.faults.frame(self.channel, ticker, exchange.now())
-            if met and session.meet(self, met, kind, body, command_id):
+            fault = exchange.faults.frame(self.channel, ticker, exchange.now())
+            if fault and session.inject(self, fault, kind, body, command_id):
                 return
         if session.waiting_bytes > exchange.config.buffer_limit_bytes:
             session.overflow(self)
@@ -143,7 +143,7 @@ class Session:
         body["seq"] = subscription.next_seq()
         self.reply(body)
 
-    def meet(self, subscription: Subscription, fault: str, kind: str, body: bytes, command_id: int | None) -> bool:
+    def inject(self, subscription: Subscription, fault: str, kind: str, body: bytes, command_id: int | None) -> bool:
         """Apply a frame fault; True if the frame is dealt with."""
         if fault == "drop":
             subscription.next_seq()

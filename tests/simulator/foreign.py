@@ -1,4 +1,4 @@
-"""Run by ``test_foreign_client``: a public Kalshi client (pykalshi) trades on a twin. Prints one JSON line."""
+"""Run by ``test_foreign_client``: a public Kalshi client (pykalshi) trades on a simulator. Prints one JSON line."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Served:
-    """A running twin; stop it with ``stop`` or ``kill``."""
+    """A running simulator; stop it with ``stop`` or ``kill``."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Served:
         answer = self.http.request(method, self.url + full, params=query, json=body, headers=headers, timeout=timeout)
         return answer.status_code, answer.json() if answer.content else None
 
-    def twin(self, name: str, **body: Any) -> Any:
+    def control(self, name: str, **body: Any) -> Any:
         answer = self.http.post(f"{self.url}/twin/{name}", json=body, timeout=10)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -79,7 +79,7 @@ class Served:
             if pipe is not None:
                 pipe.close()
 
-    def connect(self, session: aiohttp.ClientSession, **options: Any):  # type: ignore[no-untyped-def]
+    def connect(self, session: aiohttp.ClientSession, **options: Any) -> Any:
         """A signed WebSocket connection."""
         path = "/trade-api/ws/v2"
         headers = signed_headers(self.key.key_id, self.private, "GET", path, int(time.time() * 1000))

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 DOLLARS = r"^-?\d+\.\d{2,6}$"
@@ -66,7 +66,7 @@ class Spec:
                 self.schemas[name]["pattern"] = pattern
         self._validators: dict[str, Draft202012Validator] = {}
         document = {"components": {"schemas": self.schemas}}
-        self.registry: Registry[Any] = Registry().with_resource("urn:spec", Resource(document, DRAFT202012))
+        self.registry: Registry[Any] = Registry().with_resource("urn:spec", DRAFT202012.create_resource(document))
 
     def problems(self, schema: dict[str, Any], value: Any) -> list[str]:
         validator = self._validator(json.dumps(schema, sort_keys=True))
@@ -128,13 +128,14 @@ def asyncapi(folder: Path) -> Spec:
 
 def operations(spec: Spec) -> list[tuple[str, re.Pattern[str], str, dict[str, Any]]]:
     """(method, path pattern, operation id, operation); literal paths before templated ones."""
-    found = []
+    found: list[tuple[int, tuple[str, re.Pattern[str], str, dict[str, Any]]]] = []
     for template, item in spec.raw["paths"].items():
         for method, operation in item.items():
             if isinstance(operation, dict) and "operationId" in operation:
                 pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", template) + r"\Z")
-                found.append((template.count("{"), method.upper(), pattern, operation["operationId"], operation))
-    return [tuple(entry[1:]) for entry in sorted(found, key=lambda entry: entry[0])]  # type: ignore[misc]
+                entry = method.upper(), pattern, operation["operationId"], operation
+                found.append((template.count("{"), entry))
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
 
 
 def answer_problems(spec: Spec, method: str, path: str, status: int, body: Any) -> tuple[str, list[str]]:

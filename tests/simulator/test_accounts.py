@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from simulator.control.ground_truth import ground_truth
+from simulator.control.internal_state import internal_state
 from simulator.exchange import Exchange
 from simulator.matching.resting import enforce_margin
 
@@ -169,7 +169,7 @@ def test_target_allocation_moves_free_cash_every_ten_seconds(client: Client) -> 
         0,
         free * 75 // 100 // 100 * 100,
     ]
-    assert ground_truth(client.exchange, set())["balanced"]
+    assert internal_state(client.exchange, set())["balanced"]
 
 
 def test_order_group_cancels_itself_when_its_window_is_full(client: Client) -> None:
@@ -187,7 +187,8 @@ def test_order_group_cancels_itself_when_its_window_is_full(client: Client) -> N
 def test_no_money_appears_or_vanishes_under_random_trading(make: Callable[..., Exchange]) -> None:
     """A thousand random writes with moving books: the sum over everybody stays what was deposited."""
     exchange = make(still=False, speed=600.0, edge_every_s=5.0)
-    client, rng, orders = Client(exchange), random.Random(5), []
+    client, rng = Client(exchange), random.Random(5)
+    orders: list[tuple[str, str]] = []
     tickers = [T80, B805, B825, MIN, CLE]
     for step in range(1_000):
         ticker = rng.choice(tickers)
@@ -211,8 +212,8 @@ def test_no_money_appears_or_vanishes_under_random_trading(make: Callable[..., E
             bid, ask = book.best_bid(), book.best_ask()
             assert bid is None or ask is None or bid < ask
         if step % 50 == 0:
-            found = ground_truth(exchange, {"positions"})
+            found = internal_state(exchange, {"positions"})
             assert found["balanced"]
             assert all(row["cash"] >= row["reserved"] >= 0 for row in found["cash"])
     assert len(exchange.ledger.fills) > 200
-    assert ground_truth(exchange, {"positions"})["balanced"]
+    assert internal_state(exchange, {"positions"})["balanced"]

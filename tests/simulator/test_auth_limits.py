@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from simulator.accounts.auth import Key, KeyRing, load_or_create, signed_headers
+from simulator.accounts.auth import Key, KeyRing, PrivateKey, load_or_create, signed_headers
 from simulator.control import admin
 from simulator.exchange import Exchange
 from simulator.rest.app import handle
@@ -18,22 +19,27 @@ from simulator.rest.app import handle
 from .world import B825, MIN, START, Client, code
 
 PATH = "/trade-api/v2/portfolio/balance"
+Pair = tuple[Key, PrivateKey]
+Signed = tuple[Exchange, str, PrivateKey]
+"""The exchange, the key id and the private key."""
 
 
 @pytest.fixture(scope="module", params=["rsa", "ed25519"])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return load_or_create(tmp_path_factory.mktemp(request.param), request.param)
 
 
 @pytest.fixture
-def signed(pair, make: Callable[..., Exchange]):  # type: ignore[no-untyped-def]
+def signed(pair: Pair, make: Callable[..., Exchange]) -> Signed:
     key, private = pair
     exchange = make()
     exchange.keys = KeyRing({key.key_id: Key(key.key_id, key.public)})
     return exchange, key.key_id, private
 
 
-def ask(exchange: Exchange, headers: dict[str, str], path: str = PATH, method: str = "GET", query: str = ""):  # type: ignore[no-untyped-def]
+def send(
+    exchange: Exchange, headers: dict[str, str], path: str = PATH, method: str = "GET", query: str = ""
+) -> tuple[int, Any]:
     return handle(exchange, method, path, query, headers)
 
 
@@ -44,19 +50,19 @@ def test_credentials_folder_is_written_once_and_read_again(tmp_path: Path) -> No
     assert (tmp_path / "c" / "private_key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_a_right_signature_is_let_in_within_ten_seconds(signed) -> None:  # type: ignore[no-untyped-def]
+def test_a_right_signature_is_let_in_within_ten_seconds(signed: Signed) -> None:
     exchange, key_id, private = signed
     for skew in (0, -10_000, 10_000):
-        assert ask(exchange, signed_headers(key_id, private, "GET", PATH, START + skew))[0] == 200
+        assert send(exchange, signed_headers(key_id, private, "GET", PATH, START + skew))[0] == 200
     for skew in (-10_001, 10_001, -300_000):
-        answer = ask(exchange, signed_headers(key_id, private, "GET", PATH, START + skew))
+        answer = send(exchange, signed_headers(key_id, private, "GET", PATH, START + skew))
         assert code(answer) == (401, "header_timestamp_expired")
 
 
-def test_the_other_refusals(signed) -> None:  # type: ignore[no-untyped-def]
+def test_the_other_refusals(signed: Signed) -> None:
     exchange, key_id, private = signed
-    assert code(ask(exchange, {})) == (401, "signature_is_missing_from_headers")
-    unknown = ask(exchange, signed_headers("nobody", private, "GET", PATH, START))
+    assert code(send(exchange, {})) == (401, "signature_is_missing_from_headers")
+    unknown = send(exchange, signed_headers("nobody", private, "GET", PATH, START))
     assert (code(unknown), unknown[1]["error"]["details"]) == ((401, "authentication_error"), "NOT_FOUND")
     for wrong in (
         signed_headers(key_id, private, "GET", PATH + "?x=1", START),
@@ -65,19 +71,19 @@ def test_the_other_refusals(signed) -> None:  # type: ignore[no-untyped-def]
         signed_headers(key_id, private, "GET", PATH, START) | {"KALSHI-ACCESS-SIGNATURE": "bm8="},
         signed_headers(key_id, private, "GET", PATH, START) | {"KALSHI-ACCESS-SIGNATURE": "%%%"},
     ):
-        answer = ask(exchange, wrong)
+        answer = send(exchange, wrong)
         assert (code(answer), answer[1]["error"]["details"]) == (
             (401, "authentication_error"),
             "INCORRECT_API_KEY_SIGNATURE",
         )
 
 
-def test_the_query_is_not_signed(signed) -> None:  # type: ignore[no-untyped-def]
+def test_the_query_is_not_signed(signed: Signed) -> None:
     exchange, key_id, private = signed
-    assert ask(exchange, signed_headers(key_id, private, "GET", PATH, START), query="subaccount=0")[0] == 200
+    assert send(exchange, signed_headers(key_id, private, "GET", PATH, START), query="subaccount=0")[0] == 200
 
 
-def test_public_paths_need_no_signature(signed) -> None:  # type: ignore[no-untyped-def]
+def test_public_paths_need_no_signature(signed: Signed) -> None:
     exchange, _, _ = signed
     for path in (
         "/exchange/status",
@@ -87,12 +93,12 @@ def test_public_paths_need_no_signature(signed) -> None:  # type: ignore[no-unty
         f"/markets/{B825}/orderbook",
         "/account/endpoint_costs",
     ):
-        assert ask(exchange, {}, path)[0] == 200
+        assert send(exchange, {}, path)[0] == 200
     for path in ("/portfolio/orders", "/account/limits", "/api_keys"):
-        assert ask(exchange, {}, path)[0] == 401
+        assert send(exchange, {}, path)[0] == 401
 
 
-def test_scopes_and_locked_subaccounts(signed) -> None:  # type: ignore[no-untyped-def]
+def test_scopes_and_locked_subaccounts(signed: Signed) -> None:
     exchange, key_id, private = signed
     admin.handle(exchange, "POST", "key", {}, {"scopes": ["read"]})
     path = "/trade-api/v2/portfolio/events/orders"
@@ -113,8 +119,8 @@ def test_pkcs1_signatures_are_not_taken(tmp_path: Path, exchange: Exchange) -> N
     exchange.keys = KeyRing({key.key_id: key})
     raw = private.sign(f"{START}GET{PATH}".encode(), padding.PKCS1v15(), hashes.SHA256())
     headers = signed_headers(key.key_id, private, "GET", PATH, START)
-    assert ask(exchange, headers)[0] == 200
-    assert ask(exchange, headers | {"KALSHI-ACCESS-SIGNATURE": base64.b64encode(raw).decode()})[0] == 401
+    assert send(exchange, headers)[0] == 200
+    assert send(exchange, headers | {"KALSHI-ACCESS-SIGNATURE": base64.b64encode(raw).decode()})[0] == 401
 
 
 # ---- buckets
@@ -183,7 +189,7 @@ def test_cancels_cost_two_and_reads_ten(make: Callable[..., Exchange]) -> None:
     assert [client.call("GET", "/markets")[0] for _ in range(61)] == [200] * 60 + [429]  # unsigned: a bucket of its own
 
 
-def test_limits_are_told_and_can_be_raised(make: Callable[..., Exchange]) -> None:
+def test_limits_are_reported_and_can_be_raised(make: Callable[..., Exchange]) -> None:
     client = limited(make)
     assert client.get("/account/limits")["write"] == {"refill_rate": 100, "bucket_capacity": 100}
     assert client.call("POST", "/account/api_usage_level/upgrade")[0] == 403

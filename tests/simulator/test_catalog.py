@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.clock import parse_iso_ms
-from simulator.config import TwinConfig
+from simulator.config import SimulatorConfig
 from simulator.control import admin
 from simulator.persistence.snapshot import SnapshotError, load_snapshot
 from simulator.randomness import Streams
@@ -162,10 +162,10 @@ def test_what_is_not_a_snapshot_is_refused_in_one_sentence(tmp_path: Path, break
     elif breakage == "no time":
         folder = folder.rename(tmp_path / "unnamed")
     else:
-        row = {"events": []} if breakage == "no market" else {"markets": []}
+        row: dict[str, list[str]] = {"events": []} if breakage == "no market" else {"markets": []}
         with gzip.open(folder / "events.jsonl.gz", "wt") as out:
             out.write(json.dumps(row))
     with pytest.raises(SnapshotError) as refused:
-        load_snapshot(folder, TwinConfig(), Streams(1), START)
+        load_snapshot(folder, SimulatorConfig(), Streams(1), START)
     assert "\n" not in str(refused.value)
     assert PASS in str(refused.value) or breakage in ("no folder", "no time")

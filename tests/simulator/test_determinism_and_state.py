@@ -7,12 +7,13 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simulator.clock import ManualClock
-from simulator.config import TwinConfig
-from simulator.control.ground_truth import ground_truth
+from simulator.config import SimulatorConfig
+from simulator.control.internal_state import internal_state
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.persistence.snapshot import load_snapshot
@@ -39,7 +40,7 @@ def run(exchange: Exchange, steps: int = 150) -> str:
         digest.update(repr(client.order(ticker, side, price, str(rng.randrange(1, 40)), "good_till_canceled")).encode())
         exchange.advance(exchange.now() + 250)
         digest.update(json.dumps(listener.frames()).encode())
-    digest.update(repr(ground_truth(exchange, set())).encode())
+    digest.update(repr(internal_state(exchange, set())).encode())
     return digest.hexdigest()
 
 
@@ -50,9 +51,9 @@ def test_two_runs_of_one_seed_are_identical_and_of_another_are_not(make: Callabl
     assert run(make(seed=8, **settings)) != first
 
 
-def restarted(folder: Path, path: Path, later_ms: int = 5_000, **settings: object) -> Exchange:
+def restarted(folder: Path, path: Path, later_ms: int = 5_000, **settings: Any) -> Exchange:
     """A fresh process on the state of an old one."""
-    config = TwinConfig(**({"rate_limits": False, "still": True} | settings))  # type: ignore[arg-type]
+    config = SimulatorConfig(**({"rate_limits": False, "still": True} | settings))
     exchange = Exchange(config, ManualClock(START + later_ms))
     exchange.recorded = load_snapshot(folder, config, exchange.streams, exchange.now())
     file = StateFile(path)
@@ -71,24 +72,24 @@ def kept(make: Callable[..., Exchange], tmp_path: Path) -> tuple[Client, Path]:
     return Client(exchange), tmp_path / "state"
 
 
-def test_a_killed_twin_goes_on_without_losing_a_committed_write(
+def test_a_killed_simulator_goes_on_without_losing_a_committed_write(
     kept: tuple[Client, Path], snapshot_folder: Path
 ) -> None:
     client, path = kept
     client.order(B825, "bid", "0.4200", "10")
     first, second = client.placed(B805, "bid", "0.3000", "5"), client.placed(B805, "bid", "0.3000", "7")
     client.order(MIN, "ask", "0.4600", "550")
-    before = ground_truth(client.exchange, {"positions", "orders", "fills"})
+    before = internal_state(client.exchange, {"positions", "orders", "fills"})
     book = client.get(f"/markets/{MIN}/orderbook")
     again = Client(restarted(snapshot_folder, path))  # nothing was saved since: the journal alone carries it
-    after = ground_truth(again.exchange, {"positions", "orders", "fills"})
+    after = internal_state(again.exchange, {"positions", "orders", "fills"})
     for part in ("cash", "positions", "orders", "fills", "market_maker_cash", "fees_collected", "balanced"):
         assert after[part] == before[part], part
     assert again.one(first)["status"] == "resting"
     queue = again.get("/portfolio/orders/queue_positions", market_tickers=B805)["queue_positions"]
     assert [(q["order_id"], q["queue_position_fp"]) for q in queue] == [(first, "80.00"), (second, "85.00")]
     assert again.order(B825, "bid", "0.4200", "1", client_order_id="c-1")[0] == 409
-    assert book != again.get(f"/markets/{MIN}/orderbook")  # the house's levels are those of the last picture
+    assert book != again.get(f"/markets/{MIN}/orderbook")  # market makers' levels are those of the last checkpoint
 
 
 def test_a_stopped_twin_has_its_books_and_its_clock_again(kept: tuple[Client, Path], snapshot_folder: Path) -> None:
@@ -96,7 +97,8 @@ def test_a_stopped_twin_has_its_books_and_its_clock_again(kept: tuple[Client, Pa
     client.order(MIN, "ask", "0.4600", "550")
     client.placed(B805, "bid", "0.3000", "5")
     left = client.exchange.markets[B825].close_ms - client.exchange.now()
-    client.exchange.file.save(client.exchange)  # type: ignore[union-attr]
+    assert client.exchange.file is not None
+    client.exchange.file.save(client.exchange)
     again = Client(restarted(snapshot_folder, path, later_ms=3_600_000))
     for ticker in client.exchange.books:
         assert again.get(f"/markets/{ticker}/orderbook") == client.get(f"/markets/{ticker}/orderbook")
@@ -116,7 +118,7 @@ def test_settlement_happens_once_across_a_restart(kept: tuple[Client, Path], sna
     third = Client(restarted(snapshot_folder, path, again.exchange.now() - START + 60_000))
     third.exchange.advance(third.exchange.now() + 60_000)
     assert len(third.get("/portfolio/settlements")["settlements"]) == 1
-    assert ground_truth(third.exchange, set())["balanced"]
+    assert internal_state(third.exchange, set())["balanced"]
 
 
 def test_new_events_survive_a_kill(make: Callable[..., Exchange], tmp_path: Path, snapshot_folder: Path) -> None:
@@ -175,7 +177,9 @@ def test_429_as_the_documentation_has_it(make: Callable[..., Exchange]) -> None:
 
 
 @pytest.mark.parametrize("when, held", [("before", 0), ("after", 100)])
-def test_a_timeout_gives_no_answer_and_its_id_tells_what_happened(client: Client, when: str, held: int) -> None:
+def test_a_timeout_gives_no_answer_and_a_query_by_its_id_shows_what_happened(
+    client: Client, when: str, held: int
+) -> None:
     client.exchange.faults.add(kind="timeout", when=when, method="POST")
     with pytest.raises(RequestTimedOut) as lost:
         client.order(B825, "bid", "0.4200", "1", client_order_id="unsure")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import simulator
 from simulator.clock import ManualClock
-from simulator.config import TwinConfig
+from simulator.config import SimulatorConfig
 from simulator.exchange import Exchange
 from simulator.flow import edges, market_makers
+from simulator.listing.model import Edge
 from simulator.persistence.snapshot import load_snapshot
 from simulator.weather import adverse_turns
 
@@ -21,8 +23,8 @@ from .world import START
 BUNDLED = Path(simulator.__file__).parent / "data" / "20260719T155529Z"
 
 
-def bundled(**settings: object) -> Exchange:
-    config = TwinConfig(**({"rate_limits": False} | settings))  # type: ignore[arg-type]
+def bundled(**settings: Any) -> Exchange:
+    config = SimulatorConfig(**({"rate_limits": False} | settings))
     exchange = Exchange(config, ManualClock(START))
     exchange.list_snapshot(load_snapshot(BUNDLED, config, exchange.streams, START))
     exchange.open_accounts()
@@ -30,7 +32,7 @@ def bundled(**settings: object) -> Exchange:
     return exchange
 
 
-def net(exchange: Exchange, edge: edges.Edge) -> Fraction:
+def net(exchange: Exchange, edge: Edge) -> Fraction:
     """Dollars per set of contracts after taker fees, from the books as they are (expectation for coverage)."""
     total = Fraction(0)
     for ticker, price in edge.prices.items():
@@ -133,7 +135,7 @@ def test_nothing_moves_and_no_edge_comes_when_still(make: Callable[..., Exchange
     assert (len(still.edge_log), sum(m.clock for m in still.markets.values())) == (0, 0)
 
 
-def test_weather_turns_against_the_first_and_every_second_coverage_basket() -> None:
+def test_weather_turns_against_the_first_and_every_second_coverage_basket(monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
     before = {event.ticker: event.outcome for event in exchange.events.values()}
     exchange.advance(exchange.now() + 24_000)
@@ -162,14 +164,10 @@ def test_a_day_past_its_noon_turns_no_more() -> None:
             assert adverse_turns.hottest(exchange, event, (), exchange.now()) is None
 
 
-def test_a_turn_that_no_day_allows_is_owed_to_the_next_coverage_basket() -> None:
+def test_a_turn_that_no_day_allows_is_owed_to_the_next_coverage_basket(monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
-    whole, allowed = adverse_turns.hottest, [False]
-    adverse_turns.hottest = lambda *args: whole(*args) if allowed[0] else None  # type: ignore[assignment]
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(adverse_turns, "hottest", lambda *args: None)
         exchange.advance(exchange.now() + 3_500)
-        allowed[0] = True
-        exchange.advance(exchange.now() + 3_000)
-    finally:
-        adverse_turns.hottest = whole  # type: ignore[assignment]
+    exchange.advance(exchange.now() + 3_000)
     assert [edge.turns for edge in exchange.edge_log if edge.kind == "coverage"] == [False, True]

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from simulator.matching.fees import GRID_CLEARED, GRID_DIRECT, FeeTerms, fill_fee, model_fee
+from simulator.matching.fees import GRID_CLEARED, GRID_DIRECT, FeeTerms, FillFee, fill_fee, model_fee
 
 QUADRATIC = FeeTerms("quadratic", 10_000)
 HALF = FeeTerms("quadratic", 5_000)
@@ -22,7 +22,7 @@ def buy(
     grid: int = GRID_DIRECT,
     accumulator: int = 0,
     no: bool = False,
-):
+) -> FillFee:
     """The fee of buying YES at ``price`` (or NO, at YES price ``price``), whole contracts."""
     paid = (10_000 - price if no else price) * count * 100
     return fill_fee(terms, price, count * 100, taker, -paid, accumulator, grid)

@@ -1,4 +1,4 @@
-"""A client that nobody here wrote can use the twin."""
+"""A client that nobody here wrote can use the simulator."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def test_a_public_client_lists_reads_places_and_cancels(tmp_path: Path) -> None:
     answer = subprocess.run(pip, capture_output=True, text=True, timeout=170)
     if answer.returncode != 0:
         pytest.skip(f"the public client cannot be installed here: {answer.stderr.strip().splitlines()[-1]}")
-    with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--still", "--tier", "advanced") as twin:
-        script = [sys.executable, str(Path(__file__).with_name("foreign.py")), twin.key.key_id]
-        script += [str(tmp_path / "credentials" / "private_key.pem"), twin.ready["rest"]]
+    with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--still", "--tier", "advanced") as served:
+        script = [sys.executable, str(Path(__file__).with_name("foreign.py")), served.key.key_id]
+        script += [str(tmp_path / "credentials" / "private_key.pem"), served.ready["rest"]]
         search = os.pathsep.join((str(installed), *filter(None, [os.environ.get("PYTHONPATH")])))
         done = subprocess.run(
             script, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": search}
         )
         assert done.returncode == 0, done.stderr
-        twin.stop()
+        served.stop()
     assert json.loads(done.stdout) == {
         "events": 5,
         "markets": 14,

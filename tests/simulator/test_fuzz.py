@@ -1,4 +1,4 @@
-"""Whatever is sent, the twin answers in one of its shapes, keeps its books straight and loses no money."""
+"""Whatever is sent, the simulator answers in one of its shapes, keeps its books straight and loses no money."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from simulator.control.ground_truth import ground_truth
+from simulator.control.internal_state import internal_state
 from simulator.exchange import Exchange
 from simulator.rest.router import ROUTES
 from simulator.ws.commands import receive
@@ -145,10 +145,10 @@ def test_no_request_breaks_the_twin(make: Callable[..., Exchange]) -> None:
         assert status < 400 or error_shape(answer), (route.template, status, answer)
         json.dumps(answer)
         if step % 200 == 0:
-            assert ground_truth(exchange, {"none"})["balanced"]
+            assert internal_state(exchange, {"none"})["balanced"]
     assert statuses[200] > 200
     assert statuses[201] > 50
-    assert ground_truth(exchange, {"none"})["balanced"]
+    assert internal_state(exchange, {"none"})["balanced"]
 
 
 def test_no_command_breaks_a_session(exchange: Exchange) -> None:

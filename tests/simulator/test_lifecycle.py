@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from .world import B805, B825, CLE, COIN, DRAW, GAME, HIGH, MIN, START, T83, Cli
 DOLLAR = 1_000_000
 
 
-def twin(exchange: Exchange, name: str, **body: object):  # type: ignore[no-untyped-def]
+def control(exchange: Exchange, name: str, **body: object) -> Any:
     status, answer = admin.handle(exchange, "POST", name, {}, body)
     assert status == 200, answer
     return answer
@@ -62,7 +63,7 @@ def test_exactly_one_outcome_of_an_exclusive_event_wins_and_is_paid(client: Clie
 def test_money_comes_only_when_final(client: Client) -> None:
     client.order(B825, "bid", "0.4200", "10")
     before = client.cash()
-    twin(client.exchange, "market/determine", ticker=B825, result="yes")
+    control(client.exchange, "market/determine", ticker=B825, result="yes")
     assert client.get(f"/markets/{B825}")["market"]["status"] == "determined"
     assert client.cash() == before
     client.exchange.advance(client.exchange.now() + 3_000)
@@ -73,11 +74,11 @@ def test_money_comes_only_when_final(client: Client) -> None:
 def test_a_disputed_result_can_be_amended_before_it_pays(client: Client) -> None:
     client.order(B825, "bid", "0.4200", "10")
     before = client.cash()
-    twin(client.exchange, "market/determine", ticker=B825, result="yes")
-    twin(client.exchange, "market/dispute", ticker=B825)
+    control(client.exchange, "market/determine", ticker=B825, result="yes")
+    control(client.exchange, "market/dispute", ticker=B825)
     client.exchange.advance(client.exchange.now() + 60_000)
     assert client.get(f"/markets/{B825}")["market"]["status"] == "disputed"
-    twin(client.exchange, "market/determine", ticker=B825, result="no")
+    control(client.exchange, "market/determine", ticker=B825, result="no")
     assert client.get(f"/markets/{B825}")["market"]["status"] == "amended"
     client.exchange.advance(client.exchange.now() + 3_000)
     assert client.cash() == before
@@ -89,7 +90,7 @@ def test_a_scalar_result_pays_both_sides_in_whole_cents(client: Client) -> None:
     client.order(B805, "ask", "0.3000", "3")
     before = client.cash()
     for ticker in (B825, B805):
-        twin(client.exchange, "market/determine", ticker=ticker, result="scalar", value="0.3350")
+        control(client.exchange, "market/determine", ticker=ticker, result="scalar", value="0.3350")
         client.exchange.advance(client.exchange.now() + 3_000)
     # YES 7.5 * 0.335 = 2.5125 -> 2.51; NO 3 * 0.665 = 1.995 -> 1.99
     assert client.cash() - before == 4_500_000
@@ -108,7 +109,7 @@ def test_a_void_event_settles_every_market_at_its_last_price(make: Callable[...,
 
 
 def test_an_outcome_that_was_not_listed_pays_no_yes(client: Client) -> None:
-    twin(client.exchange, "event/outcome", event_ticker=DRAW, outcome="")
+    control(client.exchange, "event/outcome", event_ticker=DRAW, outcome="")
     client.exchange.advance(client.exchange.markets[f"{DRAW}-ATL"].close_ms + 10_000)
     assert {m["result"] for m in client.get(f"/events/{DRAW}")["markets"]} == {"no"}
 
@@ -137,32 +138,32 @@ def test_pause_keeps_orders_and_resume_cancels_them(client: Client) -> None:
     gone = client.placed(B825, "bid", "0.1000", "1", cancel_order_on_pause=True)
     listener = Listener(client.exchange)
     listener.send("subscribe", channels=["market_lifecycle_v2"])
-    twin(client.exchange, "market/pause", ticker=B825)
+    control(client.exchange, "market/pause", ticker=B825)
     assert client.one(keep)["status"] == "resting"
     assert client.one(gone)["status"] == "canceled"
     assert code(client.order(B825, "bid", "0.4200", "1")) == (409, "trading_is_paused")
     assert client.get("/markets", status="paused")["markets"][0]["ticker"] == B825
-    twin(client.exchange, "market/resume", ticker=B825)
+    control(client.exchange, "market/resume", ticker=B825)
     assert client.one(keep)["status"] == "canceled"
     assert [f["msg"]["event_type"] for f in listener.frames()] == ["deactivated", "activated"]
 
 
 def test_a_paused_market_still_takes_cancels(client: Client) -> None:
     order = client.placed(B825, "bid", "0.1000", "1")
-    twin(client.exchange, "market/pause", ticker=B825)
+    control(client.exchange, "market/pause", ticker=B825)
     assert client.cancel(order)[0] == 200
 
 
 def test_trading_pause_of_a_shard_and_exchange_pause(client: Client) -> None:
     order = client.placed(MIN, "bid", "0.1000", "1")
-    twin(client.exchange, "status", trading_paused=True, shard=3)
+    control(client.exchange, "status", trading_paused=True, shard=3)
     assert code(client.order(MIN, "bid", "0.4800", "1")) == (409, "trading_is_paused")
     assert client.order(B825, "bid", "0.4200", "1")[0] == 201
-    twin(client.exchange, "status", exchange_paused=True)
+    control(client.exchange, "status", exchange_paused=True)
     assert code(client.cancel(order, market_ticker=MIN)) == (409, "exchange_is_paused")
     status = client.get("/exchange/status")
     assert (status["exchange_active"], status["trading_active"]) == (False, False)
-    twin(client.exchange, "status", exchange_paused=False)
+    control(client.exchange, "status", exchange_paused=False)
     assert client.cancel(order, market_ticker=MIN)[0] == 200
 
 
@@ -185,9 +186,9 @@ def test_thursday_maintenance_refuses_orders_and_takes_cancels(make: Callable[..
 def test_early_close_and_reopen(client: Client) -> None:
     listener = Listener(client.exchange)
     listener.send("subscribe", channels=["market_lifecycle_v2"])
-    twin(client.exchange, "market/close", ticker=B825)
+    control(client.exchange, "market/close", ticker=B825)
     assert code(client.order(B825, "bid", "0.4200", "1")) == (400, "market_inactive")
-    twin(client.exchange, "market/reopen", ticker=B825, for_ms=50_000)
+    control(client.exchange, "market/reopen", ticker=B825, for_ms=50_000)
     assert client.exchange.markets[B825].status == "active"
     kinds = [f["msg"]["event_type"] for f in listener.frames()]
     assert kinds == ["close_date_updated", "activated", "close_date_updated"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -195,7 +196,7 @@ def test_decrease_by_and_to(client: Client) -> None:
     assert client.one(order)["status"] == "canceled"
 
 
-def amend(client: Client, order: str, price: str, count: str, **more: object) -> tuple[int, dict]:  # type: ignore[type-arg]
+def amend(client: Client, order: str, price: str, count: str, **more: object) -> tuple[int, dict[str, Any]]:
     body = {"ticker": B825, "side": "bid", "price": price, "count": count, **more}
     return client.call("POST", f"/portfolio/events/orders/{order}/amend", body)
 

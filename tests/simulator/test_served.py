@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -33,13 +34,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "--state",
         str(folder / "state"),
     )
-    with Served(folder, *options) as twin:
-        yield twin
-        assert twin.stop() < 2.0
+    with Served(folder, *options) as served:
+        yield served
+        assert served.stop() < 2.0
 
 
-def order(twin: Served, client_id: str, price: str = "0.4200", count: str = "1", **more: object) -> tuple[int, dict]:  # type: ignore[type-arg]
-    return twin.call(
+def order(
+    served: Served, client_id: str, price: str = "0.4200", count: str = "1", **more: object
+) -> tuple[int, dict[str, Any]]:
+    return served.call(
         "POST",
         "/portfolio/events/orders",
         {
@@ -82,10 +85,10 @@ def test_websocket_over_the_wire(served: Served) -> None:
                     )
                 )
                 assert [f["type"] for f in await frames_until(ws, 2)] == ["subscribed", "orderbook_snapshot"]
-                served.twin("market/book", ticker=T80, yes=[["0.1000", "5"]], no=[])
+                served.control("market/book", ticker=T80, yes=[["0.1000", "5"]], no=[])
                 deltas = await frames_until(ws, 5)
                 assert [d["seq"] for d in deltas] == [2, 3, 4, 5, 6]
-                served.twin("disconnect")
+                served.control("disconnect")
                 assert (await ws.receive()).type in (
                     aiohttp.WSMsgType.CLOSED,
                     aiohttp.WSMsgType.CLOSE,
@@ -96,7 +99,7 @@ def test_websocket_over_the_wire(served: Served) -> None:
 
 
 def test_pings_carry_heartbeat(served: Served) -> None:
-    served.twin("settings", ping_interval_s=0.05)
+    served.control("settings", ping_interval_s=0.05)
 
     async def session() -> None:
         async with aiohttp.ClientSession() as http, served.connect(http, autoping=False) as ws:
@@ -104,7 +107,7 @@ def test_pings_carry_heartbeat(served: Served) -> None:
             assert (message.type, bytes(message.data)) == (aiohttp.WSMsgType.PING, b"heartbeat")
 
     asyncio.run(session())
-    served.twin("settings", ping_interval_s=10.0)
+    served.control("settings", ping_interval_s=10.0)
 
 
 def test_a_flood_arrives_at_its_rate(served: Served) -> None:
@@ -112,7 +115,7 @@ def test_a_flood_arrives_at_its_rate(served: Served) -> None:
         async with aiohttp.ClientSession() as http, served.connect(http) as ws:
             await ws.send_str(json.dumps({"id": 1, "cmd": "subscribe", "params": {"channels": ["ticker"]}}))
             await frames_until(ws, 1)
-            served.twin("flood", rate=2_000, seconds=1)
+            served.control("flood", rate=2_000, seconds=1)
             count, until = 0, time.monotonic() + 1.3
             while time.monotonic() < until:
                 try:
@@ -126,7 +129,7 @@ def test_a_flood_arrives_at_its_rate(served: Served) -> None:
 
 
 def test_a_timed_out_request_hangs_and_its_order_exists(served: Served) -> None:
-    served.twin("faults", kind="timeout", when="after", path="/portfolio/events/orders")
+    served.control("faults", kind="timeout", when="after", path="/portfolio/events/orders")
     with pytest.raises(requests.ReadTimeout):
         served.call(
             "POST",
@@ -178,12 +181,12 @@ def test_balance_and_positions_survive_sigkill(tmp_path: Path) -> None:
         assert second.stop() < 2.0
 
 
-def test_a_manual_clock_moves_only_when_told(tmp_path: Path) -> None:
-    with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--manual-clock", "--still") as twin:
-        start = requests.get(f"{twin.url}/twin/clock", timeout=5).json()["now_ms"]
-        closes = next(e for e in [twin.call("GET", f"/events/{HIGH}")[1]])["markets"][0]["close_time"]
-        assert twin.twin("clock", advance_ms=86_400_000)["now_ms"] == start + 86_400_000
-        answer = requests.get(f"{twin.url}/trade-api/v2/events/{HIGH}", timeout=5).json()
+def test_a_manual_clock_moves_only_on_request(tmp_path: Path) -> None:
+    with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--manual-clock", "--still") as served:
+        start = requests.get(f"{served.url}/twin/clock", timeout=5).json()["now_ms"]
+        closes = next(e for e in [served.call("GET", f"/events/{HIGH}")[1]])["markets"][0]["close_time"]
+        assert served.control("clock", advance_ms=86_400_000)["now_ms"] == start + 86_400_000
+        answer = requests.get(f"{served.url}/trade-api/v2/events/{HIGH}", timeout=5).json()
         assert answer["markets"][0]["close_time"] == closes
 
 
@@ -226,7 +229,9 @@ def test_bad_input_gives_one_sentence_and_code_2(tmp_path: Path) -> None:
 
 def test_replay_is_renumbered_and_rebuilds_the_recorded_book(tmp_path: Path) -> None:
     ticker = "KXGOLD15M-26AUG102015-15"
-    rows = [("orderbook_snapshot", {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5500", "7.50"]]})]
+    rows: list[tuple[str, dict[str, Any]]] = [
+        ("orderbook_snapshot", {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5500", "7.50"]]})
+    ]
     rows += [("orderbook_delta", {"price_dollars": "0.4100", "delta_fp": f"{n}.00", "side": "yes"}) for n in (3, -3, 5)]
     rows += [("orderbook_delta", {"price_dollars": "0.5500", "delta_fp": "-7.50", "side": "no"})]
     rows += [
@@ -246,8 +251,8 @@ def test_replay_is_renumbered_and_rebuilds_the_recorded_book(tmp_path: Path) -> 
             event = {"type": kind, "sid": 4, "seq": 11_852_875 + 7 * number, "msg": {"market_ticker": ticker, **body}}
             out.write(json.dumps({"recv_ms": 1_786_406_485_476 + number, "event": event}) + "\n")
 
-    async def session(twin: Served) -> list[dict]:  # type: ignore[type-arg]
-        async with aiohttp.ClientSession() as http, twin.connect(http) as ws:
+    async def session(served: Served) -> list[dict[str, Any]]:
+        async with aiohttp.ClientSession() as http, served.connect(http) as ws:
             await ws.send_str(
                 json.dumps({"id": 1, "cmd": "subscribe", "params": {"channels": ["trade"], "market_ticker": ticker}})
             )
@@ -267,9 +272,9 @@ def test_replay_is_renumbered_and_rebuilds_the_recorded_book(tmp_path: Path) -> 
         "--replay-speed",
         "max",
     )
-    with Served(tmp_path, *options) as twin:
-        frames = asyncio.run(session(twin))
-        book = twin.call("GET", f"/markets/{ticker}/orderbook")[1]["orderbook_fp"]
+    with Served(tmp_path, *options) as served:
+        frames = asyncio.run(session(served))
+        book = served.call("GET", f"/markets/{ticker}/orderbook")[1]["orderbook_fp"]
     assert book == {"yes_dollars": [["0.4000", "10.00"], ["0.4100", "5.00"]], "no_dollars": []}
     books = [f for f in frames if f["type"].startswith("orderbook")]
     assert [f["seq"] for f in books] == list(range(1, len(books) + 1))

@@ -1,4 +1,4 @@
-"""Every answer and every frame of the twin against the official files."""
+"""Every answer and every frame of the simulator against the official files."""
 
 from __future__ import annotations
 
@@ -199,13 +199,13 @@ def test_still_books_are_exactly_the_recorded_ones(name: str) -> None:
     import gzip
 
     from simulator.clock import ManualClock
-    from simulator.config import TwinConfig
+    from simulator.config import SimulatorConfig
     from simulator.persistence.snapshot import load_snapshot
 
     from .world import START
 
     folder: Path = SHARED / "recorded" / "snapshots" / name
-    config = TwinConfig(still=True, rate_limits=False)
+    config = SimulatorConfig(still=True, rate_limits=False)
     exchange = Exchange(config, ManualClock(START))
     exchange.list_snapshot(load_snapshot(folder, config, exchange.streams, START))
     exchange.begin()

@@ -1,4 +1,4 @@
-"""What the twin sustains: 5,000 messages a second to one client on one core, thousands of requests a second in process."""
+"""What the simulator sustains: 5,000 messages a second to one client on one core, thousands of requests a second in process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.slow
 
 
 class Sink(threading.Thread):
-    """A client that reads as fast as it can and looks at nothing, so that the twin is what is measured."""
+    """A client that reads as fast as it can and parses nothing, so that the simulator is what is measured."""
 
-    def __init__(self, twin: Served) -> None:
+    def __init__(self, served: Served) -> None:
         super().__init__(daemon=True)
         path = "/trade-api/ws/v2"
-        headers = signed_headers(twin.key.key_id, twin.private, "GET", path, int(time.time() * 1000))
+        headers = signed_headers(served.key.key_id, served.private, "GET", path, int(time.time() * 1000))
         headers |= {
             "Host": "127.0.0.1",
             "Upgrade": "websocket",
@@ -35,7 +35,7 @@ class Sink(threading.Thread):
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.socket = socket.create_connection(("127.0.0.1", twin.ready["port"]))
+        self.socket = socket.create_connection(("127.0.0.1", served.ready["port"]))
         self.socket.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
         assert self.socket.recv(4_096).startswith(b"HTTP/1.1 101")
 
@@ -49,22 +49,22 @@ class Sink(threading.Thread):
                 pass
 
 
-def _flood(twin: Served, channel: str, rate: int, seconds: float) -> tuple[float, float]:
-    """Messages a second that left for one client, and the twin's CPU share meanwhile."""
-    sink = Sink(twin)
+def _flood(served: Served, channel: str, rate: int, seconds: float) -> tuple[float, float]:
+    """Messages a second that left for one client, and the simulator's CPU share meanwhile."""
+    sink = Sink(served)
     sink.start()
     tickers = [
-        m["ticker"] for m in twin.call("GET", "/markets", limit=500)[1]["markets"] if float(m["yes_ask_size_fp"]) > 0
+        m["ticker"] for m in served.call("GET", "/markets", limit=500)[1]["markets"] if float(m["yes_ask_size_fp"]) > 0
     ]
     params = {"channels": [channel]} | ({} if channel == "ticker" else {"market_tickers": tickers})
     sink.send({"id": 1, "cmd": "subscribe", "params": params})
     time.sleep(0.5)
-    cpu, sent = _cpu(twin.process.pid), twin.truth("none")["counts"]["frames_sent"]
+    cpu, sent = _cpu(served.process.pid), served.truth("none")["counts"]["frames_sent"]
     began = time.monotonic()
-    twin.twin("flood", rate=rate, seconds=seconds, channel=channel)
+    served.control("flood", rate=rate, seconds=seconds, channel=channel)
     time.sleep(seconds)
     took = time.monotonic() - began
-    found = (twin.truth("none")["counts"]["frames_sent"] - sent) / took, (_cpu(twin.process.pid) - cpu) / took
+    found = (served.truth("none")["counts"]["frames_sent"] - sent) / took, (_cpu(served.process.pid) - cpu) / took
     sink.socket.close()
     return found
 
@@ -76,23 +76,23 @@ def _cpu(pid: int) -> float:
 
 @pytest.mark.parametrize("channel", ["ticker", "orderbook_delta"])
 def test_five_thousand_messages_a_second_to_one_client(tmp_path: Path, channel: str) -> None:
-    with Served(tmp_path, "--no-rate-limits", "--speed", "60", "--edge-every", "5") as twin:
+    with Served(tmp_path, "--no-rate-limits", "--speed", "60", "--edge-every", "5") as served:
         for rate, seconds in ((5_000, 4.0), (100_000, 3.0)):
-            sent, cpu = _flood(twin, channel, rate, seconds)
+            sent, cpu = _flood(served, channel, rate, seconds)
             print(
                 json.dumps(
                     {
                         "channel": channel,
-                        "asked_per_s": rate,
+                        "requested_per_s": rate,
                         "sent_per_s": round(sent),
-                        "twin_cpu_share": round(cpu, 2),
+                        "simulator_cpu_share": round(cpu, 2),
                     }
                 )
             )
             assert sent > 4_800
             if rate == 5_000:
                 assert cpu < 0.9
-        twin.stop()
+        served.stop()
 
 
 def test_thousands_of_requests_a_second_in_process(tmp_path: Path) -> None:

@@ -21,23 +21,23 @@ def event(high: int, close_ms: int) -> dict[str, object]:
 
 
 def test_a_day_that_turns_keeps_what_was_measured_and_heads_for_its_new_high() -> None:
-    sky = WeatherDays("http://nowhere", 1200.0, 1)
+    days = WeatherDays("http://nowhere", 1200.0, 1)
     close = time.time_ns() // 1_000_000 + round(14 * HOUR_MS / 1200)  # ten in the morning
-    sky._learn(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")
-    [day] = sky.of(ISSUER)
+    days._update(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")
+    [day] = days.of(ISSUER)
     morning = [day.at(day.starts + hour * HOUR_MS) for hour in range(10)]
     assert round(day.at(day.starts + 15 * HOUR_MS)) == 80
-    sky._learn(event(90, close), (ISSUER, date(2026, 7, 20)), "T90")
+    days._update(event(90, close), (ISSUER, date(2026, 7, 20)), "T90")
     assert [day.at(day.starts + hour * HOUR_MS) for hour in range(10)] == morning
     assert round(day.at(day.starts + 15 * HOUR_MS)) == 90
     assert day.whole()[1] == 90
 
 
 def test_a_day_that_stays_has_no_course_before() -> None:
-    sky = WeatherDays("http://nowhere", 1200.0, 1)
+    days = WeatherDays("http://nowhere", 1200.0, 1)
     close = time.time_ns() // 1_000_000 + 60_000
     for _ in range(3):
-        sky._learn(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")
-    [day] = sky.of(ISSUER)
+        days._update(event(80, close), (ISSUER, date(2026, 7, 20)), "T80")
+    [day] = days.of(ISSUER)
     assert isinstance(day, Day)
     assert day.before == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from simulator.ws.commands import receive
 from .world import B805, B825, CLE, HIGH, MIN, T80, Client, Listener
 
 
-def books(listener: Listener, *tickers: str, **more: object) -> list[dict]:  # type: ignore[type-arg]
+def books(listener: Listener, *tickers: str, **more: Any) -> list[dict[str, Any]]:
     return listener.send("subscribe", channels=["orderbook_delta"], market_tickers=list(tickers), **more)
 
 
@@ -148,7 +149,7 @@ def test_initial_ticker_only_for_listed_markets(client: Client) -> None:
     assert listener.frames() == []
 
 
-def test_private_channels_tell_fills_orders_and_positions(client: Client) -> None:
+def test_private_channels_publish_fills_orders_and_positions(client: Client) -> None:
     listener = Listener(client.exchange)
     acks = listener.send("subscribe", channels=["fill", "user_orders", "market_positions", "trade"])
     assert len({a["msg"]["sid"] for a in acks}) == 4
@@ -263,7 +264,7 @@ def test_frame_faults(client: Client) -> None:
     assert exchange.hub.sessions == []
 
 
-def test_structure_and_metadata_updates_are_told(client: Client) -> None:
+def test_structure_and_metadata_updates_are_published(client: Client) -> None:
     listener = Listener(client.exchange)
     listener.send("subscribe", channels=["market_lifecycle_v2"])
     admin.handle(client.exchange, "POST", "market/structure", {}, {"ticker": B825, "structure": "deci_cent"})

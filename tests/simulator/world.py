@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.clock import ManualClock
-from simulator.config import TwinConfig
+from simulator.config import SimulatorConfig
 from simulator.exchange import Exchange
 from simulator.persistence.snapshot import load_snapshot
 from simulator.rest.app import handle
@@ -148,7 +148,7 @@ def write_snapshot(folder: Path, events: list[dict[str, Any]] = EVENTS, books: d
 
 def make_exchange(folder: Path, **settings: Any) -> Exchange:
     """A fresh exchange on a manual clock; still and without rate limits unless the settings differ."""
-    config = TwinConfig(**({"still": True, "rate_limits": False} | settings))
+    config = SimulatorConfig(**({"still": True, "rate_limits": False} | settings))
     exchange = Exchange(config, ManualClock(START))
     exchange.list_snapshot(load_snapshot(folder, config, exchange.streams, START))
     exchange.open_accounts()
@@ -204,7 +204,7 @@ class Client:
         return self.call("DELETE", f"/portfolio/events/orders/{order_id}", **query)
 
     def cash(self, shard: int = 0, subaccount: int = 0) -> int:
-        """Total cash of a purse in micro-dollars."""
+        """Total cash of a account in micro-dollars."""
         return self.exchange.ledger.cash[subaccount, shard]
 
     def free(self, shard: int = 0, subaccount: int = 0) -> int:

@@ -25,7 +25,7 @@ from markets.streaming.output.messages import to_message
 from simulator.accounts.records import Fill
 from simulator.accounts.records import Order as TwinOrder
 from simulator.clock import ManualClock
-from simulator.config import TwinConfig
+from simulator.config import SimulatorConfig
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.listing import lifecycle, model
@@ -87,7 +87,9 @@ class Twin:
 
     def __init__(self, event: str = "KXT-1", shard: int = 0, manual: bool = False, **config: Any) -> None:
         defaults = {"still": True, "rate_limits": False, "roll": False, "settlement_timer_s": 0}
-        self.exchange = Exchange(TwinConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None)
+        self.exchange = Exchange(
+            SimulatorConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None
+        )
         self.exchange.open_accounts()
         self.event, self.shard = event, shard
         self.markets: list[str] = []

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from simulator.control.ground_truth import ground_truth
+from simulator.control.internal_state import internal_state
 from simulator.exchange import Exchange
 from simulator.rest.app import handle
 from tests.conftest import SHARED
@@ -229,4 +229,4 @@ def test_every_operation_was_reached_and_every_write_took_effect(driven: Surface
     assert set(OPERATIONS) - set(driven.statuses) == set()
     refused = {name for name in WRITES if not driven.statuses[name] & {200, 201, 204}}
     assert refused == set(), {name: driven.refusals[name] for name in refused}
-    assert ground_truth(driven.exchange, {"none"})["balanced"]
+    assert internal_state(driven.exchange, {"none"})["balanced"]

@@ -11,8 +11,8 @@ import msgspec
 from ..exchange import Exchange
 
 
-def ground_truth(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
-    """Accounts, positions, orders, fills, settlements, transfers, edges, outcomes; books if asked for.
+def internal_state(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
+    """Accounts, positions, orders, fills, settlements, transfers, edges, outcomes; books if named.
 
     ``cash_total`` + ``pending`` + ``market_maker_cash`` + ``fees_collected`` equals ``deposits``: no money appears or vanishes.
     """
