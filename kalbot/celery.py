@@ -7,5 +7,6 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
 app = Celery("kalbot")
+app.set_default()  # in every thread: ``celery.current_app`` is this one
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

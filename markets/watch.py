@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from kalbot.common import cache
+from kalbot.common.batches import batched
 from markets.models import Event, Market, Watch
 
 NUDGE_CHANNEL: Final = "px:watch"
@@ -32,9 +33,9 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
         gone = rows.keys() - wanted
         new = wanted - rows.keys()
         moved = [ticker for ticker in wanted & rows.keys() if rows[ticker] != priority]
-        for batch in _batches(sorted(gone)):
+        for batch in batched(sorted(gone)):
             Watch.objects.filter(source=source, event_id__in=batch).delete()
-        for batch in _batches(moved):
+        for batch in batched(moved):
             Watch.objects.filter(source=source, event_id__in=batch).update(priority=priority)
         Watch.objects.bulk_create(
             [Watch(event_id=ticker, source=source, priority=priority) for ticker in sorted(new)],
@@ -66,7 +67,7 @@ def wanted_statuses(limit_markets: int, mine: Callable[[str], bool] = lambda eve
     ).values_list("event_id", flat=True)
     chosen: dict[str, dict[str, str]] = {}
     room = limit_markets
-    for batch in _batches([event for event in ranked if mine(event)]):
+    for batch in batched([event for event in ranked if mine(event)]):
         markets: dict[str, dict[str, str]] = {}
         rows = Market.objects.filter(event_id__in=batch, status__in=TRADABLE).order_by("ticker")
         for event_ticker, ticker, status in rows.values_list("event_id", "ticker", "status"):
@@ -82,14 +83,10 @@ def wanted_statuses(limit_markets: int, mine: Callable[[str], bool] = lambda eve
 def fee_multipliers(event_tickers: Iterable[str]) -> dict[str, int]:
     """The fee multiplier in millionths that the catalogue knows of each event. Coarse: for deciding what deserves a look."""
     found: dict[str, int] = {}
-    for batch in _batches(list(event_tickers)):
+    for batch in batched(list(event_tickers)):
         rows = Event.objects.filter(pk__in=batch).values_list(
             "pk", "fee_multiplier_override_e6", "series__fee_multiplier_e6"
         )
         for ticker, override, multiplier in rows:
             found[ticker] = max(0, multiplier if override is None else override)
     return found
-
-
-def _batches(items: list[str], size: int = 500) -> Iterable[list[str]]:
-    return (items[i : i + size] for i in range(0, len(items), size))

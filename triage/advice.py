@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models import QuerySet
 
-from kalbot.common import clock
+from kalbot.common import bulk, clock
 from kalbot.common.units import CENT
 from trading.models import PositionStatus
 from triage.assessment.assess import Assessed, is_cheap_to_leave
@@ -21,7 +21,6 @@ from triage.assessment.case import Word
 from triage.assessment.gather import Gathered
 from triage.assessment.signals import Severity, Signal
 from triage.models import Advice, Assessment, Recommendation
-from triage.rows import update_rows
 
 Look = tuple[Gathered, Assessed, Assessment | None]
 OPEN = Recommendation.Status.OPEN
@@ -46,7 +45,7 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
                 fresh.append(_opened(item, result, signal, kept))
         gone += [row.pk for code, row in rows.items() if code not in reasons and could_see(row, result)]
     Recommendation.objects.bulk_create(fresh, ignore_conflicts=True)
-    update_rows(changed, ["advice", "gain", "detail", "assessment", "refreshed_at"])
+    bulk.update_instances(changed, ["advice", "gain", "detail", "assessment", "refreshed_at"])
     went = Recommendation.objects.filter(pk__in=gone)
     lapsed = _close(went, Recommendation.Status.LAPSED)
     went.update(gone_at=clock.now())

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kalbot.common import clock
+from kalbot.common import bulk, clock
 from markets.prices import PriceReader
 from trading.models import Position, PositionStatus
 from triage import advice, policy
 from triage.assessment.assess import Assessed, assess
 from triage.assessment.gather import Gathered, gather
 from triage.models import Assessment
-from triage.rows import update_rows
 from triage.scoring import forecasts
 from triage.sources import registry
 from triage.sources.protocol import Report
@@ -113,7 +112,7 @@ def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str)
             item.baseline.last = in_short(result, now_ms)
             baselines.append(item.baseline)
     Assessment.objects.bulk_create(rows)
-    update_rows(baselines, ["last"])
+    bulk.update_instances(baselines, ["last"])
     return {row.position_id: row for row in rows}
 
 

@@ -15,14 +15,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kalbot.common import clock
-from kalbot.common.units import format_money
+from kalbot.common.units import PPM, format_money
 from strategies.models import Profile
 from triage.advice import accept, advice_of, gain_of
 from triage.assessment.assess import Assessed
 from triage.assessment.gather import Gathered
 from triage.models import Recommendation
 
-PPM: Final = 1_000_000
 CONFIRM: Final = timedelta(seconds=10)
 
 

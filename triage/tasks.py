@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import shared_task
 
-from kalbot.common import cache
+from kalbot.common import cache, messages
 from trading.models import Position, PositionStatus
 from triage import advice, agent
 from triage.assessment import triggers
@@ -76,13 +76,8 @@ def refresh_sources() -> dict[str, int]:
 
 
 def _send(name: str, *args: Any, queue: str) -> None:
-    """Send a task that is worth nothing after the period. A broker that is away is logged: the next period does the work."""
-    from kalbot.celery import app
-
-    try:
-        app.send_task(name, args=args, queue=queue, expires=PERIOD_SECONDS, retry=False)
-    except Exception as error:
-        log.warning("task %s was not sent: %s", name, type(error).__name__)
+    """Send a task that is worth nothing after the period."""
+    messages.send(name, *args, queue=queue, expires=PERIOD_SECONDS)
 
 
 def _summary(run: agent.Looked) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Connections to Redis, and locks that lapse.
+"""Connections to Redis, and locks that expire.
 
 Timeouts are short on purpose: a dead server must cost the trading path a moment, not seconds.
 Locks are an optimisation against double work; the guarantee is always a conditional UPDATE or a constraint.
@@ -6,7 +6,6 @@ Locks are an optimisation against double work; the guarantee is always a conditi
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -15,9 +14,6 @@ import redis
 from django.conf import settings
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
-
-_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
 
 @cache
@@ -37,43 +33,44 @@ def prices() -> redis.Redis:
 
 
 def broker() -> redis.Redis:
-    """The database of Celery's messages, for looking at queue depths."""
+    """The database of Celery's messages, for queue depths."""
     return _client(settings.BROKER_URL)
 
 
 class Lock:
-    """A lock as ``lock`` yields it: true if it was got."""
+    """An attempt at redis-py's lock ``lock:name``, made once and without waiting. True if it was acquired.
 
-    def __init__(self, key: str, seconds: float) -> None:
-        self._key = key
-        self._token = secrets.token_hex(8)
-        self._ms = int(seconds * 1000)
+    No method raises: a Redis that is away acquires nothing, and a lock that could not be released expires.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._lock = prices().lock(f"lock:{name}", timeout=seconds, thread_local=False)
         try:
-            self._held = bool(prices().set(key, self._token, nx=True, px=self._ms))
+            self._acquired = bool(self._lock.acquire(blocking=False))
         except redis.RedisError:
-            self._held = False
+            self._acquired = False
 
     def __bool__(self) -> bool:
-        return self._held
+        return self._acquired
 
     def renew(self) -> None:
-        """Its full time once more, for work whose length nobody knows: a holder that dies is then missed soon. Never raises; a lock
-        that has lapsed stays lost."""
-        if self._held:
+        """Reset the time to live, so that work of unknown length can do with a short one. An expired lock stays lost."""
+        if self._acquired:
             with suppress(redis.RedisError):
-                prices().eval(_RENEW, 1, self._key, self._token, self._ms)
+                self._lock.reacquire()
 
     def release(self) -> None:
-        if self._held:
-            with suppress(redis.RedisError):  # it lapses by itself
-                prices().eval(_RELEASE, 1, self._key, self._token)
+        """Give it back, once. Does nothing to a lock that expired and that somebody else has acquired since."""
+        if self._acquired:
+            with suppress(redis.RedisError):
+                self._lock.release()
 
 
 @contextmanager
 def lock(name: str, seconds: float) -> Iterator[Lock]:
-    """Try to hold ``lock:name`` for at most ``seconds``; what it yields is true if that went well. A Redis that is away is a no."""
-    held = Lock(f"lock:{name}", seconds)
+    """Try to acquire ``lock:name`` for at most ``seconds`` and release it at the end. What it yields is true if that succeeded."""
+    acquired = Lock(name, seconds)
     try:
-        yield held
+        yield acquired
     finally:
-        held.release()
+        acquired.release()

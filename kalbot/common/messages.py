@@ -1,7 +1,7 @@
-"""Names of tasks and queues: how a lower room tells a higher one that something happened, without importing it.
+"""Names of tasks and queues: how a lower layer notifies a higher one without importing it.
 
-A message is a nudge, never the promise itself: every intent lies in the database and a sweeper looks for it, so a lost
-message costs a moment. Tasks are sent after commit, so that a worker never looks for a row that is not there yet.
+A task message only saves time: every intent is in the database, where a sweeper finds it, so a lost message costs a moment.
+Tasks are sent after the commit, so that no worker is faster than the row that the task is about.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from celery import current_app
 from django.db import transaction
 
 SCAN_CATALOGUE: Final = "markets.tasks.scan_catalogue"
@@ -41,17 +42,16 @@ log = logging.getLogger(__name__)
 
 
 def nudge(name: str, *args: Any) -> None:
-    """Send the task ``name`` once the surrounding transaction commits (at once outside of one).
+    """Send the task ``name`` once the surrounding transaction commits (at once outside of one). Never raises."""
+    transaction.on_commit(lambda: send(name, *args))
 
-    A broker that is away is logged and forgiven: the sweeper of the receiving room does the work a little later.
+
+def send(name: str, *args: Any, **options: Any) -> None:
+    """Send the task ``name`` now; ``options`` are those of Celery's ``send_task``. Never raises.
+
+    A broker that is away is logged: the receiving package's sweeper, or the next period, does the work later.
     """
-    transaction.on_commit(lambda: _send(name, args))
-
-
-def _send(name: str, args: tuple[Any, ...]) -> None:
-    from kalbot.celery import app
-
     try:
-        app.send_task(name, args=args, retry=False)
+        current_app.send_task(name, args=args, retry=False, **options)
     except Exception as error:
-        log.warning("message %s was not sent (%s); the sweeper will find the work", name, type(error).__name__)
+        log.warning("task %s was not sent (%s); a sweeper or the next period does the work", name, type(error).__name__)

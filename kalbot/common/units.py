@@ -25,6 +25,8 @@ DOLLAR_PRICE: Final = Price(10_000)
 CONTRACT: Final = Count(100)
 DOLLAR: Final = Money(1_000_000)
 CENT: Final = Money(10_000)
+PPM: Final = 1_000_000
+"""One whole, in parts per million: the unit of margins, probabilities and shares (``*_ppm``)."""
 
 _DECIMAL: Final = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,12}))?\Z", re.ASCII)
 

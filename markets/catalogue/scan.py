@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from django.db import transaction
 
+from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
@@ -141,10 +142,8 @@ def _close_absent(seen: set[str]) -> int:
     gone = [
         ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen
     ]
-    for first in range(0, len(gone), 500):
-        Event.objects.filter(ticker__in=gone[first : first + 500]).update(
-            is_open=False, content_hash="", updated_at=now()
-        )
+    for batch in batched(gone):
+        Event.objects.filter(ticker__in=batch).update(is_open=False, content_hash="", updated_at=now())
     return len(gone)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.db import transaction
 
+from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.catalogue.rows import fee_change_row, series_row
 from markets.kalshi.rest.client import KalshiClient
@@ -60,8 +61,8 @@ def store_fee_changes(changes: Iterable[WireFeeChange]) -> None:
         known = FeeChange.objects.values_list("change_id", "scheduled_at")
         past, moment = now() - SETTLED_AFTER, now()
         over = [key for key, at in known if at < past or (at > moment and key not in rows)]
-        for first in range(0, len(over), 500):
-            FeeChange.objects.filter(change_id__in=over[first : first + 500]).delete()
+        for batch in batched(over):
+            FeeChange.objects.filter(change_id__in=batch).delete()
         FeeChange.objects.bulk_create(
             [FeeChange(**row) for row in rows.values()],
             update_conflicts=True,

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from kalbot.common import bulk
 from kalbot.common.clock import now
 from markets.catalogue.rows import Row, content_hash, event_row, market_row, same_facts
 from markets.kalshi.schemas import Event as WireEvent
@@ -82,8 +83,7 @@ def _changed(rows: dict[str, Row], known: dict[str, str], facts: Collection[str]
 def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> int:
     """Insert or update ``rows``, all of the same columns. The primary key decides which.
 
-    One prepared statement for all rows, not ``bulk_create``: with forty columns SQLite's limit on parameters cuts that into
-    hundreds of statements, each of them compiled anew.
+    With forty columns a row, ``bulk_create`` would compile hundreds of statements (``kalbot.common.bulk``).
     """
     if not rows:
         return 0
@@ -91,34 +91,25 @@ def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> 
     extra: Row = {"updated_at": at, **({"last_scan_id": scan.pk} if scan is not None else {})}
     defaults = _defaults(model, {*rows[0], *extra}, at)
     fields = {field.attname: field for field in model._meta.concrete_fields}
-    names = [*rows[0], *extra, *defaults]
-    columns = [str(fields[name].column) for name in names]
-    updated = [str(fields[name].column) for name in (*rows[0], *extra) if not fields[name].primary_key]
-    quote = connection.ops.quote_name
-    statement = (
-        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) "
-        f"VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT ({quote(fields_key(model))}) DO UPDATE SET "
-        + ", ".join(f"{quote(column)} = excluded.{quote(column)}" for column in updated)
-    )
-    settled = connections[DEFAULT_DB_ALIAS]
+    names = [*rows[0], *extra]
+    database = connections[DEFAULT_DB_ALIAS]
     prepare = {
-        place: _remembered(fields[name], settled)
+        place: _memoized(fields[name], database)
         for place, name in enumerate(names)
         if isinstance(fields[name], models.DateTimeField | models.JSONField)
     }
-    tail = [*extra.values(), *defaults.values()]
     values = []
     for row in rows:
-        line = [*row.values(), *tail]
+        line = [*row.values(), *extra.values()]
         for place, prepared in prepare.items():
             line[place] = prepared(line[place])
         values.append(line)
-    with connection.cursor() as cursor:
-        cursor.executemany(statement, values)
+    prepared_defaults = {name: fields[name].get_db_prep_save(value, database) for name, value in defaults.items()}
+    bulk.upsert_rows(model, names, values, prepared_defaults)
     return len(rows)
 
 
-def _remembered(field: models.Field[Any, Any], database: BaseDatabaseWrapper) -> Callable[[Any], Any]:
+def _memoized(field: models.Field[Any, Any], database: BaseDatabaseWrapper) -> Callable[[Any], Any]:
     """The field's value for the database, made once for each value: the markets of a page share most of their times and grids."""
     known: dict[Any, Any] = {}
 
@@ -129,11 +120,6 @@ def _remembered(field: models.Field[Any, Any], database: BaseDatabaseWrapper) ->
         return known[key]
 
     return prepared
-
-
-def fields_key(model: type[models.Model]) -> str:
-    """The column of the primary key."""
-    return str(model._meta.pk.column)
 
 
 def _defaults(model: type[models.Model], given: set[str], at: datetime) -> Row:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Max
 
+from kalbot.common import bulk
+from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.models import Certificate, Event, ReviewedSeries
 from markets.selectors import event_facts, facts_of, review_of
@@ -41,9 +43,9 @@ def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
     """
     tickers = list(event_tickers)
     voided = 0
-    for first in range(0, len(tickers), BATCH):
+    for batch in batched(tickers, BATCH):
         with transaction.atomic():
-            voided += _refresh(tickers[first : first + BATCH], force)
+            voided += _refresh(batch, force)
     return voided
 
 
@@ -78,7 +80,7 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
     due = [ticker for ticker in facts if force or known.get(ticker) != digests[ticker]]
     if not due:
         return 0
-    _write_hashes([(digests[ticker], ticker) for ticker in due])
+    bulk.update_rows(Event, ["rules_hash"], [(ticker, [digests[ticker]]) for ticker in due])
     rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=due, status__in=STANDING)}
     reviews = _reviews({facts[ticker].series_ticker for ticker in due})
     new: list[Certificate] = []
@@ -133,14 +135,6 @@ def _judge(facts: EventFacts, reviews: dict[str, exhaustiveness.ReviewedSeries])
 def _reviews(series: Iterable[str]) -> dict[str, exhaustiveness.ReviewedSeries]:
     rows = ReviewedSeries.objects.filter(series_id__in=list(series))
     return {row.series_id: review for row in rows if (review := review_of(row)) is not None}
-
-
-def _write_hashes(pairs: Sequence[tuple[str, str]]) -> None:
-    """One prepared statement; ``bulk_update`` would build a CASE with a branch an event, which takes longer than everything else."""
-    quote = connection.ops.quote_name
-    table, digest, key = quote(Event._meta.db_table), quote("rules_hash"), quote("ticker")
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET {digest} = %s WHERE {key} = %s", pairs)
 
 
 def _copy(source: Certificate, target: Certificate) -> None:

@@ -7,12 +7,13 @@ catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.fees import RATES
 from markets.models import Certificate, Event, FeeChange, Market
@@ -119,7 +120,7 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
     """Views of the open events (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
     found: dict[str, EventView] = {}
     changes = _due_fee_changes()
-    batches: Iterable[Sequence[str] | None] = [None] if tickers is None else _batches(sorted(set(tickers)))
+    batches: Iterable[Sequence[str] | None] = [None] if tickers is None else batched(sorted(set(tickers)))
     for batch in batches:
         events = Event.objects.filter(is_open=True)
         markets = Market.objects.filter(event__is_open=True)
@@ -224,7 +225,3 @@ def _oddity(m: Row) -> str:
 
 def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp() * 1000)
-
-
-def _batches(items: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    return (items[i : i + size] for i in range(0, len(items), size))

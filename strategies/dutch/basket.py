@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from kalbot.common.units import CONTRACT, Count, Money, Price
+from kalbot.common.units import CONTRACT, PPM, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from strategies.dutch.coverage import Devig
 from strategies.dutch.payoff import Payoff, State, StateKind, loss_states
 
-PPM: Final = 1_000_000
 YEAR_DAYS: Final = 365.0
 ONE_HUNDREDTH: Final = Count(1)
 LEAST_PROFIT: Final = Money(1)

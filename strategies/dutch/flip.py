@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kalbot.common.units import DOLLAR_PRICE
+from kalbot.common.units import DOLLAR_PRICE, PPM
 from markets.book import Depth, Side
-from strategies.dutch.basket import PPM, Flip, Kind, LegMarket, Refused
+from strategies.dutch.basket import Flip, Kind, LegMarket, Refused
 from strategies.dutch.event import Event, least_margin_ppm
 from strategies.dutch.grid import at_or_below
 

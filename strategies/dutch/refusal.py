@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kalbot.common.units import DOLLAR_PRICE, format_count, format_money
-from strategies.dutch.basket import PPM, YEAR_DAYS, Basket, Kind, LegMarket, Limits, Refused
+from kalbot.common.units import DOLLAR_PRICE, PPM, format_count, format_money
+from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, LegMarket, Limits, Refused
 from strategies.dutch.curve import E14, Curve
 from strategies.dutch.event import LEAST_DAYS, least_margin_ppm
 from strategies.dutch.sizing import Bounds, first_count

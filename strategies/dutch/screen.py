@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalbot.common.units import DOLLAR_PRICE
-from strategies.dutch.basket import PPM, Kind, LegMarket, Limits
+from kalbot.common.units import DOLLAR_PRICE, PPM
+from strategies.dutch.basket import Kind, LegMarket, Limits
 from strategies.dutch.coverage import Devig
 from strategies.dutch.event import least_margin_ppm
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from strategies.dutch.basket import PPM
+from kalbot.common.units import PPM
 from strategies.dutch.curve import E14, Curve, cost_at_limits, cost_of, model_of_e14
 
 LOOK_BACK = 5_000

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
-from kalbot.common.units import format_count, format_money
+from kalbot.common.units import PPM, format_count, format_money
 from strategies.models import Kind, Mode, Profile
 
-PPM = 1_000_000
 Problem = tuple[str, str]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from kalbot.common.batches import batched
 from kalbot.common.units import format_money
 from markets.models import Market
 from strategies.models import NearMiss
@@ -72,7 +73,7 @@ def _settlements(events: set[str]) -> dict[str, dict[str, Settled]]:
     found: dict[str, dict[str, Settled]] = {}
     open_ones: set[str] = set()
     columns = ("event_id", "ticker", "yes_sub_title", "result", "settlement_value_e6")
-    for batch in _batches(sorted(events)):
+    for batch in batched(sorted(events)):
         for event, ticker, name, word, value in Market.objects.filter(event_id__in=batch).values_list(*columns):
             pays = value if value is not None else {"yes": DOLLAR_E6, "no": 0}.get(word)
             if pays is None or not word:
@@ -80,7 +81,3 @@ def _settlements(events: set[str]) -> dict[str, dict[str, Settled]]:
             else:
                 found.setdefault(event, {})[ticker] = Settled(pays, name or ticker)
     return {event: markets for event, markets in found.items() if event not in open_ones}
-
-
-def _batches(items: Sequence[str], size: int = 500) -> list[Sequence[str]]:
-    return [items[i : i + size] for i in range(0, len(items), size)]

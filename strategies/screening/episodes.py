@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kalbot.common import bulk
+from kalbot.common.batches import batched
 from strategies.models import NearMiss, Profile
 
 QUIET: Final = timedelta(seconds=15)
@@ -54,7 +55,7 @@ def follow(profile: Profile, near: Mapping[str, Look], ended: Mapping[str, str],
     moved = [
         running[ticker] for ticker, look in near.items() if ticker in running and _went_on(running[ticker], look, at)
     ]
-    for batch in _batches(fresh):
+    for batch in batched(fresh, _BATCH):
         NearMiss.objects.bulk_create(batch, ignore_conflicts=True)
     bulk.update_rows(NearMiss, _SEEN, [(row.pk, [getattr(row, name) for name in _SEEN]) for row in moved])
     closed = 0
@@ -63,7 +64,7 @@ def follow(profile: Profile, near: Mapping[str, Look], ended: Mapping[str, str],
         if ticker in running:
             by_reason.setdefault(became[:40], []).append(running[ticker].pk)
     for became, ids in by_reason.items():
-        for batch in _batches(ids):
+        for batch in batched(ids, _BATCH):
             closed += NearMiss.objects.filter(pk__in=batch, ended_at=None).update(ended_at=at, ended_as=became)
     return len(fresh) + len(moved) + closed
 
@@ -75,7 +76,7 @@ def running(profile: Profile) -> dict[str, datetime]:
 
 
 def _running(profile: Profile, tickers: Collection[str]) -> Iterable[NearMiss]:
-    for batch in _batches(list(tickers)):
+    for batch in batched(list(tickers), _BATCH):
         yield from NearMiss.objects.filter(profile=profile, ended_at=None, event_id__in=batch)
 
 
@@ -104,7 +105,3 @@ def _went_on(row: NearMiss, look: Look, at: datetime) -> bool:
 def _describe(row: NearMiss, look: Look) -> None:
     row.constraint, row.distance_ppm, row.kind = look.constraint, look.distance_ppm, look.kind
     row.value, row.limit, row.flip = look.value[:60], look.limit[:60], look.flip[:300]
-
-
-def _batches(items: list[Any]) -> Iterable[list[Any]]:
-    return (items[i : i + _BATCH] for i in range(0, len(items), _BATCH))

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from kalbot.common.units import PPM
 from markets.kalshi.vocabulary import COMBO_PREFIX
 from strategies.catalogue.universe import TRADABLE, EventView
 from strategies.models import Kind, Profile
 
-PPM: Final = 1_000_000
 DAY_MS: Final = 86_400_000
 EXOTIC: Final = "exotics"
 

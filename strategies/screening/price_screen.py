@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from kalbot.common.units import DOLLAR_PRICE, Money
+from kalbot.common.units import DOLLAR_PRICE, PPM, Money
 from markets.fees import FeeSchedule, model_fee
 from strategies.catalogue.universe import TRADABLE, EventView, Outcome
 from strategies.models import Kind, Profile
-from strategies.screening.filters import PPM, Miss
+from strategies.screening.filters import Miss
 
 DOLLAR: Final = 1_000_000
 UNLISTED_FLOOR: Final = 0.02

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kalbot.common.units import PPM
 from strategies.catalogue.universe import EventView
 from strategies.models import Kind, Verdict
-from strategies.screening.filters import PPM, Miss, Rules, misses
+from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 
 CANDIDATE: Final = Verdict.Status.CANDIDATE.value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from kalbot.common import bulk
+from kalbot.common.batches import batched
 from strategies.models import Profile, Verdict
 from strategies.screening.verdict import Judgement
 
@@ -37,12 +38,12 @@ def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None
         elif old[2:] != said:
             since = old[1] if old[2:4] == said[:2] else at
             changed.append((old[0], (*said, judgement.summary, scan_id, since, at)))
-    for batch in _batches(new):
+    for batch in batched(new, BATCH):
         Verdict.objects.bulk_create(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
         )
     bulk.update_rows(Verdict, _WRITTEN, changed)
-    for gone in _batches(sorted(stored.keys() - judged.keys())):
+    for gone in batched(sorted(stored.keys() - judged.keys()), BATCH):
         Verdict.objects.filter(profile=profile, event_id__in=gone).delete()
     return len(new) + len(changed)
 
@@ -57,7 +58,3 @@ def _short(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= 60:
         return value
     return value[:300]
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Any]:
-    return (items[i : i + BATCH] for i in range(0, len(items), BATCH))

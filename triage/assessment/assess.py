@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kalbot.common.units import Money
+from kalbot.common.units import PPM, Money
 from strategies.dutch.coverage import probabilities as devig
 from strategies.dutch.payoff import Payoff, State, StateKind, floor_of, settlement_states
-from triage.assessment.case import DAY_MS, NOTHING, PPM, Case, Holding, Thresholds, View, Word
+from triage.assessment.case import DAY_MS, NOTHING, Case, Holding, Thresholds, View, Word
 from triage.assessment.price_signals import gain_signal, priced_signals, verdict_known
 from triage.assessment.signals import Severity, Signal, market_signals
 from triage.assessment.valuation import Sale, break_even, condition, expected, pays, sell, still_possible

@@ -14,7 +14,6 @@ from triage.assessment.signals import EntryFacts, MarketFacts
 from triage.assessment.valuation import HeldLeg
 
 Word = Literal["hold", "watch", "exit"]
-PPM: Final = 1_000_000
 DAY_MS: Final = 86_400_000
 NOTHING: Final = Money(0)
 

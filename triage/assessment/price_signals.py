@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kalbot.common.units import CENT, Money, format_money
-from triage.assessment.case import PPM, Case, Holding
+from kalbot.common.units import CENT, PPM, Money, format_money
+from triage.assessment.case import Case, Holding
 from triage.assessment.signals import ENDED, Severity, Signal
 from triage.assessment.valuation import Sale
 

@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
+from kalbot.common.units import PPM
 from kalbot.console.pages import triage_plots
 from strategies.models import Profile
 from trading.models import ACTIVE, Position
 from triage import selectors
 from triage.scoring.forecasts import evidence_of
 
-PPM = 1_000_000
 DAY_MS = 86_400_000
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kalbot.common.units import PPM
 from strategies.models import Decision, Kind, Profile
 from trading.models import Leg
-
-PPM = 1_000_000
 
 
 def whole(filled: int, leg_target: int, target: int) -> int:
