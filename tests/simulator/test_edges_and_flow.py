@@ -82,13 +82,13 @@ def test_an_edge_is_profitable_after_fees_and_goes_away(exchange: Exchange, kind
 def _spontaneous(exchange: Exchange, event_ticker: str) -> str | None:
     """A basket on all legs that would pay after fees, if there is one."""
     markets = [exchange.markets[t] for t in exchange.events[event_ticker].markets]
-    asks = [exchange.books[m.ticker].best_ask() for m in markets]
+    asks = [a for m in markets if (a := exchange.books[m.ticker].best_ask()) is not None]
     bids = [b for m in markets if (b := exchange.books[m.ticker].best_bid())]
 
     def fees(prices: list[int]) -> float:
         return sum(0.07 * p / 1e4 * (1 - p / 1e4) for p in prices)
 
-    if all(a is not None for a in asks) and sum(asks) / 1e4 + fees(asks) < 0.995:  # type: ignore[arg-type]
+    if len(asks) == len(markets) and sum(asks) / 1e4 + fees(asks) < 0.995:
         return f"YES asks of {event_ticker}: {asks}"
     if sum(bids) / 1e4 - fees(bids) > 1.005:
         return f"YES bids of {event_ticker}: {bids}"

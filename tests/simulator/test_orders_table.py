@@ -122,11 +122,11 @@ def test_an_ask_buys_no_and_a_taker_gets_the_better_price(client: Client) -> Non
         ({"count": "1000000"}, (400, "insufficient_balance")),
     ],
 )
-def test_what_is_refused(client: Client, change: dict[str, object], expected: tuple[int, str]) -> None:
-    order = {"price": "0.4200", "count": "1", "side": "bid", "ticker": B825} | change
+def test_what_is_refused(client: Client, change: dict[str, Any], expected: tuple[int, str]) -> None:
+    order: dict[str, Any] = {"price": "0.4200", "count": "1", "side": "bid", "ticker": B825} | change
     ticker, side, price, count = (order.pop(k) for k in ("ticker", "side", "price", "count"))
     tif = order.pop("time_in_force", IOC)
-    assert code(client.order(ticker, side, price, count, tif, **order)) == expected  # type: ignore[arg-type]
+    assert code(client.order(ticker, side, price, count, tif, **order)) == expected
     assert client.exchange.ledger.orders == {}
 
 
