@@ -17,6 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from markets.kalshi.schemas.pages import parse_event_page
 from markets.kalshi.signing import Signer
@@ -150,7 +151,7 @@ def compare(plain: Callable[[], object], ours: Callable[[], object], units: int,
     }
 
 
-def pem_of(key: Any) -> bytes:
+def pem_of(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Json = dict[str, Any]
 
 MARKET: Json = {
@@ -332,6 +333,12 @@ FRAMES = [
     EVENT_CREATED,
     GROUP_FRAME,
 ]
+
+
+def present(value: T | None) -> T:
+    """A value that must be there."""
+    assert value is not None
+    return value
 
 
 def but(body: Json, **changes: Any) -> Json:

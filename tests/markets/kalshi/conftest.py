@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
@@ -20,7 +21,7 @@ from .scripted import Script, scripted_exchange
 KEY_ID = "0f9b2c1e-2a6b-4b43-9c29-2d3f6f0c7a55"
 
 
-def pem_of(key: Any) -> bytes:
+def pem_of(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -60,11 +61,16 @@ def client(exchange: Script, signer: Signer, naps: list[float]) -> Iterator[Kals
         yield made
 
 
+def yaml_of(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(path.read_text(), yaml.CSafeLoader)
+    return found
+
+
 @pytest.fixture(scope="session")
 def openapi(shared: Path) -> dict[str, Any]:
-    return yaml.load((shared / "openapi.yaml").read_text(), yaml.CSafeLoader)
+    return yaml_of(shared / "openapi.yaml")
 
 
 @pytest.fixture(scope="session")
 def asyncapi(shared: Path) -> dict[str, Any]:
-    return yaml.load((shared / "asyncapi.yaml").read_text(), yaml.CSafeLoader)
+    return yaml_of(shared / "asyncapi.yaml")

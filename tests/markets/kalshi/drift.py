@@ -146,7 +146,8 @@ LEFT_OUT["IntraExchangeInstanceTransfer"] = {"source": "always event_contract", 
 
 
 def schemas_of(spec: Spec) -> Spec:
-    return spec["components"]["schemas"]
+    found: Spec = spec["components"]["schemas"]
+    return found
 
 
 def drift(name: str, shape: type, spec: Spec) -> list[str]:

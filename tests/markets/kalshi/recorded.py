@@ -86,7 +86,8 @@ def ws_file(path: Path) -> Count:
     ``seq`` jumps where other markets of the subscription had their messages; where it falls at a snapshot, the recorder
     had reconnected.
     """
-    count, books = Count(), {}
+    count = Count()
+    books: dict[str, dict[Side, dict[int, int]]] = {}
     for connection in _connections(path):
         intake = Intake()
         for start in range(0, len(connection), 500):

@@ -7,11 +7,11 @@ import socket
 import ssl
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import websocket
 from websocket import ABNF
+from websocket._handshake import handshake_response
 
 from bench.streaming.stage import certificate
 from markets.kalshi.errors import Disconnected
@@ -24,7 +24,7 @@ def connection(sock: socket.socket) -> websocket.WebSocket:
     made = websocket.WebSocket(skip_utf8_validation=True)
     made.sock = sock
     made.connected = True
-    made.handshake_response = SimpleNamespace(headers={})
+    made.handshake_response = handshake_response(101, {}, None)
     return made
 
 

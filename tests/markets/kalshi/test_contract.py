@@ -15,7 +15,7 @@ import pytest
 import requests
 from jsonschema import Draft7Validator
 from openapi_schema_validator import OAS30Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT4, DRAFT7
 
 from kalbot.common.units import Count, Money, Price
@@ -24,6 +24,8 @@ from markets.kalshi.errors import KalshiError
 from markets.kalshi.order_entry import AmendOrder, CancelOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Allocation
+from markets.kalshi.schemas.boundary import Json
+from markets.kalshi.signing import Signer
 from markets.kalshi.token_buckets import BASIC, LocalLimiter
 from markets.kalshi.vocabulary import Side, TimeInForce
 from markets.kalshi.ws.session import Session
@@ -177,7 +179,7 @@ class Captured(requests.adapters.BaseAdapter):
         pass
 
 
-def sent_by(call: Callable[[KalshiClient], object], signer) -> list[requests.PreparedRequest]:
+def sent_by(call: Callable[[KalshiClient], object], signer: Signer) -> list[requests.PreparedRequest]:
     session, captured = requests.Session(), Captured()
     session.mount("https://", captured)
     client = KalshiClient(DEMO, signer, LocalLimiter(BASIC), session)
@@ -187,11 +189,12 @@ def sent_by(call: Callable[[KalshiClient], object], signer) -> list[requests.Pre
 
 
 def operation_of(request: requests.PreparedRequest, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    path = urlsplit(request.url).path.removeprefix("/trade-api/v2")
+    path = urlsplit(request.url or "").path.removeprefix("/trade-api/v2")
+    method = (request.method or "").lower()
     found = [
-        (template, item[request.method.lower()])
+        (template, item[method])
         for template, item in spec["paths"].items()
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) and request.method.lower() in item
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) and method in item
     ]
     exact = [entry for entry in found if "{" not in entry[0]] or found
     assert len(exact) == 1, f"{request.method} {path}: {[template for template, _ in found]}"
@@ -199,7 +202,7 @@ def operation_of(request: requests.PreparedRequest, spec: dict[str, Any]) -> tup
 
 
 def validator(schema: dict[str, Any], spec: dict[str, Any]) -> OAS30Validator:
-    registry = Registry().with_resource("urn:spec", Resource(contents=spec, specification=DRAFT4))
+    registry = Registry().with_resource("urn:spec", DRAFT4.create_resource(spec))
     return OAS30Validator(absolute(schema), registry=registry)
 
 
@@ -226,11 +229,19 @@ def closed(schema: dict[str, Any], value: Any, spec: dict[str, Any], where: str 
 
 
 def typed(text: str, schema: dict[str, Any]) -> Any:
-    return {"integer": int, "boolean": lambda t: {"true": True, "false": False}[t]}.get(schema.get("type"), str)(text)
+    match schema.get("type"):
+        case "integer":
+            return int(text)
+        case "boolean":
+            return {"true": True, "false": False}[text]
+        case _:
+            return text
 
 
 @pytest.mark.parametrize(("operation_id", "call"), CALLS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(CALLS)])
-def test_each_request_is_one_that_the_specification_knows(openapi, signer, operation_id, call):
+def test_each_request_is_one_that_the_specification_knows(
+    openapi: Json, signer: Signer, operation_id: str, call: Any
+) -> None:
     sent = sent_by(call, signer)
     assert sent
     request = sent[0]
@@ -241,12 +252,12 @@ def test_each_request_is_one_that_the_specification_knows(openapi, signer, opera
         if "$ref" in parameter:
             parameter = openapi["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
         parameters[parameter["name"]] = parameter
-    sent: dict[str, list[str]] = {}
-    for name, value in parse_qsl(urlsplit(request.url).query):
-        sent.setdefault(name, []).append(value)
-    assert set(sent) <= {name for name, p in parameters.items() if p["in"] == "query"}
-    assert {name for name, p in parameters.items() if p["in"] == "query" and p.get("required")} <= set(sent)
-    for name, values in sent.items():
+    query: dict[str, list[str]] = {}
+    for name, value in parse_qsl(urlsplit(request.url or "").query):
+        query.setdefault(name, []).append(value)
+    assert set(query) <= {name for name, p in parameters.items() if p["in"] == "query"}
+    assert {name for name, p in parameters.items() if p["in"] == "query" and p.get("required")} <= set(query)
+    for name, values in query.items():
         schema = parameters[name]["schema"]
         if schema.get("type") == "array":
             validator(schema, openapi).validate([typed(value, schema["items"]) for value in values])
@@ -266,7 +277,7 @@ def test_each_request_is_one_that_the_specification_knows(openapi, signer, opera
     assert closed(schema, sent_body, openapi) == []
 
 
-def test_every_public_method_is_among_the_calls(signer):
+def test_every_public_method_is_among_the_calls(signer: Signer) -> None:
     called: set[str] = set()
     for _, call in CALLS:
         called |= set(re.findall(r"\.(\w+)\(", inspect.getsource(call)))
@@ -289,7 +300,7 @@ def test_every_public_method_is_among_the_calls(signer):
     assert public <= called
 
 
-def test_every_operation_of_the_contract_page_is_built(shared: Path, openapi):
+def test_every_operation_of_the_contract_page_is_built(shared: Path, openapi: Json) -> None:
     page = (shared / "CONTRACT.md").read_text().split("## REST operations")[1].split("## REST schemas")[0]
     page = page.replace(
         "GetIntraExchangeInstanceTransfer(s)", "GetIntraExchangeInstanceTransfer GetIntraExchangeInstanceTransfers"
@@ -301,10 +312,10 @@ def test_every_operation_of_the_contract_page_is_built(shared: Path, openapi):
     assert named == {name for name, _ in CALLS}
 
 
-def test_v1_write_endpoints_are_never_used(signer, openapi):
+def test_v1_write_endpoints_are_never_used(signer: Signer, openapi: Json) -> None:
     for _, call in CALLS:
         for request in sent_by(call, signer):
-            path = urlsplit(request.url).path
+            path = urlsplit(request.url or "").path
             assert request.method == "GET" or not path.startswith("/trade-api/v2/portfolio/orders")
 
 
@@ -348,11 +359,13 @@ COMMANDS: list[tuple[str, Callable[[Session], object]]] = [
 
 
 @pytest.mark.parametrize(("schema", "call"), COMMANDS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(COMMANDS)])
-def test_each_command_is_one_that_the_specification_knows(asyncapi, signer, schema, call):
+def test_each_command_is_one_that_the_specification_knows(
+    asyncapi: Json, signer: Signer, schema: str, call: Any
+) -> None:
     session, kept = Session(DEMO, signer, chunk=2), Kept()
     session._reader = kept
     call(session)
-    registry = Registry().with_resource("urn:spec", Resource(contents=asyncapi, specification=DRAFT7))
+    registry = Registry().with_resource("urn:spec", DRAFT7.create_resource(asyncapi))
     checker = Draft7Validator({"$ref": f"urn:spec#/components/schemas/{schema}"}, registry=registry)
     assert kept.sent
     for command in kept.sent:
@@ -360,7 +373,7 @@ def test_each_command_is_one_that_the_specification_knows(asyncapi, signer, sche
         assert closed({"$ref": f"#/{schema}"}, command, asyncapi) == []
 
 
-def test_a_misspelt_field_would_be_seen(openapi, asyncapi):
+def test_a_misspelt_field_would_be_seen(openapi: Json, asyncapi: Json) -> None:
     wire = order().to_wire()
     schema = {"$ref": "#/components/schemas/CreateOrderV2Request"}
     assert closed(schema, {**wire, "cliend_order_id": "x"}, openapi) == ["body.cliend_order_id"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from markets.kalshi import vocabulary as v
+from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.ws.error_codes import ERROR_REACTIONS
 
 from . import drift as d
@@ -16,16 +17,18 @@ pytestmark = pytest.mark.shared
 
 
 @pytest.mark.parametrize(("name", "shape"), d.SHAPES, ids=[name for name, _ in d.SHAPES])
-def test_rest_shapes_differ_from_the_specification_only_for_written_reasons(openapi, name, shape):
+def test_rest_shapes_differ_from_the_specification_only_for_written_reasons(
+    openapi: Json, name: str, shape: Any
+) -> None:
     assert d.drift(name, shape, openapi) == []
 
 
 @pytest.mark.parametrize(("name", "shape"), d.FRAMES, ids=[name for name, _ in d.FRAMES])
-def test_frames_differ_from_the_specification_only_for_written_reasons(asyncapi, name, shape):
+def test_frames_differ_from_the_specification_only_for_written_reasons(asyncapi: Json, name: str, shape: Any) -> None:
     assert d.drift(name, shape, asyncapi) == []
 
 
-def test_a_newer_specification_shows_its_drift(openapi):
+def test_a_newer_specification_shows_its_drift(openapi: Json) -> None:
     newer = copy.deepcopy(openapi)
     schema = newer["components"]["schemas"]["Fill"]
     schema["properties"]["fee_currency"] = {"type": "string"}
@@ -51,7 +54,7 @@ def words(spec: dict[str, Any], *path: str) -> set[Any]:
     return set(node["enum"])
 
 
-def test_the_words_of_the_rest_api_are_the_specified_ones(openapi):
+def test_the_words_of_the_rest_api_are_the_specified_ones(openapi: Json) -> None:
     market = ("Market", "properties")
     assert words(openapi, "BookSide") == set(v.BookSide)
     assert words(openapi, "OrderStatus") == set(v.OrderStatus)
@@ -65,7 +68,7 @@ def test_the_words_of_the_rest_api_are_the_specified_ones(openapi):
     assert words(openapi, "Settlement", "properties", "market_result") == set(v.MarketResult) - {""}
 
 
-def test_the_words_of_the_socket_are_the_specified_ones(asyncapi):
+def test_the_words_of_the_socket_are_the_specified_ones(asyncapi: Json) -> None:
     assert words(asyncapi, "marketSide") == set(v.Side)
     lifecycle = words(asyncapi, "marketLifecycleV2Payload", "properties", "msg", "properties", "event_type")
     assert lifecycle | {"metadata_updated"} == set(v.LifecycleEvent)
@@ -74,7 +77,7 @@ def test_the_words_of_the_socket_are_the_specified_ones(asyncapi):
     assert status - set(v.OrderStatus) == {"unknown"}  # refused on purpose: it says nothing
 
 
-def test_every_reason_belongs_to_a_shape():
+def test_every_reason_belongs_to_a_shape() -> None:
     known = {name for name, _ in d.SHAPES + d.FRAMES}
     assert set(d.LEFT_OUT) | set(d.ADDED) <= known
     assert all(reason for reasons in (*d.LEFT_OUT.values(), *d.ADDED.values()) for reason in reasons.values())

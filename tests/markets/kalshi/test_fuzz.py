@@ -26,7 +26,7 @@ from .bodies import EVENT, FILL, FRAMES, MARKET, ORDER, POSITION, SETTLEMENT, bu
 from .test_schemas import BOOK, CREATED, TRADE
 
 DIGITS = b"0123456789.-+eE\"',: {}[]xn\x00\xff"
-VALUES = [
+VALUES: list[Any] = [
     "",
     "0",
     "0.00",
@@ -274,18 +274,18 @@ def fuzz_bodies(rounds: int, seed: int) -> Counter[str]:
     return seen
 
 
-def test_damaged_frames_are_refused_or_say_what_they_say():
+def test_damaged_frames_are_refused_or_say_what_they_say() -> None:
     seen = fuzz_frames(3_000, seed=1)
     assert min(seen["applied"], seen["rejected"]) > 300
 
 
-def test_damaged_bodies_are_refused_or_say_what_they_say():
+def test_damaged_bodies_are_refused_or_say_what_they_say() -> None:
     seen = fuzz_bodies(3_000, seed=2)
     assert min(seen["read"], seen["refused"]) > 300
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_damaged_frames_and_bodies():
+def test_a_hundred_thousand_damaged_frames_and_bodies() -> None:
     frames, bodies = fuzz_frames(60_000, seed=20), fuzz_bodies(40_000, seed=21)
     print(frames, bodies)
     assert frames.total() + bodies.total() == 100_000

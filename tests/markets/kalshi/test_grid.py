@@ -29,18 +29,18 @@ def listed(grid: tuple[PriceBand, ...]) -> list[int]:
 
 
 @pytest.mark.parametrize("grid", STRUCTURES)
-def test_a_price_is_on_the_grid_iff_some_band_lists_it(grid):
+def test_a_price_is_on_the_grid_iff_some_band_lists_it(grid: tuple[PriceBand, ...]) -> None:
     expected = set(listed(grid))
     assert {p for p in range(-5, DOLLAR_PRICE + 6) if is_on_grid(p, grid)} == expected
 
 
 @pytest.mark.parametrize("grid", STRUCTURES)
-def test_whole_cents_are_valid_in_every_structure(grid):
+def test_whole_cents_are_valid_in_every_structure(grid: tuple[PriceBand, ...]) -> None:
     assert all(is_on_grid(cent * 100, grid) for cent in range(1, 100))
 
 
 @given(st.sampled_from(STRUCTURES), st.integers(-50, DOLLAR_PRICE + 50))
-def test_rounding_finds_the_nearest_listed_price_on_its_side(grid, price):
+def test_rounding_finds_the_nearest_listed_price_on_its_side(grid: tuple[PriceBand, ...], price: int) -> None:
     prices = listed(grid)
     assert round_down(price, grid) == max((p for p in prices if p <= price), default=None)
     assert round_up(price, grid) == min((p for p in prices if p >= price), default=None)
@@ -48,7 +48,7 @@ def test_rounding_finds_the_nearest_listed_price_on_its_side(grid, price):
     assert next_tick_down(price, grid) == max((p for p in prices if p < price), default=None)
 
 
-def test_bands_may_be_any_that_the_exchange_invents():
+def test_bands_may_be_any_that_the_exchange_invents() -> None:
     odd = bands((0, 250, 25), (250, 9775, 75), (9775, 10_000, 25))
     prices, below = listed(odd), None
     for price in range(DOLLAR_PRICE + 1):
@@ -57,13 +57,13 @@ def test_bands_may_be_any_that_the_exchange_invents():
         assert round_down(price, odd) == below
 
 
-def test_without_bands_no_price_is_valid():
+def test_without_bands_no_price_is_valid() -> None:
     assert not is_on_grid(5000, ())
     assert round_down(5000, ()) is None
     assert round_up(5000, ()) is None
 
 
 @pytest.mark.parametrize("triple", [(0, 0, 10), (500, 100, 10), (0, 10_000, 0), (-10, 100, 10), (0, 10_001, 1)])
-def test_an_impossible_band_is_refused(triple):
+def test_an_impossible_band_is_refused(triple: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="price band"):
         bands(triple)

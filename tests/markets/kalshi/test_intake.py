@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalbot.common.units import Price
+from kalbot.common.units import Count, Price
 from markets.kalshi.grid import PriceBand
+from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.vocabulary import MarketResult, OrderStatus, Side
 from markets.kalshi.ws import frames as f
 from markets.kalshi.ws.error_codes import ERROR_REACTIONS, Reaction, reaction_to
@@ -36,7 +37,7 @@ from .bodies import (
 )
 
 
-def feed(*messages: Any, intake: Intake | None = None) -> list[f.Frame]:
+def feed(*messages: Any, intake: Intake | None = None) -> list[Any]:
     intake = intake or Intake()
     return intake.feed([m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages])
 
@@ -46,7 +47,7 @@ def one(message: Any, intake: Intake | None = None) -> Any:
     return frame
 
 
-def test_a_ticker():
+def test_a_ticker() -> None:
     t = one(TICKER)
     assert (t.sid, t.market_ticker, t.last_price) == (2, "KXDEMO-26NOV23-A", 4100)
     assert (t.yes_bid, t.yes_bid_size, t.yes_ask, t.yes_ask_size) == (4000, 12000, 4300, 725)
@@ -54,18 +55,18 @@ def test_a_ticker():
 
 
 @pytest.mark.parametrize("sentinel", ["0.0000", "1.0000"])
-def test_a_side_of_a_ticker_without_size_has_no_price(sentinel):
+def test_a_side_of_a_ticker_without_size_has_no_price(sentinel: str) -> None:
     t = one(but(TICKER, msg__yes_ask_size_fp="0.00", msg__yes_ask_dollars=sentinel))
     assert (t.yes_bid, t.yes_ask, t.yes_ask_size) == (4000, None, 0)
     t = one(but(TICKER, msg__yes_bid_size_fp="0.00", msg__yes_bid_dollars=sentinel))
     assert (t.yes_bid, t.yes_bid_size, t.yes_ask) == (None, 0, 4300)
 
 
-def test_a_ticker_before_ts_ms_existed():
+def test_a_ticker_before_ts_ms_existed() -> None:
     assert one(but(TICKER, msg__ts_ms=...)).ts_ms == 1795400000000
 
 
-def test_a_snapshot_is_best_first_with_both_sides_in_their_own_prices():
+def test_a_snapshot_is_best_first_with_both_sides_in_their_own_prices() -> None:
     s = one(SNAPSHOT)
     assert s.yes == ((4000, 12000), (3900, 4000))
     assert s.no == ((5700, 725), (5500, 3000))
@@ -74,7 +75,7 @@ def test_a_snapshot_is_best_first_with_both_sides_in_their_own_prices():
     assert (empty.yes, empty.no[0]) == ((), (5700, 725))
 
 
-def test_no_levels_are_in_no_prices_whichever_way_they_were_requested():
+def test_no_levels_are_in_no_prices_whichever_way_they_were_requested() -> None:
     intake = Intake()
     intake.yes_priced.add(1)
     flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.4300", "7.25"], ["0.4500", "30.00"]])
@@ -86,7 +87,7 @@ def test_no_levels_are_in_no_prices_whichever_way_they_were_requested():
     assert one(yes, intake).price == 4100
 
 
-def test_a_flipped_orientation_is_noticed_because_the_book_would_be_crossed():
+def test_a_flipped_orientation_is_noticed_because_the_book_would_be_crossed() -> None:
     flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.6300", "7.25"], ["0.6500", "30.00"]])
     rejected, gap = feed(flipped)
     assert "crossed" in rejected.reason
@@ -94,20 +95,22 @@ def test_a_flipped_orientation_is_noticed_because_the_book_would_be_crossed():
     assert (gap.sid, gap.reason) == (1, "rejected")
 
 
-def test_a_delta():
+def test_a_delta() -> None:
     d = one(but(DELTA, seq=1, msg__client_order_id="mine"))
     assert (d.side, d.price, d.delta, d.clock, d.ts_ms) == (Side.NO, 5700, -725, 9004, 1795400001456)
     assert d.client_order_id == "mine"
 
 
-def test_a_trade_and_one_from_before_the_outcome_side_existed():
+def test_a_trade_and_one_from_before_the_outcome_side_existed() -> None:
     t = one(TRADE_FRAME)
     assert (t.yes_price, t.count, t.taker_side, t.is_block_trade) == (4300, 725, Side.YES, False)
     old = but(TRADE_FRAME, msg__taker_outcome_side=..., msg__ts_ms=..., msg__is_block_trade=...)
-    assert one(old) == f.TradeFrame(5, 1, t.market_ticker, t.trade_id, 4300, 725, Side.YES, False, 1795400001000)
+    assert one(old) == f.TradeFrame(
+        5, 1, t.market_ticker, t.trade_id, Price(4300), Count(725), Side.YES, False, 1795400001000
+    )
 
 
-def test_own_fills_orders_and_positions():
+def test_own_fills_orders_and_positions() -> None:
     fill = one(FILL_FRAME)
     assert (fill.fee, fill.price, fill.count, fill.post_position) == (124_400, 4300, 725, -725)
     assert one(but(FILL_FRAME, msg__outcome_side="no", msg__book_side="ask")).price == 5700
@@ -117,7 +120,7 @@ def test_own_fills_orders_and_positions():
     assert (position.position, position.position_cost) == (725, 3_117_500)
 
 
-def test_lifecycle_messages():
+def test_lifecycle_messages() -> None:
     determined = one(DETERMINED)
     assert (determined.event_type, determined.result, determined.settlement_value) == (
         "determined",
@@ -141,7 +144,7 @@ def test_lifecycle_messages():
     assert (found.metadata.yes_sub_title, found.metadata.cap_strike) == ("new", 80)
 
 
-def test_event_messages_and_order_groups():
+def test_event_messages_and_order_groups() -> None:
     assert one(but(EVENT_CREATED, seq=1)).collateral_return_type == "MECNET"
     fee = one(but(EVENT_FEE, seq=1, msg__fee_type_override="brand_new"))
     assert (fee.fee_type_override, fee.fee_multiplier_override) == ("brand_new", Decimal("0.5"))
@@ -186,7 +189,7 @@ def test_event_messages_and_order_groups():
         (EVENT_FEE, {"fee_type_override": ...}),
     ],
 )
-def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(message, changes):
+def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(message: Json, changes: Json) -> None:
     intake = Intake()
     broken = but(message, **{f"msg__{name}": value for name, value in changes.items()})
     out = feed(broken, intake=intake)
@@ -199,7 +202,7 @@ def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"null", b"\xff", b'{"type":5}', b'"ticker"', b"[" * 100_000])
-def test_what_is_no_message_is_rejected(payload):
+def test_what_is_no_message_is_rejected(payload: bytes) -> None:
     intake = Intake()
     (rejected,) = feed(payload, intake=intake)
     assert isinstance(rejected, f.RejectedFrame)
@@ -207,7 +210,7 @@ def test_what_is_no_message_is_rejected(payload):
     assert intake.tally.balances
 
 
-def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequence():
+def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequence() -> None:
     intake = Intake()
     new = {"type": "brand_new", "sid": 8, "seq": 1, "msg": {"a": 1}}
     out = feed(new, but(EVENT_FEE, seq=2, extra=1, msg__extra=[2]), intake=intake)
@@ -220,19 +223,19 @@ def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequen
     assert intake.tally.balances
 
 
-def test_a_gap_is_announced_before_the_frame_that_shows_it():
+def test_a_gap_is_announced_before_the_frame_that_shows_it() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, but(DELTA, seq=2), but(DELTA, seq=5), but(DELTA, seq=6), intake=intake)
     assert [type(frame) for frame in out] == [f.BookSnapshot, f.BookDelta, f.GapFrame, f.BookDelta, f.BookDelta]
     assert (out[2].sid, out[2].expected, out[2].got, out[2].reason) == (1, 3, 5, "lost")
 
 
-def test_the_first_message_of_a_subscription_is_number_one():
+def test_the_first_message_of_a_subscription_is_number_one() -> None:
     out = feed(but(SNAPSHOT, seq=4))
     assert [type(frame) for frame in out] == [f.GapFrame, f.BookSnapshot]
 
 
-def test_duplicates_are_dropped_and_counted():
+def test_duplicates_are_dropped_and_counted() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, DELTA, DELTA, but(DELTA, seq=1), but(DELTA, seq=3), intake=intake)
     assert [frame.seq for frame in out] == [1, 2, 3]
@@ -240,33 +243,33 @@ def test_duplicates_are_dropped_and_counted():
     assert intake.tally.balances
 
 
-def test_subscriptions_count_for_themselves_and_over_all_their_markets():
+def test_subscriptions_count_for_themselves_and_over_all_their_markets() -> None:
     other = but(SNAPSHOT, seq=2, msg__market_ticker="B")
     out = feed(SNAPSHOT, TRADE_FRAME, other, but(TRADE_FRAME, seq=2), but(DELTA, seq=3, msg__market_ticker="B"))
     assert not any(isinstance(frame, f.GapFrame) for frame in out)
 
 
-def test_acknowledgements_take_their_place_in_the_sequence():
+def test_acknowledgements_take_their_place_in_the_sequence() -> None:
     ok = {"type": "ok", "id": 4, "sid": 1, "seq": 2, "msg": {"market_tickers": ["A", "B"]}}
     out = feed(SNAPSHOT, ok, but(DELTA, seq=3))
     assert [type(frame) for frame in out] == [f.BookSnapshot, f.Ack, f.BookDelta]
     assert out[1].market_tickers == ("A", "B")
 
 
-def test_an_acknowledgement_that_repeats_a_number_is_heard_all_the_same():
+def test_an_acknowledgement_that_repeats_a_number_is_heard_all_the_same() -> None:
     ok = {"type": "ok", "id": 4, "sid": 1, "seq": 1}
     out = feed(SNAPSHOT, ok, but(DELTA, seq=2))
     assert [type(frame) for frame in out] == [f.BookSnapshot, f.Ack, f.BookDelta]
 
 
-def test_a_rejected_frame_is_a_gap_for_its_subscription_and_the_next_one_is_not():
+def test_a_rejected_frame_is_a_gap_for_its_subscription_and_the_next_one_is_not() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, but(DELTA, msg__side="maybe"), but(DELTA, seq=3), intake=intake)
     assert [type(frame) for frame in out] == [f.BookSnapshot, f.RejectedFrame, f.GapFrame, f.BookDelta]
     assert out[2].reason == "rejected"
 
 
-def test_replies_of_the_protocol_page():
+def test_replies_of_the_protocol_page() -> None:
     replies = [
         {"type": "subscribed", "id": 3, "msg": {"channel": "fill", "sid": 4}, "sending_ts_ms": 1795400000000},
         {"type": "ok", "id": 6, "msg": [{"channel": "orderbook_delta", "sid": 1}, {"channel": "ticker", "sid": 2}]},
@@ -284,7 +287,7 @@ def test_replies_of_the_protocol_page():
     assert (new.reaction, new.market_tickers) == (Reaction.RECONNECT, ("A",))
 
 
-def test_an_acknowledgement_counts_for_what_follows_in_the_same_batch():
+def test_an_acknowledgement_counts_for_what_follows_in_the_same_batch() -> None:
     intake = Intake()
     intake.yes_price_commands.add(7)
     ack = {"type": "subscribed", "id": 7, "msg": {"channel": "orderbook_delta", "sid": 1}}
@@ -296,7 +299,7 @@ def test_an_acknowledgement_counts_for_what_follows_in_the_same_batch():
     assert out[4].no == ((5700, 725), (5500, 3000))
 
 
-def test_every_error_code_of_the_protocol_has_a_reaction():
+def test_every_error_code_of_the_protocol_has_a_reaction() -> None:
     listed = [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, *range(18, 29)]
     assert sorted(ERROR_REACTIONS) == listed
     assert reaction_to(10) is reaction_to(25) is Reaction.RESUBSCRIBE
@@ -305,7 +308,7 @@ def test_every_error_code_of_the_protocol_has_a_reaction():
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 12)), max_size=60))
-def test_sequence_numbers_against_a_plain_count(arrivals):
+def test_sequence_numbers_against_a_plain_count(arrivals: list[tuple[int, int]]) -> None:
     tracker = SequenceTracker()
     last: dict[int, int] = {}
     for sid, seq in arrivals:
@@ -322,7 +325,7 @@ def test_sequence_numbers_against_a_plain_count(arrivals):
         assert tracker.expected(sid) == last.get(sid, 0) + 1
 
 
-def test_a_counter_that_was_set_back_is_not_taken_for_duplicates_for_ever():
+def test_a_counter_that_was_set_back_is_not_taken_for_duplicates_for_ever() -> None:
     tracker = SequenceTracker()
     for seq in range(1, 101):
         tracker.arrive(1, seq)
@@ -332,7 +335,7 @@ def test_a_counter_that_was_set_back_is_not_taken_for_duplicates_for_ever():
     assert set(arrivals[RESTART_RUN:]) == {Arrival.NEXT}
 
 
-def test_scattered_duplicates_are_no_restart():
+def test_scattered_duplicates_are_no_restart() -> None:
     tracker = SequenceTracker()
     for seq in range(1, 101):
         tracker.arrive(1, seq)
@@ -340,7 +343,7 @@ def test_scattered_duplicates_are_no_restart():
     assert all(tracker.arrive(1, draw.choice(range(1, 100, 2))) is Arrival.DUPLICATE for _ in range(500))
 
 
-def test_a_stream_of_every_kind_adds_up():
+def test_a_stream_of_every_kind_adds_up() -> None:
     draw = random.Random(11)
     intake, sent = Intake(), 0
     for _ in range(300):

@@ -6,6 +6,7 @@ import pytest
 
 from kalbot.common.units import Money
 from markets.kalshi.errors import PaginationError, SchemaError
+from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Allocation
 
 from .bodies import EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, but
@@ -17,7 +18,7 @@ def events(cursor: str | None, *tickers: str) -> Answer:
     return Answer(200, {"events": [but(EVENT, event_ticker=t) for t in tickers], "cursor": cursor})
 
 
-def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Script, client):
+def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Script, client: KalshiClient) -> None:
     exchange.say(events("c1", "A", "B"), events("c2"), events("", "C"))
     pages = list(client.catalogue.events())
     assert [e.event_ticker for page in pages for e in page.events] == ["A", "B", "C"]
@@ -25,33 +26,35 @@ def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Scri
     assert dict(exchange.requests[0].query) == {"status": "open", "with_nested_markets": "true", "limit": "200"}
 
 
-def test_pages_are_read_when_they_are_wanted(exchange: Script, client):
+def test_pages_are_read_when_they_are_wanted(exchange: Script, client: KalshiClient) -> None:
     exchange.say(events("c1", "A"), events("", "B"))
     walk = client.catalogue.events()
     next(walk)
     assert len(exchange.requests) == 1
 
 
-def test_a_repeated_cursor_is_an_error_and_not_an_end(exchange: Script, client):
+def test_a_repeated_cursor_is_an_error_and_not_an_end(exchange: Script, client: KalshiClient) -> None:
     exchange.say(events("c1", "A"), events("c2", "B"), events("c1", "C"))
     with pytest.raises(PaginationError, match="repeated the cursor 'c1'"):
         list(client.catalogue.events(max_pages=8))
 
 
-def test_a_listing_without_an_end_is_an_error(exchange: Script, client):
+def test_a_listing_without_an_end_is_an_error(exchange: Script, client: KalshiClient) -> None:
     numbers = iter(range(1000))
     exchange.rule = lambda request: events(f"c{next(numbers)}", "A")
     with pytest.raises(PaginationError, match="after 5 pages"):
         list(client.catalogue.events(max_pages=5))
 
 
-def test_one_bad_order_among_many_does_not_pass_for_an_absent_one(exchange: Script, client):
+def test_one_bad_order_among_many_does_not_pass_for_an_absent_one(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(200, {"fills": [FILL, {}], "cursor": ""}))
     with pytest.raises(SchemaError):
         list(client.portfolio.fills())
 
 
-def test_books_are_requested_a_hundred_at_a_time_with_a_repeated_parameter(exchange: Script, client):
+def test_books_are_requested_a_hundred_at_a_time_with_a_repeated_parameter(
+    exchange: Script, client: KalshiClient
+) -> None:
     def answer(request: Request) -> Answer:
         tickers = [value for name, value in request.query if name == "tickers"]
         return Answer(200, {"orderbooks": [{"ticker": t, "orderbook_fp": BOOK} for t in tickers]})
@@ -62,7 +65,7 @@ def test_books_are_requested_a_hundred_at_a_time_with_a_repeated_parameter(excha
     assert [len(request.query) for request in exchange.requests] == [100, 50]
 
 
-def test_each_family_reads_its_route(exchange: Script, client):
+def test_each_family_reads_its_route(exchange: Script, client: KalshiClient) -> None:
     answers = {
         "/events/E": {"event": EVENT, "markets": [MARKET]},
         "/markets": {"markets": [MARKET], "cursor": ""},
@@ -103,7 +106,9 @@ def test_each_family_reads_its_route(exchange: Script, client):
     assert [x.position for x in p.positions(subaccount=1)] == [-725]
     assert [x.fee for x in p.fills(order_id="o")] == [124_400]
     assert [x.revenue for x in p.settlements(ticker="M")] == [7_250_000]
-    assert list(p.historical_positions()) == list(p.historical_fills()) == list(client.orders.historical()) == []
+    assert list(p.historical_positions()) == []
+    assert list(p.historical_fills()) == []
+    assert list(client.orders.historical()) == []
     assert client.orders.queue_positions(market_tickers=["M", "N"])[0].ahead == 300
     assert client.exchange.user_data_time().year == 2026
     assert client.exchange.historical_cutoff().positions_updated is None
@@ -115,7 +120,7 @@ def test_each_family_reads_its_route(exchange: Script, client):
     assert queries["/portfolio/positions"]["subaccount"] == "1"
 
 
-def test_cash_moves_in_whole_units_only(exchange: Script, client):
+def test_cash_moves_in_whole_units_only(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(200, {"transfer_id": "t"}))
     cash = client.portfolio.cash
     assert cash.transfer_between_shards(0, 2, Money(12_340_000), "0d6d6c0e-5d5c-4a52-8f4e-0f6c6f3a1b11") == "t"
@@ -139,7 +144,7 @@ def test_cash_moves_in_whole_units_only(exchange: Script, client):
     assert len(exchange.requests) == 2
 
 
-def test_subaccounts_netting_and_allocations(exchange: Script, client):
+def test_subaccounts_netting_and_allocations(exchange: Script, client: KalshiClient) -> None:
     answers = {
         ("GET", "/portfolio/subaccounts/balances"): {
             "subaccount_balances": [

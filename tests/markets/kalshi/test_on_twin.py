@@ -18,12 +18,15 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.clock_skew import now_ms
 from markets.kalshi.rest.resolution import Outcome
 from markets.kalshi.schemas import Market
+from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.signing import Signer
 from markets.kalshi.vocabulary import MarketResult, OrderStatus, Side, TimeInForce
 from markets.kalshi.ws import frames as f
 from markets.kalshi.ws.error_codes import Reaction
 from markets.kalshi.ws.session import Session
 from tests.simulator.served import Served
+
+from .bodies import present
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -76,7 +79,7 @@ def session(twin: Served, client: KalshiClient) -> Iterator[Session]:
     opened.close()
 
 
-def until(session: Session, enough: Callable[[list[Any]], bool], seconds: float = 3.0) -> list[Any]:
+def until(session: Session, enough: Callable[[list[Any]], object], seconds: float = 3.0) -> list[Any]:
     found: list[Any] = []
     end = time.monotonic() + seconds
     while not enough(found) and time.monotonic() < end:
@@ -107,7 +110,7 @@ def position_of(client: KalshiClient, market: Market) -> int:
     return sum(p.position for p in client.portfolio.positions(ticker=market.ticker))
 
 
-def test_the_whole_catalogue_is_read_and_nothing_refused(client):
+def test_the_whole_catalogue_is_read_and_nothing_refused(client: KalshiClient) -> None:
     pages = list(client.catalogue.events())
     assert sum(len(page.rejected) for page in pages) == 0
     events = [event for page in pages for event in page.events]
@@ -122,16 +125,18 @@ def test_the_whole_catalogue_is_read_and_nothing_refused(client):
     assert series.rejected == ()
 
 
-def test_status_schedule_limits_costs_and_keys(client):
+def test_status_schedule_limits_costs_and_keys(client: KalshiClient) -> None:
     assert client.exchange.status().can_trade(0)
     assert client.exchange.schedule().maintenance
     assert client.learn_limits().usage_tier == "basic"
-    key = client.account.api_keys().get(client.transport.signer.key_id)
-    assert key.allows("write::trade")
-    assert abs(client.clock_skew_ms) < 1500
+    key = client.account.api_keys().get(present(client.transport.signer).key_id)
+    assert present(key).allows("write::trade")
+    assert abs(present(client.clock_skew_ms)) < 1500
 
 
-def test_a_book_is_the_same_over_rest_and_over_the_socket_in_both_orientations(twin, client, session, market):
+def test_a_book_is_the_same_over_rest_and_over_the_socket_in_both_orientations(
+    twin: Served, client: KalshiClient, session: Session, market: Market
+) -> None:
     book = client.catalogue.orderbook(market.ticker)
     assert book.yes == ((4000, 5000), (3900, 10_000))
     assert book.no == ((5700, 725), (5500, 3000))
@@ -150,7 +155,9 @@ def test_a_book_is_the_same_over_rest_and_over_the_socket_in_both_orientations(t
 
 
 @pytest.mark.parametrize(("side", "ask", "bid", "sign"), [(Side.YES, 4300, 4000, 1), (Side.NO, 6000, 5700, -1)])
-def test_a_bought_side_is_held_and_a_sale_of_it_closes_it(client, market, side, ask, bid, sign):
+def test_a_bought_side_is_held_and_a_sale_of_it_closes_it(
+    client: KalshiClient, market: Market, side: Side, ask: int, bid: int, sign: int
+) -> None:
     bought = client.orders.create(order(Buy, market, side, ask, 200))
     assert (bought.fill_count, bought.remaining_count) == (200, 0)
     assert position_of(client, market) == sign * 200
@@ -163,14 +170,14 @@ def test_a_bought_side_is_held_and_a_sale_of_it_closes_it(client, market, side, 
     assert (fill.outcome_side, complement(fill.price)) == (side.other, bid)
 
 
-def test_a_sale_never_opens_the_other_side(client, market):
+def test_a_sale_never_opens_the_other_side(client: KalshiClient, market: Market) -> None:
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
     sold = client.orders.create(order(Sell, market, Side.YES, 100, 500))
     assert (sold.fill_count, sold.remaining_count) == (100, 0)
     assert position_of(client, market) == 0
 
 
-def test_fills_over_the_socket_are_those_over_rest(client, session, market):
+def test_fills_over_the_socket_are_those_over_rest(client: KalshiClient, session: Session, market: Market) -> None:
     session.subscribe(["fill", "user_orders", "market_positions"])
     until(session, lambda x: len(kinds(x, f.Ack)) == 3)
     wanted = order(Buy, market, Side.NO, 6100, 700)
@@ -190,7 +197,7 @@ def test_fills_over_the_socket_are_those_over_rest(client, session, market):
     assert kinds(found, f.MarketPositionFrame)[-1].position == -700
 
 
-def test_a_resting_order_is_queued_changed_and_cancelled_once(client, market):
+def test_a_resting_order_is_queued_changed_and_cancelled_once(client: KalshiClient, market: Market) -> None:
     resting = client.orders.create(
         order(Buy, market, Side.NO, 5000, 300, time_in_force=TimeInForce.GTC, post_only=True)
     )
@@ -220,7 +227,9 @@ def test_a_resting_order_is_queued_changed_and_cancelled_once(client, market):
     assert client.orders.get(resting.order_id).status is OrderStatus.CANCELED
 
 
-def test_cancel_all_takes_every_resting_order_and_those_of_the_next_minute(client, twin, markets):
+def test_cancel_all_takes_every_resting_order_and_those_of_the_next_minute(
+    client: KalshiClient, twin: Served, markets: list[Market]
+) -> None:
     twin.twin("settings", cancel_all_lingers=False)
     resting = [
         client.orders.create(order(Buy, m, Side.YES, 3000, time_in_force=TimeInForce.GTC))
@@ -231,7 +240,7 @@ def test_cancel_all_takes_every_resting_order_and_those_of_the_next_minute(clien
     twin.twin("settings", cancel_all_lingers=True)
 
 
-def test_refusals_have_their_own_kinds(client, market):
+def test_refusals_have_their_own_kinds(client: KalshiClient, market: Market) -> None:
     with pytest.raises(errors.Rejected, match="invalid_price"):
         client.orders.create(order(Buy, market, Side.YES, 4305))
     with pytest.raises(errors.Killed):
@@ -252,7 +261,7 @@ def test_refusals_have_their_own_kinds(client, market):
         client.orders.get(str(uuid.uuid4()))
 
 
-def test_a_batch_is_partly_accepted(client, markets):
+def test_a_batch_is_partly_accepted(client: KalshiClient, markets: list[Market]) -> None:
     first, second, third = markets.pop(), markets.pop(), markets.pop()
     items = client.orders.batch_create(
         [order(Buy, first, Side.YES, 4300), order(Buy, second, Side.YES, 4305), order(Buy, third, Side.NO, 6000)]
@@ -261,7 +270,7 @@ def test_a_batch_is_partly_accepted(client, markets):
     assert [position_of(client, m) for m in (first, second, third)] == [100, 0, -100]
 
 
-def test_a_paused_shard_and_a_closed_market(twin, client, markets):
+def test_a_paused_shard_and_a_closed_market(twin: Served, client: KalshiClient, markets: list[Market]) -> None:
     paused, closed = markets.pop(), markets.pop()
     twin.twin("status", trading_paused=True, shard=0)
     assert not client.exchange.status().can_trade(0)
@@ -277,40 +286,44 @@ def test_a_paused_shard_and_a_closed_market(twin, client, markets):
 @pytest.mark.parametrize(
     "fault", [{"kind": "timeout"}, {"kind": "error", "status": 503}, {"kind": "error", "status": 500}]
 )
-def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(twin, client, market, fault):
+def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(
+    twin: Served, client: KalshiClient, market: Market, fault: Json
+) -> None:
     twin.twin("faults", **fault, when="after", method="POST", path="/portfolio/events/orders")
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
     found = client.resolve_create(lost, sent)
     assert found.outcome is Outcome.FOUND
-    assert (found.order.client_order_id, found.order.fill_count) == (lost.client_order_id, 300)
+    assert (present(found.order).client_order_id, present(found.order).fill_count) == (lost.client_order_id, 300)
     assert position_of(client, market) == 300
 
 
 @pytest.mark.parametrize("fault", [{"kind": "timeout"}, {"kind": "error", "status": 503}])
 def test_an_order_that_was_not_taken_is_not_assumed_absent_and_can_be_sent_again_under_its_id(
-    twin, client, market, fault
-):
+    twin: Served, client: KalshiClient, market: Market, fault: Json
+) -> None:
     twin.twin("faults", **fault, when="before", method="POST", path="/portfolio/events/orders")
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
     assert client.resolve_create(lost, sent).outcome is Outcome.UNKNOWN
     placed = client.resolve_create(lost, sent, resend=True)
-    assert (placed.outcome, placed.result.fill_count) == (Outcome.PLACED, 300)
+    assert (placed.outcome, present(placed.result).fill_count) == (Outcome.PLACED, 300)
     assert client.resolve_create(lost, sent).outcome is Outcome.FOUND
     assert position_of(client, market) == 300
 
 
-def test_reads_get_through_errors_and_rate_limits(twin, client):
+def test_reads_get_through_errors_and_rate_limits(twin: Served, client: KalshiClient) -> None:
     twin.twin("faults", kind="error", status=502, method="GET", path="/portfolio/balance", count=2)
     twin.twin("faults", kind="rate_limit", method="GET", path="/exchange/schedule", count=2)
     assert client.portfolio.balance().on_shard(0) is not None
     assert client.exchange.schedule().weeks
 
 
-def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(twin, client, session, market):
+def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(
+    twin: Served, client: KalshiClient, session: Session, market: Market
+) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
     until(session, lambda x: kinds(x, f.BookSnapshot))
     twin.twin("faults", kind="drop", channel="orderbook_delta", ticker=market.ticker)
@@ -318,7 +331,7 @@ def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(twin, client, sessio
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
     found = until(session, lambda x: kinds(x, f.BookDelta))
     assert [type(frame) for frame in found] == [f.GapFrame, f.BookDelta]
-    sid = session.sid_of("orderbook_delta")
+    sid = present(session.sid_of("orderbook_delta"))
     assert found[0].sid == sid
     command = session.get_snapshot(sid, [market.ticker])
     (snapshot,) = kinds(until(session, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
@@ -326,7 +339,7 @@ def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(twin, client, sessio
     assert session.pending == {}
 
 
-def test_repeated_frames_are_dropped(twin, client, session, market):
+def test_repeated_frames_are_dropped(twin: Served, client: KalshiClient, session: Session, market: Market) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
     until(session, lambda x: kinds(x, f.BookSnapshot))
     twin.twin("faults", kind="duplicate", channel="orderbook_delta", ticker=market.ticker)
@@ -335,11 +348,13 @@ def test_repeated_frames_are_dropped(twin, client, session, market):
     assert session.intake.sequence.gaps == 0
 
 
-def test_subscriptions_grow_and_shrink_without_a_gap(client, session, markets):
+def test_subscriptions_grow_and_shrink_without_a_gap(
+    client: KalshiClient, session: Session, markets: list[Market]
+) -> None:
     some = [markets.pop().ticker for _ in range(3)]
     session.subscribe(["orderbook_delta"], some[:1])
     until(session, lambda x: kinds(x, f.BookSnapshot))
-    sid = session.sid_of("orderbook_delta")
+    sid = present(session.sid_of("orderbook_delta"))
     session.add_markets(sid, some[1:])
     found = until(session, lambda x: len(kinds(x, f.BookSnapshot)) == 2 and not session.pending)
     assert set(kinds(found, f.Ack)[0].market_tickers) == set(some)
@@ -357,7 +372,9 @@ def test_subscriptions_grow_and_shrink_without_a_gap(client, session, markets):
     assert session.intake.sequence.gaps == 0
 
 
-def test_an_overflow_ends_the_subscription_and_a_new_one_starts_clean(twin, session, market):
+def test_an_overflow_ends_the_subscription_and_a_new_one_starts_clean(
+    twin: Served, session: Session, market: Market
+) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
     until(session, lambda x: kinds(x, f.BookSnapshot))
     twin.twin("overflow")
@@ -369,7 +386,7 @@ def test_an_overflow_ends_the_subscription_and_a_new_one_starts_clean(twin, sess
     assert not kinds(found, f.GapFrame)
 
 
-def test_wrong_commands_are_reported_by_their_id(session):
+def test_wrong_commands_are_reported_by_their_id(session: Session) -> None:
     command = session.subscribe(["nonsense"])
     (error,) = kinds(until(session, lambda x: kinds(x, f.ErrorFrame)), f.ErrorFrame)
     assert (error.id, error.code, error.reaction) == (command, 8, Reaction.FIX)
@@ -379,7 +396,9 @@ def test_wrong_commands_are_reported_by_their_id(session):
     assert session.pending == {}
 
 
-def test_a_dropped_connection_is_reported_and_a_new_session_starts_over(twin, client, session, market):
+def test_a_dropped_connection_is_reported_and_a_new_session_starts_over(
+    twin: Served, client: KalshiClient, session: Session, market: Market
+) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
     until(session, lambda x: kinds(x, f.BookSnapshot))
     twin.twin("disconnect")
@@ -393,7 +412,9 @@ def test_a_dropped_connection_is_reported_and_a_new_session_starts_over(twin, cl
     again.close()
 
 
-def test_a_markets_end_is_announced_step_by_step_and_paid(twin, client, session, market):
+def test_a_markets_end_is_announced_step_by_step_and_paid(
+    twin: Served, client: KalshiClient, session: Session, market: Market
+) -> None:
     session.subscribe(["market_lifecycle_v2"])
     until(session, lambda x: kinds(x, f.Ack))
     client.orders.create(order(Buy, market, Side.YES, 4300, 300))
@@ -416,21 +437,22 @@ def test_a_markets_end_is_announced_step_by_step_and_paid(twin, client, session,
     assert client.catalogue.market(market.ticker).settlement_value == 10_000
 
 
-def test_cash_moves_between_shards(client):
+def test_cash_moves_between_shards(client: KalshiClient) -> None:
     before = client.portfolio.balance()
     transfer = client.portfolio.cash.transfer_between_shards(0, 2, Money(1_000_000), str(uuid.uuid4()))
     end = time.monotonic() + 8
     while not client.portfolio.cash.shard_transfer(transfer).is_complete and time.monotonic() < end:
         time.sleep(0.1)
     after = client.portfolio.balance()
-    assert after.on_shard(2) - before.on_shard(2) == before.on_shard(0) - after.on_shard(0) == 1_000_000
+    assert present(after.on_shard(2)) - present(before.on_shard(2)) == 1_000_000
+    assert present(before.on_shard(0)) - present(after.on_shard(0)) == 1_000_000
 
 
-def test_a_wrong_clock_and_a_wrong_key_are_refused(twin, client):
+def test_a_wrong_clock_and_a_wrong_key_are_refused(twin: Served, client: KalshiClient) -> None:
     late = KalshiClient(client.environment, signer_of(twin), clock=lambda: now_ms() - 60_000)
     with late, pytest.raises(errors.Unauthorised, match="header_timestamp_expired"):
         late.account.limits()
-    assert 58_000 < late.clock_skew_ms < 62_000
+    assert 58_000 < present(late.clock_skew_ms) < 62_000
     unknown = Signer(str(uuid.uuid4()), signer_of(twin)._key)
     with KalshiClient(client.environment, unknown) as stranger, pytest.raises(errors.Unauthorised):
         stranger.account.limits()
@@ -438,7 +460,7 @@ def test_a_wrong_clock_and_a_wrong_key_are_refused(twin, client):
         Session(client.environment, unknown).connect()
 
 
-def test_an_ed25519_key_is_understood_too(tmp_path):
+def test_an_ed25519_key_is_understood_too(tmp_path: Path) -> None:
     running = Served(tmp_path, "--still", "--key-type", "ed25519", "--port", "0")
     try:
         environment = from_settings(running.ready["rest"], running.ready["ws"])
@@ -451,7 +473,9 @@ def test_an_ed25519_key_is_understood_too(tmp_path):
         running.stop()
 
 
-def test_without_tokens_in_the_exchanges_bucket_a_write_waits_its_turn(twin, client, markets):
+def test_without_tokens_in_the_exchanges_bucket_a_write_waits_its_turn(
+    twin: Served, client: KalshiClient, markets: list[Market]
+) -> None:
     twin.twin("settings", rate_limits=True)
     try:
         chosen = markets.pop()

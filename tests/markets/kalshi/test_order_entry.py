@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kalbot.common.units import DOLLAR_PRICE, Count, Price
 from markets.kalshi.order_entry import AmendOrder, Buy, CreateOrder, Sell
+from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.vocabulary import BookSide, Side, TimeInForce
 
 ID = "7f1c9f0e-2b7e-4c55-9a33-0c7c3a9d1e01"
@@ -36,13 +37,17 @@ def order(kind: type[CreateOrder] = Buy, **changes: Any) -> CreateOrder:
         (Sell, Side.NO, "bid", "0.5700"),
     ],
 )
-def test_intents_become_bids_and_asks_in_yes_prices(kind, side, book_side, price):
+def test_intents_become_bids_and_asks_in_yes_prices(
+    kind: type[CreateOrder], side: Side, book_side: str, price: Any
+) -> None:
     wire = order(kind, side=side).to_wire()
     assert (wire["side"], wire["price"], wire["count"]) == (book_side, price, "7.25")
 
 
 @given(st.sampled_from([Buy, Sell]), st.sampled_from(list(Side)), st.integers(1, DOLLAR_PRICE - 1))
-def test_a_sell_never_has_the_direction_of_a_buy_of_the_same_side(kind, side, price):
+def test_a_sell_never_has_the_direction_of_a_buy_of_the_same_side(
+    kind: type[CreateOrder], side: Side, price: Any
+) -> None:
     bought, sold = order(Buy, side=side, price=Price(price)), order(Sell, side=side, price=Price(price))
     assert bought.book_side is not sold.book_side
     assert bought.to_wire()["price"] == sold.to_wire()["price"]
@@ -51,7 +56,7 @@ def test_a_sell_never_has_the_direction_of_a_buy_of_the_same_side(kind, side, pr
     assert paid == price
 
 
-def test_a_sell_can_only_reduce_and_never_rests_by_default():
+def test_a_sell_can_only_reduce_and_never_rests_by_default() -> None:
     wire = order(Sell).to_wire()
     assert wire["reduce_only"] is True
     assert wire["time_in_force"] == "immediate_or_cancel"
@@ -59,7 +64,7 @@ def test_a_sell_can_only_reduce_and_never_rests_by_default():
     assert "reduce_only" not in resting
 
 
-def test_the_wire_form_holds_exactly_what_was_requested():
+def test_the_wire_form_holds_exactly_what_was_requested() -> None:
     wire = order(
         time_in_force=TimeInForce.GTC,
         post_only=True,
@@ -108,22 +113,22 @@ def test_the_wire_form_holds_exactly_what_was_requested():
         {"reduce_only": True},
     ],
 )
-def test_what_the_exchange_would_refuse_or_misread_is_not_built(change):
+def test_what_the_exchange_would_refuse_or_misread_is_not_built(change: Json) -> None:
     with pytest.raises(ValueError):
         order(**change)
 
 
-def test_reduce_only_needs_immediate_or_cancel():
+def test_reduce_only_needs_immediate_or_cancel() -> None:
     with pytest.raises(ValueError, match="reduce_only"):
         order(Sell, time_in_force=TimeInForce.GTC)
 
 
-def test_an_order_without_an_intent_cannot_be_made():
+def test_an_order_without_an_intent_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="Buy or a Sell"):
         order(CreateOrder)
 
 
-def test_an_amend_speaks_in_the_orders_own_side():
+def test_an_amend_speaks_in_the_orders_own_side() -> None:
     amend = AmendOrder(
         order_id="o", ticker="T", outcome_side=Side.NO, price=Price(5700), count=Count(100), exchange_index=1
     )

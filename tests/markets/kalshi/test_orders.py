@@ -9,10 +9,13 @@ import pytest
 from kalbot.common.units import Count, Price
 from markets.kalshi.errors import AlreadyExists, Killed, NotFound, OutcomeUnknown, Rejected
 from markets.kalshi.order_entry import AmendOrder, CancelOrder, Sell
+from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
+from markets.kalshi.schemas.answers import CancelResult, CreateResult
+from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.vocabulary import Side, TimeInForce
 
-from .bodies import ORDER, but
+from .bodies import ORDER, but, present
 from .scripted import Answer, Request, Script
 from .test_order_entry import ID, order
 from .test_schemas import CREATED
@@ -27,7 +30,7 @@ def orders_page(*orders: Any) -> Answer:
     return Answer(200, {"orders": list(orders), "cursor": ""})
 
 
-def test_a_create_is_one_post_of_the_wire_form(exchange: Script, client):
+def test_a_create_is_one_post_of_the_wire_form(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(201, ACCEPTED))
     result = client.orders.create(order())
     (request,) = exchange.requests
@@ -49,13 +52,15 @@ def test_a_create_is_one_post_of_the_wire_form(exchange: Script, client):
         but(ACCEPTED, fill_count=3),
     ],
 )
-def test_an_accepted_create_whose_answer_cannot_be_believed_has_an_unknown_outcome(exchange, client, body):
+def test_an_accepted_create_whose_answer_cannot_be_believed_has_an_unknown_outcome(
+    exchange: Script, client: KalshiClient, body: Any
+) -> None:
     exchange.say(Answer(201, body))
     with pytest.raises(OutcomeUnknown):
         client.orders.create(order())
 
 
-def test_definite_refusals_of_a_create_are_distinguished(exchange: Script, client):
+def test_definite_refusals_of_a_create_are_distinguished(exchange: Script, client: KalshiClient) -> None:
     exchange.say(EXISTS, Answer(409, {"error": {"code": "fill_or_kill_insufficient_resting_volume"}}))
     with pytest.raises(AlreadyExists):
         client.orders.create(order())
@@ -63,7 +68,7 @@ def test_definite_refusals_of_a_create_are_distinguished(exchange: Script, clien
         client.orders.create(order(time_in_force=TimeInForce.FOK))
 
 
-def test_a_cancel_names_the_market_and_the_shard(exchange: Script, client):
+def test_a_cancel_names_the_market_and_the_shard(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(200, {"order_id": "o", "reduced_by": "4.25", "ts_ms": 1}))
     assert client.orders.cancel("o", "KXDEMO-A", 2).reduced_by == 425
     (request,) = exchange.requests
@@ -71,23 +76,24 @@ def test_a_cancel_names_the_market_and_the_shard(exchange: Script, client):
     assert sorted(request.query) == [("exchange_index", "2"), ("market_ticker", "KXDEMO-A")]
 
 
-def test_a_cancel_of_what_is_gone_is_not_found(exchange: Script, client):
+def test_a_cancel_of_what_is_gone_is_not_found(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(404, {"error": {"code": "not_found"}}))
     with pytest.raises(NotFound):
         client.orders.cancel("o", "KXDEMO-A", 2)
 
 
-def test_cancel_all_takes_an_empty_answer(exchange: Script, client):
+def test_cancel_all_takes_an_empty_answer(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(204))
     client.orders.cancel_all(subaccount=3)
     assert exchange.requests[0].query == [("subaccount", "3")]
 
 
-def test_a_batch_gives_each_order_its_own_fate(exchange: Script, client):
+def test_a_batch_gives_each_order_its_own_fate(exchange: Script, client: KalshiClient) -> None:
     second = order(Sell, client_order_id="second")
     failed = {"client_order_id": "second", "error": {"code": "invalid_price", "message": "grid"}}
     exchange.say(Answer(201, {"orders": [ACCEPTED, failed]}))
     done, refused = client.orders.batch_create([order(), second])
+    assert isinstance(done.result, CreateResult)
     assert done.result.order_id == "o"
     assert isinstance(refused.error, Rejected)
     assert refused.error.code == "invalid_price"
@@ -97,13 +103,15 @@ def test_a_batch_gives_each_order_its_own_fate(exchange: Script, client):
 @pytest.mark.parametrize(
     "items", [[ACCEPTED], [ACCEPTED, ACCEPTED, ACCEPTED], [but(ACCEPTED, client_order_id="second"), ACCEPTED]]
 )
-def test_a_batch_that_is_answered_short_or_out_of_order_is_unknown_as_a_whole(exchange, client, items):
+def test_a_batch_that_is_answered_short_or_out_of_order_is_unknown_as_a_whole(
+    exchange: Script, client: KalshiClient, items: list[Json]
+) -> None:
     exchange.say(Answer(201, {"orders": items}))
     with pytest.raises(OutcomeUnknown):
         client.orders.batch_create([order(), order(Sell, client_order_id="second")])
 
 
-def test_a_batch_cancel_has_a_body(exchange: Script, client):
+def test_a_batch_cancel_has_a_body(exchange: Script, client: KalshiClient) -> None:
     answer = {
         "orders": [
             {"order_id": "o", "reduced_by": "1.00"},
@@ -112,6 +120,7 @@ def test_a_batch_cancel_has_a_body(exchange: Script, client):
     }
     exchange.say(Answer(200, answer))
     done, gone = client.orders.batch_cancel([CancelOrder("o", "A", 2), CancelOrder("p", "B", 0, subaccount=1)])
+    assert isinstance(done.result, CancelResult)
     assert done.result.reduced_by == 100
     assert isinstance(gone.error, NotFound)
     assert exchange.requests[0].method == "DELETE"
@@ -123,7 +132,7 @@ def test_a_batch_cancel_has_a_body(exchange: Script, client):
     }
 
 
-def test_amend_and_decrease(exchange: Script, client):
+def test_amend_and_decrease(exchange: Script, client: KalshiClient) -> None:
     exchange.say(
         Answer(200, {"order_id": "o", "ts_ms": 1}),
         Answer(200, {"order_id": "o", "remaining_count": "1.00", "ts_ms": 1}),
@@ -142,7 +151,7 @@ def test_amend_and_decrease(exchange: Script, client):
         client.orders.decrease("o", "A", 2)
 
 
-def test_order_groups(exchange: Script, client):
+def test_order_groups(exchange: Script, client: KalshiClient) -> None:
     group = {"is_auto_cancel_enabled": True, "contracts_limit_fp": "50.00", "orders": ["o"]}
     exchange.rule = lambda request: Answer(
         200,
@@ -172,17 +181,19 @@ def test_order_groups(exchange: Script, client):
     ]
 
 
-def test_an_unclear_create_is_found_by_its_client_id(exchange: Script, client):
+def test_an_unclear_create_is_found_by_its_client_id(exchange: Script, client: KalshiClient) -> None:
     mine = but(ORDER, client_order_id=ID)
     exchange.say(orders_page(ANOTHER, mine))
     found = client.resolve_create(order(), SENT)
-    assert (found.outcome, found.order.client_order_id) == (Outcome.FOUND, ID)
+    assert (found.outcome, present(found.order).client_order_id) == (Outcome.FOUND, ID)
     request = exchange.requests[0]
     assert ("ticker", "KXDEMO-A") in request.query
     assert ("min_ts", str(SENT // 1000 - 60)) in request.query
 
 
-def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_that_fresh(exchange, client):
+def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_that_fresh(
+    exchange: Script, client: KalshiClient
+) -> None:
     as_of = "2026-01-01T00:00:00Z"
 
     def answer(request: Request) -> Answer:
@@ -191,46 +202,48 @@ def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_
         return orders_page(ANOTHER)
 
     exchange.rule = answer
-    client.orders._clock = lambda: SENT + SIGNATURE_LIFE_MS - 1
+    client._clock = lambda: SENT + SIGNATURE_LIFE_MS - 1
     assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
-    client.orders._clock = lambda: SENT + SIGNATURE_LIFE_MS + 1
+    client._clock = lambda: SENT + SIGNATURE_LIFE_MS + 1
     assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
     as_of = "2026-11-23T02:14:00Z"
     assert SENT == 1_795_400_000_000  # 2026-11-23T02:13:20Z
     assert client.resolve_create(order(), SENT).outcome is Outcome.ABSENT
 
 
-def test_sending_the_same_id_again_is_decisive(exchange: Script, client):
+def test_sending_the_same_id_again_is_decisive(exchange: Script, client: KalshiClient) -> None:
     exchange.rule = lambda request: Answer(201, ACCEPTED) if request.method == "POST" else orders_page()
     resolved = client.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.PLACED
-    assert resolved.result.fill_count == 300
+    assert present(resolved.result).fill_count == 300
     assert [a.json["client_order_id"] for a in exchange.requests if a.method == "POST"] == [ID]
 
 
-def test_a_spent_id_proves_that_the_first_one_landed(exchange: Script, client):
+def test_a_spent_id_proves_that_the_first_one_landed(exchange: Script, client: KalshiClient) -> None:
     listings = iter([orders_page(), orders_page(but(ORDER, client_order_id=ID))])
     exchange.rule = lambda request: EXISTS if request.method == "POST" else next(listings)
     resolved = client.resolve_create(order(), SENT, resend=True)
     assert resolved.outcome is Outcome.FOUND
-    assert resolved.order.client_order_id == ID
+    assert present(resolved.order).client_order_id == ID
 
 
-def test_a_spent_id_that_is_not_listed_yet_stays_unknown(exchange: Script, client):
+def test_a_spent_id_that_is_not_listed_yet_stays_unknown(exchange: Script, client: KalshiClient) -> None:
     exchange.rule = lambda request: EXISTS if request.method == "POST" else orders_page()
     assert client.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("trouble", [Answer(503), Answer(hang_up=True), Answer(200, {"orders": [{"order_id": 1}]})])
-def test_an_exchange_that_cannot_answer_leaves_the_outcome_unknown(exchange, client, trouble):
+def test_an_exchange_that_cannot_answer_leaves_the_outcome_unknown(
+    exchange: Script, client: KalshiClient, trouble: Answer
+) -> None:
     exchange.say(trouble)
-    client.orders._clock = lambda: SENT + 10 * SIGNATURE_LIFE_MS
+    client._clock = lambda: SENT + 10 * SIGNATURE_LIFE_MS
     assert client.resolve_create(order(), SENT).outcome is Outcome.UNKNOWN
     assert not any(request.method == "POST" for request in exchange.requests)
 
 
 @pytest.mark.parametrize("again", [Answer(500), Answer(400, {"error": {"code": "invalid_price"}})])
-def test_a_second_try_that_fails_too_settles_nothing(exchange: Script, client, again):
+def test_a_second_try_that_fails_too_settles_nothing(exchange: Script, client: KalshiClient, again: Answer) -> None:
     exchange.rule = lambda request: again if request.method == "POST" else orders_page()
     assert client.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
     assert sum(request.method == "POST" for request in exchange.requests) == 1

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from markets.kalshi.schemas.boundary import parse
+from markets.kalshi.schemas.catalogue import EVENT, build_event
+
 from . import recorded as r
 
 REFUSED = {
@@ -21,7 +24,7 @@ LONG = ("ws/gold15m/KX", "catalog/events_all")
 
 
 @pytest.mark.shared
-def test_every_file_adds_up_and_only_the_old_era_is_refused(recorded: Path):
+def test_every_file_adds_up_and_only_the_old_era_is_refused(recorded: Path) -> None:
     totals: dict[str, int] = {}
     for path, read in r.files(recorded):
         name = str(path.relative_to(recorded))
@@ -44,9 +47,9 @@ def test_every_file_adds_up_and_only_the_old_era_is_refused(recorded: Path):
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_all_141097_recorded_events_are_read(recorded: Path):
+def test_all_141097_recorded_events_are_read(recorded: Path) -> None:
     (path,) = recorded.glob("catalog/events_all*")
-    count = r.one_by_one(path, lambda line: r.parse(r.EVENT, r.build_event, line))
+    count = r.one_by_one(path, lambda line: parse(EVENT, build_event, line))
     assert (count.received, count.applied) == (141_097, 141_097)
 
 
@@ -62,11 +65,11 @@ def gold(recorded: Path, names: list[str]) -> int:
 
 
 @pytest.mark.shared
-def test_recorded_books_are_never_crossed_over_a_real_reconnect(recorded: Path):
+def test_recorded_books_are_never_crossed_over_a_real_reconnect(recorded: Path) -> None:
     assert gold(recorded, ["*102030-30*"]) == 34_334
 
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_all_746381_recorded_messages_rebuild_books_that_are_never_crossed(recorded: Path):
+def test_all_746381_recorded_messages_rebuild_books_that_are_never_crossed(recorded: Path) -> None:
     assert gold(recorded, ["KX*"]) == 746_381

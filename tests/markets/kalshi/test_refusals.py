@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ from markets.kalshi.rest.refusals import is_definite, read_error_body, refusal
         ([], ("", "[]", "")),
     ],
 )
-def test_every_shape_is_read(body, read):
+def test_every_shape_is_read(body: Any, read: tuple[str, str, str]) -> None:
     assert read_error_body(json.dumps(body).encode()) == read
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"\xff\xfe", b"{", b"[" * 10_000])
-def test_a_body_that_is_none_of_them_never_raises(body):
+def test_a_body_that_is_none_of_them_never_raises(body: Any) -> None:
     code, message, details = read_error_body(body)
     assert code == details == ""
     assert len(message) <= 200
@@ -61,7 +62,7 @@ def test_a_body_that_is_none_of_them_never_raises(body):
         (410, "deprecated_v1_order_endpoint", errors.Rejected),
     ],
 )
-def test_the_code_decides_and_then_the_status(status, code, kind):
+def test_the_code_decides_and_then_the_status(status: int, code: str, kind: type[errors.Rejected]) -> None:
     error = refusal(status, json.dumps({"error": {"code": code, "message": "m"}}).encode())
     assert type(error) is kind
     assert (error.status, error.code, error.message) == (status, code, "m")
@@ -78,6 +79,6 @@ def test_the_code_decides_and_then_the_status(status, code, kind):
         (408, "", False),
     ],
 )
-def test_an_unknown_code_is_definite_only_with_a_4xx(status, code, definite):
+def test_an_unknown_code_is_definite_only_with_a_4xx(status: int, code: str, definite: bool) -> None:
     body = json.dumps({"error": {"code": code}}).encode()
     assert is_definite(refusal(status, body)) is definite

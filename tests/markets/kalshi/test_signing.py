@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from markets.kalshi.errors import CredentialError
 from markets.kalshi.signing import Signer
@@ -22,7 +24,7 @@ def signature(headers: dict[str, str]) -> bytes:
     return base64.b64decode(headers["KALSHI-ACCESS-SIGNATURE"], validate=True)
 
 
-def test_an_rsa_key_signs_pss_with_sha256_and_a_salt_of_32_bytes(rsa_key):
+def test_an_rsa_key_signs_pss_with_sha256_and_a_salt_of_32_bytes(rsa_key: rsa.RSAPrivateKey) -> None:
     headers = Signer.from_pem(KEY_ID, pem_of(rsa_key)).headers("get", PATH, 1795400000123)
     pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
     rsa_key.public_key().verify(signature(headers), TEXT, pss, hashes.SHA256())
@@ -30,12 +32,12 @@ def test_an_rsa_key_signs_pss_with_sha256_and_a_salt_of_32_bytes(rsa_key):
     assert headers["KALSHI-ACCESS-TIMESTAMP"] == "1795400000123"
 
 
-def test_an_ed25519_key_signs_the_text_itself(ed25519_key):
+def test_an_ed25519_key_signs_the_text_itself(ed25519_key: ed25519.Ed25519PrivateKey) -> None:
     headers = Signer.from_pem(KEY_ID, pem_of(ed25519_key)).headers("GET", PATH, 1795400000123)
     ed25519_key.public_key().verify(signature(headers), TEXT)
 
 
-def test_the_kind_of_key_is_read_from_the_key_and_not_from_the_pem_header(rsa_key):
+def test_the_kind_of_key_is_read_from_the_key_and_not_from_the_pem_header(rsa_key: rsa.RSAPrivateKey) -> None:
     old_header = rsa_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
@@ -45,18 +47,18 @@ def test_the_kind_of_key_is_read_from_the_key_and_not_from_the_pem_header(rsa_ke
     rsa_key.public_key().verify(signature(headers), TEXT, pss, hashes.SHA256())
 
 
-def test_the_query_is_never_signed(ed25519_key):
+def test_the_query_is_never_signed(ed25519_key: ed25519.Ed25519PrivateKey) -> None:
     headers = Signer.from_pem(KEY_ID, pem_of(ed25519_key)).headers("GET", PATH + "?ticker=A&limit=5", 1795400000123)
     ed25519_key.public_key().verify(signature(headers), TEXT)
 
 
-def test_a_key_comes_from_a_file(tmp_path: Path, ed25519_key):
+def test_a_key_comes_from_a_file(tmp_path: Path, ed25519_key: ed25519.Ed25519PrivateKey) -> None:
     path = tmp_path / "kalshi.pem"
     path.write_bytes(pem_of(ed25519_key))
     assert Signer.from_file(KEY_ID, path).key_id == KEY_ID
 
 
-def encrypted(key) -> bytes:
+def encrypted(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -74,7 +76,9 @@ def encrypted(key) -> bytes:
         (lambda key: pem_of(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024 bits"),
     ],
 )
-def test_an_unusable_key_is_refused_in_one_sentence(rsa_key, make, words):
+def test_an_unusable_key_is_refused_in_one_sentence(
+    rsa_key: rsa.RSAPrivateKey, make: Callable[[PrivateKeyTypes], bytes], words: str
+) -> None:
     with pytest.raises(CredentialError, match=words) as refused:
         Signer.from_pem(KEY_ID, make(rsa_key))
     assert str(refused.value).endswith(".")
@@ -82,15 +86,15 @@ def test_an_unusable_key_is_refused_in_one_sentence(rsa_key, make, words):
 
 
 @pytest.mark.parametrize("key_id", ["", "  ", "two\nlines", "schlüssel"])
-def test_a_key_id_that_no_header_may_carry_is_refused(ed25519_key, key_id):
+def test_a_key_id_that_no_header_may_carry_is_refused(ed25519_key: ed25519.Ed25519PrivateKey, key_id: str) -> None:
     with pytest.raises(CredentialError, match="key id"):
         Signer.from_pem(key_id, pem_of(ed25519_key))
 
 
-def test_a_missing_file_is_named_as_the_reason(tmp_path: Path):
+def test_a_missing_file_is_named_as_the_reason(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="cannot be read"):
         Signer.from_file(KEY_ID, tmp_path / "absent.pem")
 
 
-def test_the_private_key_does_not_show(rsa_key):
+def test_the_private_key_does_not_show(rsa_key: rsa.RSAPrivateKey) -> None:
     assert repr(Signer.from_pem(KEY_ID, pem_of(rsa_key))) == f"Signer('{KEY_ID}')"
