@@ -66,8 +66,8 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
     """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out."""
     from tests.trading import world
     from tests.trading.twin import Twin
+    from trading import reconcile
     from trading.execution import executor
-    from trading.safety import gate
     from trading.venues import connection
 
     world.active()
@@ -84,7 +84,7 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
             twin.add_market([(ask - 100, 100_000)], [(ask, 100_000)])
         watch = _Stopwatch(twin.session)
         connection.use(twin.client())
-        gate.ensure_open()
+        reconcile.ensure_reconciled()
         twin.sync()
         decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100)
         watch.start()
@@ -167,7 +167,7 @@ def _reconciliation(count: int) -> dict[str, Any]:
     venue = LiveVenue()
     began = time.perf_counter()
     for order in sample:
-        venue.look(order)
+        venue.fetch(order)
         venue.fills(order)
     plain = (time.perf_counter() - began) / len(sample) * count
     return {

@@ -9,9 +9,9 @@ from django.db.models import Count, F, Max, Q, Sum
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
 from strategies.models import Mode, Profile
-from trading.execution.orders import submit
 from trading.models import (
     ACTIVE,
+    OPEN_ORDERS,
     Account,
     Discrepancy,
     ExchangeAccount,
@@ -42,7 +42,7 @@ def in_flight(profiles: Iterable[Profile]) -> dict[str, tuple[int, int]]:
     An order counts from its row, before it is sent, until its fills are booked: the exchange's positions may show it first.
     """
     found: dict[str, tuple[int, int]] = {}
-    orders = Order.objects.filter(profile__in=list(profiles), status__in=submit.OPEN_STATUSES).select_related("leg")
+    orders = Order.objects.filter(profile__in=list(profiles), status__in=OPEN_ORDERS).select_related("leg")
     for order in orders:
         least, most = found.get(order.leg.market_id, (0, 0))
         unbooked = order.count - order.filled_count
@@ -74,14 +74,14 @@ def _traded(profiles: Iterable[Profile]) -> int:
 
 def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
     """Exchange cash less ours, micro-dollars; None while orders are open, whose reservations and fills we cannot see whole."""
-    if Order.objects.filter(profile__in=profiles, status__in=[*submit.OPEN_STATUSES]).exists():
+    if Order.objects.filter(profile__in=profiles, status__in=OPEN_ORDERS).exists():
         return None
     return account.balance - expected_cash(account, profiles)
 
 
 def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> dict[str, int]:
-    """shard -> exchange cash less ours, micro-dollars, where it is not zero. Empty when the exchange told no shards at the
-    first look. Their sum is the difference of the whole account."""
+    """shard -> exchange cash less ours, micro-dollars, where it is not zero. Empty when the exchange listed no shards at the
+    first reconciliation. Their sum is the difference of the whole account."""
     if not account.opening_shards:
         return {}
     traded = _traded_by_shard(profiles)
@@ -115,14 +115,14 @@ def _traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
 def mark(profiles: list[Profile]) -> tuple[object, ...]:
     """Changes whenever one of the profiles' orders, fills or bookings does."""
     orders = Order.objects.filter(profile__in=profiles).aggregate(
-        all=Count("pk"), open=Count("pk", filter=Q(status__in=submit.OPEN_STATUSES))
+        all=Count("pk"), open=Count("pk", filter=Q(status__in=OPEN_ORDERS))
     )
     booked = LedgerTransaction.objects.filter(profile__in=profiles).aggregate(last=Max("id"))
     return (orders["all"], orders["open"], booked["last"])
 
 
 def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profiles: list[Profile]) -> ExchangeAccount:
-    """Write down what the exchange says. The first look also says what was there before our first trade."""
+    """Write down what the exchange says. The first time also fixes what was there before our first trade."""
     now = clock.now()
     values = {
         "balance": balance.available,
@@ -153,7 +153,7 @@ def _opening_shards(balance: Balance, profiles: list[Profile]) -> dict[str, int]
 
 
 def compared(account: ExchangeAccount, found: int | None) -> None:
-    """Keep the result of a comparison of cash; one that could not be made leaves the last one standing."""
+    """Keep the result of a comparison of cash; one that could not be made leaves the last result."""
     if found is not None:
         ExchangeAccount.objects.filter(pk=account.pk).update(difference=found, compared_at=clock.now())
 
@@ -161,19 +161,19 @@ def compared(account: ExchangeAccount, found: int | None) -> None:
 def free_on_shard(subaccount: int, shard: int) -> int | None:
     """Cash of one shard that no basket has set aside: what reconciliation saw last, and what was booked since; micro-dollars.
 
-    An order is paid from its own market's shard alone. None while the exchange has not been asked or does not say.
+    An order is paid from its own market's shard alone. None before the first reconciliation, or if the exchange lists no shards.
     """
     account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
     if account is None or not account.shards:
         return None
     number = Q(profile__subaccount=subaccount) | (Q(profile__subaccount=None) if not subaccount else Q(pk=None))
     active = Position.objects.filter(number, mode=Mode.LIVE, status__in=ACTIVE, event__exchange_index=shard)
-    promised = active.aggregate(total=Sum("reserved"))["total"] or 0
+    reserved = active.aggregate(total=Sum("reserved"))["total"] or 0
     booked = LedgerTransaction.objects.filter(
         number, mode=Mode.LIVE, at__gt=account.seen_at, position__event__exchange_index=shard
     )
     since = booked.aggregate(t=Sum("entries__amount", filter=Q(entries__account__in=["cash", "reserved"])))["t"] or 0
-    return int(account.shards.get(str(shard), 0)) + since - promised
+    return int(account.shards.get(str(shard), 0)) + since - reserved
 
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:

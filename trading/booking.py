@@ -15,7 +15,7 @@ from trading.models import Account, Fill, Leg, Order, Position
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """One execution as a venue tells it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms."""
+    """One execution as a venue reports it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms."""
 
     trade_id: str
     price: int
@@ -26,11 +26,11 @@ class FillReport:
 
 
 class BookingError(Exception):
-    """The exchange tells of an execution that our rows say cannot be. Nothing was booked; reconciliation names it."""
+    """The exchange reports an execution that contradicts our rows. Nothing was booked; reconciliation reports it."""
 
 
 def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
-    """Book one execution of an order. False when it is booked already (by whichever road it came first).
+    """Book one execution of an order. False when it is booked already (whichever way it came first).
 
     Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.
     """

@@ -1,4 +1,4 @@
-"""Fills and order updates of the WebSocket, as rows that wait: applied in order, each once, whatever died in between."""
+"""Fills and order updates of the WebSocket, as rows that wait: applied in order, each once, whichever worker died in between."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from markets.models import ExchangeMessage
 from strategies.models import Mode
 from trading import booking
 from trading.booking import BookingError, FillReport
-from trading.execution.orders import submit
+from trading.execution.orders import record
 from trading.models import Order, OrderStatus
 from trading.venues.protocol import Ack
 
-Kind = ExchangeMessage.Kind
 BATCH: Final = 500
 log = logging.getLogger(__name__)
 
 
 def apply_waiting() -> int:
     """Apply the waiting fills and order updates, oldest first. Returns how many were processed."""
-    waiting = ExchangeMessage.objects.filter(applied_at=None, kind__in=[Kind.FILL, Kind.USER_ORDER]).order_by("id")
+    waiting = ExchangeMessage.objects.filter(
+        applied_at=None, kind__in=[ExchangeMessage.Kind.FILL, ExchangeMessage.Kind.USER_ORDER]
+    ).order_by("id")
     count = 0
     for message in waiting[:BATCH]:
         error = _apply(message)
@@ -37,9 +38,11 @@ def apply_waiting() -> int:
 
 
 def _apply(message: ExchangeMessage) -> str:
-    """Apply one message; returns why it could not be, empty when it was. What is not ours is reconciliation's to name."""
+    """Apply one message; returns why it could not be, empty when it was. What is not ours is left to reconciliation."""
     try:
-        frame = msgspec.convert(message.payload, FillFrame if message.kind == Kind.FILL else UserOrderFrame)
+        frame = msgspec.convert(
+            message.payload, FillFrame if message.kind == ExchangeMessage.Kind.FILL else UserOrderFrame
+        )
         order = _order_of(frame)
         if order is None:
             return "not an order of ours"
@@ -87,7 +90,7 @@ def _update(order: Order, frame: UserOrderFrame) -> None:
     terminal = frame.status.is_terminal
     remaining = 0 if terminal else frame.remaining_count
     if terminal or frame.fill_count > (order.reported_fill_count or 0):
-        submit.record(order, Ack(frame.order_id, frame.fill_count, remaining))
+        record.acknowledge(order, Ack(frame.order_id, frame.fill_count, remaining))
     _finish(order)
 
 
@@ -95,4 +98,4 @@ def _finish(order: Order) -> None:
     """An order whose fills add up to what the exchange reported is done; no request is needed."""
     order.refresh_from_db()
     if order.status == OrderStatus.BOOKING and order.filled_count >= (order.reported_fill_count or 0):
-        submit.finish(order)
+        record.finish(order)

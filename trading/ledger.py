@@ -25,9 +25,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from kalbot.common.errors import Infeasible
 from kalbot.common.units import dollars
 from strategies.models import Profile
+from trading.denials import DenialCode, Denied
 from trading.models import Account, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 
 Entry = tuple[str, int]
@@ -132,25 +132,24 @@ def _deposit(profile: Profile, amount: int, actor: str) -> None:
 def reserve(position: Position, amount: int) -> None:
     """Set ``amount`` aside for ``position``, which the caller's transaction has just made and holds both or neither.
 
-    Infeasible("capital") when cash does not suffice: one conditional UPDATE decides, so that no number of workers can reserve
+    Denied(CAPITAL) when cash does not suffice: one conditional UPDATE decides, so that no number of workers can reserve
     more than there is.
     """
     profile = position.profile
     locked = ProfileBalance.objects.filter(profile=profile, cash__gte=amount).update(best_equity=F("best_equity"))
     if not locked:
-        raise Infeasible("capital", f"{dollars(amount)} are not free")
+        raise Denied(DenialCode.CAPITAL, f"{dollars(amount)} are not free")
     _move_reserve(position, amount, f"reserve:{position.pk}", is_new=True)
 
 
 def reserve_up_to(position: Position, amount: int) -> None:
-    """Make sure that at least ``amount`` is set aside for ``position``. Infeasible("capital") when cash does not suffice."""
+    """Make sure that at least ``amount`` is set aside for ``position``. Denied(CAPITAL) when cash does not suffice."""
     with transaction.atomic():
-        held = Position.objects.select_for_update().get(pk=position.pk).reserved
-        missing = amount - held
+        missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved
         if missing <= 0:
             return
         if not ProfileBalance.objects.filter(profile=position.profile, cash__gte=missing).update(cash=F("cash")):
-            raise Infeasible("capital", f"{dollars(missing)} are not free")
+            raise Denied(DenialCode.CAPITAL, f"{dollars(missing)} are not free")
         number = LedgerTransaction.objects.filter(position=position, kind="reserve").count() + 1
         _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
 

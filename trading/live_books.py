@@ -6,25 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kalbot.common import clock
-from kalbot.common.errors import Infeasible
 from markets import selectors
 from markets.book import Depth, Side
 from markets.fees import FeeError, FeeSchedule
 from markets.models import Event
 from markets.prices import EventPrices, PriceReader
+from trading import denials
+from trading.denials import DenialCode, Denied
 
 
 def fee_schedule(event: Event) -> FeeSchedule:
-    """The fees in force for the event's markets. Infeasible("fee_unknown") for a type nobody knows."""
+    """The fees in force for the event's markets. Denied(FEE_UNKNOWN) for a type that is not known."""
     try:
         return selectors.fee_schedule(event)
     except FeeError as error:
-        raise Infeasible("fee_unknown", str(error)) from None
+        raise Denied(DenialCode.FEE_UNKNOWN, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
-class Quotes:
-    """One event's living books with its fees."""
+class LiveBooks:
+    """One event's live books with its fees."""
 
     prices: EventPrices
     fees: FeeSchedule
@@ -42,11 +43,12 @@ class Quotes:
         """(price, count) at which ``side`` can be sold, best first."""
         return self.depth(ticker).bids(Side(side))
 
-    def unusable(self, tickers: Iterable[str], max_age_ms: int) -> str | None:
-        """None when all of these books may be traded on, else the reason's code."""
-        return self.prices.usable(tickers, max_age_ms, clock.now_ms())
+    def unusable(self, tickers: Iterable[str], max_age_ms: int) -> DenialCode | None:
+        """None when all of these books may be traded on, else why not."""
+        reason = self.prices.usable(tickers, max_age_ms, clock.now_ms())
+        return None if reason is None else denials.of_prices(reason)
 
 
-def read(event: Event) -> Quotes:
-    """The event's books now. A Redis that is away reads as no prices at all."""
-    return Quotes(PriceReader().events([event.ticker])[event.ticker], fee_schedule(event))
+def read(event: Event) -> LiveBooks:
+    """The event's books now. An unreachable Redis reads as no prices at all."""
+    return LiveBooks(PriceReader().events([event.ticker])[event.ticker], fee_schedule(event))

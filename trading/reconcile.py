@@ -4,8 +4,8 @@ What the exchange explains is repaired on the spot: an order whose answer was lo
 nothing explains becomes a named discrepancy, an alert in the log, and REDUCING for the profiles concerned; a machine never
 takes that back. A listing that could not be read to its end concludes nothing (the run has an ``error``).
 
-Reads lag behind writes and other workers trade meanwhile, so positions and cash are compared only where nothing moved
-between the two looks; what differs is looked at once more before it counts.
+Reads lag behind writes and other workers trade meanwhile, so positions and cash are compared only where nothing of
+ours changed during the read; what differs is compared once more before it counts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from strategies.models import Mode, Profile
-from trading import accounts, booking, ledger, pace, settlement
+from trading import accounts, booking, ledger, settlement
 from trading.booking import BookingError
-from trading.execution.orders import submit
-from trading.models import ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.safety import discrepancies
+from trading.execution.orders import record
+from trading.models import OPEN_ORDERS, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of
 from trading.venues.protocol import Ack
@@ -35,7 +35,8 @@ OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
 """A fill of ours younger than this may not be listed yet."""
-LOOKS: Final = (0.0, 0.6, 1.2)
+PAUSES: Final = (0.0, 0.6, 1.2)
+"""Seconds before each comparison of positions and cash."""
 log = logging.getLogger(__name__)
 
 
@@ -54,10 +55,18 @@ def run(mode: str, trigger: str) -> Reconciliation:
     return row
 
 
+def ensure_reconciled() -> bool:
+    """Reconcile live now if this process has not done so lately. Blocks; False if the books could not be compared."""
+    if live_readiness.is_reconciled():
+        return True
+    run(Mode.LIVE, "start")
+    return live_readiness.is_reconciled()
+
+
 def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
-    account_limits.learn(connection.client())
+    account_limits.refresh(connection.client())
     settlement.run(Mode.LIVE)
     _orders(row, since)
     _fills(row, since)
@@ -71,7 +80,7 @@ def _live(row: Reconciliation) -> None:
 def _since(row: Reconciliation) -> datetime:
     """From where orders and fills are listed: before the last good comparison and every order still open."""
     good = Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False).exclude(pk=row.pk).first()
-    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=submit.OPEN_STATUSES).order_by("created_at").first()
+    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=OPEN_ORDERS).order_by("created_at").first()
     points = [row.started_at]
     if good is not None:
         points.append(good.started_at)
@@ -98,7 +107,7 @@ def _orders(row: Reconciliation, since: datetime) -> None:
                 or theirs.fill_count > (order.reported_fill_count or 0)
                 or not order.exchange_order_id
             ):
-                submit.record(order, Ack(theirs.order_id, theirs.fill_count, remaining))
+                record.acknowledge(order, Ack(theirs.order_id, theirs.fill_count, remaining))
             row.repaired += (order.status, order.reported_fill_count) != before
         elif order.status == OrderStatus.REJECTED and theirs.fill_count:
             discrepancies.found(
@@ -127,7 +136,7 @@ def _fills(row: Reconciliation, since: datetime) -> None:
             discrepancies.found(row, "fill_impossible", fill.fill_id, theirs=str(error), profile=order.profile)
     for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
         if order.filled_count >= (order.reported_fill_count or 0):
-            submit.finish(order)
+            record.finish(order)
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
@@ -135,11 +144,14 @@ def _fills(row: Reconciliation, since: datetime) -> None:
 
 
 def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
-    """Collateral return must be off: what it releases early, and what it then forbids to sell, is not in our books (PROTOCOL 13)."""
+    """Collateral return must be off: what it releases early, and what it then forbids to sell, is not in our books.
+
+    See docs/kalshi-protocol.md 13.
+    """
     try:
         configs = connection.client().portfolio.cash.netting()
     except RateLimited:
-        raise  # asked again by the next run
+        raise  # the next run tries again
     except Rejected as refused:
         log.warning(
             "whether collateral is netted cannot be read (%s); it is off unless somebody switched it on", refused
@@ -158,8 +170,8 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
     open_question: set[str] = set()
     difference: int | None = None
     still = False
-    for pause in LOOKS:
-        pace.wait(pause)
+    for pause in PAUSES:
+        clock.sleep(pause)
         mark = accounts.mark(profiles)
         balance = connection.client().portfolio.balance(subaccount=subaccount or None)
         theirs = {
@@ -175,7 +187,7 @@ def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Prof
         if not held and not difference:
             break
     if account is None or not still:
-        return  # something of ours moved during the last look: nothing can be said, in either direction
+        return  # something of ours changed during the last read: it proves nothing, in either direction
     for ticker, (ours, said) in held.items():
         profile = accounts.holder(ticker, profiles)
         discrepancies.found(
@@ -203,7 +215,7 @@ def _different(
     account: ExchangeAccount,
     in_flight: Mapping[str, tuple[int, int]],
 ) -> tuple[dict[str, tuple[int, int]], set[str]]:
-    """(ticker -> (ours, theirs) where they differ, tickers that cannot be told yet), over the union of tickers.
+    """(ticker -> (ours, theirs) where they differ, tickers that cannot be decided yet), over the union of tickers.
 
     What was on the account before us is not ours. A ticker whose settlement is under way is neither; one whose difference
     an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.

@@ -1,4 +1,4 @@
-"""What screens and other rooms read about money. Sim and live never meet in one sum: every figure asks for a mode or a profile."""
+"""Sums of money for screens and other apps. Sim and live never meet in one sum: each takes a mode or a profile."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def equity(profile: Profile) -> int:
 def exchange_difference() -> int | None:
     """The exchange's cash less ours over all live accounts, as the last reconciliation that could compare found it.
 
-    Micro-dollars; None when none could. ``reconcile.run("live", ...)`` looks anew.
+    Micro-dollars; None when none could. ``reconcile.run("live", ...)`` compares again.
     """
     found = list(ExchangeAccount.objects.values_list("difference", flat=True))
     known = [one for one in found if one is not None]

@@ -24,7 +24,17 @@ from markets.kalshi.errors import KalshiError
 from markets.models import Market
 from strategies.models import Mode
 from trading import booking, ledger, states
-from trading.models import ACTIVE, Account, Leg, Position, PositionStatus, Settlement
+from trading.models import (
+    ACTIVE,
+    OPEN_ORDERS,
+    Account,
+    CloseType,
+    Leg,
+    OrderStatus,
+    Position,
+    PositionStatus,
+    Settlement,
+)
 from trading.safety import protections
 from trading.venues import connection
 
@@ -62,20 +72,20 @@ def run(mode: str | None = None) -> int:
 
 
 def known_finals(tickers: Iterable[str]) -> dict[str, FinalResult]:
-    """The final results of these markets: from the catalogue's rows, and by asking for those whose time has come."""
+    """The final results of these markets: from the catalogue's rows, and from the exchange for markets past their close."""
     rows = Market.objects.filter(ticker__in=list(tickers))
-    finals, ask, now = {}, [], clock.now()
+    finals, overdue, now = {}, [], clock.now()
     for row in rows:
         if row.status == "finalized" and row.settlement_value_e6 is not None:
             finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
         elif row.status != "active" or (row.close_time is not None and row.close_time <= now):
-            ask.append(row.ticker)
-    for start in range(0, len(ask), CHUNK):
-        finals |= _asked(ask[start : start + CHUNK])
+            overdue.append(row.ticker)
+    for start in range(0, len(overdue), CHUNK):
+        finals |= _fetched(overdue[start : start + CHUNK])
     return finals
 
 
-def _asked(tickers: list[str]) -> dict[str, FinalResult]:
+def _fetched(tickers: list[str]) -> dict[str, FinalResult]:
     try:
         pages = connection.public().catalogue.markets(tickers=tickers)
         found = [market for page in pages for market in page.markets]
@@ -167,10 +177,10 @@ def _end(position: Position) -> None:
     states.note(position, "a leg was settled")
     if position.status not in ACTIVE or any(leg.held for leg in position.legs.all()):
         return
-    open_orders = position.orders.filter(status__in=["sending", "unknown", "resting", "booking"])
+    open_orders = position.orders.filter(status__in=set(OPEN_ORDERS) - {OrderStatus.NEW})
     if open_orders.exists() or position.status == PositionStatus.PENDING:
         return
-    states.transition(position, PositionStatus.SETTLED, reason="every leg was settled", close_type="settled")
+    states.transition(position, PositionStatus.SETTLED, reason="every leg was settled", close_type=CloseType.SETTLED)
     protections.after_end(position)
 
 

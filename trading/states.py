@@ -20,18 +20,28 @@ from markets import watch
 from trading import ledger
 from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
 
-S = PositionStatus
-
 ALLOWED: Final[dict[str, frozenset[str]]] = {
-    S.PENDING: frozenset({S.EXECUTING, S.ABORTED}),
-    S.EXECUTING: frozenset({S.COMPLETING, S.OPEN, S.UNWINDING, S.ABORTED, S.SETTLED}),
-    S.COMPLETING: frozenset({S.OPEN, S.UNWINDING, S.ABORTED, S.SETTLED}),
-    S.UNWINDING: frozenset({S.OPEN, S.ABORTED, S.EXITING, S.SETTLED}),
-    S.OPEN: frozenset({S.EXITING, S.SETTLED}),
-    S.EXITING: frozenset({S.OPEN, S.CLOSED, S.SETTLED}),
-    S.ABORTED: frozenset(),
-    S.CLOSED: frozenset(),
-    S.SETTLED: frozenset(),
+    PositionStatus.PENDING: frozenset({PositionStatus.EXECUTING, PositionStatus.ABORTED}),
+    PositionStatus.EXECUTING: frozenset(
+        {
+            PositionStatus.COMPLETING,
+            PositionStatus.OPEN,
+            PositionStatus.UNWINDING,
+            PositionStatus.ABORTED,
+            PositionStatus.SETTLED,
+        }
+    ),
+    PositionStatus.COMPLETING: frozenset(
+        {PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.ABORTED, PositionStatus.SETTLED}
+    ),
+    PositionStatus.UNWINDING: frozenset(
+        {PositionStatus.OPEN, PositionStatus.ABORTED, PositionStatus.EXITING, PositionStatus.SETTLED}
+    ),
+    PositionStatus.OPEN: frozenset({PositionStatus.EXITING, PositionStatus.SETTLED}),
+    PositionStatus.EXITING: frozenset({PositionStatus.OPEN, PositionStatus.CLOSED, PositionStatus.SETTLED}),
+    PositionStatus.ABORTED: frozenset(),
+    PositionStatus.CLOSED: frozenset(),
+    PositionStatus.SETTLED: frozenset(),
 }
 """``exiting -> open`` and ``unwinding -> open`` are ends with an explicit residual or with the matched baskets kept.
 An amended result changes a settled position's numbers by entries, not its status."""
@@ -80,7 +90,7 @@ def transition(
     *,
     reason: str,
     actor: str = "kalbot",
-    held: Lease | None = None,
+    lease: Lease | None = None,
     data: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:
@@ -89,20 +99,20 @@ def transition(
     Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns.
     """
     if to not in ALLOWED[position.status]:
-        raise ValueError(f"no road from {position.status} to {to}")
+        raise ValueError(f"a position cannot go from {position.status} to {to}")
     now = clock.now()
     if to in TERMINAL:
-        changes |= {"ended_at": now, "next_step_at": None, "residual": ""}
-    if to == S.OPEN and position.opened_at is None:
+        changes |= {"ended_at": now, "next_step_at": None, "residual": "", "residual_code": ""}
+    if to == PositionStatus.OPEN and position.opened_at is None:
         changes["opened_at"] = now
     with transaction.atomic():
-        if held is not None:
-            held.renew()
+        if lease is not None:
+            lease.renew()
         rows = Position.objects.filter(pk=position.pk, status=position.status)
         if not rows.update(status=to, attempts=0, **changes):
             raise Overtaken(f"position {position.pk} is no longer {position.status}")
         note(position, reason, actor=actor, data=data, to=to)
-        if to in TERMINAL or to == S.OPEN:
+        if to in TERMINAL or to == PositionStatus.OPEN:
             number = PositionEvent.objects.filter(position=position).count()
             ledger.release(position, key=f"release:{position.pk}:{number}")
         if to in TERMINAL:
@@ -131,7 +141,7 @@ def note(
     )
 
 
-def look_again(position: Position, at: datetime | None, **changes: Any) -> None:
+def schedule(position: Position, at: datetime | None, **changes: Any) -> None:
     """When the sweeper steps the position next (None: nothing to do), with further columns."""
     Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes)
     reload(position)

@@ -1,4 +1,4 @@
-"""The promise behind every nudge: looks in the database for work that a lost message or a dead worker left behind."""
+"""Finds in the database the work that a lost message or a dead worker left behind."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.db.models import Q
 from kalbot.common import clock
 from strategies.models import Decision
 from trading.execution import executor
-from trading.models import Denial, ExitRequest, Position
+from trading.models import ACTIVE, Denial, ExitRequest, Position, PositionStatus
 
-WORKING: Final = ("pending", "executing", "completing", "unwinding", "exiting")
+WORKING: Final = [status for status in ACTIVE if status != PositionStatus.OPEN]
 DECISION_GRACE: Final = timedelta(seconds=3)
 DECISION_WINDOW: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Step every position whose time has come and every decision that nobody took up. Returns how many."""
+    """Step every position that is due and execute every decision that no worker took up. Returns how many."""
     count = 0
     for position_id in due_positions():
         _guarded(executor.step, position_id)
@@ -37,8 +37,8 @@ def due_positions() -> list[int]:
     now = clock.now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     working = Q(status__in=WORKING) & (Q(next_step_at=None) | Q(next_step_at__lte=now))
-    asked = Q(status="open", exit_requests__status=ExitRequest.Status.OPEN)
-    found = Position.objects.filter(free & (working | asked)).order_by("next_step_at", "id")
+    requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
+    found = Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
     return list(dict.fromkeys(found.values_list("id", flat=True)))
 
 

@@ -1,4 +1,4 @@
-"""Thin doors: Celery's messages to the services. Names and queues are in ``kalbot.common.messages``."""
+"""Celery tasks: each calls one service. Names and queues are in ``kalbot.common.messages``."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def exit_position(position_id: int) -> str:
 @shared_task(name=messages.APPLY_MESSAGES)
 def apply_messages() -> int:
     """Apply waiting fills and order updates."""
-    with cache.lock("apply_messages", 30) as held:
-        return inbox.apply_waiting() if held else 0
+    with cache.lock("apply_messages", 30) as acquired:
+        return inbox.apply_waiting() if acquired else 0
 
 
 @shared_task(name=messages.SWEEP)
 def sweep() -> int:
-    """Look for work that was left behind, and for messages that wait."""
+    """Take up work that was left behind, and messages that wait."""
     inbox.apply_waiting()
     return sweeper.sweep()
 
@@ -46,12 +46,12 @@ def reconcile_books(trigger: str = "schedule") -> list[int]:
     modes = [Mode.SIM]
     if Profile.objects.filter(mode=Mode.LIVE).exists():
         modes.append(Mode.LIVE)
-    with cache.lock("reconcile", 120) as held:
-        return [reconcile.run(mode, trigger).differences for mode in modes] if held else []
+    with cache.lock("reconcile", 120) as acquired:
+        return [reconcile.run(mode, trigger).differences for mode in modes] if acquired else []
 
 
 @shared_task(name=messages.SETTLE)
 def settle() -> int:
     """Book what has become final."""
-    with cache.lock("settle", 60) as held:
-        return settlement.run() if held else 0
+    with cache.lock("settle", 60) as acquired:
+        return settlement.run() if acquired else 0

@@ -19,3 +19,9 @@ def now_ms() -> int:
 def from_ms(ms: int) -> datetime:
     """Unix milliseconds as aware UTC time."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def sleep(seconds: float) -> None:
+    """Block this thread; nothing for zero or less."""
+    if seconds > 0:
+        time.sleep(seconds)

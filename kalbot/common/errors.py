@@ -7,12 +7,3 @@ class KalbotError(Exception):
 
 class SettingError(KalbotError):
     """A setting is missing or wrong."""
-
-
-class Infeasible(KalbotError):
-    """Something cannot be done now, for a reason with a code."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail

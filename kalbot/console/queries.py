@@ -66,8 +66,9 @@ def exit_preview(position: Position) -> ExitPreview:
         for one in found.legs
     ]
     unsellable = [f"{one.leg.side.upper()} {one.leg.market_id}" for one in found.legs if one.unsellable]
-    why = (found.unpriced or "").replace("_", " ")
-    note = f"The live books cannot be relied on now ({why}); the exit waits for good ones." if why else ""
+    note = ""
+    if found.unpriced is not None:
+        note = f"The live books cannot be relied on now; the exit waits for good ones. {found.unpriced.sentence}"
     return ExitPreview(legs, found.proceeds, found.profit, unsellable, note)
 
 
@@ -76,7 +77,7 @@ def request_exit(*, position_id: int, actor: str, reason: str) -> Any:
     try:
         return exits.request_exit(position_id=position_id, actor=actor, reason=reason, source="person")
     except exits.CannotExit as error:
-        raise KalbotError(str(error)) from error
+        raise KalbotError(error.code.sentence) from error
 
 
 def trading_state(profile: Profile | None = None) -> TradingState:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from kalbot.console.models import Act
 from markets.terms import certificates
 from strategies.models import Profile
-from trading.models import Discrepancy, ExitRequest, Lock, TradingState
+from trading import exits
+from trading.models import Discrepancy, ExitRequest, Lock, PositionStatus, TradingState
 from triage.models import Recommendation
 
 
@@ -79,6 +81,19 @@ def test_an_ended_position_cannot_be_exited(desk: dict[str, Any], login: Any) ->
     assert answer.status_code == 200
     assert Act.objects.get().outcome == "refused"
     assert not ExitRequest.objects.exists()
+
+
+@pytest.mark.parametrize("status", PositionStatus.values)
+def test_the_dialog_offers_an_exit_exactly_where_the_request_is_taken(
+    status: str, desk: dict[str, Any], login: Any
+) -> None:
+    position = desk["held"]
+    type(position).objects.filter(pk=position.pk).update(status=status)
+    position.refresh_from_db()
+    page = login("operator").get(reverse("admin:act_force_exit_one", args=[position.pk])).content.decode()
+    refusal = exits.why_not(position)
+    assert ("Exit this position" in page) == (refusal is None)
+    assert refusal is None or escape(refusal.code.sentence) in page
 
 
 def test_halt_has_two_levels_and_resume_needs_a_risk_manager(desk: dict[str, Any], login: Any) -> None:

@@ -25,10 +25,10 @@ from tests.faults.rows import clear
 from tests.faults.schedule import Schedule, draw
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession, fill_message
-from trading import exits, inbox, pace, reconcile, settlement, sweeper
+from trading import exits, inbox, reconcile, settlement, sweeper
 from trading.execution import executor
 from trading.models import Order, Position
-from trading.safety import gate, halt
+from trading.safety import halt, live_readiness
 from trading.venues import connection
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ def run(seed: int) -> Run:
     plan = draw(seed)
     with time_machine.travel(START, tick=False) as traveller:
         state = _world(plan, traveller)
-        wait, pace.wait = pace.wait, lambda seconds: traveller.shift(seconds)
+        sleep, clock.sleep = clock.sleep, lambda seconds: traveller.shift(seconds)
         try:
             _live(state)
             _end(state)
@@ -104,7 +104,7 @@ def run(seed: int) -> Run:
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}\n{describe(state)}") from error
         finally:
-            pace.wait = wait
+            clock.sleep = sleep
             connection.use(None)
             _ids_from(uuid.uuid4)
     return state
@@ -133,7 +133,7 @@ def _world(plan: Schedule, traveller: Any) -> Run:
     client = twin.client()
     client.transport.sleep, client.transport._seed = traveller.shift, plan.seed
     connection.use(client)
-    gate.close()
+    live_readiness.require_reconciliation()
     twin.sync()
     for terms in plan.exchange:
         twin.exchange.faults.add(**terms)
@@ -165,7 +165,7 @@ def _live(run: Run) -> None:
         if fault is not None:
             strike(run, fault)
         if run.mortal.died_at:
-            gate.close()
+            live_readiness.require_reconciliation()
         run.time.shift(run.rng.choice((0.3, 1.0, 3.0, 50.0)))
         if run.plan.mode == "sim" or run.rng.random() < 0.8:
             run.twin.sync()
@@ -187,7 +187,7 @@ def _end(run: Run) -> None:
     exchange = run.twin.exchange
     exchange.faults.clear()
     exchange.state.trading_shards.clear()
-    gate.close()
+    live_readiness.require_reconciliation()
     halt.set_state(state="active", actor="end", reason="the run is over")
     halt.set_state(state="active", actor="end", reason="the run is over", profile=run.profile)
     closed = [t for t in run.twin.markets if exchange.markets[t].status not in ("active", "inactive")]

@@ -11,9 +11,8 @@ import msgspec
 from kalbot.common.units import parse_count, parse_price
 from tests.trading import world
 from trading import accounts, ledger, live_books, selectors
-from trading.execution.orders import submit
 from trading.execution.sizing import baskets, walk
-from trading.models import Denial, Discrepancy, Leg, Order, Position, Reconciliation
+from trading.models import OPEN_ORDERS, Denial, Discrepancy, Leg, Order, Position, Reconciliation
 
 if TYPE_CHECKING:
     from tests.faults.harness import Run
@@ -32,7 +31,7 @@ def check(run: Run) -> None:
 
 
 def _ended(run: Run) -> None:
-    open_orders = [str(o) for o in Order.objects.filter(status__in=submit.OPEN_STATUSES)]
+    open_orders = [str(o) for o in Order.objects.filter(status__in=OPEN_ORDERS)]
     assert not open_orders, f"orders without an end: {open_orders}"
     position = Position.objects.filter(decision=run.decision).first()
     assert position is not None or Denial.objects.filter(decision=run.decision).exists(), "neither position nor denial"
@@ -120,7 +119,7 @@ def check_budget(run: Run, body: Any) -> None:
                 assert loss <= budget, f"half-filled for {loss} of {budget}, {sorted(asked)}"
 
 
-def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: live_books.Quotes) -> tuple[int, int]:
+def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: live_books.LiveBooks) -> tuple[int, int]:
     """(loss of selling what is bought and what is asked for, legs that would still be empty)."""
     loss, lacking = 0, 0
     for leg in legs:

@@ -9,9 +9,8 @@ from django.db import connection, transaction
 
 from strategies.models import Profile
 from trading import accounts, ledger
-from trading.execution.orders import submit
 from trading.execution.sizing import baskets
-from trading.models import Discrepancy, Order, Position, Reconciliation
+from trading.models import OPEN_ORDERS, Discrepancy, Order, Position, Reconciliation
 
 MOVING = ("pending", "executing", "completing", "unwinding", "exiting")
 
@@ -26,7 +25,7 @@ def at_any_moment(exchange_orders: list[dict[str, Any]]) -> list[str]:
 
 def at_rest(truth: dict[str, Any]) -> list[str]:
     """Sentences about what does not hold although nothing moves any more. ``truth``: orders and positions of the exchange."""
-    found = [f"order without an end: {o} {o.status}" for o in Order.objects.filter(status__in=submit.OPEN_STATUSES)]
+    found = [f"order without an end: {o} {o.status}" for o in Order.objects.filter(status__in=OPEN_ORDERS)]
     live = list(Profile.objects.filter(mode="live"))
     theirs = {p["ticker"]: p["count"] for p in truth["positions"] if p["count"]}
     ours = accounts.holdings(live)

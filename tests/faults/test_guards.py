@@ -103,7 +103,7 @@ def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(submit, "ask", lambda order, wanted: True)
+    patch.setattr(submit, "resolve", lambda order, wanted: True)
 
 
 def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from kalbot.common import clock
 from tests.trading import world
-from trading import pace
 from trading.venues import connection
 
 
 @pytest.fixture(autouse=True)
 def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, settings: object) -> Iterator[None]:
     settings.PAPER_LATENCY_MS = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(pace, "wait", lambda seconds: None)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: None)
     world.active()
     yield
     connection.use(None)

@@ -19,7 +19,7 @@ def twin() -> Twin:
 
 
 def test_what_one_process_learns_all_know(twin: Twin) -> None:
-    account_limits.learn(twin.client())
+    account_limits.refresh(twin.client())
     assert account_limits.known().usage_tier == "premier"
     assert account_limits.known().write.bucket_capacity > BASIC.write.bucket_capacity
 
@@ -28,7 +28,7 @@ def test_an_exchange_that_does_not_tell_leaves_things_as_they_were(twin: Twin) -
     twin.exchange.faults.add(kind="error", method="GET", path="/account/limits", count=0)
     client = twin.client()
     client.transport.sleep = lambda seconds: None
-    assert account_limits.learn(client) == BASIC
+    assert account_limits.refresh(client) == BASIC
     assert account_limits.known() == BASIC
 
 
@@ -43,7 +43,7 @@ def test_a_thread_goes_by_what_another_has_learnt(twin: Twin, settings: Any, mon
     monkeypatch.setattr("markets.connect.client", lambda **kwargs: twin.client(limiter))
     assert connection.client().transport.limiter is limiter
     assert limiter.available("write", UNSCOPED) == BASIC.write.bucket_capacity
-    account_limits.learn(twin.client())
+    account_limits.refresh(twin.client())
     monkeypatch.setattr(connection, "REFRESH_SECONDS", 0.0)
     connection._local.refresh_at = 0.0
     connection.client()

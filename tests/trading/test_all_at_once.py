@@ -22,7 +22,7 @@ from trading.execution import executor
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
 from trading.models import Denial, Order, Position
-from trading.safety import gate
+from trading.safety import live_readiness
 from trading.venues import account_limits, connection
 
 MONEY = 1_000_000
@@ -138,7 +138,7 @@ def twin(settings: Any) -> Twin:
     found.session = Watching(found.exchange)
     found.session.stored = []
     connection.use(found.client())
-    gate.close()
+    live_readiness.require_reconciliation()
     found.sync()
     return found
 
@@ -254,14 +254,14 @@ def test_an_item_that_reports_an_internal_error_may_exist(twin: Twin) -> None:
 def test_a_batch_refused_as_a_whole_buys_nothing(twin: Twin) -> None:
     twin.exchange.faults.add(kind="rate_limit", method="POST", path="/portfolio/events/orders", count=0)
     position = _execute(twin)
-    assert (position.status, position.close_type) == ("aborted", "rate_limited")
+    assert (position.status, position.close_type, position.close_code) == ("aborted", "not_bought", "rate_limited")
     assert twin.held() == {}
     assert position.reserved == 0
     _at_peace(twin, position)
 
 
 def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = risk.standing
+    real = risk.limits
     seen: list[Any] = []
 
     def crash_after_admission(intent: risk.Intent) -> None:
@@ -273,11 +273,11 @@ def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, mon
                 twin.quote(ticker, "bid", 100, 5_000)
             twin.sync()
 
-    monkeypatch.setattr(risk, "standing", crash_after_admission)
+    monkeypatch.setattr(risk, "limits", crash_after_admission)
     monkeypatch.setattr(recheck, "CLEARED_FOR", timedelta(0))
     position = _execute(twin, leg_risk_budget=2 * MONEY)
     assert position.status == "aborted"
-    assert position.close_type.startswith("leg_risk")
+    assert (position.close_type, position.close_code) == ("not_bought", "leg_risk")
     assert _sent(twin) == []
     assert [intent.orders for intent in seen][1:] == [3]
 

@@ -11,7 +11,7 @@ from tests.trading.twin import Twin
 from trading import exits, inbox, ledger, reconcile, selectors, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
-from trading.safety import gate
+from trading.safety import live_readiness
 from trading.venues import connection
 
 DEPTH = 10_000
@@ -24,7 +24,7 @@ def twin(settings: object) -> Twin:
     for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
         found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
     connection.use(found.client())
-    gate.close()
+    live_readiness.require_reconciliation()
     found.sync()
     return found
 

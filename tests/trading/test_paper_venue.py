@@ -110,14 +110,14 @@ def test_resting_order_waits_for_its_price_and_fills_there_as_a_maker(place: Any
     ack = PaperVenue().create(order)
     assert (ack.fill_count, ack.remaining_count) == (0, 300)
     assert order.paper.queue_ahead == 700
-    assert PaperVenue().look(order).fill_count == 0
+    assert PaperVenue().fetch(order).fill_count == 0
     _asks((3_400, 100), bids=((3_300, 700),))
-    assert PaperVenue().look(order).fill_count == 100
+    assert PaperVenue().fetch(order).fill_count == 100
     fill = PaperVenue().fills(order)[0]
     assert (fill.price, fill.fee, fill.is_taker) == (3_500, 0, False)
     assert PaperVenue().cancel(order).remaining_count == 0
     _asks((3_400, 900))
-    assert PaperVenue().look(order).fill_count == 100
+    assert PaperVenue().fetch(order).fill_count == 100
 
 
 def test_sale_meets_bids_only(place: Any) -> None:

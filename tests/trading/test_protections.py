@@ -12,6 +12,7 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from trading import exits
+from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.models import Denial, Lock, Order, Position, Reconciliation, TradingState
 from trading.safety import discrepancies, protections
@@ -91,16 +92,15 @@ def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> N
 def test_baskets_of_which_nothing_could_be_bought_lock_the_profile(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading.risk.books", lambda intent, quotes: None)
+    monkeypatch.setattr("trading.risk.books", lambda intent, live: None)
+    gone = Refusal(DenialCode.DEPTH, "somebody was faster")
+    monkeypatch.setattr("trading.execution.sizing.recheck.achievable", lambda *args, **kwargs: gone)
     for number in range(protections.FAILED_BASKETS):
         assert _lock_of(profile) is None
         event = _event(number)
-        monkeypatch.setattr(
-            "trading.execution.sizing.recheck.achievable", lambda *args, **kwargs: (0, "depth: somebody was faster")
-        )
         position = _execute(profile, event)
         assert position is not None
-        assert position.status == "aborted"
+        assert (position.status, position.close_code) == ("aborted", "depth")
     found = _lock_of(profile)
     assert found is not None
     assert found.code == "failed_baskets"
@@ -112,7 +112,7 @@ def test_orders_refused_one_after_another_lock_the_profile(profile: Profile) -> 
     assert position is not None
     leg = position.legs.first()
     failed = _ended(profile, 2, status="aborted")
-    for code in (*protections.OWN_REFUSALS, *["invalid_price"] * (protections.REJECTS - 1)):
+    for code in (*protections.OWN_ERRORS, *["invalid_price"] * (protections.REJECTS - 1)):
         Order.objects.create(
             profile=profile,
             mode="sim",

@@ -10,9 +10,9 @@ from tests.trading import world
 from tests.trading.twin import Twin
 from trading import accounts, ledger, reconcile, selectors
 from trading.execution import executor
-from trading.execution.orders import submit
+from trading.execution.orders import inflight, submit
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
-from trading.safety import gate, halt
+from trading.safety import halt, live_readiness
 from trading.venues import connection
 from trading.venues.protocol import Unresolved
 
@@ -27,7 +27,7 @@ def twin(settings: object) -> Twin:
     for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
         found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
     connection.use(found.client())
-    gate.close()
+    live_readiness.require_reconciliation()
     found.sync()
     return found
 
@@ -209,7 +209,7 @@ def test_no_live_order_before_a_comparison_has_ended_well(twin: Twin) -> None:
     assert decision.denial.code == "not_reconciled"
     assert not twin.exchange.ledger.orders
     twin.exchange.faults.clear()
-    gate.close()
+    live_readiness.require_reconciliation()
     assert (
         executor.execute(world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True))).pk) is not None
     )
@@ -250,18 +250,18 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     from trading.execution import admission
     from trading.states import lease
 
-    gate.ensure_open()
+    reconcile.ensure_reconciled()
     position = admission.admit(decision)
     assert position is not None
     leg = position.legs.first()
     with lease(position.pk) as held, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submit, "ask", lambda order, wanted: False)
+        patch.setattr(submit, "resolve", lambda order, wanted: False)
         assert held is not None
         order = submit.place(
             held, position, leg, action="buy", purpose="entry", price=leg.limit_price, count=leg.target_count
         )
     assert order.status == "unknown"
-    assert submit.settle(order, wanted=False, cancel=False)
+    assert inflight.advance(order, wanted=False, cancel=False)
     assert (order.status, order.filled_count) == ("done", 0)
     assert twin.held() == {}
     posts = [body for method, _, body in twin.session.sent if method == "POST"]

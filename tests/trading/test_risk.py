@@ -237,15 +237,15 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     ledger.ensure_funded(live)
     Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")
     intent = risk.Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
-    risk.standing(intent)  # nobody knows yet where the cash lies: the exchange decides
+    risk.limits(intent)  # nobody knows yet where the cash lies: the exchange decides
     account = ExchangeAccount.objects.create(
         opening=0, balance=9_000_000, shards={"0": 9_000_000, "2": 4_999_999}, seen_at=clock.now()
     )
     with pytest.raises(risk.Denied) as denied:
-        risk.standing(intent)
+        risk.limits(intent)
     assert denied.value.code == "shard_cash"
     ExchangeAccount.objects.filter(pk=account.pk).update(shards={"0": 4_000_000, "2": 5_000_000})
-    risk.standing(intent)
+    risk.limits(intent)
     other = world.decide(live, event, {"KXT-1-1": 3_000}, kind="coverage")
     Position.objects.create(
         profile=live, mode="live", decision=other, event=event, kind="coverage", target_count=100, reserved=1

@@ -106,7 +106,7 @@ def test_amended_result_is_reversed_by_entries_and_booked_anew() -> None:
 @pytest.mark.parametrize("status", ["closed", "determined", "disputed", "amended", "inactive"])
 def test_nothing_is_booked_before_it_is_final(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _open()
-    monkeypatch.setattr(settlement, "_asked", lambda tickers: {})
+    monkeypatch.setattr(settlement, "_fetched", lambda tickers: {})
     Market.objects.update(status=status, result="yes", settlement_value_e6=1_000_000)
     assert settlement.run() == 0
     assert not Settlement.objects.exists()

@@ -19,7 +19,7 @@ from tests.trading import world
 from tests.trading.twin import Twin
 from trading import settlement, shadow
 from trading.execution import executor
-from trading.safety import gate
+from trading.safety import live_readiness
 from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)
@@ -32,7 +32,7 @@ def twin(settings: Any) -> Twin:
     for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
         found.add_market([(bid, 2_000)], [(ask, 2_000)])
     connection.use(found.client())
-    gate.close()
+    live_readiness.require_reconciliation()
     found.sync()
     return found
 

@@ -13,9 +13,11 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
 from trading import exits, ledger, reconcile, sweeper
+from trading.denials import DenialCode, Refusal
 from trading.execution import executor
-from trading.models import Discrepancy, ExitRequest, Lock, Order, Position
-from trading.safety import gate, halt
+from trading.execution.orders import sell_ladder
+from trading.models import Discrepancy, ExitRequest, Lock, Order, Position, PositionStatus
+from trading.safety import halt, live_readiness
 from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)
@@ -45,7 +47,7 @@ def twin(settings: object) -> Twin:
     found.session = Striking(found.exchange)
     found.session.before = {}
     connection.use(found.client())
-    gate.close()
+    live_readiness.require_reconciliation()
     found.sync()
     return found
 
@@ -119,7 +121,7 @@ def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twi
     twin.session.before = {2: crash}
     position = _execute(twin, leg_risk_budget=world.DOLLAR)
     assert position.status == "unwinding"
-    assert "budget" in position.residual
+    assert position.residual_code == "no_bid"
     assert position.next_step_at is not None
     assert position.realised == 0
     assert Lock.objects.filter(profile=position.profile, code="residual").exists()
@@ -152,7 +154,7 @@ def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
     for _ in range(3):
         position = executor.step(position.pk)
     assert position.status == "unwinding"
-    assert "halted" in position.residual
+    assert position.residual_code == "halted"
     assert twin.session.posts == sent, "nothing leaves while trading is halted"
     halt.set_state(state="reducing", actor="ann", reason="let it out")
     position = executor.step(position.pk)
@@ -224,9 +226,9 @@ def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: Twin) -> Non
     twin.sync()
     position = executor.step(position.pk)
     assert position.status == "open"
-    assert position.residual
+    assert position.residual_code == "market_closed"
     assert ExitRequest.objects.get().status == "done"
-    assert "residual" in ExitRequest.objects.get().result
+    assert ExitRequest.objects.get().outcome == "residual"
 
 
 def test_exit_respects_the_least_price_and_survives_a_restart(twin: Twin) -> None:
@@ -249,8 +251,46 @@ def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Twin
     first = exits.request_exit(position_id=position.pk, actor="ann", reason="a")
     assert exits.request_exit(position_id=position.pk, actor="bob", reason="b") == first
     executor.step(position.pk)
-    with pytest.raises(exits.CannotExit):
+    with pytest.raises(exits.CannotExit) as refused:
         exits.request_exit(position_id=position.pk, actor="bob", reason="b")
+    assert refused.value.code is DenialCode.ENDED
+    assert not position.exit_requests.filter(reason="b").exists()
+
+
+@pytest.mark.parametrize("status", PositionStatus.values)
+def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: Twin, status: str) -> None:
+    position = _execute(twin)
+    Position.objects.filter(pk=position.pk).update(status=status)
+    position.refresh_from_db()
+    refusal = exits.why_not(position)
+    if refusal is None:
+        assert exits.request_exit(position_id=position.pk, actor="ann", reason="out").position == position
+        return
+    assert refusal.code in (DenialCode.ENDED, DenialCode.STILL_BUYING)
+    with pytest.raises(exits.CannotExit) as refused:
+        exits.request_exit(position_id=position.pk, actor="ann", reason="out")
+    assert refused.value.refusal == refusal
+
+
+def test_an_exit_that_the_exchange_refuses_as_closed_ends_with_a_residual_whatever_the_words(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position = _execute(twin)
+    real = sell_ladder.refused_sales
+    reworded: list[Refusal] = []
+
+    def other_words(error_code: str) -> Refusal:
+        reworded.append(Refusal(real(error_code).code, "in other words"))
+        return reworded[-1]
+
+    monkeypatch.setattr(sell_ladder, "refused_sales", other_words)
+    for ticker in twin.markets:
+        twin.exchange.markets[ticker].close_ms = 0
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    position = executor.step(position.pk)
+    assert reworded
+    assert (position.status, position.residual_code) == ("open", "market_closed")
+    assert ExitRequest.objects.get().outcome == "residual"
 
 
 def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:

@@ -9,17 +9,16 @@ from typing import Final
 from django.db import IntegrityError, transaction
 
 from kalbot.common import clock
-from kalbot.common.errors import Infeasible
 from kalbot.common.units import dollars
 from markets import watch
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
-from trading import ledger, live_books, risk, states
+from trading import ledger, live_books, reconcile, risk, states
+from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, planner, walk
-from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
-from trading.live_books import Quotes
+from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
+from trading.live_books import LiveBooks
 from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
-from trading.safety import gate
 from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
@@ -35,11 +34,11 @@ def admit(decision: Decision) -> Position | None:
         return found
     try:
         return _admit(decision)
-    except Infeasible as denied:
+    except Denied as denied:
         return _deny(decision, denied)
 
 
-def _deny(decision: Decision, denied: Infeasible) -> Position | None:
+def _deny(decision: Decision, denied: Denied) -> Position | None:
     """Write the denial, unless another worker has admitted the decision meanwhile: then its position counts."""
     ledger.balance_of(decision.profile)
     with transaction.atomic():
@@ -47,9 +46,7 @@ def _deny(decision: Decision, denied: Infeasible) -> Position | None:
         found = Position.objects.filter(decision=decision).first()
         if found is not None:
             return found
-        Denial.objects.get_or_create(
-            decision=decision, defaults={"code": denied.code[:40], "detail": denied.detail[:300]}
-        )
+        Denial.objects.get_or_create(decision=decision, defaults={"code": denied.code, "detail": denied.detail[:300]})
     log.info("decision %s denied: %s", decision.pk, denied)
     return None
 
@@ -57,20 +54,20 @@ def _deny(decision: Decision, denied: Infeasible) -> Position | None:
 def _admit(decision: Decision) -> Position:
     profile = decision.profile
     if clock.now() - decision.created_at > LONGEST_WAIT:
-        raise risk.Denied("expired", f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
+        raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
     risk.may_send(profile, reduces=False)
     if profile.mode == Mode.LIVE:
-        gate.ensure_open()
+        reconcile.ensure_reconciled()
     ledger.ensure_funded(profile)
-    quoted = live_books.read(decision.event)
-    legs = plan_legs(decision, quoted)
+    live = live_books.read(decision.event)
+    legs = plan_legs(decision, live)
     first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
-    risk.market(first, quoted)
+    risk.market(first, live)
     plan = fitting_plan(decision, legs)
     return _reserve(decision, plan)
 
 
-def plan_legs(decision: Decision, quoted: Quotes) -> list[PlanLeg]:
+def plan_legs(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
     """The decision's legs with the books of now, matched by ticker and side."""
     return [
         PlanLeg(
@@ -78,9 +75,9 @@ def plan_legs(decision: Decision, quoted: Quotes) -> list[PlanLeg]:
             side=leg["side"],
             count=int(leg["count"]),
             limit=int(leg["limit_price"]),
-            asks=quoted.asks(leg["ticker"], leg["side"]),
-            bids=quoted.bids(leg["ticker"], leg["side"]),
-            fees=quoted.fees,
+            asks=live.asks(leg["ticker"], leg["side"]),
+            bids=live.bids(leg["ticker"], leg["side"]),
+            fees=live.fees,
         )
         for leg in decision.legs
     ]
@@ -89,22 +86,22 @@ def plan_legs(decision: Decision, quoted: Quotes) -> list[PlanLeg]:
 def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
     """The largest plan, up to the decision's size, that depth and leg-risk budget carry and that still meets margin and
     least profit on the books of now. A profile that sends all legs at once sends them one by one where the account's bucket
-    does not hold them at once. Raises Denied with the reason of the full size."""
+    does not hold them at once. Raises Denied with the refusal of the full size."""
     profile = decision.profile
     together = profile.sending == Profile.Sending.TOGETHER
     budget = write_budget(decision, together)
     risked, step = profile.leg_risk_budget, profile.count_step or 1
     found = planner.largest(legs, decision.count, step, risked, budget, together=together)
-    if together and isinstance(found, Refusal) and found.code == "rate_limit":
+    if together and isinstance(found, Refusal) and found.code is DenialCode.RATE_LIMIT:
         together, budget = False, write_budget(decision, False)
         found = planner.largest(legs, decision.count, step, risked, budget)
     if not isinstance(found, Plan):
-        raise risk.Denied(found.code, found.detail)
+        raise Denied(found.code, found.detail)
     if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=True):
         full = planner.plan(legs, decision.count, risked, budget, together=together)
         if not isinstance(full, Plan):
-            raise risk.Denied(full.code, f"{full.detail}; {found.count / 100:g} would fit but earn too little")
-        raise risk.Denied("margin_gone", f"{found.count / 100:g} baskets now cost {dollars(found.cost)}")
+            raise Denied(full.code, f"{full.detail}; {found.count / 100:g} would fit but earn too little")
+        raise Denied(DenialCode.MARGIN_GONE, f"{found.count / 100:g} baskets now cost {dollars(found.cost)}")
     return found
 
 
@@ -114,7 +111,7 @@ def write_budget(decision: Decision, together: bool) -> WriteBudget:
     write = account_limits.known().write
     available = write.bucket_capacity
     if decision.mode == Mode.LIVE:
-        # a batch bills the unscoped bucket, a single order that of its shard (PROTOCOL 3)
+        # a batch bills the unscoped bucket, a single order that of its shard (docs/kalshi-protocol.md 3)
         shard = UNSCOPED if together else decision.event.exchange_index
         available = min(available, connection.client().transport.limiter.available("write", shard))
     return WriteBudget(write.bucket_capacity, write.refill_rate, available)
@@ -132,8 +129,8 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
             # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
             ProfileBalance.objects.select_for_update().get(profile=profile)
             if Denial.objects.filter(decision=decision).exists():
-                raise risk.Denied("denied", "another worker denied it meanwhile")
-            risk.standing(_intent(decision, list(plan.legs), plan.worst_cost))
+                raise Denied(DenialCode.DENIED_ELSEWHERE)
+            risk.limits(_intent(decision, list(plan.legs), plan.worst_cost))
             position = Position.objects.create(
                 profile=profile,
                 mode=profile.mode,
@@ -164,7 +161,7 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
             watch.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
             states.note(position, _explain(decision, plan), to=position.status, data={"losses": plan.unwind_losses})
     except IntegrityError as error:
-        raise risk.Denied("event_taken", f"{decision.event_id} is held already ({type(error).__name__})") from None
+        raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
     return position
 
 

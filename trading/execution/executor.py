@@ -15,22 +15,21 @@ from uuid import UUID
 from strategies.models import Decision
 from trading import states
 from trading.execution import admission
-from trading.execution.phases import buy, complete, exit
+from trading.execution.phases import buy, complete, exit, unwind
 from trading.models import TERMINAL, Position, PositionStatus
 from trading.states import Lease, Overtaken
 
-S = PositionStatus
 MOST_PHASES: Final = 50
-"""No position goes through more phases in one step; more would be a loop."""
+"""More in one step would be a loop."""
 log = logging.getLogger(__name__)
 
 PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
-    S.PENDING: buy.pending,
-    S.EXECUTING: buy.executing,
-    S.COMPLETING: complete.completing,
-    S.UNWINDING: exit.unwinding,
-    S.OPEN: exit.opened,
-    S.EXITING: exit.exiting,
+    PositionStatus.PENDING: buy.pending,
+    PositionStatus.EXECUTING: buy.executing,
+    PositionStatus.COMPLETING: complete.completing,
+    PositionStatus.UNWINDING: unwind.unwinding,
+    PositionStatus.OPEN: exit.open_position,
+    PositionStatus.EXITING: exit.exiting,
 }
 
 
@@ -45,22 +44,22 @@ def execute(decision_id: UUID | str) -> Position | None:
 
 def step(position_id: int) -> Position:
     """Take a position as far as it can go now. Returns it as it stands; another worker's position is left alone."""
-    with states.lease(position_id) as held:
-        if held is not None:
+    with states.lease(position_id) as lease:
+        if lease is not None:
             try:
-                _run(position_id, held)
+                _run(position_id, lease)
             except Overtaken as overtaken:
                 log.info("%s", overtaken)
     return _load(position_id)
 
 
-def _run(position_id: int, held: Lease) -> None:
+def _run(position_id: int, lease: Lease) -> None:
     position = _load(position_id)
     for _ in range(MOST_PHASES):
-        if position.status in TERMINAL or not PHASES[position.status](position, held):
+        if position.status in TERMINAL or not PHASES[position.status](position, lease):
             return
         states.reload(position)
-    raise RuntimeError(f"position {position_id} does not come to rest")
+    raise RuntimeError(f"position {position_id}: more than {MOST_PHASES} phases in one step")
 
 
 def _load(position_id: int) -> Position:

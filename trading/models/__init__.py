@@ -1,10 +1,11 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
 from trading.models.money import Account, LedgerEntry, LedgerTransaction, ProfileBalance, Settlement
-from trading.models.orders import Fill, Order, OrderStatus, PaperOrder
+from trading.models.orders import OPEN_ORDERS, Fill, Order, OrderError, OrderStatus, PaperOrder
 from trading.models.positions import (
     ACTIVE,
     TERMINAL,
+    CloseType,
     Denial,
     ExitRequest,
     Leg,
@@ -17,8 +18,10 @@ from trading.models.safety import Discrepancy, ExchangeAccount, Lock, Reconcilia
 
 __all__ = [
     "ACTIVE",
+    "OPEN_ORDERS",
     "TERMINAL",
     "Account",
+    "CloseType",
     "Denial",
     "Discrepancy",
     "ExchangeAccount",
@@ -30,6 +33,7 @@ __all__ = [
     "LiveEventClaim",
     "Lock",
     "Order",
+    "OrderError",
     "OrderStatus",
     "PaperOrder",
     "Position",

@@ -110,7 +110,5 @@ class Settlement(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["leg", "version"], name="settlement_version"),
-            models.UniqueConstraint(
-                fields=["leg"], condition=Q(reversed_at=None), name="one_standing_settlement_a_leg"
-            ),
+            models.UniqueConstraint(fields=["leg"], condition=Q(reversed_at=None), name="one_valid_settlement_a_leg"),
         ]

@@ -6,6 +6,7 @@ Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.db import models
 from django.db.models import Q
@@ -18,11 +19,34 @@ from trading.models.positions import Leg, Position
 class OrderStatus(models.TextChoices):
     NEW = "new", "stored, not sent"
     SENDING = "sending"
-    UNKNOWN = "unknown", "outcome unknown, being asked for"
+    UNKNOWN = "unknown", "outcome unknown, being resolved"
     RESTING = "resting"
     BOOKING = "booking", "terminal, fills being fetched"
     DONE = "done", "terminal, fills booked"
     REJECTED = "rejected"
+
+
+OPEN_ORDERS: Final = (
+    OrderStatus.NEW,
+    OrderStatus.SENDING,
+    OrderStatus.UNKNOWN,
+    OrderStatus.RESTING,
+    OrderStatus.BOOKING,
+)
+"""Statuses of an order that has not come to its end."""
+
+
+class OrderError(models.TextChoices):
+    """Error codes of an order that are ours. Whatever else the exchange answers is stored as it came."""
+
+    NOT_SENT = "not_sent"
+    NEVER_ARRIVED = "never_arrived"
+    RATE_LIMITED = "rate_limited"
+    UNREACHABLE = "unreachable"
+    NO_CREDENTIALS = "no_credentials"
+    INVALID_ORDER = "invalid_order"
+    INVALID_PRICE = "invalid_price"
+    MARKET_INACTIVE = "market_inactive"
 
 
 class Order(models.Model):
@@ -58,7 +82,7 @@ class Order(models.Model):
         null=True, blank=True, help_text="By the exchange's own answer; fills must add up to it."
     )
     reported_cost = models.BigIntegerField(
-        null=True, blank=True, help_text="By the same answer, rounded, for looking ahead only."
+        null=True, blank=True, help_text="By the same answer, rounded, for planning only."
     )
     filled_count = models.BigIntegerField(default=0, help_text="Sum of booked fills.")
     attempts = models.PositiveIntegerField(default=0, help_text="How often its request was sent, always under this id.")

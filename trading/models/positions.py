@@ -1,15 +1,20 @@
-"""Positions: what a profile holds, its legs, what happened to it, and the wish to leave it.
+"""Positions: what a profile holds, its legs, what happened to it, and requests to exit it.
 
 Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 
 from markets.models import Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
+from trading.denials import SENTENCES
+
+DENIAL_CHOICES: Final = [(code.value, sentence) for code, sentence in SENTENCES.items()]
 
 
 class PositionStatus(models.TextChoices):
@@ -24,8 +29,24 @@ class PositionStatus(models.TextChoices):
     SETTLED = "settled"
 
 
-ACTIVE = ["pending", "executing", "completing", "open", "unwinding", "exiting"]
-TERMINAL = ["aborted", "closed", "settled"]
+ACTIVE: Final = (
+    PositionStatus.PENDING,
+    PositionStatus.EXECUTING,
+    PositionStatus.COMPLETING,
+    PositionStatus.OPEN,
+    PositionStatus.UNWINDING,
+    PositionStatus.EXITING,
+)
+TERMINAL: Final = (PositionStatus.ABORTED, PositionStatus.CLOSED, PositionStatus.SETTLED)
+
+
+class CloseType(models.TextChoices):
+    """How a position ended."""
+
+    NOT_BOUGHT = "not_bought", "nothing was bought"
+    UNWOUND = "unwound"
+    EXITED = "exit", "exited"
+    SETTLED = "settled"
 
 
 class Position(models.Model):
@@ -51,11 +72,16 @@ class Position(models.Model):
         default=False, help_text="All legs in one request, as the plan found affordable; else the thinnest first."
     )
     triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
-    close_type = models.CharField(max_length=40, blank=True, help_text="How it ended, or the residual's reason.")
+    close_type = models.CharField(max_length=10, choices=CloseType, blank=True, help_text="How it ended.")
+    close_code = models.CharField(
+        max_length=80, blank=True, help_text="Why nothing was bought: a denial code, or the exchange's own."
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     opened_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    next_step_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When the sweeper looks again.")
+    next_step_at = models.DateTimeField(
+        null=True, blank=True, db_index=True, help_text="When the sweeper steps it next."
+    )
     deadline_at = models.DateTimeField(
         null=True, blank=True, help_text="Until when a half-filled basket may be completed."
     )
@@ -64,6 +90,9 @@ class Position(models.Model):
     )
     residual = models.CharField(
         max_length=300, blank=True, help_text="Why contracts beyond the matched baskets are still held."
+    )
+    residual_code = models.CharField(
+        max_length=40, choices=DENIAL_CHOICES, blank=True, help_text="The denial code of the residual."
     )
     lease_token = models.CharField(max_length=32, blank=True, help_text="The one worker that may act on it now.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -156,7 +185,7 @@ class Denial(models.Model):
     """Why a decision was not carried out."""
 
     decision = models.OneToOneField(Decision, models.PROTECT, related_name="denial")
-    code = models.CharField(max_length=40, db_index=True)
+    code = models.CharField(max_length=40, choices=DENIAL_CHOICES, db_index=True)
     detail = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
@@ -165,12 +194,16 @@ class Denial(models.Model):
 
 
 class ExitRequest(models.Model):
-    """The intent to leave a position. The message to a worker is only a nudge; this row is the promise."""
+    """The intent to exit a position. The message to a worker only saves time; the sweeper finds this row by itself."""
 
     class Status(models.TextChoices):
         OPEN = "open"
         DONE = "done"
         CANCELLED = "cancelled"
+
+    class Outcome(models.TextChoices):
+        FLAT = "flat"
+        RESIDUAL = "residual"
 
     position = models.ForeignKey(Position, models.CASCADE, related_name="exit_requests")
     source = models.CharField(max_length=16, help_text="person, triage or risk.")
@@ -178,7 +211,8 @@ class ExitRequest(models.Model):
     reason = models.CharField(max_length=300)
     min_price = models.IntegerField(default=1, help_text="Never sell a contract below this, 1/10,000 dollar.")
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
-    result = models.CharField(max_length=300, blank=True)
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    result = models.CharField(max_length=300, blank=True, help_text="The outcome in words: what is left, and why.")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

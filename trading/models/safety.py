@@ -60,11 +60,11 @@ class ExchangeAccount(models.Model):
         help_text="The opening balance by shard, moved along when cash was moved between shards.",
     )
     foreign = models.JSONField(
-        default=dict, blank=True, help_text="Contracts held before our first look: {ticker: signed count}."
+        default=dict, blank=True, help_text="Contracts held before our first reconciliation: {ticker: signed count}."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     difference = models.BigIntegerField(
-        null=True, blank=True, help_text="Exchange less ours at the last look that could compare."
+        null=True, blank=True, help_text="Exchange less ours at the last comparison that could be made."
     )
     seen_at = models.DateTimeField()
     compared_at = models.DateTimeField(null=True, blank=True)

@@ -22,10 +22,10 @@ def found(
     """Name a difference. A new one reduces its profile, or every profile of the mode when it belongs to none."""
     run.differences += 1
     values = {"ours": ours[:120], "theirs": theirs[:120], "reconciliation": run, "last_seen_at": clock.now()}
-    standing = Discrepancy.objects.filter(code=code, key=key[:160], resolved_at=None).first()
-    if standing is not None:
-        Discrepancy.objects.filter(pk=standing.pk).update(**values)
-        return standing
+    known = Discrepancy.objects.filter(code=code, key=key[:160], resolved_at=None).first()
+    if known is not None:
+        Discrepancy.objects.filter(pk=known.pk).update(**values)
+        return known
     try:
         with transaction.atomic():
             made = Discrepancy.objects.create(code=code, key=key[:160], profile=profile, mode=run.mode, **values)

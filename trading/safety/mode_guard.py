@@ -1,6 +1,6 @@
 """Sim and live never mix: the database itself refuses a row whose mode is not its profile's (or its parent's).
 
-Triggers, because a check constraint cannot look into another table. They are taken away before every ``migrate`` and put
+Triggers, because a check constraint cannot read another table. They are taken away before every ``migrate`` and put
 back after it: SQLite remakes tables on migration, which would drop them or stumble over them.
 """
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from kalbot.common import clock
 from strategies.models import Profile
-from trading.models import TERMINAL, Lock, Order, OrderStatus, Position, PositionEvent, PositionStatus
+from trading.models import TERMINAL, Lock, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
 
 UNWOUND_BASKETS: Final = 3
 FAILED_BASKETS: Final = 10
@@ -27,17 +27,17 @@ REJECT_LOCK: Final = timedelta(minutes=5)
 DIFFERENCE_LOCK: Final = timedelta(minutes=15)
 RESIDUAL_LOCK: Final = timedelta(minutes=15)
 FEED_LOCK: Final = timedelta(seconds=5)
-OWN_REFUSALS: Final = ("not_sent", "never_arrived", "rate_limited")
+OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.RATE_LIMITED)
 log = logging.getLogger(__name__)
 
 
 def lock(profile: Profile | None, code: str, reason: str, period: timedelta) -> None:
-    """Lock new baskets of a profile (None: of all). A standing lock of the same code is prolonged, not doubled."""
+    """Lock new baskets of a profile (None: of all). A lock of the same code that is in force is prolonged, not doubled."""
     until = clock.now() + period
-    standing = Lock.objects.filter(profile=profile, code=code, until__gt=clock.now())
-    if not standing.update(until=until, reason=reason[:300]):
+    in_force = Lock.objects.filter(profile=profile, code=code, until__gt=clock.now())
+    if not in_force.update(until=until, reason=reason[:300]):
         Lock.objects.create(profile=profile, code=code, reason=reason[:300], until=until)
-    log.warning("locked %s: %s (%s)", profile or "all profiles", code, reason)
+    log.warning("lock set on %s: %s (%s)", profile or "all profiles", code, reason)
 
 
 def after_unwind(position: Position) -> None:
@@ -72,26 +72,26 @@ def after_end(position: Position) -> None:
 
 
 def after_rejects(profile: Profile) -> None:
-    """The exchange refuses order after order: something is wrong that trying again will not mend."""
+    """The exchange rejects order after order: something is wrong that a retry will not cure."""
     rows = Order.objects.filter(
         profile=profile, status=OrderStatus.REJECTED, ended_at__gte=clock.now() - REJECTS_WITHIN
     )
-    count = rows.exclude(error_code__in=OWN_REFUSALS).count()
+    count = rows.exclude(error_code__in=OWN_ERRORS).count()
     if count >= REJECTS:
         lock(profile, "reject_storm", f"{count} orders were refused within a minute", REJECT_LOCK)
 
 
 def after_residual(position: Position, why: str) -> None:
-    """Contracts are left that could not be sold within their cap: no new basket until somebody has had time to look."""
+    """Contracts are left that could not be sold within their cap: no new basket until a person has had time to react."""
     lock(position.profile, "residual", f"position #{position.pk}: {why}", RESIDUAL_LOCK)
 
 
 def after_difference(profile: Profile, what: str) -> None:
     """Our books and the exchange's differ and nothing explains it. REDUCING stays until a person resumes; the lock gives them
-    time to look before the next basket even then."""
+    time before the next basket even then."""
     lock(profile, "difference", what, DIFFERENCE_LOCK)
 
 
 def after_feed_gap(reason: str) -> None:
-    """The price feed began anew: wait until its books have settled."""
+    """The price feed reconnected: wait until its books are complete."""
     lock(None, "feed_gap", reason, FEED_LOCK)

@@ -1,6 +1,6 @@
-"""The account's rate limits as the exchange tells them, kept where every process finds them.
+"""The account's rate limits as the exchange reports them, kept in Redis for every process.
 
-Reconciliation asks ``GET /account/limits``; until it has, and whenever what it found cannot be read, the Basic tier's limits
+Reconciliation fetches ``GET /account/limits``; until it has, and whenever the result cannot be read, the Basic tier's limits
 hold: what any account has.
 """
 
@@ -19,8 +19,8 @@ from markets.kalshi.schemas.account import ApiLimits, BucketLimit
 from markets.kalshi.token_buckets import BASIC
 
 KEY: Final = "limits:account"
-LIFE_SECONDS: Final = 3_600
-"""Older than this, what was learnt is forgotten: a tier can be lost again."""
+EXPIRY_SECONDS: Final = 3_600
+"""What was fetched longer ago does not count: a tier can be lost again."""
 log = logging.getLogger(__name__)
 
 
@@ -30,27 +30,27 @@ class _Stored(msgspec.Struct):
     write: BucketLimit
 
 
-def learn(client: KalshiClient) -> ApiLimits:
-    """Ask the exchange and tell every process. What cannot be asked or stored leaves things as they were."""
+def refresh(client: KalshiClient) -> ApiLimits:
+    """Fetch the limits and store them for every process. What cannot be fetched or stored leaves things as they were."""
     try:
         limits = client.account.limits()
     except KalshiError as error:
-        log.warning("the account's limits cannot be read (%s); going on as before", error)
+        log.warning("account limits cannot be read (%s); the known ones stay in force", error)
         return known()
     if min(limits.write.refill_rate, limits.write.bucket_capacity, limits.read.refill_rate) <= 0:
-        log.warning("the account's limits make no sense (%s); the Basic tier's hold", limits)
+        log.warning("account limits are not valid (%s); the Basic tier's are in force", limits)
         limits = BASIC
     client.transport.limiter.update(limits)
     try:
         stored = msgspec.json.encode(_Stored(limits.usage_tier, limits.read, limits.write))
-        cache.prices().set(KEY, stored, ex=LIFE_SECONDS)
+        cache.prices().set(KEY, stored, ex=EXPIRY_SECONDS)
     except redis.RedisError as error:
-        log.warning("the account's limits cannot be stored: %s", error)
+        log.warning("account limits cannot be stored: %s", error)
     return limits
 
 
 def known() -> ApiLimits:
-    """What was learnt lately, else the Basic tier's limits."""
+    """What was fetched lately, else the Basic tier's limits."""
     try:
         found = cache.prices().get(KEY)
         if not isinstance(found, bytes):

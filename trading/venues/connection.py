@@ -6,11 +6,12 @@ import threading
 import time
 from typing import Final
 
+from markets import connect
 from markets.kalshi.rest.client import KalshiClient
 from trading.venues import account_limits
 
 REFRESH_SECONDS: Final = 60.0
-"""How often a thread looks for what another process has learnt about the account's limits."""
+"""How often a thread reads the account's limits that another process has stored."""
 _local = threading.local()
 
 
@@ -18,8 +19,6 @@ def client() -> KalshiClient:
     """The thread's client, made from the settings on first use. SettingError without a usable key."""
     found: KalshiClient | None = getattr(_local, "client", None)
     if found is None:
-        from markets import connect
-
         found = _local.client = connect.client(for_account=True)
         _local.ours = True
     if getattr(_local, "ours", False) and time.monotonic() >= getattr(_local, "refresh_at", 0.0):
@@ -37,7 +36,5 @@ def public() -> KalshiClient:
     """The thread's client for public reads, without a key: paper profiles need no account."""
     found: KalshiClient | None = getattr(_local, "client", None) or getattr(_local, "public", None)
     if found is None:
-        from markets import connect
-
         found = _local.public = connect.client()
     return found

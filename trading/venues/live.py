@@ -12,6 +12,7 @@ from kalbot.common.units import CONTRACT, DOLLAR, Count, Price, complement
 from markets.kalshi.errors import (
     AlreadyExists,
     KalshiError,
+    MarketInactive,
     NotFound,
     OutcomeUnknown,
     RateLimited,
@@ -26,7 +27,7 @@ from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side, TimeInForce
 from trading.booking import FillReport
-from trading.models import Order
+from trading.models import Order, OrderError
 from trading.venues import connection
 from trading.venues.protocol import Ack, Refused, Unresolved
 
@@ -51,34 +52,34 @@ class LiveVenue:
 
     def create(self, order: Order, keep_back: int = 0) -> Ack:
         """POST the order once. See Venue."""
-        with _told():
+        with _translated():
             made = self.client.orders.create(to_wire(order), keep_back=keep_back)
         return _made(made, order)
 
     def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
-        """POST all in one batch. What is said of the whole request holds for each of its orders. See Venue."""
+        """POST all in one batch. An error of the whole request is that of each of its orders. See Venue."""
         try:
-            with _told():
+            with _translated():
                 items = self.client.orders.batch_create([to_wire(order) for order in orders], keep_back=keep_back)
         except (Refused, Unresolved) as whole:
             return [whole] * len(orders)
         return [_of_item(item, order) for item, order in zip(items, orders, strict=True)]
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:
-        """Look in the listing, then spend the id: sending the *same* id again is decisive either way.
+        """Search the listing, then spend the id: sending the *same* id again is decisive either way.
 
         An order that is no longer wanted is sent again at a price where nobody trades: accepted, it has spent the id
         and bought nothing; refused as a duplicate, the first one did arrive. Where the exchange takes no orders at all
-        (pause, close) only time tells: the signature of the first try lapses.
+        (pause, close) only time decides: the signature of the first try lapses.
         """
         listed = self._listed(order)
         if listed is not None:
             return _ack(listed)
         sent_ms = _sent_ms(order)
-        asks = to_wire(order) if wanted else harmless(order)
+        request = to_wire(order) if wanted else harmless(order)
         lapsed = clock.now_ms() > sent_ms + SIGNATURE_LIFE_MS
-        with _told():
-            found = self.client.resolve_create(asks, sent_ms, resend=not lapsed)
+        with _translated():
+            found = self.client.resolve_create(request, sent_ms, resend=not lapsed)
         if found.outcome is Outcome.FOUND and found.order is not None:
             return _ack(found.order)
         if found.outcome is Outcome.PLACED and found.result is not None:
@@ -87,14 +88,14 @@ class LiveVenue:
             return None
         raise Unresolved(str(found.refused or "the exchange does not show it yet"))
 
-    def look(self, order: Order) -> Ack:
+    def fetch(self, order: Order) -> Ack:
         """GET the order."""
-        with _told():
+        with _translated():
             return _ack(self.client.orders.get(order.exchange_order_id))
 
     def cancel(self, order: Order) -> Ack:
         """DELETE the order with its ticker and shard; a 404 means that it ended before, and its end is read."""
-        with _told():
+        with _translated():
             try:
                 gone = self.client.orders.cancel(
                     order.exchange_order_id, order.leg.market_id, order.exchange_index, order.subaccount
@@ -102,19 +103,19 @@ class LiveVenue:
             except NotFound:
                 ended = _ack(self.client.orders.get(order.exchange_order_id))
                 if ended.remaining_count:
-                    raise Unresolved("the cancel met no order, but the listing still shows it resting") from None
+                    raise Unresolved("the cancel found no order, but the listing still shows it resting") from None
                 return ended
         return Ack(order.exchange_order_id, order.count - gone.reduced_by, 0)
 
     def fills(self, order: Order) -> list[FillReport]:
         """Exact executions with exact fees."""
-        with _told():
+        with _translated():
             listed = list(self.client.portfolio.fills(order_id=order.exchange_order_id))
         return [report_of(fill, order.side) for fill in listed if fill.order_id == order.exchange_order_id]
 
     def _listed(self, order: Order) -> ListedOrder | None:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
-        with _told():
+        with _translated():
             return self.client.orders.find_by_client_id(
                 str(order.pk), order.leg.market_id, since, subaccount=order.subaccount
             )
@@ -164,7 +165,7 @@ def _made(made: CreateResult, order: Order) -> Ack:
 
 
 def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
-    """One item of a batch. A refusal is a no only if its code says so: an item carries no status to tell by."""
+    """One item of a batch. An error is a refusal only if its code says so: an item carries no HTTP status."""
     if isinstance(item.result, CreateResult):
         return _made(item.result, order)
     refused = item.error
@@ -182,8 +183,8 @@ def _sent_ms(order: Order) -> int:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The wire's errors as what they mean here. A spent id is not a refusal: something happened under it."""
+def _translated() -> Iterator[None]:
+    """Raises the wire's errors as what they mean here. A spent id is not a refusal: something happened under it."""
     try:
         yield
     except (KalshiError, SettingError, ValueError) as error:
@@ -195,14 +196,16 @@ def _meaning(error: Exception) -> Refused | Unresolved:
         case AlreadyExists() | OutcomeUnknown():
             return Unresolved(str(error))
         case RateLimited():
-            return Refused("rate_limited", str(error), retry=True)
+            return Refused(OrderError.RATE_LIMITED, str(error), retry=True)
         case Unreachable():
-            return Refused("unreachable", str(error), retry=True)
+            return Refused(OrderError.UNREACHABLE, str(error), retry=True)
+        case MarketInactive():
+            return Refused(OrderError.MARKET_INACTIVE, str(error))
         case Rejected():
             return Refused(error.code or f"http_{error.status}", str(error))
         case SettingError():
-            return Refused("no_credentials", str(error))
+            return Refused(OrderError.NO_CREDENTIALS, str(error))
         case KalshiError():
             return Unresolved(str(error))
         case _:
-            return Refused("invalid_order", str(error))
+            return Refused(OrderError.INVALID_ORDER, str(error))

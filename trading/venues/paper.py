@@ -7,8 +7,8 @@
 - a resting order waits behind everything displayed at its price: it fills (as a maker, at its own limit) only when
   somebody offers at that price or better, which is later than a real one would. That is naive on the safe side.
 
-Its memory (``PaperOrder``) is its own, so that a worker that dies between sending and booking finds out by asking,
-exactly as with the real exchange.
+Its memory (``PaperOrder``) is its own, so that a worker that takes over from one that died between sending and
+booking finds out exactly as it would from the real exchange.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from kalbot.common import clock
-from kalbot.common.errors import Infeasible
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Level, Side
 from markets.fees import OrderFees
 from markets.kalshi.grid import is_on_grid
 from markets.selectors import price_bands
-from trading import live_books, pace
+from trading import live_books
 from trading.booking import FillReport
-from trading.models import Order, PaperOrder
+from trading.denials import DenialCode, Denied
+from trading.models import Order, OrderError, PaperOrder
 from trading.venues.protocol import Ack, Refused, Unresolved
 
 LATENCY_MS: Final = 30
@@ -58,13 +58,13 @@ class PaperVenue:
         return answers
 
     def _travel(self) -> None:
-        pace.wait(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
+        clock.sleep(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
 
     def _meet(self, order: Order) -> Ack:
         yes_price = order.price if order.side == Side.YES else DOLLAR_PRICE - order.price
         if not is_on_grid(yes_price, price_bands(order.leg.market)):
             raise Refused(
-                "invalid_price", f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
+                OrderError.INVALID_PRICE, f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
             )
         levels, fees, ahead = self._levels(order)
         try:
@@ -90,11 +90,11 @@ class PaperVenue:
         return _ack(paper)
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:
-        """What the paper exchange remembers. It takes no order later than it is asked, so absent is absent."""
+        """What the paper exchange remembers. No request arrives late, so absent is absent."""
         found = PaperOrder.objects.filter(pk=order.pk).first()
         return _ack(found) if found is not None else None
 
-    def look(self, order: Order) -> Ack:
+    def fetch(self, order: Order) -> Ack:
         """The order's state after the present book has had its chance to fill it."""
         paper = PaperOrder.objects.get(pk=order.pk)
         return _ack(self._advance(order, paper) if paper.is_open else paper)
@@ -113,21 +113,21 @@ class PaperVenue:
         """Levels that the order may trade with, the fees, and what is displayed before it at its own price."""
         event = order.position.event
         try:
-            quoted = live_books.read(event)
-        except Infeasible as error:
+            live = live_books.read(event)
+        except Denied as error:
             raise Refused(error.code, error.detail) from None
         ticker = order.leg.market_id
-        reason = quoted.unusable([ticker], order.profile.max_price_age_ms)
-        if reason == "not_active":
-            raise Refused("market_inactive", ticker)
+        reason = live.unusable([ticker], order.profile.max_price_age_ms)
+        if reason is DenialCode.PRICE_NOT_ACTIVE:
+            raise Refused(OrderError.MARKET_INACTIVE, ticker)
         if reason is not None:
-            raise Refused(f"price_{reason}", ticker)
-        ahead = dict(quoted.bids(ticker, order.side)).get(order.price, 0)
+            raise Refused(reason, ticker)
+        ahead = dict(live.bids(ticker, order.side)).get(order.price, 0)
         if order.action == Order.Action.BUY:
-            levels = [level for level in quoted.asks(ticker, order.side) if level[0] <= order.price]
+            levels = [level for level in live.asks(ticker, order.side) if level[0] <= order.price]
         else:
-            levels = [level for level in quoted.bids(ticker, order.side) if level[0] >= order.price]
-        return levels, quoted.fees, ahead
+            levels = [level for level in live.bids(ticker, order.side) if level[0] >= order.price]
+        return levels, live.fees, ahead
 
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         expired = order.expires_at is not None and clock.now() >= order.expires_at

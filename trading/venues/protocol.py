@@ -1,4 +1,4 @@
-"""What the executor needs of a place where orders go. ``live`` and ``paper`` are the two there are."""
+"""What the executor needs of a place where orders go. ``live`` and ``paper`` implement it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trading.models import Order
 class Ack:
     """An order as the venue has it. Counts in 1/100 contract; ``remaining_count`` above zero means it rests.
 
-    ``spent``: price and fees of the fills as far as the answer tells, micro-dollars, rounded; exact ones come from fills.
+    ``spent``: price and fees of the fills as far as the answer has them, micro-dollars, rounded; exact ones come from fills.
     """
 
     exchange_order_id: str
@@ -24,7 +24,7 @@ class Ack:
 
 
 class Refused(Exception):
-    """A definite no: nothing happened. ``retry``: the same order, same id, may be sent again later (rate limit)."""
+    """A definite refusal: nothing happened. ``retry``: the same order, same id, may be sent again later (rate limit)."""
 
     def __init__(self, code: str, detail: str = "", *, retry: bool = False) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Unresolved(Exception):
-    """The venue gave no answer that settles the question. Ask again later; never act as if it were a no."""
+    """The venue gave no conclusive answer. Try again later; never act as if it were a refusal."""
 
 
 class Venue(Protocol):
@@ -48,8 +48,8 @@ class Venue(Protocol):
         ...
 
     def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
-        """Send several orders at once, each with its own fate: the answers in the order of ``orders``. Raises nothing that
-        the venue says."""
+        """Send several orders at once, each with an outcome of its own: the answers in the order of ``orders``. Never
+        raises for what the venue answers."""
         ...
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:
@@ -59,12 +59,12 @@ class Venue(Protocol):
         """
         ...
 
-    def look(self, order: Order) -> Ack:
-        """The order's present state. Unresolved when the venue does not say."""
+    def fetch(self, order: Order) -> Ack:
+        """The order's present state. Unresolved when the venue does not show it."""
         ...
 
     def cancel(self, order: Order) -> Ack:
-        """Take a resting order out and tell its final state; one that is terminal already is no error.
+        """Cancel a resting order and return its final state; one that is terminal already is no error.
 
         Refused while that is not possible (market closed), Unresolved when the final state is not known yet.
         """
@@ -73,12 +73,3 @@ class Venue(Protocol):
     def fills(self, order: Order) -> list[FillReport]:
         """Executions of the order so far; may lag behind what ``create`` reported. Unresolved when unreadable."""
         ...
-
-
-def of(mode: str) -> Venue:
-    """The venue of a mode. Live is only ever reached through a live row."""
-    from strategies.models import Mode
-    from trading.venues.live import LiveVenue
-    from trading.venues.paper import PaperVenue
-
-    return LiveVenue() if mode == Mode.LIVE else PaperVenue()

@@ -193,7 +193,7 @@ class DecisionAdmin(ExportedAdmin):
         if hasattr(decision, "position"):
             return link(decision.position, f"position #{decision.position.pk} ({decision.position.status})")
         if hasattr(decision, "denial"):
-            return format_html("denied: {} {}", decision.denial.code.replace("_", " "), decision.denial.detail)
+            return format_html("denied: {} {}", decision.denial.get_code_display(), decision.denial.detail)
         return "waiting"
 
     @display(description="Legs")

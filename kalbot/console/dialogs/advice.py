@@ -8,6 +8,7 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
+from trading import exits
 from trading.models import ACTIVE, Position
 from triage import advice as triage
 from triage import optout
@@ -51,9 +52,12 @@ class AcceptAdvice(Answer):
 
     def refusal(self, advice: Recommendation) -> str:
         closed = super().refusal(advice)
-        if closed or advice.advice == Advice.EXIT:
+        if closed:
             return closed
-        return "This advice is to watch, not to exit. To leave all the same, use the position's own exit."
+        if advice.advice != Advice.EXIT:
+            return "This advice is to watch, not to exit. To leave all the same, use the position's own exit."
+        found = exits.why_not(advice.position)
+        return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         advice = get_object_or_404(Recommendation, pk=pk)

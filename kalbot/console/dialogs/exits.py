@@ -8,7 +8,8 @@ from kalbot.console import queries
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading.models import ACTIVE, Position
+from trading import exits
+from trading.models import Position
 
 
 class ForceExit(Dialog):
@@ -38,9 +39,7 @@ class ForceExit(Dialog):
             ],
             template="console/exit_legs.html",
             context={"preview": preview},
-            refusal=""
-            if position.status in ACTIVE
-            else f"This position has already ended: {position.get_status_display()}.",
+            refusal=refusal(position),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
@@ -49,12 +48,9 @@ class ForceExit(Dialog):
 
 
 def refusal(position: Position) -> str:
-    """Why this position cannot be exited now, or empty text."""
-    if position.status in ("open", "exiting"):
-        return ""
-    if position.status in ACTIVE:
-        return f"It is still {position.get_status_display()}: it is completed or unwound by itself first. To stop that, halt trading."
-    return f"This position has already ended: {position.get_status_display()}."
+    """Why this position cannot be exited now, or empty text. The rule is trading's own."""
+    found = exits.why_not(position)
+    return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
 
 def sentences(position: Position, preview: queries.ExitPreview) -> list[str]:

@@ -94,7 +94,9 @@ def in_words(position: Position) -> str:
 
 def progress(position: Position) -> dict[str, Any]:
     """Where the position stands on its way out; polled while it is active."""
-    position.refresh_from_db(fields=["status", "realised", "proceeds", "payout", "close_type", "residual", "ended_at"])
+    position.refresh_from_db(
+        fields=["status", "realised", "proceeds", "payout", "close_type", "close_code", "residual", "ended_at"]
+    )
     return {
         "position": position,
         "active": position.status in ACTIVE,

@@ -119,7 +119,7 @@ def known(order: Order, ack: Ack) -> Ack:
 def look(ground: Ground, order: Order) -> Ack:
     """The order's state, as soon as reads show what was written."""
     ground.catch_up()
-    return ground.venue.look(order)
+    return ground.venue.fetch(order)
 
 
 def buy(ground: Ground, scene: Scene, side: str, count: int, **columns: Any) -> Order:

@@ -18,7 +18,6 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
 from tests.simulator.served import Served
 from tests.trading import world
-from trading import pace
 
 from . import batches, doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
 from .account_ground import AccountGround, NoMarket, candidates
@@ -34,7 +33,7 @@ def cards(venue: str) -> list[Any]:
 @pytest.fixture(autouse=True)
 def _world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, settings: object) -> None:
     settings.PAPER_LATENCY_MS = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(pace, "wait", lambda seconds: None)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: None)
     world.active()
 
 

@@ -1,4 +1,4 @@
-"""The orders of a position that are in the air: asked about, looked at, cancelled, booked."""
+"""The orders of a position that have not come to their end: resolved, refreshed, cancelled, booked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from kalbot.common import clock
 from trading import states
-from trading.execution.orders import submit
-from trading.models import Leg, Order, OrderStatus, Position
+from trading.execution.orders import cancel as cancelling
+from trading.execution.orders import fills, record, submit
+from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position
 
 
 def orders_of(position: Position) -> list[Order]:
@@ -26,23 +27,42 @@ def bought(leg: Leg, orders: Iterable[Order]) -> int:
     )
 
 
-def settle_all(orders: list[Order], *, wanted: Callable[[Order], bool], cancel: bool = False) -> bool:
-    """Bring every order left open by an earlier step to its end. True when all have ended."""
-    done = [
-        submit.settle(order, wanted=wanted(order), cancel=cancel)
-        for order in orders
-        if order.status in submit.OPEN_STATUSES
-    ]
-    return all(done)
+def advance(order: Order, *, wanted: bool, cancel: bool) -> bool:
+    """Bring an order that another step left behind towards its end. True when it has ended.
+
+    ``wanted``: an order of unknown outcome may still be placed; ``cancel``: a resting one is to go.
+    """
+    if order.status == OrderStatus.NEW:
+        record.move(
+            order,
+            (OrderStatus.NEW,),
+            OrderStatus.REJECTED,
+            error_code=OrderError.NOT_SENT,
+            ended_at=clock.now(),
+        )
+    if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        record.move(order, (OrderStatus.SENDING,), OrderStatus.UNKNOWN)
+        submit.resolve(order, wanted)
+    if order.status == OrderStatus.RESTING:
+        cancelling.refresh(order, cancel=cancel)
+    if order.status == OrderStatus.BOOKING:
+        fills.collect(order)
+    return order.status not in OPEN_ORDERS
 
 
-def gather(orders: list[Order]) -> bool:
+def advance_all(orders: list[Order], *, wanted: Callable[[Order], bool], cancel: bool = False) -> bool:
+    """Bring every order left open by an earlier step towards its end. True when all have ended."""
+    ended = [advance(order, wanted=wanted(order), cancel=cancel) for order in orders if order.status in OPEN_ORDERS]
+    return all(ended)
+
+
+def collect_all(orders: list[Order]) -> bool:
     """Book the fills of every order that has ended at the venue. True when nothing is missing."""
-    ended = [submit.collect(order) for order in orders if order.status == OrderStatus.BOOKING]
+    ended = [fills.collect(order) for order in orders if order.status == OrderStatus.BOOKING]
     return all(ended)
 
 
 def wait(position: Position, seconds: float = 1.0) -> bool:
-    """Have the sweeper look again in ``seconds``; returns False, the answer of a phase that waits."""
-    states.look_again(position, clock.now() + timedelta(seconds=seconds))
+    """Have the sweeper step the position in ``seconds``; returns False, the result of a phase that waits."""
+    states.schedule(position, clock.now() + timedelta(seconds=seconds))
     return False

@@ -2,7 +2,7 @@
 
 Each rung allows prices a little further below the best bid and takes what is there at once; between rungs the book has a
 moment to refill. Nothing is ever sold below the cap: for an unwind what is left of the leg-risk budget, for an exit
-the request's least price. What the bids cannot take stays held and explained, and is tried again.
+the request's least price. What the bids cannot take stays in the position with its reason, and is tried again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Final
 from markets.book import Level
 from markets.fees import FeeSchedule
 from trading import booking, risk
+from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
 from trading.execution.orders import submit
 from trading.execution.sizing import walk
-from trading.live_books import Quotes
-from trading.models import Leg, Order, OrderStatus, Position
+from trading.live_books import LiveBooks
+from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.states import Lease
 
 RUNGS: Final = (100, 300, 1_000, 10_000)
@@ -69,9 +70,9 @@ def loss_at(bids: tuple[Level, ...], leg: Leg, count: int, limit: int, fees: Fee
 
 
 def sell(
-    held: Lease,
+    lease: Lease,
     position: Position,
-    quotes: Quotes,
+    live: LiveBooks,
     wanted: list[tuple[Leg, int]],
     *,
     purpose: str,
@@ -79,14 +80,15 @@ def sell(
     actor: str,
     reason: str,
 ) -> bool:
-    """One try for every leg of ``wanted`` (leg, count); ``cap`` says the least price of each.
+    """One try for every leg of ``wanted`` (leg, count); ``cap`` gives the least price of each.
 
-    True when the venue took an order. Raises risk.Denied when nothing
-    may be sent, or with the venue's code when it refused every one."""
-    sent, refused = False, ""
+    True when the venue took an order, False when no bid was good enough. Raises Denied when nothing may be sent, or when
+    the venue refused every sale.
+    """
+    sent, error_code = False, ""
     for leg, count in wanted:
         risk.may_send(position.profile, reduces=True)
-        bids = quotes.bids(leg.market_id, leg.side)
+        bids = live.bids(leg.market_id, leg.side)
         limit = rung_limit(bids, position.attempts, cap(leg, count))
         if limit is None:
             continue
@@ -94,7 +96,7 @@ def sell(
         if now <= 0:
             continue
         order = submit.place(
-            held,
+            lease,
             position,
             leg,
             action=Order.Action.SELL,
@@ -105,9 +107,20 @@ def sell(
             reason=reason,
         )
         if order.status == OrderStatus.REJECTED:
-            refused = order.error_code
+            error_code = order.error_code
         else:
             sent = True
-    if refused and not sent:
-        raise risk.Denied(refused, "the venue refused every sale")
+    if error_code and not sent:
+        refusal = refused_sales(error_code)
+        raise Denied(refusal.code, refusal.detail)
     return sent
+
+
+def refused_sales(error_code: str) -> Refusal:
+    """Why every sale was refused, from the venue's code of the last one."""
+    if error_code == OrderError.MARKET_INACTIVE:
+        return Refusal(DenialCode.MARKET_CLOSED, "the venue refused every sale")
+    outage = next((code for code in FEED_OUTAGES if code == error_code), None)
+    if outage is not None:
+        return Refusal(outage, "the venue refused every sale")
+    return Refusal(DenialCode.ORDER_REFUSED, f"the venue refused every sale ({error_code})")

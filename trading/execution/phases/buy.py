@@ -11,81 +11,95 @@ from typing import Final
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading import risk, states
+from trading import reconcile, risk, states
+from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import batch, inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck
-from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
-from trading.safety import gate, protections
+from trading.models import CloseType, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
+from trading.safety import protections
 from trading.states import Lease
 
-S = PositionStatus
 TOO_LATE: Final = timedelta(seconds=20)
 """A position that waited longer for its first order (a worker died) is given up: its prices are history."""
 FRESH: Final = timedelta(seconds=5)
-NEVER_SENT: Final = ("not_sent", "never_arrived")
-"""Orders that a dead worker left behind unsent: their leg has not been asked yet."""
+NEVER_SENT: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED)
+"""Orders that a dead worker left behind unsent: their leg is still to be ordered."""
+IN_FLIGHT: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
 
 
-def pending(position: Position, held: Lease) -> bool:
+def pending(position: Position, lease: Lease) -> bool:
     """Begin, or give up a position that was left waiting too long."""
     if clock.now() - position.created_at > TOO_LATE:
-        states.transition(position, S.ABORTED, reason="too late: nothing was sent", held=held, close_type="too late")
+        states.transition(
+            position,
+            PositionStatus.ABORTED,
+            reason="too late: nothing was sent",
+            lease=lease,
+            close_type=CloseType.NOT_BOUGHT,
+            close_code=DenialCode.TOO_LATE,
+        )
     else:
-        states.transition(position, S.EXECUTING, reason="first order", held=held)
+        states.transition(position, PositionStatus.EXECUTING, reason="first order", lease=lease)
     return True
 
 
-def executing(position: Position, held: Lease) -> bool:
+def executing(position: Position, lease: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
     late = clock.now() - position.created_at > TOO_LATE
-    if position.mode == Mode.LIVE and not late and not recheck.is_cleared(position) and not gate.ensure_open():
+    if (
+        position.mode == Mode.LIVE
+        and not late
+        and not recheck.is_cleared(position)
+        and not reconcile.ensure_reconciled()
+    ):
         return inflight.wait(position)
-    if not inflight.settle_all(orders, wanted=lambda order: _may_go_on(position, order)):
+    if not inflight.advance_all(orders, wanted=lambda order: _may_go_on(position, order)):
         return inflight.wait(position)
-    asked = [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
-    count = _baskets_so_far(position, asked, orders)
-    if len(asked) < len(legs) and late:
-        return _stop_buying(position, held, orders, "too late for the remaining legs")
-    if position.sends_together and not asked:
-        return _all_at_once(position, held, legs, orders)
-    for leg in [one for one in legs if one not in asked]:
+    ordered = [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
+    count = _baskets_so_far(position, ordered, orders)
+    if len(ordered) < len(legs) and late:
+        return _stop_buying(position, lease, orders, Refusal(DenialCode.TOO_LATE, "not every leg was ordered in time"))
+    if position.sends_together and not ordered:
+        return _all_at_once(position, lease, legs, orders)
+    for leg in [one for one in legs if one not in ordered]:
         if count <= 0:
             break
-        count, refusal = recheck.achievable(position, legs, orders, count)
-        if refusal:
-            return _stop_buying(position, held, orders, refusal)
+        achievable = recheck.achievable(position, legs, orders, count)
+        if isinstance(achievable, Refusal):
+            return _stop_buying(position, lease, orders, achievable)
+        count = achievable
         order = submit.place(
-            held,
+            lease,
             position,
             leg,
             action=Order.Action.BUY,
             purpose=Order.Purpose.ENTRY,
             price=leg.limit_price,
             count=baskets.needed(count, leg.target_count, position.target_count),
-            keep_back=planner.CREATE_TOKENS * len(asked),
+            keep_back=planner.CREATE_TOKENS * len(ordered),
             reason="entry",
         )
         orders.append(order)
-        asked.append(leg)
-        if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
+        ordered.append(leg)
+        if order.status in IN_FLIGHT:
             return inflight.wait(position)
         count = min(count, _baskets_so_far(position, [leg], orders))
-    return _stop_buying(position, held, orders, "")
+    return _stop_buying(position, lease, orders, None)
 
 
-def _all_at_once(position: Position, held: Lease, legs: list[Leg], orders: list[Order]) -> bool:
+def _all_at_once(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
     """Send every leg in one request. What fills unequally is completed or unwound like any half-filled basket."""
-    count, refusal = recheck.achievable(position, legs, orders, position.target_count)
-    if refusal:
-        return _stop_buying(position, held, orders, refusal)
+    count = recheck.achievable(position, legs, orders, position.target_count)
+    if isinstance(count, Refusal):
+        return _stop_buying(position, lease, orders, count)
     wanted = [
         batch.Wanted(leg, leg.limit_price, baskets.needed(count, leg.target_count, position.target_count))
         for leg in legs
     ]
     orders += batch.place_all(
-        held,
+        lease,
         position,
         wanted,
         keep_back=planner.tokens_kept(len(legs)),
@@ -93,59 +107,66 @@ def _all_at_once(position: Position, held: Lease, legs: list[Leg], orders: list[
         purpose=Order.Purpose.ENTRY,
         reason="entry, all legs at once",
     )
-    if any(order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING) for order in orders):
+    if any(order.status in IN_FLIGHT for order in orders):
         return inflight.wait(position)
-    return _stop_buying(position, held, orders, "")
+    return _stop_buying(position, lease, orders, None)
 
 
-def _stop_buying(position: Position, held: Lease, orders: list[Order], refusal: str) -> bool:
-    """Every leg that is to be asked has been: book the fills, then see what there is."""
-    if not inflight.gather(orders):
+def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal: Refusal | None) -> bool:
+    """No further leg is ordered: book the fills, then open, complete or abort by what they add up to."""
+    if not inflight.collect_all(orders):
         return inflight.wait(position)
     legs = list(position.legs.all())
     count = baskets.matched(legs, position.target_count)
     if not any(leg.held for leg in legs):
-        why = refusal or _why_nothing(orders)
-        states.transition(position, S.ABORTED, reason=f"nothing was bought: {why}", held=held, close_type=why[:40])
+        code = refusal.code if refusal is not None else _code_of_nothing(orders)
+        states.transition(
+            position,
+            PositionStatus.ABORTED,
+            reason=f"nothing was bought: {refusal or code}",
+            lease=lease,
+            close_type=CloseType.NOT_BOUGHT,
+            close_code=code,
+        )
         protections.after_failure(position)
     elif opening.is_balanced(position, legs):
-        opening.open_with(position, held, count, refusal or "all legs filled")
+        opening.open_with(position, lease, count, str(refusal or "all legs filled"))
     else:
         seconds = position.profile.complete_seconds
         states.transition(
             position,
-            S.COMPLETING,
-            reason=f"{count / 100:g} whole baskets, legs unequal{': ' + refusal if refusal else ''}",
-            held=held,
+            PositionStatus.COMPLETING,
+            reason=f"{count / 100:g} whole baskets, legs unequal{f': {refusal}' if refusal else ''}",
+            lease=lease,
             matched_count=count,
             deadline_at=clock.now() + timedelta(seconds=seconds),
         )
     return True
 
 
-def _baskets_so_far(position: Position, asked: list[Leg], orders: list[Order]) -> int:
-    counts = [baskets.whole(inflight.bought(leg, orders), leg.target_count, position.target_count) for leg in asked]
+def _baskets_so_far(position: Position, ordered: list[Leg], orders: list[Order]) -> int:
+    counts = [baskets.whole(inflight.bought(leg, orders), leg.target_count, position.target_count) for leg in ordered]
     return min(counts, default=position.target_count)
 
 
 def _may_go_on(position: Position, order: Order) -> bool:
-    """Whether an entry order of unknown outcome may still be placed: only if it could be sent anew now."""
-    return not blocked(position) and _fresh(order)
+    """Whether an entry order of unknown outcome may still be placed: only if it could be sent new now."""
+    return blocked(position) is None and _is_fresh(order)
 
 
-def _fresh(order: Order) -> bool:
+def _is_fresh(order: Order) -> bool:
     return clock.now() - order.created_at < FRESH
 
 
-def blocked(position: Position) -> str:
-    """Why no purchase may be sent at all now; empty when it may."""
+def blocked(position: Position) -> Refusal | None:
+    """Why no purchase may be sent at all now; None when it may."""
     try:
         risk.may_send(position.profile, reduces=False)
-    except risk.Denied as denied:
-        return str(denied)
-    return ""
+    except Denied as denied:
+        return denied.refusal
+    return None
 
 
-def _why_nothing(orders: list[Order]) -> str:
-    refused = next((o.error_code for o in orders if o.error_code), "")
-    return refused or "no fill at the limit"
+def _code_of_nothing(orders: list[Order]) -> str:
+    """Why no order filled: the venue's own code if it refused one."""
+    return next((order.error_code for order in orders if order.error_code), DenialCode.NO_FILL)

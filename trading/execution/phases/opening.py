@@ -1,15 +1,14 @@
-"""When a basket stands, and when the rest of it has to go."""
+"""When a basket is complete, and when the rest of it has to be sold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from trading import states
+from trading.denials import Refusal
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus
 from trading.states import Lease
-
-S = PositionStatus
 
 
 def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
@@ -19,15 +18,15 @@ def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
     return count > 0 and not any(baskets.excess(leg, count, position.target_count) for leg in legs)
 
 
-def open_with(position: Position, held: Lease, count: int, why: str) -> None:
-    """The basket stands: from now on it is watched, not traded."""
+def open_with(position: Position, lease: Lease, count: int, why: str) -> None:
+    """Open the position with ``count`` whole baskets: from now on it is monitored, not traded."""
     floor = position.decision.floor * count // position.decision.count
     cost = sum(leg.open_cost for leg in position.legs.all())
     states.transition(
         position,
-        S.OPEN,
+        PositionStatus.OPEN,
         reason=f"{count / 100:g} baskets open: {why}",
-        held=held,
+        lease=lease,
         matched_count=count,
         floor=floor,
         guaranteed=position.decision.guaranteed and floor > cost,
@@ -36,9 +35,11 @@ def open_with(position: Position, held: Lease, count: int, why: str) -> None:
     )
 
 
-def to_unwinding(position: Position, held: Lease, why: str) -> bool:
+def to_unwinding(position: Position, lease: Lease, refusal: Refusal) -> bool:
     """Give up completing; keep the whole baskets and sell the rest."""
     legs = list(position.legs.all())
     count = baskets.matched(legs, position.target_count)
-    states.transition(position, S.UNWINDING, reason=why, held=held, matched_count=count)
+    states.transition(
+        position, PositionStatus.UNWINDING, reason=f"completing given up: {refusal}", lease=lease, matched_count=count
+    )
     return True

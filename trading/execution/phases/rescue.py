@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kalbot.common.errors import Infeasible
 from strategies.models import Kind
 from trading import ledger, live_books, risk
+from trading.denials import Denied
 from trading.execution.sizing import baskets, walk
 from trading.execution.sizing.walk import Walked
-from trading.live_books import Quotes
+from trading.live_books import LiveBooks
 from trading.models import Leg, Position
 
 
@@ -29,48 +29,48 @@ class Rescue:
 def find(position: Position, legs: list[Leg]) -> Rescue | None:
     """The purchases that complete the basket for less than an unwind would lose; None when there are none.
 
-    Only for kinds whose floor is certain, only on living books of active markets, only within the leg-risk budget, and
+    Only for kinds whose floor is certain, only on live books of active markets, only within the leg-risk budget, and
     only if the capital can be set aside. Raises nothing: what stands in the way means None.
     """
     profile, decision, target = position.profile, position.decision, position.target_count
     if decision.kind == Kind.COVERAGE or not decision.guaranteed:
         return None
     try:
-        quoted = live_books.read(position.event)
+        live = live_books.read(position.event)
         wanted = baskets.most(legs, target)
-        bought = [(leg, _buy(quoted, leg, baskets.missing(leg, wanted, target))) for leg in legs]
+        bought = [(leg, _buy(live, leg, baskets.missing(leg, wanted, target))) for leg in legs]
         if any(got.count < baskets.missing(leg, wanted, target) for leg, got in bought):
             return None
         worst = {
-            (leg.market_id, leg.side): walk.most_for(got.worst_price, got.count, quoted.fees)
+            (leg.market_id, leg.side): walk.most_for(got.worst_price, got.count, live.fees)
             for leg, got in bought
             if got.count
         }
         spent = sum(leg.open_cost for leg in legs)
         result = decision.floor * wanted // decision.count - spent - sum(worst.values())
-        instead = unwind_result(quoted, position, legs)
+        instead = unwind_result(live, position, legs)
         if result <= instead or result < -profile.leg_risk_budget:
             return None
         intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
-        risk.standing(intent)
-        risk.market(intent, quoted)
+        risk.limits(intent)
+        risk.market(intent, live)
         ledger.reserve_up_to(position, sum(worst.values()))
-    except Infeasible:
+    except Denied:
         return None
     return Rescue(tuple((leg, got.count, got.worst_price) for leg, got in bought if got.count), result, instead)
 
 
-def unwind_result(quoted: Quotes, position: Position, legs: list[Leg]) -> int:
+def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
     """What the position would earn if all that its whole baskets do not need were sold at the bids of now and the whole
     baskets kept. Contracts without a bid count as lost."""
     count, target = baskets.matched(legs, position.target_count), position.target_count
     total = position.decision.floor * count // position.decision.count
     for leg in legs:
         extra = baskets.excess(leg, count, target)
-        sold = walk.sell(quoted.bids(leg.market_id, leg.side), extra, 1, quoted.fees)
+        sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fees)
         total += sold.proceeds - leg.open_cost
     return total
 
 
-def _buy(quoted: Quotes, leg: Leg, count: int) -> Walked:
-    return walk.buy(quoted.asks(leg.market_id, leg.side), count, 9_900, quoted.fees)
+def _buy(live: LiveBooks, leg: Leg, count: int) -> Walked:
+    return walk.buy(live.asks(leg.market_id, leg.side), count, 9_900, live.fees)

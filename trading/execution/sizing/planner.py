@@ -5,8 +5,8 @@ held, and a leg that fills less than wanted only makes the basket smaller. After
 half-filled; the loss of selling everything bought so far at the present bids, fees included, must stay within the
 profile's leg-risk budget at every such step. Contracts that the bids cannot take count as a total loss.
 
-Or all legs are sent in one request. Then any of them may fill and any may not, so that the budget must carry the dearest
-of all half-filled baskets; and the bucket must hold the tokens of every purchase and of the unwind at once.
+Or all legs are sent in one request. Then any of them may fill and any may not, so that the budget must carry the most
+expensive of all half-filled baskets; and the bucket must hold the tokens of every purchase and of the unwind at once.
 
 Money micro-dollars, prices 1/10,000 dollar, counts 1/100 contract.
 """
@@ -20,6 +20,7 @@ from typing import Final
 
 from kalbot.common.units import Money, dollars
 from markets.fees import FeeSchedule
+from trading.denials import DenialCode, Refusal
 from trading.execution.sizing import walk
 from trading.execution.sizing.walk import Levels
 
@@ -58,8 +59,8 @@ class WriteBudget:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Legs in buying order. ``unwind_losses[i]``: loss of selling all after leg i; ``worst_unwind``: of the dearest
-    half-filled basket that this way of sending can leave; ``tokens`` to buy, ``tokens_kept`` for the unwind; ``cost`` by
+    """Legs in buying order. ``unwind_losses[i]``: loss of selling all after leg i; ``worst_unwind``: of the most
+    expensive half-filled basket that this way of sending can leave; ``tokens`` to buy, ``tokens_kept`` for the unwind; ``cost`` by
     the books, ``worst_cost`` at the limits: what is reserved. ``together``: all legs in one request."""
 
     legs: tuple[PlanLeg, ...]
@@ -73,18 +74,10 @@ class Plan:
     together: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there is no plan. Codes: depth, leg_risk, rate_limit."""
-
-    code: str
-    detail: str
-
-
 def plan(
     legs: Sequence[PlanLeg], count: int, leg_risk_budget: int, budget: WriteBudget, *, together: bool = False
 ) -> Plan | Refusal:
-    """Plan ``count`` baskets, or say why not."""
+    """Plan ``count`` baskets. Refusal codes: DEPTH, LEG_RISK, RATE_LIMIT."""
     tokens, kept = CREATE_TOKENS * len(legs), tokens_kept(len(legs))
     refusal = _too_many_tokens(tokens, kept, budget, together)
     if refusal is not None:
@@ -93,7 +86,7 @@ def plan(
     for leg in ordered:
         if leg.available < leg.count:
             return Refusal(
-                "depth",
+                DenialCode.DEPTH,
                 f"{leg.side} {leg.ticker}: {leg.available / 100:g} of {leg.count / 100:g} at ${leg.limit / 10_000:.4f} or better",
             )
     each = leg_losses(ordered)
@@ -101,7 +94,7 @@ def plan(
     usable = leg_risk_budget * PLANNED_SHARE[0] // PLANNED_SHARE[1]
     if worst > usable:
         return Refusal(
-            "leg_risk",
+            DenialCode.LEG_RISK,
             f"selling a half-filled basket would lose {dollars(worst)}, {dollars(usable)} may be planned for",
         )
     bought = [walk.buy(leg.asks, leg.count, leg.limit, leg.fees) for leg in ordered]
@@ -129,9 +122,11 @@ def _too_many_tokens(tokens: int, kept: int, budget: WriteBudget, together: bool
     at_once = tokens + kept if together else tokens
     if at_once > budget.capacity:
         text = f"{tokens} tokens and {kept} kept for an unwind do not fit the bucket of {budget.capacity}"
-        return Refusal("rate_limit", text + (" at once" if together else ""))
+        return Refusal(DenialCode.RATE_LIMIT, text + (" at once" if together else ""))
     if seconds > LONGEST_SEND_SECONDS:
-        return Refusal("rate_limit", f"{tokens} tokens, and {kept} kept for an unwind, would take {seconds:.1f} s")
+        return Refusal(
+            DenialCode.RATE_LIMIT, f"{tokens} tokens, and {kept} kept for an unwind, would take {seconds:.1f} s"
+        )
     return None
 
 
@@ -146,7 +141,7 @@ def leg_losses(legs: Sequence[PlanLeg]) -> tuple[int, ...]:
 def worst_unwind(each: Sequence[int], together: bool) -> int:
     """The most that selling a half-filled basket may lose. ``each``: losses of the legs in buying order.
 
-    One by one, every prefix but the whole may be left. In one request every subset but the whole may: the dearest holds
+    One by one, every prefix but the whole may be left. In one request every subset but the whole may: the worst holds
     all legs that lose, without the cheapest of them when none gains. A leg that fills in part loses no more than its share:
     its cost rises with the count and its proceeds fall off.
     """
@@ -175,7 +170,7 @@ def largest(
 ) -> Plan | Refusal:
     """The plan of ``count`` baskets, or of the most whole ``step``s below it that depth and the leg-risk budget carry."""
     full = plan(legs, count, leg_risk_budget, budget, together=together)
-    if isinstance(full, Plan) or full.code == "rate_limit":
+    if isinstance(full, Plan) or full.code is DenialCode.RATE_LIMIT:
         return full
     low, high, best = 1, (count - 1) // step, None
     while low <= high:

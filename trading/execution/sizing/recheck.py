@@ -1,4 +1,4 @@
-"""Whether, and how much of, a basket may be bought now: asked before every purchase."""
+"""Whether, and how much of, a basket may be bought now: checked before every purchase."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
-from kalbot.common.errors import Infeasible
 from kalbot.common.units import dollars
 from markets.fees import FeeSchedule
 from trading import live_books, risk
+from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders.inflight import bought
 from trading.execution.sizing import baskets, planner, walk
+from trading.live_books import LiveBooks
 from trading.models import Leg, Order, Position
 
 CLEARED_FOR: Final = timedelta(milliseconds=250)
 """So long after a position was admitted, under the lock of its profile's balance and against every limit, its first order
-needs none of that again. The trading state and the books are looked at before every order all the same."""
+needs none of that again. The trading state and the books are checked before every order all the same."""
 
 
 def is_cleared(position: Position) -> bool:
@@ -27,49 +28,48 @@ def is_cleared(position: Position) -> bool:
 
 def achievable(
     position: Position, legs: list[Leg], orders: list[Order], count: int, *, rests: bool = False
-) -> tuple[int, str]:
-    """(baskets that may be bought now, up to ``count``, and ""), or (0, why nothing may be).
+) -> int | Refusal:
+    """How many baskets may be bought now, up to ``count`` and at least one unit, or why none may be.
 
-    Asked before every purchase: every limit once more, the books of now, and the margin of the baskets that the books
+    Checked before every purchase: every limit once more, the books of now, and the margin of the baskets that the books
     allow. ``rests``: the order may wait for its price, so the depth of now does not matter.
     """
     profile, decision, target = position.profile, position.decision, position.target_count
     try:
-        quoted = live_books.read(position.event)
+        live = live_books.read(position.event)
         if not rests:
-            count = min(count, *(_reach(leg, orders, quoted, target) for leg in legs))
+            count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:
-            return 0, "depth: the books hold no whole basket at the limits any more"
+            return Refusal(DenialCode.DEPTH, "the books hold no whole basket at the limits any more")
         todo = [(leg, baskets.needed(count, leg.target_count, target) - bought(leg, orders)) for leg in legs]
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
-        worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, quoted.fees) for leg, lack in todo}
-        spent = sum(_spent(leg, orders, count, target, quoted.fees) for leg in legs)
+        worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fees) for leg, lack in todo}
+        spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         at_once = len(todo) if position.sends_together and not begun else 1
         intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, begun, at_once)
         if not orders and is_cleared(position):
             risk.may_send(profile, reduces=False)
-            risk.books(intent, quoted)
+            risk.books(intent, live)
         else:
-            risk.standing(intent)
-            risk.market(intent, quoted)
+            risk.limits(intent)
+            risk.market(intent, live)
         if not begun and not rests:
-            _leg_risk(position, legs, count, quoted)
-    except Infeasible as denied:
-        return 0, str(denied)
+            _leg_risk(position, legs, count, live)
+    except Denied as denied:
+        return denied.refusal
     if rests:
         cost = spent + sum(worst.values())
     else:
         cost = spent + sum(
-            walk.buy(quoted.asks(leg.market_id, leg.side), lack, leg.limit_price, quoted.fees).cost
-            for leg, lack in todo
+            walk.buy(live.asks(leg.market_id, leg.side), lack, leg.limit_price, live.fees).cost for leg, lack in todo
         )
     if not baskets.still_worth(decision, profile, count, cost, whole_plan=not orders):
-        return 0, f"margin_gone: {count / 100:g} baskets would cost {dollars(cost)}"
-    return count, ""
+        return Refusal(DenialCode.MARGIN_GONE, f"{count / 100:g} baskets would cost {dollars(cost)}")
+    return count
 
 
-def _leg_risk(position: Position, legs: list[Leg], count: int, quoted: live_books.Quotes) -> None:
+def _leg_risk(position: Position, legs: list[Leg], count: int, live: LiveBooks) -> None:
     """Before the first leg: the books may have moved since the plan, whose reserve they may use up but not exceed."""
     planned = [
         planner.PlanLeg(
@@ -77,23 +77,23 @@ def _leg_risk(position: Position, legs: list[Leg], count: int, quoted: live_book
             leg.side,
             baskets.needed(count, leg.target_count, position.target_count),
             leg.limit_price,
-            quoted.asks(leg.market_id, leg.side),
-            quoted.bids(leg.market_id, leg.side),
-            quoted.fees,
+            live.asks(leg.market_id, leg.side),
+            live.bids(leg.market_id, leg.side),
+            live.fees,
         )
         for leg in legs
     ]
     worst = planner.worst_unwind(planner.leg_losses(planned), position.sends_together)
     budget = position.profile.leg_risk_budget
     if worst > budget:
-        raise risk.Denied(
-            "leg_risk", f"selling a half-filled basket would now lose {dollars(worst)} of {dollars(budget)}"
+        raise Denied(
+            DenialCode.LEG_RISK, f"selling a half-filled basket would now lose {dollars(worst)} of {dollars(budget)}"
         )
 
 
-def _reach(leg: Leg, orders: list[Order], quoted: live_books.Quotes, target: int) -> int:
+def _reach(leg: Leg, orders: list[Order], live: LiveBooks, target: int) -> int:
     """Baskets that the leg suffices for with what it has and what its book offers at the limit."""
-    offered = sum(size for price, size in quoted.asks(leg.market_id, leg.side) if price <= leg.limit_price)
+    offered = sum(size for price, size in live.asks(leg.market_id, leg.side) if price <= leg.limit_price)
     return baskets.whole(bought(leg, orders) + offered, leg.target_count, target)
 
 

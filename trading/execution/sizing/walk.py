@@ -17,7 +17,7 @@ Levels = Sequence[Level]
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """What ``count`` of the asked contracts would trade for. ``worst_price`` is the last level touched, 0 for none."""
+    """What ``count`` of the contracts would trade for. ``worst_price`` is the last level touched, 0 for none."""
 
     count: int
     gross: Money

@@ -43,9 +43,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([as_json(one) for one in found], indent=1, default=str))
             return
         for one in found:
-            self._tell(one)
+            self._print(one)
 
-    def _tell(self, found: Report) -> None:
+    def _print(self, found: Report) -> None:
         self.stdout.write(f"{found.live.name} (live) and {found.paper.name} (paper): {len(found.pairs)} same decisions")
         unlike = shadows.differing(found.live, found.paper)
         if unlike:
@@ -53,8 +53,8 @@ class Command(BaseCommand):
         filled = ", ".join(f"{name} {n}" for name, n in found.filled().items())
         self.stdout.write(f"  filled: {filled}; {found.unshadowed} live decisions without a twin's")
         gap = found.price_gap
-        told = "no pair that both bought" if gap is None else f"median {dollars(gap)} a contract (live less paper)"
-        self.stdout.write(f"  price paid: {told}")
+        price = "no pair that both bought" if gap is None else f"median {dollars(gap)} a contract (live less paper)"
+        self.stdout.write(f"  price paid: {price}")
         self.stdout.write(
             f"  result of the {len(found.ended)} that both ended: live {dollars(found.live_result)}, "
             f"paper {dollars(found.paper_result)}; paper flatters by {dollars(found.flattery)}"

@@ -1,0 +1,190 @@
+"""Why trading does not do something: every code with its sentence, in one place.
+
+A refusal is a value (``Refusal``) or, where it ends what is going on, an exception (``Denied``). The code decides what
+happens next; the detail is for people and is never compared. What the exchange itself answers to an order is not a denial:
+its codes are an open set and stay on the order (``OrderError`` has the few that are ours).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from kalbot.common.errors import KalbotError
+
+
+class DenialCode(StrEnum):
+    """Every reason for which a decision, an order, a purchase or an exit is refused."""
+
+    # the whole of trading
+    HALTED = "halted"
+    REDUCING = "reducing"
+    LIVE_OFF = "live_off"
+    NOT_RECONCILED = "not_reconciled"
+    LOCKED = "locked"
+    # the decision and its profile
+    EXPIRED = "expired"
+    DENIED_ELSEWHERE = "denied"
+    MODE = "mode"
+    INACTIVE_PROFILE = "inactive_profile"
+    KIND = "kind"
+    BLACKOUT = "blackout"
+    TOO_CLOSE = "too_close"
+    COOLDOWN = "cooldown"
+    EVENT_TAKEN = "event_taken"
+    # limits
+    MAX_PER_POSITION = "max_per_position"
+    MAX_PER_LEG = "max_per_leg"
+    MAX_PER_EVENT = "max_per_event"
+    MAX_OPEN_POSITIONS = "max_open_positions"
+    ORDERS_PER_MINUTE = "orders_per_minute"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    CAPITAL = "capital"
+    SHARD_CASH = "shard_cash"
+    LEG_RISK = "leg_risk"
+    RATE_LIMIT = "rate_limit"
+    # what the decision rests on
+    NOT_EXCLUSIVE = "not_exclusive"
+    RULES_CHANGED = "rules_changed"
+    CERTIFICATE = "certificate"
+    SHARDS = "shards"
+    NOT_ACTIVE = "not_active"
+    FEE_UNKNOWN = "fee_unknown"
+    # the books
+    PRICE_DEAD_EPOCH = "price_dead_epoch"
+    PRICE_STALE = "price_stale"
+    PRICE_NO_BOOK = "price_no_book"
+    PRICE_SUSPECT = "price_suspect"
+    PRICE_NOT_ACTIVE = "price_not_active"
+    PRICE_NO_SIDE = "price_no_side"
+    PRICE_UNUSABLE = "price_unusable"
+    DEPTH = "depth"
+    MARGIN_GONE = "margin_gone"
+    # a purchase under way
+    TOO_LATE = "too_late"
+    NO_FILL = "no_fill"
+    NOT_COMPLETED = "not_completed"
+    ORDER_REFUSED = "order_refused"
+    # an exit
+    STILL_BUYING = "still_buying"
+    ENDED = "ended"
+    MARKET_CLOSED = "market_closed"
+    NO_BID = "no_bid"
+    REQUEST_WITHDRAWN = "request_withdrawn"
+
+    @property
+    def sentence(self) -> str:
+        """What the code means, for a person."""
+        return SENTENCES[self]
+
+    @property
+    def is_feed_outage(self) -> bool:
+        """Whether the prices themselves are missing or unreliable, for every market alike. It passes without anybody's help,
+        and new baskets are refused meanwhile anyway."""
+        return self in FEED_OUTAGES
+
+
+SENTENCES: Final[dict[DenialCode, str]] = {
+    DenialCode.HALTED: "Trading is halted: nothing but cancels is sent.",
+    DenialCode.REDUCING: "Trading is reducing: only exits and purchases that complete a basket are sent.",
+    DenialCode.LIVE_OFF: "Live trading is switched off in this environment (KALBOT_LIVE).",
+    DenialCode.NOT_RECONCILED: "This process has not reconciled its books with the exchange yet, or not lately.",
+    DenialCode.LOCKED: "A lock stops new baskets for a while.",
+    DenialCode.EXPIRED: "The decision waited too long: the prices that justified it are history.",
+    DenialCode.DENIED_ELSEWHERE: "Another worker has denied this decision already.",
+    DenialCode.MODE: "The profile's mode is no longer the one that the decision was made in.",
+    DenialCode.INACTIVE_PROFILE: "The profile is switched off.",
+    DenialCode.KIND: "The profile does not buy this kind of basket.",
+    DenialCode.BLACKOUT: "The profile does not trade at this time of day.",
+    DenialCode.TOO_CLOSE: "A market of the basket closes too soon.",
+    DenialCode.COOLDOWN: "The profile left a basket of this event too short a time ago.",
+    DenialCode.EVENT_TAKEN: "A position on this event is active already.",
+    DenialCode.MAX_PER_POSITION: "The basket costs more than the profile may put into one position.",
+    DenialCode.MAX_PER_LEG: "A leg costs more than the profile may put into one leg.",
+    DenialCode.MAX_PER_EVENT: "The profile would have more at risk on this event than it may.",
+    DenialCode.MAX_OPEN_POSITIONS: "The profile has as many positions as it may.",
+    DenialCode.ORDERS_PER_MINUTE: "The profile has sent as many orders within a minute as it may.",
+    DenialCode.DAILY_LOSS: "The profile has lost as much today as it may.",
+    DenialCode.DRAWDOWN: "The profile is as far below its best result as it may be.",
+    DenialCode.CAPITAL: "The profile has not enough free capital.",
+    DenialCode.SHARD_CASH: "The account has not enough cash on the shard where these markets trade.",
+    DenialCode.LEG_RISK: "Selling a half-filled basket would lose more than the leg-risk budget.",
+    DenialCode.RATE_LIMIT: "The account's rate limit does not carry the orders and the unwind that they may need.",
+    DenialCode.NOT_EXCLUSIVE: "The event is not mutually exclusive, which this kind of basket needs.",
+    DenialCode.RULES_CHANGED: "The event's rules or outcomes changed after the decision.",
+    DenialCode.CERTIFICATE: "The certificate that the basket rests on is no longer valid.",
+    DenialCode.SHARDS: "The legs trade on different shards of the exchange.",
+    DenialCode.NOT_ACTIVE: "A market of the basket does not take orders.",
+    DenialCode.FEE_UNKNOWN: "The event has a type of fee that is not known.",
+    DenialCode.PRICE_DEAD_EPOCH: "The connection that brought these prices is gone.",
+    DenialCode.PRICE_STALE: "The prices are older than the profile accepts.",
+    DenialCode.PRICE_NO_BOOK: "There is no live book of a leg.",
+    DenialCode.PRICE_SUSPECT: "A book has a gap and is being repaired.",
+    DenialCode.PRICE_NOT_ACTIVE: "A market of the basket does not trade now.",
+    DenialCode.PRICE_NO_SIDE: "Nobody offers one of the legs.",
+    DenialCode.PRICE_UNUSABLE: "The prices cannot be used, for a reason that is not known here.",
+    DenialCode.DEPTH: "The books do not hold enough at the limit prices.",
+    DenialCode.MARGIN_GONE: "At the prices of now the basket no longer meets the profile's margin.",
+    DenialCode.TOO_LATE: "The purchase was not finished in time.",
+    DenialCode.NO_FILL: "Nothing was offered at the limit price when the order arrived.",
+    DenialCode.NOT_COMPLETED: "The basket could not be completed in time.",
+    DenialCode.ORDER_REFUSED: "The exchange refused the order.",
+    DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
+    DenialCode.ENDED: "The position has already ended.",
+    DenialCode.MARKET_CLOSED: "The markets of what is left do not take orders any more.",
+    DenialCode.NO_BID: "Nobody bids enough for what is left.",
+    DenialCode.REQUEST_WITHDRAWN: "The exit request was withdrawn.",
+}
+
+FEED_OUTAGES: Final = frozenset(
+    {
+        DenialCode.PRICE_DEAD_EPOCH,
+        DenialCode.PRICE_STALE,
+        DenialCode.PRICE_NO_BOOK,
+        DenialCode.PRICE_SUSPECT,
+        DenialCode.PRICE_UNUSABLE,
+    }
+)
+
+_PRICE_CODES: Final = {
+    "dead_epoch": DenialCode.PRICE_DEAD_EPOCH,
+    "stale": DenialCode.PRICE_STALE,
+    "no_book": DenialCode.PRICE_NO_BOOK,
+    "suspect": DenialCode.PRICE_SUSPECT,
+    "not_active": DenialCode.PRICE_NOT_ACTIVE,
+    "no_side": DenialCode.PRICE_NO_SIDE,
+}
+
+
+def of_prices(reason: str) -> DenialCode:
+    """The code of what ``EventPrices.usable`` found; a reason that is not known here is a refusal all the same."""
+    return _PRICE_CODES.get(reason, DenialCode.PRICE_UNUSABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something is not done now: a code, and what is particular to this case."""
+
+    code: DenialCode
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}" if self.detail else str(self.code)
+
+
+class Denied(KalbotError):
+    """Something must not or cannot be done now; ``refusal`` says why."""
+
+    def __init__(self, code: DenialCode, detail: str = "") -> None:
+        self.refusal = Refusal(code, detail)
+        super().__init__(str(self.refusal))
+
+    @property
+    def code(self) -> DenialCode:
+        return self.refusal.code
+
+    @property
+    def detail(self) -> str:
+        return self.refusal.detail

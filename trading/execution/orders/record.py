@@ -1,0 +1,96 @@
+"""What an order's row says: every change is one conditional update, so that a worker that lost the race changes nothing.
+
+=========  =====================================================================================================
+status     what a worker that finds the row does
+=========  =====================================================================================================
+new        stored and never sent: drop it (its id is simply not used)
+sending    sent or not, nobody knows: resolve it with the venue
+unknown    not resolved so far: try again
+resting    refresh it, cancel it when its time is up
+booking    terminal at the venue: fetch fills until they add up to what the venue reported
+done       nothing
+rejected   nothing: the venue refused it, or it was never sent
+=========  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from django.db import connection
+
+from kalbot.common import clock
+from trading.models import Order, OrderStatus
+from trading.venues.protocol import Ack, Refused, Unresolved
+
+CHANGEABLE: Final = (
+    "status",
+    "exchange_order_id",
+    "reported_fill_count",
+    "reported_cost",
+    "filled_count",
+    "error_code",
+    "sent_at",
+)
+"""Columns that other workers may change."""
+log = logging.getLogger(__name__)
+
+
+def acknowledge(order: Order, answer: Ack) -> None:
+    """Store what the venue answered. The fills are booked by ``fills.collect``, when there is time."""
+    columns: dict[str, Any] = {
+        "exchange_order_id": answer.exchange_order_id,
+        "reported_fill_count": max(answer.fill_count, order.filled_count),
+    }
+    if answer.spent is not None:
+        columns["reported_cost"] = answer.spent
+    to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
+    move(order, (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING), to, **columns)
+
+
+def reject(order: Order, refusal: Refused) -> None:
+    """The venue refused the order: nothing happened."""
+    move(
+        order,
+        (OrderStatus.SENDING,),
+        OrderStatus.REJECTED,
+        error_code=refusal.code[:80],
+        error_detail=refusal.detail[:500],
+        ended_at=clock.now(),
+    )
+    log.warning("order %s rejected: %s", order.pk, refusal)
+
+
+def mark_unknown(order: Order, unclear: Unresolved) -> None:
+    """It is not known what became of the order: from now on it is to be resolved."""
+    log.warning("order %s: outcome unknown (%s)", order.pk, unclear)
+    move(order, (OrderStatus.SENDING,), OrderStatus.UNKNOWN, error_detail=str(unclear)[:500])
+
+
+def mark_resent(order: Order) -> bool:
+    """Count that the order's request leaves once more. False when another worker has moved it on meanwhile."""
+    return move(order, (OrderStatus.SENDING,), OrderStatus.SENDING, sent_at=clock.now(), attempts=order.attempts + 1)
+
+
+def finish(order: Order) -> None:
+    """The order is terminal and its fills are all booked."""
+    move(order, (OrderStatus.BOOKING,), OrderStatus.DONE, ended_at=clock.now())
+
+
+def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
+    """Change the row if its status is one of ``expected``; the object then shows the row as it is. Whether it was changed."""
+    won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
+    if won:
+        for name, value in {"status": to, **columns}.items():
+            setattr(order, name, value)
+    else:
+        order.refresh_from_db(fields=CHANGEABLE)
+    return bool(won)
+
+
+def no_transaction() -> None:
+    """No transaction may be open across a network call. RuntimeError if one is."""
+    # a test case's own surrounding transaction is not ours
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("a database transaction is open across a network call")
