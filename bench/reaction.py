@@ -165,9 +165,9 @@ def beat() -> Iterator[None]:
     over = threading.Event()
 
     def tick() -> None:
-        messages.nudge(messages.RUN_CYCLE)
+        messages.send_on_commit(messages.RUN_CYCLE)
         while not over.wait(BEAT_SECONDS):
-            messages.nudge(messages.RUN_CYCLE)
+            messages.send_on_commit(messages.RUN_CYCLE)
 
     thread = threading.Thread(target=tick)
     thread.start()

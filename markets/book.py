@@ -19,7 +19,7 @@ Level = tuple[int, int]
 
 
 class BookError(ValueError):
-    """A change that no sound book can take: the stream has a gap or the book is corrupt. Ask for a snapshot."""
+    """A change that no sound book can take: the stream has a gap or the book is corrupt. Fetch a snapshot."""
 
 
 class Side(StrEnum):

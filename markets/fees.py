@@ -13,7 +13,7 @@ Rounding of one fill (the exchange's "fee rounding" page, October 2026):
    fill's net fee never falls below zero.
 
 Net fee = trade fee + rounding fee - rebate. Whether the rebate fires when the accumulator is *exactly* one step is not
-documented; ``FeeSchedule.rebate_at_step`` says so (False is the dearer reading).
+documented; ``FeeSchedule.rebate_at_step`` says so (False is the more expensive reading).
 
 Money in 1/1,000,000 dollar, prices in 1/10,000 dollar, counts in 1/100 contract.
 """
@@ -143,7 +143,7 @@ class OrderFees:
     def add(self, price: int, count: int, *, buys: bool = True, is_taker: bool = True) -> Money:
         """Net fee of one more fill of ``count`` at ``price``, the price of the side that is bought or sold.
 
-        ``buys`` False: the fill brings cash in (a sale of what is held). Money, never below zero.
+        ``buys`` False: the fill brings cash in (a sale). Money, never below zero.
         """
         revenue = -price * count if buys else price * count
         trade = model_fee(self.schedule, price, count, is_taker)

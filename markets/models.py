@@ -100,7 +100,7 @@ class Event(models.Model):
         max_length=32, blank=True, help_text="Of everything written here; unchanged rows are not touched."
     )
     rules_hash = models.CharField(
-        max_length=64, blank=True, help_text="Of rules, strikes, set of markets: a certificate hangs on it."
+        max_length=64, blank=True, help_text="Of rules, strikes, set of markets: a certificate is tied to it."
     )
     last_scan = models.ForeignKey(Scan, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False)
     first_seen_at = models.DateTimeField(auto_now_add=True)
@@ -214,7 +214,7 @@ class Certificate(models.Model):
             models.UniqueConstraint(
                 fields=["event"],
                 condition=models.Q(status__in=["granted", "refused", "revoked"]),
-                name="one_standing_certificate",
+                name="one_current_certificate",
             ),
             models.UniqueConstraint(fields=["event", "version"], name="certificate_version"),
         ]
@@ -224,13 +224,13 @@ class Certificate(models.Model):
 
 
 class Watch(models.Model):
-    """An event whose full order books the stream must keep. Rooms above write it; the stream reads it."""
+    """An event on the watchlist: the stream must keep its full order books (``markets.watchlist``)."""
 
     event = models.ForeignKey(Event, models.CASCADE, related_name="watches", db_constraint=False)
     source = models.CharField(
         max_length=80, help_text='Who needs it: "candidate:<profile>", "position:<id>", "near:<profile>".'
     )
-    priority = models.IntegerField(default=0, help_text="Higher is kept first when there is not room for all.")
+    priority = models.IntegerField(default=0, help_text="Higher comes first when the stream's limit is reached.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -242,7 +242,7 @@ class Watch(models.Model):
 
 
 class ExchangeMessage(models.Model):
-    """A fill, order update or lifecycle message of the WebSocket, kept once until the room above has applied it."""
+    """A fill, order update or lifecycle message of the WebSocket, stored once until it has been applied."""
 
     class Kind(models.TextChoices):
         FILL = "fill"

@@ -7,7 +7,7 @@ key                      what it holds
 ``px:e:<event>``         every watched market of one event: book, ticker quote, sequence, times (one packed record)
 ``px:q:<market>``        the ticker quote of one market (one packed record)
 ``px:leader:<shard>``    the fencing token of the one process that may write
-``px:figures:<shard>``   the stream's figures, for people and ``/metrics``
+``px:metrics:<shard>``   the stream's figures, for people and ``/metrics``
 =======================  ========================================================================================
 
 An **epoch** is one life of the WebSocket connection. Each record names the epoch that wrote it; the lease names the one
@@ -38,7 +38,7 @@ QUOTE_KEY: Final = "px:q:"
 LEASE_KEY: Final = "px:lease:"
 LEADER_KEY: Final = "px:leader:"
 FENCE_KEY: Final = "px:fence:"
-FIGURES_KEY: Final = "px:figures:"
+METRICS_KEY: Final = "px:metrics:"
 CHANGED_CHANNEL: Final = "px:changed"
 """Pub/sub: after each flush the tickers of the events whose record changed, separated by spaces."""
 
@@ -211,7 +211,7 @@ class PriceReader:
         life, the rest the first one's. ``shards`` has them one by one."""
         try:
             values = self._mget(
-                [f"{LEASE_KEY}{n}" for n in range(self._shards)] + [f"{FIGURES_KEY}{n}" for n in range(self._shards)]
+                [f"{LEASE_KEY}{n}" for n in range(self._shards)] + [f"{METRICS_KEY}{n}" for n in range(self._shards)]
             )
         except redis.RedisError as error:
             return {"alive": False, "error": f"Redis does not answer: {error}", "shards": []}

@@ -1,4 +1,4 @@
-"""What other rooms read of the catalogue, in the form that the pure modules want. Selectors read; nothing here writes."""
+"""What other packages read of the catalogue, in the form that the pure modules want. Selectors read; nothing here writes."""
 
 from __future__ import annotations
 

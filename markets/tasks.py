@@ -1,8 +1,9 @@
-"""Thin doors to the services of this room."""
+"""Celery tasks of this package: each takes a lock and calls one service."""
 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from celery import shared_task
 
@@ -13,30 +14,30 @@ from markets.models import Scan
 
 log = logging.getLogger(__name__)
 
-SCAN_SECONDS = 45
-"""A page of the listing is stored well within this; each page renews it, and a scan whose worker died is replaced after it."""
-LIFECYCLE_SECONDS = 20
-"""What of a backlog is left after this waits for the next turn: a scan must not wait behind all of it."""
+SCAN_LOCK_SECONDS: Final = 45
+"""Every stored page, which takes far less, renews the lock; a scan whose worker died is replaced after this time."""
+LIFECYCLE_BUDGET_SECONDS: Final = 20
+"""The rest of a backlog waits for the next run: a scan must not wait behind all of it."""
 
 
 @shared_task(name=messages.SCAN_CATALOGUE)
 def scan_catalogue() -> int | None:
-    """One scan, unless one runs. Nudges the screening with the scan's id. Returns the id."""
-    with cache.lock("scan", SCAN_SECONDS) as held:
-        if not held:
-            log.info("a scan is running already")
+    """One scan, unless one is running; then screening of it. Returns the scan's id."""
+    with cache.lock("scan", SCAN_LOCK_SECONDS) as acquired:
+        if not acquired:
+            log.info("scan skipped: another one is running")
             return None
-        apply_lifecycle()  # not if another worker is at it: two at the same rows only wait for each other
+        apply_lifecycle()  # not if another worker does: two would only wait for each other's rows
         scan.end_abandoned()
         with connect.client() as client:
-            row = scan.scan(client, progress=lambda _row: held.renew())
+            row = scan.scan(client, progress=lambda _row: acquired.renew())
     if row.status == Scan.Status.DONE:
-        messages.nudge(messages.SCREEN, row.pk)
+        messages.send_on_commit(messages.SCREEN, row.pk)
     return int(row.pk)
 
 
 @shared_task(name="markets.tasks.apply_lifecycle")
 def apply_lifecycle() -> int:
     """Apply lifecycle messages that wait in the inbox, oldest first. Returns how many."""
-    with cache.lock("lifecycle", 2 * LIFECYCLE_SECONDS) as held:
-        return lifecycle.apply_waiting(LIFECYCLE_SECONDS) if held else 0
+    with cache.lock("lifecycle", 2 * LIFECYCLE_BUDGET_SECONDS) as acquired:
+        return lifecycle.apply_waiting(LIFECYCLE_BUDGET_SECONDS) if acquired else 0

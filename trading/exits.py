@@ -56,7 +56,7 @@ def request_exit(
         except IntegrityError:
             return ExitRequest.objects.get(position=position, status=ExitRequest.Status.OPEN)
         states.note(position, f"exit requested: {reason}", actor=actor, data={"source": source, "request": request.pk})
-        messages.nudge(messages.EXIT_POSITION, position.pk)
+        messages.send_on_commit(messages.EXIT_POSITION, position.pk)
     return request
 
 

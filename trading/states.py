@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from kalbot.common import clock
-from markets import watch
+from markets import watchlist
 from trading import ledger
 from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
 
@@ -117,7 +117,7 @@ def transition(
             ledger.release(position, key=f"release:{position.pk}:{number}")
         if to in TERMINAL:
             LiveEventClaim.objects.filter(position=position).delete()
-            watch.replace(f"position:{position.pk}", [], 0)
+            watchlist.replace(f"position:{position.pk}", [], 0)
     reload(position)
 
 

@@ -41,7 +41,7 @@ ROUTES: Final = {
 log = logging.getLogger(__name__)
 
 
-def nudge(name: str, *args: Any) -> None:
+def send_on_commit(name: str, *args: Any) -> None:
     """Send the task ``name`` once the surrounding transaction commits (at once outside of one). Never raises."""
     transaction.on_commit(lambda: send(name, *args))
 

@@ -1,4 +1,4 @@
-"""What the exchange announces about markets and events, applied to catalogue rows as soon as it is said.
+"""Lifecycle messages of markets and events, applied to catalogue rows as they arrive.
 
 The scan would find all of it two minutes later; a position should not wait that long. Applied in the order of arrival, each message once.
 Rows touched here lose their content hash, so that the next scan compares them with the listing again.
@@ -20,7 +20,7 @@ from markets import connect
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
 from markets.kalshi.errors import KalshiError
-from markets.kalshi.vocabulary import LifecycleEvent, MarketStatus
+from markets.kalshi.vocabulary import OPEN_STATUSES, LifecycleEvent, MarketStatus
 from markets.kalshi.ws.frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame
 from markets.models import Event, ExchangeMessage, Market
 from markets.terms import certificates
@@ -32,7 +32,7 @@ KINDS: Final = (Kind.LIFECYCLE, Kind.EVENT_LIFECYCLE, Kind.FEE_UPDATE)
 BATCH: Final = 100
 """Messages applied in one transaction: each alone would wait for its own commit, and a busy day announces dozens a second."""
 FETCH_LIMIT: Final = 50
-"""Most events that one batch asks for; the next scan finds the others."""
+"""Most events that one batch fetches; the next scan finds the others."""
 
 Columns = dict[str, Any]
 """Columns of a market row and their new values."""
@@ -59,10 +59,10 @@ def apply_waiting(seconds: float = math.inf) -> int:
 
 
 def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:
-    """Apply one message to the rows and mark it as applied. Returns the events that have to be asked for again, and those
+    """Apply one message to the rows and mark it as applied. Returns the events that have to be fetched again, and those
     whose rows it changed.
 
-    A message that makes no sense is marked with its error: it would make no more sense the next time.
+    An unreadable message is marked with its error: a second attempt would not read it either.
     """
     error = ""
     fetch: list[str] = []
@@ -89,7 +89,7 @@ def _market(frame: LifecycleFrame) -> tuple[list[str], list[str]]:
         return ([named] if named else []), []
     change = CHANGES.get(frame.event_type)
     if change is None:
-        return [event], []  # created again, metadata_updated, or a word we do not know: the listing knows more
+        return [event], []  # created again, metadata_updated, or an unknown type: the listing has the details
     columns = change(frame)
     Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=now())
     if "close_time" in columns:
@@ -146,9 +146,7 @@ def _fees(frame: EventFeeFrame) -> None:
 
 
 def _new_close(event: str) -> None:
-    closes = Market.objects.filter(event_id=event, status__in=("active", "inactive", "initialized")).values_list(
-        "close_time", flat=True
-    )
+    closes = Market.objects.filter(event_id=event, status__in=OPEN_STATUSES).values_list("close_time", flat=True)
     Event.objects.filter(pk=event).update(
         close_time=min((at for at in closes if at is not None), default=None), content_hash="", updated_at=now()
     )

@@ -1,4 +1,4 @@
-"""From the exchange's structs to column values, and the hash that tells whether a row has to be written at all."""
+"""From the exchange's structs to column values, and the hash that decides whether a row has to be written."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from markets.kalshi.schemas import Event, FeeChange, Market, Series
+from markets.kalshi.vocabulary import OPEN_STATUSES
 
 LAYOUT: Final = b"2"
-"""Part of every hash: raise it when the mapping below changes, and the next scan writes every row anew."""
+"""Part of every hash: raise it when the mapping below changes, and the next scan rewrites every row."""
 
 FACTS_DIGITS: Final = 16
 
@@ -55,7 +56,7 @@ def fee_change_row(change: FeeChange) -> Row:
 
 def event_row(event: Event) -> Row:
     """Columns of one event, sums over its markets included. ``is_open``: one of its markets can still trade."""
-    open_markets = [m for m in event.markets if m.status in ("active", "inactive", "initialized")]
+    open_markets = [m for m in event.markets if m.status in OPEN_STATUSES]
     override = event.fee_multiplier_override
     return {
         "ticker": event.event_ticker,

@@ -16,19 +16,19 @@ from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
-from markets.catalogue.upsert import ABSENT, OPEN_STATUSES, PageResult, store_events
+from markets.catalogue.upsert import ABSENT, PageResult, store_events
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
-from markets.kalshi.vocabulary import COMBO_PREFIX
+from markets.kalshi.vocabulary import COMBO_PREFIX, OPEN_STATUSES, MarketStatus
 from markets.models import Event, Market, Scan
 from markets.terms import certificates
 
 log = logging.getLogger(__name__)
 
 REFETCH_LIMIT = 100
-"""Most events, and most markets, that one scan asks for one by one; the rest waits for the next scan."""
-UNFINISHED = (*OPEN_STATUSES, "closed", "determined", "disputed", "amended")
+"""Most events, and most markets, that one scan fetches one by one; the rest waits for the next scan."""
+NOT_FINAL = tuple(status.value for status in MarketStatus if status is not MarketStatus.FINALIZED)
 
 Progress = Callable[[Scan], None]
 
@@ -73,7 +73,7 @@ def end_abandoned() -> int:
 
 
 def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
-    """Ask for single events (new, changed or disappeared ones) and store them. Returns those that could be read.
+    """Fetch single events (new, changed or disappeared ones) and store them. Returns those that could be read.
 
     Raises Unreachable when the exchange does not answer; a refusal or an unreadable answer concerns its event only.
     """
@@ -96,7 +96,7 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
 
 
 def is_combo(event: WireEvent) -> bool:
-    """Multi-leg combos are not ours: by the ticker's beginning, or because a market says so."""
+    """Multi-leg combos are left out: by the ticker's beginning, or because a market says so."""
     return event.event_ticker.startswith(COMBO_PREFIX) or any(market.mve for market in event.markets)
 
 
@@ -148,11 +148,11 @@ def _close_absent(seen: set[str]) -> int:
 
 
 def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[str]:
-    """Ask for events that left the open listing although their markets are not final here: their results are wanted.
+    """Fetch events that left the open listing although their markets are not final here, for their results.
 
-    Those that waited longest come first, so that every one has its turn.
+    Those fetched longest ago come first, so that none is starved.
     """
-    rows = Event.objects.filter(is_open=False, markets__status__in=UNFINISHED).order_by("updated_at")
+    rows = Event.objects.filter(is_open=False, markets__status__in=NOT_FINAL).order_by("updated_at")
     tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
     found = fetch_events(client, tickers)
     Event.objects.filter(pk__in=found).update(updated_at=now())
@@ -160,7 +160,7 @@ def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[st
 
 
 def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
-    """Ask for markets that their event no longer lists; one that the exchange does not know either stays absent."""
+    """Fetch markets that their event no longer lists; one that the exchange does not know either stays absent."""
     rows = Market.objects.filter(status=ABSENT).order_by("updated_at")
     for market in rows.only("ticker", "event_id")[:limit]:
         try:

@@ -1,4 +1,4 @@
-"""Series with their fee parameters, refreshed with every scan because about fifty of them change each quarter (PROTOCOL 11.1)."""
+"""Series with their fee parameters, refreshed by every scan: about fifty change each quarter (docs/kalshi-protocol.md 11.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
 from markets.models import FeeChange, Series
 
-SETTLED_AFTER: Final = timedelta(minutes=10)
+IN_FORCE_AFTER: Final = timedelta(minutes=10)
 
 COLUMNS = (
     "ticker",
@@ -54,12 +54,12 @@ def store_series(listed: Iterable[WireSeries]) -> int:
 
 
 def store_fee_changes(changes: Iterable[WireFeeChange]) -> None:
-    """Keep announced changes. Those that the exchange no longer announces before their time were called off; those that
-    have been in force for ``SETTLED_AFTER`` are in the rows of series and events by now."""
+    """Keep announced changes. Those that the exchange no longer announces before their time were cancelled; those that
+    have been in force for ``IN_FORCE_AFTER`` are in the rows of series and events by now."""
     rows = {row["change_id"]: row for row in map(fee_change_row, changes) if row["scheduled_at"] is not None}
     with transaction.atomic():
         known = FeeChange.objects.values_list("change_id", "scheduled_at")
-        past, moment = now() - SETTLED_AFTER, now()
+        past, moment = now() - IN_FORCE_AFTER, now()
         over = [key for key, at in known if at < past or (at > moment and key not in rows)]
         for batch in batched(over):
             FeeChange.objects.filter(change_id__in=batch).delete()

@@ -14,17 +14,17 @@ from kalbot.common import bulk
 from kalbot.common.clock import now
 from markets.catalogue.rows import Row, content_hash, event_row, market_row, same_facts
 from markets.kalshi.schemas import Event as WireEvent
+from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, Market, Scan, Series
 from markets.selectors import EVENT_FACTS, MARKET_FACTS
 
-OPEN_STATUSES = ("active", "inactive", "initialized")
 ABSENT = "absent"
-"""Our own word: the market was listed as open before and the exchange no longer lists it in its event."""
+"""Not a status of the exchange: the market was listed as open before and the exchange no longer lists it in its event."""
 
 
 @dataclass(slots=True)
 class PageResult:
-    """What one page did. ``changed``: events whose facts changed, which is what certificates hang on; prices and volumes are none.
+    """What one page did. ``changed``: events whose facts changed, which certificates depend on; prices and volumes are none.
     ``absent``: markets that are missing from them."""
 
     events_written: int = 0
@@ -36,8 +36,8 @@ class PageResult:
 def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageResult:
     """Write the events and their nested markets that differ from the database, in one short transaction.
 
-    A market that the database has as open and its event no longer lists becomes ``absent``: it cannot be traded, and whoever
-    holds it asks the exchange.
+    A market that the database has as open and its event no longer lists becomes ``absent``: it cannot be traded, and positions in
+    it are reconciled with the exchange.
     """
     tickers = [event.event_ticker for event in events]
     event_rows = {event.event_ticker: event_row(event) for event in events}

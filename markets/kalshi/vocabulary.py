@@ -11,6 +11,7 @@ from typing import Final, Self
 
 __all__ = [
     "COMBO_PREFIX",
+    "OPEN_STATUSES",
     "BookSide",
     "LifecycleEvent",
     "MarketResult",
@@ -113,6 +114,10 @@ class MarketStatus(OpenEnum):
     DISPUTED = "disputed"
     AMENDED = "amended"
     FINALIZED = "finalized"
+
+
+OPEN_STATUSES: Final = (MarketStatus.INITIALIZED.value, MarketStatus.INACTIVE.value, MarketStatus.ACTIVE.value)
+"""Markets that trade or may trade later: what the exchange lists as open."""
 
 
 class MarketType(OpenEnum):

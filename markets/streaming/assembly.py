@@ -24,7 +24,7 @@ from markets.streaming.loop import Refused, Stream
 from markets.streaming.output.inbox import Inbox
 from markets.streaming.output.notifier import Nudger, tell_written
 from markets.streaming.state.comparison import Comparison
-from markets.streaming.watch_reader import Wishes
+from markets.streaming.watchlist_reader import Wishes
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from markets.streaming.output.pacing import RENEW, Pace
 from markets.streaming.output.publisher import Fenced, Publisher
 from markets.streaming.state.all_in import worth_a_look
 from markets.streaming.state.books import Books
-from markets.streaming.watch_reader import Wishes
+from markets.streaming.watchlist_reader import Wishes
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Certificates as rows: who or what says that one of the listed outcomes must win, and since which facts.
 
-A certificate stands only while the hash of the event's facts is the one it was given for. Every scan recomputes the hash of what
-changed, in the same breath as the rows, so a changed rule voids a certificate within one scan. A person's revocation outlives
+A certificate is in force only while the hash of the event's facts is the one it was given for. Every scan recomputes the hash of what
+changed, in the same transaction as the rows, so a changed rule voids a certificate within one scan. A person's revocation outlives
 changes; only a person lifts it.
 """
 
@@ -24,20 +24,20 @@ from markets.terms.facts import EventFacts, rules_hash
 log = logging.getLogger(__name__)
 
 Status = Certificate.Status
-STANDING = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
+CURRENT = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
 PERSON = "person"
 BATCH = 200
 
 
-def standing(event: Event) -> Certificate | None:
-    """The certificate that holds for the event as the database knows it now, or None."""
+def in_force(event: Event) -> Certificate | None:
+    """The granted certificate for the event's facts as the database has them now, or None."""
     return Certificate.objects.filter(
         event_id=event.pk, status=Status.GRANTED, rules_hash=F("event__rules_hash")
     ).first()
 
 
 def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
-    """Judge events anew whose facts changed since they were last judged (``force``: all of them, say after a review).
+    """Certify again the events whose facts changed since they were last judged (``force``: all of them, say after a review).
 
     Returns how many certificates were voided. Events that are not mutually exclusive get no row: nothing could be certified.
     """
@@ -50,7 +50,7 @@ def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
 
 
 def refresh_series(series_ticker: str) -> int:
-    """Judge all open events of a series anew, after a person reviewed it or took the review back."""
+    """Certify all open events of a series again, after a person reviewed it or withdrew the review."""
     events = Event.objects.filter(series_id=series_ticker, is_open=True).values_list("pk", flat=True)
     return refresh(events, force=True)
 
@@ -66,7 +66,7 @@ def grant(event: Event, actor: str, reason: str) -> Certificate:
 
 
 def revoke(event: Event, actor: str, reason: str) -> Certificate:
-    """A person forbids to rely on the event's outcomes, until a person grants it again."""
+    """A person withdraws the certificate; only a person can grant another one."""
     with transaction.atomic():
         digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
         _end(event.pk, actor, f"revoked: {reason}")
@@ -81,7 +81,7 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
     if not due:
         return 0
     bulk.update_rows(Event, ["rules_hash"], [(ticker, [digests[ticker]]) for ticker in due])
-    rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=due, status__in=STANDING)}
+    rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=due, status__in=CURRENT)}
     reviews = _reviews({facts[ticker].series_ticker for ticker in due})
     new: list[Certificate] = []
     refused: list[Certificate] = []
@@ -142,7 +142,7 @@ def _copy(source: Certificate, target: Certificate) -> None:
 
 
 def _void(rows: Sequence[Certificate]) -> None:
-    Certificate.objects.filter(pk__in=[row.pk for row in rows], status__in=STANDING).update(
+    Certificate.objects.filter(pk__in=[row.pk for row in rows], status__in=CURRENT).update(
         status=Status.VOID, ended_at=now(), reason="The event's rules, strikes, markets or their state changed."
     )
 
@@ -158,7 +158,7 @@ def _insert(rows: Sequence[Certificate]) -> None:
 
 
 def _end(event_ticker: str, actor: str, reason: str) -> None:
-    Certificate.objects.filter(event_id=event_ticker, status__in=STANDING).update(
+    Certificate.objects.filter(event_id=event_ticker, status__in=CURRENT).update(
         status=Status.VOID, ended_at=now(), actor=actor, reason=reason
     )
 

@@ -7,9 +7,9 @@ reason:
 - ``tiling``: the strikes tile the number line (``markets.terms.tiling``);
 - ``catch_all``: one leg wins exactly when no other does: an "other" leg whose rules say so, the tie of a two-sided
   game, the "no change" between up and down;
-- ``reviewed``: a person has reviewed the series, and the event looks as that person said it would.
+- ``reviewed``: a person has reviewed the series, and the event has the shape that was reviewed.
 
-A certificate hangs on the hash of what it was given for. Any change of rules, strikes, exclusivity, set or state of the
+A certificate is tied to the hash of what it was given for. Any change of rules, strikes, exclusivity, set or state of the
 markets gives another hash, and the certificate is void.
 """
 
@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from markets.terms.facts import TRADABLE, EventFacts, MarketFacts, rules_hash
+from markets.kalshi.vocabulary import MarketStatus
+from markets.terms.facts import EventFacts, MarketFacts, rules_hash
 from markets.terms.special_settlements import SettlementTerms, read_terms
 from markets.terms.tiling import STRIKES, Hole, tile
 
@@ -124,7 +125,11 @@ def _unfit(event: EventFacts) -> Hole | None:
         ("combo", [m for m in markets if m.is_combo], "is a combination of other markets"),
         ("provisional", [m for m in markets if m.is_provisional], "is provisional"),
         ("not_binary", [m for m in markets if m.market_type != "binary"], "does not settle as yes or no"),
-        ("leg_not_active", [m for m in markets if m.status != TRADABLE or m.result], "is settled or not open"),
+        (
+            "leg_not_active",
+            [m for m in markets if m.status != MarketStatus.ACTIVE or m.result],
+            "is settled or not open",
+        ),
     ):
         if unfit:
             return Hole(code, f"{', '.join(m.ticker for m in unfit[:5])} {sentence}.")

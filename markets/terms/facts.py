@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from markets.kalshi.vocabulary import MarketStatus
+
 FACTS_VERSION: Final = 1
 """Part of the hash: a new way to read the facts voids every certificate given under the old one."""
-
-TRADABLE: Final = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class MarketFacts:
     """One listed market. Strikes as exact decimals in the unit of the rules; texts as the exchange gives them."""
 
     ticker: str
-    status: str = TRADABLE
+    status: str = MarketStatus.ACTIVE.value
     strike_type: str = ""
     floor_strike: Decimal | None = None
     cap_strike: Decimal | None = None
@@ -58,7 +58,7 @@ def rules_hash(event: EventFacts) -> str:
     markets = sorted(
         [
             m.ticker,
-            m.status if m.status != TRADABLE else "",
+            m.status if m.status != MarketStatus.ACTIVE else "",
             m.result,
             m.market_type,
             m.strike_type,

@@ -46,7 +46,7 @@ class SettlementTerms:
     """What the rules allow besides one winner. ``quotes`` are the sentences that say so.
 
     ``split``: two outcomes may settle at half a dollar each; ``tie_splits``: that is what a tie does. ``void``: each market
-    may settle at any price. ``nobody``: all listed markets may resolve No although the event took its course.
+    may settle at any price. ``nobody``: all listed markets may resolve No although the event took place as planned.
     """
 
     split: bool = False

@@ -19,7 +19,6 @@ from markets.fees import RATES
 from markets.models import Certificate, Event, FeeChange, Market
 from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
 
-TRADABLE: Final = "active"
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kalbot.common.units import PPM
-from markets.kalshi.vocabulary import COMBO_PREFIX
-from strategies.catalogue.universe import TRADABLE, EventView
+from markets.kalshi.vocabulary import COMBO_PREFIX, MarketStatus
+from strategies.catalogue.universe import EventView
 from strategies.models import Kind, Profile
 
 DAY_MS: Final = 86_400_000
@@ -87,7 +87,7 @@ def _outcomes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
 
 
 def _leg_status(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    closed = [o for o in event.outcomes if o.status != TRADABLE]
+    closed = [o for o in event.outcomes if o.status != MarketStatus.ACTIVE]
     if closed:
         return Miss("leg_status", f"{len(closed)} of {len(event.outcomes)} {closed[0].status}", "every market active")
     return None

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from kalbot.common.units import DOLLAR_PRICE, PPM, Money
 from markets.fees import FeeSchedule, model_fee
-from strategies.catalogue.universe import TRADABLE, EventView, Outcome
+from markets.kalshi.vocabulary import MarketStatus
+from strategies.catalogue.universe import EventView, Outcome
 from strategies.models import Kind, Profile
 from strategies.screening.filters import Miss
 
@@ -92,7 +93,7 @@ def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
     """NO on the outcomes that others bid for: all but one of k >= 2 pay, so a leg is worth having if it costs under a
     dollar. Whether the rules know more ways to end than one winner is the search's business."""
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
-    legs = [leg for o in event.outcomes if o.status == TRADABLE and (leg := _no_leg(o, fees)) is not None]
+    legs = [leg for o in event.outcomes if o.status == MarketStatus.ACTIVE and (leg := _no_leg(o, fees)) is not None]
     chosen = tuple(leg for leg in legs if leg.cost < DOLLAR and leg.size >= min_size)
     if len(chosen) < 2:
         if min_size and len(legs) >= 2:

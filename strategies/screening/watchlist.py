@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from kalbot.common.clock import now, now_ms
-from markets import watch
+from markets import watchlist
 from markets.models import Watch
 from markets.prices import PriceReader, Quote
 from strategies.catalogue import live_quotes, universe
@@ -49,8 +49,8 @@ def ask_for(profile: Profile, judged: Mapping[str, Judgement]) -> int:
     room = most_events()
     candidates = _nearest(judged, CANDIDATE)[:room]
     near = [t for t in _nearest(judged, NEAR_MISS) if judged[t].constraint in PRICE_CODES][: room - len(candidates)]
-    watch.replace(candidate_source(profile.name), candidates, CANDIDATE_PRIORITY)
-    watch.replace(near_source(profile.name), near, NEAR_PRIORITY)
+    watchlist.replace(candidate_source(profile.name), candidates, CANDIDATE_PRIORITY)
+    watchlist.replace(near_source(profile.name), near, NEAR_PRIORITY)
     return len(candidates) + len(near)
 
 
@@ -60,7 +60,7 @@ def drop_all_but(names: Collection[str]) -> None:
     ours = Watch.objects.filter(source__startswith="candidate:") | Watch.objects.filter(source__startswith="near:")
     for source in ours.values_list("source", flat=True).distinct():
         if source not in kept:
-            watch.replace(source, [], 0)
+            watchlist.replace(source, [], 0)
 
 
 def _nearest(judged: Mapping[str, Judgement], status: str) -> list[str]:
@@ -152,7 +152,7 @@ def _promote(profile: Profile, close: Mapping[str, Judgement], at: datetime) -> 
     source = candidate_source(profile.name)
     standing = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
     if won:
-        watch.replace(source, [*won, *standing][: most_events()], CANDIDATE_PRIORITY)
+        watchlist.replace(source, [*won, *standing][: most_events()], CANDIDATE_PRIORITY)
     return won
 
 

@@ -156,7 +156,7 @@ def publish(event: Event, epoch: str = "epoch-1") -> None:
         "ignored": 399,
         "rejected": 0,
     }
-    client.set(f"{prices.FIGURES_KEY}0", msgspec.json.encode(figures))
+    client.set(f"{prices.METRICS_KEY}0", msgspec.json.encode(figures))
 
 
 def walk(event: Event, points: int = 60) -> None:

@@ -151,11 +151,11 @@ def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: 
 def test_a_certificate_is_granted_and_revoked_with_evidence(desk: dict[str, Any], login: Any) -> None:
     client, event = login("risk manager", "rita"), desk["events"][1]
     confirm(client, reverse("admin:act_grant_certificate_one", args=[event.pk]))
-    standing = certificates.standing(event)
+    standing = certificates.in_force(event)
     assert standing is not None
     assert (standing.kind, standing.actor, standing.reason) == ("person", "rita", "because of the test")
     confirm(client, reverse("admin:act_revoke_certificate_one", args=[event.pk]))
-    assert certificates.standing(event) is None
+    assert certificates.in_force(event) is None
 
 
 def test_a_clone_is_sim_and_off(desk: dict[str, Any], login: Any) -> None:

@@ -19,7 +19,7 @@ from markets.prices import PriceReader
 from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
 from markets.streaming.output.notifier import Nudger
-from markets.streaming.watch_reader import Wishes
+from markets.streaming.watchlist_reader import Wishes
 from tests.markets.live_exchange import wait_for
 from tests.markets.test_stream import Kept
 from tests.simulator.served import Served

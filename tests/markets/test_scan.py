@@ -180,15 +180,15 @@ def test_a_leg_that_left_its_event_is_absent_and_voids_the_certificate(
     exchange.add(temperature("KXHIGHX-1"))
     scan(client)
     event = Event.objects.get(ticker="KXHIGHX-1")
-    assert certificates.standing(event) is not None
+    assert certificates.in_force(event) is not None
     leg = exchange.listed["KXHIGHX-1"]["markets"].pop(0)
     scan(client)
     assert Market.objects.get(ticker=leg["ticker"]).status == "absent"
-    assert certificates.standing(event) is None
+    assert certificates.in_force(event) is None
     exchange.listed["KXHIGHX-1"]["markets"].append(leg)
     scan(client)
     assert Market.objects.get(ticker=leg["ticker"]).status == "active"
-    assert certificates.standing(event) is not None
+    assert certificates.in_force(event) is not None
 
 
 def test_strikes_that_tile_get_a_certificate_and_a_game_a_refusal(
@@ -196,10 +196,10 @@ def test_strikes_that_tile_get_a_certificate_and_a_game_a_refusal(
 ) -> None:
     exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
     scan(client)
-    granted = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    granted = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     assert granted is not None
     assert granted.kind == "tiling"
-    assert certificates.standing(Event.objects.get(ticker="KXGAME-1")) is None
+    assert certificates.in_force(Event.objects.get(ticker="KXGAME-1")) is None
     assert Certificate.objects.get(event_id="KXGAME-1").status == Certificate.Status.REFUSED
 
 
@@ -218,24 +218,24 @@ def test_a_change_of_facts_voids_the_certificate_within_one_scan(
 ) -> None:
     exchange.add(temperature("KXHIGHX-1"))
     scan(client)
-    first = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    first = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     assert first is not None
     change(exchange.listed["KXHIGHX-1"])  # type: ignore[operator]
     scan(client)
     first.refresh_from_db()
     assert first.status == Certificate.Status.VOID
     assert first.ended_at is not None
-    now_standing = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    now_standing = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     assert now_standing is None or now_standing.rules_hash != first.rules_hash
 
 
 def test_prices_alone_leave_a_certificate_standing(exchange: SmallExchange, client: KalshiClient) -> None:
     exchange.add(temperature("KXHIGHX-1"))
     scan(client)
-    before = certificates.standing(Event.objects.get(ticker="KXHIGHX-1"))
+    before = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     exchange.listed["KXHIGHX-1"]["markets"][0].update(yes_bid_dollars="0.1000", volume_fp="99.00")
     scan(client)
-    assert certificates.standing(Event.objects.get(ticker="KXHIGHX-1")) == before
+    assert certificates.in_force(Event.objects.get(ticker="KXHIGHX-1")) == before
 
 
 def test_a_person_grants_and_revokes(exchange: SmallExchange, client: KalshiClient) -> None:
@@ -243,15 +243,15 @@ def test_a_person_grants_and_revokes(exchange: SmallExchange, client: KalshiClie
     scan(client)
     event = Event.objects.get(ticker="KXGAME-1")
     granted = certificates.grant(event, "operator", "no ties in this cup")
-    assert certificates.standing(event) == granted
+    assert certificates.in_force(event) == granted
     revoked = certificates.revoke(event, "operator", "mistaken")
-    assert certificates.standing(event) is None
+    assert certificates.in_force(event) is None
     exchange.listed["KXGAME-1"]["markets"][0]["rules_primary"] = "Revised."
     scan(client)
     revoked.refresh_from_db()
     assert revoked.status == Certificate.Status.REVOKED  # only a person lifts it
     assert certificates.grant(event, "operator", "checked again").status == Certificate.Status.GRANTED
-    assert certificates.standing(event) is not None
+    assert certificates.in_force(event) is not None
 
 
 def test_a_review_of_a_series_certifies_its_games(exchange: SmallExchange, client: KalshiClient) -> None:
@@ -266,7 +266,7 @@ def test_a_review_of_a_series_certifies_its_games(exchange: SmallExchange, clien
         reviewed_by="operator",
     )
     certificates.refresh_series("KXGAME")
-    standing = certificates.standing(Event.objects.get(ticker="KXGAME-1"))
+    standing = certificates.in_force(Event.objects.get(ticker="KXGAME-1"))
     assert standing is not None
     assert standing.kind == "reviewed"
 

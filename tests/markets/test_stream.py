@@ -18,7 +18,7 @@ from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
 from markets.streaming.output.inbox import Inbox, Message
 from markets.streaming.output.notifier import Nudger
-from markets.streaming.watch_reader import Wishes
+from markets.streaming.watchlist_reader import Wishes
 from tests.markets.live_exchange import LiveExchange, wait_for
 
 LEGS = {"EVENT-A": "active", "EVENT-B": "active"}

@@ -94,7 +94,7 @@ def test_a_certified_event_is_bought_with_yes_and_names_its_certificate() -> Non
     cycle.run()
     decision = Decision.objects.get()
     assert decision.kind == "all_yes"
-    assert decision.certificate == certificates.standing(event)
+    assert decision.certificate == certificates.in_force(event)
     assert decision.rules_hash == event.rules_hash
 
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
-from markets import watch
+from markets import watchlist
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
 from trading import ledger, live_books, reconcile, risk, states
@@ -158,7 +158,7 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
                     event=decision.event, subaccount=profile.subaccount or 0, position=position
                 )
             ledger.reserve(position, plan.worst_cost)
-            watch.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
+            watchlist.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
             states.note(position, _explain(decision, plan), to=position.status, data={"losses": plan.unwind_losses})
     except IntegrityError as error:
         raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None

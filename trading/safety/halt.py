@@ -57,7 +57,7 @@ def set_state(
             if profile is not None:
                 resting = resting.filter(profile=profile)
             for position_id in set(resting.values_list("position_id", flat=True)):
-                messages.nudge(messages.EXIT_POSITION, position_id)
+                messages.send_on_commit(messages.EXIT_POSITION, position_id)
     log.info("trading state of %s is %s by %s: %s", row.scope, row.state, actor, reason)
     return row
 

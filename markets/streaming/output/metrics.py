@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from markets.prices import FIGURES_KEY
+from markets.prices import METRICS_KEY
 
 
 class Figures:
@@ -59,7 +59,7 @@ class Figures:
 
 def write(client: redis.Redis, shard: int, document: dict[str, Any], standby: bool = False) -> None:
     """Publish the figures. A standby writes under its own key, so that it never covers the leader's."""
-    key = f"{FIGURES_KEY}{shard}" + (f":standby:{document['pid']}" if standby else "")
+    key = f"{METRICS_KEY}{shard}" + (f":standby:{document['pid']}" if standby else "")
     client.set(key, json.dumps(document), px=60_000)
 
 

@@ -30,7 +30,7 @@ Message = tuple[str, tuple[Any, ...]]
 class Nudger:
     """``ask`` from any thread; messages leave in the order of their due times."""
 
-    def __init__(self, send: Callable[..., None] = messages.nudge) -> None:
+    def __init__(self, send: Callable[..., None] = messages.send_on_commit) -> None:
         self._send = send
         self._pending: dict[Message, float] = {}
         self._last: dict[Message, float] = {}

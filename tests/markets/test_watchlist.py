@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from markets import watch
+from markets import watchlist
 from markets.models import Event, Market, Series, Watch
 
 pytestmark = pytest.mark.django_db
@@ -20,40 +20,40 @@ def catalogue() -> None:
 
 
 def test_a_source_replaces_its_own_wishes_only() -> None:
-    watch.replace("candidate:a", ["E1", "E2"], 5)
-    watch.replace("position:1", ["E2"], 9)
+    watchlist.replace("candidate:a", ["E1", "E2"], 5)
+    watchlist.replace("position:1", ["E2"], 9)
     untouched = Watch.objects.get(event_id="E2", source="candidate:a").pk
-    watch.replace("candidate:a", ["E2", "E3"], 5)
+    watchlist.replace("candidate:a", ["E2", "E3"], 5)
     assert set(Watch.objects.filter(source="candidate:a").values_list("event_id", flat=True)) == {"E2", "E3"}
     assert Watch.objects.get(event_id="E2", source="candidate:a").pk == untouched
     assert Watch.objects.filter(source="position:1").count() == 1
 
 
 def test_a_repeated_wish_writes_nothing(django_assert_num_queries: object) -> None:
-    watch.replace("candidate:a", ["E1"], 5)
+    watchlist.replace("candidate:a", ["E1"], 5)
     with django_assert_num_queries(3):  # type: ignore[operator]  # savepoint, one read, release
-        watch.replace("candidate:a", ["E1"], 5)
-    watch.replace("candidate:a", ["E1"], 7)
+        watchlist.replace("candidate:a", ["E1"], 5)
+    watchlist.replace("candidate:a", ["E1"], 7)
     assert Watch.objects.get().priority == 7
 
 
 def test_the_most_important_events_come_first_and_whole() -> None:
-    watch.replace("near:a", ["E3"], 1)
-    watch.replace("candidate:a", ["E1"], 5)
-    watch.replace("position:1", ["E2"], 9)
-    assert list(watch.wanted(100)) == ["E2", "E1", "E3"]
-    assert watch.wanted(6) == {"E2": ("E2-0", "E2-1"), "E1": ("E1-0", "E1-1", "E1-2")}
-    assert list(watch.wanted(4)) == ["E2"]
+    watchlist.replace("near:a", ["E3"], 1)
+    watchlist.replace("candidate:a", ["E1"], 5)
+    watchlist.replace("position:1", ["E2"], 9)
+    assert list(watchlist.wanted(100)) == ["E2", "E1", "E3"]
+    assert watchlist.wanted(6) == {"E2": ("E2-0", "E2-1"), "E1": ("E1-0", "E1-1", "E1-2")}
+    assert list(watchlist.wanted(4)) == ["E2"]
 
 
 def test_the_limit_is_one_process_own() -> None:
-    watch.replace("candidate:a", ["E1"], 5)
-    watch.replace("position:1", ["E2"], 9)
-    assert list(watch.wanted_statuses(3, lambda event: event == "E1")) == ["E1"]
+    watchlist.replace("candidate:a", ["E1"], 5)
+    watchlist.replace("position:1", ["E2"], 9)
+    assert list(watchlist.wanted_statuses(3, lambda event: event == "E1")) == ["E1"]
 
 
 def test_markets_that_cannot_trade_any_more_are_left_out() -> None:
-    watch.replace("candidate:a", ["E1"], 5)
+    watchlist.replace("candidate:a", ["E1"], 5)
     Market.objects.filter(ticker="E1-0").update(status="finalized")
     Market.objects.filter(ticker="E1-1").update(status="inactive")
-    assert watch.wanted_statuses(100) == {"E1": {"E1-1": "inactive", "E1-2": "active"}}
+    assert watchlist.wanted_statuses(100) == {"E1": {"E1-1": "inactive", "E1-2": "active"}}

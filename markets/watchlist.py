@@ -1,6 +1,7 @@
-"""Who needs which order books: rooms above write wishes, the stream reads the sum of them.
+"""The watchlist: the events whose order books the stream must keep, each with who needs it.
 
-A wish is a row (event, source, priority), so it outlives every process; the nudge on Redis only makes the stream look sooner.
+An entry is a row (event, source, priority), so it outlives every process. Higher layers write it, the stream reads the union;
+the message on ``CHANGED_CHANNEL`` only makes the stream read it sooner.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from django.db.models import Max
 
 from kalbot.common import cache
 from kalbot.common.batches import batched
+from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, Market, Watch
 
-NUDGE_CHANNEL: Final = "px:watch"
-TRADABLE: Final = ("initialized", "inactive", "active")
+CHANGED_CHANNEL: Final = "px:watch"
 
 
 def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
-    """Make ``event_tickers`` exactly what ``source`` wishes to have watched. Writes only the difference.
+    """Make ``event_tickers`` exactly the entries of ``source``. Writes only the difference.
 
-    ``source`` says who and why ("candidate:careful", "position:17"); a higher ``priority`` is kept first when there is not
-    room for all. Concurrent calls of one source end in the wishes of one of them, never in an error.
+    ``source`` says who and why ("candidate:careful", "position:17"); a higher ``priority`` comes first when the stream's
+    limit is reached. Concurrent calls of one source end with the entries of one of them, never in an error.
     """
     wanted = set(event_tickers)
     with transaction.atomic():
@@ -42,13 +43,13 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
             ignore_conflicts=True,
         )
         if gone or new or moved:
-            transaction.on_commit(nudge)
+            transaction.on_commit(notify)
 
 
-def nudge() -> None:
-    """Ask the stream to read the wishes now. It does so every second anyway."""
+def notify() -> None:
+    """Make the stream read the watchlist now. It does so every second anyway."""
     with suppress(redis.RedisError):
-        cache.prices().publish(NUDGE_CHANNEL, b"")
+        cache.prices().publish(CHANGED_CHANNEL, b"")
 
 
 def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
@@ -61,27 +62,27 @@ def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
 
 
 def wanted_statuses(limit_markets: int, mine: Callable[[str], bool] = lambda event: True) -> dict[str, dict[str, str]]:
-    """Like ``wanted``, with the status that the catalogue knows of each market. Only events that are ``mine``."""
+    """Like ``wanted``, with the status that the catalogue knows of each market. Only events for which ``mine`` is true."""
     ranked = (
         Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
     ).values_list("event_id", flat=True)
     chosen: dict[str, dict[str, str]] = {}
-    room = limit_markets
+    free = limit_markets
     for batch in batched([event for event in ranked if mine(event)]):
         markets: dict[str, dict[str, str]] = {}
-        rows = Market.objects.filter(event_id__in=batch, status__in=TRADABLE).order_by("ticker")
+        rows = Market.objects.filter(event_id__in=batch, status__in=OPEN_STATUSES).order_by("ticker")
         for event_ticker, ticker, status in rows.values_list("event_id", "ticker", "status"):
             markets.setdefault(event_ticker, {})[ticker] = status
         for event_ticker in batch:
             found = markets.get(event_ticker, {})
-            if found and len(found) <= room:
+            if found and len(found) <= free:
                 chosen[event_ticker] = found
-                room -= len(found)
+                free -= len(found)
     return chosen
 
 
 def fee_multipliers(event_tickers: Iterable[str]) -> dict[str, int]:
-    """The fee multiplier in millionths that the catalogue knows of each event. Coarse: for deciding what deserves a look."""
+    """The fee multiplier in millionths that the catalogue knows of each event. Coarse: it decides only what is worth evaluating."""
     found: dict[str, int] = {}
     for batch in batched(list(event_tickers)):
         rows = Event.objects.filter(pk__in=batch).values_list(

@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
-from markets.watch import NUDGE_CHANNEL, fee_multipliers, wanted_statuses
+from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, wanted_statuses
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Wishes:
         try:
             if listener is None:
                 listener = self._redis.pubsub(ignore_subscribe_messages=True)
-                listener.subscribe(NUDGE_CHANNEL)
+                listener.subscribe(CHANGED_CHANNEL)
             while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
                 if listener.get_message(timeout=min(left, 0.2)):
                     return listener
