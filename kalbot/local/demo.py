@@ -181,7 +181,7 @@ def prepare_database(plan: processes.Plan) -> None:
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
-    from kalbot.common.messages import SCAN_CATALOGUE, nudge
+    from kalbot.common.messages import SCAN_CATALOGUE, send_on_commit
 
     say("migrating the database and seeding profiles")
     call_command("migrate", verbosity=0, interactive=False)
@@ -191,7 +191,7 @@ def prepare_database(plan: processes.Plan) -> None:
     if not users.filter(username="admin").exists():
         users.create_superuser("admin", "", password)
     say(f"admin: http://127.0.0.1:{plan.web_port}/admin/  user admin  password {password}")
-    nudge(SCAN_CATALOGUE)
+    send_on_commit(SCAN_CATALOGUE)
 
 
 def remembered(path: Path, make: Any) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import Max
 
 from kalbot.common import clock
-from kalbot.common.messages import APPLY_MESSAGES, ASSESS, RECONCILE, SETTLE, SWEEP, nudge
+from kalbot.common.messages import APPLY_MESSAGES, ASSESS, RECONCILE, SETTLE, SWEEP, send_on_commit
 from kalbot.local import story
 from kalbot.local.supervisor import Supervisor
 from markets.models import Market
@@ -39,9 +39,9 @@ def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_
         if now >= calm and not scores:
             return
         for name in (APPLY_MESSAGES, SWEEP, SETTLE, *([ASSESS] if scores else [])):
-            nudge(name)
+            send_on_commit(name)
         if not under_way() and not scores and not first_settlement_is_due(calm - now - SETTLING_SECONDS):
-            nudge(RECONCILE)
+            send_on_commit(RECONCILE)
             time.sleep(1.5)
             if selectors.exchange_difference() == 0:
                 return

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from kalbot.common.messages import EXECUTE_DECISION, nudge
+from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
@@ -69,7 +69,7 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
         written = [decision, *_shadows(decision)]
         Decision.objects.bulk_create(written)
         for each in written:
-            nudge(EXECUTE_DECISION, str(each.pk))
+            send_on_commit(EXECUTE_DECISION, str(each.pk))
     log.info("%s decided %s on %s", decision.profile.name, decision.kind, decision.event_id)
     return True
 
