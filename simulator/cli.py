@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from simulator import server
 from simulator.accounts.auth import CredentialsError, KeyRing, load_or_create
 from simulator.accounts.rate_limits import TIERS
+from simulator.clock import Clock, ManualClock, RealClock
+from simulator.config import SimulatorConfig
+from simulator.exchange import Exchange
 from simulator.faults.schedule import FaultError, parse_fault
+from simulator.persistence import replay
 from simulator.persistence.snapshot import SnapshotError, load_snapshot
 from simulator.persistence.state import StateError, StateFile, restore
-
-from . import server
-from .clock import Clock, ManualClock, RealClock
-from .config import SimulatorConfig
-from .exchange import Exchange
-from .persistence import replay
-from .units import CENT, CENTICENT, parse_units
+from simulator.units import CENT, CENTICENT, parse_units
 
 BUNDLED = Path(__file__).parent / "data" / "20260719T155529Z"
 

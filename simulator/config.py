@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .units import CENTICENT, DOLLAR
+from simulator.units import CENTICENT, DOLLAR
 
 SHARDS = (0, 1, 2, 3)
 SHARD_NAMES = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Tennis, Baseball and Basketball"}

@@ -14,16 +14,15 @@ from simulator.accounts.auth import KeyRing
 from simulator.accounts.ledger import Ledger
 from simulator.accounts.rate_limits import Limiter
 from simulator.accounts.records import Fill, Group, Order, Position
+from simulator.clock import Clock, RealClock
+from simulator.config import SimulatorConfig
 from simulator.faults.schedule import Faults
 from simulator.listing.model import ACTIVE, Edge, Event, Market, Series, fee_terms
 from simulator.listing.status import ExchangeState
 from simulator.matching.book import Book, Changed, MarketMakerOrder, Resting
 from simulator.matching.fees import FeeTerms
-
-from .clock import Clock, RealClock
-from .config import SimulatorConfig
-from .randomness import Streams, named_id
-from .timers import Timers
+from simulator.randomness import Streams, named_id
+from simulator.timers import Timers
 
 
 class Feed(Protocol):

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
 from simulator.accounts.auth import KeyRing
 from simulator.accounts.ledger import Ledger
+from simulator.clock import Clock
+from simulator.config import SHARDS, SimulatorConfig
+from simulator.core import ExchangeCore
 from simulator.faults.read_lag import ReadSide
 from simulator.faults.stale_cache import StaleCache
+from simulator.flow import edges, market_makers
+from simulator.listing import lifecycle, maintenance, rolling
 from simulator.listing.model import Event
-from simulator.persistence.state import take_line
-
-from .clock import Clock
-from .config import SHARDS, SimulatorConfig
-from .core import ExchangeCore
-from .flow import edges, market_makers
-from .listing import lifecycle, maintenance, rolling
-from .ws.hub import Hub
-
-if TYPE_CHECKING:
-    from simulator.persistence.snapshot import Snapshot
-    from simulator.persistence.state import StateFile
+from simulator.persistence.snapshot import Snapshot
+from simulator.persistence.state import StateFile, take_line
+from simulator.ws.hub import Hub
 
 
 class Exchange(ExchangeCore):

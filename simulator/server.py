@@ -12,15 +12,14 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import WSMsgType, web
 
+from simulator.control import admin
+from simulator.errors import ApiError, RequestTimedOut
+from simulator.exchange import Exchange
 from simulator.flow.flood import Flood
 from simulator.persistence.replay import Player, Tape
 from simulator.rest.app import PREFIX, handle
-
-from .control import admin
-from .errors import ApiError, RequestTimedOut
-from .exchange import Exchange
-from .ws.commands import receive
-from .ws.session import Session
+from simulator.ws.commands import receive
+from simulator.ws.session import Session
 
 WS_PATH = "/trade-api/ws/v2"
 STEP_S = 0.02

@@ -10,8 +10,8 @@ import copy
 from typing import Any
 
 from simulator.matching.fees import FeeTerms, fill_fee, worst_fee
+from simulator.units import ONE
 
-from ..units import ONE
 from .records import RESTING, Changes, Fill, Group, Order, Position, Settlement, Transfer
 
 CashAccount = tuple[int, int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config import SHARDS
-from ..errors import ApiError
+from simulator.config import SHARDS
+from simulator.errors import ApiError
 
 TIERS = {
     # tier: (read per s, write per s, read seconds, write seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..units import ONE
+from simulator.units import ONE
 
 RESTING, CANCELED, EXECUTED = "resting", "canceled", "executed"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from simulator.config import SHARDS
 from simulator.core import ExchangeCore
+from simulator.errors import ApiError, invalid
 
-from ..config import SHARDS
-from ..errors import ApiError, invalid
 from .records import Transfer
 
 LANDING_MS = 1_500

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
+from simulator.config import SHARDS, SimulatorConfig
+from simulator.exchange import Exchange
 from simulator.faults.schedule import FaultError
+from simulator.flow import edges
+from simulator.listing import lifecycle, maintenance
 from simulator.listing.model import Market
 
-from ..config import SHARDS, SimulatorConfig
-from ..exchange import Exchange
-from ..flow import edges
-from ..listing import lifecycle, maintenance
 from . import admin_markets
 from .internal_state import internal_state
 

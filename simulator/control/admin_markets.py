@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from simulator.exchange import Exchange
+from simulator.listing import lifecycle
 from simulator.listing.model import FINALIZED, STRUCTURES, Event, Market
 from simulator.matching.book import ASK, BID
 from simulator.matching.engine import execute_market_maker
+from simulator.randomness import named_id
+from simulator.units import ONE, count2, dollars4, parse_count, parse_price
 from simulator.ws.frames import number
-
-from ..exchange import Exchange
-from ..listing import lifecycle
-from ..randomness import named_id
-from ..units import ONE, count2, dollars4, parse_count, parse_price
 
 
 class MarketActionError(Exception):

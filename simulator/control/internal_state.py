@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..exchange import Exchange
+from simulator.exchange import Exchange
 
 
 def internal_state(exchange: Exchange, sections: set[str]) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from simulator.errors import ApiError, RequestTimedOut
+from simulator.exchange import Exchange
+from simulator.listing import lifecycle
 
-from ..errors import ApiError, RequestTimedOut
-from ..listing import lifecycle
 from .schedule import Fault
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 BATCH_ITEM = "/portfolio/events/orders/batched/item"
 """No path of its own: what the rules call one order of a batch create, so that a batch can be accepted in part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..randomness import Streams
+from simulator.randomness import Streams
 
 REQUEST_KINDS = ("rate_limit", "error", "timeout", "close", "pause")
 FRAME_KINDS = ("drop", "duplicate", "gap", "overflow", "disconnect")

@@ -7,6 +7,7 @@ clearly below 1 less fees) and ``coverage`` (likely outcomes of a weather event 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 
@@ -16,14 +17,15 @@ from simulator.listing.series import weather_city
 from simulator.matching.book import ASK, BID
 from simulator.matching.engine import execute_market_maker
 from simulator.matching.fees import worst_fee
+from simulator.units import CONTRACT, ONE
+from simulator.weather import adverse_turns
 
-from ..units import CONTRACT, ONE
-from ..weather import adverse_turns
 from . import market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
 HOLD_MS = (10_000, 20_000)
 OWED = "turn owed"
+"""Counter: the next coverage basket turns, because no day could when one was due."""
 TURN_MS = 14_000
 """How long a basket is offered whose day then turns."""
 MARGIN = (350, 700)
@@ -34,39 +36,39 @@ COVERAGE_MARGIN = (700, 1_100)
 def start(exchange: ExchangeCore) -> None:
     """Set the first edge, unless none are wanted."""
     if exchange.config.edge_every_s > 0 and not exchange.config.still:
-        exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
+        exchange.timers.at(exchange.now() + _every(exchange), lambda: _plant_next(exchange))
 
 
 def _every(exchange: ExchangeCore) -> int:
     return max(100, round(exchange.config.edge_every_s * 1000))
 
 
-def _turn(exchange: ExchangeCore) -> None:
-    exchange.timers.at(exchange.now() + _every(exchange), lambda: _turn(exchange))
+def _plant_next(exchange: ExchangeCore) -> None:
+    exchange.timers.at(exchange.now() + _every(exchange), lambda: _plant_next(exchange))
     rng = exchange.streams.stream("edges")
-    turn = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
-    kind = KINDS[(turn - 1) % len(KINDS)]
+    number = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
+    kind = KINDS[(number - 1) % len(KINDS)]
     names = exchange.live_events()
     rng.shuffle(names)
     hold = rng.randint(*HOLD_MS)
-    if kind == "coverage" and _turns_now(exchange):
-        if _plant_one(exchange, names, kind, TURN_MS, rng, turning=True):
+    if kind == "coverage" and _turn_is_due(exchange):
+        if _plant_on_first(exchange, names, kind, TURN_MS, rng, turning=True):
             return
         exchange.streams.counters[OWED] = 1  # no day can turn now: an ordinary basket, and the next one turns
-    _plant_one(exchange, names, kind, hold, rng)
+    _plant_on_first(exchange, names, kind, hold, rng)
 
 
-def _plant_one(
+def _plant_on_first(
     exchange: ExchangeCore, names: list[str], kind: str, hold_ms: int, rng: Random, turning: bool = False
 ) -> bool:
     return any(plant(exchange, exchange.events[name], kind, hold_ms, rng, turning) for name in names)
 
 
-def _turns_now(exchange: ExchangeCore) -> bool:
+def _turn_is_due(exchange: ExchangeCore) -> bool:
     """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that is owed."""
     every = exchange.config.turn_every
-    turn = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
-    return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (turn - 1) % every == 0)
+    number = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
+    return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (number - 1) % every == 0)
 
 
 def plant(
@@ -141,31 +143,18 @@ def _fee(exchange: ExchangeCore, market: Market, price: int) -> int:
 def _high_bids(exchange: ExchangeCore, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
     """Bids whose sum is above one by fees and margin."""
     margin = rng.randint(*MARGIN)
-    lift = 0.0
-    while lift < 0.5:
-        lift += 0.01
-        prices = {
-            m.ticker: min(max(m.ceil_price(p * (1 + lift) * ONE), m.tick(1)), ONE - m.tick(ONE - 1))
-            for m, p in zip(markets, fair, strict=True)
-        }
-        fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
-        if sum(prices.values()) >= ONE + fees + margin:
-            return prices
-    return {}
+
+    def price(market: Market, chance: float, shift: float) -> int:
+        return min(max(market.ceil_price(chance * (1 + shift) * ONE), market.tick(1)), ONE - market.tick(ONE - 1))
+
+    legs = list(zip(markets, fair, strict=True))
+    return _least_shifted(exchange, legs, price, lambda total, fees: total >= ONE + fees + margin)
 
 
 def _cheap_asks(exchange: ExchangeCore, markets: list[Market], fair: list[float], margin: int) -> dict[str, int]:
     """Asks whose sum is below one by fees and margin."""
-    cut = 0.0
-    while cut < 0.5:
-        cut += 0.01
-        prices = {
-            m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in zip(markets, fair, strict=True)
-        }
-        fees = sum(_fee(exchange, m, prices[m.ticker]) for m in markets)
-        if sum(prices.values()) + fees + margin <= ONE:
-            return prices
-    return {}
+    legs = list(zip(markets, fair, strict=True))
+    return _least_shifted(exchange, legs, _cut_price, lambda total, fees: total + fees + margin <= ONE)
 
 
 def _cheap_cover(exchange: ExchangeCore, markets: list[Market], fair: list[float], rng: Random) -> dict[str, int]:
@@ -177,12 +166,26 @@ def _cheap_cover(exchange: ExchangeCore, markets: list[Market], fair: list[float
     covered = sum(p for _, p in chosen)
     if covered < 0.95 or len(chosen) < 2:
         return {}
-    margin, cut = rng.randint(*COVERAGE_MARGIN), 0.0
-    while cut < 0.5:
-        cut += 0.01
-        prices = {m.ticker: max(m.floor_price(p * (1 - cut) * ONE), m.tick(1)) for m, p in chosen}
-        fees = sum(_fee(exchange, m, prices[m.ticker]) for m, _ in chosen)
-        if sum(prices.values()) + fees + margin <= covered * ONE:
+    margin = rng.randint(*COVERAGE_MARGIN)
+    return _least_shifted(exchange, chosen, _cut_price, lambda total, fees: total + fees + margin <= covered * ONE)
+
+
+def _cut_price(market: Market, chance: float, shift: float) -> int:
+    return max(market.floor_price(chance * (1 - shift) * ONE), market.tick(1))
+
+
+def _least_shifted(
+    exchange: ExchangeCore,
+    legs: list[tuple[Market, float]],
+    price: Callable[[Market, float, float], int],
+    pays: Callable[[int, int], bool],
+) -> dict[str, int]:
+    """Prices at the least shift from fair, in steps of a percent, at which (sum of prices, fees) pays; {} if none below half does."""
+    shift = 0.0
+    while shift < 0.5:
+        shift += 0.01
+        prices = {market.ticker: price(market, chance, shift) for market, chance in legs}
+        if pays(sum(prices.values()), sum(_fee(exchange, market, prices[market.ticker]) for market, _ in legs)):
             return prices
     return {}
 

@@ -1,4 +1,4 @@
-"""Many messages a second on purpose: to measure a client, or to drown it."""
+"""Many messages a second on purpose: to measure a client, or to overload it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import time
 from typing import Any
 
+from simulator.exchange import Exchange
 from simulator.listing.model import ACTIVE
 from simulator.matching.book import ASK, BID, MarketMakerOrder
-
-from ..exchange import Exchange
-from ..units import CONTRACT
+from simulator.units import CONTRACT
 
 _STEP_S = 0.01
 

@@ -14,8 +14,7 @@ from simulator.core import ExchangeCore
 from simulator.listing.model import ACTIVE, Event, Market
 from simulator.matching.book import ASK, BID, MarketMakerOrder
 from simulator.matching.engine import execute_market_maker
-
-from ..units import CONTRACT, ONE
+from simulator.units import CONTRACT, ONE
 
 REVERSION = 0.06
 NOISE = 0.09

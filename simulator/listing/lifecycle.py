@@ -8,8 +8,8 @@ from functools import partial
 from simulator.accounts.records import Order
 from simulator.core import ExchangeCore
 from simulator.matching.resting import cancel_order
+from simulator.units import ONE
 
-from ..units import ONE
 from .model import ACTIVE, AMENDED, CLOSED, DETERMINED, DISPUTED, FINALIZED, INACTIVE, INITIALIZED, Event, Market
 
 CLOSE_CANCEL_MS = 250

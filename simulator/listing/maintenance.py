@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from simulator.accounts import transfers
 from simulator.core import ExchangeCore
 
-from ..accounts import transfers
 from . import lifecycle
 from .status import next_weekly_window
 

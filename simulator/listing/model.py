@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from simulator.matching.fees import FeeTerms
-
-from ..units import ONE
+from simulator.units import ONE
 
 ACTIVE, INACTIVE, INITIALIZED = "active", "inactive", "initialized"
 CLOSED, DETERMINED, DISPUTED, AMENDED, FINALIZED = "closed", "determined", "disputed", "amended", "finalized"

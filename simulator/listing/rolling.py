@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import copy
 import math
-import re
-from datetime import date, timedelta
 from random import Random
 
 from simulator.core import ExchangeCore
-from simulator.persistence.snapshot import Snapshot, event_day
+from simulator.persistence.snapshot import Snapshot
+from simulator.randomness import named_id
+from simulator.units import ONE
 
-from ..randomness import named_id
-from ..units import ONE
 from . import lifecycle
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
+from .tickers import event_day, next_ticker
 
 Levels = list[tuple[int, int]]
 """(price, count), ascending."""
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DATE = re.compile(r"(\d\d)([A-Z]{3})(\d\d)")
 _DAY_MS = 86_400_000
 MINIMUM_LIFE_MS = 90_000
 """At high speed an event still lives this long, so that the exchange does not spin."""
@@ -51,7 +48,8 @@ def _openness(loaded: Snapshot, event: Event) -> float:
 def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     """List the event that follows ``settled`` and publish it; returns it."""
     template = template_for(loaded, settled)
-    ticker = _next_ticker(exchange, settled.ticker)
+    ticker = next_ticker(settled.ticker, exchange.used_tickers)
+    exchange.used_tickers.add(ticker)
     now = exchange.now()
     rng = exchange.streams.fixed(f"roll:{ticker}")
     life = max(min(template.life_ms, round(_DAY_MS / exchange.config.speed)), MINIMUM_LIFE_MS)
@@ -132,26 +130,6 @@ def _degrees(market: Market) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
-
-
-def _next_ticker(exchange: ExchangeCore, ticker: str) -> str:
-    """The ticker with the next calendar day that is free, or with a running number where there is no day in it."""
-    found = _DATE.search(ticker)
-    if found and found[2] in _MONTHS:
-        day = date(2000 + int(found[1]), _MONTHS.index(found[2]) + 1, int(found[3]))
-        for step in range(1, 4_000):
-            later = day + timedelta(days=step)
-            stamp = f"{later.year % 100:02d}{_MONTHS[later.month - 1]}{later.day:02d}"
-            candidate = ticker[: found.start()] + stamp + ticker[found.end() :]
-            if candidate not in exchange.used_tickers:
-                exchange.used_tickers.add(candidate)
-                return candidate
-    base = ticker.split("~")[0]
-    number = 2
-    while f"{base}-R{number}" in exchange.used_tickers:
-        number += 1
-    exchange.used_tickers.add(f"{base}-R{number}")
-    return f"{base}-R{number}"
 
 
 def delist_old(exchange: ExchangeCore) -> None:

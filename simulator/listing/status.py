@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ..errors import ApiError
+from simulator.errors import ApiError
+
 from .model import ACTIVE, INACTIVE, Market
 
 _EASTERN = ZoneInfo("America/New_York")

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..units import ONE
+from simulator.units import ONE
 
 BID, ASK = "bid", "ask"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from simulator.accounts.records import CANCELED, EXECUTED, RESTING, Fill, Order
 from simulator.core import ExchangeCore
 from simulator.listing.model import Market
+from simulator.units import ONE
 
-from ..units import ONE
 from . import groups
 from .book import BID, MarketMakerOrder, Resting
 from .resting import cancel_order, enforce_margin

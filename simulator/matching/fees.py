@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..units import CENT, CENTICENT, ONE, ceil_div
+from simulator.units import CENT, CENTICENT, ONE, ceil_div
 
 RATES = {
     # fee type: (taker, maker) in 1/10,000 of count * price * (1 - price)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from simulator.accounts.records import Group, Order
 from simulator.core import ExchangeCore
+from simulator.errors import ApiError, not_found
 
-from ..errors import ApiError, not_found
 from .resting import cancel_order
 
 WINDOW_MS = 15_000

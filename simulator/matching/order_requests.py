@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ApiError, invalid
-from ..units import parse_count, parse_price
+from simulator.errors import ApiError, invalid
+from simulator.units import parse_count, parse_price
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_:\-]{1,64}\Z", re.ASCII)
 _TIMES = ("good_till_canceled", "immediate_or_cancel", "fill_or_kill")

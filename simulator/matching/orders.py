@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from simulator.accounts.records import RESTING, Fill, Order
 from simulator.core import ExchangeCore
+from simulator.errors import ApiError, invalid, not_found
 from simulator.listing.model import Market
 from simulator.listing.status import check_open
 
-from ..errors import ApiError, invalid, not_found
 from . import groups
 from .engine import execute
 from .order_requests import NewOrder

@@ -16,14 +16,13 @@ from typing import Any
 
 import msgspec
 
+from simulator.clock import iso
+from simulator.exchange import Exchange
 from simulator.listing.model import ACTIVE, LINEAR_CENT, Event, Market
 from simulator.listing.series import derive_series
 from simulator.matching.book import ASK, BID, MarketMakerOrder
-
-from ..clock import iso
-from ..exchange import Exchange
-from ..randomness import named_id
-from ..units import ONE, parse_count, parse_price
+from simulator.randomness import named_id
+from simulator.units import ONE, parse_count, parse_price
 
 
 class ReplayError(Exception):

@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simulator.clock import parse_iso_ms
+from simulator.config import SimulatorConfig
 from simulator.listing.model import ACTIVE, Event, Market, Series
 from simulator.listing.series import derive_series, rules_text, weather_city
-
-from ..clock import parse_iso_ms
-from ..config import SimulatorConfig
-from ..randomness import Streams, named_id
-from ..units import CONTRACT, ONE, parse_count, parse_price
+from simulator.listing.tickers import event_day
+from simulator.randomness import Streams, named_id
+from simulator.units import CONTRACT, ONE, parse_count, parse_price
 
 _PASS = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
-_DATE = re.compile(r"(\d\d)([A-Z]{3})(\d\d)")
 _DAY_MS = 86_400_000
 _SHORTEST_MS = 60_000
 Levels = dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]]
@@ -260,9 +259,3 @@ def _strike_words(item: dict[str, Any]) -> str:
         if low is not None
         else item["ticker"].rsplit("-", 1)[-1]
     )
-
-
-def event_day(ticker: str) -> str:
-    """The calendar day in an event's ticker (``26JUL19``) as words, or an empty string."""
-    found = _DATE.search(ticker.split("-", 1)[-1])
-    return f"{found[2].title()} {int(found[3])}, 20{found[1]}" if found else ""

@@ -12,15 +12,14 @@ from typing import Any
 
 import msgspec
 
+from simulator.accounts import transfers
 from simulator.accounts.records import RESTING, Changes
 from simulator.core import ExchangeCore
+from simulator.listing import lifecycle
 from simulator.listing.model import CLOSED, FINALIZED, Event, Market, Series
+from simulator.matching import orders
 from simulator.matching.book import Book, MarketMakerOrder
-
-from ..accounts import transfers
-from ..listing import lifecycle
-from ..matching import orders
-from ..matching.resting import reserve
+from simulator.matching.resting import reserve
 
 VERSION = 2
 Level = tuple[str, int, list[int | str]]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.accounts.rate_limits import COSTS, DEFAULT_COST
+from simulator.errors import ApiError
 
-from ..errors import ApiError
-from .context import Request
-
-Answer = tuple[int, Any]
+from .context import Answer, Request
 
 
 def limits(request: Request) -> Answer:

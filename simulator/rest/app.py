@@ -9,10 +9,10 @@ from urllib.parse import unquote
 import msgspec
 
 from simulator.accounts.auth import Key
+from simulator.errors import ApiError
+from simulator.exchange import Exchange
 from simulator.faults.injection import inject
 
-from ..errors import ApiError
-from ..exchange import Exchange
 from . import router
 from .context import Request
 from .query import Query

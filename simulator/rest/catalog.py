@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from simulator.clock import iso
+from simulator.config import SHARD_NAMES, SHARDS
+from simulator.errors import ApiError, bad_query, not_found
+from simulator.exchange import Exchange
 from simulator.listing.model import STATUS_FILTER, Event, Market
 from simulator.listing.status import next_weekly_window
 
-from ..clock import iso
-from ..config import SHARD_NAMES, SHARDS
-from ..errors import ApiError, bad_query, not_found
 from . import render
 from .query import Query, page
-
-if TYPE_CHECKING:
-    from ..exchange import Exchange
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulator.accounts.auth import Key
 from simulator.accounts.ledger import Ledger
+from simulator.errors import ApiError
+from simulator.exchange import Exchange
 
-from ..errors import ApiError
 from .query import Query
 
-if TYPE_CHECKING:
-    from ..exchange import Exchange
+Answer = tuple[int, Any]
+"""(status, JSON body as Python objects; None for 204)."""
 
 
 @dataclass(slots=True)

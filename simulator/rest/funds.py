@@ -6,18 +6,16 @@ import json
 from typing import Any
 from uuid import UUID
 
+from simulator.accounts import transfers
 from simulator.accounts.records import Transfer
+from simulator.config import SHARDS
+from simulator.errors import ApiError, invalid, not_found
 from simulator.matching.order_requests import text, whole
+from simulator.units import CENT, CENTICENT
 
-from ..accounts import transfers
-from ..config import SHARDS
-from ..errors import ApiError, invalid, not_found
-from ..units import CENT, CENTICENT
-from .context import Request
+from .context import Answer, Request
 from .portfolio import cash_text
 from .query import page
-
-Answer = tuple[int, Any]
 
 
 def _advanced(request: Request) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.accounts.records import Group
+from simulator.errors import invalid, not_found
+from simulator.matching import groups
 from simulator.matching.order_requests import whole
+from simulator.units import CONTRACT, count2, parse_count
 
-from ..errors import invalid, not_found
-from ..matching import groups
-from ..units import CONTRACT, count2, parse_count
-from .context import Request
-
-Answer = tuple[int, Any]
+from .context import Answer, Request
 
 
 def _limit(body: dict[str, Any]) -> int:

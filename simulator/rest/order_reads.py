@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.accounts.records import RESTING
+from simulator.errors import bad_query, not_found
+from simulator.units import count2
 
-from ..errors import bad_query, not_found
-from ..units import count2
 from . import render
-from .context import Request
+from .context import Answer, Request
 from .query import page
-
-Answer = tuple[int, Any]
 
 
 def list_orders(request: Request) -> Answer:

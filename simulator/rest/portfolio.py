@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from simulator.accounts.records import Position
+from simulator.config import SHARDS
+from simulator.errors import bad_query
+from simulator.units import CENT, CENTICENT, ONE, dollars4, dollars6
 
-from ..config import SHARDS
-from ..errors import bad_query
-from ..units import CENT, CENTICENT, ONE, dollars4, dollars6
 from . import render
-from .context import Request
+from .context import Answer, Request
 from .query import page
-
-Answer = tuple[int, Any]
 
 
 def balance(request: Request) -> Answer:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from ..errors import bad_query
+from simulator.errors import bad_query
 
 T = TypeVar("T")
 Pairs = Sequence[tuple[str, str]]

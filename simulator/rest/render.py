@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.accounts.records import Fill, Order, Position, Settlement
+from simulator.clock import iso, iso_seconds
+from simulator.exchange import Exchange
 from simulator.listing.model import FINALIZED, Event, Market, Series
 from simulator.matching.book import BID, Book
-
-from ..clock import iso, iso_seconds
-from ..exchange import Exchange
-from ..units import ONE, count2, dollars4, dollars6
-from ..ws.frames import number, price_ranges, strikes
+from simulator.units import ONE, count2, dollars4, dollars6
+from simulator.ws.frames import number, price_ranges, strikes
 
 
 def market(exchange: Exchange, m: Market) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ApiError
+from simulator.errors import ApiError
+
 from . import account, catalog, funds, order_groups, order_reads, portfolio, trading
 from .context import Request
 

@@ -6,15 +6,13 @@ from typing import Any
 
 from simulator.accounts.rate_limits import too_many
 from simulator.accounts.records import Order
+from simulator.errors import ApiError, bad_query, invalid
 from simulator.faults.injection import inject, of_item
+from simulator.matching import orders
 from simulator.matching.order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
+from simulator.units import CONTRACT, count2, dollars4, dollars6
 
-from ..errors import ApiError, bad_query, invalid
-from ..matching import orders
-from ..units import CONTRACT, count2, dollars4, dollars6
-from .context import Request
-
-Answer = tuple[int, Any]
+from .context import Answer, Request
 
 
 def _averages(placed: orders.Placed) -> dict[str, Any]:

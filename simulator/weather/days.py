@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 import threading
 import time
 import urllib.parse
@@ -23,13 +22,13 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from simulator.listing.series import weather_city
+from simulator.listing.tickers import last_day
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 STALE_S = 2.0
 SPREAD = 2.5
 """Standard error of a forecast a day ahead, degrees Fahrenheit."""
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 STATIONS = {
     "ATL": (33.63, -84.44, "America/New_York", -5),
     "AUS": (30.18, -97.68, "America/Chicago", -6),
@@ -168,10 +167,10 @@ class WeatherDays:
 
 def _issuer_and_day(ticker: str, series: str) -> tuple[str, date] | None:
     """(issuer, climate day) of a daily temperature event."""
-    city, found = weather_city(series), re.search(r"-(\d\d)([A-Z]{3})(\d\d)$", ticker)
-    if city is None or found is None or found[2] not in MONTHS or city[3] not in STATIONS:
+    city, day = weather_city(series), last_day(ticker)
+    if city is None or day is None or city[3] not in STATIONS:
         return None
-    return city[3], date(2000 + int(found[1]), MONTHS.index(found[2]) + 1, int(found[3]))
+    return city[3], day
 
 
 def _value(markets: list[dict[str, Any]], outcome: str) -> int:

@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 
 from simulator.accounts.records import Fill, Group, Order, Position
+from simulator.clock import iso
 from simulator.core import ExchangeCore
 from simulator.listing.model import Event, Market
 from simulator.matching.book import BID, Book
-
-from ..clock import iso
-from ..units import DOLLAR, ONE, count2, dollars4, dollars6
+from simulator.units import DOLLAR, ONE, count2, dollars4, dollars6
 
 encode = msgspec.json.encode
 
