@@ -21,7 +21,7 @@ CHUNK = 10
 
 
 def main() -> int:
-    """Parse, run, tell."""
+    """Parse, run, report."""
     parser = argparse.ArgumentParser(
         prog="bin/faults", description="Seeded fault schedules against the simulated exchange."
     )
@@ -49,7 +49,7 @@ def _run(seeds: range, jobs: int, show: bool) -> int:
         worker.start()
     ends: Counter[str] = Counter()
     boundaries = deaths = 0
-    began = last_told = time.monotonic()
+    began = last_report = time.monotonic()
     for finished in range(1, len(seeds) + 1):
         message = _next(done, workers)
         if message is None or message[0] == "failed":
@@ -63,9 +63,9 @@ def _run(seeds: range, jobs: int, show: bool) -> int:
         boundaries, deaths = boundaries + passed, deaths + died
         if show:
             print(f"--- seed {seed}: {end}\n{story}")
-        if time.monotonic() - last_told > 2:
-            last_told = time.monotonic()
-            rate = finished / (last_told - began)
+        if time.monotonic() - last_report > 2:
+            last_report = time.monotonic()
+            rate = finished / (last_report - began)
             print(f"\r{finished}/{len(seeds)} seeds, {rate:.1f} seeds/s  ", end="", flush=True)
     rate = len(seeds) / (time.monotonic() - began)
     print(f"\r{len(seeds)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths")

@@ -196,7 +196,7 @@ def _end(run: Run) -> None:
         if market.status == "inactive":
             lifecycle.resume(exchange, market)
         if ticker not in closed:
-            run.twin.cancel_house(ticker, "bid")
+            run.twin.cancel_makers(ticker, "bid")
             run.twin.quote(ticker, "bid", 3_000, 100_000)
             run.twin.quote(ticker, "ask", 9_000, 100_000)
     if run.plan.ending == "exit":
@@ -286,12 +286,12 @@ def strike(run: Run, fault: str) -> None:
         for side in ("bid", "ask"):
             _thin(run, ticker, side)
     elif fault == "vanish":
-        run.twin.cancel_house(ticker, rng.choice(("bid", "ask")))
+        run.twin.cancel_makers(ticker, rng.choice(("bid", "ask")))
     elif fault == "worse":
-        run.twin.cancel_house(ticker, "ask")
+        run.twin.cancel_makers(ticker, "ask")
         run.twin.quote(ticker, "ask", 9_500, 1_000)
     elif fault == "crash":
-        run.twin.cancel_house(ticker, "bid")
+        run.twin.cancel_makers(ticker, "bid")
         run.twin.quote(ticker, "bid", 100, 5_000)
     elif fault == "stale":
         run.time.shift(20)

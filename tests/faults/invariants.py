@@ -86,11 +86,11 @@ def _loss_within_budget(run: Run) -> None:
 def _explained(run: Run) -> None:
     for position in Position.objects.filter(status__in=["pending", "executing", "completing", "unwinding", "exiting"]):
         assert position.residual, f"{position.status} without a reason"
-        assert position.next_step_at is not None, f"{position.status} and nobody will look again"
+        assert position.next_step_at is not None, f"{position.status} and no next step is scheduled"
 
 
 def _whole(run: Run) -> None:
-    """A basket that was called open and never asked to be left holds exactly what its whole baskets need."""
+    """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need."""
     for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
@@ -99,7 +99,7 @@ def _whole(run: Run) -> None:
 
 def check_budget(run: Run, body: Any) -> None:
     """Before a purchase: selling everything held and this order at the books the bot can see stays within the budget,
-    unless the basket is then whole. Of several orders in one request any may fill: the dearest of all their subsets counts."""
+    unless the basket is then whole. Of several orders in one request any may fill: the most expensive of all their subsets counts."""
     wire = msgspec.json.decode(body)
     orders = wire.get("orders", [wire])
     position = Position.objects.filter(decision=run.decision).first()
@@ -112,19 +112,19 @@ def check_budget(run: Run, body: Any) -> None:
     legs = list(position.legs.all())
     for size in range(1, len(orders) + 1):
         for filled in combinations(orders, size):
-            asked = {order["ticker"]: parse_count(order["count"]) for order in filled}
-            loss, lacking = _half_filled(legs, asked, quoted)
+            ordered = {order["ticker"]: parse_count(order["count"]) for order in filled}
+            loss, lacking = _half_filled(legs, ordered, quoted)
             if lacking:
                 budget = run.profile.leg_risk_budget
-                assert loss <= budget, f"half-filled for {loss} of {budget}, {sorted(asked)}"
+                assert loss <= budget, f"half-filled for {loss} of {budget}, {sorted(ordered)}"
 
 
-def _half_filled(legs: list[Leg], asked: dict[str, int], quoted: live_books.LiveBooks) -> tuple[int, int]:
-    """(loss of selling what is bought and what is asked for, legs that would still be empty)."""
+def _half_filled(legs: list[Leg], ordered: dict[str, int], quoted: live_books.LiveBooks) -> tuple[int, int]:
+    """(loss of selling what is bought and what is ordered, legs that would still be empty)."""
     loss, lacking = 0, 0
     for leg in legs:
         bought = [max(o.filled_count, o.reported_fill_count or 0) for o in leg.orders.filter(action="buy")]
-        count = sum(bought) + asked.get(leg.market_id, 0)
+        count = sum(bought) + ordered.get(leg.market_id, 0)
         lacking += count == 0
         paid = walk.buy(quoted.asks(leg.market_id, leg.side), count, leg.limit_price, quoted.fees).cost
         loss += paid - walk.sell(quoted.bids(leg.market_id, leg.side), count, 1, quoted.fees).proceeds

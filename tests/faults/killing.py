@@ -37,7 +37,7 @@ BACK_WITHIN = 45.0
 
 
 def main() -> int:
-    """Parse, run, tell."""
+    """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="bin/kill-rounds", description="SIGKILL in mid-trade on real processes.")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="another course of the markets, another order of the dead")
@@ -102,8 +102,8 @@ class Rounds:
         found += _patient(lambda: self._at_any_moment())
         self.problems += [f"round {number} ({name}): {one}" for one in found]
         state = "in mid-trade" if caught else "between trades"
-        told = "; ".join(found) or "all invariants hold"
-        print(f"round {number:2}: {name:14} killed {state}, back after {took:4.1f} s, {_story()}: {told}", flush=True)
+        result = "; ".join(found) or "all invariants hold"
+        print(f"round {number:2}: {name:14} killed {state}, back after {took:4.1f} s, {_story()}: {result}", flush=True)
 
     def _kill(self, name: str) -> int:
         if name == "postgres":
@@ -145,9 +145,9 @@ class Rounds:
         return False
 
     def _at_any_moment(self) -> list[str]:
-        from tests.faults import standing
+        from tests.faults import account_state
 
-        return standing.at_any_moment(self._exchange_orders())
+        return account_state.at_any_moment(self._exchange_orders())
 
     def _exchange_orders(self) -> list[dict[str, Any]]:
         url = f"http://127.0.0.1:{self.plan.simulator_port}/twin/truth?sections=orders,positions"
@@ -157,14 +157,14 @@ class Rounds:
 
     def _rest(self) -> int:
         from kalbot.local import figures, rest
-        from tests.faults import standing
+        from tests.faults import account_state
 
         print("coming to rest", flush=True)
         rest.settle_down(self.supervisor, 90)
         result = figures.summary()
         self.problems += [one for one in figures.not_closed(result, still=False) if not one.startswith("no ")]
-        self.problems += standing.at_any_moment(self._exchange_orders())
-        self.problems += standing.at_rest(self.truth)
+        self.problems += account_state.at_any_moment(self._exchange_orders())
+        self.problems += account_state.at_rest(self.truth)
         positions, bought = result["positions"], sum(result["settled"].values())
         print(
             f"{self.rounds} rounds, {positions['sim']} paper and {positions['live']} live baskets filled, {bought} settled, "
@@ -177,7 +177,7 @@ class Rounds:
 
 
 def _patient(check: Callable[[], list[str]]) -> list[str]:
-    """What still does not hold after a second look: a listing read just before a commit is no difference."""
+    """What still does not hold after a second read: a listing read just before a commit is no difference."""
     found: list[str] = []
     for pause in (0.0, 1.0, 3.0):
         time.sleep(pause)

@@ -29,7 +29,7 @@ BATCH_FAULTS = (
     {"kind": "timeout", "when": "before"},
     {"kind": "timeout", "when": "after"},
 )
-"""What may strike one order of a batch: it is refused, done and not told, or the answer is lost with the rest undone."""
+"""What may strike one order of a batch: it is refused, done and not reported, or the answer is lost with the rest undone."""
 WORLD_FAULTS = (
     "pause",
     "close",

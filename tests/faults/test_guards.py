@@ -29,8 +29,8 @@ def _timeout_is_a_reject(patch: pytest.MonkeyPatch) -> None:
     def create(self: live.LiveVenue, order: Order, keep_back: int = 0) -> Ack:
         try:
             return real(self, order, keep_back)
-        except Unresolved as doubt:
-            raise Refused("timeout", str(doubt)) from doubt
+        except Unresolved as unclear:
+            raise Refused("timeout", str(unclear)) from unclear
 
     patch.setattr(live.LiveVenue, "create", create)
 
@@ -89,7 +89,7 @@ def _half_filled_is_open(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(opening, "is_balanced", lambda position, legs: any(leg.held for leg in legs))
 
 
-def _fill_is_booked_each_time_it_is_told(patch: pytest.MonkeyPatch) -> None:
+def _fill_is_booked_each_time_it_is_reported(patch: pytest.MonkeyPatch) -> None:
     real = booking.book_fill
 
     def book(order_id: object, report: booking.FillReport, source: str) -> bool:
@@ -119,7 +119,7 @@ GUARDS: dict[str, Patch] = {
     "not listed treated as not there": _absent_from_a_listing_is_gone,
     "legs counted as filled when placed": _placed_is_filled,
     "half-filled basket called open": _half_filled_is_open,
-    "fill booked each time it is told": _fill_is_booked_each_time_it_is_told,
+    "fill booked each time it is reported": _fill_is_booked_each_time_it_is_reported,
     "unclear order forgotten": _unclear_order_is_forgotten,
     "capital never released": _end_keeps_the_reserve,
 }

@@ -1,4 +1,4 @@
-"""What every test of this room needs: an empty Redis, trading allowed, no waiting, and no client of the test before."""
+"""What every test of trading needs: an empty Redis, trading allowed, no waiting, and no client of the test before."""
 
 from __future__ import annotations
 

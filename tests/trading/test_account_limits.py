@@ -1,4 +1,4 @@
-"""The account's rate limits: as the exchange tells them, and the Basic tier's whenever that is not known."""
+"""The account's rate limits: as the exchange reports them, and the Basic tier's whenever that is not known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_what_one_process_learns_all_know(twin: Twin) -> None:
     assert account_limits.known().write.bucket_capacity > BASIC.write.bucket_capacity
 
 
-def test_an_exchange_that_does_not_tell_leaves_things_as_they_were(twin: Twin) -> None:
+def test_an_exchange_that_does_not_answer_leaves_things_as_they_were(twin: Twin) -> None:
     twin.exchange.faults.add(kind="error", method="GET", path="/account/limits", count=0)
     client = twin.client()
     client.transport.sleep = lambda seconds: None

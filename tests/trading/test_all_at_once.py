@@ -35,7 +35,7 @@ TOGETHER = Profile.Sending.TOGETHER
 
 
 @given(st.lists(st.integers(-50_000, 400_000), min_size=1, max_size=7))
-def test_the_worst_unwind_is_that_of_the_dearest_half_filled_subset(losses: list[int]) -> None:
+def test_the_worst_unwind_is_that_of_the_most_expensive_half_filled_subset(losses: list[int]) -> None:
     every = [sum(some) for size in range(len(losses)) for some in combinations(losses, size)]
     assert planner.worst_unwind(losses, together=True) == max(every)
 
@@ -114,7 +114,7 @@ def test_an_empty_bucket_refuses_until_it_has_refilled() -> None:
 
 
 class Watching(TwinSession):
-    """Looks at our rows when a purchase arrives, and may strike the exchange just before it is taken."""
+    """Reads our rows when a purchase arrives, and may strike the exchange just before it is taken."""
 
     stored: list[tuple[int, set[str]]]
     strike: Any = None
@@ -195,7 +195,7 @@ def test_a_batch_accepted_in_part_is_completed(twin: Twin) -> None:
     _at_peace(twin, position)
 
 
-def test_who_may_wait_does_not_knock_at_a_closed_door_again_and_again(twin: Twin) -> None:
+def test_a_policy_that_may_wait_backs_off_after_rejections(twin: Twin) -> None:
     market = twin.exchange.markets[twin.markets[1]]
     twin.session.strike = lambda: setattr(market, "ranges", [[0, 10_000, 500]])
     position = _execute(twin, on_partial="hold_and_complete", leg_risk_budget=5 * MONEY)
@@ -213,7 +213,7 @@ def test_who_may_wait_does_not_knock_at_a_closed_door_again_and_again(twin: Twin
 
 def test_a_batch_accepted_in_part_is_unwound_when_the_rest_is_gone(twin: Twin) -> None:
     gone = twin.markets[1]
-    twin.session.strike = lambda: twin.cancel_house(gone, "ask") or twin.sync()
+    twin.session.strike = lambda: twin.cancel_makers(gone, "ask") or twin.sync()
     position = _execute(twin, leg_risk_budget=5 * MONEY)
     assert position.status == "aborted"
     assert twin.held() == {}
@@ -233,7 +233,7 @@ def test_an_item_refused_for_want_of_tokens_is_sent_again_under_its_own_id(twin:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("skip", [0, 1, 2])
-def test_an_answer_lost_in_mid_batch_leaves_every_order_to_be_asked_about(twin: Twin, when: str, skip: int) -> None:
+def test_an_answer_lost_in_mid_batch_leaves_every_order_to_be_resolved(twin: Twin, when: str, skip: int) -> None:
     _item(twin, kind="timeout", when=when, skip=skip)
     position = _execute(twin)
     assert position.status == "open"
@@ -260,7 +260,7 @@ def test_a_batch_refused_as_a_whole_buys_nothing(twin: Twin) -> None:
     _at_peace(twin, position)
 
 
-def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_leg_risk_is_checked_again_before_the_batch_leaves(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     real = risk.limits
     seen: list[Any] = []
 
@@ -269,7 +269,7 @@ def test_the_leg_risk_is_looked_at_again_before_the_batch_leaves(twin: Twin, mon
         seen.append(intent)
         if len(seen) == 1:
             for ticker in twin.markets:
-                twin.cancel_house(ticker, "bid")
+                twin.cancel_makers(ticker, "bid")
                 twin.quote(ticker, "bid", 100, 5_000)
             twin.sync()
 
@@ -324,22 +324,22 @@ def test_paper_takes_a_batch_too() -> None:
 
 
 class Counting(NoLimit):
-    """Remembers what each write asked of the bucket: (its cost, tokens to be left)."""
+    """Records what each write took from the bucket: (its cost, tokens to be left)."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[int, int]] = []
+        self.taken: list[tuple[int, int]] = []
 
     def acquire(self, kind: str, cost: int, shard: Any, keep_back: int = 0, timeout: Any = None) -> None:
         if kind == "write":
-            self.asked.append((cost, keep_back))
+            self.taken.append((cost, keep_back))
 
 
 @pytest.mark.parametrize(
-    ("sending", "asked"),
+    ("sending", "taken"),
     [(TOGETHER, [(30, 20)]), (Profile.Sending.THINNEST, [(10, 0), (10, 10), (10, 20)])],
 )
-def test_every_purchase_leaves_the_tokens_of_its_unwind(twin: Twin, sending: str, asked: list[tuple[int, int]]) -> None:
+def test_every_purchase_leaves_the_tokens_of_its_unwind(twin: Twin, sending: str, taken: list[tuple[int, int]]) -> None:
     limiter = Counting()
     connection.use(twin.client(limiter))  # type: ignore[arg-type]
     assert _execute(twin, sending=sending).status == "open"
-    assert limiter.asked == asked
+    assert limiter.taken == taken

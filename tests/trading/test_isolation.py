@@ -53,7 +53,7 @@ def test_guards_survive_being_installed_again() -> None:
     test_a_row_cannot_be_born_in_another_mode()
 
 
-def test_profit_is_asked_for_by_mode() -> None:
+def test_profit_is_summed_by_mode() -> None:
     position = _position()
     assert selectors.profit("sim").open_cost == position.cost
     assert selectors.profit("live").open_cost == 0

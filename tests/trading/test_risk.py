@@ -68,7 +68,7 @@ def test_limit_of_the_profile_refuses(columns: dict[str, Any], code: str) -> Non
 
 def test_halted_and_reducing_take_no_new_basket() -> None:
     profile, _, decision = _ready()
-    halt.set_state(state="reducing", actor="ann", reason="looking", profile=profile)
+    halt.set_state(state="reducing", actor="ann", reason="checking", profile=profile)
     assert _code(decision) == "reducing"
 
 

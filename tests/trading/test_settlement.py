@@ -83,7 +83,7 @@ def test_no_side_is_paid_the_rest_of_the_dollar() -> None:
     assert (position.status, position.payout) == ("settled", 10 * world.DOLLAR)
 
 
-def test_amended_result_is_reversed_by_entries_and_booked_anew() -> None:
+def test_amended_result_is_reversed_by_entries_and_booked_again() -> None:
     position = _open()
     for ticker, result, value in (("KXT-1-0", "no", 0), ("KXT-1-1", "yes", 1_000_000), ("KXT-1-2", "no", 0)):
         _final(ticker, result, value)

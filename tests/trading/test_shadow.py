@@ -89,7 +89,7 @@ def test_what_live_could_not_keep_counts_against_paper(twin: Twin, live: Profile
     decision, copy = _decide(twin, live)
     executor.execute(copy.pk)
     for ticker in twin.markets:  # somebody was faster: the books that paper saw are gone at the exchange
-        twin.cancel_house(ticker, "ask")
+        twin.cancel_makers(ticker, "ask")
     position = executor.execute(decision.pk)
     assert position is not None
     assert position.status == "aborted"
@@ -101,7 +101,7 @@ def test_what_live_could_not_keep_counts_against_paper(twin: Twin, live: Profile
     assert found.price_gap is None
 
 
-def test_a_denied_decision_is_told_by_its_code(twin: Twin, live: Profile) -> None:
+def test_a_denied_decision_shows_its_code(twin: Twin, live: Profile) -> None:
     shadows.make(live)
     decision, copy = _decide(twin, live)
     Profile.objects.filter(pk=live.pk).update(max_per_leg=1)

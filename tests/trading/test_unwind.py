@@ -60,7 +60,7 @@ def _execute(twin: Twin, count: int = 1_000, **columns: Any) -> Position:
     return position
 
 
-def _at_peace(twin: Twin, position: Position) -> None:
+def _in_agreement(twin: Twin, position: Position) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0), list(
         Discrepancy.objects.values_list("code", "key", "ours", "theirs")
@@ -70,20 +70,20 @@ def _at_peace(twin: Twin, position: Position) -> None:
 
 def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: Twin) -> None:
     gone = twin.markets[2]
-    twin.session.before = {2: lambda: [twin.cancel_house(t, "ask") for t in twin.markets] and twin.sync()}
+    twin.session.before = {2: lambda: [twin.cancel_makers(t, "ask") for t in twin.markets] and twin.sync()}
     position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
     assert gone
     assert position.status == "aborted"
     assert twin.held() == {}
     assert -position.profile.leg_risk_budget <= position.realised < 0
     assert position.close_type == "unwound"
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Twin) -> None:
     def thin() -> None:
         for ticker in twin.markets[1:]:
-            twin.cancel_house(ticker, "ask")
+            twin.cancel_makers(ticker, "ask")
             twin.quote(ticker, "ask", {1: 3_200, 2: 3_100}[twin.markets.index(ticker)], 400)
         twin.sync()
 
@@ -94,7 +94,7 @@ def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Twi
     assert set(twin.held().values()) == {400}
     assert position.orders.filter(purpose="unwind", action="sell").count() == 1
     assert position.guaranteed == (position.floor > position.cost)
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: Twin) -> None:
@@ -107,14 +107,14 @@ def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: Twin) -> None:
     assert position.orders.filter(error_code="invalid_price").exists()
     held = set(twin.held().values())
     assert held in (set(), {position.matched_count})
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twin) -> None:
     def crash() -> None:
         for ticker in twin.markets:
-            twin.cancel_house(ticker, "ask")
-            twin.cancel_house(ticker, "bid")
+            twin.cancel_makers(ticker, "ask")
+            twin.cancel_makers(ticker, "bid")
             twin.quote(ticker, "bid", 500, 5_000)
         twin.sync()
 
@@ -131,20 +131,20 @@ def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twi
     position = executor.step(position.pk)
     assert position.status == "aborted"
     assert position.realised >= -world.DOLLAR
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: Twin) -> None:
     def trouble() -> None:
         for ticker in twin.markets:
-            twin.cancel_house(ticker, "ask")
+            twin.cancel_makers(ticker, "ask")
         twin.sync()
 
     twin.session.before = {2: trouble, 3: lambda: twin.exchange.faults.add(kind="rate_limit", method="POST", count=2)}
     position = _execute(twin)
     assert position.status == "aborted"
     assert twin.held() == {}
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
@@ -160,12 +160,12 @@ def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
     position = executor.step(position.pk)
     assert position.status in ("aborted", "open")
     assert set(twin.held().values()) in (set(), {position.matched_count})
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_hold_and_complete_rests_then_completes(twin: Twin) -> None:
     def thin() -> None:
-        twin.cancel_house(twin.markets[2], "ask")
+        twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
@@ -177,12 +177,12 @@ def test_hold_and_complete_rests_then_completes(twin: Twin) -> None:
     position = executor.step(position.pk)
     assert position.status == "open"
     assert position.matched_count == 1_000
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_hold_and_complete_gives_up_at_its_deadline(twin: Twin) -> None:
     def thin() -> None:
-        twin.cancel_house(twin.markets[2], "ask")
+        twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
@@ -200,7 +200,7 @@ def test_hold_and_complete_gives_up_at_its_deadline(twin: Twin) -> None:
 
 def test_halt_with_cancel_takes_resting_orders_out(twin: Twin) -> None:
     def thin() -> None:
-        twin.cancel_house(twin.markets[2], "ask")
+        twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
@@ -243,7 +243,7 @@ def test_exit_respects_the_least_price_and_survives_a_restart(twin: Twin) -> Non
     twin.sync()
     position = executor.step(position.pk)
     assert position.status == "closed"
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Twin) -> None:
@@ -307,17 +307,17 @@ def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:
 def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: Twin) -> None:
     last = twin.markets[2]
 
-    def dearer() -> None:
+    def more_expensive() -> None:
         for ticker in twin.markets[1:]:
-            twin.cancel_house(ticker, "ask")
+            twin.cancel_makers(ticker, "ask")
         twin.quote(twin.markets[1], "ask", 3_200, 2_000)
         twin.quote(last, "ask", 3_800, 2_000)
         for ticker in twin.markets:
-            twin.cancel_house(ticker, "bid")
+            twin.cancel_makers(ticker, "bid")
             twin.quote(ticker, "bid", 2_000, 5_000)
         twin.sync()
 
-    twin.session.before = {3: dearer}
+    twin.session.before = {3: more_expensive}
     position = _execute(twin, leg_risk_budget=20 * world.DOLLAR)
     assert position.status == "open"
     assert set(twin.held().values()) == {1_000}
@@ -325,7 +325,7 @@ def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: Twin) -
     assert not position.orders.filter(action="sell").exists()
     assert not position.guaranteed
     assert position.floor - position.cost > -2 * world.DOLLAR
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: Twin) -> None:
@@ -344,8 +344,8 @@ def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: Twin) -> None:
 def test_a_person_may_force_out_what_an_unwind_holds_back(twin: Twin) -> None:
     def crash() -> None:
         for ticker in twin.markets:
-            twin.cancel_house(ticker, "ask")
-            twin.cancel_house(ticker, "bid")
+            twin.cancel_makers(ticker, "ask")
+            twin.cancel_makers(ticker, "bid")
             twin.quote(ticker, "bid", 500, 5_000)
         twin.sync()
 
@@ -356,4 +356,4 @@ def test_a_person_may_force_out_what_an_unwind_holds_back(twin: Twin) -> None:
     position = executor.step(position.pk)
     assert position.status == "closed"
     assert twin.held() == {}
-    _at_peace(twin, position)
+    _in_agreement(twin, position)

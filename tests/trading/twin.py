@@ -59,7 +59,7 @@ class Unsigned:
 
 
 class TwinSession(requests.Session):
-    """Answers requests by calling the exchange. ``on_request`` may look at or break each one."""
+    """Answers requests by calling the exchange. ``on_request`` may inspect or break each one."""
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ class Twin:
         """Somebody else sends an order (bid or ask, YES price); it trades with what it crosses, ours too, then rests."""
         execute_market_maker(self.exchange, self.exchange.markets[ticker], side, price, count, rest)
 
-    def cancel_house(self, ticker: str, side: str) -> None:
+    def cancel_makers(self, ticker: str, side: str) -> None:
         """Everybody else takes their orders of one side away."""
         book = self.exchange.books[ticker]
         for order in list(book.orders(side)):

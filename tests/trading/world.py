@@ -1,4 +1,4 @@
-"""A small exchange in rows and in Redis, and decisions on it, for the tests of this room."""
+"""A small exchange in rows and in Redis, and decisions on it, for the tests of trading."""
 
 from __future__ import annotations
 

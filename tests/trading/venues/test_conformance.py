@@ -1,4 +1,4 @@
-"""Every card of ``docs/venue-cards.md``, played on every venue that it applies to."""
+"""Every case of ``docs/venue-conformance.md``, run on every venue that it applies to."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from markets.kalshi.signing import Signer
 from tests.simulator.served import Served
 from tests.trading import world
 
-from . import batches, doubts, refusals, resting, selling, taking  # noqa: F401  (they deal the cards)
-from .account_ground import AccountGround, NoMarket, candidates
-from .deck import DECK, Card
-from .own_ground import LiveGround, PaperGround
+from . import batches, refusals, resting, selling, taking, unknown_outcomes  # noqa: F401  (they register the cases)
+from .account_harness import AccountHarness, NoMarket, candidates
+from .cases import CASES, Case
+from .own_harness import LiveHarness, PaperHarness
 
 
-def cards(venue: str) -> list[Any]:
-    """The cards that apply to a venue."""
-    return [pytest.param(c, id=f"{n:02d}-{c.play.__name__}") for n, c in sorted(DECK.items()) if venue not in c.absent]
+def cases(venue: str) -> list[Any]:
+    """The cases that apply to a venue."""
+    return [pytest.param(c, id=f"{n:02d}-{c.run.__name__}") for n, c in sorted(CASES.items()) if venue not in c.absent]
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +48,14 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("key")
 
 
-@pytest.mark.parametrize("card", cards("live"))
-def test_live_venue_on_the_simulated_exchange(card: Card, credentials: Path, traveller: Any) -> None:
-    card.play(LiveGround(credentials, traveller))
+@pytest.mark.parametrize("case", cases("live"))
+def test_live_venue_on_the_simulated_exchange(case: Case, credentials: Path, traveller: Any) -> None:
+    case.run(LiveHarness(credentials, traveller))
 
 
-@pytest.mark.parametrize("card", cards("paper"))
-def test_paper_venue(card: Card, traveller: Any) -> None:
-    card.play(PaperGround(traveller))
+@pytest.mark.parametrize("case", cases("paper"))
+def test_paper_venue(case: Case, traveller: Any) -> None:
+    case.run(PaperHarness(traveller))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             yield client, where, signer, candidates(client)
 
 
-@pytest.mark.parametrize("card", cards("demo"))
-def test_account_over_a_socket_on_markets_that_are_there(card: Card, served: Any) -> None:
-    card.play(AccountGround(*served))
+@pytest.mark.parametrize("case", cases("demo"))
+def test_account_over_a_socket_on_markets_that_are_there(case: Case, served: Any) -> None:
+    case.run(AccountHarness(*served))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def demo() -> Any:
     where = connect.environment()
     host = urlsplit(where.rest_url).hostname or ""
     if not host.endswith(".kalshi.co"):
-        pytest.skip(f"KALSHI_REST_URL names {host}, and these cards trade: they are played on Kalshi's demo only")
+        pytest.skip(f"KALSHI_REST_URL names {host}, and these cases trade: they are run on Kalshi's demo only")
     try:
         signer = connect.signer()
     except SettingError as error:
@@ -90,9 +90,9 @@ def demo() -> Any:
 
 @pytest.mark.demo_exchange
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("card", cards("demo"))
-def test_demo_exchange(card: Card, demo: Any) -> None:
+@pytest.mark.parametrize("case", cases("demo"))
+def test_demo_exchange(case: Case, demo: Any) -> None:
     try:
-        card.play(AccountGround(*demo))
+        case.run(AccountHarness(*demo))
     except NoMarket as nothing:
         pytest.skip(f"demo: {nothing}")

@@ -37,7 +37,7 @@ def at_rest(truth: dict[str, Any]) -> list[str]:
     found += [f"unexplained: {d.code} {d.key} ours {d.ours} theirs {d.theirs}" for d in Discrepancy.objects.all()]
     for position in Position.objects.filter(status__in=MOVING):
         if not position.residual or position.next_step_at is None:
-            found.append(f"{position} is {position.status} without a reason or a next look")
+            found.append(f"{position} is {position.status} without a reason or a next step")
     for position in Position.objects.filter(status="aborted"):
         if position.realised < -position.profile.leg_risk_budget:
             found.append(f"{position}: an unwind lost {-position.realised}")

@@ -1,7 +1,7 @@
-"""Where a card is played: one venue, a market with a book, and orders as rows of ours.
+"""Where a case is run: one venue, a market with a book, and orders as rows of ours.
 
-``LiveGround`` (the simulated exchange behind the real client) and ``PaperGround`` make the book that a card wants.
-``AccountGround`` (``account_ground``) takes what a running exchange has.
+``LiveHarness`` (the simulated exchange behind the real client) and ``PaperHarness`` make the book that a case wants.
+``AccountHarness`` (``account_harness``) takes what a running exchange has.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class Scene:
         return self.asks if side == "yes" else tuple((DOLLAR_PRICE - p, c) for p, c in self.bids)
 
     def sells(self, side: str) -> Levels:
-        """(price, count) at which ``side`` can be sold, dearest first."""
+        """(price, count) at which ``side`` can be sold, best first."""
         return self.bids if side == "yes" else tuple((DOLLAR_PRICE - p, c) for p, c in self.asks)
 
 
-class Ground(Protocol):
-    """What every card may use. The rest is for grounds that make their own world."""
+class Harness(Protocol):
+    """What every case may use. The rest is for harnesses that make their own world."""
 
     name: str
     venue: Venue
 
     def scene(self, bids: Levels = BIDS, asks: Levels = ASKS) -> Scene:
-        """A market that no other card touches."""
+        """A market that no other case touches."""
         ...
 
     def held(self, scene: Scene) -> int:
@@ -104,9 +104,9 @@ def row(scene: Scene, action: str, side: str, price: int, count: int, **columns:
     )
 
 
-def send(ground: Ground, order: Order) -> Ack:
+def send(harness: Harness, order: Order) -> Ack:
     """Create the order at the venue and keep what it is called there."""
-    return known(order, ground.venue.create(order))
+    return known(order, harness.venue.create(order))
 
 
 def known(order: Order, ack: Ack) -> Ack:
@@ -116,16 +116,16 @@ def known(order: Order, ack: Ack) -> Ack:
     return ack
 
 
-def look(ground: Ground, order: Order) -> Ack:
+def fetch(harness: Harness, order: Order) -> Ack:
     """The order's state, as soon as reads show what was written."""
-    ground.catch_up()
-    return ground.venue.fetch(order)
+    harness.catch_up()
+    return harness.venue.fetch(order)
 
 
-def buy(ground: Ground, scene: Scene, side: str, count: int, **columns: Any) -> Order:
-    """Buy at the best price, whole, as the precondition of a card."""
+def buy(harness: Harness, scene: Scene, side: str, count: int, **columns: Any) -> Order:
+    """Buy at the best price, whole, as the precondition of a case."""
     order = row(scene, "buy", side, scene.buys(side)[0][0], count, **columns)
-    ack = send(ground, order)
+    ack = send(harness, order)
     assert ack.fill_count == count, f"precondition: {ack}"
     return order
 

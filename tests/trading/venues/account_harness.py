@@ -1,6 +1,6 @@
-"""A ground on an exchange that runs by itself: markets are found there, books are what they are, reads lag.
+"""A harness on an exchange that runs by itself: markets are found there, books are what they are, reads lag.
 
-``bin/test --demo`` plays it on Kalshi's demo; the normal run plays it over a socket on the simulated exchange, so that
+``bin/test --demo`` runs it on Kalshi's demo; the normal run runs it over a socket on the simulated exchange, so that
 the way to the demo is known to work before anybody has a key.
 """
 
@@ -22,17 +22,17 @@ from trading.booking import FillReport
 from trading.models import Order
 from trading.venues.live import LiveVenue
 
-from .ground import CENT, Levels, Scene, position_for
+from .harness import CENT, Levels, Scene, position_for
 
 PATIENCE_S = 10.0
 SMALL = 5_000
-"""Cards take whole levels: of at most 50 contracts."""
-DEAREST = 7_000
+"""Cases take whole levels: of at most 50 contracts."""
+HIGHEST_PRICE = 7_000
 PAGES = 3
 
 
 class NoMarket(Exception):
-    """The exchange has no market that a card could be played on."""
+    """The exchange has no market that a case could be run on."""
 
 
 def candidates(client: KalshiClient) -> Iterator[ListedMarket]:
@@ -45,13 +45,13 @@ def candidates(client: KalshiClient) -> Iterator[ListedMarket]:
                 market.price_level_structure == "linear_cent"
                 and bid is not None
                 and ask is not None
-                and 3 * CENT <= bid < ask <= DEAREST
+                and 3 * CENT <= bid < ask <= HIGHEST_PRICE
                 and 0 < market.yes_ask_size <= SMALL
             ):
                 yield market
 
 
-class AccountGround:
+class AccountHarness:
     """The live venue with a key of its own on whatever exchange ``client`` talks to."""
 
     name = "demo"

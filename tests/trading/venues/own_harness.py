@@ -1,4 +1,4 @@
-"""Grounds that make their own world: the simulated exchange behind the real client, and paper."""
+"""Harnesses that make their own world: the simulated exchange behind the real client, and paper."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from trading.models import Order, PaperOrder
 from trading.venues.live import LiveVenue
 from trading.venues.paper import PaperVenue
 
-from .ground import ASKS, BIDS, Levels, Scene, position_for
+from .harness import ASKS, BIDS, Levels, Scene, position_for
 
 MAKER_SERIES = "quadratic_with_maker_fees"
 
@@ -50,7 +50,7 @@ class SignedSession(TwinSession):
         return response
 
 
-class LiveGround:
+class LiveHarness:
     """The live venue, the real client with a real key, and the simulated exchange; only the socket is missing."""
 
     name = "live"
@@ -111,7 +111,7 @@ class LiveGround:
         self.exchange.advance()
 
 
-class PaperGround:
+class PaperHarness:
     """The paper venue over books in a real Redis."""
 
     name = "paper"
