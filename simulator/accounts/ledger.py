@@ -214,7 +214,7 @@ class Ledger:
         return max(0, pool - waiting)
 
     def reserve(self, subaccount: int, ticker: str, shard: int, terms: FeeTerms, grid: int, with_fee: bool) -> None:
-        """Recompute what the resting orders of a subaccount in a market hold back. Closing contracts hold nothing back."""
+        """Recompute what the resting orders of a subaccount in a market reserve. Closing contracts reserve nothing."""
         held = self.position(subaccount, ticker)
         pools = {"bid": max(0, -held), "ask": max(0, held)}
         total = 0

@@ -24,7 +24,7 @@ from . import market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
 HOLD_MS = (10_000, 20_000)
-OWED = "turn owed"
+DEFERRED = "deferred turn"
 """Counter: the next coverage basket turns, because no day could when one was due."""
 TURN_MS = 14_000
 """How long a basket is offered whose day then turns."""
@@ -54,7 +54,7 @@ def _plant_next(exchange: ExchangeCore) -> None:
     if kind == "coverage" and _turn_is_due(exchange):
         if _plant_on_first(exchange, names, kind, TURN_MS, rng, turning=True):
             return
-        exchange.streams.counters[OWED] = 1  # no day can turn now: an ordinary basket, and the next one turns
+        exchange.streams.counters[DEFERRED] = 1  # no day can turn now: an ordinary basket, and the next one turns
     _plant_on_first(exchange, names, kind, hold, rng)
 
 
@@ -65,10 +65,10 @@ def _plant_on_first(
 
 
 def _turn_is_due(exchange: ExchangeCore) -> bool:
-    """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that is owed."""
+    """Whether this coverage basket is one that goes wrong: the first, every ``turn_every``-th after it, and one that was deferred."""
     every = exchange.config.turn_every
     number = exchange.streams.counters["coverage"] = exchange.streams.counters.get("coverage", 0) + 1
-    return every > 0 and bool(exchange.streams.counters.pop(OWED, 0) or (number - 1) % every == 0)
+    return every > 0 and bool(exchange.streams.counters.pop(DEFERRED, 0) or (number - 1) % every == 0)
 
 
 def plant(

@@ -28,7 +28,7 @@ class Recorder(Client):
 
 
 def trade_a_day(client: Recorder) -> None:
-    """Every operation of CONTRACT at least once, over a life from opening to settlement."""
+    """Every operation that the simulator answers, at least once, over a life from opening to settlement."""
     exchange = client.exchange
     first = client.placed(B825, "bid", "0.4200", "30")
     client.order(B825, "ask", "0.3800", "12.5")

@@ -32,11 +32,10 @@ MESSAGES = {
     "unsubscribed": "unsubscribedResponsePayload",
     "error": "errorResponsePayload",
 }
-KNOWN_EXTRA: dict[str, set[str]] = {}
 
 
 def nullable(node: Any) -> Any:
-    """OpenAPI 3.0 ``nullable`` as JSON Schema, also where it stands beside ``$ref`` or ``allOf`` (CONTRACT, trap 1)."""
+    """OpenAPI 3.0 ``nullable`` as JSON Schema, also where it stands beside ``$ref`` or ``allOf``."""
     if isinstance(node, list):
         return [nullable(item) for item in node]
     if not isinstance(node, dict):

@@ -53,7 +53,7 @@ def test_a_fill_may_close_and_open_the_other_side(client: Client) -> None:
     assert (held.count, held.cost, held.realised) == (-1_500, 15 * 620_000, -10 * 40_000)
 
 
-def test_resting_orders_hold_back_price_times_count_and_fee(client: Client) -> None:
+def test_resting_orders_reserve_price_times_count_and_fee(client: Client) -> None:
     client.placed(B825, "bid", "0.1000", "100")
     assert client.free() == 3_990 * DOLLAR
     client.placed(B805, "ask", "0.9000", "100")
@@ -69,7 +69,7 @@ def test_the_fee_reservation_is_a_switch(make: Callable[..., Exchange]) -> None:
     assert client.free(3) == 2_990 * DOLLAR
 
 
-def test_a_closing_order_holds_nothing_back(client: Client) -> None:
+def test_a_closing_order_reserves_nothing(client: Client) -> None:
     client.order(B825, "bid", "0.4200", "10")
     free = client.free()
     client.placed(B825, "ask", "0.9000", "10")
@@ -86,7 +86,7 @@ def test_an_exit_needs_no_cash(make: Callable[..., Exchange]) -> None:
     assert client.order(B825, "ask", "0.3800", "10")[1]["fill_count"] == "10.00"
 
 
-def test_orders_that_the_cash_no_longer_carries_are_cancelled(client: Client) -> None:
+def test_orders_that_cash_no_longer_covers_are_cancelled(client: Client) -> None:
     client.order(B825, "bid", "0.4200", "10")
     resting = client.placed(B825, "ask", "0.9000", "10")
     assert client.exchange.ledger.reserved[0, 0] == 0

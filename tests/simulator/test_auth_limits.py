@@ -50,7 +50,7 @@ def test_credentials_folder_is_written_once_and_read_again(tmp_path: Path) -> No
     assert (tmp_path / "c" / "private_key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_a_right_signature_is_let_in_within_ten_seconds(signed: Signed) -> None:
+def test_a_right_signature_is_accepted_within_ten_seconds(signed: Signed) -> None:
     exchange, key_id, private = signed
     for skew in (0, -10_000, 10_000):
         assert send(exchange, signed_headers(key_id, private, "GET", PATH, START + skew))[0] == 200
@@ -113,7 +113,7 @@ def test_scopes_and_locked_subaccounts(signed: Signed) -> None:
     assert (keys["api_keys"][0]["scopes"], keys["api_keys"][0]["subaccount"]) == (["read", "write"], 3)
 
 
-def test_pkcs1_signatures_are_not_taken(tmp_path: Path, exchange: Exchange) -> None:
+def test_pkcs1_signatures_are_refused(tmp_path: Path, exchange: Exchange) -> None:
     key, private = load_or_create(tmp_path)
     assert isinstance(private, rsa.RSAPrivateKey)
     exchange.keys = KeyRing({key.key_id: key})

@@ -72,7 +72,7 @@ def kept(make: Callable[..., Exchange], tmp_path: Path) -> tuple[Client, Path]:
     return Client(exchange), tmp_path / "state"
 
 
-def test_a_killed_simulator_goes_on_without_losing_a_committed_write(
+def test_a_killed_simulator_resumes_without_losing_a_committed_write(
     kept: tuple[Client, Path], snapshot_folder: Path
 ) -> None:
     client, path = kept
@@ -92,7 +92,9 @@ def test_a_killed_simulator_goes_on_without_losing_a_committed_write(
     assert book != again.get(f"/markets/{MIN}/orderbook")  # market makers' levels are those of the last checkpoint
 
 
-def test_a_stopped_twin_has_its_books_and_its_clock_again(kept: tuple[Client, Path], snapshot_folder: Path) -> None:
+def test_a_stopped_simulator_resumes_with_its_books_and_its_clock(
+    kept: tuple[Client, Path], snapshot_folder: Path
+) -> None:
     client, path = kept
     client.order(MIN, "ask", "0.4600", "550")
     client.placed(B805, "bid", "0.3000", "5")

@@ -164,7 +164,7 @@ def test_a_day_past_its_noon_turns_no_more() -> None:
             assert adverse_turns.hottest(exchange, event, (), exchange.now()) is None
 
 
-def test_a_turn_that_no_day_allows_is_owed_to_the_next_coverage_basket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_that_no_day_allows_is_deferred_to_the_next_coverage_basket(monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = bundled(edge_every_s=1.0, turn_every=2, flow_events_per_step=0, speed=1200.0)
     with monkeypatch.context() as patched:
         patched.setattr(adverse_turns, "hottest", lambda *args: None)

@@ -114,7 +114,7 @@ GOOD = {
 }
 
 
-def test_no_request_breaks_the_twin(make: Callable[..., Exchange]) -> None:
+def test_no_request_breaks_the_simulator(make: Callable[..., Exchange]) -> None:
     exchange = make(tier="advanced")
     client, rng = Client(exchange), random.Random(17)
     statuses: dict[int, int] = {}

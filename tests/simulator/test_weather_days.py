@@ -33,7 +33,7 @@ def test_a_day_that_turns_keeps_what_was_measured_and_heads_for_its_new_high() -
     assert day.whole()[1] == 90
 
 
-def test_a_day_that_stays_has_no_course_before() -> None:
+def test_a_day_that_does_not_turn_has_no_earlier_bounds() -> None:
     days = WeatherDays("http://nowhere", 1200.0, 1)
     close = time.time_ns() // 1_000_000 + 60_000
     for _ in range(3):

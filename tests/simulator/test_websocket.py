@@ -130,7 +130,7 @@ def test_unsubscribe_takes_the_last_number(client: Client) -> None:
     assert listener.send("list_subscriptions")[0]["msg"] == []
 
 
-def test_ticker_without_a_filter_hears_every_market(client: Client) -> None:
+def test_ticker_without_a_filter_receives_every_market(client: Client) -> None:
     listener = Listener(client.exchange)
     listener.send("subscribe", channels=["ticker"])
     client.order(B825, "bid", "0.4200", "5")
