@@ -15,20 +15,32 @@ import msgspec
 
 from markets.kalshi.schemas.boundary import sample
 
-from . import frames as f
 from . import parser
-from . import wire as w
 from .error_codes import TERMINAL
+from .frames import ErrorFrame, Frame, GapFrame, RejectedFrame
 from .sequence import Arrival, SequenceTracker
+from .wire import (
+    KNOWN_TYPES,
+    Delta,
+    Envelope,
+    Error,
+    MarketName,
+    Message,
+    Ok,
+    Snapshot,
+    Subscribed,
+    Ticker,
+    Unsubscribed,
+)
 
 SAMPLES: Final = 20
 TYPES_REMEMBERED: Final = 50
 
-_CONTROL: Final = frozenset({w.Subscribed, w.Unsubscribed, w.Ok, w.Error})
+_CONTROL: Final = frozenset({Subscribed, Unsubscribed, Ok, Error})
 
-_decode = msgspec.json.Decoder(w.Message).decode
-_envelope = msgspec.json.Decoder(w.Envelope)
-_market_name = msgspec.json.Decoder(w.MarketName)
+_decode = msgspec.json.Decoder(Message).decode
+_envelope = msgspec.json.Decoder(Envelope)
+_market_name = msgspec.json.Decoder(MarketName)
 
 
 class Tally:
@@ -46,7 +58,7 @@ class Tally:
         self.rejected = 0
         self.duplicates = 0
         self.ignored_types: Counter[str] = Counter()
-        self.samples: deque[f.RejectedFrame] = deque(maxlen=SAMPLES)
+        self.samples: deque[RejectedFrame] = deque(maxlen=SAMPLES)
 
     @property
     def balances(self) -> bool:
@@ -67,9 +79,9 @@ class Intake:
         self.yes_price_commands: set[int] = set()
         self.yes_priced: set[int] = set()
 
-    def feed(self, payloads: Iterable[bytes]) -> list[f.Frame]:
+    def feed(self, payloads: Iterable[bytes]) -> list[Frame]:
         """Frames of ``payloads`` in order, with GapFrame and RejectedFrame where something is missing."""
-        out: list[f.Frame] = []
+        out: list[Frame] = []
         append, tally = out.append, self.tally
         received = applied = 0
         for payload in payloads:
@@ -77,13 +89,13 @@ class Intake:
             try:
                 wire = _decode(payload)
                 kind = type(wire)
-                if kind is w.Ticker:
+                if kind is Ticker:
                     append(parser.ticker(wire))
                     applied += 1
                     continue
-                if kind is w.Delta:
+                if kind is Delta:
                     frame: Any = parser.delta(wire, wire.sid in self.yes_priced)
-                elif kind is w.Snapshot:
+                elif kind is Snapshot:
                     frame = parser.snapshot(wire, wire.sid in self.yes_priced)
                 else:
                     frame = parser.BUILDERS[kind](wire)
@@ -102,12 +114,12 @@ class Intake:
         tally.applied += applied
         return out
 
-    def _control(self, frame: Any, out: list[f.Frame]) -> None:
+    def _control(self, frame: Any, out: list[Frame]) -> None:
         """Acknowledgements and errors: heard even when their number is an old one, and taken into account at once,
         because what follows may stand in the same batch."""
         if frame.sid is not None and getattr(frame, "seq", None) is not None:
             self._in_order(frame.sid, frame.seq, out)
-        if type(frame) is f.ErrorFrame:
+        if type(frame) is ErrorFrame:
             if frame.code in TERMINAL and frame.sid is not None:
                 self._forget(frame.sid)
         elif frame.kind == "subscribed" and frame.id in self.yes_price_commands:
@@ -119,25 +131,25 @@ class Intake:
         self.sequence.forget(sid)
         self.yes_priced.discard(sid)
 
-    def _in_order(self, sid: int, seq: int, out: list[f.Frame]) -> bool:
+    def _in_order(self, sid: int, seq: int, out: list[Frame]) -> bool:
         """False for a duplicate. A gap is announced in ``out`` before the frame that showed it."""
         arrival = self.sequence.arrive(sid, seq)
         if arrival is Arrival.GAP:
-            out.append(f.GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq))
+            out.append(GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq))
         return arrival is not Arrival.DUPLICATE
 
-    def _not_applied(self, payload: bytes, error: Exception, out: list[f.Frame]) -> None:
+    def _not_applied(self, payload: bytes, error: Exception, out: list[Frame]) -> None:
         """Sort a frame that could not be applied: an unknown type is ignored, everything else is rejected."""
         try:
             outer = _envelope.decode(payload)
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            self._reject(f.RejectedFrame(reason=str(error), sample=sample(payload)), out)
+            self._reject(RejectedFrame(reason=str(error), sample=sample(payload)), out)
             return
-        if outer.type not in w.KNOWN_TYPES:
+        if outer.type not in KNOWN_TYPES:
             self._ignore(outer, out)
             return
         self._reject(
-            f.RejectedFrame(
+            RejectedFrame(
                 reason=str(error),
                 sample=sample(payload),
                 type=outer.type,
@@ -148,7 +160,7 @@ class Intake:
             out,
         )
 
-    def _ignore(self, outer: w.Envelope, out: list[f.Frame]) -> None:
+    def _ignore(self, outer: Envelope, out: list[Frame]) -> None:
         tally = self.tally
         tally.ignored += 1
         if outer.type in tally.ignored_types or len(tally.ignored_types) < TYPES_REMEMBERED:
@@ -156,7 +168,7 @@ class Intake:
         if outer.sid is not None and outer.seq is not None:
             self._in_order(outer.sid, outer.seq, out)
 
-    def _reject(self, rejected: f.RejectedFrame, out: list[f.Frame]) -> None:
+    def _reject(self, rejected: RejectedFrame, out: list[Frame]) -> None:
         self.tally.rejected += 1
         self.tally.samples.append(rejected)
         out.append(rejected)
@@ -164,7 +176,7 @@ class Intake:
             return
         expected = self.sequence.expected(rejected.sid)
         if self.sequence.arrive(rejected.sid, rejected.seq) is not Arrival.DUPLICATE:
-            out.append(f.GapFrame(sid=rejected.sid, expected=expected, got=rejected.seq, reason="rejected"))
+            out.append(GapFrame(sid=rejected.sid, expected=expected, got=rejected.seq, reason="rejected"))
 
 
 def _ticker_in(msg: msgspec.Raw) -> str | None:

@@ -6,15 +6,15 @@ from markets.kalshi.schemas.market import build_bands
 
 from ..scalars import moment_from_seconds, optional_price
 from ..vocabulary import LifecycleEvent, MarketResult
-from . import frames as f
-from . import wire as w
+from .frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
 from .lifecycle_wire import LifecycleMsg
+from .wire import EventFee, EventLifecycle, Lifecycle
 
 
-def lifecycle(wire: w.Lifecycle) -> f.LifecycleFrame:
+def lifecycle(wire: Lifecycle) -> LifecycleFrame:
     """A market's change of state. An unknown result is refused, an unknown event is carried."""
     m = wire.msg
-    return f.LifecycleFrame(
+    return LifecycleFrame(
         sid=wire.sid,
         seq=wire.seq,
         market_ticker=m.market_ticker,
@@ -33,20 +33,20 @@ def lifecycle(wire: w.Lifecycle) -> f.LifecycleFrame:
     )
 
 
-def _metadata(m: LifecycleMsg) -> f.MarketMetadata | None:
+def _metadata(m: LifecycleMsg) -> MarketMetadata | None:
     """``created`` nests what it says about the market, ``metadata_updated`` has it at the top."""
     a = m.additional_metadata
     if a is None:
         if m.event_type != "metadata_updated":
             return None
-        return f.MarketMetadata(
+        return MarketMetadata(
             yes_sub_title=m.yes_sub_title,
             strike_type=m.strike_type,
             floor_strike=m.floor_strike,
             cap_strike=m.cap_strike,
             custom_strike=m.custom_strike,
         )
-    return f.MarketMetadata(
+    return MarketMetadata(
         event_ticker=a.event_ticker,
         name=a.name,
         title=a.title,
@@ -63,10 +63,10 @@ def _metadata(m: LifecycleMsg) -> f.MarketMetadata | None:
     )
 
 
-def event_lifecycle(wire: w.EventLifecycle) -> f.EventLifecycleFrame:
+def event_lifecycle(wire: EventLifecycle) -> EventLifecycleFrame:
     """A new event."""
     m = wire.msg
-    return f.EventLifecycleFrame(
+    return EventLifecycleFrame(
         sid=wire.sid,
         seq=wire.seq,
         event_ticker=m.event_ticker,
@@ -80,7 +80,7 @@ def event_lifecycle(wire: w.EventLifecycle) -> f.EventLifecycleFrame:
     )
 
 
-def event_fee(wire: w.EventFee) -> f.EventFeeFrame:
+def event_fee(wire: EventFee) -> EventFeeFrame:
     """A fee override, raw."""
     m = wire.msg
-    return f.EventFeeFrame(wire.sid, wire.seq, m.event_ticker, m.fee_type_override or None, m.fee_multiplier_override)
+    return EventFeeFrame(wire.sid, wire.seq, m.event_ticker, m.fee_type_override or None, m.fee_multiplier_override)

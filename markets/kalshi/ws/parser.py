@@ -14,17 +14,45 @@ from markets.kalshi.schemas.orders import both_prices, direction
 
 from ..scalars import COUNTS, PRICES, level_price, positive_count
 from ..vocabulary import OrderStatus, Side
-from . import frames as f
-from . import wire as w
 from .error_codes import reaction_to
+from .frames import (
+    Ack,
+    BookDelta,
+    BookSnapshot,
+    ErrorFrame,
+    FillFrame,
+    Frame,
+    MarketPositionFrame,
+    OrderGroupFrame,
+    TickerFrame,
+    TradeFrame,
+    UserOrderFrame,
+)
 from .lifecycle_parser import event_fee, event_lifecycle, lifecycle
+from .wire import (
+    Delta,
+    Error,
+    EventFee,
+    EventLifecycle,
+    Fill,
+    Lifecycle,
+    Ok,
+    OrderGroup,
+    Position,
+    Snapshot,
+    Subscribed,
+    Ticker,
+    Trade,
+    Unsubscribed,
+    UserOrder,
+)
 
 _YES, _NO = Side.YES, Side.NO
 _NOTHING = Count(0)
 _TOP = DOLLAR_PRICE
 
 
-def ticker(wire: w.Ticker) -> f.TickerFrame:
+def ticker(wire: Ticker) -> TickerFrame:
     """Best prices; a side with size has a price strictly inside the dollar, and the two do not cross."""
     m = wire.msg
     bid: Price | None = PRICES[m.yes_bid_dollars]
@@ -39,7 +67,7 @@ def ticker(wire: w.Ticker) -> f.TickerFrame:
     if volume < 0 or interest < 0:
         raise UnitError("negative volume or open interest")
     ts_ms = m.ts_ms
-    return f.TickerFrame(
+    return TickerFrame(
         wire.sid,
         m.market_ticker,
         PRICES[m.price_dollars] or None,
@@ -53,7 +81,7 @@ def ticker(wire: w.Ticker) -> f.TickerFrame:
     )
 
 
-def delta(wire: w.Delta, no_is_yes_priced: bool) -> f.BookDelta:
+def delta(wire: Delta, no_is_yes_priced: bool) -> BookDelta:
     """A change of one level.
 
     With ``no_is_yes_priced`` a NO level's price came as the YES price it is an ask at.
@@ -67,25 +95,25 @@ def delta(wire: w.Delta, no_is_yes_priced: bool) -> f.BookDelta:
         side = _NO
         if no_is_yes_priced:
             price = complement(price)
-    return f.BookDelta(
+    return BookDelta(
         wire.sid, wire.seq, m.market_ticker, side, price, COUNTS[m.delta_fp], m.clock, m.ts_ms, m.client_order_id
     )
 
 
-def snapshot(wire: w.Snapshot, no_is_yes_priced: bool) -> f.BookSnapshot:
+def snapshot(wire: Snapshot, no_is_yes_priced: bool) -> BookSnapshot:
     """A whole book. A crossed one has its NO prices misread or is corrupt, and is refused."""
     m = wire.msg
     no = build_side(m.no_dollars_fp)
     if no_is_yes_priced:
         no = tuple((complement(price), count) for price, count in reversed(no))
     book = checked_book(build_side(m.yes_dollars_fp), no)
-    return f.BookSnapshot(wire.sid, wire.seq, m.market_ticker, book.yes, book.no, m.clock, wire.id)
+    return BookSnapshot(wire.sid, wire.seq, m.market_ticker, book.yes, book.no, m.clock, wire.id)
 
 
-def trade(wire: w.Trade) -> f.TradeFrame:
+def trade(wire: Trade) -> TradeFrame:
     """A public trade whose two prices are a dollar together."""
     m = wire.msg
-    return f.TradeFrame(
+    return TradeFrame(
         wire.sid,
         wire.seq,
         m.market_ticker,
@@ -98,14 +126,14 @@ def trade(wire: w.Trade) -> f.TradeFrame:
     )
 
 
-def fill(wire: w.Fill) -> f.FillFrame:
+def fill(wire: Fill) -> FillFrame:
     """An own execution; contradicting directions and an empty fill are refused."""
     m = wire.msg
     outcome_side, book_side = direction(m.outcome_side, m.book_side)
     count = positive_count(m.count_fp)
     if count == 0:
         raise UnitError(f"fill {m.trade_id} of nothing")
-    return f.FillFrame(
+    return FillFrame(
         wire.sid,
         m.trade_id,
         m.order_id,
@@ -124,11 +152,11 @@ def fill(wire: w.Fill) -> f.FillFrame:
     )
 
 
-def user_order(wire: w.UserOrder) -> f.UserOrderFrame:
+def user_order(wire: UserOrder) -> UserOrderFrame:
     """An own order; an unknown status or side is refused."""
     m = wire.msg
     outcome_side, book_side = direction(m.outcome_side, m.book_side)
-    return f.UserOrderFrame(
+    return UserOrderFrame(
         wire.sid,
         m.order_id,
         m.client_order_id,
@@ -153,10 +181,10 @@ def user_order(wire: w.UserOrder) -> f.UserOrderFrame:
     )
 
 
-def position(wire: w.Position) -> f.MarketPositionFrame:
+def position(wire: Position) -> MarketPositionFrame:
     """An own position."""
     m = wire.msg
-    return f.MarketPositionFrame(
+    return MarketPositionFrame(
         wire.sid,
         m.market_ticker,
         parse_count(m.position_fp),
@@ -169,37 +197,37 @@ def position(wire: w.Position) -> f.MarketPositionFrame:
     )
 
 
-def order_group(wire: w.OrderGroup) -> f.OrderGroupFrame:
+def order_group(wire: OrderGroup) -> OrderGroupFrame:
     """An order group's change."""
     m = wire.msg
     limit = positive_count(m.contracts_limit_fp) if m.contracts_limit_fp else None
-    return f.OrderGroupFrame(wire.sid, wire.seq, m.event_type, m.order_group_id, limit, m.ts_ms)
+    return OrderGroupFrame(wire.sid, wire.seq, m.event_type, m.order_group_id, limit, m.ts_ms)
 
 
-def subscribed(wire: w.Subscribed) -> f.Ack:
+def subscribed(wire: Subscribed) -> Ack:
     """A subscription's number."""
-    return f.Ack(kind="subscribed", id=wire.id, sid=wire.msg.sid, channel=wire.msg.channel)
+    return Ack(kind="subscribed", id=wire.id, sid=wire.msg.sid, channel=wire.msg.channel)
 
 
-def unsubscribed(wire: w.Unsubscribed) -> f.Ack:
+def unsubscribed(wire: Unsubscribed) -> Ack:
     """The end of a subscription."""
-    return f.Ack(kind="unsubscribed", id=wire.id, sid=wire.sid, seq=wire.seq)
+    return Ack(kind="unsubscribed", id=wire.id, sid=wire.sid, seq=wire.seq)
 
 
-def ok(wire: w.Ok) -> f.Ack:
+def ok(wire: Ok) -> Ack:
     """An update carried out, or the list of subscriptions."""
     if isinstance(wire.msg, list):
         listed = tuple((item.channel, item.sid) for item in wire.msg)
-        return f.Ack(kind="list", id=wire.id, sid=wire.sid, seq=wire.seq, subscriptions=listed)
+        return Ack(kind="list", id=wire.id, sid=wire.sid, seq=wire.seq, subscriptions=listed)
     tickers = wire.msg.market_tickers if wire.msg is not None else None
-    return f.Ack(kind="ok", id=wire.id, sid=wire.sid, seq=wire.seq, market_tickers=tickers)
+    return Ack(kind="ok", id=wire.id, sid=wire.sid, seq=wire.seq, market_tickers=tickers)
 
 
-def error(wire: w.Error) -> f.ErrorFrame:
+def error(wire: Error) -> ErrorFrame:
     """A complaint with what helps against it."""
     m = wire.msg
     single = (m.market_ticker,) if m.market_ticker else ()
-    return f.ErrorFrame(
+    return ErrorFrame(
         code=m.code,
         message=m.msg,
         reaction=reaction_to(m.code),
@@ -210,19 +238,19 @@ def error(wire: w.Error) -> f.ErrorFrame:
     )
 
 
-BUILDERS: Final[dict[type, Callable[[Any], f.Frame]]] = {
-    w.Trade: trade,
-    w.Fill: fill,
-    w.UserOrder: user_order,
-    w.Position: position,
-    w.Lifecycle: lifecycle,
-    w.EventLifecycle: event_lifecycle,
-    w.EventFee: event_fee,
-    w.OrderGroup: order_group,
-    w.Subscribed: subscribed,
-    w.Unsubscribed: unsubscribed,
-    w.Ok: ok,
-    w.Error: error,
+BUILDERS: Final[dict[type, Callable[[Any], Frame]]] = {
+    Trade: trade,
+    Fill: fill,
+    UserOrder: user_order,
+    Position: position,
+    Lifecycle: lifecycle,
+    EventLifecycle: event_lifecycle,
+    EventFee: event_fee,
+    OrderGroup: order_group,
+    Subscribed: subscribed,
+    Unsubscribed: unsubscribed,
+    Ok: ok,
+    Error: error,
 }
 """Everything but tickers, deltas and snapshots, which have a way of their own in ``intake``."""
 
