@@ -21,7 +21,7 @@ from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.vocabulary import OPEN_STATUSES, LifecycleEvent, MarketStatus
-from markets.kalshi.ws.frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame
+from markets.kalshi.ws.lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame
 from markets.models import Event, ExchangeMessage, Market
 from markets.terms import certificates
 

@@ -46,7 +46,7 @@ class OpenEnum(StrEnum):
     @classmethod
     def of(cls, text: str) -> Self:
         """The member of ``text``, quicker than a call of the class."""
-        return cls._value2member_map_.get(text) or cls(text)  # type: ignore[return-value]
+        return cls._value2member_map_.get(text) or cls(text)  # type: ignore[return-value]  # the map's values are Enum for typeshed
 
     @property
     def is_known(self) -> bool:

@@ -18,8 +18,9 @@ import redis
 
 from kalbot.common import messages
 from kalbot.common.clock import now_ms
+from markets.kalshi.backoff import Backoff
 from markets.kalshi.errors import CredentialError, Forbidden, KalshiError, Unauthorised
-from markets.kalshi.ws.session import Backoff, Session
+from markets.kalshi.ws.session import Session
 from markets.prices import EVENT_KEY
 from markets.streaming.connection import Connection
 from markets.streaming.output import metrics as figures_module

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from markets.kalshi.schemas.catalogue import Event, EventPage, FeeChange, MarketPage, Series, SeriesPage, Trade
+from markets.kalshi.schemas.catalogue import Event, EventPage, MarketPage
 from markets.kalshi.schemas.market import Market
 from markets.kalshi.schemas.orderbook import Book
+from markets.kalshi.schemas.series import FeeChange, Series, SeriesPage
+from markets.kalshi.schemas.trades import Trade
 
 from ..schemas import pages as answers
 from .pagination import MAX_PAGES, pages

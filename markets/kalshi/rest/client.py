@@ -9,13 +9,13 @@ import requests
 
 from markets.kalshi.schemas.account import ApiLimits
 
+from ..clock_skew import Clock, now_ms
 from ..environment import Environment
 from ..order_entry import CreateOrder
 from ..signing import Signer
 from ..token_buckets import Costs, Limiter
 from .account import Account
 from .catalogue import Catalogue
-from .clock_skew import Clock, now_ms
 from .exchange import Exchange
 from .orders import Orders
 from .portfolio import Portfolio

@@ -11,9 +11,9 @@ from enum import StrEnum
 from markets.kalshi.schemas.answers import CreateResult
 from markets.kalshi.schemas.orders import Order
 
+from ..clock_skew import Clock
 from ..errors import AlreadyExists, KalshiError, OutcomeUnknown, Rejected
 from ..order_entry import CreateOrder
-from .clock_skew import Clock
 from .exchange import Exchange
 from .orders import Orders
 

@@ -12,13 +12,13 @@ import msgspec
 import requests
 import urllib3
 
+from ..backoff import Backoff
+from ..clock_skew import Clock, SkewMeter, now_ms
 from ..environment import Environment
 from ..errors import CredentialError, KalshiError, OutcomeUnknown, RateLimited, Unreachable
+from ..refusals import is_definite, refusal
 from ..signing import Signer
 from ..token_buckets import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
-from .backoff import Backoff
-from .clock_skew import Clock, SkewMeter, now_ms
-from .refusals import is_definite, refusal
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
@@ -112,7 +112,7 @@ class Transport:
     ) -> bytes:
         """The body of a write. It is sent once, and again only after a 429, which says that nothing was done.
 
-        ``shard`` says which bucket pays (limits.py), ``items`` the length of a batch. Raises Rejected when nothing
+        ``shard`` says which bucket pays (token_buckets.py), ``items`` the length of a batch. Raises Rejected when nothing
         happened, Unreachable when nothing was sent, OutcomeUnknown when it may have happened.
         """
         cost = self.costs.of(method, route, items)

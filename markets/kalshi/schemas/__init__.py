@@ -12,7 +12,7 @@ from .answers import (
     QueuePosition,
 )
 from .boundary import Rejection
-from .catalogue import Event, EventPage, FeeChange, MarketPage, Series, SeriesPage, SettlementSource, Trade
+from .catalogue import Event, EventPage, MarketPage
 from .exchange import ExchangeStatus, IndexStatus, MaintenanceWindow, Schedule
 from .market import Market
 from .orderbook import Book, Level
@@ -27,6 +27,8 @@ from .portfolio import (
     ShardTransfer,
     SubaccountBalance,
 )
+from .series import FeeChange, Series, SeriesPage, SettlementSource
+from .trades import Trade
 
 __all__ = [
     "Allocation",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from kalbot.common.units import Count
-from markets.kalshi.rest.refusals import refusal
 
 from ..errors import Rejected
+from ..refusals import refusal
 from ..scalars import Micros, micros, positive_count
 from .boundary import decoder_of
 

@@ -5,29 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from .boundary import decode, decoder_of, parse, parse_all, parse_each
-from .catalogue import (
-    EVENT,
+from .catalogue import EVENT, Event, EventPage, EventWire, MarketPage, build_event
+from .market import MARKET, Market, MarketWire, build_market
+from .orderbook import BOOK, BOOKS, Book, build_book
+from .series import (
     EVENT_FEE_CHANGE,
     SERIES,
     SERIES_FEE_CHANGE,
-    TRADE,
-    Event,
-    EventPage,
-    EventWire,
     FeeChange,
-    MarketPage,
     Series,
     SeriesPage,
     SeriesWire,
-    Trade,
-    build_event,
     build_event_fee_change,
     build_series,
     build_series_fee_change,
-    build_trade,
 )
-from .market import MARKET, Market, MarketWire, build_market
-from .orderbook import BOOK, BOOKS, Book, build_book
+from .trades import TRADE, Trade, build_trade
 
 
 class _Events(msgspec.Struct):

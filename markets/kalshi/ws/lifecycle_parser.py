@@ -6,7 +6,7 @@ from markets.kalshi.schemas.market import build_bands
 
 from ..scalars import moment_from_seconds, optional_price
 from ..vocabulary import LifecycleEvent, MarketResult
-from .frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
+from .lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
 from .lifecycle_wire import LifecycleMsg
 from .wire import EventFee, EventLifecycle, Lifecycle
 

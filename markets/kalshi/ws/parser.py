@@ -59,7 +59,7 @@ def ticker(wire: Ticker) -> TickerFrame:
     ask: Price | None = PRICES[m.yes_ask_dollars]
     bid_size, ask_size = COUNTS[m.yes_bid_size_fp], COUNTS[m.yes_ask_size_fp]
     volume, interest = COUNTS[m.volume_fp], COUNTS[m.open_interest_fp]
-    if bid_size <= 0 or ask_size <= 0 or not 0 < bid < ask < _TOP:  # type: ignore[operator]
+    if bid_size <= 0 or ask_size <= 0 or not 0 < bid < ask < _TOP:  # type: ignore[operator]  # table lookups never give None
         bid, bid_size = _one_side(bid, bid_size)
         ask, ask_size = _one_side(ask, ask_size)
         if bid is not None and ask is not None and bid >= ask:

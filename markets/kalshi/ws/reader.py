@@ -71,12 +71,15 @@ class SocketReader:
         """See FrameReader. No closing handshake on a connection that has already ended."""
         ended, self._ended = self._ended, self._ended or "closed here"
         if ended is not None:
-            self._connection.shutdown()  # type: ignore[no-untyped-call]
+            self._shut_down()
             return
         try:
             self._connection.close(timeout=1)
         except (OSError, websocket.WebSocketException):
-            self._connection.shutdown()  # type: ignore[no-untyped-call]
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        self._connection.shutdown()  # type: ignore[no-untyped-call]  # the library left this method untyped
 
     def _socket(self) -> socket.socket:
         if self._connection.sock is None:

@@ -14,19 +14,15 @@ import msgspec
 import websocket
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from markets.kalshi.rest.backoff import Backoff
-from markets.kalshi.rest.clock_skew import Clock, SkewMeter, now_ms
-from markets.kalshi.rest.refusals import refusal
-
+from ..clock_skew import Clock, SkewMeter, now_ms
 from ..environment import Environment
 from ..errors import Disconnected, Unreachable
+from ..refusals import refusal
 from ..signing import Signer
 from .error_codes import TERMINAL
 from .frames import Ack, BookSnapshot, ErrorFrame, Frame
 from .intake import Intake
 from .reader import FrameReader, LibraryReader
-
-__all__ = ["CHUNK", "SILENCE_MS", "Backoff", "Command", "Session"]
 
 CHUNK: Final = 1000
 """Market tickers in one command."""

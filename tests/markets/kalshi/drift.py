@@ -9,9 +9,19 @@ from typing import Any
 
 import msgspec
 
-from markets.kalshi.schemas import account, answers, catalogue, exchange, market, orderbook, orders, portfolio
-from markets.kalshi.ws import lifecycle_wire
-from markets.kalshi.ws import wire as w
+from markets.kalshi.schemas import (
+    account,
+    answers,
+    catalogue,
+    exchange,
+    market,
+    orderbook,
+    orders,
+    portfolio,
+    series,
+    trades,
+)
+from markets.kalshi.ws import lifecycle_wire, wire
 
 Spec = dict[str, Any]
 
@@ -89,11 +99,11 @@ SHAPES: list[tuple[str, type]] = [
     ("Market", market.MarketWire),
     ("PriceRange", market.BandWire),
     ("EventData", catalogue.EventWire),
-    ("Series", catalogue.SeriesWire),
-    ("SettlementSource", catalogue.SourceWire),
-    ("SeriesFeeChange", catalogue.SeriesFeeChangeWire),
-    ("EventFeeChange", catalogue.EventFeeChangeWire),
-    ("Trade", catalogue.TradeWire),
+    ("Series", series.SeriesWire),
+    ("SettlementSource", series.SourceWire),
+    ("SeriesFeeChange", series.SeriesFeeChangeWire),
+    ("EventFeeChange", series.EventFeeChangeWire),
+    ("Trade", trades.TradeWire),
     ("OrderbookCountFp", orderbook.LevelsWire),
     ("Order", orders.OrderWire),
     ("Fill", orders.FillWire),
@@ -125,20 +135,20 @@ SHAPES: list[tuple[str, type]] = [
     ("GetApiKeysResponse", account.KeysWire),
 ]
 FRAMES: list[tuple[str, type]] = [
-    ("tickerPayload", w.TickerMsg),
-    ("orderbookSnapshotPayload", w.SnapshotMsg),
-    ("orderbookDeltaPayload", w.DeltaMsg),
-    ("tradePayload", w.TradeMsg),
-    ("fillPayload", w.FillMsg),
-    ("userOrderPayload", w.UserOrderMsg),
-    ("marketPositionPayload", w.PositionMsg),
+    ("tickerPayload", wire.TickerMsg),
+    ("orderbookSnapshotPayload", wire.SnapshotMsg),
+    ("orderbookDeltaPayload", wire.DeltaMsg),
+    ("tradePayload", wire.TradeMsg),
+    ("fillPayload", wire.FillMsg),
+    ("userOrderPayload", wire.UserOrderMsg),
+    ("marketPositionPayload", wire.PositionMsg),
     ("marketLifecycleV2Payload", lifecycle_wire.LifecycleMsg),
     ("eventLifecyclePayload", lifecycle_wire.EventLifecycleMsg),
     ("eventFeeUpdatePayload", lifecycle_wire.EventFeeMsg),
-    ("orderGroupUpdatesPayload", w.OrderGroupMsg),
-    ("subscribedResponsePayload", w.SubscribedMsg),
-    ("okResponsePayload", w.OkMsg),
-    ("errorResponsePayload", w.ErrorMsg),
+    ("orderGroupUpdatesPayload", wire.OrderGroupMsg),
+    ("subscribedResponsePayload", wire.SubscribedMsg),
+    ("okResponsePayload", wire.OkMsg),
+    ("errorResponsePayload", wire.ErrorMsg),
 ]
 CANCEL_ERROR = {"error": "batch items carry it"}
 ADDED["CreateOrderV2Response"] = ADDED["CancelOrderV2Response"] = CANCEL_ERROR

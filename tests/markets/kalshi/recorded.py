@@ -21,10 +21,11 @@ from markets.kalshi.rest.orders import ORDER_LISTING
 from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import pages
 from markets.kalshi.schemas.boundary import parse, parse_each
-from markets.kalshi.schemas.catalogue import EVENT, SERIES, build_event, build_series
+from markets.kalshi.schemas.catalogue import EVENT, build_event
 from markets.kalshi.schemas.market import MARKET, build_market
 from markets.kalshi.schemas.orderbook import BOOK, build_book
 from markets.kalshi.schemas.portfolio import BALANCE, build_balance
+from markets.kalshi.schemas.series import SERIES, build_series
 from markets.kalshi.vocabulary import Side
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot, GapFrame, RejectedFrame
 from markets.kalshi.ws.intake import Intake

@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from markets.kalshi import vocabulary as v
+from markets.kalshi import vocabulary
 from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.ws.error_codes import ERROR_REACTIONS
 
-from . import drift as d
+from . import drift
 
 pytestmark = pytest.mark.shared
 
 
-@pytest.mark.parametrize(("name", "shape"), d.SHAPES, ids=[name for name, _ in d.SHAPES])
+@pytest.mark.parametrize(("name", "shape"), drift.SHAPES, ids=[name for name, _ in drift.SHAPES])
 def test_rest_shapes_differ_from_the_specification_only_for_written_reasons(
     openapi: Json, name: str, shape: Any
 ) -> None:
-    assert d.drift(name, shape, openapi) == []
+    assert drift.drift(name, shape, openapi) == []
 
 
-@pytest.mark.parametrize(("name", "shape"), d.FRAMES, ids=[name for name, _ in d.FRAMES])
+@pytest.mark.parametrize(("name", "shape"), drift.FRAMES, ids=[name for name, _ in drift.FRAMES])
 def test_frames_differ_from_the_specification_only_for_written_reasons(asyncapi: Json, name: str, shape: Any) -> None:
-    assert d.drift(name, shape, asyncapi) == []
+    assert drift.drift(name, shape, asyncapi) == []
 
 
 def test_a_newer_specification_shows_its_drift(openapi: Json) -> None:
@@ -36,8 +36,8 @@ def test_a_newer_specification_shows_its_drift(openapi: Json) -> None:
     schema["properties"]["order_id"] = {"type": "string", "nullable": True}
     schema["required"].remove("is_taker")
     del schema["properties"]["action"], schema["properties"]["ts"]
-    shape = dict(d.SHAPES)["Fill"]
-    assert set(d.drift("Fill", shape, newer)) == {
+    shape = dict(drift.SHAPES)["Fill"]
+    assert set(drift.drift("Fill", shape, newer)) == {
         "Fill.fee_currency: new in the specification",
         "Fill.ts: ours, but not in the specification",
         "Fill.action: left out, and gone from the specification",
@@ -56,28 +56,28 @@ def words(spec: dict[str, Any], *path: str) -> set[Any]:
 
 def test_the_words_of_the_rest_api_are_the_specified_ones(openapi: Json) -> None:
     market = ("Market", "properties")
-    assert words(openapi, "BookSide") == set(v.BookSide)
-    assert words(openapi, "OrderStatus") == set(v.OrderStatus)
-    assert words(openapi, "SelfTradePreventionType") == set(v.SelfTradePrevention)
-    assert words(openapi, "CreateOrderV2Request", "properties", "time_in_force") == set(v.TimeInForce)
-    assert words(openapi, *market, "result") == set(v.MarketResult)
-    assert words(openapi, *market, "status") == set(v.MarketStatus)
-    assert words(openapi, *market, "market_type") == set(v.MarketType)
-    assert words(openapi, *market, "strike_type") == set(v.StrikeType)
-    assert words(openapi, *market, "settlement_bounds_type") == set(v.SettlementBounds)
-    assert words(openapi, "Settlement", "properties", "market_result") == set(v.MarketResult) - {""}
+    assert words(openapi, "BookSide") == set(vocabulary.BookSide)
+    assert words(openapi, "OrderStatus") == set(vocabulary.OrderStatus)
+    assert words(openapi, "SelfTradePreventionType") == set(vocabulary.SelfTradePrevention)
+    assert words(openapi, "CreateOrderV2Request", "properties", "time_in_force") == set(vocabulary.TimeInForce)
+    assert words(openapi, *market, "result") == set(vocabulary.MarketResult)
+    assert words(openapi, *market, "status") == set(vocabulary.MarketStatus)
+    assert words(openapi, *market, "market_type") == set(vocabulary.MarketType)
+    assert words(openapi, *market, "strike_type") == set(vocabulary.StrikeType)
+    assert words(openapi, *market, "settlement_bounds_type") == set(vocabulary.SettlementBounds)
+    assert words(openapi, "Settlement", "properties", "market_result") == set(vocabulary.MarketResult) - {""}
 
 
 def test_the_words_of_the_socket_are_the_specified_ones(asyncapi: Json) -> None:
-    assert words(asyncapi, "marketSide") == set(v.Side)
+    assert words(asyncapi, "marketSide") == set(vocabulary.Side)
     lifecycle = words(asyncapi, "marketLifecycleV2Payload", "properties", "msg", "properties", "event_type")
-    assert lifecycle | {"metadata_updated"} == set(v.LifecycleEvent)
+    assert lifecycle | {"metadata_updated"} == set(vocabulary.LifecycleEvent)
     assert words(asyncapi, "errorResponsePayload", "properties", "msg", "properties", "code") == set(ERROR_REACTIONS)
     status = words(asyncapi, "userOrderPayload", "properties", "msg", "properties", "status")
-    assert status - set(v.OrderStatus) == {"unknown"}  # refused on purpose: it says nothing
+    assert status - set(vocabulary.OrderStatus) == {"unknown"}  # refused on purpose: it says nothing
 
 
 def test_every_reason_belongs_to_a_shape() -> None:
-    known = {name for name, _ in d.SHAPES + d.FRAMES}
-    assert set(d.LEFT_OUT) | set(d.ADDED) <= known
-    assert all(reason for reasons in (*d.LEFT_OUT.values(), *d.ADDED.values()) for reason in reasons.values())
+    known = {name for name, _ in drift.SHAPES + drift.FRAMES}
+    assert set(drift.LEFT_OUT) | set(drift.ADDED) <= known
+    assert all(reason for reasons in (*drift.LEFT_OUT.values(), *drift.ADDED.values()) for reason in reasons.values())

@@ -19,7 +19,7 @@ from markets.kalshi.rest.orders import ORDER_LISTING
 from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import answers, pages
 from markets.kalshi.schemas.boundary import parse
-from markets.kalshi.ws import frames as f
+from markets.kalshi.ws import frames
 from markets.kalshi.ws.intake import Intake
 
 from .bodies import EVENT, FILL, FRAMES, MARKET, ORDER, POSITION, SETTLEMENT, but
@@ -119,47 +119,47 @@ def check_frame(frame: Any, said: Any) -> None:
     """Every price and size of an accepted frame against the plain reading."""
     m = said["msg"]
     match frame:
-        case f.TickerFrame():
+        case frames.TickerFrame():
             assert (frame.yes_bid, frame.yes_bid_size) == quoted(m["yes_bid_dollars"], m["yes_bid_size_fp"])
             assert (frame.yes_ask, frame.yes_ask_size) == quoted(m["yes_ask_dollars"], m["yes_ask_size_fp"])
             assert (frame.volume, frame.open_interest) == (units(m["volume_fp"], 2), units(m["open_interest_fp"], 2))
             for price in (frame.yes_bid, frame.yes_ask):
                 assert price is None or 0 < price < 10_000
-        case f.BookSnapshot():
+        case frames.BookSnapshot():
             assert dict(frame.yes) == side(m.get("yes_dollars_fp"))
             assert dict(frame.no) == side(m.get("no_dollars_fp"))
             assert list(frame.yes) == sorted(frame.yes, reverse=True)
-        case f.BookDelta():
+        case frames.BookDelta():
             assert (frame.side, frame.price, frame.delta) == (
                 m["side"],
                 units(m["price_dollars"], 4),
                 units(m["delta_fp"], 2),
             )
             assert 0 < frame.price < 10_000
-        case f.TradeFrame():
+        case frames.TradeFrame():
             assert (frame.yes_price, frame.count) == (units(m["yes_price_dollars"], 4), units(m["count_fp"], 2))
-        case f.FillFrame():
+        case frames.FillFrame():
             assert (frame.yes_price, frame.count) == (units(m["yes_price_dollars"], 4), units(m["count_fp"], 2))
             assert (frame.outcome_side, frame.book_side) in (("yes", "bid"), ("no", "ask"))
             assert (frame.outcome_side, frame.fee) == (m["outcome_side"], units(m["fee_cost"], 6))
             assert frame.post_position == units(m["post_position_fp"], 2)
-        case f.UserOrderFrame():
+        case frames.UserOrderFrame():
             assert (frame.status, frame.outcome_side) == (m["status"], m["outcome_side"])
             assert (frame.fill_count, frame.remaining_count) == (
                 units(m["fill_count_fp"], 2),
                 units(m["remaining_count_fp"], 2),
             )
             assert frame.taker_fees == units(m["taker_fees_dollars"], 6)
-        case f.MarketPositionFrame():
+        case frames.MarketPositionFrame():
             assert (frame.position, frame.position_cost) == (
                 units(m["position_fp"], 2),
                 units(m["position_cost_dollars"], 6),
             )
-        case f.LifecycleFrame():
+        case frames.LifecycleFrame():
             assert frame.result == (m.get("result") or "")
             value = m.get("settlement_value")
             assert frame.settlement_value == (units(value, 4) if value else None)
-        case f.OrderGroupFrame():
+        case frames.OrderGroupFrame():
             limit = m.get("contracts_limit_fp")
             assert frame.contracts_limit == (units(limit, 2) if limit else None)
 
@@ -173,7 +173,7 @@ def fuzz_frames(rounds: int, seed: int) -> Counter[str]:
         tally = intake.tally
         assert (tally.received, tally.applied + tally.ignored + tally.rejected) == (1, 1)
         for frame in out:
-            if isinstance(frame, f.GapFrame | f.RejectedFrame):
+            if isinstance(frame, frames.GapFrame | frames.RejectedFrame):
                 continue
             check_frame(frame, plain_reading(payload))
         seen["applied"] += tally.applied

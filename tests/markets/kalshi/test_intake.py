@@ -15,7 +15,7 @@ from kalbot.common.units import Count, Price
 from markets.kalshi.grid import PriceBand
 from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.vocabulary import MarketResult, OrderStatus, Side
-from markets.kalshi.ws import frames as f
+from markets.kalshi.ws import frames
 from markets.kalshi.ws.error_codes import ERROR_REACTIONS, Reaction, reaction_to
 from markets.kalshi.ws.intake import Intake
 from markets.kalshi.ws.sequence import RESTART_RUN, Arrival, SequenceTracker
@@ -105,7 +105,7 @@ def test_a_trade_and_one_from_before_the_outcome_side_existed() -> None:
     t = one(TRADE_FRAME)
     assert (t.yes_price, t.count, t.taker_side, t.is_block_trade) == (4300, 725, Side.YES, False)
     old = but(TRADE_FRAME, msg__taker_outcome_side=..., msg__ts_ms=..., msg__is_block_trade=...)
-    assert one(old) == f.TradeFrame(
+    assert one(old) == frames.TradeFrame(
         5, 1, t.market_ticker, t.trade_id, Price(4300), Count(725), Side.YES, False, 1795400001000
     )
 
@@ -193,9 +193,9 @@ def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(
     intake = Intake()
     broken = but(message, **{f"msg__{name}": value for name, value in changes.items()})
     out = feed(broken, intake=intake)
-    assert isinstance(out[0], f.RejectedFrame)
+    assert isinstance(out[0], frames.RejectedFrame)
     assert (out[0].type, out[0].sid) == (message["type"], message["sid"])
-    assert [type(frame) for frame in out[1:]] == ([f.GapFrame] if "seq" in message else [])
+    assert [type(frame) for frame in out[1:]] == ([frames.GapFrame] if "seq" in message else [])
     assert (intake.tally.received, intake.tally.rejected, intake.tally.applied) == (1, 1, 0)
     assert intake.tally.samples[0].sample
     assert intake.tally.balances
@@ -205,7 +205,7 @@ def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(
 def test_what_is_no_message_is_rejected(payload: bytes) -> None:
     intake = Intake()
     (rejected,) = feed(payload, intake=intake)
-    assert isinstance(rejected, f.RejectedFrame)
+    assert isinstance(rejected, frames.RejectedFrame)
     assert len(rejected.sample) <= 4 * 500
     assert intake.tally.balances
 
@@ -214,7 +214,7 @@ def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequen
     intake = Intake()
     new = {"type": "brand_new", "sid": 8, "seq": 1, "msg": {"a": 1}}
     out = feed(new, but(EVENT_FEE, seq=2, extra=1, msg__extra=[2]), intake=intake)
-    assert [type(frame) for frame in out] == [f.EventFeeFrame]
+    assert [type(frame) for frame in out] == [frames.EventFeeFrame]
     assert intake.tally.ignored_types == {"brand_new": 1}
     assert (intake.tally.ignored, intake.tally.applied, intake.sequence.gaps) == (1, 1, 0)
     for number in range(1000):
@@ -226,13 +226,19 @@ def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequen
 def test_a_gap_is_announced_before_the_frame_that_shows_it() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, but(DELTA, seq=2), but(DELTA, seq=5), but(DELTA, seq=6), intake=intake)
-    assert [type(frame) for frame in out] == [f.BookSnapshot, f.BookDelta, f.GapFrame, f.BookDelta, f.BookDelta]
+    assert [type(frame) for frame in out] == [
+        frames.BookSnapshot,
+        frames.BookDelta,
+        frames.GapFrame,
+        frames.BookDelta,
+        frames.BookDelta,
+    ]
     assert (out[2].sid, out[2].expected, out[2].got, out[2].reason) == (1, 3, 5, "lost")
 
 
 def test_the_first_message_of_a_subscription_is_number_one() -> None:
     out = feed(but(SNAPSHOT, seq=4))
-    assert [type(frame) for frame in out] == [f.GapFrame, f.BookSnapshot]
+    assert [type(frame) for frame in out] == [frames.GapFrame, frames.BookSnapshot]
 
 
 def test_duplicates_are_dropped_and_counted() -> None:
@@ -246,26 +252,31 @@ def test_duplicates_are_dropped_and_counted() -> None:
 def test_subscriptions_count_for_themselves_and_over_all_their_markets() -> None:
     other = but(SNAPSHOT, seq=2, msg__market_ticker="B")
     out = feed(SNAPSHOT, TRADE_FRAME, other, but(TRADE_FRAME, seq=2), but(DELTA, seq=3, msg__market_ticker="B"))
-    assert not any(isinstance(frame, f.GapFrame) for frame in out)
+    assert not any(isinstance(frame, frames.GapFrame) for frame in out)
 
 
 def test_acknowledgements_take_their_place_in_the_sequence() -> None:
     ok = {"type": "ok", "id": 4, "sid": 1, "seq": 2, "msg": {"market_tickers": ["A", "B"]}}
     out = feed(SNAPSHOT, ok, but(DELTA, seq=3))
-    assert [type(frame) for frame in out] == [f.BookSnapshot, f.Ack, f.BookDelta]
+    assert [type(frame) for frame in out] == [frames.BookSnapshot, frames.Ack, frames.BookDelta]
     assert out[1].market_tickers == ("A", "B")
 
 
 def test_an_acknowledgement_that_repeats_a_number_is_heard_all_the_same() -> None:
     ok = {"type": "ok", "id": 4, "sid": 1, "seq": 1}
     out = feed(SNAPSHOT, ok, but(DELTA, seq=2))
-    assert [type(frame) for frame in out] == [f.BookSnapshot, f.Ack, f.BookDelta]
+    assert [type(frame) for frame in out] == [frames.BookSnapshot, frames.Ack, frames.BookDelta]
 
 
 def test_a_rejected_frame_is_a_gap_for_its_subscription_and_the_next_one_is_not() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, but(DELTA, msg__side="maybe"), but(DELTA, seq=3), intake=intake)
-    assert [type(frame) for frame in out] == [f.BookSnapshot, f.RejectedFrame, f.GapFrame, f.BookDelta]
+    assert [type(frame) for frame in out] == [
+        frames.BookSnapshot,
+        frames.RejectedFrame,
+        frames.GapFrame,
+        frames.BookDelta,
+    ]
     assert out[2].reason == "rejected"
 
 
@@ -294,7 +305,13 @@ def test_an_acknowledgement_counts_for_what_follows_in_the_same_batch() -> None:
     flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.4300", "7.25"]])
     overflow = {"type": "error", "sid": 1, "seq": 2, "msg": {"code": 25, "msg": "overflow"}}
     out = feed(ack, flipped, overflow, {**ack, "id": 8}, SNAPSHOT, intake=intake)
-    assert [type(frame) for frame in out] == [f.Ack, f.BookSnapshot, f.ErrorFrame, f.Ack, f.BookSnapshot]
+    assert [type(frame) for frame in out] == [
+        frames.Ack,
+        frames.BookSnapshot,
+        frames.ErrorFrame,
+        frames.Ack,
+        frames.BookSnapshot,
+    ]
     assert out[1].no == ((5700, 725),)
     assert out[4].no == ((5700, 725), (5500, 3000))
 

@@ -12,16 +12,16 @@ import pytest
 
 from kalbot.common.units import CONTRACT, Count, Money, Price, complement
 from markets.kalshi import errors
+from markets.kalshi.clock_skew import now_ms
 from markets.kalshi.environment import from_settings
 from markets.kalshi.order_entry import AmendOrder, Buy, CreateOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
-from markets.kalshi.rest.clock_skew import now_ms
 from markets.kalshi.rest.resolution import Outcome
 from markets.kalshi.schemas import Market
 from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.signing import Signer
 from markets.kalshi.vocabulary import MarketResult, OrderStatus, Side, TimeInForce
-from markets.kalshi.ws import frames as f
+from markets.kalshi.ws import frames
 from markets.kalshi.ws.error_codes import Reaction
 from markets.kalshi.ws.session import Session
 from tests.simulator.served import Served
@@ -60,7 +60,7 @@ def markets(twin: Served) -> list[Market]:
         found = [m for page in public.catalogue.events() for event in page.events for m in event.markets]
     chosen = [m for m in found if m.exchange_index == 0 and m.price_level_structure == "linear_cent"][:40]
     for market in chosen:
-        twin.twin("market/book", ticker=market.ticker, yes=YES_LEVELS, no=NO_LEVELS)
+        twin.control("market/book", ticker=market.ticker, yes=YES_LEVELS, no=NO_LEVELS)
     return chosen
 
 
@@ -142,14 +142,14 @@ def test_a_book_is_the_same_over_rest_and_over_the_socket_in_both_orientations(
     assert book.no == ((5700, 725), (5500, 3000))
     assert client.catalogue.orderbooks([market.ticker]) == {market.ticker: book}
     session.subscribe(["orderbook_delta"], [market.ticker], use_yes_price=False)
-    (plain,) = kinds(until(session, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
+    (plain,) = kinds(until(session, lambda x: kinds(x, frames.BookSnapshot)), frames.BookSnapshot)
     other = Session(client.environment, signer_of(twin))
     other.connect()
     other.subscribe(["orderbook_delta"], [market.ticker], use_yes_price=True)
-    (turned,) = kinds(until(other, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
+    (turned,) = kinds(until(other, lambda x: kinds(x, frames.BookSnapshot)), frames.BookSnapshot)
     assert (plain.yes, plain.no) == (turned.yes, turned.no) == (book.yes, book.no)
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
-    deltas = [kinds(until(s, lambda x: kinds(x, f.BookDelta)), f.BookDelta)[0] for s in (session, other)]
+    deltas = [kinds(until(s, lambda x: kinds(x, frames.BookDelta)), frames.BookDelta)[0] for s in (session, other)]
     assert [(d.side, d.price, d.delta) for d in deltas] == [(Side.NO, 5700, -100)] * 2
     other.close()
 
@@ -179,22 +179,25 @@ def test_a_sale_never_opens_the_other_side(client: KalshiClient, market: Market)
 
 def test_fills_over_the_socket_are_those_over_rest(client: KalshiClient, session: Session, market: Market) -> None:
     session.subscribe(["fill", "user_orders", "market_positions"])
-    until(session, lambda x: len(kinds(x, f.Ack)) == 3)
+    until(session, lambda x: len(kinds(x, frames.Ack)) == 3)
     wanted = order(Buy, market, Side.NO, 6100, 700)
     result = client.orders.create(wanted)
     found = until(
-        session, lambda x: kinds(x, f.FillFrame) and kinds(x, f.UserOrderFrame) and kinds(x, f.MarketPositionFrame)
+        session,
+        lambda x: (
+            kinds(x, frames.FillFrame) and kinds(x, frames.UserOrderFrame) and kinds(x, frames.MarketPositionFrame)
+        ),
     )
     listed = list(client.portfolio.fills(order_id=result.order_id))
-    over_socket = kinds(found, f.FillFrame)
+    over_socket = kinds(found, frames.FillFrame)
     assert {x.trade_id for x in over_socket} == {x.fill_id for x in listed}
     assert sum(x.fee for x in over_socket) == sum(x.fee for x in listed)
     assert {x.client_order_id for x in over_socket} == {wanted.client_order_id}
     assert {x.outcome_side for x in over_socket} == {Side.NO}
     assert over_socket[-1].post_position == position_of(client, market) == -700
-    (own,) = [x for x in kinds(found, f.UserOrderFrame) if x.status is OrderStatus.EXECUTED]
+    (own,) = [x for x in kinds(found, frames.UserOrderFrame) if x.status is OrderStatus.EXECUTED]
     assert (own.order_id, own.fill_count) == (result.order_id, 700)
-    assert kinds(found, f.MarketPositionFrame)[-1].position == -700
+    assert kinds(found, frames.MarketPositionFrame)[-1].position == -700
 
 
 def test_a_resting_order_is_queued_changed_and_cancelled_once(client: KalshiClient, market: Market) -> None:
@@ -230,14 +233,14 @@ def test_a_resting_order_is_queued_changed_and_cancelled_once(client: KalshiClie
 def test_cancel_all_takes_every_resting_order_and_those_of_the_next_minute(
     client: KalshiClient, twin: Served, markets: list[Market]
 ) -> None:
-    twin.twin("settings", cancel_all_lingers=False)
+    twin.control("settings", cancel_all_lingers=False)
     resting = [
         client.orders.create(order(Buy, m, Side.YES, 3000, time_in_force=TimeInForce.GTC))
         for m in (markets.pop(), markets.pop())
     ]
     client.orders.cancel_all()
     assert {client.orders.get(r.order_id).status for r in resting} == {OrderStatus.CANCELED}
-    twin.twin("settings", cancel_all_lingers=True)
+    twin.control("settings", cancel_all_lingers=True)
 
 
 def test_refusals_have_their_own_kinds(client: KalshiClient, market: Market) -> None:
@@ -272,13 +275,13 @@ def test_a_batch_is_partly_accepted(client: KalshiClient, markets: list[Market])
 
 def test_a_paused_shard_and_a_closed_market(twin: Served, client: KalshiClient, markets: list[Market]) -> None:
     paused, closed = markets.pop(), markets.pop()
-    twin.twin("status", trading_paused=True, shard=0)
+    twin.control("status", trading_paused=True, shard=0)
     assert not client.exchange.status().can_trade(0)
     assert client.exchange.status().can_trade(2)
     with pytest.raises(errors.Paused):
         client.orders.create(order(Buy, paused, Side.YES, 4300))
-    twin.twin("status", trading_paused=False, shard=0)
-    twin.twin("market/close", ticker=closed.ticker)
+    twin.control("status", trading_paused=False, shard=0)
+    twin.control("market/close", ticker=closed.ticker)
     with pytest.raises(errors.MarketInactive):
         client.orders.create(order(Buy, closed, Side.YES, 4300))
 
@@ -289,7 +292,7 @@ def test_a_paused_shard_and_a_closed_market(twin: Served, client: KalshiClient, 
 def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(
     twin: Served, client: KalshiClient, market: Market, fault: Json
 ) -> None:
-    twin.twin("faults", **fault, when="after", method="POST", path="/portfolio/events/orders")
+    twin.control("faults", **fault, when="after", method="POST", path="/portfolio/events/orders")
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
@@ -303,7 +306,7 @@ def test_an_order_that_was_taken_though_the_answer_was_lost_is_found(
 def test_an_order_that_was_not_taken_is_not_assumed_absent_and_can_be_sent_again_under_its_id(
     twin: Served, client: KalshiClient, market: Market, fault: Json
 ) -> None:
-    twin.twin("faults", **fault, when="before", method="POST", path="/portfolio/events/orders")
+    twin.control("faults", **fault, when="before", method="POST", path="/portfolio/events/orders")
     lost, sent = order(Buy, market, Side.YES, 4300, 300), now_ms()
     with pytest.raises(errors.OutcomeUnknown):
         client.orders.create(lost)
@@ -315,8 +318,8 @@ def test_an_order_that_was_not_taken_is_not_assumed_absent_and_can_be_sent_again
 
 
 def test_reads_get_through_errors_and_rate_limits(twin: Served, client: KalshiClient) -> None:
-    twin.twin("faults", kind="error", status=502, method="GET", path="/portfolio/balance", count=2)
-    twin.twin("faults", kind="rate_limit", method="GET", path="/exchange/schedule", count=2)
+    twin.control("faults", kind="error", status=502, method="GET", path="/portfolio/balance", count=2)
+    twin.control("faults", kind="rate_limit", method="GET", path="/exchange/schedule", count=2)
     assert client.portfolio.balance().on_shard(0) is not None
     assert client.exchange.schedule().weeks
 
@@ -325,24 +328,24 @@ def test_lost_frames_are_noticed_and_repaired_by_a_snapshot(
     twin: Served, client: KalshiClient, session: Session, market: Market
 ) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
-    until(session, lambda x: kinds(x, f.BookSnapshot))
-    twin.twin("faults", kind="drop", channel="orderbook_delta", ticker=market.ticker)
+    until(session, lambda x: kinds(x, frames.BookSnapshot))
+    twin.control("faults", kind="drop", channel="orderbook_delta", ticker=market.ticker)
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
-    found = until(session, lambda x: kinds(x, f.BookDelta))
-    assert [type(frame) for frame in found] == [f.GapFrame, f.BookDelta]
+    found = until(session, lambda x: kinds(x, frames.BookDelta))
+    assert [type(frame) for frame in found] == [frames.GapFrame, frames.BookDelta]
     sid = present(session.sid_of("orderbook_delta"))
     assert found[0].sid == sid
     command = session.get_snapshot(sid, [market.ticker])
-    (snapshot,) = kinds(until(session, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
+    (snapshot,) = kinds(until(session, lambda x: kinds(x, frames.BookSnapshot)), frames.BookSnapshot)
     assert (snapshot.id, snapshot.no) == (command, client.catalogue.orderbook(market.ticker).no)
     assert session.pending == {}
 
 
 def test_repeated_frames_are_dropped(twin: Served, client: KalshiClient, session: Session, market: Market) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
-    until(session, lambda x: kinds(x, f.BookSnapshot))
-    twin.twin("faults", kind="duplicate", channel="orderbook_delta", ticker=market.ticker)
+    until(session, lambda x: kinds(x, frames.BookSnapshot))
+    twin.control("faults", kind="duplicate", channel="orderbook_delta", ticker=market.ticker)
     client.orders.create(order(Buy, market, Side.YES, 4300, 100))
     until(session, lambda x: session.intake.tally.duplicates == 1)
     assert session.intake.sequence.gaps == 0
@@ -353,18 +356,18 @@ def test_subscriptions_grow_and_shrink_without_a_gap(
 ) -> None:
     some = [markets.pop().ticker for _ in range(3)]
     session.subscribe(["orderbook_delta"], some[:1])
-    until(session, lambda x: kinds(x, f.BookSnapshot))
+    until(session, lambda x: kinds(x, frames.BookSnapshot))
     sid = present(session.sid_of("orderbook_delta"))
     session.add_markets(sid, some[1:])
-    found = until(session, lambda x: len(kinds(x, f.BookSnapshot)) == 2 and not session.pending)
-    assert set(kinds(found, f.Ack)[0].market_tickers) == set(some)
+    found = until(session, lambda x: len(kinds(x, frames.BookSnapshot)) == 2 and not session.pending)
+    assert set(kinds(found, frames.Ack)[0].market_tickers) == set(some)
     session.delete_markets(sid, some[:1])
     until(session, lambda x: not session.pending)
     session.subscribe(["orderbook_delta"], some)
     until(session, lambda x: not session.pending)
     assert session.sid_of("orderbook_delta") == sid
     session.list_subscriptions()
-    (listed,) = kinds(until(session, lambda x: not session.pending), f.Ack)
+    (listed,) = kinds(until(session, lambda x: not session.pending), frames.Ack)
     assert listed.subscriptions == (("orderbook_delta", sid),)
     session.unsubscribe([sid])
     until(session, lambda x: not session.pending)
@@ -376,22 +379,22 @@ def test_an_overflow_ends_the_subscription_and_a_new_one_starts_clean(
     twin: Served, session: Session, market: Market
 ) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
-    until(session, lambda x: kinds(x, f.BookSnapshot))
-    twin.twin("overflow")
-    (error,) = kinds(until(session, lambda x: kinds(x, f.ErrorFrame)), f.ErrorFrame)
+    until(session, lambda x: kinds(x, frames.BookSnapshot))
+    twin.control("overflow")
+    (error,) = kinds(until(session, lambda x: kinds(x, frames.ErrorFrame)), frames.ErrorFrame)
     assert (error.code, error.reaction) == (25, Reaction.RESUBSCRIBE)
     assert session.sid_of("orderbook_delta") is None
     session.subscribe(["orderbook_delta"], [market.ticker])
-    found = until(session, lambda x: kinds(x, f.BookSnapshot))
-    assert not kinds(found, f.GapFrame)
+    found = until(session, lambda x: kinds(x, frames.BookSnapshot))
+    assert not kinds(found, frames.GapFrame)
 
 
 def test_wrong_commands_are_reported_by_their_id(session: Session) -> None:
     command = session.subscribe(["nonsense"])
-    (error,) = kinds(until(session, lambda x: kinds(x, f.ErrorFrame)), f.ErrorFrame)
+    (error,) = kinds(until(session, lambda x: kinds(x, frames.ErrorFrame)), frames.ErrorFrame)
     assert (error.id, error.code, error.reaction) == (command, 8, Reaction.FIX)
     command = session.unsubscribe([4711])
-    (error,) = kinds(until(session, lambda x: kinds(x, f.ErrorFrame)), f.ErrorFrame)
+    (error,) = kinds(until(session, lambda x: kinds(x, frames.ErrorFrame)), frames.ErrorFrame)
     assert (error.id, error.code) == (command, 7)
     assert session.pending == {}
 
@@ -400,14 +403,14 @@ def test_a_dropped_connection_is_reported_and_a_new_session_starts_over(
     twin: Served, client: KalshiClient, session: Session, market: Market
 ) -> None:
     session.subscribe(["orderbook_delta"], [market.ticker])
-    until(session, lambda x: kinds(x, f.BookSnapshot))
-    twin.twin("disconnect")
+    until(session, lambda x: kinds(x, frames.BookSnapshot))
+    twin.control("disconnect")
     with pytest.raises(errors.Disconnected):
         until(session, lambda x: False)
     again = Session(client.environment, signer_of(twin))
     again.connect()
     again.subscribe(["orderbook_delta"], [market.ticker])
-    (snapshot,) = kinds(until(again, lambda x: kinds(x, f.BookSnapshot)), f.BookSnapshot)
+    (snapshot,) = kinds(until(again, lambda x: kinds(x, frames.BookSnapshot)), frames.BookSnapshot)
     assert snapshot.seq == 1
     again.close()
 
@@ -416,14 +419,15 @@ def test_a_markets_end_is_announced_step_by_step_and_paid(
     twin: Served, client: KalshiClient, session: Session, market: Market
 ) -> None:
     session.subscribe(["market_lifecycle_v2"])
-    until(session, lambda x: kinds(x, f.Ack))
+    until(session, lambda x: kinds(x, frames.Ack))
     client.orders.create(order(Buy, market, Side.YES, 4300, 300))
-    twin.twin("market/structure", ticker=market.ticker, structure="deci_cent")
-    twin.twin("market/close", ticker=market.ticker)
-    twin.twin("market/determine", ticker=market.ticker, result="yes", hold=True)
-    twin.twin("market/finalize", ticker=market.ticker)
+    twin.control("market/structure", ticker=market.ticker, structure="deci_cent")
+    twin.control("market/close", ticker=market.ticker)
+    twin.control("market/determine", ticker=market.ticker, result="yes", hold=True)
+    twin.control("market/finalize", ticker=market.ticker)
     found = kinds(
-        until(session, lambda x: any(y.event_type == "settled" for y in kinds(x, f.LifecycleFrame))), f.LifecycleFrame
+        until(session, lambda x: any(y.event_type == "settled" for y in kinds(x, frames.LifecycleFrame))),
+        frames.LifecycleFrame,
     )
     mine = [frame for frame in found if frame.market_ticker == market.ticker]
     assert all(frame.event_type.is_known for frame in mine)
@@ -476,10 +480,10 @@ def test_an_ed25519_key_is_understood_too(tmp_path: Path) -> None:
 def test_without_tokens_in_the_exchanges_bucket_a_write_waits_its_turn(
     twin: Served, client: KalshiClient, markets: list[Market]
 ) -> None:
-    twin.twin("settings", rate_limits=True)
+    twin.control("settings", rate_limits=True)
     try:
         chosen = markets.pop()
         for _ in range(14):
             client.orders.create(order(Buy, chosen, Side.YES, 100, CONTRACT))
     finally:
-        twin.twin("settings", rate_limits=False)
+        twin.control("settings", rate_limits=False)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from markets.kalshi import errors
-from markets.kalshi.rest.refusals import is_definite, read_error_body, refusal
+from markets.kalshi.refusals import is_definite, read_error_body, refusal
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from markets.kalshi.environment import from_settings
 from markets.kalshi.errors import Disconnected, KalshiError, RateLimited, Unauthorised, Unreachable
 from markets.kalshi.signing import Signer
-from markets.kalshi.ws import frames as f
+from markets.kalshi.ws import frames
 from markets.kalshi.ws.session import SILENCE_MS, Session
 
 from .bodies import DELTA, SNAPSHOT, TICKER, but, present
@@ -162,7 +162,14 @@ def test_a_subscription_is_extended_shrunk_repaired_and_ended(server: FakeSocket
         {"type": "unsubscribed", "id": 7, "sid": 1, "seq": 5},
     )
     found = receive(session, 6)
-    assert [type(frame) for frame in found] == [f.Ack, f.Ack, f.Ack, f.BookSnapshot, f.Ack, f.Ack]
+    assert [type(frame) for frame in found] == [
+        frames.Ack,
+        frames.Ack,
+        frames.Ack,
+        frames.BookSnapshot,
+        frames.Ack,
+        frames.Ack,
+    ]
     assert session.pending == {}
     assert session.sid_of("orderbook_delta") is None
     with pytest.raises(ValueError, match="no market"):
@@ -203,7 +210,7 @@ def test_a_terminal_error_ends_the_subscription(server: FakeSocketServer, sessio
     session.subscribe(["orderbook_delta"], ["A"])
     subscribed(server, "orderbook_delta", 2)
     server.say(but(SNAPSHOT, sid=2))
-    assert not any(isinstance(frame, f.GapFrame) for frame in receive(session, 2))
+    assert not any(isinstance(frame, frames.GapFrame) for frame in receive(session, 2))
     assert session.sid_of("orderbook_delta") == 2
 
 
@@ -212,11 +219,16 @@ def test_gaps_and_duplicates_are_seen_and_repaired_by_a_snapshot(server: FakeSoc
     subscribed(server, "orderbook_delta", 1)
     server.say(SNAPSHOT, DELTA, DELTA, but(DELTA, seq=5))
     found = receive(session, 5)
-    assert [type(frame) for frame in found[1:]] == [f.BookSnapshot, f.BookDelta, f.GapFrame, f.BookDelta]
+    assert [type(frame) for frame in found[1:]] == [
+        frames.BookSnapshot,
+        frames.BookDelta,
+        frames.GapFrame,
+        frames.BookDelta,
+    ]
     command = session.get_snapshot(1, ["KXDEMO-26NOV23-A"])
     server.command()
     server.say(but(SNAPSHOT, id=command, seq=6), but(DELTA, seq=7))
-    assert [type(frame) for frame in receive(session, 2)] == [f.BookSnapshot, f.BookDelta]
+    assert [type(frame) for frame in receive(session, 2)] == [frames.BookSnapshot, frames.BookDelta]
     tally = session.intake.tally
     assert (tally.received, tally.duplicates, tally.balances) == (7, 1, True)
 
@@ -271,7 +283,7 @@ def test_frames_before_the_end_are_handed_out_and_then_the_end_is_raised(
     server.say(TICKER)
     threading.Thread(target=server.connection.close, args=(4000, "maintenance"), daemon=True).start()
     time.sleep(0.1)
-    assert [type(frame) for frame in receive(session, 1)] == [f.TickerFrame]
+    assert [type(frame) for frame in receive(session, 1)] == [frames.TickerFrame]
     with pytest.raises(Disconnected, match="4000 maintenance"):
         session.receive(0.2)
     with pytest.raises(Disconnected):

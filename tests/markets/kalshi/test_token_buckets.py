@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from markets.kalshi.backoff import Backoff
+from markets.kalshi.clock_skew import SkewMeter
 from markets.kalshi.errors import LocallyRateLimited, RateLimited
-from markets.kalshi.rest.backoff import Backoff
-from markets.kalshi.rest.clock_skew import SkewMeter
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit, EndpointCost, EndpointCosts
 from markets.kalshi.token_buckets import (
     AUTO,

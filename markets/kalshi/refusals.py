@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import (
+from .errors import (
     AlreadyExists,
     Forbidden,
     InsufficientBalance,

@@ -1,0 +1,55 @@
+"""Public trades."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from kalbot.common.units import DOLLAR_PRICE, Count, Price, UnitError
+
+from ..scalars import level_price, moment, positive_count
+from ..vocabulary import Side
+from .boundary import decoder_of
+
+
+class TradeWire(msgspec.Struct, kw_only=True):
+    trade_id: str
+    ticker: str
+    count_fp: str
+    yes_price_dollars: str
+    no_price_dollars: str
+    taker_outcome_side: str
+    created_time: str
+    is_block_trade: bool = False
+
+
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
+    """A public trade. ``taker_side`` is the outcome that the taker bought."""
+
+    trade_id: str
+    ticker: str
+    count: Count
+    yes_price: Price
+    taker_side: Side
+    created: datetime | None
+    is_block_trade: bool
+
+
+def build_trade(w: TradeWire) -> Trade:
+    """Wire to ours; refuses a trade whose two prices are not one dollar together."""
+    yes, no = level_price(w.yes_price_dollars), level_price(w.no_price_dollars)
+    if yes + no != DOLLAR_PRICE:
+        raise UnitError(f"prices {w.yes_price_dollars} and {w.no_price_dollars} of one trade are not a dollar")
+    return Trade(
+        trade_id=w.trade_id,
+        ticker=w.ticker,
+        count=positive_count(w.count_fp),
+        yes_price=yes,
+        taker_side=Side(w.taker_outcome_side),
+        created=moment(w.created_time),
+        is_block_trade=w.is_block_trade,
+    )
+
+
+TRADE = decoder_of(TradeWire)
