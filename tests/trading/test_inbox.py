@@ -1,0 +1,92 @@
+"""Order updates and fills of the WebSocket, from the bytes that the simulator sends to the rows they change."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django import Settings
+
+from markets.kalshi.ws.frames import UserOrderFrame
+from markets.kalshi.ws.intake import Intake
+from markets.models import ExchangeMessage
+from markets.streaming.output.inbox import Message, store
+from markets.streaming.output.messages import to_message
+from simulator.ws.frames import order as order_body
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import inbox
+from trading.execution import executor
+from trading.models import Order, OrderStatus
+from trading.safety import live_readiness
+from trading.venues import connection
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def twin(settings: Settings) -> Twin:
+    settings.KALBOT_LIVE = True
+    found = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        found.add_market([(bid, 10_000)], [(ask, 10_000)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def bought(twin: Twin) -> Order:
+    """One filled order of a basket that was bought."""
+    limits = dict(zip(twin.markets, (3_000, 3_200, 3_100), strict=True))
+    decision = world.decide(world.add_profile("live", mode="live"), twin.row, limits, 1_000)
+    assert executor.execute(decision.pk) is not None
+    return Order.objects.filter(status=OrderStatus.DONE).earliest("pk")
+
+
+def update_of(twin: Twin, order: Order) -> Message:
+    """The update that the simulator's WebSocket sends about an order."""
+    body = order_body(twin.exchange, twin.exchange.ledger.orders[order.exchange_order_id])
+    (frame,) = Intake().feed([b'{"type":"user_order","sid":1,"msg":' + body + b"}"])
+    assert isinstance(frame, UserOrderFrame)
+    return to_message(frame, epoch="", receive_ms=0)
+
+
+def test_a_terminal_update_ends_an_order_whose_outcome_was_unknown(twin: Twin) -> None:
+    order = bought(twin)
+    Order.objects.filter(pk=order.pk).update(status=OrderStatus.UNKNOWN, reported_fill_count=None)
+    store([update_of(twin, order)])
+    assert inbox.apply_waiting() == 1
+    order.refresh_from_db()
+    assert (order.status, order.reported_fill_count) == (OrderStatus.DONE, 1_000)
+    assert ExchangeMessage.objects.get().error == ""
+
+
+def test_an_update_of_a_resting_order_without_new_fills_changes_nothing(twin: Twin) -> None:
+    order = bought(twin)
+    update = update_of(twin, order)
+    resting = {**update.payload, "status": "resting", "fill_count": 0, "remaining_count": 1_000}
+    Order.objects.filter(pk=order.pk).update(status=OrderStatus.RESTING)
+    store([Message(update.kind, update.key, update.market_ticker, resting, update.epoch, update.exchange_ms)])
+    assert inbox.apply_waiting() == 1
+    order.refresh_from_db()
+    assert order.status == OrderStatus.RESTING
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"status": "pending"}, "ValidationError"),
+        ({"order_id": "somebody", "client_order_id": ""}, "not an order of ours"),
+    ],
+)
+def test_an_update_that_cannot_be_applied_is_marked_and_changes_nothing(
+    twin: Twin, change: dict[str, object], error: str
+) -> None:
+    order = bought(twin)
+    Order.objects.filter(pk=order.pk).update(status=OrderStatus.UNKNOWN)
+    update = update_of(twin, order)
+    payload = {**update.payload, **change}
+    store([Message(update.kind, update.key, update.market_ticker, payload, update.epoch, update.exchange_ms)])
+    assert inbox.apply_waiting() == 1
+    order.refresh_from_db()
+    assert order.status == OrderStatus.UNKNOWN
+    assert error in ExchangeMessage.objects.get().error
