@@ -25,17 +25,17 @@ def check(names: list[str], truth: str, result: Any) -> None:
     from markets.prices import PriceReader
 
     reader, events = PriceReader(), sorted({event_of(name) for name in names})
-    looks = crossed = doubtful = 0
+    reads = crossed = suspect = 0
     end = time.monotonic() + PATIENCE
     while not Path(truth).exists() and time.monotonic() < end:
         for event in reader.events(events).values():
             for market in event.markets.values():
                 if event.live and market.depth is not None:
-                    looks += 1
-                    doubtful += market.suspect
+                    reads += 1
+                    suspect += market.suspect
                     crossed += market.depth.is_crossed() and not market.suspect
         time.sleep(0.002)
-    result.send({"books_read": looks, "crossed_as_read": crossed, "suspect_as_read": doubtful})
+    result.send({"books_read": reads, "crossed_as_read": crossed, "suspect_as_read": suspect})
 
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     with redis_server() as folder:
         found = run(options, folder)
     print(json.dumps(found, indent=2))
-    sound = not (found["gaps"] or found["doubted"] or found["rejected"] or found["crossed_as_read"])
+    sound = not (found["gaps"] or found["suspected"] or found["rejected"] or found["crossed_as_read"])
     return 0 if sound and found["readers_agree_with_truth"] else 1
 
 

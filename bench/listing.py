@@ -15,7 +15,7 @@ RULES = "If the highest temperature recorded at the station on the day is {}, th
 
 
 class Listing:
-    """Event pages of a made-up exchange, made when they are asked for."""
+    """Event pages of a made-up exchange, generated on request."""
 
     def __init__(self, events: int, markets: int) -> None:
         self.events = events

@@ -125,7 +125,7 @@ class Exchange:
 
 
 def prepare_rooms(exchange: Exchange) -> None:
-    """Catalogue, profile, verdicts and wishes, by the product's own services."""
+    """Catalogue, profile, verdicts and watchlist, by the product's own services."""
     from django.core.management import call_command
 
     from markets import connect

@@ -46,7 +46,7 @@ def cost(markets: int, messages: int, result: Any) -> None:
         intake.feed(frames[first : first + 500])
         books.take_changes()
     spent = time.process_time() - spent
-    assert books.doubted == 0
+    assert books.suspected == 0
     result.send(
         {
             "markets_measured": markets,

@@ -23,7 +23,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def prepare_rows(books: int) -> None:
-    """The catalogue and the wishes that make the stream watch these books."""
+    """The catalogue and the watchlist that make the stream watch these books."""
     import django
 
     django.setup()
@@ -64,7 +64,7 @@ def watch(process: subprocess.Popen[bytes], minutes: float, every: float) -> lis
             "rss_mb": resident_mb(process.pid),
             **{
                 name: said.get(name)
-                for name in ("messages", "per_second", "gaps", "doubts", "inbox_written", "inbox_waiting")
+                for name in ("messages", "per_second", "gaps", "suspected", "inbox_written", "inbox_waiting")
             },
         }
         lines.append(line)

@@ -96,7 +96,7 @@ def resolve(
     Raises FeeError when the resulting type is unknown.
     """
     return FeeSchedule(
-        series_type if event_type_override in (None, "") else event_type_override,  # type: ignore[arg-type]
+        series_type if event_type_override in (None, "") else event_type_override,
         series_mult_e6 if event_mult_override_e6 is None else event_mult_override_e6,
         grid,
         rebate_at_step,

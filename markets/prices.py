@@ -3,11 +3,11 @@
 =======================  ========================================================================================
 key                      what it holds
 =======================  ========================================================================================
-``px:lease:<shard>``     who may be believed: epoch and last proof of life; lapses by itself when its writer dies
+``px:lease:<shard>``     the living epoch and its last proof of life; expires when its writer dies
 ``px:e:<event>``         every watched market of one event: book, ticker quote, sequence, times (one packed record)
 ``px:q:<market>``        the ticker quote of one market (one packed record)
 ``px:leader:<shard>``    the fencing token of the one process that may write
-``px:metrics:<shard>``   the stream's figures, for people and ``/metrics``
+``px:metrics:<shard>``   the stream's metrics, for people and ``/metrics``
 =======================  ========================================================================================
 
 An **epoch** is one life of the WebSocket connection. Each record names the epoch that wrote it; the lease names the one
@@ -53,9 +53,9 @@ _SUMMED: Final = (
     "ignored",
     "rejected",
     "gaps",
-    "doubts",
+    "suspected",
     "repairs",
-    "no_room",
+    "over_limit",
     "connects",
     "disconnects",
     "flushes",
@@ -207,7 +207,7 @@ class PriceReader:
         return {ticker: quote for ticker, quote in found if quote.epoch in leases}
 
     def stream_status(self) -> dict[str, Any]:
-        """The stream's figures: counters of all processes together, ``alive`` if each has a lease, ``alive_ms`` the oldest proof of
+        """The stream's metrics: counters of all processes together, ``alive`` if each has a lease, ``alive_ms`` the oldest proof of
         life, the rest the first one's. ``shards`` has them one by one."""
         try:
             values = self._mget(
@@ -216,8 +216,8 @@ class PriceReader:
         except redis.RedisError as error:
             return {"alive": False, "error": f"Redis does not answer: {error}", "shards": []}
         shards = [
-            _shard_status(lease, figures)
-            for lease, figures in zip(values[: self._shards], values[self._shards :], strict=True)
+            _shard_status(lease, metrics)
+            for lease, metrics in zip(values[: self._shards], values[self._shards :], strict=True)
         ]
         whole = dict(shards[0])
         whole |= {name: sum(shard.get(name, 0) for shard in shards) for name in _SUMMED if name in whole}
@@ -265,8 +265,8 @@ def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease])
     return EventPrices(ticker, record.epoch, True, lease.alive_ms, markets)
 
 
-def _shard_status(lease: bytes | None, figures: bytes | None) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads(figures) if figures else {}
+def _shard_status(lease: bytes | None, metrics: bytes | None) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(metrics) if metrics else {}
     status["alive"] = lease is not None
     if lease is not None:
         living = _lease.decode(lease)

@@ -1,4 +1,4 @@
-"""Rate limits that every process with one key shares: token buckets in Redis (PROTOCOL 3).
+"""Rate limits that every process with one key shares: token buckets in Redis (docs/kalshi-protocol.md 3).
 
 One request may bill several buckets (a write routed by ticker bills the unscoped one and every shard's): it gets all of its
 tokens or none, in one script, so that no process ever sees half of a withdrawal. Redis' own clock fills the buckets, which spares
@@ -102,7 +102,7 @@ class SharedLimiter:
             try:
                 wait = self.take(names, cost, keep_back)
             except redis.RedisError as error:
-                log.warning("Redis does not hand out tokens (%s); limiting alone", type(error).__name__)
+                log.warning("shared rate limits unavailable (%s); limiting in this process alone", type(error).__name__)
                 left = None if end is None else max(0.0, end - time.monotonic())
                 self._local.acquire(kind, cost, shard, keep_back, left)
                 return
@@ -127,7 +127,7 @@ class SharedLimiter:
     def take(self, names: Sequence[str], cost: int, keep_back: int = 0) -> float:
         """Take ``cost`` tokens of every named bucket if ``keep_back`` stay in each, else none.
 
-        Returns 0 when taken, otherwise the seconds after which to ask again. Raises redis.RedisError.
+        Returns 0 when taken, otherwise the seconds after which to try again. Raises redis.RedisError.
         """
         args: list[float] = [cost, keep_back]
         for name in names:

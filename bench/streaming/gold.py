@@ -32,7 +32,7 @@ Books = dict[str, dict[str, dict[int, int]]]
 
 
 class Replay:
-    """The frames in the order of sending, numbered anew; ``books`` and ``crossed`` as a plain reader finds them."""
+    """The frames in the order of sending, renumbered; ``books`` and ``crossed`` as a plain reader finds them."""
 
     def __init__(self, folder: Path, markets: int, burst: int) -> None:
         self.books: Books = {}

@@ -15,7 +15,7 @@ EVENTS: Final = 32
 
 
 def watch(seconds: float, result: Any) -> None:
-    """Told by PUBLISH, read the records of our events and see how long ago each market's newest frame was sent. Every announced change
+    """On each PUBLISH, read the records of our events and see how long ago each market's newest frame was sent. Every announced change
     is read; what was conflated before it was written counts once, with its newest frame. Frames carry microseconds where the
     exchange has its milliseconds."""
     import django

@@ -37,7 +37,7 @@ def run(
     stream = Stream(
         _session_maker(port, scheme),
         price_connection(),
-        _Wishes(names or tickers(markets)),  # type: ignore[arg-type]
+        _Watchlist(names or tickers(markets)),  # type: ignore[arg-type]
         _Nowhere(),  # type: ignore[arg-type]
         _Nowhere(),  # type: ignore[arg-type]
         on_connection=lambda connection: living.append(connection) if connection else None,
@@ -53,14 +53,14 @@ def run(
         wall, cpu = time.perf_counter() - base[0], time.process_time() - base[1]
         time.sleep(0.3)
         facts = {
-            "gaps": stream.figures.gaps,
-            "doubted": stream.books.doubted,
-            "rejected": stream.figures.rejected,
-            "flushes": stream.figures.flushes,
-            "records": stream.figures.records,
+            "gaps": stream.metrics.gaps,
+            "suspected": stream.books.suspected,
+            "rejected": stream.metrics.rejected,
+            "flushes": stream.metrics.flushes,
+            "records": stream.metrics.records,
             "redis_cpu_seconds": round(_cpu(server) - redis_cpu, 3),
             "rss_mb": rss_mb(),
-            "lag_ms": stream.figures.lag_ms,
+            "lag_ms": stream.metrics.lag_ms,
         }
         if truth:
             facts["readers_agree_with_truth"] = _agrees(truth)
@@ -73,13 +73,13 @@ def run(
 def _wait_for_flood(stream: Any, server: Any, markets: int) -> tuple[tuple[float, float, int], float]:
     """(wall, CPU, messages) and Redis' CPU when the flood begins; a few answers to beats are not yet the flood."""
     give_up = time.perf_counter() + PATIENCE
-    while stream.figures.messages < markets:
+    while stream.metrics.messages < markets:
         _still_patient(stream, give_up)
         time.sleep(0.01)
-    base, redis_cpu = (0.0, 0.0, stream.figures.messages), 0.0
-    while stream.figures.messages - base[2] < 20:
+    base, redis_cpu = (0.0, 0.0, stream.metrics.messages), 0.0
+    while stream.metrics.messages - base[2] < 20:
         _still_patient(stream, give_up)
-        base = (time.perf_counter(), time.process_time(), stream.figures.messages)
+        base = (time.perf_counter(), time.process_time(), stream.metrics.messages)
         redis_cpu = _cpu(server)
         time.sleep(0.02)
     return base, redis_cpu
@@ -87,10 +87,10 @@ def _wait_for_flood(stream: Any, server: Any, markets: int) -> tuple[tuple[float
 
 def _still_patient(stream: Any, give_up: float) -> None:
     if time.perf_counter() > give_up:
-        raise RuntimeError(f"the flood did not end: {stream.figures.messages} messages came ({stream.figures.error})")
+        raise RuntimeError(f"the flood did not end: {stream.metrics.messages} messages came ({stream.metrics.error})")
 
 
-class _Wishes:
+class _Watchlist:
     """Every market, for ever."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ class _Wishes:
 
 
 class _Nowhere:
-    """Takes the place of inbox and nudger."""
+    """Takes the place of inbox and notifier."""
 
     waiting = written = sent = 0
 

@@ -1,6 +1,6 @@
 """A WebSocket server that floods, as fast as the other side reads or at a rate. A process of its own: ``python -m bench.streaming.server``.
 
-One thread does everything, because a TLS connection must not be read and written by two: it looks for commands between blocks.
+One thread does everything, because a TLS connection must not be read and written by two: it checks for commands between blocks.
 """
 
 from __future__ import annotations

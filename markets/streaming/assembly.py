@@ -22,9 +22,9 @@ from markets.kalshi.ws.session import Session
 from markets.prices import shard_count
 from markets.streaming.loop import Refused, Stream
 from markets.streaming.output.inbox import Inbox
-from markets.streaming.output.notifier import Nudger, tell_written
+from markets.streaming.output.notifier import Notifier, notify_stored
 from markets.streaming.state.comparison import Comparison
-from markets.streaming.watchlist_reader import Wishes
+from markets.streaming.watchlist_reader import WatchlistReader
 
 log = logging.getLogger(__name__)
 
@@ -38,35 +38,35 @@ class Assembly:
         if not 0 <= shard < shards:
             raise SettingError(f"There is no shard {shard}: STREAM_SHARDS is {shards}.")
         self.redis = price_connection()
-        self.nudger = Nudger()
-        self.inbox = Inbox(tell_written(self.nudger), spool_file(shard))
-        self.wishes = Wishes(
+        self.notifier = Notifier()
+        self.inbox = Inbox(notify_stored(self.notifier), spool_file(shard))
+        self.watchlist = WatchlistReader(
             price_connection(), settings.STREAM_LIMIT_MARKETS, lambda event: shard_of(event, shards) == shard
         )
         self.comparison = Comparison()
         self.stream = Stream(
             lambda: make_session(environment, signer),
             self.redis,
-            self.wishes,
+            self.watchlist,
             self.inbox,
-            self.nudger,
+            self.notifier,
             shard,
             self.comparison,
         )
 
     def run(self) -> None:
         """Until ``stop``. Raises Refused when the exchange does not take the key."""
-        self.nudger.start()
+        self.notifier.start()
         self.inbox.start()
-        self.wishes.start()
+        self.watchlist.start()
         self.comparison.start()
         try:
             self.stream.run()
         finally:
-            self.wishes.close()
+            self.watchlist.close()
             self.comparison.close()
             self.inbox.close(timeout=0.8)
-            self.nudger.close(timeout=0.3)
+            self.notifier.close(timeout=0.3)
 
     def stop(self) -> None:
         """May be called from a signal handler."""

@@ -1,7 +1,7 @@
-"""The way of the two kinds of frames that come by the thousand, from bytes to book in one step.
+"""The fast path of the two frequent kinds of frames, deltas and tickers: from bytes to book in one step.
 
 Everything else goes through ``markets.kalshi.ws.intake`` and is handed to ``sink`` at its place in the order. The rules are
-the same: numbers are checked before anything is believed, and received = applied + ignored + rejected.
+the same: sequence numbers are checked before a frame is applied, and received = applied + ignored + rejected.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from typing import Final
 
 import msgspec
 
-from markets.kalshi.ws import frames as f
-from markets.kalshi.ws import parser
-from markets.kalshi.ws import wire as w
+from markets.kalshi.ws import frames, parser, wire
 from markets.kalshi.ws.intake import Intake
 from markets.kalshi.ws.sequence import Arrival
 from markets.streaming.state.books import Books
 
-Sink = Callable[[f.Frame, int], None]
+Sink = Callable[[frames.Frame, int], None]
 
-_decode: Final = msgspec.json.Decoder(w.Message).decode
+_decode: Final = msgspec.json.Decoder(wire.Message).decode
 _NEXT: Final = Arrival.NEXT
 _DUPLICATE: Final = Arrival.DUPLICATE
 
@@ -34,21 +32,21 @@ class StreamIntake(Intake):
         self._books = books
         self._sink = sink
 
-    def feed(self, payloads: Iterable[bytes]) -> list[f.Frame]:
+    def feed(self, payloads: Iterable[bytes]) -> list[frames.Frame]:
         """See Intake.feed."""
-        others: list[f.Frame] = []
+        others: list[frames.Frame] = []
         books, tally, arrive, yes_priced = self._books, self.tally, self.sequence.arrive, self.yes_priced
         on_ticker, on_delta, ticker, delta = books.ticker, books.delta, parser.ticker, parser.delta
         at = time.time_ns() // 1_000_000
         applied = 0
         for payload in payloads:
             try:
-                wire = _decode(payload)
-                kind = type(wire)
-                if kind is w.Delta:
-                    frame = delta(wire, wire.sid in yes_priced)  # type: ignore[arg-type]
-                elif kind is w.Ticker:
-                    on_ticker(ticker(wire), at)  # type: ignore[arg-type]
+                message = _decode(payload)
+                kind = type(message)
+                if kind is wire.Delta:
+                    frame = delta(message, message.sid in yes_priced)
+                elif kind is wire.Ticker:
+                    on_ticker(ticker(message), at)
                     applied += 1
                     continue
                 else:
@@ -67,7 +65,7 @@ class StreamIntake(Intake):
                 tally.ignored += 1
                 tally.received += 1
             else:
-                gap = f.GapFrame(sid=sid, expected=0, got=seq)
+                gap = frames.GapFrame(sid=sid, expected=0, got=seq)
                 others.append(gap)
                 self._sink(gap, at)
                 on_delta(frame, at)
@@ -76,8 +74,8 @@ class StreamIntake(Intake):
         tally.applied += applied
         return others
 
-    def _ordinary(self, payload: bytes, at: int, others: list[f.Frame]) -> None:
-        frames = super().feed((payload,))
-        for frame in frames:
+    def _ordinary(self, payload: bytes, at: int, others: list[frames.Frame]) -> None:
+        parsed = super().feed((payload,))
+        for frame in parsed:
             self._sink(frame, at)
-        others += frames
+        others += parsed

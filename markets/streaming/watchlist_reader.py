@@ -1,6 +1,6 @@
-"""Reads what has to be watched, on a thread of its own: every second, or at once when somebody nudges.
+"""Reads the watchlist on a thread of its own: every second, or at once when it is reported as changed.
 
-A database that is away changes nothing: the last known wishes stay.
+While the database is away the last known watchlist stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Wanted = Mapping[str, Mapping[str, str]]
 
 
-class Wishes:
+class WatchlistReader:
     """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it.
 
     ``fee_multipliers``: of each of these events, in millionths."""
@@ -41,7 +41,7 @@ class Wishes:
         self._mine = mine
         self._seconds = seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="wishes", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchlist", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -63,13 +63,13 @@ class Wishes:
             try:
                 self.read()
             except (DatabaseError, InterfaceError) as error:
-                log.warning("cannot read what to watch (%s); keeping %s events", error, len(self.current))
+                log.warning("watchlist not read (%s); keeping %s events", error, len(self.current))
                 connection.close()
             listener = self._wait(listener)
         connection.close()
 
     def _wait(self, listener: redis.client.PubSub | None) -> redis.client.PubSub | None:
-        """Until a nudge or the next second. Without Redis: just the second."""
+        """Until the watchlist is reported as changed, or the next second."""
         end = time.monotonic() + self._seconds
         try:
             if listener is None:

@@ -89,7 +89,7 @@ class SmallExchange:
         self.books: dict[str, Json] = {}
         self.page_size = 2
         self.break_after_pages: int | None = None
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -123,7 +123,7 @@ class SmallExchange:
     def answer(self, path: str) -> tuple[int, Json]:
         parts = urlsplit(path)
         route, query = parts.path.removeprefix(ROOT), parse_qs(parts.query)
-        self.asked.append(route)
+        self.requested.append(route)
         if route == "/series":
             return 200, {"series": list(self.series.values())}
         if route == "/series/fee_changes":

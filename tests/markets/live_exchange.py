@@ -38,7 +38,7 @@ class LiveExchange:
     """``books[ticker][side]`` maps price (1/10,000 dollar) to count (1/100 contract): the truth.
 
     ``drop`` = so many data frames are counted in the sequence but not sent; ``deaf`` = commands stay without an answer;
-    ``mute`` = nothing is sent at all; ``room`` = so many books fit into one subscription.
+    ``mute`` = nothing is sent at all; ``book_limit`` = the most books in one subscription.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -48,7 +48,7 @@ class LiveExchange:
         self.deaf = False
         self.mute = False
         self.refuse = False
-        self.room = 1000
+        self.book_limit = 1000
         self.commands: list[Json] = []
         self.clients: list[Client] = []
         self.connects = self.attempts = 0
@@ -69,7 +69,7 @@ class LiveExchange:
         self.books[ticker] = {"yes": dict(yes or {4000: 1000}), "no": dict(no or {5500: 1000})}
 
     def set_level(self, ticker: str, side: str, price: int, count: int) -> None:
-        """Change the truth and tell whoever is subscribed."""
+        """Change the truth and send it to whoever is subscribed."""
         self._run(self._set_level(ticker, side, price, count))
 
     def quote(self, ticker: str, bid: int, ask: int) -> None:
@@ -153,7 +153,7 @@ class LiveExchange:
                 for ticker in tickers:
                     await self._snapshot(client, ticker, number)
                 return
-            if params["action"] == "add_markets" and len(client.markets | set(tickers)) > self.room:
+            if params["action"] == "add_markets" and len(client.markets | set(tickers)) > self.book_limit:
                 await self._send(client, {"type": "error", "id": number, "msg": {"code": 26, "msg": "market limit"}})
                 return
             message = {"market_tickers": tickers}

@@ -8,7 +8,7 @@ import pytest
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.fees import FeeSchedule, model_fee
-from markets.streaming.state.all_in import NEVER, SLACK, distance, fee_table, worth_a_look
+from markets.streaming.state.all_in import NEVER, SLACK, distance, fee_table, is_worth_evaluating
 from markets.streaming.state.market_state import MarketState
 
 
@@ -67,7 +67,7 @@ def test_no_paying_basket_is_missed() -> None:
         ]
         if best and max(best) > 0:
             paying += 1
-            assert worth_a_look(legs, 1_000_000)
+            assert is_worth_evaluating(legs, 1_000_000)
         elif best and max(best) < -(SLACK + len(legs) + 1) * 100:
-            assert not worth_a_look(legs, 1_000_000)
+            assert not is_worth_evaluating(legs, 1_000_000)
     assert paying > 50

@@ -1,4 +1,4 @@
-"""Real stream processes, killed, paused and cut off, while a reader looks all the time: no stale price ever reads as live."""
+"""Real stream processes, killed, paused and cut off, under a reader that never stops: no stale price ever reads as live."""
 
 from __future__ import annotations
 

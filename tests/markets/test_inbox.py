@@ -43,7 +43,7 @@ def test_a_message_that_comes_twice_is_one_row() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_messages_survive_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[set[str]] = []
+    announced: list[set[str]] = []
     failures = [OperationalError("away")] * 4
 
     def flaky(messages: list[Message]) -> None:
@@ -52,7 +52,7 @@ def test_messages_survive_a_database_that_is_away(monkeypatch: pytest.MonkeyPatc
         store(messages)
 
     monkeypatch.setattr(inbox_module, "store", flaky)
-    inbox = Inbox(told.append)
+    inbox = Inbox(announced.append)
     inbox.start()
     for n in range(30):
         inbox.put(message(f"fill:{n}:a"))
@@ -61,7 +61,7 @@ def test_messages_survive_a_database_that_is_away(monkeypatch: pytest.MonkeyPatc
     keys = list(ExchangeMessage.objects.order_by("id").values_list("key", flat=True))
     assert keys == [f"fill:{n}:a" for n in range(30)]
     assert inbox.retries == 4
-    assert told == [{"fill"}] * len(told)
+    assert announced == [{"fill"}] * len(announced)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,8 +18,8 @@ from markets.kalshi.signing import Signer
 from markets.prices import PriceReader
 from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
-from markets.streaming.output.notifier import Nudger
-from markets.streaming.watchlist_reader import Wishes
+from markets.streaming.output.notifier import Notifier
+from markets.streaming.watchlist_reader import WatchlistReader
 from tests.markets.live_exchange import wait_for
 from tests.markets.test_stream import Kept
 from tests.simulator.served import Served
@@ -78,10 +78,10 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
 
         for ticker in tickers:
             move(ticker)
-        wishes = Wishes(price_connection(), 1000)
-        wishes.current = {"EVENT": dict.fromkeys(tickers, "active")}
-        nudger = Nudger(send=lambda *message: None)
-        stream = Stream(lambda: make_session(environment, signer), price_connection(), wishes, Kept(), nudger)
+        watchlist = WatchlistReader(price_connection(), 1000)
+        watchlist.current = {"EVENT": dict.fromkeys(tickers, "active")}
+        notifier = Notifier(send=lambda *message: None)
+        stream = Stream(lambda: make_session(environment, signer), price_connection(), watchlist, Kept(), notifier)
         thread = threading.Thread(target=stream.run, daemon=True)
         thread.start()
         try:
@@ -106,9 +106,9 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
             twin.stop()
     assert checker.violations == []
     assert checker.sound > 500
-    assert stream.figures.gaps > 5
-    assert stream.figures.connects == 2
-    assert stream.books.doubted > 5
+    assert stream.metrics.gaps > 5
+    assert stream.metrics.connects == 2
+    assert stream.books.suspected > 5
 
 
 def _agree(public: KalshiClient, tickers: list[str]) -> bool:

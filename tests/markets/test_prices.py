@@ -76,7 +76,7 @@ def test_age_is_that_of_the_last_proof_of_life_not_of_the_last_change(redis_db: 
 def test_each_reason_why_not(redis_db: redis.Redis, books: Books) -> None:
     books.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active", "EVENT-C": "active", "EVENT-D": "active"})
     books.snapshot(book_frame("EVENT-C", [], [], 3, 1), NOW)
-    books.doubt(["EVENT-B"])
+    books.mark_suspect(["EVENT-B"])
     publish(leader(redis_db)[1], books)
     event = PriceReader(redis_db).events(["EVENT"])["EVENT"]
     assert event.usable(["EVENT-A"], 1000, NOW) is None
@@ -194,12 +194,12 @@ def test_a_redis_that_is_away_reads_as_no_prices() -> None:
     assert not reader.stream_status()["alive"]
 
 
-def test_figures_of_several_processes_are_added_up_and_the_oldest_proof_of_life_counts(redis_db: redis.Redis) -> None:
+def test_metrics_of_several_processes_are_added_up_and_the_oldest_proof_of_life_counts(redis_db: redis.Redis) -> None:
     for shard, alive in ((0, NOW), (1, NOW - 700)):
         right = Leadership(redis_db, shard)
         assert right.acquire()
         Publisher(redis_db, right).flush(f"epoch-{shard}", alive, {})
-        metrics.write(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
+        metrics.publish(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
     status = PriceReader(redis_db, shards=2).stream_status()
     assert (status["alive"], status["messages"], status["alive_ms"], status["lag_ms"]) == (True, 21, NOW - 700, 0)
     assert [shard["messages"] for shard in status["shards"]] == [10, 11]

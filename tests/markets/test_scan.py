@@ -148,9 +148,9 @@ def test_an_event_that_left_the_listing_is_closed_and_its_result_learnt(
     assert not Event.objects.get(ticker="KXHIGHX-1").is_open
     winner = Market.objects.get(ticker="KXHIGHX-1-1")
     assert (winner.status, winner.result, winner.settlement_value_e6) == ("finalized", "yes", 1_000_000)
-    asked = exchange.asked.count("/events/KXHIGHX-1")
+    requests = exchange.requested.count("/events/KXHIGHX-1")
     scan(client)
-    assert exchange.asked.count("/events/KXHIGHX-1") == asked  # known now, so not asked for again
+    assert exchange.requested.count("/events/KXHIGHX-1") == requests  # known now, so not fetched again
 
 
 def test_an_event_that_comes_back_is_open_again(exchange: SmallExchange, client: KalshiClient) -> None:
@@ -225,11 +225,11 @@ def test_a_change_of_facts_voids_the_certificate_within_one_scan(
     first.refresh_from_db()
     assert first.status == Certificate.Status.VOID
     assert first.ended_at is not None
-    now_standing = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
-    assert now_standing is None or now_standing.rules_hash != first.rules_hash
+    current = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
+    assert current is None or current.rules_hash != first.rules_hash
 
 
-def test_prices_alone_leave_a_certificate_standing(exchange: SmallExchange, client: KalshiClient) -> None:
+def test_prices_alone_leave_a_certificate_in_force(exchange: SmallExchange, client: KalshiClient) -> None:
     exchange.add(temperature("KXHIGHX-1"))
     scan(client)
     before = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
@@ -266,9 +266,9 @@ def test_a_review_of_a_series_certifies_its_games(exchange: SmallExchange, clien
         reviewed_by="operator",
     )
     certificates.refresh_series("KXGAME")
-    standing = certificates.in_force(Event.objects.get(ticker="KXGAME-1"))
-    assert standing is not None
-    assert standing.kind == "reviewed"
+    certificate = certificates.in_force(Event.objects.get(ticker="KXGAME-1"))
+    assert certificate is not None
+    assert certificate.kind == "reviewed"
 
 
 def test_fees_follow_series_override_and_announced_change(exchange: SmallExchange, client: KalshiClient) -> None:

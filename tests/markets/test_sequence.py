@@ -1,4 +1,4 @@
-"""Books and numbers against a simple reference: whatever is lost, doubled or swapped, a book that is not doubted is right."""
+"""Books and numbers against a simple reference: whatever is lost, doubled or swapped, a book that is not suspect is right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from markets.book import Depth
 from markets.kalshi.ws.frames import Ack
 from markets.prices import EVENT_KEY, EventRecord, _event
 from markets.streaming.connection import Connection
-from markets.streaming.output.metrics import Figures
+from markets.streaming.output.metrics import Metrics
 from markets.streaming.state.books import Books
 
 TICKERS = ["EVENT-A", "EVENT-B", "OTHER-A"]
@@ -24,7 +24,7 @@ Sides = dict[str, dict[int, int]]
 
 
 class Recorder:
-    """In the place of a session: remembers the repairs that are asked for. Frames come through ``Connection.intake``."""
+    """In the place of a session: records the requested repairs. Frames come through ``Connection.intake``."""
 
     def __init__(self) -> None:
         self.wanted: list[str] = []
@@ -47,7 +47,7 @@ class Recorder:
 
 
 class Reference:
-    """The truth, and every frame that tells it. Numbers run over all markets; each market has a clock of its own."""
+    """The truth, and every frame that announces it. Numbers run over all markets; each market has a clock of its own."""
 
     def __init__(self, seed: int) -> None:
         self.pick = random.Random(seed)
@@ -93,12 +93,12 @@ class Reference:
 
 def connected() -> tuple[Connection, Recorder]:
     recorder = Recorder()
-    connection = Connection(recorder, Books(), Figures(), lambda message: None)  # type: ignore[arg-type]
+    connection = Connection(recorder, Books(), Metrics(), lambda message: None)  # type: ignore[arg-type]
     connection.books.start_epoch(connection.epoch)
     connection._handle(Ack(kind="subscribed", channel="orderbook_delta", sid=SID), 0)
     connection.alive_ms = 10**15
     wanted = {"EVENT": {"EVENT-A": "active", "EVENT-B": "active"}, "OTHER": {"OTHER-A": "active"}}
-    connection.tend(wanted, 0)
+    connection.maintain(wanted, 0)
     return connection, recorder
 
 
@@ -112,7 +112,7 @@ def published(books: Books, kept: dict[str, EventRecord]) -> dict[str, EventReco
 
 
 def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str, EventRecord]) -> int:
-    """Every record that is not doubted equals the truth. Returns how many there were."""
+    """Every record that is not suspect equals the truth. Returns how many there were."""
     sound = 0
     for record in published(connection.books, kept).values():
         for market in record.markets:
@@ -125,7 +125,7 @@ def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_book_that_is_not_doubted_is_right(seed: int) -> None:
+def test_a_book_that_is_not_suspect_is_right(seed: int) -> None:
     reference, (connection, recorder) = Reference(seed), connected()
     pick, kept, sound, now = random.Random(seed + 1000), {}, 0, 10_000
     delivered = 0
@@ -162,7 +162,7 @@ def test_a_book_that_is_not_doubted_is_right(seed: int) -> None:
             assert not connection.books.repair
         sound += assert_right(connection, reference.history[delivered], kept)
     assert connection.intake.tally.balances
-    assert connection.figures.gaps > 0
+    assert connection.metrics.gaps > 0
     assert sound > 250
 
 
@@ -184,7 +184,7 @@ def test_a_delta_that_the_snapshot_contains_is_not_applied_twice() -> None:
     assert assert_right(connection, reference.books, {}) == len(TICKERS)
 
 
-def test_a_crossed_book_is_doubted_at_once_and_repaired_when_it_stays() -> None:
+def test_a_crossed_book_is_suspect_at_once_and_repaired_when_it_stays() -> None:
     reference, (connection, recorder) = Reference(1), connected()
     for ticker in TICKERS:
         connection.intake.feed([reference.snapshot(ticker)])
@@ -201,7 +201,7 @@ def test_a_crossed_book_is_doubted_at_once_and_repaired_when_it_stays() -> None:
     suspect = {m.ticker: m.suspect for m in published(connection.books, {})["EVENT"].markets}
     assert suspect == {"EVENT-A": True, "EVENT-B": False}
     assert not connection.books.repair
-    connection.tend(connection._followed, 10**14)
+    connection.maintain(connection._followed, 10**14)
     assert recorder.wanted == ["EVENT-A"]
 
 
@@ -237,7 +237,7 @@ def test_recorded_gold_markets_leave_no_gap_no_cross_and_the_reference_books(rec
                 if not side[price]:
                     del side[price]
     assert numbered > 50_000
-    assert (connection.figures.gaps, connection.books.doubted, connection.intake.tally.rejected, crossed) == (
+    assert (connection.metrics.gaps, connection.books.suspected, connection.intake.tally.rejected, crossed) == (
         0,
         0,
         0,

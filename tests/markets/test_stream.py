@@ -17,8 +17,8 @@ from markets.prices import EventPrices, PriceReader
 from markets.streaming.assembly import make_session, price_connection
 from markets.streaming.loop import Stream
 from markets.streaming.output.inbox import Inbox, Message
-from markets.streaming.output.notifier import Nudger
-from markets.streaming.watchlist_reader import Wishes
+from markets.streaming.output.notifier import Notifier
+from markets.streaming.watchlist_reader import WatchlistReader
 from tests.markets.live_exchange import LiveExchange, wait_for
 
 LEGS = {"EVENT-A": "active", "EVENT-B": "active"}
@@ -36,7 +36,7 @@ class Kept(Inbox):
 
 
 class Running:
-    """A stream in a thread, with the things a test looks at."""
+    """A stream in a thread, with what a test inspects."""
 
     def __init__(self, exchange: LiveExchange, shard: int = 0) -> None:
         key = ed25519.Ed25519PrivateKey.generate().private_bytes(
@@ -45,18 +45,23 @@ class Running:
         signer = Signer.from_pem("test-key", key)
         environment = Environment("local", "http://127.0.0.1:1/trade-api/v2", exchange.url)
         self.exchange = exchange
-        self.asked: list[tuple[object, ...]] = []
+        self.sent: list[tuple[object, ...]] = []
         self.inbox = Kept()
-        self.wishes = Wishes(price_connection(), 1000)
-        self.wishes.current = {"EVENT": LEGS}
-        self.wishes.fee_multipliers = {"EVENT": 1_000_000}
-        self.nudger = Nudger(send=lambda *message: self.asked.append(message))
+        self.watchlist = WatchlistReader(price_connection(), 1000)
+        self.watchlist.current = {"EVENT": LEGS}
+        self.watchlist.fee_multipliers = {"EVENT": 1_000_000}
+        self.notifier = Notifier(send=lambda *message: self.sent.append(message))
         self.stream = Stream(
-            lambda: make_session(environment, signer), price_connection(), self.wishes, self.inbox, self.nudger, shard
+            lambda: make_session(environment, signer),
+            price_connection(),
+            self.watchlist,
+            self.inbox,
+            self.notifier,
+            shard,
         )
         self.reader = PriceReader(shards=shard + 1)
         self._thread = threading.Thread(target=self.stream.run, daemon=True)
-        self.nudger.start()
+        self.notifier.start()
         self._thread.start()
 
     def event(self) -> EventPrices:
@@ -80,7 +85,7 @@ class Running:
         self.stream.stop()
         self._thread.join(3)
         assert not self._thread.is_alive()
-        self.nudger.close()
+        self.notifier.close()
 
 
 @pytest.fixture
@@ -126,10 +131,10 @@ def test_a_gap_makes_books_suspect_until_they_are_repaired(running: Running) -> 
     running.exchange.set_level("EVENT-B", "yes", 3900, 100)
     wait_for(lambda: running.event().usable(["EVENT-A"], 60_000, now_ms()) == "suspect")
     seen.append(running.event().usable(["EVENT-B"], 60_000, now_ms()))
-    assert seen == ["suspect"]  # the sequence is the subscription's, so every book of it is doubted
+    assert seen == ["suspect"]  # the sequence is the subscription's, so every book of it is suspect
     running.exchange.deaf = False
     wait_for(running.agrees, 8)
-    assert running.stream.figures.gaps == 1
+    assert running.stream.metrics.gaps == 1
 
 
 def test_an_impossible_change_makes_a_book_suspect_and_repairs_it(running: Running) -> None:
@@ -137,7 +142,7 @@ def test_an_impossible_change_makes_a_book_suspect_and_repairs_it(running: Runni
     running.exchange.books["EVENT-A"]["yes"][3000] = 500
     running.exchange.set_level("EVENT-A", "yes", 3000, 100)
     wait_for(running.agrees)
-    assert running.stream.books.doubted >= 1
+    assert running.stream.books.suspected >= 1
 
 
 def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(running: Running) -> None:
@@ -149,7 +154,7 @@ def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(ru
     running.exchange.refuse = False
     wait_for(running.agrees, 8)
     assert running.event().epoch != before
-    wait_for(lambda: ("trading.tasks.reconcile", "reconnect") in running.asked)  # what was said meanwhile
+    wait_for(lambda: ("trading.tasks.reconcile", "reconnect") in running.sent)  # what was said meanwhile
 
 
 def test_a_mute_exchange_makes_prices_old(running: Running) -> None:
@@ -171,30 +176,30 @@ def test_a_terminal_error_of_the_fills_leads_to_a_new_connection(running: Runnin
     wait_for(running.agrees)
 
 
-def test_wishes_extend_and_shrink_the_subscription(running: Running) -> None:
+def test_the_watchlist_extends_and_shrinks_the_subscription(running: Running) -> None:
     running.exchange.add("OTHER-A")
-    running.wishes.current = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active"}}
+    running.watchlist.current = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active"}}
     wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
     assert running.agrees()
-    running.wishes.current = {"OTHER": {"OTHER-A": "active"}}
+    running.watchlist.current = {"OTHER": {"OTHER-A": "active"}}
     wait_for(lambda: running.event().usable(["EVENT-A"], 2_000, now_ms()) == "no_book")
     wait_for(lambda: running.exchange.clients[0].markets == {"OTHER-A"})
-    assert running.stream.figures.gaps == 0
+    assert running.stream.metrics.gaps == 0
 
 
-def test_books_beyond_the_exchanges_limit_are_no_prices_and_get_in_when_there_is_room(running: Running) -> None:
+def test_books_beyond_the_exchanges_limit_are_no_prices_and_are_added_when_others_leave(running: Running) -> None:
     for ticker in ("OTHER-A", "OTHER-B"):
         running.exchange.add(ticker)
-    running.exchange.room = 2
+    running.exchange.book_limit = 2
     both = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active", "OTHER-B": "active"}}
-    running.wishes.current = both
-    wait_for(lambda: running.stream.figures.no_room == 2)
+    running.watchlist.current = both
+    wait_for(lambda: running.stream.metrics.over_limit == 2)
     other = running.reader.events(["OTHER"])["OTHER"]
     assert other.usable(["OTHER-A"], 2_000, now_ms()) == "no_book"
     assert running.usable()
-    running.wishes.current = {"OTHER": both["OTHER"]}
+    running.watchlist.current = {"OTHER": both["OTHER"]}
     wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
-    assert running.stream.figures.connects == 1
+    assert running.stream.metrics.connects == 1
 
 
 def test_a_further_process_keeps_books_and_leaves_rows_and_tickers_to_the_first(
@@ -241,7 +246,7 @@ def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other
         running.exchange.set_level(leg, "no", 5500, 0)
     wait_for(running.agrees)
     threading.Event().wait(0.6)
-    running.asked.clear()
+    running.sent.clear()
     running.exchange.set_level("EVENT-A", "no", 4800, 100)  # not the best
     running.exchange.set_level("EVENT-A", "no", 4900, 100)
     running.exchange.set_level("EVENT-A", "no", 5200, 0)  # the best moves away
@@ -249,9 +254,9 @@ def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other
     running.exchange.set_level("EVENT-B", "no", 5200, 0)
     wait_for(running.agrees)
     threading.Event().wait(0.4)
-    assert running.asked == []
+    assert running.sent == []
     running.exchange.set_level("EVENT-A", "no", 5900, 100)
-    wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in running.asked)
+    wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in running.sent)
 
 
 def test_an_emptied_redis_costs_a_moment(running: Running, redis_db: redis.Redis) -> None:
@@ -271,12 +276,12 @@ def test_a_standby_takes_over_when_the_leader_stops(exchange: LiveExchange, redi
     threading.Event().wait(0.7)
     assert exchange.connects == 1
     before = standby.event().epoch
-    assert standby.asked == []
+    assert standby.sent == []
     leader.stop()
     wait_for(standby.agrees)
     assert standby.event().epoch != before
-    wait_for(lambda: ("trading.tasks.reconcile", "connect") in standby.asked)  # fills while nobody listened
-    wait_for(lambda: ("markets.tasks.scan_catalogue",) in standby.asked)
+    wait_for(lambda: ("trading.tasks.reconcile", "connect") in standby.sent)  # fills while nobody listened
+    wait_for(lambda: ("markets.tasks.scan_catalogue",) in standby.sent)
     standby.stop()
 
 

@@ -1,4 +1,4 @@
-"""Wishes for order books: differences only, whole events only, the most important first."""
+"""WatchlistReader for order books: differences only, whole events only, the most important first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def catalogue() -> None:
             Market.objects.create(ticker=f"{event}-{n}", event_id=event, status="active")
 
 
-def test_a_source_replaces_its_own_wishes_only() -> None:
+def test_a_source_replaces_its_own_entries_only() -> None:
     watchlist.replace("candidate:a", ["E1", "E2"], 5)
     watchlist.replace("position:1", ["E2"], 9)
     untouched = Watch.objects.get(event_id="E2", source="candidate:a").pk
@@ -29,7 +29,7 @@ def test_a_source_replaces_its_own_wishes_only() -> None:
     assert Watch.objects.filter(source="position:1").count() == 1
 
 
-def test_a_repeated_wish_writes_nothing(django_assert_num_queries: object) -> None:
+def test_an_unchanged_list_writes_nothing(django_assert_num_queries: object) -> None:
     watchlist.replace("candidate:a", ["E1"], 5)
     with django_assert_num_queries(3):  # type: ignore[operator]  # savepoint, one read, release
         watchlist.replace("candidate:a", ["E1"], 5)

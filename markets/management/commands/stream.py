@@ -1,4 +1,4 @@
-"""``manage.py stream``: keeps the WebSocket open and Redis filled with live prices. One leads, further ones stand by."""
+"""``manage.py stream``: keeps the WebSocket open and Redis filled with live prices. One process leads, others are standbys."""
 
 from __future__ import annotations
 

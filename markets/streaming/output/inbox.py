@@ -1,4 +1,4 @@
-"""The durable road: fills, orders and lifecycle messages become rows, whatever happens to the database in between.
+"""Durable delivery: fills, orders and lifecycle messages become rows, whatever happens to the database meanwhile.
 
 The receiving thread only puts; a thread of its own writes, in order, and tries again for as long as it takes. A message that comes
 twice (two connections, a replay) has the same key and is stored once. What is still unwritten when the process must stop goes to
@@ -73,7 +73,7 @@ class Inbox:
         if rest and self._spool is not None:
             with self._spool.open("ab") as file:
                 file.writelines(msgspec.json.encode(message) + b"\n" for message in rest)
-            log.warning("%s messages could not be stored; they wait in %s", len(rest), self._spool)
+            log.warning("%s messages not stored; spooled to %s", len(rest), self._spool)
 
     def _run(self) -> None:
         try:
@@ -108,7 +108,7 @@ class Inbox:
                 break
             except (DatabaseError, InterfaceError) as error:
                 self.retries += 1
-                log.warning("the database does not take %s messages (%s); trying again", len(batch), error)
+                log.warning("%s messages not stored (%s); retrying", len(batch), error)
                 connection.close()
                 if self._closing.wait(pause):
                     return False
@@ -117,7 +117,7 @@ class Inbox:
         try:
             self._on_written({message.kind for message in batch})
         except Exception:
-            log.exception("nobody was told about stored messages; the sweepers will find them")
+            log.exception("stored messages not announced; the sweepers will find them")
         return True
 
     def _empty_spool(self) -> bool:

@@ -49,7 +49,7 @@ class Leadership:
         return self.token is not None
 
     def release(self) -> None:
-        """Give the right back so that a standby need not wait. Errors are the caller's: the right lapses by itself."""
+        """Give leadership up so that a standby need not wait. Errors are the caller's: leadership expires by itself."""
         token, self.token = self.token, None
         if token:
             self._release(keys=[self._keys[0], self._keys[2]], args=[token])

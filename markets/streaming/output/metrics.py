@@ -1,4 +1,4 @@
-"""What the stream says about itself: counters, and the JSON that the console and ``/metrics`` read."""
+"""The stream's metrics: counters, and the JSON document that the console and ``/metrics`` read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import redis
 from markets.prices import METRICS_KEY
 
 
-class Figures:
+class Metrics:
     """Counters of the whole process; they go on over reconnects."""
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class Figures:
         self.ignored = 0
         self.rejected = 0
         self.gaps = 0
-        self.doubts = 0
+        self.suspected = 0
         self.repairs = 0
-        self.no_room = 0
+        self.over_limit = 0
         self.connects = 0
         self.disconnects = 0
         self.flushes = 0
@@ -57,8 +57,8 @@ class Figures:
         }
 
 
-def write(client: redis.Redis, shard: int, document: dict[str, Any], standby: bool = False) -> None:
-    """Publish the figures. A standby writes under its own key, so that it never covers the leader's."""
+def publish(client: redis.Redis, shard: int, document: dict[str, Any], standby: bool = False) -> None:
+    """Store the document. A standby writes under its own key, so that it never covers the leader's."""
     key = f"{METRICS_KEY}{shard}" + (f":standby:{document['pid']}" if standby else "")
     client.set(key, json.dumps(document), px=60_000)
 

@@ -1,7 +1,7 @@
 """Sends task messages from a thread of its own, so that a slow broker never holds up a price.
 
 Equal messages that wait are one message; each kind has a least interval per key; and while the queue of the receiver is long
-nobody is nudged about prices at all: the receiver has work, and its next cycle reads fresh prices anyway.
+no message about prices is sent at all: the receiver has work, and its next cycle reads fresh prices anyway.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _ACCOUNT_KINDS: Final = {str(ExchangeMessage.Kind.FILL), str(ExchangeMessage.Kin
 Message = tuple[str, tuple[Any, ...]]
 
 
-class Nudger:
-    """``ask`` from any thread; messages leave in the order of their due times."""
+class Notifier:
+    """``notify`` from any thread; messages leave in the order of their due times."""
 
     def __init__(self, send: Callable[..., None] = messages.send_on_commit) -> None:
         self._send = send
@@ -39,13 +39,13 @@ class Nudger:
         self._queue_seen = 0.0
         self._queue_full = False
         self.sent = 0
-        self.held_back = 0
-        self._thread = threading.Thread(target=self._run, name="nudger", daemon=True)
+        self.suppressed = 0
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def ask(self, name: str, *args: Any, interval: float = 0.0) -> None:
+    def notify(self, name: str, *args: Any, interval: float = 0.0) -> None:
         """Send task ``name`` with ``args`` soon, but not within ``interval`` seconds of the last equal message."""
         message = (name, args)
         now = time.monotonic()
@@ -93,13 +93,13 @@ class Nudger:
     def _deliver(self, message: Message) -> None:
         name, args = message
         if name == messages.EVALUATE_EVENT and self._receiver_is_busy():
-            self.held_back += 1
+            self.suppressed += 1
             return
         try:
             self._send(name, *args)
             self.sent += 1
         except Exception:
-            log.exception("message %s was not sent", name)
+            log.exception("task %s was not sent", name)
 
     def _receiver_is_busy(self) -> bool:
         now = time.monotonic()
@@ -112,13 +112,13 @@ class Nudger:
         return self._queue_full
 
 
-def tell_written(nudger: Nudger) -> Callable[[set[str]], None]:
-    """What follows when messages have become rows: the rooms that apply them are nudged."""
+def notify_stored(notifier: Notifier) -> Callable[[set[str]], None]:
+    """For ``Inbox``: send the tasks that apply messages of the stored kinds."""
 
-    def told(kinds: set[str]) -> None:
+    def send(kinds: set[str]) -> None:
         if kinds & _ACCOUNT_KINDS:
-            nudger.ask(messages.APPLY_MESSAGES)
+            notifier.notify(messages.APPLY_MESSAGES)
         if kinds - _ACCOUNT_KINDS:
-            nudger.ask(APPLY_LIFECYCLE)
+            notifier.notify(APPLY_LIFECYCLE)
 
-    return told
+    return send

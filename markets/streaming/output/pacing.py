@@ -1,4 +1,4 @@
-"""When to write: at once while the stream keeps up, in larger portions while it is behind."""
+"""When to write: at once while the stream keeps up, in larger batches while it is behind."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ return 1
 
 
 class Fenced(Exception):
-    """Somebody else leads now, or Redis was emptied: nothing was written, and nothing may be until the right is regained."""
+    """Another process leads now, or Redis was emptied: nothing was written, and nothing may be before leadership is acquired."""
 
 
 class Publisher:
@@ -108,7 +108,7 @@ class Publisher:
             if not wait and not connection.can_read(0):
                 return False
             answer = connection.read_response()
-        except redis.ResponseError as error:  # the script is not there (Redis began anew): the next flush loads it
+        except redis.ResponseError as error:  # Redis was restarted without the script: the next flush loads it
             self._lost()
             raise redis.ConnectionError(str(error)) from error
         except (redis.RedisError, OSError) as error:
@@ -138,7 +138,7 @@ class Publisher:
         return self._connection
 
     def _lost(self) -> None:
-        """The connection is of no more use: a late answer on it must not be taken for the next one's."""
+        """Close the connection: a late reply on it must not be taken for the next one's."""
         self.in_flight = self._loaded = False
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -1,7 +1,7 @@
-"""What a watched event's two certain baskets cost right now, fees included: reason enough to wake the strategy, or not.
+"""What a watched event's ``all_yes`` and ``all_no`` baskets cost right now, fees included: reason enough to wake the strategy, or not.
 
 A yes or no within a microsecond, for one contract a leg at the best prices; depth, exact rounding and everything else is the
-strategy's to judge on fresh prices. It errs towards waking: fees are rounded down, and what misses by little counts as worth a look.
+strategy's to judge on fresh prices. It errs towards waking: fees are rounded down, and what misses by little is worth evaluating.
 Units: 1/10,000 dollar for each contract.
 """
 
@@ -16,7 +16,7 @@ from kalbot.common.units import DOLLAR_PRICE
 from markets.streaming.state.market_state import MarketState
 
 SLACK: Final = 20
-"""A basket that misses by 0.2 cents a set is still looked at."""
+"""A basket that misses by 0.2 cents a set is still evaluated."""
 NEVER: Final = 10**9
 
 
@@ -51,6 +51,6 @@ def distance(markets: Iterable[MarketState], multiplier_e6: int) -> int:
     return min(yes_cost, top - gain if legs > 1 else NEVER)
 
 
-def worth_a_look(markets: Iterable[MarketState], multiplier_e6: int) -> bool:
-    """Whether the strategy should look at the event at once."""
+def is_worth_evaluating(markets: Iterable[MarketState], multiplier_e6: int) -> bool:
+    """Whether the strategy should evaluate the event at once."""
     return distance(markets, multiplier_e6) <= SLACK

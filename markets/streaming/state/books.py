@@ -1,7 +1,7 @@
-"""What the stream knows of the markets in this epoch: books of the watched ones, quotes of all, doubts; and the records readers get.
+"""What the stream knows of the markets in this epoch: books of the watched ones, quotes of all; and the records readers get.
 
-A book is *suspect* from the moment a gap, an impossible change or a contradiction is noticed until a snapshot mends it. Readers see the
-doubt in the same write as anything else. Deltas of a suspect book are dropped: the snapshot will contain them.
+A book is *suspect* from the moment a gap, an impossible change or a contradiction is noticed until a snapshot repairs it. Readers see
+the mark in the same write as anything else. Deltas of a suspect book are dropped: the snapshot will contain them.
 
 This is the inner loop of the stream, so a few lines here are longer than they would be elsewhere; what they cost is in ``bench/stream.py``.
 """
@@ -20,7 +20,7 @@ from markets.prices import EVENT_KEY, QUOTE_KEY
 from markets.streaming.state.market_state import MarketState
 
 CROSSED_PATIENCE_MS: Final = 250
-"""A book may look crossed between two deltas of one trade. It is published as suspect at once, but repaired only if it stays so."""
+"""A book may be crossed between two deltas of one trade. It is published as suspect at once, but repaired only if it stays so."""
 
 _YES: Final = Side.YES
 
@@ -40,7 +40,7 @@ class Books:
         """Events that are not watched any more and whose records are to be removed; whoever removes them empties it."""
         self.quotes: dict[str, tuple[TickerFrame, int]] = {}
         """The last ticker of every market, watched or not, and when it came."""
-        self.doubted = 0
+        self.suspected = 0
         self.ignored = 0
         self._crossed: set[MarketState] = set()
         self._changed: set[str] = set()
@@ -95,7 +95,7 @@ class Books:
     # -- what the exchange says ------------------------------------------------------------------------------------
 
     def snapshot(self, frame: BookSnapshot, at: int) -> None:
-        """A whole book; mends whatever was doubted."""
+        """A whole book; repairs a suspect one."""
         state = self.markets.get(frame.market_ticker)
         if state is None:
             self.ignored += 1
@@ -103,7 +103,7 @@ class Books:
         try:
             state.book.apply_snapshot(frame.yes, frame.no)
         except BookError:
-            self.doubt((state.ticker,))
+            self.mark_suspect((state.ticker,))
             return
         state.has_book, state.suspect = True, False
         state.seq, state.receive_ms, state.exchange_ms = frame.seq, at, at
@@ -111,12 +111,12 @@ class Books:
         state.packed_yes = state.packed_no = None
         self.repair.discard(state.ticker)
         self.moved.add(state.event)
-        self._look_for_crossing(state, at)
+        self._check_crossing(state, at)
         self._touch(state)
 
     def delta(self, frame: BookDelta, at: int) -> None:
-        """One changed level. A delta that the snapshot contains already (its clock is not above the snapshot's, PROTOCOL
-        12.4) is ignored, and so is any delta of a doubted book."""
+        """One changed level. A delta that the snapshot contains already (its clock is not above the snapshot's,
+        docs/kalshi-protocol.md 12.4) is ignored, and so is any delta of a suspect book."""
         state = self.markets.get(frame.market_ticker)
         if state is None or not state.has_book or state.suspect:
             self.ignored += 1
@@ -137,11 +137,11 @@ class Books:
                 book.apply_delta("no", frame.price, frame.delta)
                 state.packed_no = None
         except BookError:
-            self.doubt((state.ticker,))
+            self.mark_suspect((state.ticker,))
             return
-        if tops != book.best_yes + book.best_no:  # one delta changes one side, so the sum tells
+        if tops != book.best_yes + book.best_no:  # one delta changes one side, so the sum shows it
             self.moved.add(state.event)
-            self._look_for_crossing(state, at)
+            self._check_crossing(state, at)
         state.seq = frame.seq
         state.receive_ms = at
         state.exchange_ms = frame.ts_ms or at
@@ -161,22 +161,22 @@ class Books:
             state.yes_bid, state.yes_ask = frame.yes_bid, frame.yes_ask
             self._touch(state)
 
-    def doubt(self, tickers: Iterable[str]) -> None:
-        """Mark books as suspect and ask for their repair."""
+    def mark_suspect(self, tickers: Iterable[str]) -> None:
+        """Mark books as suspect; they are listed in ``repair``."""
         for ticker in tickers:
             state = self.markets.get(ticker)
             if state is None:
                 continue
             if not state.suspect:
                 state.suspect = True
-                self.doubted += 1
+                self.suspected += 1
                 self._touch(state)
             self.repair.add(ticker)
 
     def check_crossed(self, now_ms: int) -> None:
         """Send books that stay crossed to repair. Call it now and then."""
         patience = now_ms - CROSSED_PATIENCE_MS
-        self.doubt([s.ticker for s in self._crossed if not s.suspect and s.crossed_since < patience])
+        self.mark_suspect([s.ticker for s in self._crossed if not s.suspect and s.crossed_since < patience])
 
     # -- what readers get ------------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class Books:
         self._changed.update(event for event in changed if event in self.events)
         self._quoted |= self._taken
 
-    def _look_for_crossing(self, state: MarketState, at: int) -> None:
+    def _check_crossing(self, state: MarketState, at: int) -> None:
         if not state.book.is_crossed():
             state.crossed_since = 0
             self._crossed.discard(state)

@@ -1,8 +1,8 @@
 """A sampled comparison of our books with those of REST, all the time, on a thread of its own.
 
 REST books may be a moment older or newer than ours. So a difference only counts when it lasts: ours is noted before and after the
-question, and the REST book must differ from both. Even then a busy book may have been at a third state in between: a
-divergence is asked about once more before it is believed, and then the book is doubted, which repairs it.
+request, and the REST book must differ from both. Even then a busy book may have been at a third state in between: a
+divergence is checked once more, and only then is the book marked suspect, which repairs it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from markets import connect
 from markets.book import Depth
 from markets.kalshi.errors import KalshiError
+from markets.kalshi.schemas import Book
 from markets.streaming.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ SAMPLE: Final = 20
 
 
 class Comparison:
-    """Call it with the connection that lives, or with None. ``compared`` and ``diverged`` go into the figures."""
+    """Call it with the connection that lives, or with None. ``compared`` and ``diverged`` go into the metrics."""
 
     def __init__(self, every: float = EVERY_SECONDS, seed: int | None = None) -> None:
         self._every = every
@@ -53,25 +54,26 @@ class Comparison:
                 suspects = self.differing(connection, self._pick(connection), client.catalogue.orderbooks)
                 if suspects and not self._stop.wait(1.0):
                     lasting = self.differing(connection, suspects, client.catalogue.orderbooks)
-                    connection.figures.diverged += len(lasting)
-                    connection.doubtful.extend(lasting)
+                    connection.metrics.diverged += len(lasting)
+                    connection.divergent.extend(lasting)
                     if lasting:
-                        log.warning("books differ from REST: %s", ", ".join(lasting[:5]))
+                        log.warning("books marked suspect: they differ from REST: %s", ", ".join(lasting[:5]))
             except KalshiError as error:
-                log.info("no comparison with REST: %s", error)
+                log.info("books not compared with REST: %s", error)
             except RuntimeError:
-                continue  # the books changed under our hands: another sample will do
+                continue  # the books changed during iteration: another sample will do
 
-    def differing(self, connection: Connection, tickers: list[str], ask: Callable[[list[str]], object]) -> list[str]:
+    def differing(
+        self, connection: Connection, tickers: list[str], fetch: Callable[[list[str]], Mapping[str, Book]]
+    ) -> list[str]:
         """Which of these books differ from what REST says. Raises KalshiError."""
         before = {ticker: _depth(connection, ticker) for ticker in tickers}
-        answer = ask(tickers) if tickers else {}
         found = []
-        for ticker, theirs in answer.items():  # type: ignore[attr-defined]
+        for ticker, theirs in (fetch(tickers) if tickers else {}).items():
             ours = (before[ticker], _depth(connection, ticker))
             if None in ours:
                 continue
-            connection.figures.compared += 1
+            connection.metrics.compared += 1
             if Depth(theirs.yes, theirs.no) not in ours:
                 found.append(ticker)
         return found
