@@ -188,12 +188,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--levels", type=int, default=10)
     parser.add_argument("--payers", type=int, default=6)
     parser.add_argument("--runs", type=int, default=7)
-    asked = parser.parse_args(argv)
-    shape = (asked.legs, asked.levels)
+    options = parser.parse_args(argv)
+    shape = (options.legs, options.levels)
     gc.collect()
     gc.freeze()  # books of a long-lived process are not garbage: do not walk through them in the middle of a run
-    base = measure(asked.events, *shape, asked.payers, asked.runs)
-    large = measure(4 * asked.events, *shape, 4 * asked.payers, max(3, asked.runs // 2))
+    base = measure(options.events, *shape, options.payers, options.runs)
+    large = measure(4 * options.events, *shape, 4 * options.payers, max(3, options.runs // 2))
     growth = large["cycle_ms"] / base["cycle_ms"]
     met = base["times_faster"] >= 30 and growth < 6
     print(

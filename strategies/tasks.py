@@ -1,4 +1,4 @@
-"""Thin doors for the workers: names in ``kalbot.common.messages``."""
+"""Thin tasks for the workers: names in ``kalbot.common.messages``."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def run_cycle() -> None:
 
 @shared_task(name=messages.EVALUATE_EVENT)
 def evaluate_event(event_ticker: str) -> None:
-    """Look at one event now: its prices just moved."""
+    """Evaluate one event now: its prices just moved."""
     cycle.run(cycle.NUDGE, [event_ticker])

@@ -19,7 +19,7 @@ from markets import connect, rate_limits
 from markets.kalshi.token_buckets import BASIC
 from markets.models import Event
 from markets.terms import certificates
-from strategies.catalogue import live_quotes, universe
+from strategies.catalogue import live_quotes
 from strategies.models import Profile
 from strategies.screening import screening
 from trading import exits, ledger
@@ -165,10 +165,7 @@ def tokens_left() -> dict[str, float]:
 
 def judge_now(profile: Profile) -> list[dict[str, Any]]:
     """Today's verdict of ``profile`` on every open event, by the catalogue with the live quotes over it; writes nothing."""
-    events = universe.load()
-    quotes = live_quotes.read(events.values())
-    if quotes:
-        events = {ticker: live_quotes.overlay(event, quotes) for ticker, event in events.items()}
+    events = live_quotes.load_universe()
     names = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
     return [
         {"event": ticker, "title": events[ticker].title, **{name: getattr(verdict, name) for name in names}}

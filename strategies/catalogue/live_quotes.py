@@ -7,10 +7,18 @@ from dataclasses import replace
 from typing import Final
 
 from markets.prices import PriceReader, Quote
+from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView, Outcome
 
 KEYS_A_READ: Final = 5000
 """So that one read never holds Redis up for long."""
+
+
+def load_universe() -> dict[str, EventView]:
+    """Every open event, with its live quotes where there are any."""
+    events = universe.load()
+    quotes = read(events.values())
+    return {ticker: overlay(event, quotes) for ticker, event in events.items()} if quotes else events
 
 
 def read(events: Iterable[EventView], reader: PriceReader | None = None) -> dict[str, Quote]:

@@ -1,8 +1,8 @@
-"""A recorded snapshot of the exchange as events and books: the same types that the live road uses, no database.
+"""A recorded snapshot of the exchange as events and books: the same types as the live ones, no database.
 
 A snapshot is a folder with ``events.jsonl.gz`` (one page of GET /events with nested markets a line) and
 ``orderbooks.jsonl.gz`` (one market's full book a line). It passes the parse boundary of ``markets.kalshi`` like anything
-else from outside; what the boundary refuses is counted and told.
+else from outside; what the boundary refuses is counted and reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from strategies.catalogue.universe import EventView, view_of
 EVENTS: Final = "events.jsonl.gz"
 BOOKS: Final = "orderbooks.jsonl.gz"
 DEFAULT_FEE: Final = {"series__fee_type": "quadratic", "series__fee_multiplier_e6": 1_000_000}
-"""A snapshot holds no series: the fee of nearly all of them is assumed, and told beside the result."""
+"""A snapshot holds no series: the fee of nearly all of them is assumed, and stated beside the result."""
 
 _INSTANT = re.compile(r"(\d{8}T\d{6}Z)")
 _BOOK = decoder_of(TickerBookWire)

@@ -1,4 +1,4 @@
-"""Events as the strategies look at them: one small immutable view an event, the same from rows and from a recording.
+"""Events as the strategies see them: one small immutable view an event, the same from rows and from a recording.
 
 A view carries everything that a filter, a price screen or the search asks about an event except its live books. Whole
 catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``deep`` adds what only the search needs
@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from kalbot.common.batches import batched
 from kalbot.common.clock import now
+from kalbot.common.units import Price
 from markets.fees import RATES
+from markets.kalshi.grid import PriceBand
 from markets.models import Certificate, Event, FeeChange, Market
 from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
 
@@ -33,7 +35,7 @@ class Outcome(NamedTuple):
     yes_bid_size: int
     yes_ask: int | None
     yes_ask_size: int
-    price_bands: tuple[tuple[int, int, int], ...] = ()
+    price_bands: tuple[PriceBand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class EventView:
     ``ends_ms``: the earlier of the two, when it is over for us.
 
     ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``certificate_id`` is
-    that of the standing certificate for exactly these rules and markets, ``certified`` whether there is one.
+    that of the granted certificate for exactly these rules and markets, ``certified`` whether there is one.
     """
 
     ticker: str
@@ -132,11 +134,11 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
         legs: dict[str, list[Row]] = {}
         for row in markets.order_by("ticker").values(*columns).iterator(chunk_size=5000):
             legs.setdefault(row["event_id"], []).append(row)
-        standing = {c[0]: c[1:] for c in certificates.values_list("event_id", "rules_hash", "pk")}
+        granted = {c[0]: c[1:] for c in certificates.values_list("event_id", "rules_hash", "pk")}
         for row in events.order_by("ticker").values(*_EVENT_COLUMNS).iterator(chunk_size=2000):
             if changes:
                 _apply_fee_changes(row, changes)
-            rules_hash, pk = standing.get(row["ticker"], ("", None))
+            rules_hash, pk = granted.get(row["ticker"], ("", None))
             valid = pk is not None and rules_hash == row["rules_hash"]
             found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), pk if valid else None, deep=deep)
     return found
@@ -198,7 +200,7 @@ def _apply_fee_changes(event: dict[str, Any], changes: Sequence[FeeChange]) -> N
 
 
 def _outcome(m: Row, deep: bool) -> Outcome:
-    bands = tuple(tuple(band) for band in m["price_bands"]) if deep else ()
+    bands = _bands(tuple(tuple(band) for band in m["price_bands"])) if deep else ()
     return Outcome(
         m["ticker"],
         m["yes_sub_title"],
@@ -207,8 +209,14 @@ def _outcome(m: Row, deep: bool) -> Outcome:
         m["yes_bid_size"],
         m["yes_ask"],
         m["yes_ask_size"],
-        bands,  # type: ignore[arg-type]
+        bands,
     )
+
+
+@lru_cache(maxsize=256)
+def _bands(bands: tuple[tuple[Price, ...], ...]) -> tuple[PriceBand, ...]:
+    """Few markets have a price grid of their own."""
+    return tuple(PriceBand(*band) for band in bands)
 
 
 def _oddity(m: Row) -> str:

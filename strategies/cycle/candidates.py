@@ -1,6 +1,6 @@
-"""What a cycle reads from the database before it looks at prices: candidates, what blocks them, and how much money is left.
+"""What a cycle reads from the database before it reads prices: candidates, what blocks them, and how much money is left.
 
-Positions belong to the room above; what is needed of them is reached through the decision that they hang on.
+What is needed of positions comes through ``holdings``.
 """
 
 from __future__ import annotations
@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Final
 
-from django.db.models import Count, F, Q, QuerySet, Sum
-
+from strategies.cycle import holdings
 from strategies.models import Decision, Profile, Verdict
-
-ENDED: Final = ("aborted", "closed", "settled")
-"""Statuses in which a position holds nothing any more."""
+from strategies.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One verdict row that a cycle may act on, with what the last look wrote into it."""
+    """One verdict row that a cycle may act on, with what the last evaluation wrote into it."""
 
     verdict_id: int
     event: str
@@ -31,12 +27,12 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a profile has open: events that are taken, how many, and what is left of its capital (micro-dollars)."""
+class Exposure:
+    """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars)."""
 
-    taken: dict[str, str]
+    blocked: dict[str, Reason]
     open_count: int
-    room: int
+    capital_left: int
 
 
 def of(profile: Profile, events: Sequence[str] | None = None) -> list[Candidate]:
@@ -55,25 +51,17 @@ def interested(profiles: Sequence[Profile], events: Sequence[str]) -> list[Profi
     return [profile for profile in profiles if profile.pk in wanted]
 
 
-def open_decisions(profile: Profile) -> QuerySet[Decision]:
-    """Decisions that were not denied and whose position, if there is one yet, has not ended."""
-    alive = Q(position__isnull=True, denial__isnull=True) | (Q(position__isnull=False) & ~Q(position__status__in=ENDED))
-    return Decision.objects.filter(alive, profile=profile)
-
-
-def standing(profile: Profile, at: datetime) -> Standing:
-    """See Standing. An event is taken while a decision of it is open, and for the cooldown after one was taken or ended."""
+def exposure(profile: Profile, at: datetime) -> Exposure:
+    """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended."""
+    positions = holdings.current()
     since = at - timedelta(seconds=profile.cooldown_seconds)
-    recent = Decision.objects.filter(Q(created_at__gt=since) | Q(position__ended_at__gt=since), profile=profile)
-    taken = dict.fromkeys(recent.values_list("event_id", flat=True), "cooldown")
-    alive = open_decisions(profile)
-    taken.update(dict.fromkeys(alive.values_list("event_id", flat=True), "open_position"))
-    totals = alive.aggregate(
-        count=Count("pk"),
-        waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
-        committed=Sum(F("position__cost") + F("position__reserved"), default=0),
-    )
-    return Standing(taken, totals["count"], profile.capital - totals["waiting"] - totals["committed"])
+    taken = Decision.objects.filter(created_at__gt=since, profile=profile).values_list("event_id", flat=True)
+    ended = positions.ended_since(profile, since).values_list("event_id", flat=True)
+    blocked = dict.fromkeys([*taken, *ended], Reason.COOLDOWN)
+    open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
+    blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
+    committed = positions.committed(profile)
+    return Exposure(blocked, committed.count, profile.capital - committed.money)
 
 
 def in_blackout(profile: Profile, at: datetime) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from kalbot.common import cache
 from kalbot.common.clock import now, now_ms
@@ -22,13 +22,14 @@ from markets.book import Depth
 from markets.prices import EventPrices, PriceReader
 from strategies.catalogue.universe import EventView
 from strategies.cycle import candidate_evaluation, candidates, decisions, event_cache, memo
-from strategies.cycle.candidate_evaluation import Look
-from strategies.cycle.candidates import Candidate, Standing
+from strategies.cycle.candidates import Candidate, Exposure
 from strategies.dutch.basket import Basket
 from strategies.models import Cycle, Profile
+from strategies.reasons import Reason
 from strategies.screening import episodes, watchlist
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.screening import active_profiles
+from strategies.screening.verdict import Status, Verdict, missed
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ LOCK_SECONDS: Final = 8.0
 STILL_NEAR: Final = timedelta(seconds=60)
 BEAT: Final = "beat"
 NUDGE: Final = "nudge"
+NOT_OPEN: Final = Miss(Reason.NOT_OPEN, "closed", "an open event")
 
 
 @dataclass(slots=True)
@@ -74,8 +76,8 @@ def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycl
             try:
                 _consider(running, profile, found[profile.pk])
             except Exception:
-                log.exception("the cycle of profile %s failed", profile.name)
-                running.refused["error"] += len(found[profile.pk])
+                log.exception("cycle failed: profile %s", profile.name)
+                running.refused[Reason.ERROR.value] += len(found[profile.pk])
     row = running.row
     row.refused = dict(running.refused.most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -93,120 +95,121 @@ def _read(running: _Run, tickers: list[str]) -> None:
 
 
 def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
-    """Look at each candidate of one profile, decide for what pays (the best first), write down the rest."""
+    """Evaluate each candidate of one profile, decide for what pays (the best first), record the verdicts."""
     if not found:
         return
-    standing = candidates.standing(profile, now())
-    seen = _look_at_all(running, profile, found, standing)
-    paying = [c for c in found if seen[c.event].basket is not None]
-    open_count, room = standing.open_count, standing.room
-    for candidate in sorted(paying, key=lambda c: _worth(seen[c.event].basket), reverse=True):
-        look, spent = _decide(running, profile, candidate, room, open_count)
-        seen[candidate.event] = look
-        room -= spent
+    exposure = candidates.exposure(profile, now())
+    verdicts = _evaluate_all(running, profile, found, exposure)
+    paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
+    open_count, capital_left = exposure.open_count, exposure.capital_left
+    for candidate in sorted(paying, key=lambda c: _worth(verdicts[c.event].basket), reverse=True):
+        verdict, spent = _decide(running, profile, candidate, capital_left, open_count)
+        verdicts[candidate.event] = verdict
+        capital_left -= spent
         open_count += spent > 0
         running.row.decisions += spent > 0
     running.row.candidates += len(found)
-    running.row.evaluated += sum(1 for look in seen.values() if look.evaluated)
-    running.refused.update(look.constraint for look in seen.values() if look.constraint != candidate_evaluation.DECIDED)
-    candidate_evaluation.record(((candidate, seen[candidate.event]) for candidate in found), now())
-    _follow(profile, seen)
+    running.row.evaluated += sum(1 for verdict in verdicts.values() if verdict.on_books)
+    running.refused.update(v.constraint.value for v in verdicts.values() if v.constraint is not None)
+    candidate_evaluation.record(((candidate, verdicts[candidate.event]) for candidate in found), now())
+    _follow(profile, verdicts)
 
 
-def _look_at_all(running: _Run, profile: Profile, found: list[Candidate], standing: Standing) -> dict[str, Look]:
-    seen: dict[str, Look] = {}
+def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure) -> dict[str, Verdict]:
+    verdicts: dict[str, Verdict] = {}
     usable: list[EventView] = []
     paused, rules = candidates.in_blackout(profile, now()), Rules.of(profile)
     for candidate in found:
         view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
-        bad = _blocked(profile, candidate, standing, paused) or _unfit(profile, rules, view, prices)
-        if bad is None and view is not None:
+        bad = _blocked(profile, candidate, exposure, paused) or _unfit(profile, rules, view, prices)
+        if bad is not None:
+            verdicts[candidate.event] = missed(Status.REJECTED, bad)
+        elif view is not None:
             usable.append(view)
-        else:
-            seen[candidate.event] = Look(bad)
     close = memo.close_ones(profile, usable, running.prices)
     for view in usable:
         books = candidate_evaluation.depths_of(running.prices[view.ticker])
-        look = memo.recall(profile, view, books, view.ticker in close)
-        if look is None:
-            look = _judge(profile, view, books, standing.room)
-            memo.remember(profile, view, books, look)
-        seen[view.ticker] = look
-    return seen
+        verdict = memo.recall(profile, view, books, view.ticker in close)
+        if verdict is None:
+            verdict = _evaluate(profile, view, books, exposure.capital_left)
+            memo.remember(profile, view, books, verdict)
+        verdicts[view.ticker] = verdict
+    return verdicts
 
 
-def _blocked(profile: Profile, candidate: Candidate, standing: Standing, paused: bool) -> Miss | None:
+def _blocked(profile: Profile, candidate: Candidate, exposure: Exposure, paused: bool) -> Miss | None:
     """What keeps the profile from deciding on the event whatever its prices are."""
-    taken = standing.taken.get(candidate.event)
-    if taken is not None:
-        return Miss(taken, "a basket of this event", "one at a time")
+    blocked = exposure.blocked.get(candidate.event)
+    if blocked is not None:
+        return Miss(blocked, "a basket of this event", "one at a time")
     if paused:
-        return Miss("blackout", f"{now():%H:%M} UTC", "outside the profile's pauses")
-    return _too_many(profile, standing.open_count)
+        return Miss(Reason.BLACKOUT, f"{now():%H:%M} UTC", "outside the profile's pauses")
+    return _too_many(profile, exposure.open_count)
 
 
 def _unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventPrices | None) -> Miss | None:
     """Why the event cannot be bought now whatever it costs: it closed, a filter fails since the scan, prices are no prices."""
     if view is None:
-        return Miss("not_open", "closed", "an open event")
-    missed = misses(view, rules, now_ms())
-    return missed[0] if missed else candidate_evaluation.unusable(view, prices, profile.max_price_age_ms, now_ms())
+        return NOT_OPEN
+    failed = misses(view, rules, now_ms())
+    return failed[0] if failed else candidate_evaluation.unusable(view, prices, profile.max_price_age_ms, now_ms())
 
 
 def _too_many(profile: Profile, open_count: int) -> Miss | None:
     if open_count < profile.max_open_positions:
         return None
-    return Miss("open_positions", f"{open_count} open", f"at most {profile.max_open_positions - 1} before")
+    return Miss(Reason.OPEN_POSITIONS, f"{open_count} open", f"at most {profile.max_open_positions - 1} before")
 
 
-def _judge(profile: Profile, view: EventView, books: dict[str, Depth], room: int) -> Look:
-    """A fault in one event must not keep the others from being looked at: it is logged and becomes its verdict."""
+def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capital_left: int) -> Verdict:
+    """A fault in one event must not keep the others from being evaluated: it is logged and becomes its verdict."""
     try:
-        return candidate_evaluation.look_at(profile, view, books, now_ms(), room)
+        return candidate_evaluation.evaluate_candidate(profile, view, books, now_ms(), capital_left)
     except Exception as error:
-        log.exception("profile %s could not judge %s", profile.name, view.ticker)
-        return Look(Miss("error", type(error).__name__, "an event that can be judged", flip=str(error)[:300]))
+        log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
+        fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
+        return missed(Status.REJECTED, fault)
 
 
 def _worth(basket: Basket | None) -> tuple[bool, int]:
     return (False, 0) if basket is None else (basket.guaranteed, basket.profit)
 
 
-def _decide(running: _Run, profile: Profile, candidate: Candidate, room: int, open_count: int) -> tuple[Look, int]:
-    """Read event and prices once more and decide on those. Returns the look and what the decision reserves (0 = none)."""
+def _decide(
+    running: _Run, profile: Profile, candidate: Candidate, capital_left: int, open_count: int
+) -> tuple[Verdict, int]:
+    """Read event and prices once more and decide on those. Returns the verdict and what the decision reserves (0 = none)."""
     view = event_cache.fresh(candidate.event)
     prices = running.reader.events([candidate.event])[candidate.event]
+    if view is None:
+        return missed(Status.REJECTED, NOT_OPEN), 0
     bad = _too_many(profile, open_count) or _unfit(profile, Rules.of(profile), view, prices)
-    if bad is not None or view is None:
-        return Look(bad), 0
-    look = _judge(profile, view, candidate_evaluation.depths_of(prices), room)
-    if look.basket is None:
-        return look, 0
-    decision = decisions.build(profile, view, look.basket, prices, now_ms())
+    if bad is not None:
+        return missed(Status.REJECTED, bad), 0
+    verdict = _evaluate(profile, view, candidate_evaluation.depths_of(prices), capital_left)
+    if verdict.status is not Status.CANDIDATE or verdict.basket is None:
+        return verdict, 0
+    decision = decisions.build(profile, view, verdict.basket, prices, now_ms())
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
-        return Look(Miss("raced", "another cycle", "one decision at a time")), 0
-    return look, decision.max_cost
+        return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
+    return verdict, decision.max_cost
 
 
-def _follow(profile: Profile, seen: dict[str, Look]) -> None:
-    """Feed the near-miss episodes with what live books showed; a look at unusable prices says nothing about closeness.
+def _follow(profile: Profile, verdicts: dict[str, Verdict]) -> None:
+    """Feed the near-miss episodes with what live books showed; unusable prices say nothing about closeness.
 
-    A recalled look adds nothing to an episode but the proof that it still goes on, which is written now and then.
+    A recalled verdict adds nothing to an episode but the proof that it still goes on, which is written now and then.
     """
     running, at = episodes.running(profile), now()
-    near: dict[str, episodes.Look] = {}
+    near: dict[str, Verdict] = {}
     ended: dict[str, str] = {}
-    for ticker, look in seen.items():
-        if look.miss is None:
-            ended[ticker] = candidate_evaluation.DECIDED
-        elif look.is_near(profile):
-            if not (look.recalled and ticker in running and at - running[ticker] < STILL_NEAR):
-                near[ticker] = _episode_look(look, look.miss)
-        elif look.evaluated:
+    for ticker, verdict in verdicts.items():
+        if verdict.status is Status.CANDIDATE:
+            ended[ticker] = Reason.DECIDED.value
+        elif not verdict.on_books:
+            continue
+        elif verdict.status is Status.REJECTED:
             ended[ticker] = "moved away"
-    episodes.follow(profile, near, {t: word for t, word in ended.items() if t in running}, at)
-
-
-def _episode_look(look: Look, miss: Miss) -> episodes.Look:
-    summary: dict[str, Any] = look.summary
-    return episodes.Look(miss.code, miss.distance_ppm or 0, miss.value, miss.limit, miss.flip, look.kind, summary)
+        elif not (verdict.recalled and ticker in running and at - running[ticker] < STILL_NEAR):
+            near[ticker] = verdict
+    episodes.follow(profile, near, {ticker: became for ticker, became in ended.items() if ticker in running}, at)

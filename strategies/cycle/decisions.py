@@ -13,7 +13,7 @@ from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidates
+from strategies.cycle import holdings
 from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
 from strategies.dutch.explain import explain_basket
@@ -57,13 +57,13 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
 
     ``seen`` is the verdict's count of decisions as it was read *before* the open decisions were. Counting it up, only if it
     still is ``seen``, in the transaction that inserts the decision, lets exactly one of several racing cycles through.
-    Active shadows of the profile take the same decision in the same transaction. Trading is told after the commit.
+    Active shadows of the profile take the same decision in the same transaction. Trading is nudged after the commit.
     """
     with transaction.atomic():
         rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
         if not rows.update(decisions=F("decisions") + 1):
             return False
-        if candidates.open_decisions(decision.profile).filter(event_id=decision.event_id).exists():
+        if holdings.current().open_decisions(decision.profile).filter(event_id=decision.event_id).exists():
             transaction.set_rollback(True)
             return False
         written = [decision, *_shadows(decision)]
@@ -78,7 +78,7 @@ def _shadows(decision: Decision) -> list[Decision]:
     """The same decision for every active paper twin that does not hold the event already."""
     copies = []
     for shadow in Profile.objects.filter(shadow_of=decision.profile, is_active=True, mode=Mode.SIM):
-        if candidates.open_decisions(shadow).filter(event_id=decision.event_id).exists():
+        if holdings.current().open_decisions(shadow).filter(event_id=decision.event_id).exists():
             continue
         columns = {f.attname: getattr(decision, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
         columns |= {"profile_id": shadow.pk, "mode": shadow.mode, "shadow_of_id": decision.pk}

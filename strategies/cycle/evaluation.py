@@ -1,4 +1,4 @@
-"""From an event and its books to the question that the mathematics answers, and from its answer back to words.
+"""From an event and its books to the arguments of the search, and from its result to a verdict.
 
 The one place that knows both the profile's columns and the search's types.
 """
@@ -16,14 +16,16 @@ from strategies.catalogue.universe import EventView
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
 from strategies.dutch.search import best_basket
 from strategies.models import Profile
+from strategies.reasons import Reason
 from strategies.screening.filters import PPM, Miss
+from strategies.screening.verdict import Prices, Status, Verdict, is_near, missed, near_or_rejected
 
 EMPTY: Final = Depth()
 
 
-def limits_of(profile: Profile, event: EventView, now_ms: int, room: int | None = None) -> Limits:
-    """What ``profile`` allows on ``event``. ``room``: what is left of its capital, micro-dollars (None: all of it)."""
-    left = profile.capital if room is None else max(0, min(room, profile.capital))
+def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int | None = None) -> Limits:
+    """What ``profile`` allows on ``event``. ``capital_left``: micro-dollars (None: all of it)."""
+    left = profile.capital if capital_left is None else max(0, min(capital_left, profile.capital))
     return Limits(
         kinds=frozenset(Kind(kind) for kind in profile.kinds),
         min_profit=Money(profile.min_profit),
@@ -71,8 +73,25 @@ def evaluate(
     )
 
 
+def verdict_of(outcome: Found | Refused, profile: Profile) -> Verdict:
+    """The verdict on books: a candidate is a basket that could be bought now."""
+    if isinstance(outcome, Found):
+        basket = outcome.basket
+        summary = basket_summary(basket)
+        return Verdict(Status.CANDIDATE, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
+    miss, nearest = miss_of(outcome), outcome.nearest
+    return missed(
+        near_or_rejected(is_near(miss.distance_ppm, profile)),
+        miss,
+        Prices.BOOKS,
+        kind="" if outcome.kind is None else outcome.kind.value,
+        summary=None if nearest is None else basket_summary(nearest),
+        basket=nearest,
+    )
+
+
 def miss_of(refused: Refused) -> Miss:
-    """A refusal in the words of a verdict, its distance in millionths: of the payout for prices and profits, of the limit
+    """A refusal with its measurements as text, its distance in millionths: of the payout for prices and profits, of the limit
     for the rest; None where there is no half way."""
     value, limit, unit = refused.value, refused.limit, refused.unit
     return Miss(refused.constraint, _shown(value, unit), _shown(limit, unit), distance_ppm(refused), flip_of(refused))
@@ -85,7 +104,7 @@ def distance_ppm(refused: Refused) -> int | None:
     if refused.unit == "ppm":
         return round(refused.distance)
     whole: float = refused.limit
-    if refused.constraint == "min_profit" and refused.nearest is not None:
+    if refused.constraint is Reason.MIN_PROFIT and refused.nearest is not None:
         whole = refused.nearest.pays
     return round(refused.distance * PPM / whole) if whole > 0 else None
 
@@ -114,10 +133,10 @@ def _shown(value: float, unit: str) -> str:
     }.get(unit, f"{value:g} {unit}")
 
 
-def basket_summary(basket: Basket, source: str = "books") -> dict[str, Any]:
+def basket_summary(basket: Basket) -> dict[str, Any]:
     """The arithmetic of a basket for a JSON column: legs, cost, what it pays."""
     return {
-        "source": source,
+        "source": Prices.BOOKS.value,
         "kind": basket.kind.value,
         "count": basket.count,
         "cost": basket.cost,

@@ -1,6 +1,6 @@
 """What a cycle knows about its candidates besides prices, remembered for about a minute in each process.
 
-Remembered facts only ever pick whom to look at: before a decision is written, ``fresh`` reads the event again.
+Remembered facts only ever pick what to evaluate: before a decision is written, ``fresh`` reads the event again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of the search: what it is asked, the basket it finds, the refusal it gives.
+"""The types of the search: the limits it keeps to, the basket it finds, the refusal it gives.
 
 Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar, margins in parts per million of cost.
 """
@@ -12,18 +12,17 @@ from typing import Final
 from kalbot.common.units import CONTRACT, PPM, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
+from markets.kalshi.grid import PriceBand
 from strategies.dutch.coverage import Devig
 from strategies.dutch.payoff import Payoff, State, StateKind, loss_states
+from strategies.reasons import Reason
 
 YEAR_DAYS: Final = 365.0
 ONE_HUNDREDTH: Final = Count(1)
 LEAST_PROFIT: Final = Money(1)
 NOTHING: Final = Money(0)
 
-PriceBand = tuple[int, int, int]
-"""(start, end, step) of a price grid: valid prices are start + k x step within the band; bands meet at their ends."""
-
-CENT_BANDS: Final[tuple[PriceBand, ...]] = ((0, 10_000, 100),)
+CENT_BANDS: Final = (PriceBand(Price(0), Price(10_000), Price(100)),)
 
 
 class Kind(StrEnum):
@@ -35,16 +34,15 @@ class Kind(StrEnum):
 
 
 class Shape(StrEnum):
-    """How the profit is spread over the outcomes: the same in each, more where more is likely, or by given weights."""
+    """How the profit is spread over the outcomes: the same in each, or more where more is likely."""
 
     EQUAL = "equal"
     PROPORTIONAL = "proportional"
-    CUSTOM = "custom"
 
 
 @dataclass(frozen=True, slots=True)
 class LegMarket:
-    """One outcome as the search sees it: its live book, its fees, its price grid, the least count it takes."""
+    """One outcome as the search takes it: its live book, its fees, its price grid, the least count it takes."""
 
     ticker: str
     depth: Depth
@@ -59,10 +57,8 @@ class Limits:
     """What a profile allows. None means "no limit". See the module docstring for units.
 
     ``min_profit`` is what the basket must earn in its floor (coverage: if a covered outcome wins) by the prices of the
-    book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``accept_void``: a basket that only a
-    void named by the rules could make lose may be bought; it is then not called guaranteed. ``weights`` (ticker ->
-    integer) belong to the custom shape. ``near_ppm``: how near, in millionths of a dollar a set, a refusal must be for the
-    price move that would turn it to be worked out.
+    book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``near_ppm``: how near, in millionths of a
+    dollar a set, a refusal must be for the price move that would turn it to be worked out.
     """
 
     kinds: frozenset[Kind] = frozenset({Kind.ALL_YES, Kind.ALL_NO})
@@ -73,16 +69,13 @@ class Limits:
     max_count: Count | None = None
     count_step: Count = CONTRACT
     min_count: Count = ONE_HUNDREDTH
-    max_legs: int | None = None
     coverage_threshold: float = 0.9
     min_expected_margin_ppm: int = 0
     days_to_settlement: float | None = None
     min_annualised_ppm: int | None = None
-    accept_void: bool = False
     devig: Devig = Devig.PROPORTIONAL
     unlisted_floor: float = 0.02
     shape: Shape = Shape.EQUAL
-    weights: tuple[tuple[str, int], ...] = ()
     near_ppm: int = 20_000
 
 
@@ -207,7 +200,7 @@ class Refused:
     ``nearest`` is the basket that came closest, where one could be built.
     """
 
-    constraint: str
+    constraint: Reason
     sentence: str
     unit: str = "flag"
     value: float = 0

@@ -1,4 +1,4 @@
-"""One event as the search sees it, and baskets built from it."""
+"""One event as the search takes it, and baskets built from it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from markets.terms.special_settlements import RESIDUAL
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
 from strategies.dutch.payoff import StateKind
 from strategies.dutch.refusal import dollars
+from strategies.reasons import Reason
 
 KIND_WORDS = {
     Kind.ALL_YES: "YES on every outcome",
@@ -107,7 +108,7 @@ def explain_refusal(refused: Refused, names: Mapping[str, str] | None = None) ->
             lines.append(
                 f"No single leg can turn it; together the prices would have to fall by {format_price(flip.amount)}."
             )
-    if refused.tickers and refused.constraint != "price":
+    if refused.tickers and refused.constraint is not Reason.PRICE:
         lines.append(f"Concerns {', '.join(_named(t, names or {}) for t in refused.tickers[:8])}")
     if refused.nearest is not None:
         lines.append("The nearest basket:")

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from kalbot.common.units import DOLLAR_PRICE, PPM
 from markets.book import Depth, Side
+from markets.kalshi.grid import round_down
 from strategies.dutch.basket import Flip, Kind, LegMarket, Refused
 from strategies.dutch.event import Event, least_margin_ppm
-from strategies.dutch.grid import at_or_below
+from strategies.reasons import Reason
 
 LEGS_TRIED = 3
 TICKS_TRIED = 6
@@ -42,12 +43,12 @@ def add_flip(refused: Refused, event: Event, passes: Passes) -> Refused:
 
 def _missing_per_set(refused: Refused, event: Event) -> int | None:
     """By how much the prices of a set must fall at least, 1/10,000 dollar, rounded up."""
-    if refused.constraint == "price":
+    if refused.constraint is Reason.PRICE:
         return int(refused.distance) + 1
     nearest = refused.nearest
-    if nearest is None or refused.constraint not in ("min_profit", "min_margin", "min_annualised"):
+    if nearest is None or refused.constraint not in (Reason.MIN_PROFIT, Reason.MIN_MARGIN, Reason.MIN_ANNUALISED):
         return None
-    if refused.constraint == "min_profit":
+    if refused.constraint is Reason.MIN_PROFIT:
         missing = refused.distance
     else:
         wanted = least_margin_ppm(event.rules)
@@ -58,7 +59,7 @@ def _missing_per_set(refused: Refused, event: Event) -> int | None:
 def _target(leg: LegMarket, side: Side, missing: int) -> int | None:
     """The valid price at least ``missing`` below the leg's best ask, if the book can hold it."""
     price = leg.depth.best_ask(side)
-    to = None if price is None else at_or_below(leg.price_bands, price - missing)
+    to = None if price is None else round_down(price - missing, leg.price_bands)
     return to if to is not None and to > (leg.depth.best_bid(side) or 0) else None
 
 
@@ -70,7 +71,7 @@ def _flip_of_leg(leg: LegMarket, side: Side, missing: int, event: Event, passes:
         moved = replace(leg, depth=_offered_at(leg.depth, side, to))
         if passes(tuple(moved if other is leg else other for other in event.legs)):
             return Flip(missing, leg.ticker, side, leg.depth.best_ask(side), to)
-        to = at_or_below(leg.price_bands, to - 1)
+        to = round_down(to - 1, leg.price_bands)
     return None
 
 

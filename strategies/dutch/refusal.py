@@ -1,6 +1,6 @@
 """Refusals: one binding constraint each, with its value, the limit and the distance, in stated units.
 
-Checked in this order, and the first that fails binds: structure of the event, prices, room (depth and money limits),
+Checked in this order, and the first that fails binds: structure of the event, prices, size (depth and money limits),
 profit, margin, annualised margin, expectation, void. A refusal that comes later in the order was nearer to passing.
 """
 
@@ -13,28 +13,28 @@ from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, LegMarket, Limits, 
 from strategies.dutch.curve import E14, Curve
 from strategies.dutch.event import LEAST_DAYS, least_margin_ppm
 from strategies.dutch.sizing import Bounds, first_count
+from strategies.reasons import Reason
 
 RANK = (
-    "no_kinds",
-    "no_legs",
-    "duplicate_leg",
-    "too_few_legs",
-    "not_exclusive",
-    "no_price",
-    "no_ask",
-    "coverage",
-    "price",
-    "min_count",
-    "depth",
-    "max_count",
-    "max_cost_per_leg",
-    "max_cost",
-    "min_profit",
-    "min_margin",
-    "min_annualised",
-    "min_expected_margin",
-    "void",
-    "not_certified",
+    Reason.NO_KINDS,
+    Reason.NO_LEGS,
+    Reason.DUPLICATE_LEG,
+    Reason.TOO_FEW_LEGS,
+    Reason.NOT_EXCLUSIVE,
+    Reason.NO_PRICE,
+    Reason.NO_ASK,
+    Reason.COVERAGE,
+    Reason.PRICE,
+    Reason.DEPTH,
+    Reason.MAX_COUNT,
+    Reason.MAX_COST_PER_LEG,
+    Reason.MAX_COST,
+    Reason.MIN_PROFIT,
+    Reason.MIN_MARGIN,
+    Reason.MIN_ANNUALISED,
+    Reason.MIN_EXPECTED_MARGIN,
+    Reason.VOID,
+    Reason.NOT_CERTIFIED,
 )
 """Constraint codes from the furthest to the nearest to passing."""
 
@@ -47,16 +47,16 @@ def dollars(money: int) -> str:
 def furthest(refusals: Sequence[Refused]) -> Refused:
     """The refusal of the kind that came nearest to passing; within a constraint the smallest relative distance."""
     if not refusals:
-        return Refused("no_kinds", "The profile allows no kind of basket.")
+        return Refused(Reason.NO_KINDS, "The profile allows no kind of basket.")
     return max(refusals, key=lambda r: (RANK.index(r.constraint), -r.distance / max(abs(r.limit), 1e-9)))
 
 
 def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) -> Refused | None:
     """What forbids every kind at once."""
     if not rules.kinds:
-        return Refused("no_kinds", "The profile allows no kind of basket.")
+        return Refused(Reason.NO_KINDS, "The profile allows no kind of basket.")
     if not legs:
-        return Refused("no_legs", "The event lists no outcome.", "legs", 0, 2, 2)
+        return Refused(Reason.NO_LEGS, "The event lists no outcome.", "legs", 0, 2, 2)
     tickers = [leg.ticker for leg in legs]
     twice = (
         tuple(sorted({ticker for ticker in tickers if tickers.count(ticker) > 1}))
@@ -65,7 +65,7 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
     )
     if twice:
         return Refused(
-            "duplicate_leg",
+            Reason.DUPLICATE_LEG,
             "An outcome is listed twice.",
             "legs",
             len(tickers),
@@ -74,10 +74,10 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
             tickers=twice,
         )
     if len(legs) < 2:
-        return Refused("too_few_legs", "A basket needs two outcomes; the event lists one.", "legs", 1, 2, 1)
+        return Refused(Reason.TOO_FEW_LEGS, "A basket needs two outcomes; the event lists one.", "legs", 1, 2, 1)
     if not exclusive:
         return Refused(
-            "not_exclusive",
+            Reason.NOT_EXCLUSIVE,
             "Several outcomes of this event can win, or all can lose: its legs do not hedge each other.",
             "flag",
             0,
@@ -87,11 +87,11 @@ def refuse_structure(legs: Sequence[LegMarket], exclusive: bool, rules: Limits) 
     return None
 
 
-def refuse_price(kind: Kind, chosen: Sequence[Curve], asked_e14: int, limit_e14: int) -> Refused:
+def refuse_price(kind: Kind, chosen: Sequence[Curve], cost_e14: int, limit_e14: int) -> Refused:
     """The best prices with model fees already add up to what the basket pays, or more."""
-    value, limit = asked_e14 / E14, limit_e14 / E14
+    value, limit = cost_e14 / E14, limit_e14 / E14
     return Refused(
-        "price",
+        Reason.PRICE,
         f"{len(chosen)} legs cost {value / DOLLAR_PRICE:.4f} a set at the best prices with fees and pay "
         f"{limit / DOLLAR_PRICE:.4f}.",
         "price",
@@ -109,7 +109,7 @@ def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
     priced = len(curves) - len(missing)
     what = "YES on every outcome needs an ask for each" if kind is Kind.ALL_YES else "NO needs two outcomes with an ask"
     return Refused(
-        "no_ask",
+        Reason.NO_ASK,
         f"{what}; {priced} of {len(curves)} have one.",
         "legs",
         priced,
@@ -124,11 +124,11 @@ def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None,
     """No set of outcomes with an ask is likely enough, or their probabilities are not known."""
     if chance is None:
         return Refused(
-            "no_price", "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE
+            Reason.NO_PRICE, "An outcome has neither bid nor ask, so no probability is known.", kind=Kind.COVERAGE
         )
     reach = sum(chance[curve.ticker] for curve in curves if curve.bids)
     return Refused(
-        "coverage",
+        Reason.COVERAGE,
         f"Outcomes with an ask cover {reach:.4f}, some left out; the profile asks for {threshold:.4f}.",
         "probability",
         reach,
@@ -138,13 +138,13 @@ def refuse_coverage(curves: Sequence[Curve], chance: Mapping[str, float] | None,
     )
 
 
-def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
+def refuse_size(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
     """No count of at least the least one fits: which limit is in the way."""
     least = first_count(bounds)
     thin = min(chosen, key=lambda curve: curve.total)
     if thin.total < least:
         return Refused(
-            "depth",
+            Reason.DEPTH,
             f"{thin.ticker} offers {format_count(thin.total)} contracts, the least basket is {format_count(least)}.",
             "count",
             thin.total,
@@ -155,7 +155,7 @@ def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
         )
     if bounds.max_count is not None and bounds.max_count < least:
         return Refused(
-            "max_count",
+            Reason.MAX_COUNT,
             f"The profile allows {format_count(bounds.max_count)} contracts, the least basket is "
             f"{format_count(least)}.",
             "count",
@@ -165,25 +165,35 @@ def refuse_room(kind: Kind, chosen: Sequence[Curve], bounds: Bounds) -> Refused:
             kind,
         )
     costs = {curve.ticker: curve.cost_at_limit(least) for curve in chosen}
-    dear = max(costs, key=lambda ticker: costs[ticker])
-    if bounds.max_cost_per_leg is not None and costs[dear] > bounds.max_cost_per_leg:
-        return _money("max_cost_per_leg", f"The least leg in {dear} costs", costs[dear], bounds.max_cost_per_leg, kind)
-    return _money("max_cost", "The least basket costs", sum(costs.values()), bounds.max_cost or 0, kind)
+    costliest = max(costs, key=lambda ticker: costs[ticker])
+    if bounds.max_cost_per_leg is not None and costs[costliest] > bounds.max_cost_per_leg:
+        return _money(
+            Reason.MAX_COST_PER_LEG,
+            f"The least leg in {costliest} costs",
+            costs[costliest],
+            bounds.max_cost_per_leg,
+            kind,
+        )
+    return _money(Reason.MAX_COST, "The least basket costs", sum(costs.values()), bounds.max_cost or 0, kind)
 
 
 def refuse_capital(wanted: Basket, rules: Limits) -> Refused:
     """``wanted`` would do, but costs more at its limit prices than the profile allows; smaller ones earn too little."""
-    dear = max(wanted.legs, key=lambda leg: leg.limit_price * leg.count)
+    costliest = max(wanted.legs, key=lambda leg: leg.limit_price * leg.count)
     cap = rules.max_cost_per_leg
     if cap is not None and (rules.max_cost is None or wanted.cost_at_limits <= rules.max_cost):
-        cost = max(dear.cost, dear.limit_price * dear.count)
+        cost = max(costliest.cost, costliest.limit_price * costliest.count)
         return _money(
-            "max_cost_per_leg", f"The leg in {dear.ticker} of a basket that pays costs", cost, cap, wanted.kind
+            Reason.MAX_COST_PER_LEG,
+            f"The leg in {costliest.ticker} of a basket that pays costs",
+            cost,
+            cap,
+            wanted.kind,
         )
-    return _money("max_cost", "A basket that pays costs", wanted.cost_at_limits, rules.max_cost or 0, wanted.kind)
+    return _money(Reason.MAX_COST, "A basket that pays costs", wanted.cost_at_limits, rules.max_cost or 0, wanted.kind)
 
 
-def _money(code: str, what: str, value: int, limit: int, kind: Kind) -> Refused:
+def _money(code: Reason, what: str, value: int, limit: int, kind: Kind) -> Refused:
     sentence = f"{what} {dollars(value)}, the profile allows {dollars(limit)}."
     return Refused(code, sentence, "money", value, limit, value - limit, kind)
 
@@ -194,7 +204,7 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     wanted = max(rules.min_profit, 1)
     if profit < wanted:
         return Refused(
-            "min_profit",
+            Reason.MIN_PROFIT,
             f"The best size earns {dollars(profit)}, the profile wants {dollars(wanted)}.",
             "money",
             profit,
@@ -206,11 +216,13 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     at_limits = basket.pays - basket.cost_at_limits
     if at_limits < 0 or at_limits * PPM < rules.min_margin_ppm * basket.cost_at_limits:
         margin = basket.margin_at_limits_ppm
-        return _ppm("min_margin", "If every leg fills at its limit the margin is", margin, rules.min_margin_ppm, basket)
+        return _ppm(
+            Reason.MIN_MARGIN, "If every leg fills at its limit the margin is", margin, rules.min_margin_ppm, basket
+        )
     if rules.min_annualised_ppm is not None:
         if basket.days_to_settlement is None:
             return Refused(
-                "min_annualised",
+                Reason.MIN_ANNUALISED,
                 "Nobody knows when it settles, and the profile wants a yearly return.",
                 "flag",
                 0,
@@ -221,17 +233,17 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
             )
         if at_limits * PPM < least_margin_ppm(rules) * basket.cost_at_limits:
             yearly = int(basket.margin_at_limits_ppm * YEAR_DAYS / max(basket.days_to_settlement, LEAST_DAYS))
-            return _ppm("min_annualised", "A year of such baskets earns", yearly, rules.min_annualised_ppm, basket)
+            return _ppm(Reason.MIN_ANNUALISED, "A year of such baskets earns", yearly, rules.min_annualised_ppm, basket)
     if kind is Kind.COVERAGE:
         expected = int(((basket.expected or 0.0) - basket.cost_at_limits) * PPM // basket.cost_at_limits)
         if expected < rules.min_expected_margin_ppm:
             return _ppm(
-                "min_expected_margin", "The expected margin is", expected, rules.min_expected_margin_ppm, basket
+                Reason.MIN_EXPECTED_MARGIN, "The expected margin is", expected, rules.min_expected_margin_ppm, basket
             )
         return None
-    if not basket.guaranteed and not rules.accept_void:
+    if not basket.guaranteed:
         return Refused(
-            "void",
+            Reason.VOID,
             "The rules let the exchange void this event at prices of its own; then the basket may pay nothing.",
             "money",
             basket.floor,
@@ -243,6 +255,6 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
     return None
 
 
-def _ppm(code: str, what: str, value: int, limit: int, basket: Basket) -> Refused:
+def _ppm(code: Reason, what: str, value: int, limit: int, basket: Basket) -> Refused:
     sentence = f"{what} {value / 10_000:.4f} %, the profile wants {limit / 10_000:.4f} %."
     return Refused(code, sentence, "ppm", value, limit, limit - value, basket.kind, basket)

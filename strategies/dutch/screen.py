@@ -1,7 +1,7 @@
 """Thousands of events at once: which of them could pay at all, judged at their best prices.
 
-A basket whose best prices with model fees already cost what it pays cannot earn anything at any size: depth only gets
-dearer and rounding only adds. So one table of all-in prices and two sums per event sort out nearly everything, and
+A basket whose best prices with model fees already cost what it pays cannot earn anything at any size: depth only costs
+more and rounding only adds. So one table of all-in prices and two sums per event sort out nearly everything, and
 ``best_basket`` judges the survivors exactly. The table is rounded *down*, so the screen may keep an event that does not
 pay but never drops one that does.
 
@@ -105,7 +105,7 @@ def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened
 
 
 def _could_cover(universe: Universe, rules: Limits, yes_cost: Ints) -> Bools:
-    """Events with a price on every outcome in which some leg costs no more than its fair share, in floats with room."""
+    """Events with a price on every outcome in which some leg costs no more than its fair share, in floats, with slack."""
     first, legs = universe.starts[:-1], np.diff(universe.starts)
     bid = universe.yes_bid.astype(np.float64)
     others = np.repeat(np.add.reduceat(bid, first), legs) - bid

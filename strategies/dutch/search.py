@@ -23,7 +23,7 @@ from strategies.dutch.refusal import (
     refuse_coverage,
     refuse_money,
     refuse_price,
-    refuse_room,
+    refuse_size,
     refuse_structure,
 )
 from strategies.dutch.shape import shaped
@@ -38,6 +38,7 @@ from strategies.dutch.subset import (
     no_sets,
     rounding_of,
 )
+from strategies.reasons import Reason
 
 ORDER = (Kind.ALL_YES, Kind.ALL_NO, Kind.COVERAGE)
 
@@ -84,11 +85,11 @@ def _judge_all_yes(event: Event) -> Outcome:
     if not all(curve.bids for curve in curves):
         return refuse_asks(Kind.ALL_YES, curves, len(curves))
     outcome = _judge_sets(event, Kind.ALL_YES, {curves: None}, curves)
-    if event.certified or (isinstance(outcome, Refused) and outcome.constraint == "price"):
+    if event.certified or (isinstance(outcome, Refused) and outcome.constraint is Reason.PRICE):
         return outcome
     nearest = outcome.basket if isinstance(outcome, Found) else outcome.nearest
     return Refused(
-        "not_certified",
+        Reason.NOT_CERTIFIED,
         "The price would do, but nothing says that one of the listed outcomes must win: YES on all may pay nothing.",
         "flag",
         0,
@@ -102,14 +103,14 @@ def _judge_all_yes(event: Event) -> Outcome:
 def _judge_all_no(event: Event) -> Outcome:
     curves = [Curve(leg, Side.NO) for leg in event.legs]
     rules = event.rules
-    nearest = nearest_no_set(curves, rules.max_legs)
+    nearest = nearest_no_set(curves)
     if len(nearest) < 2:
         return refuse_asks(Kind.ALL_NO, curves, 2)
     if touch_of_e14(nearest) >= event.promise_e14(Kind.ALL_NO, nearest):
         return _judge_sets(event, Kind.ALL_NO, {nearest: None}, nearest)
     tied = (rules.max_cost, rules.max_cost_per_leg, rules.max_count)
     coupled = least_margin_ppm(rules) > 0 or any(limit is not None for limit in tied)
-    sets = no_sets(curves, coupled=coupled, max_legs=rules.max_legs) or {nearest: None}
+    sets = no_sets(curves, coupled=coupled) or {nearest: None}
     outcome = _judge_sets(event, Kind.ALL_NO, sets, nearest)
     if isinstance(outcome, Found) and len(nearest) > EVERY_SET_UP_TO:
         missed = no_bound(curves, rules.max_cost) - outcome.basket.profit
@@ -121,7 +122,7 @@ def _judge_all_no(event: Event) -> Outcome:
 def _judge_coverage(event: Event) -> Outcome:
     curves = [Curve(leg, Side.YES) for leg in event.legs]
     threshold, chance = event.rules.coverage_threshold, event.chance
-    sets = [] if chance is None else coverage_sets(curves, chance, threshold, event.rules.max_legs)
+    sets = [] if chance is None else coverage_sets(curves, chance, threshold)
     if event.certified:
         sets = [chosen for chosen in sets if len(chosen) < len(curves)]  # all of them is all_yes
     if chance is None or not sets:
@@ -139,8 +140,7 @@ def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nea
     ``sets``: set -> what it cannot earn more than, x 10**14, where that is known.
     """
     if all(touch_of_e14(chosen) >= event.promise_e14(kind, chosen) for chosen in sets):
-        asked, limit = touch_of_e14(nearest), event.promise_e14(kind, nearest)
-        return refuse_price(kind, nearest, asked, limit)
+        return refuse_price(kind, nearest, touch_of_e14(nearest), event.promise_e14(kind, nearest))
     best: tuple[Chosen, Sized] | None = None
     bounded = [(_most_e14(event, kind, chosen, known), chosen) for chosen, known in sets.items()]
     for most, chosen in sorted(bounded, key=lambda entry: -entry[0]):
@@ -151,7 +151,7 @@ def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nea
         if sized and (best is None or (sized.holds, sized.profit_e14) > (best[1].holds, best[1].profit_e14)):
             best = chosen, sized
     if best is None:
-        return refuse_room(kind, nearest, event.bounds(nearest))
+        return refuse_size(kind, nearest, event.bounds(nearest))
     chosen, sized = best
     basket = event.basket(kind, chosen, [sized.count] * len(chosen), sized.gap)
     refused = refuse_money(basket, event.rules)
@@ -165,7 +165,7 @@ def _judge_sets(event: Event, kind: Kind, sets: Mapping[Chosen, int | None], nea
 def _capital_binds(event: Event, kind: Kind, refused: Refused) -> Refused | None:
     """If a basket would do but for the money limits, they are what binds, not the profit of what they leave."""
     rules = event.rules
-    if refused.constraint not in ("min_profit", "min_margin"):
+    if refused.constraint not in (Reason.MIN_PROFIT, Reason.MIN_MARGIN):
         return None
     if rules.max_cost is None and rules.max_cost_per_leg is None:
         return None
@@ -187,8 +187,8 @@ def _most_e14(event: Event, kind: Kind, chosen: Chosen, known: int | None) -> in
 
 
 def _with_nearest(event: Event, refused: Refused) -> Refused:
-    """A refused price with the smallest basket of its legs: what a near miss looks like. None if a leg is not that deep."""
-    if refused.constraint != "price" or refused.kind is None:
+    """A refused price with the smallest basket of its legs: what a near miss would buy. None if a leg is not that deep."""
+    if refused.constraint is not Reason.PRICE or refused.kind is None:
         return refused
     side = Side.NO if refused.kind is Kind.ALL_NO else Side.YES
     wanted = set(refused.tickers)

@@ -1,7 +1,7 @@
 """Profit shapes beyond "the same whoever wins": part of the sure profit is spent on extra contracts.
 
 A basket of equal counts pays the same in every covered outcome. ``proportional`` buys extra contracts where the
-outcome is likelier, ``custom`` by the profile's weights, as many as leave the basket above the profile's least profit
+outcome is likelier, as many as leave the basket above the profile's least profit
 and margin in its floor, at limit prices too. The floor can only come nearer to the minimum, never below it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from strategies.dutch.basket import Basket, Kind, Shape
+from strategies.dutch.basket import Basket, Kind
 from strategies.dutch.curve import Curve
 from strategies.dutch.event import Event
 from strategies.dutch.refusal import refuse_money
@@ -22,8 +22,8 @@ def shaped(event: Event, kind: Kind, chosen: Sequence[Curve], basket: Basket) ->
     if heaviest <= 0:
         return basket
     step, base = event.rules.count_step, basket.count
-    room = max(curve.total for curve in chosen) // step
-    low, high, best = 0, room, basket
+    most = max(curve.total for curve in chosen) // step
+    low, high, best = 0, most, basket
     while low < high:
         middle = (low + high + 1) // 2
         counts = [base + int(middle * weights[curve.ticker] / heaviest) * step for curve in chosen]
@@ -36,9 +36,6 @@ def shaped(event: Event, kind: Kind, chosen: Sequence[Curve], basket: Basket) ->
 
 
 def _weights(event: Event, chosen: Sequence[Curve]) -> Mapping[str, float]:
-    if event.rules.shape is Shape.CUSTOM:
-        given = dict(event.rules.weights)
-        return {curve.ticker: float(max(0, given.get(curve.ticker, 0))) for curve in chosen}
     chance = event.chance or {}
     return {curve.ticker: chance.get(curve.ticker, 0.0) for curve in chosen}
 

@@ -141,21 +141,21 @@ class _Search:
 
     def around(self, ends: Sequence[int], best: int, last: int) -> None:
         """Try the line that ends at ``ends[best]``, then its neighbours on both sides while they can still win."""
-        self._look(ends, best)
+        self._try_line(ends, best)
         at = best - 1
         while at >= 0 and not self._beaten(ends[at]):
-            self._look(ends, at)
+            self._try_line(ends, at)
             at -= 1
         at = best + 1
         while at <= last and not (self._beaten(ends[at - 1]) and self._beaten(ends[at])):
-            self._look(ends, at)
+            self._try_line(ends, at)
             at += 1
 
     def _beaten(self, count: int) -> bool:
         kept = self.best or (None if self.can_hold(count) else self.nearest)
         return kept is not None and self.upper(count) <= kept.profit_e14
 
-    def _look(self, ends: Sequence[int], at: int) -> None:
+    def _try_line(self, ends: Sequence[int], at: int) -> None:
         """Try the counts after ``ends[at - 1]`` up to ``ends[at]``, the better end first."""
         end, step = ends[at], self.step
         start = ends[at - 1] if at else end - step
@@ -164,12 +164,12 @@ class _Search:
             return
         rises = self.upper(end) > self.upper(start)
         counts = range(end, start, -step) if rises else range(start + step, end + 1, step)
-        for looked, count in enumerate(counts):
+        for tried, count in enumerate(counts):
             kept = self.best if possible else self.nearest
             upper = self.upper(count)
             if kept is not None and upper <= kept.profit_e14:
                 return
-            if looked >= LOOK_BACK:
+            if tried >= LOOK_BACK:
                 self.missed_e14 = max(self.missed_e14, upper - (kept.profit_e14 if kept else 0))
                 return
             self._try(count)

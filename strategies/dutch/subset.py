@@ -26,35 +26,35 @@ DOLLAR_E14 = DOLLAR_PRICE * E14
 Chosen = tuple[Curve, ...]
 
 
-def nearest_no_set(curves: Sequence[Curve], max_legs: int | None = None) -> Chosen:
+def nearest_no_set(curves: Sequence[Curve]) -> Chosen:
     """The set that comes nearest to paying at the touch: every leg under a dollar, and at least the two cheapest.
 
     Fewer than two if fewer have an ask.
     """
     priced = sorted((c for c in curves if c.bids), key=lambda c: c.touch_e14)
     useful = sum(1 for c in priced if c.touch_e14 < DOLLAR_E14)
-    return tuple(priced[: max(2, min(useful, max_legs or useful))])
+    return tuple(priced[: max(2, useful)])
 
 
-def no_sets(curves: Sequence[Curve], *, coupled: bool, max_legs: int | None = None) -> dict[Chosen, int | None]:
+def no_sets(curves: Sequence[Curve], *, coupled: bool) -> dict[Chosen, int | None]:
     """Sets of k >= 2 NO legs among which the best one is -> what it cannot earn more than (x 10**14), where known.
 
     Small events: every set. Large ones: the best set of each count (rounding may make one with fewer legs better by less
     than ``rounding_of``) and, where limits couple the legs, the cheapest 2, 3, ... legs.
     """
     useful = sorted((c for c in curves if c.bids and c.touch_e14 < DOLLAR_E14), key=lambda c: c.touch_e14)
-    top = len(useful) if max_legs is None else min(max_legs, len(useful))
+    top = len(useful)
     if len(useful) <= EVERY_SET_UP_TO:
         return {pick: None for k in range(2, top + 1) for pick in combinations(useful, k)}
-    found: dict[Chosen, int | None] = {chosen: most for most, chosen in _sweep(useful) if len(chosen) <= top}
-    if coupled or top < len(useful):
+    found: dict[Chosen, int | None] = {chosen: most for most, chosen in _sweep(useful)}
+    if coupled:
         for k in _sizes(top):
             found.setdefault(tuple(useful[:k]), None)
     return found
 
 
 def rounding_of(curves: Sequence[Curve]) -> int:
-    """The most by which rounding can make these legs dearer than their model cost, Money."""
+    """The most by which rounding can make these legs cost more than their model cost, Money."""
     return sum(c.fees.grid + len(c.bids) for c in curves)
 
 
@@ -107,9 +107,7 @@ def no_bound(curves: Sequence[Curve], max_cost: int | None) -> int:
     return -(-best // E14)
 
 
-def coverage_sets(
-    curves: Sequence[Curve], chance: Mapping[str, float], threshold: float, max_legs: int | None = None
-) -> list[Chosen]:
+def coverage_sets(curves: Sequence[Curve], chance: Mapping[str, float], threshold: float) -> list[Chosen]:
     """Sets of YES legs whose outcomes win with at least ``threshold`` in all.
 
     Small events: every such set. Large ones: all legs with a positive expectation, then the cheapest way per
@@ -120,9 +118,7 @@ def coverage_sets(
         sets: Iterable[Chosen] = (s for k in range(1, len(priced) + 1) for s in combinations(priced, k))
     else:
         sets = [_greedy_cover(priced, chance, threshold)]
-    return [
-        s for s in sets if (max_legs is None or len(s) <= max_legs) and sum(chance[c.ticker] for c in s) >= threshold
-    ]
+    return [s for s in sets if sum(chance[c.ticker] for c in s) >= threshold]
 
 
 def _greedy_cover(priced: Sequence[Curve], chance: Mapping[str, float], threshold: float) -> Chosen:

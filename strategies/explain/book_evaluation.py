@@ -1,4 +1,4 @@
-"""Events judged on full books without buying anything: what ``evaluate`` prints and ``explain`` tells.
+"""Events judged on full books without buying anything: what ``manage.py evaluate`` prints.
 
 The same filters and the same search as in screening and cycle; the books take the place of the quotes.
 """
@@ -6,32 +6,20 @@ The same filters and the same search as in screening and cycle; the books take t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from kalbot.common.units import Money, format_count, format_decimal, format_money, format_price
 from markets.book import Depth
 from strategies.catalogue.universe import EventView
-from strategies.cycle.evaluation import evaluate, limits_of, miss_of
-from strategies.dutch.basket import Basket, Found, Limits, Refused
+from strategies.cycle.evaluation import evaluate, limits_of, verdict_of
+from strategies.dutch.basket import Basket, Limits
 from strategies.models import Profile
-from strategies.screening.filters import Miss, Rules, misses
-from strategies.screening.verdict import CANDIDATE, NEAR_MISS, REJECTED, one_close_miss
+from strategies.screening.filters import Rules, misses
+from strategies.screening.verdict import Prices, Status, Verdict, missed, one_near_filter
 
 
-@dataclass(frozen=True, slots=True)
-class Appraisal:
-    """The verdict on one event. ``basket``: what would be bought, or what came nearest; ``miss``: the binding constraint."""
-
-    event: EventView
-    status: str
-    miss: Miss | None = None
-    basket: Basket | None = None
-    outcome: Found | Refused | None = None
-    failed: tuple[Miss, ...] = ()
-
-
-def appraise(
+def judge_on_books(
     event: EventView,
     depths: Mapping[str, Depth],
     profile: Profile,
@@ -39,40 +27,32 @@ def appraise(
     *,
     grid: Money | None = None,
     limits: Limits | None = None,
-) -> Appraisal:
+) -> Verdict:
     """Judge ``event`` on ``depths`` at ``now_ms``. ``limits`` replaces the profile's, ``grid`` the member's fee grid."""
-    rules = Rules.of(profile)
-    failed = tuple(misses(event, rules, now_ms))
-    if failed and not one_close_miss(failed, rules):
-        return Appraisal(event, REJECTED, failed[0], failed=failed)
-    outcome = evaluate(event, depths, limits or limits_of(profile, event, now_ms), grid)
-    if isinstance(outcome, Found):
-        if failed:
-            return Appraisal(event, NEAR_MISS, failed[0], outcome.basket, outcome, failed)
-        return Appraisal(event, CANDIDATE, None, outcome.basket, outcome)
-    miss = miss_of(outcome)
-    near = _near(miss, profile)
-    if failed:
-        return Appraisal(event, NEAR_MISS if near else REJECTED, failed[0], outcome.nearest, outcome, failed)
-    return Appraisal(event, NEAR_MISS if near else REJECTED, miss, outcome.nearest, outcome)
+    failed = misses(event, Rules.of(profile), now_ms)
+    codes = tuple(miss.code for miss in failed)
+    if failed and not one_near_filter(failed, profile):
+        return missed(Status.REJECTED, failed[0], failed=codes)
+    verdict = verdict_of(evaluate(event, depths, limits or limits_of(profile, event, now_ms), grid), profile)
+    if not failed:
+        return verdict
+    status = Status.NEAR_MISS if verdict.status is Status.CANDIDATE else verdict.status
+    by_filter = missed(status, failed[0], Prices.BOOKS, failed=codes)
+    return replace(by_filter, kind=verdict.kind, summary=verdict.summary, basket=verdict.basket)
 
 
-def _near(miss: Miss, profile: Profile) -> bool:
-    return miss.distance_ppm is not None and miss.distance_ppm <= profile.near_miss_ppm
-
-
-def as_json(appraisal: Appraisal) -> dict[str, Any]:
+def as_json(event: EventView, verdict: Verdict) -> dict[str, Any]:
     """Machine form: money, prices and counts as exact decimal strings of dollars and contracts, ratios as ppm."""
-    basket, miss, event = appraisal.basket, appraisal.miss, appraisal.event
+    basket = verdict.basket
     return {
         "event": event.ticker,
-        "verdict": appraisal.status,
-        "constraint": miss.code if miss else "",
-        "value": miss.value if miss else "",
-        "limit": miss.limit if miss else "",
-        "distance_ppm": miss.distance_ppm if miss else None,
-        "flip": miss.flip if miss else "",
-        "failed": [m.code for m in appraisal.failed],
+        "verdict": verdict.status.value,
+        "constraint": "" if verdict.constraint is None else verdict.constraint.value,
+        "value": verdict.value,
+        "limit": verdict.limit,
+        "distance_ppm": verdict.distance_ppm,
+        "flip": verdict.flip,
+        "failed": [reason.value for reason in verdict.failed],
         "exclusive": event.exclusive,
         "certified": event.certified,
         "outcomes": len(event.outcomes),

@@ -1,4 +1,4 @@
-"""One live event told in words for one profile: filters, certificate, prices, arithmetic, and what would be done now."""
+"""One live event explained in words for one profile: filters, certificate, prices, arithmetic, and what would be done now."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from strategies.cycle.evaluation import evaluate, limits_of
 from strategies.dutch.explain import explain
 from strategies.explain.book_evaluation import percent
 from strategies.models import Profile, Verdict
+from strategies.reasons import Reason
 from strategies.screening.filters import FILTERS, Miss, Rules
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 from strategies.screening.verdict import KINDS, price_of
@@ -25,7 +26,7 @@ class NoSuchEvent(KalbotError):
     """No open event of that ticker is in the database."""
 
 
-def tell(event_ticker: str, profile: Profile) -> list[str]:
+def explain_event(event_ticker: str, profile: Profile) -> list[str]:
     """The whole story, one line each. Raises NoSuchEvent. Reads rows and Redis, writes nothing."""
     event = universe.load([event_ticker], deep=True).get(event_ticker)
     if event is None:
@@ -60,10 +61,10 @@ def _verdict(event: EventView, profile: Profile) -> Iterator[str]:
         return
     yield f"Verdict since {row.since:%Y-%m-%d %H:%M:%S} UTC: {row.get_status_display().lower()}"
     if row.constraint:
-        yield "  " + _missed(Miss(row.constraint, row.value, row.limit, row.distance_ppm, row.flip))
+        yield "  " + _missed(Miss(Reason(row.constraint), row.value, row.limit, row.distance_ppm, row.flip))
     if row.live_constraint and row.live_at:
-        miss = Miss(row.live_constraint, row.live_value, row.live_limit, row.live_distance_ppm, row.live_flip)
-        yield f"Last look on live books, {row.live_at:%H:%M:%S} UTC: {_missed(miss)}"
+        miss = Miss(Reason(row.live_constraint), row.live_value, row.live_limit, row.live_distance_ppm, row.live_flip)
+        yield f"Last evaluated on live books, {row.live_at:%H:%M:%S} UTC: {_missed(miss)}"
 
 
 def _filters(event: EventView, profile: Profile) -> Iterator[str]:
@@ -76,9 +77,9 @@ def _filters(event: EventView, profile: Profile) -> Iterator[str]:
 
 
 def _missed(miss: Miss) -> str:
-    asked = f"{miss.value}, asked {miss.limit}" if miss.limit else miss.value
+    against = f"{miss.value}, required {miss.limit}" if miss.limit else miss.value
     away = "" if miss.distance_ppm is None else f", {percent(miss.distance_ppm)} away"
-    return f"{miss.code}: {asked}{away}".rstrip(": ")
+    return f"{miss.code}: {against}{away}".rstrip(": ")
 
 
 def _certificate(event: EventView) -> Iterator[str]:
@@ -132,15 +133,15 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
         yield f"No decision is possible now: {_missed(bad)}."
         return
     yield f"On live books (epoch {prices.epoch}, proof of life {prices.age_ms(at)} ms ago):"
-    standing = candidates.standing(profile, now()) if profile.pk else None
-    taken = standing.taken.get(event.ticker) if standing is not None else None
-    if taken is not None:
-        yield f"The profile would not decide on this event now: {taken.replace('_', ' ')}."
+    exposure = candidates.exposure(profile, now()) if profile.pk else None
+    blocked = exposure.blocked.get(event.ticker) if exposure is not None else None
+    if blocked is not None:
+        yield f"The profile would not decide on this event now: {blocked.sentence}."
     if not event.fee_known:
         yield f"The fee type {event.fee_type!r} is not known, so nothing of this event may be traded."
         return
-    room = None if standing is None else standing.room
-    yield from explain(evaluate(event, depths_of(prices), limits_of(profile, event, at, room)), _names(event))
+    left = None if exposure is None else exposure.capital_left
+    yield from explain(evaluate(event, depths_of(prices), limits_of(profile, event, at, left)), _names(event))
 
 
 def _names(event: EventView) -> dict[str, str]:

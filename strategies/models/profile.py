@@ -61,7 +61,7 @@ class Profile(models.Model):
         help_text="Paper twin of this live profile: takes the same decisions.",
     )
 
-    # Filters: what is looked at
+    # Filters: what is considered
     categories = models.JSONField(default=list, blank=True, help_text="Empty = all.")
     series_include = models.JSONField(default=list, blank=True, help_text="Series tickers; empty = all.")
     series_exclude = models.JSONField(default=list, blank=True)
@@ -85,7 +85,7 @@ class Profile(models.Model):
         help_text="Coverage only: least expected profit / cost by de-vigged prices, in millionths; may be negative.",
     )
     min_annualised_ppm = models.BigIntegerField(
-        default=0, help_text="Least return a year on the locked capital; 0 = not asked."
+        default=0, help_text="Least return a year on the locked capital; 0 = none required."
     )
     shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
     count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")

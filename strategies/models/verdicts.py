@@ -20,7 +20,7 @@ class Screening(models.Model):
     rejected = models.IntegerField(default=0)
     counts = models.JSONField(default=dict, help_text="Rejected and near misses by binding constraint.")
     failed = models.JSONField(default=dict, help_text="Events that miss each filter, whether it binds or not.")
-    watched = models.IntegerField(default=0, help_text="Events whose books it asked for.")
+    watched = models.IntegerField(default=0, help_text="Events whose books it watches.")
     warning = models.CharField(max_length=300, blank=True, help_text="Set when one filter refuses more than 95 %.")
     duration_ms = models.IntegerField(default=0)
 
@@ -44,7 +44,7 @@ class Verdict(models.Model):
         max_length=40, blank=True, help_text="The one binding constraint; empty for a candidate."
     )
     value = models.CharField(max_length=60, blank=True, help_text="What was measured, with its unit.")
-    limit = models.CharField(max_length=60, blank=True, help_text="What was asked for, with its unit.")
+    limit = models.CharField(max_length=60, blank=True, help_text="What is required, with its unit.")
     distance_ppm = models.BigIntegerField(
         null=True, blank=True, help_text="How far from passing, millionths of the limit or payout."
     )
@@ -57,7 +57,7 @@ class Verdict(models.Model):
         default=0, help_text="Taken on it so far. Counting it up is how one cycle wins over another."
     )
     updated_at = models.DateTimeField(auto_now=True)
-    # the last look of a cycle, on live prices (candidates only)
+    # the last evaluation by a cycle, on live prices (candidates only)
     live_at = models.DateTimeField(null=True, blank=True)
     live_constraint = models.CharField(max_length=40, blank=True, help_text='"decided" or why not.')
     live_value = models.CharField(max_length=60, blank=True)
@@ -82,11 +82,11 @@ class NearMiss(models.Model):
     constraint = models.CharField(max_length=40)
     value = models.CharField(max_length=60, blank=True)
     limit = models.CharField(max_length=60, blank=True)
-    distance_ppm = models.BigIntegerField(help_text="At the last look.")
+    distance_ppm = models.BigIntegerField(help_text="At the last evaluation.")
     best_distance_ppm = models.BigIntegerField()
     flip = models.CharField(max_length=300, blank=True)
     summary = models.JSONField(default=dict, blank=True)
-    looks = models.IntegerField(default=1)
+    evaluations = models.IntegerField(default=1)
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

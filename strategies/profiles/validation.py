@@ -12,9 +12,9 @@ Problem = tuple[str, str]
 
 
 def problems(profile: Profile) -> dict[str, str]:
-    """field -> sentence; empty when the profile makes sense. Does not look at other rows but ``shadow_of``."""
+    """field -> sentence; empty when the profile makes sense. Reads no other rows but ``shadow_of``."""
     found: dict[str, str] = {}
-    for check in (_bought, _looked_at, _money, _live, _shadow, _times):
+    for check in (_bought, _filters, _money, _live, _shadow, _times):
         for name, sentence in check(profile):
             found.setdefault(name, sentence)
     return found
@@ -28,7 +28,7 @@ def _bought(profile: Profile) -> Iterator[Problem]:
     elif unknown:
         yield "kinds", f"There is no kind of basket called {unknown[0]}; choose from {', '.join(Kind.values)}."
     if Kind.COVERAGE in kinds and not 0 < profile.coverage_threshold_ppm <= PPM:
-        yield "coverage_threshold_ppm", "The coverage asked for must lie above 0 % and be at most 100 %."
+        yield "coverage_threshold_ppm", "The required coverage must lie above 0 % and be at most 100 %."
     if profile.min_margin_ppm < 0:
         yield "min_margin_ppm", "A margin below zero would buy baskets that lose money even when they win."
     if profile.min_profit < 0:
@@ -36,7 +36,7 @@ def _bought(profile: Profile) -> Iterator[Problem]:
     if profile.min_expected_margin_ppm <= -PPM:
         yield "min_expected_margin_ppm", "An expected loss of all that is paid is no bet; ask for more than -100 %."
     if profile.min_annualised_ppm < 0:
-        yield "min_annualised_ppm", "The least return a year cannot be below zero; 0 means that none is asked for."
+        yield "min_annualised_ppm", "The least return a year cannot be below zero; 0 means that none is required."
     if profile.count_step < 1:
         yield "count_step", "Sizes grow in steps of at least 0.01 contract."
     for name in ("watch_margin_ppm", "near_miss_ppm"):
@@ -44,7 +44,7 @@ def _bought(profile: Profile) -> Iterator[Problem]:
             yield name, "More than 100 % away is not close; choose a smaller share."
 
 
-def _looked_at(profile: Profile) -> Iterator[Problem]:
+def _filters(profile: Profile) -> Iterator[Problem]:
     if profile.min_outcomes < 2:
         yield "min_outcomes", "A basket needs at least two outcomes."
     if profile.max_outcomes < profile.min_outcomes:

@@ -13,7 +13,7 @@ from strategies.models import NearMiss
 
 DOLLAR_E6: Final = 1_000_000
 LIMIT: Final = 1000
-"""Episodes looked at in one call; the rest waits for the next."""
+"""Most episodes settled in one call; the rest waits for the next."""
 
 
 class Settled(NamedTuple):
@@ -33,10 +33,10 @@ def record(at: datetime) -> int:
     settled = _settlements({row.event_id for row in rows})
     written = 0
     for row in rows:
-        told = _told(row.summary, settled.get(row.event_id, {}))
-        if told is None:
+        counterfactual = _counterfactual(row.summary, settled.get(row.event_id, {}))
+        if counterfactual is None:
             continue
-        outcome, profit = told
+        outcome, profit = counterfactual
         NearMiss.objects.filter(pk=row.pk, ended_at=None).update(ended_at=at, ended_as="settled")
         written += NearMiss.objects.filter(pk=row.pk, outcome="").update(outcome=outcome[:300], outcome_profit=profit)
     return written
@@ -54,7 +54,7 @@ def result(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> int | 
     return payout - summary["cost"]
 
 
-def _told(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> tuple[str, int | None] | None:
+def _counterfactual(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> tuple[str, int | None] | None:
     if not settled:
         return None
     won = ", ".join(end.name for end in settled.values() if end.yes_pays_e6 > 0) or "no listed outcome"

@@ -1,20 +1,19 @@
-"""Near misses as episodes: an event comes close, stays close, and goes. One row an episode, not one a look."""
+"""Near misses as episodes: an event comes close, stays close, and goes. One row an episode, not one an evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from kalbot.common import bulk
 from kalbot.common.batches import batched
 from strategies.models import NearMiss, Profile
+from strategies.screening.verdict import Verdict
 
 QUIET: Final = timedelta(seconds=15)
-"""A look that changes nothing is written at most this often."""
+"""A verdict that changes nothing is written at most this often."""
 
-_BATCH: Final = 500
 _SEEN: Final = [
     "kind",
     "constraint",
@@ -24,38 +23,27 @@ _SEEN: Final = [
     "best_distance_ppm",
     "flip",
     "summary",
-    "looks",
+    "evaluations",
     "last_seen_at",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look saw of an event that missed closely. ``distance_ppm``: of the payout or of the limit, millionths."""
+def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, str], at: datetime) -> int:
+    """Open or continue the episodes of ``near`` (event ticker -> verdict) and close those of ``ended`` (-> what it became).
 
-    constraint: str
-    distance_ppm: int
-    value: str = ""
-    limit: str = ""
-    flip: str = ""
-    kind: str = ""
-    summary: dict[str, Any] = field(default_factory=dict)
-
-
-def follow(profile: Profile, near: Mapping[str, Look], ended: Mapping[str, str], at: datetime) -> int:
-    """Open or go on with the episodes of ``near`` (event ticker -> look) and close those of ``ended`` (-> what it became).
-
-    Episodes of events in neither are left alone. The row of the best look keeps its basket (``summary``), because that is
+    Episodes of events in neither are left alone. The row of the nearest verdict keeps its basket (``summary``), because that is
     the one whose counterfactual is worth knowing. Returns the number of rows written. Safe against a racing call: the
     database holds one open episode a profile and event.
     """
     tickers = list({*near, *ended})
     running = {row.event_id: row for row in _running(profile, tickers)}
-    fresh = [_opened(profile, ticker, look, at) for ticker, look in near.items() if ticker not in running]
+    fresh = [_opened(profile, ticker, verdict, at) for ticker, verdict in near.items() if ticker not in running]
     moved = [
-        running[ticker] for ticker, look in near.items() if ticker in running and _went_on(running[ticker], look, at)
+        running[ticker]
+        for ticker, verdict in near.items()
+        if ticker in running and _continued(running[ticker], verdict, at)
     ]
-    for batch in batched(fresh, _BATCH):
+    for batch in batched(fresh):
         NearMiss.objects.bulk_create(batch, ignore_conflicts=True)
     bulk.update_rows(NearMiss, _SEEN, [(row.pk, [getattr(row, name) for name in _SEEN]) for row in moved])
     closed = 0
@@ -64,7 +52,7 @@ def follow(profile: Profile, near: Mapping[str, Look], ended: Mapping[str, str],
         if ticker in running:
             by_reason.setdefault(became[:40], []).append(running[ticker].pk)
     for became, ids in by_reason.items():
-        for batch in batched(ids, _BATCH):
+        for batch in batched(ids):
             closed += NearMiss.objects.filter(pk__in=batch, ended_at=None).update(ended_at=at, ended_as=became)
     return len(fresh) + len(moved) + closed
 
@@ -76,32 +64,40 @@ def running(profile: Profile) -> dict[str, datetime]:
 
 
 def _running(profile: Profile, tickers: Collection[str]) -> Iterable[NearMiss]:
-    for batch in batched(list(tickers), _BATCH):
+    for batch in batched(list(tickers)):
         yield from NearMiss.objects.filter(profile=profile, ended_at=None, event_id__in=batch)
 
 
-def _opened(profile: Profile, ticker: str, look: Look, at: datetime) -> NearMiss:
+def _opened(profile: Profile, ticker: str, verdict: Verdict, at: datetime) -> NearMiss:
     row = NearMiss(profile=profile, event_id=ticker, started_at=at, last_seen_at=at)
-    _describe(row, look)
-    row.best_distance_ppm = look.distance_ppm
-    row.summary = look.summary
+    _describe(row, verdict)
+    row.best_distance_ppm = _distance(verdict)
+    row.summary = verdict.summary
     return row
 
 
-def _went_on(row: NearMiss, look: Look, at: datetime) -> bool:
-    """Take the look into the row; False when it is not worth a write."""
-    better = look.distance_ppm < row.best_distance_ppm
-    if not better and look.constraint == row.constraint and at - row.last_seen_at < QUIET:
+def _continued(row: NearMiss, verdict: Verdict, at: datetime) -> bool:
+    """Take the verdict into the row; False when it is not worth a write."""
+    better = _distance(verdict) < row.best_distance_ppm
+    if not better and _code(verdict) == row.constraint and at - row.last_seen_at < QUIET:
         return False
-    _describe(row, look)
+    _describe(row, verdict)
     if better or not row.summary:
-        row.best_distance_ppm = min(row.best_distance_ppm, look.distance_ppm)
-        row.summary = look.summary
-    row.looks += 1
+        row.best_distance_ppm = min(row.best_distance_ppm, _distance(verdict))
+        row.summary = verdict.summary
+    row.evaluations += 1
     row.last_seen_at = at
     return True
 
 
-def _describe(row: NearMiss, look: Look) -> None:
-    row.constraint, row.distance_ppm, row.kind = look.constraint, look.distance_ppm, look.kind
-    row.value, row.limit, row.flip = look.value[:60], look.limit[:60], look.flip[:300]
+def _describe(row: NearMiss, verdict: Verdict) -> None:
+    row.constraint, row.distance_ppm, row.kind = _code(verdict), _distance(verdict), verdict.kind
+    row.value, row.limit, row.flip = verdict.value[:60], verdict.limit[:60], verdict.flip[:300]
+
+
+def _code(verdict: Verdict) -> str:
+    return "" if verdict.constraint is None else verdict.constraint.value
+
+
+def _distance(verdict: Verdict) -> int:
+    return verdict.distance_ppm or 0

@@ -1,7 +1,7 @@
 """The structural filters: what must be true of an event before its prices matter, in the order in which they bind.
 
 Each filter is one row of ``FILTERS``. It answers None when the event passes, else a ``Miss``: the code, what was measured,
-what was asked for, and how far it was from passing in millionths of the limit (None where there is no half way).
+what is required, and how far it was from passing in millionths of the limit (None where there is no half way).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from kalbot.common.units import PPM
 from markets.kalshi.vocabulary import COMBO_PREFIX, MarketStatus
 from strategies.catalogue.universe import EventView
 from strategies.models import Kind, Profile
+from strategies.reasons import Reason
 
 DAY_MS: Final = 86_400_000
 EXOTIC: Final = "exotics"
@@ -22,7 +23,7 @@ EXOTIC: Final = "exotics"
 class Miss(NamedTuple):
     """Why an event does not pass. ``value`` and ``limit`` carry their units; ``distance_ppm`` is of the limit."""
 
-    code: str
+    code: Reason
     value: str
     limit: str
     distance_ppm: int | None = None
@@ -56,84 +57,86 @@ Check = Callable[[EventView, Rules, int], Miss | None]
 
 def _combo(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if event.ticker.startswith(COMBO_PREFIX) or event.category.casefold() == EXOTIC:
-        return Miss("combo", event.category or event.ticker, "no multi-leg combos")
+        return Miss(Reason.COMBO, event.category or event.ticker, "no multi-leg combos")
     return None
 
 
 def _category(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if rules.categories and event.category.casefold() not in rules.categories:
-        return Miss("category", event.category or "none", _some(rules.profile.categories))
+        return Miss(Reason.CATEGORY, event.category or "none", _some(rules.profile.categories))
     return None
 
 
 def _series(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if rules.series_in and event.series not in rules.series_in:
-        return Miss("series", event.series, _some(rules.profile.series_include))
+        return Miss(Reason.SERIES, event.series, _some(rules.profile.series_include))
     if event.series in rules.series_out:
-        return Miss("series", event.series, "not one of the excluded series")
+        return Miss(Reason.SERIES, event.series, "not one of the excluded series")
     return None
 
 
 def _exclusive(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     """Every kind of basket needs it: without it several outcomes may win, or the sum of prices means nothing."""
-    return None if event.exclusive else Miss("exclusive", "outcomes may win together", "at most one outcome wins")
+    return None if event.exclusive else Miss(Reason.EXCLUSIVE, "outcomes may win together", "at most one outcome wins")
 
 
 def _outcomes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     count, least, most = len(event.outcomes), rules.profile.min_outcomes, rules.profile.max_outcomes
     if count < least:
-        return _below("outcomes", count, least, f"{count} outcomes", f"at least {least}")
-    return _above("outcomes", count, most, f"{count} outcomes", f"at most {most}")
+        return _below(Reason.OUTCOMES, count, least, f"{count} outcomes", f"at least {least}")
+    return _above(Reason.OUTCOMES, count, most, f"{count} outcomes", f"at most {most}")
 
 
 def _leg_status(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     closed = [o for o in event.outcomes if o.status != MarketStatus.ACTIVE]
     if closed:
-        return Miss("leg_status", f"{len(closed)} of {len(event.outcomes)} {closed[0].status}", "every market active")
+        return Miss(
+            Reason.LEG_STATUS, f"{len(closed)} of {len(event.outcomes)} {closed[0].status}", "every market active"
+        )
     return None
 
 
 def _contract(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    return Miss("contract", event.oddity, "plain binary one-dollar contracts") if event.oddity else None
+    return Miss(Reason.CONTRACT, event.oddity, "plain binary one-dollar contracts") if event.oddity else None
 
 
 def _shard(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if len(event.shards) > 1:
-        return Miss("shard", "shards " + ", ".join(map(str, event.shards)), "all legs on one exchange shard")
+        return Miss(Reason.SHARD, "shards " + ", ".join(map(str, event.shards)), "all legs on one exchange shard")
     return None
 
 
 def _fee(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if event.fee_known:
         return None
-    return Miss("fee_type", event.fee_type or "none", "a fee type whose formula is known")
+    return Miss(Reason.FEE_TYPE, event.fee_type or "none", "a fee type whose formula is known")
 
 
 def _closes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if event.ends_ms is None:
-        return Miss("close_time", "unknown", "a known end")
+        return Miss(Reason.CLOSE_TIME, "unknown", "a known end")
     left, least = (event.ends_ms - now_ms) // 1000, rules.profile.min_seconds_to_close
     if left < least:
-        late = _below("closes_soon", left, least, f"{left} s to the end", f"at least {least} s")
+        late = _below(Reason.CLOSES_SOON, left, least, f"{left} s to the end", f"at least {least} s")
         return None if late is None else late._replace(flip="nothing: it is too late for this event")
     days, most = (event.ends_ms - now_ms) / DAY_MS, rules.profile.max_days_to_close
-    return _above("closes_late", days, most, f"{days:.2f} days to the end", f"at most {most:g} days")
+    return _above(Reason.CLOSES_LATE, days, most, f"{days:.2f} days to the end", f"at most {most:g} days")
 
 
 def _volume(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     least = rules.profile.min_volume
-    return _below("volume", event.volume, least, _contracts(event.volume), f"at least {_contracts(least)}")
+    return _below(Reason.VOLUME, event.volume, least, _contracts(event.volume), f"at least {_contracts(least)}")
 
 
 def _open_interest(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     held, least = event.open_interest, rules.profile.min_open_interest
-    return _below("open_interest", held, least, _contracts(held), f"at least {_contracts(least)}")
+    return _below(Reason.OPEN_INTEREST, held, least, _contracts(held), f"at least {_contracts(least)}")
 
 
 def _certificate(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     """Binding as a filter only where YES on every outcome is all that the profile buys."""
     if rules.kinds == {Kind.ALL_YES} and not event.certified:
-        return Miss("certificate", "none", "a certificate that one listed outcome must win")
+        return Miss(Reason.CERTIFICATE, "none", "a certificate that one listed outcome must win")
     return None
 
 
@@ -160,17 +163,17 @@ def misses(event: EventView, rules: Rules, now_ms: int) -> list[Miss]:
     return [miss for _, check in FILTERS if (miss := check(event, rules, now_ms)) is not None]
 
 
-def _below(code: str, value: float, least: float, shown: str, asked: str) -> Miss | None:
+def _below(code: Reason, value: float, least: float, shown: str, required: str) -> Miss | None:
     if value >= least:
         return None
-    return Miss(code, shown, asked, round((least - value) * PPM / least), f"{shown}: it takes {asked}")
+    return Miss(code, shown, required, round((least - value) * PPM / least), f"{shown}: it takes {required}")
 
 
-def _above(code: str, value: float, most: float, shown: str, asked: str) -> Miss | None:
+def _above(code: Reason, value: float, most: float, shown: str, required: str) -> Miss | None:
     if value <= most:
         return None
     distance = round((value - most) * PPM / most) if most > 0 else None
-    return Miss(code, shown, asked, distance, f"{shown}: it takes {asked}")
+    return Miss(code, shown, required, distance, f"{shown}: it takes {required}")
 
 
 def _contracts(count: int) -> str:

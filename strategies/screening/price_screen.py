@@ -16,6 +16,7 @@ from markets.fees import FeeSchedule, model_fee
 from markets.kalshi.vocabulary import MarketStatus
 from strategies.catalogue.universe import EventView, Outcome
 from strategies.models import Kind, Profile
+from strategies.reasons import Reason
 from strategies.screening.filters import Miss
 
 DOLLAR: Final = 1_000_000
@@ -80,12 +81,12 @@ def _no_leg(outcome: Outcome, fees: Sequence[int]) -> QuotedLeg | None:
 def all_yes(event: EventView, min_size: int = 0) -> Quoted | Miss:
     """YES on every outcome: one dollar whichever of them wins. Needs a certificate and an ask on every leg."""
     if not event.certified:
-        return Miss("certificate", "none", "a certificate that one listed outcome must win")
+        return Miss(Reason.CERTIFICATE, "none", "a certificate that one listed outcome must win")
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
     legs = [_yes_leg(o, fees) for o in event.outcomes]
     found = tuple(leg for leg in legs if leg is not None)
     if len(found) < len(legs):
-        return Miss("no_ask", f"{len(legs) - len(found)} of {len(legs)} without", "a YES ask on every outcome")
+        return Miss(Reason.NO_ASK, f"{len(legs) - len(found)} of {len(legs)} without", "a YES ask on every outcome")
     return _deep_enough(Quoted(Kind.ALL_YES, found, sum(leg.cost for leg in found), DOLLAR), min_size)
 
 
@@ -98,7 +99,7 @@ def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
     if len(chosen) < 2:
         if min_size and len(legs) >= 2:
             return _too_shallow(legs, min_size, 2)
-        return Miss("no_bid", f"{len(legs)} outcomes with a bid", "bids on two or more outcomes")
+        return Miss(Reason.NO_BID, f"{len(legs)} outcomes with a bid", "bids on two or more outcomes")
     return Quoted(Kind.ALL_NO, chosen, sum(leg.cost for leg in chosen), (len(chosen) - 1) * DOLLAR)
 
 
@@ -106,7 +107,7 @@ def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted 
     """YES on the likeliest outcomes until the threshold is covered; more are added only while that is what it takes."""
     chances = probabilities(event)
     if chances is None:
-        return Miss("no_price", "an outcome without bid and ask", "a price on every outcome")
+        return Miss(Reason.NO_PRICE, "an outcome without bid and ask", "a price on every outcome")
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
     legs: list[QuotedLeg] = []
     covered = 0.0
@@ -120,7 +121,7 @@ def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted 
             return Quoted(Kind.COVERAGE, tuple(legs), sum(leg.cost for leg in legs), DOLLAR, covered)
     value = round(covered * PPM)
     return Miss(
-        "coverage",
+        Reason.COVERAGE,
         f"{covered:.2%} can be bought",
         f"at least {threshold_ppm / PPM:.2%}",
         round((threshold_ppm - value) * PPM / threshold_ppm) if threshold_ppm else None,
@@ -169,7 +170,7 @@ def _too_shallow(legs: Sequence[QuotedLeg], min_size: int, wanted: int) -> Miss:
     """The ``wanted`` deepest legs decide how far the depth is from enough."""
     least = sorted((leg.size for leg in legs), reverse=True)[wanted - 1]
     return Miss(
-        "depth",
+        Reason.DEPTH,
         f"{least / 100:,.2f} contracts at the best price",
         f"at least {min_size / 100:,.2f}",
         round((min_size - least) * PPM / min_size),

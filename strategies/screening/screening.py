@@ -1,7 +1,7 @@
 """Screening: after each scan, one verdict for every open event and every active profile.
 
-The universe is every event that the scan left open. Each is judged once a profile (``judgement``), the counts are checked to
-add up, only rows that changed are written, and the books of the most promising events are asked for.
+The universe is every event that the scan left open. Each is judged once a profile, the counts are checked to add up, only
+rows that changed are written, and the books of the most promising events are watched.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Final
 
 from kalbot.common.clock import now, now_ms
 from markets.models import Scan
-from strategies.catalogue import live_quotes, universe
+from strategies.catalogue import live_quotes
 from strategies.catalogue.universe import EventView
-from strategies.models import Profile, Screening, Verdict
+from strategies.models import Profile, Screening
+from strategies.models import Verdict as VerdictRow
 from strategies.screening import counterfactual, episodes, verdict_rows, watchlist
 from strategies.screening.filters import Rules
-from strategies.screening.verdict import CANDIDATE, NEAR_MISS, REJECTED, Judgement, QuoteCache, judge
+from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,7 @@ def screen(scan_id: int | None = None) -> list[Screening]:
     scan = scan or Scan.objects.filter(status=Scan.Status.DONE).order_by("-id").first()
     if scan is None:
         return []
-    at, events = now(), universe.load()
-    quotes = live_quotes.read(events.values())
-    if quotes:
-        events = {ticker: live_quotes.overlay(event, quotes) for ticker, event in events.items()}
+    at, events = now(), live_quotes.load_universe()
     cache: QuoteCache = {}
     rows = [_screen(profile, scan, events, cache, at) for profile in active_profiles()]
     _forget_the_inactive()
@@ -60,7 +58,7 @@ def active_profiles() -> list[Profile]:
 
 def judge_all(
     profile: Profile, events: Mapping[str, EventView], at_ms: int, cache: QuoteCache | None = None
-) -> dict[str, Judgement]:
+) -> dict[str, Verdict]:
     """The verdict of every event, by ticker."""
     rules = Rules.of(profile)
     cache = {} if cache is None else cache
@@ -75,27 +73,29 @@ def _screen(
     totals = tally(judged, len(events))
     verdict_rows.write(profile, judged, scan.pk, at)
     _follow_episodes(profile, judged, at)
-    watched = watchlist.ask_for(profile, judged)
+    watched = watchlist.watch_books(profile, judged)
     totals |= {"watched": watched, "duration_ms": int((time.monotonic() - began) * 1000)}
     row, _ = Screening.objects.update_or_create(scan=scan, profile=profile, defaults=totals)
     if row.warning:
-        log.warning("profile %s, scan %s: %s", profile.name, scan.pk, row.warning)
+        log.warning(
+            "one filter refuses nearly every event: profile %s, scan %s: %s", profile.name, scan.pk, row.warning
+        )
     return row
 
 
-def tally(judged: Mapping[str, Judgement], universe_size: int) -> dict[str, object]:
+def tally(judged: Mapping[str, Verdict], universe_size: int) -> dict[str, object]:
     """The totals of one screening. Raises CountsDoNotAddUp unless every event has exactly one verdict."""
-    by_status = Counter(judgement.status for judgement in judged.values())
-    binding = Counter(judgement.constraint for judgement in judged.values() if judgement.status != CANDIDATE)
-    failed = Counter(code for judgement in judged.values() for code in judgement.failed)
-    total = by_status[CANDIDATE] + by_status[NEAR_MISS] + by_status[REJECTED]
-    if not total == universe_size == by_status[CANDIDATE] + binding.total():
+    by_status = Counter(verdict.status for verdict in judged.values())
+    binding = Counter(verdict.constraint.value for verdict in judged.values() if verdict.constraint is not None)
+    failed = Counter(reason.value for verdict in judged.values() for reason in verdict.failed)
+    total = by_status[Status.CANDIDATE] + by_status[Status.NEAR_MISS] + by_status[Status.REJECTED]
+    if not total == universe_size == by_status[Status.CANDIDATE] + binding.total():
         raise CountsDoNotAddUp(f"{total} verdicts ({dict(by_status)}) for {universe_size} events")
     return {
         "universe": universe_size,
-        "candidates": by_status[CANDIDATE],
-        "near_misses": by_status[NEAR_MISS],
-        "rejected": by_status[REJECTED],
+        "candidates": by_status[Status.CANDIDATE],
+        "near_misses": by_status[Status.NEAR_MISS],
+        "rejected": by_status[Status.REJECTED],
         "counts": dict(binding.most_common()),
         "failed": dict(failed.most_common()),
         "warning": _warning(binding, failed, universe_size),
@@ -105,35 +105,31 @@ def tally(judged: Mapping[str, Judgement], universe_size: int) -> dict[str, obje
 def _warning(binding: Counter[str], failed: Counter[str], universe_size: int) -> str:
     """One sentence on every filter that refuses more than 95 % of all events, binding or hidden behind another."""
     refusing = {code: max(binding[code], failed[code]) for code in {*binding, *failed}}
-    told = [
+    sentences = [
         f'"{code}" refuses {count / universe_size:.1%} of {universe_size} events'
         for code, count in sorted(refusing.items(), key=lambda item: -item[1])
         if count > WARN_SHARE * universe_size
     ]
-    return "; ".join(told)[:300]
+    return "; ".join(sentences)[:300]
 
 
-def _follow_episodes(profile: Profile, judged: Mapping[str, Judgement], at: datetime) -> None:
+def _follow_episodes(profile: Profile, judged: Mapping[str, Verdict], at: datetime) -> None:
     """Near misses by the quotes open or go on; what is rejected or gone has ended. A candidate's episode is the cycle's."""
-    near = {
-        ticker: episodes.Look(j.constraint, j.distance_ppm or 0, j.value, j.limit, j.flip, j.kind, j.summary)
-        for ticker, j in judged.items()
-        if j.status == NEAR_MISS
-    }
+    near = {ticker: verdict for ticker, verdict in judged.items() if verdict.status is Status.NEAR_MISS}
     ended = {}
     for ticker, seen in episodes.running(profile).items():
-        judgement = judged.get(ticker)
-        if judgement is None:
+        verdict = judged.get(ticker)
+        if verdict is None:
             ended[ticker] = "closed"
-        elif judgement.status == REJECTED:
-            ended[ticker] = f"rejected: {judgement.constraint}"
-        elif judgement.status == CANDIDATE and at - seen > FORGOTTEN:
+        elif verdict.status is Status.REJECTED:
+            ended[ticker] = f"rejected: {verdict.constraint}"
+        elif verdict.status is Status.CANDIDATE and at - seen > FORGOTTEN:
             ended[ticker] = "candidate"
     episodes.follow(profile, near, ended, at)
 
 
 def _forget_the_inactive() -> None:
-    """A profile that is switched off, or that follows another, has neither verdicts nor wishes."""
+    """A profile that is switched off, or that follows another, has neither verdicts nor watched events."""
     names = [profile.name for profile in active_profiles()]
     watchlist.drop_all_but(names)
-    Verdict.objects.exclude(profile__name__in=names).delete()
+    VerdictRow.objects.exclude(profile__name__in=names).delete()

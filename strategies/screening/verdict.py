@@ -1,89 +1,149 @@
-"""One verdict for one event and one profile: filters first, then the best prices. Pure: no rows, no clock of its own.
+"""One verdict for one event and one profile. Pure: no rows, no clock of its own.
+
+By quotes (``judge``):
 
 candidate   every filter passes and the quoted cost of an allowed kind is within ``watch_margin_ppm`` of leaving the
             profile's margin: its books are worth watching;
 near miss   everything else passes and one thing misses by at most ``near_miss_ppm``: the price, or exactly one filter;
 rejected    the rest, with the first filter that binds or, when all pass, the nearest kind's constraint.
+
+By books (``strategies.cycle.candidate_evaluation``) the same words hold, and a candidate is a basket that could be bought now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
 from kalbot.common.units import PPM
 from strategies.catalogue.universe import EventView
-from strategies.models import Kind, Verdict
+from strategies.dutch.basket import Basket
+from strategies.models import Kind, Profile
+from strategies.models import Verdict as VerdictRow
+from strategies.reasons import NEVER_NEAR, Reason
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 
-CANDIDATE: Final = Verdict.Status.CANDIDATE.value
-NEAR_MISS: Final = Verdict.Status.NEAR_MISS.value
-REJECTED: Final = Verdict.Status.REJECTED.value
-
+Status = VerdictRow.Status
 KINDS: Final = (Kind.ALL_YES.value, Kind.ALL_NO.value, Kind.COVERAGE.value)
-MARGIN: Final = "margin"
-EXPECTED_MARGIN: Final = "expected_margin"
-
-NEVER_NEAR: Final = frozenset({"closes_soon"})
-"""Filters that nothing can lift any more, however closely they were missed: time only runs out."""
 
 QuoteCache = dict[tuple[Any, ...], Quoted | Miss]
 """What the best prices suggest per event and question, shared by the profiles of one screening."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The verdict. ``distance_ppm`` is of the payout for prices, of the limit for filters; for a candidate it may be
-    negative (the quotes pay already) and orders the watch list. ``failed``: codes of every filter that was missed."""
+class Prices(StrEnum):
+    """What a verdict was reached on: the best quotes, one contract a leg, or full order books."""
 
-    status: str
-    constraint: str = ""
+    QUOTES = "quotes"
+    BOOKS = "books"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Candidate, near miss or rejected, with the one binding constraint.
+
+    ``prices`` is None where no price was considered. ``constraint`` is None for a candidate. ``distance_ppm`` is of the
+    payout for prices, of the limit for filters; for a candidate by quotes it may be negative (the quotes pay already) and
+    orders the watchlist. ``basket``, by books only: what would be bought, or what came nearest. ``failed``: every filter
+    that was missed. ``recalled``: reached by an earlier cycle on books that have not changed since.
+    """
+
+    status: Status
+    prices: Prices | None = None
+    constraint: Reason | None = None
     value: str = ""
     limit: str = ""
     distance_ppm: int | None = None
     flip: str = ""
     kind: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
+    failed: tuple[Reason, ...] = ()
+    basket: Basket | None = None
+    recalled: bool = False
+
+    @property
+    def on_books(self) -> bool:
+        """Whether order books were evaluated."""
+        return self.prices is Prices.BOOKS
+
+    @property
+    def miss(self) -> Miss | None:
+        """The binding constraint with its measurements; None for a candidate."""
+        if self.constraint is None:
+            return None
+        return Miss(self.constraint, self.value, self.limit, self.distance_ppm, self.flip)
 
 
-def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None = None) -> Judgement:
-    """The one verdict of ``event`` under ``rules`` at ``now_ms``."""
-    missed = misses(event, rules, now_ms)
-    failed = tuple(miss.code for miss in missed)
-    if missed and not one_close_miss(missed, rules):
-        return _verdict(REJECTED, missed[0], failed=failed)
+def missed(
+    status: Status,
+    miss: Miss,
+    prices: Prices | None = None,
+    *,
+    kind: str = "",
+    summary: dict[str, Any] | None = None,
+    failed: tuple[Reason, ...] = (),
+    basket: Basket | None = None,
+) -> Verdict:
+    """The verdict that ``miss`` binds."""
+    return Verdict(
+        status=status,
+        prices=prices,
+        constraint=miss.code,
+        value=miss.value,
+        limit=miss.limit,
+        distance_ppm=miss.distance_ppm,
+        flip=miss.flip,
+        kind=kind,
+        summary=summary or {},
+        failed=failed,
+        basket=basket,
+    )
+
+
+def is_near(distance_ppm: int | None, profile: Profile) -> bool:
+    """Whether a miss by ``distance_ppm`` is what the profile calls near. None: there is no half way."""
+    return distance_ppm is not None and distance_ppm <= profile.near_miss_ppm
+
+
+def near_or_rejected(near: bool) -> Status:
+    """The status of a verdict that some constraint binds."""
+    return Status.NEAR_MISS if near else Status.REJECTED
+
+
+def one_near_filter(failed: Sequence[Miss], profile: Profile) -> bool:
+    """Whether exactly one filter was missed, by little, and is one that may still be passed."""
+    return len(failed) == 1 and failed[0].code not in NEVER_NEAR and is_near(failed[0].distance_ppm, profile)
+
+
+def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None = None) -> Verdict:
+    """The one verdict of ``event`` by its quotes under ``rules`` at ``now_ms``."""
+    profile = rules.profile
+    failed = misses(event, rules, now_ms)
+    codes = tuple(miss.code for miss in failed)
+    if failed and not one_near_filter(failed, profile):
+        return missed(Status.REJECTED, failed[0], failed=codes)
     price, basket = _nearest_price(event, rules, {} if cache is None else cache)
     summary = {} if basket is None else in_summary(basket)
     kind = "" if basket is None else basket.kind
     distance = price.distance_ppm
-    close = distance is not None and distance <= max(rules.profile.near_miss_ppm, rules.profile.watch_margin_ppm)
-    if missed:
-        return _verdict(NEAR_MISS if close else REJECTED, missed[0], kind, summary if close else {}, failed)
-    if basket is not None and distance is not None and distance <= rules.profile.watch_margin_ppm:
-        return Judgement(CANDIDATE, "", price.value, price.limit, distance, "", kind, summary)
-    if _is_near(distance, rules):
-        return _verdict(NEAR_MISS, price, kind, summary)
-    return _verdict(REJECTED, price, kind)
-
-
-def one_close_miss(missed: Sequence[Miss], rules: Rules) -> bool:
-    """Whether exactly one filter was missed, closely, and is one that may still be passed."""
-    return len(missed) == 1 and missed[0].code not in NEVER_NEAR and _is_near(missed[0].distance_ppm, rules)
-
-
-def _is_near(distance_ppm: int | None, rules: Rules) -> bool:
-    return distance_ppm is not None and distance_ppm <= rules.profile.near_miss_ppm
-
-
-def _verdict(
-    status: str, miss: Miss, kind: str = "", summary: dict[str, Any] | None = None, failed: tuple[str, ...] = ()
-) -> Judgement:
-    return Judgement(
-        status, miss.code, miss.value, miss.limit, miss.distance_ppm, miss.flip, kind, summary or {}, failed
-    )
+    if failed:
+        near = distance is not None and distance <= max(profile.near_miss_ppm, profile.watch_margin_ppm)
+        status = near_or_rejected(near)
+        return missed(status, failed[0], Prices.QUOTES, kind=kind, summary=summary if near else {}, failed=codes)
+    if basket is not None and distance is not None and distance <= profile.watch_margin_ppm:
+        return Verdict(
+            Status.CANDIDATE,
+            Prices.QUOTES,
+            value=price.value,
+            limit=price.limit,
+            distance_ppm=distance,
+            kind=kind,
+            summary=summary,
+        )
+    near = is_near(distance, profile)
+    return missed(near_or_rejected(near), price, Prices.QUOTES, kind=kind, summary=summary if near else {})
 
 
 def _nearest_price(event: EventView, rules: Rules, cache: QuoteCache) -> tuple[Miss, Quoted | None]:
@@ -97,7 +157,7 @@ def _nearest_price(event: EventView, rules: Rules, cache: QuoteCache) -> tuple[M
         miss = found if isinstance(found, Miss) else price_of(found, rules)
         if best is None or _order(miss, basket) < _order(*best):
             best = miss, basket
-    return best or (Miss("kinds", "none", "a kind of basket that the profile may buy"), None)
+    return best or (Miss(Reason.KINDS, "none", "a kind of basket that the profile may buy"), None)
 
 
 def _order(miss: Miss, basket: Quoted | None) -> tuple[bool, bool, int]:
@@ -113,23 +173,23 @@ def _quoted(event: EventView, kind: str, rules: Rules, cache: QuoteCache) -> Quo
 
 
 def price_of(basket: Quoted, rules: Rules) -> Miss:
-    """By how much the quoted cost misses what the profile asks of the price (distance <= 0: it does not)."""
+    """By how much the quoted cost misses what the profile requires of the price (distance <= 0: it does not)."""
     distance = basket.missing_ppm(rules.profile.min_margin_ppm)
     amount = distance * basket.pays // PPM
     value = f"${basket.cost / DOLLAR:.4f} for {len(basket.legs)} {basket.legs[0].side.upper()} legs"
     limit = f"pays ${basket.pays / DOLLAR:.4f}"
     flip = f"the {basket.legs[0].side.upper()} asks of its legs must fall by ${amount / DOLLAR:.4f} in all"
-    by_price = Miss(MARGIN, value, limit, distance, flip)
+    by_price = Miss(Reason.MARGIN, value, limit, distance, flip)
     if basket.kind != Kind.COVERAGE:
         return by_price
-    asked = rules.profile.min_expected_margin_ppm
-    missing = asked - basket.expected_margin_ppm
+    required = rules.profile.min_expected_margin_ppm
+    missing = required - basket.expected_margin_ppm
     if missing <= max(distance, 0):
         return by_price
     return Miss(
-        EXPECTED_MARGIN,
+        Reason.EXPECTED_MARGIN,
         f"{basket.expected_margin_ppm / 10_000:.2f} % expected",
-        f"at least {asked / 10_000:.2f} %",
+        f"at least {required / 10_000:.2f} %",
         missing,
         f"its cost must fall by {missing / 10_000:.2f} %, or the market must think its outcomes likelier",
     )
@@ -138,7 +198,7 @@ def price_of(basket: Quoted, rules: Rules) -> Miss:
 def in_summary(basket: Quoted) -> dict[str, Any]:
     """The arithmetic of one contract of the basket by the best prices, as stored beside the verdict."""
     return {
-        "source": "quotes",
+        "source": Prices.QUOTES.value,
         "kind": basket.kind,
         "count": 100,
         "cost": basket.cost,

@@ -8,16 +8,17 @@ from typing import Any, Final
 
 from kalbot.common import bulk
 from kalbot.common.batches import batched
-from strategies.models import Profile, Verdict
-from strategies.screening.verdict import Judgement
+from strategies.models import Profile
+from strategies.models import Verdict as VerdictRow
+from strategies.screening.verdict import Verdict
 
 BATCH: Final = 1000
 _COMPARED: Final = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
 _WRITTEN: Final = (*_COMPARED, "summary", "scan", "since", "updated_at")
 
 
-def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None, at: datetime) -> int:
-    """Make the profile's rows say what ``judged`` says, and nothing else. Returns how many rows were written.
+def write(profile: Profile, judged: Mapping[str, Verdict], scan_id: int | None, at: datetime) -> int:
+    """Make the profile's rows hold the verdicts ``judged`` (by event ticker), and no others. Returns how many rows were written.
 
     ``since`` moves only when status or constraint changes. What the cycle wrote (``live_*``, ``decisions``) is never
     touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
@@ -25,32 +26,39 @@ def write(profile: Profile, judged: Mapping[str, Judgement], scan_id: int | None
     stored = {row[0]: row[1:] for row in _rows(profile)}
     new: list[Verdict] = []
     changed: list[tuple[int, tuple[Any, ...]]] = []
-    for ticker, judgement in judged.items():
-        said = tuple(_short(getattr(judgement, name)) for name in _COMPARED)
+    for ticker, verdict in judged.items():
+        said = _columns(verdict)
         old = stored.get(ticker)
         if old is None:
             values = dict(zip(_COMPARED, said, strict=True))
             new.append(
-                Verdict(
-                    profile=profile, event_id=ticker, summary=judgement.summary, scan_id=scan_id, since=at, **values
+                VerdictRow(
+                    profile=profile, event_id=ticker, summary=verdict.summary, scan_id=scan_id, since=at, **values
                 )
             )
         elif old[2:] != said:
             since = old[1] if old[2:4] == said[:2] else at
-            changed.append((old[0], (*said, judgement.summary, scan_id, since, at)))
+            changed.append((old[0], (*said, verdict.summary, scan_id, since, at)))
     for batch in batched(new, BATCH):
-        Verdict.objects.bulk_create(
+        VerdictRow.objects.bulk_create(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
         )
-    bulk.update_rows(Verdict, _WRITTEN, changed)
+    bulk.update_rows(VerdictRow, _WRITTEN, changed)
     for gone in batched(sorted(stored.keys() - judged.keys()), BATCH):
-        Verdict.objects.filter(profile=profile, event_id__in=gone).delete()
+        VerdictRow.objects.filter(profile=profile, event_id__in=gone).delete()
     return len(new) + len(changed)
 
 
 def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
-    rows = Verdict.objects.filter(profile=profile).values_list("event_id", "pk", "since", *_COMPARED)
+    rows = VerdictRow.objects.filter(profile=profile).values_list("event_id", "pk", "since", *_COMPARED)
     return rows.iterator(chunk_size=5000)
+
+
+def _columns(verdict: Verdict) -> tuple[Any, ...]:
+    """The values of ``_COMPARED``, as the database holds them."""
+    constraint = "" if verdict.constraint is None else verdict.constraint.value
+    rest = (verdict.value, verdict.limit, verdict.distance_ppm, verdict.flip, verdict.kind)
+    return verdict.status.value, constraint, *map(_short, rest)
 
 
 def _short(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Which books the stream should keep for us: candidates first, then near misses, the most promising first.
+"""Which books the stream should keep: candidates first, then near misses, the most promising first.
 
-Screening fills the list after each scan. Between scans ``refresh`` looks at the live ticker quotes of every event that fails
+Screening fills the list after each scan. Between scans ``refresh`` reads the live ticker quotes of every event that fails
 on nothing but its price, and makes those that came close candidates at once: an edge does not wait for the next scan.
 """
 
@@ -19,23 +19,23 @@ from markets.models import Watch
 from markets.prices import PriceReader, Quote
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
-from strategies.models import Profile, Screening, Verdict
+from strategies.models import Profile, Screening
+from strategies.models import Verdict as VerdictRow
+from strategies.reasons import LIFTED_BY_PRICES
 from strategies.screening.filters import Rules
-from strategies.screening.verdict import CANDIDATE, EXPECTED_MARGIN, MARGIN, NEAR_MISS, Judgement, judge
+from strategies.screening.verdict import Status, Verdict, judge
 
 CANDIDATE_PRIORITY: Final = 50
 NEAR_PRIORITY: Final = 10
-PRICE_CODES: Final = (MARGIN, EXPECTED_MARGIN, "no_ask", "no_bid", "no_price", "depth", "coverage")
-"""Constraints that a move of the market can lift at any moment."""
 
 
 def most_events() -> int:
-    """How many events' books one profile may ask for (setting ``WATCH_EVENTS_PER_PROFILE``)."""
+    """How many events' books one profile may watch (setting ``WATCH_EVENTS_PER_PROFILE``)."""
     return int(getattr(settings, "WATCH_EVENTS_PER_PROFILE", 1000))
 
 
 def candidate_source(name: str) -> str:
-    """The name under which a profile wishes for its candidates' books."""
+    """The name under which a profile watches the books of its candidates."""
     return f"candidate:{name}"
 
 
@@ -44,18 +44,19 @@ def near_source(name: str) -> str:
     return f"near:{name}"
 
 
-def ask_for(profile: Profile, judged: Mapping[str, Judgement]) -> int:
-    """Wish for the books of the judged candidates and, where there is room, near misses. Returns how many events."""
-    room = most_events()
-    candidates = _nearest(judged, CANDIDATE)[:room]
-    near = [t for t in _nearest(judged, NEAR_MISS) if judged[t].constraint in PRICE_CODES][: room - len(candidates)]
+def watch_books(profile: Profile, judged: Mapping[str, Verdict]) -> int:
+    """Watch the books of the candidates and, as far as the limit allows, of near misses. Returns how many events."""
+    most = most_events()
+    candidates = _nearest(judged, Status.CANDIDATE)[:most]
+    near = [t for t in _nearest(judged, Status.NEAR_MISS) if judged[t].constraint in LIFTED_BY_PRICES]
+    near = near[: most - len(candidates)]
     watchlist.replace(candidate_source(profile.name), candidates, CANDIDATE_PRIORITY)
     watchlist.replace(near_source(profile.name), near, NEAR_PRIORITY)
     return len(candidates) + len(near)
 
 
 def drop_all_but(names: Collection[str]) -> None:
-    """Withdraw the wishes of every profile not in ``names``: switched off, renamed or deleted."""
+    """Watch nothing any more for profiles not in ``names``: switched off, renamed or deleted."""
     kept = {source(name) for name in names for source in (candidate_source, near_source)}
     ours = Watch.objects.filter(source__startswith="candidate:") | Watch.objects.filter(source__startswith="near:")
     for source in ours.values_list("source", flat=True).distinct():
@@ -63,8 +64,8 @@ def drop_all_but(names: Collection[str]) -> None:
             watchlist.replace(source, [], 0)
 
 
-def _nearest(judged: Mapping[str, Judgement], status: str) -> list[str]:
-    found = [(j.distance_ppm or 0, ticker) for ticker, j in judged.items() if j.status == status]
+def _nearest(judged: Mapping[str, Verdict], status: Status) -> list[str]:
+    found = [(j.distance_ppm or 0, ticker) for ticker, j in judged.items() if j.status is status]
     return [ticker for _, ticker in sorted(found)]
 
 
@@ -82,9 +83,9 @@ _known = _Known()
 
 
 def refresh(profiles: Iterable[Profile], reader: PriceReader | None = None) -> dict[str, list[str]]:
-    """Make candidates of the events whose live quotes have come close, and ask for their books.
+    """Make candidates of the events whose live quotes have come close, and watch their books.
 
-    Only events that fail on price alone, and only those whose quotes moved since this process looked last, are judged again.
+    Only events that fail on price alone, and only those whose quotes moved since this process judged them last, are judged again.
     Returns the tickers promoted, by profile name.
     """
     profiles = list(profiles)
@@ -95,7 +96,7 @@ def refresh(profiles: Iterable[Profile], reader: PriceReader | None = None) -> d
     for profile in profiles:
         rules, mine = Rules.of(profile), _known.profiles.get(profile.pk, set())
         seen = {ticker: judge(event, rules, now_ms()) for ticker, event in moved.items() if ticker in mine}
-        close = {ticker: j for ticker, j in seen.items() if j.status == CANDIDATE}
+        close = {ticker: j for ticker, j in seen.items() if j.status is Status.CANDIDATE}
         if close:
             promoted[profile.name] = _promote(profile, close, at)
             mine.difference_update(close)
@@ -111,7 +112,9 @@ def _load(profiles: list[Profile]) -> None:
     newest = Screening.objects.order_by("-id").values_list("id", flat=True).first() or 0
     if newest == _known.screening_id:
         return
-    rows = Verdict.objects.filter(profile__in=profiles, constraint__in=PRICE_CODES).exclude(status=CANDIDATE)
+    rows = VerdictRow.objects.filter(profile__in=profiles, constraint__in=sorted(LIFTED_BY_PRICES)).exclude(
+        status=Status.CANDIDATE
+    )
     _known.profiles = {}
     for profile_id, ticker in rows.values_list("profile_id", "event_id"):
         _known.profiles.setdefault(profile_id, set()).add(ticker)
@@ -132,13 +135,13 @@ def _moved(quotes: Mapping[str, Quote]) -> dict[str, EventView]:
     return moved
 
 
-def _promote(profile: Profile, close: Mapping[str, Judgement], at: datetime) -> list[str]:
-    """Conditional on the verdict still being no candidate; the list of wished-for books grows by those that won."""
+def _promote(profile: Profile, close: Mapping[str, Verdict], at: datetime) -> list[str]:
+    """Conditional on the verdict still being no candidate; the watchlist grows by those that won."""
     won = []
     for ticker, j in close.items():
-        rows = Verdict.objects.filter(profile=profile, event_id=ticker).exclude(status=CANDIDATE)
+        rows = VerdictRow.objects.filter(profile=profile, event_id=ticker).exclude(status=Status.CANDIDATE)
         won += [ticker] * rows.update(
-            status=CANDIDATE,
+            status=Status.CANDIDATE.value,
             constraint="",
             value=j.value,
             limit=j.limit,
@@ -150,10 +153,10 @@ def _promote(profile: Profile, close: Mapping[str, Judgement], at: datetime) -> 
             updated_at=at,
         )
     source = candidate_source(profile.name)
-    standing = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
+    watched = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
     if won:
-        watchlist.replace(source, [*won, *standing][: most_events()], CANDIDATE_PRIORITY)
+        watchlist.replace(source, [*won, *watched][: most_events()], CANDIDATE_PRIORITY)
     return won
 
 
-__all__ = ["ask_for", "candidate_source", "drop_all_but", "forget", "most_events", "near_source", "refresh"]
+__all__ = ["candidate_source", "drop_all_but", "forget", "most_events", "near_source", "refresh", "watch_books"]

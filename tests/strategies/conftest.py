@@ -1,4 +1,4 @@
-"""What every test of this room needs: an empty Redis, and no memory of the test before."""
+"""What every test of this package needs: an empty Redis, and no memory of the test before."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_paying_book_becomes_a_decision_with_all_that_justifies_it() -> None:
     assert Cycle.objects.get().decisions == 1
 
 
-def test_trading_is_told_after_the_commit(django_capture_on_commit_callbacks) -> None:
+def test_trading_is_nudged_after_the_commit(django_capture_on_commit_callbacks) -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", PAYING))
     with django_capture_on_commit_callbacks(execute=True):
@@ -190,7 +190,7 @@ def test_the_reason_why_not_is_written_with_value_limit_distance_and_flip() -> N
     assert "fall" in verdict.live_flip or "from" in verdict.live_flip
 
 
-def test_a_live_near_miss_is_one_episode_from_its_first_look_to_its_decision() -> None:
+def test_a_live_near_miss_is_one_episode_from_its_first_evaluation_to_its_decision() -> None:
     profile = add_profile(near_miss_ppm=100_000)
     _candidate(profile)
     publish("E1", books_of("E1", [(4800, 5300), (4900, 5400)]))
@@ -266,7 +266,7 @@ def test_what_is_open_leaves_less_capital_for_the_next_and_the_best_comes_first(
     spent = {d.event_id: d.max_cost for d in Decision.objects.all()}
     assert 45_000_000 < spent["BETTER"] <= 50_000_000
     assert spent["GOOD"] <= 60_000_000 - spent["BETTER"]
-    assert candidates.standing(profile, now()).room == 60_000_000 - sum(spent.values())
+    assert candidates.exposure(profile, now()).capital_left == 60_000_000 - sum(spent.values())
 
 
 def test_the_profile_limits_on_positions_and_pauses_hold() -> None:
@@ -318,14 +318,14 @@ def test_one_faulty_event_does_not_keep_the_others_from_being_bought() -> None:
 
 
 def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkeypatch) -> None:
-    judge = candidate_evaluation.look_at
+    judge = candidate_evaluation.evaluate_candidate
 
     def faulty(profile, event, *rest):
         if event.ticker == "ODD":
             raise ArithmeticError("planted")
         return judge(profile, event, *rest)
 
-    monkeypatch.setattr(candidate_evaluation, "look_at", faulty)
+    monkeypatch.setattr(candidate_evaluation, "evaluate_candidate", faulty)
     profile = add_profile()
     _candidate(profile, "ODD")
     _candidate(profile, "E1")
@@ -334,7 +334,7 @@ def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkey
     row = cycle.run()
     assert (row.decisions, row.refused) == (1, {"error": 1})
     assert Verdict.objects.get(event="ODD").live_constraint == "error"
-    assert "could not judge ODD" in caplog.text
+    assert "evaluation failed: profile careful, event ODD" in caplog.text
 
 
 def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog) -> None:
@@ -345,7 +345,7 @@ def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog
     row = cycle.run()
     assert (row.decisions, row.refused) == (1, {"error": 1})
     assert Decision.objects.get().profile.name == "sound"
-    assert "the cycle of profile broken failed" in caplog.text
+    assert "cycle failed: profile broken" in caplog.text
 
 
 def test_a_filter_that_fails_since_the_scan_stops_a_decision() -> None:
@@ -355,7 +355,7 @@ def test_a_filter_that_fails_since_the_scan_stops_a_decision() -> None:
     assert not Decision.objects.exists()
 
 
-def test_a_nudge_looks_at_its_event_only_and_leaves_no_row_when_nothing_comes_of_it() -> None:
+def test_a_nudge_evaluates_its_event_only_and_leaves_no_row_when_nothing_comes_of_it() -> None:
     profile = add_profile()
     for ticker in ("E1", "E2"):
         _candidate(profile, ticker)
@@ -388,7 +388,7 @@ def test_a_nudge_neither_waits_for_a_running_cycle_nor_holds_one_up() -> None:
     assert Decision.objects.count() == 2
 
 
-def test_unchanged_looks_are_not_written_again() -> None:
+def test_unchanged_verdicts_are_not_written_again() -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", [(1000, 5300), (1000, 5400)]))
     cycle.run()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from kalbot.common.clock import now
 from markets.models import Event, Market
 from strategies.models import NearMiss
+from strategies.reasons import Reason
 from strategies.screening import counterfactual, episodes, screening
-from strategies.screening.episodes import Look
+from strategies.screening.filters import Miss
+from strategies.screening.verdict import Status, Verdict, missed
 from tests.strategies.world import add_event, add_profile, add_scan
 
 pytestmark = pytest.mark.django_db
@@ -24,14 +27,18 @@ BASKET = {
 }
 
 
-def test_an_episode_keeps_its_best_look_and_counts_the_others() -> None:
+def _near(reason: Reason, distance_ppm: int, value: str = "", summary: dict[str, Any] | None = None) -> Verdict:
+    return missed(Status.NEAR_MISS, Miss(reason, value, "", distance_ppm), summary=summary)
+
+
+def test_an_episode_keeps_its_nearest_verdict_and_counts_the_others() -> None:
     profile, start = add_profile(), now()
     add_event("E1", NEAR)
     for seconds, distance in ((0, 300), (20, 100), (40, 200), (41, 150)):
-        look = Look("price", distance, f"at {seconds}", summary={"seconds": seconds})
-        episodes.follow(profile, {"E1": look}, {}, start + timedelta(seconds=seconds))
+        verdict = _near(Reason.PRICE, distance, f"at {seconds}", {"seconds": seconds})
+        episodes.follow(profile, {"E1": verdict}, {}, start + timedelta(seconds=seconds))
     row = NearMiss.objects.get()
-    assert (row.looks, row.distance_ppm, row.best_distance_ppm) == (
+    assert (row.evaluations, row.distance_ppm, row.best_distance_ppm) == (
         3,
         200,
         100,
@@ -59,10 +66,10 @@ def test_screening_opens_keeps_and_ends_episodes() -> None:
     }
 
 
-def test_an_episode_of_a_candidate_that_no_cycle_looks_at_is_closed_in_time() -> None:
+def test_an_episode_of_a_candidate_that_no_cycle_evaluates_is_closed_in_time() -> None:
     profile = add_profile()
     add_event("E1", [(5200, 5300), (5300, 5400)])
-    episodes.follow(profile, {"E1": Look("price", 10)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10)}, {}, now())
     screening.screen(add_scan().pk)
     assert NearMiss.objects.get().ended_at is None
     NearMiss.objects.update(last_seen_at=now() - timedelta(hours=1))
@@ -88,7 +95,7 @@ def test_a_settled_near_miss_gets_the_result_that_buying_it_would_have_had(
 ) -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": Look("price", 10, summary=BASKET)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
     assert counterfactual.record(now()) == 0
     Event.objects.update(is_open=False)
     assert counterfactual.record(now()) == 0  # closed, not settled
@@ -104,7 +111,7 @@ def test_a_settled_near_miss_gets_the_result_that_buying_it_would_have_had(
 def test_a_scalar_settlement_pays_its_value_on_each_side() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": Look("price", 10, summary=BASKET)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
     _settle({"E1-0": "scalar", "E1-1": "scalar"}, settlement_value_e6=500_000)
     counterfactual.record(now())
     assert NearMiss.objects.get().outcome_profit == 2_000_000 - 2_100_000
@@ -113,7 +120,7 @@ def test_a_scalar_settlement_pays_its_value_on_each_side() -> None:
 def test_a_near_miss_without_a_basket_says_so() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": Look("volume", 10)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.VOLUME, 10)}, {}, now())
     _settle({"E1-0": "no", "E1-1": "yes"})
     assert counterfactual.record(now()) == 1
     row = NearMiss.objects.get()
@@ -124,7 +131,7 @@ def test_a_near_miss_without_a_basket_says_so() -> None:
 def test_screening_writes_the_results_of_what_has_settled() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": Look("price", 10, summary=BASKET)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
     _settle({"E1-0": "no", "E1-1": "yes"})
     screening.screen(add_scan().pk)
     assert NearMiss.objects.get().outcome_profit == -100_000

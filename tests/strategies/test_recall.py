@@ -1,4 +1,4 @@
-"""Remembered looks save work and never hide a basket."""
+"""Remembered verdicts save work and never hide a basket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from kalbot.common.clock import now
 from markets.prices import PriceReader
 from strategies.cycle import candidate_evaluation, cycle, event_cache, memo
-from strategies.models import Decision, Profile, Verdict
+from strategies.models import Decision, Profile
+from strategies.models import Verdict as VerdictRow
+from strategies.screening.verdict import Status, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
 
 pytestmark = pytest.mark.django_db
@@ -21,10 +23,10 @@ PAYING = [(5200, 5300), (5300, 5400)]
 
 def _candidate(profile: Profile, ticker: str = "E1", quotes=FAR, **columns) -> None:
     event = add_event(ticker, quotes, **columns)
-    Verdict.objects.create(profile=profile, event=event, status="candidate", since=now())
+    VerdictRow.objects.create(profile=profile, event=event, status="candidate", since=now())
 
 
-def _seen(profile: Profile, ticker: str = "E1") -> candidate_evaluation.Look | None:
+def _seen(profile: Profile, ticker: str = "E1") -> Verdict | None:
     event = event_cache.current([ticker])[ticker]
     prices = PriceReader().events([ticker])
     close = memo.close_ones(profile, [event], prices)
@@ -44,7 +46,7 @@ def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(m
     assert _seen(profile) is None
 
 
-def test_a_book_that_begins_to_pay_is_bought_at_the_next_look_whatever_was_remembered() -> None:
+def test_a_book_that_begins_to_pay_is_bought_at_the_next_cycle_whatever_was_remembered() -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", FAR))
     cycle.run()
@@ -52,7 +54,7 @@ def test_a_book_that_begins_to_pay_is_bought_at_the_next_look_whatever_was_remem
     assert cycle.run().decisions == 1
 
 
-def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_anew() -> None:
+def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_again() -> None:
     profile = add_profile()
     _candidate(profile)
     publish("E1", books_of("E1", FAR))
@@ -86,10 +88,10 @@ def test_the_screen_keeps_every_event_in_which_a_basket_would_be_found() -> None
     close = memo.close_ones(profile, list(views.values()), prices)
     bought = set()
     for ticker, view in views.items():
-        look = candidate_evaluation.look_at(
+        verdict = candidate_evaluation.evaluate_candidate(
             profile, view, candidate_evaluation.depths_of(prices[ticker]), 0, profile.capital
         )
-        if look.basket is not None:
+        if verdict.status is Status.CANDIDATE:
             bought.add(ticker)
     assert len(bought) > 5
     assert bought <= close < set(views)

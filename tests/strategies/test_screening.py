@@ -20,7 +20,7 @@ def _verdict(profile: str, event: str) -> Verdict:
     return Verdict.objects.get(profile__name=profile, event_id=event)
 
 
-def test_a_basket_that_pays_by_its_quotes_is_a_candidate_and_its_books_are_asked_for() -> None:
+def test_a_basket_that_pays_by_its_quotes_is_a_candidate_and_its_books_are_watched() -> None:
     add_profile()
     add_event("E1", [(5200, 5300), (5300, 5400)])  # NO on both costs 0.48 + 0.47 and pays 1
     (row,) = screening.screen(add_scan().pk)
@@ -187,7 +187,7 @@ def test_an_event_that_left_the_universe_has_no_verdict_and_no_watch() -> None:
     assert not Watch.objects.exists()
 
 
-def test_an_inactive_profile_loses_its_verdicts_and_wishes() -> None:
+def test_an_inactive_profile_loses_its_verdicts_and_watched_events() -> None:
     profile = add_profile()
     add_event("E1", [(5200, 5300), (5300, 5400)])
     screening.screen(add_scan().pk)

@@ -1,4 +1,4 @@
-"""The doors for the workers: registered under the names that other rooms send, and each leads to its service."""
+"""Tasks: registered under the names that other packages send, and each calls its service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small exchange in rows and in Redis, for the tests of this room: events with quotes, and live books."""
+"""A small exchange in rows and in Redis, for the tests of this package: events with quotes, and live books."""
 
 from __future__ import annotations
 

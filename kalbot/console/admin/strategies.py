@@ -61,7 +61,7 @@ class NearMissAdmin(ExportedAdmin):
     ]
     list_select_related = ["profile"]
     search_fields = ["event__ticker", "event__title"]
-    sorts = {"distance_ppm", "best_distance_ppm", "looks", "started_at"}
+    sorts = {"distance_ppm", "best_distance_ppm", "evaluations", "started_at"}
     ordering = ["distance_ppm"]
     opens = "distance_ppm"
     units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}

@@ -13,8 +13,8 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.console import queries
-from kalbot.console.pages.why import MEANING
 from strategies.models import Profile
+from strategies.reasons import sentence_of
 
 SHOWN = 40
 
@@ -38,7 +38,7 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
         "nearest": nearest[:SHOWN],
         "now": clock.now(),
         "counts": [
-            {"status": status, "code": code, "number": number, "says": MEANING.get(code, "")}
+            {"status": status, "code": code, "number": number, "says": sentence_of(code)}
             for (status, code), number in sorted(counts.items(), key=lambda pair: (order[pair[0][0]], -pair[1]))
         ],
     }

@@ -19,41 +19,10 @@ from kalbot.console.ui.plots import Plot
 from markets.models import Event, Scan
 from strategies.explain import live_event
 from strategies.models import Decision, NearMiss, Profile, Screening, Verdict
-from strategies.screening.filters import FILTERS
+from strategies.reasons import Reason, sentence_of
 from trading.models import Denial, Position
 
-ORDER = {name: place for place, (name, _) in enumerate(FILTERS)}
-MEANING = {
-    "combo": "a combination of other markets",
-    "category": "of a category that the profile leaves out",
-    "series": "of a series that the profile leaves out",
-    "exclusive": "more than one outcome may win",
-    "outcomes": "too few or too many outcomes",
-    "contract": "not a plain one-dollar contract",
-    "leg_status": "an outcome does not trade",
-    "shard": "outcomes lie on different shards",
-    "fee_type": "its fee is not known",
-    "closes_soon": "closes too soon",
-    "closes_late": "closes too late",
-    "close_time": "its close time is not known",
-    "volume": "too little traded",
-    "open_interest": "too little open interest",
-    "certificate": "nothing says that a listed outcome must win",
-    "margin": "costs more than it surely pays, or not enough less",
-    "expected_margin": "expected to pay too little",
-    "coverage": "the likely outcomes do not add up",
-    "price": "on live prices it costs more than it pays",
-    "no_ask": "an outcome that nobody offers",
-    "no_bid": "an outcome that nobody bids for",
-    "depth": "too few contracts at the price",
-    "min_profit": "profit below the least wanted",
-    "stale": "no fresh prices",
-    "no_book": "no live order book yet",
-    "dead_epoch": "no living price feed",
-    "open_positions": "as many positions as the profile may have",
-    "blackout": "at a time without new baskets",
-    "decided": "bought",
-}
+ORDER = {reason.value: place for place, reason in enumerate(Reason)}
 
 
 @permission_required("strategies.view_verdict", raise_exception=True)
@@ -95,7 +64,7 @@ def funnel(profile: Profile) -> dict[str, Any]:
             {
                 "code": code,
                 "number": number,
-                "says": MEANING.get(code, ""),
+                "says": sentence_of(code),
                 "url": verdict_url(profile, "near_miss", code),
             }
             for code, number in sorted(near.items(), key=lambda pair: -pair[1])
@@ -121,7 +90,7 @@ def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dic
         found.append(
             {
                 "code": code,
-                "says": MEANING.get(code, ""),
+                "says": sentence_of(code),
                 "refused": rejected[code],
                 "left": left,
                 "share": round(100 * rejected[code] / universe, 1) if universe else 0,
@@ -140,7 +109,7 @@ def live_looks(profile: Profile) -> list[dict[str, Any]]:
         {
             "code": code or "not looked at yet",
             "number": number,
-            "says": MEANING.get(code, ""),
+            "says": sentence_of(code),
             "url": list_url(
                 "strategies.verdict",
                 profile__id__exact=profile.pk,
@@ -215,7 +184,7 @@ def told(event: Event, name: str) -> tuple[list[str], str]:
     if profile is None:
         return [], ""
     try:
-        return live_event.tell(event.pk, profile), profile.name
+        return live_event.explain_event(event.pk, profile), profile.name
     except KalbotError as error:
         return [str(error)], profile.name
 

@@ -32,13 +32,15 @@ from strategies.catalogue import recorded
 from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import limits_of
 from strategies.dutch.basket import Limits
-from strategies.explain.book_evaluation import Appraisal, appraise, as_json, percent
+from strategies.explain.book_evaluation import as_json, judge_on_books, percent
 from strategies.models import Profile
 from strategies.profiles import seeds
-from strategies.screening.verdict import CANDIDATE, NEAR_MISS, REJECTED
+from strategies.screening.verdict import Status, Verdict
 
-ORDER = {CANDIDATE: 0, NEAR_MISS: 1, REJECTED: 2}
+ORDER = {Status.CANDIDATE: 0, Status.NEAR_MISS: 1, Status.REJECTED: 2}
 WIDTH = 230
+
+Judged = tuple[EventView, Verdict]
 
 
 class Command(BaseCommand):
@@ -67,10 +69,9 @@ class Command(BaseCommand):
             snapshot = recorded.load(options["snapshot"], options["at"])
             change = _changes(options)
             judged = [
-                appraise(
-                    e, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=_limits(profile, e, snapshot, change)
-                )
-                for e in snapshot.events.values()
+                (event, judge_on_books(event, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=limits))
+                for event in snapshot.events.values()
+                for limits in [_limits(profile, event, snapshot, change)]
             ]
         except (KalbotError, UnitError) as error:
             raise CommandError(str(error)) from None
@@ -80,14 +81,14 @@ class Command(BaseCommand):
         else:
             self._print(profile, snapshot, grid, judged)
 
-    def _print(self, profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Appraisal]) -> None:
+    def _print(self, profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Judged]) -> None:
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
         console.print(_table(profile, snapshot, judged))
-        totals = Counter(a.status for a in judged)
-        reasons = Counter(a.miss.code for a in judged if a.miss is not None)
+        totals = Counter(verdict.status.value for _, verdict in judged)
+        reasons = _constraints(judged)
         console.print(
-            f"{len(judged)} events: {totals[CANDIDATE]} would be bought, {totals[NEAR_MISS]} near misses, "
-            f"{totals[REJECTED]} rejected. What binds: {', '.join(f'{code} {n}' for code, n in reasons.most_common())}."
+            f"{len(judged)} events: {totals[Status.CANDIDATE]} would be bought, {totals[Status.NEAR_MISS]} near misses, "
+            f"{totals[Status.REJECTED]} rejected. What binds: {', '.join(f'{code} {n}' for code, n in reasons.most_common())}."
         )
         console.print(
             f"Fees: type quadratic, multiplier 1 (a snapshot holds no series), balance grid ${format_money(grid)}. "
@@ -119,13 +120,18 @@ def _limits(profile: Profile, event: EventView, snapshot: recorded.Snapshot, cha
     return replace(limits_of(profile, event, snapshot.at_ms), **change)
 
 
-def _rank(appraisal: Appraisal) -> tuple[int, int, str]:
-    distance = appraisal.miss.distance_ppm if appraisal.miss is not None else None
-    return ORDER[appraisal.status], 10**12 if distance is None else distance, appraisal.event.ticker
+def _rank(judged: Judged) -> tuple[int, int, str]:
+    event, verdict = judged
+    distance = verdict.distance_ppm
+    return ORDER[verdict.status], 10**12 if distance is None else distance, event.ticker
+
+
+def _constraints(judged: list[Judged]) -> Counter[str]:
+    return Counter(verdict.constraint.value for _, verdict in judged if verdict.constraint is not None)
 
 
 def _document(
-    options: dict[str, Any], profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Appraisal]
+    options: dict[str, Any], profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Judged]
 ) -> dict[str, Any]:
     return {
         "snapshot": options["snapshot"].name,
@@ -134,13 +140,13 @@ def _document(
         "fee_grid": format_money(grid),
         "count": None if options["count"] is None else format_count(Count(parse_count(options["count"]))),
         "refused": snapshot.refused,
-        "totals": dict(Counter(a.status for a in judged)),
-        "constraints": dict(Counter(a.miss.code for a in judged if a.miss is not None).most_common()),
-        "events": [as_json(a) for a in judged],
+        "totals": dict(Counter(verdict.status.value for _, verdict in judged)),
+        "constraints": dict(_constraints(judged).most_common()),
+        "events": [as_json(event, verdict) for event, verdict in judged],
     }
 
 
-def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Appraisal]) -> Table:
+def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Judged]) -> Table:
     table = Table(title=f"{profile.name} on {from_ms(snapshot.at_ms):%Y-%m-%d %H:%M} UTC", box=None, pad_edge=False)
     table.add_column("event", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -149,22 +155,22 @@ def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Appraisal
     for name in ("count", "limit prices", "cost", "fees", "floor", "if covered", "coverage", "margin"):
         table.add_column(name, justify="right", overflow="fold")
     table.add_column("binding constraint", overflow="fold")
-    for appraisal in judged:
-        table.add_row(*_cells(appraisal))
+    for event, verdict in judged:
+        table.add_row(*_cells(event, verdict))
     return table
 
 
-def _cells(appraisal: Appraisal) -> list[str]:
-    basket, miss, event = appraisal.basket, appraisal.miss, appraisal.event
-    verdict = "would buy" if appraisal.status == CANDIDATE else appraisal.status.replace("_", " ")
-    why = "" if miss is None else f"{miss.code}: {miss.value}, asked {miss.limit}"
+def _cells(event: EventView, verdict: Verdict) -> list[str]:
+    basket, miss = verdict.basket, verdict.miss
+    status = "would buy" if verdict.status is Status.CANDIDATE else str(verdict.status.label)
+    why = "" if miss is None else f"{miss.code}: {miss.value}, required {miss.limit}"
     if miss is not None and miss.distance_ppm is not None:
         why += f" ({percent(miss.distance_ppm)} away)"
     if basket is None:
-        return [event.ticker, verdict, "", "", "", "", "", "", "", "", "", "", why]
+        return [event.ticker, status, "", "", "", "", "", "", "", "", "", "", why]
     return [
         event.ticker,
-        verdict,
+        status,
         basket.kind.value,
         f"{len(basket.legs)}/{len(event.outcomes)} {basket.legs[0].side.value.upper()}",
         format_count(basket.count),

@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            lines = live_event.tell(options["event_ticker"], seeds.find(options["profile"]))
+            lines = live_event.explain_event(options["event_ticker"], seeds.find(options["profile"]))
         except KalbotError as error:
             raise CommandError(str(error)) from None
         self.stdout.write("\n".join(lines))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 
+from kalbot.common.units import Price
 from markets.book import Depth
 from markets.fees import FeeSchedule
+from markets.kalshi.grid import PriceBand
 from strategies.dutch.basket import LegMarket
+
+TENTHS = (PriceBand(Price(0), Price(10_000), Price(10)),)
 
 
 def asks(
@@ -50,5 +54,5 @@ def markets(offers: list[list[tuple[int, int]]], kind: str, fees: FeeSchedule) -
     for i, leg in enumerate(offers):
         bids = [(10_000 - price, size) for price, size in leg]
         depth = Depth.of([], bids) if kind == "all_yes" else Depth.of(bids, [])
-        legs.append(LegMarket(f"E-{i}", depth, fees, ((0, 10_000, 10),)))
+        legs.append(LegMarket(f"E-{i}", depth, fees, TENTHS))
     return legs

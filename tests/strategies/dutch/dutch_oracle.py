@@ -22,7 +22,7 @@ Asks = Sequence[tuple[int, int]]
 
 @dataclass
 class Order:
-    """One taking order, fill by fill, as the exchange's fee rounding page tells it."""
+    """One taking order, fill by fill, as the exchange's fee rounding page describes it."""
 
     grid: int
     multiplier: Fraction = Fraction(1)

@@ -62,17 +62,17 @@ def test_a_planted_improvement_is_found_at_its_size():
     target = "KXHIGHNY-26JUL20"
     event, books = next((e, b) for e, b in events if e.event_ticker == target)
     asks = {m.ticker: books[m.ticker].best_ask(Side.YES) for m in event.markets}
-    dear = max(asks, key=lambda t: asks[t] or 0)
-    others = sum(asks[t] * (1 + 0.07 * (1 - asks[t] / 10_000)) for t in asks if t != dear)
+    costliest = max(asks, key=lambda t: asks[t] or 0)
+    others = sum(asks[t] * (1 + 0.07 * (1 - asks[t] / 10_000)) for t in asks if t != costliest)
     planted = int((9_300 - others) / 1.07 // 100 * 100)
-    assert 0 < planted < asks[dear]
-    planted_events = [(e, improved(b, dear, planted, 300) if e.event_ticker == target else b) for e, b in events]
+    assert 0 < planted < asks[costliest]
+    planted_events = [(e, improved(b, costliest, planted, 300) if e.event_ticker == target else b) for e, b in events]
     found = recorded.accepted(planted_events, DIRECT)
     assert set(found) == {PAYING, target}
     basket = found[target].basket
     assert basket.guaranteed
     assert basket.count == 300  # beyond the planted offer the set costs more than it pays
-    assert {leg.ticker: leg.limit_price for leg in basket.legs}[dear] == planted
+    assert {leg.ticker: leg.limit_price for leg in basket.legs}[costliest] == planted
 
 
 def test_a_leg_without_an_ask_makes_the_basket_infeasible():

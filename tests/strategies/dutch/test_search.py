@@ -12,6 +12,7 @@ from markets.terms.special_settlements import RESIDUAL, SettlementTerms
 from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused, Shape
 from strategies.dutch.explain import explain
 from strategies.dutch.search import best_basket
+from strategies.reasons import Reason
 
 FREE = FeeSchedule("quadratic", 0)
 FEES = FeeSchedule()
@@ -27,7 +28,7 @@ def legs(*asks: int, spread: int = 200, count: int = 1_000, fees: FeeSchedule = 
 
 
 CHEAP = legs(2000, 3000, 4000)
-DEAR = legs(2500, 3500, 4500)
+PRICEY = legs(2500, 3500, 4500)
 RICH = legs(3000, 4200, 5000, spread=100)  # YES bids add up to 1.19
 
 
@@ -35,8 +36,8 @@ def search(markets, *, exclusive=True, certified=True, terms=SettlementTerms(), 
     return best_basket(markets, exclusive, certified, Limits(**limits), event_ticker="EVENT", terms=terms)
 
 
-def refused(markets, **asked) -> Refused:
-    outcome = search(markets, **asked)
+def refused(markets, **limits) -> Refused:
+    outcome = search(markets, **limits)
     assert isinstance(outcome, Refused)
     return outcome
 
@@ -74,7 +75,7 @@ REFUSALS = [
     ("not_exclusive", CHEAP, {"exclusive": False}),
     ("not_certified", CHEAP, {"certified": False, "kinds": frozenset({Kind.ALL_YES})}),
     ("no_ask", [*CHEAP[:2], leg("M2", 3800, None)], {"kinds": frozenset({Kind.ALL_YES})}),
-    ("price", DEAR, {}),
+    ("price", PRICEY, {}),
     ("depth", legs(2000, 3000, 4000, count=50), {}),
     ("depth", CHEAP, {"min_count": Count(100 * CONTRACT)}),
     ("max_count", CHEAP, {"max_count": Count(50)}),
@@ -88,13 +89,13 @@ REFUSALS = [
     ("no_kinds", CHEAP, {"kinds": frozenset()}),
     ("coverage", [leg("A", 4000, 4100), leg("B", 5800, None)], {"kinds": frozenset({Kind.COVERAGE})}),
     ("no_price", [leg("A", 4000, 4100), leg("B", None, None)], {"kinds": frozenset({Kind.COVERAGE})}),
-    ("min_expected_margin", DEAR, {"kinds": frozenset({Kind.COVERAGE}), "coverage_threshold": 0.6}),
+    ("min_expected_margin", PRICEY, {"kinds": frozenset({Kind.COVERAGE}), "coverage_threshold": 0.6}),
 ]
 
 
-@pytest.mark.parametrize("code, markets, asked", REFUSALS, ids=[f"{i}-{r[0]}" for i, r in enumerate(REFUSALS)])
-def test_each_refusal_names_the_constraint_that_binds(code, markets, asked):
-    outcome = refused(markets, **asked)
+@pytest.mark.parametrize("code, markets, limits", REFUSALS, ids=[f"{i}-{r[0]}" for i, r in enumerate(REFUSALS)])
+def test_each_refusal_names_the_constraint_that_binds(code, markets, limits):
+    outcome = refused(markets, **limits)
     assert outcome.constraint == code, outcome.sentence
     assert outcome.sentence.endswith(".")
     if outcome.unit != "flag":
@@ -103,11 +104,12 @@ def test_each_refusal_names_the_constraint_that_binds(code, markets, asked):
     assert explain(outcome)
 
 
-def test_a_void_named_by_the_rules_is_in_the_floor_and_a_profile_may_accept_it():
+def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket():
     void = SettlementTerms(void=True)
-    outcome = search(CHEAP, terms=void, accept_void=True)
-    assert isinstance(outcome, Found)
-    basket = outcome.basket
+    outcome = refused(CHEAP, terms=void)
+    assert outcome.constraint is Reason.VOID
+    basket = outcome.nearest
+    assert basket is not None
     assert (basket.floor, basket.guaranteed) == (0, False)
     assert basket.profit == search(CHEAP).basket.profit
     words = "\n".join(explain(outcome))
@@ -162,7 +164,7 @@ def test_a_yearly_return_shrinks_the_size_to_where_it_holds():
     assert basket.annualised_ppm >= 250_000
 
 
-def test_a_near_miss_tells_a_price_move_that_really_turns_it():
+def test_a_near_miss_names_a_price_move_that_really_turns_it():
     markets = legs(2000, 3000, 4600, spread=600)
     outcome = refused(markets)
     assert outcome.constraint == "price"
@@ -187,7 +189,7 @@ def test_a_far_miss_costs_no_search_for_a_move():
 
 
 def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage():
-    # A and B are offered below their fair share; C is dear, and not needed for the threshold.
+    # A and B are offered below their fair share; C is overpriced, and not needed for the threshold.
     markets = [leg("A", 5500, 5600, fees=FREE), leg("B", 3300, 3400, fees=FREE), leg("C", 100, 900, fees=FREE)]
     outcome = search(markets, kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=1_000)
     assert isinstance(outcome, Found)
@@ -213,19 +215,16 @@ def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor():
     limits = {"min_profit": Money(100_000), "max_cost": parse_money("9")}
     equal = search(deep, **limits).basket
     likely = search(deep, shape=Shape.PROPORTIONAL, **{**limits, "max_cost": parse_money("12")}).basket
-    chosen = search(deep, shape=Shape.CUSTOM, weights=(("M0", 1),), **{**limits, "max_cost": parse_money("12")}).basket
     assert {leg.count for leg in flat.legs} == {500}
     assert {leg.count for leg in equal.legs} == {equal.count}
-    for basket in (likely, chosen):
-        assert basket.guaranteed
-        assert basket.floor - basket.cost >= 100_000
-        assert basket.cost_at_limits <= parse_money("12")
-    counts = {leg.ticker: leg.count for leg in chosen.legs}
-    assert counts["M0"] > counts["M1"] == counts["M2"]
-    won = {state.tickers[0]: pays for state, pays in chosen.payoff}
-    assert won["M0"] > won["M1"] == chosen.floor
+    assert likely.guaranteed
+    assert likely.floor - likely.cost >= 100_000
+    assert likely.cost_at_limits <= parse_money("12")
     ordered = [leg.count for leg in sorted(likely.legs, key=lambda leg: leg.ticker)]
     assert ordered == sorted(ordered)
+    assert ordered[0] < ordered[-1]
+    won = {state.tickers[0]: pays for state, pays in likely.payoff}
+    assert won["M2"] > won["M0"] == likely.floor
 
 
 def test_legs_are_matched_by_ticker_not_by_place():

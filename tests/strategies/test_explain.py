@@ -24,7 +24,7 @@ def _explain(ticker: str, profile: str = "careful") -> str:
     return out.getvalue()
 
 
-def test_a_paying_event_is_told_with_its_legs_cost_and_every_settlement() -> None:
+def test_a_paying_event_is_explained_with_its_legs_cost_and_every_settlement() -> None:
     add_profile()
     add_event("E1", PAYING)
     screening.screen(add_scan().pk)
@@ -38,14 +38,14 @@ def test_a_paying_event_is_told_with_its_legs_cost_and_every_settlement() -> Non
     assert not Decision.objects.exists()
 
 
-def test_a_refused_event_is_told_with_the_filter_the_price_and_the_missing_certificate() -> None:
+def test_a_refused_event_is_explained_with_the_filter_the_price_and_the_missing_certificate() -> None:
     add_profile(min_volume=1_000, near_miss_ppm=100_000)
     add_event("E1", [(4800, 5300), (4900, 5400)], volume=950)
     screening.screen(add_scan().pk)
     publish("E1", books_of("E1", [(4800, 5300), (4900, 5400)]))
     text = _explain("E1")
     assert "near miss" in text
-    assert "MISSED  volume: 9.50 contracts, asked at least 10.00 contracts, 5.00 % away" in text
+    assert "MISSED  volume: 9.50 contracts, required at least 10.00 contracts, 5.00 % away" in text
     assert "exclusive      passes" in text
     assert "all_no: 2 NO legs, price and fee: 0.5375 + 0.5275 = $1.0650; pays $1.0000" in text
     assert "Not bought (NO on several outcomes): price" in text
@@ -66,7 +66,7 @@ def test_prices_that_cannot_be_used_and_an_open_basket_are_said() -> None:
     publish("E1", books_of("E1", PAYING))
     cycle.run()
     text = _explain("E1")
-    assert "would not decide on this event now: open position" in text
+    assert "would not decide on this event now: the profile has a basket of this event already" in text
     assert "decided" in text
 
 

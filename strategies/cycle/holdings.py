@@ -1,0 +1,52 @@
+"""What the engine must know of the baskets that it has decided for: a protocol that the package above fills.
+
+Positions and denials are trading's. The engine queries them through ``current()`` and never reads their tables.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from django.db.models import QuerySet
+
+from strategies.models import Decision, Profile
+
+
+class Committed(NamedTuple):
+    """Open decisions of a profile, and what they take of its capital (micro-dollars)."""
+
+    count: int
+    money: int
+
+
+class Holdings(Protocol):
+    """The questions that a cycle has about decisions already taken."""
+
+    def open_decisions(self, profile: Profile) -> QuerySet[Decision]:
+        """Decisions that were not denied and whose position, if there is one yet, has not ended."""
+
+    def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
+        """Decisions whose position ended after ``since``."""
+
+    def committed(self, profile: Profile) -> Committed:
+        """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
+
+
+class NoHoldings(RuntimeError):
+    """Nothing answers for positions, so no decision is safe."""
+
+
+_provided: list[Holdings] = []
+
+
+def provide(holdings: Holdings) -> None:
+    """Register the one implementation; called once, when the application that has the positions is ready."""
+    _provided[:] = [holdings]
+
+
+def current() -> Holdings:
+    """The registered implementation. NoHoldings if there is none."""
+    if not _provided:
+        raise NoHoldings("no application has registered its positions with strategies.cycle.holdings")
+    return _provided[0]

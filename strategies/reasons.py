@@ -1,0 +1,113 @@
+"""Every reason for a verdict: one code each, and the one sentence that explains it to a person.
+
+The code is what rows store and what code compares; sentences are for screens only and decide nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """The binding constraint of a verdict. The value is the stored code."""
+
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str) -> Reason:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+    # Structure of the event: the filters, in the order in which they bind
+    COMBO = "combo", "a combination of other markets"
+    CATEGORY = "category", "of a category that the profile leaves out"
+    SERIES = "series", "of a series that the profile leaves out"
+    EXCLUSIVE = "exclusive", "more than one outcome may win"
+    OUTCOMES = "outcomes", "too few or too many outcomes"
+    CONTRACT = "contract", "not a plain one-dollar contract"
+    LEG_STATUS = "leg_status", "an outcome does not trade"
+    SHARD = "shard", "outcomes lie on different exchange shards"
+    FEE_TYPE = "fee_type", "its fee is not known"
+    CLOSE_TIME = "close_time", "its close time is not known"
+    CLOSES_SOON = "closes_soon", "closes too soon"
+    CLOSES_LATE = "closes_late", "closes too late"
+    VOLUME = "volume", "too little traded"
+    OPEN_INTEREST = "open_interest", "too little open interest"
+    CERTIFICATE = "certificate", "nothing says that a listed outcome must win"
+
+    # Quotes: one contract a leg at the best prices of the catalogue
+    KINDS = "kinds", "the profile buys no kind of basket that fits"
+    NO_BID = "no_bid", "an outcome that nobody bids for"
+    MARGIN = "margin", "costs more than it pays, or leaves less than the least margin"
+    EXPECTED_MARGIN = "expected_margin", "expected to pay too little"
+
+    # The search, on quotes or books
+    NO_KINDS = "no_kinds", "the profile allows no kind of basket"
+    NO_LEGS = "no_legs", "the event lists no outcome"
+    DUPLICATE_LEG = "duplicate_leg", "an outcome is listed twice"
+    TOO_FEW_LEGS = "too_few_legs", "a basket needs two outcomes"
+    NOT_EXCLUSIVE = "not_exclusive", "several outcomes can win, or all can lose"
+    NO_PRICE = "no_price", "an outcome without bid and ask"
+    NO_ASK = "no_ask", "an outcome that nobody offers"
+    COVERAGE = "coverage", "the likely outcomes do not add up"
+    PRICE = "price", "on live prices it costs more than it pays"
+    DEPTH = "depth", "too few contracts at the price"
+    MAX_COUNT = "max_count", "the least basket is larger than the largest allowed"
+    MAX_COST_PER_LEG = "max_cost_per_leg", "one leg costs more than the profile allows"
+    MAX_COST = "max_cost", "the basket costs more than the profile allows or has left"
+    MIN_PROFIT = "min_profit", "profit below the least wanted"
+    MIN_MARGIN = "min_margin", "margin at the limit prices below the least wanted"
+    MIN_ANNUALISED = "min_annualised", "yearly return on the locked capital below the least wanted"
+    MIN_EXPECTED_MARGIN = "min_expected_margin", "expected margin on live prices below the least wanted"
+    VOID = "void", "the rules let the exchange void it at prices of its own"
+    NOT_CERTIFIED = "not_certified", "the price would do, but no certificate says that a listed outcome must win"
+
+    # Live prices that must not be traded on
+    NO_BOOK = "no_book", "no live order book yet"
+    STALE = "stale", "no fresh prices"
+    DEAD_EPOCH = "dead_epoch", "the connection that brought its prices is gone"
+    SUSPECT = "suspect", "an order book with a gap is being repaired"
+    NOT_ACTIVE = "not_active", "a market is paused"
+    OUTCOMES_CHANGED = "outcomes_changed", "the outcomes are not those of the last scan"
+
+    # The profile, whatever the prices are
+    NOT_OPEN = "not_open", "the event has closed since the scan"
+    OPEN_POSITION = "open_position", "the profile has a basket of this event already"
+    COOLDOWN = "cooldown", "a basket of this event was bought or ended a moment ago"
+    BLACKOUT = "blackout", "at a time without new baskets"
+    OPEN_POSITIONS = "open_positions", "as many positions as the profile may have"
+    RACED = "raced", "another cycle decided first"
+    ERROR = "error", "a fault in the evaluation, see the log"
+    DECIDED = "decided", "bought"
+
+
+def sentence_of(code: str) -> str:
+    """The sentence of a stored code; empty for a code that no version of today writes, and for no code."""
+    reason = _BY_CODE.get(code)
+    return "" if reason is None else reason.sentence
+
+
+_BY_CODE: Final = {str(reason): reason for reason in Reason}
+
+LIFTED_BY_PRICES: Final = frozenset(
+    {
+        Reason.MARGIN,
+        Reason.EXPECTED_MARGIN,
+        Reason.NO_ASK,
+        Reason.NO_BID,
+        Reason.NO_PRICE,
+        Reason.DEPTH,
+        Reason.COVERAGE,
+    }
+)
+"""Constraints by quotes that a move of the market can lift at any moment."""
+
+FIXED_BY_BOOKS: Final = frozenset(
+    {Reason.PRICE, Reason.NO_ASK, Reason.NO_PRICE, Reason.COVERAGE, Reason.NOT_CERTIFIED, Reason.VOID}
+)
+"""Constraints that depend on nothing but the event and its books: the same books give the same verdict again."""
+
+NEVER_NEAR: Final = frozenset({Reason.CLOSES_SOON})
+"""Filters that nothing can lift any more, however closely they were missed: time only runs out."""

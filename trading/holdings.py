@@ -1,0 +1,34 @@
+"""What the strategy engine may know of positions (see ``strategies.cycle.holdings``)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Count, F, Q, QuerySet, Sum
+
+from strategies.cycle.holdings import Committed
+from strategies.models import Decision, Profile
+from trading.models import TERMINAL
+
+
+class PositionHoldings:
+    """Answers from positions and denials."""
+
+    def open_decisions(self, profile: Profile) -> QuerySet[Decision]:
+        """Decisions that were not denied and whose position, if there is one yet, has not ended."""
+        waiting = Q(position__isnull=True, denial__isnull=True)
+        alive = Q(position__isnull=False) & ~Q(position__status__in=TERMINAL)
+        return Decision.objects.filter(waiting | alive, profile=profile)
+
+    def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
+        """Decisions whose position ended after ``since``."""
+        return Decision.objects.filter(position__ended_at__gt=since, profile=profile)
+
+    def committed(self, profile: Profile) -> Committed:
+        """Number and cost of the open decisions, micro-dollars."""
+        totals = self.open_decisions(profile).aggregate(
+            count=Count("pk"),
+            waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
+            committed=Sum(F("position__cost") + F("position__reserved"), default=0),
+        )
+        return Committed(totals["count"], totals["waiting"] + totals["committed"])
