@@ -174,7 +174,7 @@ def judged(events: int, episodes: int, profiles: list[int]) -> None:
         last_seen_at=ago("i"),
         ended_at=f"CASE WHEN i < 900 THEN NULL ELSE {ago('i')} END",
         ended_as="'rejected'",
-        looks="i % 90",
+        evaluations="i % 90",
         flip="'the legs together $0.0123 cheaper'",
     )
     insert(

@@ -17,7 +17,7 @@ class CannotShadow(ValueError):
 
 
 def make(live: Profile, name: str = "") -> Profile:
-    """The active paper twin of ``live``; a standing one is switched on again and brought up to date. CannotShadow otherwise."""
+    """The active paper twin of ``live``; an existing one is switched on again and brought up to date. CannotShadow otherwise."""
     if live.mode != Mode.LIVE:
         raise CannotShadow(f"{live.name} is not a live profile; only those have paper twins.")
     name = name or f"{live.name}-paper"[:48]

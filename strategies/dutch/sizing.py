@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from kalbot.common.units import PPM
 from strategies.dutch.curve import E14, Curve, cost_at_limits, cost_of, model_of_e14
 
-LOOK_BACK = 5_000
+MOST_TRIES = 5_000
 """Counts tried on one straight line; beyond that the possible gain is bounded and reported."""
 
 Demand = tuple[int, int]
@@ -169,7 +169,7 @@ class _Search:
             upper = self.upper(count)
             if kept is not None and upper <= kept.profit_e14:
                 return
-            if tried >= LOOK_BACK:
+            if tried >= MOST_TRIES:
                 self.missed_e14 = max(self.missed_e14, upper - (kept.profit_e14 if kept else 0))
                 return
             self._try(count)

@@ -403,7 +403,7 @@ def near_miss(
         constraint=constraint,
         distance_ppm=distance_ppm,
         best_distance_ppm=distance_ppm // 2,
-        looks=37,
+        evaluations=37,
         started_at=clock.now() - timedelta(minutes=12),
         last_seen_at=clock.now(),
         **{**shown, **values},
