@@ -40,9 +40,7 @@ def apply_waiting() -> int:
 def _apply(message: ExchangeMessage) -> str:
     """Apply one message; returns why it could not be, empty when it was. What is not ours is left to reconciliation."""
     try:
-        frame = msgspec.convert(
-            message.payload, FillFrame if message.kind == ExchangeMessage.Kind.FILL else UserOrderFrame
-        )
+        frame = _frame_of(message)
         order = _order_of(frame)
         if order is None:
             return "not an order of ours"
@@ -54,6 +52,12 @@ def _apply(message: ExchangeMessage) -> str:
         log.error("message %s cannot be applied: %s", message.key, error)
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _frame_of(message: ExchangeMessage) -> FillFrame | UserOrderFrame:
+    if message.kind == ExchangeMessage.Kind.FILL:
+        return msgspec.convert(message.payload, FillFrame)
+    return msgspec.convert(message.payload, UserOrderFrame)
 
 
 def _order_of(frame: FillFrame | UserOrderFrame) -> Order | None:

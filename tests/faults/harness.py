@@ -64,7 +64,7 @@ class MortalSession(TwinSession):
 
     run: Run
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         run = self.run
         run.requests += 1
         self.exchange.clock.set(max(clock.now_ms(), self.exchange.now()))  # type: ignore[attr-defined]

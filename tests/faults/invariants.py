@@ -112,7 +112,7 @@ def check_budget(run: Run, body: Any) -> None:
     legs = list(position.legs.all())
     for size in range(1, len(orders) + 1):
         for filled in combinations(orders, size):
-            ordered = {order["ticker"]: parse_count(order["count"]) for order in filled}
+            ordered: dict[str, int] = {order["ticker"]: parse_count(order["count"]) for order in filled}
             loss, lacking = _half_filled(legs, ordered, quoted)
             if lacking:
                 budget = run.profile.leg_risk_budget

@@ -9,7 +9,7 @@ import pytest
 from django.test import override_settings
 
 from tests.faults import harness
-from trading import booking, states
+from trading import booking, ledger
 from trading.execution.orders import inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck
@@ -107,7 +107,7 @@ def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(states.ledger, "release", lambda position, key: 0)
+    patch.setattr(ledger, "release", lambda position, key: 0)
 
 
 GUARDS: dict[str, Patch] = {

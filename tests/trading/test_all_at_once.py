@@ -18,9 +18,10 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import NoLimit, Twin, TwinSession
 from trading import ledger, reconcile, risk
+from trading.denials import Refusal
 from trading.execution import executor
 from trading.execution.sizing import planner, recheck
-from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.models import Denial, Order, Position
 from trading.safety import live_readiness
 from trading.venues import account_limits, connection
@@ -119,7 +120,7 @@ class Watching(TwinSession):
     stored: list[tuple[int, set[str]]]
     strike: Any = None
 
-    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def send(self, request: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
             rows = Order.objects.all()
             self.stored.append((rows.count(), {o.status for o in rows}))
@@ -129,10 +130,16 @@ class Watching(TwinSession):
         return super().send(request, **kwargs)
 
 
+class WatchedTwin(Twin):
+    """An exchange whose session is watched."""
+
+    session: Watching
+
+
 @pytest.fixture
-def twin(settings: Any) -> Twin:
+def twin(settings: Any) -> WatchedTwin:
     settings.KALBOT_LIVE = True
-    found = Twin()
+    found = WatchedTwin()
     for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
         found.add_market([(bid, 2_000)], [(ask, 2_000)])
     found.session = Watching(found.exchange)
@@ -143,7 +150,7 @@ def twin(settings: Any) -> Twin:
     return found
 
 
-def _execute(twin: Twin, **columns: Any) -> Position:
+def _execute(twin: WatchedTwin, **columns: Any) -> Position:
     columns = {"mode": "live", "sending": TOGETHER} | columns
     profile = world.add_profile("live", **columns)
     decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
@@ -152,15 +159,15 @@ def _execute(twin: Twin, **columns: Any) -> Position:
     return position
 
 
-def _item(twin: Twin, **fault: Any) -> None:
+def _item(twin: WatchedTwin, **fault: Any) -> None:
     twin.exchange.faults.add(method="POST", path=BATCH_ITEM, **fault)
 
 
-def _sent(twin: Twin) -> list[str]:
+def _sent(twin: WatchedTwin) -> list[str]:
     return [path for method, path, _ in twin.session.sent if method == "POST"]
 
 
-def _at_peace(twin: Twin, position: Position) -> None:
+def _in_agreement(twin: WatchedTwin, position: Position) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
     assert ledger.summary(position.profile)["difference"] == 0
@@ -168,17 +175,17 @@ def _at_peace(twin: Twin, position: Position) -> None:
     assert len(spent) == len(set(spent))
 
 
-def test_all_legs_leave_in_one_request_whose_orders_are_stored_before_it(twin: Twin) -> None:
+def test_all_legs_leave_in_one_request_whose_orders_are_stored_before_it(twin: WatchedTwin) -> None:
     position = _execute(twin)
     assert position.status == "open"
     assert _sent(twin) == [BATCHED]
     assert twin.session.stored == [(3, {"sending"})]
     assert twin.held() == dict.fromkeys(twin.markets, 1_000)
-    assert "all legs at once" in position.events.first().reason
-    _at_peace(twin, position)
+    assert "all legs at once" in position.events.all()[0].reason
+    _in_agreement(twin, position)
 
 
-def test_a_batch_accepted_in_part_is_completed(twin: Twin) -> None:
+def test_a_batch_accepted_in_part_is_completed(twin: WatchedTwin) -> None:
     market = twin.exchange.markets[twin.markets[1]]
     grid = market.ranges
 
@@ -192,10 +199,10 @@ def test_a_batch_accepted_in_part_is_completed(twin: Twin) -> None:
     assert twin.held() == dict.fromkeys(twin.markets, 1_000)
     assert position.orders.get(status="rejected").error_code == "invalid_price"
     assert position.orders.filter(purpose="complete", status="done").count() == 1
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_a_policy_that_may_wait_backs_off_after_rejections(twin: Twin) -> None:
+def test_a_policy_that_may_wait_backs_off_after_rejections(twin: WatchedTwin) -> None:
     market = twin.exchange.markets[twin.markets[1]]
     twin.session.strike = lambda: setattr(market, "ranges", [[0, 10_000, 500]])
     position = _execute(twin, on_partial="hold_and_complete", leg_risk_budget=5 * MONEY)
@@ -208,59 +215,66 @@ def test_a_policy_that_may_wait_backs_off_after_rejections(twin: Twin) -> None:
             position = executor.step(position.pk)
     assert position.status == "aborted"
     assert position.orders.filter(status="rejected").count() <= 6
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_a_batch_accepted_in_part_is_unwound_when_the_rest_is_gone(twin: Twin) -> None:
+def test_a_batch_accepted_in_part_is_unwound_when_the_rest_is_gone(twin: WatchedTwin) -> None:
     gone = twin.markets[1]
-    twin.session.strike = lambda: twin.cancel_makers(gone, "ask") or twin.sync()
+
+    def vanish() -> None:
+        twin.cancel_makers(gone, "ask")
+        twin.sync()
+
+    twin.session.strike = vanish
     position = _execute(twin, leg_risk_budget=5 * MONEY)
     assert position.status == "aborted"
     assert twin.held() == {}
     assert -5 * MONEY <= position.realised < 0
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_an_item_refused_for_want_of_tokens_is_sent_again_under_its_own_id(twin: Twin) -> None:
+def test_an_item_refused_for_want_of_tokens_is_sent_again_under_its_own_id(twin: WatchedTwin) -> None:
     _item(twin, kind="rate_limit", skip=2)
     position = _execute(twin)
     assert position.status == "open"
     assert _sent(twin) == [BATCHED, BATCHED]
     assert [o.attempts for o in position.orders.order_by("leg__sequence")].count(2) == 1
     assert position.orders.count() == 3
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("skip", [0, 1, 2])
-def test_an_answer_lost_in_mid_batch_leaves_every_order_to_be_resolved(twin: Twin, when: str, skip: int) -> None:
+def test_an_answer_lost_in_mid_batch_leaves_every_order_to_be_resolved(twin: WatchedTwin, when: str, skip: int) -> None:
     _item(twin, kind="timeout", when=when, skip=skip)
     position = _execute(twin)
     assert position.status == "open"
     assert twin.held() == dict.fromkeys(twin.markets, 1_000)
     assert position.orders.count() == 3, "nothing was sent under a new id"
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_an_item_that_reports_an_internal_error_may_exist(twin: Twin) -> None:
+def test_an_item_that_reports_an_internal_error_may_exist(twin: WatchedTwin) -> None:
     _item(twin, kind="error", when="after", status=500, skip=1)
     position = _execute(twin)
     assert position.status == "open"
     assert twin.held() == dict.fromkeys(twin.markets, 1_000)
     assert position.orders.count() == 3
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_a_batch_refused_as_a_whole_buys_nothing(twin: Twin) -> None:
+def test_a_batch_refused_as_a_whole_buys_nothing(twin: WatchedTwin) -> None:
     twin.exchange.faults.add(kind="rate_limit", method="POST", path="/portfolio/events/orders", count=0)
     position = _execute(twin)
     assert (position.status, position.close_type, position.close_code) == ("aborted", "not_bought", "rate_limited")
     assert twin.held() == {}
     assert position.reserved == 0
-    _at_peace(twin, position)
+    _in_agreement(twin, position)
 
 
-def test_the_leg_risk_is_checked_again_before_the_batch_leaves(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_leg_risk_is_checked_again_before_the_batch_leaves(
+    twin: WatchedTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = risk.limits
     seen: list[Any] = []
 
@@ -282,7 +296,7 @@ def test_the_leg_risk_is_checked_again_before_the_batch_leaves(twin: Twin, monke
     assert [intent.orders for intent in seen][1:] == [3]
 
 
-def test_too_many_legs_for_the_bucket_are_sent_one_by_one_and_it_says_so(twin: Twin) -> None:
+def test_too_many_legs_for_the_bucket_are_sent_one_by_one_and_it_says_so(twin: WatchedTwin) -> None:
     for _ in range(3):
         twin.add_market([(100, 2_000)], [(200, 2_000)])
     twin.sync()
@@ -292,11 +306,11 @@ def test_too_many_legs_for_the_bucket_are_sent_one_by_one_and_it_says_so(twin: T
     assert position is not None
     assert not position.sends_together
     assert BATCHED not in _sent(twin)
-    assert "does not carry all at once" in position.events.first().reason
+    assert "does not carry all at once" in position.events.all()[0].reason
     assert position.status == "open"
 
 
-def test_the_account_s_own_limits_carry_more(twin: Twin) -> None:
+def test_the_account_s_own_limits_carry_more(twin: WatchedTwin) -> None:
     twin.exchange.limits.set_tier("advanced")
     assert account_limits.known().usage_tier == "basic"
     for _ in range(3):
@@ -338,8 +352,10 @@ class Counting(NoLimit):
     ("sending", "taken"),
     [(TOGETHER, [(30, 20)]), (Profile.Sending.THINNEST, [(10, 0), (10, 10), (10, 20)])],
 )
-def test_every_purchase_leaves_the_tokens_of_its_unwind(twin: Twin, sending: str, taken: list[tuple[int, int]]) -> None:
+def test_every_purchase_leaves_the_tokens_of_its_unwind(
+    twin: WatchedTwin, sending: str, taken: list[tuple[int, int]]
+) -> None:
     limiter = Counting()
-    connection.use(twin.client(limiter))  # type: ignore[arg-type]
+    connection.use(twin.client(limiter))
     assert _execute(twin, sending=sending).status == "open"
     assert limiter.taken == taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 
 from strategies.models import Decision, Profile
 from tests.trading import world
@@ -25,10 +26,10 @@ def _position() -> Position:
 
 
 @pytest.mark.parametrize("model", [Decision, Position, Order, Fill, LedgerTransaction])
-def test_a_row_cannot_change_its_mode(model: type) -> None:
+def test_a_row_cannot_change_its_mode(model: type[Model]) -> None:
     _position()
     with pytest.raises(IntegrityError), transaction.atomic():
-        model.objects.update(mode="live")
+        model._default_manager.update(mode="live")
 
 
 def test_a_row_cannot_be_born_in_another_mode() -> None:

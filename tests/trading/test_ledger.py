@@ -48,7 +48,9 @@ fills = st.lists(st.tuples(st.integers(1, 9_999), st.integers(1, 700), st.intege
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bought=fills, sold=fills)
-def test_ledger_balances_after_any_fills_and_sales(bought: list, sold: list) -> None:
+def test_ledger_balances_after_any_fills_and_sales(
+    bought: list[tuple[int, int, int]], sold: list[tuple[int, int, int]]
+) -> None:
     position, leg = _held()
     with transaction.atomic():
         ledger.reserve(position, 3_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from strategies.models import Profile
+from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import exits, inbox, ledger, reconcile, selectors, settlement
@@ -33,7 +33,7 @@ def _profile(**columns: object) -> Profile:
     return world.add_profile("live", mode="live", **columns)
 
 
-def _decision(profile: Profile, twin: Twin, count: int = 1_000):
+def _decision(profile: Profile, twin: Twin, count: int = 1_000) -> Decision:
     limits = dict(zip(twin.markets, (3_000, 3_200, 3_100), strict=True))
     return world.decide(profile, twin.row, limits, count)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from markets.models import Market
@@ -15,7 +17,7 @@ ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
 
 
-def _bought(count: int = 1_000, size: int = 10_000, **columns: object) -> Position:
+def _bought(count: int = 1_000, size: int = 10_000, **columns: Any) -> Position:
     profile, event = world.add_profile(**columns), world.add_event()
     world.publish(event.ticker, world.quoted(event, ASKS, size))
     position = executor.execute(world.decide(profile, event, LIMITS, count).pk)

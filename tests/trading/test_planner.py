@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from markets.fees import FeeSchedule
+from trading.denials import Refusal
 from trading.execution.orders import sell_ladder
 from trading.execution.sizing import planner, walk
-from trading.execution.sizing.planner import Plan, PlanLeg, Refusal, WriteBudget
+from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 
 FEES = FeeSchedule()
 BASIC = WriteBudget()

@@ -110,7 +110,7 @@ def test_orders_refused_one_after_another_lock_the_profile(profile: Profile) -> 
     event = _event(1)
     position = _execute(profile, event)
     assert position is not None
-    leg = position.legs.first()
+    leg = position.legs.all()[0]
     failed = _ended(profile, 2, status="aborted")
     for code in (*protections.OWN_ERRORS, *["invalid_price"] * (protections.REJECTS - 1)):
         Order.objects.create(

@@ -19,7 +19,7 @@ WORKERS = 8
 ASKS = [(4_000, 4_400), (4_200, 4_600)]
 
 
-def _at_once(work: Callable[[int], None]) -> list[BaseException]:
+def _at_once(work: Callable[[int], object]) -> list[BaseException]:
     barrier, errors = threading.Barrier(WORKERS), []
 
     def run(number: int) -> None:
@@ -80,7 +80,7 @@ def test_workers_racing_with_one_decision_buy_once() -> None:
     assert Position.objects.count() == 1
     assert Order.objects.count() == 2
     assert not Denial.objects.exists()
-    assert Position.objects.get().legs.first().held == 500
+    assert Position.objects.get().legs.all()[0].held == 500
 
 
 def test_workers_stepping_one_position_do_its_work_once() -> None:

@@ -253,12 +253,12 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     reconcile.ensure_reconciled()
     position = admission.admit(decision)
     assert position is not None
-    leg = position.legs.first()
-    with lease(position.pk) as held, pytest.MonkeyPatch.context() as patch:
+    leg = position.legs.all()[0]
+    with lease(position.pk) as own, pytest.MonkeyPatch.context() as patch:
         patch.setattr(submit, "resolve", lambda order, wanted: False)
-        assert held is not None
+        assert own is not None
         order = submit.place(
-            held, position, leg, action="buy", purpose="entry", price=leg.limit_price, count=leg.target_count
+            own, position, leg, action="buy", purpose="entry", price=leg.limit_price, count=leg.target_count
         )
     assert order.status == "unknown"
     assert inflight.advance(order, wanted=False, cancel=False)

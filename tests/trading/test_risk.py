@@ -13,10 +13,12 @@ from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
 from trading import accounts, ledger, risk
+from trading.denials import Denied
 from trading.execution import executor
 from trading.models import (
     Account,
     ExchangeAccount,
+    LedgerTransaction,
     Lock,
     Order,
     Position,
@@ -121,7 +123,7 @@ def test_drawdown_is_measured_from_the_best() -> None:
 
 
 def _lose(profile: Profile, amount: int) -> None:
-    number = ledger.LedgerTransaction.objects.count()
+    number = LedgerTransaction.objects.count()
     ledger.post(
         profile=profile,
         kind="test",
@@ -136,7 +138,7 @@ def _lose(profile: Profile, amount: int) -> None:
         ({"lease": None}, "price_dead_epoch"),
         ({"lease": "epoch-2"}, "price_dead_epoch"),
         ({"age_ms": 60_000}, "price_stale"),
-        ({"KXT_1_2": "inactive"}, "price_not_active"),
+        ({"statuses": {"KXT-1-2": "inactive"}}, "price_not_active"),
     ],
 )
 def test_price_that_may_not_be_traded_on_refuses(publish: dict[str, Any], code: str) -> None:
@@ -237,11 +239,11 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     ledger.ensure_funded(live)
     Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")
     intent = risk.Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
-    risk.limits(intent)  # nobody knows yet where the cash lies: the exchange decides
+    risk.limits(intent)  # it is not known yet where the cash is: the exchange decides
     account = ExchangeAccount.objects.create(
         opening=0, balance=9_000_000, shards={"0": 9_000_000, "2": 4_999_999}, seen_at=clock.now()
     )
-    with pytest.raises(risk.Denied) as denied:
+    with pytest.raises(Denied) as denied:
         risk.limits(intent)
     assert denied.value.code == "shard_cash"
     ExchangeAccount.objects.filter(pk=account.pk).update(shards={"0": 4_000_000, "2": 5_000_000})

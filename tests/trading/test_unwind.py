@@ -29,7 +29,7 @@ class Striking(TwinSession):
     before: dict[int, Any]
     posts = 0
 
-    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def send(self, request: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
             self.posts += 1
             strike = self.before.pop(self.posts, None)
@@ -38,10 +38,16 @@ class Striking(TwinSession):
         return super().send(request, **kwargs)
 
 
+class StruckTwin(Twin):
+    """An exchange to which something happens in mid basket."""
+
+    session: Striking
+
+
 @pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
+def twin(settings: Any) -> StruckTwin:
+    settings.KALBOT_LIVE = True
+    found = StruckTwin()
     for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
         found.add_market([(bid, 2_000)], [(ask, 2_000)])
     found.session = Striking(found.exchange)
@@ -52,7 +58,7 @@ def twin(settings: object) -> Twin:
     return found
 
 
-def _execute(twin: Twin, count: int = 1_000, **columns: Any) -> Position:
+def _execute(twin: StruckTwin, count: int = 1_000, **columns: Any) -> Position:
     profile = world.add_profile("live", mode="live", **columns)
     decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count)
     position = executor.execute(decision.pk)
@@ -60,7 +66,7 @@ def _execute(twin: Twin, count: int = 1_000, **columns: Any) -> Position:
     return position
 
 
-def _in_agreement(twin: Twin, position: Position) -> None:
+def _in_agreement(twin: StruckTwin, position: Position) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0), list(
         Discrepancy.objects.values_list("code", "key", "ours", "theirs")
@@ -68,11 +74,14 @@ def _in_agreement(twin: Twin, position: Position) -> None:
     assert ledger.summary(position.profile)["difference"] == 0
 
 
-def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: Twin) -> None:
-    gone = twin.markets[2]
-    twin.session.before = {2: lambda: [twin.cancel_makers(t, "ask") for t in twin.markets] and twin.sync()}
+def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: StruckTwin) -> None:
+    def vanish() -> None:
+        for ticker in twin.markets:
+            twin.cancel_makers(ticker, "ask")
+        twin.sync()
+
+    twin.session.before = {2: vanish}
     position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
-    assert gone
     assert position.status == "aborted"
     assert twin.held() == {}
     assert -position.profile.leg_risk_budget <= position.realised < 0
@@ -80,7 +89,7 @@ def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: Twin) -> None:
     _in_agreement(twin, position)
 
 
-def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Twin) -> None:
+def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: StruckTwin) -> None:
     def thin() -> None:
         for ticker in twin.markets[1:]:
             twin.cancel_makers(ticker, "ask")
@@ -97,7 +106,7 @@ def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Twi
     _in_agreement(twin, position)
 
 
-def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: Twin) -> None:
+def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: StruckTwin) -> None:
     def close() -> None:
         twin.exchange.markets[twin.markets[1]].ranges = [[0, 10_000, 500]]
 
@@ -110,7 +119,7 @@ def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: Twin) -> None:
     _in_agreement(twin, position)
 
 
-def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twin) -> None:
+def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: StruckTwin) -> None:
     def crash() -> None:
         for ticker in twin.markets:
             twin.cancel_makers(ticker, "ask")
@@ -134,7 +143,7 @@ def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Twi
     _in_agreement(twin, position)
 
 
-def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: Twin) -> None:
+def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: StruckTwin) -> None:
     def trouble() -> None:
         for ticker in twin.markets:
             twin.cancel_makers(ticker, "ask")
@@ -147,7 +156,7 @@ def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: Twin) -> None
     _in_agreement(twin, position)
 
 
-def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
+def test_kill_switch_in_mid_basket_forgets_nothing(twin: StruckTwin) -> None:
     twin.session.before = {2: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
     position = _execute(twin)
     sent = twin.session.posts
@@ -163,7 +172,7 @@ def test_kill_switch_in_mid_basket_forgets_nothing(twin: Twin) -> None:
     _in_agreement(twin, position)
 
 
-def test_hold_and_complete_rests_then_completes(twin: Twin) -> None:
+def test_hold_and_complete_rests_then_completes(twin: StruckTwin) -> None:
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
@@ -180,7 +189,7 @@ def test_hold_and_complete_rests_then_completes(twin: Twin) -> None:
     _in_agreement(twin, position)
 
 
-def test_hold_and_complete_gives_up_at_its_deadline(twin: Twin) -> None:
+def test_hold_and_complete_gives_up_at_its_deadline(twin: StruckTwin) -> None:
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
@@ -198,7 +207,7 @@ def test_hold_and_complete_gives_up_at_its_deadline(twin: Twin) -> None:
         assert not Order.objects.filter(status="resting").exists()
 
 
-def test_halt_with_cancel_takes_resting_orders_out(twin: Twin) -> None:
+def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "ask")
         twin.quote(twin.markets[2], "ask", 3_100, 300)
@@ -211,7 +220,7 @@ def test_halt_with_cancel_takes_resting_orders_out(twin: Twin) -> None:
     assert not twin.exchange.ledger.all_open()
 
 
-def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: Twin) -> None:
+def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: StruckTwin) -> None:
     position = _execute(twin)
     assert position.status == "open"
     twin.exchange.markets[twin.markets[0]].close_ms = 0
@@ -231,7 +240,7 @@ def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: Twin) -> Non
     assert ExitRequest.objects.get().outcome == "residual"
 
 
-def test_exit_respects_the_least_price_and_survives_a_restart(twin: Twin) -> None:
+def test_exit_respects_the_least_price_and_survives_a_restart(twin: StruckTwin) -> None:
     position = _execute(twin)
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", min_price=3_050)
     position = executor.step(position.pk)
@@ -246,7 +255,7 @@ def test_exit_respects_the_least_price_and_survives_a_restart(twin: Twin) -> Non
     _in_agreement(twin, position)
 
 
-def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Twin) -> None:
+def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: StruckTwin) -> None:
     position = _execute(twin)
     first = exits.request_exit(position_id=position.pk, actor="ann", reason="a")
     assert exits.request_exit(position_id=position.pk, actor="bob", reason="b") == first
@@ -258,7 +267,7 @@ def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Twin
 
 
 @pytest.mark.parametrize("status", PositionStatus.values)
-def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: Twin, status: str) -> None:
+def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: StruckTwin, status: str) -> None:
     position = _execute(twin)
     Position.objects.filter(pk=position.pk).update(status=status)
     position.refresh_from_db()
@@ -273,7 +282,7 @@ def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: Twin, status:
 
 
 def test_an_exit_that_the_exchange_refuses_as_closed_ends_with_a_residual_whatever_the_words(
-    twin: Twin, monkeypatch: pytest.MonkeyPatch
+    twin: StruckTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     position = _execute(twin)
     real = sell_ladder.refused_sales
@@ -293,7 +302,7 @@ def test_an_exit_that_the_exchange_refuses_as_closed_ends_with_a_residual_whatev
     assert ExitRequest.objects.get().outcome == "residual"
 
 
-def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:
+def test_sweeper_takes_up_what_a_dead_worker_left(twin: StruckTwin) -> None:
     position = _execute(twin)
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
     Position.objects.update(lease_token="dead", lease_until=clock.now() + timedelta(seconds=40))
@@ -304,7 +313,7 @@ def test_sweeper_takes_up_what_a_dead_worker_left(twin: Twin) -> None:
     assert position.status == "closed"
 
 
-def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: Twin) -> None:
+def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: StruckTwin) -> None:
     last = twin.markets[2]
 
     def more_expensive() -> None:
@@ -328,7 +337,7 @@ def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: Twin) -
     _in_agreement(twin, position)
 
 
-def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: Twin) -> None:
+def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: StruckTwin) -> None:
     def lock() -> None:
         from markets.models import Market
 
@@ -341,7 +350,7 @@ def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: Twin) -> None:
     assert position.matched_count == 1_000
 
 
-def test_a_person_may_force_out_what_an_unwind_holds_back(twin: Twin) -> None:
+def test_a_person_may_force_out_what_an_unwind_holds_back(twin: StruckTwin) -> None:
     def crash() -> None:
         for ticker in twin.markets:
             twin.cancel_makers(ticker, "ask")

@@ -66,7 +66,7 @@ class TwinSession(requests.Session):
         self.exchange = exchange
         self.sent: list[tuple[str, str, Any]] = []
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         parts = urlsplit(request.url or "")
         body = request.body
         self.sent.append((request.method or "", parts.path, msgspec.json.decode(body) if body else None))
@@ -102,7 +102,7 @@ class Twin:
         return KalshiClient(
             from_settings(BASE, "ws://twin.invalid/trade-api/ws/v2"),
             Unsigned(),  # type: ignore[arg-type]
-            limiter or NoLimit(),  # type: ignore[arg-type]
+            limiter or NoLimit(),
             self.session,
             clock=clock.now_ms,
         )
@@ -210,7 +210,7 @@ class Twin:
 
     def books(self) -> dict[str, tuple[world.Levels, world.Levels]]:
         """The twin's books as the stream would write them."""
-        found = {}
+        found: dict[str, tuple[world.Levels, world.Levels]] = {}
         for ticker in self.markets:
             book = self.exchange.books[ticker]
             found[ticker] = (tuple(reversed(book.yes_levels())), tuple(reversed(book.no_levels())))
@@ -218,9 +218,7 @@ class Twin:
 
     def sync(self) -> None:
         """Write the present books to Redis."""
-        world.publish(
-            self.event, self.books(), **{t.replace("-", "_"): self.exchange.markets[t].status for t in self.markets}
-        )
+        world.publish(self.event, self.books(), statuses={t: self.exchange.markets[t].status for t in self.markets})
 
     def send_fills(self) -> int:
         """Put the fills that happened since the last call into the inbox, as the stream would."""

@@ -61,7 +61,9 @@ def add_event(ticker: str = "KXT-1", outcomes: int = 3, **columns: Any) -> Event
     return event
 
 
-def publish(event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int = 0, **statuses: str) -> None:
+def publish(
+    event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int = 0, statuses: Mapping[str, str] | None = None
+) -> None:
     """Live books (YES bids, NO bids; best first) by market, of the epoch that lives (``lease`` None: none does)."""
     at = clock.now_ms() - age_ms
     record = EventRecord(
@@ -69,7 +71,7 @@ def publish(event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int 
         tuple(
             MarketRecord(
                 ticker,
-                statuses.get(ticker.replace("-", "_"), "active"),
+                (statuses or {}).get(ticker, "active"),
                 yes[0][0] if yes else None,
                 10_000 - no[0][0] if no else None,
                 1,
@@ -78,8 +80,8 @@ def publish(event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int 
                 at,
                 False,
                 True,
-                tuple(tuple(level) for level in yes),
-                tuple(tuple(level) for level in no),
+                tuple((price, count) for price, count in yes),
+                tuple((price, count) for price, count in no),
             )
             for ticker, (yes, no) in books.items()
         ),

@@ -151,7 +151,7 @@ def _wanted(order: Order) -> int:
     """The count of a purchase; of a sale at most what the leg holds, as a reduce-only order of the exchange."""
     if order.action == Order.Action.BUY:
         return order.count
-    done = dict(
+    done: dict[str, int] = dict(
         PaperOrder.objects.filter(order__leg=order.leg).values_list("action").annotate(Sum("filled_count")).order_by()
     )
     return max(0, min(order.count, done.get(Order.Action.BUY, 0) - done.get(Order.Action.SELL, 0)))

@@ -49,7 +49,11 @@ class Harness(Protocol):
     """What every case may use. The rest is for harnesses that make their own world."""
 
     name: str
-    venue: Venue
+
+    @property
+    def venue(self) -> Venue:
+        """The venue under test."""
+        ...
 
     def scene(self, bids: Levels = BIDS, asks: Levels = ASKS) -> Scene:
         """A market that no other case touches."""

@@ -35,7 +35,7 @@ MAKER_SERIES = "quadratic_with_maker_fees"
 class SignedSession(TwinSession):
     """Passes the client's headers on, so that the exchange checks every signature, and keeps the bodies that left."""
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         parts, body = urlsplit(request.url or ""), request.body
         self.sent.append((request.method or "", parts.path, msgspec.json.decode(body) if body else None))
         try:
@@ -73,7 +73,7 @@ class LiveHarness:
 
     def client(self, signer: Signer) -> KalshiClient:
         made = self.twin.client()
-        return KalshiClient(made.environment, signer, NoLimit(), self.twin.session, clock=clock.now_ms)  # type: ignore[arg-type]
+        return KalshiClient(made.environment, signer, NoLimit(), self.twin.session, clock=clock.now_ms)
 
     def scene(self, bids: Levels = BIDS, asks: Levels = ASKS) -> Scene:
         ticker = self.twin.add_market(bids, asks)
@@ -135,7 +135,7 @@ class PaperHarness:
     def publish(self, ticker: str, bids: Levels, asks: Levels, status: str, **more: Any) -> None:
         self.books[ticker] = (bids, asks, status)
         no_bids = tuple((DOLLAR_PRICE - price, count) for price, count in asks)
-        world.publish(ticker[:-2], {ticker: (bids, no_bids)}, **more, **{ticker.replace("-", "_"): status})
+        world.publish(ticker[:-2], {ticker: (bids, no_bids)}, statuses={ticker: status}, **more)
 
     def held(self, scene: Scene) -> int:
         total = 0

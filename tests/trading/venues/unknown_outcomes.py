@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trading.models import Order
-from trading.venues.protocol import Unresolved
+from trading.venues.protocol import Ack, Unresolved
 
 from .cases import case
 from .harness import Harness, known, row, send, trades
@@ -119,6 +119,7 @@ def duplicate(harness: Harness) -> None:
     order = row(scene, "buy", "yes", scene.asks[0][0], 300)
     first = send(harness, order)
     harness.catch_up()
+    again: Ack | None
     try:
         again = harness.venue.create(order)
     except Unresolved:
@@ -136,6 +137,7 @@ def spent(harness: Harness) -> None:
     harness.venue.cancel(order)
     harness.catch_up()
     order.price, order.time_in_force = scene.asks[0][0], "immediate_or_cancel"
+    again: Ack | None
     try:
         again = harness.venue.create(order)
     except Unresolved:
