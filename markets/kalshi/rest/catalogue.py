@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
+from kalbot.common.batches import batched
 from markets.kalshi.schemas.catalogue import Event, EventPage, MarketPage
 from markets.kalshi.schemas.market import Market
 from markets.kalshi.schemas.orderbook import Book
@@ -13,6 +15,8 @@ from markets.kalshi.schemas.trades import Trade
 from ..schemas import pages as answers
 from .pagination import MAX_PAGES, pages
 from .transport import Transport
+
+BOOKS_PER_REQUEST: Final = 100
 
 
 class Catalogue:
@@ -119,8 +123,7 @@ class Catalogue:
     def orderbooks(self, tickers: Sequence[str]) -> dict[str, Book]:
         """Books by ticker, in as many requests of 100 as it takes."""
         books: dict[str, Book] = {}
-        for start in range(0, len(tickers), 100):
-            chunk = tickers[start : start + 100]
+        for chunk in batched(tickers, BOOKS_PER_REQUEST):
             body = self._transport.read("/markets/orderbooks", params=[("tickers", ticker) for ticker in chunk])
             found = answers.parse_orderbooks(body)
             books.update((ticker, found[ticker]) for ticker in chunk if ticker in found)

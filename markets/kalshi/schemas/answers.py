@@ -168,9 +168,7 @@ def build_create(w: CreateWire) -> CreateResult:
 def build_batch_create(w: BatchCreateWire) -> tuple[BatchItem, ...]:
     """Every item of a batch create, in request order."""
     return tuple(
-        BatchItem(item.client_order_id, None, _item_error(item.error))
-        if item.error is not None
-        else BatchItem(item.client_order_id, build_create(item), None)
+        _refused(item, item.error) if item.error else BatchItem(item.client_order_id, build_create(item), None)
         for item in w.orders
     )
 
@@ -188,15 +186,13 @@ def build_cancel(w: CancelWire) -> CancelResult:
 def build_batch_cancel(w: BatchCancelWire) -> tuple[BatchItem, ...]:
     """Every item of a batch cancel, in request order."""
     return tuple(
-        BatchItem(item.client_order_id, None, _item_error(item.error))
-        if item.error is not None
-        else BatchItem(item.client_order_id, build_cancel(item), None)
+        _refused(item, item.error) if item.error else BatchItem(item.client_order_id, build_cancel(item), None)
         for item in w.orders
     )
 
 
-def _item_error(error: ErrorWire) -> Rejected:
-    return refusal(400, msgspec.json.encode(error))
+def _refused(item: CreateWire | CancelWire, error: ErrorWire) -> BatchItem:
+    return BatchItem(item.client_order_id, None, refusal(400, msgspec.json.encode(error)))
 
 
 def build_amend(w: AmendWire) -> AmendResult:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price, UnitError, parse_money
+from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price, UnitError, complement, parse_money
 
 from ..scalars import (
     level_price,
@@ -75,7 +75,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def price(self) -> Price:
         """Limit price in the order's own outcome."""
-        return self.yes_price if self.outcome_side is Side.YES else Price(DOLLAR_PRICE - self.yes_price)
+        return self.yes_price if self.outcome_side is Side.YES else complement(self.yes_price)
 
     @property
     def fees(self) -> Money:
@@ -122,7 +122,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def price(self) -> Price:
         """Price in the fill's own outcome."""
-        return self.yes_price if self.outcome_side is Side.YES else Price(DOLLAR_PRICE - self.yes_price)
+        return self.yes_price if self.outcome_side is Side.YES else complement(self.yes_price)
 
 
 def direction(outcome_side: str, book_side: str) -> tuple[Side, BookSide]:

@@ -6,11 +6,12 @@ from datetime import datetime
 
 import msgspec
 
-from kalbot.common.units import DOLLAR_PRICE, Count, Price, UnitError
+from kalbot.common.units import Count, Price
 
-from ..scalars import level_price, moment, positive_count
+from ..scalars import moment, positive_count
 from ..vocabulary import Side
 from .boundary import decoder_of
+from .orders import both_prices
 
 
 class TradeWire(msgspec.Struct, kw_only=True):
@@ -38,14 +39,11 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 def build_trade(w: TradeWire) -> Trade:
     """Wire to ours; refuses a trade whose two prices are not one dollar together."""
-    yes, no = level_price(w.yes_price_dollars), level_price(w.no_price_dollars)
-    if yes + no != DOLLAR_PRICE:
-        raise UnitError(f"prices {w.yes_price_dollars} and {w.no_price_dollars} of one trade are not a dollar")
     return Trade(
         trade_id=w.trade_id,
         ticker=w.ticker,
         count=positive_count(w.count_fp),
-        yes_price=yes,
+        yes_price=both_prices(w.yes_price_dollars, w.no_price_dollars),
         taker_side=Side(w.taker_outcome_side),
         created=moment(w.created_time),
         is_block_trade=w.is_block_trade,

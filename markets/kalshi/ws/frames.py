@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price
+from kalbot.common.units import Count, Money, Price, complement
 from markets.kalshi.schemas.orderbook import Level
 
 from ..vocabulary import BookSide, OrderStatus, Side
@@ -106,7 +106,7 @@ class FillFrame(msgspec.Struct, gc=False):
     @property
     def price(self) -> Price:
         """Price in the fill's own outcome."""
-        return self.yes_price if self.outcome_side is Side.YES else Price(DOLLAR_PRICE - self.yes_price)
+        return self.yes_price if self.outcome_side is Side.YES else complement(self.yes_price)
 
 
 class UserOrderFrame(msgspec.Struct, gc=False):

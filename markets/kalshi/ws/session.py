@@ -14,6 +14,8 @@ import msgspec
 import websocket
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from kalbot.common.batches import batched
+
 from ..clock_skew import Clock, SkewMeter, now_ms
 from ..environment import Environment
 from ..errors import Disconnected, Unreachable
@@ -225,9 +227,7 @@ class Session:
     def _chunks(self, market_tickers: Sequence[str]) -> list[list[str]]:
         if not market_tickers:
             raise ValueError("a command about no market")
-        return [
-            list(market_tickers[start : start + self._chunk]) for start in range(0, len(market_tickers), self._chunk)
-        ]
+        return [list(chunk) for chunk in batched(market_tickers, self._chunk)]
 
     def _on_ack(self, ack: Ack) -> None:
         command = self.pending.get(ack.id or 0)
