@@ -1,4 +1,6 @@
-"""Settings, all from the environment (``.env`` in the project's root is read too; ``NAME_FILE`` reads a secret from a file).
+"""Settings: the only module that reads the environment (``.env`` in the project's root too; ``NAME_FILE`` reads a secret from a file).
+
+A value that cannot be read (a boolean that is none, a number that is none) is an error at start, never a default.
 
 Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``REDIS_URL`` a server on localhost is assumed
 (``bin/demo`` and ``bin/test`` start one of their own). Live trading needs ``KALBOT_LIVE=true`` here *and* a profile in mode live.
@@ -17,11 +19,54 @@ env = environ.FileAwareEnv()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
 
+BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+    "": False,
+}
+
+
+def boolean(name: str, default: bool) -> bool:
+    """A boolean of the environment. ImproperlyConfigured for a word that is neither yes nor no."""
+    text = env.str(name, str(default)).strip().lower()
+    if text not in BOOLEANS:
+        raise ImproperlyConfigured(f"{name} must be true or false; it is {text!r}.")
+    return BOOLEANS[text]
+
+
+def positive(name: str, default: float | None) -> float | None:
+    """A positive number of the environment, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
+    text = env.str(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a positive number; it is {text!r}.")
+    return value
+
+
+def whole_seconds(name: str) -> int | None:
+    """An interval of the environment in whole seconds, 2 or more; None when it is absent or empty."""
+    text = env.str(name, "").strip()
+    if text and (not text.isdigit() or int(text) < 2):
+        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, 2 or more; it is {text!r}.")
+    return int(text) if text else None
+
+
 STATE_DIR = Path(env.str("KALBOT_STATE", str(BASE_DIR / ".demo")))
-DEBUG = env.bool("DJANGO_DEBUG", False)
+DEBUG = boolean("DJANGO_DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    if not env.bool("KALBOT_DEVELOPMENT", True):
+    if not boolean("KALBOT_DEVELOPMENT", True):
         raise ImproperlyConfigured("SECRET_KEY is not set; production needs one (or SECRET_KEY_FILE).")
     SECRET_KEY = "development-only-not-for-production-" + "0" * 32
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -39,7 +84,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.humanize",
     "import_export",
     "simple_history",
     "django_celery_beat",
@@ -119,20 +163,20 @@ LOGIN_REDIRECT_URL = "admin:index"
 
 OTP_TOTP_ISSUER = "Kalbot"
 
-SECURE_COOKIES = env.bool("SECURE_COOKIES", False)
+SECURE_COOKIES = boolean("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3_600)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
+BEHIND_PROXY = boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if SECURE_COOKIES:
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 3600)
     # without a proxy that says what it speaks, sending people to https would be a loop
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", BEHIND_PROXY)
+    SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", BEHIND_PROXY)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # machines ask inside, without a proxy
 
 # Redis: logical database 0 carries Celery's messages, database 1 the prices, so that one can be emptied without the other.
@@ -175,8 +219,34 @@ KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", "")
 KALSHI_PRIVATE_KEY_PATH = env.str("KALSHI_PRIVATE_KEY_PATH", "")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", "", multiline=True)
 KALSHI_FEE_GRID = env.str("KALSHI_FEE_GRID", "0.0001")
-KALBOT_LIVE = env.bool("KALBOT_LIVE", False)
+KALBOT_LIVE = boolean("KALBOT_LIVE", False)
 CONTACT = env.str("KALBOT_CONTACT", "")
+
+PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
+WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000)
+
+# Intervals of periodic tasks, in seconds. One that is set here holds at every start; without it the admin's own holds.
+SCHEDULE_SECONDS = {
+    name: whole_seconds(name)
+    for name in (
+        "KALBOT_SCAN_SECONDS",
+        "KALBOT_CYCLE_SECONDS",
+        "KALBOT_SETTLE_SECONDS",
+        "KALBOT_RECONCILE_SECONDS",
+        "KALBOT_ASSESS_SECONDS",
+        "KALBOT_LINES_SECONDS",
+    )
+}
+
+# Triage: the sources that are consulted, their addresses, and the pace of a simulated day.
+TRIAGE_SOURCES = env.str("TRIAGE_SOURCES", "nws,openmeteo,citytemp,jsonfeed")
+TRIAGE_JSON_FEEDS = env.str("TRIAGE_JSON_FEEDS", "")
+TRIAGE_FETCH_SECONDS = positive("TRIAGE_FETCH_SECONDS", 12.0)
+TRIAGE_REFRESH_SECONDS = positive("TRIAGE_REFRESH_SECONDS", None)
+TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0)
+NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
+OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
+CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
 
 LOGGING = {
     "version": 1,

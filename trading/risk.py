@@ -18,6 +18,7 @@ from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
+from strategies.profiles.blackout import in_blackout
 from trading import accounts, ledger
 from trading.denials import DenialCode, Denied, Refusal
 from trading.live_books import LiveBooks
@@ -213,14 +214,3 @@ def realised_today(profile: Profile) -> int:
         transaction__profile=profile, transaction__at__gte=midnight, account=Account.REALISED
     )
     return -(entries.aggregate(t=Sum("amount"))["t"] or 0)
-
-
-def in_blackout(blackout: list[list[str]], now: datetime) -> bool:
-    """Whether ``now`` (UTC) lies in one of the ``[["07:00", "09:00"], ...]``; a range may cross midnight. What cannot be
-    read counts as a blackout."""
-    try:
-        ranges = [(time.fromisoformat(start), time.fromisoformat(end)) for start, end in blackout]
-    except (TypeError, ValueError):
-        return True
-    at = now.timetz().replace(tzinfo=None)
-    return any(s <= at < e if s <= e else (at >= s or at < e) for s, e in ranges)

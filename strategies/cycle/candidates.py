@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from strategies.cycle import holdings
 from strategies.models import Decision, Profile, Verdict
@@ -62,13 +62,3 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
     committed = positions.committed(profile)
     return Exposure(blocked, committed.count, profile.capital - committed.money)
-
-
-def in_blackout(profile: Profile, at: datetime) -> bool:
-    """Whether ``at`` (UTC) lies in one of the profile's daily pauses; a pause may run over midnight."""
-    clock = at.time()
-    for pair in profile.blackout:
-        start, end = (time.fromisoformat(text) for text in pair)
-        if (start <= clock < end) if start <= end else (clock >= start or clock < end):
-            return True
-    return False

@@ -25,6 +25,7 @@ from strategies.cycle import candidate_evaluation, candidates, decisions, event_
 from strategies.cycle.candidates import Candidate, Exposure
 from strategies.dutch.basket import Basket
 from strategies.models import Cycle, Profile
+from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import episodes, watchlist
 from strategies.screening.filters import Miss, Rules, misses
@@ -118,7 +119,7 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
 def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     usable: list[EventView] = []
-    paused, rules = candidates.in_blackout(profile, now()), Rules.of(profile)
+    paused, rules = in_blackout(profile.blackout, now()), Rules.of(profile)
     for candidate in found:
         view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
         bad = _blocked(profile, candidate, exposure, paused) or _unfit(profile, rules, view, prices)

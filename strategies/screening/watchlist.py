@@ -31,7 +31,7 @@ NEAR_PRIORITY: Final = 10
 
 def most_events() -> int:
     """How many events' books one profile may watch (setting ``WATCH_EVENTS_PER_PROFILE``)."""
-    return int(getattr(settings, "WATCH_EVENTS_PER_PROFILE", 1000))
+    return int(settings.WATCH_EVENTS_PER_PROFILE)
 
 
 def candidate_source(name: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from strategies.cycle import candidates
 from strategies.models import DOLLAR, Profile
 from strategies.profiles import seeds, validation
 
@@ -83,11 +80,3 @@ def test_a_live_profile_with_a_shadow_is_sound() -> None:
     live = Profile(name="l", mode="live", kinds=["all_no"], subaccount=3)
     assert validation.problems(live) == {}
     assert validation.problems(Profile(name="s", mode="sim", kinds=["all_no"], shadow_of=live)) == {}
-
-
-def test_a_pause_may_run_over_midnight() -> None:
-    profile = Profile(blackout=[["22:30", "01:15"], ["07:00", "09:00"]])
-    times = {"22:29": False, "22:30": True, "00:00": True, "01:15": False, "08:59": True, "09:00": False}
-    for text, paused in times.items():
-        hour, minute = map(int, text.split(":"))
-        assert candidates.in_blackout(profile, datetime(2026, 7, 1, hour, minute, tzinfo=UTC)) is paused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -215,20 +215,6 @@ def test_cooldown_after_an_end() -> None:
     again = world.decide(profile, event, LIMITS)
     assert executor.execute(again.pk) is None
     assert again.denial.code == "cooldown"
-
-
-@pytest.mark.parametrize(
-    ("ranges", "at", "inside"),
-    [
-        ([["07:00", "09:00"]], 8, True),
-        ([["07:00", "09:00"]], 9, False),
-        ([["22:00", "02:00"]], 1, True),
-        ([["22:00", "02:00"]], 12, False),
-        ([], 12, False),
-    ],
-)
-def test_blackout_ranges_may_cross_midnight(ranges: list[list[str]], at: int, inside: bool) -> None:
-    assert risk.in_blackout(ranges, datetime(2026, 11, 23, at, 0, tzinfo=UTC)) is inside
 
 
 def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:

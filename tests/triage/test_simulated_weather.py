@@ -80,7 +80,7 @@ def test_its_forecasts_are_understood_and_come_true(exchange: tuple[str, str], s
     base, weather = exchange
     settings.KALSHI_REST_URL = f"{base}/trade-api/v2"
     settings.NWS_URL = settings.OPENMETEO_URL = weather
-    settings.TRIAGE_WORLD_SPEED = str(SPEED)
+    settings.TRIAGE_WORLD_SPEED = float(SPEED)
     events = {event.ticker: event for event in listed(base)}
     assert len(events) >= 20
     said: dict[str, Opinion] = {}

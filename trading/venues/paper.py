@@ -33,7 +33,6 @@ from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder
 from trading.venues.protocol import Ack, Refused, Unresolved
 
-LATENCY_MS: Final = 30
 MEMORY_SECONDS: Final = 60
 """How long a level that we took from counts as taken. A real book refills or moves on within that time."""
 
@@ -58,7 +57,7 @@ class PaperVenue:
         return answers
 
     def _travel(self) -> None:
-        clock.sleep(getattr(settings, "PAPER_LATENCY_MS", LATENCY_MS) / 1000)
+        clock.sleep(settings.PAPER_LATENCY_MS / 1000)
 
     def _meet(self, order: Order) -> Ack:
         yes_price = order.price if order.side == Side.YES else DOLLAR_PRICE - order.price

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import redis
 import requests
 import urllib3
+from django.conf import settings
 
 from kalbot.common import cache
 from triage import conf
@@ -41,7 +42,7 @@ class PoliteClient:
     """For one fetch: all its requests together, with their waiting, retries and reading, are over within ``seconds``."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        self._seconds = seconds or conf.seconds("TRIAGE_FETCH_SECONDS", 12.0)
+        self._seconds = seconds or settings.TRIAGE_FETCH_SECONDS
         self._deadline = time.monotonic() + self._seconds
         self._session = requests.Session()
         self._adapter = CutAdapter()

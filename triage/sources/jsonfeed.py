@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from django.conf import settings
+
 from kalbot.common.errors import SettingError
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
@@ -120,7 +122,7 @@ def probability(value: Any) -> float:
 
 def configured() -> tuple[JsonFeed, ...]:
     """The feeds of the configuration file; none without one. SettingError in words if the file is wrong."""
-    path = conf.text("TRIAGE_JSON_FEEDS")
+    path = settings.TRIAGE_JSON_FEEDS
     return _read(path, Path(path).stat().st_mtime_ns if path and Path(path).is_file() else 0) if path else ()
 
 

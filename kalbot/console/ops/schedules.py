@@ -1,23 +1,23 @@
 """What beat keeps running. The code owns which tasks exist and where they go; operators own how often they run and whether.
 
 ``CELERY_BEAT_SCHEDULE`` would overwrite an operator's interval at each restart of beat, and DatabaseScheduler drops an
-``expires`` option without a word; so rows are created here once, with ``expire_seconds`` below the interval.
+``expires`` option without a word; so rows are created here, with ``expire_seconds`` below the interval.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from django.conf import settings
 
 from kalbot.common import messages
-from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One periodic task. ``variable`` is the environment's name for its first interval in seconds."""
+    """One periodic task. ``variable`` is the setting that fixes its interval in seconds."""
 
     name: str
     task: str
@@ -40,18 +40,23 @@ PLAN: Final = (
         "reconcile", messages.RECONCILE, 60, "trading", "Our books against the exchange's.", "KALBOT_RECONCILE_SECONDS"
     ),
     Entry(
-        "assess positions", messages.ASSESS, 15, "triage", "Open positions against the world.", "KALBOT_ASSESS_SECONDS"
+        "assess positions",
+        messages.ASSESS,
+        15,
+        "triage",
+        "Open positions against outside data.",
+        "KALBOT_ASSESS_SECONDS",
     ),
     Entry(
         "watch lines",
         messages.WATCH_LINES,
         3,
         "triage",
-        "Looks that cannot wait: a line crossed, something announced.",
+        "Assessments that cannot wait: a line crossed, something announced.",
         "KALBOT_LINES_SECONDS",
     ),
     Entry("ask exchange", messages.ASK_EXCHANGE, 60, "default", "Is it open, when will it pause, does our key hold."),
-    Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "The course of prices of watched events, for pages."),
+    Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "Price history of watched events, for pages."),
     Entry("prune", messages.PRUNE, 3_600, "default", "Deletes old verdict, cycle, task and log rows."),
     *(
         Entry(
@@ -67,14 +72,10 @@ PLAN: Final = (
 )
 
 
-def first_interval(entry: Entry) -> int:
-    """Seconds from the environment, else the plan's. SettingError when the environment says nonsense."""
-    text = os.environ.get(entry.variable, "") if entry.variable else ""
-    if not text:
-        return entry.seconds
-    if not text.isdigit() or int(text) < 2:
-        raise SettingError(f"{entry.variable} must be a whole number of seconds, 2 or more; it is {text!r}.")
-    return int(text)
+def interval_setting(entry: Entry) -> int | None:
+    """The interval that the environment sets, in seconds; None where it leaves the choice to the admin."""
+    found: int | None = settings.SCHEDULE_SECONDS[entry.variable] if entry.variable else None
+    return found
 
 
 def lapse(seconds: int) -> int:
@@ -83,20 +84,38 @@ def lapse(seconds: int) -> int:
 
 
 def seed() -> list[str]:
-    """Create the entries that are missing and refresh the code-owned columns of the others. Names of those created."""
-    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+    """Create the entries that are missing and refresh the code-owned columns of the others. Names of those created.
+
+    An interval that the environment sets is applied every time; any other stays as an operator left it.
+    """
+    from django_celery_beat.models import PeriodicTask
 
     created = []
     for entry in PLAN:
-        seconds = first_interval(entry)
-        owned = {"task": entry.task, "queue": entry.queue, "description": entry.says, "args": entry.args}
+        wanted = interval_setting(entry)
+        owned: dict[str, Any] = {
+            "task": entry.task,
+            "queue": entry.queue,
+            "description": entry.says,
+            "args": entry.args,
+        }
         row = PeriodicTask.objects.filter(name=entry.name).first()
         if row is None:
-            interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
-            PeriodicTask.objects.create(name=entry.name, interval=interval, expire_seconds=lapse(seconds), **owned)
+            PeriodicTask.objects.create(name=entry.name, **owned, **timing(wanted or entry.seconds))
             created.append(entry.name)
-        elif any(getattr(row, column) != value for column, value in owned.items()):
+            continue
+        if wanted is not None:
+            owned |= timing(wanted)
+        if any(getattr(row, column) != value for column, value in owned.items()):
             for column, value in owned.items():
                 setattr(row, column, value)
             row.save(update_fields=list(owned))
     return created
+
+
+def timing(seconds: int) -> dict[str, Any]:
+    """The columns of a task that runs every ``seconds``."""
+    from django_celery_beat.models import IntervalSchedule
+
+    interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
+    return {"interval": interval, "expire_seconds": lapse(seconds)}
