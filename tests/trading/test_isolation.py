@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import ledger, selectors
+from trading import ledger
 from trading.execution import executor
 from trading.models import Fill, LedgerTransaction, LiveEventClaim, Order, Position
 from trading.safety import mode_guard
@@ -52,14 +52,6 @@ def test_guards_survive_being_installed_again() -> None:
     mode_guard.install()
     mode_guard.install()
     test_a_row_cannot_be_born_in_another_mode()
-
-
-def test_profit_is_summed_by_mode() -> None:
-    position = _position()
-    assert selectors.profit("sim").open_cost == position.cost
-    assert selectors.profit("live").open_cost == 0
-    with pytest.raises(ValueError):
-        selectors.profit("all")
 
 
 def test_two_live_profiles_of_one_account_cannot_hold_one_event(settings: object) -> None:
