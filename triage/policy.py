@@ -17,6 +17,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.units import PPM, format_money
 from strategies.models import Profile
+from trading import exits
 from triage.advice import accept, advice_of, gain_of
 from triage.assessment.assess import Assessed
 from triage.assessment.gather import Gathered
@@ -73,8 +74,10 @@ def act(item: Gathered, result: Assessed) -> int:
     standing = Recommendation.objects.filter(
         position=item.position, status=Recommendation.Status.OPEN, reason__in=list(wanted)
     )
+    denied = exits.why_not(item.position)
     for row in standing.order_by("opened_at"):
-        why_not = refusal(_question(item, result, row, gain_of(wanted[row.reason], result), clock.now()))
+        question = _question(item, result, row, gain_of(wanted[row.reason], result), clock.now())
+        why_not = refusal(question) if denied is None else denied.code.sentence
         if why_not is None:
             return int(accept(row.pk, actor="triage", reason=f"{row.reason}: {row.detail}"[:300]))
         if row.policy != why_not[:300]:

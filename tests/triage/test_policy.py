@@ -10,6 +10,8 @@ import pytest
 
 from kalbot.common import clock
 from tests.triage.world import World, make_profile
+from trading import exits
+from trading.denials import DenialCode, Refusal
 from trading.models import ExitRequest, Position
 from triage import advice, agent
 from triage.assessment.assess import Assessed
@@ -105,6 +107,17 @@ def test_an_opted_out_position_is_advised_and_never_sold(world: World) -> None:
     confirmed()
     assert agent.look_at([position.pk]).exits == 0
     assert "opted out" in Recommendation.objects.get(reason="sell_beats_every_outcome").policy
+
+
+def test_a_position_that_trading_would_not_exit_is_not_requested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    position = rich(world, triage_policy="any")
+    agent.look_at([position.pk])
+    confirmed()
+    monkeypatch.setattr(exits, "why_not", lambda position: Refusal(DenialCode.STILL_BUYING))
+    run = agent.look_at([position.pk])
+    assert (run.exits, run.failed) == (0, 0)
+    row = Recommendation.objects.get(reason="sell_beats_every_outcome")
+    assert (row.status, row.policy) == ("open", DenialCode.STILL_BUYING.sentence)
 
 
 def test_a_source_needs_its_evidence_before_it_may_sell(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
