@@ -3,11 +3,11 @@
 =======================  ========================================================================================
 key                      what it holds
 =======================  ========================================================================================
-``px:lease:<shard>``     the living epoch and its last proof of life; expires when its writer dies
+``px:lease:<partition>``     the living epoch and its last proof of life; expires when its writer dies
 ``px:e:<event>``         every watched market of one event: book, ticker quote, sequence, times (one packed record)
 ``px:q:<market>``        the ticker quote of one market (one packed record)
-``px:leader:<shard>``    the fencing token of the one process that may write
-``px:metrics:<shard>``   the stream's metrics, for people and ``/metrics``
+``px:leader:<partition>``    the fencing token of the one process that may write
+``px:metrics:<partition>``   the stream's metrics, for people and ``/metrics``
 =======================  ========================================================================================
 
 An **epoch** is one life of the WebSocket connection. Each record names the epoch that wrote it; the lease names the one
@@ -70,9 +70,9 @@ _SUMMED: Final = (
 )
 
 
-def shard_count() -> int:
-    """How many stream processes share the events (setting ``STREAM_SHARDS``, default 1)."""
-    return int(settings.STREAM_SHARDS)
+def partition_count() -> int:
+    """How many stream processes share the events (setting ``STREAM_PARTITIONS``, default 1)."""
+    return int(settings.STREAM_PARTITIONS)
 
 
 class Lease(msgspec.Struct, array_like=True, frozen=True):
@@ -189,9 +189,9 @@ _quote = msgspec.msgpack.Decoder(Quote)
 class PriceReader:
     """Reads what the stream wrote. Every method is one round trip; a Redis that is away reads as no prices at all."""
 
-    def __init__(self, client: redis.Redis | None = None, shards: int | None = None) -> None:
+    def __init__(self, client: redis.Redis | None = None, partitions: int | None = None) -> None:
         self._redis = client if client is not None else cache.prices()
-        self._shards = shards or shard_count()
+        self._partitions = partitions or partition_count()
 
     def events(self, event_tickers: Sequence[str]) -> dict[str, EventPrices]:
         """The prices of these events, all of one instant. An event that nobody watches has no markets and is not live."""
@@ -208,36 +208,37 @@ class PriceReader:
 
     def stream_status(self) -> dict[str, Any]:
         """The stream's metrics: counters of all processes together, ``alive`` if each has a lease, ``alive_ms`` the oldest proof of
-        life, the rest the first one's. ``shards`` has them one by one."""
+        life, the rest the first one's. ``partitions`` has them one by one."""
         try:
             values = self._mget(
-                [f"{LEASE_KEY}{n}" for n in range(self._shards)] + [f"{METRICS_KEY}{n}" for n in range(self._shards)]
+                [f"{LEASE_KEY}{n}" for n in range(self._partitions)]
+                + [f"{METRICS_KEY}{n}" for n in range(self._partitions)]
             )
         except redis.RedisError as error:
-            return {"alive": False, "error": f"Redis does not answer: {error}", "shards": []}
-        shards = [
-            _shard_status(lease, metrics)
-            for lease, metrics in zip(values[: self._shards], values[self._shards :], strict=True)
+            return {"alive": False, "error": f"Redis does not answer: {error}", "partitions": []}
+        partitions = [
+            _partition_status(lease, metrics)
+            for lease, metrics in zip(values[: self._partitions], values[self._partitions :], strict=True)
         ]
-        whole = dict(shards[0])
-        whole |= {name: sum(shard.get(name, 0) for shard in shards) for name in _SUMMED if name in whole}
-        whole["alive"] = all(shard["alive"] for shard in shards)
+        whole = dict(partitions[0])
+        whole |= {name: sum(partition.get(name, 0) for partition in partitions) for name in _SUMMED if name in whole}
+        whole["alive"] = all(partition["alive"] for partition in partitions)
         if whole["alive"]:
-            whole["alive_ms"] = min(shard["alive_ms"] for shard in shards)
-        whole["shards"] = shards
+            whole["alive_ms"] = min(partition["alive_ms"] for partition in partitions)
+        whole["partitions"] = partitions
         return whole
 
     def _mget(self, keys: list[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._redis.mget(keys))
 
     def _fetch(self, prefix: str, names: list[str]) -> tuple[dict[str, Lease], list[bytes | None]]:
-        keys = [f"{LEASE_KEY}{n}" for n in range(self._shards)]
+        keys = [f"{LEASE_KEY}{n}" for n in range(self._partitions)]
         try:
             values = self._mget(keys + [prefix + name for name in names])
         except redis.RedisError:
             return {}, [None] * len(names)
-        leases = [_lease.decode(value) for value in values[: self._shards] if value]
-        return {lease.epoch: lease for lease in leases}, values[self._shards :]
+        leases = [_lease.decode(value) for value in values[: self._partitions] if value]
+        return {lease.epoch: lease for lease in leases}, values[self._partitions :]
 
 
 def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease]) -> EventPrices:
@@ -265,7 +266,7 @@ def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease])
     return EventPrices(ticker, record.epoch, True, lease.alive_ms, markets)
 
 
-def _shard_status(lease: bytes | None, metrics: bytes | None) -> dict[str, Any]:
+def _partition_status(lease: bytes | None, metrics: bytes | None) -> dict[str, Any]:
     status: dict[str, Any] = json.loads(metrics) if metrics else {}
     status["alive"] = lease is not None
     if lease is not None:

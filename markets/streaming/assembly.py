@@ -19,7 +19,7 @@ from markets.kalshi.errors import KalshiError, Rejected
 from markets.kalshi.signing import Signer
 from markets.kalshi.ws.batch_reader import BatchReader
 from markets.kalshi.ws.session import Session
-from markets.prices import shard_count
+from markets.prices import partition_count
 from markets.streaming.loop import Refused, Stream
 from markets.streaming.output.inbox import Inbox
 from markets.streaming.output.notifier import Notifier, notify_stored
@@ -32,16 +32,18 @@ log = logging.getLogger(__name__)
 class Assembly:
     """One stream process with its threads. Make it, ``run`` it, ``stop`` it from a signal handler."""
 
-    def __init__(self, shard: int = 0) -> None:
+    def __init__(self, partition: int = 0) -> None:
         environment, signer = connect.environment(), connect.signer()
-        shards = shard_count()
-        if not 0 <= shard < shards:
-            raise SettingError(f"There is no shard {shard}: STREAM_SHARDS is {shards}.")
+        partitions = partition_count()
+        if not 0 <= partition < partitions:
+            raise SettingError(f"There is no partition {partition}: STREAM_PARTITIONS is {partitions}.")
         self.redis = price_connection()
         self.notifier = Notifier()
-        self.inbox = Inbox(notify_stored(self.notifier), spool_file(shard))
+        self.inbox = Inbox(notify_stored(self.notifier), spool_file(partition))
         self.watchlist = WatchlistReader(
-            price_connection(), settings.STREAM_LIMIT_MARKETS, lambda event: shard_of(event, shards) == shard
+            price_connection(),
+            settings.STREAM_LIMIT_MARKETS,
+            lambda event: partition_of(event, partitions) == partition,
         )
         self.comparison = Comparison()
         self.stream = Stream(
@@ -50,7 +52,7 @@ class Assembly:
             self.watchlist,
             self.inbox,
             self.notifier,
-            shard,
+            partition,
             self.comparison,
         )
 
@@ -78,9 +80,9 @@ def make_session(environment: Environment, signer: Signer) -> Session:
     return Session(environment, signer, reader=BatchReader)
 
 
-def shard_of(event_ticker: str, shards: int) -> int:
+def partition_of(event_ticker: str, partitions: int) -> int:
     """Which stream process keeps the books of an event: by hash, so that all legs of an event share a process."""
-    return zlib.crc32(event_ticker.encode()) % shards
+    return zlib.crc32(event_ticker.encode()) % partitions
 
 
 def price_connection() -> redis.Redis:
@@ -93,10 +95,10 @@ def price_connection() -> redis.Redis:
     )
 
 
-def spool_file(shard: int) -> Path:
+def spool_file(partition: int) -> Path:
     """Where messages wait that could not be stored before the process had to end."""
     settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
-    return Path(settings.STATE_DIR) / f"stream-{shard}.spool"
+    return Path(settings.STATE_DIR) / f"stream-{partition}.spool"
 
 
 def wait_for_exchange(seconds: float) -> None:

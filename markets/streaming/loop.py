@@ -59,19 +59,19 @@ class Stream:
         watchlist: WatchlistReader,
         inbox: Inbox,
         notifier: Notifier,
-        shard: int = 0,
+        partition: int = 0,
         on_connection: Callable[[Connection | None], None] = lambda connection: None,
     ) -> None:
         self.books = Books()
         self.metrics = Metrics()
-        self.leadership = Leadership(client, shard)
+        self.leadership = Leadership(client, partition)
         self._publisher = Publisher(client, self.leadership)
         self._make_session = make_session
         self._redis = client
         self._watchlist = watchlist
         self._inbox = inbox
         self._notifier = notifier
-        self._shard = shard
+        self._partition = partition
         self._on_connection = on_connection
         self._stop = threading.Event()
         self._redis_not_before = 0
@@ -119,7 +119,7 @@ class Stream:
             return False
 
     def _live_one_epoch(self, backoff: Backoff) -> None:
-        whole = self._shard == 0
+        whole = self._partition == 0
         connection = Connection(self._make_session(), self.books, self.metrics, self._inbox.put, whole=whole)
         try:
             connection.open()
@@ -275,7 +275,7 @@ class Stream:
         if at < self._redis_not_before:
             return
         try:
-            publish(self._redis, self._shard, document, standby=state == "standby")
+            publish(self._redis, self._partition, document, standby=state == "standby")
         except redis.RedisError:
             self._redis_not_before = at + REDIS_PAUSE_MS
 

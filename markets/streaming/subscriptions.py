@@ -25,7 +25,7 @@ class BookSubscription:
         self.markets: set[str] = set()
         self.over_limit: set[str] = set()
         """Markets beyond what the exchange allows for one subscription. They have no book until another process takes them
-        (setting ``STREAM_SHARDS``) or others are removed."""
+        (setting ``STREAM_PARTITIONS``) or others are removed."""
         self.repairs = 0
         self._session = session
         self._requested_ms: dict[str, int] = {}
@@ -97,4 +97,4 @@ class BookSubscription:
         refused = set(command.params.get("market_tickers", ())) if command is not None else set()
         self.over_limit |= refused
         self.markets -= refused
-        log.error("subscription limit reached: no books of %s markets; raise STREAM_SHARDS", len(refused))
+        log.error("subscription limit reached: no books of %s markets; raise STREAM_PARTITIONS", len(refused))

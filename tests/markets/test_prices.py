@@ -195,12 +195,12 @@ def test_a_redis_that_is_away_reads_as_no_prices() -> None:
 
 
 def test_metrics_of_several_processes_are_added_up_and_the_oldest_proof_of_life_counts(redis_db: redis.Redis) -> None:
-    for shard, alive in ((0, NOW), (1, NOW - 700)):
-        right = Leadership(redis_db, shard)
+    for partition, alive in ((0, NOW), (1, NOW - 700)):
+        right = Leadership(redis_db, partition)
         assert right.acquire()
-        Publisher(redis_db, right).flush(f"epoch-{shard}", alive, {})
-        metrics.publish(redis_db, shard, {"pid": shard, "messages": 10 + shard, "lag_ms": shard})
-    status = PriceReader(redis_db, shards=2).stream_status()
+        Publisher(redis_db, right).flush(f"epoch-{partition}", alive, {})
+        metrics.publish(redis_db, partition, {"pid": partition, "messages": 10 + partition, "lag_ms": partition})
+    status = PriceReader(redis_db, partitions=2).stream_status()
     assert (status["alive"], status["messages"], status["alive_ms"], status["lag_ms"]) == (True, 21, NOW - 700, 0)
-    assert [shard["messages"] for shard in status["shards"]] == [10, 11]
-    assert not PriceReader(redis_db, shards=3).stream_status()["alive"]
+    assert [partition["messages"] for partition in status["partitions"]] == [10, 11]
+    assert not PriceReader(redis_db, partitions=3).stream_status()["alive"]

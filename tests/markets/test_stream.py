@@ -38,7 +38,7 @@ class Kept(Inbox):
 class Running:
     """A stream in a thread, with what a test inspects."""
 
-    def __init__(self, exchange: LiveExchange, shard: int = 0) -> None:
+    def __init__(self, exchange: LiveExchange, partition: int = 0) -> None:
         key = ed25519.Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -57,9 +57,9 @@ class Running:
             self.watchlist,
             self.inbox,
             self.notifier,
-            shard,
+            partition,
         )
-        self.reader = PriceReader(shards=shard + 1)
+        self.reader = PriceReader(partitions=partition + 1)
         self._thread = threading.Thread(target=self.stream.run, daemon=True)
         self.notifier.start()
         self._thread.start()
@@ -205,7 +205,7 @@ def test_books_beyond_the_exchanges_limit_are_no_prices_and_are_added_when_other
 def test_a_further_process_keeps_books_and_leaves_rows_and_tickers_to_the_first(
     exchange: LiveExchange, redis_db: redis.Redis
 ) -> None:
-    further = Running(exchange, shard=1)
+    further = Running(exchange, partition=1)
     try:
         wait_for(further.usable)
         exchange.fill("T1")

@@ -17,14 +17,14 @@ class Command(BaseCommand):
     help = "Keep the WebSocket to the exchange open and write live prices to Redis."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--shard", type=int, default=0, help="which part of the events (see STREAM_SHARDS)")
+        parser.add_argument("--partition", type=int, default=0, help="which part of the events (see STREAM_PARTITIONS)")
         parser.add_argument(
             "--patience", type=float, default=10.0, help="seconds to wait at the start for an exchange that answers"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            assembly = Assembly(options["shard"])
+            assembly = Assembly(options["partition"])
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, lambda *_: assembly.stop())
             wait_for_exchange(options["patience"])

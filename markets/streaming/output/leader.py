@@ -31,13 +31,13 @@ return redis.call('del', KEYS[1], KEYS[2])
 
 
 class Leadership:
-    """The right to write the prices of one shard. Not thread-safe: it belongs to the loop."""
+    """The right to write the prices of one partition. Not thread-safe: it belongs to the loop."""
 
-    def __init__(self, client: redis.Redis, shard: int = 0, lease_ms: int = LEASE_MS) -> None:
-        self.shard = shard
+    def __init__(self, client: redis.Redis, partition: int = 0, lease_ms: int = LEASE_MS) -> None:
+        self.partition = partition
         self.lease_ms = lease_ms
         self.token: str | None = None
-        self._keys = (f"{LEADER_KEY}{shard}", f"{FENCE_KEY}{shard}", f"{LEASE_KEY}{shard}")
+        self._keys = (f"{LEADER_KEY}{partition}", f"{FENCE_KEY}{partition}", f"{LEASE_KEY}{partition}")
         self._acquire = client.register_script(_ACQUIRE)
         self._release = client.register_script(_RELEASE)
 

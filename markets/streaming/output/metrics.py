@@ -57,9 +57,9 @@ class Metrics:
         }
 
 
-def publish(client: redis.Redis, shard: int, document: dict[str, Any], standby: bool = False) -> None:
+def publish(client: redis.Redis, partition: int, document: dict[str, Any], standby: bool = False) -> None:
     """Store the document. A standby writes under its own key, so that it never covers the leader's."""
-    key = f"{METRICS_KEY}{shard}" + (f":standby:{document['pid']}" if standby else "")
+    key = f"{METRICS_KEY}{partition}" + (f":standby:{document['pid']}" if standby else "")
     client.set(key, json.dumps(document), px=60_000)
 
 

@@ -56,8 +56,8 @@ class Publisher:
     def __init__(self, client: redis.Redis, leadership: Leadership) -> None:
         self._leadership = leadership
         self._keys = (
-            f"{LEADER_KEY}{leadership.shard}",
-            f"{LEASE_KEY}{leadership.shard}",
+            f"{LEADER_KEY}{leadership.partition}",
+            f"{LEASE_KEY}{leadership.partition}",
             CHANGED_CHANNEL,
         )
         self._script = client.register_script(_FLUSH)

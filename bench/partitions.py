@@ -60,22 +60,22 @@ def cost(markets: int, messages: int, result: Any) -> None:
 
 def plan(markets: int, measured: dict[str, Any], rate: float) -> list[dict[str, Any]]:
     """One line for each number of processes: the fullest of them, and whether it can bear its part."""
-    from markets.streaming.assembly import shard_of
+    from markets.streaming.assembly import partition_of
 
     events: dict[str, int] = {}
     for name in tickers(markets):
         events[event_of(name)] = events.get(event_of(name), 0) + 1
     lines = []
-    for shards in PLANS:
-        load = [0] * shards
+    for partitions in PLANS:
+        load = [0] * partitions
         for event, legs in events.items():
-            load[shard_of(event, shards)] += legs
-        most, share = max(load), max(load) * shards / markets
+            load[partition_of(event, partitions)] += legs
+        most, share = max(load), max(load) * partitions / markets
         memory = measured["base_mb"] + most * measured["bytes_a_book"] / 1e6
         busy = most * rate * measured["microseconds_a_message"] / 1e6
         lines.append(
             {
-                "processes": shards,
+                "processes": partitions,
                 "markets_most": most,
                 "most_to_even": round(share, 3),
                 "memory_mb_most": round(memory),
@@ -94,18 +94,18 @@ def reading(result: Any) -> None:
     from markets.prices import PriceReader
 
     names, found = [f"E{n}" for n in range(100)], {}
-    for shards in (1, 100):
-        reader, times = PriceReader(shards=shards), []
+    for partitions in (1, 100):
+        reader, times = PriceReader(partitions=partitions), []
         for _ in range(300):
             began = time.perf_counter()
             reader.events(names)
             times.append((time.perf_counter() - began) * 1000)
-        found[f"{shards}_processes"] = round(sorted(times)[len(times) // 2], 3)
+        found[f"{partitions}_processes"] = round(sorted(times)[len(times) // 2], 3)
     result.send(found)
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bin/bench shards", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench partitions", description=__doc__)
     parser.add_argument("--markets", type=int, default=500_000)
     parser.add_argument("--measure", type=int, default=20_000, help="books to measure the cost of one with")
     parser.add_argument("--messages", type=int, default=200_000)
