@@ -73,7 +73,7 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
             before = counts.get(ticker, 1_000)
             counts[ticker] = before + 100
             levels = {"yes": [["0.4000", f"{counts[ticker] / 100:.2f}"]], "no": [["0.5500", "10.00"]]}
-            twin.twin("market/book", ticker=ticker, freeze=True, **levels)
+            twin.control("market/book", ticker=ticker, freeze=True, **levels)
             checker.over[ticker, before] = now_ms()
 
         for ticker in tickers:
@@ -87,13 +87,13 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
         try:
             wait_for(lambda: checker.sound > 0, 10)
             for kind, rate in FAULTS:
-                twin.twin("faults", kind=kind, channel="orderbook_delta", rate=rate, count=0)
+                twin.control("faults", kind=kind, channel="orderbook_delta", rate=rate, count=0)
             for step in range(600):
                 move(pick.choice(tickers))
                 if step in (150, 450):
-                    twin.twin("overflow", channel="orderbook_delta")
+                    twin.control("overflow", channel="orderbook_delta")
                 if step == 300:
-                    twin.twin("disconnect", abrupt=True)
+                    twin.control("disconnect", abrupt=True)
                 time.sleep(0.01)
             twin.http.delete(f"{twin.url}/twin/faults", timeout=5)
             for ticker in tickers:
