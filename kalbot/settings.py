@@ -6,6 +6,7 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 (``bin/demo`` and ``bin/test`` start one of their own). Live trading needs ``KALBOT_LIVE=true`` here *and* a profile in mode live.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -87,6 +88,7 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_celery_beat",
+    "axes",
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
@@ -107,7 +109,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
-    "kalbot.console.auth.throttle.LoginThrottleMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "kalbot.urls"
 WSGI_APPLICATION = "kalbot.wsgi.application"
@@ -162,6 +164,19 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 OTP_TOTP_ISSUER = "Kalbot"
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", 5)
+AXES_COOLOFF_TIME = timedelta(seconds=env.int("LOGIN_COOLOFF_SECONDS", 900))
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # either of them is enough
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else whoever goes on guessing would lock the owner out for good
+AXES_LOCKOUT_CALLABLE = "kalbot.console.auth.throttle.lockout_response"
+AXES_CLIENT_IP_CALLABLE = "kalbot.console.auth.throttle.client_address"
+AXES_USERNAME_CALLABLE = "kalbot.console.auth.throttle.username"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "csrfmiddlewaretoken"]  # masked where attempts are kept
 
 SECURE_COOKIES = boolean("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
