@@ -333,6 +333,30 @@ FRAMES = [
     EVENT_CREATED,
     GROUP_FRAME,
 ]
+BOOK: Json = {
+    "yes_dollars": [["0.4000", "12.00"], ["0.4100", "50.50"]],
+    "no_dollars": [["0.5500", "30.00"], ["0.5700", "7.25"]],
+}
+TRADE: Json = {
+    "trade_id": "t",
+    "ticker": "A",
+    "count_fp": "7.25",
+    "yes_price_dollars": "0.4300",
+    "no_price_dollars": "0.5700",
+    "taker_outcome_side": "no",
+    "taker_book_side": "ask",
+    "created_time": "2026-11-23T02:13:21Z",
+    "is_block_trade": True,
+}
+CREATED: Json = {
+    "order_id": "o",
+    "client_order_id": "c",
+    "fill_count": "3.00",
+    "remaining_count": "4.25",
+    "average_fill_price": "0.423333",
+    "average_fee_paid": "0.017200",
+    "ts_ms": 1,
+}
 
 
 def present(value: T | None) -> T:

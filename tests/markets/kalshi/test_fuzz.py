@@ -22,8 +22,7 @@ from markets.kalshi.schemas.boundary import parse
 from markets.kalshi.ws import frames
 from markets.kalshi.ws.intake import Intake
 
-from .bodies import EVENT, FILL, FRAMES, MARKET, ORDER, POSITION, SETTLEMENT, but
-from .test_schemas import BOOK, CREATED, TRADE
+from .bodies import BOOK, CREATED, EVENT, FILL, FRAMES, MARKET, ORDER, POSITION, SETTLEMENT, TRADE, but
 
 DIGITS = b"0123456789.-+eE\"',: {}[]xn\x00\xff"
 VALUES: list[Any] = [

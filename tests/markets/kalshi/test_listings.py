@@ -9,9 +9,8 @@ from markets.kalshi.errors import PaginationError, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Allocation
 
-from .bodies import EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, but
+from .bodies import BOOK, EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, TRADE, but
 from .scripted import Answer, Request, Script
-from .test_schemas import BOOK, TRADE
 
 
 def events(cursor: str | None, *tickers: str) -> Answer:

@@ -15,10 +15,9 @@ from markets.kalshi.schemas.answers import CancelResult, CreateResult
 from markets.kalshi.schemas.boundary import Json
 from markets.kalshi.vocabulary import Side, TimeInForce
 
-from .bodies import ORDER, but, present
+from .bodies import CREATED, ORDER, but, present
 from .scripted import Answer, Request, Script
 from .test_order_entry import ID, order
-from .test_schemas import CREATED
 
 ACCEPTED = but(CREATED, client_order_id=ID)
 EXISTS = Answer(409, {"error": {"code": "order_already_exists", "message": "exists"}})
