@@ -22,12 +22,18 @@ def cost(markets: int, messages: int, result: Any) -> None:
     import django
 
     django.setup()
+    from markets.kalshi.ws.frames import BookSnapshot, Frame
     from markets.streaming.intake import StreamIntake
     from markets.streaming.output.metrics import rss_mb
     from markets.streaming.state.books import Books
 
     flood, books = Flood(markets), Books()
-    intake = StreamIntake(books, lambda frame, at: books.snapshot(frame, at) if hasattr(frame, "yes") else None)
+
+    def apply(frame: Frame, at: int) -> None:
+        if isinstance(frame, BookSnapshot):
+            books.snapshot(frame, at)
+
+    intake = StreamIntake(books, apply)
     names = list(flood.names)
     gc.collect()
     empty = rss_mb()

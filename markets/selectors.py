@@ -18,7 +18,6 @@ from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, FeeChange, Market, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.facts import EventFacts, MarketFacts
-from markets.terms.special_settlements import SettlementTerms, read_terms
 
 EVENT_FACTS: Final = (
     "ticker",
@@ -94,12 +93,6 @@ def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
 
 def _strike(text: str) -> Decimal | None:
     return Decimal(text) if text else None
-
-
-def settlement_terms(event: Event) -> SettlementTerms:
-    """What the event's rules allow besides one winner or none."""
-    texts = event.markets.values_list("rules_primary", "rules_secondary")
-    return read_terms(text for pair in texts for text in pair)
 
 
 def fee_schedule(event: Event) -> FeeSchedule:

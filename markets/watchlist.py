@@ -52,17 +52,12 @@ def notify() -> None:
         cache.prices().publish(CHANGED_CHANNEL, b"")
 
 
-def wanted(limit_markets: int) -> dict[str, tuple[str, ...]]:
-    """The events to watch with the markets of each, most important first, at most ``limit_markets`` markets in all.
+def wanted(limit_markets: int, mine: Callable[[str], bool] = lambda event: True) -> dict[str, dict[str, str]]:
+    """The events to watch, most important first, each with its markets' statuses in the catalogue; ``limit_markets`` in all.
 
     An event comes whole or not at all: a basket with half of its books is worth nothing. Markets that can no longer be
-    traded are left out.
+    traded are left out, and so are events for which ``mine`` is false.
     """
-    return {event: tuple(statuses) for event, statuses in wanted_statuses(limit_markets).items()}
-
-
-def wanted_statuses(limit_markets: int, mine: Callable[[str], bool] = lambda event: True) -> dict[str, dict[str, str]]:
-    """Like ``wanted``, with the status that the catalogue knows of each market. Only events for which ``mine`` is true."""
     ranked = (
         Watch.objects.values("event_id").annotate(most=Max("priority")).order_by("-most", "event_id")
     ).values_list("event_id", flat=True)

@@ -107,7 +107,8 @@ async def _nautilus(port: int, markets: int, result: Any) -> None:
         pass
 
     decode = msgspec.json.Decoder(Delta | Snapshot | Ticker | Over | Other).decode
-    count, cache, totals = _Count(), Cache(), {}
+    count, cache = _Count(), Cache()
+    totals: dict[tuple[str, ...], float] = {}
     ids = {name: InstrumentId.from_str(f"{name}.KALSHI") for name in tickers(markets)}
     books = {name: OrderBook(identity, BookType.L2_MBP) for name, identity in ids.items()}
     for book in books.values():

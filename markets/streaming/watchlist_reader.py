@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
-from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, wanted_statuses
+from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, wanted
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ class WatchlistReader:
     ) -> None:
         self.current: Wanted = {}
         self.fee_multipliers: Mapping[str, int] = {}
-        self.read_at = 0.0
         self._redis = client
         self._limit = limit_markets
         self._mine = mine
@@ -51,11 +50,10 @@ class WatchlistReader:
 
     def read(self) -> None:
         """Read once. Raises django.db errors."""
-        mine = wanted_statuses(self._limit, self._mine)
+        mine = wanted(self._limit, self._mine)
         self.fee_multipliers = fee_multipliers(mine)
         if mine != self.current:
             self.current = mine
-        self.read_at = time.monotonic()
 
     def _run(self) -> None:
         listener = None

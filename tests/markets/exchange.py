@@ -133,7 +133,7 @@ class SmallExchange:
         if route == "/events":
             return self._page(int(query.get("cursor", ["0"])[0]))
         if route == "/markets/orderbooks":
-            empty = {"yes_dollars": [], "no_dollars": []}
+            empty: dict[str, list[list[str]]] = {"yes_dollars": [], "no_dollars": []}
             found = [{"ticker": t, "orderbook_fp": self.books.get(t, empty)} for t in query["tickers"]]
             return 200, {"orderbooks": found}
         if route.startswith("/events/"):

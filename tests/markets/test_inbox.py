@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,18 @@ from markets.kalshi.ws import frames as f
 from markets.kalshi.ws.intake import Intake
 from markets.models import Certificate, Event, ExchangeMessage, Market
 from markets.streaming.output import inbox as inbox_module
-from markets.streaming.output.inbox import Inbox, Message, store, wait_until_empty
+from markets.streaming.output.inbox import Inbox, Message, store
 from markets.streaming.output.messages import to_message
 from tests.markets.exchange import SmallExchange, game, market, temperature
 from tests.markets.live_exchange import fill_message, wait_for
+
+
+def wait_until_empty(inbox: Inbox, seconds: float) -> bool:
+    """Whether everything reached the database in time."""
+    end = time.monotonic() + seconds
+    while inbox.waiting and time.monotonic() < end:
+        time.sleep(0.02)
+    return inbox.waiting == 0
 
 
 def message(key: str, kind: str = "fill", **payload: object) -> Message:

@@ -63,7 +63,8 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
     twin = Served(tmp_path, "--still", "--no-rate-limits", "--seed", "7", "--port", "0")
     environment = from_settings(twin.ready["rest"], twin.ready["ws"])
     signer = Signer.from_file(twin.ready["key_id"], Path(twin.ready["credentials"]) / "private_key.pem")
-    pick, counts = random.Random(3), {}
+    pick = random.Random(3)
+    counts: dict[str, int] = {}
     with KalshiClient(environment) as public:
         listed = [m for page in public.catalogue.events() for event in page.events for m in event.markets]
         tickers = [m.ticker for m in listed if m.price_level_structure == "linear_cent"][:MARKETS]

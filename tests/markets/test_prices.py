@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from kalbot.common.units import Count, Price
 from markets.book import Side
 from markets.kalshi.ws.frames import BookSnapshot, TickerFrame
 from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader
@@ -20,10 +21,19 @@ from markets.streaming.state.books import Books
 NOW = 1_800_000_000_000
 
 
+def levels(pairs: list[tuple[int, int]]) -> tuple[tuple[Price, Count], ...]:
+    return tuple((Price(price), Count(count)) for price, count in pairs)
+
+
 def book_frame(
     ticker: str, yes: list[tuple[int, int]], no: list[tuple[int, int]], seq: int, clock: int
 ) -> BookSnapshot:
-    return BookSnapshot(2, seq, ticker, tuple(yes), tuple(no), clock, None)
+    return BookSnapshot(2, seq, ticker, levels(yes), levels(no), clock, None)
+
+
+def ticker_frame(ticker: str, last: int, bid: int, bid_size: int, ask: int, ask_size: int) -> TickerFrame:
+    sizes = Count(bid_size), Count(ask_size)
+    return TickerFrame(1, ticker, Price(last), Price(bid), sizes[0], Price(ask), sizes[1], Count(0), Count(0), NOW - 5)
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def books() -> Books:
     kept.watch("EVENT", {"EVENT-A": "active", "EVENT-B": "active"})
     kept.snapshot(book_frame("EVENT-A", [(4000, 1000), (3900, 500)], [(5500, 725)], 1, 7), NOW)
     kept.snapshot(book_frame("EVENT-B", [(5000, 300)], [(4500, 200)], 2, 9), NOW)
-    kept.ticker(TickerFrame(1, "EVENT-A", 4100, 4000, 1000, 4500, 725, 0, 0, NOW - 5), NOW)
+    kept.ticker(ticker_frame("EVENT-A", 4100, 4000, 1000, 4500, 725), NOW)
     return kept
 
 

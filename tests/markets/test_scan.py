@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import redis
 
@@ -99,7 +101,12 @@ def test_a_price_alone_has_no_certificate_judged_again(
     exchange.listed["KXHIGHX-2"]["markets"][0]["status"] = "inactive"
     judged: list[str] = []
     refresh = certificates.refresh
-    monkeypatch.setattr(certificates, "refresh", lambda tickers: judged.extend(tickers) or refresh(tickers))
+
+    def recorded(tickers: Iterable[str]) -> int:
+        judged.extend(tickers)
+        return refresh(tickers)
+
+    monkeypatch.setattr(certificates, "refresh", recorded)
     scan(client)
     assert judged == ["KXHIGHX-2"]
 

@@ -127,7 +127,8 @@ def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str
 @pytest.mark.parametrize("seed", range(25))
 def test_a_book_that_is_not_suspect_is_right(seed: int) -> None:
     reference, (connection, recorder) = Reference(seed), connected()
-    pick, kept, sound, now = random.Random(seed + 1000), {}, 0, 10_000
+    pick, sound, now = random.Random(seed + 1000), 0, 10_000
+    kept: dict[str, EventRecord] = {}
     delivered = 0
 
     def deliver(frame: bytes) -> None:
@@ -232,10 +233,10 @@ def test_recorded_gold_markets_leave_no_gap_no_cross_and_the_reference_books(rec
                     levels = message.get(f"{side}_dollars_fp", [])
                     book[side] = {round(float(p) * 10_000): round(float(c) * 100) for p, c in levels}
             else:
-                side, price = book[message["side"]], round(float(message["price_dollars"]) * 10_000)
-                side[price] = side.get(price, 0) + round(float(message["delta_fp"]) * 100)
-                if not side[price]:
-                    del side[price]
+                changed, price = book[message["side"]], round(float(message["price_dollars"]) * 10_000)
+                changed[price] = changed.get(price, 0) + round(float(message["delta_fp"]) * 100)
+                if not changed[price]:
+                    del changed[price]
     assert numbered > 50_000
     assert (connection.metrics.gaps, connection.books.suspected, connection.intake.tally.rejected, crossed) == (
         0,

@@ -42,18 +42,19 @@ def test_the_most_important_events_come_first_and_whole() -> None:
     watchlist.replace("candidate:a", ["E1"], 5)
     watchlist.replace("position:1", ["E2"], 9)
     assert list(watchlist.wanted(100)) == ["E2", "E1", "E3"]
-    assert watchlist.wanted(6) == {"E2": ("E2-0", "E2-1"), "E1": ("E1-0", "E1-1", "E1-2")}
+    chosen = {event: list(statuses) for event, statuses in watchlist.wanted(6).items()}
+    assert chosen == {"E2": ["E2-0", "E2-1"], "E1": ["E1-0", "E1-1", "E1-2"]}
     assert list(watchlist.wanted(4)) == ["E2"]
 
 
 def test_the_limit_is_one_process_own() -> None:
     watchlist.replace("candidate:a", ["E1"], 5)
     watchlist.replace("position:1", ["E2"], 9)
-    assert list(watchlist.wanted_statuses(3, lambda event: event == "E1")) == ["E1"]
+    assert list(watchlist.wanted(3, lambda event: event == "E1")) == ["E1"]
 
 
 def test_markets_that_cannot_trade_any_more_are_left_out() -> None:
     watchlist.replace("candidate:a", ["E1"], 5)
     Market.objects.filter(ticker="E1-0").update(status="finalized")
     Market.objects.filter(ticker="E1-1").update(status="inactive")
-    assert watchlist.wanted_statuses(100) == {"E1": {"E1-1": "inactive", "E1-2": "active"}}
+    assert watchlist.wanted(100) == {"E1": {"E1-1": "inactive", "E1-2": "active"}}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -151,11 +150,3 @@ def store(messages: list[Message]) -> None:
         ],
         ignore_conflicts=True,
     )
-
-
-def wait_until_empty(inbox: Inbox, seconds: float) -> bool:
-    """For tests and orderly ends: whether everything reached the database in time."""
-    end = time.monotonic() + seconds
-    while inbox.waiting and time.monotonic() < end:
-        time.sleep(0.02)
-    return inbox.waiting == 0
