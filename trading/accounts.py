@@ -198,6 +198,8 @@ def accept_cash(reason: str) -> int:
         ExchangeAccount.objects.filter(pk=account.pk).update(opening=F("opening") + account.difference, difference=0)
         members = Profile.objects.filter(mode=Mode.LIVE, subaccount=account.subaccount or None)
         cash_was_moved(account, differences_by_shard(account, list(members)))
-        for row in Discrepancy.objects.filter(code="cash", key=str(account.subaccount), resolved_at=None):
+        for row in Discrepancy.objects.filter(
+            code=Discrepancy.Code.CASH, key=str(account.subaccount), resolved_at=None
+        ):
             Discrepancy.objects.filter(pk=row.pk).update(resolved_at=clock.now(), resolution=reason[:300])
     return moved

@@ -3,29 +3,25 @@
 What the exchange explains is repaired on the spot: an order whose answer was lost, a fill that no message brought. What
 nothing explains becomes a named discrepancy, an alert in the log, and REDUCING for the profiles concerned; a machine never
 takes that back. A listing that could not be read to its end concludes nothing (the run has an ``error``).
-
-Reads lag behind writes and other workers trade meanwhile, so positions and cash are compared only where nothing of
-ours changed during the read; what differs is compared once more before it counts.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import dollars
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from strategies.models import Mode, Profile
-from trading import accounts, booking, ledger, settlement
+from trading import accounts, booking, comparison, ledger, settlement
 from trading.booking import BookingError
 from trading.execution.orders import record
-from trading.models import OPEN_ORDERS, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of
@@ -35,8 +31,6 @@ OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
 """A fill of ours younger than this may not be listed yet."""
-PAUSES: Final = (0.0, 0.6, 1.2)
-"""Seconds before each comparison of positions and cash."""
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +68,7 @@ def _live(row: Reconciliation) -> None:
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
-        _holdings_and_cash(row, subaccount, members)
+        comparison.compare(row, subaccount, members)
 
 
 def _since(row: Reconciliation) -> datetime:
@@ -112,7 +106,7 @@ def _orders(row: Reconciliation, since: datetime) -> None:
         elif order.status == OrderStatus.REJECTED and theirs.fill_count:
             discrepancies.found(
                 row,
-                "rejected_order_filled",
+                Discrepancy.Code.REJECTED_ORDER_FILLED,
                 client_id,
                 ours="rejected",
                 theirs=str(theirs.fill_count),
@@ -133,14 +127,18 @@ def _fills(row: Reconciliation, since: datetime) -> None:
         try:
             row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
         except BookingError as error:
-            discrepancies.found(row, "fill_impossible", fill.fill_id, theirs=str(error), profile=order.profile)
+            discrepancies.found(
+                row, Discrepancy.Code.FILL_IMPOSSIBLE, fill.fill_id, theirs=str(error), profile=order.profile
+            )
     for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
         if order.filled_count >= (order.reported_fill_count or 0):
             record.finish(order)
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
-            discrepancies.found(row, "fill_missing", ours.trade_id, ours=str(ours.count), profile=ours.order.profile)
+            discrepancies.found(
+                row, Discrepancy.Code.FILL_MISSING, ours.trade_id, ours=str(ours.count), profile=ours.order.profile
+            )
 
 
 def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
@@ -159,81 +157,11 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
         return
     for subaccount in subaccounts:
         if any(config.enabled for config in configs if config.subaccount_number == subaccount):
-            discrepancies.found(row, "netting_on", str(subaccount), ours="off", theirs="collateral return is on")
+            discrepancies.found(
+                row, Discrepancy.Code.NETTING_ON, str(subaccount), ours="off", theirs="collateral return is on"
+            )
         else:
-            discrepancies.resolved("netting_on", str(subaccount))
-
-
-def _holdings_and_cash(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
-    account: ExchangeAccount | None = None
-    held: dict[str, tuple[int, int]] = {}
-    open_question: set[str] = set()
-    difference: int | None = None
-    still = False
-    for pause in PAUSES:
-        clock.sleep(pause)
-        mark = accounts.mark(profiles)
-        balance = connection.client().portfolio.balance(subaccount=subaccount or None)
-        theirs = {
-            p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
-        }
-        account = accounts.seen(subaccount, balance, theirs, profiles)
-        still = accounts.mark(profiles) == mark
-        if not still:
-            continue
-        held, open_question = _different(accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles))
-        difference = accounts.difference(account, profiles)
-        row.positions = len(theirs)
-        if not held and not difference:
-            break
-    if account is None or not still:
-        return  # something of ours changed during the last read: it proves nothing, in either direction
-    for ticker, (ours, said) in held.items():
-        profile = accounts.holder(ticker, profiles)
-        discrepancies.found(
-            row, "position", f"{subaccount}:{ticker}", ours=str(ours), theirs=str(said), profile=profile
-        )
-    discrepancies.resolved("position", f"{subaccount}:", except_for={*held, *open_question})
-    accounts.compared(account, difference)
-    if difference is not None:
-        row.balance_difference = (row.balance_difference or 0) + difference
-        by_shard = accounts.differences_by_shard(account, profiles)
-        if difference:
-            where = ", ".join(f"{dollars(amount)} on shard {shard}" for shard, amount in by_shard.items())
-            text = f"{dollars(difference)} more than ours" + (f": {where}" if where else "")
-            discrepancies.found(row, "cash", str(subaccount), theirs=text)
-        else:
-            discrepancies.resolved("cash", str(subaccount))
-            if by_shard:
-                log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
-                accounts.cash_was_moved(account, by_shard)
-
-
-def _different(
-    ours: Mapping[str, int],
-    theirs: Mapping[str, int],
-    account: ExchangeAccount,
-    in_flight: Mapping[str, tuple[int, int]],
-) -> tuple[dict[str, tuple[int, int]], set[str]]:
-    """(ticker -> (ours, theirs) where they differ, tickers that cannot be decided yet), over the union of tickers.
-
-    What was on the account before us is not ours. A ticker whose settlement is under way is neither; one whose difference
-    an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.
-    """
-    tickers = set(ours) | set(theirs)
-    finals = settlement.known_finals([t for t in tickers if ours.get(t, 0) and t not in theirs])
-    different: dict[str, tuple[int, int]] = {}
-    open_question: set[str] = set()
-    for ticker in sorted(tickers):
-        more = theirs.get(ticker, 0) - ours.get(ticker, 0) - account.foreign.get(ticker, 0)
-        if not more or (ticker in finals and ticker not in theirs):
-            continue
-        least, most = in_flight.get(ticker, (0, 0))
-        if least <= more <= most:
-            open_question.add(ticker)
-        else:
-            different[ticker] = (ours.get(ticker, 0), theirs.get(ticker, 0))
-    return different, open_question
+            discrepancies.resolved(Discrepancy.Code.NETTING_ON, str(subaccount))
 
 
 def _own_books(row: Reconciliation) -> None:
@@ -241,15 +169,27 @@ def _own_books(row: Reconciliation) -> None:
     for profile in Profile.objects.filter(mode=row.mode, balance__isnull=False):
         for account, running, summed in ledger.audit(profile):
             key = f"{profile.name}:{account}"
-            discrepancies.found(row, "ledger", key, ours=str(running), theirs=str(summed), profile=profile)
+            discrepancies.found(
+                row, Discrepancy.Code.LEDGER, key, ours=str(running), theirs=str(summed), profile=profile
+            )
         summary = ledger.summary(profile)
         if summary["difference"]:
             discrepancies.found(
-                row, "ledger_positions", profile.name, ours=str(summary["difference"]), theirs="0", profile=profile
+                row,
+                Discrepancy.Code.LEDGER_POSITIONS,
+                profile.name,
+                ours=str(summary["difference"]),
+                theirs="0",
+                profile=profile,
             )
     for leg in accounts.legs_unlike_their_fills(row.mode):
         discrepancies.found(
-            row, "leg_fills", str(leg.pk), ours=str(leg.held), theirs="sum of fills", profile=leg.position.profile
+            row,
+            Discrepancy.Code.LEG_FILLS,
+            str(leg.pk),
+            ours=str(leg.held),
+            theirs="sum of fills",
+            profile=leg.position.profile,
         )
 
 
@@ -257,7 +197,7 @@ def _foreign(row: Reconciliation, order_id: str, created: datetime | None) -> No
     """An order on our account that is not ours: somebody else trades with this key. Older than our account: not our concern."""
     first = ExchangeAccount.objects.order_by("id").values_list("created_at", flat=True).first()
     if first is not None and (created is None or created > first):
-        discrepancies.found(row, "foreign_order", order_id, ours="none", theirs="exists")
+        discrepancies.found(row, Discrepancy.Code.FOREIGN_ORDER, order_id, ours="none", theirs="exists")
 
 
 def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:

@@ -14,7 +14,7 @@ from tests.trading import world
 from trading import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
-from trading.models import Denial, Lock, Order, Position, Reconciliation, TradingState
+from trading.models import Denial, Discrepancy, Lock, Order, Position, Reconciliation, TradingState
 from trading.safety import discrepancies, protections
 from trading.tasks import reconcile_books
 
@@ -43,21 +43,21 @@ def _lock_of(profile: Profile | None) -> Lock | None:
 
 
 def test_a_lock_refuses_baskets_until_its_time_or_its_deletion(profile: Profile) -> None:
-    protections.lock(profile, "test", "for a reason", timedelta(minutes=5))
+    protections.lock(profile, Lock.Code.RESIDUAL, "for a reason", timedelta(minutes=5))
     assert _execute(profile, _event(1)) is None
     denial = Denial.objects.get()
     assert denial.code == "locked"
     assert "for a reason" in denial.detail
     Lock.objects.all().delete()
     assert _execute(profile, _event(2)) is not None
-    protections.lock(profile, "test", "again", timedelta(minutes=5))
+    protections.lock(profile, Lock.Code.RESIDUAL, "again", timedelta(minutes=5))
     with time_machine.travel(clock.now() + timedelta(minutes=6), tick=False):
         assert _execute(profile, _event(3)) is not None
 
 
 def test_the_same_lock_is_prolonged_not_doubled(profile: Profile) -> None:
-    protections.lock(profile, "test", "first", timedelta(minutes=1))
-    protections.lock(profile, "test", "second", timedelta(minutes=9))
+    protections.lock(profile, Lock.Code.RESIDUAL, "first", timedelta(minutes=1))
+    protections.lock(profile, Lock.Code.RESIDUAL, "second", timedelta(minutes=9))
     (row,) = Lock.objects.all()
     assert (row.reason, row.until > clock.now() + timedelta(minutes=8)) == ("second", True)
 
@@ -162,7 +162,7 @@ def test_a_reconnect_of_the_feed_locks_everybody_for_a_moment(profile: Profile) 
 
 def test_an_unexplained_difference_reduces_and_locks(profile: Profile) -> None:
     row = Reconciliation.objects.create(started_at=clock.now(), mode="sim", trigger="test")
-    discrepancies.found(row, "cash", "0", theirs="1", profile=profile)
+    discrepancies.found(row, Discrepancy.Code.CASH, "0", theirs="1", profile=profile)
     assert TradingState.objects.get(profile=profile).state == "reducing"
     found = _lock_of(profile)
     assert found is not None
@@ -173,7 +173,7 @@ def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
     position = _execute(profile, _event(1))
     assert position is not None
     assert position.status == "open"
-    protections.lock(None, "test", "everything stops", timedelta(hours=1))
+    protections.lock(None, Lock.Code.FEED_GAP, "everything stops", timedelta(hours=1))
     exits.request_exit(position_id=position.pk, actor="test", reason="out")
     with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
         world.publish("KXT-1", world.quoted(position.event, ASKS))

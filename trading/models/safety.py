@@ -33,10 +33,19 @@ class TradingState(models.Model):
 class Lock(models.Model):
     """A time-boxed stop on new baskets, with its reason. Deleting it is a person's decision."""
 
+    class Code(models.TextChoices):
+        UNWOUND_BASKETS = "unwound_baskets", "too many baskets were unwound"
+        FAILED_BASKETS = "failed_baskets", "nothing was bought of too many baskets"
+        LOSS_STREAK = "loss_streak", "one loss after another"
+        REJECT_STORM = "reject_storm", "the exchange rejects order after order"
+        RESIDUAL = "residual", "contracts could not be sold"
+        DIFFERENCE = "difference", "the books differ from the exchange's"
+        FEED_GAP = "feed_gap", "the price feed reconnected"
+
     profile = models.ForeignKey(
         Profile, models.CASCADE, null=True, blank=True, related_name="locks", help_text="Empty = all profiles."
     )
-    code = models.CharField(max_length=40)
+    code = models.CharField(max_length=40, choices=Code)
     reason = models.CharField(max_length=300)
     until = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -94,10 +103,22 @@ class Reconciliation(models.Model):
 class Discrepancy(models.Model):
     """A difference between us and the exchange that nothing explains."""
 
+    class Code(models.TextChoices):
+        REJECTED_ORDER_FILLED = "rejected_order_filled", "an order that we hold for rejected has filled"
+        FILL_IMPOSSIBLE = "fill_impossible", "the exchange lists a fill that contradicts our rows"
+        FILL_MISSING = "fill_missing", "the exchange does not list a fill that we booked"
+        NETTING_ON = "netting_on", "collateral return is switched on"
+        POSITION = "position", "a market's contracts differ"
+        CASH = "cash", "the cash differs"
+        LEDGER = "ledger", "a running total differs from the sum of its entries"
+        LEDGER_POSITIONS = "ledger_positions", "ledger and positions differ"
+        LEG_FILLS = "leg_fills", "a leg differs from the sum of its fills"
+        FOREIGN_ORDER = "foreign_order", "an order on our account is not ours"
+
     reconciliation = models.ForeignKey(Reconciliation, models.CASCADE, null=True, related_name="discrepancies")
     profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="discrepancies")
     mode = models.CharField(max_length=4, choices=Mode)
-    code = models.CharField(max_length=40)
+    code = models.CharField(max_length=40, choices=Code)
     key = models.CharField(max_length=160, help_text="What it is about; one open row a key.")
     ours = models.CharField(max_length=120, blank=True)
     theirs = models.CharField(max_length=120, blank=True)

@@ -17,7 +17,13 @@ ACTOR = "reconciliation"
 
 
 def found(
-    run: Reconciliation, code: str, key: str, *, ours: str = "", theirs: str = "", profile: Profile | None = None
+    run: Reconciliation,
+    code: Discrepancy.Code,
+    key: str,
+    *,
+    ours: str = "",
+    theirs: str = "",
+    profile: Profile | None = None,
 ) -> Discrepancy:
     """Name a difference. A new one reduces its profile, or every profile of the mode when it belongs to none."""
     run.differences += 1
@@ -41,7 +47,7 @@ def found(
     return made
 
 
-def resolved(code: str, prefix: str, except_for: Iterable[str] = ()) -> None:
+def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()) -> None:
     """Close the open rows of ``code`` whose key begins with ``prefix``: the last comparison agreed."""
     still = {f"{prefix}{one}" for one in except_for}
     for row in Discrepancy.objects.filter(code=code, key__startswith=prefix, resolved_at=None):

@@ -31,7 +31,7 @@ OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.R
 log = logging.getLogger(__name__)
 
 
-def lock(profile: Profile | None, code: str, reason: str, period: timedelta) -> None:
+def lock(profile: Profile | None, code: Lock.Code, reason: str, period: timedelta) -> None:
     """Lock new baskets of a profile (None: of all). A lock of the same code that is in force is prolonged, not doubled."""
     until = clock.now() + period
     in_force = Lock.objects.filter(profile=profile, code=code, until__gt=clock.now())
@@ -48,7 +48,7 @@ def after_unwind(position: Position) -> None:
     ).exclude(from_status=PositionStatus.UNWINDING)
     count = unwound.values("position").distinct().count()
     if count >= UNWOUND_BASKETS:
-        lock(position.profile, "unwound_baskets", f"{count} baskets were unwound within an hour", FAILED_LOCK)
+        lock(position.profile, Lock.Code.UNWOUND_BASKETS, f"{count} baskets were unwound within an hour", FAILED_LOCK)
     after_rejects(position.profile)
     after_end(position)
 
@@ -59,7 +59,12 @@ def after_failure(position: Position) -> None:
     failed = Position.objects.filter(profile=position.profile, status=PositionStatus.ABORTED, fees=0)
     count = failed.filter(ended_at__gte=since).count()
     if count >= FAILED_BASKETS:
-        lock(position.profile, "failed_baskets", f"nothing was bought of {count} baskets within an hour", FAILED_LOCK)
+        lock(
+            position.profile,
+            Lock.Code.FAILED_BASKETS,
+            f"nothing was bought of {count} baskets within an hour",
+            FAILED_LOCK,
+        )
     after_rejects(position.profile)
 
 
@@ -68,7 +73,7 @@ def after_end(position: Position) -> None:
     ended = Position.objects.filter(profile=position.profile, status__in=TERMINAL).exclude(fees=0)
     last = list(ended.order_by("-ended_at").values_list("realised", flat=True)[:STREAK])
     if len(last) == STREAK and all(realised < 0 for realised in last):
-        lock(position.profile, "loss_streak", f"the last {STREAK} positions lost", STREAK_LOCK)
+        lock(position.profile, Lock.Code.LOSS_STREAK, f"the last {STREAK} positions lost", STREAK_LOCK)
 
 
 def after_rejects(profile: Profile) -> None:
@@ -78,20 +83,20 @@ def after_rejects(profile: Profile) -> None:
     )
     count = rows.exclude(error_code__in=OWN_ERRORS).count()
     if count >= REJECTS:
-        lock(profile, "reject_storm", f"{count} orders were refused within a minute", REJECT_LOCK)
+        lock(profile, Lock.Code.REJECT_STORM, f"{count} orders were refused within a minute", REJECT_LOCK)
 
 
 def after_residual(position: Position, why: str) -> None:
     """Contracts are left that could not be sold within their cap: no new basket until a person has had time to react."""
-    lock(position.profile, "residual", f"position #{position.pk}: {why}", RESIDUAL_LOCK)
+    lock(position.profile, Lock.Code.RESIDUAL, f"position #{position.pk}: {why}", RESIDUAL_LOCK)
 
 
 def after_difference(profile: Profile, what: str) -> None:
     """Our books and the exchange's differ and nothing explains it. REDUCING stays until a person resumes; the lock gives them
     time before the next basket even then."""
-    lock(profile, "difference", what, DIFFERENCE_LOCK)
+    lock(profile, Lock.Code.DIFFERENCE, what, DIFFERENCE_LOCK)
 
 
 def after_feed_gap(reason: str) -> None:
     """The price feed reconnected: wait until its books are complete."""
-    lock(None, "feed_gap", reason, FEED_LOCK)
+    lock(None, Lock.Code.FEED_GAP, reason, FEED_LOCK)

@@ -1,0 +1,98 @@
+"""Positions and cash of one subaccount: ours against the exchange's.
+
+Reads lag behind writes and other workers trade meanwhile, so they are compared only where nothing of ours changed during
+the read; what differs is compared once more before it counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.units import dollars
+from strategies.models import Profile
+from trading import accounts, settlement
+from trading.models import Discrepancy, ExchangeAccount, Reconciliation
+from trading.safety import discrepancies
+from trading.venues import connection
+
+PAUSES: Final = (0.0, 0.6, 1.2)
+"""Seconds before each comparison of positions and cash."""
+log = logging.getLogger(__name__)
+
+
+def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
+    """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies."""
+    account: ExchangeAccount | None = None
+    differing: dict[str, tuple[int, int]] = {}
+    open_question: set[str] = set()
+    difference: int | None = None
+    still = False
+    for pause in PAUSES:
+        clock.sleep(pause)
+        mark = accounts.mark(profiles)
+        balance = connection.client().portfolio.balance(subaccount=subaccount or None)
+        theirs = {
+            p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
+        }
+        account = accounts.seen(subaccount, balance, theirs, profiles)
+        still = accounts.mark(profiles) == mark
+        if not still:
+            continue
+        differing, open_question = _different(
+            accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
+        )
+        difference = accounts.difference(account, profiles)
+        row.positions = len(theirs)
+        if not differing and not difference:
+            break
+    if account is None or not still:
+        return  # something of ours changed during the last read: it proves nothing, in either direction
+    for ticker, (ours, said) in differing.items():
+        profile = accounts.holder(ticker, profiles)
+        discrepancies.found(
+            row, Discrepancy.Code.POSITION, f"{subaccount}:{ticker}", ours=str(ours), theirs=str(said), profile=profile
+        )
+    discrepancies.resolved(Discrepancy.Code.POSITION, f"{subaccount}:", except_for={*differing, *open_question})
+    accounts.compared(account, difference)
+    if difference is not None:
+        row.balance_difference = (row.balance_difference or 0) + difference
+        by_shard = accounts.differences_by_shard(account, profiles)
+        if difference:
+            where = ", ".join(f"{dollars(amount)} on shard {shard}" for shard, amount in by_shard.items())
+            text = f"{dollars(difference)} more than ours" + (f": {where}" if where else "")
+            discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text)
+        else:
+            discrepancies.resolved(Discrepancy.Code.CASH, str(subaccount))
+            if by_shard:
+                log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
+                accounts.cash_was_moved(account, by_shard)
+
+
+def _different(
+    ours: Mapping[str, int],
+    theirs: Mapping[str, int],
+    account: ExchangeAccount,
+    in_flight: Mapping[str, tuple[int, int]],
+) -> tuple[dict[str, tuple[int, int]], set[str]]:
+    """(ticker -> (ours, theirs) where they differ, tickers that cannot be decided yet), over the union of tickers.
+
+    What was on the account before us is not ours. A ticker whose settlement is under way is neither; one whose difference
+    an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.
+    """
+    tickers = set(ours) | set(theirs)
+    finals = settlement.known_finals([t for t in tickers if ours.get(t, 0) and t not in theirs])
+    different: dict[str, tuple[int, int]] = {}
+    open_question: set[str] = set()
+    for ticker in sorted(tickers):
+        more = theirs.get(ticker, 0) - ours.get(ticker, 0) - account.foreign.get(ticker, 0)
+        if not more or (ticker in finals and ticker not in theirs):
+            continue
+        least, most = in_flight.get(ticker, (0, 0))
+        if least <= more <= most:
+            open_question.add(ticker)
+        else:
+            different[ticker] = (ours.get(ticker, 0), theirs.get(ticker, 0))
+    return different, open_question
