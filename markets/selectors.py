@@ -1,98 +1,15 @@
-"""What other packages read of the catalogue, in the form that the pure modules want. Selectors read; nothing here writes."""
+"""Fees and price grids as the catalogue has them, in the form that the pure modules want."""
 
 from __future__ import annotations
-
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any, Final
 
 from django.conf import settings
 
 from kalbot.common.clock import now
-from kalbot.common.units import UnitError, parse_money
+from kalbot.common.errors import SettingError
+from kalbot.common.units import Money, UnitError, parse_money
 from markets.fees import FeeSchedule, resolve
 from markets.kalshi.grid import PriceBand
-from markets.kalshi.vocabulary import COMBO_PREFIX
-from markets.models import Event, FeeChange, Market, ReviewedSeries
-from markets.terms import exhaustiveness
-from markets.terms.facts import EventFacts, MarketFacts
-
-EVENT_FACTS: Final = (
-    "ticker",
-    "series_id",
-    "title",
-    "sub_title",
-    "mutually_exclusive",
-    "collateral_return_type",
-)
-MARKET_FACTS: Final = (
-    "ticker",
-    "event_id",
-    "status",
-    "market_type",
-    "yes_sub_title",
-    "rules_primary",
-    "rules_secondary",
-    "strike_type",
-    "floor_strike",
-    "cap_strike",
-    "custom_strike",
-    "is_provisional",
-    "result",
-)
-
-
-def event_facts(event: Event) -> EventFacts:
-    """The facts of one event: every market that was ever seen in it."""
-    return facts_of([event.pk])[event.pk]
-
-
-def facts_of(event_tickers: Iterable[str]) -> dict[str, EventFacts]:
-    """The facts of several events in two queries. Unknown tickers are absent."""
-    wanted = list(event_tickers)
-    markets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in Market.objects.filter(event_id__in=wanted).order_by("ticker").values(*MARKET_FACTS):
-        markets[row["event_id"]].append(row)
-    events = Event.objects.filter(pk__in=wanted).values(*EVENT_FACTS)
-    return {row["ticker"]: build_facts(row, markets[row["ticker"]]) for row in events}
-
-
-def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) -> EventFacts:
-    """Facts from column values (see ``EVENT_FACTS`` and ``MARKET_FACTS``)."""
-    return EventFacts(
-        event_ticker=event["ticker"],
-        series_ticker=event["series_id"],
-        mutually_exclusive=event["mutually_exclusive"],
-        collateral_return_type=event["collateral_return_type"],
-        title=event["title"],
-        sub_title=event["sub_title"],
-        markets=tuple(_market_facts(row) for row in markets),
-    )
-
-
-def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
-    custom = row["custom_strike"]
-    return MarketFacts(
-        ticker=row["ticker"],
-        status=row["status"],
-        strike_type=row["strike_type"],
-        floor_strike=_strike(row["floor_strike"]),
-        cap_strike=_strike(row["cap_strike"]),
-        yes_sub_title=row["yes_sub_title"],
-        rules_primary=row["rules_primary"],
-        rules_secondary=row["rules_secondary"],
-        market_type=row["market_type"],
-        result=row["result"],
-        custom_strike=json.dumps(custom, sort_keys=True) if custom else "",
-        is_provisional=row["is_provisional"],
-        is_combo=row["ticker"].startswith(COMBO_PREFIX),
-    )
-
-
-def _strike(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
+from markets.models import Event, FeeChange, Market
 
 
 def fee_schedule(event: Event) -> FeeSchedule:
@@ -113,32 +30,14 @@ def fee_schedule(event: Event) -> FeeSchedule:
     return resolve(series_type, series_multiplier, override or None, override_multiplier, fee_grid())
 
 
-def fee_grid() -> Any:
-    """The member's balance grid of the settings, as Money."""
+def fee_grid() -> Money:
+    """The member's balance grid of the settings. SettingError if it is not an amount."""
     try:
         return parse_money(settings.KALSHI_FEE_GRID)
     except UnitError as error:
-        from kalbot.common.errors import SettingError
-
         raise SettingError(f"KALSHI_FEE_GRID is not an amount of dollars: {error}.") from None
 
 
 def price_bands(market: Market) -> tuple[PriceBand, ...]:
     """The grid that an order's price must lie on; empty when it is not known, and then no price is valid."""
     return tuple(PriceBand(*band) for band in market.price_bands)
-
-
-def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | None:
-    """A person's review as the certificate rules want it."""
-    if review is None:
-        return None
-    names = frozenset(name.strip().lower() for name in review.outcome_names)
-    return exhaustiveness.ReviewedSeries(
-        series_ticker=review.series_id,
-        shape=exhaustiveness.ReviewShape(review.shape),
-        market_count=review.outcomes,
-        reviewer=review.reviewed_by,
-        reason=review.reason,
-        outcomes=names or None,
-        tie_impossible=review.tie_impossible,
-    )

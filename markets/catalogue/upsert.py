@@ -16,7 +16,7 @@ from markets.catalogue.rows import Row, content_hash, event_row, market_row, sam
 from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, Market, Scan, Series
-from markets.selectors import EVENT_FACTS, MARKET_FACTS
+from markets.terms.catalogue_facts import EVENT_FACTS, MARKET_FACTS
 
 ABSENT = "absent"
 """Not a status of the exchange: the market was listed as open before and the exchange no longer lists it in its event."""

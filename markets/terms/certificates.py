@@ -17,8 +17,8 @@ from kalbot.common import bulk
 from kalbot.common.batches import batched
 from kalbot.common.clock import now
 from markets.models import Certificate, Event, ReviewedSeries
-from markets.selectors import event_facts, facts_of, review_of
 from markets.terms import exhaustiveness
+from markets.terms.catalogue_facts import event_facts, facts_of, review_of
 from markets.terms.facts import EventFacts, rules_hash
 
 log = logging.getLogger(__name__)

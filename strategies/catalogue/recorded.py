@@ -24,8 +24,8 @@ from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.schemas.boundary import decoder_of, parse
 from markets.kalshi.schemas.orderbook import Book, TickerBookWire, build_book
 from markets.kalshi.schemas.pages import parse_event_page
-from markets.selectors import build_facts
 from markets.terms import exhaustiveness
+from markets.terms.catalogue_facts import build_facts
 from strategies.catalogue.universe import EventView, view_of
 
 EVENTS: Final = "events.jsonl.gz"

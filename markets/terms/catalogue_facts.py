@@ -1,0 +1,105 @@
+"""Facts and reviews from catalogue rows, in the form that the certificate rules want."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from markets.kalshi.vocabulary import COMBO_PREFIX
+from markets.models import Event, Market, ReviewedSeries
+from markets.terms import exhaustiveness
+from markets.terms.facts import EventFacts, MarketFacts
+
+EVENT_FACTS: Final = (
+    "ticker",
+    "series_id",
+    "title",
+    "sub_title",
+    "mutually_exclusive",
+    "collateral_return_type",
+)
+MARKET_FACTS: Final = (
+    "ticker",
+    "event_id",
+    "status",
+    "market_type",
+    "yes_sub_title",
+    "rules_primary",
+    "rules_secondary",
+    "strike_type",
+    "floor_strike",
+    "cap_strike",
+    "custom_strike",
+    "is_provisional",
+    "result",
+)
+
+
+def event_facts(event: Event) -> EventFacts:
+    """The facts of one event: every market that was ever seen in it."""
+    return facts_of([event.pk])[event.pk]
+
+
+def facts_of(event_tickers: Iterable[str]) -> dict[str, EventFacts]:
+    """The facts of several events in two queries. Unknown tickers are absent."""
+    wanted = list(event_tickers)
+    markets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in Market.objects.filter(event_id__in=wanted).order_by("ticker").values(*MARKET_FACTS):
+        markets[row["event_id"]].append(row)
+    events = Event.objects.filter(pk__in=wanted).values(*EVENT_FACTS)
+    return {row["ticker"]: build_facts(row, markets[row["ticker"]]) for row in events}
+
+
+def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) -> EventFacts:
+    """Facts from column values (see ``EVENT_FACTS`` and ``MARKET_FACTS``)."""
+    return EventFacts(
+        event_ticker=event["ticker"],
+        series_ticker=event["series_id"],
+        mutually_exclusive=event["mutually_exclusive"],
+        collateral_return_type=event["collateral_return_type"],
+        title=event["title"],
+        sub_title=event["sub_title"],
+        markets=tuple(_market_facts(row) for row in markets),
+    )
+
+
+def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
+    custom = row["custom_strike"]
+    return MarketFacts(
+        ticker=row["ticker"],
+        status=row["status"],
+        strike_type=row["strike_type"],
+        floor_strike=_strike(row["floor_strike"]),
+        cap_strike=_strike(row["cap_strike"]),
+        yes_sub_title=row["yes_sub_title"],
+        rules_primary=row["rules_primary"],
+        rules_secondary=row["rules_secondary"],
+        market_type=row["market_type"],
+        result=row["result"],
+        custom_strike=json.dumps(custom, sort_keys=True) if custom else "",
+        is_provisional=row["is_provisional"],
+        is_combo=row["ticker"].startswith(COMBO_PREFIX),
+    )
+
+
+def _strike(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | None:
+    """A person's review as the certificate rules want it."""
+    if review is None:
+        return None
+    names = frozenset(name.strip().lower() for name in review.outcome_names)
+    return exhaustiveness.ReviewedSeries(
+        series_ticker=review.series_id,
+        shape=exhaustiveness.ReviewShape(review.shape),
+        market_count=review.outcomes,
+        reviewer=review.reviewed_by,
+        reason=review.reason,
+        outcomes=names or None,
+        tie_impossible=review.tie_impossible,
+    )
