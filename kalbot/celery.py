@@ -2,7 +2,7 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
@@ -10,3 +10,8 @@ app = Celery("kalbot")
 app.set_default()  # in every thread: ``celery.current_app`` is this one
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_logging(**kwargs: object) -> None:
+    """Django has configured logging. With a receiver here Celery leaves it alone, else its own level would replace LOG_LEVEL."""

@@ -13,6 +13,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
+from kalbot import logging
 from kalbot.common.messages import QUEUES, ROUTES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -64,10 +65,11 @@ def whole_seconds(name: str) -> int | None:
 
 
 STATE_DIR = Path(env.str("KALBOT_STATE", str(BASE_DIR / ".demo")))
+DEVELOPMENT = boolean("KALBOT_DEVELOPMENT", True)
 DEBUG = boolean("DJANGO_DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    if not boolean("KALBOT_DEVELOPMENT", True):
+    if not DEVELOPMENT:
         raise ImproperlyConfigured("SECRET_KEY is not set; production needs one (or SECRET_KEY_FILE).")
     SECRET_KEY = "development-only-not-for-production-" + "0" * 32
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -176,6 +178,7 @@ AXES_CLIENT_IP_CALLABLE = "kalbot.console.auth.throttle.client_address"
 AXES_USERNAME_CALLABLE = "kalbot.console.auth.throttle.username"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "csrfmiddlewaretoken"]  # masked where attempts are kept
 
 SECURE_COOKIES = boolean("SECURE_COOKIES", False)
@@ -263,19 +266,13 @@ NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
 OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
 CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "django_celery_beat": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
-    },
-}
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL; it is {LOG_LEVEL!r}.")
+LOG_FORMAT = env.str("LOG_FORMAT", "text" if DEVELOPMENT else "json")
+if LOG_FORMAT not in ("json", "text"):
+    raise ImproperlyConfigured(f"LOG_FORMAT must be json or text; it is {LOG_FORMAT!r}.")
+LOGGING = logging.config(LOG_LEVEL, LOG_FORMAT)
 
 UNFOLD = {
     "SITE_TITLE": "Kalbot",

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from structlog.contextvars import bound_contextvars
+
 from strategies.models import Decision
 from trading import states
 from trading.execution import admission
@@ -36,10 +38,9 @@ PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
 def execute(decision_id: UUID | str) -> Position | None:
     """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why)."""
     decision = Decision.objects.select_related("profile", "event", "event__series").get(pk=decision_id)
-    position = admission.admit(decision)
-    if position is None:
-        return None
-    return step(position.pk)
+    with bound_contextvars(decision=str(decision.pk), profile=decision.profile.name, event_ticker=decision.event_id):
+        position = admission.admit(decision)
+        return None if position is None else step(position.pk)
 
 
 def step(position_id: int) -> Position:
@@ -55,10 +56,11 @@ def step(position_id: int) -> Position:
 
 def _run(position_id: int, lease: Lease) -> None:
     position = _load(position_id)
-    for _ in range(MOST_PHASES):
-        if position.status in TERMINAL or not PHASES[position.status](position, lease):
-            return
-        states.reload(position)
+    with bound_contextvars(position=position_id, profile=position.profile.name, event_ticker=position.event_id):
+        for _ in range(MOST_PHASES):
+            if position.status in TERMINAL or not PHASES[position.status](position, lease):
+                return
+            states.reload(position)
     raise RuntimeError(f"position {position_id}: more than {MOST_PHASES} phases in one step")
 
 

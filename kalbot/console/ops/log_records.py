@@ -1,7 +1,7 @@
-"""Warnings and worse, stored where a person looks, by a thread of their own.
+"""Warnings and worse, stored for the console by a thread of their own.
 
-Logging must never slow or break what it logs: the handler only puts into a bounded queue and drops (counted) when that is
-full; the thread writes in batches, ignores what it logs itself, and forgets a batch that the database will not take.
+Logging must never slow or break what it logs: the handler only puts into a bounded queue, and drops (counted) when that is
+full. What storing a record logs itself is not stored, and a record that the database will not take is dropped.
 """
 
 from __future__ import annotations
@@ -10,89 +10,92 @@ import logging
 import os
 import queue
 import sys
-import threading
-import time
 import traceback
+from contextvars import ContextVar
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+
+import structlog
 
 from kalbot.console.ops.redaction import scrub
 
-BATCH = 100
 LONGEST = 4_000
 _KINDS = {"celery", "gunicorn"}
 _COMMANDS = {"runserver", "stream"}
+_storing: ContextVar[bool] = ContextVar("storing", default=False)
 
 
-class LogbookHandler(logging.Handler):
-    """Root handler for WARNING and above. One instance a process; safe across the fork of a worker pool."""
+class BoundedQueueHandler(QueueHandler):
+    """Queues records from WARNING on, with what was bound when they were logged; the thread that stores them starts with ``start``."""
 
-    def __init__(self, size: int = 1_000, pause: float = 0.5) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, size: int = 1_000) -> None:
         self.waiting: queue.Queue[logging.LogRecord] = queue.Queue(size)
-        self.pause = pause
+        super().__init__(self.waiting)
+        self.setLevel(logging.WARNING)
+        self.addFilter(is_storable)
         self.dropped = 0
-        self._owner = 0
-        self._writer: threading.Thread | None = None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is self._writer or record.name.startswith("django.db"):
-            return
-        if self._owner != os.getpid() or self._writer is None or not self._writer.is_alive():
-            self._start()
+    def start(self) -> None:
+        """Start storing in this process. A forked child has no thread of its parent's, and must not send its parent's records."""
+        self.queue = self.waiting = queue.Queue(self.waiting.maxsize)
+        StoringListener(self.waiting, DatabaseHandler()).start()
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record as it is (it stays in this process), and what is bound now."""
+        record.bound = structlog.contextvars.get_contextvars()
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
         try:
             self.waiting.put_nowait(record)
         except queue.Full:
             self.dropped += 1
 
-    def _start(self) -> None:
-        """A forked child inherits the queue but not the thread; each process starts its own."""
-        if self._owner and self._owner != os.getpid():
-            self.waiting = queue.Queue(self.waiting.maxsize)
-        self._owner = os.getpid()
-        self._writer = threading.Thread(target=self._write, name="logbook", daemon=True)
-        self._writer.start()
 
-    def _write(self) -> None:
-        while True:
-            batch = [self.waiting.get()]
-            time.sleep(self.pause)
-            while len(batch) < BATCH and not self.waiting.empty():
-                batch.append(self.waiting.get_nowait())
-            self.store(batch)
+class StoringListener(QueueListener):
+    """The thread that stores; it replaces a connection that is too old or broken before it uses it."""
 
-    def store(self, batch: list[logging.LogRecord]) -> int:
-        """Write a batch; returns the number of rows. A database that is away costs the batch, nothing else."""
-        from django.db import connection
+    def handle(self, record: logging.LogRecord) -> None:
+        from django.db import close_old_connections
 
+        close_old_connections()
+        super().handle(record)
+
+
+class DatabaseHandler(logging.Handler):
+    """Writes a record as a row. A database that is away costs the record, nothing else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
         from kalbot.console.models import LogRecord
 
+        token = _storing.set(True)
         try:
-            rows = [
-                LogRecord(
-                    level=r.levelname,
-                    logger=r.name[:120],
-                    process=process_name()[:60],
-                    message=message(r),
-                    traceback=trace(r),
-                )
-                for r in batch
-            ]
-            LogRecord.objects.bulk_create(rows)
-            return len(rows)
+            LogRecord.objects.create(
+                level=record.levelname,
+                logger=record.name[:120],
+                process=process_name()[:60],
+                message=message(record),
+                traceback=trace(record),
+            )
         except Exception:
-            self.dropped += len(batch)
-            return 0
+            print(f"a log record of {record.name} was not stored", file=sys.stderr)
         finally:
-            if threading.current_thread() is self._writer:
-                connection.close()
+            _storing.reset(token)
+
+
+def is_storable(record: logging.LogRecord) -> bool:
+    """Whether a record may be stored: not what the database logs, and not what storing another record logs."""
+    return not _storing.get() and not record.name.startswith("django.db")
 
 
 def message(record: logging.LogRecord) -> str:
-    """The formatted message without secrets, cut to a readable length."""
+    """The formatted message without secrets, with what was bound, cut to a readable length."""
     try:
-        return scrub(record.getMessage())[:LONGEST]
+        text = record.getMessage()
     except Exception:  # a wrong format string must not lose the record
-        return scrub(str(record.msg))[:LONGEST]
+        text = str(record.msg)
+    bound = " ".join(f"{name}={value}" for name, value in sorted(getattr(record, "bound", {}).items()))
+    return scrub(f"{text} [{bound}]" if bound else text)[:LONGEST]
 
 
 def trace(record: logging.LogRecord) -> str:
@@ -117,9 +120,11 @@ def kind() -> str:
 
 
 def attach() -> None:
-    """Hang the handler into the root logger of long-running processes; one-off commands and tests write no rows."""
-    if kind() not in _KINDS | _COMMANDS:
-        return
+    """Add the handler to the root logger of long-running processes; one-off commands and tests write no rows."""
     root = logging.getLogger()
-    if not any(isinstance(handler, LogbookHandler) for handler in root.handlers):
-        root.addHandler(LogbookHandler())
+    if kind() not in _KINDS | _COMMANDS or any(isinstance(handler, BoundedQueueHandler) for handler in root.handlers):
+        return
+    handler = BoundedQueueHandler()
+    handler.start()
+    os.register_at_fork(after_in_child=handler.start)
+    root.addHandler(handler)

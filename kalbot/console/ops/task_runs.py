@@ -14,6 +14,7 @@ from typing import Any, Final
 import redis
 from celery import signals
 from django.db import DatabaseError
+from structlog import contextvars
 
 from kalbot.common import cache, clock, messages
 from kalbot.console.ops.redaction import scrub
@@ -46,6 +47,8 @@ def connect() -> None:
 def on_start(task_id: str = "", task: Any = None, **kwargs: Any) -> None:
     """A run begins: a row for rare tasks, only a note of the time for frequent ones."""
     _started[task_id] = time.monotonic()
+    contextvars.clear_contextvars()
+    contextvars.bind_contextvars(task=task.name, task_id=task_id)
     if task.name not in FREQUENT:
         _write(task_id, task, "started")
 
@@ -54,6 +57,7 @@ def on_end(task_id: str = "", task: Any = None, state: str | None = None, **kwar
     """A run ended. Failures have been written by ``on_failure``; here the others are counted or closed."""
     took = _took(task_id)
     _started.pop(task_id, None)
+    contextvars.clear_contextvars()
     if state in ("FAILURE", "RETRY"):
         return
     _count(task.name, "done", took)

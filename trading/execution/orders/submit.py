@@ -9,6 +9,7 @@ import logging
 from typing import Any, Final
 
 from django.db import transaction
+from structlog.contextvars import bound_contextvars
 
 from kalbot.common import clock
 from trading.execution.orders import record
@@ -71,6 +72,11 @@ def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any)
 
 def send(order: Order, keep_back: int = 0) -> None:
     """Send an order stored as ``sending``; tried again under the same id only after a refusal that allows it."""
+    with bound_contextvars(order=str(order.pk)):
+        _send(order, keep_back)
+
+
+def _send(order: Order, keep_back: int) -> None:
     venue = factory.venue_for(order.mode)
     for pause in (*SEND_WAITS, None):
         try:
@@ -94,6 +100,11 @@ def send(order: Order, keep_back: int = 0) -> None:
 
 def resolve(order: Order, wanted: bool) -> bool:
     """Find out what became of an order that may or may not exist. True when that is known now."""
+    with bound_contextvars(order=str(order.pk)):
+        return _resolve(order, wanted)
+
+
+def _resolve(order: Order, wanted: bool) -> bool:
     venue = factory.venue_for(order.mode)
     try:
         record.no_transaction()
