@@ -72,12 +72,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
     def run() -> dict[str, Any]:
         started, worked = time.perf_counter(), time.process_time()
-        looked = agent.look_at(agent.open_position_ids(), seconds=3600)
+        summary = agent.assess_positions(agent.open_position_ids(), seconds=3600)
         return {
             "seconds": round(time.perf_counter() - started, 2),
             "cpu_seconds": round(time.process_time() - worked, 2),
-            "kept": looked.kept,
-            "failed": looked.failed,
+            "kept": summary.kept,
+            "failed": summary.failed,
         }
 
     runs = {"first": run()}
@@ -86,7 +86,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     _prices(names, 300)
     runs["moved"] = run()
     _prices(names, 300)
-    plain = _cpu(lambda: [agent.look_at([pk]) for pk in ids[: options.sample]]) / options.sample * len(ids)
+    plain = _cpu(lambda: [agent.assess_positions([pk]) for pk in ids[: options.sample]]) / options.sample * len(ids)
     said = Assessment.objects.values_list("sources", flat=True)[: len(ids)]
     return {
         "positions": len(ids),

@@ -257,7 +257,7 @@ SCHEDULE_SECONDS = {
 }
 
 # Triage: the sources that are consulted, their addresses, and the pace of a simulated day.
-TRIAGE_SOURCES = env.str("TRIAGE_SOURCES", "nws,openmeteo,citytemp,jsonfeed")
+TRIAGE_SOURCES = env.str("TRIAGE_SOURCES", "all")
 TRIAGE_JSON_FEEDS = env.str("TRIAGE_JSON_FEEDS", "")
 TRIAGE_FETCH_SECONDS = positive("TRIAGE_FETCH_SECONDS", 12.0)
 TRIAGE_REFRESH_SECONDS = positive("TRIAGE_REFRESH_SECONDS", None)

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from kalbot.common import bulk, clock
 from kalbot.common.units import CENT
+from trading.exits import request_exit
 from trading.models import PositionStatus
 from triage.assessment.assess import Assessed, is_cheap_to_leave
 from triage.assessment.case import Word
@@ -155,8 +156,6 @@ def accept(recommendation_id: int, *, actor: str, reason: str = "") -> bool:
     Acceptance and request are one transaction: who loses the race for the row asks for nothing, and a request that
     trading refuses leaves the recommendation open. False if it was no longer open or does not advise to exit.
     """
-    from triage.exit import ask
-
     row = Recommendation.objects.filter(pk=recommendation_id, advice=Advice.EXIT).first()
     if row is None:
         return False
@@ -164,5 +163,5 @@ def accept(recommendation_id: int, *, actor: str, reason: str = "") -> bool:
         rows = Recommendation.objects.filter(pk=row.pk)
         taken = _close(rows, Recommendation.Status.ACCEPTED, actor=actor, actor_reason=reason[:300])
         if taken:
-            ask(row.position_id, actor=actor, reason=reason or row.detail)
+            request_exit(position_id=row.position_id, actor=actor, reason=(reason or row.detail)[:300], source="triage")
     return bool(taken)

@@ -34,7 +34,7 @@ NOTEWORTHY_PPM = 5_000
 
 
 @dataclass(slots=True)
-class Looked:
+class RunSummary:
     """What one run did. ``failed`` positions raised and were logged; ``left`` were not reached within the time."""
 
     positions: int = 0
@@ -46,7 +46,7 @@ class Looked:
     left: int = 0
     milliseconds: int = 0
 
-    def add(self, other: Looked) -> None:
+    def add(self, other: RunSummary) -> None:
         """Add another run's counts."""
         for name in ("positions", "kept", "opened", "lapsed", "exits", "failed", "left", "milliseconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -61,27 +61,27 @@ def open_position_ids() -> list[int]:
     return ids[start:] + ids[:start]
 
 
-def look_at(
+def assess_positions(
     position_ids: Sequence[int], *, trigger: str = "schedule", seconds: float = 60.0, reader: PriceReader | None = None
-) -> Looked:
+) -> RunSummary:
     """Assess these positions in batches, at most for ``seconds``; what is left over is counted."""
-    total, deadline = Looked(), time.monotonic() + seconds
+    total, deadline = RunSummary(), time.monotonic() + seconds
     for start in range(0, len(position_ids), BATCH):
         if time.monotonic() > deadline:
             total.left += len(position_ids) - start
             break
-        total.add(_look_at_batch(position_ids[start : start + BATCH], trigger, reader))
+        total.add(_assess_batch(position_ids[start : start + BATCH], trigger, reader))
     return total
 
 
-def _look_at_batch(position_ids: Sequence[int], trigger: str, reader: PriceReader | None) -> Looked:
+def _assess_batch(position_ids: Sequence[int], trigger: str, reader: PriceReader | None) -> RunSummary:
     started, now_ms = time.monotonic(), clock.now_ms()
     gathered = gather(position_ids, now_ms, reader)
     facts = {item.facts.ticker: item.facts for item in gathered}
     reports = registry.reports(facts.values(), now_ms)
     forecasts.freeze(gathered, reports, now_ms)
     done: list[tuple[Gathered, Assessed, list[Report]]] = []
-    run = Looked(positions=len(gathered))
+    run = RunSummary(positions=len(gathered))
     for item in gathered:
         try:
             seen = reports.get(item.event.ticker, [])

@@ -1,20 +1,28 @@
-"""What triage makes of its settings (``kalbot/settings.py`` lists them).
+"""What triage's settings (``kalbot/settings.py`` declares them) mean.
 
-While the exchange is on this machine (a simulator), sources elsewhere are not asked: the simulated day is not the real one.
+While the exchange is on this machine (a simulator), sources elsewhere are not queried: the simulated day is not the real one.
 """
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+ALL: Final = "all"
+SIMULATED_REFRESH_SECONDS: Final = 5.0
 
 
-def sources() -> frozenset[str]:
-    """Names of the sources to consult."""
+def named_sources() -> frozenset[str]:
+    """What ``TRIAGE_SOURCES`` lists: names of sources, or ``all``."""
     return frozenset(part.strip() for part in settings.TRIAGE_SOURCES.split(",") if part.strip())
+
+
+def is_enabled(source: str) -> bool:
+    """Whether a source is consulted: its name is listed, or ``all`` is."""
+    return bool(named_sources() & {ALL, source})
 
 
 def nws_url() -> str:
@@ -33,7 +41,7 @@ def citytemp_url() -> str:
 
 
 def user_agent() -> str:
-    """How we name ourselves, with the contact that the weather services ask for."""
+    """How requests name us, with the contact that the weather services require."""
     contact = settings.CONTACT
     return f"Kalbot/0.1 ({contact})" if contact else "Kalbot/0.1 (no contact configured)"
 
@@ -54,13 +62,13 @@ def world_speed() -> float:
 
 
 def refresh_seconds(own: float) -> float:
-    """How often to ask a source whose own wish is ``own``."""
+    """How often to fetch from a source whose own interval is ``own``, in seconds."""
     configured = settings.TRIAGE_REFRESH_SECONDS
     if configured is not None:
         return float(configured)
-    return 5.0 if is_simulated() else own
+    return SIMULATED_REFRESH_SECONDS if is_simulated() else own
 
 
-def may_ask(url: str) -> bool:
-    """Whether a source at ``url`` speaks of the same world as the exchange: both real, or both on this machine."""
+def may_query(url: str) -> bool:
+    """Whether a source at ``url`` describes the same world as the exchange: both real, or both on this machine."""
     return is_local(url) or not is_simulated()

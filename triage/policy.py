@@ -4,8 +4,8 @@ A profile's policy: ``advise`` (default), ``market`` (exit on market reasons) or
 that source's record has passed the sequential test at the profile's level). Whatever the policy:
 
 - the position has not opted out, has been held for the profile's least time, and all of it can be sold now;
-- leaving gains at least the profile's minimum, by the prices of this very look (a negative minimum means: willing to pay);
-- the recommendation has stood since an earlier look, so that one odd price does not sell a position.
+- leaving gains at least the profile's minimum, by the prices of this very assessment (a negative minimum means: willing to pay);
+- the recommendation has stood since an earlier assessment, so that one odd price does not sell a position.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import transaction
+
 from kalbot.common import clock
 from kalbot.common.units import PPM, format_money
 from strategies.models import Profile
-from trading import exits
+from trading import exits, states
+from trading.models import ACTIVE, Position
 from triage.advice import accept, advice_of, gain_of
 from triage.assessment.assess import Assessed
 from triage.assessment.gather import Gathered
 from triage.models import Recommendation
+from triage.scoring.forecasts import evidence_of
 
 CONFIRM: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExitProposal:
     """May this recommendation be carried out by itself? Money in micro-dollars."""
 
     policy: str
@@ -43,41 +47,41 @@ class Question:
     needed_evidence: float
 
 
-def refusal(ask: Question) -> str | None:
+def refusal(proposal: ExitProposal) -> str | None:
     """None if the exit may go ahead, else why not, in words."""
-    if ask.policy == Profile.TriagePolicy.ADVISE:
+    if proposal.policy == Profile.TriagePolicy.ADVISE:
         return "the profile's policy is to advise only"
-    if ask.opted_out:
+    if proposal.opted_out:
         return "the position has opted out of automatic exits"
-    if ask.held_for < ask.min_hold:
-        return f"held for {ask.held_for.total_seconds():.0f} s, the least is {ask.min_hold.total_seconds():.0f} s"
-    if not ask.complete:
+    if proposal.held_for < proposal.min_hold:
+        return f"held for {proposal.held_for.total_seconds():.0f} s, the least is {proposal.min_hold.total_seconds():.0f} s"
+    if not proposal.complete:
         return "not all of it can be sold now"
-    if ask.gain is None or ask.gain < ask.min_gain:
-        gain = "unknown" if ask.gain is None else f"${format_money(ask.gain)}"
-        return f"the gain is {gain}, the least is ${format_money(ask.min_gain)}"
-    if ask.source != "market":
-        if ask.policy != Profile.TriagePolicy.ANY:
+    if proposal.gain is None or proposal.gain < proposal.min_gain:
+        gain = "unknown" if proposal.gain is None else f"${format_money(proposal.gain)}"
+        return f"the gain is {gain}, the least is ${format_money(proposal.min_gain)}"
+    if proposal.source != "market":
+        if proposal.policy != Profile.TriagePolicy.ANY:
             return "the profile's policy exits on market reasons only"
-        if ask.evidence < ask.needed_evidence:
-            return f"evidence for {ask.source} is {ask.evidence:.2f}, it needs {ask.needed_evidence:.2f}"
-    if ask.stood_for < CONFIRM:
-        return "not yet confirmed by a second look"
+        if proposal.evidence < proposal.needed_evidence:
+            return f"evidence for {proposal.source} is {proposal.evidence:.2f}, it needs {proposal.needed_evidence:.2f}"
+    if proposal.stood_for < CONFIRM:
+        return "not yet confirmed by a second assessment"
     return None
 
 
 def act(item: Gathered, result: Assessed) -> int:
-    """Ask for an exit if the profile's policy allows it; 1 if it did. Notes on each recommendation why not."""
+    """Request an exit if the profile's policy allows it; 1 if it did. Notes on each recommendation why not."""
     if item.profile.triage_policy == Profile.TriagePolicy.ADVISE or result.advice != "exit":
         return 0
     wanted = {s.code: s for s in result.signals if advice_of(s, result, item) == "exit"}
-    standing = Recommendation.objects.filter(
+    open_rows = Recommendation.objects.filter(
         position=item.position, status=Recommendation.Status.OPEN, reason__in=list(wanted)
     )
     denied = exits.why_not(item.position)
-    for row in standing.order_by("opened_at"):
-        question = _question(item, result, row, gain_of(wanted[row.reason], result), clock.now())
-        why_not = refusal(question) if denied is None else denied.code.sentence
+    for row in open_rows.order_by("opened_at"):
+        proposal = _proposal(item, result, row, gain_of(wanted[row.reason], result), clock.now())
+        why_not = refusal(proposal) if denied is None else denied.code.sentence
         if why_not is None:
             return int(accept(row.pk, actor="triage", reason=f"{row.reason}: {row.detail}"[:300]))
         if row.policy != why_not[:300]:
@@ -85,11 +89,9 @@ def act(item: Gathered, result: Assessed) -> int:
     return 0
 
 
-def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> Question:
-    from triage.scoring.forecasts import evidence_of
-
+def _proposal(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> ExitProposal:
     profile, position = item.profile, item.position
-    return Question(
+    return ExitProposal(
         policy=profile.triage_policy,
         source=row.source,
         gain=gain,
@@ -102,3 +104,17 @@ def _question(item: Gathered, result: Assessed, row: Recommendation, gain: int |
         evidence=0.0 if row.source == "market" else evidence_of(row.source),
         needed_evidence=profile.triage_evidence_ppm / PPM,
     )
+
+
+def set_opt_out(position_id: int, *, out: bool, actor: str, reason: str) -> bool:
+    """Record that triage may advise on a position but never exit it by itself, or take that back.
+
+    False if the position has ended or already says so.
+    """
+    with transaction.atomic():
+        rows = Position.objects.filter(pk=position_id, status__in=ACTIVE, triage_opt_out=not out)
+        if not rows.update(triage_opt_out=out):
+            return False
+        words = "triage may not exit it by itself" if out else "triage may exit it where the profile allows"
+        states.note(Position.objects.get(pk=position_id), f"{words}: {reason}", actor=actor)
+    return True

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Avg, Count, Max, Min
+from django.db.models import Avg, Count
 
 from triage.models import Assessment, Recommendation, SourceForecast
 from triage.scoring import scoring
@@ -123,8 +123,3 @@ def _reason_record(key: tuple[str, str, str], scores: list[dict[str, Any]]) -> R
 def _mean(scores: list[dict[str, Any]], name: str) -> float | None:
     values = [s[name] for s in scores if name in s]
     return sum(values) / len(values) if values else None
-
-
-def looked_at() -> dict[str, Any]:
-    """For the status page: how many looks are kept, the newest and the oldest."""
-    return Assessment.objects.aggregate(kept=Count("pk"), newest=Max("at"), oldest=Min("at"))

@@ -39,14 +39,14 @@ def assess_positions() -> dict[str, int]:
         here, others = ids[: agent.BATCH], ids[agent.BATCH :]
         for start in range(0, len(others), agent.BATCH):
             _send(assess_batch.name, others[start : start + agent.BATCH], queue="triage")
-        run = _summary(agent.look_at(here, seconds=PERIOD_SECONDS))
+        run = _summary(agent.assess_positions(here, seconds=PERIOD_SECONDS))
     return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": advice_scores.score_settled()}
 
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
 def assess_batch(position_ids: list[int], trigger: str = "schedule") -> dict[str, int]:
     """One batch: of the schedule, or of the positions about which something new was heard (``observation``)."""
-    return _summary(agent.look_at(position_ids, trigger=trigger, seconds=PERIOD_SECONDS))
+    return _summary(agent.assess_positions(position_ids, trigger=trigger, seconds=PERIOD_SECONDS))
 
 
 @shared_task(name="triage.tasks.watch_lines", ignore_result=True)
@@ -55,9 +55,9 @@ def watch_lines() -> dict[str, int]:
     with cache.lock("triage:lines", PERIOD_SECONDS) as held:
         if not held:
             return {"skipped": 1}
-        run = agent.look_at(triggers.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
+        run = agent.assess_positions(triggers.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
         crossed = triggers.crossed(triggers.coverage_position_ids(), seconds=LINES_SECONDS)
-        run.add(agent.look_at(crossed, trigger="price", seconds=PERIOD_SECONDS))
+        run.add(agent.assess_positions(crossed, trigger="price", seconds=PERIOD_SECONDS))
         return _summary(run)
 
 
@@ -80,5 +80,5 @@ def _send(name: str, *args: Any, queue: str) -> None:
     messages.send(name, *args, queue=queue, expires=PERIOD_SECONDS)
 
 
-def _summary(run: agent.Looked) -> dict[str, int]:
+def _summary(run: agent.RunSummary) -> dict[str, int]:
     return {name: getattr(run, name) for name in run.__slots__}

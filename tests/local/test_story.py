@@ -24,7 +24,7 @@ def advised(world: World, gain: int, kind: str = "coverage", name: str = "covera
     position = world.hold(
         make_profile(name=name), world.list_event(), {"A": "yes", "B": "yes"}, kind=kind, cost=7_800_000
     )
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     row = Recommendation.objects.create(
         position=position,
         reason="source_sell_beats_hold:nws",

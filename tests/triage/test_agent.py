@@ -29,7 +29,7 @@ def open_reasons(position: Position) -> set[str]:
 def test_a_look_keeps_what_was_seen(world: World) -> None:
     position = basket(world)
     world.publish()
-    run = agent.look_at([position.pk])
+    run = agent.assess_positions([position.pk])
     assert (run.positions, run.kept, run.failed, run.opened) == (1, 1, 0, 0)
     row = Assessment.objects.get()
     assert row.advice == "hold"
@@ -49,15 +49,15 @@ def test_a_look_keeps_what_was_seen(world: World) -> None:
 def test_nothing_new_is_not_kept_again_but_a_change_is(world: World) -> None:
     position = basket(world)
     world.publish()
-    agent.look_at([position.pk])
-    assert agent.look_at([position.pk]).kept == 0
+    agent.assess_positions([position.pk])
+    assert agent.assess_positions([position.pk]).kept == 0
     world.books["A"] = ([(3800, 5000)], [(5800, 5000)])
     world.publish()
-    assert agent.look_at([position.pk]).kept == 1
+    assert agent.assess_positions([position.pk]).kept == 1
     row = Baseline.objects.get()
     row.last["at_ms"] -= 6 * 60_000
     row.save()
-    assert agent.look_at([position.pk]).kept == 1
+    assert agent.assess_positions([position.pk]).kept == 1
 
 
 def test_a_recommendation_opens_once_is_refreshed_and_lapses_when_its_reason_goes(world: World) -> None:
@@ -65,19 +65,19 @@ def test_a_recommendation_opens_once_is_refreshed_and_lapses_when_its_reason_goe
     world.books["A"] = ([(3000, 5000)], [(6900, 5000)])
     world.books["C"] = ([(3300, 5000)], [(6600, 5000)])
     world.publish()
-    assert agent.look_at([position.pk]).opened == 1
+    assert agent.assess_positions([position.pk]).opened == 1
     row = Recommendation.objects.get()
     assert (row.reason, row.status, row.source) == ("coverage_below_line", "open", "market")
     assert row.opening["sell_now"] == row.assessment.sell_now  # type: ignore[union-attr]
     world.books["A"] = ([(2900, 5000)], [(7000, 5000)])
     world.publish()
-    assert agent.look_at([position.pk]).opened == 0
+    assert agent.assess_positions([position.pk]).opened == 0
     again = Recommendation.objects.get()
     assert again.detail != row.detail
     assert again.opening == row.opening
     world.books["A"], world.books["C"] = ([(4000, 5000)], [(5800, 5000)]), ([(1700, 5000)], [(8100, 5000)])
     world.publish()
-    run = agent.look_at([position.pk])
+    run = agent.assess_positions([position.pk])
     assert (run.opened, run.lapsed) == (0, 1)
     assert Recommendation.objects.get().status == "lapsed"
 
@@ -86,21 +86,21 @@ def test_a_silent_feed_is_flagged_and_closes_nothing(world: World) -> None:
     position = basket(world)
     world.books["A"], world.books["C"] = ([(3000, 5000)], [(6900, 5000)]), ([(3300, 5000)], [(6600, 5000)])
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     world.silence()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == {"coverage_below_line", "feed_silent"}
     row = Assessment.objects.latest("pk")
     assert (row.sell_now, row.hold_expected, row.gain) == (None, None, None)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == {"coverage_below_line"}
 
 
 def test_stale_prices_are_a_flag(world: World) -> None:
     position = basket(world)
     world.publish(age_ms=60_000)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == {"feed_silent"}
     assert Assessment.objects.get().signals[0]["age_ms"] >= 60_000
 
@@ -109,7 +109,7 @@ def test_a_paused_market_heard_from_the_stream_is_a_flag(world: World) -> None:
     position = basket(world)
     world.status["A"] = "inactive"
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert {"leg_paused", "depth_gone"} <= open_reasons(position)
     assert Assessment.objects.get().unsellable == ["YES on outcome A: paused"]
 
@@ -118,29 +118,29 @@ def test_a_market_closed_in_the_catalogue_before_its_time_is_a_flag(world: World
     position = basket(world)
     Market.objects.filter(ticker=world.ticker("A")).update(status="closed")
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert "leg_closed_early" in open_reasons(position)
 
 
 def test_a_changed_close_time_is_a_flag_against_the_first_look(world: World) -> None:
     position = basket(world)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert Baseline.objects.get().certified
     Market.objects.filter(ticker=world.ticker("B")).update(close_time=clock.now() + timedelta(days=3))
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == {"close_moved"}
 
 
 def test_rules_that_changed_void_the_certificate_the_basket_rests_on(world: World) -> None:
     position = basket(world)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     Market.objects.filter(ticker=world.ticker("B")).update(
         rules_primary="If it is otherwise, then the market resolves to Yes."
     )
     Event.objects.update(rules_hash="something else")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert "rules_changed" in open_reasons(position)
     assert Recommendation.objects.get(reason="rules_changed").advice == "watch"
 
@@ -149,10 +149,10 @@ def test_a_change_of_state_alone_changes_no_promise(world: World) -> None:
     """The catalogue's hash and certificate fall when a market closes: nothing may be bought then. What is held still stands."""
     position = basket(world)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     Event.objects.update(rules_hash="one market is closed now")
     Certificate.objects.update(status="void")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == set()
 
 
@@ -161,7 +161,7 @@ def test_rules_that_changed_between_decision_and_first_look_are_noticed(world: W
     world.publish()
     Event.objects.update(rules_hash="not that of the decision")
     Certificate.objects.update(status="void")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert "rules_changed" in open_reasons(position)
 
 
@@ -169,7 +169,7 @@ def test_a_revoked_certificate_is_a_flag(world: World) -> None:
     position = basket(world)
     world.publish()
     Certificate.objects.update(status="revoked")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert "certificate_void" in open_reasons(position)
 
 
@@ -178,7 +178,7 @@ def test_an_outcome_added_after_entry_is_a_flag(world: World) -> None:
     world.books["D"] = ([(100, 100)], [(9800, 100)])
     world.list_market(position.event, "D", clock.now() + timedelta(days=1))
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert "outcome_added" in open_reasons(position)
 
 
@@ -195,7 +195,7 @@ def test_one_position_that_cannot_be_assessed_delays_no_other(world: World, monk
         return whole(case, views)  # type: ignore[arg-type]
 
     monkeypatch.setattr(agent, "assess", broken)
-    run = agent.look_at([first.pk, second.pk])
+    run = agent.assess_positions([first.pk, second.pk])
     assert (run.positions, run.failed, run.kept) == (2, 1, 1)
     assert Assessment.objects.get().position_id == second.pk
 
@@ -203,7 +203,7 @@ def test_one_position_that_cannot_be_assessed_delays_no_other(world: World, monk
 def test_a_run_is_bounded_in_time_and_says_what_it_left(world: World) -> None:
     position = basket(world)
     world.publish()
-    assert agent.look_at([position.pk], seconds=-1).left == 1
+    assert agent.assess_positions([position.pk], seconds=-1).left == 1
 
 
 def test_the_schedule_looks_at_open_positions_only_and_ends_what_is_over(world: World) -> None:
@@ -229,14 +229,14 @@ def test_legs_already_sold_are_not_valued(world: World) -> None:
     position = basket(world)
     position.legs.filter(market_id=world.ticker("A")).update(sold_count=1000)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert [s["ticker"] for s in Assessment.objects.get().sale_legs] == [world.ticker("B")]
 
 
 def test_dismissing_keeps_the_reason_and_happens_once(world: World) -> None:
     position = basket(world)
     world.publish(age_ms=60_000)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     row = Recommendation.objects.get()
     assert advice.dismiss(row.pk, actor="kim", reason="I know")
     assert not advice.dismiss(row.pk, actor="kim", reason="again")
@@ -248,12 +248,12 @@ def test_dismissing_keeps_the_reason_and_happens_once(world: World) -> None:
 def test_a_dismissed_reason_stays_quiet_until_it_goes_and_comes_back(world: World) -> None:
     position = basket(world)
     world.publish(age_ms=60_000)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     advice.dismiss(Recommendation.objects.get().pk, actor="kim", reason="the line is down, I know")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == set()
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     world.publish(age_ms=60_000)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert open_reasons(position) == {"feed_silent"}

@@ -25,7 +25,7 @@ def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -
     position = basket(world)
     world.publish()
     assert triggers.crossed([position.pk]) == [position.pk]  # never looked at
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert triggers.crossed([position.pk]) == []
     world.books["C"] = ([(2100, 5000)], [(7600, 5000)])
     world.publish()
@@ -40,7 +40,7 @@ def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -
 def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world: World) -> None:
     position = basket(world)
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
 
     def say(key: str, ticker: str) -> None:
         ExchangeMessage.objects.create(

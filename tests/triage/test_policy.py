@@ -16,13 +16,13 @@ from trading.models import ExitRequest, Position
 from triage import advice, agent
 from triage.assessment.assess import Assessed
 from triage.models import Recommendation
-from triage.policy import Question, refusal
+from triage.policy import ExitProposal, refusal
 from triage.scoring import forecasts
 from triage.sources import registry
 from triage.sources.protocol import EventFacts, Opinion, Report
 
 HOUR = timedelta(hours=1)
-FREE = Question(
+FREE = ExitProposal(
     policy="any",
     source="market",
     gain=2_000_000,
@@ -48,7 +48,7 @@ FREE = Question(
         ({"gain": None}, "unknown"),
         ({"source": "nws", "policy": "market", "evidence": 99.0}, "market reasons only"),
         ({"source": "nws", "evidence": 19.99}, "evidence for nws is 19.99"),
-        ({"stood_for": timedelta(seconds=1)}, "second look"),
+        ({"stood_for": timedelta(seconds=1)}, "second assessment"),
     ],
 )
 def test_every_condition_alone_stops_an_exit(changes: dict[str, Any], says: str) -> None:
@@ -78,43 +78,43 @@ def confirmed() -> None:
 
 def test_by_default_nothing_is_sold(world: World) -> None:
     position = rich(world)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     confirmed()
-    assert agent.look_at([position.pk]).exits == 0
+    assert agent.assess_positions([position.pk]).exits == 0
     assert Recommendation.objects.get(reason="sell_beats_every_outcome").status == "open"
     assert not ExitRequest.objects.exists()
 
 
 def test_a_market_reason_exits_once_it_is_confirmed_through_the_one_exit_path(world: World) -> None:
     position = rich(world, triage_policy="market")
-    assert agent.look_at([position.pk]).exits == 0
-    assert "second look" in Recommendation.objects.get(reason="sell_beats_every_outcome").policy
+    assert agent.assess_positions([position.pk]).exits == 0
+    assert "second assessment" in Recommendation.objects.get(reason="sell_beats_every_outcome").policy
     confirmed()
-    assert agent.look_at([position.pk]).exits == 1
+    assert agent.assess_positions([position.pk]).exits == 1
     request = ExitRequest.objects.get()
     assert (request.position_id, request.source, request.actor) == (position.pk, "triage", "triage")
     assert "sell_beats" in request.reason
     taken = Recommendation.objects.get(status="accepted")
     assert (taken.actor, taken.advice) == ("triage", "exit")
-    assert agent.look_at([position.pk]).exits in (0, 1)
+    assert agent.assess_positions([position.pk]).exits in (0, 1)
     assert ExitRequest.objects.count() == 1
 
 
 def test_an_opted_out_position_is_advised_and_never_sold(world: World) -> None:
     position = rich(world, triage_policy="any")
     Position.objects.update(triage_opt_out=True)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     confirmed()
-    assert agent.look_at([position.pk]).exits == 0
+    assert agent.assess_positions([position.pk]).exits == 0
     assert "opted out" in Recommendation.objects.get(reason="sell_beats_every_outcome").policy
 
 
 def test_a_position_that_trading_would_not_exit_is_not_requested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     position = rich(world, triage_policy="any")
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     confirmed()
     monkeypatch.setattr(exits, "why_not", lambda position: Refusal(DenialCode.STILL_BUYING))
-    run = agent.look_at([position.pk])
+    run = agent.assess_positions([position.pk])
     assert (run.exits, run.failed) == (0, 0)
     row = Recommendation.objects.get(reason="sell_beats_every_outcome")
     assert (row.status, row.policy) == ("open", DenialCode.STILL_BUYING.sentence)
@@ -135,18 +135,18 @@ def test_a_source_needs_its_evidence_before_it_may_sell(world: World, monkeypatc
 
     monkeypatch.setattr(registry, "reports", said)
     forecasts.process_cache.clear()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     confirmed()
-    assert agent.look_at([position.pk]).exits == 0
+    assert agent.assess_positions([position.pk]).exits == 0
     assert "evidence for oracle is 1.00, it needs 20.00" in Recommendation.objects.get(source="oracle").policy
     forecasts.process_cache.set("triage-evidence-oracle", 25.0, 60)
-    assert agent.look_at([position.pk]).exits == 1
+    assert agent.assess_positions([position.pk]).exits == 1
     forecasts.process_cache.clear()
 
 
 def test_accepting_advice_asks_for_the_exit_once(world: World) -> None:
     position = rich(world)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     row = Recommendation.objects.get(reason="sell_beats_every_outcome")
     assert advice.accept(row.pk, actor="kim", reason="take it")
     assert not advice.accept(row.pk, actor="lee")
@@ -156,7 +156,7 @@ def test_accepting_advice_asks_for_the_exit_once(world: World) -> None:
 
 def test_a_request_that_trading_refuses_leaves_the_advice_open(world: World) -> None:
     position = rich(world)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     row = Recommendation.objects.get(reason="sell_beats_every_outcome")
     Position.objects.update(status="settled")
     with pytest.raises(ValueError):

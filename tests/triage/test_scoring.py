@@ -119,7 +119,7 @@ def test_after_settlement_advice_and_forecasts_are_scored_and_shown(world: World
         make_profile(coverage_threshold_ppm=900_000), event, {"A": "yes", "B": "yes"}, kind="coverage", cost=7_800_000
     )
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     SourceForecast.objects.create(
         source="nws",
         event=event,
@@ -168,10 +168,10 @@ def test_the_card_has_the_latest_look_the_advice_and_the_course(world: World) ->
         make_profile(coverage_threshold_ppm=900_000), event, {"A": "yes", "B": "yes"}, kind="coverage", cost=7_800_000
     )
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     world.books["A"] = ([(3000, 5000)], [(6800, 5000)])
     world.publish()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     card = selectors.card(position.pk)
     assert len(card.course) == 2
     assert card.latest is not None

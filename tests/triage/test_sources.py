@@ -97,7 +97,7 @@ def test_a_source_that_sees_the_uncovered_outcome_coming_opens_an_advice_to_exit
     assert run.failed == {}
     assert run.fetched == 2
     assert run.events == [world.name]
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     row = Recommendation.objects.get(reason="source_sell_beats_hold:nws")
     assert (row.advice, row.source) == ("exit", "nws")
     assert row.gain
@@ -119,10 +119,10 @@ def test_a_second_look_asks_the_service_nothing_and_freezes_nothing_again(
     position = covered(world)
     world.publish()
     refresh.refresh()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     asked = len(weather.asked)
     assert refresh.refresh().not_due == 2
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert len(weather.asked) == asked
     assert SourceForecast.objects.filter(source="nws").count() == 1
 
@@ -132,7 +132,7 @@ def test_two_sources_that_contradict_each_other_both_fall_silent(world: World, w
     position = covered(world)
     world.publish()
     refresh.refresh()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     said = {s["source"]: s for s in Assessment.objects.get().sources}
     assert [said[name]["opinion"] for name in ("nws", "openmeteo")] == [False, False]
     assert said["nws"]["detail"] == "contradicts openmeteo"
@@ -153,7 +153,7 @@ def test_a_source_that_fails_says_nothing_and_delays_no_look(
     assert len(run.failed) == 2
     assert run.unfinished == 0, "the client itself gave up: no thread is left behind with the server"
     started = time.monotonic()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert time.monotonic() - started < 1
     look = Assessment.objects.get()
     assert [s["opinion"] for s in look.sources] == [False, False]
@@ -180,7 +180,7 @@ def test_a_source_that_takes_thirty_seconds_holds_up_nobody_else(
         assert second.result(4) == ""
         assert weather.waiting.wait(4)
         for _ in range(3):
-            run = agent.look_at([position.pk])
+            run = agent.assess_positions([position.pk])
             assert (run.positions, run.failed, run.exits) == (1, 0, 0)
         assert not nws.done(), "the looks did not wait for the slow source"
         said = {s["source"]: s for s in Assessment.objects.latest("pk").sources}
@@ -229,7 +229,7 @@ def test_a_change_of_unit_is_followed_and_an_unnamed_one_refused(world: World, w
     world.publish()
     weather.unit = "C"
     refresh.refresh()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     [nws] = [s for s in Assessment.objects.get().sources if s["source"] == "nws"]
     assert nws["plot"]["center"] == pytest.approx(92, abs=1)
     weather.unit = "K"
@@ -249,7 +249,7 @@ def test_an_old_snapshot_is_no_opinion(world: World, weather: Weather, service: 
     [pair] = [("nws", "KNYC")]
     old = cached.load([pair])[pair]
     cached.store(*pair, Snapshot(old.fetched_ms - 2 * HOUR_MS, old.as_of_ms, old.data))
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     [nws] = [s for s in Assessment.objects.get().sources if s["source"] == "nws"]
     assert (nws["opinion"], "last heard" in nws["detail"]) == (False, True)
 
@@ -260,14 +260,14 @@ def test_an_emptied_redis_costs_the_opinion_until_the_next_fetch_and_closes_no_a
     position = covered(world)
     world.publish()
     refresh.refresh()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert Recommendation.objects.filter(source="nws", status="open").exists()
     cached_keys(world)
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert Recommendation.objects.filter(source="nws", status="open").exists()
     weather.temperature = day_shape(77.0)
     refresh.refresh()
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert Recommendation.objects.get(source="nws", reason="source_sell_beats_hold:nws").status == "lapsed"
 
 
@@ -279,7 +279,7 @@ def test_an_event_whose_texts_name_another_station_gets_no_opinion(
     Event.objects.update(settlement_sources=[{"name": "NWS", "url": url}], rules_hash="changed")
     world.publish()
     assert refresh.refresh().fetched == 0
-    agent.look_at([position.pk])
+    agent.assess_positions([position.pk])
     assert Assessment.objects.get().sources == []
 
 

@@ -59,7 +59,7 @@ class JsonFeed:
         if event.series not in self._series:
             return NoOpinion(f"{self.name} does not cover {event.series}")
         url = self._url.format(event=quote(event.ticker, safe=""), series=quote(event.series, safe=""))
-        if not conf.may_ask(url):
+        if not conf.may_query(url):
             return NoOpinion("the exchange is a simulator; the feed is not")
         return Subject(event.ticker, {"url": url})
 

@@ -37,7 +37,7 @@ class NationalWeatherService:
         market = mapped(event)
         if isinstance(market, str):
             return NoOpinion(market)
-        if not conf.may_ask(conf.nws_url()):
+        if not conf.may_query(conf.nws_url()):
             return NoOpinion("the exchange is a simulator; the real weather says nothing about it")
         return Subject(market.station.icao)
 

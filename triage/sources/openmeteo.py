@@ -33,7 +33,7 @@ class OpenMeteo:
         market = mapped(event)
         if isinstance(market, str):
             return NoOpinion(market)
-        if not conf.may_ask(conf.openmeteo_url()):
+        if not conf.may_query(conf.openmeteo_url()):
             return NoOpinion("the exchange is a simulator; the real weather says nothing about it")
         return Subject(market.station.icao)
 

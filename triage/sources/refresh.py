@@ -41,6 +41,8 @@ class Refreshed:
 
 def refresh(seconds: float = 20.0, client: Client | None = None) -> Refreshed:
     """Fetch what open positions' events need and is due. Returns at the latest after ``seconds``."""
+    if unknown := registry.unknown_names():
+        log.error("TRIAGE_SOURCES names sources that do not exist: %s", ", ".join(sorted(unknown)))
     facts = open_event_facts()
     wanted = registry.subjects(facts)
     known = cached.load(list(wanted))

@@ -22,6 +22,8 @@ from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Snap
 log = logging.getLogger(__name__)
 
 BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature())
+JSON_FEEDS: Final = "jsonfeed"
+"""Enables the feeds of ``TRIAGE_JSON_FEEDS``."""
 DISAGREE: Final = 0.5
 REMEMBERED_MS: Final = 20_000
 KEPT: Final = 20_000
@@ -30,15 +32,19 @@ _said: dict[tuple[str, str, str, str], tuple[int, int, Opinion | NoOpinion]] = {
 
 
 def sources() -> tuple[Source, ...]:
-    """All sources that are switched on. A feed file that cannot be read is logged and means no feeds."""
-    wanted = conf.sources()
-    found: list[Source] = [source for source in BUILT_IN if source.name in wanted]
-    if "jsonfeed" in wanted:
+    """All sources that ``TRIAGE_SOURCES`` enables. A feed file that cannot be read is logged and means no feeds."""
+    found: list[Source] = [source for source in BUILT_IN if conf.is_enabled(source.name)]
+    if conf.is_enabled(JSON_FEEDS):
         try:
             found += jsonfeed.configured()
         except SettingError as error:
             log.error("%s", error)
     return tuple(found)
+
+
+def unknown_names() -> frozenset[str]:
+    """Names in ``TRIAGE_SOURCES`` that belong to no source: a source so misspelt would be silently off."""
+    return conf.named_sources() - {source.name for source in BUILT_IN} - {JSON_FEEDS, conf.ALL}
 
 
 def subjects(events: Iterable[EventFacts]) -> dict[tuple[str, str], tuple[Source, Subject]]:

@@ -11,7 +11,7 @@ from kalbot.console.ui.links import page_url
 from trading import exits
 from trading.models import ACTIVE, Position
 from triage import advice as triage
-from triage import optout
+from triage import policy
 from triage.models import Advice, Recommendation
 
 
@@ -109,6 +109,6 @@ class OptOut(Dialog):
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         out = not get_object_or_404(Position, pk=pk).triage_opt_out
-        if not optout.set_opt_out(int(pk), out=out, actor=actor, reason=reason):
+        if not policy.set_opt_out(int(pk), out=out, actor=actor, reason=reason):
             raise KalbotError("The position has ended, or somebody was faster.")
         return "Triage only advises on this position." if out else "The profile's policy decides again."
