@@ -8,6 +8,7 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -42,7 +43,10 @@ def boolean(name: str, default: bool) -> bool:
     return BOOLEANS[text]
 
 
-def positive(name: str, default: float | None) -> float | None:
+D = TypeVar("D", float, None)
+
+
+def positive(name: str, default: D) -> float | D:
     """A positive number of the environment, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
     text = env.str(name, "").strip()
     if not text:

@@ -61,4 +61,4 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
     blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
     committed = positions.committed(profile)
-    return Exposure(blocked, committed.count, profile.capital - committed.money)
+    return Exposure(blocked, committed.decisions, profile.capital - committed.money)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
+from kalbot.common.units import PPM
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
@@ -18,7 +19,6 @@ from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
 from strategies.dutch.explain import explain_basket
 from strategies.models import Decision, Mode, Profile, Verdict
-from strategies.screening.filters import PPM
 
 log = logging.getLogger(__name__)
 

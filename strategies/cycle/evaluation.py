@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kalbot.common.units import Count, Money
+from kalbot.common.units import PPM, Count, Money
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.selectors import fee_grid
@@ -17,7 +17,7 @@ from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refu
 from strategies.dutch.search import best_basket
 from strategies.models import Profile
 from strategies.reasons import Reason
-from strategies.screening.filters import PPM, Miss
+from strategies.screening.filters import Miss
 from strategies.screening.verdict import Prices, Status, Verdict, is_near, missed, near_or_rejected
 
 EMPTY: Final = Depth()

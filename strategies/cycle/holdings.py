@@ -16,7 +16,7 @@ from strategies.models import Decision, Profile
 class Committed(NamedTuple):
     """Open decisions of a profile, and what they take of its capital (micro-dollars)."""
 
-    count: int
+    decisions: int
     money: int
 
 

@@ -97,11 +97,6 @@ class Leg:
         """Price paid plus fees."""
         return Money(self.price_paid + self.fees)
 
-    @property
-    def average_price(self) -> float:
-        """Average price in 1/10,000 dollar, for the screen."""
-        return self.price_paid / self.count
-
 
 @dataclass(frozen=True, slots=True)
 class Basket:

@@ -44,14 +44,14 @@ def record(at: datetime) -> int:
 
 def result(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> int | None:
     """Payout less cost of the basket in ``summary``, micro-dollars; None while one of its markets has no result."""
-    payout = 0
+    payout, cost = 0, int(summary["cost"])
     for leg in summary["legs"]:
         end = settled.get(leg["ticker"])
         if end is None:
             return None
         each = end.yes_pays_e6 if leg["side"] == "yes" else DOLLAR_E6 - end.yes_pays_e6
         payout += leg["count"] * each // 100
-    return payout - summary["cost"]
+    return payout - cost
 
 
 def _counterfactual(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> tuple[str, int | None] | None:

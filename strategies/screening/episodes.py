@@ -52,8 +52,8 @@ def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, st
         if ticker in running:
             by_reason.setdefault(became[:40], []).append(running[ticker].pk)
     for became, ids in by_reason.items():
-        for batch in batched(ids):
-            closed += NearMiss.objects.filter(pk__in=batch, ended_at=None).update(ended_at=at, ended_as=became)
+        for keys in batched(ids):
+            closed += NearMiss.objects.filter(pk__in=keys, ended_at=None).update(ended_at=at, ended_as=became)
     return len(fresh) + len(moved) + closed
 
 

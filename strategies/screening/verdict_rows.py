@@ -24,7 +24,7 @@ def write(profile: Profile, judged: Mapping[str, Verdict], scan_id: int | None, 
     touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
     """
     stored = {row[0]: row[1:] for row in _rows(profile)}
-    new: list[Verdict] = []
+    new: list[VerdictRow] = []
     changed: list[tuple[int, tuple[Any, ...]]] = []
     for ticker, verdict in judged.items():
         said = _columns(verdict)

@@ -142,7 +142,7 @@ def _take_turn(host: str, deadline: float) -> None:
 def paused_for(host: str) -> int:
     """Seconds that a host is still left alone, 0 = ask. All processes share this; without Redis nobody is paused."""
     try:
-        left: int = cache.prices().ttl(f"triage:pause:{host}")  # type: ignore[assignment]
+        left: int = cache.prices().ttl(f"triage:pause:{host}")
     except redis.RedisError:
         return 0
     return max(0, left)
@@ -152,7 +152,7 @@ def _failed(host: str, asked_for: float) -> None:
     """Leave the host alone, at least for as long as it asked (``Retry-After``), at most for an hour."""
     try:
         client = cache.prices()
-        failures: int = client.incr(f"triage:failures:{host}")  # type: ignore[assignment]
+        failures: int = client.incr(f"triage:failures:{host}")
         client.expire(f"triage:failures:{host}", 3600)
         pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(3600, ceil(asked_for)))
         client.set(f"triage:pause:{host}", failures, ex=pause)

@@ -93,5 +93,5 @@ def latencies() -> Iterator[Metric]:
 def render() -> bytes:
     """The whole page."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures())  # type: ignore[arg-type]
+    registry.register(Figures())
     return generate_latest(registry)

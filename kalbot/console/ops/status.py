@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from kalbot.common import cache, clock
+from kalbot.common.messages import QUEUES
 from kalbot.console.ops import exchange_status, heartbeats
 from kalbot.console.ui import formats
 from markets.models import Scan
@@ -97,11 +98,11 @@ def queues() -> Part:
 def workers() -> Part:
     """Somebody works on every queue."""
     signs = heartbeats.signs()
-    late = [name for name in heartbeats.QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
-    figures = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in heartbeats.QUEUES}
+    late = [name for name in QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
+    figures = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in QUEUES}
     if late:
         return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", figures)
-    return Part("workers", OK, f"All {len(heartbeats.QUEUES)} queues are worked on.", figures)
+    return Part("workers", OK, f"All {len(QUEUES)} queues are worked on.", figures)
 
 
 def beat() -> Part:

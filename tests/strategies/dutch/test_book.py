@@ -7,7 +7,7 @@ import pytest
 from markets.book import Book, BookError, Depth, Side
 
 
-def test_asks_are_the_complement_of_the_other_sides_bids_best_first():
+def test_asks_are_the_complement_of_the_other_sides_bids_best_first() -> None:
     depth = Depth.of([(4000, 1200), (4100, 5050)], [(5500, 3000), (5700, 725)])
     assert depth.asks(Side.YES) == ((4300, 725), (4500, 3000))
     assert depth.asks(Side.NO) == ((5900, 5050), (6000, 1200))
@@ -15,7 +15,7 @@ def test_asks_are_the_complement_of_the_other_sides_bids_best_first():
     assert (depth.best_bid(Side.NO), depth.best_ask(Side.NO)) == (5700, 5900)
 
 
-def test_a_side_without_a_level_has_no_price():
+def test_a_side_without_a_level_has_no_price() -> None:
     depth = Depth.of([], [(5700, 725)])
     assert depth.best_bid(Side.YES) is None
     assert depth.best_ask(Side.NO) is None
@@ -24,14 +24,14 @@ def test_a_side_without_a_level_has_no_price():
 
 
 @pytest.mark.parametrize("price, count", [(0, 1), (10_000, 1), (-1, 1), (5_000, -1)])
-def test_what_is_no_level_is_an_error(price, count):
+def test_what_is_no_level_is_an_error(price, count) -> None:
     with pytest.raises(BookError):
         Depth.of([(price, count)], [])
     with pytest.raises(BookError):
         Book().apply_delta("yes", price, count)
 
 
-def test_a_bad_snapshot_leaves_the_book_as_it_was():
+def test_a_bad_snapshot_leaves_the_book_as_it_was() -> None:
     book = Book()
     book.apply_snapshot([(4000, 100)], [(5000, 100)])
     with pytest.raises(BookError):
@@ -39,7 +39,7 @@ def test_a_bad_snapshot_leaves_the_book_as_it_was():
     assert book.depth() == Depth.of([(4000, 100)], [(5000, 100)])
 
 
-def test_more_taken_than_was_there_is_corruption():
+def test_more_taken_than_was_there_is_corruption() -> None:
     book = Book()
     book.apply_snapshot({4000: 100}, {})
     with pytest.raises(BookError):
@@ -50,7 +50,7 @@ def test_more_taken_than_was_there_is_corruption():
         book.apply_delta("maybe", 4000, 1)
 
 
-def test_crossed_books_are_seen():
+def test_crossed_books_are_seen() -> None:
     book = Book()
     book.apply_snapshot({4300: 100}, {5600: 100})
     assert not book.is_crossed()
@@ -60,7 +60,7 @@ def test_crossed_books_are_seen():
     assert not Depth().is_crossed()
 
 
-def test_the_kept_best_is_the_best_after_any_deltas():
+def test_the_kept_best_is_the_best_after_any_deltas() -> None:
     rng = random.Random(3)
     book, plain = Book(), {"yes": {}, "no": {}}
     for _ in range(20_000):

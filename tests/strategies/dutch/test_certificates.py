@@ -100,7 +100,7 @@ CLOSED = ReviewedSeries(
         ),
     ],
 )
-def test_an_event_that_must_have_a_winner_gets_a_certificate(facts, kind):
+def test_an_event_that_must_have_a_winner_gets_a_certificate(facts, kind) -> None:
     found = certify(facts)
     assert isinstance(found, Certificate), found
     assert found.kind is kind
@@ -108,7 +108,7 @@ def test_an_event_that_must_have_a_winner_gets_a_certificate(facts, kind):
     assert found.covers(facts)
 
 
-def test_a_reviewed_game_gets_a_certificate_if_a_tie_is_dealt_with():
+def test_a_reviewed_game_gets_a_certificate_if_a_tie_is_dealt_with() -> None:
     game = event(*named("Alphas", "Betas", rules=GAME))
     assert isinstance(certify(game, REVIEW), Certificate)
     splits = event(*named("Alphas", "Betas", rules=GAME, secondary=TIE_SPLITS))
@@ -117,11 +117,11 @@ def test_a_reviewed_game_gets_a_certificate_if_a_tie_is_dealt_with():
     assert found.terms.split
 
 
-def test_a_reviewed_list_of_outcomes_must_be_the_one_reviewed():
+def test_a_reviewed_list_of_outcomes_must_be_the_one_reviewed() -> None:
     assert isinstance(certify(event(*named("Hikes", "Maintains", "Cuts")), CLOSED), Certificate)
 
 
-def test_a_certificate_names_the_void_that_the_rules_allow():
+def test_a_certificate_names_the_void_that_the_rules_allow() -> None:
     found = certify(event(*named("Alphas", "Betas", "Tie", rules=GAME, secondary=CANCELLED), title="Alphas vs Betas"))
     assert isinstance(found, Certificate)
     assert found.terms.void
@@ -294,7 +294,7 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())
-def test_no_certificate_for_an_event_without_a_certain_winner(trap):
+def test_no_certificate_for_an_event_without_a_certain_winner(trap) -> None:
     facts, code, *review = trap
     found = certify(facts, *review)
     assert isinstance(found, Refusal), "a certificate was given"
@@ -302,7 +302,7 @@ def test_no_certificate_for_an_event_without_a_certain_winner(trap):
     assert found.sentence
 
 
-def test_the_trap_list_is_long_enough():
+def test_the_trap_list_is_long_enough() -> None:
     assert len(TRAPS) >= 30
 
 
@@ -321,13 +321,13 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("now", CHANGES.values(), ids=CHANGES.keys())
-def test_any_change_of_the_facts_voids_a_certificate(now):
+def test_any_change_of_the_facts_voids_a_certificate(now) -> None:
     found = certify(event(*TEMPERATURE))
     assert isinstance(found, Certificate)
     assert not found.covers(now)
 
 
-def test_order_and_spelling_of_the_same_facts_do_not_void_it():
+def test_order_and_spelling_of_the_same_facts_do_not_void_it() -> None:
     found = certify(event(*TEMPERATURE))
     same = [replace(m, cap_strike=m.cap_strike and m.cap_strike + Decimal("0.00")) for m in reversed(TEMPERATURE)]
     assert isinstance(found, Certificate)

@@ -82,12 +82,12 @@ def check(seed: int) -> bool:
     return True
 
 
-def test_coverage_baskets_have_the_best_expected_profit():
+def test_coverage_baskets_have_the_best_expected_profit() -> None:
     found = sum(check(seed) for seed in (*range(400), 2_780))
     assert found > 40
 
 
 @pytest.mark.slow
-def test_coverage_baskets_have_the_best_expected_profit_of_5000_books():
+def test_coverage_baskets_have_the_best_expected_profit_of_5000_books() -> None:
     found = sum(check(seed) for seed in range(400, 5_400))
     assert found > 500

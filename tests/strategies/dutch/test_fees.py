@@ -24,24 +24,24 @@ DIRECT = FeeSchedule("quadratic")
         (FeeSchedule(grid=CENT_GRID), "0.055", "1", True, "0.0050"),
     ],
 )
-def test_a_single_fill_costs_what_the_exchange_charged(schedule, price, contracts, is_taker, fee):
+def test_a_single_fill_costs_what_the_exchange_charged(schedule, price, contracts, is_taker, fee) -> None:
     charged = OrderFees(schedule).add(parse_price(price), parse_count(contracts), is_taker=is_taker)
     assert charged == parse_money(fee)
 
 
-def test_rounding_of_an_order_comes_back_as_a_rebate():
+def test_rounding_of_an_order_comes_back_as_a_rebate() -> None:
     order = OrderFees(DIRECT)
     fees = [order.add(parse_price("0.055"), parse_count("1")) for _ in range(3)]
     assert fees == [3700, 3600, 3700]
     assert order.total == parse_money("0.0110")
 
 
-def test_fees_are_the_same_on_both_sides_of_a_market():
+def test_fees_are_the_same_on_both_sides_of_a_market() -> None:
     for price in range(100, 10_000, 100):
         assert taker_cost(DIRECT, [(price, 300)])[1] == taker_cost(DIRECT, [(10_000 - price, 300)])[1]
 
 
-def test_worked_baskets_of_the_exchange_rules():
+def test_worked_baskets_of_the_exchange_rules() -> None:
     yes = [taker_cost(DIRECT, [(price, 10_000)]) for price in (2100, 3400, 4100)]
     assert sum(paid for paid, _ in yes) == parse_money("96.00")
     assert [fee for _, fee in yes] == [parse_money(fee) for fee in ("1.1613", "1.5708", "1.6933")]
@@ -50,12 +50,12 @@ def test_worked_baskets_of_the_exchange_rules():
 
 
 @pytest.mark.parametrize("fee_type", ["flat", "margin_market_maker_program_fees", "", "QUADRATIC"])
-def test_an_unknown_fee_type_is_refused(fee_type):
+def test_an_unknown_fee_type_is_refused(fee_type) -> None:
     with pytest.raises(FeeError):
         FeeSchedule(fee_type)
 
 
-def test_event_overrides_replace_what_the_series_says():
+def test_event_overrides_replace_what_the_series_says() -> None:
     assert resolve("quadratic", 1_000_000) == DIRECT
     assert resolve("flat", 0, "quadratic", 500_000) == FeeSchedule("quadratic", 500_000)
     assert resolve("quadratic", 1_000_000, None, 0).multiplier_e6 == 0
@@ -63,7 +63,7 @@ def test_event_overrides_replace_what_the_series_says():
         resolve("quadratic", 1_000_000, "flat", None)
 
 
-def test_an_accumulator_of_exactly_one_step_is_a_switch():
+def test_an_accumulator_of_exactly_one_step_is_a_switch() -> None:
     # Without fees only the cash is rounded: 0.005 dollar leaves 0.00005 each time, twice that is exactly one step.
     fills = [(50, 101), (50, 101)]
     soon, late = (OrderFees(FeeSchedule("quadratic", 0, rebate_at_step=at_step)) for at_step in (True, False))

@@ -61,11 +61,11 @@ def run(seeds: range) -> None:
     assert not missed, f"{len(missed)} of {found} not the best: {missed[:10]}"
 
 
-def test_search_finds_the_best_basket_of_small_books():
+def test_search_finds_the_best_basket_of_small_books() -> None:
     run(range(1_000))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_search_finds_the_best_basket_of_20000_small_books():
+def test_search_finds_the_best_basket_of_20000_small_books() -> None:
     run(range(1_000, 21_000))

@@ -45,11 +45,11 @@ def run(seeds: range) -> None:
     assert paying > len(seeds) // 10
 
 
-def test_search_reaches_the_optimum_of_large_books():
+def test_search_reaches_the_optimum_of_large_books() -> None:
     run(range(60))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_search_reaches_the_optimum_of_2000_large_books():
+def test_search_reaches_the_optimum_of_2000_large_books() -> None:
     run(range(60, 2_060))

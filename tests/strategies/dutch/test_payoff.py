@@ -24,11 +24,11 @@ def vector(held, certified=True, terms=ORDINARY):
     return payoff(held, settlement_states(THREE, certified=certified, terms=terms))
 
 
-def test_yes_on_all_pays_a_dollar_if_one_must_win():
+def test_yes_on_all_pays_a_dollar_if_one_must_win() -> None:
     assert floor_of(vector([(t, Side.YES, 100) for t in THREE])) == parse_money("1")
 
 
-def test_yes_on_all_pays_nothing_if_nobody_wins():
+def test_yes_on_all_pays_nothing_if_nobody_wins() -> None:
     held = [(t, Side.YES, 100) for t in THREE]
     assert floor_of(vector(held, certified=False)) == 0
     assert floor_of(vector(held, terms=SettlementTerms(nobody=True))) == 0
@@ -36,14 +36,14 @@ def test_yes_on_all_pays_nothing_if_nobody_wins():
 
 
 @pytest.mark.parametrize("legs", [2, 3])
-def test_no_on_k_outcomes_pays_k_less_one_whether_or_not_somebody_wins(legs):
+def test_no_on_k_outcomes_pays_k_less_one_whether_or_not_somebody_wins(legs) -> None:
     held = [(t, Side.NO, 100) for t in THREE[:legs]]
     for certified in (True, False):
         assert floor_of(vector(held, certified)) == parse_money(str(legs - 1))
         assert conditional_of(vector(held, certified), THREE[:legs]) == parse_money(str(legs - 1))
 
 
-def test_a_split_tie_pays_half_on_each_side():
+def test_a_split_tie_pays_half_on_each_side() -> None:
     split = SettlementTerms(split=True)
     two = settlement_states(("A", "B"), certified=True, terms=split)
     assert floor_of(payoff([("A", Side.YES, 100), ("B", Side.YES, 100)], two)) == parse_money("1")
@@ -53,21 +53,21 @@ def test_a_split_tie_pays_half_on_each_side():
     assert tie == parse_money("0.5")
 
 
-def test_a_void_can_pay_nothing_unless_both_sides_of_a_market_are_held():
+def test_a_void_can_pay_nothing_unless_both_sides_of_a_market_are_held() -> None:
     void = SettlementTerms(void=True)
     assert floor_of(vector([(t, Side.YES, 100) for t in THREE], terms=void)) == 0
     assert floor_of(vector([(t, Side.NO, 100) for t in THREE], terms=void)) == 0
     assert floor_of(vector([("A", Side.YES, 70), ("A", Side.NO, 100)], terms=void)) == parse_money("0.7")
 
 
-def test_expected_uses_the_remainder_for_nobody_wins():
+def test_expected_uses_the_remainder_for_nobody_wins() -> None:
     held = [(t, Side.YES, 100) for t in THREE]
     assert expected_of(vector(held, certified=False), {"A": 0.5, "B": 0.2, "C": 0.1}) == pytest.approx(800_000)
     no = [(t, Side.NO, 100) for t in THREE]
     assert expected_of(vector(no, certified=False), {"A": 0.5, "B": 0.2, "C": 0.1}) == pytest.approx(2_200_000)
 
 
-def test_an_outcome_listed_twice_or_a_negative_holding_is_an_error():
+def test_an_outcome_listed_twice_or_a_negative_holding_is_an_error() -> None:
     with pytest.raises(ValueError, match="twice"):
         settlement_states(("A", "A"), certified=True)
     with pytest.raises(ValueError, match="negative"):
@@ -89,13 +89,13 @@ RULES = {
 
 
 @pytest.mark.parametrize("sentence, wanted", RULES.items(), ids=range(len(RULES)))
-def test_terms_are_read_from_the_rules_as_they_are_written(sentence, wanted):
+def test_terms_are_read_from_the_rules_as_they_are_written(sentence, wanted) -> None:
     terms = read_terms([sentence, None, ""])
     assert (terms.split, terms.void) == wanted
     assert not terms.nobody
 
 
-def test_a_yes_beside_the_noes_is_not_nobody():
+def test_a_yes_beside_the_noes_is_not_nobody() -> None:
     fed = 'If the meeting is cancelled, then the strike for "no change" will resolve to Yes and all others will resolve to No.'
     assert not read_terms([fed]).nobody
     assert read_terms(["If no report is published, all markets resolve to No."]).nobody
@@ -105,17 +105,17 @@ def book(bid: int | None, ask: int | None) -> Depth:
     return Depth.of([(bid, 100)] if bid else [], [(10_000 - ask, 100)] if ask else [])
 
 
-def test_an_outcome_without_any_price_makes_probabilities_unknown():
+def test_an_outcome_without_any_price_makes_probabilities_unknown() -> None:
     assert probabilities({"A": book(4000, 4200), "B": book(None, None)}, certified=True) is None
 
 
-def test_a_missing_ask_is_bounded_by_the_other_bids_and_a_missing_bid_by_zero():
+def test_a_missing_ask_is_bounded_by_the_other_bids_and_a_missing_bid_by_zero() -> None:
     assert middles({"A": book(6000, None), "B": book(1000, 1200)}) == {"A": 0.75, "B": 0.11}
     assert middles({"A": book(None, 400), "B": book(9000, 9400)}) == {"A": 0.02, "B": 0.92}
 
 
 @pytest.mark.parametrize("method", list(Devig))
-def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method):
+def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method) -> None:
     books = {"A": book(5000, 5400), "B": book(3000, 3400), "C": book(1800, 2200)}
     assert sum(probabilities(books, certified=True, method=method).values()) == pytest.approx(1)
     assert sum(probabilities(books, certified=False, method=method).values()) == pytest.approx(0.98)
@@ -123,7 +123,7 @@ def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method):
     assert sum(probabilities(thin, certified=False, method=method).values()) == pytest.approx(0.44)
 
 
-def test_the_power_method_takes_more_from_the_tails():
+def test_the_power_method_takes_more_from_the_tails() -> None:
     books = {"A": book(8800, 9000), "B": book(900, 1100), "C": book(400, 600)}
     plain = probabilities(books, certified=True)
     power = probabilities(books, certified=True, method=Devig.POWER)

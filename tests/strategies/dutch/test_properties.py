@@ -92,25 +92,25 @@ def check_fees(seed: int) -> None:
         assert (oracle.paid, oracle.fees) == (paid, fees)
 
 
-def test_nothing_is_booked_below_the_floor():
+def test_nothing_is_booked_below_the_floor() -> None:
     for seed in range(15_000):
         check_floor(seed)
 
 
-def test_fees_are_never_under_estimated():
+def test_fees_are_never_under_estimated() -> None:
     for seed in range(4_000):
         check_fees(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_nothing_is_booked_below_the_floor_in_a_million_settlements():
+def test_nothing_is_booked_below_the_floor_in_a_million_settlements() -> None:
     for seed in range(15_000, 1_015_000):
         check_floor(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_fees_are_never_under_estimated_in_a_hundred_thousand_orders():
+def test_fees_are_never_under_estimated_in_a_hundred_thousand_orders() -> None:
     for seed in range(4_000, 104_000):
         check_fees(seed)

@@ -22,7 +22,7 @@ def money_of(found: dict[str, Found]) -> dict[str, tuple[str, int, int]]:
     return {t: (f.basket.kind.value, f.basket.count, f.basket.profit) for t, f in found.items()}
 
 
-def test_the_one_paying_event_of_the_fixture_is_found_and_nothing_else():
+def test_the_one_paying_event_of_the_fixture_is_found_and_nothing_else() -> None:
     found = recorded.accepted(recorded.fixture(), DIRECT)
     assert money_of(found) == {PAYING: ("all_yes", 500, parse_money("0.0385"))}
     basket = found[PAYING].basket
@@ -31,13 +31,13 @@ def test_the_one_paying_event_of_the_fixture_is_found_and_nothing_else():
     assert (basket.floor, basket.cost) == (parse_money("5.00"), parse_money("4.9615"))
 
 
-def test_hundredths_of_a_contract_change_nothing_there():
+def test_hundredths_of_a_contract_change_nothing_there() -> None:
     assert money_of(recorded.accepted(recorded.fixture(), DIRECT, count_step=Count(1))) == {
         PAYING: ("all_yes", 500, parse_money("0.0385"))
     }
 
 
-def test_on_the_cent_grid_five_contracts_earn_nothing_and_four_earn_a_cent():
+def test_on_the_cent_grid_five_contracts_earn_nothing_and_four_earn_a_cent() -> None:
     """By hand: 4 sets at 0.94 are 3.76; fees 0.0414 0.0588 0.0496 0.0183 0.0230 0.0183, each rounded up to a cent, are
     0.23; 4.00 - 3.99 = 0.01. Five sets: 4.70 + 0.30 = 5.00. So a least profit of two cents refuses it."""
     found = recorded.accepted(recorded.fixture(), CENT)
@@ -46,7 +46,7 @@ def test_on_the_cent_grid_five_contracts_earn_nothing_and_four_earn_a_cent():
     assert recorded.accepted(recorded.fixture(), CENT, min_count=Count(500)) == {}
 
 
-def test_nothing_pays_at_a_hundred_contracts_a_leg():
+def test_nothing_pays_at_a_hundred_contracts_a_leg() -> None:
     assert recorded.accepted(recorded.fixture(), DIRECT, min_count=Count(100 * CONTRACT)) == {}
 
 
@@ -56,7 +56,7 @@ def improved(books: dict[str, Depth], ticker: str, price: int, count: int) -> di
     return {**books, ticker: Depth.of(book.yes_bids, [*book.no_bids, (10_000 - price, count)])}
 
 
-def test_a_planted_improvement_is_found_at_its_size():
+def test_a_planted_improvement_is_found_at_its_size() -> None:
     """The highest-temperature event of New York, one leg offered so low that the set costs about 0.93 with fees."""
     events = recorded.fixture()
     target = "KXHIGHNY-26JUL20"
@@ -75,7 +75,7 @@ def test_a_planted_improvement_is_found_at_its_size():
     assert {leg.ticker: leg.limit_price for leg in basket.legs}[costliest] == planted
 
 
-def test_a_leg_without_an_ask_makes_the_basket_infeasible():
+def test_a_leg_without_an_ask_makes_the_basket_infeasible() -> None:
     event, books = next((e, b) for e, b in recorded.fixture() if e.event_ticker == PAYING)
     gone = event.markets[0].ticker
     books = {**books, gone: Depth(books[gone].yes_bids, ())}
@@ -84,13 +84,13 @@ def test_a_leg_without_an_ask_makes_the_basket_infeasible():
     assert (outcome.constraint, outcome.tickers) == ("no_ask", (gone,))
 
 
-def test_a_leg_that_is_not_listed_any_more_voids_the_certificate_and_the_basket():
+def test_a_leg_that_is_not_listed_any_more_voids_the_certificate_and_the_basket() -> None:
     event, books = next((e, b) for e, b in recorded.fixture() if e.event_ticker == PAYING)
     outcome = recorded.search(replace(event, markets=event.markets[1:]), books, DIRECT)
     assert isinstance(outcome, Refused)
 
 
-def test_ladders_are_never_treated_as_exclusive():
+def test_ladders_are_never_treated_as_exclusive() -> None:
     ladders = [(e, b) for e, b in recorded.fixture() if e.collateral_return_type == "DIRECNET"]
     assert ladders
     for event, books in ladders:
@@ -100,7 +100,7 @@ def test_ladders_are_never_treated_as_exclusive():
 
 
 @shared
-def test_all_four_passes_hold_exactly_one_guaranteed_basket():
+def test_all_four_passes_hold_exactly_one_guaranteed_basket() -> None:
     exclusive = 0
     found = {}
     for name in recorded.PASSES:
@@ -112,7 +112,7 @@ def test_all_four_passes_hold_exactly_one_guaranteed_basket():
 
 
 @shared
-def test_even_if_every_exclusive_event_had_a_certain_winner_there_is_no_second_one():
+def test_even_if_every_exclusive_event_had_a_certain_winner_there_is_no_second_one() -> None:
     for name in recorded.PASSES:
         for event, books in recorded.snapshot(name):
             if event.mutually_exclusive and event.event_ticker != PAYING:
@@ -165,7 +165,7 @@ def paying(names: list[str], fees: FeeSchedule, step: int) -> dict:
 
 @shared
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
-def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fees, step, wanted):
+def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
     names = ["weather_2026-07-18.jsonl.gz", "weather_2026-07-19.jsonl.gz"]
     assert money_of(paying(names, fees, step)) == wanted
 
@@ -173,6 +173,6 @@ def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fee
 @shared
 @pytest.mark.slow
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
-def test_all_recorded_full_books_pay_exactly_what_was_checked_by_hand(fees, step, wanted):
+def test_all_recorded_full_books_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
     names = sorted(path.name for path in (recorded.SHARED / "books").iterdir())
     assert money_of(paying(names, fees, step)) == wanted

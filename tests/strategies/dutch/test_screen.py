@@ -5,6 +5,7 @@ import random
 import dutch_recorded as recorded
 import numpy as np
 import pytest
+from dutch_books import TENTHS
 
 from kalbot.common.units import Count, Money
 from markets.book import Depth
@@ -29,7 +30,7 @@ def random_event(rng: random.Random) -> tuple[list[LegMarket], bool, bool]:
         bid, ask = middle - rng.randint(10, 200), middle + rng.randint(10, 200)
         yes = [(bid // 10 * 10, rng.randint(1, 2_000))] if 10 < bid < 9_990 and rng.random() > 0.05 else []
         no = [(10_000 - ask // 10 * 10, rng.randint(1, 2_000))] if 10 < ask < 9_990 and rng.random() > 0.05 else []
-        markets.append(LegMarket(f"T{i}", Depth.of(yes, no), fees, ((0, 10_000, 10),)))
+        markets.append(LegMarket(f"T{i}", Depth.of(yes, no), fees, TENTHS))
     return markets, rng.random() < 0.9, rng.random() < 0.5
 
 
@@ -60,12 +61,12 @@ def compare(seed: int, count: int) -> tuple[int, int]:
     return len(paying), len(kept)
 
 
-def test_the_screen_never_drops_a_payer():
+def test_the_screen_never_drops_a_payer() -> None:
     paying = sum(compare(seed, 40)[0] for seed in range(50))
     assert paying > 100
 
 
-def test_the_screen_keeps_little_but_payers():
+def test_the_screen_keeps_little_but_payers() -> None:
     rng = random.Random(7)
     events = [random_event(rng) for _ in range(2_000)]
     rules = Limits(near_ppm=0)
@@ -75,7 +76,7 @@ def test_the_screen_keeps_little_but_payers():
     assert len(paying) > len(kept) / 2
 
 
-def test_near_misses_are_kept_on_request():
+def test_near_misses_are_kept_on_request() -> None:
     rng = random.Random(11)
     universe = pack([random_event(rng) for _ in range(500)])
     rules = Limits(near_ppm=20_000)
@@ -83,7 +84,7 @@ def test_near_misses_are_kept_on_request():
 
 
 @pytest.mark.parametrize("multiplier", [0, 500_000, 1_000_000, 1_234_567])
-def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier):
+def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier) -> None:
     fees = FeeSchedule("quadratic", multiplier)
     table = all_in_by_bid((fees.rate_e10(),))[0]
     assert table[0] == NO_PRICE
@@ -93,7 +94,7 @@ def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier):
         assert int(table[bid]) == exact // 10**8
 
 
-def test_the_recorded_pass_leaves_one_event():
+def test_the_recorded_pass_leaves_one_event() -> None:
     events = recorded.fixture()
     packed = pack(
         [

@@ -42,7 +42,7 @@ def refused(markets, **limits) -> Refused:
     return outcome
 
 
-def test_yes_on_all_of_a_certified_event_is_bought_as_deep_as_it_is_offered():
+def test_yes_on_all_of_a_certified_event_is_bought_as_deep_as_it_is_offered() -> None:
     outcome = search(CHEAP)
     assert isinstance(outcome, Found)
     basket = outcome.basket
@@ -53,7 +53,7 @@ def test_yes_on_all_of_a_certified_event_is_bought_as_deep_as_it_is_offered():
     assert basket.loss_states == ()
 
 
-def test_no_on_outcomes_whose_bids_exceed_a_dollar_needs_no_certificate():
+def test_no_on_outcomes_whose_bids_exceed_a_dollar_needs_no_certificate() -> None:
     outcome = search(RICH, certified=False)
     assert isinstance(outcome, Found)
     assert outcome.basket.kind is Kind.ALL_NO
@@ -61,7 +61,7 @@ def test_no_on_outcomes_whose_bids_exceed_a_dollar_needs_no_certificate():
     assert outcome.basket.floor == 2 * outcome.basket.count * 10_000
 
 
-def test_only_the_legs_that_earn_their_place_are_in_a_no_basket():
+def test_only_the_legs_that_earn_their_place_are_in_a_no_basket() -> None:
     markets = [leg("A", 6000, 6200), leg("B", 5500, 5700), leg("C", None, 100), leg("D", 300, 500, count=100)]
     outcome = search(markets, certified=False)
     assert isinstance(outcome, Found)
@@ -94,7 +94,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("code, markets, limits", REFUSALS, ids=[f"{i}-{r[0]}" for i, r in enumerate(REFUSALS)])
-def test_each_refusal_names_the_constraint_that_binds(code, markets, limits):
+def test_each_refusal_names_the_constraint_that_binds(code, markets, limits) -> None:
     outcome = refused(markets, **limits)
     assert outcome.constraint == code, outcome.sentence
     assert outcome.sentence.endswith(".")
@@ -104,7 +104,7 @@ def test_each_refusal_names_the_constraint_that_binds(code, markets, limits):
     assert explain(outcome)
 
 
-def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket():
+def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket() -> None:
     void = SettlementTerms(void=True)
     outcome = refused(CHEAP, terms=void)
     assert outcome.constraint is Reason.VOID
@@ -117,7 +117,7 @@ def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket():
     assert "void" in words
 
 
-def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk():
+def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk() -> None:
     words = "\n".join(explain(search(CHEAP, days_to_settlement=2.0)))
     assert "Cost: $9.00 + fees $0.427 = $9.427" in words
     assert "floor $10.00 - cost $9.427 = +$0.573" in words
@@ -126,7 +126,7 @@ def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk():
     assert RESIDUAL in words
 
 
-def test_limits_on_money_hold_even_at_limit_prices():
+def test_limits_on_money_hold_even_at_limit_prices() -> None:
     deep = [
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price, 300), (9_900 - price, 5_000)]), FEES)
         for i, price in enumerate((1500, 2500, 3500))
@@ -142,7 +142,7 @@ def test_limits_on_money_hold_even_at_limit_prices():
     assert isinstance(more, Refused)
 
 
-def test_the_margin_holds_if_every_leg_fills_at_its_limit():
+def test_the_margin_holds_if_every_leg_fills_at_its_limit() -> None:
     steps = [
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
         for i, price in enumerate((2000, 2800, 3500))
@@ -154,7 +154,7 @@ def test_the_margin_holds_if_every_leg_fills_at_its_limit():
     assert free.profit >= strict.profit
 
 
-def test_a_yearly_return_shrinks_the_size_to_where_it_holds():
+def test_a_yearly_return_shrinks_the_size_to_where_it_holds() -> None:
     steps = [
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
         for i, price in enumerate((2000, 2800, 3500))
@@ -164,7 +164,7 @@ def test_a_yearly_return_shrinks_the_size_to_where_it_holds():
     assert basket.annualised_ppm >= 250_000
 
 
-def test_a_near_miss_names_a_price_move_that_really_turns_it():
+def test_a_near_miss_names_a_price_move_that_really_turns_it() -> None:
     markets = legs(2000, 3000, 4600, spread=600)
     outcome = refused(markets)
     assert outcome.constraint == "price"
@@ -184,11 +184,11 @@ def test_a_near_miss_names_a_price_move_that_really_turns_it():
     assert f"{flip.to / 10_000:.4f} instead of {flip.price / 10_000:.4f}" in "\n".join(explain(outcome))
 
 
-def test_a_far_miss_costs_no_search_for_a_move():
+def test_a_far_miss_costs_no_search_for_a_move() -> None:
     assert refused(legs(4000, 4000, 4000), kinds=frozenset({Kind.ALL_YES})).flip is None
 
 
-def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage():
+def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage() -> None:
     # A and B are offered below their fair share; C is overpriced, and not needed for the threshold.
     markets = [leg("A", 5500, 5600, fees=FREE), leg("B", 3300, 3400, fees=FREE), leg("C", 100, 900, fees=FREE)]
     outcome = search(markets, kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=1_000)
@@ -203,13 +203,13 @@ def test_a_coverage_basket_leaves_out_the_tail_that_only_raises_coverage():
     assert "if a covered outcome wins" in "\n".join(explain(outcome))
 
 
-def test_guaranteed_comes_before_a_higher_profit_that_is_not():
+def test_guaranteed_comes_before_a_higher_profit_that_is_not() -> None:
     outcome = search(CHEAP, kinds=frozenset(Kind), coverage_threshold=0.5, min_expected_margin_ppm=-500_000)
     assert isinstance(outcome, Found)
     assert outcome.basket.guaranteed
 
 
-def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor():
+def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor() -> None:
     flat = search(CHEAP, max_count=Count(500)).basket
     deep = legs(2000, 3000, 4000, count=100_000)
     limits = {"min_profit": Money(100_000), "max_cost": parse_money("9")}
@@ -227,7 +227,7 @@ def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor():
     assert won["M2"] > won["M0"] == likely.floor
 
 
-def test_legs_are_matched_by_ticker_not_by_place():
+def test_legs_are_matched_by_ticker_not_by_place() -> None:
     event, books = next((e, b) for e, b in recorded.fixture() if e.event_ticker == "KXHIGHTDC-26JUL20")
     markets = [LegMarket(m.ticker, books[m.ticker], FEES) for m in event.markets]
     forward, backward = search(markets).basket, search(markets[::-1]).basket

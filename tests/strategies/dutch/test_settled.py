@@ -38,7 +38,7 @@ def two_way(event: EventFacts) -> ReviewedSeries:
     return ReviewedSeries(event.series_ticker, ReviewShape.TWO_WAY, 2, "the test", "two sides", tie_impossible=True)
 
 
-def test_certified_games_had_exactly_one_winner():
+def test_certified_games_had_exactly_one_winner() -> None:
     settled = results()
     certified, kinds = 0, set()
     for ticker, event in games().items():
@@ -55,7 +55,7 @@ def test_certified_games_had_exactly_one_winner():
     assert kinds == {Evidence.REVIEWED, Evidence.CATCH_ALL}
 
 
-def test_every_complete_game_had_one_winner_and_unreviewed_pairs_get_no_certificate():
+def test_every_complete_game_had_one_winner_and_unreviewed_pairs_get_no_certificate() -> None:
     complete = {t: r for t, r in results().items() if len(r) in (2, 3) and not t.startswith("KXMVE")}
     assert len(complete) == 225  # 224 games and one tennis match
     assert all(list(legs.values()).count("yes") == 1 for legs in complete.values())
@@ -64,7 +64,7 @@ def test_every_complete_game_had_one_winner_and_unreviewed_pairs_get_no_certific
     assert not any(isinstance(certify(event), Certificate) for event in pairs)
 
 
-def test_games_with_a_missing_leg_get_no_certificate_even_from_a_careless_review():
+def test_games_with_a_missing_leg_get_no_certificate_even_from_a_careless_review() -> None:
     for event in games().values():
         for missing in event.markets:
             legs = tuple(m for m in event.markets if m is not missing)
@@ -86,7 +86,7 @@ def weather_facts() -> dict[str, EventFacts]:
     return {t: EventFacts(t, t.split("-")[0], True, "MECNET", tuple(legs.values())) for t, legs in markets.items()}
 
 
-def test_certified_temperatures_had_exactly_one_winner():
+def test_certified_temperatures_had_exactly_one_winner() -> None:
     facts = weather_facts()
     assert len(facts) > 100
     assert all(isinstance(certify(event), Certificate) for event in facts.values())
