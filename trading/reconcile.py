@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kalbot.common import clock
+from kalbot.common.batches import batched
 from kalbot.common.errors import KalbotError
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from strategies.models import Mode, Profile
@@ -204,19 +205,16 @@ def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:
     """(trade id, exchange order id) of every fill of these orders that is booked."""
     ids = [order.pk for order in orders]
     found: set[tuple[str, str]] = set()
-    for start in range(0, len(ids), 500):
-        fills = Fill.objects.filter(mode=Mode.LIVE, order_id__in=ids[start : start + 500])
+    for batch in batched(ids):
+        fills = Fill.objects.filter(mode=Mode.LIVE, order_id__in=batch)
         found |= set(fills.values_list("trade_id", "order__exchange_order_id"))
     return found
 
 
 def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
-    wanted = sorted(ids)
     found: list[Order] = []
-    for start in range(0, len(wanted), 500):
-        found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=wanted[start : start + 500]).select_related(
-            "profile"
-        )
+    for batch in batched(sorted(ids)):
+        found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=batch).select_related("profile")
     return found
 
 

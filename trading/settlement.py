@@ -9,7 +9,7 @@ after booking reverses the old booking by entries and adds the new one; nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from kalbot.common import clock
+from kalbot.common.batches import batched
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import CENT, CONTRACT, DOLLAR
 from markets.kalshi.errors import KalshiError
@@ -80,12 +81,12 @@ def known_finals(tickers: Iterable[str]) -> dict[str, FinalResult]:
             finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
         elif row.status != "active" or (row.close_time is not None and row.close_time <= now):
             overdue.append(row.ticker)
-    for start in range(0, len(overdue), CHUNK):
-        finals |= _fetched(overdue[start : start + CHUNK])
+    for batch in batched(overdue, CHUNK):
+        finals |= _fetched(batch)
     return finals
 
 
-def _fetched(tickers: list[str]) -> dict[str, FinalResult]:
+def _fetched(tickers: Sequence[str]) -> dict[str, FinalResult]:
     try:
         pages = connection.public().catalogue.markets(tickers=tickers)
         found = [market for page in pages for market in page.markets]

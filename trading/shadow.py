@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from kalbot.common.batches import batched
 from strategies.models import Decision, Profile
 from trading.execution.sizing import baskets
 from trading.models import TERMINAL, Denial, Position
@@ -123,8 +124,7 @@ WAITING = Side("waiting", result=None)
 
 def _sides(ids: Sequence[UUID | None]) -> dict[UUID | None, Side]:
     found: dict[UUID | None, Side] = {}
-    for start in range(0, len(ids), 500):
-        some = ids[start : start + 500]
+    for some in batched(ids):
         for decision, code in Denial.objects.filter(decision__in=some).values_list("decision", "code"):
             found[decision] = Side(f"denied: {code}")
         for position in Position.objects.filter(decision__in=some).prefetch_related("legs"):

@@ -12,6 +12,7 @@ from typing import Any
 from celery import shared_task
 
 from kalbot.common import cache, messages
+from kalbot.common.batches import batched
 from trading.models import Position, PositionStatus
 from triage import advice, agent
 from triage.assessment import triggers
@@ -37,8 +38,8 @@ def assess_positions() -> dict[str, int]:
         advice.end_of_ended_positions()
         ids = agent.open_position_ids()
         here, others = ids[: agent.BATCH], ids[agent.BATCH :]
-        for start in range(0, len(others), agent.BATCH):
-            _send(assess_batch.name, others[start : start + agent.BATCH], queue="triage")
+        for batch in batched(others, agent.BATCH):
+            _send(assess_batch.name, batch, queue="triage")
         run = _summary(agent.assess_positions(here, seconds=PERIOD_SECONDS))
     return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": advice_scores.score_settled()}
 
@@ -70,8 +71,8 @@ def refresh_sources() -> dict[str, int]:
         run = refresh.refresh(seconds=FETCH_SECONDS)
     about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events).order_by("event_id", "pk")
     ids = list(about.values_list("pk", flat=True))
-    for start in range(0, len(ids), agent.BATCH):
-        _send(assess_batch.name, ids[start : start + agent.BATCH], "observation", queue="triage")
+    for batch in batched(ids, agent.BATCH):
+        _send(assess_batch.name, batch, "observation", queue="triage")
     return {"fetched": run.fetched, "failed": len(run.failed), "not_due": run.not_due, "fresh": len(run.fresh)}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from kalbot.common.batches import batched
 from markets.prices import PriceReader, Quote
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView, Outcome
@@ -26,8 +27,8 @@ def read(events: Iterable[EventView], reader: PriceReader | None = None) -> dict
     reader = reader or PriceReader()
     tickers = [outcome.ticker for event in events for outcome in event.outcomes]
     found: dict[str, Quote] = {}
-    for first in range(0, len(tickers), KEYS_A_READ):
-        found.update(reader.tickers(tickers[first : first + KEYS_A_READ]))
+    for batch in batched(tickers, KEYS_A_READ):
+        found.update(reader.tickers(batch))
     return found
 
 

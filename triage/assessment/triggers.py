@@ -11,6 +11,7 @@ import redis
 from django.db.models import Max
 
 from kalbot.common import cache, clock
+from kalbot.common.batches import batched
 from markets.models import ExchangeMessage, Market
 from markets.prices import PriceReader
 from strategies.models import Kind
@@ -32,10 +33,10 @@ def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: PriceRea
     those that the time does not reach."""
     found: list[int] = []
     deadline = time.monotonic() + seconds
-    for start in range(0, len(position_ids), BATCH):
+    for batch in batched(position_ids, BATCH):
         if time.monotonic() > deadline:
             break
-        found += _crossed(position_ids[start : start + BATCH], reader)
+        found += _crossed(batch, reader)
     return found
 
 
