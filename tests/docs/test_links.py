@@ -15,6 +15,9 @@ LINK: Final = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 CITATION: Final = re.compile(r"kalshi-protocol\.md (\d+(?:\.\d+)?)")
 CITED_FILE: Final = re.compile(r"`((?:kalbot|markets|strategies|trading|triage|simulator|bin|docs)/[\w/.-]+)`")
 
+EXAMPLES: Final = frozenset({"triage/sources/desk.py"})
+"""Files that a page tells the reader to write."""
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_lead_to_files(page: Path) -> None:
@@ -25,7 +28,7 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_named_in_a_page_exist(page: Path) -> None:
-    for target in CITED_FILE.findall(page.read_text()):
+    for target in set(CITED_FILE.findall(page.read_text())) - EXAMPLES:
         assert (ROOT / target).exists(), f"{page.name}: {target}"
 
 
@@ -36,3 +39,14 @@ def test_citations_of_the_protocol_name_a_section() -> None:
     cited = {number for name in tracked.split() for number in CITATION.findall((ROOT / name).read_text())}
     assert cited, "nothing cites the protocol"
     assert cited <= sections
+
+
+def test_tests_named_in_failures_exist() -> None:
+    page = (ROOT / "docs/failures.md").read_text()
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    named = set(re.findall(r"(?:::|`)(test_\w+)`", page))
+    defined = {name for text in sources for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
+    assert named <= defined, named - defined
+    guards = {name for line in re.findall(r'guards? ("[^|;`]+")', page) for name in re.findall(r'"([^"]+)"', line)}
+    assert guards
+    assert [name for name in guards if not any(f'"{name}"' in text for text in sources)] == []
