@@ -149,6 +149,8 @@ class Surface:
             "destination": ("event_contract",),
             "source_exchange_shard": (0,),
             "destination_exchange_shard": (2,),
+            "source_subaccount": (0,),
+            "destination_subaccount": (0,),
             "contracts_limit": (5,),
             "contracts_limit_fp": ("5.00",),
             "cursor": ("",),
