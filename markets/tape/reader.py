@@ -1,0 +1,104 @@
+"""Reads a tape in the order in which things were received, whatever number of processes wrote it."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from markets.tape.records import Damaged, Kind, Record
+from markets.tape.segments import NAME, Block, Hole, blocks, read_block
+
+END_OF_TIME: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of a tape with its blocks and holes."""
+
+    path: Path
+    blocks: tuple[Block, ...]
+    holes: tuple[Hole, ...]
+
+    @property
+    def writer(self) -> str:
+        """The name of the process that wrote it."""
+        match = NAME.match(self.path.name)
+        return match.group(2) if match else ""
+
+
+@dataclass(slots=True)
+class Tape:
+    """A folder of segments."""
+
+    folder: Path
+    segments: list[Segment] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, folder: Path) -> Tape:
+        """Read the headers of every segment. Raises FileNotFoundError when there is none."""
+        paths = sorted(path for path in folder.glob("*.tape") if NAME.match(path.name)) if folder.is_dir() else []
+        if not paths:
+            raise FileNotFoundError(f"{folder} holds no tape")
+        segments = []
+        for path in paths:
+            parts = list(blocks(path))
+            segments.append(
+                Segment(
+                    path,
+                    tuple(part for part in parts if isinstance(part, Block)),
+                    tuple(part for part in parts if isinstance(part, Hole)),
+                )
+            )
+        return cls(folder, segments)
+
+    @property
+    def first_ns(self) -> int:
+        """The first moment on the tape."""
+        return min(block.first_ns for segment in self.segments for block in segment.blocks)
+
+    @property
+    def last_ns(self) -> int:
+        """The last moment on the tape."""
+        return max(block.last_ns for segment in self.segments for block in segment.blocks)
+
+    def records(
+        self, start_ns: int = 0, end_ns: int = END_OF_TIME, *, kinds: Collection[Kind] | None = None
+    ) -> Iterator[Record]:
+        """Records with ``start_ns <= received_ns < end_ns`` in order of receipt. Holes appear as GAP records at their place."""
+        by_writer: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            by_writer.setdefault(segment.writer, []).append(segment)
+        streams = [self._of_writer(segments, start_ns, end_ns) for segments in by_writer.values()]
+        for record in heapq.merge(*streams, key=lambda record: record.received_ns):
+            if start_ns <= record.received_ns < end_ns and (kinds is None or record.kind in kinds):
+                yield record
+
+    def _of_writer(self, segments: list[Segment], start_ns: int, end_ns: int) -> Iterator[Record]:
+        for segment in segments:
+            parts: list[Block | Hole] = sorted([*segment.blocks, *segment.holes], key=lambda part: part.offset)
+            for part in parts:
+                if isinstance(part, Hole):
+                    yield _gap(segment.path, part)
+                elif part.last_ns >= start_ns and part.first_ns < end_ns:
+                    yield from self._of_block(segment.path, part)
+
+    def _of_block(self, path: Path, block: Block) -> Iterator[Record]:
+        try:
+            yield from sorted(read_block(path, block), key=lambda record: record.received_ns)
+        except Damaged as error:
+            yield _gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))
+
+
+def _gap(path: Path, hole: Hole) -> Record:
+    content = {
+        "after_ns": hole.after_ns,
+        "before_ns": hole.before_ns,
+        "reason": hole.reason,
+        "segment": path.name,
+        "bytes": hole.end - hole.offset,
+    }
+    return Record(hole.after_ns, Kind.GAP, "", json.dumps(content, sort_keys=True).encode())

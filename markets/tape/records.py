@@ -1,0 +1,109 @@
+"""What a tape consists of: records, each with the nanosecond at which this process received it. Pure; no files here.
+
+A record is packed as ``kind (u8) | received_ns (u64) | key length (u16) | payload length (u32) | key | payload``, little endian. Frames
+of the WebSocket are packed by the batch in which the socket delivered them: one record, one receive time, many frames.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+HEAD: Final = struct.Struct("<BQHI")
+COUNT: Final = struct.Struct("<I")
+
+
+class Damaged(Exception):
+    """Bytes that are no record of a tape."""
+
+
+class Kind(IntEnum):
+    """What a record holds. Numbers are on disk: never reuse one."""
+
+    META = 1
+    """Key: empty. Payload: JSON about the writer: format, exchange, process, cadence, known holes."""
+    CONNECTION = 2
+    """Key: epoch. Payload: JSON, ``{"state": "open" | "closed", "reason": ...}``."""
+    FRAMES = 3
+    """Key: epoch. Payload: a batch of WebSocket payloads exactly as received (``pack_frames``)."""
+    EVENT = 4
+    """Key: event ticker. Payload: the event with its markets as the REST answer gave it, JSON."""
+    SERIES = 5
+    """Key: series ticker. Payload: JSON with fees, terms URL and hash, settlement sources."""
+    STATUS = 6
+    """Key: empty. Payload: exchange status and schedule, JSON."""
+    SETTLEMENT = 7
+    """Key: market ticker. Payload: JSON with result and value, known from this moment on."""
+    SOURCE = 8
+    """Key: name of a triage source and its subject. Payload: its answer, JSON; the receive time is when it was known."""
+    BOOK = 9
+    """Key: market ticker. Payload: one whole book, JSON in the exchange's REST form (``orderbook_fp``)."""
+    QUOTE = 10
+    """Key: market ticker. Payload: best bids of both sides, JSON; sizes may be absent."""
+    TRADE = 11
+    """Key: market ticker. Payload: one print, JSON: price in dollars, count, taker side."""
+    GAP = 12
+    """Key: empty or a ticker. Payload: JSON with the reason and the last moment before the gap, in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that came from outside. ``received_ns`` is wall-clock UTC in nanoseconds since 1970."""
+
+    received_ns: int
+    kind: Kind
+    key: str
+    payload: bytes
+
+
+def pack(record: Record) -> bytes:
+    """The bytes of one record."""
+    key = record.key.encode()
+    return HEAD.pack(record.kind, record.received_ns, len(key), len(record.payload)) + key + record.payload
+
+
+def unpack(raw: bytes) -> Iterator[Record]:
+    """The records of a block. Raises Damaged where the bytes do not fit together; an unknown kind is skipped (a later version wrote it)."""
+    known = {int(kind) for kind in Kind}
+    at, end = 0, len(raw)
+    while at < end:
+        if at + HEAD.size > end:
+            raise Damaged(f"a record's head is cut off at byte {at}")
+        kind, received_ns, key_length, length = HEAD.unpack_from(raw, at)
+        at += HEAD.size
+        if at + key_length + length > end:
+            raise Damaged(f"a record of {length} bytes is cut off at byte {at}")
+        key = raw[at : at + key_length].decode()
+        payload = raw[at + key_length : at + key_length + length]
+        at += key_length + length
+        if kind in known:
+            yield Record(received_ns, Kind(kind), key, payload)
+
+
+def pack_frames(payloads: Sequence[bytes]) -> bytes:
+    """A batch of frames as one payload: count, lengths, bytes."""
+    lengths = array("I", map(len, payloads))
+    return COUNT.pack(len(payloads)) + lengths.tobytes() + b"".join(payloads)
+
+
+def unpack_frames(payload: bytes) -> list[bytes]:
+    """The frames of a batch, in the order in which they came. Raises Damaged."""
+    if len(payload) < COUNT.size:
+        raise Damaged("a batch of frames has no count")
+    (count,) = COUNT.unpack_from(payload)
+    start = COUNT.size + 4 * count
+    if start > len(payload):
+        raise Damaged("a batch of frames is shorter than its lengths")
+    lengths = array("I")
+    lengths.frombytes(payload[COUNT.size : start])
+    if start + sum(lengths) != len(payload):
+        raise Damaged("the lengths of a batch of frames do not add up")
+    frames = []
+    for length in lengths:
+        frames.append(payload[start : start + length])
+        start += length
+    return frames

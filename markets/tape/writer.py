@@ -1,0 +1,142 @@
+"""Writes a tape beside the work of a process, on a thread of its own: nothing that happens to the disk holds up a price.
+
+``frames`` and ``record`` only append to a queue. When the thread cannot write (disk full, folder gone) records are dropped, the hole is
+counted and named in the tape as soon as it can be written again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from markets.tape.records import Kind, Record, pack, pack_frames
+from markets.tape.segments import HOUR_NS, block_of, segment_name
+
+log = logging.getLogger(__name__)
+
+BLOCK_BYTES: Final = 512 * 1024
+FLUSH_SECONDS: Final = 1.0
+QUEUE_BYTES: Final = 64 * 2**20
+"""More than this waiting to be written, and records are dropped: memory stays bounded."""
+RETRY_SECONDS: Final = 2.0
+
+
+class TapeWriter:
+    """One writer of one folder. Several processes may write into the same folder under different names."""
+
+    def __init__(self, folder: Path, writer: str, about: dict[str, object], *, level: int = 1) -> None:
+        """``about`` becomes the META record of every segment. Raises OSError when the folder cannot be made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._writer, self._about, self._level = folder, writer, about, level
+        self._queue: deque[tuple[int, Kind, str, bytes | Sequence[bytes]]] = deque()
+        self._waiting = 0
+        self._file: BinaryIO | None = None
+        self._hour = -1
+        self._hole: tuple[int, str] | None = None
+        self._stop = threading.Event()
+        self.written = 0
+        self.dropped = 0
+        self.problem = ""
+        """Why nothing is being written; empty while all is well."""
+        self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
+        self._thread.start()
+
+    def frames(self, epoch: str, payloads: Sequence[bytes], received_ns: int) -> None:
+        """A batch of WebSocket payloads as the socket delivered them. Never blocks, never raises."""
+        self._put(received_ns, Kind.FRAMES, epoch, payloads, sum(map(len, payloads)))
+
+    def record(self, kind: Kind, key: str, content: object, received_ns: int | None = None) -> None:
+        """One other record; ``content`` becomes JSON. Never blocks, never raises on a full disk."""
+        payload = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+        self._put(received_ns or time.time_ns(), kind, key, payload, len(payload))
+
+    def close(self) -> None:
+        """Write what is waiting and end the thread."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def _put(self, received_ns: int, kind: Kind, key: str, payload: bytes | Sequence[bytes], size: int) -> None:
+        if self._waiting > QUEUE_BYTES:
+            self._drop(received_ns, "the disk is slower than the exchange", 1)
+            return
+        self._waiting += size
+        self._queue.append((received_ns, kind, key, payload))
+
+    def _drop(self, received_ns: int, reason: str, count: int) -> None:
+        self.dropped += count
+        if self._hole is None:
+            self._hole = (received_ns, reason)
+
+    def _run(self) -> None:
+        while True:
+            stopping = self._stop.wait(FLUSH_SECONDS)
+            while self._queue:
+                self._write_some()
+            if stopping:
+                break
+        if self._file is not None:
+            self._file.close()
+
+    def _write_some(self) -> None:
+        """One block of one hour: what is waiting, up to the size of a block."""
+        parts: list[bytes] = []
+        size, first_ns, last_ns = 0, 0, 0
+        hour = self._queue[0][0] // HOUR_NS
+        count, consumed = 0, 0
+        while self._queue and size < BLOCK_BYTES and self._queue[0][0] // HOUR_NS == hour:
+            received_ns, kind, key, content = self._queue.popleft()
+            payload = content if isinstance(content, bytes) else pack_frames(content)
+            consumed += len(payload) if isinstance(content, bytes) else sum(map(len, content))
+            parts.append(pack(Record(received_ns, kind, key, payload)))
+            first_ns, last_ns = min(first_ns or received_ns, received_ns), max(last_ns, received_ns)
+            size += len(parts[-1])
+            count += 1
+        self._waiting -= consumed
+        self._write(hour, parts, count, first_ns, last_ns)
+
+    def _write(self, hour: int, parts: list[bytes], count: int, first_ns: int, last_ns: int) -> None:
+        if self._hole is not None:
+            since, reason = self._hole
+            gap = json.dumps({"after_ns": since, "before_ns": first_ns, "reason": reason, "dropped": self.dropped})
+            parts.insert(0, pack(Record(first_ns, Kind.GAP, "", gap.encode())))
+            count += 1
+        try:
+            file = self._segment(hour, first_ns)
+            place = file.seek(0, 2)
+            try:
+                file.write(block_of(b"".join(parts), count, first_ns, last_ns, self._level))
+                file.flush()
+            except OSError:
+                file.truncate(place)
+                raise
+        except OSError as error:
+            self._failed(first_ns, count, error)
+            return
+        self._hole, self.problem = None, ""
+        self.written += count
+
+    def _failed(self, received_ns: int, count: int, error: OSError) -> None:
+        reason = f"{type(error).__name__}: {error.strerror or error}"
+        if self.problem != reason:
+            log.error("tape not written: %s", reason)
+        self.problem = reason
+        self._drop(received_ns, reason, count)
+        self._file, self._hour = None, -1
+        self._stop.wait(RETRY_SECONDS if not self._stop.is_set() else 0)
+
+    def _segment(self, hour: int, first_ns: int) -> BinaryIO:
+        if self._file is not None and hour == self._hour:
+            return self._file
+        if self._file is not None:
+            self._file.close()
+        path = self._folder / segment_name(first_ns, self._writer)
+        self._file, self._hour = path.open("ab", buffering=0), hour
+        meta = pack(Record(first_ns, Kind.META, "", json.dumps({"format": 1, **self._about}, sort_keys=True).encode()))
+        self._file.write(block_of(meta, 1, first_ns, first_ns, self._level))
+        return self._file
