@@ -16,7 +16,7 @@ CITATION: Final = re.compile(r"kalshi-protocol\.md (\d+(?:\.\d+)?)")
 CITED_FILE: Final = re.compile(r"`((?:kalbot|markets|strategies|trading|triage|simulator|bin|docs)/[\w/.-]+)`")
 
 EXAMPLES: Final = frozenset({"triage/sources/desk.py"})
-"""Files that a page tells the reader to write."""
+"""Files that a page has the reader write."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
