@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,9 +15,11 @@ from kalbot.common import cache
 from kalbot.common.clock import now
 from markets.models import Certificate, Event, Market, Watch
 from markets.terms import certificates
+from strategies.catalogue.universe import EventView
 from strategies.cycle import candidate_evaluation, candidates, cycle, decisions
 from strategies.models import Cycle, Decision, NearMiss, Profile, Verdict
 from strategies.screening import screening
+from strategies.screening.verdict import Verdict as VerdictValue
 from tests.strategies.world import EPOCH, add_event, add_profile, add_scan, books_of, publish
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +27,9 @@ pytestmark = pytest.mark.django_db
 PAYING = [(5200, 5300), (5300, 5400)]  # NO on both: 0.48 + 0.47 and 0.035 of fees, for 1
 
 
-def _candidate(profile: Profile, ticker: str = "E1", quotes=PAYING, **columns) -> Event:
+def _candidate(
+    profile: Profile, ticker: str = "E1", quotes: Sequence[tuple[int | None, int | None]] = PAYING, **columns: Any
+) -> Event:
     event = add_event(ticker, quotes, **columns)
     Verdict.objects.create(profile=profile, event=event, status="candidate", since=now())
     return event
@@ -40,7 +46,7 @@ def _deny(decision: Decision) -> None:
     Denial.objects.create(decision=decision, code="test")
 
 
-def _hold(decision: Decision, status: str = "open", **columns) -> None:
+def _hold(decision: Decision, status: str = "open", **columns: Any) -> None:
     from trading.models import Position
 
     Position.objects.create(
@@ -79,7 +85,7 @@ def test_a_paying_book_becomes_a_decision_with_all_that_justifies_it() -> None:
     assert Cycle.objects.get().decisions == 1
 
 
-def test_trading_is_nudged_after_the_commit(django_capture_on_commit_callbacks) -> None:
+def test_trading_is_nudged_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", PAYING))
     with django_capture_on_commit_callbacks(execute=True):
@@ -132,7 +138,7 @@ def test_rules_that_change_void_the_decision_that_needs_them() -> None:
         ("not_active", {"status": {"E1-0": "inactive"}}),
     ],
 )
-def test_prices_that_must_not_be_believed_never_decide(reason: str, how: dict) -> None:
+def test_prices_that_must_not_be_believed_never_decide(reason: str, how: dict[str, Any]) -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", PAYING), **how)
     cycle.run()
@@ -317,10 +323,12 @@ def test_one_faulty_event_does_not_keep_the_others_from_being_bought() -> None:
     assert row.refused == {"fee_type": 1}
 
 
-def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkeypatch) -> None:
+def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judge = candidate_evaluation.evaluate_candidate
 
-    def faulty(profile, event, *rest):
+    def faulty(profile: Profile, event: EventView, *rest: Any) -> VerdictValue:
         if event.ticker == "ODD":
             raise ArithmeticError("planted")
         return judge(profile, event, *rest)
@@ -337,7 +345,7 @@ def test_a_fault_in_judging_one_event_is_its_reason_and_is_logged(caplog, monkey
     assert "evaluation failed: profile careful, event ODD" in caplog.text
 
 
-def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog) -> None:
+def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog: pytest.LogCaptureFixture) -> None:
     _candidate(add_profile("broken", shape="round"), "E1")
     _candidate(add_profile("sound"), "E2")
     for ticker in ("E1", "E2"):
@@ -407,15 +415,15 @@ def test_screening_and_cycle_find_and_buy_from_scan_to_decision() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_racing_cycles_decide_once_even_without_their_lock(monkeypatch) -> None:
+def test_racing_cycles_decide_once_even_without_their_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight threads, each with its own database connection, all past the lock and all with the same reading."""
     from contextlib import contextmanager
 
     @contextmanager
-    def no_lock(name: str, seconds: float):
+    def no_lock(name: str, seconds: float) -> Iterator[bool]:
         yield True
 
-    monkeypatch.setattr(cycle.cache, "lock", no_lock)
+    monkeypatch.setattr(cache, "lock", no_lock)
     profile = add_profile()
     for ticker in ("E1", "E2", "E3"):
         _candidate(profile, ticker)

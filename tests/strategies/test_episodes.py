@@ -91,7 +91,7 @@ def _settle(results: dict[str, str], **columns: object) -> None:
     ],
 )
 def test_a_settled_near_miss_gets_the_result_that_buying_it_would_have_had(
-    results: dict, profit: int, words: str
+    results: dict[str, Any], profit: int, words: str
 ) -> None:
     profile = add_profile()
     add_event("E1", NEAR)

@@ -23,7 +23,8 @@ OTHER_PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z")
 def _evaluate(folder: Path, *options: str) -> dict[str, Any]:
     out = io.StringIO()
     call_command("evaluate", str(folder), "--profile", "careful", "--json", *options, stdout=out)
-    return json.loads(out.getvalue())
+    document: dict[str, Any] = json.loads(out.getvalue())
+    return document
 
 
 def _bought(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -88,7 +89,7 @@ def test_the_table_names_every_event_and_the_totals() -> None:
     assert "322 events: 1 would be bought" in text
 
 
-def test_a_seeded_profile_is_known_without_a_database(settings, monkeypatch) -> None:
+def test_a_seeded_profile_is_known_without_a_database(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
     def no_table(*args: object, **kwargs: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from strategies.models import DOLLAR, Profile
@@ -25,12 +27,14 @@ def test_seeded_profiles_are_sound_and_ask_for_ten_cents(name: str) -> None:
     assert profile.min_profit == DOLLAR // 10
 
 
-def test_seeded_profiles_trade_as_the_first_issue_says() -> None:
-    kinds = {name: seeds.definition(name).kinds for name in seeds.SEEDED}
-    modes = {name: seeds.definition(name).mode for name in seeds.SEEDED}
+def test_seeded_profiles_trade_as_documented() -> None:
+    seeded = {name: seeds.definition(name) for name in seeds.SEEDED}
+    kinds = {name: profile.kinds for name, profile in seeded.items() if profile is not None}
+    modes = {name: profile.mode for name, profile in seeded.items() if profile is not None}
     assert kinds == {"careful": ["all_yes", "all_no"], "coverage": ["coverage"], "live": ["all_yes", "all_no"]}
     assert modes == {"careful": "sim", "coverage": "sim", "live": "live"}
-    assert seeds.definition("coverage").coverage_threshold_ppm == 900_000
+    assert seeded["coverage"] is not None
+    assert seeded["coverage"].coverage_threshold_ppm == 900_000
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def test_seeded_profiles_trade_as_the_first_issue_says() -> None:
         ("count_step", {"count_step": 100_000_000}),
     ],
 )
-def test_each_problem_stands_at_its_field_in_a_sentence(field: str, columns: dict) -> None:
+def test_each_problem_stands_at_its_field_in_a_sentence(field: str, columns: dict[str, Any]) -> None:
     found = validation.problems(Profile(name="x", **({"kinds": ["all_no"]} | columns)))
     assert field in found
     assert found[field].endswith(".")

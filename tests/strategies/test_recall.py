@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,9 @@ FARTHER = [(900, 5300), (900, 5400)]
 PAYING = [(5200, 5300), (5300, 5400)]
 
 
-def _candidate(profile: Profile, ticker: str = "E1", quotes=FAR, **columns) -> None:
+def _candidate(
+    profile: Profile, ticker: str = "E1", quotes: Sequence[tuple[int | None, int | None]] = FAR, **columns: Any
+) -> None:
     event = add_event(ticker, quotes, **columns)
     VerdictRow.objects.create(profile=profile, event=event, status="candidate", since=now())
 
@@ -33,7 +37,7 @@ def _seen(profile: Profile, ticker: str = "E1") -> Verdict | None:
     return memo.recall(profile, event, candidate_evaluation.depths_of(prices[ticker]), ticker in close)
 
 
-def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch) -> None:
+def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     profile = add_profile()
     _candidate(profile)
     publish("E1", books_of("E1", FAR))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_an_event_that_closes_a_moment_too_soon_is_no_near_miss() -> None:
         ("open_interest", {"open_interest": 1}, {}),
     ],
 )
-def test_each_filter_binds_by_its_own_name(code: str, event: dict, market: dict) -> None:
+def test_each_filter_binds_by_its_own_name(code: str, event: dict[str, Any], market: dict[str, Any]) -> None:
     add_profile(categories=["Sports", "Exotics"], min_volume=100, min_open_interest=100)
     add_event("E1", [(5200, 5300), (5300, 5400)], market=market, **({"volume": 500, "open_interest": 500} | event))
     screening.screen(add_scan().pk)
@@ -206,7 +207,7 @@ def test_the_same_scan_screened_twice_keeps_one_row() -> None:
     assert Screening.objects.count() == 1
 
 
-def test_the_watch_list_is_capped_and_takes_the_most_promising_first(settings) -> None:
+def test_the_watch_list_is_capped_and_takes_the_most_promising_first(settings: Any) -> None:
     settings.WATCH_EVENTS_PER_PROFILE = 2
     add_profile()
     for number, bid in enumerate([5100, 5400, 5300]):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -66,14 +68,14 @@ def _catalogue(rng: random.Random, size: int = EVENTS) -> None:
     Market.objects.bulk_create(markets, batch_size=2000)
 
 
-def _books(rng: random.Random, ticker: str, legs: list[tuple[int, int]]) -> dict:
+def _books(rng: random.Random, ticker: str, legs: list[tuple[int, int]]) -> dict[str, Any]:
     def levels(best: int) -> tuple[tuple[int, int], ...]:
         return tuple((best - 100 * n, rng.randint(100, 100_000)) for n in range(10) if best - 100 * n > 0)
 
     return {f"{ticker}-{n}": (levels(bid), levels(10_000 - ask)) for n, (bid, ask) in enumerate(legs)}
 
 
-def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> None:
+def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(5)
     _catalogue(rng)
     seeds.seed()
@@ -92,7 +94,7 @@ def test_a_full_catalogue_is_screened_for_three_profiles_in_seconds(capsys) -> N
     assert again < 8
 
 
-def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
+def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(6)
     _catalogue(rng, 3_000)
     seeds.seed()
@@ -102,7 +104,7 @@ def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys) -> None:
         legs = list(
             Market.objects.filter(event_id=ticker).order_by("ticker").values_list("ticker", "yes_bid", "yes_ask")
         )
-        books = _books(rng, ticker, [(bid, ask) for _, bid, ask in legs])
+        books = _books(rng, ticker, [(bid or 0, ask or 0) for _, bid, ask in legs])
         publish(ticker, dict(zip([name for name, _, _ in legs], books.values(), strict=True)))
     rows: list[Cycle] = []
     spent = [_timed(lambda: rows.append(_fresh_cycle())) for _ in range(3)]
@@ -125,7 +127,7 @@ def _fresh_cycle() -> Cycle:
     return cycle.run()
 
 
-def _timed(work) -> float:
+def _timed(work: Callable[[], object]) -> float:
     """Seconds of processor time: the machine may be busy with other things."""
     began = time.process_time()
     work()

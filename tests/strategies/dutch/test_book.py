@@ -24,7 +24,7 @@ def test_a_side_without_a_level_has_no_price() -> None:
 
 
 @pytest.mark.parametrize("price, count", [(0, 1), (10_000, 1), (-1, 1), (5_000, -1)])
-def test_what_is_no_level_is_an_error(price, count) -> None:
+def test_what_is_no_level_is_an_error(price: int, count: int) -> None:
     with pytest.raises(BookError):
         Depth.of([(price, count)], [])
     with pytest.raises(BookError):
@@ -62,7 +62,8 @@ def test_crossed_books_are_seen() -> None:
 
 def test_the_kept_best_is_the_best_after_any_deltas() -> None:
     rng = random.Random(3)
-    book, plain = Book(), {"yes": {}, "no": {}}
+    book = Book()
+    plain: dict[str, dict[int, int]] = {"yes": {}, "no": {}}
     for _ in range(20_000):
         side, price = rng.choice(("yes", "no")), rng.randint(1, 40) * 100
         there = plain[side].get(price, 0)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -22,14 +23,16 @@ CANCELLED = "If the game is cancelled, the market will resolve to a fair price i
 
 
 def event(
-    *markets: MarketFacts, title: str = "", exclusive: bool = True, collateral: str = "MECNET", **more
+    *markets: MarketFacts, title: str = "", exclusive: bool = True, collateral: str = "MECNET", **more: Any
 ) -> EventFacts:
     return EventFacts(f"{SERIES}-1", SERIES, exclusive, collateral, markets, title, **more)
 
 
-def strike(kind: str, floor=None, cap=None, title: str = "", **more) -> MarketFacts:
-    floor, cap = (None if s is None else Decimal(str(s)) for s in (floor, cap))
-    return MarketFacts(f"{SERIES}-1-{kind}{floor}{cap}", "active", kind, floor, cap, title, **more)
+def strike(
+    kind: str, floor: float | str | None = None, cap: float | str | None = None, title: str = "", **more: Any
+) -> MarketFacts:
+    low, high = (None if strike is None else Decimal(str(strike)) for strike in (floor, cap))
+    return MarketFacts(f"{SERIES}-1-{kind}{low}{high}", "active", kind, low, high, title, **more)
 
 
 def named(*names: str, rules: str = "", secondary: str = "") -> list[MarketFacts]:
@@ -100,7 +103,7 @@ CLOSED = ReviewedSeries(
         ),
     ],
 )
-def test_an_event_that_must_have_a_winner_gets_a_certificate(facts, kind) -> None:
+def test_an_event_that_must_have_a_winner_gets_a_certificate(facts: EventFacts, kind: Evidence) -> None:
     found = certify(facts)
     assert isinstance(found, Certificate), found
     assert found.kind is kind
@@ -128,7 +131,7 @@ def test_a_certificate_names_the_void_that_the_rules_allow() -> None:
     assert found.terms.quotes == (CANCELLED,)
 
 
-def changed(at: int, **more) -> list[MarketFacts]:
+def changed(at: int, **more: Any) -> list[MarketFacts]:
     return [replace(m, **more) if i == at else m for i, m in enumerate(TEMPERATURE)]
 
 
@@ -294,7 +297,7 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())
-def test_no_certificate_for_an_event_without_a_certain_winner(trap) -> None:
+def test_no_certificate_for_an_event_without_a_certain_winner(trap: tuple[Any, ...]) -> None:
     facts, code, *review = trap
     found = certify(facts, *review)
     assert isinstance(found, Refusal), "a certificate was given"
@@ -321,7 +324,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("now", CHANGES.values(), ids=CHANGES.keys())
-def test_any_change_of_the_facts_voids_a_certificate(now) -> None:
+def test_any_change_of_the_facts_voids_a_certificate(now: EventFacts) -> None:
     found = certify(event(*TEMPERATURE))
     assert isinstance(found, Certificate)
     assert not found.covers(now)

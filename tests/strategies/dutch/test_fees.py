@@ -24,7 +24,9 @@ DIRECT = FeeSchedule("quadratic")
         (FeeSchedule(grid=CENT_GRID), "0.055", "1", True, "0.0050"),
     ],
 )
-def test_a_single_fill_costs_what_the_exchange_charged(schedule, price, contracts, is_taker, fee) -> None:
+def test_a_single_fill_costs_what_the_exchange_charged(
+    schedule: FeeSchedule, price: str, contracts: str, is_taker: bool, fee: str
+) -> None:
     charged = OrderFees(schedule).add(parse_price(price), parse_count(contracts), is_taker=is_taker)
     assert charged == parse_money(fee)
 
@@ -50,7 +52,7 @@ def test_worked_baskets_of_the_exchange_rules() -> None:
 
 
 @pytest.mark.parametrize("fee_type", ["flat", "margin_market_maker_program_fees", "", "QUADRATIC"])
-def test_an_unknown_fee_type_is_refused(fee_type) -> None:
+def test_an_unknown_fee_type_is_refused(fee_type: str) -> None:
     with pytest.raises(FeeError):
         FeeSchedule(fee_type)
 

@@ -1,5 +1,7 @@
 """Payoffs over every settlement state, by example."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from kalbot.common.units import parse_money
@@ -7,6 +9,8 @@ from markets.book import Depth, Side
 from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
 from strategies.dutch.coverage import Devig, middles, probabilities
 from strategies.dutch.payoff import (
+    Holding,
+    Payoff,
     State,
     StateKind,
     conditional_of,
@@ -20,7 +24,7 @@ from strategies.dutch.payoff import (
 THREE = ("A", "B", "C")
 
 
-def vector(held, certified=True, terms=ORDINARY):
+def vector(held: Sequence[Holding], certified: bool = True, terms: SettlementTerms = ORDINARY) -> Payoff:
     return payoff(held, settlement_states(THREE, certified=certified, terms=terms))
 
 
@@ -36,7 +40,7 @@ def test_yes_on_all_pays_nothing_if_nobody_wins() -> None:
 
 
 @pytest.mark.parametrize("legs", [2, 3])
-def test_no_on_k_outcomes_pays_k_less_one_whether_or_not_somebody_wins(legs) -> None:
+def test_no_on_k_outcomes_pays_k_less_one_whether_or_not_somebody_wins(legs: int) -> None:
     held = [(t, Side.NO, 100) for t in THREE[:legs]]
     for certified in (True, False):
         assert floor_of(vector(held, certified)) == parse_money(str(legs - 1))
@@ -89,7 +93,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("sentence, wanted", RULES.items(), ids=range(len(RULES)))
-def test_terms_are_read_from_the_rules_as_they_are_written(sentence, wanted) -> None:
+def test_terms_are_read_from_the_rules_as_they_are_written(sentence: str, wanted: tuple[bool, bool]) -> None:
     terms = read_terms([sentence, None, ""])
     assert (terms.split, terms.void) == wanted
     assert not terms.nobody
@@ -105,6 +109,12 @@ def book(bid: int | None, ask: int | None) -> Depth:
     return Depth.of([(bid, 100)] if bid else [], [(10_000 - ask, 100)] if ask else [])
 
 
+def known(books: Mapping[str, Depth], *, certified: bool, method: Devig = Devig.PROPORTIONAL) -> dict[str, float]:
+    found = probabilities(books, certified=certified, method=method)
+    assert found is not None
+    return found
+
+
 def test_an_outcome_without_any_price_makes_probabilities_unknown() -> None:
     assert probabilities({"A": book(4000, 4200), "B": book(None, None)}, certified=True) is None
 
@@ -115,17 +125,17 @@ def test_a_missing_ask_is_bounded_by_the_other_bids_and_a_missing_bid_by_zero() 
 
 
 @pytest.mark.parametrize("method", list(Devig))
-def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method) -> None:
+def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method: Devig) -> None:
     books = {"A": book(5000, 5400), "B": book(3000, 3400), "C": book(1800, 2200)}
-    assert sum(probabilities(books, certified=True, method=method).values()) == pytest.approx(1)
-    assert sum(probabilities(books, certified=False, method=method).values()) == pytest.approx(0.98)
+    assert sum(known(books, certified=True, method=method).values()) == pytest.approx(1)
+    assert sum(known(books, certified=False, method=method).values()) == pytest.approx(0.98)
     thin = {"A": book(3000, 3400), "B": book(1000, 1400)}
-    assert sum(probabilities(thin, certified=False, method=method).values()) == pytest.approx(0.44)
+    assert sum(known(thin, certified=False, method=method).values()) == pytest.approx(0.44)
 
 
 def test_the_power_method_takes_more_from_the_tails() -> None:
     books = {"A": book(8800, 9000), "B": book(900, 1100), "C": book(400, 600)}
-    plain = probabilities(books, certified=True)
-    power = probabilities(books, certified=True, method=Devig.POWER)
+    plain = known(books, certified=True)
+    power = known(books, certified=True, method=Devig.POWER)
     assert power["C"] < plain["C"]
     assert power["A"] > plain["A"]

@@ -1,6 +1,8 @@
 """The search by example: each refusal has one binding constraint, and what it says is true."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import dutch_recorded as recorded
 import pytest
@@ -8,8 +10,8 @@ import pytest
 from kalbot.common.units import CONTRACT, Count, Money, parse_money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
-from markets.terms.special_settlements import RESIDUAL, SettlementTerms
-from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused, Shape
+from markets.terms.special_settlements import ORDINARY, RESIDUAL, SettlementTerms
+from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.explain import explain
 from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
@@ -32,11 +34,24 @@ PRICEY = legs(2500, 3500, 4500)
 RICH = legs(3000, 4200, 5000, spread=100)  # YES bids add up to 1.19
 
 
-def search(markets, *, exclusive=True, certified=True, terms=SettlementTerms(), **limits):
+def search(
+    markets: Sequence[LegMarket],
+    *,
+    exclusive: bool = True,
+    certified: bool = True,
+    terms: SettlementTerms = ORDINARY,
+    **limits: Any,
+) -> Outcome:
     return best_basket(markets, exclusive, certified, Limits(**limits), event_ticker="EVENT", terms=terms)
 
 
-def refused(markets, **limits) -> Refused:
+def bought(markets: Sequence[LegMarket], **limits: Any) -> Basket:
+    outcome = search(markets, **limits)
+    assert isinstance(outcome, Found), outcome
+    return outcome.basket
+
+
+def refused(markets: Sequence[LegMarket], **limits: Any) -> Refused:
     outcome = search(markets, **limits)
     assert isinstance(outcome, Refused)
     return outcome
@@ -94,7 +109,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("code, markets, limits", REFUSALS, ids=[f"{i}-{r[0]}" for i, r in enumerate(REFUSALS)])
-def test_each_refusal_names_the_constraint_that_binds(code, markets, limits) -> None:
+def test_each_refusal_names_the_constraint_that_binds(
+    code: str, markets: list[LegMarket], limits: dict[str, Any]
+) -> None:
     outcome = refused(markets, **limits)
     assert outcome.constraint == code, outcome.sentence
     assert outcome.sentence.endswith(".")
@@ -111,7 +128,7 @@ def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket() -> N
     basket = outcome.nearest
     assert basket is not None
     assert (basket.floor, basket.guaranteed) == (0, False)
-    assert basket.profit == search(CHEAP).basket.profit
+    assert basket.profit == bought(CHEAP).profit
     words = "\n".join(explain(outcome))
     assert "Not guaranteed" in words
     assert "void" in words
@@ -147,8 +164,8 @@ def test_the_margin_holds_if_every_leg_fills_at_its_limit() -> None:
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
         for i, price in enumerate((2000, 2800, 3500))
     ]
-    free = search(steps).basket
-    strict = search(steps, min_margin_ppm=50_000).basket
+    free = bought(steps)
+    strict = bought(steps, min_margin_ppm=50_000)
     assert strict.count < free.count
     assert strict.margin_at_limits_ppm >= 50_000
     assert free.profit >= strict.profit
@@ -159,7 +176,7 @@ def test_a_yearly_return_shrinks_the_size_to_where_it_holds() -> None:
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price - 100 * k, 200) for k in range(6)]), FEES)
         for i, price in enumerate((2000, 2800, 3500))
     ]
-    basket = search(steps, days_to_settlement=73.0, min_annualised_ppm=250_000).basket
+    basket = bought(steps, days_to_settlement=73.0, min_annualised_ppm=250_000)
     assert basket.margin_at_limits_ppm >= 50_000
     assert basket.annualised_ppm >= 250_000
 
@@ -210,11 +227,11 @@ def test_guaranteed_comes_before_a_higher_profit_that_is_not() -> None:
 
 
 def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor() -> None:
-    flat = search(CHEAP, max_count=Count(500)).basket
+    flat = bought(CHEAP, max_count=Count(500))
     deep = legs(2000, 3000, 4000, count=100_000)
     limits = {"min_profit": Money(100_000), "max_cost": parse_money("9")}
-    equal = search(deep, **limits).basket
-    likely = search(deep, shape=Shape.PROPORTIONAL, **{**limits, "max_cost": parse_money("12")}).basket
+    equal = bought(deep, **limits)
+    likely = bought(deep, shape=Shape.PROPORTIONAL, **{**limits, "max_cost": parse_money("12")})
     assert {leg.count for leg in flat.legs} == {500}
     assert {leg.count for leg in equal.legs} == {equal.count}
     assert likely.guaranteed
@@ -230,9 +247,9 @@ def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor() -> Non
 def test_legs_are_matched_by_ticker_not_by_place() -> None:
     event, books = next((e, b) for e, b in recorded.fixture() if e.event_ticker == "KXHIGHTDC-26JUL20")
     markets = [LegMarket(m.ticker, books[m.ticker], FEES) for m in event.markets]
-    forward, backward = search(markets).basket, search(markets[::-1]).basket
+    forward, backward = bought(markets), bought(markets[::-1])
     assert {x.ticker: (x.count, x.limit_price) for x in forward.legs} == {
         x.ticker: (x.count, x.limit_price) for x in backward.legs
     }
-    for bought in forward.legs:
-        assert bought.limit_price == books[bought.ticker].best_ask(Side.YES)
+    for whole in forward.legs:
+        assert whole.limit_price == books[whole.ticker].best_ask(Side.YES)
