@@ -269,6 +269,7 @@ class Stream:
             inbox_waiting=self._inbox.waiting,
             inbox_written=self._inbox.written,
             notifications=self._notifier.sent,
+            suppressed=self._notifier.suppressed,
             token=self.leadership.token or "",
             clock_skew_ms=_skew(connection),
         )

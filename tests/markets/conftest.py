@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from markets import connect
 from markets.kalshi.rest.client import KalshiClient
@@ -17,9 +18,9 @@ def exchange() -> Iterator[SmallExchange]:
 
 
 @pytest.fixture
-def client(exchange: SmallExchange, settings: object, redis_db: object) -> Iterator[KalshiClient]:
-    settings.KALSHI_REST_URL = exchange.url  # type: ignore[attr-defined]
-    settings.KALSHI_WS_URL = exchange.url.replace("http", "ws").replace("/trade-api/v2", "/trade-api/ws/v2")  # type: ignore[attr-defined]
+def client(exchange: SmallExchange, settings: Settings, redis_db: object) -> Iterator[KalshiClient]:
+    settings.KALSHI_REST_URL = exchange.url
+    settings.KALSHI_WS_URL = exchange.url.replace("http", "ws").replace("/trade-api/v2", "/trade-api/ws/v2")
     made = connect.client()
     yield made
     made.close()

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from django.db.models import JSONField, Model
 
 from kalbot.local.servers import RunningRedis, start_redis
 from markets.prices import PriceReader
@@ -152,20 +154,18 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _insert(database: sqlite3.Connection, row: object) -> None:
-    from django.db.models import JSONField
-
-    values = {}
-    for field in row._meta.concrete_fields:  # type: ignore[attr-defined]
+def _insert(database: sqlite3.Connection, row: Model) -> None:
+    values: dict[str, Any] = {}
+    for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
         if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
             value = "2026-01-01 00:00:00"
         if isinstance(field, JSONField):
             value = "[]" if value == [] else "{}"
         if not (field.primary_key and value is None):
-            values[field.column] = value
+            values[str(field.column)] = value
     names, marks = ", ".join(values), ", ".join("?" * len(values))
-    database.execute(f"insert into {row._meta.db_table} ({names}) values ({marks})", list(values.values()))  # type: ignore[attr-defined]
+    database.execute(f"insert into {row._meta.db_table} ({names}) values ({marks})", list(values.values()))
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 import redis
@@ -221,13 +222,13 @@ def test_strikes_that_tile_get_a_certificate_and_a_game_a_refusal(
     ],
 )
 def test_a_change_of_facts_voids_the_certificate_within_one_scan(
-    exchange: SmallExchange, client: KalshiClient, change: object
+    exchange: SmallExchange, client: KalshiClient, change: Callable[[dict[str, Any]], object]
 ) -> None:
     exchange.add(temperature("KXHIGHX-1"))
     scan(client)
     first = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     assert first is not None
-    change(exchange.listed["KXHIGHX-1"])  # type: ignore[operator]
+    change(exchange.listed["KXHIGHX-1"])
     scan(client)
     first.refresh_from_db()
     assert first.status == Certificate.Status.VOID

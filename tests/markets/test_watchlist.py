@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from markets import watchlist
 from markets.models import Event, Market, Series, Watch
@@ -29,9 +30,9 @@ def test_a_source_replaces_its_own_entries_only() -> None:
     assert Watch.objects.filter(source="position:1").count() == 1
 
 
-def test_an_unchanged_list_writes_nothing(django_assert_num_queries: object) -> None:
+def test_an_unchanged_list_writes_nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     watchlist.replace("candidate:a", ["E1"], 5)
-    with django_assert_num_queries(3):  # type: ignore[operator]  # savepoint, one read, release
+    with django_assert_num_queries(3):  # savepoint, one read, release
         watchlist.replace("candidate:a", ["E1"], 5)
     watchlist.replace("candidate:a", ["E1"], 7)
     assert Watch.objects.get().priority == 7
