@@ -23,7 +23,8 @@ ROW: Final = re.compile(r"^\| `([A-Z_]+)` \| ([a-z ]+) \| (.+?) \| .+ \|$", re.M
 def constant(node: ast.expr) -> str | None:
     """A literal default as the page writes it (products of integers included); None for what is computed."""
     if isinstance(node, ast.Constant):
-        return {"": "empty", None: "none"}.get(node.value, f"`{node.value}`")  # type: ignore[call-overload]  # any literal
+        value = ast.literal_eval(node)
+        return "none" if value is None else f"`{value}`" if value != "" else "empty"
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         left, right = node.left, node.right
         if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
