@@ -1,9 +1,9 @@
 """Ten thousand open positions assessed from warm caches: seconds for the whole, against one position at a time.
 
 Rows lie in a database of their own (SQLite in a temporary folder, or ``--database URL``), prices and source snapshots in a
-Redis of their own. ``first`` is the first look (baselines and every assessment are written), ``quiet`` a look at which
+Redis of their own. ``first`` is the first run (baselines and every assessment are written), ``quiet`` a run at which
 nothing has changed, ``moved`` one at which every price has. All by one process; the schedule spreads batches over the triage workers. The
-plain way looks at positions one by one; a sample of it is measured and scaled. Ratios compare processor time.
+plain way assesses positions one by one; a sample of it is measured and scaled. Ratios compare processor time.
 
     python -m bench triage [--positions 10000] [--events 2500] [--sample 100] [--database URL]
 """
@@ -95,7 +95,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "milliseconds_a_position": round(runs["quiet"]["cpu_seconds"] / len(ids) * 1000, 3),
         "plain_cpu_seconds": round(plain, 1),
         "ratio_to_plain": round(plain / runs["quiet"]["cpu_seconds"], 1),
-        "looks_with_opinion": sum(1 for lines in said if lines and lines[0]["opinion"]),
+        "assessments_with_opinion": sum(1 for lines in said if lines and lines[0]["opinion"]),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "period_seconds": PERIOD_SECONDS,
         "fits_in_period": all(r["seconds"] < PERIOD_SECONDS and r["failed"] == 0 for r in runs.values()),

@@ -23,21 +23,22 @@ from triage.assessment.gather import Gathered
 from triage.assessment.signals import Severity, Signal
 from triage.models import Advice, Assessment, Recommendation
 
-Look = tuple[Gathered, Assessed, Assessment | None]
+Outcome = tuple[Gathered, Assessed, Assessment | None]
+"""A position, what its assessment found, and the row that was kept, if any."""
 OPEN = Recommendation.Status.OPEN
 REFRESH_EVERY: Final = timedelta(minutes=5)
 
 
-def refresh(looks: Iterable[Look]) -> tuple[int, int]:
-    """Bring the open recommendations of these positions in line with the looks: (opened, lapsed)."""
-    seen = list(looks)
-    standing = _standing([item.position.pk for item, _, _ in seen])
+def refresh(outcomes: Iterable[Outcome]) -> tuple[int, int]:
+    """Bring the open recommendations of these positions in line with their assessments: (opened, lapsed)."""
+    seen = list(outcomes)
+    current = _current([item.position.pk for item, _, _ in seen])
     fresh: list[Recommendation] = []
     changed: list[Recommendation] = []
     gone: list[int] = []
     for item, result, kept in seen:
         reasons = {s.code: s for s in result.signals if s.severity >= Severity.WATCH}
-        rows = standing.get(item.position.pk, {})
+        rows = current.get(item.position.pk, {})
         for code, signal in reasons.items():
             row = rows.get(code)
             if row is not None and row.status == OPEN:
@@ -53,8 +54,8 @@ def refresh(looks: Iterable[Look]) -> tuple[int, int]:
     return len(fresh), lapsed
 
 
-def _standing(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:
-    """Position id -> reason -> the row that speaks for it: the open one, else one that a person dismissed while the
+def _current(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:
+    """Position id -> reason -> its current row: the open one, else one that a person dismissed while the
     reason has been there ever since (it stays quiet unless the advice becomes stronger)."""
     quiet = models.Q(status=Recommendation.Status.DISMISSED, gone_at=None)
     rows = Recommendation.objects.filter(models.Q(status=OPEN) | quiet, position_id__in=position_ids)
@@ -67,7 +68,7 @@ def _standing(position_ids: list[int]) -> dict[int, dict[str, Recommendation]]:
 
 
 def could_see(row: Recommendation, result: Assessed) -> bool:
-    """Whether this look could have seen the reason if it were still there."""
+    """Whether this assessment could have seen the reason if it were still there."""
     if row.source != "market":
         return any(view.source == row.source and view.gain is not None for view in result.views)
     needs = row.opening.get("needs_prices", False)
@@ -139,7 +140,7 @@ def _close(rows: QuerySet[Recommendation], status: str, **values: Any) -> int:
 
 
 def end_of_ended_positions() -> int:
-    """Close what stands on positions that are no longer open; returns how many."""
+    """Close the recommendations of positions that are no longer open; returns how many."""
     over = Recommendation.objects.exclude(position__status=PositionStatus.OPEN)
     return _close(over, Recommendation.Status.ENDED)
 
@@ -151,9 +152,9 @@ def dismiss(recommendation_id: int, *, actor: str, reason: str) -> bool:
 
 
 def accept(recommendation_id: int, *, actor: str, reason: str = "") -> bool:
-    """A person (or the policy) says yes: the position is asked to exit through trading's one exit path.
+    """A person (or the policy) says yes: an exit is requested through trading's one exit path.
 
-    Acceptance and request are one transaction: who loses the race for the row asks for nothing, and a request that
+    Acceptance and request are one transaction: who loses the race for the row requests nothing, and a request that
     trading refuses leaves the recommendation open. False if it was no longer open or does not advise to exit.
     """
     row = Recommendation.objects.filter(pk=recommendation_id, advice=Advice.EXIT).first()

@@ -1,7 +1,7 @@
-"""Looks at positions: gather -> assess -> write. Each position on its own: one that fails is logged, the others go on.
+"""Assesses positions: gather -> assess -> write. Each position on its own: one that fails is logged, the others go on.
 
-Nothing here waits for the outside world. Sources are read from their caches (``triage.sources``); a source that is
-down, slow or silent is "no opinion" and costs the look nothing.
+Nothing here waits for the network. Sources are read from their caches (``triage.sources``); a source that is
+down, slow or silent is "no opinion" and costs the assessment nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: PriceReader
 
 
 def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str) -> dict[int, Assessment]:
-    """Store the looks that say something new: position id -> its new row."""
+    """Store the assessments that say something new: position id -> its new row."""
     rows, baselines, now_ms = [], [], clock.now_ms()
     for item, result, reports in done:
         if trigger == "person" or is_noteworthy(item.position.cost, result, item.baseline.last, now_ms):
@@ -117,7 +117,7 @@ def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str)
 
 
 def in_short(result: Assessed, now_ms: int) -> dict[str, Any]:
-    """What the next look is compared with."""
+    """What the next assessment is compared with."""
     market = result.market
     return {
         "at_ms": now_ms,
@@ -130,7 +130,7 @@ def in_short(result: Assessed, now_ms: int) -> dict[str, Any]:
 
 
 def is_noteworthy(cost: int, result: Assessed, last: Mapping[str, Any], now_ms: int) -> bool:
-    """Whether a look differs from the last kept one in advice, in a signal, or in value by a noticeable share of the cost."""
+    """Whether an assessment differs from the last kept one in advice, in a signal, or in value by a noticeable share of the cost."""
     if not last or now_ms - last["at_ms"] >= KEEP_EVERY_MS:
         return True
     now = in_short(result, now_ms)
@@ -146,7 +146,7 @@ def is_noteworthy(cost: int, result: Assessed, last: Mapping[str, Any], now_ms: 
 
 
 def assessment_row(item: Gathered, result: Assessed, reports: Sequence[Report], trigger: str) -> Assessment:
-    """The look as a row (not saved)."""
+    """The assessment as a row (not saved)."""
     sale, market = result.sale, result.market
     return Assessment(
         position=item.position,

@@ -15,7 +15,7 @@ class Advice(models.TextChoices):
 
 
 class Baseline(models.Model):
-    """What was true of a position's event at the first look after entry, and the last kept look: later looks are compared
+    """What was true of a position's event at the first assessment after entry, and the last kept one: later ones are compared
     with both."""
 
     position = models.OneToOneField(Position, models.CASCADE, related_name="baseline")
@@ -28,12 +28,12 @@ class Baseline(models.Model):
     )
     coverage_ppm = models.BigIntegerField(null=True)
     last = models.JSONField(
-        default=dict, help_text="The last kept look in short: at_ms, advice, sell, hold, coverage, codes."
+        default=dict, help_text="The last kept assessment in short: at_ms, advice, sell, hold, coverage, codes."
     )
 
 
 class Assessment(models.Model):
-    """One look at one position: what it is worth sold now against held, and the signals seen.
+    """One assessment of one position: what it is worth sold now against held, and the signals seen.
 
     Kept when something changed since the last one, and once every few minutes when nothing did.
     """
@@ -45,7 +45,7 @@ class Assessment(models.Model):
     )
     advice = models.CharField(max_length=5, choices=Advice)
     sell_now = models.BigIntegerField(
-        null=True, help_text="Proceeds through the real bids after fees; empty = cannot be told."
+        null=True, help_text="Proceeds through the real bids after fees; empty = unknown."
     )
     sell_fees = models.BigIntegerField(null=True)
     sale_legs = models.JSONField(

@@ -1,4 +1,4 @@
-"""What screens ask triage: the card of a position, the course of its value, the scoreboard."""
+"""What pages read from triage: the card of a position, the history of its value, the scoreboard."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from triage.scoring.forecasts import scored_forecasts
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One position on the screen: the latest look, the advice that stands, the course of its value."""
+    """One position on a page: the latest assessment, its open recommendations, the history of its value."""
 
     position_id: int
     latest: Assessment | None
-    standing: list[Recommendation]
-    course: list[dict[str, Any]] = field(default_factory=list)
+    recommendations: list[Recommendation]
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class ReasonRecord:
 
 def card(position_id: int, points: int = 200) -> Card:
     """Everything that the card of one position shows."""
-    looks = Assessment.objects.filter(position_id=position_id).order_by("-pk")
+    assessments = Assessment.objects.filter(position_id=position_id).order_by("-pk")
     columns = ("at", "sell_now", "hold_expected", "floor", "coverage_ppm", "advice")
-    course = list(looks.values(*columns)[:points])
-    standing = list(Recommendation.objects.filter(position_id=position_id, status="open").order_by("opened_at"))
-    return Card(position_id, looks.first(), standing, course[::-1])
+    history = list(assessments.values(*columns)[:points])
+    recommendations = list(Recommendation.objects.filter(position_id=position_id, status="open").order_by("opened_at"))
+    return Card(position_id, assessments.first(), recommendations, history[::-1])
 
 
 def source_records() -> list[SourceRecord]:

@@ -1,7 +1,7 @@
-"""Triage as Celery sees it: thin doors.
+"""Celery tasks of triage, each a thin wrapper.
 
 ``assess_positions`` and ``watch_lines`` have a place in the schedule; the others are sent from here. Fetching runs on the queue
-``default``, so that a slow source never stands in line before an assessment.
+``default``, so that a slow source never delays an assessment.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ LINES_SECONDS = 2
 
 @shared_task(name="triage.tasks.assess_positions", ignore_result=True)
 def assess_positions() -> dict[str, int]:
-    """Look at every open position, in batches that any triage worker may take."""
-    with cache.lock("triage:schedule", PERIOD_SECONDS) as held:
-        if not held:
+    """Assess every open position, in batches that any triage worker may take."""
+    with cache.lock("triage:schedule", PERIOD_SECONDS) as acquired:
+        if not acquired:
             return {"skipped": 1}
         _send(refresh_sources.name, queue="default")
         advice.end_of_ended_positions()
@@ -46,15 +46,15 @@ def assess_positions() -> dict[str, int]:
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
 def assess_batch(position_ids: list[int], trigger: str = "schedule") -> dict[str, int]:
-    """One batch: of the schedule, or of the positions about which something new was heard (``observation``)."""
+    """One batch: of the schedule, or of the positions about which a source brought something new (``observation``)."""
     return _summary(agent.assess_positions(position_ids, trigger=trigger, seconds=PERIOD_SECONDS))
 
 
 @shared_task(name="triage.tasks.watch_lines", ignore_result=True)
 def watch_lines() -> dict[str, int]:
-    """Looks that cannot wait for the schedule: a line crossed, something announced. Meant for every few seconds."""
-    with cache.lock("triage:lines", PERIOD_SECONDS) as held:
-        if not held:
+    """Assessments that cannot wait for the schedule: a line crossed, something announced. Meant for every few seconds."""
+    with cache.lock("triage:lines", PERIOD_SECONDS) as acquired:
+        if not acquired:
             return {"skipped": 1}
         run = agent.assess_positions(triggers.announced(), trigger="lifecycle", seconds=PERIOD_SECONDS)
         crossed = triggers.crossed(triggers.coverage_position_ids(), seconds=LINES_SECONDS)
@@ -64,9 +64,9 @@ def watch_lines() -> dict[str, int]:
 
 @shared_task(name="triage.tasks.refresh_sources", ignore_result=True)
 def refresh_sources() -> dict[str, int]:
-    """Fetch what is due, then look at the positions about which something new was heard."""
-    with cache.lock("triage:refresh", FETCH_SECONDS + 5) as held:
-        if not held:
+    """Fetch what is due, then assess the positions that it concerns."""
+    with cache.lock("triage:refresh", FETCH_SECONDS + 5) as acquired:
+        if not acquired:
             return {"skipped": 1}
         run = refresh.refresh(seconds=FETCH_SECONDS)
     about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events).order_by("event_id", "pk")

@@ -210,7 +210,7 @@ def watch(
     stopping: list[int],
 ) -> int:
     """Keep everything running until it is time to stop; then let it come to rest and judge the result."""
-    from kalbot.local import figures, rest, screen, story
+    from kalbot.local import rest, screen, story, summary
 
     deadline = time.monotonic() + options.seconds if options.seconds else None
     view = screen.Headless(options.seconds) if deadline else screen.Live(plan)
@@ -226,8 +226,8 @@ def watch(
             time.sleep(0.5)
     say("stopping: no new baskets, what is under way comes to rest")
     rest.settle_down(supervisor, story_seconds=STORY_SECONDS if plan.turn_every and not plan.still else 0.0)
-    result = figures.summary()
-    problems = figures.not_closed(result, still=plan.still)
+    result = summary.summary()
+    problems = summary.not_closed(result, still=plan.still)
     result["closed"], result["problems"] = not problems, problems
     if options.json:
         options.json.write_text(json.dumps(result, indent=1, default=str) + "\n")

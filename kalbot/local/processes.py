@@ -13,7 +13,7 @@ WORKERS = {"trading": "trading", "strategy": "strategy", "general": "scan,triage
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo was asked for."""
+    """The options of one demo run."""
 
     state: Path
     snapshot: Path

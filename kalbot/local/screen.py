@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from kalbot.local import figures, story, triage_screen
+from kalbot.local import story, summary, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from strategies.models import NearMiss, Profile
@@ -61,7 +61,7 @@ class Headless:
         if elapsed - self.said < 10:
             return
         self.said = elapsed
-        row = figures.summary()
+        row = summary.summary()
         counts = " ".join(f"{key} {row[key]}" for key in ("scans", "candidates", "near_misses", "prices"))
         stages = " ".join(
             f"{key} {row[key]['sim']}/{row[key]['live']}" for key in ("decisions", "positions", "settled")
@@ -98,7 +98,7 @@ class Live:
 
     def draw(self, supervisor: Supervisor, messages: Iterable[str]) -> RenderableType:
         """The whole screen as one renderable."""
-        row = figures.summary()
+        row = summary.summary()
         parts = [
             self.header(),
             pipeline(row, self.rate(row["prices"])),
@@ -126,7 +126,7 @@ class Live:
         return Panel(text, box=box.SQUARE, padding=(0, 1))
 
     def rate(self, total: int) -> float:
-        """Price messages a second since the last look."""
+        """Price messages a second since the last call."""
         now = time.monotonic()
         (then, before), self.last = self.last, (now, total)
         return max(0.0, (total - before) / max(now - then, 0.001)) if before else 0.0
@@ -165,7 +165,7 @@ def profiles() -> RenderableType:
     for name in ("cand.", "near", "open", "settled", "aborted", "cash", "open cost", "profit", "off by"):
         table.add_column(name, justify="right")
     for profile in Profile.objects.order_by("mode", "pk"):
-        counts, money = figures.profile_counts(profile), ledger.summary(profile)
+        counts, money = summary.profile_counts(profile), ledger.summary(profile)
         held = counts["positions"]
         profit = Text(dollars(money["realised"]), style="green" if money["realised"] >= 0 else "red")
         table.add_row(
@@ -233,9 +233,9 @@ def print_result(row: dict[str, Any], *, still: bool) -> None:
     console.print(pipeline(row, 0.0), profiles())
     if not still:
         console.print(triage_screen.triage(row["triage"]))
-        told = row["triage"]["story"]
+        outcome = row["triage"]["story"]
         console.print(
-            story.in_words(told), style="bold red" if told["missing"] else "green", markup=False, highlight=False
+            story.in_words(outcome), style="bold red" if outcome["missing"] else "green", markup=False, highlight=False
         )
     if still:
         console.print(still_result(row))

@@ -1,4 +1,4 @@
-"""The story that the demo tells about triage: a coverage position turns bad, advice says so with its reason, the operator accepts, the
+"""What the demo shows of triage: a coverage position turns bad, advice says so with its reason, the operator accepts, the
 position is left through the one exit path, and after settlement the advice is scored.
 
 The operator is the demo's own hand: it answers open advice to exit coverage positions as a person would in the console, after a pause
@@ -29,7 +29,6 @@ CHAPTERS: Final = (
     "the position was left",
     "the advice was scored",
 )
-S = Recommendation.Status
 RECENT: Final = 100
 WORTH_IT: Final = 0.15
 """The operator leaves for a gain of this share of the cost: what a day that turned brings, and the noise of a forecast seldom."""
@@ -38,8 +37,8 @@ WORTH_IT: Final = 0.15
 def operate(pause_seconds: float) -> list[str]:
     """Accept advice to exit coverage positions that has stood for the pause and is worth it; what was done, in sentences."""
     before = clock.now() - timedelta(seconds=pause_seconds)
-    standing = Recommendation.objects.filter(
-        status=S.OPEN,
+    open_rows = Recommendation.objects.filter(
+        status=Recommendation.Status.OPEN,
         advice=Advice.EXIT,
         opened_at__lte=before,
         position__kind=Kind.COVERAGE,
@@ -47,7 +46,7 @@ def operate(pause_seconds: float) -> list[str]:
     )
     said: list[str] = []
     left: set[int] = set()
-    for row in standing.select_related("position").order_by("-gain", "pk"):
+    for row in open_rows.select_related("position").order_by("-gain", "pk"):
         if row.position_id in left or row.gain is None or row.gain < WORTH_IT * row.position.cost:
             continue
         try:
@@ -65,16 +64,16 @@ def operate(pause_seconds: float) -> list[str]:
 
 
 def triage() -> dict[str, Any]:
-    """Counts of the room triage and its scoreboard, JSON-ready. Money is micro-dollars."""
+    """Triage's counts and its scoreboard, JSON-ready. Money is micro-dollars."""
     rows = Recommendation.objects
     statuses = Counter(rows.values_list("status", flat=True))
     return {
         "assessments": Assessment.objects.count(),
         "opened": sum(statuses.values()),
-        "closed": sum(number for status, number in statuses.items() if status != S.OPEN),
+        "closed": sum(number for status, number in statuses.items() if status != Recommendation.Status.OPEN),
         "by_status": dict(statuses),
         "exit_advice": rows.filter(advice=Advice.EXIT).count(),
-        "accepted": statuses[S.ACCEPTED],
+        "accepted": statuses[Recommendation.Status.ACCEPTED],
         "scored": rows.exclude(scored_at=None).count(),
         "sources": [
             {
@@ -102,9 +101,11 @@ def triage() -> dict[str, Any]:
 
 
 def story() -> dict[str, Any]:
-    """The story that came farthest: its chapters, its figures, and what is missing ("" = told to the end)."""
-    told = [_chapters(row) for row in _candidates()]
-    best: dict[str, Any] = max(told, key=lambda one: (one["chapters"], one["leaving_was_right"] or False), default={})
+    """The story that came farthest: its chapters, its numbers, and what is missing ("" = complete)."""
+    stories = [_chapters(row) for row in _candidates()]
+    best: dict[str, Any] = max(
+        stories, key=lambda one: (one["chapters"], one["leaving_was_right"] or False), default={}
+    )
     chapters = best.get("chapters", int(Assessment.objects.filter(position__kind=Kind.COVERAGE).exists()))
     missing = "" if chapters == len(CHAPTERS) else f"not yet: {CHAPTERS[chapters]}"
     return {**best, "chapters": chapters, "of": len(CHAPTERS), "missing": missing}
@@ -113,12 +114,15 @@ def story() -> dict[str, Any]:
 def _candidates() -> list[Recommendation]:
     advised = Recommendation.objects.filter(advice=Advice.EXIT, position__kind=Kind.COVERAGE)
     rows = advised.select_related("position__profile", "position__decision").order_by("-pk")
-    return [*rows.filter(status=S.ACCEPTED)[:RECENT], *rows.exclude(status=S.ACCEPTED)[:1]]
+    return [
+        *rows.filter(status=Recommendation.Status.ACCEPTED)[:RECENT],
+        *rows.exclude(status=Recommendation.Status.ACCEPTED)[:1],
+    ]
 
 
 def _chapters(row: Recommendation) -> dict[str, Any]:
     position = row.position
-    accepted = row.status == S.ACCEPTED
+    accepted = row.status == Recommendation.Status.ACCEPTED
     left = accepted and position.status in (PositionStatus.CLOSED, PositionStatus.SETTLED) and position.proceeds > 0
     scored = left and row.scored_at is not None
     difference = row.score.get("difference")
@@ -141,10 +145,12 @@ def _chapters(row: Recommendation) -> dict[str, Any]:
 
 
 def lacks_only_its_score(within_seconds: float) -> bool:
-    """Whether no story is told yet and accepted advice waits for a settlement that is due within this time."""
+    """Whether no story is complete yet and accepted advice waits for a settlement that is due within this time."""
     if not story()["missing"]:
         return False
-    waiting = Recommendation.objects.filter(status=S.ACCEPTED, scored_at=None).values("position__event_id")
+    waiting = Recommendation.objects.filter(status=Recommendation.Status.ACCEPTED, scored_at=None).values(
+        "position__event_id"
+    )
     last = Market.objects.filter(event_id__in=waiting).values("event_id").annotate(at=Max("close_time"))
     until = clock.now() + timedelta(seconds=within_seconds)
     return any(row["at"] is not None and row["at"] <= until for row in last)
@@ -153,14 +159,12 @@ def lacks_only_its_score(within_seconds: float) -> bool:
 def in_words(row: dict[str, Any]) -> str:
     """The story in one sentence, for the end of a run."""
     if row["missing"]:
-        return (
-            f"triage: the story was not told to the end ({row['chapters']} of {row['of']} chapters), {row['missing']}"
-        )
+        return f"triage: the story is not complete ({row['chapters']} of {row['of']} chapters), {row['missing']}"
     paid, difference = row["holding_paid"], row["difference"]
     return (
         f"triage: position #{row['position']} on {row['event']} turned bad ({row['detail']}); {row['accepted_by']} accepted, "
         f"selling brought {_dollars(row['proceeds'])}, holding would have paid {_dollars(paid)}: "
-        f"leaving {'gained' if difference > 0 else 'cost'} {_dollars(abs(difference))} by the figures of the moment it was advised"
+        f"leaving {'gained' if difference > 0 else 'cost'} {_dollars(abs(difference))} by the prices of the moment it was advised"
     )
 
 

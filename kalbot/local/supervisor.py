@@ -89,7 +89,7 @@ class Supervisor:
         return child
 
     def tick(self) -> None:
-        """Look at every child once; restart what ended or fell silent. Call it about once a second."""
+        """Check every child once; restart what ended or fell silent. Call it about once a second."""
         now = time.monotonic()
         for child in self.children:
             if child.running:

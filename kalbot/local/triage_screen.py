@@ -15,13 +15,13 @@ SHOWN = 4
 
 
 def triage(row: dict[str, Any]) -> RenderableType:
-    """The room's part of the screen. ``row``: ``story.triage()``."""
+    """Triage's part of the screen. ``row``: ``story.triage()``."""
     return Group(counts(row), advice(), sources(row))
 
 
 def counts(row: dict[str, Any]) -> Text:
     cells = {
-        "looks": row["assessments"],
+        "assessments": row["assessments"],
         "advice opened": row["opened"],
         "closed": row["closed"],
         "to exit": row["exit_advice"],

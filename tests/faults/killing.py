@@ -156,13 +156,13 @@ class Rounds:
         return list(self.truth["orders"])
 
     def _rest(self) -> int:
-        from kalbot.local import figures, rest
+        from kalbot.local import rest, summary
         from tests.faults import account_state
 
         print("coming to rest", flush=True)
         rest.settle_down(self.supervisor, 90)
-        result = figures.summary()
-        self.problems += [one for one in figures.not_closed(result, still=False) if not one.startswith("no ")]
+        result = summary.summary()
+        self.problems += [one for one in summary.not_closed(result, still=False) if not one.startswith("no ")]
         self.problems += account_state.at_any_moment(self._exchange_orders())
         self.problems += account_state.at_rest(self.truth)
         positions, bought = result["positions"], sum(result["settled"].values())

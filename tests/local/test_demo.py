@@ -144,12 +144,12 @@ def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_score
     _, errors = process.communicate(timeout=400)
     result = json.loads(out.read_text())
     assert process.returncode == 0, (result["problems"], errors[-2000:])
-    told = result["triage"]
-    assert told["story"]["missing"] == "", errors[-3000:]
-    assert told["story"]["accepted_by"] == "demo operator"
-    assert told["assessments"] > 0
-    assert told["accepted"] > 0
-    assert told["scored"] > 0
-    assert [one for one in told["sources"] if one["source"] == "nws" and one["settled"]]
+    outcome = result["triage"]
+    assert outcome["story"]["missing"] == "", errors[-3000:]
+    assert outcome["story"]["accepted_by"] == "demo operator"
+    assert outcome["assessments"] > 0
+    assert outcome["accepted"] > 0
+    assert outcome["scored"] > 0
+    assert [one for one in outcome["sources"] if one["source"] == "nws" and one["settled"]]
     assert result["exchange_difference"] == 0
     assert all(row["difference"] == 0 for row in result["ledger"].values())

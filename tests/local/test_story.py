@@ -66,12 +66,12 @@ def test_the_story_counts_its_chapters_and_names_the_missing_one(world: World) -
     story.operate(pause_seconds=0)
     assert story.story()["missing"] == "not yet: the position was left"
     Position.objects.update(status="closed", proceeds=6_000_000)
-    assert "not told to the end (4 of 5 chapters)" in story.in_words(story.story())
+    assert "not complete (4 of 5 chapters)" in story.in_words(story.story())
     assert story.lacks_only_its_score(2 * 86_400)
     assert not story.lacks_only_its_score(60)
     score = {"held": 0, "left": 6_000_000, "difference": 6_000_000}
     Recommendation.objects.filter(pk=row.pk).update(score=score, scored_at=clock.now())
-    told = story.triage()
-    assert (told["accepted"], told["scored"], told["story"]["missing"]) == (1, 1, "")
-    assert "leaving gained $6.00" in story.in_words(told["story"])
+    outcome = story.triage()
+    assert (outcome["accepted"], outcome["scored"], outcome["story"]["missing"]) == (1, 1, "")
+    assert "leaving gained $6.00" in story.in_words(outcome["story"])
     assert not story.lacks_only_its_score(2 * 86_400)

@@ -30,7 +30,7 @@ class Weather:
     second: Callable[[float], float] | None = None
     reports: list[dict[str, str]] = field(default_factory=list)
     fault: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
     unit: str = "F"
     station_says: str = ""
@@ -122,7 +122,7 @@ def serving(weather: Weather) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            weather.asked.append(parts.path)
+            weather.requests.append(parts.path)
             weather.agents.add(self.headers.get("User-Agent", ""))
             fault = next((what for part, what in weather.fault.items() if part in parts.path), "")
             body = b"{}"

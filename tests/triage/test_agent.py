@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from markets.models import Certificate, Event, Market
 from tests.triage.world import World, make_profile
 from trading.models import Position
 from triage import advice, agent, tasks
+from triage.assessment.assess import assess
 from triage.models import Assessment, Baseline, Recommendation
 
 
-def basket(world: World, **values: object) -> Position:
+def basket(world: World, **values: Any) -> Position:
     event = world.list_event(certified=True)
     profile = make_profile(coverage_threshold_ppm=700_000)
     return world.hold(
@@ -26,7 +28,7 @@ def open_reasons(position: Position) -> set[str]:
     return set(position.recommendations.filter(status="open").values_list("reason", flat=True))
 
 
-def test_a_look_keeps_what_was_seen(world: World) -> None:
+def test_an_assessment_keeps_what_was_seen(world: World) -> None:
     position = basket(world)
     world.publish()
     run = agent.assess_positions([position.pk])
@@ -122,7 +124,7 @@ def test_a_market_closed_in_the_catalogue_before_its_time_is_a_flag(world: World
     assert "leg_closed_early" in open_reasons(position)
 
 
-def test_a_changed_close_time_is_a_flag_against_the_first_look(world: World) -> None:
+def test_a_changed_close_time_is_a_signal_against_the_first_assessment(world: World) -> None:
     position = basket(world)
     world.publish()
     agent.assess_positions([position.pk])
@@ -156,7 +158,7 @@ def test_a_change_of_state_alone_changes_no_promise(world: World) -> None:
     assert open_reasons(position) == set()
 
 
-def test_rules_that_changed_between_decision_and_first_look_are_noticed(world: World) -> None:
+def test_rules_that_changed_between_decision_and_first_assessment_are_noticed(world: World) -> None:
     position = basket(world)
     world.publish()
     Event.objects.update(rules_hash="not that of the decision")
@@ -187,7 +189,7 @@ def test_one_position_that_cannot_be_assessed_delays_no_other(world: World, monk
     first = world.hold(make_profile("one"), event, {"A": "yes"}, kind="coverage", cost=4_000_000)
     second = world.hold(make_profile("two"), event, {"B": "yes"}, kind="coverage", cost=4_000_000)
     world.publish()
-    whole = agent.assess
+    whole = assess
 
     def broken(case: object, views: object) -> object:
         if any(leg.ticker.endswith("-A") for leg in case.legs):  # type: ignore[attr-defined]
@@ -206,7 +208,7 @@ def test_a_run_is_bounded_in_time_and_says_what_it_left(world: World) -> None:
     assert agent.assess_positions([position.pk], seconds=-1).left == 1
 
 
-def test_the_schedule_looks_at_open_positions_only_and_ends_what_is_over(world: World) -> None:
+def test_the_schedule_assesses_open_positions_only_and_ends_what_is_over(world: World) -> None:
     position = basket(world)
     world.publish(age_ms=60_000)
     tasks.assess_positions()

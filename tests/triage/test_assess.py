@@ -169,10 +169,10 @@ def test_a_sale_that_no_settlement_can_beat_is_an_exit() -> None:
 def test_coverage_below_the_line_advises_to_leave_only_when_leaving_is_cheap() -> None:
     wide = {t: Depth(((max(100, d.yes_bids[0][0] - 1500), 5000),), d.no_bids) for t, d in BOOKS.items()}
     cheap = assess(case(thresholds=Thresholds(coverage_line=0.9, leave_cost_ppm=120_000)))
-    dear = assess(case(thresholds=Thresholds(coverage_line=0.9), books=wide))
+    expensive = assess(case(thresholds=Thresholds(coverage_line=0.9), books=wide))
     assert "coverage_below_line" in codes(cheap)
-    assert "coverage_below_line" in codes(dear)
-    assert (cheap.advice, dear.advice) == ("exit", "watch")
+    assert "coverage_below_line" in codes(expensive)
+    assert (cheap.advice, expensive.advice) == ("exit", "watch")
 
 
 def test_a_fall_of_coverage_above_the_line_is_watched() -> None:

@@ -129,14 +129,14 @@ FEED = {
 }
 
 
-class Told:
-    """A client that was told the answer."""
+class Answering:
+    """A client with a fixed answer."""
 
     def __init__(self, answer: Any) -> None:
-        self.answer, self.asked = answer, ""
+        self.answer, self.requested = answer, ""
 
     def get_json(self, url: str, params: Any = None) -> Any:
-        self.asked = url
+        self.requested = url
         return self.answer
 
 
@@ -148,7 +148,7 @@ def event() -> EventFacts:
 def said_by(feed: jsonfeed.JsonFeed, answer: Any, now_ms: int = AT) -> Opinion | NoOpinion:
     subject = feed.subject(event())
     assert isinstance(subject, Subject)
-    return feed.opine(event(), subject, feed.fetch(subject, Told(answer), now_ms), now_ms)
+    return feed.opine(event(), subject, feed.fetch(subject, Answering(answer), now_ms), now_ms)
 
 
 @pytest.fixture
@@ -160,9 +160,9 @@ def test_a_feed_is_read_where_its_configuration_points(real_exchange: None) -> N
     feed = jsonfeed.JsonFeed(FEED)
     subject = feed.subject(event())
     assert isinstance(subject, Subject)
-    client = Told({"meta": [{"at": HOUR.isoformat()}], "out": {"A": 0.25, "B": 0.75, "more": 0.0}})
+    client = Answering({"meta": [{"at": HOUR.isoformat()}], "out": {"A": 0.25, "B": 0.75, "more": 0.0}})
     feed.fetch(subject, client, AT)
-    assert client.asked == "https://feed.example/KXTEST/KXTEST-26NOV24.json"
+    assert client.requested == "https://feed.example/KXTEST/KXTEST-26NOV24.json"
     found = said_by(feed, client.answer)
     assert isinstance(found, Opinion)
     assert found.probabilities == pytest.approx({"A": 0.25, "B": 0.75})

@@ -1,4 +1,4 @@
-"""Between two schedules: looks that cannot wait."""
+"""Between two scheduled runs: assessments that cannot wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from trading.models import Position
 from triage import agent, tasks
 from triage.assessment import triggers
 from triage.models import Assessment
+from triage.sources import refresh
 from triage.sources.refresh import Refreshed
 
 
@@ -24,7 +25,7 @@ def basket(world: World) -> Position:
 def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -> None:
     position = basket(world)
     world.publish()
-    assert triggers.crossed([position.pk]) == [position.pk]  # never looked at
+    assert triggers.crossed([position.pk]) == [position.pk]  # never assessed
     agent.assess_positions([position.pk])
     assert triggers.crossed([position.pk]) == []
     world.books["C"] = ([(2100, 5000)], [(7600, 5000)])
@@ -37,7 +38,7 @@ def test_a_position_is_due_when_it_crosses_the_line_or_moves_far(world: World) -
     assert triggers.crossed([position.pk]) == []
 
 
-def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world: World) -> None:
+def test_what_the_exchange_announces_about_an_event_with_a_position_is_assessed_at_once(world: World) -> None:
     position = basket(world)
     world.publish()
     agent.assess_positions([position.pk])
@@ -61,14 +62,14 @@ def test_what_the_exchange_announces_about_a_held_event_is_looked_at_once(world:
     assert triggers.announced() == []
 
 
-def test_looking_for_lines_ends_with_its_time(world: World) -> None:
+def test_reading_the_lines_ends_with_its_time(world: World) -> None:
     position = basket(world)
     world.publish()
     assert triggers.crossed([position.pk], seconds=-1) == []
     assert triggers.coverage_position_ids() == [position.pk]
 
 
-def test_both_looks_of_the_schedule_are_planned() -> None:
+def test_both_periodic_tasks_are_scheduled() -> None:
     planned = {entry.task for entry in schedules.PLAN}
     assert {tasks.assess_positions.name, tasks.watch_lines.name} <= planned
 
@@ -77,15 +78,15 @@ def test_news_of_a_source_is_one_task_for_all_the_positions_it_is_about(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = world.list_event()
-    held = [
+    positions = [
         world.hold(make_profile(name), event, {"A": "yes"}, kind="coverage", cost=1_000_000).pk
         for name in ("one", "two", "three")
     ]
     sent: list[tuple[object, ...]] = []
-    monkeypatch.setattr(tasks.refresh, "refresh", lambda seconds: Refreshed(fetched=1, events=[world.name]))
+    monkeypatch.setattr(refresh, "refresh", lambda seconds: Refreshed(fetched=1, events=[world.name]))
     monkeypatch.setattr(tasks, "_send", lambda name, *args, queue: sent.append((name, *args, queue)))
     tasks.refresh_sources()
-    assert sent == [("triage.tasks.assess_batch", held, "observation", "triage")]
+    assert sent == [("triage.tasks.assess_batch", positions, "observation", "triage")]
     world.publish()
-    tasks.assess_batch(held, "observation")
+    tasks.assess_batch(positions, "observation")
     assert set(Assessment.objects.values_list("trigger", flat=True)) == {"observation"}

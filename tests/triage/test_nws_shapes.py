@@ -112,7 +112,7 @@ def test_newer_codes_of_unit_and_quality_are_understood() -> None:
     assert (ms, celsius) == (1_646_265_180_000, 22.8)
 
 
-def test_the_remarks_give_the_extremes_of_six_hours_and_nothing_else_that_looks_like_them() -> None:
+def test_the_remarks_give_the_extremes_of_six_hours_and_nothing_else_of_similar_form() -> None:
     latest = recorded("stations_observations_latest")
     found = {"features": [{"properties": latest["properties"]}]}
     assert [(kind, c) for _, kind, c in shapes.six_hour_extremes(found, "KFLL")] == [("high", 24.4), ("low", 22.8)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache as process_cache
 
 from kalbot.common import clock
 from tests.triage.world import World, make_profile
@@ -17,7 +18,6 @@ from triage import advice, agent
 from triage.assessment.assess import Assessed
 from triage.models import Recommendation
 from triage.policy import ExitProposal, refusal
-from triage.scoring import forecasts
 from triage.sources import registry
 from triage.sources.protocol import EventFacts, Opinion, Report
 
@@ -134,14 +134,14 @@ def test_a_source_needs_its_evidence_before_it_may_sell(world: World, monkeypatc
         return {facts.ticker: [Report("oracle", opinion, "", 0)] for facts in found}
 
     monkeypatch.setattr(registry, "reports", said)
-    forecasts.process_cache.clear()
+    process_cache.clear()
     agent.assess_positions([position.pk])
     confirmed()
     assert agent.assess_positions([position.pk]).exits == 0
     assert "evidence for oracle is 1.00, it needs 20.00" in Recommendation.objects.get(source="oracle").policy
-    forecasts.process_cache.set("triage-evidence-oracle", 25.0, 60)
+    process_cache.set("triage-evidence-oracle", 25.0, 60)
     assert agent.assess_positions([position.pk]).exits == 1
-    forecasts.process_cache.clear()
+    process_cache.clear()
 
 
 def test_accepting_advice_asks_for_the_exit_once(world: World) -> None:

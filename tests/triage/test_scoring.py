@@ -162,7 +162,7 @@ def test_an_event_that_settled_at_a_price_scores_nobody_s_forecast(world: World)
     }
 
 
-def test_the_card_has_the_latest_look_the_advice_and_the_course(world: World) -> None:
+def test_the_card_has_the_latest_assessment_the_advice_and_the_history(world: World) -> None:
     event = world.list_event()
     position = world.hold(
         make_profile(coverage_threshold_ppm=900_000), event, {"A": "yes", "B": "yes"}, kind="coverage", cost=7_800_000
@@ -173,10 +173,10 @@ def test_the_card_has_the_latest_look_the_advice_and_the_course(world: World) ->
     world.publish()
     agent.assess_positions([position.pk])
     card = selectors.card(position.pk)
-    assert len(card.course) == 2
+    assert len(card.history) == 2
     assert card.latest is not None
-    assert card.course[-1]["sell_now"] == card.latest.sell_now
-    assert [r.reason for r in card.standing] == ["coverage_below_line"]
+    assert card.history[-1]["sell_now"] == card.latest.sell_now
+    assert [r.reason for r in card.recommendations] == ["coverage_below_line"]
 
 
 def test_what_waits_for_a_far_settlement_stands_in_nobody_s_way(world: World) -> None:

@@ -38,8 +38,8 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
         "simulator", "--port", "0", "--credentials", str(folder), "--speed", str(SPEED), "--seed", "3"
     )
     base = f"http://127.0.0.1:{ready['port']}"
-    weather, told = started("simulator.weather.service", "--exchange", base, "--speed", str(SPEED))
-    yield base, told["url"]
+    weather, announced = started("simulator.weather.service", "--exchange", base, "--speed", str(SPEED))
+    yield base, announced["url"]
     for process in (weather, twin):
         process.terminate()
         process.wait(10)

@@ -102,8 +102,8 @@ def test_a_source_that_sees_the_uncovered_outcome_coming_opens_an_advice_to_exit
     assert (row.advice, row.source) == ("exit", "nws")
     assert row.gain
     assert row.gain > 5_000_000
-    look = Assessment.objects.get()
-    [nws] = [s for s in look.sources if s["source"] == "nws"]
+    assessment = Assessment.objects.get()
+    [nws] = [s for s in assessment.sources if s["source"] == "nws"]
     assert nws["opinion"]
     assert nws["probabilities"][world.ticker("H")] > 0.9
     assert nws["plot"]["station"] == "KNYC"
@@ -113,17 +113,17 @@ def test_a_source_that_sees_the_uncovered_outcome_coming_opens_an_advice_to_exit
     assert frozen.market_probabilities[world.ticker("H")] < 0.1
 
 
-def test_a_second_look_asks_the_service_nothing_and_freezes_nothing_again(
+def test_a_second_assessment_requests_nothing_and_freezes_nothing_again(
     world: World, weather: Weather, service: str
 ) -> None:
     position = covered(world)
     world.publish()
     refresh.refresh()
     agent.assess_positions([position.pk])
-    asked = len(weather.asked)
+    count = len(weather.requests)
     assert refresh.refresh().not_due == 2
     agent.assess_positions([position.pk])
-    assert len(weather.asked) == asked
+    assert len(weather.requests) == count
     assert SourceForecast.objects.filter(source="nws").count() == 1
 
 
@@ -141,7 +141,7 @@ def test_two_sources_that_contradict_each_other_both_fall_silent(world: World, w
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "404", "429", "garbage", "slow", "trickle", "drip"])
-def test_a_source_that_fails_says_nothing_and_delays_no_look(
+def test_a_source_that_fails_says_nothing_and_delays_no_assessment(
     world: World, weather: Weather, service: str, fault: str
 ) -> None:
     weather.fault["/"] = fault
@@ -155,9 +155,9 @@ def test_a_source_that_fails_says_nothing_and_delays_no_look(
     started = time.monotonic()
     agent.assess_positions([position.pk])
     assert time.monotonic() - started < 1
-    look = Assessment.objects.get()
-    assert [s["opinion"] for s in look.sources] == [False, False]
-    assert look.sell_now is not None
+    assessment = Assessment.objects.get()
+    assert [s["opinion"] for s in assessment.sources] == [False, False]
+    assert assessment.sell_now is not None
     assert not Recommendation.objects.exclude(source="market").exists()
 
 
@@ -182,9 +182,9 @@ def test_a_source_that_takes_thirty_seconds_holds_up_nobody_else(
         for _ in range(3):
             run = agent.assess_positions([position.pk])
             assert (run.positions, run.failed, run.exits) == (1, 0, 0)
-        assert not nws.done(), "the looks did not wait for the slow source"
+        assert not nws.done(), "the assessments did not wait for the slow source"
         said = {s["source"]: s for s in Assessment.objects.latest("pk").sources}
-        assert (said["nws"]["opinion"], said["nws"]["detail"]) == (False, "nothing heard yet")
+        assert (said["nws"]["opinion"], said["nws"]["detail"]) == (False, "nothing fetched yet")
         assert said["openmeteo"]["opinion"]
         assert "no answer within 5 s" in nws.result(10)
     assert not Recommendation.objects.filter(source="nws").exists()
@@ -199,9 +199,9 @@ def test_a_host_that_fails_is_left_alone_for_a_while(
     covered(world)
     refresh.refresh(seconds=5)
     assert paused_for(service.removeprefix("http://")) > 0
-    asked = len(weather.asked)
+    count = len(weather.requests)
     run = refresh.refresh(seconds=5)
-    assert len(weather.asked) == asked
+    assert len(weather.requests) == count
     assert "left alone" in run.failed["nws/KNYC"]
 
 
@@ -283,7 +283,7 @@ def test_an_event_whose_texts_name_another_station_gets_no_opinion(
     assert Assessment.objects.get().sources == []
 
 
-def test_real_weather_is_not_asked_about_a_simulated_exchange(
+def test_real_weather_is_not_queried_about_a_simulated_exchange(
     world: World, weather: Weather, service: str, settings: Any
 ) -> None:
     covered(world)
@@ -303,7 +303,7 @@ def test_sources_can_be_switched_off(settings: Any) -> None:
     assert registry.sources() == ()
 
 
-def test_the_same_facts_are_read_once_and_changed_ones_anew(world: World) -> None:
+def test_the_same_facts_are_read_once_and_changed_ones_again(world: World) -> None:
     event = temperature_event(world)
     first = event_facts({event.ticker: event})[event.ticker]
     Market.objects.filter(ticker=world.ticker("M")).update(cap_strike="85")

@@ -199,13 +199,13 @@ def test_the_six_hour_maximum_of_the_remarks_counts_when_it_lies_inside_the_day(
     of = market()
     now = of.starts_ms + 20 * HOUR_MS
     at = of.starts_ms + 19 * HOUR_MS
-    told = readings(of, 20, 84.0, extremes=((at, "high", 30.0),))
-    found = said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), told, None, now))
+    observed = readings(of, 20, 84.0, extremes=((at, "high", 30.0),))
+    found = said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), observed, None, now))
     assert found.plot["measured"] == 86
     early = readings(of, 20, 84.0, extremes=((of.starts_ms + 3 * HOUR_MS, "high", 31.0),))
-    assert said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), early, None, now)).plot["measured"] < 86  # type: ignore[operator]
+    assert said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), early, None, now)).plot["measured"] < 86
     absurd = readings(of, 20, 84.0, extremes=((at, "high", 45.0),))
-    assert said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), absurd, None, now)).plot["measured"] < 86  # type: ignore[operator]
+    assert said(daily_opinion(of, forecast(of, 84.0, updated_ms=now), absurd, None, now)).plot["measured"] < 86
 
 
 def test_the_climate_report_settles_it_but_for_rare_corrections() -> None:
@@ -275,11 +275,11 @@ def test_on_clock_change_days_readings_are_taken_from_the_standard_time_day(day:
     assert of.ends_ms - of.starts_ms == 24 * HOUR_MS
     hot_before = ((of.starts_ms - 10 * MINUTE, 40.0),)
     now = of.starts_ms + 20 * HOUR_MS
-    told = Readings(hot_before + readings(of, 20, 70.0).points)
-    found = said(daily_opinion(of, forecast(of, 70.0, updated_ms=now), told, None, now))
-    assert found.plot["measured"] <= 71  # type: ignore[operator]
+    observed = Readings(hot_before + readings(of, 20, 70.0).points)
+    found = said(daily_opinion(of, forecast(of, 70.0, updated_ms=now), observed, None, now))
+    assert found.plot["measured"] <= 71
     hot_within = Readings(((of.starts_ms + 10 * MINUTE, 24.0), *readings(of, 20, 70.0).points))
-    assert said(daily_opinion(of, forecast(of, 70.0, updated_ms=now), hot_within, None, now)).plot["measured"] >= 74  # type: ignore[operator]
+    assert said(daily_opinion(of, forecast(of, 70.0, updated_ms=now), hot_within, None, now)).plot["measured"] >= 74
 
 
 def test_minutes_after_midnight_nothing_is_measured_and_nothing_is_wrong() -> None:

@@ -1,4 +1,4 @@
-"""One look at one position: sell now against hold, and what that advises. Pure; figures that a person can check.
+"""The assessment of one position: sell now against hold, and what that advises. Pure; numbers that a person can check.
 
 The rule of advice:
 
@@ -28,7 +28,7 @@ from triage.assessment.valuation import Sale, break_even, condition, expected, p
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """The figures and the advice. ``None`` means "cannot be told", never zero."""
+    """The numbers and the advice. ``None`` means unknown, never zero."""
 
     advice: Word
     signals: tuple[Signal, ...]
@@ -51,7 +51,7 @@ class Assessed:
 
 
 def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
-    """Look at one position, with ``views`` instead of the case's own where given. Never raises on missing data: what is missing is
+    """Assess one position, with ``views`` instead of the case's own where given. Never raises on missing data: what is missing is
     absent from the answer."""
     states = _states(case)
     vector = pays(case.legs, states)
@@ -171,7 +171,7 @@ def is_cheap_to_leave(sale: Sale | None, market: Holding | None, lines: Threshol
 
 
 def annualised(sale: Sale | None, market: Holding | None, days: float | None) -> int | None:
-    """What holding earns a year on the cash that selling would free, in millionths; None if it cannot be told.
+    """What holding earns a year on the cash that selling would free, in millionths; None if it is unknown.
 
     The days are capital saved by selling; a basket an hour from settlement counts as an hour."""
     if sale is None or market is None or market.gain is None or days is None or sale.proceeds <= 0:

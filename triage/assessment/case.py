@@ -1,4 +1,4 @@
-"""What one assessment looks at and in whose eyes: the case of a position, the lines of its profile, the worth of holding. Pure."""
+"""The input of one assessment: the case of a position, the thresholds of its profile, the worth of holding. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING: Final = Money(0)
 class Thresholds:
     """Lines of one profile. Shares in millionths, money in micro-dollars.
 
-    ``coverage_line``: the coverage the profile asks for. ``coverage_fall``: a fall since entry that is worth a look.
+    ``coverage_line``: the coverage the profile asks for. ``coverage_fall``: a fall since entry that is worth a person's attention.
     ``margin_ppm`` and ``margin``: what a sale must bring above holding, whichever is more, before it is advised.
     ``leave_cost_ppm``: what leaving may cost, as a share of the holding's value, when the reason to hold is gone; the
     default is about the fee and half a two-cent spread of a contract near 50 cents.
@@ -47,7 +47,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything one assessment looks at. ``books``: order books of *all* outcomes of the event, where they are known."""
+    """Everything one assessment uses. ``books``: order books of *all* outcomes of the event, where they are known."""
 
     legs: tuple[HeldLeg, ...]
     kind: str

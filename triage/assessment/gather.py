@@ -1,6 +1,6 @@
 """Rows and live prices of many positions into cases for ``assess``: a handful of queries and one Redis round trip a batch.
 
-Everything the other rooms provide is read here and nowhere else in triage: catalogue, certificates, fees, prices.
+Everything the other packages provide is read here and nowhere else in triage: catalogue, certificates, fees, prices.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MARKET = (
 _POSITION = ("profile_id", "event_id", "decision_id", "kind", "cost", "triage_opt_out", "opened_at", "created_at")
 _TERMS: dict[tuple[str, str], SettlementTerms] = {}
 _TERMS_KEPT = 20_000
-CHANGED = "changed before the first look"
+CHANGED = "changed before the first assessment"
 
 
 @dataclass(slots=True)
@@ -177,7 +177,7 @@ def is_certified(baseline: Baseline, digest: str, status: str) -> bool:
 
 
 def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baseline]:
-    """The baseline of each position; those of a first look are stored at once."""
+    """The baseline of each position; those of a first assessment are stored at once."""
     found = {b.position_id: b for b in Baseline.objects.filter(position_id__in=[p.pk for p in positions])}
     fresh = [p for p in positions if p.pk not in found]
     if not fresh:
@@ -190,7 +190,7 @@ def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baselin
 
 
 def _first_baseline(position: Position, decision: Mapping[str, Any], batch: Batch) -> Baseline:
-    """What held at the decision, as far as the first look can tell: rules that changed in between are remembered as such."""
+    """What was true at the decision, as far as the first assessment knows: rules that changed in between are remembered as such."""
     listed = batch.markets[position.event_id]
     untouched = all(m["status"] == "active" and not m["result"] for m in listed)
     changed = untouched and decision["rules_hash"] not in ("", position.event.rules_hash)

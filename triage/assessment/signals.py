@@ -3,7 +3,7 @@
 Severities, weakest first:
 
 ``info``    worth knowing, changes nothing;
-``watch``   something a person should look at; no reason to pay for leaving;
+``watch``   something a person should check; no reason to pay for leaving;
 ``broken``  the reason to hold is gone: leave if leaving is cheap;
 ``exit``    selling is worth more than holding, by the numbers.
 """
@@ -68,7 +68,7 @@ class OutcomeFacts:
 
 @dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """What was true when the basket was bought, or at the first look at it.
+    """What was true when the basket was bought, or at its first assessment.
 
     ``close_ms``: ticker -> close time. ``certified``: a certificate stood, so the basket counted on a listed winner.
     """
@@ -132,7 +132,7 @@ def _silence(now: MarketFacts) -> str:
         "no_side": "a leg has no bid on either side",
     }
     age = "" if now.price_age_ms is None else f", last heard {now.price_age_ms / 1000:.0f} s ago"
-    return f"{words.get(now.price_problem or '', now.price_problem)}{age}: what it is worth cannot be told"
+    return f"{words.get(now.price_problem or '', now.price_problem)}{age}: its value is unknown"
 
 
 def _status(leg: HeldLeg, outcome: OutcomeFacts, entry: EntryFacts, now_ms: int) -> Iterator[Signal]:

@@ -1,4 +1,4 @@
-"""Between two schedules: what makes a look due at once. Coverage that crossed a line, and what the exchange announced."""
+"""Between two scheduled runs: what makes an assessment due at once. Coverage that crossed a line, and what the exchange announced."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LIFECYCLE: Final = ("lifecycle", "event_lifecycle")
 CURSOR_KEY: Final = "triage:lifecycle"
 BATCH: Final = 250
 MOVE: Final = 0.05
-"""A move of coverage since the last look that is worth a look of its own."""
+"""A move of coverage since the last assessment that is worth one of its own."""
 
 
 def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: PriceReader | None = None) -> list[int]:
-    """Those whose coverage is now on the other side of the profile's line than at the last look, or moved by ``MOVE``.
+    """Those whose coverage is now on the other side of the profile's line than at the last assessment, or moved by ``MOVE``.
 
-    Positions that were never looked at are due in any case; those without usable prices are left to the schedule, and so are
+    Positions that were never assessed are due in any case; those without usable prices are left to the schedule, and so are
     those that the time does not reach."""
     found: list[int] = []
     deadline = time.monotonic() + seconds
@@ -56,7 +56,7 @@ def _crossed(position_ids: Sequence[int], reader: PriceReader | None) -> list[in
 
 def announced() -> list[int]:
     """Open positions about whose event the exchange has said something (pause, close, determination, changed times, a new
-    outcome) that has been applied since this was last asked.
+    outcome) that has been applied since the last call.
 
     The place in the inbox is kept in Redis; where it is not known, the reading starts at the newest message."""
     newest = ExchangeMessage.objects.exclude(applied_at=None).filter(kind__in=LIFECYCLE).aggregate(n=Max("pk"))["n"]
@@ -71,8 +71,8 @@ def announced() -> list[int]:
     rows = ExchangeMessage.objects.filter(pk__gt=int(before), pk__lte=newest, kind__in=LIFECYCLE)
     events = set(Market.objects.filter(ticker__in=rows.values("market_ticker")).values_list("event_id", flat=True))
     events |= {p.get("event_ticker", "") for p in rows.filter(kind="event_lifecycle").values_list("payload", flat=True)}
-    held = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=events)
-    return list(held.values_list("pk", flat=True))
+    positions = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=events)
+    return list(positions.values_list("pk", flat=True))
 
 
 def coverage_position_ids() -> list[int]:

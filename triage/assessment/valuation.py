@@ -5,7 +5,7 @@ named and keeps its value. Holding is probability x payout over every state in w
 never the conditional payout, which forgets the loss states.
 
 Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar. Expected values are floats (they
-come from probabilities) and are rounded down to Money; sale proceeds and floors are exact.
+come from probabilities) and are rounded down to Money; sale proceeds and the floor are exact.
 """
 
 from __future__ import annotations

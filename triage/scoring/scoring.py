@@ -11,7 +11,7 @@ a source), of the source and of the market's de-vigged prices at the same moment
 the hypothesis is 1 whatever the source says, and it is never 0. Forecasts that were open at the same time share their
 weather, so they are no independent bets: those formed on one day are averaged (the mean of e-values is one, however
 dependent), and a next day counts only if it was formed after all of the last counted day had settled. The product over
-counted days is an e-process: it exceeds 1/a with probability at most a, at whatever moment one looks (Ville).
+counted days is an e-process: it exceeds 1/a with probability at most a, at whatever moment it is read (Ville).
 """
 
 from __future__ import annotations

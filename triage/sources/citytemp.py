@@ -81,7 +81,7 @@ class CityTemperature:
 
 
 def target_ms(event: EventFacts) -> int | str:
-    """The minute that decides, from the ticker (``…-26JUL1522`` = 22:00 in the city); or why it cannot be told."""
+    """The minute that decides, from the ticker (``…-26JUL1522`` = 22:00 in the city); or why it is unknown."""
     found, series = _HOUR.match(event.ticker), _SERIES.match(event.series)
     if found is None or series is None or series[1] not in CITIES:
         return "no hour in the ticker"

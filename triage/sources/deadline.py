@@ -48,11 +48,11 @@ class CutAdapter(HTTPAdapter):
 
     def cut(self) -> None:
         """End every connection now; whoever reads from one gets a connection error."""
-        for held in self._sockets:
+        for open_socket in self._sockets:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(
-                    held, socket.SHUT_RDWR
-                )  # under TLS too: no goodbye to somebody who does not listen
+                    open_socket, socket.SHUT_RDWR
+                )  # under TLS too: no closing handshake with a server that does not answer
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Catalogue rows into the facts that sources look at, remembered for each version of an event's rules."""
+"""Catalogue rows into the facts that sources read, remembered for each version of an event's rules."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class PoliteClient:
                 break
             time.sleep(again_in)
         if problem.startswith("HTTP 4") and problem != "HTTP 429":
-            raise SourceError(f"{url}: {problem}")  # our question was wrong; the host is well
+            raise SourceError(f"{url}: {problem}")  # our request was wrong; the host is well
         _failed(host, again_in or 0.0)
         raise SourceError(f"{url}: {problem}")
 
@@ -134,13 +134,13 @@ def _take_turn(host: str, deadline: float) -> None:
         turn = max(now, _turns.get(host, 0.0))
         _turns[host] = turn + SPACING_SECONDS
     if turn >= deadline:
-        raise SourceError(f"{host}: too many questions at once")
+        raise SourceError(f"{host}: too many requests at once")
     if turn > now:
         time.sleep(turn - now)
 
 
 def paused_for(host: str) -> int:
-    """Seconds that a host is still left alone, 0 = ask. All processes share this; without Redis nobody is paused."""
+    """Seconds that a host is still left alone, 0 = not paused. All processes share this; without Redis nobody is paused."""
     try:
         left: int = cache.prices().ttl(f"triage:pause:{host}")
     except redis.RedisError:
@@ -148,13 +148,13 @@ def paused_for(host: str) -> int:
     return max(0, left)
 
 
-def _failed(host: str, asked_for: float) -> None:
-    """Leave the host alone, at least for as long as it asked (``Retry-After``), at most for an hour."""
+def _failed(host: str, requested_seconds: float) -> None:
+    """Leave the host alone, at least for as long as it requires (``Retry-After``), at most for an hour."""
     try:
         client = cache.prices()
         failures: int = client.incr(f"triage:failures:{host}")
         client.expire(f"triage:failures:{host}", 3600)
-        pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(3600, ceil(asked_for)))
+        pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(3600, ceil(requested_seconds)))
         client.set(f"triage:pause:{host}", failures, ex=pause)
         log.warning("source host %s failed %d times in a row, left alone for %d s", host, failures, pause)
     except redis.RedisError:

@@ -137,7 +137,7 @@ def _observations(answer: Any, icao: str) -> Iterator[tuple[int, float | None, s
             continue
         station = found.get("station")
         if station is not None and str(station).rstrip("/").rpartition("/")[2] != icao:
-            raise SourceError(f"an observation of {station}, asked was {icao}")
+            raise SourceError(f"an observation of {station} instead of {icao}")
         ms = _ms(found.get("timestamp"))
         if ms is None or station is None:
             continue

@@ -39,7 +39,7 @@ class OpenMeteo:
 
     def fetch(self, subject: Subject, client: Client, now_ms: int) -> Snapshot:
         station = stations()[subject.key]
-        asked = {
+        params = {
             "latitude": f"{station.latitude:.4f}",
             "longitude": f"{station.longitude:.4f}",
             "hourly": "temperature_2m",
@@ -47,7 +47,7 @@ class OpenMeteo:
             "timezone": "UTC",
             "forecast_days": "4",
         }
-        answer = client.get_json(f"{conf.openmeteo_url()}/v1/forecast", asked)
+        answer = client.get_json(f"{conf.openmeteo_url()}/v1/forecast", params)
         return Snapshot(now_ms, now_ms, {"hours": hours(answer, station.latitude, station.longitude)})
 
     def opine(self, event: EventFacts, subject: Subject, snapshot: Snapshot, now_ms: int) -> Opinion | NoOpinion:
@@ -70,7 +70,7 @@ def hours(answer: Any, latitude: float, longitude: float) -> list[tuple[int, int
     if not isinstance(units, Mapping) or not isinstance(rows, Mapping):
         raise SourceError("a forecast without hours")
     if units.get("temperature_2m") != "°F":
-        raise SourceError(f"temperatures in {units.get('temperature_2m')!r}, asked was °F")
+        raise SourceError(f"temperatures in {units.get('temperature_2m')!r} instead of °F")
     if answer.get("utc_offset_seconds") != 0:
         raise SourceError("times are not UTC")
     try:

@@ -1,4 +1,4 @@
-"""The one protocol of outside sources. A source is a file with a class like ``Source`` and a line in ``registry``.
+"""The one protocol of sources. A source is a file with a class like ``Source`` and a line in ``registry``.
 
 The life of an opinion: ``subject`` says what has to be known for an event, ``fetch`` brings it (the only step that
 touches the network, done by a task of its own), the snapshot is cached, and ``opine`` turns it into probabilities
@@ -28,7 +28,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """What a source may look at. ``sources``: settlement source (name, url) of the event, else of its series.
+    """What a source may read. ``sources``: settlement source (name, url) of the event, else of its series.
     ``digest``: of rules, strikes and the set of markets, without their states. Times are Unix milliseconds."""
 
     ticker: str
@@ -89,7 +89,7 @@ class Client(Protocol):
 
 
 class Source(Protocol):
-    """An outside source. ``name`` is short and stable: recommendations, scores and evidence hang on it."""
+    """A source of outside data. ``name`` is short and stable: recommendations, scores and evidence hang on it."""
 
     name: str
     refresh_seconds: int
@@ -107,7 +107,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One source on one event at one look: an opinion, or the reason why there is none."""
+    """One source on one event in one assessment: an opinion, or the reason why there is none."""
 
     source: str
     opinion: Opinion | None

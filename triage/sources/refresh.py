@@ -61,8 +61,8 @@ def refresh(seconds: float = 20.0, client: Client | None = None) -> Refreshed:
 
 def open_event_facts() -> list[EventFacts]:
     """Facts of all events in which a position is open."""
-    held = Position.objects.filter(status=PositionStatus.OPEN).values("event_id")
-    events = {e.ticker: e for e in Event.objects.filter(ticker__in=held).select_related("series")}
+    positions = Position.objects.filter(status=PositionStatus.OPEN).values("event_id")
+    events = {e.ticker: e for e in Event.objects.filter(ticker__in=positions).select_related("series")}
     return list(event_facts(events).values())
 
 
@@ -91,10 +91,10 @@ def _fetch_all(due: Iterable[tuple[Source, Subject]], client: Client | None, sec
 
 
 def _fetch(source: Source, subject: Subject, client: Client | None) -> str:
-    """Fetch one subject; the problem in words, empty if it went well. One worker at a time asks for the same subject."""
+    """Fetch one subject; the problem in words, empty if it went well. One worker at a time fetches the same subject."""
     try:
-        with cache.lock(f"triage:fetch:{source.name}:{subject.key}", 30) as held:
-            if held:
+        with cache.lock(f"triage:fetch:{source.name}:{subject.key}", 30) as acquired:
+            if acquired:
                 cached.store(source.name, subject.key, source.fetch(subject, client or PoliteClient(), clock.now_ms()))
         return ""
     except SourceError as error:

@@ -60,15 +60,15 @@ def subjects(events: Iterable[EventFacts]) -> dict[tuple[str, str], tuple[Source
 
 def reports(events: Iterable[EventFacts], now_ms: int) -> dict[str, list[Report]]:
     """Event ticker -> what each source that covers it says. Sources that do not cover it leave no line."""
-    asked: list[tuple[EventFacts, Source, Subject]] = []
+    covered: list[tuple[EventFacts, Source, Subject]] = []
     for event in events:
         for source in sources():
             subject = _subject(source, event)
             if isinstance(subject, Subject):
-                asked.append((event, source, subject))
-    snapshots = cached.load(list({(source.name, subject.key) for _, source, subject in asked}))
+                covered.append((event, source, subject))
+    snapshots = cached.load(list({(source.name, subject.key) for _, source, subject in covered}))
     found: dict[str, list[Report]] = {}
-    for event, source, subject in asked:
+    for event, source, subject in covered:
         snapshot = snapshots.get((source.name, subject.key))
         found.setdefault(event.ticker, []).append(_report(source, event, subject, snapshot, now_ms))
     return {ticker: silence_contradictions(lines) for ticker, lines in found.items()}
@@ -102,13 +102,13 @@ def _subject(source: Source, event: EventFacts) -> Subject | NoOpinion:
     try:
         return source.subject(event)
     except Exception as error:
-        log.exception("source %s stumbles over %s", source.name, event.ticker)
+        log.exception("source %s failed on event %s", source.name, event.ticker)
         return NoOpinion(f"failed: {type(error).__name__}")
 
 
 def _report(source: Source, event: EventFacts, subject: Subject, snapshot: Snapshot | None, now_ms: int) -> Report:
     if snapshot is None:
-        return Report(source.name, None, "nothing heard yet")
+        return Report(source.name, None, "nothing fetched yet")
     said = _opinion(source, event, subject, snapshot, now_ms)
     if isinstance(said, Opinion):
         as_of = snapshot.fetched_ms if conf.is_simulated() else said.as_of_ms
@@ -127,7 +127,7 @@ def _opinion(
     try:
         said = source.opine(event, subject, snapshot, now_ms)
     except Exception as error:
-        log.exception("source %s cannot say anything about %s", source.name, event.ticker)
+        log.exception("source %s failed on event %s", source.name, event.ticker)
         said = NoOpinion(f"failed: {type(error).__name__}")
     if len(_said) >= KEPT:
         _said.clear()

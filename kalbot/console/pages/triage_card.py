@@ -34,13 +34,13 @@ def context(position: Position) -> dict[str, Any]:
         "policy": position.profile.triage_policy,
         "hold_expected": None if look is None else cents(look.hold_expected),
         "gain": None if look is None else cents(look.gain),
-        "advice": card.standing[::-1],
+        "advice": card.recommendations[::-1],
         "answered": position.recommendations.exclude(status="open").order_by("-id")[:8],
         "days_saved_ms": None if look is None or look.days_left is None else int(look.days_left * DAY_MS),
         "sale": [{**row, "name": names.get(row["ticker"], row["ticker"])} for row in (look.sale_legs if look else [])],
         "beliefs": _beliefs(look, names, held),
         "opinions": sources,
-        "course": triage_plots.course(card.course, position.cost or sum(leg.bought_cost for leg in legs)),
+        "course": triage_plots.course(card.history, position.cost or sum(leg.bought_cost for leg in legs)),
         "plots": [found for one in sources if (found := triage_plots.forecast(one, held, names)) is not None],
     }
 

@@ -1,4 +1,4 @@
-"""What the demo shows and writes: counts per stage, profile and mode, read from the rows and the stream's own figures."""
+"""What the demo shows and writes: counts per stage, profile and mode, read from the rows and the stream's own counters."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def profile_counts(profile: Profile) -> dict[str, Any]:
 
 
 def bought(position: Position) -> dict[str, Any]:
-    """One filled basket in figures: what it cost, what it is sure to pay, and whether that is a guarantee."""
+    """One filled basket in numbers: what it cost, what it is sure to pay, and whether that is a guarantee."""
     return {
         "profile": position.profile.name,
         "mode": position.mode,
@@ -101,7 +101,7 @@ def errors() -> list[str]:
 
 
 def prices() -> dict[str, Any]:
-    """The stream's own figures; empty while it is not there."""
+    """The stream's own counters; empty while it is not there."""
     try:
         return PriceReader().stream_status()
     except Exception:  # Redis may just be restarting; the screen shows the feed as away
@@ -111,7 +111,7 @@ def prices() -> dict[str, Any]:
 def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
     """Why the loop did not close: sentences, empty when it did.
 
-    The full demo must have bought and settled in both modes; a still one has only to have looked. Both must balance.
+    The full demo must have bought and settled in both modes; a still one has only to have scanned and evaluated. Both must balance.
     """
     found = [f"no {stage}" for stage in ("scans", "events", "markets", "prices", "cycles") if not result[stage]]
     if not still:
