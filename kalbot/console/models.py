@@ -31,7 +31,7 @@ class TaskRecord(models.Model):
 
 
 class LogRecord(models.Model):
-    """A warning or worse, kept where a person looks."""
+    """A warning or worse, kept for the console."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     level = models.CharField(max_length=8, db_index=True)

@@ -1,4 +1,4 @@
-"""What the console asks of the rooms below, in one place: when a neighbour's signature changes, this file changes.
+"""What the console reads from the packages below, in one place: when a signature there changes, this file changes.
 
 Selectors return small values for templates; the acting functions raise KalbotError with a sentence when they are refused.
 """

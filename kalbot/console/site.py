@@ -1,4 +1,4 @@
-"""The admin site: Unfold's, with the desk's own pages and dialogs beside the lists."""
+"""The admin site: Unfold's, with its own pages and dialogs beside the lists."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from unfold.sites import UnfoldAdminSite
 
 
 class ConsoleSite(UnfoldAdminSite):
-    """Pages live under the admin so that its login, its session and its look hold for them too."""
+    """Pages live under the admin so that its login, its session and its style apply for them too."""
 
-    index_title = "Desk"
-    index_template = "console/desk.html"
+    index_title = "Dashboard"
+    index_template = "console/dashboard.html"
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from kalbot.console.pages import dashboard

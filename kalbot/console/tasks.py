@@ -32,7 +32,7 @@ def ask_exchange() -> str:
 
 @shared_task(name=messages.SAMPLE_PRICES)
 def sample_prices() -> int:
-    """Add a point to the course of every watched event that moved; returns how many did."""
+    """Add a point to the price history of every watched event that moved; returns how many did."""
     return price_history.sample()
 
 

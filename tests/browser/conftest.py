@@ -48,25 +48,25 @@ def quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture
-def desk(transactional_db: None, redis_db: object, settings: Any) -> dict[str, Any]:
-    """A desk in motion, people of every role, and prices in Redis."""
-    import desk_rows
+def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str, Any]:
+    """Rows of every kind, people of every role, and prices in Redis."""
+    import sample_rows
 
     from kalbot.common.messages import QUEUES
     from kalbot.console.ops import heartbeats, schedules
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
-    made = desk_rows.desk()
+    made = sample_rows.sample()
     schedules.seed()
     for who in (*QUEUES, heartbeats.BEAT):
-        heartbeats.show_life(who, worker=f"{who}@desk")
+        heartbeats.show_life(who, worker=f"{who}@sample")
     for name, role in (("chief", ""), ("viewer", "viewer"), ("operator", "operator"), ("risk", "risk manager")):
-        desk_rows.person(name, role)
+        sample_rows.person(name, role)
     return made
 
 
 @pytest.fixture
-def visit(browser: Any, live_server: Any, desk: dict[str, Any]) -> Iterator[Callable[..., Any]]:
+def visit(browser: Any, live_server: Any, sample: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """``visit("operator", 390)`` gives a page of somebody logged in. In the end: no console error, no failed request, no other host."""
     opened, wrong = [], []
 

@@ -166,7 +166,7 @@ def exited(page: Any, position: str) -> bool:
     dialog.get_by_label("Reason").fill("the forecast changed")
     dialog.get_by_role("button", name="Exit this position").dblclick()
     page.wait_for_url(f"**/position/{number}/change/")
-    page.locator("#part-progress").get_by_text("Exit asked by").wait_for()
+    page.locator("#part-progress").get_by_text("Exit requested by").wait_for()
     try:
         page.locator('[data-status="closed"], [data-status="settled"]').wait_for(timeout=45_000)
     except PlaywrightTimeout:

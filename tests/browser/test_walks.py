@@ -1,4 +1,4 @@
-"""The main jobs of a desk, end to end in a real browser, on a wide screen and on a phone."""
+"""The main jobs of an operator, end to end in a real browser, on a wide screen and on a phone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import desk_rows
 import pytest
+import sample_rows
 from django.db.models import F
 
 from strategies.models import Profile
@@ -39,15 +39,15 @@ PAGES = {
 
 
 @BOTH
-def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, Any], screenshot: Any) -> None:
+def test_every_page_fits_and_is_quiet(width: int, visit: Any, sample: dict[str, Any], screenshot: Any) -> None:
     page = visit("chief", width)
     addresses = PAGES | {
-        "position": f"/admin/trading/position/{desk['held'].pk}/change/",
-        "profile": f"/admin/strategies/profile/{desk['careful'].pk}/change/",
-        "event": f"/admin/markets/event/{desk['events'][0].pk}/change/",
-        "why-event": f"/admin/why/{desk['events'][0].pk}/",
-        "evaluate": f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/",
-        "force-exit": f"/admin/act/force-exit/{desk['held'].pk}/",
+        "position": f"/admin/trading/position/{sample['held'].pk}/change/",
+        "profile": f"/admin/strategies/profile/{sample['careful'].pk}/change/",
+        "event": f"/admin/markets/event/{sample['events'][0].pk}/change/",
+        "why-event": f"/admin/why/{sample['events'][0].pk}/",
+        "evaluate": f"/admin/strategies/profile/{sample['careful'].pk}/evaluate/",
+        "force-exit": f"/admin/act/force-exit/{sample['held'].pk}/",
     }
     for name, address in addresses.items():
         page.goto(address)
@@ -56,7 +56,7 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, desk: dict[str, An
         screenshot(page, name)
 
 
-def test_figures_of_a_slow_day_fit_a_phone(visit: Any, desk: dict[str, Any]) -> None:
+def test_figures_of_a_slow_day_fit_a_phone(visit: Any, sample: dict[str, Any]) -> None:
     Order.objects.filter(purpose="entry").update(sent_at=F("sent_at") + timedelta(milliseconds=888))
     page = visit("viewer", 390)
     page.goto("/admin/")
@@ -75,9 +75,9 @@ def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, vis
 
 
 @WIDE_ALWAYS
-def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[str, Any], screenshot: Any) -> None:
+def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, sample: dict[str, Any], screenshot: Any) -> None:
     page = visit("risk", width)
-    page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/change/")
+    page.goto(f"/admin/strategies/profile/{sample['careful'].pk}/change/")
     page.get_by_role("tab", name="Limits").press("Enter")
     page.fill("#id_max_per_event", "plenty")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -86,28 +86,28 @@ def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, desk: dict[
     page.fill("#id_reason", "more room in one event")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Loosened: Most in one event: $200.00 → $350.00.").wait_for()
-    assert Profile.objects.get(pk=desk["careful"].pk).max_per_event == 350_000_000
-    page.goto(f"/admin/strategies/profile/{desk['careful'].pk}/history/")
+    assert Profile.objects.get(pk=sample["careful"].pk).max_per_event == 350_000_000
+    page.goto(f"/admin/strategies/profile/{sample['careful'].pk}/history/")
     page.get_by_text("Most in one event (loosened)").wait_for()
     screenshot(page, "profile-history")
 
 
 @WIDE_ALWAYS
-def test_a_viewer_reads_why_an_event_was_refused(width: int, visit: Any, desk: dict[str, Any]) -> None:
+def test_a_viewer_reads_why_an_event_was_refused(width: int, visit: Any, sample: dict[str, Any]) -> None:
     page = visit("viewer", width)
     page.goto("/admin/why/?profile=careful")
     page.get_by_role("link", name="volume", exact=True).click()
     page.wait_for_url("**/verdict/**")
     page.get_by_text("120 contracts").first.wait_for()
-    page.goto(f"/admin/why/{desk['events'][3].pk}/")
+    page.goto(f"/admin/why/{sample['events'][3].pk}/")
     page.get_by_role("cell", name="1,000 contracts").first.wait_for()
 
 
 @WIDE_ALWAYS
 def test_a_position_is_forced_out_and_watched_until_it_is_closed(
-    width: int, visit: Any, desk: dict[str, Any], screenshot: Any
+    width: int, visit: Any, sample: dict[str, Any], screenshot: Any
 ) -> None:
-    held = desk["paper"]
+    held = sample["paper"]
     page = visit("operator", width)
     page.goto(f"/admin/act/force-exit/{held.pk}/" if width == 390 else f"/admin/trading/position/{held.pk}/change/")
     if width != 390:
@@ -121,7 +121,7 @@ def test_a_position_is_forced_out_and_watched_until_it_is_closed(
     page.get_by_text("On its way.").wait_for()
     assert ExitRequest.objects.filter(position=held).count() == 1
     for _ in range(4):  # what the stream and the workers do
-        desk_rows.publish(held.event)
+        sample_rows.publish(held.event)
         tasks.exit_position(held.pk)
     page.locator('[data-status="closed"]').wait_for()
     held.refresh_from_db()
@@ -149,9 +149,9 @@ def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, sc
     assert TradingState.objects.get(scope="global").state == "active"
 
 
-def test_a_certificate_is_reviewed(visit: Any, desk: dict[str, Any]) -> None:
+def test_a_certificate_is_reviewed(visit: Any, sample: dict[str, Any]) -> None:
     page = visit("risk")
-    page.goto(f"/admin/markets/event/{desk['events'][1].pk}/change/")
+    page.goto(f"/admin/markets/event/{sample['events'][1].pk}/change/")
     page.get_by_text("no certificate").wait_for()
     page.get_by_role("link", name="Grant …").click()
     page.locator("#dialog").get_by_label("Reason").fill("the rules name every temperature")
@@ -184,7 +184,7 @@ def test_the_switch_works_by_keyboard_alone(visit: Any) -> None:
     assert TradingState.objects.get(scope="global").state == "reducing"
 
 
-def test_no_serious_finding_of_axe(visit: Any, desk: dict[str, Any]) -> None:
+def test_no_serious_finding_of_axe(visit: Any, sample: dict[str, Any]) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
@@ -197,11 +197,11 @@ def test_no_serious_finding_of_axe(visit: Any, desk: dict[str, Any]) -> None:
         "/admin/account/second-factor/",
         "/admin/trading/position/",
         "/admin/strategies/nearmiss/",
-        f"/admin/strategies/profile/{desk['careful'].pk}/change/",
-        f"/admin/why/{desk['events'][0].pk}/",
-        f"/admin/trading/position/{desk['held'].pk}/change/",
-        f"/admin/markets/event/{desk['events'][0].pk}/change/",
-        f"/admin/act/force-exit/{desk['held'].pk}/",
+        f"/admin/strategies/profile/{sample['careful'].pk}/change/",
+        f"/admin/why/{sample['events'][0].pk}/",
+        f"/admin/trading/position/{sample['held'].pk}/change/",
+        f"/admin/markets/event/{sample['events'][0].pk}/change/",
+        f"/admin/act/force-exit/{sample['held'].pk}/",
     ]:
         page.goto(address)
         page.wait_for_timeout(400)

@@ -1,12 +1,12 @@
-"""A desk, people of each role, and clients logged in as them."""
+"""Sample rows, people of each role, and clients logged in as them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import desk_rows
 import pytest
+import sample_rows
 from django.core.cache import cache
 from django.test import Client
 
@@ -24,9 +24,9 @@ def quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture
-def desk(db: None, redis_db: object) -> dict[str, Any]:
-    """A desk in motion, with prices in Redis."""
-    return desk_rows.desk()
+def sample(db: None, redis_db: object) -> dict[str, Any]:
+    """Rows of every kind (see sample_rows), with prices in Redis."""
+    return sample_rows.sample()
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def login(db: None) -> Callable[..., Client]:
 
     def make(role: str = "", name: str = "") -> Client:
         client = Client()
-        client.force_login(desk_rows.person(name or (role.replace(" ", "-") or "chief"), role))
+        client.force_login(sample_rows.person(name or (role.replace(" ", "-") or "chief"), role))
         return client
 
     return make

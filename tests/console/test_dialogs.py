@@ -31,8 +31,8 @@ def confirm(client: Client, address: str, token: str = "", **fields: Any) -> Any
     return client.post(address, data, headers={"HX-Request": "true"})
 
 
-def test_force_exit_shows_legs_bids_proceeds_and_loss(desk: dict[str, Any], login: Any) -> None:
-    page = login("operator").get(reverse("admin:act_force_exit_one", args=[desk["held"].pk])).content.decode()
+def test_force_exit_shows_legs_bids_proceeds_and_loss(sample: dict[str, Any], login: Any) -> None:
+    page = login("operator").get(reverse("admin:act_force_exit_one", args=[sample["held"].pk])).content.decode()
     for words in (
         "KXHIGHNY-26NOV24-B82",
         "Best bid",
@@ -46,14 +46,14 @@ def test_force_exit_shows_legs_bids_proceeds_and_loss(desk: dict[str, Any], logi
     assert ExitRequest.objects.count() == 0
 
 
-def test_force_exit_asks_once_however_often_it_is_confirmed(desk: dict[str, Any], login: Any) -> None:
-    client, address = login("operator", "olga"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+def test_force_exit_asks_once_however_often_it_is_confirmed(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("operator", "olga"), reverse("admin:act_force_exit_one", args=[sample["held"].pk])
     token = token_of(client, address)
     first, second = confirm(client, address, token), confirm(client, address, token)
     assert (
         first.headers["HX-Redirect"]
         == second.headers["HX-Redirect"]
-        == f"/admin/trading/position/{desk['held'].pk}/change/"
+        == f"/admin/trading/position/{sample['held'].pk}/change/"
     )
     assert "This was confirmed before." in client.get(first.headers["HX-Redirect"]).content.decode()
     request = ExitRequest.objects.get()
@@ -63,17 +63,17 @@ def test_force_exit_asks_once_however_often_it_is_confirmed(desk: dict[str, Any]
     assert ["Expected proceeds", "$52.9901"] in act.shown
 
 
-def test_without_a_reason_nothing_happens(desk: dict[str, Any], login: Any) -> None:
-    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+def test_without_a_reason_nothing_happens(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[sample["held"].pk])
     answer = confirm(client, address, reason=" ")
     assert "Please say why" in answer.content.decode()
     assert not ExitRequest.objects.exists()
     assert not Act.objects.exists()
 
 
-def test_an_ended_position_cannot_be_exited(desk: dict[str, Any], login: Any) -> None:
-    desk["held"].__class__.objects.filter(pk=desk["held"].pk).update(status="settled")
-    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[desk["held"].pk])
+def test_an_ended_position_cannot_be_exited(sample: dict[str, Any], login: Any) -> None:
+    sample["held"].__class__.objects.filter(pk=sample["held"].pk).update(status="settled")
+    client, address = login("operator"), reverse("admin:act_force_exit_one", args=[sample["held"].pk])
     page = client.get(address).content.decode()
     assert "already ended" in page
     assert "Exit this position" not in page
@@ -85,9 +85,9 @@ def test_an_ended_position_cannot_be_exited(desk: dict[str, Any], login: Any) ->
 
 @pytest.mark.parametrize("status", PositionStatus.values)
 def test_the_dialog_offers_an_exit_exactly_where_the_request_is_taken(
-    status: str, desk: dict[str, Any], login: Any
+    status: str, sample: dict[str, Any], login: Any
 ) -> None:
-    position = desk["held"]
+    position = sample["held"]
     type(position).objects.filter(pk=position.pk).update(status=status)
     position.refresh_from_db()
     page = login("operator").get(reverse("admin:act_force_exit_one", args=[position.pk])).content.decode()
@@ -96,7 +96,7 @@ def test_the_dialog_offers_an_exit_exactly_where_the_request_is_taken(
     assert refusal is None or escape(refusal.code.sentence) in page
 
 
-def test_halt_has_two_levels_and_resume_needs_a_risk_manager(desk: dict[str, Any], login: Any) -> None:
+def test_halt_has_two_levels_and_resume_needs_a_risk_manager(sample: dict[str, Any], login: Any) -> None:
     operator, risk = login("operator"), login("risk manager")
     halt, resume = reverse("admin:act_halt"), reverse("admin:act_resume")
     assert confirm(operator, halt, level="reducing").status_code == 200
@@ -111,14 +111,14 @@ def test_halt_has_two_levels_and_resume_needs_a_risk_manager(desk: dict[str, Any
     assert TradingState.objects.get(scope="global").state == "active"
 
 
-def test_one_profile_can_be_halted_alone(desk: dict[str, Any], login: Any) -> None:
-    confirm(login("operator"), reverse("admin:act_halt_one", args=[desk["careful"].pk]), level="halted")
-    assert TradingState.objects.get(profile=desk["careful"]).state == "halted"
+def test_one_profile_can_be_halted_alone(sample: dict[str, Any], login: Any) -> None:
+    confirm(login("operator"), reverse("admin:act_halt_one", args=[sample["careful"].pk]), level="halted")
+    assert TradingState.objects.get(profile=sample["careful"]).state == "halted"
     assert TradingState.objects.get(scope="global").state == "active"
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "risk manager"])
-def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: Any) -> None:
+def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login: Any) -> None:
     client = login(role)
     lock = Lock.objects.create(code="losses", reason="three losses", until="2030-01-01T00:00Z")
     allowed = {
@@ -133,12 +133,12 @@ def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: 
         "dismiss_advice": {"operator", "risk manager"},
     }
     keys = {
-        "force_exit": desk["held"].pk,
+        "force_exit": sample["held"].pk,
         "remove_lock": lock.pk,
-        "go_live": desk["careful"].pk,
-        "clone_profile": desk["careful"].pk,
-        "grant_certificate": desk["events"][1].pk,
-        "revoke_certificate": desk["events"][0].pk,
+        "go_live": sample["careful"].pk,
+        "clone_profile": sample["careful"].pk,
+        "grant_certificate": sample["events"][1].pk,
+        "revoke_certificate": sample["events"][0].pk,
         "dismiss_advice": Recommendation.objects.get().pk,
     }
     for name, roles in allowed.items():
@@ -148,8 +148,8 @@ def test_roles_may_do_what_they_are_for(role: str, desk: dict[str, Any], login: 
         assert client.post(address, {}).status_code == expected, name
 
 
-def test_a_certificate_is_granted_and_revoked_with_evidence(desk: dict[str, Any], login: Any) -> None:
-    client, event = login("risk manager", "rita"), desk["events"][1]
+def test_a_certificate_is_granted_and_revoked_with_evidence(sample: dict[str, Any], login: Any) -> None:
+    client, event = login("risk manager", "rita"), sample["events"][1]
     confirm(client, reverse("admin:act_grant_certificate_one", args=[event.pk]))
     standing = certificates.in_force(event)
     assert standing is not None
@@ -158,14 +158,14 @@ def test_a_certificate_is_granted_and_revoked_with_evidence(desk: dict[str, Any]
     assert certificates.in_force(event) is None
 
 
-def test_a_clone_is_sim_and_off(desk: dict[str, Any], login: Any) -> None:
-    confirm(login("risk manager"), reverse("admin:act_clone_profile_one", args=[desk["live"].pk]), name="live-two")
+def test_a_clone_is_sim_and_off(sample: dict[str, Any], login: Any) -> None:
+    confirm(login("risk manager"), reverse("admin:act_clone_profile_one", args=[sample["live"].pk]), name="live-two")
     copy = Profile.objects.get(name="live-two")
-    assert (copy.mode, copy.is_active, copy.min_profit) == ("sim", False, desk["live"].min_profit)
+    assert (copy.mode, copy.is_active, copy.min_profit) == ("sim", False, sample["live"].min_profit)
 
 
-def test_going_live_needs_the_whole_checklist(desk: dict[str, Any], login: Any, settings: Any) -> None:
-    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[desk["careful"].pk])
+def test_going_live_needs_the_whole_checklist(sample: dict[str, Any], login: Any, settings: Any) -> None:
+    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[sample["careful"].pk])
     assert "the checklist is not complete" in client.get(address).content.decode()
     fields = {"name": "careful-live", "confirm": "careful-live", "capital": "250"}
     client.post(address, {"token": "x", "reason": "let us go", **fields})
@@ -177,11 +177,11 @@ def test_going_live_needs_the_whole_checklist(desk: dict[str, Any], login: Any, 
     confirm(client, address, **fields)
     live = Profile.objects.get(name="careful-live")
     assert (live.mode, live.capital, live.is_active) == ("live", 250_000_000, True)
-    desk["careful"].refresh_from_db()
-    assert desk["careful"].mode == "sim"
+    sample["careful"].refresh_from_db()
+    assert sample["careful"].mode == "sim"
 
 
-def test_dismissing_advice_keeps_the_reason(desk: dict[str, Any], login: Any) -> None:
+def test_dismissing_advice_keeps_the_reason(sample: dict[str, Any], login: Any) -> None:
     advice = Recommendation.objects.get()
     confirm(login("operator", "otto"), reverse("admin:act_dismiss_advice_one", args=[advice.pk]))
     advice.refresh_from_db()
@@ -189,7 +189,7 @@ def test_dismissing_advice_keeps_the_reason(desk: dict[str, Any], login: Any) ->
 
 
 def test_accepting_advice_is_one_act_with_the_exit_and_only_for_advice_to_exit(
-    desk: dict[str, Any], login: Any
+    sample: dict[str, Any], login: Any
 ) -> None:
     advice = Recommendation.objects.get()
     client = login("operator", "otto")
@@ -207,8 +207,8 @@ def test_accepting_advice_is_one_act_with_the_exit_and_only_for_advice_to_exit(
     assert "because of the test" in request.reason
 
 
-def test_a_person_keeps_triage_from_exiting_a_position_and_lets_it_again(desk: dict[str, Any], login: Any) -> None:
-    held = desk["held"]
+def test_a_person_keeps_triage_from_exiting_a_position_and_lets_it_again(sample: dict[str, Any], login: Any) -> None:
+    held = sample["held"]
     client, address = login("operator", "otto"), reverse("admin:act_triage_opt_out_one", args=[held.pk])
     for out in (True, False):
         confirm(client, address)

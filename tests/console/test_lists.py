@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import desk_rows
 import pytest
+import sample_rows
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -23,16 +23,16 @@ from trading.models import Fill, Position
 BOUND = 20
 
 
-def many(desk: dict[str, Any], number: int = 12) -> None:
+def many(sample: dict[str, Any], number: int = 12) -> None:
     """More rows of what lists show, so that a query a row would be seen."""
     for day in range(number):
-        event = desk_rows.weather_event("DEN", f"27JAN{day:02}")
-        desk_rows.position(desk["careful"], event)
-        desk_rows.near_miss(desk["live"], event, 9_000 + day)
+        event = sample_rows.weather_event("DEN", f"27JAN{day:02}")
+        sample_rows.position(sample["careful"], event)
+        sample_rows.near_miss(sample["live"], event, 9_000 + day)
 
 
-def test_no_list_asks_a_query_a_row(desk: dict[str, Any], login: Any) -> None:
-    many(desk)
+def test_no_list_asks_a_query_a_row(sample: dict[str, Any], login: Any) -> None:
+    many(sample)
     client, seen = login(), {}
     for model in admin.site._registry:
         address = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
@@ -45,12 +45,12 @@ def test_no_list_asks_a_query_a_row(desk: dict[str, Any], login: Any) -> None:
     assert {name: number for name, number in seen.items() if number > BOUND} == {}
 
 
-def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(desk: dict[str, Any], login: Any) -> None:
+def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(sample: dict[str, Any], login: Any) -> None:
     client, address = login("viewer"), reverse("admin:strategies_nearmiss_changelist")
-    NearMiss.objects.filter(profile=desk["live"]).update(ended_at=clock.now())
+    NearMiss.objects.filter(profile=sample["live"]).update(ended_at=clock.now())
     rows = list(client.get(address).context["cl"].result_list)
     assert [row.distance_ppm for row in rows] == sorted(row.distance_ppm for row in rows)
-    assert {row.profile_id for row in rows} == {desk["careful"].pk, desk["coverage"].pk}
+    assert {row.profile_id for row in rows} == {sample["careful"].pk, sample["coverage"].pk}
     assert len(client.get(address, {"standing": "ended"}).context["cl"].result_list) == 2
     assert len(client.get(address, {"standing": "all"}).context["cl"].result_list) == 6
 
@@ -69,14 +69,14 @@ def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(desk: 
     ],
 )
 def test_filters_and_search_find_what_they_say(
-    name: str, query: dict[str, str], number: int, desk: dict[str, Any], login: Any
+    name: str, query: dict[str, str], number: int, sample: dict[str, Any], login: Any
 ) -> None:
     answer = login("viewer").get(reverse(f"admin:{name}_changelist"), query)
     assert answer.status_code == 200
     assert len(answer.context["cl"].result_list) == number
 
 
-def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(desk: dict[str, Any], login: Any) -> None:
+def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
     page = client.get(reverse("admin:why"), {"profile": "careful"})
     shown = page.context
@@ -92,30 +92,30 @@ def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(desk: dic
     assert len(client.get(shown["candidates_url"]).context["cl"].result_list) == shown["candidates"]
 
 
-def test_amounts_on_pages_are_dollars_not_columns(desk: dict[str, Any], login: Any) -> None:
-    page = login("viewer").get(reverse("admin:trading_position_change", args=[desk["held"].pk])).content.decode()
+def test_amounts_on_pages_are_dollars_not_columns(sample: dict[str, Any], login: Any) -> None:
+    page = login("viewer").get(reverse("admin:trading_position_change", args=[sample["held"].pk])).content.decode()
     text = re.sub(r"<[^>]+>", " ", page)
     assert "$49.4075" in text
-    assert str(desk["held"].cost) not in text
+    assert str(sample["held"].cost) not in text
     assert "Pays at least $50.00 however the event ends" in text
 
 
-def test_balances_are_read_the_way_people_count(desk: dict[str, Any], login: Any) -> None:
+def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
     page = client.get(reverse("admin:trading_profilebalance_changelist")).content.decode()
-    balance = desk["live"].balance
+    balance = sample["live"].balance
     page += client.get(reverse("admin:trading_profilebalance_change", args=[balance.pk])).content.decode()
     assert page.count("$10,000.00") == 2
     assert "+$1.7775" in page
     assert "-$" not in page
 
 
-def test_no_page_calls_a_bet_guaranteed(desk: dict[str, Any], login: Any) -> None:
-    Position.objects.filter(pk=desk["held"].pk).update(guaranteed=False)
-    decision = desk["held"].decision
+def test_no_page_calls_a_bet_guaranteed(sample: dict[str, Any], login: Any) -> None:
+    Position.objects.filter(pk=sample["held"].pk).update(guaranteed=False)
+    decision = sample["held"].decision
     decision.payoff[0][1] = 0
     type(decision).objects.filter(pk=decision.pk).update(payoff=decision.payoff, guaranteed=False)
-    page = login("viewer").get(reverse("admin:trading_position_change", args=[desk["held"].pk])).content.decode()
+    page = login("viewer").get(reverse("admin:trading_position_change", args=[sample["held"].pk])).content.decode()
     assert "A bet, not a guarantee. It loses if: 78° or below wins; at worst $49.4075." in page
 
 
@@ -125,7 +125,7 @@ def test_every_row_of_money_is_read_only() -> None:
     assert Fill in models
 
 
-def test_prune_forgets_old_noise_and_never_money(desk: dict[str, Any]) -> None:
+def test_prune_forgets_old_noise_and_never_money(sample: dict[str, Any]) -> None:
     long_ago = clock.now() - timedelta(days=400)
     for model, column in (
         (LogRecord, "at"),
@@ -144,7 +144,7 @@ def test_prune_forgets_old_noise_and_never_money(desk: dict[str, Any]) -> None:
     assert Position.objects.count() == positions
 
 
-def test_an_export_holds_the_filtered_rows_with_exact_decimals(desk: dict[str, Any], login: Any) -> None:
+def test_an_export_holds_the_filtered_rows_with_exact_decimals(sample: dict[str, Any], login: Any) -> None:
     client, address = login("viewer"), reverse("admin:trading_position_export")
     assert client.get(address).status_code == 200
     fields = {
@@ -157,25 +157,25 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(desk: dict[str, A
     )
     lines = answer.content.decode().strip().splitlines()
     assert len(lines) == 1 + 4
-    assert any(line.startswith(str(desk["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
+    assert any(line.startswith(str(sample["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
 
 
-def test_a_basket_smaller_than_decided_is_told_by_what_is_held(desk: dict[str, Any], login: Any) -> None:
-    held = desk["held"]
+def test_a_basket_smaller_than_decided_is_told_by_what_is_held(sample: dict[str, Any], login: Any) -> None:
+    held = sample["held"]
     Position.objects.filter(pk=held.pk).update(matched_count=1_000, cost=19_800_000, floor=20_000_000)
     page = login("viewer").get(reverse("admin:trading_position_change", args=[held.pk])).content.decode()
     assert "Pays at least $20.00 however the event ends; it cost $19.80." in page
 
 
-def test_candidates_that_were_not_bought_say_why_on_live_prices(desk: dict[str, Any], login: Any) -> None:
+def test_candidates_that_were_not_bought_say_why_on_live_prices(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
     look = client.get(reverse("admin:why"), {"profile": "careful"}).context["live"]
     assert [(row["code"], row["number"]) for row in look] == [("margin", 1)]
     assert len(client.get(look[0]["url"]).context["cl"].result_list) == 1
 
 
-def test_an_events_whole_story_is_told_for_a_profile(desk: dict[str, Any], login: Any) -> None:
-    event = desk["events"][0]
+def test_an_events_whole_story_is_told_for_a_profile(sample: dict[str, Any], login: Any) -> None:
+    event = sample["events"][0]
     page = login("viewer").get(reverse("admin:why_event", args=[event.pk]), {"profile": "careful"})
     assert page.context["story"][0] == f"{event.ticker}: {event.title}"
     assert "The whole story for careful" in page.content.decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import desk_rows
+import sample_rows
 import time_machine
 from django.conf import settings
 from django.test import Client
@@ -20,7 +20,7 @@ def attempt(client: Client, password: str, name: str = "chief") -> int:
 
 
 def test_after_five_wrong_passwords_there_is_a_pause(db: None, redis_db: object) -> None:
-    desk_rows.person("chief")
+    sample_rows.person("chief")
     client = Client(REMOTE_ADDR="192.0.2.7")
     assert [attempt(client, "wrong") for _ in range(LIMIT)] == [200] * (LIMIT - 1) + [429]
     answer = client.post(reverse("admin:login"), {"username": "chief", "password": "let-me-in-please"})
@@ -28,13 +28,13 @@ def test_after_five_wrong_passwords_there_is_a_pause(db: None, redis_db: object)
     assert int(answer.headers["Retry-After"]) == settings.AXES_COOLOFF_TIME.total_seconds()
     assert b"paused for" in answer.content
     # another address with another name is not held up
-    desk_rows.person("second")
+    sample_rows.person("second")
     assert attempt(Client(REMOTE_ADDR="192.0.2.8"), "let-me-in-please", "second") == 302
 
 
 def test_behind_a_proxy_each_client_is_paused_for_itself(db: None, redis_db: object, settings: Any) -> None:
     settings.BEHIND_PROXY = True
-    desk_rows.person("second")
+    sample_rows.person("second")
     guesser = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.7"}
     for number in range(LIMIT):
         attempt(Client(**guesser), "wrong", f"name{number}")
@@ -46,7 +46,7 @@ def test_behind_a_proxy_each_client_is_paused_for_itself(db: None, redis_db: obj
 
 
 def test_a_right_password_forgets_the_wrong_ones(db: None, redis_db: object) -> None:
-    desk_rows.person("chief")
+    sample_rows.person("chief")
     client = Client(REMOTE_ADDR="192.0.2.9")
     for _ in range(3):
         assert [attempt(client, "wrong") for _ in range(LIMIT - 1)] == [200] * (LIMIT - 1)
@@ -55,14 +55,14 @@ def test_a_right_password_forgets_the_wrong_ones(db: None, redis_db: object) -> 
 
 
 def test_a_name_is_paused_from_everywhere_and_in_any_case(db: None) -> None:
-    desk_rows.person("chief")
+    sample_rows.person("chief")
     for number in range(LIMIT):
         attempt(Client(REMOTE_ADDR=f"192.0.2.{number}"), "wrong", "Chief")
     assert attempt(Client(REMOTE_ADDR="198.51.100.1"), "let-me-in-please") == 429
 
 
 def test_the_pause_ends_though_somebody_goes_on_guessing(db: None) -> None:
-    desk_rows.person("chief")
+    sample_rows.person("chief")
     begin = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     with time_machine.travel(begin, tick=False) as now:
         for number in range(LIMIT + 3):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from triage.models import Assessment, Recommendation, SourceForecast
 
 
-def test_every_list_and_a_page_of_each_answer(desk: dict[str, Any], login: Any) -> None:
+def test_every_list_and_a_page_of_each_answer(sample: dict[str, Any], login: Any) -> None:
     client, wrong = login(), []
     for model in admin.site._registry:
         name = model._meta.label_lower.replace(".", "_")
@@ -26,20 +26,22 @@ def test_every_list_and_a_page_of_each_answer(desk: dict[str, Any], login: Any) 
 
 
 @pytest.mark.parametrize("role", ["viewer", ""])
-def test_pages_of_the_desk_answer(role: str, desk: dict[str, Any], login: Any) -> None:
+def test_pages_of_the_desk_answer(role: str, sample: dict[str, Any], login: Any) -> None:
     client = login(role)
     for name in ("admin:index", "admin:why", "admin:operate", "admin:shadows"):
         answer = client.get(reverse(name))
         assert answer.status_code == 200
         assert b"ACTIVE" in answer.content
-    assert client.get(reverse("admin:why_event", args=[desk["events"][0].pk])).status_code == 200
-    assert client.get(f"/admin/strategies/profile/{desk['careful'].pk}/evaluate/").status_code == 200
+    assert client.get(reverse("admin:why_event", args=[sample["events"][0].pk])).status_code == 200
+    assert client.get(f"/admin/strategies/profile/{sample['careful'].pk}/evaluate/").status_code == 200
     for part in ("glance", "modes", "system", "positions", "nearest", "alerts"):
-        assert client.get(reverse("admin:desk_part", args=[part])).status_code == 200
+        assert client.get(reverse("admin:dashboard_part", args=[part])).status_code == 200
 
 
-def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(desk: dict[str, Any], login: Any) -> None:
-    position = desk["held"]
+def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(
+    sample: dict[str, Any], login: Any
+) -> None:
+    position = sample["held"]
     tickers = [market.ticker for market in position.event.markets.order_by("ticker")]
     bounds = {ticker: [78 + 2 * i, 79 + 2 * i] for i, ticker in enumerate(tickers)}
     said = {
@@ -88,10 +90,10 @@ def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(des
     assert page.count("k-plot-held") + page.count("k-plot-open") >= 3
 
 
-def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(desk: dict[str, Any], login: Any) -> None:
+def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(sample: dict[str, Any], login: Any) -> None:
     SourceForecast.objects.create(
         source="nws",
-        event=desk["events"][0],
+        event=sample["events"][0],
         formed_at="2026-01-01T00:00Z",
         probabilities={"A": 0.9},
         market_probabilities={"A": 0.4},

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRODUCTION = {
     "KALBOT_DEVELOPMENT": "false",
     "SECRET_KEY": "".join(map(chr, range(40, 120))),
-    "ALLOWED_HOSTS": "desk.example.org",
+    "ALLOWED_HOSTS": "kalbot.example.org",
     "SECURE_COOKIES": "true",
     "BEHIND_PROXY": "true",
     "LOG_LEVEL": "ERROR",
@@ -29,7 +29,7 @@ from django.core.management import call_command
 from django.test import Client
 call_command("migrate", verbosity=0)
 client = Client(enforce_csrf_checks=True)
-host = {"HTTP_HOST": "desk.example.org"}
+host = {"HTTP_HOST": "kalbot.example.org"}
 proxied = {**host, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "203.0.113.5"}
 page = client.get("/admin/login/", **proxied)
 token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', page.content.decode())[1]
@@ -40,7 +40,7 @@ print(json.dumps({
     "headers": {name.lower(): value for name, value in page.headers.items()},
     "csrf_cookie": [bool(page.cookies["csrftoken"]["secure"]), page.cookies["csrftoken"]["samesite"]],
     "session": [settings.SESSION_COOKIE_SECURE, settings.SESSION_COOKIE_HTTPONLY, settings.SESSION_COOKIE_SAMESITE],
-    "own_form": client.post("/admin/login/", form, headers={"Origin": "https://desk.example.org"}, **proxied).status_code,
+    "own_form": client.post("/admin/login/", form, headers={"Origin": "https://kalbot.example.org"}, **proxied).status_code,
     "foreign_form": client.post("/admin/login/", form, headers={"Origin": "https://evil.example.net"}, **proxied).status_code,
     "checks": [m.id for m in checks.run_checks(include_deployment_checks=True)],
 }))
@@ -65,7 +65,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_plain_http_is_sent_to_https_except_for_machines(production: Any) -> None:
-    assert production["plain"] == [301, "https://desk.example.org/admin/login/"]
+    assert production["plain"] == [301, "https://kalbot.example.org/admin/login/"]
     assert production["healthz"] in (200, 503)
 
 

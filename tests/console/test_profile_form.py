@@ -23,8 +23,8 @@ def filled_form(client: Any, profile: Profile) -> tuple[str, dict[str, Any]]:
     return address, data
 
 
-def test_amounts_are_shown_in_dollars_contracts_and_per_cent(desk: dict[str, Any], login: Any) -> None:
-    _, data = filled_form(login("risk manager"), desk["careful"])
+def test_amounts_are_shown_in_dollars_contracts_and_per_cent(sample: dict[str, Any], login: Any) -> None:
+    _, data = filled_form(login("risk manager"), sample["careful"])
     assert (data["capital"], data["min_profit"], data["count_step"], data["near_miss_ppm"]) == (
         "1000.00",
         "0.10",
@@ -33,22 +33,22 @@ def test_amounts_are_shown_in_dollars_contracts_and_per_cent(desk: dict[str, Any
     )
 
 
-def test_an_unchanged_form_changes_nothing(desk: dict[str, Any], login: Any) -> None:
+def test_an_unchanged_form_changes_nothing(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
-    before = Profile.objects.filter(pk=desk["careful"].pk).values().get()
-    address, data = filled_form(client, desk["careful"])
+    before = Profile.objects.filter(pk=sample["careful"].pk).values().get()
+    address, data = filled_form(client, sample["careful"])
     assert client.post(address, data).status_code == 302
-    assert Profile.objects.filter(pk=desk["careful"].pk).values().get() == before
+    assert Profile.objects.filter(pk=sample["careful"].pk).values().get() == before
 
 
 def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_looser(
-    desk: dict[str, Any], login: Any
+    sample: dict[str, Any], login: Any
 ) -> None:
     client = login("risk manager", "rita")
-    address, data = filled_form(client, desk["careful"])
+    address, data = filled_form(client, sample["careful"])
     data |= {"max_per_event": "$350.25", "reason": "more room for weather"}
     answer = client.post(address, data, follow=True)
-    profile = Profile.objects.get(pk=desk["careful"].pk)
+    profile = Profile.objects.get(pk=sample["careful"].pk)
     assert profile.max_per_event == 350_250_000
     assert "Loosened: Most in one event: $200.00 → $350.25." in answer.content.decode()
     history = profile.history.first()
@@ -63,17 +63,17 @@ def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_loose
     assert "Updated at" not in text
 
 
-def test_a_limit_is_not_changed_without_a_reason(desk: dict[str, Any], login: Any) -> None:
+def test_a_limit_is_not_changed_without_a_reason(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
-    address, data = filled_form(client, desk["careful"])
+    address, data = filled_form(client, sample["careful"])
     page = client.post(address, data | {"max_daily_loss": "10"}).content.decode()
     assert "Please say why; you are changing: daily loss, at most." in page
-    assert Profile.objects.get(pk=desk["careful"].pk).max_daily_loss == 50_000_000
+    assert Profile.objects.get(pk=sample["careful"].pk).max_daily_loss == 50_000_000
 
 
-def test_bad_values_are_refused_in_words(desk: dict[str, Any], login: Any) -> None:
+def test_bad_values_are_refused_in_words(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
-    address, data = filled_form(client, desk["careful"])
+    address, data = filled_form(client, sample["careful"])
     bad = {
         "capital": "a lot",
         "min_profit": "0.0000001",
@@ -92,31 +92,31 @@ def test_bad_values_are_refused_in_words(desk: dict[str, Any], login: Any) -> No
         assert words in page
 
 
-def test_problems_between_fields_stand_at_their_field(desk: dict[str, Any], login: Any) -> None:
+def test_problems_between_fields_stand_at_their_field(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
-    address, data = filled_form(client, desk["careful"])
+    address, data = filled_form(client, sample["careful"])
     page = client.post(address, data | {"min_outcomes": "9", "max_outcomes": "3", "reason": "trying"})
     assert "leave no event" in str(page.context["adminform"].form.errors["max_outcomes"])
 
 
-def test_a_stale_form_does_not_take_back_in_silence_what_another_changed(desk: dict[str, Any], login: Any) -> None:
+def test_a_stale_form_does_not_take_back_in_silence_what_another_changed(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
-    address, data = filled_form(client, desk["careful"])
-    Profile.objects.filter(pk=desk["careful"].pk).update(capital=777_000_000)
+    address, data = filled_form(client, sample["careful"])
+    Profile.objects.filter(pk=sample["careful"].pk).update(capital=777_000_000)
     page = client.post(address, data | {"description": "new words"})
     assert "you are changing: capital" in page.content.decode()
-    assert Profile.objects.get(pk=desk["careful"].pk).capital == 777_000_000
+    assert Profile.objects.get(pk=sample["careful"].pk).capital == 777_000_000
 
 
-def test_viewers_and_operators_read_profiles_and_change_none(desk: dict[str, Any], login: Any) -> None:
+def test_viewers_and_operators_read_profiles_and_change_none(sample: dict[str, Any], login: Any) -> None:
     for role in ("viewer", "operator"):
         client = login(role)
-        address = reverse("admin:strategies_profile_change", args=[desk["careful"].pk])
+        address = reverse("admin:strategies_profile_change", args=[sample["careful"].pk])
         assert client.get(address).status_code == 200
         assert client.post(address, {"description": "mine"}).status_code == 403
 
 
-def test_no_form_changes_orders_fills_ledger_or_events(desk: dict[str, Any], login: Any) -> None:
+def test_no_form_changes_orders_fills_ledger_or_events(sample: dict[str, Any], login: Any) -> None:
     client = login()  # not even a superuser
     for label in (
         "trading_order",

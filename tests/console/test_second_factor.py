@@ -6,8 +6,8 @@ import re
 import time
 from typing import Any
 
-import desk_rows
 import pytest
+import sample_rows
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -42,8 +42,8 @@ def patience() -> None:
 
 @pytest.fixture
 def olga(db: None, redis_db: object) -> User:
-    """Somebody of the desk."""
-    return desk_rows.person("olga", "operator")
+    """An operator."""
+    return sample_rows.person("olga", "operator")
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_session_without_the_code_sees_nothing(secured: tuple[User, list[str]]
     client = Client()
     client.force_login(user)  # as a browser that was logged in before it was switched on
     assert client.get(reverse("admin:index")).status_code == 302
-    assert client.get(reverse("admin:desk_part", args=["modes"])).status_code == 302
+    assert client.get(reverse("admin:dashboard_part", args=["modes"])).status_code == 302
     assert client.get(reverse("admin:act_halt")).status_code == 302
 
 

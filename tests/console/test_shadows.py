@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import desk_rows
+import sample_rows
 from django.urls import reverse
 
 from strategies.cycle import shadows
@@ -12,11 +12,11 @@ from strategies.models import Decision
 from trading.models import Position
 
 
-def test_the_page_shows_both_sides_of_a_decision_and_their_difference(desk: dict[str, Any], login: Any) -> None:
-    live = desk["live"]
+def test_the_page_shows_both_sides_of_a_decision_and_their_difference(sample: dict[str, Any], login: Any) -> None:
+    live = sample["live"]
     twin = shadows.make(live)
-    event = desk_rows.weather_event("NY", "26NOV30")
-    ours, theirs = (desk_rows.position(profile, event, "settled") for profile in (live, twin))
+    event = sample_rows.weather_event("NY", "26NOV30")
+    ours, theirs = (sample_rows.position(profile, event, "settled") for profile in (live, twin))
     Decision.objects.filter(pk=theirs.decision_id).update(shadow_of=ours.decision_id)
     Position.objects.filter(pk=ours.pk).update(realised=-2_500_000)
     answer = login("viewer").get(reverse("admin:shadows"), {"days": "1"})
@@ -27,5 +27,5 @@ def test_the_page_shows_both_sides_of_a_decision_and_their_difference(desk: dict
         assert words in page
 
 
-def test_without_a_twin_the_page_says_how_to_make_one(desk: dict[str, Any], login: Any) -> None:
+def test_without_a_twin_the_page_says_how_to_make_one(sample: dict[str, Any], login: Any) -> None:
     assert "manage.py shadow PROFILE" in login("viewer").get(reverse("admin:shadows")).content.decode()

@@ -1,4 +1,4 @@
-"""Is it working: each part says so in a sentence, and machines are told without secrets."""
+"""Is it working: each part says so in a sentence, and the machine-readable answer holds no secrets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from kalbot.console.tasks import heartbeat
 
 def by_name() -> dict[str, status.Part]:
     """Every part by its name."""
-    return {part.name: part for part in status.look()}
+    return {part.name: part for part in status.check()}
 
 
-def test_a_desk_without_workers_says_so(desk: dict[str, Any]) -> None:
+def test_a_desk_without_workers_says_so(sample: dict[str, Any]) -> None:
     parts = by_name()
     assert parts["workers"].state == parts["beat"].state == "bad"
     assert "No sign of life on default, scan, strategy, trading, triage." in parts["workers"].sentence
@@ -29,7 +29,7 @@ def test_a_desk_without_workers_says_so(desk: dict[str, Any]) -> None:
     assert parts["scan"].sentence.startswith("12,552 events and 103,449 markets in 9.2 s")
 
 
-def test_heartbeats_make_workers_and_beat_alive(desk: dict[str, Any]) -> None:
+def test_heartbeats_make_workers_and_beat_alive(sample: dict[str, Any]) -> None:
     for queue in QUEUES:
         heartbeat.apply(args=[queue])
     heartbeats.show_life("beat")
@@ -38,20 +38,20 @@ def test_heartbeats_make_workers_and_beat_alive(desk: dict[str, Any]) -> None:
     call_command("alive", "trading", "beat", "stream")
 
 
-def test_an_old_heartbeat_is_no_life(desk: dict[str, Any]) -> None:
+def test_an_old_heartbeat_is_no_life(sample: dict[str, Any]) -> None:
     cache.prices().set("alive:trading", json.dumps({"at_ms": 1_000, "host": "h", "pid": 1}))
     with pytest.raises(CommandError, match="no sign of life from trading, scan"):
         call_command("alive", "trading", "scan")
 
 
-def test_deep_queues_warn(desk: dict[str, Any]) -> None:
+def test_deep_queues_warn(sample: dict[str, Any]) -> None:
     cache.broker().rpush("strategy", *range(30))
     part = by_name()["queues"]
     assert part.state == "warn"
     assert "strategy 30" in part.sentence
 
 
-def test_redis_away_is_bad_and_hides_nothing_else(desk: dict[str, Any], settings: Any) -> None:
+def test_redis_away_is_bad_and_hides_nothing_else(sample: dict[str, Any], settings: Any) -> None:
     settings.PRICES_URL = settings.BROKER_URL = "redis://127.0.0.1:1/0"
     parts = by_name()
     assert parts["database"].state == "ok"
@@ -61,7 +61,7 @@ def test_redis_away_is_bad_and_hides_nothing_else(desk: dict[str, Any], settings
     assert "nothing is traded" in answer.json()["parts"]["redis"]["sentence"]
 
 
-def test_healthz_and_metrics_answer_without_login_and_without_secrets(desk: dict[str, Any], settings: Any) -> None:
+def test_healthz_and_metrics_answer_without_login_and_without_secrets(sample: dict[str, Any], settings: Any) -> None:
     settings.KALSHI_KEY_ID = "key-id-nobody-should-see"
     health, metrics = Client().get("/healthz?full"), Client().get("/metrics")
     assert health.status_code == 503  # no worker shows life in this test
@@ -87,7 +87,7 @@ def test_healthz_and_metrics_answer_without_login_and_without_secrets(desk: dict
         ({"KALSHI_PRIVATE_KEY_PATH": __file__}, "kalbot.E003"),
         ({"REDIS_URL": "localhost:6379"}, "kalbot.E004"),
         ({"BROKER_URL": "redis://h/1", "PRICES_URL": "redis://h/1"}, "kalbot.E005"),
-        ({"ALLOWED_HOSTS": ["desk.example.org"], "SECRET_KEY": "development-only-x"}, "kalbot.E006"),
+        ({"ALLOWED_HOSTS": ["kalbot.example.org"], "SECRET_KEY": "development-only-x"}, "kalbot.E006"),
         ({"KALSHI_REST_URL": "ftp://x"}, "kalbot.E007"),
         (
             {"KALSHI_REST_URL": "https://api.elections.kalshi.com/x", "KALSHI_WS_URL": "wss://demo.kalshi.co/x"},
@@ -115,7 +115,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
-    from kalbot.console import queries as desk
+    from kalbot.console import queries
     from markets import connect
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
     from markets.kalshi.token_buckets import BASIC
@@ -127,6 +127,6 @@ def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
     stored = account_limits._Stored(wide.usage_tier, wide.read, wide.write)
     redis_db.set(account_limits.KEY, msgspec.json.encode(stored))
     SharedLimiter(redis_db, connect.limit_scope(connect.environment(), "key"), wide).take(["write"], 10)
-    found = desk.tokens_left()
+    found = queries.tokens_left()
     assert set(found) == {"write"}
     assert 890 <= found["write"] < 900

@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from kalbot.console.dialogs.register import Deeds
+from kalbot.console.dialogs.register import DialogActions
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import number, signed, tag
@@ -81,8 +81,8 @@ def label(field: str, title: str = "") -> Column:
 
     def shown(obj: Any) -> SafeString | str:
         code = getattr(obj, field)
-        told = getattr(obj, f"get_{field}_display", lambda: code)()
-        return tag(code, hint=told if told != code else "") if code else formats.NOTHING
+        label = getattr(obj, f"get_{field}_display", lambda: code)()
+        return tag(code, hint=label if label != code else "") if code else formats.NOTHING
 
     shown.__name__ = field
     return display(description=title or capfirst(field), ordering=field)(shown)
@@ -123,7 +123,7 @@ class UnitColumns:
         return [made.get(name, name) if isinstance(name, str) else name for name in names]
 
 
-class ReadOnlyAdmin(Deeds, UnitColumns, ModelAdmin):
+class ReadOnlyAdmin(DialogActions, UnitColumns, ModelAdmin):
     """A list and a page nobody can change anything on: rows are written by services, never by a form."""
 
     list_per_page = 50

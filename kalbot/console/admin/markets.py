@@ -1,4 +1,4 @@
-"""The room ``markets``: series, events, markets, scans, certificates and the stream's inbox."""
+"""The app ``markets``: series, events, markets, scans, certificates and the stream's inbox."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         return bool(user.uses_factor)
 
     def has_change_user_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Asked for by the action that removes a second factor."""
+        """Required by the action that removes a second factor."""
         return bool(request.user.has_perm("auth.change_user"))
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:

@@ -55,7 +55,7 @@ PERCENTS: dict[str, tuple[str, int, int]] = {
         1_000_000,
     ),
     "min_annualised_ppm": (
-        "Least return a year on the capital that is locked until settlement; 0 = not asked.",
+        "Least return a year on the capital that is locked until settlement; 0 = no requirement.",
         0,
         1_000_000_000,
     ),
@@ -195,7 +195,7 @@ class ProfileForm(forms.ModelForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """After the instance has its values: problems between fields, in the words of the room that trades by them."""
+        """After the instance has its values: problems between fields, in the words of the app that trades by them."""
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return

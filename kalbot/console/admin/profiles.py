@@ -1,4 +1,4 @@
-"""Profiles: what is looked at, what is bought, and the limits; edited in dollars and contracts, with a reason for each change."""
+"""Profiles: what is watched, what is bought, and the limits; edited in dollars and contracts, with a reason for each change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kalbot.console.admin.filters import ChoicesDropdownFilter
 from kalbot.console.admin.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
 from kalbot.console.dialogs.clone import CloneProfile
 from kalbot.console.dialogs.golive import GoLive
-from kalbot.console.dialogs.register import Deeds, detail_action
+from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.markup import tag
@@ -47,7 +47,7 @@ class ChangesInUnits(HistoricalRecordContextHelper):
 FIELDSETS = [
     (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason"]}),
     (
-        "What is looked at",
+        "What is watched",
         {
             "classes": ["tab"],
             "fields": [
@@ -107,7 +107,7 @@ FIELDSETS = [
 
 
 @admin.register(Profile)
-class ProfileAdmin(SimpleHistoryAdmin, Deeds, UnitColumns, ModelAdmin):
+class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     form = ProfileForm
     list_display = [
         "name",

@@ -1,4 +1,4 @@
-"""What keeps trading safe: denials, exits asked for, locks, the switch, reconciliations and what they found."""
+"""What keeps trading safe: denials, exit requests, locks, the switch, reconciliations and what they found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExitRequestAdmin(ReadOnlyAdmin):
         "reason",
         "min_price",
         "result",
-        column("created_at", "ago", "Asked"),
+        column("created_at", "ago", "Requested"),
     ]
     list_filter = [("status", ChoicesDropdownFilter), seen_values("source")]
     ordering = ["-id"]

@@ -1,4 +1,4 @@
-"""The room ``strategies``: what each profile thinks of each event, and what it decided. Profiles have a file of their own."""
+"""The app ``strategies``: what each profile thinks of each event, and what it decided. Profiles have a file of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MISSED = ["value", "limit"]
 
 @display(description="Constraint", ordering="constraint")
 def constraint(row: Any) -> SafeString | str:
-    """The binding constraint in plain words, and what was measured against what was asked for."""
+    """The binding constraint in plain words, and the measured value beside the required one."""
     if not row.constraint:
         return formats.NOTHING
     against = f"{row.value or formats.NOTHING} vs. {row.limit or formats.NOTHING}" if row.value or row.limit else ""
@@ -67,7 +67,7 @@ class NearMissAdmin(ExportedAdmin):
     units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        """Standing ones nearest first. Of a million that have ended the latest are wanted, and sorting them all by distance
+        """Open ones nearest first. Of a million that have ended the latest are wanted, and sorting them all by distance
         would cost more than the page."""
         return ["distance_ppm"] if request.GET.get("standing", "open") in ("", "open") else ["-id"]
 
@@ -99,7 +99,7 @@ class VerdictAdmin(ExportedAdmin):
     linked_by = {"event__is_open__exact", "live_constraint"}
     units = {"distance_ppm": "share", "live_distance_ppm": "share"}
 
-    @display(description="Last look on live prices")
+    @display(description="Last evaluation on live prices")
     def live(self, verdict: Verdict) -> SafeString | str:
         if not verdict.live_at:
             return formats.NOTHING

@@ -1,4 +1,4 @@
-"""The room ``trading``: positions and all they are made of. Nothing here can be changed by a form; people act by dialogs."""
+"""The app ``trading``: positions and all they are made of. Nothing here can be changed by a form; people act by dialogs."""
 
 from __future__ import annotations
 

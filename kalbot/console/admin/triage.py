@@ -1,4 +1,4 @@
-"""The room ``triage``: what was seen of open positions and what is advised."""
+"""The app ``triage``: what was seen of open positions and what is advised."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RecommendationAdmin(ExportedAdmin):
 
 @admin.register(Baseline)
 class BaselineAdmin(ReadOnlyAdmin):
-    """What held when the position was opened; triage looks for what has changed since."""
+    """What held when the position was opened; triage compares with it."""
 
     list_display = [
         "id",

@@ -37,7 +37,7 @@ def is_on(user: Any) -> bool:
 
 
 def shown(user: Any) -> bool:
-    """Whether this session may go on: the code was shown, or this person uses none. Asked several times a page, so the answer is kept
+    """Whether this session may go on: the code was shown, or this person uses none. Called several times a page, so the answer is kept
     on ``user``, which lives as long as the request."""
     if not hasattr(user, "may_go_on"):
         user.may_go_on = bool(user.is_verified()) or not is_on(user)

@@ -44,7 +44,7 @@ class Answer(Dialog):
 
 
 class AcceptAdvice(Answer):
-    """Accepting is asking for the exit."""
+    """Accepting requests the exit."""
 
     name = "accept_advice"
     title = "Accept advice and exit"

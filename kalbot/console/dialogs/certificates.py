@@ -58,7 +58,7 @@ class RevokeCertificate(Review):
     submit = "Revoke"
     sentence = (
         "The event counts as not exhaustive from now on, and stays so until somebody grants a new certificate. Positions that relied "
-        "on it are not touched; look at them."
+        "on it are not touched; review them."
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

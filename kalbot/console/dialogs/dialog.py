@@ -1,7 +1,7 @@
 """A dangerous action: GET shows what will happen in numbers and asks for a reason, POST does it once.
 
 The same view serves the dialog (htmx takes its ``#dialog`` part) and, without JavaScript, a page of its own. The token in
-the form is spent by the first POST, through a unique column: a double click, a reload or a second tab finds it spent and is told
+the form is spent by the first POST, through a unique column: a double click, a reload or a second tab finds it spent and says
 the result of the first.
 """
 

@@ -39,7 +39,7 @@ def detail_action(dialog: type[Dialog], title: str, *, icon: str, name: str) -> 
     return open_dialog
 
 
-class Deeds:
+class DialogActions:
     """Unfold asks the admin class ``has_<name>_permission`` for each of its actions (a dotted name would make it query the
     database while the system checks run, before there is one)."""
 

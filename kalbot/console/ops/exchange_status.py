@@ -29,9 +29,9 @@ USUAL_DAY, USUAL_FROM, USUAL_HOURS = 3, 3, 2  # Thursday, 03:00, two hours
 
 class Outside(msgspec.Struct, frozen=True):
     """The last answers. Moments are Unix milliseconds, None where nothing was said; ``skew_ms`` is our clock less the exchange's;
-    ``error`` says why the last asking failed."""
+    ``error`` says why the last request failed."""
 
-    asked_ms: int
+    checked_ms: int
     active: bool = True
     trading: bool = True
     shut_shards: tuple[int, ...] = ()
@@ -44,7 +44,7 @@ class Outside(msgspec.Struct, frozen=True):
 
 
 def ask(client: KalshiClient, key_id: str = "") -> Outside:
-    """Ask now. ``key_id``: ours, when ``client`` signs; then its listing is asked for too. Errors of the exchange become ``error``."""
+    """Request it now. ``key_id``: ours, when ``client`` signs; then its listing is fetched too. Errors of the exchange become ``error``."""
     now = clock.now_ms()
     try:
         status, schedule = client.exchange.status(), client.exchange.schedule()
@@ -52,7 +52,7 @@ def ask(client: KalshiClient, key_id: str = "") -> Outside:
     except KalshiError as error:
         return Outside(now, skew_ms=ahead(client), error=str(error)[:300] or type(error).__name__)
     return Outside(
-        asked_ms=now,
+        checked_ms=now,
         active=status.exchange_active,
         trading=status.trading_active,
         shut_shards=tuple(s.exchange_index for s in status.indexes if not (s.exchange_active and s.trading_active)),
@@ -81,13 +81,13 @@ def refresh() -> Outside:
 
 
 def keep(found: Outside) -> None:
-    """Put the answers where pages look."""
+    """Store the answers for pages."""
     with suppress(redis.RedisError):
         cache.prices().set(KEY, msgspec.json.encode(found), ex=KEPT_SECONDS)
 
 
 def last() -> Outside | None:
-    """The last answers; None when nobody asked for a day, or Redis is away."""
+    """The last answers; None when nothing was stored for a day, or Redis is away."""
     try:
         stored = cache.prices().get(KEY)
     except redis.RedisError:

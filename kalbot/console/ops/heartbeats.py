@@ -20,7 +20,7 @@ KEY: Final = "alive:"
 BEAT: Final = "beat"
 SENT: Final = "console:sent"
 LATE_MS: Final = 20_000
-"""Four heartbeats: a worker that is only busy must not look dead."""
+"""Four heartbeats: a worker that is only busy must not count as dead."""
 KEPT_SECONDS: Final = 86_400
 _last_beat = 0.0
 

@@ -1,4 +1,4 @@
-"""/metrics for Prometheus: figures read from the database and Redis when asked, so that every process needs no registry of its own."""
+"""/metrics for Prometheus: gauges read from the database and Redis on request, so that every process needs no registry of its own."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from trading.models import ACTIVE, Discrepancy, Position
 STATES = {status.OK: 0, status.WARN: 1, status.BAD: 2}
 
 
-class Figures:
-    """A Prometheus collector that looks when it is scraped."""
+class ConsoleCollector:
+    """A Prometheus collector that reads when it is scraped."""
 
     def collect(self) -> Iterable[Metric]:
         yield from parts()
         yield from tasks()
-        yield from desk()
+        yield from trading()
         yield from latencies()
 
 
 def parts() -> Iterator[Metric]:
-    """State of each part (0 ok, 1 warn, 2 bad) and its figures."""
+    """State of each part (0 ok, 1 warn, 2 bad) and its metrics."""
     states = GaugeMetricFamily("kalbot_part_state", "0 ok, 1 warn, 2 bad", labels=["part"])
-    figures = GaugeMetricFamily("kalbot_part_figure", "Figures of each part", labels=["part", "figure"])
-    for part in status.look():
+    values = GaugeMetricFamily("kalbot_part_figure", "Metrics of each part", labels=["part", "figure"])
+    for part in status.check():
         states.add_metric([part.name], STATES[part.state])
-        for name, value in part.figures.items():
-            figures.add_metric([part.name, name], float(value))
+        for name, value in part.metrics.items():
+            values.add_metric([part.name, name], float(value))
     yield states
-    yield figures
+    yield values
 
 
 def tasks() -> Iterator[Metric]:
@@ -52,7 +52,7 @@ def tasks() -> Iterator[Metric]:
     yield spent
 
 
-def desk() -> Iterator[Metric]:
+def trading() -> Iterator[Metric]:
     """Positions, money at work, candidates and near misses, by profile and mode."""
     positions = GaugeMetricFamily("kalbot_positions", "Active positions", labels=["profile", "mode"])
     cost = GaugeMetricFamily("kalbot_open_cost_dollars", "Cost of active positions", labels=["profile", "mode"])
@@ -93,5 +93,5 @@ def latencies() -> Iterator[Metric]:
 def render() -> bytes:
     """The whole page."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures())
+    registry.register(ConsoleCollector())
     return generate_latest(registry)

@@ -1,7 +1,7 @@
-"""The course of prices of watched events: a point a sampling, kept in Redis for pages only. Nothing is traded by it.
+"""The price history of watched events: a point a sampling, kept in Redis for pages only. Nothing is traded by it.
 
 Only watched events have live books, and the most wanted of them are sampled: a list of ``POINTS`` points costs about 30 kB an event.
-A Redis that was emptied begins the course anew.
+A Redis that was emptied starts the history over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kalbot.common import cache, clock
 from markets.models import Watch
 from markets.prices import EventPrices, PriceReader
 
-KEY: Final = "course:"
+KEY: Final = "price_history:"
 EVENTS: Final = 300
 POINTS: Final = 240
 KEPT_SECONDS: Final = 2 * 86_400
@@ -74,7 +74,7 @@ def point_of(prices: EventPrices) -> Point | None:
 
 
 def of(ticker: str) -> list[Point]:
-    """The kept course of one event, oldest first; empty when there is none."""
+    """The kept price history of one event, oldest first; empty when there is none."""
     try:
         return [decoded(value) for value in cache.prices().lrange(f"{KEY}{ticker}", 0, -1) if isinstance(value, bytes)]
     except redis.RedisError:

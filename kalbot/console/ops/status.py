@@ -28,12 +28,12 @@ _WORST = {OK: 0, WARN: 1, BAD: 2}
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the system: its state, a sentence, and figures for machines."""
+    """One part of the system: its state, a sentence, and metrics for machines."""
 
     name: str
     state: str
     sentence: str
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def database() -> Part:
@@ -99,10 +99,10 @@ def workers() -> Part:
     """Somebody works on every queue."""
     signs = heartbeats.signs()
     late = [name for name in QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
-    figures = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in QUEUES}
+    metrics = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in QUEUES}
     if late:
-        return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", figures)
-    return Part("workers", OK, f"All {len(QUEUES)} queues are worked on.", figures)
+        return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", metrics)
+    return Part("workers", OK, f"All {len(QUEUES)} queues are worked on.", metrics)
 
 
 def beat() -> Part:
@@ -133,7 +133,7 @@ def stream() -> Part:
     state = OK if age < 15_000 else WARN
     rate = status.get("per_second")
     words = f"Epoch {str(status.get('epoch', ''))[:8]}, last proof of life {formats.milliseconds(age)} ago"
-    figures = {
+    metrics = {
         key: float(value)
         for key, value in status.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
@@ -142,12 +142,12 @@ def stream() -> Part:
         "stream",
         state,
         f"{words}{f', {rate:.0f} messages/s' if rate is not None else ''}.",
-        {**figures, "alive": 1, "age_ms": age},
+        {**metrics, "alive": 1, "age_ms": age},
     )
 
 
 def clock_skew() -> Part:
-    """Our clock against the exchange's, as the stream or the last asking measured it."""
+    """Our clock against the exchange's, as the stream or the last request measured it."""
     skew = PriceReader().stream_status().get("clock_skew_ms")
     if skew is None:
         found = exchange_status.last()
@@ -167,23 +167,23 @@ def exchange() -> Part:
     """Is it open, and when is its next pause."""
     found = exchange_status.last()
     if found is None:
-        return Part("exchange", OK, "Not asked yet; it is asked once a minute.")
+        return Part("exchange", OK, "Not checked yet; that happens once a minute.")
     if found.error:
-        return Part("exchange", BAD, f"It could not be asked: {found.error}", {"open": 0})
+        return Part("exchange", BAD, f"The last request failed: {found.error}", {"open": 0})
     now = clock.now()
     resumes = f" It expects to resume {formats.ago(clock.from_ms(found.resume_ms))}." if found.resume_ms else ""
     if not found.active or not found.trading:
         what = "Trading is paused" if found.active else "It is shut"
         return Part("exchange", BAD, f"{what}.{resumes}", {"open": 0})
-    if clock.now_ms() - found.asked_ms > 5 * 60_000:
-        return Part("exchange", WARN, f"Last asked {formats.ago(clock.from_ms(found.asked_ms))}; open then.")
+    if clock.now_ms() - found.checked_ms > 5 * 60_000:
+        return Part("exchange", WARN, f"Last checked {formats.ago(clock.from_ms(found.checked_ms))}; open then.")
     start, end = exchange_status.pause(found, now)
     when = f"{start.astimezone(exchange_status.EASTERN):%a %d %b %H:%M} to {end.astimezone(exchange_status.EASTERN):%H:%M} Eastern"
     if start <= now:
         return Part("exchange", WARN, f"In its maintenance window, {when}.", {"open": 1, "pause_in_s": 0})
     shut = f" Shards without trading: {', '.join(map(str, found.shut_shards))}." if found.shut_shards else ""
-    figures = {"open": 1.0, "pause_in_s": (start - now).total_seconds()}
-    return Part("exchange", WARN if shut else OK, f"Open.{shut} Next pause {formats.ago(start)} ({when}).", figures)
+    metrics = {"open": 1.0, "pause_in_s": (start - now).total_seconds()}
+    return Part("exchange", WARN if shut else OK, f"Open.{shut} Next pause {formats.ago(start)} ({when}).", metrics)
 
 
 def key() -> Part:
@@ -256,14 +256,14 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
 )
 
 
-def look(parts: tuple[Callable[[], Part], ...] = PARTS) -> list[Part]:
-    """Every part; one that cannot even be asked is bad, and does not hide the others."""
+def check(parts: tuple[Callable[[], Part], ...] = PARTS) -> list[Part]:
+    """Every part; one that cannot be checked is bad, and does not hide the others."""
     found = []
     for ask in parts:
         try:
             found.append(ask())
         except Exception as error:
-            found.append(Part(ask.__name__.replace("_", " "), BAD, f"Cannot be told ({type(error).__name__})."))
+            found.append(Part(ask.__name__.replace("_", " "), BAD, f"Cannot be checked ({type(error).__name__})."))
     return found
 
 

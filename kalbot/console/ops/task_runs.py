@@ -75,7 +75,7 @@ def on_failure(
 
 
 def on_retry(request: Any = None, reason: Any = None, sender: Any = None, **kwargs: Any) -> None:
-    """A run asked to be tried again."""
+    """A run is retried."""
     _count(sender.name, "retry", _took(request.id))
     _write(request.id, sender, "retry", _took(request.id), str(reason))
 

@@ -1,4 +1,4 @@
-"""The desk's own pages beside the admin's lists: (address, name, view)."""
+"""The console's own pages beside the admin's lists: (address, name, view)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def __getattr__(name: str) -> Any:
     from kalbot.console.pages import event_story, fragments, operate, position_story, shadows, triage_card, why
 
     return [
-        ("desk/parts/<slug:part>/", "desk_part", fragments.part),
+        ("dashboard/parts/<slug:part>/", "dashboard_part", fragments.part),
         ("trading/position/<int:pk>/progress/", "position_progress", position_story.progress_part),
         ("markets/event/<path:event>/books/", "event_books", event_story.books_part),
         ("why/", "why", why.funnel_page),

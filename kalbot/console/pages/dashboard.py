@@ -65,7 +65,7 @@ def safe() -> dict[str, str]:
 
 def working() -> dict[str, str]:
     """The worst of all parts, by name."""
-    parts = [part for part in status.look() if part.name != "trading"]
+    parts = [part for part in status.check() if part.name != "trading"]
     wrong = [part for part in parts if part.state != status.OK]
     if not wrong:
         return tile("Is it working?", "ok", "Yes", f"all {len(parts)} parts are fine", "#part-system")
@@ -140,13 +140,13 @@ def _side_by_side(numbers: dict[str, float | None]) -> str:
 
 
 def system() -> dict[str, Any]:
-    """The parts of the system with their sentences, and a few figures."""
+    """The parts of the system with their sentences, and a few metrics."""
     stream = PriceReader().stream_status()
     depths = heartbeats.depths()
     latency = summary.latency()
     return {
-        "parts": status.look(),
-        "figures": [
+        "parts": status.check(),
+        "metrics": [
             ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
             ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
             ("Price age", formats.milliseconds(price_age(stream))),
@@ -200,7 +200,7 @@ def nearest() -> dict[str, Any]:
 
 
 def alerts() -> dict[str, Any]:
-    """What wants a person's look, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
+    """What needs attention, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
     since = clock.now() - timedelta(days=1)
     found = [
         *(

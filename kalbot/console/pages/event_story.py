@@ -1,4 +1,4 @@
-"""One event told: its books as depth bars, the certificate with its evidence, what each profile thinks, and what is held on it."""
+"""The page of one event: its books as depth bars, the certificate with its evidence, what each profile thinks, and what is held on it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def context(event: Event) -> dict[str, Any]:
 
 
 def history(event: Event) -> dict[str, Any]:
-    """The course of YES asks and of what YES on all outcomes cost, as plots; empty texts without a course."""
+    """The history of YES asks and of what YES on all outcomes cost, as plots; empty texts without a history."""
     points = price_history.of(event.ticker)
     names = dict(event.markets.order_by("ticker").values_list("ticker", "yes_sub_title"))
     prices, sums = Plot("YES ask, dollars"), Plot("dollars")
@@ -50,8 +50,8 @@ def history(event: Event) -> dict[str, Any]:
         latest = points[-1].quotes
         shown = sorted(names, key=lambda ticker: -(ask_of(latest.get(ticker)) or 0))[:LINES]
         for ticker in shown:
-            course_of_one = [ask_of(point.quotes.get(ticker)) for point in points]
-            prices.line(names[ticker] or ticker, list(zip(at, course_of_one, strict=True)))
+            asks = [ask_of(point.quotes.get(ticker)) for point in points]
+            prices.line(names[ticker] or ticker, list(zip(at, asks, strict=True)))
         sums.line(
             "YES on all, at the asks", list(zip(at, [cost_of_all(point, names) for point in points], strict=True))
         )
@@ -145,5 +145,5 @@ def sums(markets: list[Market], live: EventPrices) -> list[tuple[str, int | None
 @never_cache
 @permission_required("markets.view_event", raise_exception=True)
 def books_part(request: HttpRequest, event: str) -> HttpResponse:
-    """The part with the books, refreshed while it is looked at."""
+    """The part with the books, refreshed while the page is open."""
     return render(request, "console/parts/books.html", books(get_object_or_404(Event, pk=event)))

@@ -1,4 +1,4 @@
-"""The parts of the desk that refresh by themselves. Each answer carries the server's time, so that a frozen page is obvious."""
+"""The parts of the dashboard that refresh by themselves. Each answer carries the server's time, so that a frozen page is obvious."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kalbot.console.pages.dashboard import PARTS
 
 @never_cache
 def part(request: HttpRequest, part: str) -> HttpResponse:
-    """One part of the desk as a fragment."""
+    """One part of the dashboard as a fragment."""
     if part not in PARTS:
         raise Http404
     return render(request, f"console/parts/{part}.html", {**PARTS[part](), "now": clock.now()})

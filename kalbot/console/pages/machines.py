@@ -1,4 +1,4 @@
-"""What machines ask: is the web process able to serve, and the figures for Prometheus. Neither holds a secret."""
+"""For machines: is the web process able to serve, and the metrics for Prometheus. Neither holds a secret."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from kalbot.console.ops import metrics as figures
+from kalbot.console.ops import metrics as prometheus
 from kalbot.console.ops import status
 
 NEEDED = (status.database, status.migrations, status.redis_server)
@@ -15,8 +15,8 @@ NEEDED = (status.database, status.migrations, status.redis_server)
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 when this process can do its work (database, migrations, Redis), else 503. ``?full`` looks at every part."""
-    parts = status.look(status.PARTS if "full" in request.GET else NEEDED)
+    """200 when this process can do its work (database, migrations, Redis), else 503. ``?full`` checks every part."""
+    parts = status.check(status.PARTS if "full" in request.GET else NEEDED)
     answer = status.as_json(parts)
     return JsonResponse(answer, status=503 if status.worst(parts) == status.BAD else 200)
 
@@ -24,5 +24,5 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Figures in Prometheus' text format."""
-    return HttpResponse(figures.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    """Metrics in Prometheus' text format."""
+    return HttpResponse(prometheus.render(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -22,7 +22,7 @@ from trading.models import Discrepancy, Lock, Order, OrderStatus
 
 @permission_required("trading.view_tradingstate", raise_exception=True)
 def page(request: HttpRequest) -> HttpResponse:
-    """The page from which a desk is run when something is wrong."""
+    """The page from which trading is run when something is wrong."""
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Operate",

@@ -1,4 +1,4 @@
-"""One position told: what it pays in every state, the arithmetic of its entry, triage, and everything that happened, in order."""
+"""The page of one position: what it pays in every state, the arithmetic of its entry, triage, and everything that happened, in order."""
 
 from __future__ import annotations
 
@@ -173,7 +173,9 @@ def timeline(position: Position) -> list[Moment]:
             )
         )
     moments += [
-        Moment(r.created_at, "exit asked", f"by {r.actor}: {r.reason}", page_url("trading.exitrequest", r.pk), "warn")
+        Moment(
+            r.created_at, "exit requested", f"by {r.actor}: {r.reason}", page_url("trading.exitrequest", r.pk), "warn"
+        )
         for r in position.exit_requests.all()
     ]
     moments += [

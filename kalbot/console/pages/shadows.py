@@ -33,12 +33,12 @@ def page(request: HttpRequest) -> HttpResponse:
         "days": days,
         "choices": DAYS,
         "now": clock.now(),
-        "reports": [told(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None],
+        "reports": [report(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None],
     }
     return TemplateResponse(request, "console/shadows.html", context)
 
 
-def told(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
+def report(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
     """One report for the template, with the latest pairs first."""
     found = shadow.report(live, paper, since)
     return {

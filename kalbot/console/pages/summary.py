@@ -1,4 +1,4 @@
-"""Figures of the desk: how fast, how much, how it went. Selectors only."""
+"""Trading statistics: how fast, how much, how it went. Selectors only."""
 
 from __future__ import annotations
 

@@ -23,24 +23,31 @@ DAY_MS = 86_400_000
 def context(position: Position) -> dict[str, Any]:
     """Everything that ``console/parts/triage_card.html`` shows: sell now against hold, the evidence, the plots, what stands."""
     card = selectors.card(position.pk)
-    look = card.latest
+    assessment = card.latest
     legs = list(position.legs.select_related("market"))
     names = {market.ticker: market.yes_sub_title or market.ticker for market in position.event.markets.all()}
     held = {leg.market_id for leg in legs if leg.side == "yes" and leg.bought_count}
-    sources = [_source(one, position.profile) for one in (look.sources if look else [])]
+    sources = [_source(one, position.profile) for one in (assessment.sources if assessment else [])]
     return {
-        "assessment": look,
+        "assessment": assessment,
         "may_opt_out": position.status in ACTIVE,
         "policy": position.profile.triage_policy,
-        "hold_expected": None if look is None else cents(look.hold_expected),
-        "gain": None if look is None else cents(look.gain),
+        "hold_expected": None if assessment is None else cents(assessment.hold_expected),
+        "gain": None if assessment is None else cents(assessment.gain),
         "advice": card.recommendations[::-1],
         "answered": position.recommendations.exclude(status="open").order_by("-id")[:8],
-        "days_saved_ms": None if look is None or look.days_left is None else int(look.days_left * DAY_MS),
-        "sale": [{**row, "name": names.get(row["ticker"], row["ticker"])} for row in (look.sale_legs if look else [])],
-        "beliefs": _beliefs(look, names, held),
+        "days_saved_ms": None
+        if assessment is None or assessment.days_left is None
+        else int(assessment.days_left * DAY_MS),
+        "sale": [
+            {**row, "name": names.get(row["ticker"], row["ticker"])}
+            for row in (assessment.sale_legs if assessment else [])
+        ],
+        "beliefs": _beliefs(assessment, names, held),
         "opinions": sources,
-        "course": triage_plots.course(card.history, position.cost or sum(leg.bought_cost for leg in legs)),
+        "value_history": triage_plots.value_history(
+            card.history, position.cost or sum(leg.bought_cost for leg in legs)
+        ),
         "plots": [found for one in sources if (found := triage_plots.forecast(one, held, names)) is not None],
     }
 
@@ -48,21 +55,21 @@ def context(position: Position) -> dict[str, Any]:
 def _source(row: dict[str, Any], profile: Profile) -> dict[str, Any]:
     """One source's line: what it said, and whether its record would let it act for this profile."""
     value, needed = evidence_of(row["source"]), profile.triage_evidence_ppm / PPM
-    told = {**row, "worth": cents(row["worth"]), "gain": cents(row["gain"])}
-    return {**told, "evidence": f"{value:.2f}", "needed": f"{needed:g}", "may_act": value >= needed}
+    policy = {**row, "worth": cents(row["worth"]), "gain": cents(row["gain"])}
+    return {**policy, "evidence": f"{value:.2f}", "needed": f"{needed:g}", "may_act": value >= needed}
 
 
-def _beliefs(look: Any, names: dict[str, str], held: set[str]) -> list[dict[str, Any]]:
+def _beliefs(assessment: Any, names: dict[str, str], held: set[str]) -> list[dict[str, Any]]:
     """Outcome by outcome: the market's probability beside each source's, in millionths."""
-    if look is None:
+    if assessment is None:
         return []
-    speaking = [one for one in look.sources if one["opinion"]]
-    tickers = look.probabilities or {ticker: None for one in speaking for ticker in one["probabilities"]}
+    speaking = [one for one in assessment.sources if one["opinion"]]
+    tickers = assessment.probabilities or {ticker: None for one in speaking for ticker in one["probabilities"]}
     return [
         {
             "name": names.get(ticker, ticker),
             "held": ticker in held,
-            "market": _ppm(look.probabilities.get(ticker)),
+            "market": _ppm(assessment.probabilities.get(ticker)),
             "said": [_ppm(one["probabilities"].get(ticker)) for one in speaking],
         }
         for ticker in sorted(tickers)

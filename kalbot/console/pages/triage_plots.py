@@ -1,4 +1,4 @@
-"""Two plots of the triage card as shapes for an inline drawing: a forecast against the strikes, and the course of the position's value.
+"""Two plots of the triage card as shapes for an inline drawing: a forecast against the strikes, and the history of the position's value.
 
 Everything is in the drawing's own units (``WIDTH`` x ``HEIGHT``); templates only place what is computed here.
 """
@@ -22,7 +22,7 @@ LINES: Final = (("sell_now", "sold now"), ("hold_expected", "held, expected"), (
 
 
 def forecast(source: Mapping[str, Any], held: set[str], names: Mapping[str, str]) -> dict[str, Any] | None:
-    """What one source expects, degree by degree, with the strikes: bars of held outcomes are told from the others. None if the source
+    """What one source expects, degree by degree, with the strikes: bars of held outcomes stand out from the others. None if the source
     gave no distribution. ``held``: tickers of outcomes whose YES is held; ``names``: ticker -> outcome in words."""
     plot = source.get("plot") or {}
     pmf = {int(degrees): float(p) for degrees, p in (plot.get("pmf") or {}).items()}
@@ -72,25 +72,25 @@ def _outcome(degrees: int, bounds: Mapping[str, Sequence[int | None]]) -> str:
     return ""
 
 
-def course(looks: Sequence[Mapping[str, Any]], cost: int) -> dict[str, Any] | None:
-    """The value of a position over its kept looks, oldest first, with its cost. None with fewer than two looks."""
-    known = [look[name] for look in looks for name, _ in LINES if look[name] is not None]
-    if len(looks) < 2 or not known:
+def value_history(assessments: Sequence[Mapping[str, Any]], cost: int) -> dict[str, Any] | None:
+    """The value of a position over its kept assessments, oldest first, with its cost. None with fewer than two assessments."""
+    known = [row[name] for row in assessments for name, _ in LINES if row[name] is not None]
+    if len(assessments) < 2 or not known:
         return None
-    begin, end = looks[0]["at"], looks[-1]["at"]
+    begin, end = assessments[0]["at"], assessments[-1]["at"]
     low, high = min([*known, cost]), max([*known, cost])
-    room = max(high - low, 1)
+    span = max(high - low, 1)
 
     def x(moment: datetime) -> float:
         whole = (end - begin).total_seconds() or 1.0
         return round(LEFT + PLOT_WIDTH * (moment - begin).total_seconds() / whole, 1)
 
     def y(money: int) -> float:
-        return round(TOP + PLOT_HEIGHT * (1 - (money - low) / room), 1)
+        return round(TOP + PLOT_HEIGHT * (1 - (money - low) / span), 1)
 
     lines = []
     for number, (name, label) in enumerate(LINES):
-        points = [f"{x(look['at'])},{y(look[name])}" for look in looks if look[name] is not None]
+        points = [f"{x(row['at'])},{y(row[name])}" for row in assessments if row[name] is not None]
         if points:
             lines.append({"label": label, "points": " ".join(points), "kind": number, "single": len(points) == 1})
     return {
@@ -104,12 +104,12 @@ def course(looks: Sequence[Mapping[str, Any]], cost: int) -> dict[str, Any] | No
         "ticks": [{"y": y(money), "label": formats.money(money - money % 10_000)} for money in sorted({low, high})],
         "begin": begin,
         "end": end,
-        "looks": len(looks),
+        "assessments": len(assessments),
         "says": f"from {begin:%H:%M:%S} to {end:%H:%M:%S}: "
-        + ", ".join(_ends(looks, name, label) for name, label in LINES),
+        + ", ".join(_ends(assessments, name, label) for name, label in LINES),
     }
 
 
-def _ends(looks: Sequence[Mapping[str, Any]], name: str, label: str) -> str:
-    values = [look[name] for look in looks if look[name] is not None]
+def _ends(assessments: Sequence[Mapping[str, Any]], name: str, label: str) -> str:
+    values = [row[name] for row in assessments if row[name] is not None]
     return f"{label} {formats.money(values[0])} to {formats.money(values[-1])}" if values else f"{label} not known"

@@ -76,7 +76,7 @@ def funnel(profile: Profile) -> dict[str, Any]:
         "candidates_url": list_url(
             "strategies.verdict", profile__id__exact=profile.pk, status__exact="candidate", event__is_open__exact=1
         ),
-        "live": live_looks(profile),
+        "live": live_verdicts(profile),
         "after": after(profile, screening.scan if screening else None),
         "adds_up": screening is None or screening.universe == universe,
     }
@@ -101,13 +101,13 @@ def steps(profile: Profile, universe: int, rejected: dict[str, int]) -> list[dic
     return found
 
 
-def live_looks(profile: Profile) -> list[dict[str, Any]]:
-    """What stands between candidates and decisions: the last look of the cycles on live prices, by constraint."""
+def live_verdicts(profile: Profile) -> list[dict[str, Any]]:
+    """What stands between candidates and decisions: the last verdict of the cycles on live prices, by constraint."""
     rows = Verdict.objects.filter(profile=profile, status="candidate", event__is_open=True).order_by()
     groups = rows.values_list("live_constraint").annotate(number=Count("pk")).order_by("-number")
     return [
         {
-            "code": code or "not looked at yet",
+            "code": code or "not evaluated yet",
             "number": number,
             "says": sentence_of(code),
             "url": list_url(
@@ -162,7 +162,7 @@ def verdict_url(profile: Profile, status: str, code: str) -> str:
 def event_page(request: HttpRequest, event: str) -> HttpResponse:
     """One event through the eyes of every profile, its near-miss episodes, and the best distance over time."""
     row = get_object_or_404(Event, pk=event)
-    story, teller = told(row, request.GET.get("profile", ""))
+    story, reader = explain(row, request.GET.get("profile", ""))
     episodes = list(NearMiss.objects.filter(event=row).select_related("profile").order_by("-id")[:50])
     context = {
         **admin.site.each_context(request),
@@ -173,13 +173,13 @@ def event_page(request: HttpRequest, event: str) -> HttpResponse:
         "episodes": episodes,
         **distances(episodes),
         "story": story,
-        "teller": teller,
+        "reader": reader,
     }
     return TemplateResponse(request, "console/why_event.html", context)
 
 
-def told(event: Event, name: str) -> tuple[list[str], str]:
-    """The whole story of the event for the profile called ``name``, line by line; nothing when no profile is asked for."""
+def explain(event: Event, name: str) -> tuple[list[str], str]:
+    """The whole story of the event for the profile called ``name``, line by line; nothing without a profile."""
     profile = Profile.objects.filter(name=name).first()
     if profile is None:
         return [], ""

@@ -11,7 +11,7 @@ from django.urls import reverse_lazy
 
 SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     (
-        "Desk",
+        "Dashboard",
         [
             ("Overview", "space_dashboard", "admin:index", ""),
             ("Why not?", "help", "admin:why", "strategies.view_verdict"),
@@ -80,7 +80,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
-            "separator": title != "Desk",
+            "separator": title != "Dashboard",
             "collapsible": False,
             "items": [item(*entry) for entry in entries],
         }

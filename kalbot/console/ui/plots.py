@@ -10,7 +10,7 @@ from typing import Any
 from kalbot.common import clock
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#6b7280"]
-"""Told apart by colour-blind people too (after Okabe and Ito), and dark enough on white."""
+"""Distinct for colour-blind people too (after Okabe and Ito), and dark enough on white."""
 
 UNITS = [("seconds", 1, 180), ("minutes", 60, 180), ("hours", 3_600, 72), ("days", 86_400, 0)]
 """Name, seconds, and up to how many of it are still readable."""

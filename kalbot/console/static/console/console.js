@@ -1,7 +1,7 @@
-// Shows a part as stale when its server's time has not moved for 20 seconds while the page is looked at.
+// Shows a part as stale when its server's time has not moved for 20 seconds while the page is open.
 (function () {
   const seen = new Map();
-  function look() {
+  function markStale() {
     if (document.hidden) { seen.clear(); return; }
     document.querySelectorAll("time[data-stale]").forEach(function (time) {
       const part = time.closest("[id]");
@@ -12,9 +12,9 @@
       part.classList.toggle("k-stale", Boolean(last && last.stamp === stamp && Date.now() - last.at > 20000));
     });
   }
-  setInterval(look, 2000);
+  setInterval(markStale, 2000);
 
-  // Unfold measures its tabs once, and folds them away when that happens before the page has its width: let it look again.
+  // Unfold measures its tabs once, and folds them away when that happens before the page has its width: let it measure again.
   window.addEventListener("load", function () {
     setTimeout(function () { for (let n = 0; n < 8; n++) window.dispatchEvent(new Event("resize")); }, 250);
   });

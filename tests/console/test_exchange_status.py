@@ -19,7 +19,7 @@ def part(found: exchange_status.Outside | None, name: str = "exchange") -> statu
     """The part as it stands after these answers."""
     if found is not None:
         exchange_status.keep(found)
-    return {one.name: one for one in status.look()}[name]
+    return {one.name: one for one in status.check()}[name]
 
 
 def test_an_open_exchange_names_its_next_pause(db: None, redis_db: object) -> None:
@@ -41,7 +41,7 @@ def test_an_announced_window_comes_before_the_usual_one(db: None, redis_db: obje
     now = clock.now_ms()
     assert part(exchange_status.Outside(now, windows=((now - 1_000, now + 60_000),))).state == "warn"
     soon = part(exchange_status.Outside(now, windows=((now + 60_500, now + 120_000),)))
-    assert soon.figures["pause_in_s"] == pytest.approx(60, abs=5)
+    assert soon.metrics["pause_in_s"] == pytest.approx(60, abs=5)
 
 
 def test_the_usual_pause_is_thursday_at_three_eastern_in_winter_and_summer() -> None:
@@ -88,7 +88,7 @@ def test_an_exchange_that_cannot_be_reached_is_bad_and_breaks_no_task(
     assert tasks.ask_exchange()
     shown = part(None)
     assert shown.state == "bad"
-    assert shown.sentence.startswith("It could not be asked:")
+    assert shown.sentence.startswith("The last request failed:")
 
 
 def test_the_clock_is_told_without_a_stream(db: None, redis_db: object) -> None:

@@ -1,4 +1,4 @@
-"""A small desk with realistic rows: weather and game events, verdicts, near misses, positions at every stage, ledger and log.
+"""Realistic rows: weather and game events, verdicts, near misses, positions at every stage, ledger and log.
 
 Numbers add up as the real ones do (cost = prices x counts + fees, ledger entries sum to zero), so that pages which compare them show
 no difference.
@@ -160,7 +160,7 @@ def publish(event: Event, epoch: str = "epoch-1") -> None:
 
 
 def walk(event: Event, points: int = 60) -> None:
-    """A course of prices that wanders to where the books are now, as the sampler would have kept it."""
+    """A price history that wanders to where the books are now, as the sampler would have kept it."""
     markets = list(event.markets.order_by("ticker"))
     client, now = cache.prices(), clock.now_ms()
     for step in range(points):
@@ -424,8 +424,8 @@ def verdict(
     )
 
 
-def desk(*, history: int = 6) -> dict[str, Any]:
-    """A whole desk in motion. Returns what tests want to find again."""
+def sample(*, history: int = 6) -> dict[str, Any]:
+    """Rows of every kind. Returns what tests want to find again."""
     seeds.seed()
     careful, coverage, live = (Profile.objects.get(name=name) for name in ("careful", "coverage", "live"))
     TradingState.objects.update_or_create(

@@ -1,12 +1,12 @@
-"""The course of prices: watched events only, a point when something moved, nothing from dead or doubted books."""
+"""Price history: watched events only, a point when something moved, nothing from dead or suspect books."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import desk_rows
 import pytest
+import sample_rows
 from django.urls import reverse
 
 from kalbot.common import cache
@@ -15,49 +15,49 @@ from kalbot.console.ops import price_history
 from markets.models import Watch
 
 
-def test_a_watched_event_gets_a_point_when_its_prices_move(desk: dict[str, Any]) -> None:
-    event, unwatched = desk["events"][1], desk["events"][2]
+def test_a_watched_event_gets_a_point_when_its_prices_move(sample: dict[str, Any]) -> None:
+    event, unwatched = sample["events"][1], sample["events"][2]
     Watch.objects.create(event=event, source="near:careful")
     assert tasks.sample_prices() == 1
     assert tasks.sample_prices() == 0  # nothing moved
     market = event.markets.order_by("ticker")[2]
     type(market).objects.filter(pk=market.pk).update(yes_bid=3_000)
-    desk_rows.publish(event)
+    sample_rows.publish(event)
     assert tasks.sample_prices() == 1
     assert [point.quotes[market.pk] for point in price_history.of(event.pk)] == [(2_900, 3_100), (3_000, 3_100)]
     assert price_history.of(unwatched.pk) == []
 
 
-def test_a_course_is_cut_to_its_length(desk: dict[str, Any], monkeypatch: Any) -> None:
+def test_a_price_history_is_cut_to_its_length(sample: dict[str, Any], monkeypatch: Any) -> None:
     monkeypatch.setattr(price_history, "POINTS", 3)
-    event = desk["events"][1]
+    event = sample["events"][1]
     Watch.objects.create(event=event, source="near:careful")
     market = event.markets.order_by("ticker").first()
     for bid in (500, 600, 700, 800):
         type(market).objects.filter(pk=market.pk).update(yes_bid=bid)
-        desk_rows.publish(event)
+        sample_rows.publish(event)
         tasks.sample_prices()
     assert [point.quotes[market.pk][0] for point in price_history.of(event.pk)] == [600, 700, 800]
 
 
-def test_books_of_a_dead_connection_give_no_point(desk: dict[str, Any]) -> None:
-    Watch.objects.create(event=desk["events"][1], source="near:careful")
+def test_books_of_a_dead_connection_give_no_point(sample: dict[str, Any]) -> None:
+    Watch.objects.create(event=sample["events"][1], source="near:careful")
     for key in cache.prices().scan_iter("*lease*"):
         cache.prices().delete(key)
     assert tasks.sample_prices() == 0
 
 
-def test_the_events_page_plots_each_outcome_and_the_cost_of_all(desk: dict[str, Any], login: Any) -> None:
-    shown = login("viewer").get(reverse("admin:markets_event_change", args=[desk["events"][0].pk])).context
+def test_the_events_page_plots_each_outcome_and_the_cost_of_all(sample: dict[str, Any], login: Any) -> None:
+    shown = login("viewer").get(reverse("admin:markets_event_change", args=[sample["events"][0].pk])).context
     prices, sums = json.loads(shown["price_chart"]), json.loads(shown["sum_chart"])
-    assert {one["label"] for one in prices["datasets"]} == set(desk_rows.DEGREES)
+    assert {one["label"] for one in prices["datasets"]} == set(sample_rows.DEGREES)
     assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.38}  # the dearest outcome
     assert sums["datasets"][0]["data"][-1]["y"] == 1.08  # six asks
     assert prices["datasets"][0]["data"][0]["x"] == pytest.approx(118, abs=2)  # minutes ago
     assert len(prices["datasets"][0]["data"]) == len(sums["datasets"][0]["data"]) == 61
 
 
-def test_an_outcome_without_an_offer_has_no_price_and_no_sum(desk: dict[str, Any], login: Any) -> None:
+def test_an_outcome_without_an_offer_has_no_price_and_no_sum(sample: dict[str, Any], login: Any) -> None:
     from kalbot.console.pages import event_story
 
     assert event_story.ask_of((400, None)) is None
