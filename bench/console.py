@@ -16,7 +16,7 @@ from typing import Any
 
 LIMIT_MS = 300
 PAGES = {
-    "desk": "/admin/",
+    "dashboard": "/admin/",
     "why": "/admin/why/",
     "operate": "/admin/operate/",
     "why of one event": "/admin/why/E777/",

@@ -59,7 +59,7 @@ def insert(model: type[Model], number: int, **columns: str) -> None:
 
 @transaction.atomic
 def fill(markets: int, episodes: int, orders: int) -> None:
-    """A desk of the size that the lists must bear, plus the rows that come with it."""
+    """The rows of the size that the lists must bear, plus the rows that come with it."""
     from kalbot.console.models import LogRecord, TaskRecord
     from strategies.models import Profile
 
