@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
 
 
-def demo(*arguments: str, **options) -> subprocess.Popen[str]:
+def demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if key not in CLEAN}
     return subprocess.Popen(
         [sys.executable, "-m", "kalbot.local.demo", *arguments],
@@ -40,24 +42,24 @@ def refused(*arguments: str) -> str:
     return errors.strip().splitlines()[-1]
 
 
-def test_a_folder_that_is_no_snapshot_is_refused_in_words(tmp_path):
+def test_a_folder_that_is_no_snapshot_is_refused_in_words(tmp_path: Path) -> None:
     assert "is not a recorded snapshot" in refused("--snapshot", str(tmp_path), "--state", str(tmp_path / "state"))
 
 
-def test_a_damaged_snapshot_is_refused_in_words(tmp_path):
+def test_a_damaged_snapshot_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl.gz").write_bytes(b"not gzip at all")
     (tmp_path / "orderbooks.jsonl.gz").write_bytes(b"")
     line = refused("--snapshot", str(tmp_path), "--state", str(tmp_path / "state"))
     assert "the simulator did not start" in line
 
 
-def test_a_port_in_use_is_refused_in_words(tmp_path):
+def test_a_port_in_use_is_refused_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"port {port} is in use" in refused("--port", str(port), "--state", str(tmp_path))
 
 
-def test_wrong_options_are_refused_in_words():
+def test_wrong_options_are_refused_in_words() -> None:
     assert "--seconds must be more than zero" in refused("--seconds", "-3")
 
 
@@ -65,7 +67,7 @@ def pid_of(state: Path, name: str) -> int:
     return int(json.loads((state / "pids.json").read_text())[name])
 
 
-def wait_for(condition, seconds: float) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, KeyError, ValueError):
@@ -86,7 +88,7 @@ def processes_with(text: str) -> list[str]:
 
 
 @pytest.mark.timeout(240)
-def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path):
+def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
     process = demo(
         "--seconds", "115", "--speed", "1500", "--turn-every", "0", "--json", str(out), "--state", str(state)
@@ -114,7 +116,7 @@ def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path
 
 
 @pytest.mark.timeout(180)
-def test_still_books_yield_nothing_guaranteed_and_a_second_start_goes_on(tmp_path):
+def test_still_books_yield_nothing_guaranteed_and_a_second_start_goes_on(tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
     scans = []
     for _ in range(2):
@@ -127,7 +129,7 @@ def test_still_books_yield_nothing_guaranteed_and_a_second_start_goes_on(tmp_pat
     assert scans[1] > scans[0] > 0
 
 
-def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path):
+def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path: Path) -> None:
     state = tmp_path / "state"
     process = demo("--seconds", "300", "--state", str(state))
     assert wait_for(lambda: pid_of(state, "web") > 0, 60)
@@ -138,7 +140,7 @@ def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_scored(tmp_path):
+def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_scored(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     process = demo("--seconds", "170", "--json", str(out), "--state", str(tmp_path / "state"))
     _, errors = process.communicate(timeout=400)
