@@ -73,7 +73,7 @@ def block_of(raw: bytes, records: int, first_ns: int, last_ns: int, level: int =
 
 
 def blocks(path: Path) -> Iterator[Block | Hole]:
-    """Every block of a segment, and the holes between them. Only headers and checksums are looked at."""
+    """Every block of a segment, and the holes between them. Only headers and checksums are read."""
     size = path.stat().st_size
     with path.open("rb") as file:
         at, last_ns = 0, 0

@@ -72,7 +72,7 @@ def test_an_hour_has_a_segment_of_its_own_and_every_segment_says_who_wrote_it(tm
     assert [meta["exchange"] for meta in metas] == ["test"] * 3
 
 
-def test_only_the_asked_time_is_read(tmp_path: Path) -> None:
+def test_only_the_requested_time_is_read(tmp_path: Path) -> None:
     writer = TapeWriter(tmp_path, "stream", {})
     for second in range(10):
         writer.record(Kind.STATUS, "", {"n": second}, START + second * 10**9)
