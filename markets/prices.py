@@ -20,9 +20,10 @@ Prices are 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 import redis
@@ -184,6 +185,37 @@ def _unusable(market: MarketPrice | None, side: Side | None) -> str | None:
 _lease = msgspec.msgpack.Decoder(Lease)
 _event = msgspec.msgpack.Decoder(EventRecord)
 _quote = msgspec.msgpack.Decoder(Quote)
+
+
+class Prices(Protocol):
+    """Where live prices come from: Redis, or a tape that is replayed."""
+
+    def events(self, event_tickers: Sequence[str]) -> dict[str, EventPrices]:
+        """The prices of these events, all of one instant. An event that nobody watches has no markets and is not live."""
+        ...
+
+    def tickers(self, market_tickers: Sequence[str]) -> dict[str, Quote]:
+        """The living ticker quotes of these markets; a market without one, or with one of a dead epoch, is absent."""
+        ...
+
+
+_source: Prices | None = None
+
+
+def reader() -> Prices:
+    """The prices that this process goes by: those of the stream unless ``use`` put others in their place."""
+    return _source if _source is not None else PriceReader()
+
+
+@contextmanager
+def use(source: Prices) -> Iterator[None]:
+    """Go by ``source`` until the block ends."""
+    global _source
+    before, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = before
 
 
 class PriceReader:

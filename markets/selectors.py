@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from kalbot.common.clock import now
+from kalbot.common import clock
 from kalbot.common.errors import SettingError
 from kalbot.common.units import Money, UnitError, parse_money
 from markets.fees import FeeSchedule, resolve
@@ -20,7 +20,7 @@ def fee_schedule(event: Event) -> FeeSchedule:
     """
     series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
     override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
-    due = FeeChange.objects.filter(series_id=event.series_id, scheduled_at__lte=now()).order_by("scheduled_at")
+    due = FeeChange.objects.filter(series_id=event.series_id, scheduled_at__lte=clock.now()).order_by("scheduled_at")
     for change in due:
         if not change.event_ticker:
             series_type = change.fee_type

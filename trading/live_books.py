@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kalbot.common import clock
-from markets import selectors
+from markets import prices, selectors
 from markets.book import Depth, Side
 from markets.fees import FeeError, FeeSchedule
 from markets.models import Event
-from markets.prices import EventPrices, PriceReader
+from markets.prices import EventPrices
 from trading import denials
 from trading.denials import DenialCode, Denied
 
@@ -51,4 +51,4 @@ class LiveBooks:
 
 def read(event: Event) -> LiveBooks:
     """The event's books now. An unreachable Redis reads as no prices at all."""
-    return LiveBooks(PriceReader().events([event.ticker])[event.ticker], fee_schedule(event))
+    return LiveBooks(prices.reader().events([event.ticker])[event.ticker], fee_schedule(event))

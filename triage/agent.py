@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kalbot.common import bulk, clock
-from markets.prices import PriceReader
+from markets.prices import Prices
 from trading.models import Position, PositionStatus
 from triage import advice, policy
 from triage.assessment.assess import Assessed, assess
@@ -62,7 +62,7 @@ def open_position_ids() -> list[int]:
 
 
 def assess_positions(
-    position_ids: Sequence[int], *, trigger: str = "schedule", seconds: float = 60.0, reader: PriceReader | None = None
+    position_ids: Sequence[int], *, trigger: str = "schedule", seconds: float = 60.0, reader: Prices | None = None
 ) -> RunSummary:
     """Assess these positions in batches, at most for ``seconds``; what is left over is counted."""
     total, deadline = RunSummary(), time.monotonic() + seconds
@@ -74,7 +74,7 @@ def assess_positions(
     return total
 
 
-def _assess_batch(position_ids: Sequence[int], trigger: str, reader: PriceReader | None) -> RunSummary:
+def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | None) -> RunSummary:
     started, now_ms = time.monotonic(), clock.now_ms()
     gathered = gather(position_ids, now_ms, reader)
     facts = {item.facts.ticker: item.facts for item in gathered}

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from typing import cast
 
 import redis
 from django.conf import settings
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
+
+from kalbot.common.local_store import LocalStore
 
 
 @cache
@@ -27,8 +30,24 @@ def _client(url: str) -> redis.Redis:
     )
 
 
+_local: LocalStore | None = None
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """This process works alone until the block ends: no server of the settings is reached, what is kept is kept here."""
+    global _local
+    before, _local = _local, LocalStore()
+    try:
+        yield
+    finally:
+        _local = before
+
+
 def prices() -> redis.Redis:
     """The database of prices, heartbeats and locks (bytes in, bytes out)."""
+    if _local is not None:
+        return cast(redis.Redis, _local)
     return _client(settings.PRICES_URL)
 
 

@@ -7,6 +7,8 @@ Tasks are sent after the commit, so that no worker is faster than the row that t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from celery import current_app
@@ -41,6 +43,20 @@ ROUTES: Final = {
 log = logging.getLogger(__name__)
 
 
+_deliver: Callable[[str, tuple[Any, ...]], None] | None = None
+
+
+@contextmanager
+def deliver_to(receive: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
+    """Give every message (task name, arguments) to ``receive`` instead of the broker until the block ends."""
+    global _deliver
+    before, _deliver = _deliver, receive
+    try:
+        yield
+    finally:
+        _deliver = before
+
+
 def send_on_commit(name: str, *args: Any) -> None:
     """Send the task ``name`` once the surrounding transaction commits (at once outside of one). Never raises."""
     transaction.on_commit(lambda: send(name, *args))
@@ -51,6 +67,9 @@ def send(name: str, *args: Any, **options: Any) -> None:
 
     A broker that is away is logged: the receiving package's sweeper, or the next period, does the work later.
     """
+    if _deliver is not None:
+        _deliver(name, args)
+        return
     try:
         current_app.send_task(name, args=args, retry=False, **options)
     except Exception as error:

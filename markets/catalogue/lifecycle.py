@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from django.db import transaction
 
-from kalbot.common.clock import now
+from kalbot.common import clock
 from markets import connect
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
@@ -77,7 +77,7 @@ def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:
     except ValueError as problem:
         error = f"{type(problem).__name__}: {problem}"
         log.warning("lifecycle message %s was not applied: %s", message.pk, error)
-    ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=now(), error=error)
+    ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=clock.now(), error=error)
     return fetch, changed
 
 
@@ -91,7 +91,7 @@ def _market(frame: LifecycleFrame) -> tuple[list[str], list[str]]:
     if change is None:
         return [event], []  # created again, metadata_updated, or an unknown type: the listing has the details
     columns = change(frame)
-    Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=now())
+    Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=clock.now())
     if "close_time" in columns:
         _new_close(event)
     return [], [event]
@@ -141,14 +141,14 @@ def _fees(frame: EventFeeFrame) -> None:
         fee_type_override=frame.fee_type_override or "",
         fee_multiplier_override_e6=None if multiplier is None else multiplier_e6(multiplier),
         content_hash="",
-        updated_at=now(),
+        updated_at=clock.now(),
     )
 
 
 def _new_close(event: str) -> None:
     closes = Market.objects.filter(event_id=event, status__in=OPEN_STATUSES).values_list("close_time", flat=True)
     Event.objects.filter(pk=event).update(
-        close_time=min((at for at in closes if at is not None), default=None), content_hash="", updated_at=now()
+        close_time=min((at for at in closes if at is not None), default=None), content_hash="", updated_at=clock.now()
     )
 
 

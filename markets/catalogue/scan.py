@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 
 from django.db import transaction
 
+from kalbot.common import clock
 from kalbot.common.batches import batched
-from kalbot.common.clock import now
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
 from markets.catalogue.upsert import ABSENT, PageResult, store_events
@@ -41,7 +41,7 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
     ``progress`` is called with the row after every page. Errors of the exchange end in a failed scan with their sentence;
     what was read until then is kept, and nothing is marked as gone.
     """
-    row = Scan.objects.create(started_at=now())
+    row = Scan.objects.create(started_at=clock.now())
     began = time.monotonic()
     try:
         refresh_series(client)
@@ -60,7 +60,7 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
         row.error = f"{type(error).__name__}: {error}"
         raise
     finally:
-        row.finished_at = now()
+        row.finished_at = clock.now()
         row.duration_ms = int((time.monotonic() - began) * 1000)
         row.save()
     return row
@@ -69,7 +69,9 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
 def end_abandoned() -> int:
     """Mark scans whose process died as failed, so that none seems to run for ever. Call it while no scan runs. Returns how many."""
     running = Scan.objects.filter(status=Scan.Status.RUNNING)
-    return running.update(status=Scan.Status.FAILED, error="its process ended before the scan did", finished_at=now())
+    return running.update(
+        status=Scan.Status.FAILED, error="its process ended before the scan did", finished_at=clock.now()
+    )
 
 
 def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
@@ -82,11 +84,11 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
         try:
             event = client.catalogue.event(ticker)
         except NotFound:
-            Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=now())
+            Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=clock.now())
             continue
         except (Rejected, SchemaError) as error:
             log.warning("event %s could not be read: %s", ticker, error)
-            Event.objects.filter(pk=ticker).update(updated_at=now())
+            Event.objects.filter(pk=ticker).update(updated_at=clock.now())
             continue
         if is_combo(event):
             continue
@@ -143,7 +145,7 @@ def _close_absent(seen: set[str]) -> int:
         ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen
     ]
     for batch in batched(gone):
-        Event.objects.filter(ticker__in=batch).update(is_open=False, content_hash="", updated_at=now())
+        Event.objects.filter(ticker__in=batch).update(is_open=False, content_hash="", updated_at=clock.now())
     return len(gone)
 
 
@@ -155,7 +157,7 @@ def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[st
     rows = Event.objects.filter(is_open=False, markets__status__in=NOT_FINAL).order_by("updated_at")
     tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
     found = fetch_events(client, tickers)
-    Event.objects.filter(pk__in=found).update(updated_at=now())
+    Event.objects.filter(pk__in=found).update(updated_at=clock.now())
     return found
 
 
@@ -166,7 +168,7 @@ def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
         try:
             found = client.catalogue.market(market.ticker)
         except (Rejected, SchemaError):
-            Market.objects.filter(pk=market.pk).update(updated_at=now())
+            Market.objects.filter(pk=market.pk).update(updated_at=clock.now())
             continue
         row = market_row(found)
         del row["ticker"]
@@ -174,5 +176,5 @@ def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
         if row["status"] in OPEN_STATUSES:
             row["status"] = ABSENT
         with transaction.atomic():
-            Market.objects.filter(pk=market.pk).update(**row, updated_at=now())
+            Market.objects.filter(pk=market.pk).update(**row, updated_at=clock.now())
             certificates.refresh([market.event_id])

@@ -8,8 +8,8 @@ from typing import Final
 
 from django.db import transaction
 
+from kalbot.common import clock
 from kalbot.common.batches import batched
-from kalbot.common.clock import now
 from markets.catalogue.rows import fee_change_row, series_row
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import FeeChange as WireFeeChange
@@ -59,7 +59,7 @@ def store_fee_changes(changes: Iterable[WireFeeChange]) -> None:
     rows = {row["change_id"]: row for row in map(fee_change_row, changes) if row["scheduled_at"] is not None}
     with transaction.atomic():
         known = FeeChange.objects.values_list("change_id", "scheduled_at")
-        past, moment = now() - IN_FORCE_AFTER, now()
+        past, moment = clock.now() - IN_FORCE_AFTER, clock.now()
         over = [key for key, at in known if at < past or (at > moment and key not in rows)]
         for batch in batched(over):
             FeeChange.objects.filter(change_id__in=batch).delete()

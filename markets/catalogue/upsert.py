@@ -10,8 +10,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kalbot.common import bulk
-from kalbot.common.clock import now
+from kalbot.common import bulk, clock
 from markets.catalogue.rows import Row, content_hash, event_row, market_row, same_facts
 from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.vocabulary import OPEN_STATUSES
@@ -59,7 +58,9 @@ def store_events(events: Sequence[WireEvent], scan: Scan | None = None) -> PageR
         result.events_written = write(Event, new_events, scan)
         result.markets_written = write(Market, new_markets, scan)
         if result.absent:
-            Market.objects.filter(ticker__in=result.absent).update(status=ABSENT, content_hash="", updated_at=now())
+            Market.objects.filter(ticker__in=result.absent).update(
+                status=ABSENT, content_hash="", updated_at=clock.now()
+            )
     changed = {row["ticker"] for row in other_events}
     changed.update(row["event_id"] for row in other_markets)
     changed.update(known_markets[ticker][1] for ticker in result.absent)
@@ -87,7 +88,7 @@ def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> 
     """
     if not rows:
         return 0
-    at = now()
+    at = clock.now()
     extra: Row = {"updated_at": at, **({"last_scan_id": scan.pk} if scan is not None else {})}
     defaults = _defaults(model, {*rows[0], *extra}, at)
     fields = {field.attname: field for field in model._meta.concrete_fields}

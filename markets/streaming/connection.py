@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kalbot.common.clock import now_ms
+from kalbot.common import clock
 from markets.kalshi.errors import Disconnected
 from markets.kalshi.vocabulary import LifecycleEvent, MarketStatus
 from markets.kalshi.ws import frames
@@ -59,7 +59,7 @@ class Connection:
         *,
         whole: bool = True,
     ) -> None:
-        self.epoch = f"{now_ms()}-{secrets.token_hex(4)}"
+        self.epoch = f"{clock.now_ms()}-{secrets.token_hex(4)}"
         self.intake = session.intake = StreamIntake(books, self._handle)
         self.session = session
         self.books = books
@@ -97,7 +97,7 @@ class Connection:
         if self._whole:
             self.session.subscribe([TICKER])
             self.session.subscribe(list(ACCOUNT))
-        self.alive_ms = now_ms()
+        self.alive_ms = clock.now_ms()
         self.beat(self.alive_ms)
 
     def pump(self, timeout: float) -> int:

@@ -16,8 +16,7 @@ from typing import Final
 
 import redis
 
-from kalbot.common import messages
-from kalbot.common.clock import now_ms
+from kalbot.common import clock, messages
 from markets.kalshi.backoff import Backoff
 from markets.kalshi.errors import CredentialError, Forbidden, KalshiError, Unauthorised
 from markets.kalshi.ws.session import Session
@@ -143,11 +142,11 @@ class Stream:
 
     def _loop(self, connection: Connection, backoff: Backoff) -> None:
         next_maintenance = 0
-        began = at = now_ms()
+        began = at = clock.now_ms()
         while not self._stop.is_set():
             writable = self.books.is_dirty and at >= self._redis_not_before
             self._pace.frames = connection.pump(self._pace.patience(self._publisher.in_flight, writable))
-            at = now_ms()
+            at = clock.now_ms()
             if at >= next_maintenance:
                 next_maintenance = at + MAINTAIN_MS
                 connection.maintain(self._watchlist.current, at)
@@ -248,7 +247,7 @@ class Stream:
             self._notifier.notify(messages.SCAN_CATALOGUE, interval=30.0)
 
     def _publish_metrics(self, state: str, connection: Connection | None = None) -> None:
-        at = now_ms()
+        at = clock.now_ms()
         if at < self._next_metrics_ms:
             return
         self._next_metrics_ms = at + METRICS_MS

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.db.models import F, Max
 
-from kalbot.common import bulk
+from kalbot.common import bulk, clock
 from kalbot.common.batches import batched
-from kalbot.common.clock import now
 from markets.models import Certificate, Event, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import event_facts, facts_of, review_of
@@ -143,7 +142,7 @@ def _copy(source: Certificate, target: Certificate) -> None:
 
 def _void(rows: Sequence[Certificate]) -> None:
     Certificate.objects.filter(pk__in=[row.pk for row in rows], status__in=CURRENT).update(
-        status=Status.VOID, ended_at=now(), reason="The event's rules, strikes, markets or their state changed."
+        status=Status.VOID, ended_at=clock.now(), reason="The event's rules, strikes, markets or their state changed."
     )
 
 
@@ -159,7 +158,7 @@ def _insert(rows: Sequence[Certificate]) -> None:
 
 def _end(event_ticker: str, actor: str, reason: str) -> None:
     Certificate.objects.filter(event_id=event_ticker, status__in=CURRENT).update(
-        status=Status.VOID, ended_at=now(), actor=actor, reason=reason
+        status=Status.VOID, ended_at=clock.now(), actor=actor, reason=reason
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from kalbot.common.batches import batched
-from markets.prices import PriceReader, Quote
+from markets import prices
+from markets.prices import Prices, Quote
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView, Outcome
 
@@ -22,9 +23,9 @@ def load_universe() -> dict[str, EventView]:
     return {ticker: overlay(event, quotes) for ticker, event in events.items()} if quotes else events
 
 
-def read(events: Iterable[EventView], reader: PriceReader | None = None) -> dict[str, Quote]:
+def read(events: Iterable[EventView], reader: Prices | None = None) -> dict[str, Quote]:
     """market ticker -> living quote, for the markets of ``events`` that have one. Without Redis: none."""
-    reader = reader or PriceReader()
+    reader = reader or prices.reader()
     tickers = [outcome.ticker for event in events for outcome in event.outcomes]
     found: dict[str, Quote] = {}
     for batch in batched(tickers, KEYS_A_READ):

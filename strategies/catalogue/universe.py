@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from kalbot.common import clock
 from kalbot.common.batches import batched
-from kalbot.common.clock import now
 from kalbot.common.units import Price
 from markets.fees import RATES
 from markets.kalshi.grid import PriceBand
@@ -186,7 +186,7 @@ def _terms(texts: tuple[str, ...]) -> SettlementTerms:
 
 def _due_fee_changes() -> list[FeeChange]:
     """Announced fee changes whose time has come, oldest first: they count whatever the rows still say."""
-    return list(FeeChange.objects.filter(scheduled_at__lte=now()).order_by("scheduled_at"))
+    return list(FeeChange.objects.filter(scheduled_at__lte=clock.now()).order_by("scheduled_at"))
 
 
 def _apply_fee_changes(event: dict[str, Any], changes: Sequence[FeeChange]) -> None:

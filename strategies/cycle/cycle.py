@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from kalbot.common import cache
-from kalbot.common.clock import now, now_ms
+from kalbot.common import cache, clock
+from markets import prices
 from markets.book import Depth
-from markets.prices import EventPrices, PriceReader
+from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
 from strategies.cycle import candidate_evaluation, candidates, decisions, event_cache, memo
 from strategies.cycle.candidates import Candidate, Exposure
@@ -48,7 +48,7 @@ class _Run:
     """One cycle in flight: what was read once for all profiles."""
 
     row: Cycle
-    reader: PriceReader
+    reader: Prices
     views: dict[str, EventView] = field(default_factory=dict)
     prices: dict[str, EventPrices] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
@@ -61,8 +61,8 @@ def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycl
     stored (its row comes back without an id): there may be many a second.
     """
     began = time.monotonic()
-    reader = PriceReader()
-    running = _Run(Cycle(started_at=now(), trigger=trigger), reader)
+    reader = prices.reader()
+    running = _Run(Cycle(started_at=clock.now(), trigger=trigger), reader)
     profiles = active_profiles()
     if event_tickers is None:
         watchlist.refresh(profiles, reader)
@@ -99,7 +99,7 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     """Evaluate each candidate of one profile, decide for what pays (the best first), record the verdicts."""
     if not found:
         return
-    exposure = candidates.exposure(profile, now())
+    exposure = candidates.exposure(profile, clock.now())
     verdicts = _evaluate_all(running, profile, found, exposure)
     paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
     open_count, capital_left = exposure.open_count, exposure.capital_left
@@ -112,14 +112,14 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     running.row.candidates += len(found)
     running.row.evaluated += sum(1 for verdict in verdicts.values() if verdict.on_books)
     running.refused.update(v.constraint.value for v in verdicts.values() if v.constraint is not None)
-    candidate_evaluation.record(((candidate, verdicts[candidate.event]) for candidate in found), now())
+    candidate_evaluation.record(((candidate, verdicts[candidate.event]) for candidate in found), clock.now())
     _follow(profile, verdicts)
 
 
 def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     usable: list[EventView] = []
-    paused, rules = in_blackout(profile.blackout, now()), Rules.of(profile)
+    paused, rules = in_blackout(profile.blackout, clock.now()), Rules.of(profile)
     for candidate in found:
         view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
         bad = _blocked(profile, candidate, exposure, paused) or _unfit(profile, rules, view, prices)
@@ -144,7 +144,7 @@ def _blocked(profile: Profile, candidate: Candidate, exposure: Exposure, paused:
     if blocked is not None:
         return Miss(blocked, "a basket of this event", "one at a time")
     if paused:
-        return Miss(Reason.BLACKOUT, f"{now():%H:%M} UTC", "outside the profile's pauses")
+        return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
     return _too_many(profile, exposure.open_count)
 
 
@@ -152,8 +152,10 @@ def _unfit(profile: Profile, rules: Rules, view: EventView | None, prices: Event
     """Why the event cannot be bought now whatever it costs: it closed, a filter fails since the scan, prices are no prices."""
     if view is None:
         return NOT_OPEN
-    failed = misses(view, rules, now_ms())
-    return failed[0] if failed else candidate_evaluation.unusable(view, prices, profile.max_price_age_ms, now_ms())
+    failed = misses(view, rules, clock.now_ms())
+    return (
+        failed[0] if failed else candidate_evaluation.unusable(view, prices, profile.max_price_age_ms, clock.now_ms())
+    )
 
 
 def _too_many(profile: Profile, open_count: int) -> Miss | None:
@@ -165,7 +167,7 @@ def _too_many(profile: Profile, open_count: int) -> Miss | None:
 def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capital_left: int) -> Verdict:
     """A fault in one event must not keep the others from being evaluated: it is logged and becomes its verdict."""
     try:
-        return candidate_evaluation.evaluate_candidate(profile, view, books, now_ms(), capital_left)
+        return candidate_evaluation.evaluate_candidate(profile, view, books, clock.now_ms(), capital_left)
     except Exception as error:
         log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
         fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
@@ -190,7 +192,7 @@ def _decide(
     verdict = _evaluate(profile, view, candidate_evaluation.depths_of(prices), capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
-    decision = decisions.build(profile, view, verdict.basket, prices, now_ms())
+    decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms())
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     return verdict, decision.max_cost
@@ -201,7 +203,7 @@ def _follow(profile: Profile, verdicts: dict[str, Verdict]) -> None:
 
     A recalled verdict adds nothing to an episode but the proof that it still goes on, which is written now and then.
     """
-    running, at = episodes.running(profile), now()
+    running, at = episodes.running(profile), clock.now()
     near: dict[str, Verdict] = {}
     ended: dict[str, str] = {}
     for ticker, verdict in verdicts.items():

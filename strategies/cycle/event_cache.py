@@ -6,10 +6,10 @@ Remembered facts only ever pick what to evaluate: before a decision is written, 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable
 from typing import Final
 
+from kalbot.common import clock
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView
 
@@ -22,7 +22,7 @@ _known: dict[str, tuple[float, EventView | None]] = {}
 
 def current(tickers: Iterable[str]) -> dict[str, EventView]:
     """Deep views of the open events among ``tickers``, as remembered or else as the database has them."""
-    wanted, at = set(tickers), time.monotonic()
+    wanted, at = set(tickers), clock.monotonic()
     for ticker in [t for t, (lapses, _) in _known.items() if at >= lapses]:
         del _known[ticker]
     missing = sorted(wanted - _known.keys())
@@ -40,7 +40,7 @@ def fresh(ticker: str) -> EventView | None:
 
 
 def _lapse() -> float:
-    return time.monotonic() + KEEP_SECONDS * (0.5 + random.random())
+    return clock.monotonic() + KEEP_SECONDS * (0.5 + random.random())
 
 
 def forget() -> None:

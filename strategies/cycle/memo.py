@@ -7,11 +7,11 @@ books moved, the others' reason is brought up to date every ``EXPLAIN_SECONDS``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kalbot.common import clock
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
@@ -66,7 +66,7 @@ def recall(profile: Profile, event: EventView, books: Books, is_close: bool) -> 
     if known.books == books:
         return known.verdict
     waits = (
-        not is_close and known.verdict.status is not Status.NEAR_MISS and time.monotonic() - known.at < EXPLAIN_SECONDS
+        not is_close and known.verdict.status is not Status.NEAR_MISS and clock.monotonic() - known.at < EXPLAIN_SECONDS
     )
     return known.verdict if waits else None
 
@@ -79,7 +79,7 @@ def remember(profile: Profile, event: EventView, books: Books, verdict: Verdict)
     if len(_verdicts) >= _MOST:
         _verdicts.clear()
     kept = replace(verdict, basket=None, recalled=True)
-    _verdicts[profile.pk, event.ticker] = _Remembered(kept, event, profile.updated_at, books, time.monotonic())
+    _verdicts[profile.pk, event.ticker] = _Remembered(kept, event, profile.updated_at, books, clock.monotonic())
 
 
 def forget() -> None:

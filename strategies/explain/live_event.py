@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kalbot.common.clock import from_ms, now, now_ms
+from kalbot.common import clock
 from kalbot.common.errors import KalbotError
+from markets import prices as live_prices
 from markets.models import Certificate, Event
-from markets.prices import EventPrices, PriceReader
+from markets.prices import EventPrices
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView
 from strategies.cycle import candidates
@@ -34,7 +35,7 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
         raise NoSuchEvent(
             f"{event_ticker} is {'closed' if known else 'not known here'}; only open events can be explained."
         )
-    prices = PriceReader().events([event_ticker])[event_ticker]
+    prices = live_prices.reader().events([event_ticker])[event_ticker]
     return [
         *_heading(event, profile),
         *_verdict(event, profile),
@@ -49,7 +50,7 @@ def _heading(event: EventView, profile: Profile) -> Iterator[str]:
     yield f"{event.ticker}: {event.title}"
     yield f"{event.category or 'no category'}, series {event.series}, {len(event.outcomes)} outcomes, fee type {event.fee_type}"
     if event.ends_ms is not None:
-        yield f"Over for us at {from_ms(event.ends_ms):%Y-%m-%d %H:%M} UTC"
+        yield f"Over for us at {clock.from_ms(event.ends_ms):%Y-%m-%d %H:%M} UTC"
     yield f"Profile {profile.name} ({profile.mode}): {', '.join(profile.kinds) or 'no kind of basket'}"
 
 
@@ -70,7 +71,7 @@ def _verdict(event: EventView, profile: Profile) -> Iterator[str]:
 def _filters(event: EventView, profile: Profile) -> Iterator[str]:
     yield ""
     yield "Filters, in the order in which they bind:"
-    rules, at = Rules.of(profile), now_ms()
+    rules, at = Rules.of(profile), clock.now_ms()
     for name, check in FILTERS:
         miss = check(event, rules, at)
         yield f"  {name:<14} {'passes' if miss is None else 'MISSED  ' + _missed(miss)}"
@@ -127,13 +128,13 @@ def _sum(basket: Quoted) -> str:
 
 def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[str]:
     yield ""
-    at = now_ms()
+    at = clock.now_ms()
     bad = unusable(event, prices, profile.max_price_age_ms, at)
     if bad is not None:
         yield f"No decision is possible now: {_missed(bad)}."
         return
     yield f"On live books (epoch {prices.epoch}, proof of life {prices.age_ms(at)} ms ago):"
-    exposure = candidates.exposure(profile, now()) if profile.pk else None
+    exposure = candidates.exposure(profile, clock.now()) if profile.pk else None
     blocked = exposure.blocked.get(event.ticker) if exposure is not None else None
     if blocked is not None:
         yield f"The profile would not decide on this event now: {blocked.sentence}."

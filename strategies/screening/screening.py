@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from kalbot.common.clock import now, now_ms
+from kalbot.common import clock
 from markets.models import Scan
 from strategies.catalogue import live_quotes
 from strategies.catalogue.universe import EventView
@@ -43,11 +43,11 @@ def screen(scan_id: int | None = None) -> list[Screening]:
     scan = scan or Scan.objects.filter(status=Scan.Status.DONE).order_by("-id").first()
     if scan is None:
         return []
-    at, events = now(), live_quotes.load_universe()
+    at, events = clock.now(), live_quotes.load_universe()
     cache: QuoteCache = {}
     rows = [_screen(profile, scan, events, cache, at) for profile in active_profiles()]
     _forget_the_inactive()
-    counterfactual.record(now())
+    counterfactual.record(clock.now())
     return rows
 
 
@@ -69,7 +69,7 @@ def _screen(
     profile: Profile, scan: Scan, events: Mapping[str, EventView], cache: QuoteCache, at: datetime
 ) -> Screening:
     began = time.monotonic()
-    judged = judge_all(profile, events, now_ms(), cache)
+    judged = judge_all(profile, events, clock.now_ms(), cache)
     totals = tally(judged, len(events))
     verdict_rows.write(profile, judged, scan.pk, at)
     _follow_episodes(profile, judged, at)

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from kalbot.common.clock import now, now_ms
+from kalbot.common import clock
 from markets import watchlist
 from markets.models import Watch
-from markets.prices import PriceReader, Quote
+from markets.prices import Prices, Quote
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
@@ -82,7 +82,7 @@ class _Known:
 _known = _Known()
 
 
-def refresh(profiles: Iterable[Profile], reader: PriceReader | None = None) -> dict[str, list[str]]:
+def refresh(profiles: Iterable[Profile], reader: Prices | None = None) -> dict[str, list[str]]:
     """Make candidates of the events whose live quotes have come close, and watch their books.
 
     Only events that fail on price alone, and only those whose quotes moved since this process judged them last, are judged again.
@@ -92,10 +92,10 @@ def refresh(profiles: Iterable[Profile], reader: PriceReader | None = None) -> d
     _load(profiles)
     quotes = live_quotes.read(_known.events.values(), reader) if _known.events else {}
     moved = _moved(quotes)
-    at, promoted = now(), {}
+    at, promoted = clock.now(), {}
     for profile in profiles:
         rules, mine = Rules.of(profile), _known.profiles.get(profile.pk, set())
-        seen = {ticker: judge(event, rules, now_ms()) for ticker, event in moved.items() if ticker in mine}
+        seen = {ticker: judge(event, rules, clock.now_ms()) for ticker, event in moved.items() if ticker in mine}
         close = {ticker: j for ticker, j in seen.items() if j.status is Status.CANDIDATE}
         if close:
             promoted[profile.name] = _promote(profile, close, at)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from kalbot.common.clock import now_ms
+from kalbot.common import clock
 from markets.kalshi.environment import from_settings
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
@@ -45,7 +45,7 @@ class Checker:
     def _run(self) -> None:
         reader = PriceReader()
         while not self.stop.is_set():
-            event, now = reader.events(["EVENT"])["EVENT"], now_ms()
+            event, now = reader.events(["EVENT"])["EVENT"], clock.now_ms()
             for ticker in self.tickers:
                 if event.usable([ticker], MAX_AGE_MS, now) is not None:
                     continue
@@ -75,7 +75,7 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
             counts[ticker] = before + 100
             levels = {"yes": [["0.4000", f"{counts[ticker] / 100:.2f}"]], "no": [["0.5500", "10.00"]]}
             twin.control("market/book", ticker=ticker, freeze=True, **levels)
-            checker.over[ticker, before] = now_ms()
+            checker.over[ticker, before] = clock.now_ms()
 
         for ticker in tickers:
             move(ticker)
@@ -114,7 +114,7 @@ def test_no_stale_book_is_ever_read_as_live_whatever_the_twin_does(tmp_path: Pat
 
 def _agree(public: KalshiClient, tickers: list[str]) -> bool:
     event = PriceReader().events(["EVENT"])["EVENT"]
-    if event.usable(tickers, MAX_AGE_MS, now_ms()) is not None:
+    if event.usable(tickers, MAX_AGE_MS, clock.now_ms()) is not None:
         return False
     theirs = public.catalogue.orderbooks(tickers)
     ours = {ticker: event.markets[ticker].depth for ticker in tickers}

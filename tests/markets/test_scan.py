@@ -304,10 +304,10 @@ def test_fees_follow_series_override_and_announced_change(exchange: SmallExchang
     ]
     scan(client)
     assert schedule("KXGAME-1") == ("quadratic", 1_000_000)
-    from kalbot.common.clock import now
+    from kalbot.common import clock
     from markets.models import FeeChange
 
-    FeeChange.objects.update(scheduled_at=now())  # its time has come, the series' row does not know yet
+    FeeChange.objects.update(scheduled_at=clock.now())  # its time has come, the series' row does not know yet
     assert schedule("KXGAME-1") == ("quadratic", 2_000_000)
     exchange.series_fee_changes = []
     exchange.series["KXGAME"]["fee_multiplier"] = 3

@@ -10,7 +10,7 @@ import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from kalbot.common.clock import now_ms
+from kalbot.common import clock
 from markets.kalshi.environment import Environment
 from markets.kalshi.signing import Signer
 from markets.prices import EventPrices, PriceReader
@@ -68,12 +68,12 @@ class Running:
         return self.reader.events(["EVENT"])["EVENT"]
 
     def usable(self) -> bool:
-        return self.event().usable(list(LEGS), 2_000, now_ms()) is None
+        return self.event().usable(list(LEGS), 2_000, clock.now_ms()) is None
 
     def agrees(self) -> bool:
         """Whether readers see exactly the exchange's truth."""
         event = self.event()
-        if event.usable(list(LEGS), 2_000, now_ms()) is not None:
+        if event.usable(list(LEGS), 2_000, clock.now_ms()) is not None:
             return False
         for ticker in LEGS:
             depth, truth = event.markets[ticker].depth, self.exchange.books[ticker]
@@ -120,7 +120,7 @@ def test_books_follow_snapshot_and_deltas(running: Running) -> None:
 def test_a_quiet_book_on_a_live_connection_stays_fresh(running: Running) -> None:
     for _ in range(3):
         threading.Event().wait(0.7)
-        assert running.event().usable(list(LEGS), 1_500, now_ms()) is None
+        assert running.event().usable(list(LEGS), 1_500, clock.now_ms()) is None
 
 
 def test_a_gap_makes_books_suspect_until_they_are_repaired(running: Running) -> None:
@@ -129,8 +129,8 @@ def test_a_gap_makes_books_suspect_until_they_are_repaired(running: Running) -> 
     running.exchange.drop = 1
     running.exchange.set_level("EVENT-A", "yes", 3900, 100)
     running.exchange.set_level("EVENT-B", "yes", 3900, 100)
-    wait_for(lambda: running.event().usable(["EVENT-A"], 60_000, now_ms()) == "suspect")
-    seen.append(running.event().usable(["EVENT-B"], 60_000, now_ms()))
+    wait_for(lambda: running.event().usable(["EVENT-A"], 60_000, clock.now_ms()) == "suspect")
+    seen.append(running.event().usable(["EVENT-B"], 60_000, clock.now_ms()))
     assert seen == ["suspect"]  # the sequence is the subscription's, so every book of it is suspect
     running.exchange.deaf = False
     wait_for(running.agrees, 8)
@@ -159,7 +159,7 @@ def test_a_lost_connection_kills_every_price_and_a_new_epoch_brings_them_back(ru
 
 def test_a_mute_exchange_makes_prices_old(running: Running) -> None:
     running.exchange.mute = True
-    wait_for(lambda: running.event().usable(list(LEGS), 1_500, now_ms()) == "stale", 4)
+    wait_for(lambda: running.event().usable(list(LEGS), 1_500, clock.now_ms()) == "stale", 4)
     running.exchange.mute = False
 
 
@@ -179,10 +179,10 @@ def test_a_terminal_error_of_the_fills_leads_to_a_new_connection(running: Runnin
 def test_the_watchlist_extends_and_shrinks_the_subscription(running: Running) -> None:
     running.exchange.add("OTHER-A")
     running.watchlist.current = {"EVENT": LEGS, "OTHER": {"OTHER-A": "active"}}
-    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
+    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, clock.now_ms()) is None)
     assert running.agrees()
     running.watchlist.current = {"OTHER": {"OTHER-A": "active"}}
-    wait_for(lambda: running.event().usable(["EVENT-A"], 2_000, now_ms()) == "no_book")
+    wait_for(lambda: running.event().usable(["EVENT-A"], 2_000, clock.now_ms()) == "no_book")
     wait_for(lambda: running.exchange.clients[0].markets == {"OTHER-A"})
     assert running.stream.metrics.gaps == 0
 
@@ -195,10 +195,10 @@ def test_books_beyond_the_exchanges_limit_are_no_prices_and_are_added_when_other
     running.watchlist.current = both
     wait_for(lambda: running.stream.metrics.over_limit == 2)
     other = running.reader.events(["OTHER"])["OTHER"]
-    assert other.usable(["OTHER-A"], 2_000, now_ms()) == "no_book"
+    assert other.usable(["OTHER-A"], 2_000, clock.now_ms()) == "no_book"
     assert running.usable()
     running.watchlist.current = {"OTHER": both["OTHER"]}
-    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, now_ms()) is None)
+    wait_for(lambda: running.reader.events(["OTHER"])["OTHER"].usable(["OTHER-A"], 2_000, clock.now_ms()) is None)
     assert running.stream.metrics.connects == 1
 
 
@@ -211,7 +211,7 @@ def test_a_further_process_keeps_books_and_leaves_rows_and_tickers_to_the_first(
         exchange.fill("T1")
         exchange.quote("KXELSE-1", 1000, 1200)
         exchange.lifecycle({"market_ticker": "EVENT-A", "event_type": "deactivated"})
-        wait_for(lambda: further.event().usable(["EVENT-A"], 2_000, now_ms()) == "not_active")
+        wait_for(lambda: further.event().usable(["EVENT-A"], 2_000, clock.now_ms()) == "not_active")
         assert not further.inbox.messages
         assert not further.reader.tickers(["KXELSE-1"])
     finally:
@@ -221,7 +221,7 @@ def test_a_further_process_keeps_books_and_leaves_rows_and_tickers_to_the_first(
 def test_fills_and_lifecycle_are_kept_and_a_pause_is_seen_at_once(running: Running) -> None:
     running.exchange.fill("t1")
     running.exchange.lifecycle({"market_ticker": "EVENT-A", "event_type": "deactivated", "is_deactivated": True})
-    wait_for(lambda: running.event().usable(list(LEGS), 2_000, now_ms()) == "not_active")
+    wait_for(lambda: running.event().usable(list(LEGS), 2_000, clock.now_ms()) == "not_active")
     wait_for(lambda: len(running.inbox.messages) == 2)
     fill, pause = sorted(running.inbox.messages, key=lambda m: m.kind)
     assert (fill.kind, fill.key, fill.payload["count"], fill.payload["fee"]) == (
@@ -288,7 +288,7 @@ def test_a_standby_takes_over_when_the_leader_stops(exchange: LiveExchange, redi
 def test_stopping_withdraws_prices_within_two_seconds(exchange: LiveExchange, redis_db: redis.Redis) -> None:
     running = Running(exchange)
     wait_for(running.usable)
-    began = now_ms()
+    began = clock.now_ms()
     running.stop()
-    assert now_ms() - began < 2_000
+    assert clock.now_ms() - began < 2_000
     assert not running.event().live

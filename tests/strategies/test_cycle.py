@@ -11,8 +11,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from kalbot.common import cache
-from kalbot.common.clock import now
+from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market, Watch
 from markets.terms import certificates
 from strategies.catalogue.universe import EventView
@@ -31,7 +30,7 @@ def _candidate(
     profile: Profile, ticker: str = "E1", quotes: Sequence[tuple[int | None, int | None]] = PAYING, **columns: Any
 ) -> Event:
     event = add_event(ticker, quotes, **columns)
-    Verdict.objects.create(profile=profile, event=event, status="candidate", since=now())
+    Verdict.objects.create(profile=profile, event=event, status="candidate", since=clock.now())
     return event
 
 
@@ -237,7 +236,7 @@ def test_an_open_decision_blocks_the_event_and_a_denied_or_ended_one_does_not() 
     _hold(second)
     cycle.run()
     assert Decision.objects.count() == 2
-    second.position.status, second.position.ended_at = "settled", now() - timedelta(minutes=1)
+    second.position.status, second.position.ended_at = "settled", clock.now() - timedelta(minutes=1)
     second.position.save()
     cycle.run()
     assert Decision.objects.count() == 3
@@ -251,12 +250,12 @@ def test_the_cooldown_holds_after_a_decision_and_after_a_position_ended() -> Non
     _deny(Decision.objects.get())
     cycle.run()
     assert (Decision.objects.count(), _live()[0]) == (1, "cooldown")
-    Decision.objects.update(created_at=now() - timedelta(hours=1))
+    Decision.objects.update(created_at=clock.now() - timedelta(hours=1))
     cycle.run()
     assert Decision.objects.count() == 2
     held = Decision.objects.get(denial=None)
-    _hold(held, status="closed", ended_at=now())
-    Decision.objects.update(created_at=now() - timedelta(hours=1))
+    _hold(held, status="closed", ended_at=clock.now())
+    Decision.objects.update(created_at=clock.now() - timedelta(hours=1))
     cycle.run()
     assert (Decision.objects.count(), _live()[0]) == (2, "cooldown")
 
@@ -272,7 +271,7 @@ def test_what_is_open_leaves_less_capital_for_the_next_and_the_best_comes_first(
     spent = {d.event_id: d.max_cost for d in Decision.objects.all()}
     assert 45_000_000 < spent["BETTER"] <= 50_000_000
     assert spent["GOOD"] <= 60_000_000 - spent["BETTER"]
-    assert candidates.exposure(profile, now()).capital_left == 60_000_000 - sum(spent.values())
+    assert candidates.exposure(profile, clock.now()).capital_left == 60_000_000 - sum(spent.values())
 
 
 def test_the_profile_limits_on_positions_and_pauses_hold() -> None:
@@ -357,7 +356,7 @@ def test_a_profile_that_cannot_be_worked_with_keeps_no_other_from_trading(caplog
 
 
 def test_a_filter_that_fails_since_the_scan_stops_a_decision() -> None:
-    _candidate(add_profile(), close_time=now() + timedelta(seconds=30))
+    _candidate(add_profile(), close_time=clock.now() + timedelta(seconds=30))
     publish("E1", books_of("E1", PAYING))
     assert cycle.run().refused == {"closes_soon": 1}
     assert not Decision.objects.exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kalbot.common.clock import now
+from kalbot.common import clock
 from markets.models import Event, Market
 from strategies.models import NearMiss
 from strategies.reasons import Reason
@@ -32,7 +32,7 @@ def _near(reason: Reason, distance_ppm: int, value: str = "", summary: dict[str,
 
 
 def test_an_episode_keeps_its_nearest_verdict_and_counts_the_others() -> None:
-    profile, start = add_profile(), now()
+    profile, start = add_profile(), clock.now()
     add_event("E1", NEAR)
     for seconds, distance in ((0, 300), (20, 100), (40, 200), (41, 150)):
         verdict = _near(Reason.PRICE, distance, f"at {seconds}", {"seconds": seconds})
@@ -69,10 +69,10 @@ def test_screening_opens_keeps_and_ends_episodes() -> None:
 def test_an_episode_of_a_candidate_that_no_cycle_evaluates_is_closed_in_time() -> None:
     profile = add_profile()
     add_event("E1", [(5200, 5300), (5300, 5400)])
-    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10)}, {}, clock.now())
     screening.screen(add_scan().pk)
     assert NearMiss.objects.get().ended_at is None
-    NearMiss.objects.update(last_seen_at=now() - timedelta(hours=1))
+    NearMiss.objects.update(last_seen_at=clock.now() - timedelta(hours=1))
     screening.screen(add_scan().pk)
     assert NearMiss.objects.get().ended_as == "candidate"
 
@@ -95,34 +95,34 @@ def test_a_settled_near_miss_gets_the_result_that_buying_it_would_have_had(
 ) -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
-    assert counterfactual.record(now()) == 0
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, clock.now())
+    assert counterfactual.record(clock.now()) == 0
     Event.objects.update(is_open=False)
-    assert counterfactual.record(now()) == 0  # closed, not settled
+    assert counterfactual.record(clock.now()) == 0  # closed, not settled
     _settle(results)
-    assert counterfactual.record(now()) == 1
+    assert counterfactual.record(clock.now()) == 1
     row = NearMiss.objects.get()
     assert row.outcome_profit == profit
     assert words in row.outcome
     assert row.ended_as == "settled"
-    assert counterfactual.record(now()) == 0
+    assert counterfactual.record(clock.now()) == 0
 
 
 def test_a_scalar_settlement_pays_its_value_on_each_side() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, clock.now())
     _settle({"E1-0": "scalar", "E1-1": "scalar"}, settlement_value_e6=500_000)
-    counterfactual.record(now())
+    counterfactual.record(clock.now())
     assert NearMiss.objects.get().outcome_profit == 2_000_000 - 2_100_000
 
 
 def test_a_near_miss_without_a_basket_says_so() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": _near(Reason.VOLUME, 10)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.VOLUME, 10)}, {}, clock.now())
     _settle({"E1-0": "no", "E1-1": "yes"})
-    assert counterfactual.record(now()) == 1
+    assert counterfactual.record(clock.now()) == 1
     row = NearMiss.objects.get()
     assert row.outcome_profit is None
     assert row.outcome == "no basket was near; won: Outcome 1"
@@ -131,7 +131,7 @@ def test_a_near_miss_without_a_basket_says_so() -> None:
 def test_screening_writes_the_results_of_what_has_settled() -> None:
     profile = add_profile()
     add_event("E1", NEAR)
-    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, now())
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 10, summary=BASKET)}, {}, clock.now())
     _settle({"E1-0": "no", "E1-1": "yes"})
     screening.screen(add_scan().pk)
     assert NearMiss.objects.get().outcome_profit == -100_000

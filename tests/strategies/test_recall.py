@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kalbot.common.clock import now
+from kalbot.common import clock
 from markets.prices import PriceReader
 from strategies.cycle import candidate_evaluation, cycle, event_cache, memo
 from strategies.models import Decision, Profile
@@ -27,7 +27,7 @@ def _candidate(
     profile: Profile, ticker: str = "E1", quotes: Sequence[tuple[int | None, int | None]] = FAR, **columns: Any
 ) -> None:
     event = add_event(ticker, quotes, **columns)
-    VerdictRow.objects.create(profile=profile, event=event, status="candidate", since=now())
+    VerdictRow.objects.create(profile=profile, event=event, status="candidate", since=clock.now())
 
 
 def _seen(profile: Profile, ticker: str = "E1") -> Verdict | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kalbot.common.clock import now
+from kalbot.common import clock
 from markets.models import Event, Market, Watch
 from strategies.models import NearMiss, Screening, Verdict
 from strategies.screening import screening, watchlist
@@ -75,7 +75,7 @@ def test_one_filter_missed_closely_is_a_near_miss_and_two_are_not() -> None:
 
 def test_an_event_that_closes_a_moment_too_soon_is_no_near_miss() -> None:
     add_profile(min_seconds_to_close=1_000)
-    add_event("E1", [(5200, 5300), (5300, 5400)], close_time=now() + timedelta(seconds=990))
+    add_event("E1", [(5200, 5300), (5300, 5400)], close_time=clock.now() + timedelta(seconds=990))
     screening.screen(add_scan().pk)
     verdict = _verdict("careful", "E1")
     assert (verdict.status, verdict.constraint) == ("rejected", "closes_soon")
@@ -94,8 +94,8 @@ def test_an_event_that_closes_a_moment_too_soon_is_no_near_miss() -> None:
         ("contract", {}, {"settlement_bounds": "floor"}),
         ("shard", {"exchange_index": 1}, {}),
         ("fee_type", {"fee_type_override": "invented"}, {}),
-        ("closes_late", {"close_time": now() + timedelta(days=90)}, {}),
-        ("closes_soon", {"close_time": now() + timedelta(seconds=5)}, {}),
+        ("closes_late", {"close_time": clock.now() + timedelta(days=90)}, {}),
+        ("closes_soon", {"close_time": clock.now() + timedelta(seconds=5)}, {}),
         ("close_time", {"close_time": None}, {"close_time": None}),
         ("volume", {"volume": 1}, {}),
         ("open_interest", {"open_interest": 1}, {}),

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kalbot.common import cache
-from kalbot.common.clock import now, now_ms
+from kalbot.common import cache, clock
 from markets.models import Event, Market, Series
 from markets.prices import LEASE_KEY, Lease
 from strategies.cycle import cycle
@@ -29,7 +28,7 @@ LEGS = 8
 
 def _catalogue(rng: random.Random, size: int = EVENTS) -> None:
     """``size`` events of 2 to 14 outcomes, half of them exclusive, with asks that sum to 1.01 to 1.3."""
-    closes = now() + timedelta(days=3)
+    closes = clock.now() + timedelta(days=3)
     Series.objects.create(ticker="KXTEST", category="Sports", fee_type="quadratic")
     events, markets = [], []
     for number in range(size):
@@ -122,7 +121,7 @@ def test_a_cycle_over_hundreds_of_candidates_ends_within_a_beat(capsys: pytest.C
 
 def _fresh_cycle() -> Cycle:
     """A cycle right after a proof of life, whatever the writing of so many books took."""
-    client, at = cache.prices(), now_ms()
+    client, at = cache.prices(), clock.now_ms()
     client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(EPOCH, at, "token")))
     return cycle.run()
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kalbot.common import cache
-from kalbot.common.clock import now, now_ms
+from kalbot.common import cache, clock
 from markets.models import Event, Market, Scan, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, QUOTE_KEY, EventRecord, Lease, MarketRecord, Quote
 from markets.terms import certificates
@@ -21,7 +20,7 @@ Levels = Sequence[tuple[int, int]]
 
 def add_scan(**columns: Any) -> Scan:
     """A finished scan."""
-    return Scan.objects.create(started_at=now(), finished_at=now(), status=Scan.Status.DONE, **columns)
+    return Scan.objects.create(started_at=clock.now(), finished_at=clock.now(), status=Scan.Status.DONE, **columns)
 
 
 def add_event(
@@ -36,7 +35,7 @@ def add_event(
 ) -> Event:
     """An open exclusive event with one market a (yes bid, yes ask); ``certified`` by a person."""
     Series.objects.get_or_create(ticker=series, defaults={"category": "Sports", "fee_type": "quadratic"})
-    closes = now() + timedelta(days=2)
+    closes = clock.now() + timedelta(days=2)
     defaults = {
         "series_id": series,
         "title": ticker,
@@ -89,7 +88,7 @@ def publish(
     status: Mapping[str, str] | None = None,
 ) -> None:
     """Live books (YES bids, NO bids; best first) of one event, and the lease of the epoch that lives (None = none)."""
-    at = now_ms() - age_ms
+    at = clock.now_ms() - age_ms
     record = EventRecord(
         epoch,
         tuple(
@@ -119,7 +118,7 @@ def publish(
 
 def publish_quotes(quotes: Mapping[str, tuple[int | None, int | None]], size: int = 10_000) -> None:
     """Live ticker quotes (yes bid, yes ask) by market, and a living lease."""
-    client, at = cache.prices(), now_ms()
+    client, at = cache.prices(), clock.now_ms()
     client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(EPOCH, at, "token")))
     for market, (bid, ask) in quotes.items():
         quote = Quote(EPOCH, bid, ask, size if bid else 0, size if ask else 0, None, at, at)

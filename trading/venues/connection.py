@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from markets import connect
+from markets.kalshi.errors import Unreachable
 from markets.kalshi.rest.client import KalshiClient
 from trading.venues import account_limits
 
@@ -15,8 +18,24 @@ REFRESH_SECONDS: Final = 60.0
 _local = threading.local()
 
 
+@contextmanager
+def offline() -> Iterator[None]:
+    """The exchange is not reached from this thread until the block ends: a client raises Unreachable."""
+    before, _local.offline = getattr(_local, "offline", False), True
+    try:
+        yield
+    finally:
+        _local.offline = before
+
+
+def _refuse_offline() -> None:
+    if getattr(_local, "offline", False):
+        raise Unreachable("a replay does not reach the exchange")
+
+
 def client() -> KalshiClient:
     """The thread's client, made from the settings on first use. SettingError without a usable key."""
+    _refuse_offline()
     found: KalshiClient | None = getattr(_local, "client", None)
     if found is None:
         found = _local.client = connect.client(for_account=True)
@@ -34,6 +53,7 @@ def use(replacement: KalshiClient | None) -> None:
 
 def public() -> KalshiClient:
     """The thread's client for public reads, without a key: paper profiles need no account."""
+    _refuse_offline()
     found: KalshiClient | None = getattr(_local, "client", None) or getattr(_local, "public", None)
     if found is None:
         found = _local.public = connect.client()

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kalbot.common.units import Count, Money
+from markets import prices as live_prices
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.models import Certificate, Event, Market
-from markets.prices import EventPrices, PriceReader
+from markets.prices import EventPrices, Prices
 from markets.terms.special_settlements import SettlementTerms, read_terms
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
@@ -82,7 +83,7 @@ class Batch:
     shared: dict[tuple[str, bool, int], Shared] = field(default_factory=dict)
 
 
-def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None = None) -> list[Gathered]:
+def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = None) -> list[Gathered]:
     """Cases of those of the positions that are open. Positions without a held leg are left out."""
     positions = list(Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).only(*_POSITION))
     if not positions:
@@ -94,7 +95,7 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: PriceReader | None 
         facts=event_facts(events),
         terms=_terms(events),
         certificates=_certificates(events),
-        prices=(reader or PriceReader()).events(list(events)),
+        prices=(reader or live_prices.reader()).events(list(events)),
         fees=fee_schedules(events),
         now_ms=now_ms,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +12,7 @@ from django.db.models import Max
 from kalbot.common import cache, clock
 from kalbot.common.batches import batched
 from markets.models import ExchangeMessage, Market
-from markets.prices import PriceReader
+from markets.prices import Prices
 from strategies.models import Kind
 from trading.models import Position, PositionStatus
 from triage.assessment.assess import market_belief
@@ -26,21 +25,21 @@ MOVE: Final = 0.05
 """A move of coverage since the last assessment that is worth one of its own."""
 
 
-def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: PriceReader | None = None) -> list[int]:
+def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: Prices | None = None) -> list[int]:
     """Those whose coverage is now on the other side of the profile's line than at the last assessment, or moved by ``MOVE``.
 
     Positions that were never assessed are due in any case; those without usable prices are left to the schedule, and so are
     those that the time does not reach."""
     found: list[int] = []
-    deadline = time.monotonic() + seconds
+    deadline = clock.monotonic() + seconds
     for batch in batched(position_ids, BATCH):
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             break
         found += _crossed(batch, reader)
     return found
 
 
-def _crossed(position_ids: Sequence[int], reader: PriceReader | None) -> list[int]:
+def _crossed(position_ids: Sequence[int], reader: Prices | None) -> list[int]:
     found = []
     for item in gather(position_ids, clock.now_ms(), reader):
         belief = market_belief(item.case) if item.case.now.price_problem is None else None

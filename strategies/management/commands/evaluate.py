@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from kalbot.common.clock import from_ms
+from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import (
     Count,
@@ -135,7 +135,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "snapshot": options["snapshot"].name,
-        "at": from_ms(snapshot.at_ms).isoformat(),
+        "at": clock.from_ms(snapshot.at_ms).isoformat(),
         "profile": profile.name,
         "fee_grid": format_money(grid),
         "count": None if options["count"] is None else format_count(Count(parse_count(options["count"]))),
@@ -147,7 +147,9 @@ def _document(
 
 
 def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Judged]) -> Table:
-    table = Table(title=f"{profile.name} on {from_ms(snapshot.at_ms):%Y-%m-%d %H:%M} UTC", box=None, pad_edge=False)
+    table = Table(
+        title=f"{profile.name} on {clock.from_ms(snapshot.at_ms):%Y-%m-%d %H:%M} UTC", box=None, pad_edge=False
+    )
     table.add_column("event", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name in ("kind", "legs"):
