@@ -40,6 +40,10 @@ class SimulatorConfig:
     read_delay_ms: int = 0
     stale_cache_ms: int = 0
     """Age of cached market and series answers (the CDN keeps them 15 s)."""
+    stale_books_ms: int = 0
+    """Age of cached order books (one report says that they are cached too)."""
+    stale_account_ms: int = 0
+    """Age of cached answers about orders, fills, positions, settlements and balances."""
     latency_ms: int = 0
 
     # limits

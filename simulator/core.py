@@ -16,7 +16,7 @@ from simulator.accounts.rate_limits import Limiter
 from simulator.accounts.records import Fill, Group, Order, Position
 from simulator.clock import Clock, RealClock
 from simulator.config import SimulatorConfig
-from simulator.faults.schedule import Faults
+from simulator.faults.schedule import Faults, Planned
 from simulator.listing.model import ACTIVE, Edge, Event, Market, Series, fee_terms
 from simulator.listing.status import ExchangeState
 from simulator.matching.book import Book, Changed, MarketMakerOrder, Resting
@@ -84,6 +84,13 @@ class ExchangeCore:
         self.turned: deque[str] = deque(maxlen=1_000)
         """Events whose weather turned against a planted coverage basket."""
         self.on_event_settled: list[Callable[[Event], None]] = []
+        self.levels_before_jump: dict[str, list[tuple[str, int, int]]] = {}
+        """(side, price, count) of the market makers before a book first jumped."""
+        self.timetable: list[Planned] = []
+        self.happened: deque[dict[str, Any]] = deque(maxlen=10_000)
+        """What the timetable and faults of kind ``act`` did, in order."""
+        self.down_until_ms = 0
+        """Until when a restart refuses every request."""
         self.started_ms = self.clock.now_ms()
 
     def now(self) -> int:

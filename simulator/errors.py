@@ -27,6 +27,10 @@ class ApiError(Exception):
         return found
 
 
+class ActionError(Exception):
+    """A control action that cannot be carried out; the message is one sentence."""
+
+
 class RequestTimedOut(Exception):
     """A fault: the caller never gets an answer. ``committed`` says whether the request took effect."""
 

@@ -153,7 +153,7 @@ class _Handlers:
             lower = {name.lower(): value for name, value in request.headers.items()}
             try:
                 exchange.keys.check(lower, "GET", request.rel_url.raw_path, exchange.now())
-                if exchange.state.maintenance:
+                if exchange.state.maintenance or exchange.now() < exchange.down_until_ms:
                     raise ApiError(503, "service_unavailable", "exchange maintenance")
             except ApiError as error:
                 return web.json_response(error.body(), status=error.status)

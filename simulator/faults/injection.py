@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.control import actions
 from simulator.errors import ApiError, RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.listing import lifecycle
@@ -13,7 +14,12 @@ BATCH_ITEM = "/portfolio/events/orders/batched/item"
 
 
 def inject(exchange: Exchange, fault: Fault) -> None:
-    """Carry out a request fault: no answer, a refusal, or a market that closes or pauses just then."""
+    """Carry out a request fault: no answer, a refusal, or something that happens just then and lets the request go on."""
+    if fault.kind == "zero_answer":  # the answer itself is made where the order is placed
+        return
+    if fault.kind == "act":
+        actions.attempt(exchange, fault.action, fault.body)
+        return
     market = exchange.markets.get(fault.ticker)
     if fault.kind in ("close", "pause"):
         if market is not None and fault.kind == "close":
@@ -26,9 +32,8 @@ def inject(exchange: Exchange, fault: Fault) -> None:
         raise RequestTimedOut(fault.when == "after")
     if fault.kind == "rate_limit":
         raise ApiError(429, "too_many_requests", "too many requests")
-    raise ApiError(
-        fault.status, "internal_server_error" if fault.status == 500 else "service_unavailable", "service unavailable"
-    )
+    code = fault.code or ("internal_server_error" if fault.status == 500 else "service_unavailable")
+    raise ApiError(fault.status, code, code.replace("_", " "))
 
 
 def of_item(exchange: Exchange) -> Fault | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from simulator.randomness import Streams
 
-REQUEST_KINDS = ("rate_limit", "error", "timeout", "close", "pause")
+REQUEST_KINDS = ("rate_limit", "error", "timeout", "close", "pause", "zero_answer", "act")
 FRAME_KINDS = ("drop", "duplicate", "gap", "overflow", "disconnect")
 
 
@@ -21,11 +21,19 @@ class Fault:
 
     ``when``: ``before`` or ``after`` the request takes effect. ``path`` is a prefix below /trade-api/v2. ``close`` and
     ``pause`` let the market ``ticker`` close or pause at that moment (between two legs, say); the request then goes on.
+    ``error`` answers ``status`` with ``code`` (a code of its own for 500 and 503 if it is empty): after a commit, too.
+    ``zero_answer`` answers a create with 0.00 filled and 0.00 remaining; the order is executed all the same, at once or
+    ``delay_ms`` later (until then reads show it cancelled and unfilled). ``act`` carries out the control action
+    ``action`` with ``body`` and lets the request go on: a book that jumps between any two requests, a second actor.
     """
 
     kind: str
     when: str = "before"
     status: int = 503
+    code: str = ""
+    delay_ms: int = 0
+    action: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
     method: str = ""
     path: str = ""
     channel: str = ""
@@ -43,6 +51,21 @@ class Fault:
             raise FaultError("a fault happens either before or after")
         if not 0 <= self.rate <= 1 or self.count < 0 or self.skip < 0:
             raise FaultError("rate is a share between 0 and 1; count and skip are not negative")
+        if self.delay_ms < 0 or (self.kind == "act") != bool(self.action):
+            raise FaultError("delay_ms is not negative; an act, and nothing else, names an action")
+
+
+@dataclass(slots=True)
+class Planned:
+    """A control action at an instant: ``times`` times (0: for ever), ``every_ms`` apart."""
+
+    at_ms: int
+    action: str
+    body: dict[str, Any]
+    every_ms: int = 0
+    times: int = 1
+    done: int = 0
+    cancelled: bool = False
 
 
 class Faults:
@@ -110,7 +133,7 @@ def parse_fault(text: str) -> dict[str, Any]:
     """``kind:key=value,key=value`` of the command line as the terms of a rule; FaultError if it is not one."""
     kind, _, rest = text.partition(":")
     terms: dict[str, Any] = {"kind": kind.strip()}
-    casts = {"status": int, "count": int, "skip": int, "rate": float, "not_before_ms": int}
+    casts = {"rate": float} | {f.name: int for f in fields(Fault) if f.type == "int"}
     for part in filter(None, (p.strip() for p in rest.split(","))):
         name, equals, value = part.partition("=")
         if not equals:

@@ -14,6 +14,9 @@ class StaleCache:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[int, tuple[int, Any]]] = {}
 
+    def clear(self) -> None:
+        self._kept.clear()
+
     def answer(
         self,
         path: str,

@@ -43,6 +43,8 @@ class Series(msgspec.Struct):
     settlement_sources: list[dict[str, str]]
     shard: int
     updated_ms: int
+    contract_terms_url: str = ""
+    """Another address than the usual one."""
 
 
 class Market(msgspec.Struct):

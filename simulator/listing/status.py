@@ -26,6 +26,8 @@ class ExchangeState:
     """A window set by a fault, on top of Thursday's."""
     weekly: bool = False
     """Whether Thursday 03:00-05:00 ET pauses trading."""
+    announced: list[tuple[int, int]] = field(default_factory=list)
+    """Maintenance windows beside Thursday's, as (from, until)."""
 
     def exchange_active(self, shard: int | None = None) -> bool:
         return not self.exchange_paused and (shard is None or shard not in self.exchange_shards)

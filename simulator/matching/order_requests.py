@@ -31,6 +31,8 @@ class NewOrder:
     subaccount: int
     group_id: str
     shard: int | None
+    by_hand: bool = False
+    """Entered on the exchange's own pages: such an order has no client id."""
 
 
 def text(body: dict[str, Any], name: str, required: bool = False) -> str:

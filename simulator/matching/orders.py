@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.accounts.records import RESTING, Fill, Order
+from simulator.accounts.records import CANCELED, RESTING, Fill, Order
 from simulator.core import ExchangeCore
 from simulator.errors import ApiError, invalid, not_found
 from simulator.listing.model import Market
@@ -35,8 +35,11 @@ def find_market(exchange: ExchangeCore, ticker: str, shard: int | None) -> Marke
     return market
 
 
-def place(exchange: ExchangeCore, new: NewOrder) -> Placed:
-    """Create an order. ApiError with the exchange's code if it is refused."""
+def place(exchange: ExchangeCore, new: NewOrder, delay_ms: int = 0) -> Placed:
+    """Create an order. ApiError with the exchange's code if it is refused.
+
+    With ``delay_ms`` it is accepted now and executed so much later; until then reads show it cancelled and unfilled.
+    """
     now, config, ledger = exchange.now(), exchange.config, exchange.ledger
     market = find_market(exchange, new.ticker, new.shard)
     if new.subaccount not in ledger.subaccounts():
@@ -79,9 +82,10 @@ def place(exchange: ExchangeCore, new: NewOrder) -> Placed:
         expiration_s=new.expiration_s,
         group_id=new.group_id,
     )
-    if not order.client_order_id:
+    if not order.client_order_id and not new.by_hand:
         order.client_order_id = order.order_id
-    ledger.spend_id(order.client_order_id)
+    if order.client_order_id:
+        ledger.spend_id(order.client_order_id)
     if new.time_in_force == "fill_or_kill" and book.available(new.side, new.price) < count:
         raise ApiError(
             409, "fill_or_kill_insufficient_resting_volume", "fill or kill order could not be filled in full"
@@ -89,10 +93,33 @@ def place(exchange: ExchangeCore, new: NewOrder) -> Placed:
     if new.reduce_only:
         order.reason = "ReduceOnlyCancel" if count < new.count else ""
     ledger.add_order(order)
+    if delay_ms:
+        _execute_later(exchange, market, new, order, delay_ms)
+        return Placed(order, [], now)
     fills = execute(exchange, market, order, rest=new.time_in_force == "good_till_canceled")
     if order.status == RESTING:
         _linger(exchange, order, now)
     return Placed(order, fills, now)
+
+
+def _execute_later(exchange: ExchangeCore, market: Market, new: NewOrder, order: Order, delay_ms: int) -> None:
+    """Execute an accepted order when its time comes, if the market is open and the cash is there by then."""
+    count = order.remaining
+
+    def run() -> None:
+        try:
+            exchange.state.check_trade(market, exchange.now(), exchange.config.market_inactive_status)
+            _check_funds(exchange, market, new, count)
+        except ApiError:
+            return
+        if new.time_in_force == "fill_or_kill" and exchange.books[market.ticker].available(new.side, new.price) < count:
+            return
+        order.remaining, order.status = count, RESTING
+        execute(exchange, market, order, rest=new.time_in_force == "good_till_canceled")
+
+    order.status, order.remaining = CANCELED, 0
+    exchange.ledger.changed_order(order)
+    exchange.timers.at(exchange.now() + delay_ms, run)
 
 
 def _linger(exchange: ExchangeCore, order: Order, now: int) -> None:

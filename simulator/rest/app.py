@@ -12,6 +12,7 @@ from simulator.accounts.auth import Key
 from simulator.errors import ApiError
 from simulator.exchange import Exchange
 from simulator.faults.injection import inject
+from simulator.faults.schedule import Fault
 
 from . import router
 from .context import Request
@@ -41,9 +42,11 @@ def handle(
         exchange.faults.request(method, full.removeprefix(PREFIX), exchange.now()) if exchange.faults.rules else None
     )
     try:
+        if exchange.now() < exchange.down_until_ms:
+            raise ApiError(503, "service_unavailable", "service unavailable")
         if fault is not None and fault.when == "before":
             inject(exchange, fault)
-        answer = _answer(exchange, method, full, Query(query), headers or {}, body)
+        answer = _answer(exchange, method, full, Query(query), headers or {}, body, fault)
     except ApiError as error:
         answer = _refusal(exchange, error)
     finally:
@@ -64,22 +67,31 @@ def _refusal(exchange: Exchange, error: ApiError) -> tuple[int, Any]:
 
 
 def _answer(
-    exchange: Exchange, method: str, full: str, query: Query, headers: Mapping[str, str], body: Any
+    exchange: Exchange,
+    method: str,
+    full: str,
+    query: Query,
+    headers: Mapping[str, str],
+    body: Any,
+    fault: Fault | None,
 ) -> tuple[int, Any]:
     route, names = router.find(method, full.removeprefix(PREFIX))
     key = _authorise(exchange, route, headers, method, full)
     decoded = _decode(body) if method != "GET" else None
     if exchange.config.rate_limits:
         _charge(exchange, route, query, decoded, key is None and route.scope is None)
-    request = Request(exchange, query, decoded, key)
+    request = Request(exchange, query, decoded, key, fault)
     names = tuple(unquote(name) for name in names)
-    if route.cached and exchange.config.stale_cache_ms:
+    config = exchange.config
+    ages = {"catalog": config.stale_cache_ms, "books": config.stale_books_ms, "account": config.stale_account_ms}
+    max_age_ms = ages.get(route.cached, 0)
+    if max_age_ms:
         return exchange.cache.answer(
             full,
             query.pairs,
             lambda: route.handler(request, *names),
             now_ms=exchange.now(),
-            max_age_ms=exchange.config.stale_cache_ms,
+            max_age_ms=max_age_ms,
         )
     return route.handler(request, *names)
 

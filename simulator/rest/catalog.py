@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.clock import iso
+from simulator.clock import iso, iso_seconds
 from simulator.config import SHARD_NAMES, SHARDS
 from simulator.errors import ApiError, bad_query, not_found
 from simulator.exchange import Exchange
@@ -39,14 +39,16 @@ def exchange_status(exchange: Exchange, query: Query) -> dict[str, Any]:
 
 def exchange_schedule(exchange: Exchange, query: Query) -> dict[str, Any]:
     start, end = next_weekly_window(exchange.now())
-    window = {
-        "start_datetime": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "end_datetime": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+    weekly = (round(start.timestamp() * 1000), round(end.timestamp() * 1000))
+    announced = [window for window in exchange.state.announced if window[1] > exchange.now()]
+    windows = [
+        {"start_datetime": iso_seconds(opens), "end_datetime": iso_seconds(ends)}
+        for opens, ends in sorted([*announced, weekly])
+    ]
     hours: dict[str, Any] = {day: [{"open_time": "00:00", "close_time": "24:00"}] for day in _DAYS}
     hours["thursday"] = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "24:00"}]
     hours |= {"start_time": "2026-01-01T00:00:00Z", "end_time": "2027-12-31T00:00:00Z"}
-    return {"schedule": {"standard_hours": [hours], "maintenance_windows": [window]}}
+    return {"schedule": {"standard_hours": [hours], "maintenance_windows": windows}}
 
 
 def user_data_timestamp(exchange: Exchange, query: Query) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from simulator.accounts.auth import Key
 from simulator.accounts.ledger import Ledger
 from simulator.errors import ApiError
 from simulator.exchange import Exchange
+from simulator.faults.schedule import Fault
 
 from .query import Query
 
@@ -24,6 +25,8 @@ class Request:
     query: Query
     body: Any
     key: Key | None
+    fault: Fault | None = None
+    """The fault that strikes this request."""
 
     @property
     def reads(self) -> Ledger:

@@ -107,7 +107,8 @@ def series(s: Series, volume: int | None = None) -> dict[str, Any]:
         "tags": s.tags or None,
         "settlement_sources": s.settlement_sources,
         "contract_url": f"https://kalshi-public-docs.s3.amazonaws.com/regulatory/product-certifications/{s.ticker}.pdf",
-        "contract_terms_url": f"https://kalshi-public-docs.s3.amazonaws.com/contract_terms/{s.ticker}.pdf",
+        "contract_terms_url": s.contract_terms_url
+        or f"https://kalshi-public-docs.s3.amazonaws.com/contract_terms/{s.ticker}.pdf",
         "fee_type": s.fee_type,
         "fee_multiplier": number(s.fee_multiplier),
         "additional_prohibitions": None,

@@ -25,7 +25,8 @@ class Route:
     scope: str | None = "read"
     bucket: str = "read"
     cost: int = 10
-    cached: bool = False
+    cached: str = ""
+    """Which cache may answer: catalog, books, account, or none."""
 
 
 def _public(function: Callable[..., dict[str, Any]]) -> Handler:
@@ -47,7 +48,7 @@ def _write(method: str, template: str, handler: Handler, cost: int = 10, scope: 
     return Route(method, template, handler, scope, "write", cost)
 
 
-def _open(template: str, function: Callable[..., dict[str, Any]], cached: bool = False) -> Route:
+def _open(template: str, function: Callable[..., dict[str, Any]], cached: str = "") -> Route:
     return Route("GET", template, _public(function), None, cached=cached)
 
 
@@ -59,15 +60,15 @@ ROUTES = [
     _open("/exchange/user_data_timestamp", catalog.user_data_timestamp),
     _open("/series/fee_changes", catalog.series_fee_changes),
     _open("/series", catalog.series_list),
-    _open("/series/{ticker}", catalog.one_series, cached=True),
+    _open("/series/{ticker}", catalog.one_series, cached="catalog"),
     _open("/events/fee_changes", catalog.event_fee_changes),
     _open("/events", catalog.events),
     _open("/events/{ticker}", catalog.one_event),
     _open("/markets/trades", catalog.trades),
-    _open("/markets/orderbooks", catalog.orderbooks),
-    _open("/markets", catalog.markets, cached=True),
-    _open("/markets/{ticker}", catalog.one_market, cached=True),
-    _open("/markets/{ticker}/orderbook", catalog.orderbook),
+    _open("/markets/orderbooks", catalog.orderbooks, cached="books"),
+    _open("/markets", catalog.markets, cached="catalog"),
+    _open("/markets/{ticker}", catalog.one_market, cached="catalog"),
+    _open("/markets/{ticker}/orderbook", catalog.orderbook, cached="books"),
     _open("/historical/cutoff", catalog.historical_cutoff),
     Route("GET", "/account/endpoint_costs", account.endpoint_costs, None),
     _get("/account/limits", account.limits),
@@ -81,8 +82,8 @@ ROUTES = [
     _write("POST", f"{_ORDERS}/{{order_id}}/amend", trading.amend),
     _write("POST", f"{_ORDERS}/{{order_id}}/decrease", trading.decrease),
     _get("/portfolio/orders/queue_positions", order_reads.queue_positions),
-    _get("/portfolio/orders", order_reads.list_orders),
-    _get("/portfolio/orders/{order_id}", order_reads.one_order, cost=2),
+    _get("/portfolio/orders", order_reads.list_orders, cached="account"),
+    _get("/portfolio/orders/{order_id}", order_reads.one_order, cost=2, cached="account"),
     _get("/portfolio/orders/{order_id}/queue_position", order_reads.queue_position),
     _write("POST", "/portfolio/orders", _gone),
     _write("POST", "/portfolio/orders/batched", _gone),
@@ -97,10 +98,10 @@ ROUTES = [
     _write("PUT", f"{_GROUPS}/{{group_id}}/reset", order_groups.reset_group),
     _write("PUT", f"{_GROUPS}/{{group_id}}/trigger", order_groups.trigger_group),
     _write("PUT", f"{_GROUPS}/{{group_id}}/limit", order_groups.limit_group),
-    _get("/portfolio/balance", portfolio.balance, bucket="balance", scope="read::portfolio_balance"),
-    _get("/portfolio/positions", portfolio.positions),
-    _get("/portfolio/fills", portfolio.fills),
-    _get("/portfolio/settlements", portfolio.settlements),
+    _get("/portfolio/balance", portfolio.balance, bucket="balance", scope="read::portfolio_balance", cached="account"),
+    _get("/portfolio/positions", portfolio.positions, cached="account"),
+    _get("/portfolio/fills", portfolio.fills, cached="account"),
+    _get("/portfolio/settlements", portfolio.settlements, cached="account"),
     _get("/historical/fills", order_reads.historical_empty("fills")),
     _get("/historical/orders", order_reads.historical_empty("orders")),
     _get("/historical/positions", order_reads.historical_empty("market_positions")),

@@ -8,6 +8,7 @@ from simulator.accounts.rate_limits import too_many
 from simulator.accounts.records import Order
 from simulator.errors import ApiError, bad_query, invalid
 from simulator.faults.injection import inject, of_item
+from simulator.faults.schedule import Fault
 from simulator.matching import orders
 from simulator.matching.order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
 from simulator.units import CONTRACT, count2, dollars4, dollars6
@@ -45,14 +46,18 @@ def _created(placed: orders.Placed) -> dict[str, Any]:
     }
 
 
-def _place(request: Request, body: Any) -> dict[str, Any]:
+def _place(request: Request, body: Any, fault: Fault | None) -> dict[str, Any]:
     if isinstance(body, dict):
         body = body | {"subaccount": request.subaccount(whole(body, "subaccount"), 0)}
-    return _created(orders.place(request.exchange, new_order(body)))
+    if fault is None or fault.kind != "zero_answer":
+        return _created(orders.place(request.exchange, new_order(body)))
+    placed = orders.place(request.exchange, new_order(body), fault.delay_ms)
+    zero = count2(0)
+    return _created(orders.Placed(placed.order, [], placed.ts_ms)) | {"fill_count": zero, "remaining_count": zero}
 
 
 def create(request: Request) -> Answer:
-    return 201, _place(request, request.object())
+    return 201, _place(request, request.object(), request.fault)
 
 
 def batch_create(request: Request) -> Answer:
@@ -84,9 +89,11 @@ def batch_create(request: Request) -> Answer:
 def _place_item(request: Request, item: Any) -> dict[str, Any]:
     """One item; a fault may refuse it, or swallow the answer to the whole batch with this item done or not."""
     fault = of_item(request.exchange)
-    if fault is not None and fault.when == "before":
+    if fault is None:
+        fault = request.fault if request.fault is not None and request.fault.kind == "zero_answer" else None
+    elif fault.when == "before":
         inject(request.exchange, fault)
-    placed = _place(request, item)
+    placed = _place(request, item, fault)
     if fault is not None and fault.when == "after":
         inject(request.exchange, fault)
     return placed

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from simulator.errors import ActionError
 from simulator.exchange import Exchange
+from simulator.flow import jumps
 from simulator.listing import lifecycle
 from simulator.listing.model import FINALIZED, STRUCTURES, Event, Market
 from simulator.matching.book import ASK, BID
@@ -13,10 +15,6 @@ from simulator.matching.engine import execute_market_maker
 from simulator.randomness import named_id
 from simulator.units import ONE, count2, dollars4, parse_count, parse_price
 from simulator.ws.frames import number
-
-
-class MarketActionError(Exception):
-    """A wrong admin request; the message is one sentence."""
 
 
 def _shown(market: Market) -> dict[str, Any]:
@@ -30,7 +28,10 @@ def _shown(market: Market) -> dict[str, Any]:
 
 
 def _pause(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
+    """Pause; with ``for_ms`` it resumes by itself, which cancels all resting orders."""
     lifecycle.pause(exchange, market)
+    if "for_ms" in body:
+        exchange.timers.at(exchange.now() + int(body["for_ms"]), lambda: lifecycle.resume(exchange, market))
     return _shown(market)
 
 
@@ -49,7 +50,7 @@ def _close(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 def _reopen(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     """Trade again for ``for_ms`` (default one hour)."""
     if market.status == FINALIZED:
-        raise MarketActionError("a finalised market does not reopen")
+        raise ActionError("a finalised market does not reopen")
     lifecycle.reopen(exchange, market, exchange.now() + int(body.get("for_ms", 3_600_000)))
     return _shown(market)
 
@@ -58,12 +59,12 @@ def _determine(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     """``{"result": "yes"|"no"|"scalar", "value"?}``; on a determined or disputed market this amends it."""
     result = body.get("result")
     if result not in ("yes", "no", "scalar") or market.status == FINALIZED:
-        raise MarketActionError("result is yes, no or scalar, on a market that is not finalised")
+        raise ActionError("result is yes, no or scalar, on a market that is not finalised")
     value = {"yes": ONE, "no": 0}.get(result)
     if value is None:
         value = parse_price(body.get("value", "0.5000"))
         if value > ONE:
-            raise MarketActionError("a settlement value lies between 0 and 1")
+            raise ActionError("a settlement value lies between 0 and 1")
     market.on_hold = bool(body.get("hold", False))
     lifecycle.determine(exchange, market, result, value)
     return _shown(market)
@@ -77,25 +78,26 @@ def _hold(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
 
 def _dispute(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     if market.status not in ("determined", "amended"):
-        raise MarketActionError("only a determined market can be disputed")
+        raise ActionError("only a determined market can be disputed")
     lifecycle.dispute(exchange, market)
     return _shown(market)
 
 
 def _finalize(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     if market.settlement_value is None or market.status == FINALIZED:
-        raise MarketActionError("determine the market first")
+        raise ActionError("determine the market first")
     lifecycle.finalize(exchange, market)
     return _shown(market)
 
 
 def _structure(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
-    """``{"structure"}``: another price grid, published as price_level_structure_updated."""
+    """``{"structure"}``: another price grid, published as price_level_structure_updated; market makers leave what is off it."""
     name = body.get("structure", "deci_cent")
     if name not in STRUCTURES:
-        raise MarketActionError(f"structure is one of {', '.join(STRUCTURES)}")
+        raise ActionError(f"structure is one of {', '.join(STRUCTURES)}")
     market.price_level_structure = name
     market.ranges = [list(band) for band in STRUCTURES[name]]
+    jumps.leave_off_grid(exchange, market)
     _changed(exchange, market, "price_level_structure_updated")
     return {"ticker": market.ticker, "structure": name}
 
@@ -104,13 +106,8 @@ def _book(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     """``{"yes": [[price, count]...], "no": [...]}``: replace the market makers' orders with exactly these levels (bids of each side)."""
     levels = [(BID, parse_price(p), parse_count(c)) for p, c in body.get("yes", [])]
     levels += [(ASK, ONE - parse_price(p), parse_count(c)) for p, c in body.get("no", [])]
+    jumps.replace_levels(exchange, market, levels)
     book = exchange.books[market.ticker]
-    for side in (BID, ASK):
-        for order in list(book.orders(side)):
-            if not hasattr(order, "client_order_id"):
-                book.remove(order)
-    for side, price, count in levels:
-        execute_market_maker(exchange, market, side, price, count, rest=True)
     if body.get("freeze", True):
         market.quoted = False
     return {
@@ -124,7 +121,7 @@ def _trade(exchange: Exchange, market: Market, body: dict[str, Any]) -> Any:
     """``{"side", "price", "count", "rest"?}``: one order of a market maker, so that resting orders of the account fill."""
     side = body.get("side")
     if side not in (BID, ASK):
-        raise MarketActionError("side is bid or ask")
+        raise ActionError("side is bid or ask")
     execute_market_maker(
         exchange,
         market,
@@ -179,28 +176,28 @@ ACTIONS = {
 def _event(exchange: Exchange, body: dict[str, Any]) -> Event:
     event = exchange.events.get(str(body.get("event_ticker")))
     if event is None:
-        raise MarketActionError("event_ticker is no event of this exchange")
+        raise ActionError("event_ticker is no event of this exchange")
     return event
 
 
-def set_outcome(exchange: Exchange, body: dict[str, Any]) -> Any:
+def _set_outcome(exchange: Exchange, body: dict[str, Any]) -> Any:
     """``{"event_ticker", "outcome"}``: a market's ticker, "void", or "" for none of the listed."""
     event = _event(exchange, body)
     outcome = body.get("outcome", "")
     if outcome not in ("", "void", *event.markets):
-        raise MarketActionError('outcome is a market of the event, "void" or ""')
+        raise ActionError('outcome is a market of the event, "void" or ""')
     event.outcome = outcome
     exchange.relisted.add(event.ticker)
     return {"event_ticker": event.ticker, "outcome": outcome}
 
 
-def add_outcome(exchange: Exchange, body: dict[str, Any]) -> Any:
+def _add_outcome(exchange: Exchange, body: dict[str, Any]) -> Any:
     """``{"event_ticker", "suffix", "yes_sub_title"?}``: one more market, after the last one's model, with an empty book."""
     event = _event(exchange, body)
     model = exchange.markets[event.markets[-1]]
     ticker = f"{event.ticker}-{body['suffix']}"
     if ticker in exchange.markets:
-        raise MarketActionError("this market exists already")
+        raise ActionError("this market exists already")
     market = copy.deepcopy(model)
     market.ticker, market.market_id, market.strike_type = ticker, named_id("market", ticker), "custom"
     market.yes_sub_title = market.no_sub_title = str(body.get("yes_sub_title", body["suffix"]))
@@ -215,7 +212,7 @@ def add_outcome(exchange: Exchange, body: dict[str, Any]) -> Any:
     return {"event_ticker": event.ticker, "markets": event.markets}
 
 
-def set_event_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
+def _set_event_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
     """``{"event_ticker", "fee_type", "fee_multiplier", "in_ms"?}``; null clears the override."""
     event = _event(exchange, body)
     multiplier = body.get("fee_multiplier")
@@ -240,11 +237,11 @@ def set_event_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
     return {"event_ticker": event.ticker}
 
 
-def set_series_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
+def _set_series_fees(exchange: Exchange, body: dict[str, Any]) -> Any:
     """``{"series_ticker", "fee_type", "fee_multiplier", "in_ms"?}``."""
     series = exchange.series.get(str(body.get("series_ticker")))
     if series is None:
-        raise MarketActionError("series_ticker is no series of this exchange")
+        raise ActionError("series_ticker is no series of this exchange")
     kind, units = str(body["fee_type"]), round(float(body["fee_multiplier"]) * 10_000)
 
     def apply() -> None:
@@ -270,3 +267,11 @@ def _when(exchange: Exchange, body: dict[str, Any], apply: Any) -> int:
     else:
         exchange.timers.at(exchange.now() + delay, apply)
     return exchange.now() + max(delay, 0)
+
+
+EVENT_ACTIONS = {
+    "event/outcome": _set_outcome,
+    "event/add_market": _add_outcome,
+    "event/fees": _set_event_fees,
+    "series/fees": _set_series_fees,
+}
