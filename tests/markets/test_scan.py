@@ -87,7 +87,9 @@ def test_a_scan_keeps_its_lock_page_by_page(
 def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: SmallExchange, client: KalshiClient) -> None:
     dead = Scan.objects.create(started_at="2026-11-23T12:00:00Z")
     exchange.add(temperature("KXHIGHX-1"))
-    done = Scan.objects.get(pk=tasks.scan_catalogue())
+    number = tasks.scan_catalogue()
+    assert number is not None
+    done = Scan.objects.get(pk=number)
     dead.refresh_from_db()
     assert (dead.status, done.status) == (Scan.Status.FAILED, Scan.Status.DONE)
     assert "ended before" in dead.error
