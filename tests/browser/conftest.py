@@ -56,7 +56,7 @@ def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str,
     from kalbot.console.ops import heartbeats, schedules
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
-    made = sample_rows.sample()
+    made: dict[str, Any] = sample_rows.sample()
     schedules.seed()
     for who in (*QUEUES, heartbeats.BEAT):
         heartbeats.show_life(who, worker=f"{who}@sample")
@@ -68,7 +68,8 @@ def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str,
 @pytest.fixture
 def visit(browser: Any, live_server: Any, sample: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """``visit("operator", 390)`` gives a page of somebody logged in. In the end: no console error, no failed request, no other host."""
-    opened, wrong = [], []
+    opened: list[Any] = []
+    wrong: list[str] = []
 
     def open_as(name: str, width: int = 1440) -> Any:
         page = pages.open_page(browser, live_server.url, width, wrong)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
+
+
+def lives_again(state: Path, name: str, before: int) -> bool:
+    """Whether the process of this name has another pid than the one that was killed."""
+    return pid_of(state, name) != before
 
 
 def demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -99,7 +105,7 @@ def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path
         for name in ("stream", "worker trading", "beat", "redis", "worker strategy"):
             before = pid_of(state, name)
             os.kill(before, signal.SIGKILL)
-            assert wait_for(lambda name=name, before=before: pid_of(state, name) != before, 20), f"{name} stayed dead"
+            assert wait_for(partial(lives_again, state, name, before), 20), f"{name} stayed dead"
             time.sleep(7)
         _, errors = process.communicate(timeout=150)
     finally:
