@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F
 
 from kalbot.common import clock
-from trading import ledger
+from markets.terms.grades import Grade
+from trading import ledger, selectors
 from trading.models import Account, Fill, Leg, Order, Position
 
 
@@ -58,6 +59,7 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
             _bought(position, leg, order, fill)
         else:
             _sold(position, leg, order, fill)
+        recount(position)
     return True
 
 
@@ -85,9 +87,7 @@ def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         open_cost=F("open_cost") + spent,
         open_fees=F("open_fees") + fill.fee,
     )
-    Position.objects.filter(pk=position.pk).update(
-        reserved=F("reserved") - from_reserve, fees=F("fees") + fill.fee, cost=F("cost") + spent
-    )
+    Position.objects.filter(pk=position.pk).update(reserved=F("reserved") - from_reserve, fees=F("fees") + fill.fee)
 
 
 def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
@@ -120,7 +120,6 @@ def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         proceeds=F("proceeds") + proceeds,
         fees=F("fees") + fill.fee,
         realised=F("realised") + proceeds - cost,
-        cost=F("cost") - cost,
     )
 
 
@@ -130,7 +129,13 @@ def cost_share(leg: Leg, count: int) -> tuple[int, int]:
     return leg.open_cost * count // leg.held, leg.open_fees * count // leg.held
 
 
-def refresh_cost(position: Position) -> None:
-    """Recount the position's cost of what it still holds from its legs."""
-    cost = Leg.objects.filter(position=position).aggregate(t=Sum("open_cost"))["t"] or 0
-    Position.objects.filter(pk=position.pk).update(cost=cost)
+def recount(position: Position) -> None:
+    """Bring the position's cost, whole baskets, floor and guarantee to what its legs hold now. To be called by whatever
+    changes a leg, in the same transaction."""
+    held = selectors.held_now(position)
+    Position.objects.filter(pk=position.pk).update(
+        cost=held.cost,
+        matched_count=held.matched,
+        floor=held.floor,
+        guaranteed=held.grade is not Grade.CONDITIONAL,
+    )

@@ -1,8 +1,17 @@
-"""What screens read about the account."""
+"""What is read about the account and about positions: the exchange's difference, and what a position holds now."""
 
 from __future__ import annotations
 
-from trading.models import ExchangeAccount
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kalbot.common.units import Money, Price
+from markets.book import Side
+from markets.terms.grades import Grade, grade_of
+from markets.terms.settled import given
+from markets.terms.states import Holding, State, StateError, StateList, floor_over, payoffs
+from trading.execution.sizing import baskets
+from trading.models import ExchangeAccount, Leg, Position, Settlement
 
 
 def exchange_difference() -> int | None:
@@ -13,3 +22,85 @@ def exchange_difference() -> int | None:
     found = list(ExchangeAccount.objects.values_list("difference", flat=True))
     known = [one for one in found if one is not None]
     return sum(known) if found and len(known) == len(found) else None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLeg:
+    """One leg as it is held. ``count`` and ``naked`` (what no whole basket needs) in 1/100 contract, ``cost`` with fees."""
+
+    leg: Leg
+    count: int
+    naked: int
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True)
+class StatePayoff:
+    """What the held legs pay in one state that is still possible (the least, where the state leaves a choice)."""
+
+    state: State
+    words: str
+    pays: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a position holds now, by its legs' own counts and the state list stored when it was opened.
+
+    ``floor``: the least that the held legs still pay; ``cost``: what was paid for them. ``grade``: how sure that is; never better
+    than the grade at the opening. ``matched``: whole baskets (1/100), settled legs included. ``payoff``: per state; empty for
+    legs in several events, whose states combine in any way. ``unknown``: why nothing is known of the payoff; the floor is 0 then.
+    """
+
+    legs: tuple[HeldLeg, ...]
+    matched: int
+    cost: Money
+    floor: Money
+    grade: Grade
+    payoff: tuple[StatePayoff, ...] = ()
+    unknown: str = ""
+
+    @property
+    def naked(self) -> tuple[HeldLeg, ...]:
+        """Legs that hold more than the whole baskets need."""
+        return tuple(one for one in self.legs if one.naked)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is held."""
+        return not self.legs
+
+
+def held_now(position: Position) -> Held:
+    """What ``position`` holds at this moment. One reading for screens, exports and decisions; reads its legs afresh."""
+    legs = list(Leg.objects.filter(position=position).select_related("market"))
+    matched = baskets.matched(legs, position.target_count)
+    held = tuple(
+        HeldLeg(leg, leg.held, baskets.excess(leg, matched, position.target_count), Money(leg.open_cost))
+        for leg in legs
+        if leg.held
+    )
+    cost = Money(sum(one.cost for one in held))
+    settled = list(Settlement.objects.filter(leg__position=position, reversed_at=None).select_related("leg"))
+    try:
+        lists = _possible(position, settled)
+        holdings: list[Holding] = [(one.leg.market_id, Side(one.leg.side), one.count) for one in held]
+        floor = floor_over(holdings, lists)
+        table = payoffs(holdings, lists[0]) if len(lists) == 1 else ()
+    except StateError as error:
+        return Held(held, matched, cost, Money(0), Grade.CONDITIONAL, unknown=str(error))
+    received = sum(one.payout for one in settled)
+    spent = cost + sum(one.cost for one in settled)
+    grade = grade_of(floor + received, spent, 0, Grade(position.grade)) if held else Grade.CONDITIONAL
+    names = {one.leg.market_id: one.leg.market.yes_sub_title or one.leg.market_id for one in held}
+    payoff = tuple(StatePayoff(state, state.words(names), pays) for state, pays in table)
+    return Held(held, matched, cost, floor, grade, payoff)
+
+
+def _possible(position: Position, settled: Sequence[Settlement]) -> list[StateList]:
+    """The stored state lists less what has settled. StateError where they cannot be read or contradict what settled."""
+    if not position.states:
+        raise StateError("no settlement states were stored with this position")
+    known = {one.leg.market_id: Price(one.value_e6 // 100) for one in settled}
+    lists = [StateList.from_json(stored) for stored in position.states]
+    return [left for one in lists if (left := given(one, known)) is not None]

@@ -139,7 +139,7 @@ def settle_leg(leg_id: int, final: FinalResult) -> bool:
         )
         _post(booked, position, leg, "settlement", 1)
         Leg.objects.filter(pk=leg.pk).update(open_cost=0, open_fees=0)
-        booking.refresh_cost(position)
+        booking.recount(position)
         _end(position)
     return True
 

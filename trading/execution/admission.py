@@ -13,7 +13,7 @@ from kalbot.common.units import dollars
 from markets import watchlist
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
-from trading import ledger, live_books, reconcile, risk, states
+from trading import ledger, live_books, premises, reconcile, risk, states
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, planner, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
@@ -139,7 +139,7 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
                 kind=decision.kind,
                 target_count=plan.count,
                 sends_together=plan.together,
-                guaranteed=decision.guaranteed,
+                **premises.of(decision),
                 next_step_at=clock.now() + timedelta(seconds=states.LEASE_SECONDS),
             )
             Leg.objects.bulk_create(

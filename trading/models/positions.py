@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from markets.models import Event, Market
+from markets.terms.grades import Grade
 from strategies.models import Decision, Kind, Mode, Profile
 from trading.denials import SENTENCES
 
@@ -66,8 +67,23 @@ class Position(models.Model):
     proceeds = models.BigIntegerField(default=0, help_text="Received from sales, fees deducted.")
     payout = models.BigIntegerField(default=0, help_text="Received at settlement.")
     realised = models.BigIntegerField(default=0, help_text="Profit booked so far.")
-    floor = models.BigIntegerField(default=0, help_text="Least payout of the matched baskets.")
-    guaranteed = models.BooleanField(default=False)
+    floor = models.BigIntegerField(
+        default=0, help_text="Least payout of what is held, over every state that is still possible; micro-dollars."
+    )
+    guaranteed = models.BooleanField(
+        default=False, help_text="Whether what is held pays more than it cost in every listed state."
+    )
+    grade = models.CharField(
+        max_length=16,
+        choices=[(grade.value, grade.label) for grade in Grade],
+        default=Grade.CONDITIONAL,
+        help_text="As of opening: the best that the evidence allows.",
+    )
+    states = models.JSONField(
+        default=list, blank=True, help_text="As of opening: the list of settlement states of each event of the basket."
+    )
+    rules_hash = models.CharField(max_length=64, blank=True, help_text="Of the rules as of opening.")
+    registry_hash = models.CharField(max_length=64, blank=True, help_text="Of the registered terms as of opening.")
     sends_together = models.BooleanField(
         default=False, help_text="All legs in one request, as the plan found affordable; else the thinnest first."
     )

@@ -138,7 +138,6 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
             PositionStatus.COMPLETING,
             reason=f"{count / 100:g} whole baskets, legs unequal{f': {refusal}' if refusal else ''}",
             lease=lease,
-            matched_count=count,
             deadline_at=clock.now() + timedelta(seconds=seconds),
         )
     return True

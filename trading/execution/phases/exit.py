@@ -12,7 +12,6 @@ from trading import states
 from trading.denials import DenialCode, Refusal
 from trading.execution.orders import inflight
 from trading.execution.phases import selling
-from trading.execution.sizing import baskets
 from trading.models import CloseType, ExitRequest, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease
@@ -70,7 +69,6 @@ def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool
             reason="flat",
             lease=lease,
             close_type=CloseType.EXITED,
-            matched_count=0,
         )
     protections.after_end(position)
     return False
@@ -88,7 +86,6 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
             lease=lease,
             residual=str(refusal)[:300],
             residual_code=refusal.code,
-            matched_count=baskets.matched(legs, position.target_count),
             next_step_at=None,
         )
     return False

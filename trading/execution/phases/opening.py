@@ -20,16 +20,11 @@ def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
 
 def open_with(position: Position, lease: Lease, count: int, why: str) -> None:
     """Open the position with ``count`` whole baskets: from now on it is monitored, not traded."""
-    floor = position.decision.floor * count // position.decision.count
-    cost = sum(leg.open_cost for leg in position.legs.all())
     states.transition(
         position,
         PositionStatus.OPEN,
         reason=f"{count / 100:g} baskets open: {why}",
         lease=lease,
-        matched_count=count,
-        floor=floor,
-        guaranteed=position.decision.guaranteed and floor > cost,
         next_step_at=None,
         deadline_at=None,
     )
@@ -37,9 +32,5 @@ def open_with(position: Position, lease: Lease, count: int, why: str) -> None:
 
 def to_unwinding(position: Position, lease: Lease, refusal: Refusal) -> bool:
     """Give up completing; keep the whole baskets and sell the rest."""
-    legs = list(position.legs.all())
-    count = baskets.matched(legs, position.target_count)
-    states.transition(
-        position, PositionStatus.UNWINDING, reason=f"completing given up: {refusal}", lease=lease, matched_count=count
-    )
+    states.transition(position, PositionStatus.UNWINDING, reason=f"completing given up: {refusal}", lease=lease)
     return True

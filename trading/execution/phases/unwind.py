@@ -47,7 +47,6 @@ def _unwound(position: Position, lease: Lease, count: int) -> bool:
             reason=f"unwound for a loss of {lost}",
             lease=lease,
             close_type=CloseType.UNWOUND,
-            matched_count=0,
         )
     protections.after_unwind(position)
     return True

@@ -1,0 +1,136 @@
+"""What a position holds now: floor, grade and naked legs follow every fill, sale, settlement and amendment."""
+
+from __future__ import annotations
+
+from markets.models import Market
+from markets.terms.grades import Grade
+from tests.trading import world
+from trading import booking, exits, selectors, settlement
+from trading.booking import FillReport
+from trading.execution import executor
+from trading.models import Leg, Order, Position
+
+ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
+LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
+DOLLAR = 1_000_000
+
+
+def _open() -> Position:
+    profile, event = world.add_profile(), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    position = executor.execute(world.decide(profile, event, LIMITS).pk)
+    assert position is not None
+    assert position.status == "open"
+    return position
+
+
+def _sell(position: Position, ticker: str, count: int, price: int) -> None:
+    """Sell by an order of our own, booked as the exchange would report it."""
+    leg = Leg.objects.get(position=position, market_id=ticker)
+    order = Order.objects.create(
+        profile=position.profile,
+        mode=position.mode,
+        position=position,
+        leg=leg,
+        action="sell",
+        purpose="exit",
+        side=leg.side,
+        price=price,
+        count=count,
+        status="booking",
+        exchange_order_id=f"x-{ticker}-{count}",
+    )
+    booking.book_fill(order.pk, FillReport(f"t-{order.pk}", price, count, 0, True, 0), "rest")
+    position.refresh_from_db()
+
+
+def _final(ticker: str, result: str, value_e6: int) -> None:
+    Market.objects.filter(ticker=ticker).update(status="finalized", result=result, settlement_value_e6=value_e6)
+
+
+def _columns(position: Position) -> tuple[int, int, bool]:
+    position.refresh_from_db()
+    return position.matched_count, position.floor, position.guaranteed
+
+
+def test_a_whole_basket_pays_its_floor_in_every_state() -> None:
+    position = _open()
+    held = selectors.held_now(position)
+    assert (held.matched, held.floor, held.grade, held.unknown) == (1_000, 10 * DOLLAR, Grade.IF_DETERMINED, "")
+    assert held.cost == position.cost > 0
+    assert held.naked == ()
+    assert {row.pays for row in held.payoff} == {10 * DOLLAR}
+    assert len(held.payoff) == 3
+    assert _columns(position) == (1_000, 10 * DOLLAR, True)
+
+
+def test_a_sold_leg_takes_the_guarantee_with_it() -> None:
+    position = _open()
+    _sell(position, "KXT-1-0", 400, 9_000)
+    held = selectors.held_now(position)
+    assert (held.matched, held.floor) == (600, 6 * DOLLAR)
+    assert {one.leg.market_id: one.naked for one in held.naked} == {"KXT-1-1": 400, "KXT-1-2": 400}
+    assert _columns(position) == (600, 6 * DOLLAR, False)
+    _sell(position, "KXT-1-0", 600, 9_000)
+    assert _columns(position) == (0, 0, False), "a profit from sales guarantees nothing of what is left"
+    _sell(position, "KXT-1-1", 1_000, 100)
+    held = selectors.held_now(position)
+    assert (held.floor, held.grade) == (0, Grade.CONDITIONAL)
+    assert [one.naked for one in held.legs] == [1_000]
+
+
+def test_a_losing_leg_that_settled_leaves_the_floor_and_the_grade() -> None:
+    position = _open()
+    _final("KXT-1-0", "no", 0)
+    settlement.run()
+    held = selectors.held_now(position)
+    assert (held.floor, held.grade, held.naked) == (10 * DOLLAR, Grade.IF_DETERMINED, ())
+    assert {row.pays for row in held.payoff} == {10 * DOLLAR}
+    assert _columns(position) == (1_000, 10 * DOLLAR, True)
+
+
+def test_the_winner_that_settled_leaves_legs_that_pay_nothing() -> None:
+    position = _open()
+    _final("KXT-1-0", "yes", 1_000_000)
+    settlement.run()
+    held = selectors.held_now(position)
+    assert held.floor == 0
+    assert held.grade is Grade.IF_DETERMINED, "the basket as a whole has paid more than it cost"
+
+
+def test_a_settlement_that_no_state_allows_grades_as_conditional() -> None:
+    position = _open()
+    _final("KXT-1-0", "scalar", 200_000)
+    settlement.run()
+    held = selectors.held_now(position)
+    assert (held.floor, held.grade) == (0, Grade.CONDITIONAL)
+    assert held.unknown
+    assert _columns(position)[1:] == (0, False)
+
+
+def test_an_amended_result_is_counted_again() -> None:
+    position = _open()
+    _final("KXT-1-0", "yes", 1_000_000)
+    settlement.run()
+    assert _columns(position)[1] == 0
+    _final("KXT-1-0", "no", 0)
+    settlement.run()
+    assert _columns(position) == (1_000, 10 * DOLLAR, True)
+
+
+def test_a_position_without_stored_states_has_no_floor() -> None:
+    position = _open()
+    Position.objects.filter(pk=position.pk).update(states=[])
+    position.refresh_from_db()
+    held = selectors.held_now(position)
+    assert (held.floor, held.grade, bool(held.unknown)) == (0, Grade.CONDITIONAL, True)
+
+
+def test_a_closed_position_holds_nothing() -> None:
+    position = _open()
+    exits.request_exit(position_id=position.pk, actor="test", reason="test")
+    executor.step(position.pk)
+    position.refresh_from_db()
+    assert position.status == "closed"
+    assert selectors.held_now(position).is_flat
+    assert _columns(position) == (0, 0, False)
