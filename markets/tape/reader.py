@@ -29,6 +29,14 @@ class Segment:
         match = NAME.match(self.path.name)
         return match.group(2) if match else ""
 
+    def check(self) -> Iterator[tuple[str, int]]:
+        """Read every block: what is wrong with it ("" if nothing), and how many records it holds."""
+        for block in self.blocks:
+            try:
+                yield "", len(read_block(self.path, block))
+            except Damaged as error:
+                yield f"{self.path.name}: {error}", 0
+
 
 @dataclass(slots=True)
 class Tape:

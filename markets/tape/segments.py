@@ -56,7 +56,8 @@ class Hole:
 
 
 def segment_name(received_ns: int, writer: str) -> str:
-    """The file name of the hour that this moment belongs to."""
+    """The file name of the hour that this moment belongs to. What a name cannot hold in ``writer`` becomes an underscore."""
+    writer = re.sub(r"[^A-Za-z0-9_.]", "_", writer)
     return f"{datetime.fromtimestamp(received_ns // HOUR_NS * 3600, UTC):%Y%m%dT%H}-{writer}{SUFFIX}"
 
 

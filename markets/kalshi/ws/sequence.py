@@ -54,6 +54,10 @@ class SequenceTracker:
         """The number that should come next."""
         return self._last.get(sid, 0) + 1
 
+    def resume(self, sid: int, last: int) -> None:
+        """Begin in the middle: ``last`` was the number before what comes next."""
+        self._last[sid] = last
+
     def forget(self, sid: int) -> None:
         """The subscription has ended."""
         self._last.pop(sid, None)

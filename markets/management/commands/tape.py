@@ -1,0 +1,140 @@
+"""``manage.py tape``: what a recording holds, whether it is whole, parts of it, Parquet from it, and tapes from what others recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from markets.tape import export as tape_export
+from markets.tape.coverage import Coverage, State, coverage
+from markets.tape.cut import cut
+from markets.tape.imports import registry
+from markets.tape.imports.source import iso, nanoseconds
+from markets.tape.reader import END_OF_TIME, Tape
+from markets.tape.records import Damaged
+
+
+def moment(text: str) -> int:
+    """A time of the command line (ISO, UTC without an offset) in nanoseconds."""
+    try:
+        return nanoseconds(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a time such as 2026-07-19T14:00") from None
+
+
+class Command(BaseCommand):
+    help = "Inspect, verify, cut, export and import recordings of the exchange."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        for name, text in (
+            ("info", "what the tape holds, with its coverage by hour"),
+            ("verify", "read every block and name what is damaged; exit status 1 if anything is"),
+        ):
+            one = actions.add_parser(name, help=text)
+            one.add_argument("tape", type=Path)
+            one.add_argument("--json", action="store_true")
+        for name, text in (("cut", "a part as a tape of its own"), ("export", "Parquet files")):
+            one = actions.add_parser(name, help=text)
+            one.add_argument("tape", type=Path)
+            one.add_argument("to_folder", type=Path, metavar="FOLDER")
+            one.add_argument("--from", dest="start", type=moment, default=0)
+            one.add_argument("--to", dest="end", type=moment, default=END_OF_TIME)
+        one = actions.add_parser("import", help="tapes from what others recorded")
+        one.add_argument("kind", choices=["recorded", *registry.KINDS])
+        one.add_argument("source", type=Path)
+        one.add_argument("to_folder", type=Path, metavar="FOLDER")
+        one.add_argument("--events", type=Path, help="events of the exchange, one a line, for archives without them")
+        one.add_argument("--only", default="", help="parts whose name contains this")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"do_{options['action']}")(options)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise CommandError(str(error)) from None
+
+    def do_info(self, options: dict[str, Any]) -> None:
+        """Coverage as a table or JSON."""
+        tape = Tape.open(options["tape"])
+        found = coverage(tape)
+        if options["json"]:
+            self.stdout.write(json.dumps(_summary(tape, found), indent=2))
+            return
+        console = Console()
+        summary = _summary(tape, found)
+        console.print(f"{summary['first']} to {summary['last']}, {summary['bytes'] / 2**20:,.1f} MiB")
+        table = Table("records", "count", box=None)
+        for kind, count in sorted(found.kinds.items()):
+            table.add_row(kind, f"{count:,}")
+        console.print(table)
+        hours = Table("hours", "count", box=None)
+        for state in State:
+            hours.add_row(state.value, str(found.count(state)))
+        console.print(hours)
+        for hour in found.hours:
+            if hour.state is State.DEGRADED:
+                console.print(f"{hour.text}: {'; '.join(hour.reasons)} ({hour.gap_ns / 1e9:,.0f} s)")
+        for about in found.about[:20]:
+            console.print(about)
+
+    def do_verify(self, options: dict[str, Any]) -> None:
+        """Read everything."""
+        tape = Tape.open(options["tape"])
+        problems = [
+            f"{segment.path.name}: {hole.reason} at byte {hole.offset}, {hole.end - hole.offset} bytes"
+            for segment in tape.segments
+            for hole in segment.holes
+        ]
+        count = 0
+        for segment in tape.segments:
+            for problem, records in segment.check():
+                count += records
+                problems += [problem] if problem else []
+        result = {"segments": len(tape.segments), "records": count, "problems": problems}
+        self.stdout.write(json.dumps(result, indent=2) if options["json"] else _sentence(result))
+        if problems:
+            raise CommandError("the tape is damaged; what can be read is replayed, and the rest is a named gap")
+
+    def do_cut(self, options: dict[str, Any]) -> None:
+        """A part of a tape."""
+        count = cut(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
+        self.stdout.write(f"{count:,} records")
+
+    def do_export(self, options: dict[str, Any]) -> None:
+        """Parquet."""
+        rows = tape_export.export(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
+        self.stdout.write("\n".join(f"{name}: {count:,} rows" for name, count in rows.items()) or "nothing to export")
+
+    def do_import(self, options: dict[str, Any]) -> None:
+        """Tapes below FOLDER, one for each kind of recording."""
+        found = [part for part in registry.parts(options["kind"], options["source"]) if options["only"] in part.writer]
+        if not found:
+            raise CommandError(f"{options['source']} holds nothing of the kind {options['kind']}")
+        for part in track(found, description="import", disable=not sys.stderr.isatty()):
+            try:
+                count = registry.run(part, options["to_folder"], options["events"])
+            except (ValueError, KeyError, Damaged) as error:
+                raise CommandError(f"{part.writer} cannot be read: {type(error).__name__}: {error}") from error
+            self.stdout.write(f"{part.tape}/{part.writer}: {count:,} records")
+
+
+def _summary(tape: Tape, found: Coverage) -> dict[str, Any]:
+    return {
+        "first": iso(tape.first_ns),
+        "last": iso(tape.last_ns),
+        "bytes": sum(segment.path.stat().st_size for segment in tape.segments),
+        **found.document(),
+    }
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    lines = [f"{result['segments']} segments, {result['records']:,} records"]
+    return "\n".join([*lines, *(result["problems"] or ["every block is whole"])])

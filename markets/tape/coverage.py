@@ -1,0 +1,106 @@
+"""Which hours a tape has: present, degraded or missing. Read before anything is concluded from it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from markets.tape.reader import Tape
+from markets.tape.records import Kind
+from markets.tape.segments import HOUR_NS
+
+
+class State(StrEnum):
+    """How much of an hour is there."""
+
+    PRESENT = "present"
+    DEGRADED = "degraded"
+    MISSING = "missing"
+
+
+@dataclass(slots=True)
+class Hour:
+    """One hour of a tape. ``gap_ns``: time inside it for which a gap is named."""
+
+    start_ns: int
+    records: int = 0
+    gap_ns: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        """Missing without records, degraded with a gap."""
+        if not self.records:
+            return State.MISSING
+        return State.DEGRADED if self.reasons else State.PRESENT
+
+    @property
+    def text(self) -> str:
+        """The hour as a person writes it."""
+        return f"{datetime.fromtimestamp(self.start_ns // 10**9, UTC):%Y-%m-%d %H:00}"
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a tape holds. ``about``: the META of its writers, each once."""
+
+    hours: list[Hour] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    about: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, state: State) -> int:
+        """Hours in this state."""
+        return sum(hour.state is state for hour in self.hours)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "hours": {state.value: self.count(state) for state in State},
+            "degraded": [{"hour": h.text, "reasons": h.reasons} for h in self.hours if h.state is State.DEGRADED],
+            "records": dict(sorted(self.kinds.items())),
+            "gaps": len(self.gaps),
+            "about": self.about,
+        }
+
+
+def coverage(tape: Tape, start_ns: int = 0, end_ns: int | None = None) -> Coverage:
+    """Read the tape (or a part of it) once and say what is there."""
+    found, hours = Coverage(), dict[int, Hour]()
+    first, last = max(start_ns, tape.first_ns), min(end_ns or tape.last_ns + 1, tape.last_ns + 1)
+    for start in range(first // HOUR_NS, (last - 1) // HOUR_NS + 1):
+        hours[start] = Hour(start * HOUR_NS)
+    for record in tape.records(start_ns, last):
+        found.kinds[record.kind.name.lower()] += 1
+        if record.kind is Kind.META:
+            about = json.loads(record.payload)
+            if about not in found.about:
+                found.about.append(about)
+            continue
+        if record.kind is Kind.GAP:
+            gap = json.loads(record.payload)
+            found.gaps.append(gap)
+            _mark(hours, gap, record.received_ns)
+            continue
+        hour = hours.get(record.received_ns // HOUR_NS)
+        if hour is not None:
+            hour.records += 1
+    found.hours = [hours[key] for key in sorted(hours)]
+    return found
+
+
+def _mark(hours: dict[int, Hour], gap: dict[str, Any], received_ns: int) -> None:
+    after = int(gap.get("after_ns") or received_ns)
+    before = int(gap.get("before_ns") or received_ns)
+    for key in range(after // HOUR_NS, max(after, before) // HOUR_NS + 1):
+        hour = hours.get(key)
+        if hour is None:
+            continue
+        inside = min(before, (key + 1) * HOUR_NS) - max(after, key * HOUR_NS)
+        hour.gap_ns += max(0, inside)
+        if gap["reason"] not in hour.reasons:
+            hour.reasons.append(gap["reason"])

@@ -1,0 +1,97 @@
+"""Best bids of both sides at every change, without sizes (``quotes_hf/*.csv.gz``), with derived results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from markets.tape.imports.event_quotes import quote
+from markets.tape.imports.listing import ASSUMED_RULES, Listing, market
+from markets.tape.imports.rest_books import _catalogued, day_of, settlement
+from markets.tape.imports.source import Part, nanoseconds, rows
+from markets.tape.records import Kind, Record
+from markets.tape.store import json_record
+
+CENT: Final = Decimal("0.01")
+RESULT_KNOWN: Final = timedelta(days=1, hours=15)
+"""The official report of a day is out by the next day's 15:00 UTC; the exchange determines after it."""
+_LEG: Final = re.compile(r"-(B|T)(-?\d+(?:\.\d+)?)$")
+
+
+def parts(root: Path) -> Iterator[Part]:
+    """One part an event-day."""
+    listing, folder = Listing(_catalogued(root)), root / "quotes_hf"
+    results = _results(folder / "results_derived.csv")
+    for path in sorted(folder.glob("KX*.csv.gz")):
+        about = {
+            "source": "best bids at every change",
+            "cadence": "every change; silence means unchanged, as far as the recorder saw",
+            "absent": ["sizes", "prints", "volume"],
+            "assumed": ["one-cent steps", "results derived from the official report", ASSUMED_RULES],
+            "licence": "none stated",
+        }
+        yield Part("best-changes", path.name.split(".")[0], about, _Reader(path, listing, results))
+
+
+class _Reader:
+    def __init__(self, path: Path, listing: Listing, results: dict[str, str]) -> None:
+        self._path, self._listing, self._results = path, listing, results
+
+    def __call__(self) -> Iterator[Record]:
+        changes = list(rows(self._path))
+        event = self._path.name.split(".")[0]
+        legs = sorted({row["ticker"] for row in changes})
+        first = nanoseconds(changes[0]["ts_utc"])
+        yield from self._listing.records([event.split("-", 1)[0]], first)
+        yield json_record(first, Kind.EVENT, event, self._event(event, legs))
+        yield json_record(first, Kind.CONNECTION, event, {"state": "open"})
+        for row in changes:
+            yes, no = (int(row[name] or 0) * CENT for name in ("yes_bid", "no_bid"))
+            yield json_record(nanoseconds(row["ts_utc"]), Kind.QUOTE, row["ticker"], quote(yes, no))
+        yield json_record(nanoseconds(changes[-1]["ts_utc"]), Kind.CONNECTION, event, {"state": "closed"})
+        known = _day(event) + RESULT_KNOWN
+        for ticker in legs:
+            if ticker in self._results:
+                yield settlement(int(known.timestamp()) * 10**9, ticker, self._results[ticker])
+
+    def _event(self, event: str, legs: list[str]) -> dict[str, Any]:
+        closes = (_day(event) + timedelta(days=1, hours=5)).strftime("%Y-%m-%dT%H:%M:%SZ")  # midnight in New York
+        strikes = strikes_of(legs)
+        markets = []
+        for ticker in legs:
+            one = market(
+                ticker, strikes=strikes[ticker], times={"close_time": closes, "expected_expiration_time": closes}
+            )
+            markets.append(one | self._listing.rules_of(one, day_of(event)))
+        return self._listing.event(event, markets, exclusive=True)
+
+
+def strikes_of(legs: list[str]) -> dict[str, dict[str, Any]]:
+    """The strikes that the tickers of a daily temperature carry: ``-B32.5`` is 32 to 33, ``-T37`` the outer side of 37."""
+    found: dict[str, dict[str, Any]] = {}
+    middles = [float(match[2]) for leg in legs if (match := _LEG.search(leg)) and match[1] == "B"]
+    for leg in legs:
+        match = _LEG.search(leg)
+        if match is None:
+            continue
+        value = float(match[2])
+        if match[1] == "B":
+            found[leg] = {"strike_type": "between", "floor_strike": int(value - 0.5), "cap_strike": int(value + 0.5)}
+        elif middles and value > max(middles):
+            found[leg] = {"strike_type": "greater", "floor_strike": int(value)}
+        elif middles and value < min(middles):
+            found[leg] = {"strike_type": "less", "cap_strike": int(value)}
+    return {leg: found.get(leg, {}) for leg in legs}
+
+
+def _day(event: str) -> datetime:
+    return datetime.strptime(event.split("-")[1], "%y%b%d").replace(tzinfo=UTC)
+
+
+def _results(path: Path) -> dict[str, str]:
+    found = rows(path) if path.exists() else ()
+    return {row["ticker"]: row["result_derived"] for row in found if row["result_derived"] in ("yes", "no")}

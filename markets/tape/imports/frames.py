@@ -1,0 +1,69 @@
+"""WebSocket frames with their receive time, one market a file (``ws/gold15m``).
+
+A file is one market's share of a subscription that carried several, so its sequence numbers jump. They are renumbered for each file;
+a number that falls is a new connection, and the time between is a named gap.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from markets.tape.imports.listing import Listing
+from markets.tape.imports.prints import as_listed
+from markets.tape.imports.rest_books import _catalogued
+from markets.tape.imports.source import Part, lines
+from markets.tape.records import Kind, Record, pack_frames
+from markets.tape.store import json_record
+
+
+def parts(root: Path) -> Iterator[Part]:
+    """One part for each file of frames."""
+    listing = Listing(_catalogued(root))
+    for path in sorted((root / "ws" / "gold15m").glob("*.ndjson.gz")):
+        about = {
+            "source": "WebSocket frames as received",
+            "cadence": "every frame, to the millisecond",
+            "absent": ["frames of other markets of the subscription"],
+            "assumed": ["sequence numbers renumbered for each file"],
+            "licence": "none stated",
+        }
+        yield Part("frames-gold15m", path.name.split(".")[0], about, _Reader(path, listing))
+
+
+class _Reader:
+    def __init__(self, path: Path, listing: Listing) -> None:
+        self._path, self._listing = path, listing
+
+    def __call__(self) -> Iterator[Record]:
+        seqs: dict[int, int] = {}
+        before: dict[int, int] = {}
+        epoch, last_ms = 0, 0
+        ticker = self._path.name.split(".")[0]
+        for line in lines(self._path):
+            event: dict[str, Any] = line["event"]
+            received = int(line["recv_ms"])
+            if not last_ms:
+                yield from self._opening(ticker, received * 10**6)
+            elif event["seq"] < before.get(event["sid"], 0):
+                gap = {"after_ns": last_ms * 10**6, "before_ns": received * 10**6, "reason": "reconnected"}
+                yield json_record(received * 10**6, Kind.GAP, ticker, gap)
+                seqs, before, epoch = {}, {}, epoch + 1
+                yield json_record(received * 10**6, Kind.CONNECTION, ticker, {"state": "open"})
+            sid = event["sid"]
+            before[sid], last_ms, seqs[sid] = event["seq"], received, seqs.get(sid, 0) + 1
+            frame = json.dumps(event | {"seq": seqs[sid]}, separators=(",", ":"), default=str)
+            yield Record(received * 10**6, Kind.FRAMES, ticker, pack_frames([frame.encode()]))
+        yield json_record(last_ms * 10**6, Kind.CONNECTION, ticker, {"state": "closed"})
+
+    def _opening(self, ticker: str, at: int) -> Iterator[Record]:
+        path = self._path.parent / "metadata" / f"{ticker.rsplit('-', 1)[0]}.json"
+        yield from self._listing.records([ticker.split("-", 1)[0]], at)
+        if path.exists():
+            answer = json.loads(path.read_text())
+            answer = answer.get("response", answer)
+            answer = answer if "markets" in answer else {**answer, "markets": answer["event"].get("markets", [])}
+            yield json_record(at, Kind.EVENT, answer["event"]["event_ticker"], as_listed(answer))
+        yield json_record(at, Kind.CONNECTION, ticker, {"state": "open"})

@@ -1,0 +1,77 @@
+"""Every print of settled events with the events' own answers (``trades/weather``, ``events``): no book was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from markets.tape.imports.listing import CENT_GRID, Listing, series_of
+from markets.tape.imports.rest_books import _catalogued, settlement
+from markets.tape.imports.source import Part, contracts, dollars, lines, nanoseconds, rows
+from markets.tape.records import Kind, Record
+from markets.tape.store import json_record
+
+_RESULTS: Final = ("result", "expiration_value", "settlement_value_dollars", "status", "last_price", "volume")
+
+
+def parts(root: Path) -> Iterator[Part]:
+    """One part for each series and month."""
+    listing = Listing(_catalogued(root))
+    for path in sorted((root / "trades" / "weather").glob("*.csv.gz")):
+        about = {
+            "source": "every print, with the events as the exchange answered after settlement",
+            "cadence": "every print, to the microsecond",
+            "absent": ["books", "quotes"],
+            "assumed": [],
+            "licence": "none stated",
+        }
+        series = path.name.split("_")[0]
+        yield Part(
+            "prints", path.name.split(".")[0], about, _Reader(path, root / "events" / f"{series}.jsonl.gz", listing)
+        )
+
+
+class _Reader:
+    def __init__(self, path: Path, events: Path, listing: Listing) -> None:
+        self._path, self._events, self._listing = path, events, listing
+
+    def __call__(self) -> Iterator[Record]:
+        prints = list(rows(self._path))
+        traded = {row["ticker"].rsplit("-", 1)[0] for row in prints}
+        series: set[str] = set()
+        for answer in lines(self._events) if self._events.exists() else ():
+            ticker = answer["event"]["event_ticker"]
+            if ticker not in traded:
+                continue
+            opened = min(nanoseconds(market["open_time"]) for market in answer["markets"])
+            name = answer["event"].get("series_ticker") or series_of(ticker)
+            if name not in series:
+                series.add(name)
+                yield from self._listing.records([name], opened)
+            yield json_record(opened, Kind.EVENT, ticker, as_listed(answer))
+            for one in answer["markets"]:
+                if one["result"] in ("yes", "no"):
+                    yield settlement(nanoseconds(one["expected_expiration_time"]), one["ticker"], one["result"])
+        for row in prints:
+            content = {
+                "yes_price_dollars": dollars(Decimal(row["yes_price_cents"]) / 100),
+                "count_fp": contracts(row["count"]),
+                "taker_side": row["taker_side"],
+            }
+            yield json_record(nanoseconds(row["created_time"]), Kind.TRADE, row["ticker"], content)
+
+
+def as_listed(answer: dict[str, Any]) -> dict[str, Any]:
+    """The event as it was listed when it opened: without results, volume and last price, which came later."""
+    markets = []
+    for one in answer["markets"]:
+        kept = {name: value for name, value in one.items() if name not in _RESULTS and not name.startswith("previous")}
+        kept = {name: value for name, value in kept.items() if not name.endswith(("_bid", "_ask")) and value != ""}
+        for gone in ("volume_24h", "liquidity", "open_interest", "notional_value", "tick_size", "response_price_units"):
+            kept.pop(gone, None)
+        markets.append(
+            kept | {"status": "active", "result": "", "notional_value_dollars": "1.0000", "price_ranges": CENT_GRID}
+        )
+    return {**answer["event"], "markets": markets}

@@ -1,0 +1,129 @@
+"""Full books that were fetched over REST every half hour to every few hours (``books/*.jsonl.gz``).
+
+A pass carries one time for all its books although it took minutes, so the legs of an event are up to seconds apart: stated in the tape.
+Between two passes nothing is known, and the books of a pass are prices only at its moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
+from markets.tape.imports.source import Part, contracts, dollars, lines, nanoseconds
+from markets.tape.records import Kind, Record
+from markets.tape.store import json_record
+
+_STRIKES: Final = ("strike_type", "floor_strike", "cap_strike")
+
+
+def parts(root: Path) -> Iterator[Part]:
+    """The parts of a recorded set: one for each file of ``books/``."""
+    listing = Listing(_catalogued(root))
+    results = _results(root)
+    for path in sorted((root / "books").glob("*.jsonl.gz")):
+        daily = path.name.startswith("weather")
+        about: dict[str, Any] = {
+            "source": "REST order books",
+            "cadence": "passes minutes to hours apart; the books of a pass carry its one time",
+            "absent": ["volume", "open interest", "prints", "rules"],
+            "assumed": ["one-cent steps"] + ([ASSUMED_RULES] if daily else ["games and ranges: as the series' events"]),
+            "licence": "none stated",
+        }
+        name = path.name.split(".")[0]
+        yield Part(f"books-{name.split('_2')[0].replace('_', '-')}", name, about, _Reader(path, listing, results))
+
+
+def _catalogued(root: Path) -> Path:
+    """The second set repeats no catalogue: that of the first, beside it, serves both."""
+    beside = root.parent / "recorded"
+    return root if (root / "catalog").is_dir() or not beside.is_dir() else beside
+
+
+class _Reader:
+    def __init__(self, path: Path, listing: Listing, results: dict[str, tuple[int, str]]) -> None:
+        self._path, self._listing, self._results = path, listing, results
+
+    def __call__(self) -> Iterator[Record]:
+        listed: dict[str, frozenset[str]] = {}
+        series: set[str] = set()
+        held: set[str] = set()
+        for captured, group in groupby(lines(self._path), key=lambda line: line["captured_at"]):
+            at = nanoseconds(captured)
+            books = list(group)
+            events: dict[str, list[dict[str, Any]]] = {}
+            for book in books:
+                events.setdefault(event_of(book["ticker"]), []).append(book)
+            new = {series_of(event) for event in events} - series
+            series |= new
+            yield from self._listing.records(new, at)
+            for event, legs in events.items():
+                tickers = frozenset(leg["ticker"] for leg in legs)
+                if listed.get(event) != tickers:
+                    listed[event] = tickers
+                    held |= tickers
+                    yield json_record(at, Kind.EVENT, event, self._event(event, legs))
+            for book in books:
+                yield json_record(at, Kind.BOOK, book["ticker"], _body(book))
+        for ticker in sorted(held & self._results.keys()):
+            known_ns, result = self._results[ticker]
+            yield settlement(known_ns, ticker, result)
+
+    def _event(self, event: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
+        markets = []
+        for leg in legs:
+            one = market(
+                leg["ticker"],
+                name=leg.get("yes_sub_title") or "",
+                strikes={name: leg.get(name) for name in _STRIKES},
+                times={"close_time": leg.get("close_time"), "expected_expiration_time": leg.get("close_time")},
+            )
+            if leg.get("group") == "daily":
+                one |= self._listing.rules_of(one, day_of(event))
+            markets.append(one)
+        exclusive = True if DAILY.match(series_of(event)) and legs[0].get("group") == "daily" else None
+        if series_of(event).endswith("GAME"):
+            exclusive = True  # as the README of the set says of games
+        return self._listing.event(event, markets, exclusive=exclusive)
+
+
+def _body(book: dict[str, Any]) -> dict[str, Any]:
+    sides = {
+        f"{side}_dollars": [[dollars(price), contracts(size)] for price, size in reversed(book[f"{side}_bids"])]
+        for side in ("yes", "no")
+    }
+    return {"orderbook_fp": sides}
+
+
+def _results(root: Path) -> dict[str, tuple[int, str]]:
+    """market -> (when it was known, result), from the settlements recorded beside the books."""
+    found: dict[str, tuple[int, str]] = {}
+    for path in sorted((_catalogued(root) / "settlement").glob("*.jsonl.gz")):
+        for line in lines(path):
+            if line["result"] in ("yes", "no"):
+                found[line["ticker"]] = (nanoseconds(line["captured_at"]), line["result"])
+    for path in sorted((_catalogued(root) / "weather").glob("actuals_*.jsonl.gz")):
+        for line in lines(path):
+            for event in line["settled_markets"]["events"]:
+                for ticker, result in event["results"].items():
+                    if result in ("yes", "no"):
+                        found[ticker] = (nanoseconds(line["captured_at"]), result)
+    return found
+
+
+def settlement(known_ns: int, ticker: str, result: str) -> Record:
+    """A final result, known from ``known_ns`` on."""
+    value = "1.0000" if result == "yes" else "0.0000"
+    return json_record(known_ns, Kind.SETTLEMENT, ticker, {"result": result, "settlement_value_dollars": value})
+
+
+def day_of(event: str) -> str:
+    """The day of an event ticker as rules write it: ``KXHIGHNY-26JUL19`` -> "July 19, 2026"; empty where there is none."""
+    try:
+        day = datetime.strptime(event.split("-")[1], "%y%b%d")
+    except (IndexError, ValueError):
+        return ""
+    return f"{day:%B} {day.day}, {day.year}"
