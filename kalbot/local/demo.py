@@ -186,12 +186,31 @@ def prepare_database(plan: processes.Plan) -> None:
     say("migrating the database and seeding profiles")
     call_command("migrate", verbosity=0, interactive=False)
     call_command("seed", verbosity=0)
+    trade_live_on_the_simulator()
     password = remembered(plan.state / "admin_password", lambda: secrets.token_urlsafe(9))
     users = get_user_model().objects
     if not users.filter(username="admin").exists():
         users.create_superuser("admin", "", password)
     say(f"admin: http://127.0.0.1:{plan.web_port}/admin/  user admin  password {password}")
     send_on_commit(SCAN_CATALOGUE)
+
+
+def trade_live_on_the_simulator() -> None:
+    """The demo's live profile, whose exchange is the simulator. Nowhere else is one made without the console's dialog."""
+    from strategies.models import DOLLAR, Mode, Profile
+    from strategies.profiles.seeds import GUARANTEED_ONLY
+
+    live, made = Profile.objects.get_or_create(
+        name="live",
+        defaults={
+            **GUARANTEED_ONLY,
+            "mode": Mode.LIVE,
+            "capital": 10_000 * DOLLAR,
+            "description": "Orders to the simulated exchange of the demo. Guaranteed baskets only.",
+        },
+    )
+    if not made and not live.is_active:  # an earlier version seeded it; the upgrade switched it off
+        Profile.objects.filter(pk=live.pk).update(is_active=True)
 
 
 def remembered(path: Path, make: Any) -> str:

@@ -1,4 +1,4 @@
-"""The profiles that a new installation starts with."""
+"""The profiles that a new installation starts with: on paper, all of them. Only a person makes a live one, in the console."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from django.db import DatabaseError
 from kalbot.common.errors import KalbotError
 from strategies.models import DOLLAR, Kind, Mode, Profile
 
-_GUARANTEED: Final[dict[str, Any]] = {
+GUARANTEED_ONLY: Final[dict[str, Any]] = {
     "kinds": [Kind.ALL_YES.value, Kind.ALL_NO.value],
     "min_profit": DOLLAR // 10,
     "watch_margin_ppm": 100_000,
     "near_miss_ppm": 50_000,
 }
+"""Columns of a profile that buys guaranteed baskets only."""
 
 SEEDED: Final[dict[str, dict[str, Any]]] = {
     "careful": {
-        **_GUARANTEED,
+        **GUARANTEED_ONLY,
         "mode": Mode.SIM.value,
         "description": "On paper: only baskets that pay more than they cost however the event ends.",
     },
@@ -35,12 +36,6 @@ SEEDED: Final[dict[str, dict[str, Any]]] = {
         "max_per_event": 50 * DOLLAR,
         "max_per_leg": 50 * DOLLAR,
         "watch_margin_ppm": 100_000,
-    },
-    "live": {
-        **_GUARANTEED,
-        "mode": Mode.LIVE.value,
-        "capital": 10_000 * DOLLAR,
-        "description": "Real orders to the exchange of the settings (with the demo: the simulator). Guaranteed baskets only.",
     },
 }
 """name -> columns that differ from the model's defaults."""

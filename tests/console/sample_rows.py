@@ -17,7 +17,7 @@ from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ops import exchange_status, price_history
 from markets import prices
 from markets.models import Certificate, Event, Market, Scan, Series
-from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
+from strategies.models import DOLLAR, Cycle, Decision, NearMiss, Profile, Screening, Verdict
 from strategies.profiles import seeds
 from trading import ledger
 from trading.models import (
@@ -427,7 +427,10 @@ def verdict(
 def sample(*, history: int = 6) -> dict[str, Any]:
     """Rows of every kind. Returns what tests want to find again."""
     seeds.seed()
-    careful, coverage, live = (Profile.objects.get(name=name) for name in ("careful", "coverage", "live"))
+    careful, coverage = (Profile.objects.get(name=name) for name in ("careful", "coverage"))
+    live = Profile.objects.create(
+        name="live", mode="live", capital=10_000 * DOLLAR, description="Orders.", **seeds.GUARANTEED_ONLY
+    )
     TradingState.objects.update_or_create(
         scope="global", defaults={"state": "active", "reason": "new installation", "actor": "seed"}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
+from kalbot.common import cache, clock
+from kalbot.console.admin.profile_form import ProfileForm
 from kalbot.console.models import Act
+from kalbot.console.ops import exchange_status
 from markets.terms import certificates
 from strategies.models import Profile
 from trading import exits
-from trading.models import Discrepancy, ExitRequest, Lock, PositionStatus, TradingState
+from trading.models import Discrepancy, ExitRequest, Lock, Position, PositionStatus, TradingState
 from triage.models import Recommendation
 
 
@@ -164,21 +168,105 @@ def test_a_clone_is_sim_and_off(sample: dict[str, Any], login: Any) -> None:
     assert (copy.mode, copy.is_active, copy.min_profit) == ("sim", False, sample["live"].min_profit)
 
 
-def test_going_live_needs_the_whole_checklist(sample: dict[str, Any], login: Any, settings: Any) -> None:
-    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[sample["careful"].pk])
-    assert "the checklist is not complete" in client.get(address).content.decode()
-    fields = {"name": "careful-live", "confirm": "careful-live", "capital": "250"}
-    client.post(address, {"token": "x", "reason": "let us go", **fields})
-    assert not Profile.objects.filter(name="careful-live").exists()
+GO_LIVE = {
+    "name": "careful-live",
+    "confirm": "trade real money with careful-live",
+    "capital": "250",
+    "max_per_position": "20",
+    "max_per_event": "40",
+    "max_daily_loss": "10",
+}
+
+
+@pytest.fixture
+def ready_for_live(sample: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Everything on the checklist holds."""
     Discrepancy.objects.update(resolved_at="2026-01-01T00:00Z")
     settings.KALBOT_LIVE, settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = True, "key-id", "/nowhere/key.pem"
-    wrong = confirm(client, address, **{**fields, "confirm": "careful"})
-    assert "The two names differ" in wrong.content.decode()
-    confirm(client, address, **fields)
+    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38, key_listed=True, cash=900_000_000))
+    return sample
+
+
+def test_going_live_makes_a_live_profile_with_limits_entered_by_hand(
+    ready_for_live: dict[str, Any], login: Any
+) -> None:
+    careful = ready_for_live["careful"]
+    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[careful.pk])
+    page = client.get(address).content.decode()
+    assert "the checklist is not complete" not in page
+    for name in ("capital", "max_per_position", "max_per_event", "max_daily_loss"):
+        assert re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
+        assert not re.search(rf'<input[^>]*name="{name}"[^>]*value="[^"]', page), name
+        assert "This field is required" in confirm(client, address, **{**GO_LIVE, name: ""}).content.decode()
+    for slip in ("careful-live", "trade real money with careful", "Trade real money with careful-live"):
+        wrong = confirm(client, address, **{**GO_LIVE, "confirm": slip})
+        assert "Please type: trade real money with careful-live." in wrong.content.decode()
+    assert "The account has $900.00" in confirm(client, address, **{**GO_LIVE, "capital": "901"}).content.decode()
+    assert not Profile.objects.filter(name="careful-live").exists()
+    confirm(client, address, **GO_LIVE)
     live = Profile.objects.get(name="careful-live")
     assert (live.mode, live.capital, live.is_active) == ("live", 250_000_000, True)
-    sample["careful"].refresh_from_db()
-    assert sample["careful"].mode == "sim"
+    assert (live.max_per_position, live.max_per_event, live.max_daily_loss) == (20_000_000, 40_000_000, 10_000_000)
+    assert live.max_per_leg <= live.max_per_position
+    careful.refresh_from_db()
+    assert careful.mode == "sim"
+
+
+def _no_switch(settings: Any) -> None:
+    settings.KALBOT_LIVE = False
+
+
+def _no_key(settings: Any) -> None:
+    settings.KALSHI_KEY_ID = ""
+
+
+def _outside(**values: Any) -> None:
+    known = {"checked_ms": clock.now_ms(), "skew_ms": 38, "key_listed": True, "cash": 900_000_000}
+    exchange_status.keep(exchange_status.Outside(**{**known, **values}))
+
+
+@pytest.mark.parametrize(
+    "undo",
+    [
+        _no_switch,
+        _no_key,
+        lambda settings: _outside(key_listed=False),
+        lambda settings: _outside(key_listed=None),
+        lambda settings: _outside(cash=None),
+        lambda settings: _outside(cash=0),
+        lambda settings: _outside(error="refused"),
+        lambda settings: _outside(checked_ms=clock.now_ms() - 6 * 60_000),
+        lambda settings: _outside(skew_ms=2_000),
+        lambda settings: _outside(skew_ms=None),
+        lambda settings: Discrepancy.objects.update(resolved_at=None),
+        lambda settings: Position.objects.filter(mode="sim").update(status="open"),
+        lambda settings: Profile.objects.filter(name="careful").update(count_step=0),
+    ],
+)
+def test_going_live_is_refused_while_one_thing_of_the_checklist_is_missing(
+    undo: Callable[[Any], object], ready_for_live: dict[str, Any], login: Any, settings: Any
+) -> None:
+    client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[ready_for_live["careful"].pk])
+    cache.prices().delete("stream:status")
+    undo(settings)
+    assert "the checklist is not complete" in client.get(address).content.decode()
+    client.post(address, {"token": "x", "reason": "let us go", **GO_LIVE})
+    assert not Profile.objects.filter(name="careful-live").exists()
+
+
+def test_a_live_profile_that_is_off_comes_back_through_the_checklist_alone(
+    ready_for_live: dict[str, Any], login: Any
+) -> None:
+    live, client = ready_for_live["live"], login("risk manager")
+    Profile.objects.filter(pk=live.pk).update(is_active=False)
+    form = ProfileForm(instance=Profile.objects.get(pk=live.pk), data={"is_active": "on", "name": live.name})
+    assert "Go live dialog" in form.errors["is_active"][0]
+    address = reverse("admin:act_go_live_one", args=[live.pk])
+    assert "0 baskets ended on paper" in client.get(address).content.decode()
+    Profile.objects.filter(name="careful").update(shadow_of=live)
+    confirm(client, address, **{**GO_LIVE, "name": "live", "confirm": "trade real money with live"})
+    live.refresh_from_db()
+    assert (live.is_active, live.capital, live.mode) == (True, 250_000_000, "live")
 
 
 def test_dismissing_advice_keeps_the_reason(sample: dict[str, Any], login: Any) -> None:

@@ -21,7 +21,7 @@ from kalbot.console.ui.fields import (
     UnitField,
     WordsField,
 )
-from strategies.models import Kind, Profile
+from strategies.models import Kind, Mode, Profile
 
 MOST_MONEY = 10_000_000 * DOLLAR
 
@@ -192,6 +192,8 @@ class ProfileForm(forms.ModelForm):
         if self.instance.pk and risky and not cleaned.get("reason"):
             names = ", ".join(str(self.fields[name].label).lower() for name in risky)
             self.add_error("reason", f"Please say why; you are changing: {names}.")
+        if self.instance.mode == Mode.LIVE and cleaned.get("is_active") and "is_active" in self.changed_data:
+            self.add_error("is_active", "A live profile is switched on by the Go live dialog, with its checklist.")
         return cleaned
 
     def _post_clean(self) -> None:

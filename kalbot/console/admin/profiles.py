@@ -161,7 +161,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         actions = super().get_actions_detail(request, object_id)
-        live = Profile.objects.filter(pk=object_id, mode="live").exists()
+        live = Profile.objects.filter(pk=object_id, mode="live", is_active=True).exists()
         return [action for action in actions if not (live and action.action_name.endswith("_go_live"))]
 
     def evaluate(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -29,6 +29,7 @@ USUAL_DAY, USUAL_FROM, USUAL_HOURS = 3, 3, 2  # Thursday, 03:00, two hours
 
 class Outside(msgspec.Struct, frozen=True):
     """The last answers. Moments are Unix milliseconds, None where nothing was said; ``skew_ms`` is our clock less the exchange's;
+    ``cash`` what the account has available, micro-dollars;
     ``error`` says why the last request failed."""
 
     checked_ms: int
@@ -40,6 +41,7 @@ class Outside(msgspec.Struct, frozen=True):
     skew_ms: int | None = None
     key_listed: bool | None = None
     region_expires_ms: int | None = None
+    cash: int | None = None
     error: str = ""
 
 
@@ -49,6 +51,7 @@ def ask(client: KalshiClient, key_id: str = "") -> Outside:
     try:
         status, schedule = client.exchange.status(), client.exchange.schedule()
         keys = client.account.api_keys() if key_id else None
+        cash = client.portfolio.balance().available if key_id else None
     except KalshiError as error:
         return Outside(now, skew_ms=ahead(client), error=str(error)[:300] or type(error).__name__)
     return Outside(
@@ -61,6 +64,7 @@ def ask(client: KalshiClient, key_id: str = "") -> Outside:
         skew_ms=ahead(client),
         key_listed=keys.get(key_id) is not None if keys else None,
         region_expires_ms=milliseconds(keys.region_expiration) if keys else None,
+        cash=cash,
     )
 
 
