@@ -84,7 +84,7 @@ def test_the_main_jobs_of_each_role(people: dict[str, Any], screenshot: Any) -> 
     viewer, operator, risk = people["vera"], people["otto"], people["rita"]
     address = an_open_position(operator)
     for name, where in {
-        "desk": "/admin/",
+        "dashboard": "/admin/",
         "why": "/admin/why/",
         "operate": "/admin/operate/",
         "position": address,
@@ -143,7 +143,7 @@ def edits_a_limit(page: Any) -> None:
     before = 200 if page.viewport_size["width"] == 1440 else 300
     page.fill("#id_max_per_event", str(before + 100))
     page.fill("#id_max_open_positions", "20")
-    page.fill("#id_reason", "more room in one event")
+    page.fill("#id_reason", "larger events wanted")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text(re.compile(r"Loosened: Most in one event: .* → \$\d00\.00")).wait_for()
 

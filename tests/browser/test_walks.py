@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import sample_rows
+import sample_markets
 from django.db.models import F
 
 from strategies.models import Profile
@@ -17,7 +17,7 @@ from trading.models import ExitRequest, Order, TradingState
 BOTH = pytest.mark.parametrize("width", [1440, 390])
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 PAGES = {
-    "desk": "/admin/",
+    "dashboard": "/admin/",
     "why": "/admin/why/",
     "operate": "/admin/operate/",
     "positions": "/admin/trading/position/",
@@ -65,7 +65,7 @@ def test_figures_of_a_slow_day_fit_a_phone(visit: Any, sample: dict[str, Any]) -
 
 
 @WIDE_ALWAYS
-def test_the_desk_refreshes_by_itself_and_shows_the_servers_time(width: int, visit: Any) -> None:
+def test_the_dashboard_refreshes_by_itself_and_shows_the_servers_time(width: int, visit: Any) -> None:
     page = visit("viewer", width)
     before = page.get_attribute("#part-modes time", "datetime")
     page.wait_for_function(
@@ -83,7 +83,7 @@ def test_a_limit_is_refused_and_then_changed(width: int, visit: Any, sample: dic
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("is not an amount of dollars; write digits such as 12.50").wait_for()
     page.fill("#id_max_per_event", "350")
-    page.fill("#id_reason", "more room in one event")
+    page.fill("#id_reason", "larger events wanted")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Loosened: Most in one event: $200.00 → $350.00.").wait_for()
     assert Profile.objects.get(pk=sample["careful"].pk).max_per_event == 350_000_000
@@ -121,7 +121,7 @@ def test_a_position_is_forced_out_and_watched_until_it_is_closed(
     page.get_by_text("On its way.").wait_for()
     assert ExitRequest.objects.filter(position=held).count() == 1
     for _ in range(4):  # what the stream and the workers do
-        sample_rows.publish(held.event)
+        sample_markets.publish(held.event)
         tasks.exit_position(held.pk)
     page.locator('[data-status="closed"]').wait_for()
     held.refresh_from_db()

@@ -155,9 +155,9 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
 def test_a_certificate_is_granted_and_revoked_with_evidence(sample: dict[str, Any], login: Any) -> None:
     client, event = login("risk manager", "rita"), sample["events"][1]
     confirm(client, reverse("admin:act_grant_certificate_one", args=[event.pk]))
-    standing = certificates.in_force(event)
-    assert standing is not None
-    assert (standing.kind, standing.actor, standing.reason) == ("person", "rita", "because of the test")
+    in_force = certificates.in_force(event)
+    assert in_force is not None
+    assert (in_force.kind, in_force.actor, in_force.reason) == ("person", "rita", "because of the test")
     confirm(client, reverse("admin:act_revoke_certificate_one", args=[event.pk]))
     assert certificates.in_force(event) is None
 

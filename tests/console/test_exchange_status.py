@@ -59,7 +59,7 @@ def test_the_usual_pause_is_thursday_at_three_eastern_in_winter_and_summer() -> 
     ("days", "state", "words"),
     [(90, "ok", "ends in"), (3, "warn", "ends in"), (-1, "bad", "ended")],
 )
-def test_the_end_of_the_keys_attestation_is_told_in_time(
+def test_the_end_of_the_keys_attestation_is_shown_in_time(
     days: int, state: str, words: str, db: None, redis_db: object, settings: Any
 ) -> None:
     settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = "key-id-nobody-should-see", "/nowhere/key.pem"
@@ -70,7 +70,7 @@ def test_the_end_of_the_keys_attestation_is_told_in_time(
     assert "nobody-should-see" not in shown.sentence
 
 
-def test_the_listing_of_keys_is_asked_for_with_a_key(db: None, redis_db: object, settings: Any) -> None:
+def test_the_listing_of_keys_is_fetched_with_a_key(db: None, redis_db: object, settings: Any) -> None:
     settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = "no-such-key", "/nowhere/key.pem"
     found = exchange_status.ask(Twin().client(), "no-such-key")
     assert found.key_listed is False
@@ -91,7 +91,7 @@ def test_an_exchange_that_cannot_be_reached_is_bad_and_breaks_no_task(
     assert shown.sentence.startswith("The last request failed:")
 
 
-def test_the_clock_is_told_without_a_stream(db: None, redis_db: object) -> None:
+def test_the_clock_skew_is_shown_without_a_stream(db: None, redis_db: object) -> None:
     assert (
         part(exchange_status.Outside(clock.now_ms(), skew_ms=2_400), "clock").sentence
         == "2400 ms ahead of the exchange."

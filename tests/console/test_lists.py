@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sample_markets
+import sample_positions
 import sample_rows
 from django.contrib import admin
 from django.db import connection
@@ -26,8 +28,8 @@ BOUND = 20
 def many(sample: dict[str, Any], number: int = 12) -> None:
     """More rows of what lists show, so that a query a row would be seen."""
     for day in range(number):
-        event = sample_rows.weather_event("DEN", f"27JAN{day:02}")
-        sample_rows.position(sample["careful"], event)
+        event = sample_markets.weather_event("DEN", f"27JAN{day:02}")
+        sample_positions.position(sample["careful"], event)
         sample_rows.near_miss(sample["live"], event, 9_000 + day)
 
 
@@ -39,9 +41,9 @@ def test_no_list_asks_a_query_a_row(sample: dict[str, Any], login: Any) -> None:
         client.get(address)  # fills caches of content types and filter choices
         with CaptureQueriesContext(
             connection,
-        ) as asked:
+        ) as sent:
             client.get(address)
-        seen[model._meta.label_lower] = len(asked)
+        seen[model._meta.label_lower] = len(sent)
     assert {name: number for name, number in seen.items() if number > BOUND} == {}
 
 
@@ -51,8 +53,8 @@ def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(sample
     rows = list(client.get(address).context["cl"].result_list)
     assert [row.distance_ppm for row in rows] == sorted(row.distance_ppm for row in rows)
     assert {row.profile_id for row in rows} == {sample["careful"].pk, sample["coverage"].pk}
-    assert len(client.get(address, {"standing": "ended"}).context["cl"].result_list) == 2
-    assert len(client.get(address, {"standing": "all"}).context["cl"].result_list) == 6
+    assert len(client.get(address, {"is_open": "ended"}).context["cl"].result_list) == 2
+    assert len(client.get(address, {"is_open": "all"}).context["cl"].result_list) == 6
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(sample: dict[str,
     assert any(line.startswith(str(sample["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
 
 
-def test_a_basket_smaller_than_decided_is_told_by_what_is_held(sample: dict[str, Any], login: Any) -> None:
+def test_a_basket_smaller_than_decided_is_shown_by_what_is_held(sample: dict[str, Any], login: Any) -> None:
     held = sample["held"]
     Position.objects.filter(pk=held.pk).update(matched_count=1_000, cost=19_800_000, floor=20_000_000)
     page = login("viewer").get(reverse("admin:trading_position_change", args=[held.pk])).content.decode()
@@ -169,12 +171,12 @@ def test_a_basket_smaller_than_decided_is_told_by_what_is_held(sample: dict[str,
 
 def test_candidates_that_were_not_bought_say_why_on_live_prices(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
-    look = client.get(reverse("admin:why"), {"profile": "careful"}).context["live"]
-    assert [(row["code"], row["number"]) for row in look] == [("margin", 1)]
-    assert len(client.get(look[0]["url"]).context["cl"].result_list) == 1
+    groups = client.get(reverse("admin:why"), {"profile": "careful"}).context["live"]
+    assert [(row["code"], row["number"]) for row in groups] == [("margin", 1)]
+    assert len(client.get(groups[0]["url"]).context["cl"].result_list) == 1
 
 
-def test_an_events_whole_story_is_told_for_a_profile(sample: dict[str, Any], login: Any) -> None:
+def test_an_events_whole_story_is_shown_for_a_profile(sample: dict[str, Any], login: Any) -> None:
     event = sample["events"][0]
     page = login("viewer").get(reverse("admin:why_event", args=[event.pk]), {"profile": "careful"})
     assert page.context["story"][0] == f"{event.ticker}: {event.title}"

@@ -26,7 +26,7 @@ def test_every_list_and_a_page_of_each_answer(sample: dict[str, Any], login: Any
 
 
 @pytest.mark.parametrize("role", ["viewer", ""])
-def test_pages_of_the_desk_answer(role: str, sample: dict[str, Any], login: Any) -> None:
+def test_pages_of_the_console_answer(role: str, sample: dict[str, Any], login: Any) -> None:
     client = login(role)
     for name in ("admin:index", "admin:why", "admin:operate", "admin:shadows"):
         answer = client.get(reverse(name))
@@ -57,7 +57,7 @@ def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(
         "plot": {"unit": "°F", "measured": 80, "pmf": {"80": 0.3, "82": 0.5, "84": 0.2}, "bounds": bounds},
     }
     for sell in (4_000_000, 3_000_000):
-        look = Assessment.objects.create(
+        assessment = Assessment.objects.create(
             position=position,
             advice="exit",
             sell_now=sell,
@@ -73,7 +73,7 @@ def test_the_triage_card_shows_sell_against_hold_the_evidence_and_both_plots(
             sources=[said],
         )
     Recommendation.objects.create(
-        position=position, assessment=look, advice="exit", reason="source_sell_beats_hold:nws", source="nws"
+        position=position, assessment=assessment, advice="exit", reason="source_sell_beats_hold:nws", source="nws"
     )
     page = login("operator").get(reverse("admin:trading_position_change", args=[position.pk])).content.decode()
     for text in (

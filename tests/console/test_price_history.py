@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-import sample_rows
+import sample_markets
 from django.urls import reverse
 
 from kalbot.common import cache
@@ -22,7 +22,7 @@ def test_a_watched_event_gets_a_point_when_its_prices_move(sample: dict[str, Any
     assert tasks.sample_prices() == 0  # nothing moved
     market = event.markets.order_by("ticker")[2]
     type(market).objects.filter(pk=market.pk).update(yes_bid=3_000)
-    sample_rows.publish(event)
+    sample_markets.publish(event)
     assert tasks.sample_prices() == 1
     assert [point.quotes[market.pk] for point in price_history.of(event.pk)] == [(2_900, 3_100), (3_000, 3_100)]
     assert price_history.of(unwatched.pk) == []
@@ -35,7 +35,7 @@ def test_a_price_history_is_cut_to_its_length(sample: dict[str, Any], monkeypatc
     market = event.markets.order_by("ticker").first()
     for bid in (500, 600, 700, 800):
         type(market).objects.filter(pk=market.pk).update(yes_bid=bid)
-        sample_rows.publish(event)
+        sample_markets.publish(event)
         tasks.sample_prices()
     assert [point.quotes[market.pk][0] for point in price_history.of(event.pk)] == [600, 700, 800]
 
@@ -50,8 +50,8 @@ def test_books_of_a_dead_connection_give_no_point(sample: dict[str, Any]) -> Non
 def test_the_events_page_plots_each_outcome_and_the_cost_of_all(sample: dict[str, Any], login: Any) -> None:
     shown = login("viewer").get(reverse("admin:markets_event_change", args=[sample["events"][0].pk])).context
     prices, sums = json.loads(shown["price_chart"]), json.loads(shown["sum_chart"])
-    assert {one["label"] for one in prices["datasets"]} == set(sample_rows.DEGREES)
-    assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.38}  # the dearest outcome
+    assert {one["label"] for one in prices["datasets"]} == set(sample_markets.DEGREES)
+    assert prices["datasets"][0]["data"][-1] == {"x": 0, "y": 0.38}  # the costliest outcome
     assert sums["datasets"][0]["data"][-1]["y"] == 1.08  # six asks
     assert prices["datasets"][0]["data"][0]["x"] == pytest.approx(118, abs=2)  # minutes ago
     assert len(prices["datasets"][0]["data"]) == len(sums["datasets"][0]["data"]) == 61

@@ -47,7 +47,7 @@ print(json.dumps({
 """
 
 
-def asked(folder: Path, **environment: str) -> Any:
+def run_check(folder: Path, **environment: str) -> Any:
     """What a fresh process with this environment answers."""
     known = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL",)}
     full = {**known, "DJANGO_SETTINGS_MODULE": "kalbot.settings", "KALBOT_STATE": str(folder), **environment}
@@ -61,7 +61,7 @@ def asked(folder: Path, **environment: str) -> Any:
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The answers of production."""
-    return asked(tmp_path_factory.mktemp("production"), **PRODUCTION)
+    return run_check(tmp_path_factory.mktemp("production"), **PRODUCTION)
 
 
 def test_plain_http_is_sent_to_https_except_for_machines(production: Any) -> None:

@@ -46,15 +46,15 @@ def test_a_good_value_is_stored_exactly_with_its_reason_and_a_warning_when_loose
 ) -> None:
     client = login("risk manager", "rita")
     address, data = filled_form(client, sample["careful"])
-    data |= {"max_per_event": "$350.25", "reason": "more room for weather"}
+    data |= {"max_per_event": "$350.25", "reason": "larger limit for weather"}
     answer = client.post(address, data, follow=True)
     profile = Profile.objects.get(pk=sample["careful"].pk)
     assert profile.max_per_event == 350_250_000
     assert "Loosened: Most in one event: $200.00 → $350.25." in answer.content.decode()
     history = profile.history.first()
-    assert (history.history_change_reason, history.history_user.username) == ("more room for weather", "rita")
+    assert (history.history_change_reason, history.history_user.username) == ("larger limit for weather", "rita")
     page = client.get(reverse("admin:strategies_profile_history", args=[profile.pk])).content.decode()
-    assert "more room for weather" in page
+    assert "larger limit for weather" in page
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     assert "Most in one event (loosened)" in text
     assert "$200.00" in text

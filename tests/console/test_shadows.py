@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import sample_rows
+import sample_markets
+import sample_positions
 from django.urls import reverse
 
 from strategies.cycle import shadows
@@ -15,8 +16,8 @@ from trading.models import Position
 def test_the_page_shows_both_sides_of_a_decision_and_their_difference(sample: dict[str, Any], login: Any) -> None:
     live = sample["live"]
     twin = shadows.make(live)
-    event = sample_rows.weather_event("NY", "26NOV30")
-    ours, theirs = (sample_rows.position(profile, event, "settled") for profile in (live, twin))
+    event = sample_markets.weather_event("NY", "26NOV30")
+    ours, theirs = (sample_positions.position(profile, event, "settled") for profile in (live, twin))
     Decision.objects.filter(pk=theirs.decision_id).update(shadow_of=ours.decision_id)
     Position.objects.filter(pk=ours.pk).update(realised=-2_500_000)
     answer = login("viewer").get(reverse("admin:shadows"), {"days": "1"})

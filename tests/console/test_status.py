@@ -115,7 +115,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
-    from kalbot.console import queries
+    from kalbot.console.ops import tokens
     from markets import connect
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
     from markets.kalshi.token_buckets import BASIC
@@ -127,6 +127,6 @@ def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
     stored = account_limits._Stored(wide.usage_tier, wide.read, wide.write)
     redis_db.set(account_limits.KEY, msgspec.json.encode(stored))
     SharedLimiter(redis_db, connect.limit_scope(connect.environment(), "key"), wide).take(["write"], 10)
-    found = queries.tokens_left()
+    found = tokens.left()
     assert set(found) == {"write"}
     assert 890 <= found["write"] < 900

@@ -40,6 +40,17 @@ def current(profile: Profile | None = None) -> State:
         return State.HALTED
 
 
+def row_of(profile: Profile | None = None) -> TradingState:
+    """The stored state of ``profile`` (None: global) with who and why, for people to read; where none is stored, an unsaved row
+    that says what holds: globally halted, a profile by itself active."""
+    row = TradingState.objects.filter(scope=scope_of(profile)).first()
+    if row is not None:
+        return row
+    if profile is not None:
+        return TradingState(scope=scope_of(profile), profile=profile, state=State.ACTIVE, reason="", actor="")
+    return TradingState(scope=GLOBAL, state=State.HALTED, reason="no trading state is stored", actor="kalbot")
+
+
 def set_state(
     *, state: str, actor: str, reason: str, profile: Profile | None = None, cancel_resting: bool = False
 ) -> TradingState:

@@ -1,3 +1,15 @@
-"""The admin: one module per app. Importing this package registers every class."""
+"""The admin: one module per app, several where an app has many lists. Importing this package registers every class."""
 
-from kalbot.console.admin import accounts, markets, operations, people, profiles, safety, strategies, trading, triage  # noqa: F401
+from kalbot.console.admin import (  # noqa: F401
+    accounts,
+    ledger,
+    markets,
+    operations,
+    orders,
+    people,
+    positions,
+    profiles,
+    safety,
+    strategies,
+    triage,
+)

@@ -17,11 +17,18 @@ from unfold.contrib.filters.admin import (
 from markets.models import Series
 from strategies.models import Profile
 
-__all__ = ["ChoicesDropdownFilter", "RangeDateTimeFilter", "RelatedDropdownFilter", "choice", "seen_values", "standing"]
+__all__ = [
+    "ChoicesDropdownFilter",
+    "RangeDateTimeFilter",
+    "RelatedDropdownFilter",
+    "choice",
+    "open_or_ended",
+    "seen_values",
+]
 
 
 def seen_values(field: str, title: str = "", model: type[Model] | None = None) -> type[DropdownFilter]:
-    """A dropdown of the values that ``field`` really has. ``model`` says where to look (say, a smaller table)."""
+    """A dropdown of the values that ``field`` really has. ``model`` says where they are read (say, a smaller table)."""
 
     class SeenValues(DropdownFilter):
         parameter_name = field
@@ -67,13 +74,13 @@ def choice(
     return Choice
 
 
-def standing(field: str = "ended_at", default: str = "open") -> type[DropdownFilter]:
+def open_or_ended(field: str = "ended_at", default: str = "open") -> type[DropdownFilter]:
     """Open rows (no end yet) by default; ended ones and all on request."""
     options = {"open": ("Open now", {f"{field}__isnull": True}), "ended": ("Ended", {f"{field}__isnull": False})}
-    return choice("standing", "standing", options, default)
+    return choice("is_open", "state", options, default)
 
 
-class StandingNearMiss(standing()):  # type: ignore[misc]
+class OpenNearMiss(open_or_ended()):  # type: ignore[misc]
     """Open near misses by way of their profiles: the index begins with the profile, and a million ended ones stay unread."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

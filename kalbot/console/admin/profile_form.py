@@ -9,7 +9,6 @@ from django.forms import CheckboxSelectMultiple
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from kalbot.common.units import DOLLAR
-from kalbot.console import queries
 from kalbot.console.ui import formats
 from kalbot.console.ui.fields import (
     BlackoutField,
@@ -22,6 +21,7 @@ from kalbot.console.ui.fields import (
     WordsField,
 )
 from strategies.models import Kind, Mode, Profile
+from strategies.profiles import validation
 
 MOST_MONEY = 10_000_000 * DOLLAR
 
@@ -201,7 +201,7 @@ class ProfileForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
-        for name, sentence in queries.profile_problems(self.instance).items():
+        for name, sentence in validation.problems(self.instance).items():
             self.add_error(name if name in self.fields else None, sentence)
 
 

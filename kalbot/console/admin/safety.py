@@ -6,7 +6,13 @@ from django.contrib import admin
 
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
-from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values, standing
+from kalbot.console.admin.filters import (
+    ChoicesDropdownFilter,
+    RelatedDropdownFilter,
+    choice,
+    open_or_ended,
+    seen_values,
+)
 from kalbot.console.dialogs.locks import RemoveLock
 from kalbot.console.dialogs.register import detail_action
 from trading.models import Denial, Discrepancy, ExitRequest, LiveEventClaim, Lock, Reconciliation, TradingState
@@ -101,7 +107,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         column("resolved_at", "ago", "Resolved"),
         "resolution",
     ]
-    list_filter = [standing("resolved_at"), MODE, PROFILE, seen_values("code")]
+    list_filter = [open_or_ended("resolved_at"), MODE, PROFILE, seen_values("code")]
     list_select_related = ["profile"]
     ordering = ["-id"]
 

@@ -16,8 +16,8 @@ from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
     EventCategory,
+    OpenNearMiss,
     RelatedDropdownFilter,
-    StandingNearMiss,
     choice,
     seen_values,
 )
@@ -53,7 +53,7 @@ class NearMissAdmin(ExportedAdmin):
         column("outcome_profit", "gain", "If bought"),
     ]
     list_filter = [
-        StandingNearMiss,
+        OpenNearMiss,
         ("profile", RelatedDropdownFilter),
         seen_values("constraint"),
         ("kind", ChoicesDropdownFilter),
@@ -69,7 +69,7 @@ class NearMissAdmin(ExportedAdmin):
     def get_ordering(self, request: HttpRequest) -> list[str]:
         """Open ones nearest first. Of a million that have ended the latest are wanted, and sorting them all by distance
         would cost more than the page."""
-        return ["distance_ppm"] if request.GET.get("standing", "open") in ("", "open") else ["-id"]
+        return ["distance_ppm"] if request.GET.get("is_open", "open") in ("", "open") else ["-id"]
 
 
 @admin.register(Verdict)

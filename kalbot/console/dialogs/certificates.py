@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.shortcuts import get_object_or_404
 
-from kalbot.console import queries
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui.links import page_url
 from markets.models import Certificate, Event
+from markets.terms import certificates
 from strategies.models import NearMiss
 from trading.models import ACTIVE, Position
 
@@ -46,7 +46,7 @@ class GrantCertificate(Review):
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        queries.grant_certificate(get_object_or_404(Event, pk=pk), actor, reason)
+        certificates.grant(get_object_or_404(Event, pk=pk), actor, reason)
         return "The certificate is granted."
 
 
@@ -62,5 +62,5 @@ class RevokeCertificate(Review):
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        queries.revoke_certificate(get_object_or_404(Event, pk=pk), actor, reason)
+        certificates.revoke(get_object_or_404(Event, pk=pk), actor, reason)
         return "The certificate is revoked."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.http import Http404
 
-from kalbot.console import queries
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
@@ -26,7 +25,7 @@ class ForceExit(Dialog):
         )
         if position is None:
             raise Http404
-        preview = queries.exit_preview(position)
+        preview = exits.preview(position)
         return Briefing(
             target=f"position {position} of {position.profile} ({position.mode})",
             url=page_url("trading.position", position.pk),
@@ -34,7 +33,7 @@ class ForceExit(Dialog):
             numbers=[
                 ("Expected proceeds", formats.money(preview.proceeds)),
                 ("Paid for it", formats.money(position.cost)),
-                ("Expected result", formats.gain(preview.result)),
+                ("Expected result", formats.gain(preview.profit)),
                 ("If held, at least", formats.money(position.floor)),
             ],
             template="console/exit_legs.html",
@@ -43,7 +42,7 @@ class ForceExit(Dialog):
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        queries.request_exit(position_id=int(pk), actor=actor, reason=reason)
+        exits.request_exit(position_id=int(pk), actor=actor, reason=reason)
         return f"The exit of position #{pk} is on its way; this page follows it."
 
 
@@ -53,17 +52,18 @@ def refusal(position: Position) -> str:
     return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
 
-def sentences(position: Position, preview: queries.ExitPreview) -> list[str]:
+def sentences(position: Position, preview: exits.ExitPreview) -> list[str]:
     """What a person should know before confirming."""
     words = [
         f"Sells everything {position.profile} holds in {position.event_id} at the bids, immediately or as they come."
     ]
-    if preview.unsellable:
-        words.append(
-            f"No bid now for {', '.join(preview.unsellable)}: that part stays until there is one or the market settles."
-        )
-    if position.guaranteed and preview.result is not None and preview.result < position.floor - position.cost:
+    short = [str(one.leg) for one in preview.legs if one.unsellable]
+    if short:
+        words.append(f"No bid now for {', '.join(short)}: that part stays until there is one or the market settles.")
+    if position.guaranteed and preview.profit < position.floor - position.cost:
         words.append("Held to settlement this basket is guaranteed to pay more than it cost; exiting gives that up.")
-    if preview.note:
-        words.append(preview.note)
+    if preview.unpriced is not None:
+        words.append(
+            f"The live books cannot be relied on now; the exit waits for good ones. {preview.unpriced.sentence}"
+        )
     return words

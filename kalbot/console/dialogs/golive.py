@@ -17,7 +17,6 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR
-from kalbot.console import queries
 from kalbot.console.dialogs.clone import copy_of
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ops import exchange_status, status
@@ -25,6 +24,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.fields import MoneyField
 from kalbot.console.ui.links import page_url
 from strategies.models import Mode, Profile
+from strategies.profiles import validation
 from trading.models import TERMINAL, Discrepancy, Position
 
 PAPER_BASKETS: Final = 3
@@ -37,7 +37,7 @@ LIMITS: Final = ("capital", "max_per_position", "max_per_event", "max_daily_loss
 def checklist(profile: Profile) -> list[tuple[bool, str]]:
     """What must hold before ``profile`` may trade live: (holds, sentence)."""
     open_discrepancies = Discrepancy.objects.filter(mode=Mode.LIVE, resolved_at=None).count()
-    problems = queries.profile_problems(profile)
+    problems = validation.problems(profile)
     return [
         (bool(settings.KALBOT_LIVE), "The environment allows live trading (KALBOT_LIVE=true)."),
         (profile.mode == Mode.SIM or not profile.is_active, "It does not trade live already."),

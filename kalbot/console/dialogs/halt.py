@@ -8,11 +8,11 @@ from django import forms
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from kalbot.console import queries
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import ACTIVE, Order, OrderStatus, Position
+from trading.safety import halt
 
 
 class HaltForm(ReasonForm):
@@ -42,7 +42,7 @@ class TradingSwitch(Dialog):
         mine: dict[str, Any] = {"profile": profile} if profile else {}
         positions = Position.objects.filter(status__in=ACTIVE, **mine)
         return [
-            ("State now", queries.trading_state(profile).state.upper()),
+            ("State now", halt.row_of(profile).state.upper()),
             ("Active positions", str(positions.count())),
             ("Cost at risk", formats.money(sum(positions.values_list("cost", flat=True)))),
             (
@@ -79,7 +79,7 @@ class Halt(TradingSwitch):
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         level = form.cleaned_data["level"]
-        queries.set_trading_state(
+        halt.set_state(
             state=level, actor=actor, reason=reason, profile=self.profile(pk), cancel_resting=level == "halted"
         )
         return "Halted: no order is sent." if level == "halted" else "New risk is stopped; exits go on."
@@ -96,7 +96,7 @@ class Resume(TradingSwitch):
 
     def brief(self, pk: str) -> Briefing:
         profile = self.profile(pk)
-        state = queries.trading_state(profile)
+        state = halt.row_of(profile)
         return Briefing(
             target=str(profile or "all profiles"),
             url=reverse("admin:operate"),
@@ -105,5 +105,5 @@ class Resume(TradingSwitch):
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        queries.set_trading_state(state="active", actor=actor, reason=reason, profile=self.profile(pk))
+        halt.set_state(state="active", actor=actor, reason=reason, profile=self.profile(pk))
         return "Trading is active again."

@@ -19,6 +19,7 @@ from kalbot.console.ops import exchange_status, heartbeats
 from kalbot.console.ui import formats
 from markets.models import Scan
 from markets.prices import PriceReader
+from trading.safety import halt
 
 OK: Final = "ok"
 WARN: Final = "warn"
@@ -231,9 +232,7 @@ def scan() -> Part:
 
 def trading() -> Part:
     """The trading state in force for everything."""
-    from kalbot.console import queries
-
-    row = queries.trading_state()
+    row = halt.row_of()
     if row.state == "active":
         return Part("trading", OK, "Active.", {"halted": 0})
     words = f"{row.state.capitalize()} by {row.actor}: {row.reason}"

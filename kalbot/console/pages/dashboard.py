@@ -12,9 +12,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from kalbot.common import clock
-from kalbot.console import queries
 from kalbot.console.models import LogRecord, TaskRecord
-from kalbot.console.ops import heartbeats, status
+from kalbot.console.ops import heartbeats, status, tokens
 from kalbot.console.pages import summary
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url, page_url
@@ -22,6 +21,7 @@ from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Discrepancy, Lock, Position
+from trading.safety import halt
 from triage.models import Assessment, Recommendation
 
 SHOWN = 12
@@ -47,7 +47,7 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
 
 def safe() -> dict[str, str]:
     """Trading state, unexplained differences and locks."""
-    state = queries.trading_state().state
+    state = halt.row_of().state
     differences = Discrepancy.objects.filter(resolved_at=None).count()
     locks = Lock.objects.filter(until__gt=clock.now()).count()
     found = [
@@ -115,7 +115,7 @@ def one_mode(mode: str, profiles: list[Profile]) -> dict[str, Any]:
     """Totals of a mode from each profile's ledger, and what is used of its limits."""
     sums = dict.fromkeys(("cash", "open_cost", "realised", "difference"), 0)
     for profile in profiles:
-        books = queries.ledger_summary(profile)
+        books = summary.ledger_summary(profile)
         sums = {name: total + books[name] for name, total in sums.items()}
     return {"mode": mode, "today": summary.today(mode), **sums, "profiles": [use(profile) for profile in profiles]}
 
@@ -152,7 +152,7 @@ def system() -> dict[str, Any]:
             ("Price age", formats.milliseconds(price_age(stream))),
             ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
             *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
-            *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in queries.tokens_left().items()),
+            *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in tokens.left().items()),
         ],
     }
 

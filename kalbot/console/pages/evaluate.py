@@ -12,9 +12,10 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.console import queries
+from strategies.catalogue import live_quotes
 from strategies.models import Profile
 from strategies.reasons import sentence_of
+from strategies.screening import screening
 
 SHOWN = 40
 
@@ -24,7 +25,7 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
     if not request.user.has_perm("strategies.view_profile"):
         raise PermissionDenied
     profile = get_object_or_404(Profile, pk=profile_id)
-    judged = queries.judge_now(profile)
+    judged = judge(profile)
     counts = Counter((item["status"], item["constraint"]) for item in judged)
     order = {"candidate": 0, "near_miss": 1, "rejected": 2}
     nearest = sorted(
@@ -43,3 +44,13 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
         ],
     }
     return TemplateResponse(request, "console/evaluate.html", context)
+
+
+def judge(profile: Profile) -> list[dict[str, Any]]:
+    """Today's verdict of ``profile`` on every open event, by the catalogue with the live quotes over it; writes nothing."""
+    events = live_quotes.load_universe()
+    names = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
+    return [
+        {"event": ticker, "title": events[ticker].title, **{name: getattr(verdict, name) for name in names}}
+        for ticker, verdict in screening.judge_all(profile, events, clock.now_ms()).items()
+    ]

@@ -11,13 +11,13 @@ from django.template.response import TemplateResponse
 from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import clock
-from kalbot.console import queries
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.ops import heartbeats, task_runs
 from kalbot.console.pages import dashboard
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Discrepancy, Lock, Order, OrderStatus
+from trading.safety import halt
 
 
 @permission_required("trading.view_tradingstate", raise_exception=True)
@@ -27,10 +27,9 @@ def page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Operate",
         "now": clock.now(),
-        "state": queries.trading_state(),
+        "state": halt.row_of(),
         "profiles": [
-            (profile, queries.trading_state(profile), queries.state_in_force(profile))
-            for profile in Profile.objects.order_by("name")
+            (profile, halt.row_of(profile), halt.current(profile)) for profile in Profile.objects.order_by("name")
         ],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Min, Q, Sum
+from django.conf import settings
+from django.core.cache import cache as kept
+from django.db.models import Count, Min, Q, Sum
 
 from kalbot.common import clock
 from strategies.models import Cycle, Decision, Profile
-from trading.models import ACTIVE, Order, Position
+from trading import ledger
+from trading.models import ACTIVE, LedgerTransaction, Order, Position, TradingState
+from trading.safety import halt
 
 LAST = 1_000
 
@@ -94,3 +98,33 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
             curve.append((moment, total))
     step = max(1, len(curve) // points)
     return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]
+
+
+def ledger_summary(profile: Profile) -> dict[str, int]:
+    """{starting, cash, open_cost, realised, difference} in micro-dollars.
+
+    It adds up the whole ledger, so it is kept until the next booking, and for a minute at most (it compares with the positions'
+    rows, which might change without one).
+    """
+    last = LedgerTransaction.objects.filter(profile=profile).order_by("-id").values_list("pk", flat=True).first()
+    name = f"ledger:{profile.pk}:{last}:{profile.capital}"
+    found: dict[str, int] | None = kept.get(name)
+    if found is None:
+        found = ledger.summary(profile)
+        kept.set(name, found, 60)
+    return found
+
+
+def banner() -> dict[str, Any]:
+    """What stands on top of every page: state of everything, profiles that differ, which modes are active. Two queries."""
+    states = {row.scope: row for row in TradingState.objects.select_related("profile")}
+    modes = Profile.objects.filter(is_active=True).order_by().values_list("mode").annotate(number=Count("pk"))
+    return {
+        "state": states.get("global") or halt.row_of(),
+        "others": [
+            row for scope, row in states.items() if scope != "global" and row.state != TradingState.State.ACTIVE
+        ],
+        "modes": dict(modes),
+        "live_allowed": settings.KALBOT_LIVE,
+        "now": clock.now(),
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from kalbot.console import queries
+from kalbot.console.pages import summary
 from kalbot.console.ui import formats, navigation
 from kalbot.console.ui.links import act_url, list_url, page_url
 from kalbot.console.ui.markup import signed, tag
@@ -57,7 +57,7 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
     """Mode and trading state, on every page."""
     request = context["request"]
     return {
-        **queries.banner(),
+        **summary.banner(),
         "perms": context.get("perms", {}),
         "exchange": navigation.exchange(),
         "request": request,

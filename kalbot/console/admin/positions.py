@@ -6,15 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, link, words
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
     choice,
     seen_values,
@@ -22,13 +20,9 @@ from kalbot.console.admin.filters import (
 from kalbot.console.dialogs.exits import ForceExit
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
-from kalbot.console.ui.markup import number, signed
 from trading.models import (
     ACTIVE,
     TERMINAL,
-    Fill,
-    LedgerEntry,
-    LedgerTransaction,
     Leg,
     Order,
     Position,
@@ -208,129 +202,6 @@ class LegAdmin(ExportedAdmin):
     search_fields = ["market__ticker", "=position__id"]
     ordering = ["-id"]
     units = LEG_UNITS
-
-
-class FillInline(ReadOnlyInline):
-    model = Fill
-    ordering = ["id"]
-    fields = ["created_at", "trade_id", "price", "count", "fee", "is_taker", "source"]
-    readonly_fields = fields
-    units = {"price": "price", "count": "count", "fee": "money"}
-
-
-@admin.register(Order)
-class OrderAdmin(ExportedAdmin):
-    list_display = [
-        "short_id",
-        label("mode"),
-        key_link("profile"),
-        key_link("position", text="#{}"),
-        "action",
-        "purpose",
-        "side",
-        "market",
-        "price",
-        "count",
-        column("filled_count", "count", "Filled"),
-        label("status"),
-        column("error_code", "text", "Error"),
-        column("created_at", "ago", "Made"),
-    ]
-    list_filter = [
-        MODE,
-        PROFILE,
-        ("status", ChoicesDropdownFilter),
-        ("action", ChoicesDropdownFilter),
-        ("purpose", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
-    ]
-    list_select_related = ["profile", "leg"]
-    search_fields = ["exchange_order_id", "leg__market__ticker", "=position__id"]
-    sorts = {"created_at", "price", "count"}
-    ordering = ["-created_at"]
-    units = ORDER_UNITS
-    inlines = [FillInline]
-
-    @display(description="Order")
-    def short_id(self, order: Order) -> str:
-        return str(order.pk)[:8]
-
-    @display(description="Market")
-    def market(self, order: Order) -> SafeString:
-        return number(order.leg.market_id)
-
-
-@admin.register(Fill)
-class FillAdmin(ExportedAdmin):
-    list_display = [
-        "trade_id",
-        label("mode"),
-        "position",
-        "market",
-        "price",
-        "count",
-        "fee",
-        "is_taker",
-        "source",
-        column("created_at", "ago", "Booked"),
-    ]
-    list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
-    list_select_related = ["order__leg"]
-    search_fields = ["trade_id", "order__leg__market__ticker"]
-    sorts = {"price", "count", "fee"}
-    ordering = ["-id"]
-    units = {"price": "price", "count": "count", "fee": "money"}
-
-    @display(description="Position")
-    def position(self, fill: Fill) -> SafeString | str:
-        return link(Position(pk=fill.order.position_id), f"#{fill.order.position_id}")
-
-    @display(description="Market")
-    def market(self, fill: Fill) -> SafeString:
-        return number(f"{fill.order.side.upper()} {fill.order.leg.market_id}")
-
-
-class LedgerEntryInline(ReadOnlyInline):
-    model = LedgerEntry
-    ordering = ["id"]
-    fields = ["account", "amount"]
-    readonly_fields = fields
-    units = {"amount": "gain"}
-    tab = False
-
-
-@admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(ExportedAdmin):
-    list_display = [
-        "id",
-        label("mode"),
-        key_link("profile"),
-        words("kind"),
-        key_link("position", text="#{}"),
-        "cash",
-        "memo",
-        column("at", "ago", "At"),
-    ]
-    list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
-    list_select_related = ["profile"]
-    search_fields = ["key", "=position__id"]
-    ordering = ["-id"]
-    inlines = [LedgerEntryInline]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("entries")
-
-    @display(description="Cash")
-    def cash(self, booking: LedgerTransaction) -> SafeString:
-        return signed("gain", sum(entry.amount for entry in booking.entries.all() if entry.account == "cash"))
-
-
-@admin.register(LedgerEntry)
-class LedgerEntryAdmin(ExportedAdmin):
-    list_display = ["id", key_link("transaction", text="booking {}"), "account", "amount"]
-    list_filter = [("account", ChoicesDropdownFilter)]
-    ordering = ["-id"]
-    units = {"amount": "gain"}
 
 
 @admin.register(PositionEvent)

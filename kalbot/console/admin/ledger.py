@@ -1,0 +1,70 @@
+"""The ledger: transactions with their entries, read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, words
+from kalbot.console.admin.exports import ExportedAdmin
+from kalbot.console.admin.filters import (
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+    seen_values,
+)
+from kalbot.console.ui.markup import signed
+from trading.models import (
+    LedgerEntry,
+    LedgerTransaction,
+)
+
+MODE = ("mode", ChoicesDropdownFilter)
+PROFILE = ("profile", RelatedDropdownFilter)
+
+
+class LedgerEntryInline(ReadOnlyInline):
+    model = LedgerEntry
+    ordering = ["id"]
+    fields = ["account", "amount"]
+    readonly_fields = fields
+    units = {"amount": "gain"}
+    tab = False
+
+
+@admin.register(LedgerTransaction)
+class LedgerTransactionAdmin(ExportedAdmin):
+    list_display = [
+        "id",
+        label("mode"),
+        key_link("profile"),
+        words("kind"),
+        key_link("position", text="#{}"),
+        "cash",
+        "memo",
+        column("at", "ago", "At"),
+    ]
+    list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
+    list_select_related = ["profile"]
+    search_fields = ["key", "=position__id"]
+    ordering = ["-id"]
+    inlines = [LedgerEntryInline]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("entries")
+
+    @display(description="Cash")
+    def cash(self, booking: LedgerTransaction) -> SafeString:
+        return signed("gain", sum(entry.amount for entry in booking.entries.all() if entry.account == "cash"))
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ExportedAdmin):
+    list_display = ["id", key_link("transaction", text="booking {}"), "account", "amount"]
+    list_filter = [("account", ChoicesDropdownFilter)]
+    ordering = ["-id"]
+    units = {"amount": "gain"}

@@ -1,0 +1,107 @@
+"""Orders and their fills, read only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+
+from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, link
+from kalbot.console.admin.exports import ExportedAdmin
+from kalbot.console.admin.filters import (
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+    seen_values,
+)
+from kalbot.console.ui.markup import number
+from trading.models import (
+    Fill,
+    Order,
+    Position,
+)
+
+MODE = ("mode", ChoicesDropdownFilter)
+PROFILE = ("profile", RelatedDropdownFilter)
+ORDER_UNITS = {"price": "price", "count": "count", "filled_count": "count", "reported_fill_count": "count"}
+
+
+class FillInline(ReadOnlyInline):
+    model = Fill
+    ordering = ["id"]
+    fields = ["created_at", "trade_id", "price", "count", "fee", "is_taker", "source"]
+    readonly_fields = fields
+    units = {"price": "price", "count": "count", "fee": "money"}
+
+
+@admin.register(Order)
+class OrderAdmin(ExportedAdmin):
+    list_display = [
+        "short_id",
+        label("mode"),
+        key_link("profile"),
+        key_link("position", text="#{}"),
+        "action",
+        "purpose",
+        "side",
+        "market",
+        "price",
+        "count",
+        column("filled_count", "count", "Filled"),
+        label("status"),
+        column("error_code", "text", "Error"),
+        column("created_at", "ago", "Made"),
+    ]
+    list_filter = [
+        MODE,
+        PROFILE,
+        ("status", ChoicesDropdownFilter),
+        ("action", ChoicesDropdownFilter),
+        ("purpose", ChoicesDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    ]
+    list_select_related = ["profile", "leg"]
+    search_fields = ["exchange_order_id", "leg__market__ticker", "=position__id"]
+    sorts = {"created_at", "price", "count"}
+    ordering = ["-created_at"]
+    units = ORDER_UNITS
+    inlines = [FillInline]
+
+    @display(description="Order")
+    def short_id(self, order: Order) -> str:
+        return str(order.pk)[:8]
+
+    @display(description="Market")
+    def market(self, order: Order) -> SafeString:
+        return number(order.leg.market_id)
+
+
+@admin.register(Fill)
+class FillAdmin(ExportedAdmin):
+    list_display = [
+        "trade_id",
+        label("mode"),
+        "position",
+        "market",
+        "price",
+        "count",
+        "fee",
+        "is_taker",
+        "source",
+        column("created_at", "ago", "Booked"),
+    ]
+    list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
+    list_select_related = ["order__leg"]
+    search_fields = ["trade_id", "order__leg__market__ticker"]
+    sorts = {"price", "count", "fee"}
+    ordering = ["-id"]
+    units = {"price": "price", "count": "count", "fee": "money"}
+
+    @display(description="Position")
+    def position(self, fill: Fill) -> SafeString | str:
+        return link(Position(pk=fill.order.position_id), f"#{fill.order.position_id}")
+
+    @display(description="Market")
+    def market(self, fill: Fill) -> SafeString:
+        return number(f"{fill.order.side.upper()} {fill.order.leg.market_id}")

@@ -1,0 +1,222 @@
+"""Sample decisions and positions whose numbers add up: cost = prices x counts + fees, ledger entries sum to zero."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from kalbot.common import clock
+from markets.models import Event
+from strategies.models import Decision, Profile
+from trading import ledger
+from trading.models import (
+    Account,
+    Fill,
+    Leg,
+    Order,
+    PaperOrder,
+    Position,
+    PositionEvent,
+)
+
+
+def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
+    """NO on three outcomes: pays two dollars a basket at least, whatever happens."""
+    legs = list(event.markets.order_by("ticker")[2:5])
+    prices_ = [10_000 - market.yes_bid - 150 for market in legs]
+    prices_[0] -= sum(prices_) - 19_700
+    fees = 2_100 * count // 100 * 3
+    cost = sum(prices_) * count + fees
+    floor = 20_000 * count
+    names = {market.ticker: market.yes_sub_title for market in event.markets.order_by("ticker")}
+    payoff = [
+        [f"{name} wins", (2 if any(ticker == leg.ticker for leg in legs) else 3) * 10_000 * count]
+        for ticker, name in names.items()
+    ]
+    return Decision.objects.create(
+        profile=profile,
+        mode=profile.mode,
+        event=event,
+        kind="all_no",
+        count=count,
+        cost=cost,
+        fees=fees,
+        max_cost=cost + 20_000,
+        floor=floor,
+        conditional=floor,
+        expected=floor + 5_000 * count,
+        coverage_ppm=1_000_000,
+        margin_ppm=(floor - cost) * 1_000_000 // cost,
+        guaranteed=floor > cost,
+        epoch="epoch-1",
+        price_age_ms=42,
+        payoff=[*payoff, ["none of them wins", 30_000 * count]],
+        legs=[
+            {
+                "ticker": market.ticker,
+                "side": "no",
+                "count": count,
+                "limit_price": price,
+                "price_paid": price,
+                "fees": fees // 3,
+                "exchange_ms": clock.now_ms(),
+                "receive_ms": clock.now_ms(),
+                "seq": 7,
+            }
+            for market, price in zip(legs, prices_, strict=True)
+        ],
+        probabilities=dict.fromkeys(names, 1 / 6),
+        explanation="NO on three outcomes pays at least $2.00 a basket.",
+    )
+
+
+def position(
+    profile: Profile, event: Event, status: str = "open", *, hours_ago: float = 2, count: int = 2_500
+) -> Position:
+    """A filled basket with orders, fills, bookings and events; ``status`` open, exiting, settled or executing (half-filled)."""
+    taken = decision(profile, event, count=count)
+    held = Position.objects.create(
+        profile=profile,
+        mode=profile.mode,
+        decision=taken,
+        event=event,
+        kind=taken.kind,
+        target_count=count,
+        matched_count=count,
+        cost=taken.cost,
+        fees=taken.fees,
+        floor=taken.floor,
+        guaranteed=taken.guaranteed,
+        opened_at=clock.now() - timedelta(hours=hours_ago),
+    )
+    Position.objects.filter(pk=held.pk).update(created_at=clock.now() - timedelta(hours=hours_ago, seconds=1))
+    for place, entry in enumerate(taken.legs):
+        buy_leg(held, entry, place)
+    happened(held, "", "pending", "decided")
+    happened(held, "pending", "executing", "capital reserved")
+    happened(held, "executing", "open", "every leg filled")
+    Position.objects.filter(pk=held.pk).update(status="open")
+    ledger.ensure_funded(profile)
+    booking(
+        profile,
+        held,
+        "fill",
+        [(Account.CASH, -held.cost), (Account.POSITION_COST, held.cost - held.fees), (Account.FEES, held.fees)],
+    )
+    if status == "settled":
+        settle(held)
+    elif status != "open":
+        Position.objects.filter(pk=held.pk).update(status=status)
+    held.refresh_from_db()
+    return held
+
+
+def buy_leg(held: Position, entry: dict[str, Any], place: int) -> None:
+    """One leg with its order and two fills."""
+    paid = entry["limit_price"] * entry["count"] + entry["fees"]
+    leg = Leg.objects.create(
+        position=held,
+        market_id=entry["ticker"],
+        side=entry["side"],
+        sequence=place,
+        target_count=entry["count"],
+        limit_price=entry["limit_price"],
+        bought_count=entry["count"],
+        bought_cost=paid,
+        fees=entry["fees"],
+        open_cost=paid,
+        open_fees=entry["fees"],
+    )
+    order = Order.objects.create(
+        profile=held.profile,
+        mode=held.mode,
+        position=held,
+        leg=leg,
+        action="buy",
+        purpose="entry",
+        side=entry["side"],
+        price=entry["limit_price"],
+        count=entry["count"],
+        status="done",
+        exchange_order_id=f"ex-{held.pk}-{place}",
+        filled_count=entry["count"],
+        reported_fill_count=entry["count"],
+        sent_at=clock.now(),
+        ended_at=clock.now(),
+        reason="entry of the basket",
+    )
+    if held.mode == "sim":
+        PaperOrder.objects.create(
+            order=order,
+            profile=held.profile,
+            market_id=entry["ticker"],
+            side=entry["side"],
+            action="buy",
+            remaining_count=0,
+            filled_count=entry["count"],
+            fills=[],
+            at=clock.now() - timedelta(hours=1),
+            is_open=False,
+        )
+    half = entry["count"] // 2
+    for number, part in enumerate((half, entry["count"] - half)):
+        Fill.objects.create(
+            order=order,
+            mode=held.mode,
+            trade_id=f"t-{held.pk}-{place}-{number}",
+            price=entry["limit_price"],
+            count=part,
+            fee=entry["fees"] // 2,
+            source="websocket",
+            exchange_at=clock.now(),
+        )
+
+
+def settle(held: Position) -> None:
+    """The floor was paid: cash back, profit realised."""
+    payout, gained = held.floor, held.floor - held.cost
+    booking(
+        held.profile,
+        held,
+        "settlement",
+        [
+            (Account.CASH, payout),
+            (Account.POSITION_COST, held.fees - held.cost),
+            (Account.FEES, -held.fees),
+            (Account.REALISED, -gained),
+        ],
+    )
+    for leg in held.legs.all():
+        Leg.objects.filter(pk=leg.pk).update(
+            settled_count=leg.bought_count, payout=payout // 3, open_cost=0, open_fees=0
+        )
+    happened(held, "open", "settled", "every market is determined")
+    Position.objects.filter(pk=held.pk).update(
+        status="settled",
+        cost=0,
+        payout=payout,
+        realised=gained,
+        matched_count=0,
+        ended_at=clock.now() - timedelta(minutes=30),
+        close_type="settled",
+    )
+
+
+def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str, int]]) -> None:
+    """One ledger transaction."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        ledger.post(
+            profile=profile,
+            kind=kind,
+            key=f"{kind}:{held.pk}",
+            entries=entries,
+            position=held,
+            memo=f"{kind} of #{held.pk}",
+        )
+
+
+def happened(held: Position, before: str, after: str, reason: str) -> None:
+    """An event row."""
+    PositionEvent.objects.create(position=held, from_status=before, to_status=after, reason=reason)
