@@ -26,7 +26,8 @@ def quick_passwords(settings: Any) -> None:
 @pytest.fixture
 def sample(db: None, redis_db: object) -> dict[str, Any]:
     """Rows of every kind (see sample_rows), with prices in Redis."""
-    return sample_rows.sample()
+    made: dict[str, Any] = sample_rows.sample()
+    return made
 
 
 @pytest.fixture

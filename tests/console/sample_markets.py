@@ -92,10 +92,9 @@ def publish(event: Event, epoch: str = "epoch-1") -> None:
     now = clock.now_ms()
     records = []
     for market in event.markets.order_by("ticker"):
-        yes = tuple(
-            (market.yes_bid - 100 * step, 20_000 + 9_000 * step) for step in range(4) if market.yes_bid > 100 * step
-        )
-        no = tuple((10_000 - market.yes_ask - 100 * step, 15_000 + 8_000 * step) for step in range(4))
+        bid, ask = market.yes_bid or 0, market.yes_ask or 10_000
+        yes = tuple((bid - 100 * step, 20_000 + 9_000 * step) for step in range(4) if bid > 100 * step)
+        no = tuple((10_000 - ask - 100 * step, 15_000 + 8_000 * step) for step in range(4))
         records.append(
             prices.MarketRecord(
                 market.ticker,
@@ -135,7 +134,7 @@ def walk(event: Event, points: int = 60) -> None:
         quotes: dict[str, tuple[int | None, int | None]] = {}
         for place, market in enumerate(markets):
             away = (points - 1 - step) * (7 * (place % 3) - 6) // 3 * 3 + 100 * ((step * (place + 2)) % 5 < 2)
-            bid = max(100, market.yes_bid + (away if step < points - 1 else 0))
+            bid = max(100, (market.yes_bid or 0) + (away if step < points - 1 else 0))
             quotes[market.ticker] = (bid, min(9_900, bid + 200))
         point = price_history.Point(now - (points - 1 - step) * 120_000, quotes)
         client.rpush(f"{price_history.KEY}{event.ticker}", msgspec.msgpack.encode(point))

@@ -23,7 +23,7 @@ from trading.models import (
 def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
     """NO on three outcomes: pays two dollars a basket at least, whatever happens."""
     legs = list(event.markets.order_by("ticker")[2:5])
-    prices_ = [10_000 - market.yes_bid - 150 for market in legs]
+    prices_ = [10_000 - (market.yes_bid or 0) - 150 for market in legs]
     prices_[0] -= sum(prices_) - 19_700
     fees = 2_100 * count // 100 * 3
     cost = sum(prices_) * count + fees

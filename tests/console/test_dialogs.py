@@ -22,11 +22,18 @@ from trading.models import Discrepancy, ExitRequest, Lock, Position, PositionSta
 from triage.models import Recommendation
 
 
+def found(pattern: str, text: str) -> re.Match[str]:
+    """Where ``pattern`` is in ``text``; it must be there."""
+    match = re.search(pattern, text)
+    assert match is not None
+    return match
+
+
 def token_of(client: Client, address: str) -> str:
     """Open the dialog as a browser would and take its token."""
     page = client.get(address)
     assert page.status_code == 200
-    return re.search(r'name="token" value="([^"]+)"', page.content.decode())[1]
+    return found(r'name="token" value="([^"]+)"', page.content.decode())[1]
 
 
 def confirm(client: Client, address: str, token: str = "", **fields: Any) -> Any:

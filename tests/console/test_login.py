@@ -35,7 +35,7 @@ def test_after_five_wrong_passwords_there_is_a_pause(db: None, redis_db: object)
 def test_behind_a_proxy_each_client_is_paused_for_itself(db: None, redis_db: object, settings: Any) -> None:
     settings.BEHIND_PROXY = True
     sample_rows.person("second")
-    guesser = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.7"}
+    guesser: dict[str, Any] = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.7"}
     for number in range(LIMIT):
         attempt(Client(**guesser), "wrong", f"name{number}")
     assert attempt(Client(**guesser), "let-me-in-please", "second") == 429

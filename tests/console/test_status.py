@@ -31,7 +31,7 @@ def test_a_desk_without_workers_says_so(sample: dict[str, Any]) -> None:
 
 def test_heartbeats_make_workers_and_beat_alive(sample: dict[str, Any]) -> None:
     for queue in QUEUES:
-        heartbeat.apply(args=[queue])
+        heartbeat.apply(args=(queue,))
     heartbeats.show_life("beat")
     parts = by_name()
     assert (parts["workers"].state, parts["beat"].state) == ("ok", "ok")
@@ -114,7 +114,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
     assert all(message.msg.count("\n") == 0 and message.msg.endswith(".") for message in found)
 
 
-def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db, settings):
+def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db: Any, settings: Any) -> None:
     from kalbot.console.ops import tokens
     from markets import connect
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
