@@ -160,7 +160,7 @@ class GoLive(Dialog):
         if missing:
             raise KalbotError(missing[0])
         live = _live_profile(source, form.cleaned_data)
-        problems = queries.profile_problems(live)
+        problems = validation.problems(live)
         if problems:
             raise KalbotError(next(iter(problems.values())))
         live._change_reason = f"live, from {source.name}: {reason}"[:100]  # type: ignore[attr-defined]
