@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NO_PRICE = "no_price", "an outcome without bid and ask"
     NO_ASK = "no_ask", "an outcome that nobody offers"
     COVERAGE = "coverage", "the likely outcomes do not add up"
+    MAX_LEGS = "max_legs", "more orders than the account can send and unwind at its write rate"
     PRICE = "price", "on live prices it costs more than it pays"
     DEPTH = "depth", "too few contracts at the price"
     MAX_COUNT = "max_count", "the least basket is larger than the largest allowed"

@@ -57,7 +57,8 @@ class Limits:
     """What a profile allows. None means "no limit". See the module docstring for units.
 
     ``min_profit`` is what the basket must earn in its floor (coverage: if a covered outcome wins) by the prices of the
-    book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``near_ppm``: how near, in millionths of a
+    book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``max_legs``: orders that can be sent, and
+    unwound, at the account's write rate. ``near_ppm``: how near, in millionths of a
     dollar a set, a refusal must be for the price move that would turn it to be worked out.
     """
 
@@ -67,6 +68,7 @@ class Limits:
     max_cost: Money | None = None
     max_cost_per_leg: Money | None = None
     max_count: Count | None = None
+    max_legs: int | None = None
     count_step: Count = CONTRACT
     min_count: Count = ONE_HUNDREDTH
     coverage_threshold: float = 0.9
@@ -102,8 +104,9 @@ class Leg:
 class Basket:
     """Legs bought together and what they pay. ``guaranteed`` is derived, never set.
 
-    ``cost_at_limits``: cost if every leg filled at its limit price. ``gap``: by how much the best basket could at most be
-    better (Money), 0 when this one is proven to be the best. ``fee_slack``: what fees may add if levels fill in pieces.
+    ``count``: of every leg, or of the largest where counts differ (NO; shapes: of the smallest). ``cost_at_limits``: cost if
+    every leg filled at its limit price. ``gap``: by how much the best basket could at most be better (Money), 0 when this one
+    is proven to be the best. ``fee_slack``: what fees may add if levels fill in pieces.
     """
 
     kind: Kind

@@ -85,7 +85,7 @@ class Event:
             kind=kind,
             event_ticker=self.ticker,
             legs=tuple(legs),
-            count=Count(min(counts)),
+            count=Count(max(counts) if kind is Kind.ALL_NO else min(counts)),
             cost=Money(sum(leg.cost for leg in legs)),
             fees=Money(sum(leg.fees for leg in legs)),
             cost_at_limits=Money(sum(c.cost_at_limit(n) for c, n in zip(chosen, counts, strict=True))),

@@ -25,6 +25,7 @@ RANK = (
     Reason.NO_ASK,
     Reason.COVERAGE,
     Reason.PRICE,
+    Reason.MAX_LEGS,
     Reason.DEPTH,
     Reason.MAX_COUNT,
     Reason.MAX_COST_PER_LEG,
@@ -117,6 +118,19 @@ def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
         needed - priced,
         kind,
         tickers=missing,
+    )
+
+
+def refuse_legs(legs: int, most: int) -> Refused:
+    """YES on every outcome takes more orders than the account can send and, if one fails, unwind."""
+    return Refused(
+        Reason.MAX_LEGS,
+        f"YES on every outcome takes {legs} orders; {most} can be sent and unwound at the account's write rate.",
+        "legs",
+        legs,
+        most,
+        legs - most,
+        Kind.ALL_YES,
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import pairwise
 from math import ceil, floor
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
 
 RATE = Fraction(7, 100)
 
@@ -72,13 +73,6 @@ def at_limit(asks: Asks, count: int, grid: int) -> int | None:
     return None
 
 
-@dataclass(frozen=True)
-class Best:
-    profit: int
-    count: int
-    legs: tuple[int, ...]
-
-
 def best_by_force(
     legs: Sequence[Asks],
     kind: str,
@@ -89,75 +83,105 @@ def best_by_force(
     margin_ppm: int = 0,
     max_cost: int | None = None,
     max_leg: int | None = None,
-) -> Best | None:
-    """The most profitable basket over every set of legs and every count, or None."""
-    deepest = max((sum(size for _, size in asks) for asks in legs), default=0)
-    counts = range(step, deepest + 1, step)
-    costs = [{n: walk(asks, n, grid) for n in counts} for asks in legs]
-    limits = [{n: at_limit(asks, n, grid) for n in counts} for asks in legs]
-    everyone = tuple(range(len(legs)))
-    sets = [everyone] if kind == "all_yes" else [s for k in range(2, len(legs) + 1) for s in combinations(everyone, k)]
-    best: Best | None = None
-    for chosen in sets:
-        dollars = 1 if kind == "all_yes" else len(chosen) - 1
-        for n in counts:
-            parts = [costs[i][n] for i in chosen]
-            worst = [limits[i][n] for i in chosen]
-            if None in parts or None in worst:
-                break
-            pays, cost, ceiling = dollars * n * 10_000, sum(parts), sum(worst)
-            if max_cost is not None and ceiling > max_cost:
-                continue
-            if max_leg is not None and max(worst) > max_leg:
-                continue
-            if pays - cost < min_profit or (pays - ceiling) * 1_000_000 < margin_ppm * ceiling:
-                continue
-            if best is None or pays - cost > best.profit:
-                best = Best(pays - cost, n, chosen)
-    return best
+    max_legs: int | None = None,
+) -> int | None:
+    """Profit of the best basket over every count of every leg, or None. YES: the same count of each; NO: any counts."""
+    tables = [_every_count(asks, step, grid, max_leg) for asks in legs]
+    if kind == "all_yes":
+        shared = min((len(table) for table in tables), default=0)
+        cost, limit = (sum(table[1:shared, column] for table in tables) for column in (1, 2))
+        pays = tables[0][1:shared, 0] * 10_000
+    else:
+        total, most, cost, limit, used = (np.zeros(1, dtype=np.int64) for _ in range(5))
+        for table in tables:
+            total = np.add.outer(total, table[:, 0]).ravel()
+            most = np.maximum.outer(most, table[:, 0]).ravel()
+            cost = np.add.outer(cost, table[:, 1]).ravel()
+            limit = np.add.outer(limit, table[:, 2]).ravel()
+            used = np.add.outer(used, table[:, 0] > 0).ravel()
+        allowed = used <= (len(legs) if max_legs is None else max_legs)
+        pays, cost, limit = ((total - most) * 10_000)[allowed], cost[allowed], limit[allowed]
+    good = (pays - cost >= min_profit) & ((pays - limit) * 1_000_000 >= margin_ppm * limit)
+    if max_cost is not None:
+        good &= limit <= max_cost
+    return int((pays - cost)[good].max()) if good.any() else None
 
 
-def best_by_program(legs: Sequence[Asks], kind: str) -> float:
-    """What the best basket earns without any rounding and in any count: a mixed integer programme (HiGHS).
+def _every_count(asks: Asks, step: int, grid: int, max_leg: int | None) -> np.ndarray:
+    """Rows of (count, cost, cost at the limit price), from nothing to all that is offered and allowed."""
+    rows = [(0, 0, 0)]
+    for count in range(step, sum(size for _, size in asks) + 1, step):
+        limit = at_limit(asks, count, grid)
+        if max_leg is not None and limit > max_leg:
+            break
+        rows.append((count, walk(asks, count, grid), limit))
+    return np.array(rows, dtype=np.int64)
 
-    An upper bound of every real basket, and the exact optimum but for rounding. Money.
+
+class Rows:
+    """Rows of a sparse constraint matrix."""
+
+    def __init__(self) -> None:
+        self.at: list[tuple[int, int, float]] = []
+        self.low: list[float] = []
+        self.high: list[float] = []
+
+    def add(self, entries: dict[int, float], least: float, most: float) -> None:
+        self.at += [(len(self.low), column, number) for column, number in entries.items()]
+        self.low.append(least)
+        self.high.append(most)
+
+    def constraint(self, columns: int) -> LinearConstraint:
+        rows, at, numbers = zip(*self.at, strict=True)
+        return LinearConstraint(csr_array((numbers, (rows, at)), (len(self.low), columns)), self.low, self.high)
+
+
+def best_by_program(
+    legs: Sequence[Asks],
+    kind: str,
+    *,
+    max_cost: int | None = None,
+    margin_ppm: int = 0,
+    max_legs: int | None = None,
+    step: int = 0,
+) -> float:
+    """What the best basket earns without any rounding of fees: a mixed integer programme (HiGHS). Money.
+
+    Variables: the payout N, what is taken of each level, whether a leg goes that deep, the count of each leg and what it costs
+    at its limit price, that of its deepest level. ``step``: counts are multiples of it (0: any count).
     """
     levels = [(i, price, size) for i, asks in enumerate(legs) for price, size in asks]
-    n_legs, n_levels = len(legs), len(levels)
-    # variables: N, then per leg (count w, chosen z), then per level (taken x)
-    size = 1 + 2 * n_legs + n_levels
-    w, z, x = 1, 1 + n_legs, 1 + 2 * n_legs
-    big = max((sum(s for _, s in asks) for asks in legs), default=0)
-    cost = np.zeros(size)
-    cost[0] = 10_000 if kind == "all_no" else -10_000
-    rows: list[np.ndarray] = []
-    low: list[float] = []
-    high: list[float] = []
-
-    def row(entries: dict[int, float], least: float, most: float) -> None:
-        line = np.zeros(size)
-        for at, number in entries.items():
-            line[at] = number
-        rows.append(line)
-        low.append(least)
-        high.append(most)
-
-    for i in range(n_legs):
-        if kind == "all_no":
-            cost[w + i] = -10_000
-        mine = {x + at: 1.0 for at, level in enumerate(levels) if level[0] == i}
-        row({**mine, w + i: -1.0}, 0, 0)
-        row({w + i: 1.0, z + i: -float(big)}, -np.inf, 0)
-        row({w + i: 1.0, 0: -1.0}, -np.inf, 0)
-        row({w + i: 1.0, 0: -1.0, z + i: -float(big)}, -float(big), np.inf)
-        if kind == "all_yes":
-            row({z + i: 1.0}, 1, 1)
-    for at, (_, price, _) in enumerate(levels):
-        cost[x + at] = price + float(RATE) * price * (10_000 - price) / 10_000
-    upper = np.concatenate([[big], np.full(n_legs, big), np.ones(n_legs), [s for _, _, s in levels]])
-    integrality = np.concatenate([[0], np.zeros(n_legs), np.ones(n_legs), np.zeros(n_levels)])
-    result = milp(
-        cost, constraints=LinearConstraint(np.array(rows), low, high), bounds=Bounds(0, upper), integrality=integrality
-    )
+    unit, n, everyone = step or 100, len(levels), range(len(legs))
+    all_in = [price + float(RATE) * price * (10_000 - price) / 10_000 for _, price, _ in levels]
+    depth = [sum(size for _, size in asks) / unit for asks in legs]
+    taken, deep, count, limit = 1, 1 + n, 1 + 2 * n, 1 + 2 * n + len(legs)
+    columns = limit + len(legs)
+    no = kind == "all_no"
+    gain, whole, upper = np.zeros(columns), np.zeros(columns), np.full(columns, np.inf)
+    gain[0], upper[0] = -10_000 if no else 10_000, max(depth)
+    gain[taken:deep] = [-price for price in all_in]
+    whole[deep:count], upper[deep:count] = 1, 1
+    whole[count:limit] = 1 if step else 0
+    gain[count:limit] = 10_000 if no else 0
+    rows = Rows()
+    for i in everyone:
+        own = [at for at, level in enumerate(levels) if level[0] == i]
+        rows.add({count + i: -1.0, **{taken + at: 1.0 for at in own}}, 0, 0)
+        rows.add({count + i: 1.0, 0: -1.0}, -np.inf if no else 0, 0)
+        for at in own:
+            rows.add({taken + at: 1.0, deep + at: -levels[at][2] / unit}, -np.inf, 0)
+            big = all_in[at] * depth[i]
+            rows.add({limit + i: 1.0, count + i: -all_in[at], deep + at: -big}, -big, np.inf)
+        for before, at in pairwise(own):  # a level is reached only through the one before
+            rows.add({taken + before: 1.0, deep + at: -levels[before][2] / unit}, 0, np.inf)
+    limits = [limit + i for i in everyone]
+    if max_cost is not None:
+        rows.add(dict.fromkeys(limits, 1.0), -np.inf, max_cost / unit)
+    pays = {count + i: 1e4 for i in everyone} | {0: -1e4} if no else {0: 1e4}
+    rows.add({**pays, **dict.fromkeys(limits, -1.0 - margin_ppm / 1e6)}, 0, np.inf)
+    if max_legs is not None:
+        first = {level[0]: at for at, level in reversed(list(enumerate(levels)))}
+        rows.add({deep + at: 1.0 for at in first.values()}, -np.inf, max_legs)
+    result = milp(-gain, constraints=rows.constraint(columns), bounds=Bounds(0, upper), integrality=whole)
     assert result.success, result.message
-    return float(-result.fun)
+    return float(-result.fun) * unit

@@ -80,7 +80,28 @@ def test_only_the_legs_that_earn_their_place_are_in_a_no_basket() -> None:
     markets = [leg("A", 6000, 6200), leg("B", 5500, 5700), leg("C", None, 100), leg("D", 300, 500, count=100)]
     outcome = search(markets, certified=False)
     assert isinstance(outcome, Found)
-    assert {x.ticker for x in outcome.basket.legs} == {"A", "B"}  # C has no bid, D is too thin to go along
+    # C has no bid; D earns a little on the one contract that it offers, and cuts nothing of the others
+    assert {x.ticker: x.count for x in outcome.basket.legs} == {"A": 1_000, "B": 1_000, "D": 100}
+
+
+def test_counts_of_a_no_basket_differ_where_depth_does() -> None:
+    markets = [leg("A", 6000, None, 3_000), leg("B", 6000, None, 3_000), leg("C", 3000, None, 1_000)]
+    basket = bought(markets)
+    assert {x.ticker: x.count for x in basket.legs} == {"A": 3_000, "B": 3_000, "C": 1_000}
+    assert (basket.profit, basket.gap, basket.count) == (parse_money("7.845"), 0, 3_000)
+    assert basket.floor == parse_money("40")  # 30 + 30 + 10 less the largest
+    won = {state.tickers[0]: pays for state, pays in basket.payoff if state.tickers}
+    assert won == {"A": parse_money("40"), "B": parse_money("40"), "C": parse_money("60")}
+
+
+def test_no_more_legs_are_bought_than_orders_can_be_sent() -> None:
+    many = [leg(f"M{i}", 2500, 2700) for i in range(9)]
+    assert len(bought(many, kinds=frozenset({Kind.ALL_NO})).legs) == 9
+    few = bought(many, kinds=frozenset({Kind.ALL_NO}), max_legs=6)
+    assert len(few.legs) == 6
+    cheap = legs(900, 900, 900, 900, 900, 900, 900, 900, 900)
+    outcome = refused(cheap, kinds=frozenset({Kind.ALL_YES}), max_legs=8)
+    assert (outcome.constraint, outcome.value, outcome.limit) == (Reason.MAX_LEGS, 9, 8)
 
 
 REFUSALS = [
