@@ -60,6 +60,18 @@ def holder(ticker: str, profiles: Iterable[Profile]) -> Profile | None:
     return leg.position.profile if leg is not None else None
 
 
+def foreign(subaccount: int, ticker: str) -> int:
+    """Signed contracts of a market on the subaccount that are not ours, 1/100 contract."""
+    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
+    return int(account.foreign.get(ticker, 0)) if account is not None else 0
+
+
+def of_subaccount(subaccount: int, path: str = "profile__") -> Q:
+    """Rows whose profile trades on this subaccount (0: the primary one, also meant by none)."""
+    number = Q(**{f"{path}subaccount": subaccount})
+    return number if subaccount else number | Q(**{f"{path}subaccount": None})
+
+
 def expected_cash(account: ExchangeAccount, profiles: Iterable[Profile]) -> int:
     """Cash that the exchange should show: what was there before us plus what our trading made of the profiles' capital."""
     return account.opening + _traded(profiles)
@@ -166,7 +178,7 @@ def free_on_shard(subaccount: int, shard: int) -> int | None:
     account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
     if account is None or not account.shards:
         return None
-    number = Q(profile__subaccount=subaccount) | (Q(profile__subaccount=None) if not subaccount else Q(pk=None))
+    number = of_subaccount(subaccount)
     active = Position.objects.filter(number, mode=Mode.LIVE, status__in=ACTIVE, event__exchange_index=shard)
     reserved = active.aggregate(total=Sum("reserved"))["total"] or 0
     booked = LedgerTransaction.objects.filter(

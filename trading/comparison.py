@@ -13,7 +13,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Profile
-from trading import accounts, settlement
+from trading import accounts, finals
 from trading.models import Discrepancy, ExchangeAccount, Reconciliation
 from trading.safety import discrepancies
 from trading.venues import connection
@@ -53,7 +53,13 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
     for ticker, (ours, said) in differing.items():
         profile = accounts.holder(ticker, profiles)
         discrepancies.found(
-            row, Discrepancy.Code.POSITION, f"{subaccount}:{ticker}", ours=str(ours), theirs=str(said), profile=profile
+            row,
+            Discrepancy.Code.POSITION,
+            f"{subaccount}:{ticker}",
+            ours=str(ours),
+            theirs=str(said),
+            amount=said - ours,
+            profile=profile,
         )
     discrepancies.resolved(Discrepancy.Code.POSITION, f"{subaccount}:", except_for={*differing, *open_question})
     accounts.compared(account, difference)
@@ -63,7 +69,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
         if difference:
             where = ", ".join(f"{dollars(amount)} on shard {shard}" for shard, amount in by_shard.items())
             text = f"{dollars(difference)} more than ours" + (f": {where}" if where else "")
-            discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text)
+            discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text, amount=difference)
         else:
             discrepancies.resolved(Discrepancy.Code.CASH, str(subaccount))
             if by_shard:
@@ -83,12 +89,13 @@ def _different(
     an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.
     """
     tickers = set(ours) | set(theirs)
-    finals = settlement.known_finals([t for t in tickers if ours.get(t, 0) and t not in theirs])
+    gone = [t for t in tickers if (ours.get(t, 0) or account.foreign.get(t, 0)) and t not in theirs]
+    ended = finals.known_finals(gone)
     different: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     for ticker in sorted(tickers):
         more = theirs.get(ticker, 0) - ours.get(ticker, 0) - account.foreign.get(ticker, 0)
-        if not more or (ticker in finals and ticker not in theirs):
+        if not more or (ticker in ended and ticker not in theirs):
             continue
         least, most = in_flight.get(ticker, (0, 0))
         if least <= more <= most:

@@ -23,6 +23,7 @@ class DenialCode(StrEnum):
     LIVE_OFF = "live_off"
     NOT_RECONCILED = "not_reconciled"
     LOCKED = "locked"
+    DISCREPANCY = "discrepancy"
     # the decision and its profile
     EXPIRED = "expired"
     DENIED_ELSEWHERE = "denied"
@@ -92,6 +93,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.LIVE_OFF: "Live trading is switched off in this environment (KALBOT_LIVE).",
     DenialCode.NOT_RECONCILED: "This process has not reconciled its books with the exchange yet, or not lately.",
     DenialCode.LOCKED: "A lock stops new baskets for a while.",
+    DenialCode.DISCREPANCY: "Our books differ from the exchange's, and nobody has explained or accepted it yet.",
     DenialCode.EXPIRED: "The decision waited too long: the prices that justified it are history.",
     DenialCode.DENIED_ELSEWHERE: "Another worker has denied this decision already.",
     DenialCode.MODE: "The profile's mode is no longer the one that the decision was made in.",

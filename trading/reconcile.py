@@ -62,9 +62,9 @@ def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
     account_limits.refresh(connection.client())
-    settlement.run(Mode.LIVE)
     _orders(row, since)
     _fills(row, since)
+    settlement.run(Mode.LIVE, row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
     for subaccount in subaccounts:

@@ -23,7 +23,7 @@ from trading import accounts, ledger
 from trading.denials import DenialCode, Denied, Refusal
 from trading.live_books import LiveBooks
 from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, Position
-from trading.safety import halt, live_readiness
+from trading.safety import discrepancies, halt, live_readiness
 
 State = halt.State
 MINUTE: Final = timedelta(minutes=1)
@@ -101,6 +101,9 @@ def _locks(intent: Intent) -> Checks:
     lock = Lock.objects.filter(mine, until__gt=clock.now()).order_by("-until").first()
     if lock is not None:
         yield Refusal(DenialCode.LOCKED, f"{lock.code} until {lock.until:%H:%M:%S}: {lock.reason}")
+    found = discrepancies.binding(intent.profile)
+    if found is not None:
+        yield Refusal(DenialCode.DISCREPANCY, f"{found.code} {found.key}: ours {found.ours}, theirs {found.theirs}")
 
 
 def _times(intent: Intent) -> Checks:

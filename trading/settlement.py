@@ -1,145 +1,171 @@
 """What the held contracts paid, booked when it is final and not before.
 
-*Final* means: the market is finalized with a settlement value. For live positions the exchange's own settlement record
-must exist too, and it says what was credited. ``determined`` can still be disputed and amended and is not final. YES pays the
-settlement value, NO the rest of the dollar; a scalar payout is cut to whole cents, as the exchange does. An amendment
+A leg is settled when its market is final (``finals``), when no order of it is open, and for live positions when the exchange's
+own record says what was credited. Contracts and revenue of the record are compared with ours: no more is booked than was
+credited, and what differs is named. Contracts that are found later (a fill that came late) are settled as a further version. YES
+pays the settlement value, NO the rest of the dollar; a scalar payout is cut to whole cents, as the exchange does. An amendment
 after booking reverses the old booking by entries and adds the new one; nothing is ever edited.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
-from kalbot.common.errors import KalbotError
-from kalbot.common.units import CENT, CONTRACT, DOLLAR
-from markets.kalshi.errors import KalshiError
-from markets.models import Market
+from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
-from trading import booking, ledger, states
+from trading import accounts, booking, finals, ledger, states
+from trading.finals import Credit, FinalResult
 from trading.models import (
     ACTIVE,
     OPEN_ORDERS,
     Account,
     CloseType,
+    Discrepancy,
     Leg,
-    OrderStatus,
+    Order,
     Position,
     PositionStatus,
+    Reconciliation,
     Settlement,
 )
-from trading.safety import protections
-from trading.venues import connection
+from trading.safety import discrepancies, protections
 
-CHUNK: Final = 100
-LISTING_MARGIN: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
+Key = tuple[str, int]
+"""(ticker, subaccount)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinalResult:
-    """A final result. ``value_e6``: what one YES contract paid, micro-dollars."""
+def run(mode: str | None = None, reconciliation: Reconciliation | None = None) -> int:
+    """Book every settlement that has become final. Returns how many legs were settled.
 
-    result: str
-    value_e6: int
-
-
-def run(mode: str | None = None) -> int:
-    """Book every settlement that has become final. Returns how many legs were settled."""
-    held = Leg.objects.filter(position__status__in=ACTIVE, bought_count__gt=F("sold_count") + F("settled_count"))
-    if mode is not None:
-        held = held.filter(position__mode=mode)
-    legs = list(held.select_related("market", "position", "position__profile"))
-    finals = known_finals({leg.market_id for leg in legs}) if legs else {}
-    credited = _credited([leg for leg in legs if leg.position.mode == Mode.LIVE and leg.market_id in finals])
-    count = 0
-    for leg in legs:
-        final = finals.get(leg.market_id)
-        if final is None:
-            continue
-        if leg.position.mode == Mode.LIVE and (leg.market_id, leg.position.profile.subaccount or 0) not in credited:
-            continue
-        count += settle_leg(leg.pk, final)
+    ``reconciliation``: the run that differences from the exchange's records are named in.
+    """
+    count = sum(_settle(chosen, reconciliation) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
+    for position in _without_contracts(mode):
+        _end(position)
     return count
 
 
-def known_finals(tickers: Iterable[str]) -> dict[str, FinalResult]:
-    """The final results of these markets: from the catalogue's rows, and from the exchange for markets past their close."""
-    rows = Market.objects.filter(ticker__in=list(tickers))
-    finals, overdue, now = {}, [], clock.now()
-    for row in rows:
-        if row.status == "finalized" and row.settlement_value_e6 is not None:
-            finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
-        elif row.status != "active" or (row.close_time is not None and row.close_time <= now):
-            overdue.append(row.ticker)
-    for batch in batched(overdue, CHUNK):
-        finals |= _fetched(batch)
-    return finals
+def _settle(mode: str, reconciliation: Reconciliation | None) -> int:
+    """Settle what is held, whatever the position's status is: contracts are paid by the exchange, not by our words."""
+    held = Leg.objects.filter(position__mode=mode, bought_count__gt=F("sold_count") + F("settled_count"))
+    legs = list(held.select_related("market", "position", "position__profile").order_by("id"))
+    results = finals.known_finals({leg.market_id for leg in legs}) if legs else {}
+    final = [leg for leg in legs if leg.market_id in results]
+    waiting = {_key(leg) for leg in final if _has_open_order(leg)}
+    ready = [leg for leg in final if _key(leg) not in waiting]
+    if mode == Mode.SIM or not ready:
+        return sum(settle_leg(leg.pk, results[leg.market_id]) for leg in ready)
+    since = min(leg.position.created_at for leg in ready)
+    credited = finals.credits_since(since, {leg.market_id for leg in ready}, {_key(leg)[1] for leg in ready})
+    by_key: dict[Key, list[Leg]] = {}
+    for leg in ready:
+        by_key.setdefault(_key(leg), []).append(leg)
+    return sum(
+        _settle_credited(group, results[key[0]], credited[key], reconciliation)
+        for key, group in by_key.items()
+        if key in credited
+    )
 
 
-def _fetched(tickers: Sequence[str]) -> dict[str, FinalResult]:
-    try:
-        pages = connection.public().catalogue.markets(tickers=tickers)
-        found = [market for page in pages for market in page.markets]
-    except (KalshiError, KalbotError) as error:
-        log.warning("results cannot be read: %s", error)
-        return {}
-    return {
-        m.ticker: FinalResult(str(m.result), m.settlement_value * 100)
-        for m in found
-        if m.status == "finalized" and m.settlement_value is not None
-    }
+def _key(leg: Leg) -> Key:
+    return leg.market_id, leg.position.profile.subaccount or 0
 
 
-def _credited(legs: list[Leg]) -> set[tuple[str, int]]:
-    """(ticker, subaccount) whose settlement record the exchange lists."""
-    if not legs:
-        return set()
-    since = int((min(leg.position.created_at for leg in legs) - LISTING_MARGIN).timestamp())
-    found = set()
-    for subaccount in {leg.position.profile.subaccount for leg in legs}:
-        try:
-            listed = connection.client().portfolio.settlements(min_ts=since, subaccount=subaccount)
-            found |= {(record.ticker, subaccount or 0) for record in listed}
-        except (KalshiError, KalbotError) as error:
-            log.warning("settlements cannot be read: %s", error)
-    return found
+def _has_open_order(leg: Leg) -> bool:
+    """Whether the last word on the leg's count has not been said."""
+    return Order.objects.filter(leg=leg, status__in=OPEN_ORDERS).exists()
 
 
-def settle_leg(leg_id: int, final: FinalResult) -> bool:
-    """Book a leg's payout. False when it is booked already or nothing is held."""
+def _settle_credited(legs: list[Leg], final: FinalResult, credit: Credit, reconciliation: Reconciliation | None) -> int:
+    """Settle the live legs of one market and subaccount, no more contracts than were credited; name what differs."""
+    ticker, subaccount = _key(legs[0])
+    foreign = accounts.foreign(subaccount, ticker)
+    settled = _settled_before(ticker, subaccount)
+    ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs) + settled
+    name = f"{subaccount}:{ticker}"
+    if credit.count is None or credit.count == ours + foreign:
+        discrepancies.resolved(Discrepancy.Code.SETTLEMENT_COUNT, name)
+        count = sum(settle_leg(leg.pk, final) for leg in legs)
+        _compare_revenue(name, legs[0], final, credit, reconciliation)
+        return count
+    discrepancies.found(
+        reconciliation,
+        Discrepancy.Code.SETTLEMENT_COUNT,
+        name,
+        ours=str(ours + foreign),
+        theirs=str(credit.count),
+        amount=credit.count - ours - foreign,
+        profile=legs[0].position.profile,
+    )
+    left = credit.count - foreign - settled
+    count = 0
+    for leg in legs:
+        part = min(leg.held, max(0, left if leg.side == "yes" else -left))
+        if part:
+            count += settle_leg(leg.pk, final, part)
+            left -= part if leg.side == "yes" else -part
+    return count
+
+
+def _settled_before(ticker: str, subaccount: int) -> int:
+    """Signed contracts of this market that are booked as settled already."""
+    of = Settlement.objects.filter(leg__market_id=ticker, mode=Mode.LIVE, reversed_at=None)
+    rows = of.filter(accounts.of_subaccount(subaccount, "leg__position__profile__")).values_list("leg__side", "count")
+    return sum(count if side == "yes" else -count for side, count in rows)
+
+
+def _compare_revenue(
+    name: str, leg: Leg, final: FinalResult, credit: Credit, reconciliation: Reconciliation | None
+) -> None:
+    """The exchange's own sum against what these contracts pay by the result that we read."""
+    if credit.count is None or credit.revenue is None:
+        return
+    expected = payout("yes" if credit.count > 0 else "no", abs(credit.count), final)
+    if expected == credit.revenue:
+        discrepancies.resolved(Discrepancy.Code.SETTLEMENT_REVENUE, name)
+        return
+    discrepancies.found(
+        reconciliation,
+        Discrepancy.Code.SETTLEMENT_REVENUE,
+        name,
+        ours=dollars(expected),
+        theirs=dollars(credit.revenue),
+        amount=credit.revenue - expected,
+        profile=leg.position.profile,
+    )
+
+
+def settle_leg(leg_id: int, final: FinalResult, count: int | None = None) -> bool:
+    """Book the payout of ``count`` (1/100 contract) of a leg, by default of all that it holds. False when nothing is held."""
     with transaction.atomic():
         leg = Leg.objects.select_related("position", "position__profile").get(pk=leg_id)
         position = Position.objects.select_for_update().get(pk=leg.position_id)
         leg = Leg.objects.get(pk=leg_id)
-        if not leg.held or Settlement.objects.filter(leg=leg, reversed_at=None).exists():
+        part = leg.held if count is None else min(count, leg.held)
+        if not part or _has_open_order(leg):
             return False
-        paid = payout(leg.side, leg.held, final)
-        cost, fees = leg.open_cost, leg.open_fees
-        version = Settlement.objects.filter(leg=leg).count() + 1
+        cost, fees = booking.cost_share(leg, part)
         booked = Settlement.objects.create(
             leg=leg,
             mode=position.mode,
-            version=version,
+            version=Settlement.objects.filter(leg=leg).count() + 1,
             result=final.result,
             value_e6=final.value_e6,
-            count=leg.held,
-            payout=paid,
+            count=part,
+            payout=payout(leg.side, part, final),
             cost=cost,
             fees=fees,
         )
         _post(booked, position, leg, "settlement", 1)
-        Leg.objects.filter(pk=leg.pk).update(open_cost=0, open_fees=0)
+        Leg.objects.filter(pk=leg.pk).update(open_cost=F("open_cost") - cost, open_fees=F("open_fees") - fees)
         booking.recount(position)
+        states.note(position, f"{part / 100:g} {leg} settled as {final.result}")
         _end(position)
     return True
 
@@ -173,13 +199,21 @@ def _post(booked: Settlement, position: Position, leg: Leg, kind: str, sign: int
     )
 
 
+def _without_contracts(mode: str | None) -> list[Position]:
+    """Active positions of which something was settled and nothing is held: they end as soon as their orders have."""
+    found = Position.objects.filter(
+        status__in=ACTIVE, legs__settlements__reversed_at=None, legs__settlements__isnull=False
+    )
+    if mode is not None:
+        found = found.filter(mode=mode)
+    return list(found.distinct())
+
+
 def _end(position: Position) -> None:
     position.refresh_from_db()
-    states.note(position, "a leg was settled")
     if position.status not in ACTIVE or any(leg.held for leg in position.legs.all()):
         return
-    open_orders = position.orders.filter(status__in=set(OPEN_ORDERS) - {OrderStatus.NEW})
-    if open_orders.exists() or position.status == PositionStatus.PENDING:
+    if position.orders.filter(status__in=OPEN_ORDERS).exists() or position.status == PositionStatus.PENDING:
         return
     states.transition(position, PositionStatus.SETTLED, reason="every leg was settled", close_type=CloseType.SETTLED)
     protections.after_end(position)
@@ -206,6 +240,8 @@ def rebook(settlement_id: int, final: FinalResult) -> bool:
             return False
         leg = booked.leg
         _post(booked, position, leg, "reversal", -1)
-        Leg.objects.filter(pk=leg.pk).update(open_cost=booked.cost, open_fees=booked.fees)
+        Leg.objects.filter(pk=leg.pk).update(
+            open_cost=F("open_cost") + booked.cost, open_fees=F("open_fees") + booked.fees
+        )
         states.note(position, f"{leg.market_id} was amended from {booked.value_e6} to {final.value_e6}")
-        return settle_leg(leg.pk, final)
+        return settle_leg(leg.pk, final, booked.count)

@@ -6,10 +6,10 @@ import pytest
 
 from markets.models import Market
 from tests.trading import world
-from trading import ledger, settlement
+from trading import finals, ledger, settlement
 from trading.execution import executor
+from trading.finals import FinalResult
 from trading.models import LedgerTransaction, Position, Settlement
-from trading.settlement import FinalResult
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
@@ -106,7 +106,7 @@ def test_amended_result_is_reversed_by_entries_and_booked_again() -> None:
 @pytest.mark.parametrize("status", ["closed", "determined", "disputed", "amended", "inactive"])
 def test_nothing_is_booked_before_it_is_final(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _open()
-    monkeypatch.setattr(settlement, "_fetched", lambda tickers: {})
+    monkeypatch.setattr(finals, "_fetched", lambda tickers: {})
     Market.objects.update(status=status, result="yes", settlement_value_e6=1_000_000)
     assert settlement.run() == 0
     assert not Settlement.objects.exists()

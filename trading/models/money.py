@@ -93,7 +93,8 @@ class ProfileBalance(models.Model):
 
 
 class Settlement(models.Model):
-    """A leg's payout when its market was final. An amended result reverses the row by entries and adds the next version."""
+    """The payout of contracts of a leg when its market was final. An amended result reverses the row by entries and adds the next
+    version; contracts that come to light later are a further version beside it."""
 
     leg = models.ForeignKey(Leg, models.PROTECT, related_name="settlements")
     mode = models.CharField(max_length=4, choices=Mode)
@@ -110,5 +111,5 @@ class Settlement(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["leg", "version"], name="settlement_version"),
-            models.UniqueConstraint(fields=["leg"], condition=Q(reversed_at=None), name="one_valid_settlement_a_leg"),
+            models.CheckConstraint(condition=Q(count__gt=0), name="settlement_count_positive"),
         ]

@@ -114,6 +114,8 @@ class Discrepancy(models.Model):
         LEDGER_POSITIONS = "ledger_positions", "ledger and positions differ"
         LEG_FILLS = "leg_fills", "a leg differs from the sum of its fills"
         FOREIGN_ORDER = "foreign_order", "an order on our account is not ours"
+        SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"
+        SETTLEMENT_REVENUE = "settlement_revenue", "the payout differs from the exchange's record"
 
     reconciliation = models.ForeignKey(Reconciliation, models.CASCADE, null=True, related_name="discrepancies")
     profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="discrepancies")
@@ -122,6 +124,14 @@ class Discrepancy(models.Model):
     key = models.CharField(max_length=160, help_text="What it is about; one open row a key.")
     ours = models.CharField(max_length=120, blank=True)
     theirs = models.CharField(max_length=120, blank=True)
+    amount = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Theirs less ours: micro-dollars of money, 1/100 of contracts. A change rings again.",
+    )
+    accepted = models.BooleanField(
+        default=False, help_text="A person knows of it as it is: it is not named again until it changes."
+    )
     first_seen_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(auto_now=True)
     resolved_at = models.DateTimeField(null=True, blank=True)

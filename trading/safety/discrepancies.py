@@ -4,47 +4,86 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from kalbot.common import clock
 from strategies.models import Mode, Profile
+from trading.accounts import of_subaccount
 from trading.models import Discrepancy, Reconciliation
 from trading.safety import halt, protections
 
 log = logging.getLogger(__name__)
-ACTOR = "reconciliation"
+ACTOR: Final = "reconciliation"
+OF_ACCOUNT: Final = (
+    Discrepancy.Code.POSITION,
+    Discrepancy.Code.REJECTED_ORDER_FILLED,
+    Discrepancy.Code.FILL_IMPOSSIBLE,
+    Discrepancy.Code.FILL_MISSING,
+    Discrepancy.Code.SETTLEMENT_COUNT,
+    Discrepancy.Code.SETTLEMENT_REVENUE,
+)
+"""Differences that belong to a profile and are nevertheless the account's."""
 
 
 def found(
-    run: Reconciliation,
+    run: Reconciliation | None,
     code: Discrepancy.Code,
     key: str,
     *,
     ours: str = "",
     theirs: str = "",
+    amount: int | None = None,
     profile: Profile | None = None,
+    mode: str = Mode.LIVE,
 ) -> Discrepancy:
-    """Name a difference. A new one reduces its profile, or every profile of the mode when it belongs to none."""
-    run.differences += 1
-    values = {"ours": ours[:120], "theirs": theirs[:120], "reconciliation": run, "last_seen_at": clock.now()}
-    known = Discrepancy.objects.filter(code=code, key=key[:160], resolved_at=None).first()
-    if known is not None:
-        Discrepancy.objects.filter(pk=known.pk).update(**values)
-        return known
+    """Name a difference. A new one, or one that has changed, reduces its profile, or every profile of the mode when it belongs to
+    none. What a person accepted as it is stays silent until it changes.
+
+    ``amount``: what a change is measured by (else by both texts). ``mode``: where neither run nor profile says it.
+    """
+    if run is not None:
+        run.differences += 1
+    mode = profile.mode if profile is not None else run.mode if run is not None else mode
+    ours, theirs, key = ours[:120], theirs[:120], key[:160]
+    last = Discrepancy.objects.filter(code=code, key=key).order_by("-id").first()
+    if last is not None and (last.resolved_at is None or last.accepted):
+        if _is_same(last, ours, theirs, amount):
+            Discrepancy.objects.filter(pk=last.pk).update(
+                ours=ours, theirs=theirs, reconciliation=run, last_seen_at=clock.now()
+            )
+            return last
+        close(last, actor=ACTOR, resolution="it has changed")
     try:
         with transaction.atomic():
-            made = Discrepancy.objects.create(code=code, key=key[:160], profile=profile, mode=run.mode, **values)
+            made = Discrepancy.objects.create(
+                code=code,
+                key=key,
+                profile=profile,
+                mode=mode,
+                ours=ours,
+                theirs=theirs,
+                amount=amount,
+                reconciliation=run,
+            )
     except IntegrityError:
-        return Discrepancy.objects.get(code=code, key=key[:160], resolved_at=None)
+        return Discrepancy.objects.get(code=code, key=key, resolved_at=None)
     log.critical("unexplained difference %s %s: ours %s, theirs %s", code, key, ours, theirs)
-    concerned = [profile] if profile is not None else list(Profile.objects.filter(mode=run.mode, is_active=True))
+    concerned = [profile] if profile is not None else list(Profile.objects.filter(mode=mode, is_active=True))
     for one in concerned:
         halt.tighten(
             state=halt.State.REDUCING, actor=ACTOR, reason=f"unexplained difference: {code} {key}", profile=one
         )
         protections.after_difference(one, f"unexplained difference: {code} {key}")
     return made
+
+
+def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> bool:
+    if amount is not None and known.amount is not None:
+        return known.amount == amount
+    return (known.ours, known.theirs) == (ours, theirs)
 
 
 def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()) -> None:
@@ -60,6 +99,15 @@ def close(row: Discrepancy, *, actor: str, resolution: str) -> None:
     Discrepancy.objects.filter(pk=row.pk, resolved_at=None).update(
         resolved_at=clock.now(), resolution=f"{resolution} ({actor})"[:300]
     )
+
+
+def binding(profile: Profile) -> Discrepancy | None:
+    """An open difference that forbids ``profile`` new baskets: its own, or one of the account that it trades on. One that was made
+    or switched on later obeys it like the others."""
+    mine = Q(profile=profile) | Q(profile=None, mode=profile.mode)
+    if profile.mode == Mode.LIVE:
+        mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & of_subaccount(profile.subaccount or 0)
+    return Discrepancy.objects.filter(mine, resolved_at=None).order_by("id").first()
 
 
 def open_ones(mode: str | None = None) -> list[Discrepancy]:

@@ -92,6 +92,23 @@ class Catalogue:
         }
         return pages(self._transport, "/markets", params, _market_page, max_pages=max_pages)
 
+    def historical_markets(
+        self,
+        *,
+        tickers: Sequence[str] | None = None,
+        event_ticker: str | None = None,
+        series_ticker: str | None = None,
+        limit: int = 1000,
+    ) -> Iterator[MarketPage]:
+        """Pages of settled markets that have left the live listing (exchange.historical_cutoff). One filter at most."""
+        params = {
+            "tickers": _comma(tickers),
+            "event_ticker": event_ticker,
+            "series_ticker": series_ticker,
+            "limit": limit,
+        }
+        return pages(self._transport, "/historical/markets", params, _market_page)
+
     def market(self, ticker: str) -> Market:
         """One market. Raises NotFound, also for a moment after its ``created`` message."""
         body = self._transport.read("/markets/{ticker}", path={"ticker": ticker})

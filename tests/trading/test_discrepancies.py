@@ -1,0 +1,130 @@
+"""A difference rings when it appears and again when it changes; whoever trades on its account obeys it, early or late."""
+
+from __future__ import annotations
+
+import pytest
+
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import reconcile
+from trading.denials import DenialCode
+from trading.execution import executor
+from trading.models import Denial, Discrepancy, Lock, Position
+from trading.safety import halt, live_readiness
+from trading.venues import connection
+
+DEPTH = 10_000
+LIMITS = (3_000, 3_200, 3_100)
+DOLLAR = 1_000_000
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def _try(twin: Twin, profile: Profile) -> Position | None:
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    return executor.execute(decision.pk)
+
+
+def _code(profile: Profile) -> str:
+    return Denial.objects.filter(decision__profile=profile).latest("id").code
+
+
+def _resume(profile: Profile) -> None:
+    halt.set_state(state="active", actor="test", reason="looked at it", profile=profile)
+    Lock.objects.all().delete()
+
+
+def test_the_alarm_rings_again_when_the_amount_changes(twin: Twin, caplog: pytest.LogCaptureFixture) -> None:
+    profile = world.add_profile("live", mode="live")
+    reconcile.run("live", "first")
+    twin.exchange.ledger.credit((0, 0), -10 * DOLLAR)
+    reconcile.run("live", "test")
+    first = Discrepancy.objects.get(code="cash", resolved_at=None)
+    assert first.amount == -10 * DOLLAR
+    _resume(profile)
+    caplog.clear()
+    reconcile.run("live", "test")
+    assert Discrepancy.objects.get(code="cash", resolved_at=None).pk == first.pk
+    assert halt.current(profile) == "active"
+    assert not [r for r in caplog.records if r.levelname == "CRITICAL"]
+    twin.exchange.ledger.credit((0, 0), -500 * DOLLAR)
+    reconcile.run("live", "test")
+    again = Discrepancy.objects.get(code="cash", resolved_at=None)
+    assert (again.pk != first.pk, again.amount) == (True, -510 * DOLLAR)
+    assert halt.current(profile) == "reducing"
+    assert [r for r in caplog.records if r.levelname == "CRITICAL"]
+    first.refresh_from_db()
+    assert first.resolution.startswith("it has changed")
+
+
+def test_contracts_that_differ_by_another_number_ring_again_and_trading_does_not(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    position = _try(twin, profile)
+    assert position is not None
+    held = twin.exchange.ledger.positions[(0, twin.markets[0])]
+    held.count -= 100
+    reconcile.run("live", "test")
+    _resume(profile)
+    held.count -= 100
+    reconcile.run("live", "test")
+    assert Discrepancy.objects.filter(code="position").count() == 2
+    assert halt.current(profile) == "reducing"
+
+
+def test_what_a_person_accepted_stays_silent_until_it_changes(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    reconcile.run("live", "first")
+    twin.exchange.ledger.credit((0, 0), -10 * DOLLAR)
+    reconcile.run("live", "test")
+    Discrepancy.objects.update(accepted=True, resolved_at="2026-01-01T00:00:00Z")
+    _resume(profile)
+    reconcile.run("live", "test")
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
+    twin.exchange.ledger.credit((0, 0), -1)
+    reconcile.run("live", "test")
+    assert Discrepancy.objects.filter(resolved_at=None).count() == 1
+    assert halt.current(profile) == "reducing"
+
+
+@pytest.mark.parametrize("late", ["new", "switched on again", "another of the account"])
+def test_a_profile_that_comes_later_obeys_an_open_difference_of_its_account(twin: Twin, late: str) -> None:
+    first = world.add_profile("first", mode="live")
+    sleeper = world.add_profile("sleeper", mode="live", is_active=False)
+    reconcile.run("live", "first")
+    twin.exchange.ledger.credit((0, 0), -10 * DOLLAR)
+    reconcile.run("live", "test")
+    assert halt.current(first) == "reducing"
+    if late == "new":
+        profile = world.add_profile("new", mode="live")
+    elif late == "switched on again":
+        Profile.objects.filter(pk=sleeper.pk).update(is_active=True)
+        profile = Profile.objects.get(pk=sleeper.pk)
+    else:
+        profile = first
+    Lock.objects.all().delete()
+    halt.set_state(state="active", actor="test", reason="test", profile=profile)
+    assert _try(twin, profile) is None
+    assert _code(profile) == DenialCode.DISCREPANCY
+    twin.exchange.ledger.credit((0, 0), 10 * DOLLAR)
+    reconcile.run("live", "test")
+    assert _try(twin, profile) is not None
+
+
+def test_a_difference_of_live_binds_no_paper_profile(twin: Twin) -> None:
+    live, paper = world.add_profile("live", mode="live"), world.add_profile("paper")
+    reconcile.run("live", "first")
+    twin.exchange.ledger.credit((0, 0), -10 * DOLLAR)
+    reconcile.run("live", "test")
+    assert halt.current(live) == "reducing"
+    assert _try(twin, paper) is not None

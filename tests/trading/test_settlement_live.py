@@ -1,0 +1,157 @@
+"""Settlement on the exchange: after orders and fills, never on a leg with open orders, compared with the exchange's record."""
+
+from __future__ import annotations
+
+import pytest
+
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import exits, ledger, reconcile, settlement
+from trading.execution import executor
+from trading.models import Discrepancy, Leg, Order, Position, Settlement
+from trading.safety import halt, live_readiness
+from trading.venues import connection
+from trading.venues.live import LiveVenue
+from trading.venues.protocol import Unresolved
+
+DEPTH = 10_000
+LIMITS = (3_000, 3_200, 3_100)
+DOLLAR = 1_000_000
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def _buy(twin: Twin) -> Position:
+    profile = world.add_profile("live", mode="live")
+    position = executor.execute(world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True))).pk)
+    assert position is not None
+    assert position.status == "open"
+    reconcile.run("live", "test")
+    return position
+
+
+def _open_codes() -> set[str]:
+    return set(Discrepancy.objects.filter(resolved_at=None).values_list("code", flat=True))
+
+
+def _agrees(twin: Twin, profile: Profile) -> None:
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
+    assert ledger.summary(profile)["difference"] == 0
+    assert ledger.audit(profile) == []
+
+
+@pytest.mark.parametrize("sold", [100, 600, 999, 1_000])
+def test_a_sale_whose_answer_was_lost_is_booked_before_its_market_is_settled(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch, sold: int
+) -> None:
+    position = _buy(twin)
+    winner = twin.markets[0]
+    for ticker in twin.markets:
+        twin.cancel_makers(ticker, "bid")
+    twin.quote(winner, "bid", 2_400, sold)
+    twin.sync()
+    exits.request_exit(position_id=position.pk, actor="test", reason="test")
+
+    def lost(*args: object, **kwargs: object) -> None:
+        raise Unresolved("nobody answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveVenue, "resolve", lost)
+        twin.exchange.faults.add(kind="timeout", method="POST", when="after", count=1)
+        executor.step(position.pk)
+    assert Order.objects.get(position=position, action="sell").status == "unknown"
+    twin.finish(winner)
+    settlement.run()
+    assert not Settlement.objects.filter(leg__market_id=winner).exists(), "its order has not ended"
+    _agrees(twin, position.profile)
+    leg = Leg.objects.get(position=position, market_id=winner)
+    assert (leg.sold_count, leg.settled_count, leg.payout) == (sold, 1_000 - sold, (1_000 - sold) * 10_000)
+    executor.step(position.pk)
+    settlement.run()
+    position.refresh_from_db()
+    assert position.status in ("settled", "closed")
+    assert not _open_codes()
+
+
+def test_fewer_contracts_in_the_record_are_settled_and_the_rest_is_named(twin: Twin) -> None:
+    position = _buy(twin)
+    winner = twin.markets[0]
+    twin.exchange.ledger.positions[(0, winner)].count = 400
+    twin.finish(winner)
+    reconcile.run("live", "test")
+    leg = Leg.objects.get(position=position, market_id=winner)
+    assert (leg.settled_count, leg.payout) == (400, 4 * DOLLAR), "never more than was credited"
+    assert "settlement_count" in _open_codes()
+    assert halt.current(position.profile) == "reducing"
+    assert ledger.summary(position.profile)["difference"] == 0
+
+
+def test_contracts_found_after_a_settlement_are_a_further_version(twin: Twin) -> None:
+    position = _buy(twin)
+    winner = twin.markets[0]
+    leg = Leg.objects.get(position=position, market_id=winner)
+    Leg.objects.filter(pk=leg.pk).update(sold_count=300)
+    twin.finish(winner)
+    settlement.run()
+    Leg.objects.filter(pk=leg.pk).update(sold_count=0)
+    settlement.run()
+    assert list(leg.settlements.order_by("version").values_list("version", "count")) == [(1, 700), (2, 300)]
+    leg.refresh_from_db()
+    assert (leg.payout, leg.held, leg.open_cost) == (10 * DOLLAR, 0, 0)
+    assert not _open_codes()
+    assert ledger.summary(position.profile)["difference"] == 0
+
+
+def test_a_payout_unlike_the_record_is_named(twin: Twin) -> None:
+    position = _buy(twin)
+    twin.finish(twin.markets[0])
+    for record in twin.exchange.ledger.settlements:
+        record.revenue //= 2
+    reconcile.run("live", "test")
+    assert "settlement_revenue" in _open_codes()
+    assert halt.current(position.profile) == "reducing"
+
+
+def test_a_market_that_settles_while_an_order_rests_ends_the_position(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live", on_partial="hold_and_complete", complete_seconds=3_600)
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    twin.cancel_makers(twin.markets[2], "ask")  # the last leg is gone when its order arrives
+    position = executor.execute(decision.pk)
+    assert position is not None
+    assert (position.status, position.orders.get(status="resting").purpose) == ("completing", "complete")
+    twin.finish(twin.markets[0])
+    _agrees(twin, position.profile)
+    position.refresh_from_db()
+    assert position.status == "settled"
+    assert position.payout == 10 * DOLLAR
+    assert not position.orders.filter(status="resting").exists()
+
+
+def test_nothing_is_settled_live_without_the_exchanges_record(twin: Twin) -> None:
+    position = _buy(twin)
+    twin.finish(twin.markets[0])
+    twin.exchange.ledger.settlements.clear()
+    assert settlement.run() == 0
+    position.refresh_from_db()
+    assert position.status == "open"
+
+
+def test_contracts_of_an_ended_position_are_settled_too(twin: Twin) -> None:
+    position = _buy(twin)
+    Position.objects.filter(pk=position.pk).update(status="aborted")
+    twin.finish(twin.markets[0])
+    assert settlement.run() == 3
+    position.refresh_from_db()
+    assert (position.status, position.payout) == ("aborted", 10 * DOLLAR)

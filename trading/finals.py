@@ -1,0 +1,128 @@
+"""How markets ended, by the exchange's word: final results, and what it credited the account for them.
+
+*Final* means that the market is finalized with a settlement value; ``determined`` can still be disputed and amended. Results come
+from the catalogue's rows, from the live listing for markets past their close, and from the historical listing for those that
+have left it. Credits come from the settlement records, and for records that have left the live listing from settled positions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.batches import batched
+from kalbot.common.errors import KalbotError
+from markets.kalshi.errors import KalshiError, NotFound
+from markets.kalshi.schemas.catalogue import MarketPage
+from markets.models import Market
+from trading.venues import connection
+
+CHUNK: Final = 100
+LISTING_MARGIN: Final = timedelta(hours=1)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalResult:
+    """A final result. ``value_e6``: what one YES contract paid, micro-dollars."""
+
+    result: str
+    value_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What the exchange credited one subaccount for one market: signed contracts (YES positive, 1/100) and micro-dollars.
+
+    ``count`` and ``revenue`` are None where only the settled position is listed any more: paid, but not how much.
+    """
+
+    ticker: str
+    subaccount: int
+    count: int | None
+    revenue: int | None
+    shard: int = 0
+
+
+def known_finals(tickers: Iterable[str]) -> dict[str, FinalResult]:
+    """The final results of these markets, as far as they are final."""
+    rows = Market.objects.filter(ticker__in=list(tickers))
+    finals, overdue, now = {}, [], clock.now()
+    for row in rows:
+        if row.status == "finalized" and row.settlement_value_e6 is not None:
+            finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
+        elif row.status != "active" or (row.close_time is not None and row.close_time <= now):
+            overdue.append(row.ticker)
+    for batch in batched(overdue, CHUNK):
+        finals |= _fetched(batch)
+    return finals
+
+
+def _fetched(tickers: Sequence[str]) -> dict[str, FinalResult]:
+    try:
+        catalogue = connection.public().catalogue
+        found, listed = _results(catalogue.markets(tickers=tickers))
+        gone = [ticker for ticker in tickers if ticker not in listed]
+        if gone:
+            found |= _results(catalogue.historical_markets(tickers=gone))[0]
+    except (KalshiError, KalbotError) as error:
+        log.warning("results cannot be read: %s", error)
+        return {}
+    return found
+
+
+def _results(pages: Iterable[MarketPage]) -> tuple[dict[str, FinalResult], set[str]]:
+    """(final results, all tickers listed)."""
+    markets = [market for page in pages for market in page.markets]
+    finals = {
+        m.ticker: FinalResult(str(m.result), m.settlement_value * 100)
+        for m in markets
+        if m.status == "finalized" and m.settlement_value is not None
+    }
+    return finals, {market.ticker for market in markets}
+
+
+def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable[int]) -> dict[tuple[str, int], Credit]:
+    """(ticker, subaccount) -> what was credited for these markets since ``since``, from before the first of them was bought.
+
+    Every settlement record of the time is given, and of ``tickers`` also those that are only listed as settled positions any more.
+    A subaccount whose records cannot be read to their end is left out.
+    """
+    found: dict[tuple[str, int], Credit] = {}
+    wanted = set(tickers)
+    for subaccount in subaccounts:
+        try:
+            recorded = _recorded(since, subaccount)
+            missing = wanted - {one.ticker for one in recorded}
+            listed = recorded + _archived(missing, subaccount)
+        except (KalshiError, KalbotError) as error:
+            log.warning("settlements of subaccount %s cannot be read: %s", subaccount, error)
+            continue
+        found |= {(one.ticker, subaccount): one for one in listed}
+    return found
+
+
+def _recorded(since: datetime, subaccount: int) -> list[Credit]:
+    earliest = int((since - LISTING_MARGIN).timestamp())
+    portfolio = connection.client().portfolio
+    return [
+        Credit(one.ticker, subaccount, one.yes_count - one.no_count, one.revenue, one.exchange_index or 0)
+        for one in portfolio.settlements(min_ts=earliest, subaccount=subaccount or None)
+    ]
+
+
+def _archived(tickers: set[str], subaccount: int) -> list[Credit]:
+    """Those of ``tickers`` whose settled positions the historical listing has: they left the live one long ago."""
+    portfolio = connection.client().portfolio
+    found = []
+    for ticker in sorted(tickers):
+        try:
+            listed = portfolio.historical_positions(subaccount or None, ticker=ticker)
+            found += [Credit(one.ticker, subaccount, None, None) for one in listed if one.ticker == ticker]
+        except NotFound:
+            continue
+    return found
