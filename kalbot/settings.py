@@ -9,6 +9,7 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -269,6 +270,16 @@ TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0)
 NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
 OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
 CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
+
+# Notifications.
+NOTIFY_KEY = env.str("NOTIFY_KEY", "")
+CONSOLE_URL = env.str("CONSOLE_URL", "")
+DEADMAN_URL = env.str("DEADMAN_URL", "")
+SUMMARY_TIME_ZONE = env.str("SUMMARY_TIME_ZONE", "America/New_York")
+if SUMMARY_TIME_ZONE not in available_timezones():
+    raise ImproperlyConfigured(
+        f"SUMMARY_TIME_ZONE must name a time zone such as Europe/Berlin; it is {SUMMARY_TIME_ZONE!r}."
+    )
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):

@@ -30,6 +30,9 @@ PRUNE: Final = "kalbot.console.tasks.prune"
 HEARTBEAT: Final = "kalbot.console.tasks.heartbeat"
 ASK_EXCHANGE: Final = "kalbot.console.tasks.ask_exchange"
 SAMPLE_PRICES: Final = "kalbot.console.tasks.sample_prices"
+NOTIFY: Final = "kalbot.console.tasks.notify"
+DELIVER: Final = "kalbot.console.tasks.deliver_notifications"
+DEADMAN: Final = "kalbot.console.tasks.deadman"
 
 QUEUES: Final = ("default", "scan", "strategy", "trading", "triage")
 ROUTES: Final = {

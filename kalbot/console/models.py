@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from django.db import models
 
+from kalbot.console.notify.models import Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
+
+__all__ = [
+    "Act",
+    "Channel",
+    "Cursor",
+    "Delivery",
+    "EventKind",
+    "LogRecord",
+    "Notification",
+    "Rule",
+    "Severity",
+    "TaskRecord",
+]
+
 
 class TaskRecord(models.Model):
     """One run of a task, from the queue to its end."""
@@ -80,6 +95,7 @@ class Act(models.Model):
             ("review_certificate", "Can grant and revoke certificates"),
             ("remove_lock", "Can remove a lock"),
             ("answer_triage", "Can accept and dismiss recommendations"),
+            ("test_channel", "Can send a test to a notification channel"),
         ]
 
     def __str__(self) -> str:

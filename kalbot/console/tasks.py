@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db.models import Q, QuerySet
 
 from kalbot.common import clock, messages
-from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.models import LogRecord, Notification, TaskRecord
 from kalbot.console.ops import exchange_status, heartbeats, price_history
 
 BATCH = 1_000
@@ -66,6 +66,7 @@ def old_rows() -> dict[str, QuerySet[Any]]:
         "tasks": TaskRecord.objects.filter(
             Q(started_at__lt=before(days=14)) | Q(started_at__lt=before(days=1), status="done")
         ),
+        "notifications": Notification.objects.filter(at__lt=before(days=90)),
         "log": LogRecord.objects.filter(at__lt=before(days=14)),
     }
 
@@ -80,3 +81,31 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
         number, _ = rows.model._default_manager.filter(pk__in=keys).delete()
         total += number
     return total
+
+
+@shared_task(name=messages.NOTIFY)
+def notify() -> int:
+    """Collect what happened and hand each channel that is due to a task of its own; returns the number of new notifications."""
+    from kalbot.console.notify import collect, deliver
+
+    new = collect.collect()
+    deliver.assign()
+    for channel in deliver.due_channels(clock.now()):
+        messages.send(messages.DELIVER, channel)
+    return new
+
+
+@shared_task(name=messages.DELIVER)
+def deliver_notifications(channel: int) -> int:
+    """Send one message to one channel; a slow service holds up nobody else."""
+    from kalbot.console.notify import deliver
+
+    return deliver.send_due(channel)
+
+
+@shared_task(name=messages.DEADMAN)
+def deadman() -> str:
+    """The ping outward."""
+    from kalbot.console.notify import deadman as pings
+
+    return pings.ping()

@@ -4,6 +4,7 @@ from kalbot.console.admin import (  # noqa: F401
     accounts,
     ledger,
     markets,
+    notify,
     operations,
     orders,
     people,

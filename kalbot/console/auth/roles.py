@@ -19,12 +19,17 @@ ACTS: Final[dict[str, set[str]]] = {
         "go_live",
         "review_certificate",
         "remove_lock",
+        "test_channel",
     },
 }
 MORE: Final[dict[str, set[tuple[str, str]]]] = {
     "viewer": set(),
     "operator": {("django_celery_beat", "change_periodictask"), ("django_celery_beat", "add_intervalschedule")},
-    "risk manager": {("django_celery_beat", "change_periodictask"), ("django_celery_beat", "add_intervalschedule")},
+    "risk manager": {
+        ("django_celery_beat", "change_periodictask"),
+        ("django_celery_beat", "add_intervalschedule"),
+        *((("console", f"{verb}_{model}")) for verb in ("add", "change", "delete") for model in ("channel", "rule")),
+    },
 }
 
 

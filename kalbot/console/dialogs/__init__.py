@@ -14,6 +14,7 @@ _WHERE = {
     "clone": ["CloneProfile"],
     "golive": ["GoLive"],
     "factor": ["RemoveSecondFactor"],
+    "channels": ["TestChannel"],
 }
 
 

@@ -20,7 +20,7 @@ _PATTERNS = [
 
 @cache
 def _literals() -> list[str]:
-    names = ("SECRET_KEY", "KALSHI_PRIVATE_KEY", "KALSHI_KEY_ID")
+    names = ("SECRET_KEY", "KALSHI_PRIVATE_KEY", "KALSHI_KEY_ID", "NOTIFY_KEY", "DEADMAN_URL")
     return [value for value in (str(getattr(settings, name, "")) for name in names) if len(value) >= 8]
 
 

@@ -239,6 +239,17 @@ def trading() -> Part:
     return Part("trading", WARN, words, {"halted": 1 if row.state == "halted" else 0.5})
 
 
+def notifications() -> Part:
+    """Every notification channel delivers."""
+    from kalbot.console.models import Channel
+
+    failing = list(Channel.objects.filter(is_active=True, failures__gt=0).values_list("name", flat=True))
+    if failing:
+        return Part("notifications", WARN, f"Not delivering: {', '.join(failing)}.", {"failing": len(failing)})
+    count = Channel.objects.filter(is_active=True).count()
+    return Part("notifications", OK, f"{count} channels." if count else "No channel is set up.", {"failing": 0})
+
+
 PARTS: Final[tuple[Callable[[], Part], ...]] = (
     database,
     migrations,
@@ -252,6 +263,7 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
     key,
     scan,
     trading,
+    notifications,
 )
 
 

@@ -1,0 +1,261 @@
+"""Reads rows that other packages wrote and turns what is worth a person's attention into notifications.
+
+Lower packages know nothing of this. Each reader begins a little before the place where the last one ended, because a row with a
+lower id may be committed later; the unique key of a notification keeps it from being reported twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import F, QuerySet
+
+from kalbot.common import clock
+from kalbot.console.notify import summaries
+from kalbot.console.notify.drafts import Draft, store
+from kalbot.console.notify.models import Cursor, EventKind, Severity
+from kalbot.console.ops import status
+from kalbot.console.ui import formats
+from markets.models import Certificate
+from trading.models import ACTIVE, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
+from triage.models import Advice, Recommendation
+
+OVERLAP: Final = timedelta(minutes=2)
+MOST: Final = 1_000
+DOWN_AFTER: Final = timedelta(seconds=30)
+"""A part must be bad for so long before somebody is woken."""
+STATUS_KINDS: Final[dict[str, EventKind]] = {
+    PositionStatus.OPEN: EventKind.OPENED,
+    PositionStatus.UNWINDING: EventKind.UNWINDING,
+    PositionStatus.ABORTED: EventKind.ABORTED,
+    PositionStatus.CLOSED: EventKind.CLOSED,
+    PositionStatus.SETTLED: EventKind.CLOSED,
+}
+
+
+def collect(now: datetime | None = None) -> int:
+    """One pass over everything; returns how many notifications are new."""
+    now = now or clock.now()
+    new = sum(store(_new_rows(name, reader, now)) for name, reader in READERS.items())
+    return new + store(parts(now)) + store(summaries.due(now))
+
+
+def _new_rows(
+    name: str, reader: Callable[[datetime], Iterable[tuple[datetime, Draft]]], now: datetime
+) -> Iterator[Draft]:
+    cursor, fresh = Cursor.objects.get_or_create(name=name, defaults={"at": now})
+    if fresh:  # what happened before notifications were there is history
+        return
+    last = cursor.at
+    for at, draft in reader(max(cursor.at - OVERLAP, _first(cursor))):
+        last = max(last, at)
+        yield draft
+    Cursor.objects.filter(name=name).update(at=last)
+
+
+def _first(cursor: Cursor) -> datetime:
+    """The moment the cursor was made: nothing older is ever reported."""
+    begun = cursor.state.get("begun")
+    if begun is None:
+        begun = cursor.at.isoformat()
+        Cursor.objects.filter(name=cursor.name).update(state={**cursor.state, "begun": begun})
+    return datetime.fromisoformat(begun)
+
+
+def _since(rows: QuerySet[Any], field: str, since: datetime) -> QuerySet[Any]:
+    return rows.filter(**{f"{field}__gt": since}).order_by(field, "pk")[:MOST]
+
+
+def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Positions that opened, ended, or have to be sold."""
+    rows = PositionEvent.objects.filter(to_status__in=list(STATUS_KINDS)).exclude(from_status=F("to_status"))
+    for row in _since(rows.select_related("position__profile", "position__event"), "at", since):
+        position = row.position
+        kind = STATUS_KINDS[row.to_status]
+        lines = [row.reason, *_money(position, row.to_status)]
+        yield (
+            row.at,
+            _of_position(kind, f"position event:{row.pk}", position, _title(kind, position, row.to_status), lines),
+        )
+
+
+def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Contracts that are held because they could not be sold, once for each reason."""
+    held = Position.objects.filter(status__in=ACTIVE).exclude(residual="").select_related("profile", "event")
+    for position in held[:MOST]:
+        key = f"residual:{position.pk}:{position.residual_code}"
+        title = f"Held without a way to sell: {_name(position)}"
+        yield since, _of_position(EventKind.RESIDUAL, key, position, title, [position.residual])
+
+
+def _title(kind: EventKind, position: Position, to_status: str) -> str:
+    verbs = {
+        EventKind.OPENED: "Opened",
+        EventKind.UNWINDING: "Unwinding",
+        EventKind.ABORTED: "Given up",
+        EventKind.CLOSED: "Settled" if to_status == PositionStatus.SETTLED else "Exited",
+    }
+    gain = f" {formats.gain(position.realised)}" if kind is EventKind.CLOSED else ""
+    return f"{verbs[kind]}{gain}: {_name(position)}"
+
+
+def _name(position: Position) -> str:
+    return f"{position.event.title or position.event_id} ({position.profile.name}, {position.mode})"
+
+
+def _money(position: Position, to_status: str) -> list[str]:
+    if to_status == PositionStatus.OPEN:
+        return [f"Cost {formats.money(position.cost)}, fees {formats.money(position.fees)} of it."]
+    if to_status in (PositionStatus.CLOSED, PositionStatus.SETTLED):
+        received = formats.money(position.proceeds + position.payout)
+        return [
+            f"Received {received}, realised {formats.gain(position.realised)}, fees {formats.money(position.fees)}."
+        ]
+    return []
+
+
+def _of_position(kind: EventKind, key: str, position: Position, title: str, lines: Iterable[str]) -> Draft:
+    return Draft(
+        kind=kind,
+        key=key,
+        title=title,
+        body="\n".join(line for line in lines if line),
+        profile_id=position.profile_id,
+        mode=position.mode,
+        path=f"/admin/trading/position/{position.pk}/change/",
+    )
+
+
+def exits(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Exits that somebody or something requested."""
+    rows = ExitRequest.objects.select_related("position__profile", "position__event")
+    for row in _since(rows, "created_at", since):
+        title = f"Exit requested by {row.actor}: {_name(row.position)}"
+        yield (
+            row.created_at,
+            _of_position(EventKind.EXIT_REQUESTED, f"exit:{row.pk}", row.position, title, [row.reason]),
+        )
+
+
+def advice(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Recommendations to exit."""
+    rows = Recommendation.objects.filter(advice=Advice.EXIT).select_related("position__profile", "position__event")
+    for row in _since(rows, "opened_at", since):
+        title = f"Triage recommends an exit: {_name(row.position)}"
+        yield row.opened_at, _of_position(EventKind.EXIT_WANTED, f"advice:{row.pk}", row.position, title, [row.detail])
+
+
+def discrepancies(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Differences with the exchange, again whenever the amount changes."""
+    for row in _since(Discrepancy.objects.filter(resolved_at=None), "last_seen_at", since):
+        lines = [f"{row.key}.", f"Ours: {row.ours or '-'}. Theirs: {row.theirs or '-'}."]
+        yield (
+            row.last_seen_at,
+            Draft(
+                kind=EventKind.DISCREPANCY,
+                key=f"discrepancy:{row.pk}:{row.ours}:{row.theirs}",
+                title=f"Difference with the exchange: {row.get_code_display()}",
+                body="\n".join(lines),
+                profile_id=row.profile_id,
+                mode=row.mode,
+                path="/admin/trading/discrepancy/",
+            ),
+        )
+
+
+def trading_states(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Halted, reduced, resumed."""
+    for row in _since(TradingState.objects.select_related("profile"), "changed_at", since):
+        who = row.profile.name if row.profile else "all profiles"
+        yield (
+            row.changed_at,
+            Draft(
+                kind=EventKind.TRADING_STATE,
+                key=f"trading state:{row.scope}:{row.state}:{row.changed_at.isoformat()}",
+                title=f"Trading is {row.state} for {who}",
+                body=f"By {row.actor}: {row.reason}",
+                severity=Severity.WARNING if row.state == TradingState.State.ACTIVE else None,
+                profile_id=row.profile_id,
+                mode=row.profile.mode if row.profile else "",
+                path="/admin/operate/",
+            ),
+        )
+
+
+def locks(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """New baskets are locked for a while."""
+    for row in _since(Lock.objects.select_related("profile"), "created_at", since):
+        who = row.profile.name if row.profile else "all profiles"
+        yield (
+            row.created_at,
+            Draft(
+                kind=EventKind.LOCK,
+                key=f"lock:{row.pk}",
+                title=f"No new baskets for {who} until {row.until:%Y-%m-%d %H:%M} UTC",
+                body=row.reason,
+                profile_id=row.profile_id,
+                mode=row.profile.mode if row.profile else "",
+                path="/admin/trading/lock/",
+            ),
+        )
+
+
+def certificates(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Certificates that ended while positions rest on them."""
+    gone = Certificate.objects.exclude(status=Certificate.Status.GRANTED).exclude(ended_at=None).select_related("event")
+    for row in _since(gone, "ended_at", since):
+        held = list(Position.objects.filter(event_id=row.event_id, status__in=ACTIVE).select_related("profile"))
+        if held:
+            who = ", ".join(f"#{one.pk} of {one.profile.name} ({one.mode})" for one in held)
+            yield (
+                row.ended_at,
+                Draft(
+                    kind=EventKind.CERTIFICATE,
+                    key=f"certificate:{row.pk}",
+                    title=f"Certificate withdrawn under an open position: {row.event.title or row.event_id}",
+                    body=f"{row.reason}\nPositions: {who}.",
+                    mode="live" if any(one.mode == "live" for one in held) else "sim",
+                    path=f"/admin/markets/event/{row.event_id}/change/",
+                ),
+            )
+
+
+READERS: Final[dict[str, Callable[[datetime], Iterable[tuple[datetime, Draft]]]]] = {
+    "position events": position_events,
+    "residuals": residuals,
+    "exits": exits,
+    "advice": advice,
+    "discrepancies": discrepancies,
+    "trading states": trading_states,
+    "locks": locks,
+    "certificates": certificates,
+}
+
+
+def parts(now: datetime) -> list[Draft]:
+    """Parts of the system that have been bad for a while, and those that came back. The key of the exchange has a kind of its own."""
+    cursor, _ = Cursor.objects.get_or_create(name="parts", defaults={"at": now})
+    bad_since: dict[str, str] = dict(cursor.state.get("bad_since", {}))
+    reported: dict[str, str] = dict(cursor.state.get("reported", {}))
+    drafts = []
+    for part in status.check():
+        bad = part.state == status.BAD or (part.name == "key" and part.state == status.WARN)
+        kind = EventKind.KEY if part.name == "key" else EventKind.PART_DOWN
+        if not bad:
+            bad_since.pop(part.name, None)
+            since = reported.pop(part.name, None)
+            if since is not None:
+                drafts.append(
+                    Draft(EventKind.PART_BACK, f"part back:{part.name}:{since}", f"Back: {part.name}", part.sentence)
+                )
+            continue
+        since = bad_since.setdefault(part.name, now.isoformat())
+        if part.name not in reported and now - datetime.fromisoformat(since) >= DOWN_AFTER:
+            reported[part.name] = since
+            drafts.append(
+                Draft(kind, f"part:{part.name}:{since}", f"Down: {part.name}", part.sentence, path="/admin/operate/")
+            )
+    Cursor.objects.filter(name="parts").update(at=now, state={"bad_since": bad_since, "reported": reported})
+    return drafts

@@ -1,0 +1,27 @@
+"""A ping outward while all is well: a service such as healthchecks.io calls people when it stays away, so that silence is noticed too."""
+
+from __future__ import annotations
+
+import logging
+
+import requests
+from django.conf import settings
+
+from kalbot.console.ops import status
+
+log = logging.getLogger(__name__)
+SECONDS = 5.0
+
+
+def ping() -> str:
+    """Request ``DEADMAN_URL`` when no part is bad, ``DEADMAN_URL/fail`` when one is. Returns what was said; never raises."""
+    if not settings.DEADMAN_URL:
+        return "off"
+    well = status.worst(status.check()) != status.BAD
+    url = settings.DEADMAN_URL if well else settings.DEADMAN_URL.rstrip("/") + "/fail"
+    try:
+        requests.get(url, timeout=SECONDS).raise_for_status()
+    except requests.RequestException as error:
+        log.warning("dead-man's ping failed (%s)", type(error).__name__)
+        return f"failed: {type(error).__name__}"
+    return "ok" if well else "fail"

@@ -1,0 +1,132 @@
+"""From notifications to messages that arrive: assigned by rules, bundled by channel, retried, and given up in the open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Q
+
+from kalbot.common import clock
+from kalbot.console.notify import addresses, quiet, service
+from kalbot.console.notify.models import Channel, Delivery, Notification, Rule, Severity
+
+log = logging.getLogger(__name__)
+
+RETRIES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3_600, 3_600, 3_600))
+"""How long a failing channel is left alone; a message that failed once more than these is given up."""
+CLAIM: Final = timedelta(seconds=60)
+"""A worker that died while sending: its messages are sent again after this (at least once, never lost)."""
+MOST_IN_ONE: Final = 20
+LONGEST: Final = 3_500
+
+
+def assign() -> int:
+    """Make the deliveries of new notifications; returns how many."""
+    made = 0
+    for notification in Notification.objects.filter(assigned=False).order_by("id")[:500]:
+        rows = [Delivery(notification=notification, channel_id=pk) for pk in channels_of(notification)]
+        Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+        Notification.objects.filter(pk=notification.pk).update(assigned=True)
+        made += len(rows)
+    return made
+
+
+def channels_of(notification: Notification) -> list[int]:
+    """The active channels that want a notification, each once."""
+    if notification.channel_id is not None:
+        return [notification.channel_id]
+    wanted = Rule.objects.filter(
+        Q(kind="") | Q(kind=notification.kind),
+        Q(profile=None) | Q(profile=notification.profile_id),
+        Q(mode="") | Q(mode=notification.mode) if notification.mode else Q(),
+        channel__is_active=True,
+        least_severity__lte=notification.severity,
+    )
+    return sorted(set(wanted.values_list("channel_id", flat=True)))
+
+
+def due_channels(now: datetime) -> list[int]:
+    """Channels with something that should be sent now."""
+    ready = Channel.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), is_active=True)
+    ready = ready.filter(deliveries__status=Delivery.Status.PENDING).distinct()
+    return [channel.pk for channel in ready if due(channel, now)]
+
+
+def due(channel: Channel, now: datetime) -> list[Delivery]:
+    """What one message to this channel would hold now, oldest first."""
+    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    pending = list(
+        channel.deliveries.filter(free, status=Delivery.Status.PENDING).select_related("notification").order_by("id")
+    )
+    urgent = [one for one in pending if one.notification.severity >= Severity.URGENT]
+    is_quiet = quiet.is_quiet(now, channel.time_zone, channel.quiet_from, channel.quiet_until)
+    if is_quiet:
+        return urgent[:MOST_IN_ONE]
+    if not pending or (not urgent and now - pending[0].created_at < timedelta(seconds=channel.bundle_seconds)):
+        return []
+    return pending[:MOST_IN_ONE]
+
+
+def send_due(channel_id: int, now: datetime | None = None) -> int:
+    """Send one message to a channel; returns how many notifications it held. Never raises for a failing service."""
+    now = now or clock.now()
+    channel = Channel.objects.get(pk=channel_id)
+    claimed = [one for one in due(channel, now) if _claim(one, now)]
+    if not claimed:
+        return 0
+    title, text, urgent = message([one.notification for one in claimed])
+    try:
+        problem = service.send(addresses.decrypt(channel.address), title, text, urgent=urgent)
+    except addresses.Unreadable as error:
+        problem = str(error)
+    if problem:
+        _failed(channel, claimed, problem, now)
+        return 0
+    Delivery.objects.filter(pk__in=[one.pk for one in claimed]).update(
+        status=Delivery.Status.SENT, sent_at=clock.now(), claimed_until=None, error=""
+    )
+    Channel.objects.filter(pk=channel.pk).update(failures=0, last_error="", retry_at=None, last_sent_at=clock.now())
+    return len(claimed)
+
+
+def _claim(delivery: Delivery, now: datetime) -> bool:
+    """One conditional update says which worker sends it."""
+    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    rows = Delivery.objects.filter(free, pk=delivery.pk, status=Delivery.Status.PENDING)
+    return rows.update(claimed_until=now + CLAIM) == 1
+
+
+def _failed(channel: Channel, claimed: Sequence[Delivery], problem: str, now: datetime) -> None:
+    attempt = channel.failures
+    log.warning("notification channel %s failed (attempt %s): %s", channel.name, attempt + 1, problem)
+    for delivery in claimed:
+        given_up = delivery.attempts >= len(RETRIES)
+        Delivery.objects.filter(pk=delivery.pk).update(
+            status=Delivery.Status.FAILED if given_up else Delivery.Status.PENDING,
+            attempts=delivery.attempts + 1,
+            error=problem,
+            claimed_until=None,
+        )
+    Channel.objects.filter(pk=channel.pk).update(
+        failures=attempt + 1, last_error=problem, retry_at=now + RETRIES[min(attempt, len(RETRIES) - 1)]
+    )
+
+
+def message(notifications: Sequence[Notification]) -> tuple[str, str, bool]:
+    """Title, text, and whether it is urgent. Several notifications become one message, the gravest first."""
+    ordered = sorted(notifications, key=lambda one: (-one.severity, one.pk))
+    urgent = ordered[0].severity >= Severity.URGENT
+    first = ordered[0].title
+    title = first if len(ordered) == 1 else f"{first} (and {len(ordered) - 1} more)"
+    paragraphs = []
+    for one in ordered:
+        lines = [] if len(ordered) == 1 else [one.title]
+        lines += [one.body] if one.body else []
+        lines += [f"{settings.CONSOLE_URL.rstrip('/')}{one.path}"] if one.path and settings.CONSOLE_URL else []
+        paragraphs.append("\n".join(lines))
+    text = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) or first
+    return f"Kalbot: {title}"[:160], text[:LONGEST], urgent

@@ -1,0 +1,14 @@
+"""Quiet hours. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+
+def is_quiet(at: datetime, zone: str, start: time | None, end: time | None) -> bool:
+    """Whether ``at`` (aware) lies between two local times; over midnight when ``end`` is not after ``start``."""
+    if start is None or end is None or start == end:
+        return False
+    local = at.astimezone(ZoneInfo(zone)).time()
+    return start <= local < end if start < end else local >= start or local < end

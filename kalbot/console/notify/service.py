@@ -1,0 +1,46 @@
+"""The one place that speaks to the outside: apprise, with its errors as sentences."""
+
+from __future__ import annotations
+
+import logging
+
+import apprise
+
+from kalbot.console.ops.redaction import scrub
+
+log = logging.getLogger(__name__)
+
+
+def name_of(address: str) -> str | None:
+    """The service that an address belongs to; None when apprise cannot read it."""
+    plugin = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    return None if plugin is None else str(getattr(plugin, "service_name", "") or type(plugin).__name__)
+
+
+def send(address: str, title: str, body: str, *, urgent: bool) -> str:
+    """Send one message; returns why it failed, empty when the service took it. Never raises; the address is in no sentence."""
+    kind = apprise.NotifyType.FAILURE if urgent else apprise.NotifyType.INFO
+    try:
+        plugin = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+        if plugin is None:
+            return "The address is not one that apprise knows."
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]  # apprise
+            sent = plugin.notify(body=body, title=title, notify_type=kind)
+            reason = "; ".join(line for line in str(said.getvalue()).splitlines() if line)
+    except Exception as error:  # a plugin's own fault must not reach trading's workers
+        log.warning("notification service raised %s", type(error).__name__)
+        return f"{type(error).__name__} in the service's plugin"
+    if sent:
+        return ""
+    return _without(scrub(reason), address)[:300] or "The service did not take the message."
+
+
+def _without(text: str, address: str) -> str:
+    """Plugins log addresses: what stands behind the scheme is cut out wherever it appears."""
+    for part in (
+        address,
+        *address.replace("://", "/").replace("@", "/").replace(":", "/").replace("?", "/").split("/"),
+    ):
+        if len(part) >= 6:
+            text = text.replace(part, "[hidden]")
+    return text

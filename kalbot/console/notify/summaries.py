@@ -1,0 +1,74 @@
+"""The daily and the weekly summary: what each mode earned, what is open, what needs a person. Sim and live are never added up."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Count, Sum
+
+from kalbot.console.notify.drafts import Draft
+from kalbot.console.notify.models import EventKind
+from kalbot.console.ui import formats
+from strategies.models import Mode
+from trading.models import ACTIVE, Denial, Discrepancy, Lock, Position
+
+HOUR: Final = time(7, 0)
+"""Local time after which the day before is summed up."""
+
+
+def due(now: datetime) -> list[Draft]:
+    """The summaries of the last whole day and, on Mondays, of the last whole week, once each."""
+    zone = ZoneInfo(settings.SUMMARY_TIME_ZONE)
+    local = now.astimezone(zone)
+    if local.time() < HOUR:
+        return []
+    today = datetime.combine(local.date(), time(), zone)
+    drafts = [summary("Daily summary", today - timedelta(days=1), today, f"daily:{local.date()}")]
+    if local.weekday() == 0:
+        drafts.append(summary("Weekly summary", today - timedelta(days=7), today, f"weekly:{local.date()}"))
+    return drafts
+
+
+def summary(title: str, start: datetime, end: datetime, key: str) -> Draft:
+    """What happened between two moments."""
+    lines = [line for mode in (Mode.LIVE, Mode.SIM) for line in of_mode(mode, start, end)]
+    lines += attention(end)
+    last = end - timedelta(microseconds=1)
+    days = f"{start:%Y-%m-%d}" if last.date() == start.date() else f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return Draft(EventKind.SUMMARY, key, f"{title}, {days} ({start.tzname()})", "\n".join(lines), path="/admin/")
+
+
+def of_mode(mode: Mode, start: datetime, end: datetime) -> list[str]:
+    """One mode's lines: ended baskets, realised profit, fees, what is open."""
+    ended = Position.objects.filter(mode=mode, ended_at__gte=start, ended_at__lt=end).exclude(
+        cost=0, realised=0, fees=0
+    )
+    sums: dict[str, Any] = ended.aggregate(number=Count("pk"), realised=Sum("realised"), fees=Sum("fees"))
+    held = Position.objects.filter(mode=mode, status__in=ACTIVE).aggregate(number=Count("pk"), cost=Sum("cost"))
+    if not sums["number"] and not held["number"]:
+        return [f"{mode.label.capitalize()}: nothing ended, nothing open."]
+    won = ended.filter(realised__gt=0).count()
+    return [
+        f"{mode.label.capitalize()}: {sums['number']} ended ({won} with a profit), realised {formats.gain(sums['realised'] or 0)}, "
+        f"fees {formats.money(sums['fees'] or 0)}; {held['number']} open at a cost of {formats.money(held['cost'] or 0)}."
+    ]
+
+
+def attention(now: datetime) -> list[str]:
+    """What a person should see to."""
+    differences = Discrepancy.objects.filter(resolved_at=None).count()
+    locked = Lock.objects.filter(until__gt=now).count()
+    denied = (
+        Denial.objects.filter(at__gte=now - timedelta(days=1)).values("code").annotate(n=Count("pk")).order_by("-n")[:3]
+    )
+    lines = []
+    if differences:
+        lines.append(f"Open differences with the exchange: {differences}.")
+    if locked:
+        lines.append(f"Locks in force: {locked}.")
+    if denied:
+        lines.append("Denied most: " + ", ".join(f"{row['code']} ({row['n']})" for row in denied) + ".")
+    return lines

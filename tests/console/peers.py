@@ -1,0 +1,82 @@
+"""Real servers on loopback that notifications are sent to: one HTTP, one SMTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+@dataclass
+class Receiver:
+    """What a server got. ``answer`` is the status with which HTTP answers."""
+
+    port: int = 0
+    answer: int = 200
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    mails: list[Message] = field(default_factory=list)
+
+
+@contextmanager
+def http_receiver() -> Iterator[Receiver]:
+    """A web service that keeps the JSON it is sent."""
+    got = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            got.paths.append(self.path)
+            if got.answer < 300:
+                got.messages.append(json.loads(body))
+            self.send_response(got.answer)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            got.paths.append(self.path)
+            self.send_response(got.answer)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    got.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield got
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+@contextmanager
+def smtp_receiver() -> Iterator[Receiver]:
+    """A mail server that keeps what it is sent."""
+    got = Receiver()
+
+    class Handler:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            got.mails.append(message_from_bytes(envelope.content))
+            return "250 OK"
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        got.port = probe.getsockname()[1]
+    controller = Controller(Handler(), hostname="127.0.0.1", port=got.port)
+    controller.start()
+    try:
+        yield got
+    finally:
+        controller.stop()

@@ -1,0 +1,429 @@
+"""Notifications: what happens reaches people once, in time, and a broken channel stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from peers import Receiver, http_receiver, smtp_receiver
+
+from kalbot.common import clock
+from kalbot.console import tasks
+from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
+from kalbot.console.notify import addresses, collect, deadman, deliver, quiet, service, summaries
+from kalbot.console.notify.drafts import SEVERITIES, Draft, store
+from trading import states
+from trading.models import Discrepancy, ExitRequest, Lock, PositionEvent, PositionStatus, TradingState
+from trading.safety import halt
+
+
+@pytest.fixture
+def web() -> Iterator[Receiver]:
+    with http_receiver() as got:
+        yield got
+
+
+def channel(got: Receiver, name: str = "ops", **values: Any) -> Channel:
+    address = f"json://127.0.0.1:{got.port}/hook"
+    made: Channel = Channel.objects.create(
+        name=name, address=addresses.encrypt(address), service="JSON", **{"bundle_seconds": 0, **values}
+    )
+    Rule.objects.create(channel=made, least_severity=Severity.INFO)
+    return made
+
+
+def say(key: str = "one", kind: EventKind = EventKind.DISCREPANCY, **values: Any) -> None:
+    store([Draft(kind, key, f"title of {key}", f"body of {key}", **values)])
+
+
+def run(at: datetime | None = None) -> None:
+    deliver.assign()
+    for pk in deliver.due_channels(at or clock.now()):
+        deliver.send_due(pk, at)
+
+
+def test_a_notification_arrives_at_a_real_web_service(db: None, web: Receiver) -> None:
+    channel(web)
+    say()
+    run()
+    (message,) = web.messages
+    assert message["title"] == "Kalbot: title of one"
+    assert "body of one" in message["message"]
+    assert Delivery.objects.get().status == Delivery.Status.SENT
+    run()
+    assert len(web.messages) == 1
+
+
+def test_a_notification_arrives_by_mail(db: None) -> None:
+    with smtp_receiver() as mail:
+        address = f"mailto://127.0.0.1:{mail.port}?from=kalbot@example.org&to=risk@example.org"
+        made = Channel.objects.create(name="mail", address=addresses.encrypt(address), bundle_seconds=0)
+        Rule.objects.create(channel=made, least_severity=Severity.INFO)
+        say()
+        run()
+        assert Channel.objects.get().last_error == ""
+        (found,) = mail.mails
+    assert "title of one" in str(found["Subject"])
+
+
+def test_the_same_thing_is_stored_once(db: None) -> None:
+    say()
+    say()
+    assert Notification.objects.count() == 1
+
+
+def test_a_rule_chooses_by_severity_kind_profile_and_mode(sample: dict[str, Any], web: Receiver) -> None:
+    made = channel(web)
+    profile = sample["held"].profile
+    rule = made.rules.get()
+    cases: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+        ({"least_severity": Severity.URGENT}, {"severity": Severity.WARNING}, False),
+        ({"least_severity": Severity.URGENT}, {"severity": Severity.URGENT}, True),
+        ({"kind": EventKind.LOCK}, {}, False),
+        ({"kind": EventKind.DISCREPANCY}, {}, True),
+        ({"profile": profile}, {"profile_id": profile.pk}, True),
+        ({"profile": profile}, {}, False),
+        ({"mode": "live"}, {"mode": "sim"}, False),
+        ({"mode": "live"}, {"mode": "live"}, True),
+        ({"mode": "live"}, {}, True),
+    ]
+    for number, (rule_values, draft_values, wanted) in enumerate(cases):
+        defaults = {"least_severity": Severity.INFO, "kind": "", "profile": None, "mode": ""}
+        Rule.objects.filter(pk=rule.pk).update(**{**defaults, **rule_values})
+        say(f"case {number}", **draft_values)
+        notification = Notification.objects.get(key=f"case {number}")
+        assert (deliver.channels_of(notification) == [made.pk]) is wanted, (rule_values, draft_values)
+
+
+def test_what_happens_on_paper_is_never_urgent(db: None) -> None:
+    say("paper", EventKind.RESIDUAL, mode="sim")
+    say("live", EventKind.RESIDUAL, mode="live")
+    found = dict(Notification.objects.values_list("key", "severity"))
+    assert found == {"paper": Severity.WARNING, "live": Severity.URGENT}
+
+
+def test_what_happens_together_is_one_message_with_the_gravest_first(db: None, web: Receiver) -> None:
+    channel(web, bundle_seconds=30)
+    say("calm", EventKind.OPENED)
+    say("grave", EventKind.LOCK)
+    run()
+    assert not web.messages, "it waits for the bundle"
+    run(clock.now() + timedelta(seconds=31))
+    (message,) = web.messages
+    assert message["title"] == "Kalbot: title of grave (and 1 more)"
+    assert message["message"].index("grave") < message["message"].index("calm")
+
+
+def test_what_is_urgent_does_not_wait_for_the_bundle(db: None, web: Receiver) -> None:
+    channel(web, bundle_seconds=600)
+    say(kind=EventKind.DISCREPANCY)
+    run()
+    assert len(web.messages) == 1
+
+
+def test_at_night_only_what_is_urgent_is_sent_and_the_rest_in_the_morning(db: None, web: Receiver) -> None:
+    channel(web, quiet_from=time(22), quiet_until=time(7), time_zone="Europe/Berlin")
+    say("calm", EventKind.OPENED)
+    say("urgent", EventKind.DISCREPANCY)
+    night, morning = datetime(2031, 1, 5, 23, 0, tzinfo=UTC), datetime(2031, 1, 6, 6, 30, tzinfo=UTC)
+    run(night)
+    assert [message["title"] for message in web.messages] == ["Kalbot: title of urgent"]
+    run(morning)
+    assert web.messages[1]["title"] == "Kalbot: title of calm"
+
+
+@pytest.mark.parametrize(
+    ("hour", "start", "end", "expected"),
+    [
+        (23, 22, 7, True),
+        (6, 22, 7, True),
+        (7, 22, 7, False),
+        (12, 22, 7, False),
+        (12, 9, 17, True),
+        (17, 9, 17, False),
+        (9, 9, 9, False),
+    ],
+)
+def test_quiet_hours_may_pass_midnight(hour: int, start: int, end: int, expected: bool) -> None:
+    assert quiet.is_quiet(datetime(2030, 6, 1, hour, tzinfo=UTC), "UTC", time(start), time(end)) is expected
+
+
+def test_a_failing_channel_is_retried_later_shown_and_given_up_in_the_open(db: None, web: Receiver) -> None:
+    made = channel(web)
+    web.answer = 500
+    say()
+    at = clock.now()
+    for attempt in range(len(deliver.RETRIES) + 1):
+        run(at)
+        made.refresh_from_db()
+        assert made.failures == attempt + 1
+        assert made.last_error
+        run(at)
+        assert len(web.paths) == attempt + 1, "it is left alone until its time"
+        at = made.retry_at or at
+    assert Delivery.objects.get().status == Delivery.Status.FAILED
+    web.answer = 200
+    say("later")
+    run(at + timedelta(hours=2))
+    made.refresh_from_db()
+    assert (made.failures, made.last_error) == (0, "")
+    assert [message["title"] for message in web.messages] == ["Kalbot: title of later"]
+
+
+def test_a_failing_channel_does_not_hold_up_another(db: None, web: Receiver) -> None:
+    with http_receiver() as broken:
+        broken.answer = 500
+        channel(broken, "broken")
+        channel(web, "sound")
+        say()
+        run()
+    assert len(web.messages) == 1
+
+
+def test_a_worker_that_died_while_sending_costs_a_minute_not_the_message(db: None, web: Receiver) -> None:
+    channel(web)
+    say()
+    deliver.assign()
+    now = clock.now()
+    Delivery.objects.update(claimed_until=now + deliver.CLAIM)
+    assert deliver.due_channels(now) == []
+    run(now + deliver.CLAIM + timedelta(seconds=1))
+    assert len(web.messages) == 1
+
+
+def test_the_address_is_encrypted_and_never_in_an_error(db: None) -> None:
+    address = "json://user:hunter2hunter2@127.0.0.1:9/secretpathsecret"
+    made = Channel.objects.create(name="dead", address=addresses.encrypt(address), bundle_seconds=0)
+    Rule.objects.create(channel=made, least_severity=Severity.INFO)
+    assert "hunter2" not in Channel.objects.get().address
+    say()
+    run()
+    error = Channel.objects.get().last_error
+    assert error
+    assert "hunter2" not in error
+    assert "secretpath" not in error
+
+
+def test_an_address_of_another_key_is_said_and_raises_nothing(db: None, web: Receiver, settings: Any) -> None:
+    channel(web)
+    settings.NOTIFY_KEY = "some-other-value"
+    say()
+    run()
+    assert "some-other-value" not in Channel.objects.get().last_error
+    assert "enter it again" in Channel.objects.get().last_error
+
+
+def test_an_unknown_service_is_no_address() -> None:
+    assert service.name_of("no address at all") is None
+    assert service.name_of("nosuchservice://x") is None
+    assert service.name_of("json://127.0.0.1/")
+
+
+def test_every_kind_has_a_severity() -> None:
+    assert set(SEVERITIES) == set(EventKind)
+
+
+@pytest.fixture
+def collecting(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Cursors are set: from now on everything is reported. The parts of the system have tests of their own."""
+    monkeypatch.setattr(collect, "parts", lambda now: [])
+    monkeypatch.setattr(summaries, "due", lambda now: [])
+    collect.collect()
+    assert not Notification.objects.exists(), "what happened before is history"
+    return sample
+
+
+def kinds() -> list[str]:
+    return list(Notification.objects.order_by("id").values_list("kind", flat=True))
+
+
+def test_a_position_that_opens_and_one_that_settles_are_reported(collecting: dict[str, Any]) -> None:
+    position = collecting["held"]
+    for status in (PositionStatus.OPEN, PositionStatus.SETTLED):
+        PositionEvent.objects.create(position=position, from_status="x", to_status=status, reason="because")
+    collect.collect()
+    collect.collect()
+    assert kinds() == ["opened", "closed"]
+    assert position.event.title in Notification.objects.first().title  # type: ignore[union-attr]
+
+
+def test_a_real_change_of_state_is_reported(collecting: dict[str, Any]) -> None:
+    position = collecting["held"]
+    with states.lease(position.pk) as lease:
+        states.transition(position, PositionStatus.EXITING, reason="test", lease=lease)
+        states.transition(position, PositionStatus.CLOSED, reason="test", lease=lease)
+    collect.collect()
+    assert kinds() == ["closed"]
+
+
+def test_contracts_that_cannot_be_sold_are_reported_once(collecting: dict[str, Any]) -> None:
+    held = collecting["held"]
+    type(held).objects.filter(pk=held.pk).update(residual="no bid", residual_code="no_bid")
+    collect.collect()
+    collect.collect()
+    assert kinds() == ["residual"]
+
+
+def test_halts_locks_exits_and_differences_are_reported_once_and_again_when_the_amount_changes(
+    collecting: dict[str, Any],
+) -> None:
+    halt.tighten(state=TradingState.State.HALTED, actor="rita", reason="fire drill")
+    Lock.objects.create(
+        profile=collecting["held"].profile, code="loss_streak", reason="three", until=clock.now() + timedelta(hours=1)
+    )
+    ExitRequest.objects.create(position=collecting["held"], source="person", actor="olga", reason="enough")
+    row = Discrepancy.objects.create(mode="live", code="cash", key="cash:0", ours="$10", theirs="$9")
+    collect.collect()
+    assert sorted(kinds()) == ["discrepancy", "exit_requested", "lock", "trading_state"]
+    Discrepancy.objects.filter(pk=row.pk).update(theirs="$500", last_seen_at=clock.now() + timedelta(seconds=1))
+    collect.collect()
+    assert kinds().count("discrepancy") == 2
+
+
+def test_a_row_that_was_committed_late_is_not_missed(collecting: dict[str, Any]) -> None:
+    late = PositionEvent.objects.create(position=collecting["held"], from_status="x", to_status="open", reason="late")
+    PositionEvent.objects.filter(pk=late.pk).update(at=clock.now() - timedelta(seconds=30))
+    first = Cursor.objects.get(name="position events")
+    Cursor.objects.filter(pk=first.pk).update(state={"begun": (clock.now() - timedelta(hours=1)).isoformat()})
+    collect.collect()
+    assert Notification.objects.filter(key=f"position event:{late.pk}").exists()
+
+
+def test_a_part_is_reported_after_half_a_minute_and_when_it_is_back(
+    db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kalbot.console.ops import status
+
+    bad = [status.Part("stream", status.BAD, "No living connection.")]
+    good = [status.Part("stream", status.OK, "Fine.")]
+    now = clock.now()
+    monkeypatch.setattr(status, "check", lambda: bad)
+    assert collect.parts(now) == []
+    assert [draft.kind for draft in collect.parts(now + timedelta(seconds=31))] == [EventKind.PART_DOWN]
+    assert collect.parts(now + timedelta(seconds=60)) == []
+    monkeypatch.setattr(status, "check", lambda: good)
+    assert [draft.kind for draft in collect.parts(now + timedelta(seconds=90))] == [EventKind.PART_BACK]
+    assert collect.parts(now + timedelta(seconds=95)) == []
+
+
+def test_the_summary_comes_once_a_day_after_seven_and_keeps_the_modes_apart(sample: dict[str, Any]) -> None:
+    early, late = datetime(2030, 1, 8, 11, 30, tzinfo=UTC), datetime(2030, 1, 8, 12, 30, tzinfo=UTC)
+    assert summaries.due(early) == []
+    (draft,) = summaries.due(late)
+    assert draft.kind is EventKind.SUMMARY
+    assert "2030-01-07" in draft.title
+    lines = draft.body.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["Live", "Sim"]
+    monday = datetime(2030, 1, 7, 12, 30, tzinfo=UTC)
+    assert [one.key.split(":")[0] for one in summaries.due(monday)] == ["daily", "weekly"]
+
+
+def test_the_ping_outward_says_whether_all_is_well(
+    db: None, redis_db: object, web: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kalbot.console.ops import status
+
+    settings.DEADMAN_URL = ""
+    assert deadman.ping() == "off"
+    settings.DEADMAN_URL = f"http://127.0.0.1:{web.port}/abc"
+    monkeypatch.setattr(status, "check", lambda: [status.Part("x", status.OK, "")])
+    assert deadman.ping() == "ok"
+    monkeypatch.setattr(status, "check", lambda: [status.Part("x", status.BAD, "")])
+    assert deadman.ping() == "fail"
+    assert web.paths == ["/abc", "/abc/fail"]
+    web.answer = 500
+    assert deadman.ping().startswith("failed")
+
+
+def test_the_task_collects_and_hands_every_channel_a_task_of_its_own(collecting: dict[str, Any], web: Receiver) -> None:
+    from kalbot.common import messages
+
+    made = channel(web)
+    PositionEvent.objects.create(position=collecting["held"], from_status="x", to_status="open", reason="r")
+    sent: list[tuple[str, tuple[Any, ...]]] = []
+    with messages.deliver_to(lambda name, args: sent.append((name, args))):
+        assert tasks.notify() == 1
+    assert sent == [(messages.DELIVER, (made.pk,))]
+    assert tasks.deliver_notifications(made.pk) == 1
+    assert len(web.messages) == 1
+
+
+def form(**values: Any) -> dict[str, Any]:
+    inline = {
+        f"rules-{name}": value
+        for name, value in {"TOTAL_FORMS": 0, "INITIAL_FORMS": 0, "MIN_NUM_FORMS": 0, "MAX_NUM_FORMS": 10}.items()
+    }
+    plain = {
+        "name": "phone",
+        "is_active": "on",
+        "time_zone": "America/New_York",
+        "bundle_seconds": 30,
+        "reason": "new phone",
+    }
+    return {**plain, **inline, **values}
+
+
+def test_a_risk_manager_makes_a_channel_and_its_address_is_never_shown_again(
+    sample: dict[str, Any], login: Any
+) -> None:
+    client = login("risk manager", "rita")
+    address = "json://127.0.0.1:1/verysecretpath"
+    answer = client.post(reverse("admin:console_channel_add"), form(new_address=address))
+    assert answer.status_code == 302, answer.content.decode()[:2000]
+    made = Channel.objects.get()
+    assert addresses.decrypt(made.address) == address
+    page = client.get(reverse("admin:console_channel_change", args=[made.pk])).content.decode()
+    assert "verysecretpath" not in page
+    assert made.address not in page
+    answer = client.post(reverse("admin:console_channel_change", args=[made.pk]), form(name="phone 2"))
+    assert answer.status_code == 302
+    assert addresses.decrypt(Channel.objects.get().address) == address
+    acts = list(Act.objects.order_by("id").values_list("name", "actor", "reason"))
+    assert acts == [("add_channel", "rita", "new phone"), ("change_channel", "rita", "new phone")]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"new_address": "rubbish"}, "not an address that apprise can read"),
+        ({"new_address": ""}, "A new channel needs an address"),
+        ({"new_address": "json://x/", "time_zone": "Mars/Olympus"}, "no such time zone"),
+        ({"new_address": "json://x/", "quiet_from": "22:00"}, "Quiet hours need both ends"),
+        ({"new_address": "json://x/", "reason": ""}, "required"),
+    ],
+)
+def test_a_wrong_channel_is_refused_with_a_sentence(
+    sample: dict[str, Any], login: Any, values: dict[str, Any], words: str
+) -> None:
+    answer = login("risk manager").post(reverse("admin:console_channel_add"), form(**values))
+    assert words in answer.content.decode()
+    assert not Channel.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_others_can_neither_make_a_channel_nor_send_a_test(
+    sample: dict[str, Any], login: Any, web: Receiver, role: str
+) -> None:
+    client, made = login(role), channel(web)
+    assert client.post(reverse("admin:console_channel_add"), form(new_address="json://x/")).status_code == 403
+    assert client.get(reverse("admin:act_test_channel_one", args=[made.pk])).status_code == 403
+
+
+def test_the_send_test_button_sends_at_once_and_says_what_failed(
+    sample: dict[str, Any], login: Any, web: Receiver
+) -> None:
+    client, made = login("risk manager"), channel(web)
+    address = reverse("admin:act_test_channel_one", args=[made.pk])
+
+    def press() -> Any:
+        token = client.get(address).context["form"]["token"].value()
+        return client.post(address, {"token": token, "reason": "does it arrive"}, headers={"HX-Request": "true"})
+
+    assert press().headers["HX-Redirect"]
+    assert web.messages[0]["title"].startswith("Kalbot: test")
+    web.answer = 403
+    assert "could not be sent" in press().content.decode()
+    assert Channel.objects.get().last_error
