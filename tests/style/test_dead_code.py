@@ -44,6 +44,7 @@ BY_NAME: Final = [
         "prepare_*",
         "revert_*",
     ),  # Django's hooks
+    "do_*",  # http.server, and subcommands of a command
     "enqueue",  # logging's QueueHandler
     *("do_GET", "log_message", "daemon_threads", "protocol_version"),  # http.server's hooks
     *("_missing_", "_value_", "__getattr__"),  # enum's and Python's own
@@ -62,6 +63,7 @@ DECLARED: Final = (
         "kalbot/console/dialogs/",
     ),
     *("kalbot/console/apps.py", "kalbot/console/site.py", "kalbot/console/models.py", "kalbot/console/pages/"),
+    "kalbot/console/notify/models.py",
     *(
         "markets/models.py",
         "markets/kalshi/vocabulary.py",
