@@ -45,6 +45,19 @@ BY_NAME: Final = [
         "revert_*",
     ),  # Django's hooks
     "do_*",  # http.server, and subcommands of a command
+    *(
+        "num_col_",
+        "num_row_",
+        "sense_",
+        "col_*_",
+        "row_*_",
+        "integrality_",
+        "format_",
+        "start_",
+        "index_",
+        "value_",
+        "enableCallbacks",
+    ),  # highspy
     "enqueue",  # logging's QueueHandler
     *("do_GET", "log_message", "daemon_threads", "protocol_version"),  # http.server's hooks
     *("_missing_", "_value_", "__getattr__"),  # enum's and Python's own
