@@ -13,6 +13,7 @@ from .errors import (
     Killed,
     MarketInactive,
     NotFound,
+    OutcomeUnknown,
     Paused,
     RateLimited,
     Rejected,
@@ -27,6 +28,7 @@ _BY_CODE: Final[dict[str, type[Rejected]]] = {
     "insufficient_balance": InsufficientBalance,
     "available_balance_too_low": InsufficientBalance,
     "market_inactive": MarketInactive,
+    "MARKET_INACTIVE": MarketInactive,
     "not_found": NotFound,
     "market_not_found": NotFound,
     "too_many_requests": RateLimited,
@@ -41,24 +43,44 @@ _BY_STATUS: Final[dict[int, type[Rejected]]] = {
     429: RateLimited,
 }
 _AMBIGUOUS: Final = frozenset({408, 499})
+"""A time-out that is reported as a 4xx."""
+_REFUSED_ITEM: Final = frozenset(_BY_CODE) | {
+    "bad_request",
+    "deprecated_v1_order_endpoint",
+    "forbidden",
+    "invalid_order",
+    "invalid_order_size",
+    "invalid_parameters",
+    "invalid_price",
+    "order_id_and_client_order_id_mismatch",
+    "order_side_mismatch",
+    "order_ticker_mismatch",
+}
+"""Codes that refuse one order of a batch, which has no status of its own: any other leaves its outcome unknown."""
 
 
 def refusal(status: int, body: bytes) -> Rejected:
-    """The error of an answer with ``status`` >= 400: by code where it is known, else by status."""
+    """The error of an answer with ``status`` >= 400: by code where it is known (codes are case-sensitive), else by status."""
     code, message, details = read_error_body(body)
-    kind = _BY_CODE.get(code.lower()) or _BY_STATUS.get(status, Rejected)
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status, Rejected)
     return kind(status, code, message, details)
 
 
 def is_definite(error: Rejected) -> bool:
     """Whether a *write* that got this answer certainly did nothing.
 
-    A 4xx is definite (a time-out reported as 4xx is not), and so is a known code on any status; anything else
-    with 5xx may have happened.
+    A 4xx is definite, with a known code or not; a time-out reported as 4xx is not, and neither is anything with 5xx, whatever
+    code it carries (docs/kalshi-protocol.md 9.10).
     """
-    if error.status in _AMBIGUOUS:
-        return False
-    return 400 <= error.status < 500 or error.code.lower() in _BY_CODE
+    return 400 <= error.status < 500 and error.status not in _AMBIGUOUS
+
+
+def of_item(body: bytes) -> Rejected | OutcomeUnknown:
+    """The error of one order of a batch: a refusal if its code is known for one."""
+    refused = refusal(400, body)
+    if refused.code in _REFUSED_ITEM:
+        return refused
+    return OutcomeUnknown(f"an order of a batch was answered with {refused.code or 'no code'}: {refused.message}")
 
 
 def read_error_body(body: bytes) -> tuple[str, str, str]:

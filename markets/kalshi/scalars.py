@@ -6,6 +6,7 @@ Everything here raises UnitError (a ValueError) on what it cannot hold exactly.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NewType
 
@@ -26,6 +27,7 @@ from kalbot.common.units import (
 Micros = NewType("Micros", int)
 """1/1,000,000 dollar per contract: averages are finer than a Price can hold."""
 
+MOST_MULTIPLIED: Final = 100
 _MEMO_LIMIT: Final = 200_000
 
 
@@ -96,6 +98,18 @@ def micros(text: str) -> Micros:
     if value < 0:
         raise UnitError(f"negative average: {text!r}")
     return Micros(value)
+
+
+def fee_multiplier(value: Decimal) -> Decimal:
+    """A multiplier of fees: none is negative, finer than a millionth, or anywhere near a hundredfold."""
+    if not 0 <= value <= MOST_MULTIPLIED or value != round(value, 6):
+        raise UnitError(f"no fee multiplier: {value}")
+    return value
+
+
+def optional_multiplier(value: Decimal | None) -> Decimal | None:
+    """None where an event overrides nothing."""
+    return None if value is None else fee_multiplier(value)
 
 
 def money_from_cents(cents: int) -> Money:

@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 from .errors import LocallyRateLimited
 from .schemas.account import ApiLimits, BucketLimit, EndpointCosts
 
-Kind = Literal["read", "write", "balance"]
+Kind = Literal["read", "public", "write", "balance"]
 
 UNSCOPED: Final = 0
 """Reads, batches, other writes, and single orders with an explicit ``exchange_index`` of 0."""
@@ -52,8 +52,8 @@ class Limiter(Protocol):
 
 
 def buckets_of(kind: Kind, shard: int | None, shards: Sequence[int] = SHARDS) -> tuple[str, ...]:
-    """Names of the buckets that pay, sorted: ``read``, ``balance``, ``write``, or ``write:n`` for shard n >=
-    1."""
+    """Names of the buckets that pay, sorted: ``read``, ``public``, ``balance``, ``write``, or ``write:n`` for shard n >=
+    1. Unsigned reads are ``public``: the exchange counts them by address, not by account."""
     if kind != "write":
         return (kind,)
     if shard is AUTO or shard < 0:
@@ -65,6 +65,8 @@ def limit_of(bucket: str, limits: ApiLimits) -> BucketLimit:
     """Refill rate and capacity of a bucket by name, in tokens per second and tokens."""
     if bucket == "read":
         return limits.read
+    if bucket == "public":
+        return BASIC.read
     if bucket == "balance":
         per_second = 1 if limits.usage_tier in ("basic", "advanced") else 5
         return BucketLimit(per_second * 10, 10)

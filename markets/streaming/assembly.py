@@ -17,7 +17,6 @@ from markets import connect
 from markets.kalshi.environment import Environment
 from markets.kalshi.errors import KalshiError, Rejected
 from markets.kalshi.signing import Signer
-from markets.kalshi.ws.batch_reader import BatchReader
 from markets.kalshi.ws.session import Session
 from markets.prices import partition_count
 from markets.streaming.loop import Refused, Stream
@@ -77,7 +76,7 @@ class Assembly:
 
 def make_session(environment: Environment, signer: Signer) -> Session:
     """A session as the stream wants it."""
-    return Session(environment, signer, reader=BatchReader)
+    return Session(environment, signer)
 
 
 def partition_of(event_ticker: str, partitions: int) -> int:

@@ -17,6 +17,7 @@ from markets.kalshi.errors import Disconnected
 from markets.kalshi.vocabulary import LifecycleEvent, MarketStatus
 from markets.kalshi.ws import frames
 from markets.kalshi.ws.error_codes import Reaction
+from markets.kalshi.ws.intake import BOOK_TYPES
 from markets.kalshi.ws.session import Session
 from markets.streaming.intake import StreamIntake
 from markets.streaming.output.inbox import Message
@@ -30,6 +31,12 @@ log = logging.getLogger(__name__)
 BEAT_MS: Final = 500
 DEAD_MS: Final = 10_000
 """Without an acknowledged heartbeat for so long the connection is closed."""
+UNREADABLE: Final = 5
+"""So many frames of one market that cannot be read, and its book is not asked for any more."""
+FORGIVEN_MS: Final = 600_000
+"""After so long the count begins again."""
+REPORTED: Final = 100
+"""So many kinds of rejected frames are logged, each once."""
 ACCOUNT: Final = ("fill", "user_orders")
 LIFECYCLE: Final = "market_lifecycle_v2"
 TICKER: Final = "ticker"
@@ -73,6 +80,8 @@ class Connection:
         self._keep = keep
         self._whole = whole
         self._channels: dict[int, str] = {}
+        self._unreadable: dict[tuple[str | None, str], tuple[int, int]] = {}
+        """Rejected frames by type and market: how many, since when."""
         self._followed: Mapping[str, Mapping[str, str]] = {}
         self._beat: tuple[int, int] | None = None
         self._last_beat_ms = 0
@@ -170,17 +179,42 @@ class Connection:
     def _gap(self, frame: frames.GapFrame, at: int) -> None:
         self.metrics.gaps += 1
         channel = self._channels.get(frame.sid)
-        if channel == BOOKS:
+        if frame.reason == "jump":
+            self._jump(frame, channel)
+        elif channel == BOOKS:
             log.warning("sequence gap in the books before number %s (%s)", frame.got, frame.reason)
             self.books.mark_suspect(list(self.subscription.markets))
         elif channel == LIFECYCLE and self._whole:
             self.lifecycle_gap = True
 
+    def _jump(self, frame: frames.GapFrame, channel: str | None) -> None:
+        """A number that cannot be believed: the subscription is made again, any other than the books' with the connection."""
+        if channel != BOOKS:
+            raise Disconnected(f"subscription {frame.sid}: number {frame.got} where {frame.expected} was due")
+        if self.session.sid_of(BOOKS) == frame.sid:  # once, not for every frame until the exchange has answered
+            log.warning("book subscription made again: number %s where %s was due", frame.got, frame.expected)
+            self.books.mark_suspect(list(self.subscription.markets))
+            self.subscription.renew()
+
     def _rejected(self, frame: frames.RejectedFrame, at: int) -> None:
+        """One market's unreadable frame is that market's trouble; after ``UNREADABLE`` of them its book is given up."""
         self.metrics.rejected += 1
-        log.warning("frame rejected: %s: %s: %s", frame.type, frame.reason, frame.sample[:200])
-        if frame.type in ("orderbook_delta", "orderbook_snapshot") and frame.market_ticker:
-            self.books.mark_suspect((frame.market_ticker,))
+        ticker = frame.market_ticker or ""
+        known = (frame.type, ticker)
+        count, since = self._unreadable.get(known, (0, at))
+        count, since = (1, at) if at - since > FORGIVEN_MS else (count + 1, since)
+        self._unreadable[known] = (count, since)
+        if count == 1 and len(self._unreadable) <= REPORTED:  # once each; the rest is in the counter
+            log.warning("frame rejected: %s %s: %s: %s", frame.type, ticker, frame.reason, frame.sample[:200])
+        if frame.type not in BOOK_TYPES or ticker not in self.books.markets:
+            return
+        self.books.mark_suspect((ticker,))
+        if count >= UNREADABLE and ticker in self.subscription.markets:
+            log.error(
+                "book of %s given up after %s unreadable frames; it has no prices on this connection", ticker, count
+            )
+            self.metrics.given_up += 1
+            self.subscription.drop(ticker)
 
     def _error(self, frame: frames.ErrorFrame, at: int) -> None:
         log.warning("exchange returned an error: %s %s (%s)", frame.code, frame.message, frame.reaction)

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from markets.kalshi.ws import frames, parser, wire
+from markets.kalshi.ws.ambiguity import DELTA_KEYS, TICKER_KEYS, check_once
 from markets.kalshi.ws.intake import Intake
 from markets.kalshi.ws.sequence import Arrival
 from markets.streaming.state.books import Books
@@ -44,8 +45,10 @@ class StreamIntake(Intake):
                 message = _decode(payload)
                 kind = type(message)
                 if kind is wire.Delta:
+                    check_once(payload, DELTA_KEYS)
                     frame = delta(message, message.sid in yes_priced)
                 elif kind is wire.Ticker:
+                    check_once(payload, TICKER_KEYS)
                     on_ticker(ticker(message), at)
                     applied += 1
                     continue
@@ -65,11 +68,19 @@ class StreamIntake(Intake):
                 tally.ignored += 1
                 tally.received += 1
             else:
-                gap = frames.GapFrame(sid=sid, expected=0, got=seq)
-                others.append(gap)
-                self._sink(gap, at)
-                on_delta(frame, at)
-                applied += 1
+                found: list[frames.Frame] = []
+                jump = arrival is Arrival.JUMP
+                reason = "jump" if jump else "lost"
+                found.append(frames.GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq, reason=reason))
+                if jump:
+                    self._reject_jump(payload, frame, found)
+                    tally.received += 1
+                for other in found:
+                    self._sink(other, at)
+                others += found
+                if not jump:
+                    on_delta(frame, at)
+                    applied += 1
         tally.received += applied
         tally.applied += applied
         return others

@@ -34,9 +34,9 @@ class BookSubscription:
 
     def adjust(self, wanted: Set[str], now_ms: int) -> None:
         """Send the commands that turn ``markets`` into ``wanted``. Raises Disconnected."""
-        if now_ms < self._not_before or wanted == self.markets:
-            return
         target = set(wanted) - self._refused
+        if now_ms < self._not_before or target == self.markets:
+            return
         more, fewer = sorted(target - self.markets - self.over_limit), sorted(self.markets - target)
         sid = self._session.sid_of(BOOKS)
         if more:
@@ -74,13 +74,32 @@ class BookSubscription:
         """A snapshot came: the next repair may be requested at once."""
         self._requested_ms.pop(ticker, None)
 
+    def renew(self) -> None:
+        """Give the subscription up and make a new one with the next ``adjust``. Raises Disconnected."""
+        sid = self._session.sid_of(BOOKS)
+        if sid is not None:
+            self._session.unsubscribe([sid])
+            self.lost()
+
+    def lost(self) -> None:
+        """The subscription is gone; the next ``adjust`` subscribes to every market again."""
+        self.markets = set()
+        self._requested_ms.clear()
+
+    def drop(self, ticker: str) -> None:
+        """Never ask for this market's book again on this connection. Raises Disconnected."""
+        self._refused.add(ticker)
+        sid = self._session.sid_of(BOOKS)
+        if ticker in self.markets and sid is not None:
+            self._session.delete_markets(sid, [ticker])
+        self.markets.discard(ticker)
+
     def on_error(self, error: ErrorFrame, now_ms: int) -> None:
         """React to an error about the books. Every market of a lost subscription is subscribed to again."""
         if error.reaction is Reaction.SLOW_DOWN:
             self._not_before = now_ms + SLOW_DOWN_MS
         if error.reaction in (Reaction.RESUBSCRIBE, Reaction.SLOW_DOWN):
-            self.markets = set()
-            self._requested_ms.clear()
+            self.lost()
         elif error.reaction is Reaction.SPLIT:
             self._set_aside(error)
         elif error.reaction is Reaction.FIX and error.market_tickers:

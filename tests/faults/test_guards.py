@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from markets.kalshi.refusals import refusal
+from markets.kalshi.schemas import answers
 from tests.faults import harness
 from trading import booking, ledger
 from trading.execution.orders import inflight, submit
@@ -46,7 +48,7 @@ def _batch_without_an_answer_is_a_reject(patch: pytest.MonkeyPatch) -> None:
 
 
 def _batch_item_is_a_no_whatever_its_code(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(live, "UNCLEAR_CODES", frozenset())
+    patch.setattr(answers, "of_item", lambda body: refusal(400, body))
 
 
 def _accepted_in_part_is_accepted(patch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,8 @@ class LiveExchange:
     """``books[ticker][side]`` maps price (1/10,000 dollar) to count (1/100 contract): the truth.
 
     ``drop`` = so many data frames are counted in the sequence but not sent; ``deaf`` = commands stay without an answer;
-    ``mute`` = nothing is sent at all; ``book_limit`` = the most books in one subscription.
+    ``mute`` = nothing is sent at all; ``book_limit`` = the most books in one subscription; ``unreadable`` = markets whose book
+    frames have a price that cannot be.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -49,6 +50,7 @@ class LiveExchange:
         self.mute = False
         self.refuse = False
         self.book_limit = 1000
+        self.unreadable: set[str] = set()
         self.commands: list[Json] = []
         self.clients: list[Client] = []
         self.connects = self.attempts = 0
@@ -84,6 +86,10 @@ class LiveExchange:
     def error(self, code: int, channel: str = "orderbook_delta") -> None:
         """A terminal complaint about a subscription, which is gone afterwards."""
         self._run(self._error(code, channel))
+
+    def jump(self, by: int, channel: str = "orderbook_delta") -> None:
+        """The sequence of a channel goes on so much further ahead."""
+        self._run(self._jump(by, channel))
 
     def disconnect(self) -> None:
         self._run(self._disconnect())
@@ -144,6 +150,13 @@ class LiveExchange:
                 await self._send(client, {"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": sid}})
                 if channel == "orderbook_delta":
                     await self._add(client, params["market_tickers"])
+        elif command["cmd"] == "unsubscribe":
+            for sid in params["sids"]:
+                client.sids = {channel: known for channel, known in client.sids.items() if known != sid}
+                client.markets.clear()
+                await self._send(
+                    client, {"type": "unsubscribed", "id": number, "sid": sid, "seq": client.next_seq(sid)}
+                )
         elif command["cmd"] == "update_subscription":
             sid, tickers = params["sids"][0], params["market_tickers"]
             if sid not in client.sids.values():
@@ -177,6 +190,8 @@ class LiveExchange:
         for side in ("yes", "no"):
             if book[side]:
                 message[f"{side}_dollars_fp"] = [[dollars(p), contracts(c)] for p, c in sorted(book[side].items())]
+        if ticker in self.unreadable:
+            message["yes_dollars_fp"] = [["1.5000", "1.00"]]
         sid = client.sids["orderbook_delta"]
         frame: Json = {"type": "orderbook_snapshot", "sid": sid, "seq": client.next_seq(sid), "msg": message}
         if number is not None:
@@ -194,7 +209,7 @@ class LiveExchange:
         message = {
             "market_ticker": ticker,
             "clock": self.clock,
-            "price_dollars": dollars(price),
+            "price_dollars": "1.5000" if ticker in self.unreadable else dollars(price),
             "delta_fp": contracts(change),
             "side": side,
             "ts_ms": int(time.time() * 1000),
@@ -213,6 +228,11 @@ class LiveExchange:
                 if numbered:
                     frame["seq"] = client.next_seq(sid)
                 await self._send(client, frame, data=numbered)
+
+    async def _jump(self, by: int, channel: str) -> None:
+        for client in list(self.clients):
+            sid = client.sids[channel]
+            client.seqs[sid] = client.seqs.get(sid, 0) + by
 
     async def _error(self, code: int, channel: str) -> None:
         for client in list(self.clients):

@@ -34,10 +34,6 @@ from trading.venues.protocol import Ack, Refused, Unresolved
 HARMLESS_BUY: Final = Price(100)
 """One cent: valid on every price grid, and nobody sells there."""
 LISTING_MARGIN_S: Final = 60
-UNCLEAR_CODES: Final = frozenset(
-    {"", "internal_server_error", "internal_error", "service_unavailable", "bad_gateway", "gateway_timeout", "timeout"}
-)
-"""Item codes of a batch that a 5xx would carry as a single order's answer: the order may exist."""
 
 
 class LiveVenue:
@@ -165,13 +161,12 @@ def _made(made: CreateResult, order: Order) -> Ack:
 
 
 def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
-    """One item of a batch. An error is a refusal only if its code says so: an item carries no HTTP status."""
+    """One item of a batch. An error is a refusal only if its code is known for one: an item carries no HTTP status."""
     if isinstance(item.result, CreateResult):
         return _made(item.result, order)
-    refused = item.error
-    if refused is None or refused.code.lower() in UNCLEAR_CODES:
-        return Unresolved(f"the batch does not say what became of it ({refused})")
-    return _meaning(refused)
+    if item.error is None:
+        return Unresolved("the batch does not say what became of it")
+    return _meaning(item.error)
 
 
 def _ack(listed: ListedOrder) -> Ack:

@@ -19,12 +19,15 @@ from ..errors import CredentialError, KalshiError, OutcomeUnknown, RateLimited, 
 from ..refusals import is_definite, refusal
 from ..signing import Signer
 from ..token_buckets import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
+from .deadline import DeadlineAdapter, within
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 READ_TRIES: Final = 4
 WRITE_TRIES: Final = 3
 """Tries of a write that keeps being refused for want of tokens; any other answer ends it."""
+ANSWER_SECONDS: Final = 12.0
+"""For a whole answer; ``timeout`` is for each byte of it."""
 READ_TOKEN_WAIT: Final = 30.0
 WRITE_TOKEN_WAIT: Final = 2.0
 
@@ -52,6 +55,7 @@ class Transport:
         self.costs = Costs()
         self.skew = SkewMeter()
         self.timeout = timeout
+        self.answer_seconds = ANSWER_SECONDS
         self._session = session or plain_session()
         self._clock = clock
         self.sleep = sleep
@@ -67,10 +71,10 @@ class Transport:
         kind: Kind = "read",
         also_accept: frozenset[int] = frozenset(),
     ) -> bytes:
-        """The body of a GET, tried again with jitter on lost connections, 429 and 5xx.
+        """The body of a GET, tried again with jitter on lost connections, 408, 429 and 5xx.
 
-        ``private`` needs a key. Statuses in ``also_accept`` count as answers. Raises Rejected for a definite
-        refusal, Unreachable when every try failed.
+        ``private`` needs a key and is signed; what is public is not, which costs half the time. Statuses in ``also_accept``
+        count as answers. Raises Rejected for a definite refusal, Unreachable when every try failed.
         """
         backoff = Backoff(base=0.2, cap=5.0, seed=self._seed)
         cost = self.costs.of("GET", route)
@@ -78,7 +82,7 @@ class Transport:
         for attempt in range(READ_TRIES):
             if attempt:
                 self.sleep(backoff.next())
-            self.limiter.acquire(kind, cost, UNSCOPED, timeout=READ_TOKEN_WAIT)
+            self.limiter.acquire(kind if private else "public", cost, UNSCOPED, timeout=READ_TOKEN_WAIT)
             try:
                 answer = self._send("GET", route, path, params, None, private)
             except requests.RequestException as error:
@@ -90,7 +94,7 @@ class Transport:
             if status < 400:
                 raise Unreachable(f"GET {route}: unexpected status {status}", status)
             refused = refusal(status, answer.content)
-            if status >= 500:
+            if status >= 500 or not is_definite(refused):
                 failure = Unreachable(f"GET {route}: {refused}", status)
             elif isinstance(refused, RateLimited):
                 failure = refused
@@ -172,10 +176,11 @@ class Transport:
         if payload is not None:
             prepared.headers["Content-Type"] = "application/json"
         sent = self._clock()
-        if self.signer is not None:
+        if private and self.signer is not None:
             signed_path = urlsplit(prepared.url or "").path
             prepared.headers.update(self.signer.headers(method, signed_path, sent))
-        answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False)
+        with within(self.answer_seconds):
+            answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False)
         if "Age" not in answer.headers:
             self.skew.observe(answer.headers.get("Date"), sent, self._clock())
         return answer
@@ -186,6 +191,8 @@ def plain_session() -> requests.Session:
     differ."""
     session = requests.Session()
     session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, DeadlineAdapter())
     session.headers.update({"Accept": "application/json", "User-Agent": "kalbot"})
     return session
 

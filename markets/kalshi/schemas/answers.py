@@ -6,8 +6,8 @@ import msgspec
 
 from kalbot.common.units import Count
 
-from ..errors import Rejected
-from ..refusals import refusal
+from ..errors import OutcomeUnknown, Rejected
+from ..refusals import of_item
 from ..scalars import Micros, micros, positive_count
 from .boundary import decoder_of
 
@@ -50,11 +50,12 @@ class CreateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True):
-    """One order of a batch, in request order: a result or a definite refusal, never both."""
+    """One order of a batch, in request order: a result or an error, never both. The error is a definite refusal (Rejected), or
+    OutcomeUnknown where the code says nothing certain."""
 
     client_order_id: str | None
     result: CreateResult | CancelResult | None
-    error: Rejected | None
+    error: Rejected | OutcomeUnknown | None
 
 
 class BatchCreateWire(msgspec.Struct):
@@ -192,7 +193,7 @@ def build_batch_cancel(w: BatchCancelWire) -> tuple[BatchItem, ...]:
 
 
 def _refused(item: CreateWire | CancelWire, error: ErrorWire) -> BatchItem:
-    return BatchItem(item.client_order_id, None, refusal(400, msgspec.json.encode(error)))
+    return BatchItem(item.client_order_id, None, of_item(msgspec.json.encode(error)))
 
 
 def build_amend(w: AmendWire) -> AmendResult:

@@ -3,6 +3,7 @@ SchemaError."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -26,10 +27,13 @@ class Rejection(msgspec.Struct, frozen=True):
 def decode(decoder: msgspec.json.Decoder[W], body: bytes | msgspec.Raw) -> W:
     """``body`` in the wire's shape.
 
-    Unknown fields are ignored; a missing or mistyped one raises SchemaError.
+    Unknown fields are ignored; a missing or mistyped one raises SchemaError, and so does a key that comes twice.
     """
     try:
-        return decoder.decode(body)
+        found = decoder.decode(body)
+        if isinstance(body, bytes):  # a Raw record is part of a body that was checked
+            check_keys(body)
+        return found
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SchemaError(str(error)) from None
 
@@ -63,6 +67,20 @@ def parse_all(
     """Like ``parse_each`` for lists about our own money: one record that cannot be read refuses the whole
     page."""
     return tuple(parse(decoder, build, body) for body in bodies)
+
+
+def check_keys(body: bytes) -> None:
+    """Raises ValueError for a body with a key that comes twice in one object: which of the two is meant is not known."""
+    _UNIQUE.decode(body.decode())
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        names = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes twice")
+
+
+_UNIQUE = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def sample(body: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..scalars import moment
+from ..scalars import moment, optional_multiplier
 from .boundary import Rejection, decoder_of
 from .market import Market, MarketWire, build_market
 from .series import SettlementSource, SourceWire, build_sources
@@ -99,7 +99,7 @@ def build_event(w: EventWire) -> Event:
         product_metadata=w.product_metadata,
         last_updated=moment(w.last_updated_ts),
         fee_type_override=w.fee_type_override or None,
-        fee_multiplier_override=w.fee_multiplier_override,
+        fee_multiplier_override=optional_multiplier(w.fee_multiplier_override),
         exchange_index=w.exchange_index or 0,
         markets=markets,
     )

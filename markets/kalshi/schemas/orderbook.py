@@ -13,8 +13,10 @@ Level = tuple[Price, Count]
 
 
 class LevelsWire(msgspec.Struct):
-    yes_dollars: list[tuple[str, str]] | None = None
-    no_dollars: list[tuple[str, str]] | None = None
+    """Both sides have to be there: a book under other names is not an empty one."""
+
+    yes_dollars: list[tuple[str, str]] | None
+    no_dollars: list[tuple[str, str]] | None
 
 
 class BookWire(msgspec.Struct):

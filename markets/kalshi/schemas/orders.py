@@ -21,7 +21,6 @@ from .boundary import decoder_of
 
 class OrderWire(msgspec.Struct, kw_only=True):
     order_id: str
-    client_order_id: str
     ticker: str
     outcome_side: str
     book_side: str
@@ -31,6 +30,7 @@ class OrderWire(msgspec.Struct, kw_only=True):
     initial_count_fp: str
     fill_count_fp: str
     remaining_count_fp: str
+    client_order_id: str | None = None
     taker_fill_cost_dollars: str | None = None
     maker_fill_cost_dollars: str | None = None
     taker_fees_dollars: str | None = None
@@ -47,8 +47,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the exchange has it; such reads lag behind acknowledged writes (docs/kalshi-protocol.md 9.7).
 
     ``outcome_side`` is the side the order moves the account towards: a bid is ``yes``, an ask ``no``, so
-    selling a held YES reads ``no``. ``initial_count`` is as created, before amends. Fees and costs are Money
-    totals.
+    selling a held YES reads ``no``. An order placed by hand has an empty ``client_order_id``. ``initial_count`` is as created,
+    before amends. Fees and costs are Money totals.
     """
 
     order_id: str
@@ -146,7 +146,7 @@ def build_order(w: OrderWire) -> Order:
     outcome_side, book_side = direction(w.outcome_side, w.book_side)
     return Order(
         order_id=w.order_id,
-        client_order_id=w.client_order_id,
+        client_order_id=w.client_order_id or "",
         ticker=w.ticker,
         outcome_side=outcome_side,
         book_side=book_side,

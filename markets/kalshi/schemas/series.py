@@ -10,7 +10,7 @@ import msgspec
 
 from kalbot.common.units import Count
 
-from ..scalars import moment, optional_count
+from ..scalars import fee_multiplier, moment, optional_count, optional_multiplier
 from .boundary import Rejection, decoder_of
 
 
@@ -100,11 +100,11 @@ class FeeChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_series(w: SeriesWire) -> Series:
-    """Wire to ours."""
+    """Wire to ours; refuses a fee multiplier that cannot be one."""
     return Series(
         ticker=w.ticker,
         fee_type=w.fee_type,
-        fee_multiplier=w.fee_multiplier,
+        fee_multiplier=fee_multiplier(w.fee_multiplier),
         title=w.title or "",
         frequency=w.frequency or "",
         category=w.category or "",
@@ -126,7 +126,7 @@ def build_series_fee_change(w: SeriesFeeChangeWire) -> FeeChange:
         series_ticker=w.series_ticker,
         event_ticker=None,
         fee_type=w.fee_type,
-        fee_multiplier=w.fee_multiplier,
+        fee_multiplier=fee_multiplier(w.fee_multiplier),
         scheduled=moment(w.scheduled_ts),
     )
 
@@ -138,7 +138,7 @@ def build_event_fee_change(w: EventFeeChangeWire) -> FeeChange:
         series_ticker=w.series_ticker,
         event_ticker=w.event_ticker,
         fee_type=w.fee_type_override or None,
-        fee_multiplier=w.fee_multiplier_override,
+        fee_multiplier=optional_multiplier(w.fee_multiplier_override),
         scheduled=moment(w.scheduled_ts),
     )
 

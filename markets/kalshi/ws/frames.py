@@ -22,7 +22,7 @@ from .lifecycle_frames import LifecycleFrame as LifecycleFrame
 class TickerFrame(msgspec.Struct, gc=False):
     """Best prices of a market.
 
-    A side exists iff its size is above zero: else its price is None. Not sequenced, may lag.
+    A side exists iff its size is above zero: else its price is None. Not sequenced, may lag. ``ts_ms`` 0: not said.
     """
 
     sid: int
@@ -67,7 +67,7 @@ class BookDelta(msgspec.Struct, gc=False):
 
 
 class TradeFrame(msgspec.Struct, gc=False):
-    """A public trade; ``taker_side`` is the outcome the taker bought."""
+    """A public trade; ``taker_side`` is the outcome the taker bought. ``ts_ms`` 0: not said."""
 
     sid: int
     seq: int
@@ -110,7 +110,7 @@ class FillFrame(msgspec.Struct, gc=False):
 
 
 class UserOrderFrame(msgspec.Struct, gc=False):
-    """An own order as it now is. Not sequenced: compare with REST."""
+    """An own order as it now is. Not sequenced: compare with REST. One placed by hand has an empty ``client_order_id``."""
 
     sid: int
     order_id: str
@@ -190,7 +190,11 @@ class ErrorFrame(msgspec.Struct, kw_only=True):
 
 class GapFrame(msgspec.Struct, kw_only=True):
     """Messages of a subscription were lost (or one could not be read): every book of ``sid`` is suspect until
-    repaired."""
+    repaired.
+
+    ``reason``: ``lost``; ``rejected``, when a frame could not be read and nothing says which market it was about; ``jump``,
+    when the number is too far ahead to be believed: only a new subscription helps.
+    """
 
     sid: int
     expected: int

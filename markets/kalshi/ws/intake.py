@@ -1,8 +1,8 @@
 """The parse boundary of the WebSocket: payloads in, frames out, nothing lost between.
 
 frames in = applied + ignored + rejected, always. Sequence numbers are checked per subscription before
-anything else sees a frame; a frame that cannot be read is a gap for its subscription, because what it said is
-lost.
+anything else sees a frame. A book frame that cannot be read is the trouble of the market it names; any other is a gap for
+its whole subscription, because what it said is lost.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from markets.kalshi.schemas.boundary import sample
+from markets.kalshi.schemas.boundary import check_keys, sample
 
 from . import parser
+from .ambiguity import DELTA_KEYS, TICKER_KEYS, check_once, check_sides
 from .error_codes import TERMINAL
 from .frames import ErrorFrame, Frame, GapFrame, RejectedFrame
 from .sequence import Arrival, SequenceTracker
@@ -33,6 +34,7 @@ from .wire import (
     Unsubscribed,
 )
 
+BOOK_TYPES: Final = ("orderbook_delta", "orderbook_snapshot")
 SAMPLES: Final = 20
 TYPES_REMEMBERED: Final = 50
 
@@ -90,24 +92,35 @@ class Intake:
                 wire = _decode(payload)
                 kind = type(wire)
                 if kind is Ticker:
+                    check_once(payload, TICKER_KEYS)
                     append(parser.ticker(wire))
                     applied += 1
                     continue
                 if kind is Delta:
+                    check_once(payload, DELTA_KEYS)
                     frame: Any = parser.delta(wire, wire.sid in self.yes_priced)
                 elif kind is Snapshot:
+                    check_keys(payload)
+                    if wire.msg.yes_dollars_fp is None or wire.msg.no_dollars_fp is None:
+                        check_sides(payload)
                     frame = parser.snapshot(wire, wire.sid in self.yes_priced)
                 else:
+                    check_keys(payload)
                     frame = parser.BUILDERS[kind](wire)
             except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
                 self._not_applied(payload, error, out)
                 continue
             if kind in _CONTROL:
                 self._control(frame, out)
-            elif (seq := getattr(frame, "seq", None)) is not None and not self._in_order(frame.sid, seq, out):
-                tally.duplicates += 1
-                tally.ignored += 1
-                continue
+            elif (seq := getattr(frame, "seq", None)) is not None:
+                arrival = self._arrive(frame.sid, seq, out)
+                if arrival is Arrival.DUPLICATE:
+                    tally.duplicates += 1
+                    tally.ignored += 1
+                    continue
+                if arrival is Arrival.JUMP:
+                    self._reject_jump(payload, frame, out)
+                    continue
             append(frame)
             applied += 1
         tally.received += received
@@ -118,7 +131,7 @@ class Intake:
         """Acknowledgements and errors: heard even when their number is an old one, and taken into account at once,
         because what follows may stand in the same batch."""
         if frame.sid is not None and getattr(frame, "seq", None) is not None:
-            self._in_order(frame.sid, frame.seq, out)
+            self._arrive(frame.sid, frame.seq, out)
         if type(frame) is ErrorFrame:
             if frame.code in TERMINAL and frame.sid is not None:
                 self._forget(frame.sid)
@@ -131,12 +144,26 @@ class Intake:
         self.sequence.forget(sid)
         self.yes_priced.discard(sid)
 
-    def _in_order(self, sid: int, seq: int, out: list[Frame]) -> bool:
-        """False for a duplicate. A gap is announced in ``out`` before the frame that showed it."""
+    def _arrive(self, sid: int, seq: int, out: list[Frame]) -> Arrival:
+        """Count a number. A gap is announced in ``out`` before the frame that showed it."""
         arrival = self.sequence.arrive(sid, seq)
-        if arrival is Arrival.GAP:
-            out.append(GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq))
-        return arrival is not Arrival.DUPLICATE
+        if arrival in (Arrival.GAP, Arrival.JUMP):
+            reason = "lost" if arrival is Arrival.GAP else "jump"
+            out.append(GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq, reason=reason))
+        return arrival
+
+    def _reject_jump(self, payload: bytes, frame: Any, out: list[Frame]) -> None:
+        """A frame whose number cannot be believed: its content is not believed either."""
+        self.tally.rejected += 1
+        rejected = RejectedFrame(
+            reason=f"sequence number {frame.seq} where {self.sequence.expected(frame.sid)} was due",
+            sample=sample(payload),
+            sid=frame.sid,
+            seq=frame.seq,
+            market_ticker=getattr(frame, "market_ticker", None),
+        )
+        self.tally.samples.append(rejected)
+        out.append(rejected)
 
     def _not_applied(self, payload: bytes, error: Exception, out: list[Frame]) -> None:
         """Sort a frame that could not be applied: an unknown type is ignored, everything else is rejected."""
@@ -166,7 +193,7 @@ class Intake:
         if outer.type in tally.ignored_types or len(tally.ignored_types) < TYPES_REMEMBERED:
             tally.ignored_types[outer.type] += 1
         if outer.sid is not None and outer.seq is not None:
-            self._in_order(outer.sid, outer.seq, out)
+            self._arrive(outer.sid, outer.seq, out)
 
     def _reject(self, rejected: RejectedFrame, out: list[Frame]) -> None:
         self.tally.rejected += 1
@@ -174,9 +201,10 @@ class Intake:
         out.append(rejected)
         if rejected.sid is None or rejected.seq is None:
             return
-        expected = self.sequence.expected(rejected.sid)
-        if self.sequence.arrive(rejected.sid, rejected.seq) is not Arrival.DUPLICATE:
-            out.append(GapFrame(sid=rejected.sid, expected=expected, got=rejected.seq, reason="rejected"))
+        arrival = self._arrive(rejected.sid, rejected.seq, out)
+        of_one_market = rejected.type in BOOK_TYPES and rejected.market_ticker is not None
+        if arrival is Arrival.NEXT and not of_one_market:
+            out.append(GapFrame(sid=rejected.sid, expected=rejected.seq, got=rejected.seq, reason="rejected"))
 
 
 def _ticker_in(msg: msgspec.Raw) -> str | None:

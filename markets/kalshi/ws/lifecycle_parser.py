@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markets.kalshi.schemas.market import build_bands
 
-from ..scalars import moment_from_seconds, optional_price
+from ..scalars import moment_from_seconds, optional_multiplier, optional_price
 from ..vocabulary import LifecycleEvent, MarketResult
 from .lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
 from .lifecycle_wire import LifecycleMsg
@@ -83,4 +83,5 @@ def event_lifecycle(wire: EventLifecycle) -> EventLifecycleFrame:
 def event_fee(wire: EventFee) -> EventFeeFrame:
     """A fee override, raw."""
     m = wire.msg
-    return EventFeeFrame(wire.sid, wire.seq, m.event_ticker, m.fee_type_override or None, m.fee_multiplier_override)
+    multiplier = optional_multiplier(m.fee_multiplier_override)
+    return EventFeeFrame(wire.sid, wire.seq, m.event_ticker, m.fee_type_override or None, multiplier)

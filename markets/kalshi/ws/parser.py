@@ -67,6 +67,8 @@ def ticker(wire: Ticker) -> TickerFrame:
     if volume < 0 or interest < 0:
         raise UnitError("negative volume or open interest")
     ts_ms = m.ts_ms
+    if ts_ms is None:
+        ts_ms = (m.ts or 0) * 1000
     return TickerFrame(
         wire.sid,
         m.market_ticker,
@@ -77,7 +79,7 @@ def ticker(wire: Ticker) -> TickerFrame:
         ask_size,
         volume,
         interest,
-        m.ts * 1000 if ts_ms is None else ts_ms,
+        ts_ms,
     )
 
 
@@ -122,7 +124,7 @@ def trade(wire: Trade) -> TradeFrame:
         positive_count(m.count_fp),
         Side(m.taker_outcome_side or m.taker_side or ""),
         m.is_block_trade,
-        m.ts * 1000 if m.ts_ms is None else m.ts_ms,
+        (m.ts or 0) * 1000 if m.ts_ms is None else m.ts_ms,
     )
 
 
@@ -159,7 +161,7 @@ def user_order(wire: UserOrder) -> UserOrderFrame:
     return UserOrderFrame(
         wire.sid,
         m.order_id,
-        m.client_order_id,
+        m.client_order_id or "",
         m.ticker,
         m.exchange_index,
         OrderStatus(m.status),

@@ -10,22 +10,32 @@ from typing import Final
 
 RESTART_RUN: Final = 16
 """So many old numbers in rising order are a counter that was set back, not duplicates."""
+LARGEST_JUMP: Final = 10_000
+"""A number further ahead than this is not the count of what was lost: the subscription has to be made again."""
 
 
 class Arrival(Enum):
     NEXT = "next"
     DUPLICATE = "duplicate"
     GAP = "gap"
+    JUMP = "jump"
+    """Too far ahead to be believed: the frame is not applied, and the count stays where it was."""
 
 
 class SequenceTracker:
-    """Knows for every ``sid`` which number comes next. The first is 1."""
+    """Knows for every ``sid`` which number comes next. The first is 1; another first one is a gap, however large.
 
-    __slots__ = ("_last", "_old", "duplicates", "gaps", "missing_from")
+    Only a number that was seen before is a duplicate. After a gap the numbers that were skipped have not been seen: one of
+    them shows that the number before was wrong, and the count goes back to it, with a gap of its own.
+    """
+
+    __slots__ = ("_last", "_old", "_skipped", "duplicates", "gaps", "missing_from")
 
     def __init__(self) -> None:
         self._last: dict[int, int] = {}
         self._old: dict[int, tuple[int, int]] = {}
+        self._skipped: dict[int, tuple[int, int]] = {}
+        """The numbers that the latest gap skipped: from, up to (exclusive)."""
         self.duplicates = 0
         self.gaps = 0
         self.missing_from = 0
@@ -33,19 +43,26 @@ class SequenceTracker:
     def arrive(self, sid: int, seq: int) -> Arrival:
         """Take ``seq`` into account.
 
-        After GAP the count goes on from it, and ``missing_from`` is the number that should have come.
+        After GAP the count goes on from it; after GAP and JUMP ``missing_from`` is the number that should have come.
         """
-        expected = self._last.get(sid, 0) + 1
+        last = self._last.get(sid)
+        expected = (last or 0) + 1
         if seq == expected:
             self._last[sid] = seq
             if self._old:
                 self._old.pop(sid, None)
             return Arrival.NEXT
-        if seq < expected and not self._restarted(sid, seq):
+        if last is not None and seq > expected + LARGEST_JUMP:
+            self.gaps += 1
+            self.missing_from = expected
+            return Arrival.JUMP
+        if seq < expected and not self._was_skipped(sid, seq) and not self._restarted(sid, seq):
             self.duplicates += 1
             return Arrival.DUPLICATE
         self._last[sid] = seq
         self._old.pop(sid, None)
+        if seq > expected:
+            self._skipped[sid] = (expected, seq)
         self.gaps += 1
         self.missing_from = expected
         return Arrival.GAP
@@ -62,6 +79,15 @@ class SequenceTracker:
         """The subscription has ended."""
         self._last.pop(sid, None)
         self._old.pop(sid, None)
+        self._skipped.pop(sid, None)
+
+    def _was_skipped(self, sid: int, seq: int) -> bool:
+        """Whether an old number is one that the latest gap skipped; what it skips in turn is no longer known."""
+        first, after = self._skipped.get(sid, (0, 0))
+        if not first <= seq < after:
+            return False
+        self._skipped[sid] = (first, seq)
+        return True
 
     def _restarted(self, sid: int, seq: int) -> bool:
         """A long rising row of old numbers. Taking duplicates for it only costs a repair; the other way round would

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -21,10 +23,11 @@ from ..environment import Environment
 from ..errors import Disconnected, Unreachable
 from ..refusals import refusal
 from ..signing import Signer
+from .batch_reader import BatchReader
 from .error_codes import TERMINAL
 from .frames import Ack, BookSnapshot, ErrorFrame, Frame
 from .intake import Intake
-from .reader import FrameReader, LibraryReader
+from .reader import FrameReader
 
 CHUNK: Final = 1000
 """Market tickers in one command."""
@@ -54,7 +57,7 @@ class Session:
         signer: Signer,
         clock: Clock = now_ms,
         *,
-        reader: Callable[[websocket.WebSocket], FrameReader] = LibraryReader,
+        reader: Callable[[websocket.WebSocket], FrameReader] = BatchReader,
         connect_timeout: float = 10.0,
         chunk: int = CHUNK,
     ) -> None:
@@ -82,16 +85,22 @@ class Session:
         sent = self._clock()
         path = "/" + url.split("://", 1)[1].partition("/")[2]
         headers = self._signer.headers("GET", path, sent)
+        connection = websocket.WebSocket(
+            skip_utf8_validation=True,
+            sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            sslopt={"ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH},  # as for REST
+        )
+        deadline = threading.Timer(self._connect_timeout, _give_up, [connection])
+        deadline.daemon = True
+        deadline.start()
         try:
-            connection = websocket.create_connection(
+            connection.connect(  # type: ignore[no-untyped-call]  # the library left this method untyped
                 url,
                 timeout=self._connect_timeout,
                 header=[f"{name}: {value}" for name, value in headers.items()],
-                skip_utf8_validation=True,
                 suppress_origin=True,
-                sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-                sslopt={"ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH},  # as for REST
                 http_no_proxy=["*"],
+                redirect_limit=0,
             )
         except websocket.WebSocketBadStatusException as error:
             status = error.status_code
@@ -100,6 +109,8 @@ class Session:
             raise Unreachable(f"the WebSocket upgrade was answered with {status}", status) from error
         except (OSError, websocket.WebSocketException) as error:
             raise Unreachable(f"no WebSocket: {type(error).__name__}: {error}") from error
+        finally:
+            deadline.cancel()
         answered = connection.handshake_response
         if answered is not None:
             self.skew.observe(answered.headers.get("date"), sent, self._clock())
@@ -150,7 +161,9 @@ class Session:
         return self._update(sid, "get_snapshot", market_tickers)
 
     def unsubscribe(self, sids: Sequence[int]) -> int:
-        """End subscriptions."""
+        """End subscriptions. From now on they are not these channels' any more, whenever the answer comes."""
+        for sid in sids:
+            self._forget(sid)
         return self._command("unsubscribe", {"sids": list(sids)}, awaited=len(sids))
 
     def list_subscriptions(self) -> int:
@@ -259,3 +272,11 @@ class Session:
         if self._reader is None:
             raise Disconnected("not connected")
         return self._reader
+
+
+def _give_up(connection: websocket.WebSocket) -> None:
+    """End an upgrade that takes too long: the library's timeout counts from each byte on."""
+    sock = connection.sock
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

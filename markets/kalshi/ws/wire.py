@@ -21,8 +21,8 @@ class TickerMsg(msgspec.Struct, gc=False):
     price_dollars: str
     volume_fp: str
     open_interest_fp: str
-    ts: int
     ts_ms: int | None = None
+    ts: int | None = None
 
 
 class SnapshotMsg(msgspec.Struct):
@@ -48,7 +48,7 @@ class TradeMsg(msgspec.Struct, gc=False):
     yes_price_dollars: str
     no_price_dollars: str
     count_fp: str
-    ts: int
+    ts: int | None = None
     taker_outcome_side: str | None = None
     taker_side: str | None = None
     is_block_trade: bool = False
@@ -87,7 +87,7 @@ class UserOrderMsg(msgspec.Struct, gc=False, kw_only=True):
     maker_fill_cost_dollars: str
     taker_fees_dollars: str
     maker_fees_dollars: str
-    client_order_id: str
+    client_order_id: str | None = None
     order_group_id: str | None = None
     created_ts_ms: int | None = None
     last_updated_ts_ms: int | None = None

@@ -24,6 +24,7 @@ class Metrics:
         self.suspected = 0
         self.repairs = 0
         self.over_limit = 0
+        self.given_up = 0
         self.connects = 0
         self.disconnects = 0
         self.flushes = 0

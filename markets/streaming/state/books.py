@@ -205,7 +205,7 @@ class Books:
                     quote.yes_bid_size,
                     quote.yes_ask_size,
                     quote.last_price,
-                    quote.ts_ms,
+                    quote.ts_ms or at,
                     at,
                 )
             )

@@ -38,6 +38,12 @@ def test_an_order_and_its_own_price() -> None:
     assert order.price == 5700
 
 
+@pytest.mark.parametrize("client_order_id", [None, "", ...])
+def test_an_order_placed_by_hand_has_no_client_id(client_order_id: object) -> None:
+    ((order,), _) = ORDER_LISTING.parse(j({"orders": [but(ORDER, client_order_id=client_order_id)]}))
+    assert order.client_order_id == ""
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -47,7 +53,7 @@ def test_an_order_and_its_own_price() -> None:
         {"book_side": ...},
         {"yes_price_dollars": "0.4400"},
         {"fill_count_fp": "-1.00"},
-        {"client_order_id": ...},
+        {"order_id": ...},
         {"remaining_count_fp": 0},
     ],
 )

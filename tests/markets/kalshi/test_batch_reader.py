@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,39 @@ from websocket._handshake import handshake_response
 from bench.streaming.stage import certificate
 from markets.kalshi.errors import Disconnected
 from markets.kalshi.ws.batch_reader import BatchReader
-from markets.kalshi.ws.reader import LibraryReader, SocketReader
+from markets.kalshi.ws.reader import FrameReader, close_reason
+
+
+class LibraryReader:
+    """The library's own receiver as a FrameReader: what the batched one is compared with."""
+
+    def __init__(self, connection: websocket.WebSocket) -> None:
+        self._connection = connection
+        self._ended: str | None = None
+        self.heard = 0
+
+    def read(self, timeout: float) -> list[bytes]:
+        payloads: list[bytes] = []
+        assert self._connection.sock is not None
+        if self._ended is None and select.select([self._connection.sock], [], [], timeout)[0]:
+            try:
+                opcode, data = self._connection.recv_data(control_frame=True)
+                self.heard += 1
+                if opcode == ABNF.OPCODE_CLOSE:
+                    self._ended = close_reason(data)
+                elif opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY):
+                    payloads.append(data)
+            except (OSError, websocket.WebSocketException) as error:
+                self._ended = str(error)
+        if self._ended is not None and not payloads:
+            raise Disconnected(self._ended)
+        return payloads
+
+    def send(self, payload: bytes) -> None:
+        self._connection.send(payload, ABNF.OPCODE_TEXT)
+
+    def close(self) -> None:
+        self._connection.shutdown()  # type: ignore[no-untyped-call]  # the library left this method untyped
 
 
 def connection(sock: socket.socket) -> websocket.WebSocket:
@@ -53,7 +87,7 @@ def random_stream(seed: int, messages: int = 60) -> bytes:
 
 def feed(
     stream: bytes,
-    reader_type: type[SocketReader],
+    reader_type: Callable[[websocket.WebSocket], FrameReader],
     seed: int,
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
 ) -> tuple[list[bytes], int]:
@@ -139,7 +173,9 @@ def test_offences_end_the_connection(offence: bytes) -> None:
 
 
 @pytest.mark.parametrize("reader_type", [BatchReader, LibraryReader])
-def test_messages_before_an_offence_are_handed_out_first(reader_type: type[SocketReader]) -> None:
+def test_messages_before_an_offence_are_handed_out_first(
+    reader_type: Callable[[websocket.WebSocket], FrameReader],
+) -> None:
     ours, theirs = socket.socketpair()
     reader = reader_type(connection(ours))
     theirs.sendall(frame(ABNF.OPCODE_TEXT, b"last words") + b"\xc1\x01a")

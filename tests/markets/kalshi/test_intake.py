@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kalbot.common.units import Count, Price
 from markets.kalshi.grid import PriceBand
@@ -18,7 +16,6 @@ from markets.kalshi.vocabulary import MarketResult, OrderStatus, Side
 from markets.kalshi.ws import frames
 from markets.kalshi.ws.error_codes import ERROR_REACTIONS, Reaction, reaction_to
 from markets.kalshi.ws.intake import Intake
-from markets.kalshi.ws.sequence import RESTART_RUN, Arrival, SequenceTracker
 
 from .bodies import (
     DELTA,
@@ -89,10 +86,9 @@ def test_no_levels_are_in_no_prices_whichever_way_they_were_requested() -> None:
 
 def test_a_flipped_orientation_is_noticed_because_the_book_would_be_crossed() -> None:
     flipped = but(SNAPSHOT, msg__no_dollars_fp=[["0.6300", "7.25"], ["0.6500", "30.00"]])
-    rejected, gap = feed(flipped)
+    (rejected,) = feed(flipped)
     assert "crossed" in rejected.reason
-    assert rejected.market_ticker == "KXDEMO-26NOV23-A"
-    assert (gap.sid, gap.reason) == (1, "rejected")
+    assert (rejected.type, rejected.market_ticker) == ("orderbook_snapshot", "KXDEMO-26NOV23-A")
 
 
 def test_a_delta() -> None:
@@ -193,9 +189,10 @@ def test_what_touches_money_and_cannot_be_believed_is_rejected_counted_and_kept(
     intake = Intake()
     broken = but(message, **{f"msg__{name}": value for name, value in changes.items()})
     out = feed(broken, intake=intake)
-    assert isinstance(out[0], frames.RejectedFrame)
-    assert (out[0].type, out[0].sid) == (message["type"], message["sid"])
-    assert [type(frame) for frame in out[1:]] == ([frames.GapFrame] if "seq" in message else [])
+    (rejected,) = (frame for frame in out if isinstance(frame, frames.RejectedFrame))
+    assert (rejected.type, rejected.sid) == (message["type"], message["sid"])
+    of_one_market = message in (SNAPSHOT, DELTA) and message.get("seq") == 1
+    assert len(out) == (1 if of_one_market or "seq" not in message else 2)
     assert (intake.tally.received, intake.tally.rejected, intake.tally.applied) == (1, 1, 0)
     assert intake.tally.samples[0].sample
     assert intake.tally.balances
@@ -223,54 +220,16 @@ def test_unknown_types_and_fields_are_ignored_but_keep_their_place_in_the_sequen
     assert intake.tally.balances
 
 
-def test_a_gap_is_announced_before_the_frame_that_shows_it() -> None:
-    intake = Intake()
-    out = feed(SNAPSHOT, but(DELTA, seq=2), but(DELTA, seq=5), but(DELTA, seq=6), intake=intake)
-    assert [type(frame) for frame in out] == [
-        frames.BookSnapshot,
-        frames.BookDelta,
-        frames.GapFrame,
-        frames.BookDelta,
-        frames.BookDelta,
-    ]
-    assert (out[2].sid, out[2].expected, out[2].got, out[2].reason) == (1, 3, 5, "lost")
-
-
-def test_the_first_message_of_a_subscription_is_number_one() -> None:
-    out = feed(but(SNAPSHOT, seq=4))
-    assert [type(frame) for frame in out] == [frames.GapFrame, frames.BookSnapshot]
-
-
-def test_duplicates_are_dropped_and_counted() -> None:
-    intake = Intake()
-    out = feed(SNAPSHOT, DELTA, DELTA, but(DELTA, seq=1), but(DELTA, seq=3), intake=intake)
-    assert [frame.seq for frame in out] == [1, 2, 3]
-    assert (intake.tally.duplicates, intake.tally.ignored, intake.sequence.duplicates) == (2, 2, 2)
-    assert intake.tally.balances
-
-
-def test_subscriptions_count_for_themselves_and_over_all_their_markets() -> None:
-    other = but(SNAPSHOT, seq=2, msg__market_ticker="B")
-    out = feed(SNAPSHOT, TRADE_FRAME, other, but(TRADE_FRAME, seq=2), but(DELTA, seq=3, msg__market_ticker="B"))
-    assert not any(isinstance(frame, frames.GapFrame) for frame in out)
-
-
-def test_acknowledgements_take_their_place_in_the_sequence() -> None:
-    ok = {"type": "ok", "id": 4, "sid": 1, "seq": 2, "msg": {"market_tickers": ["A", "B"]}}
-    out = feed(SNAPSHOT, ok, but(DELTA, seq=3))
-    assert [type(frame) for frame in out] == [frames.BookSnapshot, frames.Ack, frames.BookDelta]
-    assert out[1].market_tickers == ("A", "B")
-
-
-def test_an_acknowledgement_that_repeats_a_number_is_heard_all_the_same() -> None:
-    ok = {"type": "ok", "id": 4, "sid": 1, "seq": 1}
-    out = feed(SNAPSHOT, ok, but(DELTA, seq=2))
-    assert [type(frame) for frame in out] == [frames.BookSnapshot, frames.Ack, frames.BookDelta]
-
-
-def test_a_rejected_frame_is_a_gap_for_its_subscription_and_the_next_one_is_not() -> None:
+def test_a_rejected_book_frame_is_the_trouble_of_its_market_alone() -> None:
     intake = Intake()
     out = feed(SNAPSHOT, but(DELTA, msg__side="maybe"), but(DELTA, seq=3), intake=intake)
+    assert [type(frame) for frame in out] == [frames.BookSnapshot, frames.RejectedFrame, frames.BookDelta]
+    assert out[1].market_ticker == "KXDEMO-26NOV23-A"
+
+
+@pytest.mark.parametrize("broken", [but(DELTA, msg__market_ticker=...), but(DETERMINED, sid=1, seq=2, msg__result="x")])
+def test_a_rejected_frame_of_no_market_or_no_book_is_a_gap_for_its_subscription(broken: Json) -> None:
+    out = feed(SNAPSHOT, broken, but(DELTA, seq=3))
     assert [type(frame) for frame in out] == [
         frames.BookSnapshot,
         frames.RejectedFrame,
@@ -322,42 +281,6 @@ def test_every_error_code_of_the_protocol_has_a_reaction() -> None:
     assert reaction_to(10) is reaction_to(25) is Reaction.RESUBSCRIBE
     assert reaction_to(26) is Reaction.SPLIT
     assert reaction_to(12345) is Reaction.RECONNECT
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 12)), max_size=60))
-def test_sequence_numbers_against_a_plain_count(arrivals: list[tuple[int, int]]) -> None:
-    tracker = SequenceTracker()
-    last: dict[int, int] = {}
-    for sid, seq in arrivals:
-        expected = last.get(sid, 0) + 1
-        seen = tracker.arrive(sid, seq)
-        if seq == expected:
-            assert seen is Arrival.NEXT
-        elif seq > expected:
-            assert seen is Arrival.GAP
-        else:
-            assert seen is Arrival.DUPLICATE
-        if seq >= expected:
-            last[sid] = seq
-        assert tracker.expected(sid) == last.get(sid, 0) + 1
-
-
-def test_a_counter_that_was_set_back_is_not_taken_for_duplicates_for_ever() -> None:
-    tracker = SequenceTracker()
-    for seq in range(1, 101):
-        tracker.arrive(1, seq)
-    arrivals = [tracker.arrive(1, seq) for seq in range(1, 40)]
-    assert arrivals[: RESTART_RUN - 1] == [Arrival.DUPLICATE] * (RESTART_RUN - 1)
-    assert arrivals[RESTART_RUN - 1] is Arrival.GAP
-    assert set(arrivals[RESTART_RUN:]) == {Arrival.NEXT}
-
-
-def test_scattered_duplicates_are_no_restart() -> None:
-    tracker = SequenceTracker()
-    for seq in range(1, 101):
-        tracker.arrive(1, seq)
-    draw = random.Random(5)
-    assert all(tracker.arrive(1, draw.choice(range(1, 100, 2))) is Arrival.DUPLICATE for _ in range(500))
 
 
 def test_a_stream_of_every_kind_adds_up() -> None:

@@ -75,7 +75,10 @@ def test_the_code_decides_and_then_the_status(status: int, code: str, kind: type
         (409, "", True),
         (500, "something_new", False),
         (503, "", False),
-        (503, "exchange_is_paused", True),
+        (503, "exchange_is_paused", False),
+        (500, "insufficient_balance", False),
+        (504, "order_already_exists", False),
+        (408, "trading_is_paused", False),
         (408, "", False),
     ],
 )
