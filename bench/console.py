@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
 
 def in_a_process(database: str, argv: list[str]) -> dict[str, Any]:
     """One database in a process of its own: Django's settings are read once."""
-    print(f"{database}: making the rows and asking every list …", file=sys.stderr)
+    print(f"{database}: making the rows and requesting every list …", file=sys.stderr)
     command = [sys.executable, "-m", "bench", "console", *argv, "--database", database]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:
@@ -162,7 +162,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         model._meta.label_lower: reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
         for model in admin.site._registry
     }
-    pages = {name: asked(client, address, options.repeat) for name, address in {**lists, **FILTERED, **PAGES}.items()}
+    pages = {name: timed(client, address, options.repeat) for name, address in {**lists, **FILTERED, **PAGES}.items()}
     return {
         "database": connection.vendor,
         "rows": {"markets": options.markets, "episodes": options.episodes, "orders": options.orders},
@@ -189,7 +189,7 @@ class Queries:
             self.seconds += time.perf_counter() - began
 
 
-def asked(client: Any, address: str, repeat: int) -> dict[str, Any]:
+def timed(client: Any, address: str, repeat: int) -> dict[str, Any]:
     """Medians over ``repeat`` answers after a first one that warms the caches: wall, processor and query milliseconds."""
     from django.db import connection
 

@@ -197,7 +197,7 @@ def judged(events: int, episodes: int, profiles: list[int]) -> None:
 
 
 def traded(events: int, orders: int, profiles: list[tuple[int, str]]) -> None:
-    """Positions of ten orders each with their decisions, legs, fills, bookings and looks of triage; 60 positions are open."""
+    """Positions of ten orders each with their decisions, legs, fills, bookings and assessments of triage; 60 positions are open."""
     from strategies.models import Decision
     from trading.models import Fill, LedgerEntry, LedgerTransaction, Leg, Order, Position, PositionEvent
     from triage.models import Assessment

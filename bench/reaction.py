@@ -124,7 +124,7 @@ class Exchange:
         self._connection.send(msgspec.json.encode({"type": kind, "sid": 2, "seq": self._seq, "msg": message}))
 
 
-def prepare_rooms(exchange: Exchange) -> None:
+def prepare_stages(exchange: Exchange) -> None:
     """Catalogue, profile, verdicts and watchlist, by the product's own services."""
     from django.core.management import call_command
 
@@ -220,7 +220,7 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
     import django
 
     django.setup()
-    prepare_rooms(exchange)
+    prepare_stages(exchange)
     worker = ["-m", "celery", "-A", "kalbot", "worker", "--pool", "threads", "--concurrency", "4", "-Q", "strategy"]
     commands = [["manage.py", "stream"], [*worker, "--without-mingle", "--without-gossip", "--loglevel", "WARNING"]]
     log = (folder / "processes.log").open("wb")

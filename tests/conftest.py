@@ -1,4 +1,4 @@
-"""Fixtures of every room: real Redis (see tests/servers.py), the recordings, and what a database test needs."""
+"""Fixtures of every package: real Redis (see tests/servers.py), the recordings, and what a database test needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loaded by pytest before Django's settings: gives the run a real Redis, a folder of its own and, if asked, a real Postgres.
+"""Loaded by pytest before Django's settings: gives the run a real Redis, a folder of its own and, on request, a real Postgres.
 
 ``REDIS_URL`` and ``DATABASE_URL`` of the caller are used when they are set. ``KALBOT_TEST_DATABASE=postgres`` starts an
 embedded Postgres. Each xdist worker gets its own Redis, so that tests in parallel never see each other's keys.
