@@ -30,7 +30,7 @@ FILTERED = {
     "event, of a category": "/admin/markets/event/?category=Category+3",
     "near miss, of a profile": "/admin/strategies/nearmiss/?profile__id__exact=1",
     "near miss, by constraint": "/admin/strategies/nearmiss/?constraint=volume",
-    "near miss, ended": "/admin/strategies/nearmiss/?standing=ended",
+    "near miss, ended": "/admin/strategies/nearmiss/?is_open=ended",
     "verdict, near missing": "/admin/strategies/verdict/?status__exact=near_miss",
     "verdict, behind a count of the funnel": "/admin/strategies/verdict/?profile__id__exact=1&status__exact=rejected&constraint=volume"
     "&event__is_open__exact=1",

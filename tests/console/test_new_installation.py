@@ -37,8 +37,8 @@ def test_migrating_and_seeding_twice_makes_no_live_profile(tmp_path: Path) -> No
         subprocess.run(
             [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, capture_output=True
         )
-    asked = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert asked.stdout.decode().strip().splitlines()[-1] == "[('careful', 'sim'), ('coverage', 'sim')]"
+    counted = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert counted.stdout.decode().strip().splitlines()[-1] == "[('careful', 'sim'), ('coverage', 'sim')]"
 
 
 def upgrade() -> None:

@@ -41,7 +41,7 @@ def _code(profile: Profile) -> str:
 
 
 def _resume(profile: Profile) -> None:
-    halt.set_state(state="active", actor="test", reason="looked at it", profile=profile)
+    halt.set_state(state="active", actor="test", reason="checked", profile=profile)
     Lock.objects.all().delete()
 
 
