@@ -1,4 +1,4 @@
-"""Settings: the only module that reads the environment (``.env`` in the project's root too; ``NAME_FILE`` reads a secret from a file).
+"""Settings: the only module that reads the environment, through ``kalbot.environment``.
 
 A value that cannot be read (a boolean that is none, a number that is none) is an error at start, never a default.
 
@@ -8,67 +8,25 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from kalbot import logging
 from kalbot.common.messages import QUEUES, ROUTES
+from kalbot.environment import (
+    ROOT,
+    SHORTEST_SECRET,
+    boolean,
+    env,
+    positive,
+    refuse_placeholder,
+    whole_seconds,
+)
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
-if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
-
-BOOLEANS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-    "": False,
-}
-
-
-def boolean(name: str, default: bool) -> bool:
-    """A boolean of the environment. ImproperlyConfigured for a word that is neither yes nor no."""
-    text = env.str(name, str(default)).strip().lower()
-    if text not in BOOLEANS:
-        raise ImproperlyConfigured(f"{name} must be true or false; it is {text!r}.")
-    return BOOLEANS[text]
-
-
-D = TypeVar("D", float, None)
-
-
-def positive(name: str, default: D) -> float | D:
-    """A positive number of the environment, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
-    text = env.str(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ImproperlyConfigured(f"{name} must be a positive number; it is {text!r}.")
-    return value
-
-
-def whole_seconds(name: str) -> int | None:
-    """An interval of the environment in whole seconds, 2 or more; None when it is absent or empty."""
-    text = env.str(name, "").strip()
-    if text and (not text.isdigit() or int(text) < 2):
-        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, 2 or more; it is {text!r}.")
-    return int(text) if text else None
-
-
+BASE_DIR = ROOT
 STATE_DIR = Path(env.str("KALBOT_STATE", str(BASE_DIR / ".demo")))
 DEVELOPMENT = boolean("KALBOT_DEVELOPMENT", True)
 DEBUG = boolean("DJANGO_DEBUG", False)
@@ -77,6 +35,8 @@ if not SECRET_KEY:
     if not DEVELOPMENT:
         raise ImproperlyConfigured("SECRET_KEY is not set; production needs one (or SECRET_KEY_FILE).")
     SECRET_KEY = "development-only-not-for-production-" + "0" * 32
+if not DEVELOPMENT:
+    refuse_placeholder("SECRET_KEY", SECRET_KEY, SHORTEST_SECRET)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -137,6 +97,8 @@ TEMPLATES = [
 
 DATABASE_URL = env.str("DATABASE_URL", "")
 if DATABASE_URL:
+    if not DEVELOPMENT and (password := urlsplit(DATABASE_URL).password):
+        refuse_placeholder("The password in DATABASE_URL", password)
     DATABASES = {"default": env.db_url("DATABASE_URL")}
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

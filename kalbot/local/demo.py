@@ -64,6 +64,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="the weather turns against every Nth coverage edge (default 2; 0: never)",
     )
     parser.add_argument("--port", type=int, help="of the web server (default: 8000, or a free one)")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the web server (in a container: 0.0.0.0)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder of the demo's state (default: under .demo/)")
     options = parser.parse_args(argv)
     if options.seconds is not None and options.seconds <= 0:
@@ -120,6 +121,7 @@ def make_plan(options: argparse.Namespace, state: Path) -> processes.Plan:
         edge_every=options.edge_every,
         turn_every=options.turn_every,
         still=options.still,
+        web_host=options.host,
         web_port=web,
         simulator_port=free_port(),
         weather_port=free_port(),

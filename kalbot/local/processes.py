@@ -22,6 +22,7 @@ class Plan:
     edge_every: float
     turn_every: int
     still: bool
+    web_host: str
     web_port: int
     simulator_port: int
     weather_port: int
@@ -101,7 +102,7 @@ def product(plan: Plan, env: dict[str, str]) -> list[Child]:
         "gunicorn",
         "kalbot.wsgi",
         "--bind",
-        f"127.0.0.1:{plan.web_port}",
+        f"{plan.web_host}:{plan.web_port}",
         "--threads",
         "4",
         "--log-level",

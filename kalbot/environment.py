@@ -1,0 +1,100 @@
+"""Reading the environment strictly: what cannot be read, a comment inside a value, an unreplaced placeholder stop the start.
+
+Values come from the process's environment, from ``.env`` in the project's root, or from the file that ``NAME_FILE`` names.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+    "": False,
+}
+COMMENT: Final = re.compile(r"(^|\s)#")
+PLACEHOLDER: Final = re.compile(
+    r"change[-_ ]?me|change[-_ ]?this|replace[-_ ]?(me|this)|place[-_ ]?holder|example|your[-_ ]|insecure|development-only"
+    r"|^x+$|^\W*$|^<.*>$|^\$?\{.*\}$",
+    re.IGNORECASE,
+)
+SHORTEST_SECRET: Final = 32
+D = TypeVar("D", float, None)
+
+
+class Environment(environ.FileAwareEnv):
+    """django-environ's, without surprises: what compose and other readers take for a part of the value is refused here too."""
+
+    def get_value(self, var: Any, *args: Any, **options: Any) -> Any:
+        """The value of ``var``, without white space around it. ImproperlyConfigured for a value with a comment in it."""
+        try:
+            raw = self.ENVIRON.get(var)
+        except OSError as error:
+            raise ImproperlyConfigured(f"{var}_FILE: {error.filename} cannot be read ({error.strerror}).") from None
+        if isinstance(raw, str) and COMMENT.search(raw):
+            raise ImproperlyConfigured(f"{var} has a comment in its value; write comments on lines of their own.")
+        value = super().get_value(var, *args, **options)
+        return value.strip() if isinstance(value, str) else value
+
+    def int(self, var: str, default: Any = environ.Env.NOTSET) -> builtins.int:
+        """A whole number, 0 or more. ImproperlyConfigured for anything else."""
+        text = self.get_value(var, default=default if default is self.NOTSET else str(default))
+        if not (text.isascii() and text.isdigit()):
+            raise ImproperlyConfigured(f"{var} must be a whole number; it is {text!r}.")
+        return int(text)
+
+
+env = Environment()
+if (ROOT / ".env").is_file():
+    env.read_env(ROOT / ".env")
+
+
+def boolean(name: str, default: bool) -> bool:
+    """A boolean of the environment. ImproperlyConfigured for a word that is neither yes nor no."""
+    text = env.str(name, str(default)).strip().lower()
+    if text not in BOOLEANS:
+        raise ImproperlyConfigured(f"{name} must be true or false; it is {text!r}.")
+    return BOOLEANS[text]
+
+
+def positive(name: str, default: D) -> float | D:
+    """A positive number of the environment, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
+    text = env.str(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a positive number; it is {text!r}.")
+    return value
+
+
+def whole_seconds(name: str) -> int | None:
+    """An interval of the environment in whole seconds, 2 or more; None when it is absent or empty."""
+    text = env.str(name, "").strip()
+    if text and (not text.isdigit() or int(text) < 2):
+        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, 2 or more; it is {text!r}.")
+    return int(text) if text else None
+
+
+def refuse_placeholder(name: str, value: str, shortest: int = 0) -> None:
+    """ImproperlyConfigured when a secret is a word from an example, or shorter than ``shortest``. Never shows the value."""
+    if PLACEHOLDER.search(value):
+        raise ImproperlyConfigured(f"{name} is a placeholder from an example; put a secret of your own there.")
+    if len(value) < shortest:
+        raise ImproperlyConfigured(f"{name} is too short for a secret; use {shortest} characters or more.")

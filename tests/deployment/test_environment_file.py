@@ -1,0 +1,90 @@
+"""The example of the environment means the same to every reader, and a start on half-edited values is refused in a sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import dotenv
+import pytest
+
+from kalbot.environment import Environment
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+EXAMPLE: Final = ROOT / ".env.example"
+PRODUCTION: Final = {"KALBOT_DEVELOPMENT": "false", "SECRET_KEY": "q7" * 25}
+
+
+def plain() -> dict[str, str]:
+    """As Docker's own reader takes it: all behind the first "=" is the value."""
+    lines = [line for line in EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_every_reader_finds_the_same_values_in_the_example() -> None:
+    expected = plain()
+    assert len(expected) > 10
+    assert dotenv.dotenv_values(EXAMPLE, interpolate=False) == expected
+    before = dict(os.environ)
+    try:
+        Environment.read_env(EXAMPLE, overwrite=True)
+        assert {name: os.environ[name] for name in expected} == expected
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_comments_of_the_example_are_lines_of_their_own() -> None:
+    assert not [value for value in plain().values() if re.search(r"#|\s$|^\s", value)]
+
+
+def start(**variables: str) -> str:
+    """The last line of what a process says that reads the settings with this environment."""
+    known = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "SECRET_KEY")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from kalbot import settings; print('started', settings.SECRET_KEY[:4])"],
+        cwd=ROOT,
+        env={**known, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"SECURE_COOKIES": "true  # behind HTTPS"}, "SECURE_COOKIES has a comment in its value"),
+        ({"SECURE_COOKIES": "# true behind HTTPS"}, "SECURE_COOKIES has a comment in its value"),
+        ({"KALSHI_PRIVATE_KEY_PATH": "   # PEM file"}, "KALSHI_PRIVATE_KEY_PATH has a comment in its value"),
+        ({"STREAM_PARTITIONS": "1 # one"}, "STREAM_PARTITIONS has a comment in its value"),
+        ({"ALLOWED_HOSTS": "a.org # ours"}, "ALLOWED_HOSTS has a comment in its value"),
+        ({"KALBOT_LIVE": "yes please"}, "KALBOT_LIVE must be true or false"),
+        ({"KALBOT_LIVE": "wahr"}, "KALBOT_LIVE must be true or false"),
+        ({"STREAM_PARTITIONS": "two"}, "STREAM_PARTITIONS must be a whole number"),
+        ({"PAPER_LATENCY_MS": "-3"}, "PAPER_LATENCY_MS must be a whole number"),
+        ({"SECRET_KEY_FILE": "/nowhere/key", "SECRET_KEY": ""}, "SECRET_KEY_FILE: /nowhere/key cannot be read"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "change-me"}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "changeme" * 8}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "<put a long random value here>"}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "development-only-not-for-production-" + "0" * 32}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        (
+            {"DATABASE_URL": "postgres://kalbot:change-me@postgres:5432/kalbot"},
+            "The password in DATABASE_URL is a placeholder",
+        ),
+    ],
+)
+def test_a_value_that_was_not_meant_is_refused(variables: dict[str, str], sentence: str) -> None:
+    assert f"ImproperlyConfigured: {sentence}" in start(**{**PRODUCTION, **variables})
+
+
+def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("abcd" * 10 + "\n")
+    assert start(KALBOT_DEVELOPMENT="false", SECRET_KEY_FILE=str(tmp_path / "key")) == "started abcd"
