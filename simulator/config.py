@@ -36,6 +36,12 @@ class SimulatorConfig:
     settlement_timer_s: int = 3
     roll: bool = True
 
+    # what leaves the live listings
+    markets_historical_ms: int = 3_600_000
+    """So long after its settlement a market is in the historical listing alone (the exchange: about three months)."""
+    account_historical_ms: int = 14 * 86_400_000
+    """The same for ended orders, fills, settled positions, settlements and trades."""
+
     # the read side
     read_delay_ms: int = 0
     stale_cache_ms: int = 0

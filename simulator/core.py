@@ -17,6 +17,7 @@ from simulator.accounts.records import Fill, Group, Order, Position
 from simulator.clock import Clock, RealClock
 from simulator.config import SimulatorConfig
 from simulator.faults.schedule import Faults, Planned
+from simulator.listing.candles import Candles
 from simulator.listing.model import ACTIVE, Edge, Event, Market, Series, fee_terms
 from simulator.listing.status import ExchangeState
 from simulator.matching.book import Book, Changed, MarketMakerOrder, Resting
@@ -66,6 +67,8 @@ class ExchangeCore:
         self.faults = Faults(self.streams)
         self.timers = Timers()
         self.trades: deque[dict[str, Any]] = deque(maxlen=50_000)
+        self.candles = Candles()
+        self.incentives: list[dict[str, Any]] = []
         self.market_maker_cash = 0
         self.fees_collected = 0
         self.deposits = 0

@@ -82,10 +82,13 @@ class Exchange(ExchangeCore):
         self.flush()
 
     def flush(self) -> None:
-        """Send the tickers of all markets that moved."""
+        """Send the tickers of all markets that moved, and note their touch in the running minute."""
         if self.moved:
+            now = self.now()
             for ticker in sorted(self.moved):
-                self.hub.ticker(self.markets[ticker])
+                market, book = self.markets[ticker], self.books[ticker]
+                self.candles.touch(ticker, book.best_bid(), book.best_ask(), market.open_interest, now)
+                self.hub.ticker(market)
             self.moved.clear()
 
     def commit(self) -> None:

@@ -116,7 +116,30 @@ def _terms(exchange: Exchange, body: dict[str, Any]) -> Any:
     return {"series_ticker": series.ticker, "contract_terms_url": series.contract_terms_url}
 
 
+def _incentive(exchange: Exchange, body: dict[str, Any]) -> Any:
+    """``{"ticker", "period_reward", "in_ms"?, "for_ms", "target_size"?, "discount_factor_bps"?, "type"?}``; reward in 1/10,000 dollar."""
+    market = exchange.markets[str(body["ticker"])]
+    start = exchange.now() + int(body.get("in_ms", 0))
+    program = {
+        "id": exchange.streams.new_id("incentive"),
+        "market_id": market.market_id,
+        "market_ticker": market.ticker,
+        "incentive_type": str(body.get("type", "liquidity")),
+        "incentive_description": str(body.get("description", "for resting orders near the touch")),
+        "start_ms": start,
+        "end_ms": start + int(body["for_ms"]),
+        "period_reward": int(body["period_reward"]),
+        "paid_out": bool(body.get("paid_out", False)),
+        "discount_factor_bps": body.get("discount_factor_bps"),
+        "target_size": parse_count(body["target_size"]) if "target_size" in body else None,
+        "max_reward_per_account": body.get("max_reward_per_account"),
+    }
+    exchange.incentives.append(program)
+    return program
+
+
 ACTIONS = {
+    "incentive": _incentive,
     "jump": _jump,
     "actor": _actor,
     "deposit": _deposit,

@@ -15,6 +15,8 @@ _LIVE_SETTINGS = {
     "read_delay_ms",
     "stale_cache_ms",
     "stale_books_ms",
+    "markets_historical_ms",
+    "account_historical_ms",
     "stale_account_ms",
     "latency_ms",
     "rate_limits",

@@ -148,6 +148,7 @@ def delist_old(exchange: ExchangeCore) -> None:
             for market in markets:
                 del exchange.markets[market.ticker], exchange.books[market.ticker]
                 exchange.feed.forget(market.ticker)
+                exchange.candles.forget(market.ticker)
                 exchange.moved.discard(market.ticker)
                 exchange.delisted.append(market.ticker)
             del exchange.events[event.ticker]

@@ -84,6 +84,7 @@ def _trade(
     market.dollar_volume += count * (price if taker.book_side == BID else ONE - price)
     row = {"trade_id": trade_id, "ticker": market.ticker, "price": price, "count": count}
     exchange.trades.append(row | {"taker_side": taker.book_side, "ms": exchange.now()})
+    exchange.candles.trade(market.ticker, price, count, exchange.now())
     exchange.moved.add(market.ticker)
     exchange.feed.trade(market, trade_id, price, count, taker.book_side)
     taken = _book_fill(exchange, market, taker, price, count, True, trade_id) if isinstance(taker, Order) else None

@@ -236,7 +236,7 @@ def decrease(exchange: ExchangeCore, order: Order, reduce_by: int | None, reduce
 def amend(
     exchange: ExchangeCore, order: Order, new: NewOrder, total: int, expiration_s: int | None, updated_id: str
 ) -> tuple[Placed, bool]:
-    """Change price, total count or expiry. Only an expiry or a smaller size keeps the queue position.
+    """Change price, total count or expiry. Only an expiry or a smaller size keeps the queue position. A refusal changes nothing.
 
     Returns the result and whether anything of size or fills changed (only then the answer carries counts).
     """
@@ -245,7 +245,10 @@ def amend(
     remaining = total - order.filled
     if remaining <= 0:
         raise ApiError(400, "invalid_order_size", "invalid order size", "count must be above what is already filled")
-    if updated_id:
+    in_place = new.price == order.price and remaining <= order.remaining
+    if not in_place:
+        _check_requeue(exchange, market, order, new, remaining)
+    if updated_id:  # from here on nothing refuses
         exchange.ledger.spend_id(updated_id)
         order.client_order_id = updated_id
     if expiration_s is not None:
@@ -254,7 +257,7 @@ def amend(
             schedule_expiry(exchange, order)
     order.reason = "Amend"
     changed = remaining != order.remaining
-    if new.price == order.price and remaining <= order.remaining:
+    if in_place:
         order.initial = total
         if changed:
             decrease_order(exchange, order, order.remaining - remaining, "Amend")
@@ -263,7 +266,7 @@ def amend(
             exchange.ledger.changed_order(order)
             exchange.feed.order(order)
         return Placed(order, [], now), changed
-    fills = _requeue(exchange, market, order, new, remaining, total)
+    fills = _requeue(exchange, market, order, new.price, remaining, total)
     return Placed(order, fills, now), changed or bool(fills)
 
 
@@ -286,15 +289,18 @@ def _check_amend(
     exchange.state.check_trade(market, now, exchange.config.market_inactive_status)
 
 
-def _requeue(
-    exchange: ExchangeCore, market: Market, order: Order, new: NewOrder, remaining: int, total: int
-) -> list[Fill]:
-    """Take the order out and place it again at the end of the queue; without the cash it stays as it was."""
+def _check_requeue(exchange: ExchangeCore, market: Market, order: Order, new: NewOrder, remaining: int) -> None:
+    """Whether the order may leave its place: it may not cross if it is post-only, and the cash has to be there."""
     new.subaccount = order.subaccount
     if order.post_only and exchange.books[market.ticker].crosses(order.book_side, new.price):
-        cancel_order(exchange, order, "PostOnlyCrossCancel")
         raise ApiError(400, "invalid_order", "invalid order", "post only cross")
     _check_funds(exchange, market, new, remaining, old=order)
+
+
+def _requeue(
+    exchange: ExchangeCore, market: Market, order: Order, price: int, remaining: int, total: int
+) -> list[Fill]:
+    """Take the order out and place it again at the end of the queue."""
     exchange.books[market.ticker].remove(order)
-    order.price, order.remaining, order.initial, order.updated_ms = new.price, remaining, total, exchange.now()
+    order.price, order.remaining, order.initial, order.updated_ms = price, remaining, total, exchange.now()
     return execute(exchange, market, order, rest=True)

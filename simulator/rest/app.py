@@ -116,7 +116,7 @@ def _decode(body: Any) -> Any:
         return body
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiError(400, "bad_request", "invalid request body", "the body is not JSON", shape="flat") from None
 
 

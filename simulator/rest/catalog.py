@@ -8,6 +8,7 @@ from simulator.clock import iso, iso_seconds
 from simulator.config import SHARD_NAMES, SHARDS
 from simulator.errors import ApiError, bad_query, not_found
 from simulator.exchange import Exchange
+from simulator.listing import archive
 from simulator.listing.model import STATUS_FILTER, Event, Market
 from simulator.listing.status import next_weekly_window
 
@@ -118,7 +119,9 @@ def _fee_change(change: dict[str, Any]) -> dict[str, Any]:
 
 
 def markets_of(exchange: Exchange, event: Event) -> list[Market]:
-    return [exchange.markets[ticker] for ticker in event.markets]
+    """The markets of an event that are still in the live listing."""
+    markets = (exchange.markets[ticker] for ticker in event.markets)
+    return [market for market in markets if not archive.is_old_market(exchange, market)]
 
 
 def events(exchange: Exchange, query: Query) -> dict[str, Any]:
@@ -179,7 +182,7 @@ def markets(exchange: Exchange, query: Query) -> dict[str, Any]:
     mve = query.word("mve_filter", ("only", "exclude"))
     windows = _windows(query, status, mve)
     wanted = STATUS_FILTER.get(status or "")
-    pool = list(exchange.markets.values())
+    pool = [market for market in exchange.markets.values() if not archive.is_old_market(exchange, market)]
     if event is not None:
         named = exchange.events.get(event)
         pool = markets_of(exchange, named) if named else []
@@ -223,7 +226,11 @@ def _instant(market: Market, family: str) -> int | None:
 def one_market(exchange: Exchange, query: Query, ticker: str) -> dict[str, Any]:
     found = exchange.markets.get(ticker)
     hidden = exchange.config.created_hidden_ms
-    if found is None or (hidden and exchange.now() - found.created_ms < hidden):
+    if (
+        found is None
+        or archive.is_old_market(exchange, found)
+        or (hidden and exchange.now() - found.created_ms < hidden)
+    ):
         raise ApiError(404, "not_found", "market not found")
     return {"market": render.market(exchange, found)}
 
@@ -239,26 +246,3 @@ def orderbooks(exchange: Exchange, query: Query) -> dict[str, Any]:
     if not 1 <= len(tickers) <= 100:
         raise bad_query("tickers: between 1 and 100 values")
     return {"orderbooks": [{"ticker": t, "orderbook_fp": render.orderbook(exchange.books.get(t))} for t in tickers]}
-
-
-def trades(exchange: Exchange, query: Query) -> dict[str, Any]:
-    ticker = query.text("ticker")
-    low, high = query.window("min_ts", "max_ts")
-    if query.flag("is_block_trade"):
-        return {"trades": [], "cursor": ""}
-    found = [
-        t for t in reversed(exchange.trades) if (ticker is None or t["ticker"] == ticker) and low <= t["ms"] <= high
-    ]
-    shown, cursor = page(query, found, lambda t: str(t["trade_id"]), 100, 1000, 0)
-    return {"trades": [render.trade(t) for t in shown], "cursor": cursor}
-
-
-def historical_cutoff(exchange: Exchange, query: Query) -> dict[str, Any]:
-    """Nothing is ever moved to the historical set while the simulator runs: the cutoffs lie before its start."""
-    start = iso(exchange.started_ms - 86_400_000)
-    return {
-        "market_settled_ts": start,
-        "trades_created_ts": start,
-        "orders_updated_ts": start,
-        "market_positions_last_updated_ts": start,
-    }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from simulator.accounts.records import RESTING
 from simulator.errors import bad_query, not_found
+from simulator.listing import archive
 from simulator.units import count2
 
 from . import render
@@ -24,7 +22,8 @@ def list_orders(request: Request) -> Answer:
     found = [
         o
         for o in reversed(list(request.reads.orders.values()))
-        if (status is None or o.status == status)
+        if not archive.is_old_order(request.exchange, o)
+        and (status is None or o.status == status)
         and (ticker is None or o.ticker == ticker)
         and (events is None or o.event_ticker in events)
         and low <= o.created_ms <= high
@@ -38,7 +37,9 @@ def list_orders(request: Request) -> Answer:
 def one_order(request: Request, order_id: str) -> Answer:
     order = request.reads.orders.get(order_id)
     locked = request.subaccount(None, None)
-    if order is None or (locked is not None and order.subaccount != locked):
+    if order is None or archive.is_old_order(request.exchange, order):
+        raise not_found("order not found")
+    if locked is not None and order.subaccount != locked:
         raise not_found("order not found")
     return 200, {"order": render.order(request.exchange, order)}
 
@@ -69,16 +70,3 @@ def queue_position(request: Request, order_id: str) -> Answer:
     if order is None or order.status != RESTING:
         raise not_found("order not found")
     return 200, {"queue_position_fp": count2(request.exchange.books[order.ticker].queue_ahead(order))}
-
-
-def historical_empty(name: str) -> Callable[[Request], Answer]:
-    """Historical sets stay empty: nothing passes the cutoff while the simulator runs."""
-
-    def answer(request: Request) -> Answer:
-        request.query.limit(100, 1000)
-        body: dict[str, Any] = {name: [], "cursor": ""}
-        if name == "market_positions":
-            body["event_positions"] = []
-        return 200, body
-
-    return answer

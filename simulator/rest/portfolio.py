@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulator.accounts.records import Position
 from simulator.config import SHARDS
 from simulator.errors import bad_query
+from simulator.listing import archive
 from simulator.units import CENT, CENTICENT, ONE, dollars4, dollars6
 
 from . import render
@@ -67,6 +68,7 @@ def positions(request: Request) -> Answer:
         p
         for p in request.reads.positions.values()
         if p.subaccount == subaccount
+        and not archive.is_old_position(request.exchange, p)
         and (state == "all" or p.settled == (state == "settled"))
         and (ticker is None or p.ticker == ticker)
         and (events is None or p.event_ticker in events)
@@ -93,7 +95,8 @@ def fills(request: Request) -> Answer:
     found = [
         f
         for f in reversed(request.reads.fills)
-        if (tickers is None or f.ticker in tickers)
+        if not archive.is_old_fill(request.exchange, f)
+        and (tickers is None or f.ticker in tickers)
         and (order_id is None or f.order_id == order_id)
         and low <= f.created_ms <= high
         and (subaccount is None or f.subaccount == subaccount)
@@ -111,7 +114,8 @@ def settlements(request: Request) -> Answer:
     found = [
         s
         for s in reversed(request.reads.settlements)
-        if (ticker is None or s.ticker == ticker)
+        if not archive.is_old_settlement(request.exchange, s)
+        and (ticker is None or s.ticker == ticker)
         and (event is None or s.event_ticker == event)
         and low <= s.settled_ms <= high
         and (subaccount is None or s.subaccount == subaccount)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 from simulator.errors import bad_query
 
 T = TypeVar("T")
+_WHOLE = re.compile(r"-?[0-9]{1,20}\Z")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -50,10 +52,9 @@ class Query:
         raw = self.text(name)
         if raw is None:
             return None
-        try:
-            value = int(raw)
-        except ValueError:
-            raise bad_query(f"{name} must be an integer") from None
+        if not _WHOLE.match(raw):  # int() takes other digits, underscores and blanks too
+            raise bad_query(f"{name} must be an integer")
+        value = int(raw)
         if (low is not None and value < low) or (high is not None and value > high) or abs(value) > 2**63 - 1:
             raise bad_query(f"{name} is out of range")
         return value

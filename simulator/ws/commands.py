@@ -47,7 +47,7 @@ def _check_rate(session: Session) -> None:
 def _decode(text: str | bytes) -> dict[str, Any]:
     try:
         command = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CommandError(1, "Unable to process message") from None
     if not isinstance(command, dict):
         raise CommandError(1, "Unable to process message")

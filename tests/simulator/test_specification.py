@@ -76,6 +76,21 @@ OPERATIONS = [
     "UpgradeAccountApiUsageLevel",
     "GetApiKeys",
 ]
+MORE_OPERATIONS = [
+    "GetMarketCandlesticks",
+    "GetMarketCandlesticksByEvent",
+    "BatchGetMarketCandlesticks",
+    "GetHistoricalMarkets",
+    "GetHistoricalMarket",
+    "GetMarketCandlesticksHistorical",
+    "GetTradesHistorical",
+    "GetEventMetadata",
+    "GetIncentivePrograms",
+    "GetDeposits",
+    "GetWithdrawals",
+    "GetPortfolioRestingOrderTotalValue",
+]
+"""Exercised one by one in ``test_history``, and with generated requests beside the others."""
 
 
 @pytest.fixture(scope="module")

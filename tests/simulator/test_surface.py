@@ -17,10 +17,14 @@ from simulator.rest.app import handle
 
 from ..conftest import SHARED
 from .spec import answer_problems, openapi, operations
-from .test_specification import OPERATIONS
+from .test_specification import MORE_OPERATIONS
+from .test_specification import OPERATIONS as DAILY
 from .world import make_exchange, write_snapshot
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
+
+
+OPERATIONS = DAILY + MORE_OPERATIONS
 
 
 def _plain(value: Any) -> Any:
