@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from kalbot.console.api.views import api
 from kalbot.console.pages import machines
 
 urlpatterns = [
@@ -11,5 +12,6 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/console/icon.svg")),
     path("healthz", machines.healthz, name="healthz"),
     path("metrics", machines.metrics, name="metrics"),
+    path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from kalbot.console.notify.models import Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
 
 __all__ = [
     "Act",
+    "ApiToken",
     "Channel",
     "Cursor",
     "Delivery",
@@ -62,6 +64,31 @@ class LogRecord(models.Model):
         return f"{self.level} {self.logger}: {self.message[:80]}"
 
 
+class ApiToken(models.Model):
+    """Lets a script act for a person, within a role. Only a hash of the token is kept."""
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer"
+        OPERATOR = "operator"
+        RISK_MANAGER = "risk manager"
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60, help_text="What it is for; shown in the audit log.")
+    role = models.CharField(max_length=12, choices=Role, default=Role.VIEWER)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.role})"
+
+
 class Act(models.Model):
     """What a person did from the console: who, when, why, with which numbers before their eyes, and what came of it.
 
@@ -96,6 +123,7 @@ class Act(models.Model):
             ("remove_lock", "Can remove a lock"),
             ("answer_triage", "Can accept and dismiss recommendations"),
             ("test_channel", "Can send a test to a notification channel"),
+            ("make_token", "Can make and revoke API tokens of their own"),
         ]
 
     def __str__(self) -> str:

@@ -8,9 +8,10 @@ from django.apps import apps
 
 VIEWED: Final = ("markets", "strategies", "trading", "triage", "console", "django_celery_beat")
 ACTS: Final[dict[str, set[str]]] = {
-    "viewer": set(),
-    "operator": {"force_exit", "halt", "answer_triage"},
+    "viewer": {"make_token"},
+    "operator": {"make_token", "force_exit", "halt", "answer_triage"},
     "risk manager": {
+        "make_token",
         "force_exit",
         "halt",
         "answer_triage",

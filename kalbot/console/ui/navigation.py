@@ -112,6 +112,7 @@ def account(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         {"title": "Second factor", "link": reverse_lazy("admin:second_factor")},
+        {"title": "API tokens", "link": reverse_lazy("admin:tokens")},
     ]
 
 

@@ -1,0 +1,198 @@
+"""``bin/kalbot``: the API from a terminal. Needs only requests and rich, an address and a token; knows nothing of Django."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+TIMEOUT: Final = 15.0
+COLOURS: Final = {"ok": "green", "warn": "yellow", "bad": "red"}
+
+
+class Failed(Exception):
+    """A sentence for the person; the command ends with 1."""
+
+
+class Client:
+    """The API at one address."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._root = address.rstrip("/") + "/api/v1"
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str, **query: str) -> Any:
+        """Raises Failed."""
+        return self._answer("GET", path, params={key: value for key, value in query.items() if value})
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Raises Failed. Never repeated by itself."""
+        return self._answer("POST", path, json=body)
+
+    def _answer(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            answer = self._session.request(method, self._root + path, timeout=TIMEOUT, **options)
+        except requests.RequestException as error:
+            raise Failed(f"{self._root} does not answer ({type(error).__name__}).") from None
+        try:
+            content = answer.json()
+        except ValueError:
+            raise Failed(f"{self._root} answered {answer.status_code}, and not in JSON. Is it Kalbot?") from None
+        if answer.status_code == 401:
+            raise Failed("The token is not valid: unknown, expired or revoked.")
+        if not answer.ok:
+            raise Failed(_detail(content) or f"Refused with {answer.status_code}.")
+        return content
+
+
+def _detail(content: Any) -> str:
+    found = content.get("detail") if isinstance(content, dict) else None
+    if isinstance(found, list):
+        return "; ".join(f"{'.'.join(map(str, one.get('loc', [])[2:]))}: {one.get('msg', '')}" for one in found)
+    return str(found or "")
+
+
+def status(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Parts and trading state."""
+    found = client.get("/status")
+    table = _table("Part", "State", "")
+    for part in found["parts"]:
+        table.add_row(part["name"], f"[{COLOURS[part['state']]}]{part['state']}[/]", part["sentence"])
+    out.print(f"Trading is [bold]{found['trading']}[/].")
+    out.print(table)
+    return found
+
+
+def positions(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Positions."""
+    found = client.get("/positions", state=options.state, profile=options.profile, mode=options.mode)
+    table = _table("#", "Event", "Profile", "Mode", "Status", "Cost >", "Realised >")
+    for row in found:
+        event = f"{row['title'] or row['event']}\n[dim]{row['event']}[/]"
+        money = (_money(row["cost"]), _money(row["realised"]))
+        table.add_row(str(row["id"]), event, row["profile"], row["mode"], row["status"], *money)
+    out.print(table if found else "No position.")
+    return found
+
+
+def pnl(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Profit, the modes apart."""
+    found = {mode: client.get("/pnl", mode=mode) for mode in ([options.mode] if options.mode else ["live", "sim"])}
+    for mode, rows in found.items():
+        table = _table("Profile", "Ended >", "Realised >", "Fees >", "Open cost >", title=mode)
+        for row in rows:
+            money = [_money(row[name]) for name in ("realised", "fees", "open_cost")]
+            table.add_row(row["profile"], str(row["ended"]), *money)
+        out.print(table if rows else f"{mode}: nothing yet.")
+    return found
+
+
+def why(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Why an event is bought or not."""
+    found = client.get(f"/why/{options.event}", profile=options.profile)
+    for line in found["lines"]:
+        out.print(line, markup=False, highlight=False)
+    return found
+
+
+def halt(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Stop new risk, or everything."""
+    level = "halted" if options.everything else "reducing"
+    found = client.post("/halt", {"reason": options.reason, "level": level, "profile": options.profile or None})
+    out.print(found["result"])
+    return found
+
+
+def resume(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Let new baskets be bought again."""
+    found = client.post("/resume", {"reason": options.reason, "profile": options.profile or None})
+    out.print(found["result"])
+    return found
+
+
+def leave(client: Client, options: argparse.Namespace, out: Console) -> Any:
+    """Exit a position."""
+    body = {"reason": options.reason, "least_price": options.least_price}
+    found = client.post(f"/positions/{options.position}/exit", body)
+    out.print(found["result"])
+    return found
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name.removesuffix(" >"), justify="right" if name.endswith(" >") else "left")
+    return table
+
+
+def _money(text: Any) -> str:
+    value = float(text)  # for the screen only
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="kalbot", description="Status, positions, profit and the switch, from a terminal."
+    )
+    found.add_argument(
+        "--url", default=os.environ.get("KALBOT_API_URL", "http://127.0.0.1:8000"), help="default: $KALBOT_API_URL"
+    )
+    found.add_argument("--json", action="store_true", help="print the answer as JSON")
+    commands = found.add_subparsers(dest="command", required=True)
+
+    def command(name: str, run: Callable[..., Any]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=run.__doc__)
+        made.set_defaults(run=run)
+        return made
+
+    command("status", status)
+    listed = command("positions", positions)
+    listed.add_argument("--state", choices=["active", "ended", "all"], default="active")
+    listed.add_argument("--profile", default="")
+    listed.add_argument("--mode", choices=["sim", "live"], default="")
+    command("pnl", pnl).add_argument("--mode", choices=["sim", "live"], default="")
+    reasons = command("why", why)
+    reasons.add_argument("event")
+    reasons.add_argument("--profile", required=True)
+    for name, run in (("halt", halt), ("resume", resume)):
+        switch = command(name, run)
+        switch.add_argument("--reason", required=True)
+        switch.add_argument("--profile", default="")
+        if run is halt:
+            switch.add_argument("--everything", action="store_true", help="exits too, and cancel what rests")
+    sale = command("exit", leave)
+    sale.add_argument("position", type=int)
+    sale.add_argument("--least-price", required=True, help="dollars a contract; nothing is sold below it")
+    sale.add_argument("--reason", required=True)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; 0, 1 when it was refused, 2 when the command line is wrong."""
+    options = parser().parse_args(arguments)
+    token = os.environ.get("KALBOT_API_TOKEN", "")
+    if not token:
+        print("kalbot: set KALBOT_API_TOKEN to a token of the account menu's page API tokens.", file=sys.stderr)
+        return 2
+    out = Console(quiet=options.json)
+    try:
+        found = options.run(Client(options.url, token), options, out)
+    except Failed as error:
+        print(f"kalbot: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

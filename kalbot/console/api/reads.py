@@ -1,0 +1,142 @@
+"""Rows as the API says them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from kalbot.common.units import format_decimal
+from kalbot.console.api import shapes
+from kalbot.console.ops import status
+from strategies import reasons
+from strategies.models import NearMiss, Profile
+from trading.models import ACTIVE, Position
+from trading.safety import halt
+from triage.models import Recommendation
+
+
+def dollars(value: int | None) -> Decimal:
+    """Micro-dollars as dollars, exact."""
+    return Decimal(format_decimal(value or 0, 6))
+
+
+def contracts(value: int) -> Decimal:
+    """1/100 contract as contracts, exact."""
+    return Decimal(format_decimal(value, 2))
+
+
+def system() -> shapes.StatusOut:
+    """Every part and the trading state in force."""
+    parts = status.check()
+    return shapes.StatusOut(
+        state=status.worst(parts),
+        trading=halt.current().value,
+        parts=[shapes.PartOut(name=part.name, state=part.state, sentence=part.sentence) for part in parts],
+    )
+
+
+def profiles() -> list[shapes.ProfileOut]:
+    """Every profile with what it has at work and what it has earned."""
+    found = []
+    for profile in Profile.objects.order_by("name"):
+        sums = Position.objects.filter(profile=profile).aggregate(
+            number=Count("pk", filter=Q(status__in=ACTIVE)),
+            cost=Sum("cost", filter=Q(status__in=ACTIVE)),
+            realised=Sum("realised"),
+        )
+        found.append(
+            shapes.ProfileOut(
+                name=profile.name,
+                mode=profile.mode,
+                active=profile.is_active,
+                trading=halt.current(profile).value,
+                capital=dollars(profile.capital),
+                open_positions=sums["number"],
+                cost=dollars(sums["cost"]),
+                realised=dollars(sums["realised"]),
+            )
+        )
+    return found
+
+
+def position(row: Position) -> dict[str, Any]:
+    """The columns of a position."""
+    return {
+        "id": row.pk,
+        "event": row.event_id,
+        "title": row.event.title,
+        "profile": row.profile.name,
+        "mode": row.mode,
+        "kind": row.kind,
+        "status": row.status,
+        "cost": dollars(row.cost),
+        "fees": dollars(row.fees),
+        "realised": dollars(row.realised),
+        "residual": row.residual,
+        "created_at": row.created_at,
+        "ended_at": row.ended_at,
+    }
+
+
+def position_detail(row: Position) -> shapes.PositionDetail:
+    """A position with its legs and its history in words."""
+    legs = [
+        shapes.LegOut(
+            id=leg.pk, market=leg.market_id, side=leg.side, held=contracts(leg.held), cost=dollars(leg.open_cost)
+        )
+        for leg in row.legs.all()
+    ]
+    history = [f"{one.at:%Y-%m-%d %H:%M:%S} UTC {one.actor}: {one.reason}" for one in row.events.order_by("id")]
+    return shapes.PositionDetail(**position(row), legs=legs, history=history)
+
+
+def near_miss(row: NearMiss) -> shapes.NearMissOut:
+    """An open near miss with its reason's sentence."""
+    known = {code.value: code for code in reasons.Reason}
+    code = known.get(row.constraint)
+    return shapes.NearMissOut(
+        event=row.event_id,
+        profile=row.profile.name,
+        reason=row.constraint,
+        sentence=code.sentence if code is not None else row.constraint,
+        distance_percent=Decimal(format_decimal(row.distance_ppm, 4)),
+        since=row.started_at,
+    )
+
+
+def recommendation(row: Recommendation) -> shapes.RecommendationOut:
+    """One piece of advice."""
+    return shapes.RecommendationOut(
+        id=row.pk,
+        position=row.position_id,
+        event=row.position.event_id,
+        advice=row.advice,
+        reason=row.reason,
+        detail=row.detail,
+        gain=None if row.gain is None else dollars(row.gain),
+        opened_at=row.opened_at,
+    )
+
+
+def pnl(mode: str) -> list[shapes.PnlOut]:
+    """Per profile of a mode: ended baskets, realised profit, fees, and the cost of what is open. Modes are never added up."""
+    rows = Position.objects.filter(mode=mode).values("profile__name").order_by("profile__name")
+    sums = rows.annotate(
+        ended=Count("pk", filter=Q(ended_at__isnull=False) & ~Q(fees=0, cost=0, realised=0)),
+        realised_sum=Sum("realised"),
+        fees_sum=Sum("fees"),
+        open_cost=Sum("cost", filter=Q(status__in=ACTIVE)),
+    )
+    return [
+        shapes.PnlOut(
+            profile=row["profile__name"],
+            mode=mode,
+            ended=row["ended"],
+            realised=dollars(row["realised_sum"]),
+            fees=dollars(row["fees_sum"]),
+            open_cost=dollars(row["open_cost"]),
+        )
+        for row in sums
+    ]

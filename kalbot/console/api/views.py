@@ -1,0 +1,162 @@
+"""The operations of the API. ``/api/v1/openapi.json`` describes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import NinjaAPI
+
+from kalbot.common.errors import KalbotError
+from kalbot.console.api import reads, shapes
+from kalbot.console.api.tokens import Bearer, require
+from kalbot.console.api.writes import once
+from strategies.explain import live_event
+from strategies.models import NearMiss, Profile
+from trading import exits
+from trading.models import ACTIVE, Position
+from trading.safety import halt
+from triage import advice
+from triage.models import Advice, Recommendation
+
+api = NinjaAPI(title="Kalbot", version="1", auth=Bearer(), urls_namespace="api", docs_url=None)
+MOST = 500
+Problems = {400: shapes.Problem, 401: shapes.Problem, 403: shapes.Problem, 404: shapes.Problem, 409: shapes.Problem}
+
+
+@api.get("/status", response=shapes.StatusOut, summary="Is it safe, is it working")
+def status(request: HttpRequest) -> shapes.StatusOut:
+    require(request, "trading.view_tradingstate")
+    return reads.system()
+
+
+@api.get("/profiles", response=list[shapes.ProfileOut], summary="Profiles with what they have at work")
+def profiles(request: HttpRequest) -> list[shapes.ProfileOut]:
+    require(request, "strategies.view_profile")
+    return reads.profiles()
+
+
+@api.get("/positions", response=list[shapes.PositionOut], summary="Positions, latest first")
+def positions(
+    request: HttpRequest,
+    state: Literal["active", "ended", "all"] = "active",
+    profile: str = "",
+    mode: Literal["", "sim", "live"] = "",
+    limit: int = 100,
+) -> list[shapes.PositionOut]:
+    require(request, "trading.view_position")
+    rows = Position.objects.select_related("event", "profile").order_by("-id")
+    if state != "all":
+        rows = rows.filter(status__in=ACTIVE) if state == "active" else rows.exclude(status__in=ACTIVE)
+    rows = rows.filter(profile__name=profile) if profile else rows
+    rows = rows.filter(mode=mode) if mode else rows
+    return [shapes.PositionOut(**reads.position(row)) for row in rows[: max(1, min(limit, MOST))]]
+
+
+@api.get("/positions/{int:pk}", response=shapes.PositionDetail, summary="One position with legs and history")
+def position(request: HttpRequest, pk: int) -> shapes.PositionDetail:
+    require(request, "trading.view_position")
+    return reads.position_detail(get_object_or_404(Position.objects.select_related("event", "profile"), pk=pk))
+
+
+@api.get("/why/{event}", response={200: shapes.WhyOut, **Problems}, summary="Why an event is bought or not")
+def why(request: HttpRequest, event: str, profile: str) -> shapes.WhyOut:
+    require(request, "strategies.view_verdict")
+    found = get_object_or_404(Profile, name=profile)
+    try:
+        lines = live_event.explain_event(event, found)
+    except KalbotError as error:
+        lines = [str(error)]
+    return shapes.WhyOut(event=event, profile=profile, lines=lines)
+
+
+@api.get("/near-misses", response=list[shapes.NearMissOut], summary="Open near misses, the nearest first")
+def near_misses(request: HttpRequest, profile: str = "", limit: int = 100) -> list[shapes.NearMissOut]:
+    require(request, "strategies.view_nearmiss")
+    rows = NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("distance_ppm")
+    rows = rows.filter(profile__name=profile) if profile else rows
+    return [reads.near_miss(row) for row in rows[: max(1, min(limit, MOST))]]
+
+
+@api.get("/pnl", response=list[shapes.PnlOut], summary="Profit by profile, one mode at a time")
+def pnl(request: HttpRequest, mode: Literal["sim", "live"]) -> list[shapes.PnlOut]:
+    require(request, "trading.view_position")
+    return reads.pnl(mode)
+
+
+@api.get("/recommendations", response=list[shapes.RecommendationOut], summary="Open advice of triage")
+def recommendations(request: HttpRequest) -> list[shapes.RecommendationOut]:
+    require(request, "triage.view_recommendation")
+    rows = Recommendation.objects.filter(status=Recommendation.Status.OPEN).select_related("position")
+    return [reads.recommendation(row) for row in rows.order_by("-id")[:MOST]]
+
+
+@api.post("/halt", response={200: shapes.Done, **Problems}, summary="Stop new risk, or stop everything")
+def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
+    profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
+    cancels = body.level == "halted"
+
+    def act(actor: str) -> str:
+        halt.set_state(state=body.level, actor=actor, reason=body.reason, profile=profile, cancel_resting=cancels)
+        return f"{profile or 'All profiles'}: {body.level}."
+
+    target = f"{profile or 'all profiles'}: {body.level}"
+    return once(request, name="halt", permission="console.halt", target=target, reason=body.reason, act=act)
+
+
+@api.post("/resume", response={200: shapes.Done, **Problems}, summary="Let new baskets be bought again")
+def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
+    profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
+
+    def act(actor: str) -> str:
+        halt.set_state(state="active", actor=actor, reason=body.reason, profile=profile)
+        return f"{profile or 'All profiles'}: active."
+
+    target = str(profile or "all profiles")
+    return once(request, name="resume", permission="console.resume", target=target, reason=body.reason, act=act)
+
+
+@api.post("/positions/{int:pk}/exit", response={200: shapes.Done, **Problems}, summary="Exit a position")
+def force_exit(request: HttpRequest, pk: int, body: shapes.ExitIn) -> shapes.Done:
+    get_object_or_404(Position, pk=pk)
+    least = int(body.least_price * 10_000)
+
+    def act(actor: str) -> str:
+        exits.request_exit(position_id=pk, actor=actor, reason=body.reason, min_price=least)
+        return f"The exit of position #{pk} is on its way; nothing is sold below ${body.least_price}."
+
+    target = f"position #{pk} at ${body.least_price} or better"
+    return once(request, name="force_exit", permission="console.force_exit", target=target, reason=body.reason, act=act)
+
+
+@api.post("/recommendations/{int:pk}/{answer}", response={200: shapes.Done, **Problems}, summary="Accept or dismiss")
+def answer_advice(
+    request: HttpRequest, pk: int, answer: Literal["accept", "dismiss"], body: shapes.Because
+) -> shapes.Done:
+    row = get_object_or_404(Recommendation, pk=pk)
+
+    def accept(actor: str) -> str:
+        if row.advice != Advice.EXIT:
+            raise KalbotError("This advice is to watch, not to exit.")
+        try:
+            done = advice.accept(pk, actor=actor, reason=f"accepted advice: {body.reason}")
+        except ValueError as error:
+            raise KalbotError(str(error)) from error
+        if not done:
+            raise KalbotError("This advice is closed.")
+        return f"Accepted; the exit of position #{row.position_id} is on its way."
+
+    def dismiss(actor: str) -> str:
+        if not advice.dismiss(pk, actor=actor, reason=body.reason):
+            raise KalbotError("This advice is closed.")
+        return "Dismissed; the position stays as it is."
+
+    return once(
+        request,
+        name=f"{answer}_advice",
+        permission="console.answer_triage",
+        target=f"recommendation {pk}",
+        reason=body.reason,
+        act=accept if answer == "accept" else dismiss,
+    )

@@ -1,0 +1,275 @@
+"""The API: the same rights as the console, every write once and in the audit log."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_rows
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.common import cache, clock
+from kalbot.console.api import tokens
+from kalbot.console.api.views import api
+from kalbot.console.models import Act, ApiToken
+from trading.models import ExitRequest, TradingState
+from triage.models import Recommendation
+
+ROOT = Path(__file__).resolve().parents[2]
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(sample: dict[str, Any]) -> Call:
+    """``call("operator", "POST", "/halt", {...})``: a request with a fresh token of somebody with that role."""
+
+    def request(role: str, method: str, path: str, body: Any = None, *, token_role: str = "", **headers: str) -> Any:
+        name = role.replace(" ", "-")
+        person = User.objects.filter(username=name).first() or sample_rows.person(name, role)
+        _, secret = tokens.make(person, "script", token_role or role, 1)
+        return send(secret, method, path, body, **headers)
+
+    return request
+
+
+def send(secret: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    return Client().generic(
+        method,
+        f"/api/v1{path}",
+        json.dumps(body) if body is not None else "",
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}", **headers},
+    )
+
+
+READS = ("/status", "/profiles", "/positions", "/near-misses", "/pnl?mode=sim", "/recommendations")
+WHY = {"reason": "because of the test"}
+
+
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("role", ["viewer", "operator", "risk manager"])
+def test_every_role_reads(call: Call, role: str, path: str) -> None:
+    assert call(role, "GET", path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/halt", {"operator", "risk manager"}),
+        ("/resume", {"risk manager"}),
+        ("/positions/{held}/exit", {"operator", "risk manager"}),
+        ("/recommendations/{advice}/dismiss", {"operator", "risk manager"}),
+    ],
+)
+@pytest.mark.parametrize("role", ["viewer", "operator", "risk manager"])
+def test_writes_need_the_role_of_the_dialog(
+    call: Call, sample: dict[str, Any], path: str, allowed: set[str], role: str
+) -> None:
+    advice = Recommendation.objects.filter(status="open").first()
+    assert advice is not None
+    body = {**WHY, "least_price": "0.50"} if path.endswith("exit") else WHY
+    answer = call(role, "POST", path.format(held=sample["held"].pk, advice=advice.pk), body)
+    assert answer.status_code == (200 if role in allowed else 403), answer.content
+    assert Act.objects.exists() == (role in allowed)
+
+
+def test_every_operation_refuses_without_a_token(sample: dict[str, Any]) -> None:
+    paths = api.get_openapi_schema()["paths"]
+    assert len(paths) >= 12
+    for path, operations in paths.items():
+        for method in operations:
+            address = path.replace("{pk}", "1").replace("{event}", "X").replace("{answer}", "accept")
+            answer = Client().generic(method.upper(), address, "{}", content_type="application/json")
+            assert answer.status_code == 401, (method, path)
+
+
+def test_a_token_of_a_smaller_role_may_only_what_that_role_may(call: Call) -> None:
+    assert call("risk manager", "POST", "/halt", WHY, token_role="viewer").status_code == 403
+    assert call("viewer", "POST", "/halt", WHY, token_role="risk manager").status_code == 403
+
+
+def test_expired_revoked_and_unknown_tokens_and_those_of_people_who_left_are_refused(sample: dict[str, Any]) -> None:
+    person = sample_rows.person("gone", "operator")
+    token, secret = tokens.make(person, "x", "operator", 1)
+    assert send(secret, "GET", "/status").status_code == 200
+    assert send(secret + "x", "GET", "/status").status_code == 401
+    for change in ({"expires_at": clock.now() - timedelta(seconds=1)}, {"revoked_at": clock.now()}):
+        ApiToken.objects.filter(pk=token.pk).update(**change)
+        assert send(secret, "GET", "/status").status_code == 401
+        ApiToken.objects.filter(pk=token.pk).update(expires_at=clock.now() + timedelta(days=1), revoked_at=None)
+    type(person).objects.filter(pk=person.pk).update(is_active=False)
+    assert send(secret, "GET", "/status").status_code == 401
+
+
+def test_the_token_itself_is_stored_nowhere(sample: dict[str, Any]) -> None:
+    token, secret = tokens.make(sample_rows.person("olga", "operator"), "x", "operator", 1)
+    assert secret not in json.dumps({key: str(value) for key, value in vars(token).items()})
+
+
+def test_a_halt_stops_and_is_in_the_audit_log_with_the_token(call: Call) -> None:
+    answer = call("operator", "POST", "/halt", WHY)
+    assert answer.json() == {"result": "All profiles: reducing.", "repeated": False}
+    row = TradingState.objects.get(scope="global")
+    assert (row.state, row.actor) == ("reducing", "operator (API token script)")
+    act = Act.objects.get()
+    assert (act.name, act.outcome, act.reason) == ("halt", "done", "because of the test")
+
+
+def test_an_exit_has_a_least_price_and_happens_once_however_often_it_is_sent(sample: dict[str, Any]) -> None:
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "phone", "operator", 1)
+    path, body = f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4321"}
+    first = send(secret, "POST", path, body, **{"Idempotency-Key": "k1"})
+    again = send(secret, "POST", path, body, **{"Idempotency-Key": "k1"})
+    assert [first.json()["repeated"], again.json()["repeated"]] == [False, True]
+    request = ExitRequest.objects.get()
+    assert request.actor == "olga (API token phone)"
+    assert Act.objects.count() == 1
+    other = send(secret, "POST", "/halt", WHY, **{"Idempotency-Key": "k1"})
+    assert other.status_code == 409
+    assert not TradingState.objects.filter(scope="global", state="reducing").exists()
+
+
+@pytest.mark.parametrize("price", ["0", "1", "-0.5", "1.2", "0.00001", "abc", None])
+def test_an_exit_without_a_sane_least_price_is_refused(call: Call, sample: dict[str, Any], price: Any) -> None:
+    answer = call("operator", "POST", f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": price})
+    assert answer.status_code == 422
+    assert not ExitRequest.objects.exists()
+
+
+def test_what_trading_refuses_is_a_conflict_with_its_sentence_and_kept(call: Call, sample: dict[str, Any]) -> None:
+    type(sample["held"]).objects.filter(pk=sample["held"].pk).update(status="settled")
+    answer = call("operator", "POST", f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.5"})
+    assert answer.status_code == 409
+    assert "ended" in answer.json()["detail"]
+    assert Act.objects.get().outcome == "refused"
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "ok"}, {"reason": "x" * 301}])
+def test_a_write_says_why(call: Call, body: dict[str, str]) -> None:
+    assert call("operator", "POST", "/halt", body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/positions/999999", 404),
+        ("/positions/99999999999999999999", 404),
+        ("/positions/abc", 404),
+        ("/why/NOSUCH?profile=careful", 200),
+        ("/why/NOSUCH?profile=nobody", 404),
+        ("/pnl", 422),
+        ("/pnl?mode=both", 422),
+        ("/positions?state=odd", 422),
+        ("/positions?limit=-5", 200),
+    ],
+)
+def test_odd_requests_are_answered_in_json(call: Call, path: str, status: int) -> None:
+    answer = call("viewer", "GET", path)
+    assert answer.status_code == status
+
+
+def test_money_is_exact_and_the_modes_are_apart(call: Call, sample: dict[str, Any]) -> None:
+    found = call("viewer", "GET", f"/positions/{sample['held'].pk}").json()
+    held = sample["held"]
+    held.refresh_from_db()
+    assert int(float(found["cost"]) * 1_000_000 + 0.5) == held.cost
+    assert {row["mode"] for row in call("viewer", "GET", "/pnl?mode=live").json()} <= {"live"}
+    assert found["legs"]
+    assert found["history"]
+
+
+def test_too_many_requests_a_minute_are_refused_and_without_redis_nothing_is(
+    sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "REQUESTS_A_MINUTE", 3)
+    monkeypatch.setattr(clock, "now_ms", lambda: 60_000_000)
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "x", "viewer", 1)
+    assert [send(secret, "GET", "/recommendations").status_code for _ in range(4)] == [200, 200, 200, 429]
+    unreachable = cache.prices().from_url("redis://127.0.0.1:9/0", socket_connect_timeout=0.1)
+    monkeypatch.setattr(cache, "prices", lambda: unreachable)
+    assert send(secret, "GET", "/recommendations").status_code == 200
+
+
+def test_a_person_makes_a_token_sees_it_once_and_revokes_it(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("operator", "olga"), reverse("admin:tokens")
+    page = client.post(address, {"make": "1", "name": "phone", "role": "operator", "days": "30"})
+    secret = page.context["secret"]
+    assert secret in page.content.decode()
+    assert send(secret, "GET", "/status").status_code == 200
+    assert secret not in client.get(address).content.decode()
+    other = login("operator", "otto")
+    other.post(address, {"revoke": str(ApiToken.objects.get().pk)})
+    assert send(secret, "GET", "/status").status_code == 200, "only one's own"
+    client.post(address, {"revoke": str(ApiToken.objects.get().pk)})
+    assert send(secret, "GET", "/status").status_code == 401
+    assert list(Act.objects.order_by("id").values_list("name", flat=True)) == ["make_token", "revoke_token"]
+
+
+@pytest.mark.parametrize(("days", "role"), [("0", "viewer"), ("367", "viewer"), ("x", "viewer"), ("30", "king")])
+def test_a_wrong_token_form_makes_none(sample: dict[str, Any], login: Any, days: str, role: str) -> None:
+    page = login("operator").post(reverse("admin:tokens"), {"make": "1", "name": "x", "role": role, "days": days})
+    assert "k-error" in page.content.decode()
+    assert not ApiToken.objects.exists()
+
+
+@pytest.fixture
+def terminal(live_server: Any, sample: dict[str, Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``kalbot …`` as a process of its own against a real server."""
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "terminal", "operator", 1)
+
+    def run(*arguments: str, token: str = secret, url: str = live_server.url) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "KALBOT_API_TOKEN": token, "KALBOT_API_URL": url, "COLUMNS": "140"}
+        command = [sys.executable, "-m", "kalbot.client", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_terminal_shows_and_acts(
+    terminal: Callable[..., subprocess.CompletedProcess[str]], sample: dict[str, Any]
+) -> None:
+    status = terminal("status")
+    assert "Trading is active" in status.stdout, status.stderr
+    assert sample["held"].event_id in terminal("positions").stdout
+    assert "live" in terminal("pnl").stdout
+    assert json.loads(terminal("--json", "positions", "--state", "all").stdout)
+    assert terminal("halt", "--reason", "fire drill").stdout.strip() == "All profiles: reducing."
+    refused = terminal("resume", "--reason", "over")
+    assert refused.returncode == 1
+    assert "does not include console.resume" in refused.stderr
+    sale = terminal("exit", str(sample["held"].pk), "--least-price", "0.4", "--reason", "enough")
+    assert "on its way" in sale.stdout, sale.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("arguments", "options", "code", "words"),
+    [
+        (["status"], {"token": ""}, 2, "set KALBOT_API_TOKEN"),
+        (["status"], {"token": "kb_wrong"}, 1, "not valid"),
+        (["status"], {"url": "http://127.0.0.1:9"}, 1, "does not answer"),
+        (["halt"], {}, 2, "--reason"),
+        (["exit", "1", "--least-price", "7", "--reason", "enough"], {}, 1, "least_price"),
+        (["exit", "999999", "--least-price", "0.5", "--reason", "enough"], {}, 1, "Not Found"),
+    ],
+)
+def test_the_terminal_says_what_is_wrong(
+    terminal: Callable[..., subprocess.CompletedProcess[str]],
+    arguments: list[str],
+    options: dict[str, str],
+    code: int,
+    words: str,
+) -> None:
+    done = terminal(*arguments, **options)
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
