@@ -32,7 +32,7 @@ BEAT_MS: Final = 500
 DEAD_MS: Final = 10_000
 """Without an acknowledged heartbeat for so long the connection is closed."""
 UNREADABLE: Final = 5
-"""So many frames of one market that cannot be read, and its book is not asked for any more."""
+"""So many frames of one market that cannot be read, and its book is no longer requested."""
 FORGIVEN_MS: Final = 600_000
 """After so long the count begins again."""
 REPORTED: Final = 100

@@ -14,7 +14,7 @@ CONFIDENCE: Final = 60
 """Vulture's own figure for "nothing in these files has this name"; 100 is kept for unreachable code."""
 
 REGISTERED: Final = [
-    *("@shared_task*", "@admin.*", "@register*", "@display*", "@action*", "@receiver*", "@*.connect*"),
+    *("@api.*", "@shared_task*", "@admin.*", "@register*", "@display*", "@action*", "@receiver*", "@*.connect*"),
     *("@property", "@cached_property"),
 ]
 """Decorators that hand the function to a framework. Properties are also read by templates and admin lists, by name."""
@@ -58,6 +58,7 @@ BY_NAME: Final = [
         "value_",
         "enableCallbacks",
     ),  # highspy
+    "authenticate",  # ninja
     "enqueue",  # logging's QueueHandler
     *("do_GET", "log_message", "daemon_threads", "protocol_version"),  # http.server's hooks
     *("_missing_", "_value_", "__getattr__"),  # enum's and Python's own
@@ -77,6 +78,7 @@ DECLARED: Final = (
     ),
     *("kalbot/console/apps.py", "kalbot/console/site.py", "kalbot/console/models.py", "kalbot/console/pages/"),
     "kalbot/console/notify/models.py",
+    "kalbot/console/api/shapes.py",
     *(
         "markets/models.py",
         "markets/kalshi/vocabulary.py",

@@ -110,7 +110,7 @@ class BatchReader:
 
     def _fill(self) -> None:
         """Take what the socket holds. A plain socket gives it in one call, TLS gives one record at a time."""
-        self._make_room()
+        self._make_space()
         if self._end == len(self._buffer):
             return  # full of frames that the last read left over
         with memoryview(self._buffer) as view, suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -120,7 +120,7 @@ class BatchReader:
             while self._end < len(view):
                 self._end += _taken(self._sock.recv_into(view[self._end :]))
 
-    def _make_room(self) -> None:
+    def _make_space(self) -> None:
         """Move what is unread to the front; grow only for a frame that is larger than the buffer, shrink after it."""
         unread = self._end - self._start
         if self._start:

@@ -1,4 +1,4 @@
-"""A peer that drips or never ends its answer; what is public is asked for without a signature."""
+"""A peer that drips or never ends its answer; what is public is requested without a signature."""
 
 from __future__ import annotations
 
