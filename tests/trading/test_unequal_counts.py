@@ -38,7 +38,7 @@ def _offered(sizes: dict[str, int]) -> None:
     world.publish("KXT-1", books)
 
 
-def _bought(sizes: dict[str, int], **columns: int) -> Position:
+def _bought(sizes: dict[str, int], **columns: Any) -> Position:
     profile, event = world.add_profile(**columns), world.add_event()
     _offered(sizes)
     position = executor.execute(_decide(profile, event, COUNTS, LIMITS).pk)
