@@ -112,7 +112,7 @@ class CoverageSearch:
         low, high = (max(line.start + self.bounds.step, self.first) if free else line.end), line.end
         legs = [(i, curve) for i, (curve, cap) in enumerate(self.legs) if cap >= high]
         for threshold in (self.wanted.threshold, self.wanted.threshold + TOLERANCE):
-            solved = self._solve(legs, low, high, threshold)
+            solved = self._solve(legs, low, high, threshold, free)
             if solved is None or sum(self.chance[i] for i in solved[0]) >= self.wanted.threshold:
                 break
         if solved is None:
@@ -120,7 +120,7 @@ class CoverageSearch:
         return tuple(self.legs[i][0] for i in solved[0]), solved[1]
 
     def _solve(
-        self, legs: Sequence[tuple[int, Curve]], low: int, high: int, threshold: float
+        self, legs: Sequence[tuple[int, Curve]], low: int, high: int, threshold: float, free: bool
     ) -> tuple[list[int], float] | None:
         """(legs, bound in Money). Contracts and dollars inside."""
         wanted, program = self.wanted, Program()
@@ -147,7 +147,7 @@ class CoverageSearch:
         )
         program.at_most(expected, 0.0)
         program.at_most([*costs, (count, -1.0)], -wanted.min_profit / MONEY)
-        if low < high and self.bounds.max_cost is not None:
+        if free and self.bounds.max_cost is not None:
             program.at_most(limits, self.bounds.max_cost / MONEY)
         solved = program.solve()
         if solved is None:

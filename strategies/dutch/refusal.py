@@ -121,16 +121,16 @@ def refuse_asks(kind: Kind, curves: Sequence[Curve], needed: int) -> Refused:
     )
 
 
-def refuse_legs(legs: int, most: int) -> Refused:
-    """YES on every outcome takes more orders than the account can send and, if one fails, unwind."""
+def refuse_legs(kind: Kind, legs: int, most: int) -> Refused:
+    """The basket takes more orders than the account can send and, if one fails, unwind."""
     return Refused(
         Reason.MAX_LEGS,
-        f"YES on every outcome takes {legs} orders; {most} can be sent and unwound at the account's write rate.",
+        f"It takes {legs} orders; {most} can be sent and unwound at the account's write rate.",
         "legs",
         legs,
         most,
         legs - most,
-        Kind.ALL_YES,
+        kind,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import ceil
 
 from markets.book import Side
@@ -84,7 +85,7 @@ def _judge_all_yes(event: Event) -> Outcome:
         return refuse_asks(Kind.ALL_YES, curves, len(curves))
     most = event.rules.max_legs
     if most is not None and len(curves) > most and touch_of_e14(curves) < DOLLAR_E14:
-        return refuse_legs(len(curves), most)
+        return refuse_legs(Kind.ALL_YES, len(curves), most)
     outcome = _judge_sets(event, Kind.ALL_YES, [curves], curves)
     if event.certified or (isinstance(outcome, Refused) and outcome.constraint is Reason.PRICE):
         return outcome
@@ -136,8 +137,12 @@ def _judge_coverage(event: Event) -> Outcome:
     most = len(curves) - event.certified  # all of them is all_yes
     if event.rules.max_legs is not None:
         most = min(most, event.rules.max_legs)
-    if chance is None or sum(chance[curve.ticker] for curve in curves if curve.bids) < threshold:
+    priced = sorted((chance[curve.ticker] for curve in curves if curve.bids), reverse=True) if chance else []
+    if chance is None or sum(priced) < threshold:
         return refuse_coverage(curves, chance, threshold)
+    if sum(priced[:most]) < threshold - 1e-9:
+        needed = sum(1 for covered in accumulate(priced) if covered < threshold) + 1
+        return refuse_legs(Kind.COVERAGE, needed, most)
     if len(curves) > EVERY_SET_UP_TO:
         return _judge_wide_coverage(event, curves, chance, most)
     sets = every_cover(curves, chance, threshold, most)
@@ -175,6 +180,8 @@ def _judge_wide_coverage(event: Event, curves: Sequence[Curve], chance: Mapping[
             best = chosen, sized
     if best is None:
         nearest = cheap_cover(curves, chance, rules.coverage_threshold)
+        if len(nearest) > most:
+            return refuse_legs(kind, len(nearest), most)
         return _judge_sets(event, kind, [nearest], nearest)
     chosen, sized = best
     gap = max(sized.gap, ceil(max(reach, left) - sized.profit_e14 / E14))

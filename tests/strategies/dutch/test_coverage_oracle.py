@@ -1,9 +1,12 @@
 """Coverage baskets against every set and every count: the best expected profit among those that meet the profile."""
 
 import random
+from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import dutch_oracle
+import numpy as np
 import pytest
 
 from kalbot.common.units import Count
@@ -91,3 +94,106 @@ def test_coverage_baskets_have_the_best_expected_profit() -> None:
 def test_coverage_baskets_have_the_best_expected_profit_of_5000_books() -> None:
     found = sum(check(seed) for seed in range(400, 5_400))
     assert found > 500
+
+
+def wide(rng: random.Random, outcomes: int) -> list[LegMarket]:
+    """Books of many outcomes: a few likely ones, a tail, and now and then a crumb at the best price of one."""
+    weights = sorted((rng.random() ** 4 + 0.003 for _ in range(outcomes)), reverse=True)
+    found = []
+    for i, weight in enumerate(weights):
+        fair = weight / sum(weights) * 100
+        ask = min(98, max(1, round(fair * rng.uniform(0.8, 1.05) + rng.choice((0, 0, 1)))))
+        sizes = [rng.choice((1, 1, 2, 8)) if k == 0 else rng.randint(1, 20) for k in range(rng.randint(1, 3))]
+        levels = [(10_000 - 100 * (ask + k), 100 * size) for k, size in enumerate(sizes) if ask + k < 99]
+        bid = ask - rng.randint(1, 3)
+        found.append(LegMarket(f"T{i}", Depth.of([(100 * bid, 100)] if bid > 0 else [], levels), FeeSchedule()))
+    return found
+
+
+def best_of_all_sets(
+    legs: list[LegMarket], chance: Mapping[str, float], certified: bool, limits: dict[str, Any]
+) -> float | None:
+    """The best expected profit over every set (bits of a number) and every count, Money; all of them at once, by arrays."""
+    top, n = 62, len(legs)
+    missing = 10**12
+    costs, at_limits = (np.full((n, top), missing, dtype=np.float64) for _ in range(2))
+    for i, leg in enumerate(legs):
+        asks = leg.depth.asks(Side.YES)
+        for k in range(1, min(top, sum(size for _, size in asks) // 100 + 1)):
+            costs[i, k] = dutch_oracle.walk(asks, 100 * k, 100)
+            at_limits[i, k] = dutch_oracle.at_limit(asks, 100 * k, 100)
+    sets = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1
+    if certified:
+        sets = sets[sets.sum(axis=1) < n]
+    if limits.get("max_legs"):
+        sets = sets[sets.sum(axis=1) <= limits["max_legs"]]
+    covered = sets @ np.array([chance[leg.ticker] for leg in legs])
+    sets, covered = sets[covered >= limits["threshold"]], covered[covered >= limits["threshold"]]
+    cost, limit = sets @ costs, sets @ at_limits
+    pays = np.arange(top) * 1e6
+    good = (pays - limit >= limits["margin"] / 1e6 * limit - 1e-6) & (pays - cost >= 1) & (limit < missing)
+    good &= (covered[:, None] * pays - limit) >= limits["expected_margin"] / 1e6 * limit
+    if limits.get("max_cost"):
+        good &= limit <= limits["max_cost"]
+    return float((covered[:, None] * pays - cost)[good].max()) if good.any() else None
+
+
+def check_wide(seed: int) -> bool:
+    rng = random.Random(seed)
+    legs, certified = wide(rng, rng.randint(9, 12)), rng.random() < 0.5
+    limits: dict[str, Any] = {
+        "threshold": rng.choice((0.4003, 0.6003, 0.8003, 0.9003)),
+        "margin": rng.choice((0, 20_000)),
+        "expected_margin": rng.choice((0, 0, 5_000, -30_000)),
+        "max_cost": rng.choice((None, None, 3_000_000, 8_000_000)),
+        "max_legs": rng.choice((None, None, 4, 6)),
+    }
+    chance = probabilities({leg.ticker: leg.depth for leg in legs}, certified=certified)
+    assert chance is not None
+    rules = Limits(
+        kinds=frozenset({Kind.COVERAGE}),
+        coverage_threshold=limits["threshold"],
+        min_margin_ppm=limits["margin"],
+        min_expected_margin_ppm=limits["expected_margin"],
+        max_cost=limits["max_cost"],
+        max_legs=limits["max_legs"],
+        near_ppm=0,
+    )
+    outcome = best_basket(legs, True, certified, rules)
+    wanted = best_of_all_sets(legs, chance, certified, limits)
+    if not isinstance(outcome, Found):
+        assert wanted is None, f"seed {seed}: refused ({outcome.constraint}), but {wanted:.0f} can be expected"
+        return False
+    basket = outcome.basket
+    assert wanted is not None, f"seed {seed}: found a basket where there is none"
+    assert basket.expected is not None
+    missed = wanted - (basket.expected - basket.cost)
+    rounding = sum(100 + len(leg.depth.no_bids) for leg in legs)
+    assert -2 <= missed <= min(basket.gap, rounding) + 2, f"seed {seed}: {missed:.0f} short, gap {basket.gap}"
+    return True
+
+
+def test_wide_coverage_baskets_have_the_best_expected_profit() -> None:
+    found = sum(check_wide(seed) for seed in range(150))
+    assert found > 30
+
+
+def test_a_tail_of_one_contract_does_not_cut_the_basket() -> None:
+    likely = [(2_600, 2_500), (2_200, 2_100), (1_300, 1_200), (1_100, 1_000), (800, 700), (500, 400), (400, 300)]
+    legs = [
+        LegMarket(f"T{i}", Depth.of([(bid, 100)], [(10_000 - ask, 70_000)]), FeeSchedule())
+        for i, (ask, bid) in enumerate(likely)
+    ]
+    rules = Limits(kinds=frozenset({Kind.COVERAGE}), coverage_threshold=0.9, min_expected_margin_ppm=0)
+    few = best_basket(legs, True, True, rules)
+    thin = [LegMarket(f"X{i}", Depth.of([(20, 100)], [(9_980, 100)]), FeeSchedule()) for i in range(2)]
+    many = best_basket([*legs, *thin], True, True, rules)
+    assert isinstance(few, Found)
+    assert isinstance(many, Found)
+    assert many.basket.count == few.basket.count == 70_000
+    assert many.basket.gap < 10_000
+
+
+@pytest.mark.slow
+def test_wide_coverage_baskets_have_the_best_expected_profit_of_2000_books() -> None:
+    assert sum(check_wide(seed) for seed in range(150, 2_150)) > 400
