@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 from typing import Final
@@ -159,6 +160,40 @@ def taker_cost(schedule: FeeSchedule, walked: Iterable[Level]) -> tuple[Money, M
     for price, count in walked:
         order.add(price, count)
     return order.paid, order.total
+
+
+@lru_cache(maxsize=16_384)
+def _most_excess(rate_e10: int, price: int, grid: int) -> Fraction:
+    """The most by which the trade fee of 1/100 contract, rounding fees that are never given back included, can exceed the model
+    fee when a level is filled in pieces of any size. Money.
+
+    On the balance grid the rounding of pieces comes back as a rebate, and only the rounding of trade fees is lost. Off it (tenths of a
+    cent; the $0.01 grid) a crumb may cost less than a grid step, and then its rounding is not given back.
+    """
+    model = Fraction(rate_e10 * price * (DOLLAR_PRICE - price), _SCALE)
+    crumbs = price % grid == 0
+    worst = Fraction(0) if crumbs and model.denominator == 1 else Fraction(1 if crumbs else grid + 1, CONTRACT + 1)
+    for count in range(1, CONTRACT + 1):
+        trade = -(-model.numerator * count // model.denominator)
+        rounding = 0 if crumbs else (-price * count - trade) % grid
+        worst = max(worst, (trade - model * count + rounding) / count)
+    return worst
+
+
+def most_fees(schedule: FeeSchedule, walked: Iterable[Level]) -> Money:
+    """The most that one taking purchase through ``walked`` can be charged, however each level is split into fills and whichever
+    reading of the rebate is true."""
+    paid, fees, free = 0, Fraction(0), True
+    for price, count in walked:
+        numerator, denominator = _ratio(schedule.taker_e10, price)
+        excess = _most_excess(schedule.taker_e10, price, schedule.grid)
+        fees += count * (Fraction(numerator, denominator) + excess)
+        paid += price * count
+        free = free and numerator == 0 == price % schedule.grid
+    if free:
+        return Money(0)
+    most = int(fees) + schedule.grid  # what an order has not been given back yet is at most one step
+    return Money(most - (most + paid) % schedule.grid)
 
 
 def split_slack(schedule: FeeSchedule, price: int, count: int) -> Money:
