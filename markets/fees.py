@@ -180,6 +180,12 @@ def _most_excess(rate_e10: int, price: int, grid: int) -> Fraction:
     return worst
 
 
+def excess_e14(schedule: FeeSchedule, price: int) -> int:
+    """By how much the fees of 1/100 contract can exceed the model fee because a level is filled in pieces; Money x 10**14,
+    rounded down."""
+    return int(_most_excess(schedule.taker_e10, price, schedule.grid) * _SCALE)
+
+
 def most_fees(schedule: FeeSchedule, walked: Iterable[Level]) -> Money:
     """The most that one taking purchase through ``walked`` can be charged, however each level is split into fills and whichever
     reading of the rebate is true."""

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     MIN_MARGIN = "min_margin", "margin at the limit prices below the least wanted"
     MIN_ANNUALISED = "min_annualised", "yearly return on the locked capital below the least wanted"
     MIN_EXPECTED_MARGIN = "min_expected_margin", "expected margin on live prices below the least wanted"
+    FEE_BOUND = "fee_bound", "pays, but not if its legs fill in pieces: the fee bound is more than the profit"
     VOID = "void", "the rules let the exchange void it at prices of its own"
     NOT_CERTIFIED = "not_certified", "the price would do, but no certificate says that a listed outcome must win"
 

@@ -106,7 +106,8 @@ class Basket:
 
     ``count``: of every leg, or of the largest where counts differ (NO; shapes: of the smallest). ``cost_at_limits``: cost if
     every leg filled at its limit price. ``gap``: by how much the best basket could at most be better (Money), 0 when this one
-    is proven to be the best. ``fee_slack``: what fees may add if levels fill in pieces.
+    is proven to be the best. ``fee_bound``: the most by which real fees can
+    exceed those in cost (levels filled in pieces, the dearer reading of the rebate).
     """
 
     kind: Kind
@@ -123,12 +124,12 @@ class Basket:
     coverage: float | None
     days_to_settlement: float | None = None
     gap: Money = NOTHING
-    fee_slack: Money = NOTHING
+    fee_bound: Money = NOTHING
 
     @property
     def guaranteed(self) -> bool:
-        """floor - cost > 0, in every state that the rules name."""
-        return self.floor > self.cost
+        """floor - cost - fee bound > 0, in every state that the rules name."""
+        return self.floor - self.cost - self.fee_bound > 0
 
     @property
     def pays(self) -> Money:

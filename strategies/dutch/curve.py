@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Side
-from markets.fees import FeeSchedule, model_fee, settle_fill
+from markets.fees import FeeSchedule, excess_e14, model_fee, most_fees, settle_fill
 from strategies.dutch.basket import LegMarket
 
 E14 = 10**14
@@ -61,6 +61,21 @@ class Curve:
         self._all_in: list[int] = []
         self._model: list[int] = []
         self._paid, self._fees, self._carried = [0], [0], [0]
+
+    @property
+    def plain(self) -> Curve:
+        """The curve with the fees of one fill a level."""
+        return self
+
+    def most_cost(self, count: int) -> int:
+        """Price and the most that fees can be for ``count``, however its levels are split into fills."""
+        counts = self._counts()
+        at = bisect_left(counts, count)
+        walked = [
+            (DOLLAR_PRICE - bid, min(size, count - before))
+            for (bid, size), before in zip(self.bids, counts[:at], strict=False)
+        ]
+        return sum(price * taken for price, taken in walked) + most_fees(self.fees, walked)
 
     @property
     def ticker(self) -> str:
@@ -118,6 +133,36 @@ class Curve:
             self._paid.append(self._paid[-1] + price * size)
             self._fees.append(self._fees[-1] + net)
             self._carried.append(carried)
+
+
+class WorstCurve(Curve):
+    """A curve that costs the most that fees can be: what is worth buying by it is guaranteed whatever the fills."""
+
+    __slots__ = ()
+
+    def __init__(self, market: LegMarket, side: Side) -> None:
+        super().__init__(market, side)
+        if self.bids:
+            self.touch_e14 += excess_e14(market.fees, DOLLAR_PRICE - self.bids[0][0])
+
+    @property
+    def plain(self) -> Curve:
+        return Curve(self.market, self.side)
+
+    def cost(self, count: int) -> tuple[int, int]:
+        paid, _ = super().cost(count)
+        return paid, self.most_cost(count) - paid
+
+    def _counts(self) -> list[int]:
+        if not self._count:
+            super()._counts()
+            self._all_in = [
+                cost + excess_e14(self.fees, DOLLAR_PRICE - bid)
+                for cost, (bid, _) in zip(self._all_in, self.bids, strict=True)
+            ]
+            per_level = [cost * size for cost, (_, size) in zip(self._all_in, self.bids, strict=True)]
+            self._model = [0, *accumulate(per_level)]
+        return self._count
 
 
 def cost_of(curves: Sequence[Curve], count: int) -> int:

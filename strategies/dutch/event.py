@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price
-from markets.fees import split_slack
+from markets.book import Side
 from markets.terms.special_settlements import SettlementTerms
 from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, Leg, LegMarket, Limits
 from strategies.dutch.coverage import probabilities
-from strategies.dutch.curve import E14, Curve
+from strategies.dutch.curve import E14, Curve, WorstCurve
 from strategies.dutch.payoff import conditional_of, expected_of, floor_of, payoff, settlement_states
 from strategies.dutch.sizing import Bounds, Demand
 
@@ -29,6 +29,11 @@ class Event:
     certified: bool
     terms: SettlementTerms
     rules: Limits
+    worst_fees: bool = False
+
+    def curve(self, leg: LegMarket, side: Side) -> Curve:
+        """One side of a leg. ``worst_fees``: by the most that its fees can be."""
+        return (WorstCurve if self.worst_fees else Curve)(leg, side)
 
     @cached_property
     def chance(self) -> Mapping[str, float] | None:
@@ -71,8 +76,8 @@ class Event:
 
     def basket(self, kind: Kind, chosen: Sequence[Curve], counts: Sequence[int], gap: int = 0) -> Basket:
         """The basket of ``counts[i]`` of ``chosen[i]``, with everything that follows from it."""
-        legs = []
-        for curve, count in zip(chosen, counts, strict=True):
+        legs, plain = [], [curve.plain for curve in chosen]
+        for curve, count in zip(plain, counts, strict=True):
             paid, fees = curve.cost(count)
             limit = Price(curve.worst_price(count))
             legs.append(Leg(curve.ticker, curve.side, Count(count), limit, Money(paid), Money(fees), curve.market.name))
@@ -88,7 +93,7 @@ class Event:
             count=Count(max(counts) if kind is Kind.ALL_NO else min(counts)),
             cost=Money(sum(leg.cost for leg in legs)),
             fees=Money(sum(leg.fees for leg in legs)),
-            cost_at_limits=Money(sum(c.cost_at_limit(n) for c, n in zip(chosen, counts, strict=True))),
+            cost_at_limits=Money(sum(c.cost_at_limit(n) for c, n in zip(plain, counts, strict=True))),
             payoff=vector,
             floor=floor_of(vector),
             conditional=conditional_of(vector, covered),
@@ -96,9 +101,7 @@ class Event:
             coverage=None if chance is None else sum(chance[ticker] for ticker in covered),
             days_to_settlement=self.rules.days_to_settlement,
             gap=Money(gap),
-            fee_slack=Money(
-                sum(split_slack(c.fees, leg.limit_price, leg.count) for c, leg in zip(chosen, legs, strict=True))
-            ),
+            fee_bound=Money(sum(c.most_cost(n) - sum(c.cost(n)) for c, n in zip(plain, counts, strict=True))),
         )
 
 

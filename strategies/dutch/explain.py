@@ -59,7 +59,8 @@ def _verdict(basket: Basket) -> list[str]:
     if basket.guaranteed:
         lines.append(
             f"Guaranteed: floor {dollars(basket.floor)} - cost {dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
-            f", a margin of {basket.margin_ppm / 10_000:.4f} %"
+            f", a margin of {basket.margin_ppm / 10_000:.4f} %; {_signed(basket.floor - basket.cost - basket.fee_bound)} "
+            "after the fee bound"
         )
     else:
         covered = "" if basket.coverage is None else f", which live prices give {basket.coverage:.4f}"
@@ -77,12 +78,12 @@ def _verdict(basket: Basket) -> list[str]:
         lines.append(
             f"Locked for {basket.days_to_settlement:.1f} days: {basket.annualised_ppm / 10_000:.2f} % a year, simple"
         )
-    if basket.fee_slack:
+    if basket.fee_bound:
         lines.append(
-            f"Fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_slack)} more."
+            f"Fee bound: fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_bound)} more."
         )
     if basket.gap:
-        lines.append(f"A better size could earn at most {dollars(basket.gap)} more; not every one was tried.")
+        lines.append(f"The best basket could earn at most {dollars(basket.gap)} more; this one is not proven to be it.")
     if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
         lines.append(RESIDUAL)
     return lines

@@ -34,6 +34,7 @@ RANK = (
     Reason.MIN_MARGIN,
     Reason.MIN_ANNUALISED,
     Reason.MIN_EXPECTED_MARGIN,
+    Reason.FEE_BOUND,
     Reason.VOID,
     Reason.NOT_CERTIFIED,
 )
@@ -255,6 +256,17 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
                 Reason.MIN_EXPECTED_MARGIN, "The expected margin is", expected, rules.min_expected_margin_ppm, basket
             )
         return None
+    if basket.floor > basket.cost and not basket.guaranteed:
+        return Refused(
+            Reason.FEE_BOUND,
+            f"It earns {dollars(basket.profit)}, but fees may be {dollars(basket.fee_bound)} more if its legs fill in pieces.",
+            "money",
+            basket.floor - basket.cost,
+            basket.fee_bound,
+            basket.fee_bound - (basket.floor - basket.cost),
+            kind,
+            basket,
+        )
     if not basket.guaranteed:
         return Refused(
             Reason.VOID,

@@ -72,15 +72,24 @@ def judge(event: Event) -> Outcome:
     broken = refuse_structure(event.legs, event.exclusive, event.rules)
     if broken is not None:
         return broken
-    outcomes = [_JUDGES[kind](event) for kind in ORDER if kind in event.rules.kinds]
+    outcomes = [_judge_kind(event, kind) for kind in ORDER if kind in event.rules.kinds]
     found = [outcome.basket for outcome in outcomes if isinstance(outcome, Found)]
     if found:
         return Found(max(found, key=lambda basket: (basket.guaranteed, basket.profit)))
     return furthest([outcome for outcome in outcomes if isinstance(outcome, Refused)])
 
 
+def _judge_kind(event: Event, kind: Kind) -> Outcome:
+    """The best basket of a kind; if only the fee bound refuses it, the best by the most that fees can be."""
+    outcome = _JUDGES[kind](event)
+    if isinstance(outcome, Refused) and outcome.constraint is Reason.FEE_BOUND:
+        safe = _JUDGES[kind](replace(event, worst_fees=True))
+        return safe if isinstance(safe, Found) else outcome
+    return outcome
+
+
 def _judge_all_yes(event: Event) -> Outcome:
-    curves = tuple(Curve(leg, Side.YES) for leg in event.legs)
+    curves = tuple(event.curve(leg, Side.YES) for leg in event.legs)
     if not all(curve.bids for curve in curves):
         return refuse_asks(Kind.ALL_YES, curves, len(curves))
     most = event.rules.max_legs
@@ -104,7 +113,7 @@ def _judge_all_yes(event: Event) -> Outcome:
 
 def _judge_all_no(event: Event) -> Outcome:
     kind, rules = Kind.ALL_NO, event.rules
-    curves = [Curve(leg, Side.NO) for leg in event.legs]
+    curves = [event.curve(leg, Side.NO) for leg in event.legs]
     nearest = nearest_no_set(curves, rules.max_legs)
     if len(nearest) < 2:
         return refuse_asks(kind, curves, 2)
@@ -132,7 +141,7 @@ def _judge_all_no(event: Event) -> Outcome:
 
 
 def _judge_coverage(event: Event) -> Outcome:
-    curves = [Curve(leg, Side.YES) for leg in event.legs]
+    curves = [event.curve(leg, Side.YES) for leg in event.legs]
     threshold, chance = event.rules.coverage_threshold, event.chance
     most = len(curves) - event.certified  # all of them is all_yes
     if event.rules.max_legs is not None:
@@ -251,7 +260,7 @@ def _with_nearest(event: Event, refused: Refused) -> Refused:
         return refused
     side = Side.NO if refused.kind is Kind.ALL_NO else Side.YES
     wanted = set(refused.tickers)
-    chosen = [Curve(leg, side) for leg in event.legs if leg.ticker in wanted]
+    chosen = [event.curve(leg, side) for leg in event.legs if leg.ticker in wanted]
     least = first_count(event.bounds(chosen))
     if min(curve.total for curve in chosen) < least:
         return refused

@@ -3,13 +3,18 @@
 import random
 from fractions import Fraction
 
+import dutch_books
 import dutch_oracle
 import pytest
 
-from markets.book import Side
-from markets.fees import CENT_GRID, DIRECT_GRID, FeeSchedule, OrderFees, split_slack, taker_cost
+from kalbot.common.units import Count
+from markets.book import Depth, Side
+from markets.fees import CENT_GRID, DIRECT_GRID, FeeSchedule, OrderFees, most_fees, split_slack, taker_cost
 from markets.terms.special_settlements import SettlementTerms
+from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused
 from strategies.dutch.payoff import StateKind, conditional_of, floor_of, payoff, settlement_states
+from strategies.dutch.search import best_basket
+from strategies.reasons import Reason
 
 TICKERS = tuple(f"E-{i}" for i in range(8))
 
@@ -92,6 +97,69 @@ def check_fees(seed: int) -> None:
         assert (oracle.paid, oracle.fees) == (paid, fees)
 
 
+def check_fee_bound(seed: int) -> None:
+    """However its levels are split, hundredths and all, and whichever reading of the rebate is true: no order is charged more."""
+    rng = random.Random(seed)
+    grid = rng.choice((DIRECT_GRID, DIRECT_GRID, CENT_GRID))
+    multiplier = rng.choice((0, 500_000, 1_000_000, 1_000_000))
+    tick = rng.choice((100, 100, 10, 1))
+    price = rng.randrange(tick, 9_700, tick)
+    levels = [(price + tick * i, rng.randint(1, 300)) for i in range(rng.randint(1, 3))]
+    order = OrderFees(FeeSchedule("quadratic", multiplier, grid, rebate_at_step=rng.random() < 0.5))
+    largest = rng.choice((1, 3, 300))
+    for level_price, left in levels:
+        while left:
+            size = rng.randint(1, min(left, largest))
+            order.add(level_price, size)
+            left -= size
+    schedule = FeeSchedule("quadratic", multiplier, grid)
+    most = most_fees(schedule, levels)
+    assert order.total <= most, f"seed {seed}: charged {order.total}, at most {most}"
+    assert taker_cost(schedule, levels)[1] <= most
+
+
+def check_guaranteed(seed: int) -> bool:
+    """A basket that is called guaranteed earns even if all of its fills are hundredths, by either reading; True if there was one."""
+    rng = random.Random(seed)
+    kind = rng.choice((Kind.ALL_YES, Kind.ALL_NO))
+    offers = dutch_books.event(rng, kind, legs=rng.randint(2, 5), most=rng.choice((2, 120)), tick=rng.choice((100, 10)))
+    rules = Limits(kinds=frozenset({kind}), near_ppm=0, count_step=Count(rng.choice((1, 100))))
+    outcome = best_basket(dutch_books.markets(offers, kind, FeeSchedule()), True, True, rules)
+    if not isinstance(outcome, Found):
+        return False
+    basket = outcome.basket
+    for at_step in (True, False):
+        charged = 0
+        for leg in basket.legs:
+            order, left = OrderFees(FeeSchedule(rebate_at_step=at_step)), int(leg.count)
+            for price, size in offers[int(leg.ticker.removeprefix("E-"))]:
+                for _ in range(min(size, left)):
+                    order.add(price, 1)
+                left -= min(size, left)
+            charged += order.paid + order.total
+        assert basket.floor > charged, f"seed {seed}: {basket.floor} does not return {charged}"
+    return True
+
+
+def test_no_order_is_charged_more_than_its_fee_bound() -> None:
+    for seed in range(4_000):
+        check_fee_bound(seed)
+
+
+def test_guaranteed_baskets_earn_when_every_fill_is_a_hundredth() -> None:
+    assert sum(check_guaranteed(seed) for seed in range(300)) > 60
+
+
+def test_the_basket_that_a_swarm_of_crumbs_turned_into_a_loss_is_not_guaranteed() -> None:
+    asks = {"A": 4_000, "B": 4_700, "C": 900}
+    legs = [LegMarket(t, Depth.of([], [(10_000 - p, 10_000)]), FeeSchedule()) for t, p in asks.items()]
+    outcome = best_basket(legs, True, True, Limits(min_count=Count(10_000)))
+    assert isinstance(outcome, Refused)
+    assert outcome.constraint is Reason.FEE_BOUND
+    assert outcome.nearest is not None
+    assert 0 < outcome.nearest.profit < outcome.nearest.fee_bound
+
+
 def test_nothing_is_booked_below_the_floor() -> None:
     for seed in range(15_000):
         check_floor(seed)
@@ -107,6 +175,12 @@ def test_fees_are_never_under_estimated() -> None:
 def test_nothing_is_booked_below_the_floor_in_a_million_settlements() -> None:
     for seed in range(15_000, 1_015_000):
         check_floor(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_guaranteed_baskets_earn_in_hundredths_in_30000_events() -> None:
+    assert sum(check_guaranteed(seed) for seed in range(300, 30_300)) > 5_000
 
 
 @pytest.mark.slow

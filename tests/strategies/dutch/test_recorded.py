@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 import dutch_recorded as recorded
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from kalbot.common.units import CONTRACT, Count, Money, parse_money
 from markets.book import Depth, Side
 from markets.fees import CENT_GRID, FeeSchedule
-from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused
+from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused
 from strategies.dutch.search import best_basket
+from strategies.reasons import Reason
 
 DIRECT, CENT = FeeSchedule(), FeeSchedule(grid=CENT_GRID)
 PAYING = "KXHIGHTDC-26JUL20"
@@ -20,6 +22,13 @@ shared = pytest.mark.skipif(not recorded.SHARED.exists(), reason="the large reco
 
 def money_of(found: dict[str, Found]) -> dict[str, tuple[str, int, int]]:
     return {t: (f.basket.kind.value, f.basket.count, f.basket.profit) for t, f in found.items()}
+
+
+def pays_unsplit(outcome: Outcome) -> Basket | None:
+    """The basket that pays if each level is one fill; it is bought only if it pays however its levels are split."""
+    if isinstance(outcome, Found):
+        return outcome.basket
+    return outcome.nearest if outcome.constraint is Reason.FEE_BOUND else None
 
 
 def test_the_one_paying_event_of_the_fixture_is_found_and_nothing_else() -> None:
@@ -40,10 +49,19 @@ def test_hundredths_of_a_contract_change_nothing_there() -> None:
 def test_on_the_cent_grid_five_contracts_earn_nothing_and_four_earn_a_cent() -> None:
     """By hand: 4 sets at 0.94 are 3.76; fees 0.0414 0.0588 0.0496 0.0183 0.0230 0.0183, each rounded up to a cent, are
     0.23; 4.00 - 3.99 = 0.01. Five sets: 4.70 + 0.30 = 5.00. So a least profit of two cents refuses it."""
-    found = recorded.accepted(recorded.fixture(), CENT)
-    assert money_of(found) == {PAYING: ("all_yes", 400, parse_money("0.01"))}
-    assert recorded.accepted(recorded.fixture(), CENT, min_profit=parse_money("0.02")) == {}
-    assert recorded.accepted(recorded.fixture(), CENT, min_count=Count(500)) == {}
+
+    def unsplit(**limits: Any) -> dict[str, tuple[str, int, int]]:
+        outcomes = {e.event_ticker: recorded.search(e, b, CENT, **limits) for e, b in recorded.fixture()}
+        baskets = {t: pays_unsplit(outcome) for t, outcome in outcomes.items()}
+        return {t: (b.kind.value, b.count, b.profit) for t, b in baskets.items() if b is not None}
+
+    assert unsplit() == {PAYING: ("all_yes", 400, parse_money("0.01"))}
+    assert unsplit(min_profit=parse_money("0.02")) == {}
+    assert unsplit(min_count=Count(500)) == {}
+
+
+def test_on_the_cent_grid_crumbs_could_cost_a_cent_each_and_nothing_is_accepted() -> None:
+    assert recorded.accepted(recorded.fixture(), CENT) == {}
 
 
 def test_nothing_pays_at_a_hundred_contracts_a_leg() -> None:
@@ -120,24 +138,24 @@ def test_even_if_every_exclusive_event_had_a_certain_winner_there_is_no_second_o
                 assert isinstance(best_basket(legs, True, True, Limits(near_ppm=0)), Refused)
 
 
-# What ``books`` holds, each checked by hand in docs/mathematics.md: pass, event -> kind, count, profit.
+# What ``books`` holds, each checked by hand in docs/mathematics.md: pass, event -> kind, count, profit, accepted.
 ATLANTA, DENVER = "KXLOWTATL-26JUL18", "KXHIGHDEN-26JUL18"
 WHOLE = {
-    ("20260718T002754Z", ATLANTA): ("all_no", 200, 700),
-    ("20260718T010325Z", ATLANTA): ("all_no", 200, 700),
-    ("20260718T012812Z", ATLANTA): ("all_no", 200, 700),
-    ("20260719T160038Z", PAYING): ("all_yes", 500, 38_500),
+    ("20260718T002754Z", ATLANTA): ("all_no", 200, 700, False),
+    ("20260718T010325Z", ATLANTA): ("all_no", 200, 700, False),
+    ("20260718T012812Z", ATLANTA): ("all_no", 200, 700, False),
+    ("20260719T160038Z", PAYING): ("all_yes", 500, 38_500, True),
 }
 HUNDREDTHS = {
-    ("20260718T002754Z", ATLANTA): ("all_no", 196, 900),
-    ("20260718T010325Z", ATLANTA): ("all_no", 196, 900),
-    ("20260718T012812Z", ATLANTA): ("all_no", 196, 900),
-    ("20260718T010325Z", DENVER): ("all_no", 72, 500),
-    ("20260718T012812Z", DENVER): ("all_no", 72, 500),
-    ("20260719T160038Z", PAYING): ("all_yes", 500, 38_500),
+    ("20260718T002754Z", ATLANTA): ("all_no", 196, 900, True),
+    ("20260718T010325Z", ATLANTA): ("all_no", 196, 900, True),
+    ("20260718T012812Z", ATLANTA): ("all_no", 196, 900, True),
+    ("20260718T010325Z", DENVER): ("all_no", 76, 300, True),
+    ("20260718T012812Z", DENVER): ("all_no", 76, 300, True),
+    ("20260719T160038Z", PAYING): ("all_yes", 500, 38_500, True),
 }
-CENTS_WHOLE = {("20260719T160038Z", PAYING): ("all_yes", 400, 10_000)}
-CENTS_HUNDREDTHS = {("20260719T160038Z", PAYING): ("all_yes", 495, 20_000)}
+CENTS_WHOLE = {("20260719T160038Z", PAYING): ("all_yes", 400, 10_000, False)}
+CENTS_HUNDREDTHS = {("20260719T160038Z", PAYING): ("all_yes", 495, 20_000, False)}
 GRIDS = [(DIRECT, 100, WHOLE), (DIRECT, 1, HUNDREDTHS), (CENT, 100, CENTS_WHOLE), (CENT, 1, CENTS_HUNDREDTHS)]
 
 
@@ -154,20 +172,22 @@ def all_captures(names: list[str]):
 
 
 def paying(names: list[str], fees: FeeSchedule, step: int) -> dict:
-    """What would pay if each of these events had a certain winner: an upper bound of what may be accepted."""
+    """What would pay in whole fills if each of these events had a certain winner, and whether it is accepted: whether it pays
+    however its levels are split."""
     limits = Limits(count_step=Count(step), min_profit=Money(1), near_ppm=0)
     outcomes = (
         (key, best_basket([LegMarket(t, b, fees) for t, b in books.items()], True, True, limits))
         for key, books in all_captures(names)
     )
-    return {key: outcome for key, outcome in outcomes if isinstance(outcome, Found)}
+    found = {key: (pays_unsplit(outcome), isinstance(outcome, Found)) for key, outcome in outcomes}
+    return {key: (b.kind.value, b.count, b.profit, accepted) for key, (b, accepted) in found.items() if b is not None}
 
 
 @shared
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
 def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
     names = ["weather_2026-07-18.jsonl.gz", "weather_2026-07-19.jsonl.gz"]
-    assert money_of(paying(names, fees, step)) == wanted
+    assert paying(names, fees, step) == wanted
 
 
 @shared
@@ -175,4 +195,4 @@ def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fee
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
 def test_all_recorded_full_books_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
     names = sorted(path.name for path in (recorded.SHARED / "books").iterdir())
-    assert money_of(paying(names, fees, step)) == wanted
+    assert paying(names, fees, step) == wanted
