@@ -12,6 +12,7 @@ import msgspec
 
 from kalbot.common.units import CENT, Money
 from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.funding import DEPOSITS, WITHDRAWALS, Funding
 from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.portfolio import (
     SHARD_TRANSFER,
@@ -142,6 +143,14 @@ class Cash:
     def shard_transfers(self, limit: int = 100) -> Iterator[ShardTransfer]:
         """Transfers between shards."""
         return own_records(self._transport, SHARD_TRANSFERS, {"limit": limit}, _TRANSFERS)
+
+    def deposits(self, limit: int = 500) -> Iterator[Funding]:
+        """Deposits into the account, newest first."""
+        return own_records(self._transport, "/portfolio/deposits", {"limit": limit}, DEPOSITS)
+
+    def withdrawals(self, limit: int = 500) -> Iterator[Funding]:
+        """Withdrawals from the account, newest first."""
+        return own_records(self._transport, "/portfolio/withdrawals", {"limit": limit}, WITHDRAWALS)
 
     def target_allocation(self) -> tuple[Allocation, ...]:
         """Automatic rebalancing between shards; empty when it is off."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kalbot.common.batches import batched
+from markets.kalshi.schemas.boundary import parse
 from markets.kalshi.schemas.catalogue import Event, EventPage, MarketPage
 from markets.kalshi.schemas.market import Market
 from markets.kalshi.schemas.orderbook import Book
+from markets.kalshi.schemas.programmes import METADATA, EventMetadata, Programme, build_metadata
 from markets.kalshi.schemas.series import FeeChange, Series, SeriesPage
 from markets.kalshi.schemas.trades import Trade
 
@@ -113,6 +115,18 @@ class Catalogue:
         """One market. Raises NotFound, also for a moment after its ``created`` message."""
         body = self._transport.read("/markets/{ticker}", path={"ticker": ticker})
         return answers.parse_market(body)
+
+    def event_metadata(self, ticker: str) -> EventMetadata:
+        """An event's own settlement sources and its competition. Raises NotFound."""
+        body = self._transport.read("/events/{event_ticker}/metadata", path={"event_ticker": ticker})
+        return parse(METADATA, build_metadata, body)
+
+    def programmes(
+        self, status: str = "active", kind: str | None = None, limit: int = 1000
+    ) -> Iterator[tuple[Programme, ...]]:
+        """Pages of programmes that pay for resting orders or volume. ``status``: all, active, upcoming, closed, paid_out."""
+        params = {"status": status, "type": kind, "limit": limit}
+        return pages(self._transport, "/incentive_programs", params, answers.parse_programme_page)
 
     def series_list(
         self,

@@ -17,6 +17,7 @@ from ..token_buckets import Costs, Limiter
 from .account import Account
 from .catalogue import Catalogue
 from .exchange import Exchange
+from .history import History
 from .orders import Orders
 from .portfolio import Portfolio
 from .resolution import Resolution, resolve_create
@@ -43,6 +44,7 @@ class KalshiClient:
         self.transport = Transport(environment, signer, limiter, session, timeout, clock)
         self.exchange = Exchange(self.transport)
         self.catalogue = Catalogue(self.transport)
+        self.history = History(self.transport)
         self.orders = Orders(self.transport)
         self.portfolio = Portfolio(self.transport)
         self.account = Account(self.transport)

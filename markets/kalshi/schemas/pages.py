@@ -8,6 +8,7 @@ from .boundary import decode, decoder_of, parse, parse_all, parse_each
 from .catalogue import EVENT, Event, EventPage, EventWire, MarketPage, build_event
 from .market import MARKET, Market, MarketWire, build_market
 from .orderbook import BOOK, BOOKS, Book, build_book
+from .programmes import PROGRAMME, Programme, build_programme
 from .series import (
     EVENT_FEE_CHANGE,
     SERIES,
@@ -59,6 +60,11 @@ class _SeriesFees(msgspec.Struct):
     series_fee_change_arr: list[msgspec.Raw]
 
 
+class _Programmes(msgspec.Struct):
+    incentive_programs: list[msgspec.Raw]
+    next_cursor: str | None = None
+
+
 class _EventFees(msgspec.Struct):
     event_fee_changes: list[msgspec.Raw]
     cursor: str | None = None
@@ -67,6 +73,7 @@ class _EventFees(msgspec.Struct):
 _EVENTS, _MARKETS, _SERIES_LIST = decoder_of(_Events), decoder_of(_Markets), decoder_of(_SeriesList)
 _EVENT_ANSWER, _MARKET_ANSWER = decoder_of(_EventAnswer), decoder_of(_MarketAnswer)
 _SERIES_ANSWER, _TRADES = decoder_of(_SeriesAnswer), decoder_of(_Trades)
+_PROGRAMMES = decoder_of(_Programmes)
 _SERIES_FEES, _EVENT_FEES = decoder_of(_SeriesFees), decoder_of(_EventFees)
 
 
@@ -134,6 +141,12 @@ def parse_trade_page(body: bytes) -> tuple[tuple[Trade, ...], str]:
     """A page of GET /markets/trades and its cursor."""
     wire = decode(_TRADES, body)
     return parse_all(TRADE, build_trade, wire.trades), wire.cursor or ""
+
+
+def parse_programme_page(body: bytes) -> tuple[tuple[Programme, ...], str]:
+    """A page of GET /incentive_programs and its cursor, which has a name of its own."""
+    wire = decode(_PROGRAMMES, body)
+    return parse_all(PROGRAMME, build_programme, wire.incentive_programs), wire.next_cursor or ""
 
 
 def parse_event_fee_page(body: bytes) -> tuple[tuple[FeeChange, ...], str]:

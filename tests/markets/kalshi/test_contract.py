@@ -76,6 +76,20 @@ CALLS: list[tuple[str, Callable[[KalshiClient], object]]] = [
     ("GetMarketOrderbook", lambda c: c.catalogue.orderbook("M", depth=100)),
     ("GetMarketOrderbooks", lambda c: c.catalogue.orderbooks(["A", "B"])),
     ("GetTrades", lambda c: list(c.catalogue.trades("M", min_ts=1, max_ts=2, is_block_trade=False))),
+    ("GetHistoricalMarkets", lambda c: list(c.catalogue.historical_markets(event_ticker="E", tickers=["A"]))),
+    ("GetEventMetadata", lambda c: c.catalogue.event_metadata("E")),
+    ("GetIncentivePrograms", lambda c: list(c.catalogue.programmes("active", "liquidity"))),
+    (
+        "GetMarketCandlesticks",
+        lambda c: c.history.candlesticks("S", "M", 0, 60, 1, include_latest_before_start=True),
+    ),
+    ("GetMarketCandlesticksByEvent", lambda c: c.history.event_candlesticks("S", "E", 0, 60, 60)),
+    ("BatchGetMarketCandlesticks", lambda c: c.history.candlesticks_of(["A", "B"], 0, 60, 1440)),
+    ("GetHistoricalMarket", lambda c: c.history.market("M")),
+    ("GetMarketCandlesticksHistorical", lambda c: c.history.old_candlesticks("M", 0, 60, 1)),
+    ("GetTradesHistorical", lambda c: list(c.history.trades("M", min_ts=1, max_ts=2))),
+    ("GetDeposits", lambda c: list(c.portfolio.cash.deposits())),
+    ("GetWithdrawals", lambda c: list(c.portfolio.cash.withdrawals())),
     ("GetSeriesList", lambda c: c.catalogue.series_list(category="Sports", tags=["a", "b"], min_updated_ts=1)),
     ("GetSeries", lambda c: c.catalogue.series("S")),
     ("GetSeriesFeeChanges", lambda c: c.catalogue.series_fee_changes("S", show_historical=True)),
@@ -285,6 +299,7 @@ def test_every_public_method_is_among_the_calls(signer: Signer) -> None:
     families = [
         client.exchange,
         client.catalogue,
+        client.history,
         client.orders,
         client.orders.groups,
         client.portfolio,
@@ -309,7 +324,7 @@ def test_every_operation_of_the_contract_page_is_built(shared: Path, openapi: Js
     known = {op["operationId"] for item in openapi["paths"].values() for op in item.values() if "operationId" in op}
     named = set(re.findall(r"\w+", page)) & known
     assert len(named) > 45
-    assert named == {name for name, _ in CALLS}
+    assert named <= {name for name, _ in CALLS}
 
 
 def test_v1_write_endpoints_are_never_used(signer: Signer, openapi: Json) -> None:
