@@ -49,12 +49,12 @@ def test_nothing_is_bought_with_the_seeded_least_profit_or_a_hundred_contracts_a
 
 
 @pytest.mark.django_db
-def test_fees_rounded_to_cents_leave_one_cent_of_it_on_four_contracts() -> None:
-    """4 sets cost 3.76 and six fees, each rounded up to a cent, 0.23; on 5 sets the rounding eats all."""
-    bought = _bought(_evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.01"))
-    assert {event: (basket["count"], basket["profit"]) for event, basket in bought.items()} == {
-        "KXHIGHTDC-26JUL20": ("4.00", "0.01")
-    }
+def test_one_cent_on_the_cent_grid_is_less_than_crumbs_could_cost() -> None:
+    """4 sets cost 3.76 and six fees, each rounded up to a cent, 0.23: one cent is left if every leg fills in one piece."""
+    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.01")
+    assert _bought(document) == {}
+    row = next(row for row in document["events"] if row["event"] == "KXHIGHTDC-26JUL20")
+    assert (row["constraint"], row["value"]) == ("fee_bound", "$0.0100")
 
 
 @pytest.mark.django_db
