@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kalbot.common.units import Money, Price
@@ -95,6 +96,21 @@ def held_now(position: Position) -> Held:
     names = {one.leg.market_id: one.leg.market.yes_sub_title or one.leg.market_id for one in held}
     payoff = tuple(StatePayoff(state, state.words(names), pays) for state, pays in table)
     return Held(held, matched, cost, floor, grade, payoff)
+
+
+def naked_legs(positions: Iterable[Position]) -> dict[int, tuple[HeldLeg, ...]]:
+    """The naked legs of many positions by position id, one query for all; positions without any are absent."""
+    targets = {position.pk: position.target_count for position in positions}
+    legs: dict[int, list[Leg]] = defaultdict(list)
+    for leg in Leg.objects.filter(position__in=targets):
+        legs[leg.position_id].append(leg)
+    found: dict[int, tuple[HeldLeg, ...]] = {}
+    for pk, own in legs.items():
+        matched = baskets.matched(own, targets[pk])
+        naked = [(leg, baskets.excess(leg, matched, targets[pk])) for leg in own]
+        if any(number for _, number in naked):
+            found[pk] = tuple(HeldLeg(leg, leg.held, number, Money(leg.open_cost)) for leg, number in naked if number)
+    return found
 
 
 def _possible(position: Position, settled: Sequence[Settlement]) -> list[StateList]:

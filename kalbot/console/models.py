@@ -128,3 +128,15 @@ class Act(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.name} {self.target}"
+
+
+class Preference(models.Model):
+    """What a person has chosen for their own screen."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="preference")
+    time_zone = models.CharField(
+        max_length=40, default="UTC", help_text="Times on every page are shown in this zone, with its name."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.time_zone}"

@@ -8,7 +8,8 @@ from typing import Any
 from kalbot.common import clock
 from markets.models import Event
 from strategies.models import Decision, Profile
-from trading import ledger
+from trading import ledger, premises
+from trading.booking import FillReport, book_fill, recount
 from trading.models import (
     Account,
     Fill,
@@ -82,11 +83,8 @@ def position(
         event=event,
         kind=taken.kind,
         target_count=count,
-        matched_count=count,
-        cost=taken.cost,
         fees=taken.fees,
-        floor=taken.floor,
-        guaranteed=taken.guaranteed,
+        **premises.of(taken),
         opened_at=clock.now() - timedelta(hours=hours_ago),
     )
     Position.objects.filter(pk=held.pk).update(created_at=clock.now() - timedelta(hours=hours_ago, seconds=1))
@@ -96,6 +94,8 @@ def position(
     happened(held, "pending", "executing", "capital reserved")
     happened(held, "executing", "open", "every leg filled")
     Position.objects.filter(pk=held.pk).update(status="open")
+    recount(held)
+    held.refresh_from_db()
     ledger.ensure_funded(profile)
     booking(
         profile,
@@ -191,12 +191,11 @@ def settle(held: Position) -> None:
             settled_count=leg.bought_count, payout=payout // 3, open_cost=0, open_fees=0
         )
     happened(held, "open", "settled", "every market is determined")
+    recount(held)
     Position.objects.filter(pk=held.pk).update(
         status="settled",
-        cost=0,
         payout=payout,
         realised=gained,
-        matched_count=0,
         ended_at=clock.now() - timedelta(minutes=30),
         close_type="settled",
     )
@@ -220,3 +219,23 @@ def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str
 def happened(held: Position, before: str, after: str, reason: str) -> None:
     """An event row."""
     PositionEvent.objects.create(position=held, from_status=before, to_status=after, reason=reason)
+
+
+def sell(held: Position, place: int, count: int, price: int) -> None:
+    """Sell of one leg, booked as the exchange would report it; ``price`` in 1/10,000 dollar, ``count`` in 1/100 contract."""
+    leg = held.legs.get(sequence=place)
+    order = Order.objects.create(
+        profile=held.profile,
+        mode=held.mode,
+        position=held,
+        leg=leg,
+        action="sell",
+        purpose="exit",
+        side=leg.side,
+        price=price,
+        count=count,
+        status="booking",
+        exchange_order_id=f"ex-{held.pk}-{place}-out",
+    )
+    book_fill(order.pk, FillReport(f"t-{order.pk}", price, count, 0, True, 0), "rest")
+    held.refresh_from_db()

@@ -99,7 +99,7 @@ def test_amounts_on_pages_are_dollars_not_columns(sample: dict[str, Any], login:
     text = re.sub(r"<[^>]+>", " ", page)
     assert "$49.4075" in text
     assert str(sample["held"].cost) not in text
-    assert "Pays at least $50.00 however the event ends" in text
+    assert "What is held pays at least $50.00 in every listed state; it cost $49.4075." in text
 
 
 def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: Any) -> None:
@@ -110,15 +110,6 @@ def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: A
     assert page.count("$10,000.00") == 2
     assert "+$1.7775" in page
     assert "-$" not in page
-
-
-def test_no_page_calls_a_bet_guaranteed(sample: dict[str, Any], login: Any) -> None:
-    Position.objects.filter(pk=sample["held"].pk).update(guaranteed=False)
-    decision = sample["held"].decision
-    decision.payoff[0][1] = 0
-    type(decision).objects.filter(pk=decision.pk).update(payoff=decision.payoff, guaranteed=False)
-    page = login("viewer").get(reverse("admin:trading_position_change", args=[sample["held"].pk])).content.decode()
-    assert "A bet, not a guarantee. It loses if: 78° or below wins; at worst $49.4075." in page
 
 
 def test_every_row_of_money_is_read_only() -> None:
@@ -160,13 +151,6 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(sample: dict[str,
     lines = answer.content.decode().strip().splitlines()
     assert len(lines) == 1 + 4
     assert any(line.startswith(str(sample["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
-
-
-def test_a_basket_smaller_than_decided_is_shown_by_what_is_held(sample: dict[str, Any], login: Any) -> None:
-    held = sample["held"]
-    Position.objects.filter(pk=held.pk).update(matched_count=1_000, cost=19_800_000, floor=20_000_000)
-    page = login("viewer").get(reverse("admin:trading_position_change", args=[held.pk])).content.decode()
-    assert "Pays at least $20.00 however the event ends; it cost $19.80." in page
 
 
 def test_candidates_that_were_not_bought_say_why_on_live_prices(sample: dict[str, Any], login: Any) -> None:

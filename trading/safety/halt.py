@@ -19,6 +19,8 @@ from trading.models import Order, OrderStatus, TradingState
 State = TradingState.State
 GLOBAL: Final = "global"
 _STRICTNESS: Final = {State.ACTIVE: 0, State.REDUCING: 1, State.HALTED: 2}
+ABSENT: Final = TradingState(scope=GLOBAL, state=State.HALTED, reason="no trading state is stored", actor="kalbot")
+"""What holds while no global state is stored."""
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,7 @@ def row_of(profile: Profile | None = None) -> TradingState:
         return row
     if profile is not None:
         return TradingState(scope=scope_of(profile), profile=profile, state=State.ACTIVE, reason="", actor="")
-    return TradingState(scope=GLOBAL, state=State.HALTED, reason="no trading state is stored", actor="kalbot")
+    return ABSENT
 
 
 def set_state(

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, market_link
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
 from kalbot.console.ui.markup import signed
@@ -64,8 +64,8 @@ class SettlementAdmin(ExportedAdmin):
         seen_values("result"),
         choice("reversed", "reversed", {"yes": ("Reversed", {"reversed_at__isnull": False})}),
     ]
-    list_select_related = ["leg"]
-    search_fields = ["leg__market__ticker"]
+    list_select_related = ["leg__market"]
+    search_fields = ["leg__market__ticker", "leg__market__yes_sub_title", "leg__market__event__title"]
     ordering = ["-id"]
     units = {"value_e6": "money", "count": "count", "payout": "money", "cost": "money", "fees": "money"}
 
@@ -89,7 +89,7 @@ class PaperOrderAdmin(ReadOnlyAdmin):
     list_display = [
         key_link("order"),
         key_link("profile"),
-        key_link("market"),
+        market_link(),
         "side",
         "action",
         "is_open",
@@ -102,7 +102,7 @@ class PaperOrderAdmin(ReadOnlyAdmin):
         ("profile", RelatedDropdownFilter),
         choice("open", "state", {"open": ("Resting", {"is_open": True})}),
     ]
-    list_select_related = ["profile", "order__leg"]
-    search_fields = ["market__ticker"]
+    list_select_related = ["profile", "order__leg", "market"]
+    search_fields = ["market__ticker", "market__event__title"]
     ordering = ["-at"]
     units = {"filled_count": "count", "remaining_count": "count", "queue_ahead": "count", "fee_carried": "money"}

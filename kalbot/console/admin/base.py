@@ -76,6 +76,42 @@ def key_link(field: str, title: str = "", text: str = "") -> Column:
     return display(description=title or capfirst(field.replace("_", " ")), ordering=field)(shown)
 
 
+def event_link(path: str = "event", title: str = "Event") -> Column:
+    """A column with an event's title and, smaller, its ticker, linking to its page. The list selects ``path`` with its rows."""
+
+    def shown(obj: Any) -> SafeString | str:
+        event = obj
+        for part in path.split("."):
+            event = getattr(event, part)
+        return titled(page_url("markets.event", event.pk), event.title, event.pk)
+
+    shown.__name__ = path.split(".")[-1]
+    shown.is_link = True  # type: ignore[attr-defined]
+    return display(description=title, ordering=path.replace(".", "__"))(shown)
+
+
+def market_link(path: str = "market", side: str = "") -> Column:
+    """A column with an outcome's name and, smaller, its ticker. ``side``: name of the attribute that holds yes or no, if any."""
+
+    def shown(obj: Any) -> SafeString | str:
+        market = obj
+        for part in path.split("."):
+            market = getattr(market, part)
+        prefix = f"{getattr(obj, side).upper()} " if side else ""
+        return titled(page_url("markets.market", market.pk), f"{prefix}{market.yes_sub_title or market.pk}", market.pk)
+
+    shown.__name__ = "market"
+    shown.is_link = True  # type: ignore[attr-defined]
+    return display(description="Market", ordering=path.replace(".", "__"))(shown)
+
+
+def titled(url: str, title: str, ticker: str) -> SafeString:
+    """A link with a title for people and the ticker in small below it."""
+    return format_html(
+        '<a class="k-link k-titled" href="{}">{}</a><small class="k-quiet">{}</small>', url, title or ticker, ticker
+    )
+
+
 def label(field: str, title: str = "") -> Column:
     """A column showing a status as a coloured label: its colour is in one place, ``COLOURS``."""
 

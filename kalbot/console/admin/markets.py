@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
 from kalbot.console.pages import event_story
@@ -155,7 +155,7 @@ class EventAdmin(ReadOnlyAdmin):
 class MarketAdmin(ExportedAdmin):
     list_display = [
         "ticker",
-        key_link("event"),
+        event_link(),
         "yes_sub_title",
         label("status"),
         "yes_bid",
@@ -178,7 +178,8 @@ class MarketAdmin(ExportedAdmin):
             },
         ),
     ]
-    search_fields = ["ticker", "yes_sub_title"]
+    list_select_related = ["event"]
+    search_fields = ["ticker", "yes_sub_title", "event__title"]
     sorts = {"ticker", "volume", "close_time"}
     ordering = ["ticker"]
     units = QUOTE_UNITS
@@ -208,7 +209,7 @@ class ScanAdmin(ExportedAdmin):
 class CertificateAdmin(ReadOnlyAdmin):
     list_display = [
         "__str__",
-        key_link("event"),
+        event_link(),
         label("status"),
         "kind",
         "actor",
@@ -216,7 +217,8 @@ class CertificateAdmin(ReadOnlyAdmin):
         "reason",
     ]
     list_filter = [("status", ChoicesDropdownFilter), seen_values("kind"), EventCategory]
-    search_fields = ["event__ticker"]
+    list_select_related = ["event"]
+    search_fields = ["event__ticker", "event__title"]
     ordering = ["-id"]
 
 
@@ -225,7 +227,7 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
     """A person's word about a whole series; writing one is a risk manager's act and is kept in the history of the admin."""
 
     list_display = [key_link("series"), "outcomes", "reviewed_by", column("reviewed_at", "ago", "Reviewed"), "reason"]
-    search_fields = ["series__ticker"]
+    search_fields = ["series__ticker", "series__title"]
     autocomplete_fields = ["series"]
     exclude = ["reviewed_by"]
 
@@ -290,6 +292,6 @@ class FeeChangeAdmin(ReadOnlyAdmin):
         "fee_multiplier_e6",
         column("scheduled_at", "ago", "Applies"),
     ]
-    search_fields = ["series__ticker"]
+    search_fields = ["series__ticker", "series__title"]
     ordering = ["-scheduled_at"]
     units = {"fee_multiplier_e6": "ratio"}

@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, link
+from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, link, market_link
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -15,7 +15,6 @@ from kalbot.console.admin.filters import (
     RelatedDropdownFilter,
     seen_values,
 )
-from kalbot.console.ui.markup import number
 from trading.models import (
     Fill,
     Order,
@@ -44,8 +43,7 @@ class OrderAdmin(ExportedAdmin):
         key_link("position", text="#{}"),
         "action",
         "purpose",
-        "side",
-        "market",
+        market_link("leg.market", "side"),
         "price",
         "count",
         column("filled_count", "count", "Filled"),
@@ -61,8 +59,8 @@ class OrderAdmin(ExportedAdmin):
         ("purpose", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
     ]
-    list_select_related = ["profile", "leg"]
-    search_fields = ["exchange_order_id", "leg__market__ticker", "=position__id"]
+    list_select_related = ["profile", "leg__market"]
+    search_fields = ["exchange_order_id", "leg__market__ticker", "leg__market__event__title", "=position__id"]
     sorts = {"created_at", "price", "count"}
     ordering = ["-created_at"]
     units = ORDER_UNITS
@@ -72,10 +70,6 @@ class OrderAdmin(ExportedAdmin):
     def short_id(self, order: Order) -> str:
         return str(order.pk)[:8]
 
-    @display(description="Market")
-    def market(self, order: Order) -> SafeString:
-        return number(order.leg.market_id)
-
 
 @admin.register(Fill)
 class FillAdmin(ExportedAdmin):
@@ -83,7 +77,8 @@ class FillAdmin(ExportedAdmin):
         "trade_id",
         label("mode"),
         "position",
-        "market",
+        market_link("order.leg.market"),
+        "side",
         "price",
         "count",
         "fee",
@@ -92,8 +87,8 @@ class FillAdmin(ExportedAdmin):
         column("created_at", "ago", "Booked"),
     ]
     list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
-    list_select_related = ["order__leg"]
-    search_fields = ["trade_id", "order__leg__market__ticker"]
+    list_select_related = ["order__leg__market"]
+    search_fields = ["trade_id", "order__leg__market__ticker", "order__leg__market__event__title"]
     sorts = {"price", "count", "fee"}
     ordering = ["-id"]
     units = {"price": "price", "count": "count", "fee": "money"}
@@ -102,6 +97,6 @@ class FillAdmin(ExportedAdmin):
     def position(self, fill: Fill) -> SafeString | str:
         return link(Position(pk=fill.order.position_id), f"#{fill.order.position_id}")
 
-    @display(description="Market")
-    def market(self, fill: Fill) -> SafeString:
-        return number(f"{fill.order.side.upper()} {fill.order.leg.market_id}")
+    @display(description="Side")
+    def side(self, fill: Fill) -> str:
+        return f"{fill.order.action} {fill.order.side.upper()}"

@@ -6,10 +6,20 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, key_link, label, words
+from kalbot.console.admin.base import (
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    column,
+    event_link,
+    key_link,
+    label,
+    market_link,
+    words,
+)
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -20,6 +30,9 @@ from kalbot.console.admin.filters import (
 from kalbot.console.dialogs.exits import ForceExit
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
+from kalbot.console.pages.summary import grade_of_held
+from kalbot.console.ui import formats
+from kalbot.console.ui.markup import number, tag
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -97,13 +110,13 @@ class PositionAdmin(ExportedAdmin):
         "number",
         label("mode"),
         key_link("profile"),
-        key_link("event"),
+        event_link(),
         words("kind"),
         label("status"),
         column("matched_count", "count", "Baskets"),
         "cost",
-        "floor",
-        "guaranteed",
+        "least",
+        "grade_now",
         "realised",
         column("created_at", "ago", "Age"),
     ]
@@ -118,8 +131,9 @@ class PositionAdmin(ExportedAdmin):
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("guaranteed", BooleanRadioFilter),
+        ("grade", ChoicesDropdownFilter),
     ]
-    list_select_related = ["profile"]
+    list_select_related = ["profile", "event"]
     search_fields = ["event__ticker", "event__title", "=id"]
     sorts = {"number", "cost", "realised", "created_at"}
     ordering = ["-id"]
@@ -153,7 +167,8 @@ class PositionAdmin(ExportedAdmin):
                     "matched_count",
                     "cost",
                     "floor",
-                    "guaranteed",
+                    "grade_now",
+                    "grade",
                     "realised",
                     "close_type",
                 ],
@@ -168,6 +183,15 @@ class PositionAdmin(ExportedAdmin):
 
     change_form_outer_before_template = "console/position.html"
     force_exit = detail_action(ForceExit, "Force exit", icon="logout", name="force_exit")
+
+    @display(description="Pays at least")
+    def least(self, position: Position) -> SafeString | str:
+        return number(formats.money(position.floor)) if position.cost else formats.NOTHING
+
+    @display(description="Held is")
+    def grade_now(self, position: Position) -> SafeString | str:
+        """The grade of what is held now; booking recounts it with every fill, sale and settlement."""
+        return tag(grade_of_held(position)) if position.cost else formats.NOTHING
 
     @display(description="Position", ordering="id")
     def number(self, position: Position) -> str:
@@ -189,7 +213,7 @@ class LegAdmin(ExportedAdmin):
     list_display = [
         "__str__",
         key_link("position", text="#{}"),
-        key_link("market"),
+        market_link(),
         "side",
         "target_count",
         "bought_count",
@@ -199,7 +223,8 @@ class LegAdmin(ExportedAdmin):
         "payout",
     ]
     list_filter = [seen_values("position__mode", "mode"), seen_values("side")]
-    search_fields = ["market__ticker", "=position__id"]
+    list_select_related = ["market"]
+    search_fields = ["market__ticker", "market__yes_sub_title", "market__event__title", "=position__id"]
     ordering = ["-id"]
     units = LEG_UNITS
 
@@ -216,5 +241,5 @@ class PositionEventAdmin(ReadOnlyAdmin):
         column("at", "ago", "At"),
     ]
     list_filter = [seen_values("to_status"), seen_values("actor")]
-    search_fields = ["=position__id", "reason"]
+    search_fields = ["=position__id", "position__event__title", "reason"]
     ordering = ["-id"]

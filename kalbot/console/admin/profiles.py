@@ -22,6 +22,7 @@ from kalbot.console.admin.profile_form import LABELS, ProfileForm, changes_in_wo
 from kalbot.console.dialogs.clone import CloneProfile
 from kalbot.console.dialogs.golive import GoLive
 from kalbot.console.dialogs.register import DialogActions, detail_action
+from kalbot.console.pages import obstacles
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.markup import tag
@@ -124,7 +125,6 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     ]
     list_filter = [("mode", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter)]
     list_fullwidth = True
-    list_select_related = ["trading_state"]
     search_fields = ["name", "description"]
     ordering = ["name"]
     paginator = CappedPaginator
@@ -141,6 +141,15 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.unit_columns(super().get_list_display(request))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Each profile of the page with the first thing that stops it, read once for all of them."""
+        found = super().get_changelist_instance(request)
+        stops = obstacles.read()
+        first = next(obstacles.everything(stops), None)
+        for profile in found.result_list:
+            profile.first_obstacle = first or next(obstacles.of_profile(profile, stops), None)
+        return found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("console.change_limits")
@@ -195,8 +204,10 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     def running(self, profile: Profile) -> Any:
         if not profile.is_active:
             return tag("plain", "off")
-        state = getattr(profile, "trading_state", None)
-        return tag(state.state if state else "active")
+        first = getattr(profile, "first_obstacle", None)
+        if first is None:
+            return tag("active")
+        return format_html('{} <small class="k-quiet">{}</small>', tag("stopped"), first.title)
 
     @display(description="Buys")
     def kinds_shown(self, profile: Profile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -26,7 +26,7 @@ class DenialAdmin(ExportedAdmin):
     list_display = ["code", "decision", "detail", column("at", "ago", "At")]
     list_filter = [seen_values("code")]
     list_select_related = ["decision"]
-    search_fields = ["decision__event__ticker", "detail"]
+    search_fields = ["decision__event__ticker", "decision__event__title", "detail"]
     ordering = ["-id"]
 
 
@@ -114,5 +114,6 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
 
 @admin.register(LiveEventClaim)
 class LiveEventClaimAdmin(ReadOnlyAdmin):
-    list_display = [key_link("event"), "subaccount", key_link("position", text="#{}")]
+    list_select_related = ["event"]
+    list_display = [event_link(), "subaccount", key_link("position", text="#{}")]
     ordering = ["-id"]

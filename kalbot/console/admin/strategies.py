@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, link, sentence, words
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -21,8 +21,9 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, verdicts
 from kalbot.console.ui.links import page_url
+from kalbot.console.ui.markup import tag
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 
 MISSED = ["value", "limit"]
@@ -42,7 +43,7 @@ class NearMissAdmin(ExportedAdmin):
     """Sorted by distance: the event closest to being bought is on top."""
 
     list_display = [
-        key_link("event"),
+        event_link(),
         key_link("profile"),
         words("kind"),
         column("distance_ppm", "share", "Distance"),
@@ -59,7 +60,7 @@ class NearMissAdmin(ExportedAdmin):
         ("kind", ChoicesDropdownFilter),
         EventCategory,
     ]
-    list_select_related = ["profile"]
+    list_select_related = ["profile", "event"]
     search_fields = ["event__ticker", "event__title"]
     sorts = {"distance_ppm", "best_distance_ppm", "evaluations", "started_at"}
     ordering = ["distance_ppm"]
@@ -75,9 +76,9 @@ class NearMissAdmin(ExportedAdmin):
 @admin.register(Verdict)
 class VerdictAdmin(ExportedAdmin):
     list_display = [
-        key_link("event"),
+        event_link(),
         key_link("profile"),
-        label("status"),
+        "verdict",
         words("kind"),
         constraint,
         column("distance_ppm", "share", "Distance"),
@@ -92,12 +93,16 @@ class VerdictAdmin(ExportedAdmin):
         ("kind", ChoicesDropdownFilter),
         EventCategory,
     ]
-    list_select_related = ["profile"]
+    list_select_related = ["profile", "event"]
     search_fields = ["event__ticker", "event__title"]
     sorts = {"distance_ppm", "since"}
     ordering = ["-id"]
     linked_by = {"event__is_open__exact", "live_constraint"}
     units = {"distance_ppm": "share", "live_distance_ppm": "share"}
+
+    @display(description="Verdict", ordering="status")
+    def verdict(self, verdict: Verdict) -> SafeString:
+        return tag(verdicts.word(verdict))
 
     @display(description="Last evaluation on live prices")
     def live(self, verdict: Verdict) -> SafeString | str:
@@ -114,7 +119,7 @@ class DecisionAdmin(ExportedAdmin):
         "short_id",
         label("mode"),
         key_link("profile"),
-        key_link("event"),
+        event_link(),
         words("kind"),
         "count",
         "cost",
@@ -140,8 +145,8 @@ class DecisionAdmin(ExportedAdmin):
         ),
         seen_values("denial__code", "denial"),
     ]
-    list_select_related = ["profile", "position", "denial"]
-    search_fields = ["event__ticker"]
+    list_select_related = ["profile", "position", "denial", "event"]
+    search_fields = ["event__ticker", "event__title"]
     sorts = {"created_at", "cost", "margin_ppm"}
     ordering = ["-created_at"]
     units = {

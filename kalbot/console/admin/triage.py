@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
 from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
@@ -29,7 +29,7 @@ class AssessmentAdmin(ExportedAdmin):
         column("at", "ago", "At"),
     ]
     list_filter = [("advice", ChoicesDropdownFilter)]
-    search_fields = ["=position__id"]
+    search_fields = ["=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     units = {
         "sell_now": "money",
@@ -64,7 +64,7 @@ class RecommendationAdmin(ExportedAdmin):
         seen_values("reason"),
         seen_values("source"),
     ]
-    search_fields = ["=position__id", "detail"]
+    search_fields = ["=position__id", "detail", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     units = {"gain": "gain"}
     actions_detail = ["accept", "dismiss"]
@@ -84,7 +84,7 @@ class BaselineAdmin(ReadOnlyAdmin):
         column("coverage_ppm", "share", "Coverage"),
         column("at", "ago", "At"),
     ]
-    search_fields = ["=position__id"]
+    search_fields = ["=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     units = {"coverage_ppm": "share"}
 
@@ -96,7 +96,7 @@ class SourceForecastAdmin(ExportedAdmin):
     list_display = [
         "id",
         "source",
-        key_link("event"),
+        event_link(),
         "outcome",
         "brier",
         "brier_market",
@@ -104,5 +104,6 @@ class SourceForecastAdmin(ExportedAdmin):
         column("settled_at", "ago", "Settled"),
     ]
     list_filter = [seen_values("source")]
-    search_fields = ["event__ticker"]
+    list_select_related = ["event"]
+    search_fields = ["event__ticker", "event__title"]
     ordering = ["-id"]

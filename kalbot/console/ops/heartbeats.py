@@ -74,7 +74,11 @@ def _beat_published(sender: Any = None, routing_key: str = "", **kwargs: Any) ->
         show_life(BEAT)
 
 
-def last_sent() -> dict[tuple[str, str], datetime]:
+Sent = dict[tuple[str, str], datetime]
+"""{(task, queue): when beat last sent it}."""
+
+
+def last_sent() -> Sent:
     """{(task, queue): when beat last sent it}. DatabaseScheduler writes its own column only every three minutes."""
     try:
         rows = cache.prices().hgetall(SENT)

@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from kalbot.common import cache, clock
 from kalbot.common.messages import QUEUES
-from kalbot.console.ops import exchange_status, heartbeats
+from kalbot.console.ops import exchange_status, heartbeats, schedule_status
 from kalbot.console.ui import formats
 from markets.models import Scan
 from markets.prices import PriceReader
@@ -230,6 +230,16 @@ def scan() -> Part:
     )
 
 
+def schedules() -> Part:
+    """Every schedule that the code wants is there, enabled and on time."""
+    wrong = schedule_status.wrong()
+    if not wrong:
+        return Part("schedules", OK, "All are enabled and on time.", {"wrong": 0})
+    words = "; ".join(f"{one.name} is {one.problem}" for one in wrong[:4])
+    more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    return Part("schedules", BAD, f"{words}{more}.", {"wrong": len(wrong)})
+
+
 def trading() -> Part:
     """The trading state in force for everything."""
     row = halt.row_of()
@@ -257,6 +267,7 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
     queues,
     workers,
     beat,
+    schedules,
     stream,
     exchange,
     clock_skew,

@@ -8,7 +8,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
-    from kalbot.console.auth import second_factor
+    from kalbot.console.auth import second_factor, time_zone
     from kalbot.console.pages import event_story, fragments, operate, position_story, shadows, tokens, triage_card, why
 
     return [
@@ -22,4 +22,5 @@ def __getattr__(name: str) -> Any:
         ("shadows/", "shadows", shadows.page),
         ("account/tokens/", "tokens", tokens.page),
         ("account/second-factor/", "second_factor", second_factor.page),
+        ("account/time-zone/", "time_zone", time_zone.page),
     ]

@@ -14,14 +14,16 @@ from django.urls import reverse
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ops import heartbeats, status, tokens
-from kalbot.console.pages import summary
+from kalbot.console.pages import obstacles, summary
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
-from trading.models import ACTIVE, Discrepancy, Lock, Position
+from trading import selectors
+from trading.models import ACTIVE, Discrepancy, Lock, Position, PositionStatus
 from trading.safety import halt
+from trading.selectors import HeldLeg
 from triage.models import Assessment, Recommendation
 
 SHOWN = 12
@@ -46,21 +48,30 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
 
 
 def safe() -> dict[str, str]:
-    """Trading state, unexplained differences and locks."""
-    state = halt.row_of().state
+    """Unexplained differences, naked legs, locks and the trading state. "Yes" is said only when none of them speaks against it."""
     differences = Discrepancy.objects.filter(resolved_at=None).count()
     locks = Lock.objects.filter(until__gt=clock.now()).count()
+    naked = len(naked_positions())
+    state = halt.row_of().state
     found = [
-        words
-        for number, words in (
-            (differences, f"{differences} unexplained difference{'s' * (differences > 1)}"),
-            (locks, f"{locks} lock{'s' * (locks > 1)}"),
-        )
+        f"{number} {words}{'s' * (number > 1)}"
+        for number, words in ((differences, "unexplained difference"), (locks, "lock"))
         if number
     ]
-    colour = "bad" if differences else "warn" if locks or state != "active" else "ok"
-    answer = "No" if differences else "Yes" if state == "active" else f"Yes, {state}"
+    if naked:
+        found.insert(1, f"naked legs in {naked} position{'s' * (naked > 1)}")
+    if state != "active":
+        found.append(f"trading is {state}")
+    bad = bool(differences or naked)
+    answer = "No" if bad else "Limited" if found else "Yes"
+    colour = "bad" if bad else "warn" if found else "ok"
     return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
+
+
+def naked_positions() -> dict[int, tuple[HeldLeg, ...]]:
+    """Positions that hold naked legs and are not being bought right now, by id."""
+    buying = (PositionStatus.PENDING, PositionStatus.EXECUTING)
+    return selectors.naked_legs(Position.objects.filter(status__in=ACTIVE).exclude(status__in=buying))
 
 
 def working() -> dict[str, str]:
@@ -95,12 +106,23 @@ def earning() -> list[dict[str, str]]:
 
 
 def why_not() -> dict[str, str]:
-    """Candidates now and the nearest miss."""
-    profiles = list(Profile.objects.filter(is_active=True).values_list("pk", flat=True))
-    number = Verdict.objects.filter(profile__in=profiles, status="candidate").count()
-    nearest_one = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles).order_by("distance_ppm").first()
-    detail = f"nearest miss {formats.share(nearest_one.distance_ppm)} away" if nearest_one else "no near miss"
-    return tile("Why not more?", "ok", f"{number} candidate{'' if number == 1 else 's'}", detail, reverse("admin:why"))
+    """What stops everything, if anything does; else how many events could be traded now, and the nearest miss."""
+    stops = obstacles.read()
+    first = next(obstacles.everything(stops), None)
+    if first is not None:
+        until = f", until {formats.moment(first.until)}" if first.until else ""
+        return tile("Why not more?", "bad", first.title, f"{first.why}{until}; {first.who}", first.url)
+    profiles = list(Profile.objects.filter(is_active=True))
+    blocked = obstacles.by_profile(profiles, stops)
+    tradable, watched = summary.candidate_events([profile.pk for profile in profiles])
+    miss = NearMiss.objects.filter(ended_at=None, profile__in=profiles).order_by("distance_ppm").first()
+    detail = f"{watched} watched, " + (
+        f"nearest miss {formats.share(miss.distance_ppm)} away" if miss else "no near miss"
+    )
+    if blocked:
+        detail = f"{len(blocked)} of {len(profiles)} profiles stopped: {next(iter(blocked.values())).title} · {detail}"
+    answer = f"{tradable} tradable now"
+    return tile("Why not more?", "warn" if blocked else "ok", answer, detail, reverse("admin:why"))
 
 
 def modes() -> dict[str, Any]:
@@ -168,7 +190,7 @@ def positions() -> dict[str, Any]:
     latest = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id")
     held = (
         Position.objects.filter(status__in=ACTIVE)
-        .select_related("profile")
+        .select_related("profile", "event")
         .annotate(
             value=Subquery(latest.values("sell_now")[:1]),
             advice=Subquery(latest.values("advice")[:1]),
@@ -177,9 +199,17 @@ def positions() -> dict[str, Any]:
     )
     rows = list(held[: SHOWN + 1])
     now = clock.now()
+    naked = naked_positions()
     return {
         "positions": [
-            {"position": p, "value": p.value, "advice": p.advice, "age": formats.span(now - p.created_at)}
+            {
+                "position": p,
+                "value": p.value,
+                "advice": p.advice,
+                "age": formats.span(now - p.created_at),
+                "grade": summary.grade_of_held(p),
+                "naked": p.pk in naked,
+            }
             for p in rows[:SHOWN]
         ],
         "more": held.count() - SHOWN if len(rows) > SHOWN else 0,
@@ -190,12 +220,18 @@ def nearest() -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
     profiles = list(Profile.objects.values_list("pk", flat=True))  # the index of near misses begins with the profile
     near = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
-    candidates = Verdict.objects.filter(status="candidate", profile_id__in=profiles, profile__is_active=True)
+    candidates = Verdict.objects.filter(
+        status="candidate", profile_id__in=profiles, profile__is_active=True, event__is_open=True
+    )
+    active = Profile.objects.filter(is_active=True).values_list("pk", flat=True)
+    tradable, watched = summary.candidate_events(active)
     return {
+        "tradable": tradable,
+        "watched": watched,
         "candidates": list(
             candidates.order_by("profile__name").values("profile_id", "profile__name").annotate(n=Count("pk"))
         ),
-        "nearest": list(near.select_related("profile").order_by("distance_ppm")[:8]),
+        "nearest": list(near.select_related("profile", "event").order_by("distance_ppm")[:8]),
     }
 
 

@@ -6,15 +6,21 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import permission_required
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
+from kalbot.common.units import PPM
 from kalbot.console.pages import triage_card
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading.models import ACTIVE, ExitRequest, Fill, Position
+from markets.terms.grades import Grade
+from strategies.models import Kind
+from trading import selectors
+from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Position
+from trading.selectors import Held
 
 
 class Moment(NamedTuple):
@@ -31,86 +37,93 @@ def context(position: Position) -> dict[str, Any]:
     """Everything that the page shows beside the plain columns."""
     decision = position.decision
     return {
-        "position": position,
         "decision": decision,
         "edge": decision.floor - decision.cost,
-        "legs": list(position.legs.select_related("market")),
-        "payoff": payoff(position),
-        "sentence": in_words(position),
-        "timeline": timeline(position),
+        "opened_as": Grade(position.grade).label,
         **triage_card.context(position),
         **progress(position),
     }
 
 
-def stake(position: Position) -> tuple[int, int, int]:
-    """(whole baskets, what they cost, the decision's baskets): of what is held, else of what was bought, else as decided."""
-    decision = position.decision
-    if position.matched_count:
-        return position.matched_count, position.cost, decision.count
-    legs = list(position.legs.all())
-    bought = min((leg.bought_count for leg in legs), default=0)
-    if bought:
-        return bought, sum(leg.bought_cost for leg in legs), decision.count
-    return decision.count, decision.cost, decision.count
-
-
-def payoff(position: Position) -> list[dict[str, Any]]:
-    """What the whole baskets pay in each settlement state, against what they cost; widths in per cent of the largest.
-
-    Scaled from the decision's exact table: payouts are proportional to the number of baskets.
-    """
-    baskets, cost, decided = stake(position)
-    rows = [(state, int(pays) * baskets // decided) for state, pays in position.decision.payoff]
-    most = max([cost, 1, *(pays for _, pays in rows)])
+def payoff(held: Held) -> list[dict[str, Any]]:
+    """What the held legs pay in each state that is still possible, against what they cost; widths in per cent of the largest."""
+    most = max([held.cost, 1, *(row.pays for row in held.payoff)])
     return [
         {
-            "state": state,
-            "pays": pays,
-            "profit": pays - cost,
-            "width": round(100 * pays / most, 1),
-            "cost_at": round(100 * cost / most, 1),
+            "state": row.words,
+            "pays": row.pays,
+            "profit": row.pays - held.cost,
+            "width": round(100 * row.pays / most, 1),
+            "cost_at": round(100 * held.cost / most, 1),
         }
-        for state, pays in rows
+        for row in held.payoff
     ]
 
 
-def in_words(position: Position) -> str:
-    """Guaranteed or not, and what can be lost, in one or two sentences."""
-    baskets, cost, decided = stake(position)
-    losses = [row for row in payoff(position) if row["profit"] < 0]
-    if position.guaranteed and not losses:
-        floor = position.decision.floor * baskets // decided
-        return f"Pays at least {formats.money(floor)} however the event ends; it cost {formats.money(cost)}."
-    if not losses:
-        return "No listed state loses money, but nothing says that one of them must come about; it is not guaranteed."
-    worst = min(losses, key=lambda row: row["profit"])
-    states = ", ".join(row["state"] for row in losses[:4]) + (" …" if len(losses) > 4 else "")
-    return (
-        f"A bet, not a guarantee. It loses if: {states}; at worst {formats.money(-worst['profit'])}. "
-        f"By the prices at entry a covered outcome had a probability of {formats.share(position.decision.coverage_ppm)}."
-    )
+def in_words(position: Position, held: Held) -> str:
+    """What is held now, how sure its payoff is, and what can be lost, in a few sentences."""
+    if held.is_flat:
+        return ended_in_words(position)
+    if held.unknown:
+        return f"What is held cost {formats.money(held.cost)}. What it pays is not known: {held.unknown}."
+    sentences = []
+    if held.naked:
+        legs = ", ".join(f"{formats.count(one.naked)} {one.leg}" for one in held.naked)
+        sentences.append(f"Naked: {legs} beyond the whole baskets.")
+    if held.grade is Grade.CONDITIONAL:
+        losses = [row for row in held.payoff if row.pays < held.cost]
+        states = "; ".join(row.words for row in losses[:4]) + (" …" if len(losses) > 4 else "")
+        worst = held.cost - held.floor
+        if worst > 0:
+            sentences.append(
+                f"Not guaranteed: it can lose {formats.money(worst)}{f', if: {states}' if states else ''}."
+            )
+        else:
+            sentences.append("It loses in no listed state, but the list of states is not certified.")
+    else:
+        sentences.append(
+            f"What is held pays at least {formats.money(held.floor)} in every listed state; it cost {formats.money(held.cost)}."
+        )
+    if position.decision.coverage_ppm < PPM and position.kind == Kind.COVERAGE:
+        share = formats.share(position.decision.coverage_ppm)
+        sentences.append(f"By the prices at entry a covered outcome had a probability of {share}.")
+    return " ".join(sentences)
+
+
+def ended_in_words(position: Position) -> str:
+    """The sentence of a position that holds nothing: not bought yet, never bought, or how it ended; the grade in the past tense."""
+    bought = position.legs.aggregate(total=Sum("bought_count"))["total"] or 0
+    if not bought:
+        return "Nothing was bought." if position.status in TERMINAL else "Nothing is held yet."
+    was = f"It was {Grade(position.grade).label} when it was opened. " if position.grade != Grade.CONDITIONAL else ""
+    return f"{was}Nothing is held now."
 
 
 def progress(position: Position) -> dict[str, Any]:
-    """Where the position stands on its way out; polled while it is active."""
-    position.refresh_from_db(
-        fields=["status", "realised", "proceeds", "payout", "close_type", "close_code", "residual", "ended_at"]
-    )
+    """All that changes while a position is active; polled until it has ended."""
+    position.refresh_from_db()
+    held = selectors.held_now(position)
     return {
         "position": position,
         "active": position.status in ACTIVE,
         "now": clock.now(),
         "request_of_exit": ExitRequest.objects.filter(position=position).order_by("-id").first(),
         "last": position.events.order_by("-id").first(),
+        "held": held,
+        "grade": "" if held.is_flat else held.grade.label,
+        "payoff": payoff(held),
+        "sentence": in_words(position, held),
+        "legs": list(position.legs.select_related("market")),
+        "timeline": timeline(position),
     }
 
 
 @never_cache
 @permission_required("trading.view_position", raise_exception=True)
 def progress_part(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part that refreshes until the position has ended."""
-    return render(request, "console/parts/progress.html", progress(get_object_or_404(Position, pk=pk)))
+    """The parts that refresh until the position has ended: the header, what is held, and everything that happened."""
+    position = get_object_or_404(Position.objects.select_related("decision", "profile", "event"), pk=pk)
+    return render(request, "console/parts/position_refresh.html", progress(position))
 
 
 def timeline(position: Position) -> list[Moment]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import cache as kept
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Min, Q, Sum
 
 from kalbot.common import clock
-from strategies.models import Cycle, Decision, Profile
+from kalbot.console.ui import verdicts
+from markets.terms.grades import Grade
+from strategies.models import Cycle, Decision, Profile, Verdict
 from trading import ledger
-from trading.models import ACTIVE, LedgerTransaction, Order, Position, TradingState
-from trading.safety import halt
+from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000
 
@@ -115,16 +116,16 @@ def ledger_summary(profile: Profile) -> dict[str, int]:
     return found
 
 
-def banner() -> dict[str, Any]:
-    """What stands on top of every page: state of everything, profiles that differ, which modes are active. Two queries."""
-    states = {row.scope: row for row in TradingState.objects.select_related("profile")}
-    modes = Profile.objects.filter(is_active=True).order_by().values_list("mode").annotate(number=Count("pk"))
-    return {
-        "state": states.get("global") or halt.row_of(),
-        "others": [
-            row for scope, row in states.items() if scope != "global" and row.state != TradingState.State.ACTIVE
-        ],
-        "modes": dict(modes),
-        "live_allowed": settings.KALBOT_LIVE,
-        "now": clock.now(),
-    }
+def grade_of_held(position: Position) -> str:
+    """The label of the grade of what is held now, from the columns that booking recounts; empty while nothing is held."""
+    if not position.cost:
+        return ""
+    return Grade(position.grade).label if position.guaranteed else Grade.CONDITIONAL.label
+
+
+def candidate_events(profiles: Iterable[int]) -> tuple[int, int]:
+    """(events tradable now, events watched besides) for any of ``profiles``; an event that two of them want counts once."""
+    rows = Verdict.objects.filter(profile__in=list(profiles), status="candidate", event__is_open=True).order_by()
+    tradable = set(rows.filter(verdicts.tradable()).values_list("event", flat=True))
+    watched = set(rows.values_list("event", flat=True)) - tradable
+    return len(tradable), len(watched)

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
+from kalbot.console.pages import obstacles
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.models import Event, Scan
@@ -38,8 +39,11 @@ def funnel_page(request: HttpRequest) -> HttpResponse:
         "now": clock.now(),
     }
     if chosen is not None:
+        context["obstacles"] = obstacles.found(chosen)
         context.update(funnel(chosen))
-        context["nearest"] = NearMiss.objects.filter(profile=chosen, ended_at=None).order_by("distance_ppm")[:15]
+        context["nearest"] = (
+            NearMiss.objects.filter(profile=chosen, ended_at=None).select_related("event").order_by("distance_ppm")[:15]
+        )
     return TemplateResponse(request, "console/why.html", context)
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from django import template
 
-from kalbot.console.pages import summary
-from kalbot.console.ui import formats, navigation
+from kalbot.console.pages import banner as banner_page
+from kalbot.console.ui import formats, navigation, verdicts
 from kalbot.console.ui.links import act_url, list_url, page_url
 from kalbot.console.ui.markup import signed, tag
+from strategies.models import Verdict
 
 register = template.Library()
+register.filter("moment", formats.moment)
 for name, shown in formats.SHOW.items():
     register.filter(name, shown)
 
@@ -26,6 +28,24 @@ def toned(value: int | None) -> Any:
 def label(code: str) -> Any:
     """A coloured label for a status."""
     return tag(str(code))
+
+
+@register.filter
+def grade_tag(label: str) -> Any:
+    """The grade of what is held, in the colour of how sure it is."""
+    return tag(str(label))
+
+
+@register.filter
+def verdict_tag(verdict: Verdict) -> Any:
+    """Tradable now, watched, near miss or rejected, each in its colour."""
+    return tag(verdicts.word(verdict))
+
+
+@register.filter
+def screened(status: str) -> str:
+    """What a verdict of the screening is called: a candidate has its books watched, no more."""
+    return verdicts.WATCHED if status == "candidate" else str(status).replace("_", " ")
 
 
 @register.filter
@@ -57,7 +77,7 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
     """Mode and trading state, on every page."""
     request = context["request"]
     return {
-        **summary.banner(),
+        **banner_page.context(),
         "perms": context.get("perms", {}),
         "exchange": navigation.exchange(),
         "request": request,

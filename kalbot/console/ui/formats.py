@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.utils import timezone
+
 from kalbot.common import clock
 from kalbot.common.units import format_decimal
 
@@ -82,6 +84,11 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
         return NOTHING
     length = (now or clock.now()) - moment
     return f"{span(length)} ago" if length >= timedelta(0) else f"in {span(-length)}"
+
+
+def moment(at: datetime | None) -> str:
+    """A moment in the person's own zone, with its name: ``"2026-11-28 14:05:09 EST"``."""
+    return NOTHING if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}"
 
 
 SHOW: dict[str, Callable[..., str]] = {

@@ -11,14 +11,27 @@ from kalbot.console.ui import formats
 
 COLOURS = {
     **dict.fromkeys(
-        ["open", "done", "granted", "settled", "candidate", "active", "hold", "ok", "guaranteed"], "success"
+        [
+            "open",
+            "done",
+            "granted",
+            "settled",
+            "active",
+            "hold",
+            "ok",
+            "guaranteed",
+            "guaranteed if determined",
+            "tradable now",
+        ],
+        "success",
     ),
     **dict.fromkeys(
-        ["rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"
+        ["stopped", "rejected", "failed", "refused", "halted", "ERROR", "CRITICAL", "exit", "bad", "unknown"], "danger"
     ),
     **dict.fromkeys(
         [
             "near_miss",
+            "near miss",
             "executing",
             "completing",
             "unwinding",
@@ -33,10 +46,11 @@ COLOURS = {
             "revoked",
             "resting",
             "live",
+            "conditional",
         ],
         "warning",
     ),
-    **dict.fromkeys(["pending", "new", "started", "running", "sim"], "info"),
+    **dict.fromkeys(["pending", "new", "started", "running", "sim", "candidate", "watched"], "info"),
 }
 
 
@@ -52,9 +66,9 @@ def signed(unit: str, value: Any) -> SafeString:
         return format_html('<span class="k-num {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
     if unit == "ago" and value is not None:
         return format_html(
-            '<time class="k-num" datetime="{}" title="{} UTC">{}</time>',
+            '<time class="k-num" datetime="{}" title="{}">{}</time>',
             value.isoformat(),
-            f"{value:%Y-%m-%d %H:%M:%S}",
+            formats.moment(value),
             text,
         )
     return number(text)

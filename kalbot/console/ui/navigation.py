@@ -113,6 +113,7 @@ def account(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": "Change password", "link": reverse_lazy("admin:password_change")},
         {"title": "Second factor", "link": reverse_lazy("admin:second_factor")},
         {"title": "API tokens", "link": reverse_lazy("admin:tokens")},
+        {"title": "Time zone", "link": reverse_lazy("admin:time_zone")},
     ]
 
 

@@ -1,0 +1,153 @@
+"""What stops new baskets now, for everything or for one profile, in the order in which trading meets it.
+
+One reading for the banner, the dashboard, *Why not?* and the list of profiles: a screen that is green while every decision is denied
+would be wrong. Each obstacle says why, until when, and who may lift it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.conf import settings
+from django.urls import reverse
+
+from kalbot.common import clock, messages
+from kalbot.console.ops import exchange_status, schedule_status
+from kalbot.console.ui.links import list_url, page_url
+from markets.prices import PriceReader
+from strategies.models import Mode, Profile
+from strategies.profiles.blackout import in_blackout
+from trading.models import Lock, TradingState
+from trading.safety import halt
+
+NEEDED: Final = (messages.SCAN_CATALOGUE, messages.RUN_CYCLE, messages.SWEEP)
+"""Tasks without which nothing is bought."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One thing that stops new baskets. ``profile`` is empty when it stops everything; ``until`` is None while nobody knows."""
+
+    code: str
+    title: str
+    why: str
+    who: str
+    url: str
+    until: datetime | None = None
+    profile: str = ""
+
+
+RISK_MANAGER: Final = "a risk manager may lift it"
+BY_ITSELF: Final = "it ends by itself"
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Trading states and locks in force, read once: ``states`` by profile id (None: global), only those that are not active."""
+
+    states: dict[int | None, TradingState]
+    locks: list[Lock]
+
+    def lock_of(self, profile_id: int | None) -> Lock | None:
+        """The lock of a profile (None: of all) that lasts longest."""
+        return next((one for one in self.locks if one.profile_id == profile_id), None)
+
+
+def read() -> Stops:
+    """Two queries. A global state that is absent is halted, as everywhere."""
+    rows = {row.profile_id: row for row in TradingState.objects.select_related("profile")}
+    rows.setdefault(None, halt.ABSENT)
+    locks = Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("-until")
+    return Stops({pk: row for pk, row in rows.items() if row.state != TradingState.State.ACTIVE}, list(locks))
+
+
+def found(profile: Profile | None = None) -> list[Obstacle]:
+    """What stops ``profile`` (None: every profile) now, worst first. A handful of queries."""
+    stops = read()
+    return [*everything(stops), *(of_profile(profile, stops) if profile else ())]
+
+
+def by_profile(profiles: list[Profile], stops: Stops) -> dict[int, Obstacle]:
+    """The first obstacle of each profile that has one of its own, by profile id; what stops everything is not repeated here."""
+    first = ((profile.pk, next(iter(of_profile(profile, stops)), None)) for profile in profiles)
+    return {pk: one for pk, one in first if one is not None}
+
+
+def everything(stops: Stops) -> Iterator[Obstacle]:
+    """What stops every profile."""
+    if None in stops.states:
+        yield stopped(stops.states[None])
+    lock = stops.lock_of(None)
+    if lock is not None:
+        yield locked(lock)
+    stream = PriceReader().stream_status()
+    if not stream.get("alive"):
+        why = str(stream.get("error") or "no living connection to the exchange")
+        yield Obstacle("feed", "No prices", why, "it ends when the feed is back", reverse("admin:operate"))
+    yield from paused()
+    for one in schedule_status.wrong():
+        if one.task in NEEDED:
+            url = page_url("django_celery_beat.periodictask", one.pk) if one.pk else reverse("admin:operate")
+            yield Obstacle("schedule", f"Schedule “{one.name}” is {one.problem}", one.sentence, RISK_MANAGER, url)
+
+
+def paused() -> Iterator[Obstacle]:
+    """The exchange is shut, or in an announced pause."""
+    known = exchange_status.last()
+    if known is None or known.error:
+        return
+    url = reverse("admin:operate")
+    if not known.active or not known.trading:
+        until = clock.from_ms(known.resume_ms) if known.resume_ms else None
+        yield Obstacle("exchange", "The exchange has stopped trading", "by its own word", BY_ITSELF, url, until)
+        return
+    start, end = exchange_status.pause(known, clock.now())
+    if start <= clock.now():
+        yield Obstacle("exchange", "The exchange pauses", "its maintenance window", BY_ITSELF, url, end)
+
+
+def of_profile(profile: Profile, stops: Stops) -> Iterator[Obstacle]:
+    """What stops this profile alone."""
+    name, page = profile.name, page_url("strategies.profile", profile.pk)
+    if not profile.is_active:
+        yield Obstacle("inactive", f"{name} is switched off", "its own setting", RISK_MANAGER, page, profile=name)
+        return
+    if profile.pk in stops.states:
+        yield stopped(stops.states[profile.pk])
+    lock = stops.lock_of(profile.pk)
+    if lock is not None:
+        yield locked(lock)
+    if profile.mode == Mode.LIVE and not settings.KALBOT_LIVE:
+        who = "whoever runs the installation may set it"
+        title = f"{name} is live, and the environment forbids live orders"
+        yield Obstacle("live_off", title, "KALBOT_LIVE is not set", who, page, profile=name)
+    if in_blackout(profile.blackout, clock.now()):
+        yield Obstacle(
+            "blackout", f"{name} is in a blackout", "a time of day of its own", BY_ITSELF, page, profile=name
+        )
+
+
+def stopped(row: TradingState) -> Obstacle:
+    """A halt or reduction as an obstacle."""
+    halted = row.state == TradingState.State.HALTED
+    name = row.profile.name if row.profile else ""
+    title = f"{name or 'Trading'} is {'halted: only cancels are sent' if halted else 'reducing: no new baskets'}"
+    why = f"{row.reason or 'no reason is stored'} (by {row.actor})"
+    return Obstacle(str(row.state), title, why, RISK_MANAGER, reverse("admin:operate"), profile=name)
+
+
+def locked(lock: Lock) -> Obstacle:
+    """A lock as an obstacle."""
+    name = lock.profile.name if lock.profile else ""
+    return Obstacle(
+        "locked",
+        f"{name or 'Every profile'} is locked: {lock.get_code_display()}",
+        lock.reason,
+        RISK_MANAGER,
+        list_url("trading.lock"),
+        lock.until,
+        name,
+    )
