@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "strategies",
     "trading",
     "triage",
+    "backtest",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

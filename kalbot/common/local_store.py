@@ -23,7 +23,7 @@ def _bytes(value: Value) -> bytes:
 class LocalLock:
     """A lock among the threads of nobody: one process that does one thing at a time always gets it."""
 
-    def acquire(self, blocking: bool = True) -> bool:
+    def acquire(self, **options: object) -> bool:
         """Always."""
         return True
 
@@ -90,7 +90,7 @@ class LocalStore:
         """Nobody listens."""
         return 0
 
-    def lock(self, name: str, timeout: float | None = None, thread_local: bool = True) -> LocalLock:
+    def lock(self, name: str, **options: object) -> LocalLock:
         """See LocalLock."""
         return LocalLock()
 

@@ -6,12 +6,12 @@ the same: sequence numbers are checked before a frame is applied, and received =
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
+from kalbot.common import clock
 from markets.kalshi.ws import frames, parser, wire
 from markets.kalshi.ws.ambiguity import DELTA_KEYS, TICKER_KEYS, check_once
 from markets.kalshi.ws.intake import Intake
@@ -38,7 +38,7 @@ class StreamIntake(Intake):
         others: list[frames.Frame] = []
         books, tally, arrive, yes_priced = self._books, self.tally, self.sequence.arrive, self.yes_priced
         on_ticker, on_delta, ticker, delta = books.ticker, books.delta, parser.ticker, parser.delta
-        at = time.time_ns() // 1_000_000
+        at = clock.now_ms()
         applied = 0
         for payload in payloads:
             try:

@@ -12,7 +12,7 @@ from typing import Final
 import grimp
 import pytest
 
-PACKAGES: Final = ("kalbot", "markets", "simulator", "strategies", "trading", "triage")
+PACKAGES: Final = ("backtest", "kalbot", "markets", "simulator", "strategies", "trading", "triage")
 
 
 @cache

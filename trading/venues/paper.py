@@ -78,15 +78,31 @@ class PaperVenue:
                     fills=[],
                     at=clock.now(),
                 )
-                for price, count in _available(paper, order, levels):
-                    _fill(paper, order, fees, price, count, is_taker=True)
+                taken = _available(paper, order, levels, self._taken(order))
+                for price, count in taken:
+                    fill(paper, order, fees, price, count, is_taker=True)
                 rests = order.time_in_force == "good_till_canceled" and paper.remaining_count > 0
                 paper.is_open = rests
                 paper.queue_ahead = ahead if rests else 0
                 paper.save(force_insert=True)
         except IntegrityError:
             paper = PaperOrder.objects.get(pk=order.pk)  # the id is spent: this is what became of it
+            return _ack(paper)
+        for price, count in taken:
+            self._met(order, price, count)
+        if paper.is_open:
+            self._joined(order, paper.queue_ahead)
         return _ack(paper)
+
+    def _taken(self, order: Order) -> dict[tuple[str, int], int]:
+        """What the profile took from each level lately: a real book would not show it any more."""
+        return _taken_lately(order)
+
+    def _met(self, order: Order, price: int, count: int) -> None:
+        """Called for each level that an order traded with; the levels' own price."""
+
+    def _joined(self, order: Order, ahead: int) -> None:
+        """Called when an order came to rest behind ``ahead`` contracts (1/100)."""
 
     def resolve(self, order: Order, wanted: bool) -> Ack | None:
         """What the paper exchange remembers. No request arrives late, so absent is absent."""
@@ -138,11 +154,14 @@ class PaperVenue:
             paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
             if not paper.is_open:
                 return paper
-            for _, count in _available(paper, order, levels):
-                _fill(paper, order, fees, order.price, count, is_taker=False)
+            met = _available(paper, order, levels, self._taken(order))
+            for _, count in met:
+                fill(paper, order, fees, order.price, count, is_taker=False)
             if expired or paper.remaining_count == 0:
                 paper.is_open, paper.remaining_count = False, 0
             paper.save()
+        for price, count in met:
+            self._met(order, price, count)
         return paper
 
 
@@ -156,9 +175,8 @@ def _wanted(order: Order) -> int:
     return max(0, min(order.count, done.get(Order.Action.BUY, 0) - done.get(Order.Action.SELL, 0)))
 
 
-def _available(paper: PaperOrder, order: Order, levels: list[Level]) -> list[Level]:
-    """What of ``levels`` is left for this order: less what the profile took lately, at most what it still wants."""
-    taken = _taken_lately(order)
+def _available(paper: PaperOrder, order: Order, levels: list[Level], taken: dict[tuple[str, int], int]) -> list[Level]:
+    """What of ``levels`` is left for this order: less what is ``taken``, at most what it still wants."""
     found, wanted = [], paper.remaining_count
     for price, displayed in levels:
         count = min(wanted, displayed - taken.get(_bid_price(order.side, order.action, price), 0))
@@ -186,7 +204,8 @@ def _bid_price(side: str, action: str, price: int) -> tuple[str, int]:
     return Side(side).other.value, DOLLAR_PRICE - price
 
 
-def _fill(paper: PaperOrder, order: Order, fees: Any, price: int, count: int, *, is_taker: bool) -> None:
+def fill(paper: PaperOrder, order: Order, fees: Any, price: int, count: int, *, is_taker: bool) -> None:
+    """Write one execution into the paper exchange's memory of the order (not saved), with its exact fee."""
     charged = OrderFees(fees)
     charged.carried = paper.fee_carried
     fee = charged.add(price, count, buys=order.action == Order.Action.BUY, is_taker=is_taker)

@@ -56,12 +56,19 @@ class Command(BaseCommand):
         one.add_argument("--only", default="", help="parts whose name contains this")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        actions = {
+            "info": self._info,
+            "verify": self._verify,
+            "cut": self._cut,
+            "export": self._export,
+            "import": self._import,
+        }
         try:
-            getattr(self, f"do_{options['action']}")(options)
+            actions[options["action"]](options)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise CommandError(str(error)) from None
 
-    def do_info(self, options: dict[str, Any]) -> None:
+    def _info(self, options: dict[str, Any]) -> None:
         """Coverage as a table or JSON."""
         tape = Tape.open(options["tape"])
         found = coverage(tape)
@@ -85,7 +92,7 @@ class Command(BaseCommand):
         for about in found.about[:20]:
             console.print(about)
 
-    def do_verify(self, options: dict[str, Any]) -> None:
+    def _verify(self, options: dict[str, Any]) -> None:
         """Read everything."""
         tape = Tape.open(options["tape"])
         problems = [
@@ -103,17 +110,17 @@ class Command(BaseCommand):
         if problems:
             raise CommandError("the tape is damaged; what can be read is replayed, and the rest is a named gap")
 
-    def do_cut(self, options: dict[str, Any]) -> None:
+    def _cut(self, options: dict[str, Any]) -> None:
         """A part of a tape."""
         count = cut(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
         self.stdout.write(f"{count:,} records")
 
-    def do_export(self, options: dict[str, Any]) -> None:
+    def _export(self, options: dict[str, Any]) -> None:
         """Parquet."""
         rows = tape_export.export(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
         self.stdout.write("\n".join(f"{name}: {count:,} rows" for name, count in rows.items()) or "nothing to export")
 
-    def do_import(self, options: dict[str, Any]) -> None:
+    def _import(self, options: dict[str, Any]) -> None:
         """Tapes below FOLDER, one for each kind of recording."""
         found = [part for part in registry.parts(options["kind"], options["source"]) if options["only"] in part.writer]
         if not found:
@@ -131,6 +138,7 @@ def _summary(tape: Tape, found: Coverage) -> dict[str, Any]:
         "first": iso(tape.first_ns),
         "last": iso(tape.last_ns),
         "bytes": sum(segment.path.stat().st_size for segment in tape.segments),
+        "bytes_unpacked": sum(block.raw_bytes for segment in tape.segments for block in segment.blocks),
         **found.document(),
     }
 

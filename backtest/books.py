@@ -1,0 +1,160 @@
+"""The books of a replay: those of the stream, less what the run has taken from them, as the source of its prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kalbot.common.units import DOLLAR_PRICE
+from markets.book import Depth, Level, Side
+from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+from markets.prices import PUBLISHED_LEVELS, EventPrices, MarketPrice, Quote
+from markets.streaming.state.books import Books
+from markets.streaming.state.market_state import MarketState
+
+SNAPSHOT: Final = "snapshot"
+"""The epoch of books that were fetched one by one: they are as old as the oldest leg of their event."""
+
+LevelKey = tuple[str, Side, int]
+"""Market, side of the bid, its price."""
+
+
+class ReplayBooks(Books):
+    """Books that remember what was taken, and call ``on_level`` for changes of levels in which an order rests.
+
+    What was taken from a level is not there a second time. When the recorded level shrinks, it shrinks by what was taken first: the
+    trade that shrank it met what we had already bought. A level that was gone and came back is new.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: dict[LevelKey, int] = {}
+        self.followed: set[str] = set()
+        """Markets of which a level was taken or in which an order rests."""
+        self.on_level: Callable[[LevelKey, int], None] = lambda level, displayed: None
+        self._depths: dict[str, Depth] = {}
+
+    def delta(self, frame: BookDelta, at: int) -> None:
+        """See Books."""
+        super().delta(frame, at)
+        ticker = frame.market_ticker
+        self._depths.pop(ticker, None)
+        if ticker in self.followed:
+            state = self.markets.get(ticker)
+            if state is not None:
+                side = Side(frame.side.value)
+                levels = state.book.yes if side is Side.YES else state.book.no
+                self._seen((ticker, side, frame.price), levels.get(frame.price, 0))
+
+    def snapshot(self, frame: BookSnapshot, at: int) -> None:
+        """See Books."""
+        super().snapshot(frame, at)
+        ticker = frame.market_ticker
+        self._depths.pop(ticker, None)
+        if ticker in self.followed:
+            sides: dict[Side, dict[int, int]] = {Side.YES: dict(frame.yes), Side.NO: dict(frame.no)}
+            for level in [level for level in self.taken if level[0] == ticker]:
+                self._seen(level, sides[level[1]].get(level[2], 0))
+
+    def forget(self, tickers: Sequence[str]) -> None:
+        """Nothing is known of these markets any more."""
+        for ticker in tickers:
+            state = self.markets.get(ticker)
+            if state is not None:
+                state.forget()
+            self.quotes.pop(ticker, None)
+            self._depths.pop(ticker, None)
+
+    def take(self, ticker: str, side: Side, price: int, count: int) -> None:
+        """Somebody of ours bought or sold ``count`` against the bid for ``side`` at ``price``."""
+        level = (ticker, side, price)
+        self.taken[level] = self.taken.get(level, 0) + count
+        self.followed.add(ticker)
+        self._depths.pop(ticker, None)
+
+    def depth(self, state: MarketState) -> Depth:
+        """The published part of a book, less what was taken."""
+        found = self._depths.get(state.ticker)
+        if found is None:
+            found = state.book.depth(PUBLISHED_LEVELS)
+            if state.ticker in self.followed:
+                found = Depth(
+                    self._left(state.ticker, Side.YES, found.yes_bids), self._left(state.ticker, Side.NO, found.no_bids)
+                )
+            self._depths[state.ticker] = found
+        return found
+
+    def _left(self, ticker: str, side: Side, levels: Sequence[Level]) -> tuple[Level, ...]:
+        left = ((price, count - self.taken.get((ticker, side, price), 0)) for price, count in levels)
+        return tuple((price, count) for price, count in left if count > 0)
+
+    def _seen(self, level: LevelKey, displayed: int) -> None:
+        taken = self.taken.get(level)
+        if taken is not None and displayed < taken:
+            if displayed:
+                self.taken[level] = displayed
+            else:
+                del self.taken[level]
+        self.on_level(level, displayed)
+
+
+class ReplayPrices:
+    """What the engine reads instead of Redis. ``epochs`` says of each event which connection its books are of."""
+
+    def __init__(self, books: ReplayBooks) -> None:
+        self._books = books
+        self.epochs: dict[str, str] = {}
+        self.alive: dict[str, int] = {}
+        """Epoch of an open connection -> receive time of its last frame, nanoseconds."""
+
+    def events(self, event_tickers: Sequence[str]) -> dict[str, EventPrices]:
+        """See markets.prices.Prices."""
+        return {ticker: self._event(ticker) for ticker in event_tickers}
+
+    def tickers(self, market_tickers: Sequence[str]) -> dict[str, Quote]:
+        """See markets.prices.Prices. Where the tape has no ticker of a market, its book says what the ticker would."""
+        found = {}
+        for ticker in market_tickers:
+            state = self._books.markets.get(ticker)
+            if ticker not in self._books.quotes and state is not None and state.has_book:
+                found[ticker] = self._of_book(state)
+                continue
+            known = self._books.quotes.get(ticker)
+            if known is not None:
+                q, at = known
+                found[ticker] = Quote(
+                    "", q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size, q.last_price, q.ts_ms, at
+                )
+        return found
+
+    def _of_book(self, state: MarketState) -> Quote:
+        depth = self._books.depth(state)
+        yes, no = (levels[0] if levels else (None, 0) for levels in (depth.yes_bids, depth.no_bids))
+        ask = None if no[0] is None else DOLLAR_PRICE - no[0]
+        return Quote("", yes[0], ask, yes[1], no[1], None, state.exchange_ms, state.receive_ms)
+
+    def _event(self, ticker: str) -> EventPrices:
+        states, epoch = self._books.events.get(ticker), self.epochs.get(ticker, "")
+        if not states or not epoch:
+            return EventPrices(ticker, epoch, False, 0, {})
+        if epoch == SNAPSHOT:
+            alive_ms = min((state.receive_ms for state in states if state.has_book), default=0)
+        elif epoch in self.alive:
+            alive_ms = self.alive[epoch] // 1_000_000
+        else:
+            return EventPrices(ticker, epoch, False, 0, {})
+        return EventPrices(ticker, epoch, True, alive_ms, {state.ticker: self._market(state) for state in states})
+
+    def _market(self, state: MarketState) -> MarketPrice:
+        return MarketPrice(
+            state.ticker,
+            self._books.depth(state) if state.has_book else None,
+            state.yes_bid,
+            state.yes_ask,
+            state.seq,
+            state.clock,
+            state.exchange_ms,
+            state.receive_ms,
+            state.suspect or state.crossed_since > 0,
+            state.status,
+        )

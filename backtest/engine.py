@@ -1,0 +1,159 @@
+"""The loop of a replay: records of the tape and the product's tasks, in the order of their times, one after the other.
+
+Tasks are run by name as workers would run them, from the same messages; what beat starts periodically is started here at the same
+intervals, but only while something came that it could see. One task runs at a time, which is naive: a busy machine has several workers.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, Final
+
+from backtest.clock import SECOND, SimulatedClock
+from backtest.feed import Feed
+from kalbot.common import clock, messages
+from markets.models import Scan
+from markets.streaming.loop import EVALUATE_SECONDS
+from markets.streaming.state.all_in import is_worth_evaluating
+from markets.tape.records import Record
+from strategies.cycle import cycle
+from strategies.screening import screening
+from trading import settlement, sweeper
+from trading.execution import executor
+from trading.models import ExitRequest, Position, PositionStatus
+from triage import agent
+
+SCREEN_SECONDS: Final = 120
+CYCLE_SECONDS: Final = 3
+SWEEP_SECONDS: Final = 2
+SETTLE_SECONDS: Final = 5
+ASSESS_SECONDS: Final = 15
+"""The intervals that a new installation has."""
+TASK_NS: Final = 5_000_000
+"""From a message to the task that it starts: broker and worker."""
+AFTER_END_NS: Final = 600 * SECOND
+"""How long after the last record work goes on: what was begun ends as it would without prices."""
+NEVER: Final = 2**63
+
+
+class Engine:
+    """Runs a tape through the product. ``run`` returns when tape and tasks are at their end."""
+
+    def __init__(self, records: Iterator[Record], feed: Feed, simulated: SimulatedClock, start_ns: int = 0) -> None:
+        self._records, self._feed, self._clock = records, feed, simulated
+        self._next: Record | None = next(records, None)
+        self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
+        self._waiting: set[tuple[str, tuple[Any, ...]]] = set()
+        self._numbers = count()
+        self._evaluated: dict[str, int] = {}
+        self._start_ns = start_ns
+        self._holds = False
+        self.first_ns = max(start_ns, simulated.time_ns())
+        self.last_ns = simulated.time_ns()
+        self.records = 0
+        self.ran: Counter[str] = Counter()
+        simulated.advance = self.advance
+        self._do: dict[str, Callable[..., object]] = {
+            messages.SCREEN: self._screen,
+            messages.RUN_CYCLE: cycle.run,
+            messages.EVALUATE_EVENT: lambda event: cycle.run(cycle.NUDGE, [event]),
+            messages.EXECUTE_DECISION: executor.execute,
+            messages.EXIT_POSITION: executor.step,
+            messages.SWEEP: sweeper.sweep,
+            messages.SETTLE: settlement.run,
+            messages.ASSESS: lambda: agent.assess_positions(agent.open_position_ids()),
+        }
+
+    def run(self, progress: Callable[[int], None] = lambda at: None) -> None:
+        """To the end. ``progress`` is called with the present time (ns) after every task."""
+        last = 0
+        while True:
+            record_ns = self._next.received_ns if self._next is not None else NEVER
+            job_ns = self._jobs[0][0] if self._jobs else NEVER
+            if record_ns == job_ns == NEVER or (record_ns == NEVER and job_ns > last + AFTER_END_NS):
+                return
+            if record_ns <= job_ns:
+                last = record_ns
+                self._apply()
+                continue
+            at, _, name, args = heapq.heappop(self._jobs)
+            self._waiting.discard((name, args))
+            self._clock.set(at)
+            self._feed.flush()
+            self._do[name](*args)
+            self.ran[name] += 1
+            self._after(name)
+            progress(self._clock.time_ns())
+
+    def deliver(self, name: str, args: tuple[Any, ...]) -> None:
+        """A message of the product: its task runs a moment later. What no task of a replay is for is dropped."""
+        if name in self._do:
+            self._schedule(self._clock.time_ns() + TASK_NS, name, args)
+
+    def advance(self, until_ns: int) -> None:
+        """Let the tape run to ``until_ns`` while a task sleeps. No other task runs meanwhile."""
+        while self._next is not None and self._next.received_ns <= until_ns:
+            self._apply()
+        self._clock.set(until_ns)
+
+    def _apply(self) -> None:
+        record = self._next
+        assert record is not None
+        self._clock.set(record.received_ns)
+        self._feed.apply(record)
+        self._next = next(self._records, None)
+        self.records += 1
+        at = self.last_ns = record.received_ns
+        if at < self._start_ns:  # what was known before the beginning, in which nothing is done
+            self._feed.books.moved.clear()
+            return
+        self._every(at, SCREEN_SECONDS, messages.SCREEN)
+        self._every(at, CYCLE_SECONDS, messages.RUN_CYCLE)
+        if self._holds:
+            self._every(at, ASSESS_SECONDS, messages.ASSESS)
+        if self._feed.books.moved:
+            self._nudge(at)
+        if self._feed.settled:
+            self._feed.settled = False
+            self._every(at, SETTLE_SECONDS, messages.SETTLE)
+
+    def _nudge(self, at: int) -> None:
+        """Events whose best prices moved and whose baskets are near to paying are evaluated at once, as the stream has it done."""
+        books = self._feed.books
+        for event in sorted(books.moved):
+            multiplier = self._feed.multipliers.get(event.split("-", 1)[0], 1_000_000)
+            if at - self._evaluated.get(event, 0) < EVALUATE_SECONDS * SECOND:
+                continue
+            if is_worth_evaluating(books.events.get(event, ()), multiplier):
+                self._evaluated[event] = at
+                self._schedule(at + TASK_NS, messages.EVALUATE_EVENT, (event,))
+        books.moved.clear()
+
+    def _every(self, at: int, seconds: int, name: str) -> None:
+        if (name, ()) not in self._waiting:
+            period = seconds * SECOND
+            first = name == messages.SCREEN and not self.ran[name]
+            self._schedule(at + SECOND if first else (at // period + 1) * period, name, ())
+
+    def _schedule(self, at: int, name: str, args: tuple[Any, ...]) -> None:
+        if (name, args) not in self._waiting:
+            self._waiting.add((name, args))
+            heapq.heappush(self._jobs, (at, next(self._numbers), name, args))
+
+    def _after(self, name: str) -> None:
+        """Work that was begun goes on by itself; what is open is assessed when something comes."""
+        if name in (messages.SCREEN, messages.RUN_CYCLE, messages.EVALUATE_EVENT):
+            return
+        now_ns = self._clock.time_ns()
+        working = Position.objects.filter(status__in=sweeper.WORKING).exists()
+        if working or ExitRequest.objects.filter(status=ExitRequest.Status.OPEN).exists():
+            self._every(now_ns, SWEEP_SECONDS, messages.SWEEP)
+        self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
+
+    def _screen(self) -> None:
+        now = clock.now()
+        scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
+        screening.screen(scan.pk)

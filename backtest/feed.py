@@ -1,0 +1,253 @@
+"""Applies a tape to books and catalogue rows, each record at its moment, through the product's own parse boundary and writers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.db import transaction
+
+from backtest.books import SNAPSHOT, ReplayBooks, ReplayPrices
+from kalbot.common import clock
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
+from markets.book import Side
+from markets.catalogue import lifecycle
+from markets.catalogue.series import store_series
+from markets.catalogue.upsert import store_events
+from markets.kalshi.errors import SchemaError
+from markets.kalshi.schemas import Event as WireEvent
+from markets.kalshi.schemas.pages import parse_event, parse_orderbook, parse_series
+from markets.kalshi.ws import frames
+from markets.models import Event, ExchangeMessage, Market
+from markets.streaming.connection import STATUS_AFTER
+from markets.streaming.intake import StreamIntake
+from markets.streaming.output.messages import to_message
+from markets.tape.connections import Connections
+from markets.tape.records import Kind, Record
+from markets.terms import certificates
+from triage.sources import cached
+from triage.sources.protocol import Snapshot
+
+log = logging.getLogger(__name__)
+
+TOP: Final = Price(DOLLAR_PRICE)
+Print = Callable[[str, Side, int, int], None]
+"""Market, side that the taker bought, its price, count."""
+
+
+class Feed:
+    """The one place where a replay learns anything. ``touch_size``: contracts (1/100) assumed behind a quote without sizes; 0 refuses
+    to assume any, and then quotes alone make no book."""
+
+    def __init__(self, books: ReplayBooks, prices: ReplayPrices, touch_size: int = 0) -> None:
+        self.books, self.prices, self._touch_size = books, prices, touch_size
+        self.on_print: Print = lambda ticker, side, price, count: None
+        self.multipliers: dict[str, int] = {}
+        self.settled = False
+        """Results came since settlement last ran."""
+        self.counts: Counter[str] = Counter()
+        self._connections = Connections(self._intake)
+        self._epoch = ""
+        self._events: dict[str, WireEvent] = {}
+        self._event_of: dict[str, str] = {}
+        self._sids: dict[int, set[str]] = {}
+        self._apply: dict[Kind, Callable[[Record], None]] = {
+            Kind.CONNECTION: self._connection,
+            Kind.FRAMES: self._frames,
+            Kind.EVENT: self._event,
+            Kind.SERIES: self._series,
+            Kind.SETTLEMENT: self._settlement,
+            Kind.SOURCE: self._source,
+            Kind.BOOK: self._book,
+            Kind.QUOTE: self._quote,
+            Kind.TRADE: self._trade,
+            Kind.GAP: self._gap,
+        }
+
+    def apply(self, record: Record) -> None:
+        """Apply one record; the clock stands at its receive time already."""
+        handler = self._apply.get(record.kind)
+        if handler is None:
+            return
+        self.counts[record.kind.name.lower()] += 1
+        try:
+            handler(record)
+        except (SchemaError, ValueError, KeyError) as error:
+            self.counts["refused"] += 1
+            log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
+
+    def flush(self) -> None:
+        """Write the events that came into rows. Called before anything reads rows."""
+        if self._events:
+            events, self._events = list(self._events.values()), {}
+            with transaction.atomic():
+                certificates.refresh(store_events(events).changed)
+
+    # -- connections and frames ------------------------------------------------------------------------------------
+
+    def _intake(self, epoch: str) -> StreamIntake:
+        return StreamIntake(self.books, self._frame)
+
+    def _connection(self, record: Record) -> None:
+        self._drop_epoch(record.key)
+        if self._connections.connection(record):
+            self.prices.alive[record.key] = record.received_ns
+
+    def _drop_epoch(self, epoch: str) -> None:
+        self.prices.alive.pop(epoch, None)
+        for event in [event for event, of in self.prices.epochs.items() if of == epoch]:
+            self._forget(event)
+
+    def _forget(self, event: str) -> None:
+        self.prices.epochs.pop(event, None)
+        self.books.forget([state.ticker for state in self.books.events.get(event, ())])
+
+    def _frames(self, record: Record) -> None:
+        if record.key in self.prices.alive:
+            self._epoch = record.key
+            self.prices.alive[record.key] = record.received_ns
+            self._connections.feed(record)
+
+    def _frame(self, frame: frames.Frame, at: int) -> None:
+        """Every frame that is neither a delta nor a ticker, at its place in the order."""
+        if isinstance(frame, frames.BookSnapshot):
+            state = self.books.markets.get(frame.market_ticker)
+            if state is not None:
+                self.prices.epochs[state.event] = self._epoch
+                self._sids.setdefault(frame.sid, set()).add(frame.market_ticker)
+            self.books.snapshot(frame, at)
+        elif isinstance(frame, frames.TradeFrame):
+            price = frame.yes_price if frame.taker_side.value == "yes" else complement(frame.yes_price)
+            self.on_print(frame.market_ticker, Side(frame.taker_side.value), price, frame.count)
+        elif isinstance(frame, frames.GapFrame):
+            self.books.mark_suspect(sorted(self._sids.get(frame.sid, ())))
+        elif isinstance(frame, frames.RejectedFrame):
+            self.books.mark_suspect([frame.market_ticker] if frame.market_ticker else [])
+        elif isinstance(frame, frames.LifecycleFrame):
+            self._lifecycle(frame, at)
+
+    def _lifecycle(self, frame: frames.LifecycleFrame, at: int) -> None:
+        status = STATUS_AFTER.get(frame.event_type)
+        if status is not None:
+            self.books.set_status(frame.market_ticker, status.value)
+        self.flush()
+        message = to_message(frame, self._epoch, at)
+        row = ExchangeMessage.objects.create(
+            kind=message.kind,
+            key=message.key,
+            market_ticker=message.market_ticker,
+            payload=message.payload,
+            epoch=message.epoch,
+            exchange_ms=message.exchange_ms,
+        )
+        with transaction.atomic():
+            certificates.refresh(lifecycle.apply(row)[1])
+        self.settled = True
+
+    # -- catalogue -------------------------------------------------------------------------------------------------
+
+    def _event(self, record: Record) -> None:
+        event = parse_event(b'{"event":' + record.payload + b"}")
+        self._events[event.event_ticker] = event
+        statuses = {market.ticker: market.status.value for market in event.markets}
+        self._event_of |= dict.fromkeys(statuses, event.event_ticker)
+        self.books.watch(event.event_ticker, statuses)
+        for ticker, status in statuses.items():
+            self.books.set_status(ticker, status)
+
+    def _series(self, record: Record) -> None:
+        series = parse_series(b'{"series":' + record.payload + b"}")
+        store_series([series])
+        self.multipliers[series.ticker] = round(float(series.fee_multiplier or 0) * 1_000_000)
+
+    def _settlement(self, record: Record) -> None:
+        content = json.loads(record.payload)
+        self.flush()
+        value = parse_price(content["settlement_value_dollars"])
+        Market.objects.filter(pk=record.key).update(
+            status="finalized",
+            result=content["result"],
+            settlement_value_e6=value * 100,
+            settled_at=clock.now(),
+            content_hash="",
+        )
+        self.books.set_status(record.key, "finalized")
+        event = self._event_of.get(record.key)
+        if event and not Market.objects.filter(event_id=event).exclude(status="finalized").exists():
+            Event.objects.filter(pk=event).update(is_open=False, content_hash="")
+        self.settled = True
+
+    def _source(self, record: Record) -> None:
+        content: dict[str, Any] = json.loads(record.payload)
+        snapshot = Snapshot(content["fetched_ms"], content["as_of_ms"], content["data"])
+        cached.store(content["source"], content["subject"], snapshot)
+
+    # -- prices of imports -----------------------------------------------------------------------------------------
+
+    def _book(self, record: Record) -> None:
+        book = parse_orderbook(record.payload)
+        self._snapshot(record, SNAPSHOT, book.yes, book.no)
+
+    def _snapshot(self, record: Record, epoch: str, yes: Any, no: Any) -> None:
+        state = self.books.markets.get(record.key)
+        if state is None:
+            self.counts["books of unknown markets"] += 1
+            return
+        self.prices.epochs[state.event] = epoch
+        at = record.received_ns // 1_000_000
+        frame = frames.BookSnapshot(0, state.seq + 1, record.key, yes, no, None, None)
+        self.books.snapshot(frame, at)
+        self._ticker(record.key, yes[0] if yes else None, no[0] if no else None, at)
+
+    def _ticker(self, ticker: str, yes: Any, no: Any, at: int) -> None:
+        self.books.ticker(
+            frames.TickerFrame(
+                sid=0,
+                market_ticker=ticker,
+                last_price=None,
+                yes_bid=yes[0] if yes else None,
+                yes_bid_size=Count(yes[1] if yes else 0),
+                yes_ask=complement(no[0]) if no else None,
+                yes_ask_size=Count(no[1] if no else 0),
+                volume=Count(0),
+                open_interest=Count(0),
+                ts_ms=at,
+            ),
+            at,
+        )
+
+    def _quote(self, record: Record) -> None:
+        content = json.loads(record.payload)
+        yes, no = (self._touch(content, side) for side in ("yes", "no"))
+        event = self._event_of.get(record.key, "")
+        continuous = event in self.prices.alive
+        if continuous:
+            self.prices.alive[event] = record.received_ns
+        if self._touch_size or "yes_bid_size_fp" in content:
+            self._snapshot(record, event if continuous else SNAPSHOT, *((side,) if side else () for side in (yes, no)))
+        else:
+            self._ticker(record.key, yes, no, record.received_ns // 1_000_000)
+
+    def _touch(self, content: dict[str, Any], side: str) -> tuple[Price, Count] | None:
+        price, size = content[f"{side}_bid_dollars"], content.get(f"{side}_bid_size_fp")
+        if price is None:
+            return None
+        count = parse_count(size) if size is not None else Count(self._touch_size or CONTRACT)
+        parsed = parse_price(price)
+        return (parsed, count) if 0 < parsed < TOP and count > 0 else None
+
+    def _trade(self, record: Record) -> None:
+        content = json.loads(record.payload)
+        side, yes_price = Side(content["taker_side"]), parse_price(content["yes_price_dollars"])
+        price = yes_price if side is Side.YES else complement(yes_price)
+        self.on_print(record.key, side, price, parse_count(content["count_fp"]))
+
+    def _gap(self, record: Record) -> None:
+        """Nothing that was known before a gap is a price: of the event that it names, or of everything."""
+        self.counts["gaps"] += 1
+        event = self._event_of.get(record.key)
+        for ticker in [event] if event else list(self.prices.epochs):
+            self._forget(ticker)

@@ -1,0 +1,114 @@
+"""Whether anything is known before it came: what was decided before a moment must not depend on what is after it.
+
+For each of several random moments the tape is replayed twice more: cut at the moment, and with everything after it poisoned (prices
+mirrored, results turned round). Everything that happened before the moment must be the same in all three.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from backtest import session
+from backtest.options import Options
+from backtest.results import Result
+from markets.tape.reader import Tape
+from markets.tape.records import Kind, Record, pack_frames, unpack_frames
+
+CUTS: Final = 3
+_TURNED: Final = {"yes": "no", "no": "yes"}
+
+
+@dataclass(slots=True)
+class Found:
+    """``compared``: events of the timeline that were the same. ``problems``: what was not."""
+
+    moments: list[int] = field(default_factory=list)
+    compared: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return (
+            f"{len(self.moments)} moments, each cut and poisoned: {self.compared} decisions, orders and fills before them "
+            f"{'are the same' if not self.problems else 'were compared'}"
+        )
+
+
+def check(
+    options: Options,
+    cuts: int = CUTS,
+    moments: Sequence[int] | None = None,
+    records: session.Records = session.records_of,
+) -> Found:
+    """Compare a whole run with cut and poisoned ones, at ``moments`` (ns) or at ``cuts`` random ones."""
+    tape = Tape.open(options.tape)
+    whole, numbers, found = session.run(options, records), random.Random(options.seed), Found()
+    first, last = max(tape.first_ns, options.start_ns), min(tape.last_ns, options.end_ns)
+    for moment in moments or [numbers.randrange(first, last + 1) for _ in range(cuts)]:
+        found.moments.append(moment)
+        cut = session.run(replace(options, end_ns=moment), records)
+        poisoned = session.run(options, records=partial(_poisoned_records, read=records, after_ns=moment))
+        for name, other in (("cut", cut), ("poisoned", poisoned)):
+            _compare(found, whole, other, moment, name)
+    return found
+
+
+def _poisoned_records(options: Options, read: session.Records, after_ns: int) -> Iterator[Record]:
+    return poison(read(options), after_ns)
+
+
+def _compare(found: Found, whole: Result, other: Result, moment_ns: int, name: str) -> None:
+    """What was begun before the moment may end after it; what had happened until then may not differ."""
+    until = moment_ns // 1_000_000
+    ours = [_begun(entry) for entry in whole.timeline if entry[0] < until]
+    theirs = [_begun(entry) for entry in other.timeline if entry[0] < until]
+    found.compared += len(ours)
+    if ours != theirs:
+        differing = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), None)
+        what = f"{differing[0]} became {differing[1]}" if differing else f"{len(ours)} events became {len(theirs)}"
+        found.problems.append(f"{name} at {moment_ns}: {what}")
+
+
+def _begun(entry: tuple[int, str]) -> tuple[int, str]:
+    """An order's line without what became of it later."""
+    at, text = entry
+    return (at, text.split(" filled ")[0]) if text.startswith("order ") else entry
+
+
+def poison(records: Iterator[Record], after_ns: int) -> Iterator[Record]:
+    """The records, those at or after ``after_ns`` with the sides of books, prints and results turned round."""
+    for record in records:
+        yield record if record.received_ns < after_ns else _poisoned(record)
+
+
+def _poisoned(record: Record) -> Record:
+    if record.kind is Kind.FRAMES:
+        payload = pack_frames([_turned_frame(frame) for frame in unpack_frames(record.payload)])
+        return Record(record.received_ns, record.kind, record.key, payload)
+    if record.kind is Kind.BOOK:
+        sides = json.loads(record.payload)["orderbook_fp"]
+        turned: object = {"orderbook_fp": {"yes_dollars": sides["no_dollars"], "no_dollars": sides["yes_dollars"]}}
+    elif record.kind is Kind.QUOTE:
+        quote = json.loads(record.payload)
+        turned = quote | {"yes_bid_dollars": quote["no_bid_dollars"], "no_bid_dollars": quote["yes_bid_dollars"]}
+    elif record.kind is Kind.SETTLEMENT:
+        result = _TURNED.get(json.loads(record.payload)["result"], "yes")
+        turned = {"result": result, "settlement_value_dollars": "1.0000" if result == "yes" else "0.0000"}
+    else:
+        return record
+    return Record(record.received_ns, record.kind, record.key, json.dumps(turned).encode())
+
+
+def _turned_frame(frame: bytes) -> bytes:
+    """A frame with the words yes and no exchanged in books and deltas."""
+    swapped = frame.replace(b"yes_dollars_fp", b"\0").replace(b"no_dollars_fp", b"yes_dollars_fp")
+    swapped = swapped.replace(b"\0", b"no_dollars_fp")
+    return (
+        swapped.replace(b'"side":"yes"', b'"side":"\0"').replace(b'"side":"no"', b'"side":"yes"').replace(b"\0", b"no")
+    )

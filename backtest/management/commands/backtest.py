@@ -1,0 +1,140 @@
+"""``manage.py backtest``: what profiles would have done with a tape."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from backtest import html, leaks, report, runs
+from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns
+from backtest.results import Result
+from kalbot.common.units import UnitError, parse_count
+from markets.management.commands.tape import moment
+from markets.tape.coverage import Coverage, coverage
+from markets.tape.reader import Tape
+from trading.venues.replay import Latency, QueueModel
+
+
+def latency(text: str) -> Latency:
+    """See Latency.parse."""
+    try:
+        return Latency.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def contracts(text: str) -> int:
+    """A number of contracts in 1/100."""
+    try:
+        return int(parse_count(text))
+    except UnitError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+class Command(BaseCommand):
+    help = "Replay a tape through screening, cycle, execution, triage and settlement on a simulated clock."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tape", type=Path, required=True)
+        parser.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
+        parser.add_argument("--to", dest="end", type=moment, default=2**63)
+        parser.add_argument(
+            "--profile", action="append", default=[], help="stored or seeded name, or a TOML file; repeat for several"
+        )
+        parser.add_argument(
+            "--set", dest="columns", action="append", default=[], help="column=value, for every profile"
+        )
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--latency", type=latency, default=DEFAULT_LATENCY, help="milliseconds to the book: 80, or p10:p50:p90"
+        )
+        parser.add_argument("--queue", choices=[*QueueModel, "all"], default=QueueModel.REALISTIC.value)
+        parser.add_argument(
+            "--touch-size",
+            type=contracts,
+            default=0,
+            help="contracts assumed behind a best price that was recorded without its size; without it such prices make no book",
+        )
+        parser.add_argument(
+            "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"
+        )
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--html", type=Path, help="write one file that can be sent to somebody")
+        parser.add_argument("--save", action="store_true", help="keep the runs for the console")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            tape = Tape.open(options["tape"])
+            wanted = _options(options)
+        except (FileNotFoundError, BadOption) as error:
+            raise CommandError(str(error)) from None
+        covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
+        if options["check_leaks"]:
+            self._check(wanted)
+            return
+        results = [self._run(one, tape, quiet=options["json"]) for one in wanted]
+        if options["save"]:
+            for result in results:
+                runs.save(result, covered)
+        if options["html"]:
+            options["html"].write_text(html.page(results, covered))
+        if options["json"]:
+            document = {"coverage": covered.document(), "runs": [result.document() for result in results]}
+            self.stdout.write(json.dumps(document, indent=2, default=str))
+        else:
+            self._print(results, covered)
+
+    def _run(self, options: Options, tape: Tape, *, quiet: bool) -> Result:
+        from backtest import session
+
+        total = max(1, min(options.end_ns, tape.last_ns) - tape.first_ns)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        with Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=quiet or not sys.stderr.isatty(),
+            transient=True,
+        ) as bar:
+            task = bar.add_task(str(options.profile["name"]), total=total)
+            return session.run(options, progress=lambda at: bar.update(task, completed=at - tape.first_ns))
+
+    def _check(self, wanted: list[Options]) -> None:
+        for options in wanted:
+            found = leaks.check(options)
+            for problem in found.problems:
+                self.stderr.write(problem)
+            self.stdout.write(found.sentence)
+            if found.problems:
+                raise CommandError(f"{options.profile['name']}: something was known before it came")
+
+    def _print(self, results: list[Result], covered: Coverage) -> None:
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        for renderable in report.renderables(results, covered):
+            console.print(renderable)
+
+
+def _options(options: dict[str, Any]) -> list[Options]:
+    names = options["profile"] or ["careful"]
+    models = list(QueueModel) if options["queue"] == "all" else [QueueModel(options["queue"])]
+    return [
+        Options(
+            tape=options["tape"],
+            profile=profile_columns(name, options["columns"]),
+            start_ns=options["start"],
+            end_ns=options["end"],
+            seed=options["seed"],
+            latency=options["latency"],
+            queue=model,
+            touch_size=options["touch_size"],
+        )
+        for name in names
+        for model in models
+    ]

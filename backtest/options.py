@@ -1,0 +1,98 @@
+"""What one run is: a tape, a time, a profile, and what is assumed about the world that the tape does not show."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+
+from kalbot.common.errors import KalbotError
+from strategies.models import Mode, Profile
+from strategies.profiles import seeds
+from trading.venues.replay import Latency, QueueModel
+
+DEFAULT_LATENCY: Final = Latency(20, 30, 60)
+"""Around the setting of paper trading, which has one number; ``--latency`` states your own."""
+
+
+class BadOption(KalbotError):
+    """An option that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``start_ns`` and ``end_ns`` bound the receive times that are replayed. ``touch_size``: see Feed, 1/100 contract."""
+
+    tape: Path
+    profile: dict[str, Any]
+    start_ns: int = 0
+    end_ns: int = 2**63
+    seed: int = 1
+    latency: Latency = DEFAULT_LATENCY
+    queue: QueueModel = QueueModel.REALISTIC
+    touch_size: int = 0
+
+    def changed(self, **changes: Any) -> Options:
+        """The same with other profile columns."""
+        return replace(self, profile=self.profile | changes)
+
+
+def profile_columns(name_or_file: str, settings: list[str]) -> dict[str, Any]:
+    """The columns of a profile: a stored or seeded one by name, or a TOML file; then each ``name=value`` of ``settings``.
+
+    A profile is always replayed in mode sim. Raises BadOption for what is no column or no value of it.
+    """
+    if name_or_file.endswith(".toml"):
+        columns = _from_file(Path(name_or_file))
+    else:
+        try:
+            columns = columns_of(seeds.find(name_or_file))
+        except seeds.NoSuchProfile as error:
+            raise BadOption(str(error)) from None
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise BadOption(f"{setting!r} is not name=value")
+        columns[name.strip()] = _value(name.strip(), text.strip())
+    return checked(columns)
+
+
+def columns_of(profile: Profile) -> dict[str, Any]:
+    """What a stored profile would be made of, without its keys."""
+    left_out = {"id", "shadow_of_id", "subaccount", "created_at", "updated_at", "is_active", "mode"}
+    return {f.attname: getattr(profile, f.attname) for f in Profile._meta.concrete_fields if f.attname not in left_out}
+
+
+def checked(columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns in mode sim, each valid by the model. Raises BadOption."""
+    known = {field.attname for field in Profile._meta.concrete_fields}
+    unknown = sorted(columns.keys() - known)
+    if unknown:
+        raise BadOption(f"a profile has no {', '.join(unknown)}")
+    columns = {**columns, "mode": Mode.SIM.value, "is_active": True}
+    try:
+        Profile(**columns).clean_fields(exclude=["id", "shadow_of"])
+    except ValidationError as error:
+        raise BadOption("; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())) from None
+    return columns
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        columns = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadOption(f"{path}: {error}") from None
+    base = columns.pop("base", None)
+    found = profile_columns(base, []) if base else {}
+    return found | {"name": path.stem} | columns
+
+
+def _value(name: str, text: str) -> Any:
+    """A value of the command line: as TOML reads it, else as text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,110 @@
+"""A run on a terminal: what the tape had, what was bought and earned, what could not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from backtest.results import UNJUDGED, Result
+from kalbot.common.units import dollars
+from markets.tape.coverage import Coverage, State
+from strategies.reasons import sentence_of
+
+FEW: int = 30
+"""Fewer baskets than this prove nothing either way."""
+
+
+def renderables(results: Sequence[Result], covered: Coverage) -> Iterator[RenderableType]:
+    """The whole report, in order."""
+    yield coverage_line(covered)
+    yield table(results)
+    for result in results:
+        yield from _details(result)
+
+
+def coverage_line(covered: Coverage) -> str:
+    """What the tape has, in one sentence."""
+    hours = {state: covered.count(state) for state in State}
+    lacking = sorted({absent for about in covered.about for absent in about.get("absent", [])})
+    assumed = sorted({one for about in covered.about for one in about.get("assumed", [])})
+    text = (
+        f"Tape: {hours[State.PRESENT]} hours present, {hours[State.DEGRADED]} degraded, {hours[State.MISSING]} missing."
+    )
+    text += f" Not recorded: {', '.join(lacking)}." if lacking else ""
+    return text + (f" Assumed: {'; '.join(assumed)}." if assumed else "")
+
+
+ROWS: tuple[tuple[str, Any], ...] = (
+    ("events", lambda r: f"{r.events:,}"),
+    ("could not be judged", lambda r: f"{r.unjudged:,}"),
+    ("decisions", lambda r: f"{r.decisions:,}"),
+    ("denied", lambda r: f"{sum(r.denials.values()):,}"),
+    ("baskets", lambda r: f"{r.baskets:,}"),
+    ("unwound", lambda r: f"{r.unwound:,}"),
+    ("profit realised", lambda r: dollars(r.profit)),
+    ("fees", lambda r: dollars(r.fees)),
+    ("spent", lambda r: dollars(r.spent)),
+    ("most locked at once", lambda r: dollars(r.most_locked)),
+    ("return on locked capital", lambda r: percent(r.return_on_locked)),
+    ("the same, a year", lambda r: percent(r.annualised)),
+    ("drawdown", lambda r: dollars(r.drawdown)),
+    ("open at the end", lambda r: f"{r.open_positions} (cost {dollars(r.open_cost)}, floor {dollars(r.open_floor)})"),
+    ("residual legs", lambda r: f"{r.residuals:,}"),
+    ("orders that rested", lambda r: f"{r.rested:,}"),
+    ("verdict", lambda r: judgement(r)),
+)
+"""Name and text of each line of the table, one column a run."""
+
+
+def percent(share: float | None) -> str:
+    """A share for a person; nothing to divide by is no number."""
+    return "none" if share is None else f"{share * 100:.2f} %"
+
+
+def judgement(result: Result) -> str:
+    """Whether the number of baskets allows any."""
+    if not result.baskets:
+        return "almost nothing: no basket"
+    return "too few baskets to judge" if result.baskets < FEW else f"{result.baskets} baskets"
+
+
+def table(results: Sequence[Result]) -> Table:
+    """One column a run."""
+    found = Table(box=None, pad_edge=False)
+    found.add_column("")
+    for result in results:
+        found.add_column(f"{result.profile} ({result.options['queue']})", justify="right")
+    for name, text in ROWS:
+        found.add_row(name, *(text(result) for result in results))
+    return found
+
+
+def _details(result: Result) -> Iterator[RenderableType]:
+    yield f"\n{result.profile}: {moment(result.first_ms)} to {moment(result.last_ms)}, {result.records:,} records"
+    funnel = Table("events", "last verdict", "", box=None, pad_edge=False)
+    for code, count in result.funnel.items():
+        mark = "could not be judged" if code in UNJUDGED else ""
+        funnel.add_row(f"{count:,}", sentence_of(code) or code, mark)
+    yield funnel
+    if result.denials:
+        yield "Denied: " + ", ".join(f"{code} {count}" for code, count in result.denials.items())
+    for name in ("category", "kind", "hour"):
+        groups = result.by.get(name, {})
+        if groups:
+            yield f"By {name}: " + ", ".join(
+                f"{key} {group['baskets']} ({dollars(group['profit'])})" for key, group in groups.items()
+            )
+    for one in result.positions[:20]:
+        yield (
+            f"{moment(one['at_ms'])} {one['kind']} {one['event']}: spent {dollars(one['spent'])}, "
+            f"{one['close_type'] or one['status']}, profit {dollars(one['profit'])}"
+        )
+
+
+def moment(ms: int) -> str:
+    """A time for a person, UTC."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"

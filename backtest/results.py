@@ -1,0 +1,294 @@
+"""What came of a run, read from its rows: money in micro-dollars, times in Unix milliseconds, everything ready for JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Count, Sum
+
+from backtest.options import Options
+from kalbot.common import clock
+from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
+from strategies.reasons import Reason
+from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Order, Position
+from trading.venues.replay import ReplayVenue
+
+if TYPE_CHECKING:
+    from backtest.engine import Engine
+    from backtest.feed import Feed
+
+YEAR_MS: Final = 365 * 86_400_000
+UNJUDGED: Final = frozenset(
+    {
+        Reason.CERTIFICATE,
+        Reason.NOT_CERTIFIED,
+        Reason.FEE_TYPE,
+        Reason.CLOSE_TIME,
+        Reason.NO_BOOK,
+        Reason.STALE,
+        Reason.DEAD_EPOCH,
+        Reason.SUSPECT,
+        Reason.ERROR,
+    }
+)
+"""Constraints that say nothing about prices: what the tape lacks, or the product will not vouch for."""
+MOST_LISTED: Final = 500
+
+
+@dataclass(slots=True)
+class Result:
+    """One run. Every sum is exact; ``fingerprint`` is the same for two runs exactly when everything that happened is."""
+
+    profile: str
+    options: dict[str, Any]
+    first_ms: int
+    last_ms: int
+    records: int
+    counts: dict[str, int] = field(default_factory=dict)
+    events: int = 0
+    decisions: int = 0
+    denials: dict[str, int] = field(default_factory=dict)
+    baskets: int = 0
+    """Decisions of which anything was bought."""
+    unwound: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    open_positions: int = 0
+    open_cost: int = 0
+    open_floor: int = 0
+    profit: int = 0
+    fees: int = 0
+    spent: int = 0
+    most_locked: int = 0
+    locked_ms_money: int = 0
+    """Money times milliseconds: what was locked, for how long."""
+    drawdown: int = 0
+    rested: int = 0
+    residuals: int = 0
+    funnel: dict[str, int] = field(default_factory=dict)
+    """The last verdict of every event, by binding constraint; candidates by what live prices said last."""
+    screened: dict[str, int] = field(default_factory=dict)
+    unjudged: int = 0
+    by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    equity: list[tuple[int, int]] = field(default_factory=list)
+    positions: list[dict[str, Any]] = field(default_factory=list)
+    missed: list[dict[str, Any]] = field(default_factory=list)
+    tasks: dict[str, int] = field(default_factory=dict)
+    timeline: list[tuple[int, str]] = field(default_factory=list)
+    """Every decision, denial and fill in its order: what two runs are compared by."""
+    fingerprint: str = ""
+
+    @property
+    def return_on_locked(self) -> float | None:
+        """Profit over the mean of what was locked while anything was; None without any."""
+        held = self.locked_ms_money
+        span = sum(p["held_ms"] for p in self.positions) or 0
+        return None if not held or not span else self.profit / (held / span)
+
+    @property
+    def annualised(self) -> float | None:
+        """Profit for each dollar locked for a year, as a share; None without any."""
+        return None if not self.locked_ms_money else self.profit * YEAR_MS / self.locked_ms_money
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        found = asdict(self)
+        return found | {"annualised": self.annualised, "return_on_locked": self.return_on_locked}
+
+
+def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) -> Result:
+    """Read the run's rows while its database stands."""
+    positions = list(Position.objects.select_related("event", "decision").order_by("pk"))
+    listed = [_position(position) for position in positions]
+    bought = [one for one in listed if one["spent"]]
+    found = Result(
+        profile=str(options.profile.get("name", "")),
+        options=_options(options),
+        first_ms=engine.first_ns // 1_000_000,
+        last_ms=engine.last_ns // 1_000_000,
+        records=engine.records,
+        counts=dict(sorted(feed.counts.items())),
+        events=len(feed.books.events),
+        decisions=Decision.objects.count(),
+        denials=_tally(Denial.objects.values_list("code").annotate(Count("pk")).order_by("code")),
+        baskets=len(bought),
+        unwound=sum(one["close_type"] == "unwound" for one in listed),
+        ends=dict(sorted(Counter(one["close_type"] or one["status"] for one in listed).items())),
+        profit=sum(one["profit"] for one in listed),
+        fees=Fill.objects.aggregate(total=Sum("fee"))["total"] or 0,
+        spent=sum(one["spent"] for one in bought),
+        rested=venue.rested,
+        residuals=sum(bool(one["residual"]) for one in listed),
+        positions=listed[:MOST_LISTED],
+        tasks=dict(sorted(engine.ran.items())),
+    )
+    still_open = [position for position in positions if position.status in ACTIVE]
+    found.open_positions = len(still_open)
+    found.open_cost = sum(position.cost for position in still_open)
+    found.open_floor = sum(position.floor for position in still_open)
+    found.equity = _equity()
+    found.drawdown = _drawdown(found.equity)
+    found.most_locked, found.locked_ms_money = _locked(listed)
+    found.funnel, found.screened = _funnel()
+    found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
+    found.by = {name: _grouped(bought, name) for name in ("category", "kind", "hour", "series")}
+    found.missed = _missed()
+    found.timeline = _timeline()
+    found.fingerprint = hashlib.sha256(json.dumps(found.timeline).encode()).hexdigest()
+    return found
+
+
+def _options(options: Options) -> dict[str, Any]:
+    kept = {"tape": options.tape.name, "seed": options.seed, "queue": options.queue.value}
+    kept |= {"latency_ms": [options.latency.p10, options.latency.p50, options.latency.p90]}
+    kept |= {"touch_size": options.touch_size, "from_ns": options.start_ns, "to_ns": options.end_ns}
+    return kept | {"profile": {k: v for k, v in sorted(options.profile.items()) if not callable(v)}}
+
+
+def _position(position: Position) -> dict[str, Any]:
+    legs = list(position.legs.all())
+    spent = sum(leg.bought_cost for leg in legs)
+    opened = position.opened_at or position.created_at
+    ended = position.ended_at or clock.now()
+    return {
+        "event": position.event_id,
+        "series": position.event.series_id,
+        "category": position.event.category or "none",
+        "kind": position.kind,
+        "guaranteed": position.guaranteed,
+        "status": position.status,
+        "close_type": position.close_type,
+        "close_code": position.close_code,
+        "at_ms": _ms(position.created_at),
+        "hour": f"{position.created_at:%H}",
+        "held_ms": _ms(ended) - _ms(opened) if spent else 0,
+        "ended_ms": _ms(position.ended_at) if position.ended_at else None,
+        "count": position.matched_count or position.target_count,
+        "decided_cost": position.decision.cost,
+        "decided_floor": position.decision.floor,
+        "spent": spent,
+        "profit": position.realised,
+        "residual": position.residual,
+        "legs": [
+            {
+                "ticker": leg.market_id,
+                "side": leg.side,
+                "bought": leg.bought_count,
+                "cost": leg.bought_cost,
+                "fees": leg.fees,
+                "sold": leg.sold_count,
+                "payout": leg.payout,
+            }
+            for leg in legs
+        ],
+        "explanation": position.decision.explanation,
+    }
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _tally(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    return {str(code): count for code, count in rows}
+
+
+def _equity() -> list[tuple[int, int]]:
+    """(ms, realised profit so far), one point a change."""
+    rows = LedgerEntry.objects.filter(account=Account.REALISED).order_by("transaction_id", "pk")
+    total, curve = 0, list[tuple[int, int]]()
+    for at, amount in rows.values_list("transaction__at", "amount"):
+        total -= amount
+        curve.append((_ms(at), total))
+    return curve
+
+
+def _drawdown(curve: list[tuple[int, int]]) -> int:
+    best = worst = 0
+    for _, value in curve:
+        best = max(best, value)
+        worst = max(worst, best - value)
+    return worst
+
+
+def _locked(positions: list[dict[str, Any]]) -> tuple[int, int]:
+    """The most that was locked at once, and the integral of what was locked over time."""
+    changes: list[tuple[int, int]] = []
+    integral = 0
+    for one in positions:
+        if one["spent"]:
+            changes += [(one["at_ms"], one["spent"]), (one["at_ms"] + max(1, one["held_ms"]), -one["spent"])]
+            integral += one["spent"] * one["held_ms"]
+    level = most = 0
+    for _, change in sorted(changes):
+        level += change
+        most = max(most, level)
+    return most, integral
+
+
+def _funnel() -> tuple[dict[str, int], dict[str, int]]:
+    last: Counter[str] = Counter()
+    for constraint, live in Verdict.objects.values_list("constraint", "live_constraint"):
+        last[constraint or live or "candidate"] += 1
+    screened: Counter[str] = Counter()
+    for universe, candidates, counts in Screening.objects.values_list("universe", "candidates", "counts"):
+        screened["judged"] += universe
+        screened["candidates"] += candidates
+        screened.update(counts)
+    for refused in Cycle.objects.values_list("refused", flat=True):
+        screened.update({f"live:{code}": count for code, count in refused.items()})
+    return dict(last.most_common()), dict(screened.most_common())
+
+
+def _grouped(positions: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:
+    groups: dict[str, dict[str, int]] = defaultdict(lambda: {"baskets": 0, "spent": 0, "profit": 0})
+    for one in positions:
+        group = groups[str(one[name])]
+        group["baskets"] += 1
+        group["spent"] += one["spent"]
+        group["profit"] += one["profit"]
+    return dict(sorted(groups.items()))
+
+
+def _missed() -> list[dict[str, Any]]:
+    """The nearest episodes that did not become a basket, and what they would have made where that is known."""
+    rows = NearMiss.objects.order_by("best_distance_ppm", "pk")[:50]
+    return [
+        {
+            "event": row.event_id,
+            "kind": row.kind,
+            "constraint": row.constraint,
+            "value": row.value,
+            "limit": row.limit,
+            "best_distance_ppm": row.best_distance_ppm,
+            "from_ms": _ms(row.started_at),
+            "seconds": round((row.last_seen_at - row.started_at).total_seconds()),
+            "flip": row.flip,
+            "outcome": row.outcome,
+        }
+        for row in rows
+    ]
+
+
+def _timeline() -> list[tuple[int, str]]:
+    found: list[tuple[int, int, str]] = []
+    for decision in Decision.objects.all():
+        legs = ",".join(f"{leg['side']} {leg['ticker']} {leg['count']}@{leg['limit_price']}" for leg in decision.legs)
+        text = f"decision {decision.event_id} {decision.kind} {decision.count} cost {decision.cost} [{legs}]"
+        found.append((_ms(decision.created_at), 0, text))
+    found += [
+        (_ms(denial.at), 1, f"denial {denial.decision.event_id} {denial.code}")
+        for denial in Denial.objects.select_related("decision")
+    ]
+    for order in Order.objects.select_related("leg"):
+        text = f"order {order.leg.market_id} {order} {order.purpose} filled {order.filled_count} {order.status}"
+        found.append((_ms(order.created_at), 2, text))
+    for fill in Fill.objects.select_related("order__leg"):
+        text = f"fill {fill.order.leg.market_id} {fill.count}@{fill.price} fee {fill.fee}"
+        found.append((_ms(fill.created_at), 3, text))
+    return [(at, text) for at, _, text in sorted(found)]

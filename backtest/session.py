@@ -1,0 +1,100 @@
+"""One run in one process: everything of the product that reaches outside is put in its place, and taken out again."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from backtest.books import ReplayBooks, ReplayPrices
+from backtest.clock import SimulatedClock, in_place
+from backtest.database import in_memory
+from backtest.engine import Engine
+from backtest.feed import Feed
+from backtest.options import Options
+from backtest.results import Result, collect
+from kalbot.common import cache, messages
+from markets import prices
+from markets.tape.reader import Tape
+from markets.tape.records import Record
+from strategies.cycle import event_cache, memo
+from strategies.models import Profile
+from strategies.screening import watchlist
+from trading.venues import factory
+from trading.venues.replay import ReplayVenue
+
+Records = Callable[[Options], Iterator[Record]]
+
+
+def records_of(options: Options) -> Iterator[Record]:
+    """The tape's records to the options' end: those before the beginning are what was known then."""
+    return Tape.open(options.tape).records(0, options.end_ns)
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run is made of, while it stands."""
+
+    engine: Engine
+    feed: Feed
+    venue: ReplayVenue
+
+
+@contextmanager
+def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
+    """A run that is ready to start, in a database of its own."""
+    first = next(records, None)
+    start = first.received_ns if first is not None else max(0, options.start_ns)
+
+    def all_records() -> Iterator[Record]:
+        if first is not None:
+            yield first
+        yield from records
+
+    simulated = SimulatedClock(start)
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(in_memory(options.seed))
+        stack.enter_context(cache.isolated())
+        stack.enter_context(in_place(simulated))
+        _forget()
+        stack.callback(_forget)
+        random.seed(options.seed)
+        books = ReplayBooks()
+        source = ReplayPrices(books)
+        stack.enter_context(prices.use(source))
+        feed = Feed(books, source, options.touch_size)
+        venue = ReplayVenue(books, options.latency, options.seed, options.queue)
+        feed.on_print, books.on_level = venue.on_print, venue.on_level
+        stack.enter_context(factory.use(venue))
+        engine = Engine(all_records(), feed, simulated, options.start_ns)
+        stack.enter_context(messages.deliver_to(engine.deliver))
+        Profile.objects.create(**options.profile)
+        yield Run(engine, feed, venue)
+
+
+def run(options: Options, records: Records = records_of, progress: Callable[[int], None] = lambda at: None) -> Result:
+    """Replay the options' tape and say what came of it."""
+    with open_run(options, records(options)) as running:
+        running.engine.run(progress)
+        return collect(options, running.engine, running.feed, running.venue)
+
+
+def _forget() -> None:
+    """The product remembers things between cycles; a run begins and ends with none of them."""
+    event_cache.forget()
+    memo.forget()
+    watchlist.forget()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A replay logs hundreds of days in minutes: only what goes wrong is worth a line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,126 @@
+"""Tapes made for tests: exclusive events with one-cent grids, snapshots and deltas as the exchange sends them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backtest.options import Options, checked
+from markets.tape import store
+from markets.tape.imports.listing import market
+from markets.tape.imports.rest_books import settlement
+from markets.tape.imports.source import iso
+from markets.tape.records import Kind, Record, pack_frames
+from markets.tape.store import json_record
+from strategies.profiles.seeds import SEEDED
+from trading.venues.replay import Latency
+
+SECOND = 10**9
+START = 1_786_406_400 * SECOND
+Levels = Iterable[tuple[str, str]]
+
+
+@dataclass
+class Recorder:
+    """Writes one connection's frames in the order of their times."""
+
+    records: list[Record] = field(default_factory=list)
+    seq: int = 0
+    epoch: str = "e1"
+
+    def opened(self, at: float, epoch: str = "e1") -> None:
+        self.epoch, self.seq = epoch, 0
+        self.records.append(json_record(_ns(at), Kind.CONNECTION, epoch, {"state": "open"}))
+
+    def event(self, at: float, ticker: str, legs: int, *, closes: float = 86_400, exclusive: bool = True) -> None:
+        series = ticker.split("-")[0]
+        times = {"close_time": iso(_ns(closes)), "expected_expiration_time": iso(_ns(closes))}
+        markets = [market(f"{ticker}-L{n}", name=f"outcome {n}", times=times) for n in range(legs)]
+        self.records.append(
+            json_record(
+                _ns(at),
+                Kind.SERIES,
+                series,
+                {"ticker": series, "title": series, "fee_type": "quadratic", "fee_multiplier": 1, "category": "Sports"},
+            )
+        )
+        event = {
+            "event_ticker": ticker,
+            "series_ticker": series,
+            "title": ticker,
+            "sub_title": "",
+            "category": "Sports",
+            "mutually_exclusive": exclusive,
+            "collateral_return_type": "MECNET",
+            "markets": markets,
+        }
+        self.records.append(json_record(_ns(at), Kind.EVENT, ticker, event))
+
+    def book(self, at: float, ticker: str, yes: Levels, no: Levels) -> None:
+        message: dict[str, Any] = {"market_ticker": ticker}
+        message |= {"yes_dollars_fp": [list(level) for level in yes], "no_dollars_fp": [list(level) for level in no]}
+        self._frame(at, "orderbook_snapshot", message)
+
+    def delta(self, at: float, ticker: str, side: str, price: str, change: str) -> None:
+        message = {"market_ticker": ticker, "side": side, "price_dollars": price, "delta_fp": change}
+        self._frame(at, "orderbook_delta", message)
+
+    def alive(self, at: float) -> None:
+        """A heartbeat's answer: the connection lives, nothing changed."""
+        self._raw(at, {"type": "ok", "id": 1, "msg": {}})
+
+    def settled(self, at: float, results: Mapping[str, str]) -> None:
+        self.records += [settlement(_ns(at), ticker, result) for ticker, result in results.items()]
+
+    def write(self, folder: Path, name: str = "w") -> Path:
+        store.write(folder, name, {"source": "test"}, self.records)
+        return folder
+
+    def _frame(self, at: float, kind: str, message: dict[str, Any]) -> None:
+        self.seq += 1
+        self._raw(at, {"type": kind, "sid": 1, "seq": self.seq, "msg": message})
+
+    def _raw(self, at: float, frame: dict[str, Any]) -> None:
+        raw = json.dumps(frame, separators=(",", ":")).encode()
+        self.records.append(Record(_ns(at), Kind.FRAMES, self.epoch, pack_frames([raw])))
+
+
+def _ns(at: float) -> int:
+    return START + round(at * SECOND)
+
+
+def options(tape: Path, **changes: Any) -> Options:
+    """A run of the careful profile with any profit allowed, 30 ms to the book."""
+    profile = checked(
+        {"name": "test", **SEEDED["careful"], "min_profit": 0, "leg_risk_budget": 10**9, **changes.pop("profile", {})}
+    )
+    return Options(tape=tape, profile=profile, latency=changes.pop("latency", Latency(30, 30, 30)), **changes)
+
+
+def planted(folder: Path, *, gap: bool = False) -> Path:
+    """Two events without an edge, one with: from second 60 to 90 the YES bids of GAME-EDGE add up to 1.20 dollars.
+
+    ``gap``: nothing was recorded from second 50 to 100.
+    """
+    tape = Recorder()
+    tape.opened(0)
+    for ticker in ("GAME-EDGE", "GAME-FAIR", "GAME-COSTLY"):
+        tape.event(0, ticker, 3)
+        for leg in range(3):
+            tape.book(1, f"{ticker}-L{leg}", [("0.3000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 170, 4):
+        tape.alive(second)
+    for leg in range(3):
+        tape.delta(60, f"GAME-EDGE-L{leg}", "yes", "0.4000", "20.00")
+    for leg in range(3):
+        tape.delta(90, f"GAME-EDGE-L{leg}", "yes", "0.4000", "-20.00")
+    tape.settled(150, {"GAME-EDGE-L0": "yes", "GAME-EDGE-L1": "no", "GAME-EDGE-L2": "no"})
+    tape.records.sort(key=lambda record: record.received_ns)
+    if gap:
+        hole = {"after_ns": _ns(50), "before_ns": _ns(100), "reason": "disk full"}
+        tape.records.append(json_record(_ns(50), Kind.GAP, "", hole))
+        tape.records.sort(key=lambda record: record.received_ns)
+    return tape.write(folder)

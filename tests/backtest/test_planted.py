@@ -1,0 +1,104 @@
+"""Tapes of which it is known what there was to be had: exactly that is found, and nothing depends on what comes later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backtest import leaks, session
+from backtest.options import Options
+from backtest.results import Result
+from markets.tape.reader import Tape
+from markets.tape.records import Record
+from tests.backtest.tapes import SECOND, START, Recorder, options, planted
+from trading.venues.replay import Latency
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_planted_edge_is_bought_and_settled_and_nothing_else(tmp_path: Path) -> None:
+    found = session.run(options(planted(tmp_path)))
+    assert [(p["event"], p["kind"], p["close_type"]) for p in found.positions] == [("GAME-EDGE", "all_no", "settled")]
+    (basket,) = found.positions
+    assert [leg["bought"] for leg in basket["legs"]] == [2_000, 2_000, 2_000]
+    # three NO contracts at 0.60 and the fee 0.07 x 0.4 x 0.6 on each, twenty times; two of them pay a dollar
+    assert basket["spent"] == 36_000_000 + basket["legs"][0]["fees"] * 3
+    assert basket["legs"][0]["fees"] == 336_000
+    assert found.profit == 40_000_000 - basket["spent"]
+    assert found.equity[-1][1] == found.profit
+
+
+def test_nothing_is_traded_in_a_hole(tmp_path: Path) -> None:
+    found = session.run(options(planted(tmp_path, gap=True)))
+    assert found.decisions == 0
+    assert found.counts["gaps"] == 1
+
+
+def test_two_runs_of_one_seed_are_the_same_and_the_fingerprint_says_so(tmp_path: Path) -> None:
+    tape = planted(tmp_path)
+    spread = Latency(5, 30, 400)
+    first, again, other = (session.run(options(tape, latency=spread, seed=seed)) for seed in (7, 7, 8))
+    assert first.timeline == again.timeline
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
+def test_no_decision_depends_on_what_comes_after_it(tmp_path: Path) -> None:
+    found = leaks.check(options(planted(tmp_path)), cuts=2)
+    assert found.problems == []
+    assert found.compared > 0
+
+
+def test_a_replay_that_reads_one_record_ahead_is_caught(tmp_path: Path) -> None:
+    """The check itself: with every record applied a minute early, decisions before a cut depend on what is after it."""
+
+    def early(options: Options) -> Iterator[Record]:
+        for record in Tape.open(options.tape).records(0, 2**63):
+            at = max(START, record.received_ns - 60 * SECOND)
+            if record.received_ns < options.end_ns:
+                yield Record(at, record.kind, record.key, record.payload)
+
+    tape = planted(tmp_path)
+    found = leaks.check(options(tape), moments=[START + 20 * SECOND], records=early)
+    assert any(problem.startswith("cut") for problem in found.problems)
+
+
+def test_what_was_bought_is_not_there_a_second_time(tmp_path: Path) -> None:
+    """The edge stays on the tape for minutes; its liquidity is gone with the first basket."""
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-EDGE", 3)
+    for leg in range(3):
+        tape.book(1, f"GAME-EDGE-L{leg}", [("0.4000", "20.00")], [("0.5500", "50.00")])
+    for second in range(2, 400, 5):
+        tape.alive(second)
+    tape.write(tmp_path)
+    found = session.run(options(tmp_path, profile={"cooldown_seconds": 1, "capital": 10**9}))
+    assert found.decisions == 1
+    assert sum(leg["bought"] for p in found.positions for leg in p["legs"]) == 3 * 2_000
+
+
+def test_a_slow_order_finds_the_edge_gone(tmp_path: Path) -> None:
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-EDGE", 3)
+    for leg in range(3):
+        tape.book(1, f"GAME-EDGE-L{leg}", [("0.3000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 30):
+        tape.alive(second)
+    for leg in range(3):
+        tape.delta(30, f"GAME-EDGE-L{leg}", "yes", "0.4000", "20.00")
+    for leg in range(3):
+        tape.delta(30.2, f"GAME-EDGE-L{leg}", "yes", "0.4000", "-20.00")
+    for second in range(31, 60):
+        tape.alive(second)
+    tape.write(tmp_path)
+    fast, slow = (_run(tmp_path, ms) for ms in (1, 500))
+    assert fast.baskets == 1
+    assert slow.decisions == 1
+    assert slow.spent == 0
+
+
+def _run(tape: Path, latency_ms: float) -> Result:
+    return session.run(options(tape, latency=Latency(latency_ms, latency_ms, latency_ms)))

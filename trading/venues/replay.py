@@ -1,0 +1,170 @@
+"""The venue of a backtest: paper's rules, against recorded books whose liquidity is used up, and a queue for what rests.
+
+- an order meets the book after a latency drawn from a stated distribution, by a seed;
+- what it takes is gone from the replayed book (``Market.take``), so nothing is bought twice and the strategy sees what is left;
+- a resting order joins behind what is displayed at its price and advances by prints and cancels, by one of three models.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from django.db import transaction
+
+from kalbot.common import clock
+from kalbot.common.units import complement
+from markets.book import Side
+from trading import live_books
+from trading.models import Order, PaperOrder
+from trading.venues.paper import PaperVenue, fill
+
+
+class QueueModel(StrEnum):
+    """How a resting order advances. The truth lies between the first and the last."""
+
+    OPTIMISTIC = "optimistic"
+    """In front of everybody: the first print at its price is its own."""
+    REALISTIC = "realistic"
+    """Behind what was displayed; prints come off the front, cancels off the queue in proportion."""
+    PESSIMISTIC = "pessimistic"
+    """Behind what was displayed; only prints bring it forward, as if every cancel had come from behind."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """One resting order's place: ``ahead`` contracts (1/100) before it of ``level`` displayed."""
+
+    model: QueueModel
+    ahead: int
+    level: int
+    printed: int = 0
+    """Printed since the level was last seen: that much of its next fall is no cancel."""
+
+    def on_print(self, count: int) -> int:
+        """Contracts of a print at our price that reach us."""
+        if self.model is QueueModel.OPTIMISTIC:
+            return count
+        reached = max(0, count - self.ahead)
+        self.ahead = max(0, self.ahead - count)
+        self.printed += count
+        return reached
+
+    def on_level(self, displayed: int) -> None:
+        """The recorded size of the level changed."""
+        fallen = self.level - displayed
+        cancelled = max(0, fallen - self.printed)
+        self.printed = max(0, self.printed - max(0, fallen))
+        if self.model is QueueModel.REALISTIC and cancelled and self.level:
+            self.ahead -= self.ahead * cancelled // self.level
+        self.level = displayed
+        if self.model is QueueModel.REALISTIC:
+            self.ahead = min(self.ahead, displayed)
+
+
+class Market(Protocol):
+    """The replayed books as the venue needs them."""
+
+    def take(self, ticker: str, side: Side, price: int, count: int) -> None:
+        """``count`` of the bid for ``side`` at ``price`` is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from sending an order to its meeting the book: the tenth, fiftieth and ninetieth percentile, straight lines
+    between and beyond them down to none."""
+
+    p10: float
+    p50: float
+    p90: float
+
+    @classmethod
+    def parse(cls, text: str) -> Latency:
+        """``80`` (always) or ``40:80:250``. Raises ValueError."""
+        numbers = [float(part) for part in text.split(":")]
+        if len(numbers) == 1:
+            numbers *= 3
+        if len(numbers) != 3 or sorted(numbers) != numbers or numbers[0] < 0:
+            raise ValueError(f"{text!r} is no latency: milliseconds, or p10:p50:p90")
+        return cls(*numbers)
+
+    def draw(self, chance: float) -> float:
+        """The latency at this quantile."""
+        if chance < 0.5:
+            return max(0.0, self.p50 - (self.p50 - self.p10) * (0.5 - chance) / 0.4)
+        return self.p50 + (self.p90 - self.p50) * (chance - 0.5) / 0.4
+
+
+class ReplayVenue(PaperVenue):
+    """See the module. One run has one; ``on_print`` and ``on_level`` are called by the replay."""
+
+    def __init__(self, market: Market, latency: Latency, seed: int, model: QueueModel = QueueModel.REALISTIC) -> None:
+        self._market, self._latency, self._model = market, latency, model
+        self._random = random.Random(seed)
+        self._queues: dict[tuple[str, Side, int], dict[Any, Queue]] = {}
+        self._reached: dict[Any, int] = {}
+        self.rested = 0
+
+    def _travel(self) -> None:
+        clock.sleep(self._latency.draw(self._random.random()) / 1000)
+
+    def _taken(self, order: Order) -> dict[tuple[str, int], int]:
+        return {}  # the replayed book shows only what is left
+
+    def _met(self, order: Order, price: int, count: int) -> None:
+        selling = order.action == Order.Action.SELL
+        side = Side(order.side) if selling else Side(order.side).other
+        self._market.take(order.leg.market_id, side, price if selling else complement(price), count)
+
+    def _joined(self, order: Order, ahead: int) -> None:
+        self.rested += 1
+        level = self._level_of(order)
+        self._queues.setdefault(level, {})[order.pk] = Queue(self._model, ahead, ahead)
+
+    def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
+        """What prints brought to the order since the last call, then the rules of paper."""
+        reached = min(self._reached.pop(order.pk, 0), paper.remaining_count)
+        if reached:
+            with transaction.atomic():
+                paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
+                if paper.is_open:
+                    fees = live_books.fee_schedule(order.position.event)
+                    fill(paper, order, fees, order.price, reached, is_taker=False)
+                    paper.save()
+        paper = super()._advance(order, paper)
+        if not paper.is_open:
+            self._left(order)
+        return paper
+
+    def cancel(self, order: Order) -> Any:
+        """See Venue; the order leaves its queue."""
+        self._left(order)
+        return super().cancel(order)
+
+    def _left(self, order: Order) -> None:
+        self._queues.get(self._level_of(order), {}).pop(order.pk, None)
+
+    def _level_of(self, order: Order) -> tuple[str, Side, int]:
+        """The level of the book that the order is part of: a purchase is a bid, a sale a bid for the other side."""
+        if order.action == Order.Action.BUY:
+            return order.leg.market_id, Side(order.side), order.price
+        return order.leg.market_id, Side(order.side).other, complement(order.price)
+
+    def on_print(self, ticker: str, side: Side, price: int, count: int) -> None:
+        """Somebody bought ``side`` at ``price``: he met bids for the other side at the rest of a dollar."""
+        for key, queues in self._queues.items():
+            if key[0] != ticker or key[1] is not side.other or key[2] < complement(price):
+                continue
+            for pk, queue in queues.items():
+                through = key[2] > complement(price)
+                reached = count if through else queue.on_print(count)
+                if reached:
+                    self._reached[pk] = self._reached.get(pk, 0) + reached
+
+    def on_level(self, level: tuple[str, Side, int], displayed: int) -> None:
+        """The recorded size of a level changed."""
+        for queue in self._queues.get(level, {}).values():
+            queue.on_level(displayed)
