@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from django.db.models import Count, F, Max, Q, Sum
 
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
+from markets.models import Market
 from strategies.models import Mode, Profile
 from trading.models import (
     ACTIVE,
     OPEN_ORDERS,
     Account,
-    Discrepancy,
+    Correction,
     ExchangeAccount,
     Fill,
+    ForeignOrder,
     LedgerEntry,
     LedgerTransaction,
     Leg,
@@ -23,6 +26,9 @@ from trading.models import (
     Position,
     ProfileBalance,
 )
+
+DEAREST_FEE: Final = 200
+"""More than any order's fee, 1/10,000 dollar a contract."""
 
 
 def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
@@ -85,10 +91,25 @@ def _traded(profiles: Iterable[Profile]) -> int:
 
 
 def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
-    """Exchange cash less ours, micro-dollars; None while orders are open, whose reservations and fills we cannot see whole."""
+    """Exchange cash less ours, micro-dollars; None while orders are open, whose reservations and fills we cannot see whole,
+    and while somebody else's resting orders may be all of it."""
     if Order.objects.filter(profile__in=profiles, status__in=OPEN_ORDERS).exists():
         return None
-    return account.balance - expected_cash(account, profiles)
+    found = account.balance - expected_cash(account, profiles)
+    least, most = set_aside_by_others(account.subaccount)
+    if not -most <= found <= 0:
+        return found + least
+    return None if found != -least and most else found + least
+
+
+def set_aside_by_others(subaccount: int) -> tuple[int, int]:
+    """(least, most) cash that the exchange keeps back for resting orders that are not ours, micro-dollars: their price, and with
+    the dearest fee. What an order closes needs none, so a sum below the least is possible too."""
+    resting = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount).values_list(
+        "price", "remaining_count"
+    )
+    least = sum(price * count for price, count in resting)
+    return least, least + sum(DEAREST_FEE * count for _, count in resting)
 
 
 def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> dict[str, int]:
@@ -97,12 +118,28 @@ def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> d
     if not account.opening_shards:
         return {}
     traded = _traded_by_shard(profiles)
+    kept = _set_aside_by_shard(account.subaccount)
     shards = {*account.shards, *account.opening_shards, *traded}
     found = {
-        shard: account.shards.get(shard, 0) - account.opening_shards.get(shard, 0) - traded.get(shard, 0)
+        shard: account.shards.get(shard, 0)
+        + kept.get(shard, 0)
+        - account.opening_shards.get(shard, 0)
+        - traded.get(shard, 0)
         for shard in sorted(shards)
     }
     return {shard: amount for shard, amount in found.items() if amount}
+
+
+def _set_aside_by_shard(subaccount: int) -> dict[str, int]:
+    resting = list(ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount))
+    shards = dict(
+        Market.objects.filter(ticker__in=[order.ticker for order in resting]).values_list("ticker", "exchange_index")
+    )
+    kept: dict[str, int] = {}
+    for order in resting:
+        shard = str(shards.get(order.ticker, 0))
+        kept[shard] = kept.get(shard, 0) + order.price * order.remaining_count
+    return kept
 
 
 def cash_was_moved(account: ExchangeAccount, by_shard: Mapping[str, int]) -> None:
@@ -147,8 +184,8 @@ def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profil
         subaccount=subaccount,
         defaults={
             **values,
-            "opening": balance.available - _traded(profiles),
-            "opening_shards": _opening_shards(balance, profiles),
+            "opening": balance.available + set_aside_by_others(subaccount)[0] - _traded(profiles),
+            "opening_shards": _opening_shards(subaccount, balance, profiles),
             "foreign": foreign,
         },
     )
@@ -158,10 +195,13 @@ def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profil
     return account
 
 
-def _opening_shards(balance: Balance, profiles: list[Profile]) -> dict[str, int]:
+def _opening_shards(subaccount: int, balance: Balance, profiles: list[Profile]) -> dict[str, int]:
     traded = _traded_by_shard(profiles)
     listed = {str(shard.exchange_index): shard.balance for shard in balance.shards}
-    return {shard: listed.get(shard, 0) - traded.get(shard, 0) for shard in {*listed, *traded}} if listed else {}
+    if not listed:
+        return {}
+    kept = _set_aside_by_shard(subaccount)
+    return {s: listed.get(s, 0) + kept.get(s, 0) - traded.get(s, 0) for s in {*listed, *kept, *traded}}
 
 
 def compared(account: ExchangeAccount, found: int | None) -> None:
@@ -189,29 +229,17 @@ def free_on_shard(subaccount: int, shard: int) -> int | None:
 
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:
-    """Legs whose counts differ from the sum of their fills. Empty when sound."""
+    """Legs whose counts differ from the sum of their fills and corrections. Empty when sound."""
     sums = {
         (row["order__leg"], row["order__action"]): row["total"]
         for row in Fill.objects.filter(mode=mode).values("order__leg", "order__action").annotate(total=Sum("count"))
     }
+    corrections = Correction.objects.filter(mode=mode).values_list("leg").annotate(total=Sum("count")).order_by()
+    corrected = dict(corrections)
     legs = Leg.objects.filter(position__mode=mode).select_related("position__profile")
     return [
         leg
         for leg in legs
-        if (leg.bought_count, leg.sold_count) != (sums.get((leg.pk, "buy"), 0), sums.get((leg.pk, "sell"), 0))
+        if (leg.bought_count, leg.sold_count)
+        != (sums.get((leg.pk, "buy"), 0), sums.get((leg.pk, "sell"), 0) + corrected.get(leg.pk, 0))
     ]
-
-
-def accept_cash(reason: str) -> int:
-    """A person moved money in or out of the exchange: what the last comparison found is right. Returns the sum."""
-    moved = 0
-    for account in ExchangeAccount.objects.exclude(difference=None).exclude(difference=0):
-        moved += account.difference or 0
-        ExchangeAccount.objects.filter(pk=account.pk).update(opening=F("opening") + account.difference, difference=0)
-        members = Profile.objects.filter(mode=Mode.LIVE, subaccount=account.subaccount or None)
-        cash_was_moved(account, differences_by_shard(account, list(members)))
-        for row in Discrepancy.objects.filter(
-            code=Discrepancy.Code.CASH, key=str(account.subaccount), resolved_at=None
-        ):
-            Discrepancy.objects.filter(pk=row.pk).update(resolved_at=clock.now(), resolution=reason[:300])
-    return moved

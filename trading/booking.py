@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,8 +11,8 @@ from django.db.models import F
 
 from kalbot.common import clock
 from markets.terms.grades import Grade
-from trading import ledger, selectors
-from trading.models import Account, Fill, Leg, Order, Position
+from trading import ledger, selectors, states
+from trading.models import Account, CloseType, Correction, Fill, Leg, Order, Position, PositionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
         if Fill.objects.filter(order=order, mode=order.mode, trade_id=report.trade_id).exists():
             return False
         leg = order.leg
+        if report.count <= 0:
+            raise BookingError(f"{order.pk}: fill {report.trade_id} of {report.count}")
         if order.filled_count + report.count > order.count:
             raise BookingError(f"{order.pk}: {report.count} on top of {order.filled_count} of {order.count}")
         fill = Fill.objects.create(
@@ -93,16 +96,22 @@ def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
 def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
     if fill.count > leg.held:
         raise BookingError(f"{order.pk}: sold {fill.count} of {leg.held} held")
-    cost, cost_fees = cost_share(leg, fill.count)
+    key = f"fill:{fill.mode}:{order.pk}:{fill.trade_id}"
     proceeds = fill.price * fill.count - fill.fee
+    _take_out(position, leg, kind="fill", key=key, count=fill.count, proceeds=proceeds, fees=fill.fee)
+
+
+def _take_out(position: Position, leg: Leg, *, kind: str, key: str, count: int, proceeds: int, fees: int) -> None:
+    """Book that ``count`` of what the leg holds became ``proceeds``, ``fees`` deducted."""
+    cost, cost_fees = cost_share(leg, count)
     ledger.post(
-        profile=order.profile,
-        kind="fill",
-        key=f"fill:{fill.mode}:{order.pk}:{fill.trade_id}",
+        profile=position.profile,
+        kind=kind,
+        key=key,
         entries=[
             (Account.CASH, proceeds),
-            (Account.FEES, fill.fee),
-            (Account.FEES, -cost_fees - fill.fee),
+            (Account.FEES, fees),
+            (Account.FEES, -cost_fees - fees),
             (Account.POSITION_COST, cost_fees - cost),
             (Account.REALISED, cost - proceeds),
         ],
@@ -110,17 +119,61 @@ def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         is_new=True,
     )
     Leg.objects.filter(pk=leg.pk).update(
-        sold_count=F("sold_count") + fill.count,
+        sold_count=F("sold_count") + count,
         sold_proceeds=F("sold_proceeds") + proceeds,
-        fees=F("fees") + fill.fee,
+        fees=F("fees") + fees,
         open_cost=F("open_cost") - cost,
         open_fees=F("open_fees") - cost_fees,
     )
     Position.objects.filter(pk=position.pk).update(
-        proceeds=F("proceeds") + proceeds,
-        fees=F("fees") + fill.fee,
-        realised=F("realised") + proceeds - cost,
+        proceeds=F("proceeds") + proceeds, fees=F("fees") + fees, realised=F("realised") + proceeds - cost
     )
+
+
+def correct(
+    leg_id: int,
+    *,
+    count: int,
+    proceeds: int,
+    fees: int = 0,
+    key: str,
+    evidence: dict[str, Any],
+    actor: str,
+    reason: str,
+) -> bool:
+    """Book that ``count`` contracts of a leg left the account without an order of ours, for ``proceeds`` (fees deducted).
+
+    False when ``key`` is booked already. Raises BookingError when the leg holds fewer. Ends an open position of which nothing is left.
+    """
+    with transaction.atomic():
+        position = Position.objects.select_for_update().get(legs=leg_id)
+        leg = Leg.objects.get(pk=leg_id)
+        if Correction.objects.filter(key=key).exists():
+            return False
+        if not 0 < count <= leg.held:
+            raise BookingError(f"{key}: {count} of {leg.held} held")
+        cost, _ = cost_share(leg, count)
+        Correction.objects.create(
+            leg=leg,
+            mode=position.mode,
+            key=key,
+            count=count,
+            proceeds=proceeds,
+            fees=fees,
+            cost=cost,
+            evidence=evidence,
+            actor=actor,
+            reason=reason[:300],
+        )
+        _take_out(position, leg, kind="correction", key=key, count=count, proceeds=proceeds, fees=fees)
+        recount(position)
+        states.reload(position)
+        states.note(position, f"{count / 100:g} {leg} left the account: {reason}", actor=actor, data=evidence)
+        if position.status == PositionStatus.OPEN and not any(one.held for one in position.legs.all()):
+            states.transition(
+                position, PositionStatus.CLOSED, reason="nothing is left", actor=actor, close_type=CloseType.EXITED
+            )
+    return True
 
 
 def cost_share(leg: Leg, count: int) -> tuple[int, int]:

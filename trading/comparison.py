@@ -72,7 +72,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
             discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text, amount=difference)
         else:
             discrepancies.resolved(Discrepancy.Code.CASH, str(subaccount))
-            if by_shard:
+            if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)
 
@@ -88,7 +88,7 @@ def _different(
     What was on the account before us is not ours. A ticker whose settlement is under way is neither; one whose difference
     an order in flight can explain (its listing lags behind the positions') is an open question until that order has ended.
     """
-    tickers = set(ours) | set(theirs)
+    tickers = set(ours) | set(theirs) | set(account.foreign)
     gone = [t for t in tickers if (ours.get(t, 0) or account.foreign.get(t, 0)) and t not in theirs]
     ended = finals.known_finals(gone)
     different: dict[str, tuple[int, int]] = {}

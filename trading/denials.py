@@ -34,6 +34,7 @@ class DenialCode(StrEnum):
     TOO_CLOSE = "too_close"
     COOLDOWN = "cooldown"
     EVENT_TAKEN = "event_taken"
+    FOREIGN_CONTRACTS = "foreign_contracts"
     # limits
     MAX_PER_POSITION = "max_per_position"
     MAX_PER_LEG = "max_per_leg"
@@ -103,6 +104,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.TOO_CLOSE: "A market of the basket closes too soon.",
     DenialCode.COOLDOWN: "The profile left a basket of this event too short a time ago.",
     DenialCode.EVENT_TAKEN: "A position on this event is active already.",
+    DenialCode.FOREIGN_CONTRACTS: "The account holds or rests contracts in this event that are not ours.",
     DenialCode.MAX_PER_POSITION: "The basket costs more than the profile may put into one position.",
     DenialCode.MAX_PER_LEG: "A leg costs more than the profile may put into one leg.",
     DenialCode.MAX_PER_EVENT: "The profile would have more at risk on this event than it may.",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from typing import Final
 
 import msgspec
+from django.db import DatabaseError
 
 from kalbot.common import clock
 from kalbot.common.units import complement
 from markets.kalshi.vocabulary import Side
 from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
 from markets.models import ExchangeMessage
-from strategies.models import Mode
-from trading import booking
+from trading import booking, foreign
 from trading.booking import BookingError, FillReport
 from trading.execution.orders import record
 from trading.models import Order, OrderStatus
@@ -41,7 +40,7 @@ def _apply(message: ExchangeMessage) -> str:
     """Apply one message; returns why it could not be, empty when it was. What is not ours is left to reconciliation."""
     try:
         frame = _frame_of(message)
-        order = _order_of(frame)
+        order = foreign.own_order(frame.client_order_id or "", frame.order_id)
         if order is None:
             return "not an order of ours"
         if isinstance(frame, FillFrame):
@@ -51,6 +50,11 @@ def _apply(message: ExchangeMessage) -> str:
     except (BookingError, ValueError) as error:
         log.error("message %s cannot be applied: %s", message.key, error)
         return f"{type(error).__name__}: {error}"
+    except DatabaseError:
+        raise  # not the message's fault: it waits
+    except Exception as error:  # one message that surprises is set aside, named, and stops no other
+        log.exception("message %s cannot be applied", message.key)
+        return f"{type(error).__name__}: {error}"
     return ""
 
 
@@ -58,16 +62,6 @@ def _frame_of(message: ExchangeMessage) -> FillFrame | UserOrderFrame:
     if message.kind == ExchangeMessage.Kind.FILL:
         return msgspec.convert(message.payload, FillFrame)
     return msgspec.convert(message.payload, UserOrderFrame)
-
-
-def _order_of(frame: FillFrame | UserOrderFrame) -> Order | None:
-    own = frame.client_order_id or ""
-    orders = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
-    try:
-        found = orders.filter(pk=uuid.UUID(own)).first() if own else None
-    except ValueError:
-        found = None
-    return found or orders.filter(exchange_order_id=frame.order_id).first()
 
 
 def _fill(order: Order, frame: FillFrame) -> None:

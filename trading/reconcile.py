@@ -7,10 +7,9 @@ takes that back. A listing that could not be read to its end concludes nothing (
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,8 +17,11 @@ from kalbot.common import clock
 from kalbot.common.batches import batched
 from kalbot.common.errors import KalbotError
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
+from markets.kalshi.schemas.boundary import Rejection
+from markets.kalshi.schemas.orders import Fill as ListedFill
+from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
-from trading import accounts, booking, comparison, ledger, settlement
+from trading import accounts, booking, comparison, foreign, ledger, settlement
 from trading.booking import BookingError
 from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
@@ -62,14 +64,20 @@ def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
     account_limits.refresh(connection.client())
+    known_accounts = set(ExchangeAccount.objects.values_list("subaccount", flat=True))
     _orders(row, since)
-    _fills(row, since)
+    fills = _fills(row, since)
+    funding = _funding()
+    row.repaired += foreign.book_trades(fills) + foreign.book_funding(funding)
     settlement.run(Mode.LIVE, row)
+    foreign.book_settlements()
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
         comparison.compare(row, subaccount, members)
+    for account in ExchangeAccount.objects.exclude(subaccount__in=known_accounts):
+        foreign.remember_opening(account, fills, funding)
 
 
 def _since(row: Reconciliation) -> datetime:
@@ -85,46 +93,59 @@ def _since(row: Reconciliation) -> datetime:
 
 
 def _orders(row: Reconciliation, since: datetime) -> None:
-    listed = {o.client_order_id: o for o in connection.client().orders.list(min_ts=int(since.timestamp()))}
+    """Every order by the exchange's own id: ours are brought up to date, the others are kept apart."""
+    unreadable: list[Rejection] = []
+    orders = connection.client().orders
+    listed = {o.order_id: o for o in orders.list(min_ts=int(since.timestamp()), unreadable=unreadable)}
+    resting = {o.order_id: o for o in orders.list(status="resting", unreadable=unreadable)}
     row.orders = len(listed)
-    ours = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
-    found = {str(o.pk): o for o in ours.filter(pk__in=_uuids(listed))}
-    for client_id, theirs in listed.items():
-        order = found.get(client_id)
-        if order is None:
-            if theirs.fill_count or not theirs.status.is_terminal:
-                _foreign(row, theirs.order_id, theirs.created)
-        elif order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
-            remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
-            before = (order.status, order.reported_fill_count)
-            if (
-                theirs.status.is_terminal
-                or theirs.fill_count > (order.reported_fill_count or 0)
-                or not order.exchange_order_id
-            ):
-                record.acknowledge(order, Ack(theirs.order_id, theirs.fill_count, remaining))
-            row.repaired += (order.status, order.reported_fill_count) != before
-        elif order.status == OrderStatus.REJECTED and theirs.fill_count:
-            discrepancies.found(
-                row,
-                Discrepancy.Code.REJECTED_ORDER_FILLED,
-                client_id,
-                ours="rejected",
-                theirs=str(theirs.fill_count),
-                profile=order.profile,
-            )
+    _name_unreadable(row, "order", unreadable)
+    for theirs in (listed | resting).values():
+        order = foreign.own_order(theirs.client_order_id, theirs.order_id)
+        if order is not None:
+            _bring_up(row, order, theirs)
+        elif theirs.fill_count or not theirs.status.is_terminal or theirs.order_id in resting:
+            foreign.note_order(theirs)
+    foreign.not_resting_any_more(resting)
 
 
-def _fills(row: Reconciliation, since: datetime) -> None:
-    listed = {(f.fill_id, f.order_id): f for f in connection.client().portfolio.fills(min_ts=int(since.timestamp()))}
+def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
+    """Bring the row of an order of ours to what the exchange lists of it."""
+    if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
+        remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
+        before = (order.status, order.reported_fill_count)
+        if (
+            theirs.status.is_terminal
+            or theirs.fill_count > (order.reported_fill_count or 0)
+            or not order.exchange_order_id
+        ):
+            record.acknowledge(order, Ack(theirs.order_id, theirs.fill_count, remaining))
+        row.repaired += (order.status, order.reported_fill_count) != before
+    elif order.status == OrderStatus.REJECTED and theirs.fill_count:
+        discrepancies.found(
+            row,
+            Discrepancy.Code.REJECTED_ORDER_FILLED,
+            str(order.pk),
+            ours="rejected",
+            theirs=str(theirs.fill_count),
+            profile=order.profile,
+        )
+
+
+def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
+    """Book every fill of an order of ours; returns the others."""
+    unreadable: list[Rejection] = []
+    portfolio = connection.client().portfolio
+    found = portfolio.fills(min_ts=int(since.timestamp()), unreadable=unreadable)
+    listed = {(f.fill_id, f.order_id): f for f in found}
     row.fills = len(listed)
-    ids = {f.order_id for f in listed.values()}
-    orders = {o.exchange_order_id: o for o in _by_exchange_id(ids)}
+    _name_unreadable(row, "fill", unreadable)
+    orders = {o.exchange_order_id: o for o in _by_exchange_id({f.order_id for f in listed.values()})}
     booked_already = _booked(orders.values())
     for key, fill in listed.items():
         order = orders.get(fill.order_id)
         if order is None or key in booked_already:
-            continue  # a foreign order is named above
+            continue
         try:
             row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
         except BookingError as error:
@@ -134,12 +155,39 @@ def _fills(row: Reconciliation, since: datetime) -> None:
     for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
         if order.filled_count >= (order.reported_fill_count or 0):
             record.finish(order)
+    if not unreadable:
+        _missing(row, since, listed)
+    return [fill for fill in listed.values() if fill.order_id not in orders]
+
+
+def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
+    """Name the fills that we booked and the exchange does not list."""
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
             discrepancies.found(
                 row, Discrepancy.Code.FILL_MISSING, ours.trade_id, ours=str(ours.count), profile=ours.order.profile
             )
+
+
+def _name_unreadable(row: Reconciliation, what: str, unreadable: Iterable[Rejection]) -> None:
+    """One record that cannot be read is set aside and named; the others go on."""
+    for one in unreadable:
+        digest = hashlib.sha256(one.sample.encode()).hexdigest()[:16]
+        discrepancies.found(
+            row, Discrepancy.Code.UNREADABLE, f"{what}:{digest}", ours=one.reason[:120], theirs=one.sample[:120]
+        )
+
+
+def _funding() -> list[foreign.Moved]:
+    """Deposits and withdrawals that the exchange lists. What cannot be read is left to the comparison of cash."""
+    try:
+        return foreign.listed_funding()
+    except RateLimited:
+        raise  # the next run tries again
+    except KalshiError as error:
+        log.warning("deposits and withdrawals cannot be read: %s", error)
+        return []
 
 
 def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
@@ -194,13 +242,6 @@ def _own_books(row: Reconciliation) -> None:
         )
 
 
-def _foreign(row: Reconciliation, order_id: str, created: datetime | None) -> None:
-    """An order on our account that is not ours: somebody else trades with this key. Older than our account: not our concern."""
-    first = ExchangeAccount.objects.order_by("id").values_list("created_at", flat=True).first()
-    if first is not None and (created is None or created > first):
-        discrepancies.found(row, Discrepancy.Code.FOREIGN_ORDER, order_id, ours="none", theirs="exists")
-
-
 def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:
     """(trade id, exchange order id) of every fill of these orders that is booked."""
     ids = [order.pk for order in orders]
@@ -215,13 +256,4 @@ def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
     found: list[Order] = []
     for batch in batched(sorted(ids)):
         found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=batch).select_related("profile")
-    return found
-
-
-def _uuids(texts: Iterable[str]) -> list[uuid.UUID]:
-    """Those client ids that could be ours."""
-    found = []
-    for text in texts:
-        with suppress(ValueError):
-            found.append(uuid.UUID(text))
     return found

@@ -19,7 +19,7 @@ from kalbot.common.units import dollars
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
-from trading import accounts, ledger
+from trading import accounts, foreign, ledger
 from trading.denials import DenialCode, Denied, Refusal
 from trading.live_books import LiveBooks
 from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, Position
@@ -126,6 +126,14 @@ def _times(intent: Intent) -> Checks:
             )
 
 
+def _foreign(intent: Intent) -> Checks:
+    profile = intent.profile
+    if profile.mode == Mode.LIVE and intent.position is None and not profile.beside_foreign:
+        found = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
+        if found:
+            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)
+
+
 def _sizes(intent: Intent) -> Checks:
     if intent.worst_cost > intent.profile.max_per_position:
         yield Refusal(DenialCode.MAX_PER_POSITION, f"{intent.worst_cost} of {intent.profile.max_per_position}")
@@ -181,6 +189,7 @@ _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
     _profile,
     _locks,
     _times,
+    _foreign,
     _sizes,
     _order_rate,
     _losses,

@@ -37,13 +37,14 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     PositionStatus.UNWINDING: frozenset(
         {PositionStatus.OPEN, PositionStatus.ABORTED, PositionStatus.EXITING, PositionStatus.SETTLED}
     ),
-    PositionStatus.OPEN: frozenset({PositionStatus.EXITING, PositionStatus.SETTLED}),
+    PositionStatus.OPEN: frozenset({PositionStatus.EXITING, PositionStatus.CLOSED, PositionStatus.SETTLED}),
     PositionStatus.EXITING: frozenset({PositionStatus.OPEN, PositionStatus.CLOSED, PositionStatus.SETTLED}),
     PositionStatus.ABORTED: frozenset(),
     PositionStatus.CLOSED: frozenset(),
     PositionStatus.SETTLED: frozenset(),
 }
-"""``exiting -> open`` and ``unwinding -> open`` are ends with an explicit residual or with the matched baskets kept.
+"""``exiting -> open`` and ``unwinding -> open`` are ends with an explicit residual or with the matched baskets kept;
+``open -> closed``: somebody else sold what was held.
 An amended result changes a settled position's numbers by entries, not its status."""
 
 LEASE_SECONDS: Final = 45

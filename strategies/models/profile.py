@@ -123,6 +123,10 @@ class Profile(models.Model):
     cooldown_seconds = models.PositiveIntegerField(
         default=30, help_text="Pause on an event after a basket of it ended."
     )
+    beside_foreign = models.BooleanField(
+        default=False,
+        help_text="Live only: buy also in events in which the account holds or rests contracts that are not Kalbot's.",
+    )
     sending = models.CharField(
         max_length=16,
         choices=Sending,

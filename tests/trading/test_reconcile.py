@@ -8,7 +8,7 @@ from kalbot.common.units import dollars
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import accounts, ledger, reconcile, selectors
+from trading import account_ledger, accounts, ledger, reconcile, selectors
 from trading.execution import executor
 from trading.execution.orders import inflight, submit
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
@@ -142,27 +142,6 @@ def test_one_difference_is_one_row_however_often_it_is_seen(twin: Twin) -> None:
     assert selectors.exchange_difference() == -123
 
 
-def test_an_order_of_somebody_else_on_our_key_is_named(twin: Twin) -> None:
-    _buy(twin)
-    from simulator.rest.app import handle
-
-    body = {
-        "ticker": twin.markets[0],
-        "side": "bid",
-        "price": "0.3000",
-        "count": "1.00",
-        "client_order_id": "not-ours",
-        "time_in_force": "immediate_or_cancel",
-        "self_trade_prevention_type": "taker_at_cross",
-    }
-    status, _ = handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
-    assert status == 201
-    ExchangeAccount.objects.update(created_at="2020-01-01T00:00:00Z")
-    reconcile.run("live", "test")
-    assert "foreign_order" in _codes()
-    assert "position" in _codes()
-
-
 def test_collateral_return_must_be_off_because_our_books_do_not_know_it(twin: Twin) -> None:
     _buy(twin)
     connection.client().portfolio.cash.set_netting(0, True)
@@ -172,24 +151,6 @@ def test_collateral_return_must_be_off_because_our_books_do_not_know_it(twin: Tw
     connection.client().portfolio.cash.set_netting(0, False)
     reconcile.run("live", "test")
     assert not Discrepancy.objects.filter(code="netting_on", resolved_at=None).exists()
-
-
-def test_what_was_on_the_account_before_us_is_not_ours(twin: Twin) -> None:
-    from simulator.rest.app import handle
-
-    body = {
-        "ticker": twin.markets[0],
-        "side": "bid",
-        "price": "0.3000",
-        "count": "2.00",
-        "client_order_id": "earlier",
-        "time_in_force": "immediate_or_cancel",
-        "self_trade_prevention_type": "taker_at_cross",
-    }
-    handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
-    _buy(twin)
-    row = reconcile.run("live", "test")
-    assert (row.differences, row.balance_difference) == (0, 0)
 
 
 def test_a_listing_that_breaks_off_concludes_nothing(twin: Twin) -> None:
@@ -292,7 +253,7 @@ def test_a_difference_of_cash_names_its_shard(twin: Twin) -> None:
     reconcile.run("live", "test")
     found = Discrepancy.objects.get(code="cash")
     assert found.theirs == f"{dollars(-3_000_000)} more than ours: {dollars(-3_000_000)} on shard 0"
-    assert accounts.accept_cash("taken out") == -3_000_000
+    assert account_ledger.accept_cash("taken out") == -3_000_000
     row = reconcile.run("live", "again")
     assert (row.differences, row.balance_difference) == (0, 0)
     assert accounts.differences_by_shard(ExchangeAccount.objects.get(), list(Profile.objects.all())) == {}

@@ -1,6 +1,7 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
-from trading.models.money import Account, LedgerEntry, LedgerTransaction, ProfileBalance, Settlement
+from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder
+from trading.models.money import Account, Correction, LedgerEntry, LedgerTransaction, ProfileBalance, Settlement
 from trading.models.orders import OPEN_ORDERS, Fill, Order, OrderError, OrderStatus, PaperOrder
 from trading.models.positions import (
     ACTIVE,
@@ -14,19 +15,22 @@ from trading.models.positions import (
     PositionEvent,
     PositionStatus,
 )
-from trading.models.safety import Discrepancy, ExchangeAccount, Lock, Reconciliation, TradingState
+from trading.models.safety import Discrepancy, Lock, Reconciliation, TradingState
 
 __all__ = [
     "ACTIVE",
     "OPEN_ORDERS",
     "TERMINAL",
     "Account",
+    "AccountTransaction",
     "CloseType",
+    "Correction",
     "Denial",
     "Discrepancy",
     "ExchangeAccount",
     "ExitRequest",
     "Fill",
+    "ForeignOrder",
     "LedgerEntry",
     "LedgerTransaction",
     "Leg",

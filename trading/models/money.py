@@ -113,3 +113,22 @@ class Settlement(models.Model):
             models.UniqueConstraint(fields=["leg", "version"], name="settlement_version"),
             models.CheckConstraint(condition=Q(count__gt=0), name="settlement_count_positive"),
         ]
+
+
+class Correction(models.Model):
+    """Contracts of a leg that left the account and that no order of ours sold: somebody else sold them, or a person says so."""
+
+    leg = models.ForeignKey(Leg, models.PROTECT, related_name="corrections")
+    mode = models.CharField(max_length=4, choices=Mode)
+    key = models.CharField(max_length=160, unique=True, help_text="The exchange's id of what happened: booked once.")
+    count = models.BigIntegerField(help_text="Contracts fewer, 1/100.")
+    proceeds = models.BigIntegerField(help_text="Received for them, fees deducted, micro-dollars.")
+    fees = models.BigIntegerField(default=0)
+    cost = models.BigIntegerField(help_text="What they had cost, fees included.")
+    evidence = models.JSONField(default=dict, blank=True)
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(count__gt=0), name="correction_count_positive")]

@@ -54,31 +54,6 @@ class Lock(models.Model):
         return f"{self.code} until {self.until:%H:%M:%S}"
 
 
-class ExchangeAccount(models.Model):
-    """The exchange's cash as reconciliation last saw it, per subaccount (0 = primary)."""
-
-    subaccount = models.PositiveSmallIntegerField(unique=True, default=0)
-    opening = models.BigIntegerField(
-        help_text="Balance before our first trade, corrected only by a person, micro-dollars."
-    )
-    balance = models.BigIntegerField(help_text="Available cash by the exchange's word, micro-dollars.")
-    shards = models.JSONField(default=dict, blank=True, help_text='{"0": micro-dollars, ...}')
-    opening_shards = models.JSONField(
-        default=dict,
-        blank=True,
-        help_text="The opening balance by shard, moved along when cash was moved between shards.",
-    )
-    foreign = models.JSONField(
-        default=dict, blank=True, help_text="Contracts held before our first reconciliation: {ticker: signed count}."
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    difference = models.BigIntegerField(
-        null=True, blank=True, help_text="Exchange less ours at the last comparison that could be made."
-    )
-    seen_at = models.DateTimeField()
-    compared_at = models.DateTimeField(null=True, blank=True)
-
-
 class Reconciliation(models.Model):
     """One comparison of our books with the exchange's, over the union of ids."""
 
@@ -114,11 +89,15 @@ class Discrepancy(models.Model):
         LEDGER_POSITIONS = "ledger_positions", "ledger and positions differ"
         LEG_FILLS = "leg_fills", "a leg differs from the sum of its fills"
         FOREIGN_ORDER = "foreign_order", "an order on our account is not ours"
+        UNREADABLE = "unreadable", "a record of the exchange cannot be read"
         SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"
         SETTLEMENT_REVENUE = "settlement_revenue", "the payout differs from the exchange's record"
 
     reconciliation = models.ForeignKey(Reconciliation, models.CASCADE, null=True, related_name="discrepancies")
     profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="discrepancies")
+    subaccount = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Of the exchange; empty = the whole account, or none."
+    )
     mode = models.CharField(max_length=4, choices=Mode)
     code = models.CharField(max_length=40, choices=Code)
     key = models.CharField(max_length=160, help_text="What it is about; one open row a key.")

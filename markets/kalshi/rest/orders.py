@@ -5,6 +5,7 @@ Writes are sent once. The outcome of an unclear one is resolved with the exchang
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from markets.kalshi.schemas.answers import (
     DecreaseResult,
     QueuePosition,
 )
-from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.boundary import Rejection, decode, decoder_of, parse, parse_all
 from markets.kalshi.schemas.orders import ORDER, Order, OrderWire, build_order
 
 from ..errors import OutcomeUnknown
@@ -182,10 +183,11 @@ class Orders:
         subaccount: int | None = None,
         exchange_index: int | None = None,
         limit: int = 1000,
+        unreadable: builtins.list[Rejection] | None = None,
     ) -> Iterator[Order]:
         """Orders of the last two weeks or so; without ``subaccount`` those of all of them. Unix seconds.
 
-        A record that cannot be read raises SchemaError: an unread order is not an absent one.
+        A record that cannot be read raises SchemaError (an unread order is not an absent one), or is added to ``unreadable``.
         """
         params = {
             "ticker": ticker,
@@ -197,7 +199,7 @@ class Orders:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return own_records(self._transport, "/portfolio/orders", params, ORDER_LISTING)
+        return own_records(self._transport, "/portfolio/orders", params, ORDER_LISTING, unreadable)
 
     def historical(
         self,

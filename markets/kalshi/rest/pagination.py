@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import PaginationError
+from ..schemas.boundary import Rejection
 from ..schemas.listing import Listing
 from .transport import Transport
 
@@ -43,7 +45,21 @@ def pages(
     raise PaginationError(f"GET {route} did not end after {max_pages} pages")
 
 
-def own_records(transport: Transport, route: str, params: dict[str, Any], listing: Listing[Any, T]) -> Iterator[T]:
-    """The account's own records of all pages, one by one; see ``pages`` and ``Listing``."""
-    for page in pages(transport, route, params, listing.parse, private=True):
+def own_records(
+    transport: Transport,
+    route: str,
+    params: dict[str, Any],
+    listing: Listing[Any, T],
+    unreadable: list[Rejection] | None = None,
+) -> Iterator[T]:
+    """The account's own records of all pages, one by one; see ``pages`` and ``Listing``.
+
+    A record that cannot be read raises SchemaError; a caller that gives ``unreadable`` finds it there instead and must take it
+    for something that is not known.
+    """
+    if unreadable is None:
+        parse = listing.parse
+    else:
+        parse = partial(listing.parse_readable, unreadable=unreadable)
+    for page in pages(transport, route, params, parse, private=True):
         yield from page

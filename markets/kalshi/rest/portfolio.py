@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from markets.kalshi.schemas.boundary import parse
+from markets.kalshi.schemas.boundary import Rejection, parse
 from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.orders import FILL, Fill, build_fill
 from markets.kalshi.schemas.portfolio import (
@@ -97,8 +97,9 @@ class Portfolio:
         subaccount: int | None = None,
         exchange_index: int | None = None,
         limit: int = 1000,
+        unreadable: list[Rejection] | None = None,
     ) -> Iterator[Fill]:
-        """Own executions. ``ticker`` takes up to 100, comma-separated. Unix seconds."""
+        """Own executions. ``ticker`` takes up to 100, comma-separated. Unix seconds. See ``own_records``."""
         params = {
             "ticker": ticker,
             "order_id": order_id,
@@ -108,7 +109,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return own_records(self._transport, "/portfolio/fills", params, FILL_LISTING)
+        return own_records(self._transport, "/portfolio/fills", params, FILL_LISTING, unreadable)
 
     def historical_fills(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .boundary import decode, parse_all
+from .boundary import Rejection, decode, parse_all, parse_each
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -28,6 +28,13 @@ class Listing(Generic[W, T]):
         self._page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
         self._record = record
         self._build = build
+
+    def parse_readable(self, body: bytes, unreadable: list[Rejection]) -> tuple[tuple[T, ...], str]:
+        """Like ``parse``, but a record that cannot be read is added to ``unreadable`` and the others are given."""
+        page = decode(self._page, body)
+        found, rejected = parse_each(self._record, self._build, page.records)
+        unreadable.extend(rejected)
+        return found, page.cursor or ""
 
     def parse(self, body: bytes) -> tuple[tuple[T, ...], str]:
         """The records of a page and its cursor, empty at the end. Raises SchemaError."""

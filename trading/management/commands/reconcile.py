@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.models import Mode
-from trading import accounts, reconcile
+from trading import account_ledger, reconcile
 from trading.safety import discrepancies
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 f"{row.repaired} repaired, {row.differences} differences"
             )
         if options["accept_cash"]:
-            moved = accounts.accept_cash(options["reason"])
+            moved = account_ledger.accept_cash(options["reason"])
             self.stdout.write(f"Accepted {moved:+d} micro-dollars as moved by a person.")
         for one in discrepancies.open_ones():
             self.stdout.write(f"open: {one.mode} {one.code} {one.key}: ours {one.ours}, theirs {one.theirs}")

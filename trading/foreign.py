@@ -1,0 +1,280 @@
+"""What somebody else does on our account: seen, booked with its evidence, and respected.
+
+A person may trade beside us. Their orders are listed; their trades, deposits and withdrawals are transactions of the account, so that
+cash and contracts still add up; contracts of ours that they sold are taken out of the leg by a correction that names the trade.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Sum
+
+from kalbot.common import clock
+from kalbot.common.units import CONTRACT, DOLLAR, complement
+from markets.kalshi.errors import KalshiError, NotFound
+from markets.kalshi.schemas.funding import Funding, FundingStatus
+from markets.kalshi.schemas.orders import Fill as ListedFill
+from markets.kalshi.schemas.orders import Order as ListedOrder
+from markets.kalshi.vocabulary import Side
+from markets.models import Market
+from strategies.models import Mode
+from trading import account_ledger, accounts, booking, finals
+from trading.models import OPEN_ORDERS, AccountTransaction, ExchangeAccount, ForeignOrder, Leg, Order, Settlement
+from trading.venues import connection
+
+log = logging.getLogger(__name__)
+PRIMARY: Final = 0
+"""The subaccount that deposits reach."""
+MARGIN: Final = timedelta(minutes=10)
+OPENING: Final = "in the opening balance"
+Moved = tuple[AccountTransaction.Kind, Funding]
+
+
+def note_order(listed: ListedOrder) -> None:
+    """Keep what the exchange lists of an order that is not ours."""
+    resting = not listed.status.is_terminal
+    _, made = ForeignOrder.objects.update_or_create(
+        exchange_order_id=listed.order_id,
+        defaults={
+            "client_order_id": listed.client_order_id[:128],
+            "subaccount": listed.subaccount or PRIMARY,
+            "ticker": listed.ticker,
+            "side": listed.outcome_side.value,
+            "price": listed.price,
+            "count": listed.initial_count,
+            "filled_count": listed.fill_count,
+            "remaining_count": listed.remaining_count if resting else 0,
+            "is_resting": resting,
+            "exchange_at": listed.created,
+        },
+    )
+    if made:
+        log.warning("order %s in %s on our account is not ours", listed.order_id, listed.ticker)
+
+
+def not_resting_any_more(resting: Iterable[str]) -> None:
+    """Of the orders known to rest, those that the exchange does not list as resting do so no longer."""
+    gone = ForeignOrder.objects.filter(is_resting=True).exclude(exchange_order_id__in=list(resting))
+    gone.update(is_resting=False, remaining_count=0, last_seen_at=clock.now())
+
+
+def in_event(event_ticker: str, subaccount: int) -> str:
+    """What the account holds or rests in the event's markets that is not ours, in words; empty when there is nothing."""
+    tickers = set(Market.objects.filter(event_id=event_ticker).values_list("ticker", flat=True))
+    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
+    held = {t: n for t, n in (account.foreign if account is not None else {}).items() if t in tickers}
+    orders = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount, ticker__in=tickers)
+    words = [f"{abs(n) / 100:g} {'yes' if n > 0 else 'no'} {t} held" for t, n in sorted(held.items())]
+    words += [f"{o.remaining_count / 100:g} {o.side} {o.ticker} resting" for o in orders]
+    return ", ".join(words)
+
+
+def book_trades(fills: Iterable[ListedFill]) -> int:
+    """Book executions of orders that are not ours, oldest first. Returns how many were new."""
+    accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
+    known = set(AccountTransaction.objects.filter(kind="trade").values_list("key", flat=True))
+    new = 0
+    for fill in sorted(fills, key=lambda one: one.created or clock.now()):
+        account = accounts_of.get(fill.subaccount or PRIMARY)
+        if account is None or not _is_new(fill, account) or _key(fill) in known:
+            continue
+        if _is_foreign(fill):
+            new += _book_trade(account, fill)
+    return new
+
+
+def _is_new(fill: ListedFill, account: ExchangeAccount) -> bool:
+    """Whether it may have happened after the opening balance was read (``remember_opening`` marks the doubtful ones)."""
+    return fill.created is not None and fill.created > account.created_at - MARGIN
+
+
+def remember_opening(account: ExchangeAccount, fills: Iterable[ListedFill], funding: Iterable[Moved]) -> None:
+    """What is listed when the account is first seen is in its opening balance: it is written down and changes nothing."""
+    trades = [
+        _key(fill) for fill in fills if (fill.subaccount or PRIMARY) == account.subaccount and _is_new(fill, account)
+    ]
+    for key in trades:
+        account_ledger.post(account, AccountTransaction.Kind.TRADE, key, evidence={}, reason=OPENING)
+    if account.subaccount == PRIMARY:
+        for kind, one in funding:
+            if one.status is FundingStatus.APPLIED:
+                account_ledger.post(account, kind, _funding_key(kind, one), evidence={}, reason=OPENING)
+
+
+def own_order(client_order_id: str, exchange_order_id: str) -> Order | None:
+    """Our order behind an order of the exchange. Its own order id is the key; the client id finds one whose answer was lost."""
+    orders = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
+    found = orders.filter(exchange_order_id=exchange_order_id).first() if exchange_order_id else None
+    if found is None and client_order_id:
+        with suppress(ValueError):
+            found = orders.filter(pk=UUID(client_order_id)).first()
+    return found
+
+
+def _key(fill: ListedFill) -> str:
+    return f"trade:{fill.order_id}:{fill.fill_id}"
+
+
+def _is_foreign(fill: ListedFill) -> bool:
+    """Whether the order is certainly not ours: the exchange shows it, and its client id is none of our ids. While an order of
+    ours in that market has no exchange id yet, nothing is certain."""
+    unclear = Order.objects.filter(mode=Mode.LIVE, exchange_order_id="", leg__market_id=fill.ticker)
+    if unclear.filter(status__in=OPEN_ORDERS).exists():
+        return False
+    if ForeignOrder.objects.filter(exchange_order_id=fill.order_id).exists():
+        return True
+    try:
+        listed = connection.client().orders.get(fill.order_id)
+    except NotFound:
+        return False
+    except KalshiError as error:
+        log.warning("order %s cannot be read: %s", fill.order_id, error)
+        return False
+    if own_order(listed.client_order_id, listed.order_id) is not None:
+        return False
+    note_order(listed)
+    return True
+
+
+def _book_trade(account: ExchangeAccount, fill: ListedFill) -> bool:
+    """Cash and contracts of one execution, split into what it did to contracts of ours and to the others.
+
+    Buying NO of a market whose YES is held sells the YES: a pair of both is a dollar at once.
+    """
+    account.refresh_from_db()
+    legs = _own_legs(account.subaccount, fill.ticker)
+    ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
+    other = account.foreign.get(fill.ticker, 0)
+    signed = fill.count if fill.outcome_side is Side.YES else -fill.count
+    before = ours + other
+    closes = min(fill.count, abs(before)) if before * signed < 0 else 0
+    of_other = min(closes, abs(other)) if other * before > 0 else 0
+    of_ours = min(closes - of_other, abs(ours) if ours * before > 0 else 0)
+    cash = closes * DOLLAR // CONTRACT - fill.price * fill.count - fill.fee
+    fee = fill.fee * of_ours // fill.count
+    received = complement(fill.price) * of_ours - fee
+    evidence: dict[str, Any] = {
+        "fill": fill.fill_id,
+        "order": fill.order_id,
+        "side": fill.outcome_side.value,
+        "count": fill.count,
+    }
+    booked = account_ledger.post(
+        account,
+        AccountTransaction.Kind.TRADE,
+        _key(fill),
+        amount=cash - received,
+        shard=fill.exchange_index or 0,
+        ticker=fill.ticker,
+        count=signed + (of_ours if ours > 0 else -of_ours),
+        evidence=evidence | {"price": fill.price, "fee": fill.fee, "of_our_legs": of_ours},
+        exchange_at=fill.created,
+        reason="an order that is not ours",
+    )
+    if booked:
+        _align(legs, of_ours, received, fee, _key(fill), evidence)
+    return booked
+
+
+def _own_legs(subaccount: int, ticker: str) -> list[Leg]:
+    of = accounts.of_subaccount(subaccount, "position__profile__")
+    legs = Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker).order_by("id")
+    return [leg for leg in legs if leg.held]
+
+
+def _align(legs: list[Leg], count: int, received: int, fee: int, key: str, evidence: dict[str, Any]) -> None:
+    left = count
+    for leg in legs:
+        part = min(left, leg.held)
+        if not part:
+            continue
+        booking.correct(
+            leg.pk,
+            count=part,
+            proceeds=received * part // count,
+            fees=fee * part // count,
+            key=f"{key}:{leg.pk}",
+            evidence=evidence,
+            actor="reconciliation",
+            reason="sold by an order that is not ours",
+        )
+        left -= part
+
+
+def listed_funding() -> list[Moved]:
+    """Deposits and withdrawals that the exchange lists. Raises KalshiError."""
+    cash = connection.client().portfolio.cash
+    deposits = [(AccountTransaction.Kind.DEPOSIT, one) for one in cash.deposits()]
+    return deposits + [(AccountTransaction.Kind.WITHDRAWAL, one) for one in cash.withdrawals()]
+
+
+def book_funding(listed: Iterable[Moved]) -> int:
+    """Book deposits and withdrawals that have taken effect, and take back those that were returned since. How many were new."""
+    account = ExchangeAccount.objects.filter(subaccount=PRIMARY).first()
+    if account is None:
+        return 0
+    new = 0
+    for kind, one in listed:
+        amount = one.amount if kind == AccountTransaction.Kind.DEPOSIT else -one.amount
+        key = _funding_key(kind, one)
+        booked = AccountTransaction.objects.filter(key=key).first()
+        if one.status is FundingStatus.APPLIED:
+            new += _fund(account, kind, key, amount, one)
+        elif one.status is FundingStatus.RETURNED and booked is not None and booked.amount:
+            new += _fund(account, kind, f"{key}:returned", -amount, one)
+    return new
+
+
+def _fund(account: ExchangeAccount, kind: AccountTransaction.Kind, key: str, amount: int, one: Funding) -> bool:
+    return account_ledger.post(
+        account,
+        kind,
+        key,
+        amount=amount,
+        evidence={"id": one.id, "method": one.kind, "fee": one.fee, "status": one.status.value},
+        exchange_at=one.finalised,
+        reason="the exchange lists it",
+    )
+
+
+def _funding_key(kind: AccountTransaction.Kind, one: Funding) -> str:
+    return f"{kind}:{one.id}"
+
+
+def book_settlements() -> int:
+    """Book what settled contracts that are not ours were credited. Returns how many markets."""
+    count = 0
+    for account in ExchangeAccount.objects.all():
+        ended = finals.known_finals(account.foreign) if account.foreign else {}
+        if not ended:
+            continue
+        credited = finals.credits_since(account.created_at, ended, [account.subaccount])
+        for ticker in ended:
+            credit = credited.get((ticker, account.subaccount))
+            if credit is not None and not _own_legs(account.subaccount, ticker):
+                count += _book_settlement(account, credit)
+    return count
+
+
+def _book_settlement(account: ExchangeAccount, credit: finals.Credit) -> bool:
+    """The exchange's credit less what our own legs were paid is the others'."""
+    of = accounts.of_subaccount(account.subaccount, "leg__position__profile__")
+    ours = Settlement.objects.filter(of, leg__market_id=credit.ticker, mode=Mode.LIVE, reversed_at=None)
+    paid = ours.aggregate(total=Sum("payout"))["total"] or 0
+    return account_ledger.post(
+        account,
+        AccountTransaction.Kind.SETTLEMENT,
+        f"settlement:{account.subaccount}:{credit.ticker}",
+        amount=credit.revenue - paid if credit.revenue is not None else 0,
+        shard=credit.shard,
+        ticker=credit.ticker,
+        count=-account.foreign.get(credit.ticker, 0),
+        evidence={"count": credit.count, "revenue": credit.revenue, "of_our_legs": paid},
+        reason="settlement of contracts that are not ours",
+    )
