@@ -27,7 +27,7 @@ from trading.models import (
     ProfileBalance,
 )
 
-DEAREST_FEE: Final = 200
+HIGHEST_FEE: Final = 200
 """More than any order's fee, 1/10,000 dollar a contract."""
 
 
@@ -104,12 +104,12 @@ def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
 
 def set_aside_by_others(subaccount: int) -> tuple[int, int]:
     """(least, most) cash that the exchange keeps back for resting orders that are not ours, micro-dollars: their price, and with
-    the dearest fee. What an order closes needs none, so a sum below the least is possible too."""
+    the highest fee. What an order closes needs none, so a sum below the least is possible too."""
     resting = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount).values_list(
         "price", "remaining_count"
     )
     least = sum(price * count for price, count in resting)
-    return least, least + sum(DEAREST_FEE * count for _, count in resting)
+    return least, least + sum(HIGHEST_FEE * count for _, count in resting)
 
 
 def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> dict[str, int]:

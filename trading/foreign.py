@@ -90,7 +90,7 @@ def book_trades(fills: Iterable[ListedFill]) -> int:
 
 
 def _is_new(fill: ListedFill, account: ExchangeAccount) -> bool:
-    """Whether it may have happened after the opening balance was read (``remember_opening`` marks the doubtful ones)."""
+    """Whether it may have happened after the opening balance was read (``remember_opening`` settles which did not)."""
     return fill.created is not None and fill.created > account.created_at - MARGIN
 
 
