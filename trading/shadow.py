@@ -1,12 +1,14 @@
 """Paper against live on the same decisions: what each made of them, pair by pair. Reads only.
 
 Sim and live never meet in one sum: every figure stands twice, side by side, and only their difference says how far paper
-flatters (or wrongs) the profile. Results are compared only where both positions have ended; a decision that one side denied
-counts as nothing on that side, which is the honest reading: that money was made on paper alone, or was not.
+flatters (or wrongs) the profile. Results are compared only where both have ended and both got the same fill: a decision that our own
+halt, lock or limit denied on one side says nothing about paper and is counted apart, by its code; so is a decision that the market
+filled differently, with what each side made of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,8 @@ from trading.models import TERMINAL, Denial, Position
 class Side:
     """What became of a decision in one mode. ``outcome``: a position's status, ``denied: <code>`` or ``waiting``.
 
+    ``code``: the denial code, if any.
+
     ``filled``: whole baskets bought, 1/100; ``cost`` of all that was bought and ``result``, micro-dollars; ``result`` None
     while the position has not ended.
     """
@@ -32,6 +36,7 @@ class Side:
     cost: int = 0
     fees: int = 0
     result: int | None = 0
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,22 @@ class Pair:
     paper: Side
 
     @property
-    def is_comparable(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether both have come to an end."""
         return self.live.result is not None and self.paper.result is not None
+
+    @property
+    def denied(self) -> tuple[str, str] | None:
+        """(mode, code) where our own checks denied the decision on one side or both, None where both were tried."""
+        for mode, side in (("live", self.live), ("sim", self.paper)):
+            if side.code:
+                return mode, side.code
+        return None
+
+    @property
+    def has_same_fill(self) -> bool:
+        """Whether both bought the same number of whole baskets, and any."""
+        return self.live.filled == self.paper.filled > 0
 
     @property
     def price_gap(self) -> int | None:
@@ -70,21 +88,37 @@ class Report:
 
     @property
     def ended(self) -> list[Pair]:
-        return [pair for pair in self.pairs if pair.is_comparable]
+        """Pairs of which both sides have come to an end."""
+        return [pair for pair in self.pairs if pair.has_ended]
+
+    @property
+    def compared(self) -> list[Pair]:
+        """Of those, the ones with the same fill on both sides: the only ones whose results say something about paper."""
+        return [pair for pair in self.ended if pair.has_same_fill]
+
+    @property
+    def unlike(self) -> list[Pair]:
+        """Ended pairs that the market filled differently, none denied by ourselves."""
+        return [pair for pair in self.ended if not pair.denied and pair.live.filled != pair.paper.filled]
+
+    @property
+    def denied(self) -> dict[tuple[str, str], int]:
+        """Pairs that our own checks denied on one side, by (mode, code); they are in no result."""
+        return dict(Counter(pair.denied for pair in self.pairs if pair.denied).most_common())
 
     @property
     def live_result(self) -> int:
-        """Of the pairs that both have ended, micro-dollars."""
-        return sum(pair.live.result or 0 for pair in self.ended)
+        """Of the compared pairs, micro-dollars."""
+        return sum(pair.live.result or 0 for pair in self.compared)
 
     @property
     def paper_result(self) -> int:
         """Of the same pairs."""
-        return sum(pair.paper.result or 0 for pair in self.ended)
+        return sum(pair.paper.result or 0 for pair in self.compared)
 
     @property
     def flattery(self) -> int:
-        """Paper less live result of the same decisions: what paper promised and live did not keep."""
+        """Paper less live result of the same fills: what paper promised and live did not keep."""
         return self.paper_result - self.live_result
 
     @property
@@ -126,7 +160,7 @@ def _sides(ids: Sequence[UUID | None]) -> dict[UUID | None, Side]:
     found: dict[UUID | None, Side] = {}
     for some in batched(ids):
         for decision, code in Denial.objects.filter(decision__in=some).values_list("decision", "code"):
-            found[decision] = Side(f"denied: {code}")
+            found[decision] = Side(f"denied: {code}", code=code)
         for position in Position.objects.filter(decision__in=some).prefetch_related("legs"):
             found[position.decision_id] = _side(position)
     return found

@@ -179,7 +179,7 @@ def halts_and_resumes(operator: Any, risk: Any) -> None:
     operator.goto("/admin/")
     operator.locator(".k-banner").get_by_role("link", name="Halt").click()
     dialog = operator.locator("#dialog")
-    dialog.get_by_label("Stop everything and cancel").check()
+    dialog.get_by_label("Halted, cancels only").check()
     dialog.get_by_label("Reason").fill("odd prices")
     dialog.get_by_role("button", name="Halt").click()
     operator.locator(".k-banner-halted").get_by_text("HALTED").wait_for()

@@ -134,7 +134,7 @@ def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, sc
     operator = visit("operator", width)
     operator.locator(".k-banner").get_by_role("link", name="Halt").click()
     dialog = operator.locator("#dialog")
-    dialog.get_by_label("Stop everything and cancel").check()
+    dialog.get_by_label("Halted, cancels only").check()
     dialog.get_by_label("Reason").fill("odd prices")
     dialog.get_by_role("button", name="Halt").click()
     operator.wait_for_url("**/operate/")

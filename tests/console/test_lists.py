@@ -19,6 +19,7 @@ from kalbot.common import clock
 from kalbot.console import tasks
 from kalbot.console.admin.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.ui import formats
 from strategies.models import Cycle, NearMiss, Verdict
 from trading.models import Fill, Position
 
@@ -110,6 +111,10 @@ def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: A
     assert page.count("$10,000.00") == 2
     assert "+$1.7775" in page
     assert "-$" not in page
+    paid = sum(fill.fee for fill in Fill.objects.filter(order__profile=sample["live"]))
+    assert paid > 0
+    assert formats.money(paid) in page  # all that was paid, not what is in open positions
+    assert "$10,001.7775" in page
 
 
 def test_every_row_of_money_is_read_only() -> None:

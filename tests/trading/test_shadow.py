@@ -84,7 +84,7 @@ def test_both_sides_of_one_decision_stand_beside_each_other(twin: Twin, live: Pr
     assert found.filled() == {"both": 1, "live only": 0, "paper only": 0, "neither": 0}
 
 
-def test_what_live_could_not_keep_counts_against_paper(twin: Twin, live: Profile) -> None:
+def test_what_live_could_not_fill_is_counted_apart(twin: Twin, live: Profile) -> None:
     shadows.make(live)
     decision, copy = _decide(twin, live)
     executor.execute(copy.pk)
@@ -96,8 +96,10 @@ def test_what_live_could_not_keep_counts_against_paper(twin: Twin, live: Profile
     _settle(twin)
     found = _report(live)
     assert found.filled()["paper only"] == 1
-    assert found.live_result == 0
-    assert found.flattery == found.paper_result > 0
+    assert (found.live_result, found.paper_result, found.flattery) == (0, 0, 0), "only same fills are compared"
+    (pair,) = found.unlike
+    assert (pair.live.result, pair.denied) == (0, None)
+    assert (pair.paper.result or 0) > 0
     assert found.price_gap is None
 
 
@@ -110,6 +112,10 @@ def test_a_denied_decision_shows_its_code(twin: Twin, live: Profile) -> None:
     (pair,) = _report(live).pairs
     assert pair.live.outcome == "denied: max_per_leg"
     assert pair.paper.outcome == "open"
+    _settle(twin)
+    found = _report(live)
+    assert found.denied == {("live", "max_per_leg"): 1}
+    assert (found.flattery, found.compared, found.unlike) == (0, [], []), "our own limit says nothing about paper"
     live.refresh_from_db()
     assert shadows.differing(live, live.shadows.get()) == ["max_per_leg"]
     assert "settings differ" in _said()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import OuterRef, Subquery, Sum
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -10,7 +14,7 @@ from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, ma
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
 from kalbot.console.ui.markup import signed
-from trading.models import ExchangeAccount, PaperOrder, ProfileBalance, Settlement
+from trading.models import ExchangeAccount, PaperOrder, Position, ProfileBalance, Settlement
 
 MODE = ("mode", ChoicesDropdownFilter)
 
@@ -25,10 +29,11 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
         "cash",
         "reserved",
         "position_cost",
-        "fees",
+        "fees_paid",
         "made",
         "capital",
-        "best_equity",
+        "equity",
+        "highest_equity",
     ]
     list_filter = [MODE]
     list_select_related = ["profile"]
@@ -38,6 +43,24 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
         "capital": "credit",
     }
     opens = "cash"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        paid = Position.objects.filter(profile=OuterRef("profile")).order_by().values("profile")
+        return super().get_queryset(request).annotate(paid_fees=Subquery(paid.annotate(t=Sum("fees")).values("t")))
+
+    @display(description="Fees paid in all")
+    def fees_paid(self, balance: Any) -> SafeString:
+        return signed("money", balance.paid_fees or 0)
+
+    @display(description="Equity at cost")
+    def equity(self, balance: ProfileBalance) -> SafeString:
+        """Capital and what was realised: cash, reserves and what is held, at its cost."""
+        return signed("money", -balance.capital - balance.realised)
+
+    @display(description="Highest equity")
+    def highest_equity(self, balance: ProfileBalance) -> SafeString:
+        """Capital and the best that was ever realised."""
+        return signed("money", balance.best_equity - balance.capital)
 
     @display(description="Realised", ordering="-realised")
     def made(self, balance: ProfileBalance) -> SafeString:

@@ -9,6 +9,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from trading import exits
 from trading.models import Position
+from trading.safety import halt
 
 
 class ForceExit(Dialog):
@@ -57,6 +58,10 @@ def sentences(position: Position, preview: exits.ExitPreview) -> list[str]:
     words = [
         f"Sells everything {position.profile} holds in {position.event_id} at the bids, immediately or as they come."
     ]
+    if halt.current(position.profile) == halt.State.HALTED:
+        words.append(
+            "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
+        )
     short = [str(one.leg) for one in preview.legs if one.unsellable]
     if short:
         words.append(f"No bid now for {', '.join(short)}: that part stays until there is one or the market settles.")

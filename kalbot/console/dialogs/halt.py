@@ -11,20 +11,24 @@ from django.urls import reverse
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from strategies.models import Profile
+from trading import selectors
 from trading.models import ACTIVE, Order, OrderStatus, Position
 from trading.safety import halt
 
 
 class HaltForm(ReasonForm):
-    """Two levels: stop new risk, or also stop exits and cancel what rests."""
+    """Two levels: reducing stops new risk; halted sends nothing but cancels, and leaves naked what is half-bought or half-sold."""
 
     level = forms.ChoiceField(
         label="How far",
         initial="reducing",
         widget=forms.RadioSelect,
         choices=[
-            ("reducing", "Stop new risk: no new baskets; exits and completion of open positions go on"),
-            ("halted", "Stop everything and cancel what rests: no order at all is sent until somebody resumes"),
+            ("reducing", "Reducing: no new baskets. Exits, completing and unwinding go on"),
+            (
+                "halted",
+                "Halted, cancels only: no order is sent, exits wait, half-bought baskets stay naked until somebody resumes",
+            ),
         ],
         error_messages={"required": "Please choose how far to stop."},
     )
@@ -42,7 +46,7 @@ class TradingSwitch(Dialog):
         mine: dict[str, Any] = {"profile": profile} if profile else {}
         positions = Position.objects.filter(status__in=ACTIVE, **mine)
         return [
-            ("State now", halt.row_of(profile).state.upper()),
+            ("State now", halt.current(profile).upper()),
             ("Active positions", str(positions.count())),
             ("Cost at risk", formats.money(sum(positions.values_list("cost", flat=True)))),
             (
@@ -54,6 +58,17 @@ class TradingSwitch(Dialog):
                 ),
             ),
         ]
+
+
+def naked_in_words(profile: Profile | None) -> str:
+    """What the second level would leave naked, by position."""
+    mine: dict[str, Any] = {"profile": profile} if profile else {}
+    naked = selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))
+    if not naked:
+        return "No position has naked legs now, so halting fully would leave none."
+    listed = "; ".join(f"#{pk}: {', '.join(str(one.leg) for one in naked[pk])}" for pk in sorted(naked)[:5])
+    more = f" and {len(naked) - 5} more" if len(naked) > 5 else ""
+    return f"Halting fully would leave {len(naked)} position{'s' * (len(naked) > 1)} with naked legs: {listed}{more}."
 
 
 class Halt(TradingSwitch):
@@ -73,6 +88,7 @@ class Halt(TradingSwitch):
             sentences=[
                 f"Stops {profile or 'all profiles'}. Open positions are kept: they are watched and settled as before.",
                 "Only a risk manager can resume.",
+                naked_in_words(profile),
             ],
             numbers=self.numbers(profile),
         )
@@ -82,7 +98,7 @@ class Halt(TradingSwitch):
         halt.set_state(
             state=level, actor=actor, reason=reason, profile=self.profile(pk), cancel_resting=level == "halted"
         )
-        return "Halted: no order is sent." if level == "halted" else "New risk is stopped; exits go on."
+        return "Halted: only cancels are sent." if level == "halted" else "Reducing: no new baskets; exits go on."
 
 
 class Resume(TradingSwitch):

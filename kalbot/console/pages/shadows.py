@@ -15,6 +15,7 @@ from kalbot.console.ui.links import list_url
 from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
+from trading.denials import SENTENCES
 
 DAYS = (1, 7, 30)
 SHOWN = 40
@@ -44,8 +45,16 @@ def report(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
     return {
         "report": found,
         "filled": found.filled(),
+        "denied": [(mode, code, sentence(code), number) for (mode, code), number in found.denied.items()],
+        "unlike_live": sum(pair.live.result or 0 for pair in found.unlike),
+        "unlike_paper": sum(pair.paper.result or 0 for pair in found.unlike),
         "unlike": shadows.differing(live, paper),
         "pairs": found.pairs[::-1][:SHOWN],
         "more": max(0, len(found.pairs) - SHOWN),
         "live_url": list_url("strategies.decision", profile__id__exact=live.pk),
     }
+
+
+def sentence(code: str) -> str:
+    """The sentence of a denial code; codes of older versions stand for themselves."""
+    return {known.value: words for known, words in SENTENCES.items()}.get(code, code)

@@ -1,4 +1,4 @@
-"""manage.py halt --reason "..." [--profile NAME] [--reducing] [--cancel-resting]"""
+"""manage.py halt --reason "..." [--profile NAME] [--cancels-only] [--cancel-resting]"""
 
 from __future__ import annotations
 
@@ -8,28 +8,40 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.models import Profile
+from trading import selectors
+from trading.models import ACTIVE, Position
 from trading.safety import halt
 
 
 class Command(BaseCommand):
-    help = "Stop trading: nothing but cancels is sent (--reducing: exits and unwinds only)."
+    help = "Stop new baskets; exits, completing and unwinding go on (--cancels-only: nothing but cancels is sent)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", required=True, help="Why; it is kept.")
         parser.add_argument("--profile", help="Only this profile; without it, everything.")
-        parser.add_argument("--reducing", action="store_true", help="Allow exits and unwinds.")
+        parser.add_argument(
+            "--cancels-only",
+            action="store_true",
+            help="Halted: no order at all is sent, so that what is half-bought or half-sold stays naked.",
+        )
         parser.add_argument("--cancel-resting", action="store_true", help="Cancel resting orders at once.")
         parser.add_argument("--actor", default=getpass.getuser())
 
     def handle(self, *args: Any, **options: Any) -> None:
+        profile = profile_named(options["profile"])
         row = halt.set_state(
-            state=halt.State.REDUCING if options["reducing"] else halt.State.HALTED,
+            state=halt.State.HALTED if options["cancels_only"] else halt.State.REDUCING,
             actor=options["actor"],
             reason=options["reason"],
-            profile=profile_named(options["profile"]),
+            profile=profile,
             cancel_resting=options["cancel_resting"],
         )
         self.stdout.write(f"{row.scope} is {row.state}")
+        if row.state == halt.State.HALTED:
+            mine = {} if profile is None else {"profile": profile}
+            naked = selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))
+            for pk in sorted(naked):
+                self.stdout.write(f"stays naked: position #{pk}, {', '.join(str(one.leg) for one in naked[pk])}")
 
 
 def profile_named(name: str | None) -> Profile | None:

@@ -56,9 +56,16 @@ class Command(BaseCommand):
         price = "no pair that both bought" if gap is None else f"median {dollars(gap)} a contract (live less paper)"
         self.stdout.write(f"  price paid: {price}")
         self.stdout.write(
-            f"  result of the {len(found.ended)} that both ended: live {dollars(found.live_result)}, "
+            f"  result of the {len(found.compared)} with the same fill that both ended: live {dollars(found.live_result)}, "
             f"paper {dollars(found.paper_result)}; paper flatters by {dollars(found.flattery)}"
         )
+        for (mode, code), number in found.denied.items():
+            self.stdout.write(f"  not compared: {number} denied {mode} by our own checks ({code})")
+        if found.unlike:
+            live, paper = (
+                dollars(sum(getattr(one, side).result or 0 for one in found.unlike)) for side in ("live", "paper")
+            )
+            self.stdout.write(f"  not compared: {len(found.unlike)} filled differently; live {live}, paper {paper}")
         self.stdout.write(f"  {'decided (UTC)':17} {'event':26} {'live':>22} {'paper':>22} {'live':>11} {'paper':>11}")
         for pair in found.pairs[-LISTED:]:
             self.stdout.write("  " + row(pair))
@@ -85,6 +92,9 @@ def as_json(found: Report) -> dict[str, Any]:
         "unshadowed": found.unshadowed,
         "filled": found.filled(),
         "ended": len(found.ended),
+        "compared": len(found.compared),
+        "denied": {f"{mode}: {code}": number for (mode, code), number in found.denied.items()},
+        "filled_differently": len(found.unlike),
         "live_result": found.live_result,
         "paper_result": found.paper_result,
         "flattery": found.flattery,
