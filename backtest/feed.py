@@ -157,6 +157,7 @@ class Feed:
         self.books.watch(event.event_ticker, statuses)
         for ticker, status in statuses.items():
             self.books.set_status(ticker, status)
+        self.settled = self.settled or "finalized" in statuses.values()
 
     def _series(self, record: Record) -> None:
         series = parse_series(b'{"series":' + record.payload + b"}")

@@ -18,6 +18,7 @@ from backtest.results import Result, collect
 from kalbot.common import cache, messages
 from markets import prices
 from markets.tape.reader import Tape
+from markets.tape.recorder import paused
 from markets.tape.records import Record
 from strategies.cycle import event_cache, memo
 from strategies.models import Profile
@@ -58,6 +59,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         stack.enter_context(_quiet())
         stack.enter_context(in_memory(options.seed))
         stack.enter_context(cache.isolated())
+        stack.enter_context(paused())
         stack.enter_context(in_place(simulated))
         _forget()
         stack.callback(_forget)

@@ -209,6 +209,10 @@ KALSHI_FEE_GRID = env.str("KALSHI_FEE_GRID", "0.0001")
 KALBOT_LIVE = boolean("KALBOT_LIVE", False)
 CONTACT = env.str("KALBOT_CONTACT", "")
 
+KALBOT_TAPE_DIR = env.str("KALBOT_TAPE_DIR", "")  # where everything that comes is recorded; empty: nowhere
+KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30)
+KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
+
 PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
 WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000)
 

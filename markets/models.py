@@ -223,6 +223,22 @@ class Certificate(models.Model):
         return f"{self.event_id} v{self.version} {self.status}"
 
 
+class TapeGap(models.Model):
+    """A time in which the tape was not written: what is missing is known before anybody replays it."""
+
+    writer = models.CharField(max_length=120)
+    began_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it is not being written now.")
+    reason = models.CharField(max_length=300)
+    dropped = models.BigIntegerField(default=0, help_text="Records lost by this writer so far.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.writer}: {self.reason}"
+
+
 class Watch(models.Model):
     """An event on the watchlist: the stream must keep its full order books (``markets.watchlist``)."""
 

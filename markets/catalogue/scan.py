@@ -20,8 +20,10 @@ from markets.catalogue.upsert import ABSENT, PageResult, store_events
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
+from markets.kalshi.schemas.pages import parse_event
 from markets.kalshi.vocabulary import COMBO_PREFIX, OPEN_STATUSES, MarketStatus
 from markets.models import Event, Market, Scan
+from markets.tape.recorder import recorder
 from markets.terms import certificates
 
 log = logging.getLogger(__name__)
@@ -80,9 +82,11 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
     Raises Unreachable when the exchange does not answer; a refusal or an unreadable answer concerns its event only.
     """
     found = []
+    tape = recorder("scan")
     for ticker in tickers:
         try:
-            event = client.catalogue.event(ticker)
+            answer = client.catalogue.event_answer(ticker)
+            event = parse_event(answer)
         except NotFound:
             Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=clock.now())
             continue
@@ -93,6 +97,8 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
         if is_combo(event):
             continue
         _store([event])
+        if tape is not None:
+            tape.event(answer)
         found.append(ticker)
     return found
 
@@ -106,6 +112,7 @@ def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> t
     """Store every page. Returns the tickers seen, and whether absence from them means anything."""
     seen: set[str] = set()
     complete = True
+    tape = recorder("scan")
     for page in client.catalogue.events(status="open", with_nested_markets=True):
         row.pages += 1
         row.rejected += len(page.rejected)
@@ -116,7 +123,10 @@ def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> t
         events = [event for event in page.events if event.event_ticker not in seen and not is_combo(event)]
         row.combos_left_out += sum(1 for event in page.events if is_combo(event))
         seen.update(event.event_ticker for event in events)
-        _count(row, events, _store(events, row))
+        result = _store(events, row)
+        if tape is not None:
+            tape.events(page.raw, result.changed)
+        _count(row, events, result)
         if progress is not None:
             progress(row)
     return seen, complete

@@ -15,6 +15,7 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
 from markets.models import FeeChange, Series
+from markets.tape.recorder import recorder
 
 IN_FORCE_AFTER: Final = timedelta(minutes=10)
 
@@ -40,9 +41,13 @@ def refresh_series(client: KalshiClient) -> int:
 
 def store_series(listed: Iterable[WireSeries]) -> int:
     """Write the series that differ from the database. A series that is not listed stays: its events still name it."""
+    listed = list(listed)
     known = {values[0]: values for values in Series.objects.values_list(*COLUMNS)}
     rows = {series.ticker: series_row(series) for series in listed}
     changed = [row for ticker, row in rows.items() if known.get(ticker) != tuple(row[name] for name in COLUMNS)]
+    tape = recorder("scan")
+    if tape is not None:
+        tape.series(listed, {row["ticker"] for row in changed})
     Series.objects.bulk_create(
         [Series(**row) for row in changed],
         update_conflicts=True,

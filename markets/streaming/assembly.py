@@ -24,6 +24,7 @@ from markets.streaming.output.inbox import Inbox
 from markets.streaming.output.notifier import Notifier, notify_stored
 from markets.streaming.state.comparison import Comparison
 from markets.streaming.watchlist_reader import WatchlistReader
+from markets.tape.recorder import recorder
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class Assembly:
     """One stream process with its threads. Make it, ``run`` it, ``stop`` it from a signal handler."""
 
-    def __init__(self, partition: int = 0) -> None:
+    def __init__(self, partition: int = 0, tape: Path | None = None) -> None:
         environment, signer = connect.environment(), connect.signer()
         partitions = partition_count()
         if not 0 <= partition < partitions:
@@ -45,6 +46,7 @@ class Assembly:
             lambda event: partition_of(event, partitions) == partition,
         )
         self.comparison = Comparison()
+        self.recorder = recorder(f"stream{partition}", tape)
         self.stream = Stream(
             lambda: make_session(environment, signer),
             self.redis,
@@ -53,6 +55,7 @@ class Assembly:
             self.notifier,
             partition,
             self.comparison,
+            self.recorder,
         )
 
     def run(self) -> None:
@@ -68,6 +71,8 @@ class Assembly:
             self.comparison.close()
             self.inbox.close(timeout=0.8)
             self.notifier.close(timeout=0.3)
+            if self.recorder is not None:
+                self.recorder.close()
 
     def stop(self) -> None:
         """May be called from a signal handler."""

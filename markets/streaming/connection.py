@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from kalbot.common import clock
@@ -25,6 +26,7 @@ from markets.streaming.output.messages import to_message
 from markets.streaming.output.metrics import Metrics
 from markets.streaming.state.books import Books
 from markets.streaming.subscriptions import BOOKS, BookSubscription
+from markets.tape.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +67,11 @@ class Connection:
         keep: Callable[[Message], None],
         *,
         whole: bool = True,
+        recorder: Recorder | None = None,
     ) -> None:
         self.epoch = f"{clock.now_ms()}-{secrets.token_hex(4)}"
-        self.intake = session.intake = StreamIntake(books, self._handle)
+        self.intake = session.intake = StreamIntake(books, self._handle, self._record if recorder is not None else None)
+        self._recorder = recorder
         self.session = session
         self.books = books
         self.metrics = metrics
@@ -102,6 +106,8 @@ class Connection:
         """Connect and subscribe. Raises Unreachable or a Rejected kind."""
         self.session.connect()
         self.books.start_epoch(self.epoch)
+        if self._recorder is not None:
+            self._recorder.opened(self.epoch)
         self.session.subscribe([LIFECYCLE])
         if self._whole:
             self.session.subscribe([TICKER])
@@ -138,6 +144,12 @@ class Connection:
 
     def close(self) -> None:
         self.session.close()
+        if self._recorder is not None:
+            self._recorder.closed(self.epoch)
+
+    def _record(self, payloads: Sequence[bytes]) -> None:
+        if self._recorder is not None:
+            self._recorder.frames(self.epoch, payloads, time.time_ns())
 
     def _follow(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
         if wanted is self._followed:

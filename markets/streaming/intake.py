@@ -6,7 +6,7 @@ the same: sequence numbers are checked before a frame is applied, and received =
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -28,13 +28,18 @@ _DUPLICATE: Final = Arrival.DUPLICATE
 class StreamIntake(Intake):
     """Applies tickers and deltas to ``books`` as they are read. ``feed`` returns the other frames, which are applied already."""
 
-    def __init__(self, books: Books, sink: Sink) -> None:
+    def __init__(self, books: Books, sink: Sink, record: Callable[[Sequence[bytes]], None] | None = None) -> None:
+        """``record`` gets every batch as it came, before anything is made of it."""
         super().__init__()
+        self._record = record
         self._books = books
         self._sink = sink
 
     def feed(self, payloads: Iterable[bytes]) -> list[frames.Frame]:
         """See Intake.feed."""
+        if self._record is not None:
+            payloads = list(payloads)
+            self._record(payloads)
         others: list[frames.Frame] = []
         books, tally, arrive, yes_priced = self._books, self.tally, self.sequence.arrive, self.yes_priced
         on_ticker, on_delta, ticker, delta = books.ticker, books.delta, parser.ticker, parser.delta

@@ -31,6 +31,7 @@ from markets.streaming.output.publisher import Fenced, Publisher
 from markets.streaming.state.all_in import is_worth_evaluating
 from markets.streaming.state.books import Books
 from markets.streaming.watchlist_reader import WatchlistReader
+from markets.tape.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ class Stream:
         notifier: Notifier,
         partition: int = 0,
         on_connection: Callable[[Connection | None], None] = lambda connection: None,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self.books = Books()
         self.metrics = Metrics()
         self.leadership = Leadership(client, partition)
@@ -119,7 +122,9 @@ class Stream:
 
     def _live_one_epoch(self, backoff: Backoff) -> None:
         whole = self._partition == 0
-        connection = Connection(self._make_session(), self.books, self.metrics, self._inbox.put, whole=whole)
+        connection = Connection(
+            self._make_session(), self.books, self.metrics, self._inbox.put, whole=whole, recorder=self._recorder
+        )
         try:
             connection.open()
             if whole:
@@ -271,6 +276,9 @@ class Stream:
             suppressed=self._notifier.suppressed,
             token=self.leadership.token or "",
             clock_skew_ms=_skew(connection),
+            tape_problem=self._recorder.writer.problem if self._recorder else "",
+            tape_written=self._recorder.writer.written if self._recorder else 0,
+            tape_dropped=self._recorder.writer.dropped if self._recorder else 0,
         )
         if at < self._redis_not_before:
             return

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -30,8 +30,21 @@ RETRY_SECONDS: Final = 2.0
 class TapeWriter:
     """One writer of one folder. Several processes may write into the same folder under different names."""
 
-    def __init__(self, folder: Path, writer: str, about: dict[str, object], *, level: int = 1) -> None:
-        """``about`` becomes the META record of every segment. Raises OSError when the folder cannot be made."""
+    def __init__(
+        self,
+        folder: Path,
+        writer: str,
+        about: dict[str, object],
+        *,
+        level: int = 1,
+        on_problem: Callable[[str], None] = lambda reason: None,
+        on_recovery: Callable[[int], None] = lambda dropped: None,
+    ) -> None:
+        """``about`` becomes the META record of every segment. Raises OSError when the folder cannot be made.
+
+        ``on_problem`` is called from the writing thread when a hole begins, ``on_recovery`` with the records lost when it ends.
+        """
+        self._on_problem, self._on_recovery = on_problem, on_recovery
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._writer, self._about, self._level = folder, writer, about, level
         self._queue: deque[tuple[int, Kind, str, bytes | Sequence[bytes]]] = deque()
@@ -39,6 +52,7 @@ class TapeWriter:
         self._file: BinaryIO | None = None
         self._hour = -1
         self._hole: tuple[int, str] | None = None
+        self._holes_to_report: deque[str] = deque()
         self._stop = threading.Event()
         self.written = 0
         self.dropped = 0
@@ -56,6 +70,10 @@ class TapeWriter:
         payload = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
         self._put(received_ns or time.time_ns(), kind, key, payload, len(payload))
 
+    def raw(self, kind: Kind, key: str, payload: bytes) -> None:
+        """One other record whose payload is JSON already. Never blocks, never raises on a full disk."""
+        self._put(time.time_ns(), kind, key, payload, len(payload))
+
     def close(self) -> None:
         """Write what is waiting and end the thread."""
         self._stop.set()
@@ -72,12 +90,15 @@ class TapeWriter:
         self.dropped += count
         if self._hole is None:
             self._hole = (received_ns, reason)
+            self._holes_to_report.append(reason)
 
     def _run(self) -> None:
         while True:
             stopping = self._stop.wait(FLUSH_SECONDS)
             while self._queue:
                 self._write_some()
+            while self._holes_to_report:
+                self._on_problem(self._holes_to_report.popleft())
             if stopping:
                 break
         if self._file is not None:
@@ -118,6 +139,8 @@ class TapeWriter:
         except OSError as error:
             self._failed(first_ns, count, error)
             return
+        if self._hole is not None:
+            self._on_recovery(self.dropped)
         self._hole, self.problem = None, ""
         self.written += count
 

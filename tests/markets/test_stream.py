@@ -19,6 +19,7 @@ from markets.streaming.loop import Stream
 from markets.streaming.output.inbox import Inbox, Message
 from markets.streaming.output.notifier import Notifier
 from markets.streaming.watchlist_reader import WatchlistReader
+from markets.tape.recorder import Recorder
 from tests.markets.live_exchange import LiveExchange, wait_for
 
 LEGS = {"EVENT-A": "active", "EVENT-B": "active"}
@@ -38,7 +39,7 @@ class Kept(Inbox):
 class Running:
     """A stream in a thread, with what a test inspects."""
 
-    def __init__(self, exchange: LiveExchange, partition: int = 0) -> None:
+    def __init__(self, exchange: LiveExchange, partition: int = 0, recorder: Recorder | None = None) -> None:
         key = ed25519.Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -58,6 +59,7 @@ class Running:
             self.inbox,
             self.notifier,
             partition,
+            recorder=recorder,
         )
         self.reader = PriceReader(partitions=partition + 1)
         self._thread = threading.Thread(target=self.stream.run, daemon=True)

@@ -10,6 +10,7 @@ from typing import Final
 import redis
 
 from kalbot.common import cache
+from markets.tape.recorder import recorder
 from triage.sources.protocol import Snapshot, SourceError
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ def key(source: str, subject: str) -> str:
 
 def store(source: str, subject: str, snapshot: Snapshot) -> None:
     """Keep a snapshot. SourceError when Redis is away."""
+    tape = recorder("triage")
+    if tape is not None:
+        tape.source(source, subject, snapshot.fetched_ms, snapshot.as_of_ms, snapshot.data)
     value = json.dumps([snapshot.fetched_ms, snapshot.as_of_ms, snapshot.data], separators=(",", ":"))
     try:
         cache.prices().set(key(source, subject), value, ex=KEPT_SECONDS)

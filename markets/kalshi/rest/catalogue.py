@@ -59,10 +59,12 @@ class Catalogue:
 
     def event(self, ticker: str, with_nested_markets: bool = True) -> Event:
         """One event. Raises NotFound."""
+        return answers.parse_event(self.event_answer(ticker, with_nested_markets))
+
+    def event_answer(self, ticker: str, with_nested_markets: bool = True) -> bytes:
+        """The exchange's own answer about one event, not yet read. Raises NotFound."""
         params = {"with_nested_markets": with_nested_markets}
-        return answers.parse_event(
-            self._transport.read("/events/{event_ticker}", path={"event_ticker": ticker}, params=params)
-        )
+        return self._transport.read("/events/{event_ticker}", path={"event_ticker": ticker}, params=params)
 
     def markets(
         self,

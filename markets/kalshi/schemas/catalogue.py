@@ -67,6 +67,8 @@ class EventPage(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     cursor: str
     rejected: tuple[Rejection, ...]
+    raw: tuple[msgspec.Raw, ...] = ()
+    """The events' own bytes, refused ones among them."""
 
 
 class MarketPage(msgspec.Struct, frozen=True):

@@ -84,7 +84,7 @@ def parse_event_page(body: bytes) -> EventPage:
     """
     wire = decode(_EVENTS, body)
     events, rejected = parse_each(EVENT, build_event, wire.events)
-    return EventPage(events, wire.cursor or "", rejected)
+    return EventPage(events, wire.cursor or "", rejected, tuple(wire.events))
 
 
 def parse_market_page(body: bytes) -> MarketPage:

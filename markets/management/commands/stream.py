@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -22,9 +23,13 @@ class Command(BaseCommand):
             "--patience", type=float, default=10.0, help="seconds to wait at the start for an exchange that answers"
         )
 
+        parser.add_argument(
+            "--tape", type=Path, help="folder for a recording of everything that comes (KALBOT_TAPE_DIR)"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            assembly = Assembly(options["partition"])
+            assembly = Assembly(options["partition"], options["tape"])
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, lambda *_: assembly.stop())
             wait_for_exchange(options["patience"])

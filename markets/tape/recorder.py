@@ -1,0 +1,182 @@
+"""The recorder of this process: where the setting ``KALBOT_TAPE_DIR`` (or ``stream --tape``) says, and none where it says nothing.
+
+Each process writes segments of its own. A hole becomes a row (``TapeGap``) as soon as it is noticed, so that it is seen before
+anybody replays the tape, and it ends with the first block that could be written again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import platform
+import threading
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from kalbot.common import clock
+from markets.kalshi.schemas.series import Series
+from markets.models import TapeGap
+from markets.tape import retention
+from markets.tape.records import Kind
+from markets.tape.writer import TapeWriter
+
+log = logging.getLogger(__name__)
+
+PRUNE_SECONDS: Final = 600.0
+_known: dict[tuple[int, str, str], Recorder] = {}
+_lock = threading.Lock()
+_paused = False
+
+
+class _Named(msgspec.Struct):
+    event_ticker: str = ""
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+class Recorder:
+    """A tape writer with the product's own kinds of records. No method blocks or raises for what the disk does."""
+
+    def __init__(self, folder: Path, role: str) -> None:
+        """``role``: stream0, scan, triage: the beginning of the segments' names."""
+        self._folder, self._role = folder, role
+        self._next_prune = 0.0
+        self._whole = False
+        name = f"{role}_{platform.node() or 'host'}_{os.getpid()}"
+        about = {"source": "kalbot", "role": role, "exchange": settings.KALSHI_REST_URL, "cadence": "every frame"}
+        about |= {"absent": ["volume and open interest between two records of an event"], "assumed": []}
+        self._writer_name = name
+        self._gap: int | None = None
+        self.writer = TapeWriter(folder, name, about, on_problem=self._began, on_recovery=self._ended)
+        atexit.register(self.close)
+
+    def opened(self, epoch: str) -> None:
+        """A connection was opened."""
+        self.writer.record(Kind.CONNECTION, epoch, {"state": "open"})
+
+    def closed(self, epoch: str) -> None:
+        """A connection has ended: what it brought is no price any more."""
+        self.writer.record(Kind.CONNECTION, epoch, {"state": "closed"})
+
+    def frames(self, epoch: str, payloads: Sequence[bytes], received_ns: int) -> None:
+        """A batch of payloads as the socket delivered them."""
+        self.writer.frames(epoch, payloads, received_ns)
+        if clock.monotonic() >= self._next_prune:
+            self._next_prune = clock.monotonic() + PRUNE_SECONDS
+            threading.Thread(target=self._prune, name="tape-prune", daemon=True).start()
+
+    def events(self, raw: Iterable[msgspec.Raw], changed: Iterable[str]) -> None:
+        """Events as the listing had them: those whose facts changed, and in the day's first scan all of them."""
+        wanted = None if self._whole else set(changed)
+        for body in raw:
+            ticker = _named.decode(body).event_ticker
+            if wanted is None or ticker in wanted:
+                self.writer.raw(Kind.EVENT, ticker, bytes(body))
+
+    def event(self, answer: bytes) -> None:
+        """One event as it was fetched by itself, its markets inside it or beside it."""
+        found: dict[str, Any] = json.loads(answer)
+        event = found["event"]
+        if not event.get("markets"):
+            event["markets"] = found.get("markets") or []
+        self.writer.record(Kind.EVENT, event["event_ticker"], event)
+
+    def series(self, listed: Iterable[Series], changed: Container[str]) -> None:
+        """The series of a scan, which begins with them: those that changed, and in the day's first scan all of them."""
+        self._whole = self._is_new_day()
+        for series in listed:
+            if self._whole or series.ticker in changed:
+                self.writer.raw(Kind.SERIES, series.ticker, msgspec.json.encode(series))
+
+    def source(self, source: str, subject: str, fetched_ms: int, as_of_ms: int, data: Mapping[str, Any]) -> None:
+        """What a triage source answered; it is known from now on."""
+        content = {
+            "source": source,
+            "subject": subject,
+            "fetched_ms": fetched_ms,
+            "as_of_ms": as_of_ms,
+            "data": dict(data),
+        }
+        self.writer.record(Kind.SOURCE, f"{source}:{subject}", content)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.writer.close()
+
+    def _is_new_day(self) -> bool:
+        """Whether this role has written no segment today, so that every day's tape begins with the whole catalogue."""
+        return not any(self._folder.glob(f"{datetime.now(UTC):%Y%m%d}*-{self._role}_*"))
+
+    def _prune(self) -> None:
+        try:
+            gone = retention.prune(
+                self._folder,
+                clock.now(),
+                keep_days=settings.KALBOT_TAPE_KEEP_DAYS,
+                most_bytes=settings.KALBOT_TAPE_MOST_GB * 10**9,
+            )
+        except OSError as error:
+            log.warning("old segments of the tape cannot be deleted: %s", error)
+        else:
+            if gone:
+                log.info("%s old segments of the tape deleted", len(gone))
+
+    def _began(self, reason: str) -> None:
+        self._write(lambda: self._new_gap(reason))
+
+    def _new_gap(self, reason: str) -> None:
+        self._gap = TapeGap.objects.create(writer=self._writer_name[:120], began_at=clock.now(), reason=reason[:300]).pk
+
+    def _ended(self, dropped: int) -> None:
+        gap, self._gap = self._gap, None
+        if gap is not None:
+            self._write(lambda: TapeGap.objects.filter(pk=gap).update(ended_at=clock.now(), dropped=dropped))
+
+    def _write(self, work: Any) -> None:
+        try:
+            close_old_connections()
+            work()
+        except DatabaseError as error:
+            log.error("the tape's gap could not be stored: %s", error)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """This process records nothing until the block ends: a replay is no news."""
+    global _paused
+    before, _paused = _paused, True
+    try:
+        yield
+    finally:
+        _paused = before
+
+
+def recorder(role: str, folder: Path | None = None) -> Recorder | None:
+    """This process's recorder of a role; None where nothing is to be recorded. A forked process gets one of its own."""
+    if _paused:
+        return None
+    where = folder or (Path(settings.KALBOT_TAPE_DIR) if settings.KALBOT_TAPE_DIR else None)
+    if where is None:
+        return None
+    key = (os.getpid(), role, str(where))
+    with _lock:
+        if key not in _known:
+            try:
+                _known[key] = Recorder(where, role)
+            except OSError as error:
+                log.error("no tape in %s: %s", where, error)
+                TapeGap.objects.create(
+                    writer=role, began_at=clock.now(), reason=f"{type(error).__name__}: {error}"[:300]
+                )
+                return None
+        return _known[key]
