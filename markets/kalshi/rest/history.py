@@ -45,7 +45,7 @@ class History:
     def event_candlesticks(
         self, series_ticker: str, event_ticker: str, start_ts: int, end_ts: int, period: int
     ) -> dict[str, tuple[Candle, ...]]:
-        """The same for every market of an event, by ticker. The exchange may end the span earlier than was asked for."""
+        """The same for every market of an event, by ticker. The exchange may end the span earlier than requested."""
         body = self._transport.read(
             "/series/{series_ticker}/events/{ticker}/candlesticks",
             path={"series_ticker": series_ticker, "ticker": event_ticker},

@@ -21,7 +21,7 @@ from .steps import order
 pytestmark = pytest.mark.timeout(60)
 
 
-def test_candlesticks_tell_of_a_trade(client: KalshiClient, market: Market) -> None:
+def test_candlesticks_show_a_trade(client: KalshiClient, market: Market) -> None:
     client.orders.create(order(Buy, market, Side.YES, 4300, 500))
     series = market.event_ticker.partition("-")[0]
     now = int(time.time())
