@@ -222,3 +222,13 @@ def audit(profile: Profile) -> list[tuple[str, int, int]]:
     """Accounts whose running total differs from the sum of its entries: (account, running, summed). Empty when sound."""
     running, summed = balance_of(profile), balances(profile)
     return [(a, getattr(running, a), summed[a]) for a in Account.values if getattr(running, a) != summed[a]]
+
+
+def rebuild_totals(profile: Profile) -> list[str]:
+    """Make the running totals from the entries again. Returns the accounts that changed."""
+    with transaction.atomic():
+        balance_of(profile)
+        ProfileBalance.objects.select_for_update().get(profile=profile)
+        wrong = audit(profile)
+        ProfileBalance.objects.filter(profile=profile).update(**balances(profile))
+    return [account for account, _, _ in wrong]

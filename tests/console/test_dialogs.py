@@ -137,6 +137,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         "halt": {"operator", "risk manager"},
         "resume": {"risk manager"},
         "remove_lock": {"risk manager"},
+        "resolve_discrepancy": {"risk manager"},
         "go_live": {"risk manager"},
         "clone_profile": {"risk manager"},
         "grant_certificate": {"risk manager"},
@@ -146,6 +147,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
     keys = {
         "force_exit": sample["held"].pk,
         "remove_lock": lock.pk,
+        "resolve_discrepancy": Discrepancy.objects.latest("id").pk,
         "go_live": sample["careful"].pk,
         "clone_profile": sample["careful"].pk,
         "grant_certificate": sample["events"][1].pk,
@@ -157,6 +159,16 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         expected = 200 if role in roles else 403
         assert client.get(address).status_code == expected, name
         assert client.post(address, {}).status_code == expected, name
+
+
+def test_a_difference_is_resolved_once_with_who_and_why(sample: dict[str, Any], login: Any) -> None:
+    row = Discrepancy.objects.create(code="fill_impossible", key="f-1", mode="live", theirs="impossible")
+    client, address = login("risk manager", "rita"), reverse("admin:act_resolve_discrepancy_one", args=[row.pk])
+    assert "Accept as known" in client.get(address).content.decode()
+    confirm(client, address)
+    row.refresh_from_db()
+    assert (row.accepted, row.resolution) == (True, "because of the test: accepted as it is (rita)")
+    assert "not open any more" in client.get(address).content.decode()
 
 
 def test_a_certificate_is_granted_and_revoked_with_evidence(sample: dict[str, Any], login: Any) -> None:

@@ -7,11 +7,20 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import reconcile
+from trading import ledger, reconcile
 from trading.denials import DenialCode
 from trading.execution import executor
-from trading.models import Denial, Discrepancy, Lock, Position
-from trading.safety import halt, live_readiness
+from trading.models import (
+    AccountTransaction,
+    Denial,
+    Discrepancy,
+    ExchangeAccount,
+    Lock,
+    Order,
+    Position,
+    ProfileBalance,
+)
+from trading.safety import discrepancies, halt, live_readiness, resolution
 from trading.venues import connection
 
 DEPTH = 10_000
@@ -128,3 +137,105 @@ def test_a_difference_of_live_binds_no_paper_profile(twin: Twin) -> None:
     reconcile.run("live", "test")
     assert halt.current(live) == "reducing"
     assert _try(twin, paper) is not None
+
+
+# ---- what a person does about them: each kind ends, by one action
+
+
+def test_every_kind_of_difference_has_an_action() -> None:
+    assert set(resolution.ACTIONS) == set(Discrepancy.Code)
+    assert all(action.title and action.sentence.endswith(".") for action in resolution.ACTIONS.values())
+
+
+def _resolve(code: str) -> str:
+    row = Discrepancy.objects.get(code=code, resolved_at=None)
+    done = resolution.resolve(row.pk, actor="anna", reason="looked into it")
+    row.refresh_from_db()
+    assert row.resolution.startswith("looked into it")
+    assert row.resolution.endswith("(anna)")
+    return done
+
+
+def _ends(twin: Twin) -> None:
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences) == ("", 0)
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
+
+
+def test_cash_that_nobody_explains_is_accepted_as_a_transaction_with_its_reason(twin: Twin) -> None:
+    world.add_profile("live", mode="live")
+    reconcile.run("live", "first")
+    twin.exchange.ledger.credit((0, 0), -10 * DOLLAR)
+    reconcile.run("live", "test")
+    _resolve("cash")
+    booked = AccountTransaction.objects.get(kind="accepted")
+    assert (booked.amount, booked.actor, booked.reason) == (-10 * DOLLAR, "anna", "looked into it")
+    _ends(twin)
+
+
+@pytest.mark.parametrize("gone", [100, 1_000, 1_500, -300])
+def test_contracts_that_nobody_explains_are_aligned(twin: Twin, gone: int) -> None:
+    profile = world.add_profile("live", mode="live")
+    position = _try(twin, profile)
+    assert position is not None
+    twin.exchange.ledger.positions[(0, twin.markets[0])].count -= gone
+    reconcile.run("live", "test")
+    _resolve("position")
+    _ends(twin)
+    held = position.legs.get(market_id=twin.markets[0]).held
+    assert held == max(0, min(1_000, 1_000 - gone))
+    assert ExchangeAccount.objects.get().foreign.get(twin.markets[0], 0) == 1_000 - gone - held
+    assert ledger.summary(profile)["difference"] == 0
+    assert ledger.audit(profile) == []
+
+
+def test_a_rejected_order_that_has_filled_is_booked(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    position = _try(twin, profile)
+    assert position is not None
+    order = position.orders.first()
+    assert order is not None
+    Order.objects.filter(pk=order.pk).update(status="rejected")
+    reconcile.run("live", "test")
+    _resolve("rejected_order_filled")
+    _ends(twin)
+    order.refresh_from_db()
+    assert order.status == "done"
+
+
+def test_running_totals_are_taken_from_the_entries(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    assert _try(twin, profile) is not None
+    balance = ledger.balance_of(profile)
+    ProfileBalance.objects.filter(profile=profile).update(cash=balance.cash - 5, realised=balance.realised + 5)
+    reconcile.run("live", "test")
+    for row in Discrepancy.objects.filter(code="ledger", resolved_at=None):
+        resolution.resolve(row.pk, actor="anna", reason="looked into it")
+    assert ledger.audit(profile) == []
+
+
+def test_collateral_return_is_switched_off(twin: Twin) -> None:
+    world.add_profile("live", mode="live")
+    connection.client().portfolio.cash.set_netting(0, True)
+    reconcile.run("live", "test")
+    _resolve("netting_on")
+    _ends(twin)
+
+
+def test_what_is_accepted_as_known_is_silent_until_it_changes(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    for theirs in ("one", "one", "two"):
+        discrepancies.found(None, Discrepancy.Code.FILL_IMPOSSIBLE, "f-1", theirs=theirs, profile=profile)
+        if Discrepancy.objects.filter(resolved_at=None).exists() and theirs == "one":
+            _resolve("fill_impossible")
+    assert list(Discrepancy.objects.order_by("id").values_list("theirs", "accepted")) == [("one", True), ("two", False)]
+
+
+def test_ending_a_difference_needs_a_reason_and_an_open_one(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    row = discrepancies.found(None, Discrepancy.Code.FILL_IMPOSSIBLE, "f-1", profile=profile)
+    with pytest.raises(ValueError, match="reason"):
+        resolution.resolve(row.pk, actor="anna", reason=" ")
+    resolution.resolve(row.pk, actor="anna", reason="known")
+    with pytest.raises(resolution.CannotResolve):
+        resolution.resolve(row.pk, actor="anna", reason="known")

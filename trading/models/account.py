@@ -32,6 +32,9 @@ class ExchangeAccount(models.Model):
     seen_at = models.DateTimeField()
     compared_at = models.DateTimeField(null=True, blank=True)
 
+    def __str__(self) -> str:
+        return f"subaccount {self.subaccount}"
+
 
 class AccountTransaction(models.Model):
     """Cash or contracts of the account that changed and are not ours, with the evidence. Rows are never changed or deleted."""

@@ -44,11 +44,11 @@ def found(
 
     ``amount``: what a change is measured by (else by both texts). ``mode``: where neither run nor profile says it.
     """
-    if run is not None:
-        run.differences += 1
     mode = profile.mode if profile is not None else run.mode if run is not None else mode
     ours, theirs, key = ours[:120], theirs[:120], key[:160]
     last = Discrepancy.objects.filter(code=code, key=key).order_by("-id").first()
+    if run is not None and not (last is not None and last.accepted and _is_same(last, ours, theirs, amount)):
+        run.differences += 1
     if last is not None and (last.resolved_at is None or last.accepted):
         if _is_same(last, ours, theirs, amount):
             Discrepancy.objects.filter(pk=last.pk).update(

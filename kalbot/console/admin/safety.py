@@ -13,9 +13,21 @@ from kalbot.console.admin.filters import (
     open_or_ended,
     seen_values,
 )
+from kalbot.console.dialogs.discrepancies import ResolveDiscrepancy
 from kalbot.console.dialogs.locks import RemoveLock
 from kalbot.console.dialogs.register import detail_action
-from trading.models import Denial, Discrepancy, ExitRequest, LiveEventClaim, Lock, Reconciliation, TradingState
+from trading.models import (
+    AccountTransaction,
+    Correction,
+    Denial,
+    Discrepancy,
+    ExitRequest,
+    ForeignOrder,
+    LiveEventClaim,
+    Lock,
+    Reconciliation,
+    TradingState,
+)
 
 MODE = ("mode", ChoicesDropdownFilter)
 PROFILE = ("profile", RelatedDropdownFilter)
@@ -110,10 +122,63 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     list_filter = [open_or_ended("resolved_at"), MODE, PROFILE, seen_values("code")]
     list_select_related = ["profile"]
     ordering = ["-id"]
+    actions_detail = ["resolve"]
+    actions_row = ["resolve"]
+    resolve = detail_action(ResolveDiscrepancy, "Resolve", icon="done_all", name="resolve")
 
 
 @admin.register(LiveEventClaim)
 class LiveEventClaimAdmin(ReadOnlyAdmin):
     list_select_related = ["event"]
     list_display = [event_link(), "subaccount", key_link("position", text="#{}")]
+    ordering = ["-id"]
+
+
+@admin.register(ForeignOrder)
+class ForeignOrderAdmin(ReadOnlyAdmin):
+    list_display = [
+        "exchange_order_id",
+        "subaccount",
+        "ticker",
+        "side",
+        column("price", "price", "Price"),
+        column("count", "count", "Count"),
+        column("filled_count", "count", "Filled"),
+        "is_resting",
+        column("last_seen_at", "ago", "Seen"),
+    ]
+    list_filter = ["is_resting"]
+    search_fields = ["ticker", "exchange_order_id"]
+    ordering = ["-id"]
+
+
+@admin.register(AccountTransaction)
+class AccountTransactionAdmin(ReadOnlyAdmin):
+    list_display = [
+        label("kind"),
+        "account",
+        column("amount", "gain", "Cash"),
+        "ticker",
+        column("count", "count", "Contracts"),
+        "actor",
+        "reason",
+        column("created_at", "ago", "Booked"),
+    ]
+    list_filter = [seen_values("kind")]
+    search_fields = ["ticker", "key", "reason"]
+    ordering = ["-id"]
+
+
+@admin.register(Correction)
+class CorrectionAdmin(ReadOnlyAdmin):
+    list_display = [
+        "leg",
+        column("count", "count", "Contracts fewer"),
+        column("proceeds", "money", "Proceeds"),
+        column("cost", "money", "Cost"),
+        "actor",
+        "reason",
+        column("created_at", "ago", "Booked"),
+    ]
+    search_fields = ["leg__market__ticker", "key", "reason"]
     ordering = ["-id"]

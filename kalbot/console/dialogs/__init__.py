@@ -8,6 +8,7 @@ from typing import Any
 _WHERE = {
     "exits": ["ForceExit"],
     "halt": ["Halt", "Resume"],
+    "discrepancies": ["ResolveDiscrepancy"],
     "locks": ["RemoveLock"],
     "advice": ["AcceptAdvice", "DismissAdvice", "OptOut"],
     "certificates": ["GrantCertificate", "RevokeCertificate"],

@@ -73,6 +73,11 @@ def mark_resent(order: Order) -> bool:
     return move(order, (OrderStatus.SENDING,), OrderStatus.SENDING, sent_at=clock.now(), attempts=order.attempts + 1)
 
 
+def revive(order: Order) -> bool:
+    """An order that we held for rejected exists after all: its fills are to be booked. False when it has moved on."""
+    return move(order, (OrderStatus.REJECTED,), OrderStatus.UNKNOWN, ended_at=None)
+
+
 def finish(order: Order) -> None:
     """The order is terminal and its fills are all booked."""
     move(order, (OrderStatus.BOOKING,), OrderStatus.DONE, ended_at=clock.now())

@@ -1,0 +1,178 @@
+"""What a person can do about a difference: for every kind one action that ends it, with who and why.
+
+Most are *accepted as they are*: the person has found out what they are, and they are not named again until they change. Where our
+books can be brought to the exchange's, the action does that by a booking. The trading state is not touched: resuming is another
+decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import transaction
+
+from kalbot.common.errors import KalbotError
+from kalbot.common.units import dollars
+from strategies.models import Mode
+from trading import account_ledger, accounts, booking, ledger
+from trading.execution.orders import record
+from trading.models import OPEN_ORDERS, AccountTransaction, Discrepancy, ExchangeAccount, Leg, Order
+from trading.safety import discrepancies
+from trading.venues import connection
+
+
+class CannotResolve(KalbotError):
+    """The difference cannot be ended in this way now; the message says why. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """``title`` for a button, ``sentence`` for what it does; ``accepts``: the difference is kept as known."""
+
+    title: str
+    sentence: str
+    act: Callable[[Discrepancy, str, str], str]
+    accepts: bool = False
+
+
+def action_for(row: Discrepancy) -> Action:
+    """The one action that ends ``row``."""
+    return ACTIONS[Discrepancy.Code(row.code)]
+
+
+def resolve(pk: int, *, actor: str, reason: str) -> str:
+    """End an open difference by its action. What was done, in words. Raises CannotResolve, ValueError without a reason."""
+    if not reason.strip():
+        raise ValueError("ending a difference needs a reason")
+    row = Discrepancy.objects.filter(pk=pk, resolved_at=None).first()
+    if row is None:
+        raise CannotResolve("this difference is not open any more")
+    action = action_for(row)
+    done = action.act(row, actor, reason)
+    Discrepancy.objects.filter(pk=pk).update(accepted=action.accepts)
+    discrepancies.close(row, actor=actor, resolution=f"{reason}: {done}")
+    return done
+
+
+def _accept(row: Discrepancy, actor: str, reason: str) -> str:
+    return "accepted as it is"
+
+
+def _accept_cash(row: Discrepancy, actor: str, reason: str) -> str:
+    moved = account_ledger.accept_cash(reason, actor, int(row.key))
+    return f"{dollars(moved)} booked as moved by a person"
+
+
+def _align(row: Discrepancy, actor: str, reason: str) -> str:
+    """Bring our contracts to the exchange's: fewer of ours are taken out of the legs, any others are somebody else's."""
+    number, _, ticker = row.key.partition(":")
+    account = ExchangeAccount.objects.filter(subaccount=int(number)).first()
+    if account is None:
+        raise CannotResolve("the account has not been compared yet")
+    of = accounts.of_subaccount(account.subaccount, "position__profile__")
+    legs = [leg for leg in Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker) if leg.held]
+    if any(leg.orders.filter(status__in=OPEN_ORDERS).exists() for leg in legs):
+        raise CannotResolve("an order of ours is still open there: its end may explain the difference")
+    ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
+    other = account.foreign.get(ticker, 0)
+    try:
+        theirs = {p.ticker: p.position for p in connection.client().portfolio.positions(account.subaccount or None)}
+    except KalbotError as error:
+        raise CannotResolve(f"the exchange's positions cannot be read: {error}") from None
+    now = theirs.get(ticker, 0)
+    more = now - ours - other
+    if not more:
+        return "both agree by now"
+    evidence = {"discrepancy": row.pk, "ours": ours, "others": other, "theirs": now}
+    taken = min(abs(more), abs(ours)) if more * ours < 0 else 0
+    with transaction.atomic():
+        _take_out(legs, taken, row, evidence, actor, reason)
+        rest = more + (taken if ours > 0 else -taken)
+        if rest:
+            account_ledger.post(
+                account,
+                AccountTransaction.Kind.ACCEPTED,
+                f"accepted:position:{row.pk}",
+                ticker=ticker,
+                count=rest,
+                evidence=evidence,
+                actor=actor,
+                reason=reason,
+            )
+    return f"{taken / 100:g} taken out of our legs, {rest / 100:g} are somebody else's"
+
+
+def _take_out(legs: list[Leg], count: int, row: Discrepancy, evidence: dict[str, int], actor: str, reason: str) -> None:
+    """For nothing: what they brought, if anything, is a difference of cash, which is accepted on its own."""
+    for leg in legs:
+        part = min(count, leg.held)
+        if part:
+            booking.correct(
+                leg.pk,
+                count=part,
+                proceeds=0,
+                key=f"accepted:position:{row.pk}:{leg.pk}",
+                evidence=evidence,
+                actor=actor,
+                reason=reason,
+            )
+            count -= part
+
+
+def _book_rejected(row: Discrepancy, actor: str, reason: str) -> str:
+    order = Order.objects.filter(pk=row.key).first()
+    if order is None:
+        raise CannotResolve("there is no such order")
+    return "its fills are being booked" if record.revive(order) else "the order has moved on by itself"
+
+
+def _switch_off_netting(row: Discrepancy, actor: str, reason: str) -> str:
+    try:
+        connection.client().portfolio.cash.set_netting(int(row.key), False)
+    except KalbotError as error:
+        raise CannotResolve(f"collateral return cannot be switched off: {error}") from None
+    return "collateral return is switched off"
+
+
+def _recount(row: Discrepancy, actor: str, reason: str) -> str:
+    if row.profile is None:
+        raise CannotResolve("the difference names no profile")
+    changed = ledger.rebuild_totals(row.profile)
+    return f"running totals taken from the entries: {', '.join(changed) or 'nothing differed'}"
+
+
+_KNOWN: Final = Action(
+    "Accept as known",
+    "Nothing is booked. It is not named again until it changes; say in the reason what it is.",
+    _accept,
+    accepts=True,
+)
+ACTIONS: Final[Mapping[Discrepancy.Code, Action]] = {
+    Discrepancy.Code.REJECTED_ORDER_FILLED: Action(
+        "Book its fills", "The order counts as accepted, and what it filled is fetched and booked.", _book_rejected
+    ),
+    Discrepancy.Code.FILL_IMPOSSIBLE: _KNOWN,
+    Discrepancy.Code.FILL_MISSING: _KNOWN,
+    Discrepancy.Code.NETTING_ON: Action(
+        "Switch collateral return off", "Switches it off at the exchange for this subaccount.", _switch_off_netting
+    ),
+    Discrepancy.Code.POSITION: Action(
+        "Take the exchange's contracts",
+        "Contracts that are missing are taken out of our legs for nothing received; others count as somebody else's.",
+        _align,
+    ),
+    Discrepancy.Code.CASH: Action(
+        "Accept the exchange's cash", "The difference is booked as money that a person moved.", _accept_cash
+    ),
+    Discrepancy.Code.LEDGER: Action(
+        "Take the entries", "The running totals are made again from the ledger's entries.", _recount
+    ),
+    Discrepancy.Code.LEDGER_POSITIONS: _KNOWN,
+    Discrepancy.Code.LEG_FILLS: _KNOWN,
+    Discrepancy.Code.FOREIGN_ORDER: _KNOWN,
+    Discrepancy.Code.UNREADABLE: _KNOWN,
+    Discrepancy.Code.SETTLEMENT_COUNT: _KNOWN,
+    Discrepancy.Code.SETTLEMENT_REVENUE: _KNOWN,
+}
