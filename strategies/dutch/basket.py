@@ -75,7 +75,7 @@ class Limits:
     min_expected_margin_ppm: int = 0
     days_to_settlement: float | None = None
     min_annualised_ppm: int | None = None
-    devig: Devig = Devig.PROPORTIONAL
+    devig: Devig = Devig.SCORED
     unlisted_floor: float = 0.02
     shape: Shape = Shape.EQUAL
     near_ppm: int = 20_000

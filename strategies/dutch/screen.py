@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from kalbot.common.units import DOLLAR_PRICE, PPM
 from strategies.dutch.basket import Kind, LegMarket, Limits
-from strategies.dutch.coverage import Devig
 from strategies.dutch.event import least_margin_ppm
 
 FINE: Final = 1_000_000
@@ -81,8 +80,8 @@ def all_in_by_bid(rates: tuple[int, ...]) -> Ints:
 def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened:
     """Who could pay under ``rules``. ``near``: also keep whoever misses by no more than ``rules.near_ppm``.
 
-    Every event that ``best_basket`` finds a basket in is kept. An event kept only by its coverage basket has a leg that is
-    offered at no more than its share of the live prices.
+    Every event that ``best_basket`` finds a basket in is kept. For coverage that is every event with a YES ask: what its
+    outcomes are worth takes more than best prices.
     """
     table = all_in_by_bid(universe.rates).ravel()
     row = universe.rate * (DOLLAR_PRICE + 1)
@@ -100,26 +99,8 @@ def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened
     if Kind.ALL_NO in rules.kinds:
         keep |= no_over < slack
     if Kind.COVERAGE in rules.kinds:
-        keep |= _could_cover(universe, rules, yes_cost)
+        keep |= np.logical_or.reduceat(universe.no_bid > 0, first)
     return Screened(yes_over, no_over, keep & universe.exclusive & (np.diff(universe.starts) >= 2))
-
-
-def _could_cover(universe: Universe, rules: Limits, yes_cost: Ints) -> Bools:
-    """Events with a price on every outcome in which some leg costs no more than its fair share, in floats, with slack."""
-    first, legs = universe.starts[:-1], np.diff(universe.starts)
-    bid = universe.yes_bid.astype(np.float64)
-    others = np.repeat(np.add.reduceat(bid, first), legs) - bid
-    ask = np.where(universe.no_bid > 0, DOLLAR_PRICE - universe.no_bid, np.maximum(bid, DOLLAR_PRICE - others))
-    known = np.logical_and.reduceat((universe.no_bid > 0) | (universe.yes_bid > 0), first)
-    if rules.devig is not Devig.PROPORTIONAL or rules.min_expected_margin_ppm < 0:
-        return np.asarray(known, dtype=np.bool_)
-    middle = (bid + ask) / 2
-    total = np.add.reduceat(middle, first)
-    left = np.clip(1.0 - total / DOLLAR_PRICE, rules.unlisted_floor, 1.0)
-    share = np.where(universe.certified, 1.0, 1.0 - left)
-    fair = middle * np.repeat(share / np.maximum(total, 1e-9), legs) * DOLLAR_FINE
-    cheap = np.logical_or.reduceat(yes_cost <= fair * (1 + 1e-9) + 1, first)
-    return np.asarray(known & cheap, dtype=np.bool_)
 
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:

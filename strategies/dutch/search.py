@@ -175,7 +175,8 @@ def _judge_wide_coverage(event: Event, curves: Sequence[Curve], chance: Mapping[
     reach, left = 0.0, -1.0  # what the lines tried, and those not tried, cannot exceed
     search = CoverageSearch(curves, chance, event.bounds(()), wanted)
     for tried, line in enumerate(search.lines()):
-        if best is not None and line.bound * E14 <= best[1].profit_e14:
+        hopeless = line.bound < 0 <= rules.min_expected_margin_ppm
+        if hopeless or (best is not None and line.bound * E14 <= best[1].profit_e14):
             break
         if tried >= MOST_PROGRAMMES:
             left = line.bound

@@ -15,14 +15,12 @@ from kalbot.common.units import DOLLAR_PRICE, PPM, Money
 from markets.fees import FeeSchedule, model_fee
 from markets.kalshi.vocabulary import MarketStatus
 from strategies.catalogue.universe import EventView, Outcome
+from strategies.dutch.coverage import DUST, from_quotes
 from strategies.models import Kind, Profile
 from strategies.reasons import Reason
 from strategies.screening.filters import Miss
 
 DOLLAR: Final = 1_000_000
-UNLISTED_FLOOR: Final = 0.02
-"""Least probability of an outcome that is not listed, where no certificate excludes one (as in ``dutch.coverage``)."""
-
 _GRID: Final = Money(100)
 
 
@@ -130,25 +128,17 @@ def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted 
 
 
 def probabilities(event: EventView) -> list[float] | None:
-    """De-vigged probability of each outcome by the best prices, in the order of the outcomes; None without a price.
-
-    Middle of bid and ask, scaled to one; an unlisted remainder takes part unless certified. Display and screening only.
-    """
-    bids = [o.yes_bid or 0 for o in event.outcomes]
-    total_bids = sum(bids)
-    middles = []
-    for outcome, bid in zip(event.outcomes, bids, strict=True):
-        ask = outcome.yes_ask
-        if ask is None:
-            if not bid:
-                return None
-            ask = max(bid, DOLLAR_PRICE - (total_bids - bid))
-        middles.append((bid + ask) / (2 * DOLLAR_PRICE))
-    total = sum(middles)
-    if total <= 0:
-        return None
-    share = 1.0 if event.certified else 1.0 - max(UNLISTED_FLOOR, min(1.0, 1.0 - total))
-    return [share * middle / total for middle in middles]
+    """De-vigged probability of each outcome by the best prices, in the order of the outcomes (``dutch.coverage``); None if they
+    say too little."""
+    quotes = {
+        o.ticker: (
+            o.yes_bid if o.yes_bid_size >= DUST else None,
+            o.yes_ask if o.yes_ask_size >= DUST else None,
+        )
+        for o in event.outcomes
+    }
+    found = from_quotes(quotes, certified=event.certified)
+    return None if found is None else [found[outcome.ticker] for outcome in event.outcomes]
 
 
 def quoted(event: EventView, kind: str, profile: Profile) -> Quoted | Miss:

@@ -1,13 +1,12 @@
 """Payoffs over every settlement state, by example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from kalbot.common.units import parse_money
-from markets.book import Depth, Side
+from markets.book import Side
 from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
-from strategies.dutch.coverage import Devig, middles, probabilities
 from strategies.dutch.payoff import (
     Holding,
     Payoff,
@@ -103,39 +102,3 @@ def test_a_yes_beside_the_noes_is_not_nobody() -> None:
     fed = 'If the meeting is cancelled, then the strike for "no change" will resolve to Yes and all others will resolve to No.'
     assert not read_terms([fed]).nobody
     assert read_terms(["If no report is published, all markets resolve to No."]).nobody
-
-
-def book(bid: int | None, ask: int | None) -> Depth:
-    return Depth.of([(bid, 100)] if bid else [], [(10_000 - ask, 100)] if ask else [])
-
-
-def known(books: Mapping[str, Depth], *, certified: bool, method: Devig = Devig.PROPORTIONAL) -> dict[str, float]:
-    found = probabilities(books, certified=certified, method=method)
-    assert found is not None
-    return found
-
-
-def test_an_outcome_without_any_price_makes_probabilities_unknown() -> None:
-    assert probabilities({"A": book(4000, 4200), "B": book(None, None)}, certified=True) is None
-
-
-def test_a_missing_ask_is_bounded_by_the_other_bids_and_a_missing_bid_by_zero() -> None:
-    assert middles({"A": book(6000, None), "B": book(1000, 1200)}) == {"A": 0.75, "B": 0.11}
-    assert middles({"A": book(None, 400), "B": book(9000, 9400)}) == {"A": 0.02, "B": 0.92}
-
-
-@pytest.mark.parametrize("method", list(Devig))
-def test_probabilities_add_up_to_one_or_leave_an_unlisted_remainder(method: Devig) -> None:
-    books = {"A": book(5000, 5400), "B": book(3000, 3400), "C": book(1800, 2200)}
-    assert sum(known(books, certified=True, method=method).values()) == pytest.approx(1)
-    assert sum(known(books, certified=False, method=method).values()) == pytest.approx(0.98)
-    thin = {"A": book(3000, 3400), "B": book(1000, 1400)}
-    assert sum(known(thin, certified=False, method=method).values()) == pytest.approx(0.44)
-
-
-def test_the_power_method_takes_more_from_the_tails() -> None:
-    books = {"A": book(8800, 9000), "B": book(900, 1100), "C": book(400, 600)}
-    plain = known(books, certified=True)
-    power = known(books, certified=True, method=Devig.POWER)
-    assert power["C"] < plain["C"]
-    assert power["A"] > plain["A"]
