@@ -9,7 +9,17 @@ def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
     from kalbot.console.auth import second_factor, time_zone
-    from kalbot.console.pages import event_story, fragments, operate, position_story, shadows, tokens, triage_card, why
+    from kalbot.console.pages import (
+        event_story,
+        exports,
+        fragments,
+        operate,
+        position_story,
+        shadows,
+        tokens,
+        triage_card,
+        why,
+    )
 
     return [
         ("dashboard/parts/<slug:part>/", "dashboard_part", fragments.part),
@@ -20,6 +30,8 @@ def __getattr__(name: str) -> Any:
         ("triage/scoreboard/", "scoreboard", triage_card.scoreboard),
         ("operate/", "operate", operate.page),
         ("shadows/", "shadows", shadows.page),
+        ("exports/", "exports", exports.page),
+        ("exports/download/", "exports_download", exports.download),
         ("account/tokens/", "tokens", tokens.page),
         ("account/second-factor/", "second_factor", second_factor.page),
         ("account/time-zone/", "time_zone", time_zone.page),

@@ -29,6 +29,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Fills", "done_all", "trading.fill", ""),
             ("Ledger", "account_balance", "trading.ledgertransaction", ""),
             ("Settlements", "paid", "trading.settlement", ""),
+            ("Exports", "download", "admin:exports", "trading.view_fill"),
             ("Balances", "savings", "trading.profilebalance", ""),
             ("Exit requests", "logout", "trading.exitrequest", ""),
             ("Locks", "lock", "trading.lock", ""),
