@@ -89,6 +89,8 @@ class ExchangeCore:
         self.on_event_settled: list[Callable[[Event], None]] = []
         self.levels_before_jump: dict[str, list[tuple[str, int, int]]] = {}
         """(side, price, count) of the market makers before a book first jumped."""
+        self.order_flows: dict[str, Any] = {}
+        """The flow of single orders (``flow.order_flow``) by market, where there is one."""
         self.timetable: list[Planned] = []
         self.happened: deque[dict[str, Any]] = deque(maxlen=10_000)
         """What the timetable and faults of kind ``act`` did, in order."""

@@ -7,7 +7,7 @@ from typing import Any
 from simulator.accounts.records import Fill
 from simulator.errors import ActionError
 from simulator.exchange import Exchange
-from simulator.flow import jumps, second_actor
+from simulator.flow import jumps, order_flow, second_actor
 from simulator.units import parse_count, parse_price
 
 from .exchange_actions import set_status
@@ -138,7 +138,21 @@ def _incentive(exchange: Exchange, body: dict[str, Any]) -> Any:
     return program
 
 
+def _flow(exchange: Exchange, body: dict[str, Any]) -> Any:
+    """``{"tickers"..., "kind": "benign" | "informed" | "thin" | "none"}``: single orders around a hidden fair value."""
+    kind, fair = str(body.get("kind", "informed")), {}
+    if kind != "none" and kind not in order_flow.KINDS:
+        raise ActionError(f"kind is none or one of {', '.join(order_flow.KINDS)}")
+    for ticker in _tickers(exchange, body):
+        if kind == "none":
+            order_flow.stop(exchange, ticker)
+        else:
+            fair[ticker] = order_flow.start(exchange, exchange.markets[ticker], kind).fair
+    return {"fair": fair}
+
+
 ACTIONS = {
+    "flow": _flow,
     "incentive": _incentive,
     "jump": _jump,
     "actor": _actor,

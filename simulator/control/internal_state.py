@@ -49,6 +49,7 @@ def internal_state(exchange: Exchange, sections: set[str]) -> dict[str, Any]:
         "faults_fired": exchange.faults.fired,
         "edges": [asdict(edge) for edge in exchange.edge_log],
         "turned": list(exchange.turned),
+        "fair": {ticker: flow.fair for ticker, flow in exchange.order_flows.items()},
     }
     whole: dict[str, Callable[[], Any]] = {
         "positions": lambda: msgspec.to_builtins(list(ledger.positions.values())),
