@@ -74,6 +74,8 @@ class Reason(StrEnum):
     NOT_ACTIVE = "not_active", "a market is paused"
     OUTCOMES_CHANGED = "outcomes_changed", "the outcomes are not those of the last scan"
 
+    IMPLAUSIBLE = "implausible", "a guaranteed margin too high to be believed; a person must approve the event"
+
     # The profile, whatever the prices are
     NOT_OPEN = "not_open", "the event has closed since the scan"
     OPEN_POSITION = "open_position", "the profile has a basket of this event already"

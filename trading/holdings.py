@@ -8,7 +8,10 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 
 from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
+from trading.execution.sizing import planner
+from trading.execution.sizing.planner import WriteBudget
 from trading.models import TERMINAL
+from trading.venues import account_limits
 
 
 class PositionHoldings:
@@ -23,6 +26,11 @@ class PositionHoldings:
     def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""
         return Decision.objects.filter(position__ended_at__gt=since, profile=profile)
+
+    def most_legs(self) -> int:
+        """Orders of one basket that the account's write rate can send and, if one fails, unwind."""
+        write = account_limits.lately().write
+        return planner.most_legs(WriteBudget(write.bucket_capacity, write.refill_rate, write.bucket_capacity))
 
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions, micro-dollars."""

@@ -211,6 +211,8 @@ def trade_live_on_the_simulator() -> None:
             "description": "Orders to the simulated exchange of the demo. Guaranteed baskets only.",
         },
     )
+    # A bet, not arbitrage: for triage's story only. A new installation keeps it switched off.
+    Profile.objects.filter(name="coverage", is_active=False).update(is_active=True)
     if not made and not live.is_active:  # an earlier version seeded it; the upgrade switched it off
         Profile.objects.filter(pk=live.pk).update(is_active=True)
 

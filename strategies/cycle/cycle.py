@@ -21,7 +21,7 @@ from markets import prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, candidates, decisions, event_cache, memo
+from strategies.cycle import candidate_evaluation, candidates, decisions, event_cache, memo, plausibility
 from strategies.cycle.candidates import Candidate, Exposure
 from strategies.dutch.basket import Basket
 from strategies.models import Cycle, Profile
@@ -167,7 +167,8 @@ def _too_many(profile: Profile, open_count: int) -> Miss | None:
 def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capital_left: int) -> Verdict:
     """A fault in one event must not keep the others from being evaluated: it is logged and becomes its verdict."""
     try:
-        return candidate_evaluation.evaluate_candidate(profile, view, books, clock.now_ms(), capital_left)
+        verdict = candidate_evaluation.evaluate_candidate(profile, view, books, clock.now_ms(), capital_left)
+        return plausibility.checked(verdict, profile, view, books)
     except Exception as error:
         log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
         fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])

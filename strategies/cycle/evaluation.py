@@ -13,6 +13,7 @@ from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.selectors import fee_grid
 from strategies.catalogue.universe import EventView
+from strategies.cycle import holdings
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
 from strategies.dutch.search import best_basket
 from strategies.models import Profile
@@ -32,6 +33,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
         min_margin_ppm=profile.min_margin_ppm,
         max_cost=Money(min(left, profile.max_per_position, profile.max_per_event)),
         max_cost_per_leg=Money(profile.max_per_leg),
+        max_legs=holdings.current().most_legs(),
         count_step=Count(profile.count_step),
         min_count=Count(max(profile.count_step, profile.min_depth)),
         coverage_threshold=profile.coverage_threshold_ppm / PPM,

@@ -29,6 +29,9 @@ class Holdings(Protocol):
     def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""
 
+    def most_legs(self) -> int:
+        """Orders of one basket that the account's write rate can send and, if one fails, unwind."""
+
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
 

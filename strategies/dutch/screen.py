@@ -92,6 +92,8 @@ def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened
     slack = rules.near_ppm * (DOLLAR_FINE // PPM) if near else 0
     yes_over = np.add.reduceat(yes_cost, first) * weight // 1_000 - DOLLAR_FINE
     gain = np.maximum(DOLLAR_FINE - no_cost * weight // 1_000, 0)
+    if rules.max_legs is not None and int(np.diff(universe.starts).max(initial=0)) > rules.max_legs:
+        gain = _largest(gain, universe.starts, rules.max_legs)
     no_over = DOLLAR_FINE - np.add.reduceat(gain, first)
     keep = np.zeros(len(first), dtype=np.bool_)
     if Kind.ALL_YES in rules.kinds:
@@ -101,6 +103,15 @@ def screen(universe: Universe, rules: Limits, *, near: bool = False) -> Screened
     if Kind.COVERAGE in rules.kinds:
         keep |= np.logical_or.reduceat(universe.no_bid > 0, first)
     return Screened(yes_over, no_over, keep & universe.exclusive & (np.diff(universe.starts) >= 2))
+
+
+def _largest(gain: Ints, starts: Ints, most: int) -> Ints:
+    """``gain`` with all but the ``most`` largest of each event set to nothing."""
+    event = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    order = np.lexsort((-gain, event))
+    rank = np.empty(len(gain), dtype=np.int64)
+    rank[order] = np.arange(len(gain)) - starts[event[order]]
+    return np.where(rank < most, gain, 0)
 
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:

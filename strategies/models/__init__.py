@@ -3,8 +3,20 @@
 Units are in the names or the help: prices 1/10,000 dollar, counts 1/100 contract, money micro-dollars, ``_ppm`` millionths.
 """
 
+from strategies.models.approval import EventApproval
 from strategies.models.decision import Decision
 from strategies.models.profile import DOLLAR, Kind, Mode, Profile
 from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict
 
-__all__ = ["DOLLAR", "Cycle", "Decision", "Kind", "Mode", "NearMiss", "Profile", "Screening", "Verdict"]
+__all__ = [
+    "DOLLAR",
+    "Cycle",
+    "Decision",
+    "EventApproval",
+    "Kind",
+    "Mode",
+    "NearMiss",
+    "Profile",
+    "Screening",
+    "Verdict",
+]

@@ -66,7 +66,10 @@ class Profile(models.Model):
     series_include = models.JSONField(default=list, blank=True, help_text="Series tickers; empty = all.")
     series_exclude = models.JSONField(default=list, blank=True)
     min_outcomes = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(2)])
-    max_outcomes = models.PositiveSmallIntegerField(default=12)
+    max_outcomes = models.PositiveSmallIntegerField(
+        default=400,
+        help_text="Legs bought are bounded by the account's write rate, not by this.",
+    )
     min_volume = models.BigIntegerField(default=0, help_text="Event volume, 1/100 contract.")
     min_open_interest = models.BigIntegerField(default=0, help_text="Event open interest, 1/100 contract.")
     min_depth = models.BigIntegerField(
@@ -86,6 +89,10 @@ class Profile(models.Model):
     )
     min_annualised_ppm = models.BigIntegerField(
         default=0, help_text="Least return a year on the locked capital; 0 = none required."
+    )
+    plausible_margin_ppm = models.PositiveIntegerField(
+        default=100_000,
+        help_text="A guaranteed margin above this, in millionths, is held until a person has approved the event.",
     )
     shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
     count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")

@@ -25,6 +25,7 @@ SEEDED: Final[dict[str, dict[str, Any]]] = {
     },
     "coverage": {
         "mode": Mode.SIM.value,
+        "is_active": False,
         "description": "On paper: bets on the likely outcomes of a weather event where market prices give the bet a gain on "
         "average. Not guaranteed: when an outcome that it left out wins, all that it paid is lost.",
         "categories": ["Climate and Weather"],

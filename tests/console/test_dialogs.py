@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kalbot.console.admin.profile_form import ProfileForm
 from kalbot.console.models import Act
 from kalbot.console.ops import exchange_status
 from markets.terms import certificates
+from strategies.cycle import plausibility
 from strategies.models import Profile
 from trading import exits
 from trading.models import Discrepancy, ExitRequest, Lock, Position, PositionStatus, TradingState
@@ -142,6 +144,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         "clone_profile": {"risk manager"},
         "grant_certificate": {"risk manager"},
         "revoke_certificate": {"risk manager"},
+        "approve_event": {"risk manager"},
         "dismiss_advice": {"operator", "risk manager"},
     }
     keys = {
@@ -152,6 +155,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         "clone_profile": sample["careful"].pk,
         "grant_certificate": sample["events"][1].pk,
         "revoke_certificate": sample["events"][0].pk,
+        "approve_event": sample["events"][0].pk,
         "dismiss_advice": Recommendation.objects.get().pk,
     }
     for name, roles in allowed.items():
@@ -179,6 +183,18 @@ def test_a_certificate_is_granted_and_revoked_with_evidence(sample: dict[str, An
     assert (in_force.kind, in_force.actor, in_force.reason) == ("person", "rita", "because of the test")
     confirm(client, reverse("admin:act_revoke_certificate_one", args=[event.pk]))
     assert certificates.in_force(event) is None
+
+
+def test_an_event_is_approved_for_a_stated_time_with_who_and_why(sample: dict[str, Any], login: Any) -> None:
+    client, event = login("risk manager", "rita"), sample["events"][1]
+    address = reverse("admin:act_approve_event_one", args=[event.pk])
+    assert "not approved" in client.get(address).content.decode()
+    confirm(client, address, hours="6")
+    approval = plausibility.approval_of(event.pk)
+    assert approval is not None
+    assert (approval.actor, approval.note) == ("rita", "because of the test")
+    assert approval.expires_at - approval.created_at == pytest.approx(timedelta(hours=6), abs=timedelta(minutes=1))
+    assert "not approved" not in client.get(address).content.decode()
 
 
 def test_a_clone_is_sim_and_off(sample: dict[str, Any], login: Any) -> None:

@@ -73,7 +73,13 @@ def add_event(
 
 def add_profile(name: str = "careful", **columns: Any) -> Profile:
     """An active paper profile for guaranteed baskets."""
-    defaults = {"kinds": ["all_yes", "all_no"], "min_profit": DOLLAR // 100, "cooldown_seconds": 0, "min_margin_ppm": 0}
+    defaults = {
+        "kinds": ["all_yes", "all_no"],
+        "min_profit": DOLLAR // 100,
+        "cooldown_seconds": 0,
+        "min_margin_ppm": 0,
+        "plausible_margin_ppm": 1_000_000,
+    }
     return Profile.objects.create(name=name, **(defaults | columns))
 
 

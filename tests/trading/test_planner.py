@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +116,10 @@ def test_a_rung_never_goes_below_its_cap_and_ends_on_a_level(
     assert worst in dict(bids)
     assert worst >= cap
     assert taken == min(count, sum(size for price, size in bids if price >= limit))
+
+
+@pytest.mark.parametrize("budget, legs", [((100, 100), 10), ((200, 200), 20), ((600, 300), 60), ((15, 15), 0)])
+def test_the_write_rate_bounds_the_legs_of_a_basket(budget: tuple[int, int], legs: int) -> None:
+    """Every purchase fits the bucket, and purchases and unwind together take two seconds of refilling at most."""
+    bucket = planner.WriteBudget(budget[0], budget[1], budget[0])
+    assert planner.most_legs(bucket) == legs

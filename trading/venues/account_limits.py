@@ -7,6 +7,7 @@ hold: what any account has.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from markets.kalshi.token_buckets import BASIC
 KEY: Final = "limits:account"
 EXPIRY_SECONDS: Final = 3_600
 """What was fetched longer ago does not count: a tier can be lost again."""
+REMEMBERED_SECONDS: Final = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,16 @@ def refresh(client: KalshiClient) -> ApiLimits:
     except redis.RedisError as error:
         log.warning("account limits cannot be stored: %s", error)
     return limits
+
+
+_remembered: list[tuple[float, ApiLimits]] = []
+
+
+def lately() -> ApiLimits:
+    """``known``, remembered in this process for a few seconds: for questions asked about every event."""
+    if not _remembered or time.monotonic() >= _remembered[0][0]:
+        _remembered[:] = [(time.monotonic() + REMEMBERED_SECONDS, known())]
+    return _remembered[0][1]
 
 
 def known() -> ApiLimits:

@@ -44,11 +44,19 @@ COUNTS = {
 }
 PERCENTS: dict[str, tuple[str, int, int]] = {
     "coverage_threshold_ppm": (
-        "Least probability that a covered outcome wins. Of coverage baskets only.",
+        "Least probability that a covered outcome wins. Of coverage baskets only: they are bets, not arbitrage. On 1,170 settled "
+        "events each leg beyond the second cost more than it covered: a basket of the three likeliest lost 5.6 ± 2.0 cents a "
+        "dollar of payout, one of the four likeliest 6.7 ± 0.4.",
         500_000,
         1_000_000,
     ),
     "min_margin_ppm": ("Least profit over cost, after fees.", -1_000_000, 1_000_000),
+    "plausible_margin_ppm": (
+        "A guaranteed margin above this is held until a person has approved the event: free money usually means that something was "
+        "misread.",
+        10_000,
+        1_000_000,
+    ),
     "min_expected_margin_ppm": (
         "Of coverage baskets only: least expected profit over cost; may be negative.",
         -1_000_000,
@@ -85,6 +93,7 @@ LIMITS: dict[str, bool] = {
     "complete_seconds": True,
     "max_days_to_close": True,
     "max_outcomes": True,
+    "plausible_margin_ppm": True,
     "cooldown_seconds": False,
     "coverage_threshold_ppm": False,
     "min_margin_ppm": False,
@@ -129,6 +138,7 @@ LABELS = {
     "coverage_threshold_ppm": "Coverage, at least",
     "min_margin_ppm": "Margin, at least",
     "min_profit": "Profit, at least",
+    "plausible_margin_ppm": "Held above a margin of",
     "min_expected_margin_ppm": "Expected margin, at least",
     "min_annualised_ppm": "Return a year, at least",
     "count_step": "Size in steps of",

@@ -72,6 +72,7 @@ FIELDSETS = [
                 "kinds",
                 "coverage_threshold_ppm",
                 ("min_margin_ppm", "min_profit"),
+                "plausible_margin_ppm",
                 ("min_expected_margin_ppm", "min_annualised_ppm"),
                 "shape",
                 "count_step",

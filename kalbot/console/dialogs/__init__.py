@@ -11,6 +11,7 @@ _WHERE = {
     "discrepancies": ["ResolveDiscrepancy"],
     "locks": ["RemoveLock"],
     "advice": ["AcceptAdvice", "DismissAdvice", "OptOut"],
+    "approvals": ["ApproveEvent"],
     "certificates": ["GrantCertificate", "RevokeCertificate"],
     "clone": ["CloneProfile"],
     "golive": ["GoLive"],

@@ -39,6 +39,7 @@ def limits(rng: random.Random) -> Limits:
     return Limits(
         kinds=frozenset(rng.sample(list(Kind), rng.randint(1, 3))),
         min_profit=Money(rng.choice((1, 5_000))),
+        max_legs=rng.choice((None, None, 2, 4)),
         min_margin_ppm=rng.choice((0, 0, 3_333, 20_000)),
         count_step=Count(rng.choice((1, 100))),
         coverage_threshold=rng.choice((0.5, 0.8)),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -114,6 +115,15 @@ def plan(
 def tokens_kept(legs: int) -> int:
     """Write tokens for the unwind of a basket of ``legs``: one sale for each leg but the one that is missing."""
     return CREATE_TOKENS * max(0, legs - 1)
+
+
+@lru_cache(maxsize=64)
+def most_legs(budget: WriteBudget) -> int:
+    """The largest basket whose purchases, one by one, and unwind fit a write bucket; 0 if no two legs do."""
+    legs = 1
+    while _too_many_tokens(CREATE_TOKENS * (legs + 1), tokens_kept(legs + 1), budget, together=False) is None:
+        legs += 1
+    return legs if legs > 1 else 0
 
 
 def _too_many_tokens(tokens: int, kept: int, budget: WriteBudget, together: bool) -> Refusal | None:
