@@ -42,14 +42,21 @@ NEVER: Final = 2**63
 class Engine:
     """Runs a tape through the product. ``run`` returns when tape and tasks are at their end."""
 
-    def __init__(self, records: Iterator[Record], feed: Feed, simulated: SimulatedClock, start_ns: int = 0) -> None:
+    def __init__(
+        self,
+        records: Iterator[Record],
+        feed: Feed,
+        simulated: SimulatedClock,
+        start_ns: int = 0,
+        cycle_seconds: int = CYCLE_SECONDS,
+    ) -> None:
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
         self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
         self._waiting: set[tuple[str, tuple[Any, ...]]] = set()
         self._numbers = count()
         self._evaluated: dict[str, int] = {}
-        self._start_ns = start_ns
+        self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
         self._holds = False
         self.first_ns = max(start_ns, simulated.time_ns())
         self.last_ns = simulated.time_ns()
@@ -111,7 +118,7 @@ class Engine:
             self._feed.books.moved.clear()
             return
         self._every(at, SCREEN_SECONDS, messages.SCREEN)
-        self._every(at, CYCLE_SECONDS, messages.RUN_CYCLE)
+        self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
         if self._holds:
             self._every(at, ASSESS_SECONDS, messages.ASSESS)
         if self._feed.books.moved:

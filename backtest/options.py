@@ -34,6 +34,8 @@ class Options:
     latency: Latency = DEFAULT_LATENCY
     queue: QueueModel = QueueModel.REALISTIC
     touch_size: int = 0
+    cycle_seconds: int = 3
+    """Beat's interval. What is near to paying is evaluated at every change besides."""
 
     def changed(self, **changes: Any) -> Options:
         """The same with other profile columns."""

@@ -71,7 +71,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         stack.enter_context(factory.use(venue))
-        engine = Engine(all_records(), feed, simulated, options.start_ns)
+        engine = Engine(all_records(), feed, simulated, options.start_ns, options.cycle_seconds)
         stack.enter_context(messages.deliver_to(engine.deliver))
         Profile.objects.create(**options.profile)
         yield Run(engine, feed, venue)

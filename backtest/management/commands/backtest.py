@@ -65,6 +65,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"
         )
+        parser.add_argument(
+            "--cycle-seconds", type=int, default=3, help="beat's interval; longer is faster and coarser"
+        )
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--html", type=Path, help="write one file that can be sent to somebody")
         parser.add_argument("--save", action="store_true", help="keep the runs for the console")
@@ -134,6 +137,7 @@ def _options(options: dict[str, Any]) -> list[Options]:
             latency=options["latency"],
             queue=model,
             touch_size=options["touch_size"],
+            cycle_seconds=options["cycle_seconds"],
         )
         for name in names
         for model in models

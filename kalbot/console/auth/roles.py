@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.apps import apps
 
-VIEWED: Final = ("markets", "strategies", "trading", "triage", "console", "django_celery_beat")
+VIEWED: Final = ("markets", "strategies", "trading", "triage", "backtest", "console", "django_celery_beat")
 ACTS: Final[dict[str, set[str]]] = {
     "viewer": {"make_token"},
     "operator": {"make_token", "force_exit", "halt", "answer_triage"},

@@ -10,6 +10,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     from kalbot.console.auth import second_factor, time_zone
     from kalbot.console.pages import (
+        backtests,
         event_story,
         exports,
         fragments,
@@ -29,6 +30,8 @@ def __getattr__(name: str) -> Any:
         ("why/<path:event>/", "why_event", why.event_page),
         ("triage/scoreboard/", "scoreboard", triage_card.scoreboard),
         ("operate/", "operate", operate.page),
+        ("backtests/", "backtests", backtests.listing),
+        ("backtests/<int:pk>/", "backtest", backtests.one),
         ("shadows/", "shadows", shadows.page),
         ("exports/", "exports", exports.page),
         ("exports/download/", "exports_download", exports.download),

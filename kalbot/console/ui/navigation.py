@@ -15,6 +15,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         [
             ("Overview", "space_dashboard", "admin:index", ""),
             ("Why not?", "help", "admin:why", "strategies.view_verdict"),
+            ("Backtests", "history", "admin:backtests", "backtest.view_backtestrun"),
             ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
             ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),
         ],

@@ -1,0 +1,39 @@
+"""``manage.py evidence``: every seeded profile and some variants over every tape of a folder, as the tables of docs/evidence.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backtest import evidence
+from backtest.evidence import Line
+from backtest.results import Result
+from kalbot.common.units import dollars
+
+
+class Command(BaseCommand):
+    help = "Backtest the seeded profiles and their variants over all tapes below a folder."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path, help="tapes, each in a folder of its own (manage.py tape import)")
+        parser.add_argument("--only", default="", help="tapes whose name contains this")
+        parser.add_argument("--jobs", type=int, default=1)
+        parser.add_argument("--json", type=Path, help="write every result here")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["folder"].is_dir():
+            raise CommandError(f"{options['folder']} is not a folder")
+        wanted = [line for line in evidence.lines(options["folder"]) if options["only"] in line.tape.name]
+        if not wanted:
+            raise CommandError(f"{options['folder']} holds no tape")
+        results = evidence.run_all(wanted, options["jobs"], self._done)
+        if options["json"]:
+            options["json"].write_text(json.dumps(evidence.document(results), default=str))
+        self.stdout.write(evidence.tapes_table(options["folder"]))
+        self.stdout.write(evidence.markdown(results))
+
+    def _done(self, line: Line, result: Result) -> None:
+        self.stderr.write(f"{line.tape.name}, {line.name}: {result.baskets} baskets, {dollars(result.profit)}")

@@ -1,0 +1,60 @@
+"""Backtests that somebody kept: listed and compared, and one with its curve and tables."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+
+from backtest import report
+from backtest.models import BacktestRun
+from backtest.results import UNJUDGED
+from kalbot.common import clock
+from kalbot.console.ui.plots import Plot
+from strategies.reasons import sentence_of
+
+SHOWN: Final = 100
+GROUPS: Final = ("category", "kind", "hour", "series")
+
+
+@permission_required("backtest.view_backtestrun", raise_exception=True)
+def listing(request: HttpRequest) -> HttpResponse:
+    """The latest runs side by side."""
+    runs = list(BacktestRun.objects.defer("result", "coverage")[:SHOWN])
+    context: dict[str, Any] = {**admin.site.each_context(request), "title": "Backtests", "runs": runs}
+    return TemplateResponse(request, "console/backtests.html", context)
+
+
+@permission_required("backtest.view_backtestrun", raise_exception=True)
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run."""
+    run = get_object_or_404(BacktestRun, pk=pk)
+    result: dict[str, Any] = run.result
+    plot = Plot("dollars", legend=False)
+    plot.line("realised", [(clock.from_ms(at), money / 1_000_000) for at, money in result.get("equity", [])])
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": f"Backtest of {run.profile}",
+        "run": run,
+        "result": result,
+        "hours": run.coverage.get("hours", {}),
+        "lacking": sorted({name for about in run.coverage.get("about", []) for name in about.get("absent", [])}),
+        "assumed": sorted({name for about in run.coverage.get("about", []) for name in about.get("assumed", [])}),
+        "annualised": report.percent(result.get("annualised")),
+        "on_locked": report.percent(result.get("return_on_locked")),
+        "too_few": run.baskets < report.FEW,
+        "funnel": [
+            (count, sentence_of(code) or code, code in UNJUDGED) for code, count in result.get("funnel", {}).items()
+        ],
+        "groups": [
+            (name, [(key, group) for key, group in result.get("by", {}).get(name, {}).items()]) for name in GROUPS
+        ],
+        "positions": [{**p, "at": clock.from_ms(p["at_ms"])} for p in result.get("positions", [])[:SHOWN]],
+        "missed": [{**m, "at": clock.from_ms(m["from_ms"])} for m in result.get("missed", [])[:20]],
+        **plot.context("equity"),
+    }
+    return TemplateResponse(request, "console/backtest.html", context)
