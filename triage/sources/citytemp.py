@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, Listing, NoOpinion, Opinion, Snapshot, SourceError, Subject
+from triage.sources.values import number, objects
 from triage.weather.mapping import Unmapped, ticker_day
 
 MINUTE_MS: Final = 60_000
@@ -107,11 +108,11 @@ def index_points(answer: Any, city: str) -> list[tuple[int, float]]:
     if answer.get("units") != "fahrenheit":
         raise SourceError(f"the index is in {answer.get('units')!r}")
     found = []
-    for point in answer.get("timeseries") or ():
-        t, v = point.get("t"), point.get("v")
+    for point in objects(answer.get("timeseries") or [], "the index"):
+        t, v = number(point.get("t")), number(point.get("v"))
         usable = point.get("status") in ("normal", "degraded") and "receipt_basis" not in point
-        if usable and isinstance(t, int) and isinstance(v, int | float) and math.isfinite(v):
-            found.append((t, float(v)))
+        if usable and t is not None and t == int(t) and v is not None:
+            found.append((int(t), v))
     if not found:
         raise SourceError("the index has no usable minute")
     return sorted(found)

@@ -18,10 +18,8 @@ opinion. ``docs/triage-sources.md`` uses this file as its example of a source.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +30,7 @@ from django.conf import settings
 from kalbot.common.errors import SettingError
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
+from triage.sources.values import number, unix_ms
 
 _NAME: Final = re.compile(r"\A[a-z0-9-]{1,16}\Z")
 _FIELDS: Final = ("name", "series", "url", "as_of", "probabilities")
@@ -102,22 +101,21 @@ def pointer(document: Any, path: str) -> Any:
 
 def moment_ms(value: Any) -> int:
     """Unix milliseconds of an ISO time with offset or of Unix seconds. SourceError for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 1e9 < value < 1e10:
-        return int(value * 1000)
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise SourceError(f"not a time: {value!r}") from error
-    if moment.tzinfo is None:
-        raise SourceError(f"a time without its zone: {value!r}")
-    return int(moment.timestamp() * 1000)
+    seconds = number(value)
+    if seconds is not None and 1e9 < seconds < 1e10:
+        return int(seconds * 1000)
+    found = unix_ms(value)
+    if found is None:
+        raise SourceError(f"no time with its zone: {value!r}")
+    return found
 
 
 def probability(value: Any) -> float:
     """A number from 0 to 1. SourceError for anything else, a percentage too."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= 1:
+    found = None if isinstance(value, str) else number(value)
+    if found is None or not 0 <= found <= 1:
         raise SourceError(f"not a probability: {value!r}")
-    return float(value)
+    return found
 
 
 def configured() -> tuple[JsonFeed, ...]:

@@ -115,9 +115,11 @@ def _grid_urls(base: str, icao: str, client: Client) -> dict[str, str]:
 def _reports(base: str, issued_by: str, client: Client) -> list[list[Any]]:
     """The newest climate reports: [day, high, low, is final, issued]. Their absence is not an error: they come once a day."""
     found: list[list[Any]] = []
+    names: list[str] = []
     with suppress(SourceError):
         names = shapes.climate_reports(client.get_json(f"{base}/products/types/CLI/locations/{issued_by}"))
-        for name in names[:REPORTS_READ]:
+    for name in names[:REPORTS_READ]:
+        with suppress(SourceError):  # one that cannot be read does not hide the others
             day, high, low, final, issued = shapes.climate_report(client.get_json(f"{base}/products/{name}"))
             found.append([day.isoformat(), high, low, final, issued])
     return found

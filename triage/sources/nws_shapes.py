@@ -7,13 +7,13 @@ here as degrees Fahrenheit (forecast) or Celsius as measured (readings); times a
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from triage.sources.protocol import SourceError
+from triage.sources.values import number, objects, unix_ms
 from triage.weather.distribution import COLDEST, HOTTEST, fahrenheit
 
 TRUSTED: Final = frozenset({"V", "C", "S", "G"})
@@ -21,6 +21,8 @@ TRUSTED: Final = frozenset({"V", "C", "S", "G"})
 
 _UNITS: Final = {"F": "F", "C": "C", "degF": "F", "degC": "C"}
 _SIX_HOURS: Final = re.compile(r"(?<=\s)(?P<which>[12])(?P<sign>[01])(?P<tenths>\d{3})(?=\s|$)")
+_TENTHS: Final = re.compile(r"(?<!\S)T(?P<sign>[01])(?P<tenths>\d{3})[01]\d{3}(?!\S)")
+_WHOLE: Final = re.compile(r"(?<!\S)(?P<minus>M?)(?P<degrees>\d{2})/(M?\d{2}|//)?(?!\S)")
 _DAY: Final = re.compile(
     r"CLIMATE SUMMARY FOR (?P<month>JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER)"
     r"\s+(?P<day>\d{1,2})\s+(?P<year>\d{4})"
@@ -59,12 +61,12 @@ def forecast(answer: Any) -> tuple[int, list[tuple[int, int, float]]]:
     Periods without a time or a temperature are left out; a forecast without any period is a SourceError.
     """
     found = _properties(answer)
-    updated = _ms(found.get("updateTime") or found.get("updated") or found.get("generatedAt"))
+    updated = unix_ms(found.get("updateTime") or found.get("updated") or found.get("generatedAt"))
     if updated is None:
         raise SourceError("a forecast without the time of its update")
     periods = []
-    for period in found.get("periods") or ():
-        start, end = _ms(period.get("startTime")), _ms(period.get("endTime"))
+    for period in objects(found.get("periods") or [], "periods of a forecast"):
+        start, end = unix_ms(period.get("startTime")), unix_ms(period.get("endTime"))
         degrees = _period_temperature(period)
         if start is not None and end is not None and end > start and degrees is not None:
             periods.append((start, end, degrees))
@@ -75,7 +77,11 @@ def forecast(answer: Any) -> tuple[int, list[tuple[int, int, float]]]:
 
 def readings(answer: Any, icao: str) -> list[tuple[int, float]]:
     """[(time, degrees C), ...] of a station's observations, oldest first. SourceError if one is of another station."""
-    return sorted({(ms, value) for ms, value, _ in _observations(answer, icao) if value is not None})
+    rows = list(_observations(answer, icao))
+    decoded = {(ms, value) for ms, value, _, _ in rows if value is not None}
+    times = {ms for ms, _ in decoded}
+    reported = {(ms, value) for ms, _, value, _ in rows if value is not None and ms not in times}
+    return sorted(decoded | reported)
 
 
 def six_hour_extremes(answer: Any, icao: str) -> list[tuple[int, str, float]]:
@@ -84,7 +90,7 @@ def six_hour_extremes(answer: Any, icao: str) -> list[tuple[int, str, float]]:
     Group ``1sTTT`` is the highest, ``2sTTT`` the lowest temperature in tenths, ``s`` = 1 below zero.
     """
     found = set()
-    for ms, _, raw in _observations(answer, icao):
+    for ms, _, _, raw in _observations(answer, icao):
         remarks = raw.partition(" RMK ")[2]
         if not remarks or datetime.fromtimestamp(ms / 1000, UTC).hour not in (5, 11, 17, 23):
             continue
@@ -110,13 +116,16 @@ def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int
     A value that is missing (``MM``) is None. SourceError if the text is no daily climate report.
     """
     text = answer.get("productText") if isinstance(answer, Mapping) else None
-    issued = _ms(answer.get("issuanceTime")) if isinstance(answer, Mapping) else None
+    issued = unix_ms(answer.get("issuanceTime")) if isinstance(answer, Mapping) else None
     found = _DAY.search(text) if isinstance(text, str) else None
     if not isinstance(text, str) or found is None or issued is None:
         raise SourceError("not a daily climate report")
     section = text[found.end() :].partition("PRECIPITATION")[0]
     values = {row["which"]: int(row["value"]) for row in reversed(list(_EXTREME.finditer(section)))}
-    day = date(int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"]))
+    try:
+        day = date(int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"]))
+    except ValueError as error:
+        raise SourceError(f"a climate report for {found['month']} {found['day']} {found['year']}") from error
     return (
         day,
         values.get("MAXIMUM"),
@@ -126,8 +135,8 @@ def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int
     )
 
 
-def _observations(answer: Any, icao: str) -> Iterator[tuple[int, float | None, str]]:
-    """(time, degrees C or None, raw report) of each usable observation."""
+def _observations(answer: Any, icao: str) -> Iterator[tuple[int, float | None, float | None, str]]:
+    """(time, degrees C as decoded, as reported where nothing was decoded, raw report) of each usable observation."""
     features = answer.get("features") if isinstance(answer, Mapping) else None
     if not isinstance(features, list):
         raise SourceError("not a list of observations")
@@ -138,10 +147,26 @@ def _observations(answer: Any, icao: str) -> Iterator[tuple[int, float | None, s
         station = found.get("station")
         if station is not None and str(station).rstrip("/").rpartition("/")[2] != icao:
             raise SourceError(f"an observation of {station} instead of {icao}")
-        ms = _ms(found.get("timestamp"))
+        ms = unix_ms(found.get("timestamp"))
         if ms is None or station is None:
             continue
-        yield ms, _celsius(found.get("temperature")), str(found.get("rawMessage") or "")
+        raw = str(found.get("rawMessage") or "")
+        quantity = found.get("temperature")
+        decoded = quantity.get("value") if isinstance(quantity, Mapping) else None
+        yield ms, _celsius(quantity), reported_celsius(raw) if decoded is None else None, raw
+
+
+def reported_celsius(raw: str) -> float | None:
+    """Degrees C of a METAR: the remarks' group in tenths (``T01830122``) before the body's whole degrees (``18/12``, ``M02/M05``)."""
+    body, _, remarks = raw.partition(" RMK ")
+    tenths, whole = _TENTHS.search(remarks), _WHOLE.search(body)
+    if tenths is not None:
+        value = int(tenths["tenths"]) / 10 * (-1 if tenths["sign"] == "1" else 1)
+    elif whole is not None:
+        value = int(whole["degrees"]) * (-1 if whole["minus"] else 1)
+    else:
+        return None
+    return value if COLDEST <= fahrenheit(value) <= HOTTEST else None
 
 
 def _celsius(quantity: Any) -> float | None:
@@ -149,10 +174,12 @@ def _celsius(quantity: Any) -> float | None:
     if not isinstance(quantity, Mapping):
         return None
     quality = str(quantity.get("qualityControl") or "").rpartition(":")[2]
-    value = _number(quantity.get("value"))
+    value = number(quantity.get("value"))
     if value is None or quality not in TRUSTED:
         return None
-    unit = _unit(quantity.get("unitCode"))
+    unit = _UNITS.get(str(quantity.get("unitCode")).rpartition(":")[2])
+    if unit is None:
+        return None  # one reading in a unit that nobody knows says nothing; the others do
     celsius = value if unit == "C" else (value - 32) * 5 / 9
     return celsius if COLDEST <= fahrenheit(celsius) <= HOTTEST else None
 
@@ -160,7 +187,7 @@ def _celsius(quantity: Any) -> float | None:
 def _period_temperature(period: Mapping[str, Any]) -> float | None:
     """Degrees F of a forecast period, in the older shape (number and unit) or the newer one (a quantity)."""
     raw = period.get("temperature")
-    value = _number(raw.get("value") if isinstance(raw, Mapping) else raw)
+    value = number(raw.get("value") if isinstance(raw, Mapping) else raw)
     if value is None:
         return None
     unit = _unit(raw.get("unitCode") if isinstance(raw, Mapping) else period.get("temperatureUnit"))
@@ -177,25 +204,8 @@ def _unit(code: Any) -> str:
     return unit
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
 def _properties(answer: Any) -> Mapping[str, Any]:
     found = answer.get("properties") if isinstance(answer, Mapping) else None
     if not isinstance(found, Mapping):
         raise SourceError("an answer without properties")
     return found
-
-
-def _ms(text: Any) -> int | None:
-    """Unix milliseconds of an ISO time with an offset."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else int(moment.timestamp() * 1000)

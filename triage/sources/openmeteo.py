@@ -6,13 +6,12 @@ that of the fetch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
+from triage.sources.values import number, unix_ms
 from triage.weather.distribution import COLDEST, HOTTEST
 from triage.weather.events import day_clock_ms, mapped
 from triage.weather.mapping import HOUR_MS, stations
@@ -73,19 +72,23 @@ def hours(answer: Any, latitude: float, longitude: float) -> list[tuple[int, int
         raise SourceError(f"temperatures in {units.get('temperature_2m')!r} instead of °F")
     if answer.get("utc_offset_seconds") != 0:
         raise SourceError("times are not UTC")
-    try:
-        far = max(abs(float(answer["latitude"]) - latitude), abs(float(answer["longitude"]) - longitude))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError("a forecast without a place") from error
+    where = number(answer.get("latitude")), number(answer.get("longitude"))
+    if where[0] is None or where[1] is None:
+        raise SourceError("a forecast without a place")
+    far = max(abs(where[0] - latitude), abs(where[1] - longitude))
     if far > FARTHEST:
         raise SourceError(f"a forecast for a place {far:.2f} degrees away")
+    times, temperatures = rows.get("time"), rows.get("temperature_2m")
+    if not isinstance(times, list) or not isinstance(temperatures, list) or len(times) != len(temperatures):
+        raise SourceError("a forecast whose hours and temperatures do not fit together")
     found = []
-    for text, degrees in zip(rows.get("time") or (), rows.get("temperature_2m") or (), strict=False):
-        if isinstance(degrees, int | float) and math.isfinite(degrees):
-            if not COLDEST <= degrees <= HOTTEST:
-                raise SourceError(f"a forecast of {degrees} °F")
-            start = int(datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp() * 1000)
-            found.append((start - HOUR_MS // 2, start + HOUR_MS // 2, float(degrees)))
+    for text, raw in zip(times, temperatures, strict=True):
+        degrees, start = number(raw), unix_ms(f"{text}+00:00")
+        if degrees is None or start is None:
+            continue
+        if not COLDEST <= degrees <= HOTTEST:
+            raise SourceError(f"a forecast of {degrees} °F")
+        found.append((start - HOUR_MS // 2, start + HOUR_MS // 2, degrees))
     if not found:
         raise SourceError("a forecast without hours")
     return found

@@ -1,0 +1,206 @@
+"""Every reader on mutated real answers: something usable or a SourceError, never another exception; odd parts cost themselves only."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from triage.sources import nws_shapes as shapes
+from triage.sources.citytemp import index_points
+from triage.sources.jsonfeed import moment_ms, pointer, probability
+from triage.sources.openmeteo import hours
+from triage.sources.protocol import SourceError
+from triage.sources.values import number, unix_ms
+
+DATA = Path(__file__).parent.parent / "data" / "weather" / "nws"
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1e400,
+    float("nan"),
+    10**400,
+    "",
+    "x",
+    "12",
+    "-7.5",
+    "1e5",
+    "NaN",
+    [],
+    [None],
+    [[]],
+    {},
+    {"value": None},
+    "2026-13-45",
+    "9999-12-31T23:59:59-12:00",
+    "0001-01-01T00:00:00+14:00",
+    "２３",
+    ["a", 1],
+    {"a": {"b": []}},
+)
+
+
+def recorded(name: str) -> Any:
+    return json.loads((DATA / f"{name}.json").read_text("utf-8"))
+
+
+REPORT = {
+    "issuanceTime": "2026-07-17T05:21:00+00:00",
+    "productText": "...THE CENTRAL PARK NY CLIMATE SUMMARY FOR JULY 16 2026...\n\n  MAXIMUM   91\n  MINIMUM   74\n\nPRECIPITATION (IN)",
+}
+REPORTS = {
+    "@graph": [
+        {"id": "a", "issuanceTime": "2026-07-17T05:21:00+00:00"},
+        {"id": "b", "issuanceTime": "2026-07-16T05:21:00+00:00"},
+    ]
+}
+OPEN_METEO = {
+    "latitude": 40.78,
+    "longitude": -73.97,
+    "utc_offset_seconds": 0,
+    "hourly_units": {"temperature_2m": "°F"},
+    "hourly": {"time": ["2026-07-16T00:00", "2026-07-16T01:00"], "temperature_2m": [71.5, 70.9]},
+}
+INDEX = {
+    "city": "miami",
+    "units": "fahrenheit",
+    "timeseries": [
+        {"t": 1_790_000_000_000, "v": 81.5, "status": "normal"},
+        {"t": 1_790_000_060_000, "v": 81.6, "status": "degraded"},
+    ],
+}
+FEED = {"meta": {"updated": "2026-07-16T00:00:00+00:00"}, "outcomes": {"A": 0.4, "B": 0.6}}
+
+
+def feed(answer: Any) -> Any:
+    found = pointer(answer, "/outcomes")
+    return moment_ms(pointer(answer, "/meta/updated")), [
+        probability(value) for value in (found.values() if isinstance(found, dict) else [found])
+    ]
+
+
+READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "points": (recorded("points"), lambda answer: shapes.grid(answer, "America/New_York")),
+    "hourly": (recorded("gridpoints_forecast_hourly_us"), shapes.forecast),
+    "daily, metric": (recorded("gridpoints_forecast_si"), shapes.forecast),
+    "observations": (recorded("stations_observations_multiple"), lambda answer: shapes.readings(answer, "KORD")),
+    "six hours": (recorded("stations_observations_multiple"), lambda answer: shapes.six_hour_extremes(answer, "KORD")),
+    "reports": (REPORTS, shapes.climate_reports),
+    "report": (REPORT, shapes.climate_report),
+    "open-meteo": (OPEN_METEO, lambda answer: hours(answer, 40.78, -73.97)),
+    "city index": (INDEX, lambda answer: index_points(answer, "miami")),
+    "feed": (FEED, feed),
+}
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a document."""
+    found = [path] if path else []
+    if isinstance(node, dict):
+        for key, value in node.items():
+            found += places(value, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            found += places(value, (*path, index))
+    return found
+
+
+def changed(document: Any, path: tuple[Any, ...], value: Any, *, remove: bool) -> Any:
+    made = copy.deepcopy(document)
+    node = made
+    for part in path[:-1]:
+        node = node[part]
+    if remove:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return made
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_an_odd_value_anywhere_is_a_source_error_or_left_out(name: str) -> None:
+    document, read = READERS[name]
+    dice = random.Random(name)
+    every = places(document)
+    for path in dice.sample(every, min(len(every), 30)):
+        for value in (*ODD, "remove"):
+            try:
+                read(changed(document, path, value, remove=value == "remove"))
+            except SourceError:
+                pass
+            except Exception as error:
+                raise AssertionError(f"{name}: {value!r} at {path}: {type(error).__name__}: {error}") from error
+    for value in ODD:
+        with suppress(SourceError):
+            read(value)
+
+
+def test_numbers_as_text_are_numbers() -> None:
+    answer = recorded("gridpoints_forecast_hourly_us")
+    plain = shapes.forecast(answer)
+    for period in answer["properties"]["periods"]:
+        period["temperature"] = str(period["temperature"])
+    assert shapes.forecast(answer) == plain
+    assert [number(text) for text in ("71.5", " -3 ", "1e5", "", "NaN", "0x1", "٣")] == [
+        71.5,
+        -3.0,
+        None,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_a_null_among_periods_or_readings_costs_itself_only() -> None:
+    answer = recorded("gridpoints_forecast_hourly_us")
+    plain = shapes.forecast(answer)
+    answer["properties"]["periods"].insert(1, None)
+    assert shapes.forecast(answer) == plain
+    seen = recorded("stations_observations_multiple")
+    station = seen["features"][0]["properties"]["station"].rpartition("/")[2]
+    before = shapes.readings(seen, station)
+    seen["features"].append(None)
+    assert before
+    assert shapes.readings(seen, station) == before
+
+
+@pytest.mark.parametrize(
+    ("raw", "celsius"),
+    [
+        ("KNYC 161851Z AUTO VRB03KT 10SM CLR 31/18 A3002 RMK AO2 SLP158 T03060178", 30.6),
+        ("KNYC 161851Z AUTO VRB03KT 10SM CLR 31/18 A3002", 31.0),
+        ("KORD 161851Z 10SM CLR M02/M05 A3002 RMK AO2 T10171050", -1.7),
+        ("KORD 161851Z 10SM CLR M02/ A3002", -2.0),
+        ("KORD 161851Z 10SM R06/1200FT CLR A3002", None),
+        ("", None),
+    ],
+)
+def test_the_stations_own_report_gives_its_temperature(raw: str, celsius: float | None) -> None:
+    assert shapes.reported_celsius(raw) == celsius
+
+
+def test_a_report_beside_a_null_temperature_is_used_and_one_beside_a_distrusted_value_is_not() -> None:
+    seen = recorded("stations_observations_multiple")
+    feature = seen["features"][0]["properties"]
+    station = feature["station"].rpartition("/")[2]
+    feature["rawMessage"] = "KXXX 161851Z 10SM CLR 31/18 A3002 RMK AO2 T03060178"
+    feature["timestamp"] = "2019-06-27T09:00:00+00:00"
+    feature["temperature"] = {"value": None, "unitCode": "unit:degC", "qualityControl": "qc:Z"}
+    moment = unix_ms(feature["timestamp"])
+    assert (moment, 30.6) in shapes.readings(seen, station)
+    feature["temperature"] = {"value": 55.0, "unitCode": "unit:degC", "qualityControl": "qc:X"}
+    assert moment not in [ms for ms, _ in shapes.readings(seen, station)]
+
+
+def test_a_climate_report_of_an_impossible_date_is_a_source_error() -> None:
+    with pytest.raises(SourceError, match="FEBRUARY 30"):
+        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("JULY 16", "FEBRUARY 30")})
