@@ -20,6 +20,10 @@ from .scripted import Answer, Request, Script
 from .test_order_entry import ID, order
 
 ACCEPTED = but(CREATED, client_order_id=ID)
+CUTOFF = Answer(
+    200,
+    dict.fromkeys(("market_settled_ts", "trades_created_ts", "orders_updated_ts"), "2026-11-09T00:00:00Z"),
+)
 EXISTS = Answer(409, {"error": {"code": "order_already_exists", "message": "exists"}})
 SENT = 1_795_400_000_000
 ANOTHER = but(ORDER, client_order_id="another")
@@ -198,6 +202,8 @@ def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_
     def answer(request: Request) -> Answer:
         if request.route == "/exchange/user_data_timestamp":
             return Answer(200, {"as_of_time": as_of})
+        if request.route == "/historical/cutoff":
+            return CUTOFF
         return orders_page(ANOTHER)
 
     exchange.rule = answer
@@ -208,6 +214,23 @@ def test_an_order_is_absent_only_when_it_can_no_longer_arrive_and_the_reads_are_
     as_of = "2026-11-23T02:14:00Z"
     assert SENT == 1_795_400_000_000  # 2026-11-23T02:13:20Z
     assert client.resolve_create(order(), SENT).outcome is Outcome.ABSENT
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_an_old_order_is_found_in_the_history(exchange: Script, client: KalshiClient, resend: bool) -> None:
+    late = Answer(200, dict.fromkeys(("as_of_time", *CUTOFF.body), "2026-12-23T00:00:00Z"))
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            return EXISTS
+        if request.route == "/historical/orders":
+            return orders_page(but(ORDER, client_order_id=ID))
+        return late if request.route in ("/historical/cutoff", "/exchange/user_data_timestamp") else orders_page()
+
+    exchange.rule = answer
+    client._clock = lambda: SENT + 30 * 86_400_000
+    found = client.resolve_create(order(), SENT, resend=resend)
+    assert (found.outcome, present(found.order).client_order_id) == (Outcome.FOUND, ID)
 
 
 def test_sending_the_same_id_again_is_decisive(exchange: Script, client: KalshiClient) -> None:
@@ -227,7 +250,9 @@ def test_a_spent_id_proves_that_the_first_one_landed(exchange: Script, client: K
 
 
 def test_a_spent_id_that_is_not_listed_yet_stays_unknown(exchange: Script, client: KalshiClient) -> None:
-    exchange.rule = lambda request: EXISTS if request.method == "POST" else orders_page()
+    exchange.rule = lambda request: (
+        EXISTS if request.method == "POST" else CUTOFF if request.route == "/historical/cutoff" else orders_page()
+    )
     assert client.resolve_create(order(), SENT, resend=True).outcome is Outcome.UNKNOWN
 
 

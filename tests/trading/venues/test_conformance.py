@@ -19,7 +19,7 @@ from markets.kalshi.signing import Signer
 from tests.simulator.served import Served
 from tests.trading import world
 
-from . import batches, refusals, resting, selling, taking, unknown_outcomes  # noqa: F401  (they register the cases)
+from . import batches, hostile, refusals, resting, selling, taking, unknown_outcomes  # noqa: F401  (they register the cases)
 from .account_harness import AccountHarness, NoMarket, candidates
 from .cases import CASES, Case
 from .own_harness import LiveHarness, PaperHarness

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from . import batches, refusals, resting, selling, taking, unknown_outcomes  # noqa: F401  (they register the cases)
+from . import batches, hostile, refusals, resting, selling, taking, unknown_outcomes  # noqa: F401  (they register the cases)
 from .cases import CASES, VENUES
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "venue-conformance.md"
