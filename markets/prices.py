@@ -276,10 +276,24 @@ class PriceReader:
 def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease]) -> EventPrices:
     if value is None:
         return EventPrices(ticker, "", False, 0, {})
-    record = _event.decode(value)
-    lease = leases.get(record.epoch)
+    epoch, markets = _decoded(ticker, value)
+    lease = leases.get(epoch)
     if lease is None:
-        return EventPrices(ticker, record.epoch, False, 0, {})
+        return EventPrices(ticker, epoch, False, 0, {})
+    return EventPrices(ticker, epoch, True, lease.alive_ms, markets)
+
+
+_last: dict[str, tuple[bytes, str, dict[str, MarketPrice]]] = {}
+_MOST_REMEMBERED: Final = 20_000
+
+
+def _decoded(ticker: str, value: bytes) -> tuple[str, dict[str, MarketPrice]]:
+    """(epoch, markets) of a record. The same bytes give the same objects as before: what has not changed is not read again, and who
+    derives something from it sees that it need not."""
+    known = _last.get(ticker)
+    if known is not None and known[0] == value:
+        return known[1], known[2]
+    record = _event.decode(value)
     markets = {
         m.ticker: MarketPrice(
             m.ticker,
@@ -295,7 +309,10 @@ def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease])
         )
         for m in record.markets
     }
-    return EventPrices(ticker, record.epoch, True, lease.alive_ms, markets)
+    if len(_last) >= _MOST_REMEMBERED:
+        _last.clear()
+    _last[ticker] = (value, record.epoch, markets)
+    return record.epoch, markets
 
 
 def _partition_status(lease: bytes | None, metrics: bytes | None) -> dict[str, Any]:

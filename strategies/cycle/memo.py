@@ -13,11 +13,11 @@ from typing import Final
 
 from kalbot.common import clock
 from markets.book import Depth
-from markets.prices import EventPrices
+from markets.prices import EventPrices, MarketPrice
 from strategies.catalogue.universe import EventView
 from strategies.cycle.candidate_evaluation import depths_of
 from strategies.cycle.evaluation import legs_of, limits_of
-from strategies.dutch.screen import pack, screen
+from strategies.dutch.screen import Columns, columns_of, join, screen
 from strategies.models import Profile
 from strategies.reasons import FIXED_BY_BOOKS
 from strategies.screening.verdict import Status, Verdict
@@ -38,6 +38,7 @@ class _Remembered:
 
 
 _verdicts: dict[tuple[int, str], _Remembered] = {}
+_packed: dict[str, tuple[EventView, Mapping[str, MarketPrice], Columns]] = {}
 
 
 def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[str, EventPrices]) -> set[str]:
@@ -49,13 +50,24 @@ def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[st
     known = [event for event in events if event.fee_known and event.outcomes]
     if not known:
         return {event.ticker for event in events}
-    packed = pack(
-        [(legs_of(event, depths_of(prices[event.ticker])), event.exclusive, event.certified) for event in known]
-    )
+    packed = join([_columns(event, prices[event.ticker]) for event in known])
     # The days to settlement differ by event; without them the margin required is the lower one, so more is kept.
     limits = replace(limits_of(profile, known[0], 0), days_to_settlement=None)
     kept = {known[index].ticker for index in screen(packed, limits, near=True).survivors()}
     return kept | {event.ticker for event in events if not event.fee_known}
+
+
+def _columns(event: EventView, prices: EventPrices) -> Columns:
+    """The packed best prices of one event: kept until its facts or its books change (the reader hands out the same markets until
+    then)."""
+    kept = _packed.get(event.ticker)
+    if kept is not None and kept[0] is event and kept[1] is prices.markets:
+        return kept[2]
+    if len(_packed) >= _MOST:
+        _packed.clear()
+    columns = columns_of(legs_of(event, depths_of(prices)), event.exclusive, event.certified)
+    _packed[event.ticker] = (event, prices.markets, columns)
+    return columns
 
 
 def recall(profile: Profile, event: EventView, books: Books, is_close: bool) -> Verdict | None:
@@ -85,3 +97,4 @@ def remember(profile: Profile, event: EventView, books: Books, verdict: Verdict)
 def forget() -> None:
     """Empty the memory."""
     _verdicts.clear()
+    _packed.clear()

@@ -10,10 +10,10 @@ Prices in 1/10,000 dollar; all-in costs in 1/1,000,000 of that, per contract of 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,8 @@ FINE: Final = 1_000_000
 DOLLAR_FINE: Final = DOLLAR_PRICE * FINE
 NO_PRICE: Final = 10**13
 """All-in cost of a side without an ask: more than any basket pays, and never a gain."""
+
+LEG_BYTES: Final = 3 * 8
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -114,22 +116,44 @@ def _largest(gain: Ints, starts: Ints, most: int) -> Ints:
     return np.where(rank < most, gain, 0)
 
 
-def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
-    """A universe from (legs, exclusive, certified) of each event; every event must have a leg."""
-    if not all(legs for legs, _, _ in events):
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the screen wants of one event, packed: three 64-bit integers a leg (best YES bid, best NO bid, ``taker_e10``). Made once
+    when its books change, joined to a universe in every cycle."""
+
+    packed: bytes
+    rates: tuple[int, ...]
+    exclusive: bool
+    certified: bool
+
+
+def columns_of(legs: Sequence[LegMarket], exclusive: bool, certified: bool) -> Columns:
+    """The columns of one event. ValueError if it has no leg."""
+    if not legs:
         raise ValueError("an event without a leg cannot be screened")
-    every = [leg for legs, _, _ in events for leg in legs]
-    yes = [bids[0][0] if (bids := leg.depth.yes_bids) else 0 for leg in every]
-    no = [bids[0][0] if (bids := leg.depth.no_bids) else 0 for leg in every]
-    rates: dict[int, int] = {}
-    rate = [rates.setdefault(leg.fees.taker_e10, len(rates)) for leg in every]
-    starts = [0, *accumulate(len(legs) for legs, _, _ in events)]
+    numbers: list[int] = []
+    for leg in legs:
+        yes, no = leg.depth.yes_bids, leg.depth.no_bids
+        numbers += (yes[0][0] if yes else 0, no[0][0] if no else 0, leg.fees.taker_e10)
+    return Columns(array("q", numbers).tobytes(), tuple({leg.fees.taker_e10 for leg in legs}), exclusive, certified)
+
+
+def join(columns: Sequence[Columns]) -> Universe:
+    """The universe of these events, in their order."""
+    table = np.frombuffer(b"".join([each.packed for each in columns]), dtype=np.int64).reshape(-1, 3)
+    rates = sorted({rate for each in columns for rate in each.rates})
+    starts = np.cumsum([0, *(len(each.packed) // LEG_BYTES for each in columns)], dtype=np.int64)
     return Universe(
-        np.array(starts, dtype=np.int64),
-        np.array(yes, dtype=np.int64),
-        np.array(no, dtype=np.int64),
-        np.array(rate, dtype=np.int64),
+        starts,
+        np.ascontiguousarray(table[:, 0]),
+        np.ascontiguousarray(table[:, 1]),
+        np.searchsorted(np.array(rates, dtype=np.int64), table[:, 2]),
         tuple(rates),
-        np.array([exclusive for _, exclusive, _ in events], dtype=np.bool_),
-        np.array([certified for _, _, certified in events], dtype=np.bool_),
+        np.array([each.exclusive for each in columns], dtype=np.bool_),
+        np.array([each.certified for each in columns], dtype=np.bool_),
     )
+
+
+def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
+    """A universe from (legs, exclusive, certified) of each event, all packed anew."""
+    return join([columns_of(*event) for event in events])

@@ -13,7 +13,7 @@ from markets.fees import CENT_GRID, FeeSchedule
 from markets.terms.exhaustiveness import Certificate, certify
 from strategies.dutch.basket import Found, Kind, LegMarket, Limits
 from strategies.dutch.coverage import Devig
-from strategies.dutch.screen import NO_PRICE, all_in_by_bid, pack, screen
+from strategies.dutch.screen import NO_PRICE, all_in_by_bid, columns_of, join, pack, screen
 from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
 
@@ -112,3 +112,16 @@ def test_the_recorded_pass_leaves_one_event() -> None:
     kept = screen(packed, Limits()).survivors()
     assert [events[i][0].event_ticker for i in kept] == ["KXHIGHTDC-26JUL20"]
     assert packed.starts.dtype == np.int64
+
+
+def test_columns_are_made_once_an_event_and_joined_in_any_order() -> None:
+    rng = random.Random(3)
+    events = [random_event(rng) for _ in range(300)]
+    columns = [columns_of(*event) for event in events]
+    rules = Limits(kinds=frozenset({Kind.ALL_YES, Kind.ALL_NO}), near_ppm=0)
+    whole = screen(join(columns), rules)
+    assert whole.survivors() == screen(pack(events), rules).survivors()
+    backwards = screen(join(columns[::-1]), rules)
+    assert [len(events) - 1 - i for i in backwards.survivors()][::-1] == whole.survivors()
+    with pytest.raises(ValueError, match="without a leg"):
+        columns_of([], True, True)
