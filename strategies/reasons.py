@@ -35,7 +35,7 @@ class Reason(StrEnum):
     CLOSES_LATE = "closes_late", "closes too late"
     VOLUME = "volume", "too little traded"
     OPEN_INTEREST = "open_interest", "too little open interest"
-    CERTIFICATE = "certificate", "nothing says that a listed outcome must win"
+    CERTIFICATE = "certificate", "no certificate says how the event can settle"
 
     # Quotes: one contract a leg at the best prices of the catalogue
     KINDS = "kinds", "the profile buys no kind of basket that fits"

@@ -205,7 +205,7 @@ def _premises(intent: Intent) -> Checks:
         yield Refusal(DenialCode.NOT_EXCLUSIVE, event.ticker)
     if decision.rules_hash and decision.rules_hash != event.rules_hash:
         yield Refusal(DenialCode.RULES_CHANGED, f"the rules or outcomes of {event.ticker} changed since the decision")
-    if decision.kind == Kind.ALL_YES or decision.certificate_id is not None:
+    if decision.kind != Kind.COVERAGE or decision.certificate_id is not None:
         granted = Certificate.objects.filter(status=Certificate.Status.GRANTED)
         found = granted.filter(pk=decision.certificate_id).first() if decision.certificate_id else None
         if found is None or found.rules_hash != event.rules_hash:

@@ -37,6 +37,7 @@ def series_row(series: Series) -> Row:
         "fee_type": series.fee_type,
         "fee_multiplier_e6": multiplier_e6(series.fee_multiplier),
         "settlement_sources": [{"name": s.name, "url": s.url} for s in series.settlement_sources],
+        "contract_terms_url": series.contract_terms_url,
         "exchange_index": series.exchange_index,
     }
 

@@ -16,6 +16,7 @@ from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
 from markets.models import FeeChange, Series
 from markets.tape.recorder import recorder
+from markets.terms.registry.changes import series_moved
 
 IN_FORCE_AFTER: Final = timedelta(minutes=10)
 
@@ -28,6 +29,7 @@ COLUMNS = (
     "fee_type",
     "fee_multiplier_e6",
     "settlement_sources",
+    "contract_terms_url",
     "exchange_index",
 )
 
@@ -55,6 +57,13 @@ def store_series(listed: Iterable[WireSeries]) -> int:
         update_fields=[*COLUMNS[1:], "updated_at"],
         batch_size=500,
     )
+    at = COLUMNS.index("contract_terms_url")
+    moved = {
+        row["ticker"]: (str(known[row["ticker"]][at]), row["contract_terms_url"])
+        for row in changed
+        if row["ticker"] in known and known[row["ticker"]][at] != row["contract_terms_url"]
+    }
+    series_moved(moved)
     return len(changed)
 
 

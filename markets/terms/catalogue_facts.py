@@ -12,6 +12,7 @@ from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, Market, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.reading.text import plain
 
 EVENT_FACTS: Final = (
     "ticker",
@@ -90,16 +91,18 @@ def _strike(text: str) -> Decimal | None:
 
 
 def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | None:
-    """A person's review as the certificate rules want it."""
+    """A person's review as the certificate rules want it; None without one, or one that names no outcomes."""
     if review is None:
         return None
-    names = frozenset(name.strip().lower() for name in review.outcome_names)
+    names = frozenset(plain(name).lower() for name in review.outcome_names if plain(name))
+    if not names:
+        return None
     return exhaustiveness.ReviewedSeries(
         series_ticker=review.series_id,
         shape=exhaustiveness.ReviewShape(review.shape),
-        market_count=review.outcomes,
         reviewer=review.reviewed_by,
         reason=review.reason,
-        outcomes=names or None,
+        outcomes=names,
+        rule=plain(review.rule),
         tie_impossible=review.tie_impossible,
     )

@@ -1,4 +1,4 @@
-"""Certificates as rows: who or what says that one of the listed outcomes must win, and since which facts.
+"""Certificates as rows: who or what says how an event's markets can settle, and since which facts.
 
 A certificate is in force only while the hash of the event's facts is the one it was given for. Every scan recomputes the hash of what
 changed, in the same transaction as the rows, so a changed rule voids a certificate within one scan. A person's revocation outlives
@@ -8,7 +8,7 @@ changes; only a person lifts it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import F, Max
@@ -19,24 +19,32 @@ from markets.models import Certificate, Event, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import event_facts, facts_of, review_of
 from markets.terms.facts import EventFacts, rules_hash
+from markets.terms.grades import Grade, lower
+from markets.terms.registry.entries import Held, terms_of
+from markets.terms.states import StateKind, StateList, listed_states
 
 log = logging.getLogger(__name__)
 
 Status = Certificate.Status
 CURRENT = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
 PERSON = "person"
+READING = exhaustiveness.CERTIFICATE_VERSION
 BATCH = 200
 
 
 def in_force(event: Event) -> Certificate | None:
     """The granted certificate for the event's facts as the database has them now, or None."""
     return Certificate.objects.filter(
-        event_id=event.pk, status=Status.GRANTED, rules_hash=F("event__rules_hash")
+        event_id=event.pk,
+        status=Status.GRANTED,
+        rules_hash=F("event__rules_hash"),
+        reading=READING,
     ).first()
 
 
 def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
-    """Certify again the events whose facts changed since they were last judged (``force``: all of them, say after a review).
+    """Certify again the events whose facts, or the way of reading them, changed since they were last judged (``force``: all of them,
+    say after a review).
 
     Returns how many certificates were voided. Events that are not mutually exclusive get no row: nothing could be certified.
     """
@@ -55,13 +63,44 @@ def refresh_series(series_ticker: str) -> int:
 
 
 def grant(event: Event, actor: str, reason: str) -> Certificate:
-    """A person certifies the event as it is now; the next change of its facts ends that."""
+    """A person vouches that one of the listed outcomes must win, as the event is now; the next change of its facts ends that.
+
+    What the rules name besides stays in the list of states. Rules that were not read make everything under it conditional.
+    """
     facts = event_facts(event)
     with transaction.atomic():
         digest = rules_hash(facts)
         Event.objects.filter(pk=event.pk).update(rules_hash=digest)
         _end(event.pk, actor, f"replaced: {reason}")
-        return _create(event.pk, Status.GRANTED, PERSON, [reason], reason, digest, actor)
+        found = _judge(facts, {}, terms_of([facts.series_ticker]))
+        row = _vouched(facts, found, reason)
+        row.version, row.rules_hash, row.actor = _last_version(event.pk) + 1, digest, actor
+        row.save()
+        return row
+
+
+def _vouched(facts: EventFacts, found: Certificate | None, reason: str) -> Certificate:
+    """What a person's word makes of what was read (``found``; None or refused: nothing)."""
+    read = found is not None and found.status == Status.GRANTED
+    if found is not None and read:
+        listed = StateList.from_json(found.states)
+        others = [state for state in listed.states if state.kind is not StateKind.NONE or state.quote]
+        states, grade = StateList(listed.outcomes, tuple(others)), lower(Grade(found.grade), Grade.IF_DETERMINED)
+    else:
+        states, grade = listed_states([m.ticker for m in facts.markets], certified=True), Grade.CONDITIONAL
+    return Certificate(
+        event_id=facts.event_ticker,
+        status=Status.GRANTED,
+        kind=PERSON,
+        evidence=[reason, *([] if read else [f"The rules were not read: {'' if found is None else found.reason}"])],
+        reason=reason,
+        states=states.to_json(),
+        grade=grade.value,
+        one_must_win=exhaustiveness.one_must_win(states),
+        residual=[] if found is None else found.residual,
+        terms_id=None if found is None else found.terms_id,
+        reading=READING,
+    )
 
 
 def revoke(event: Event, actor: str, reason: str) -> Certificate:
@@ -69,24 +108,33 @@ def revoke(event: Event, actor: str, reason: str) -> Certificate:
     with transaction.atomic():
         digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
         _end(event.pk, actor, f"revoked: {reason}")
-        return _create(event.pk, Status.REVOKED, "", [], reason, digest, actor)
+        return Certificate.objects.create(
+            event_id=event.pk,
+            version=_last_version(event.pk) + 1,
+            status=Status.REVOKED,
+            reason=reason,
+            rules_hash=digest,
+            actor=actor,
+            reading=READING,
+        )
 
 
 def _refresh(tickers: Sequence[str], force: bool) -> int:
     facts = facts_of(tickers)
     known = dict(Event.objects.filter(pk__in=tickers).values_list("pk", "rules_hash"))
+    rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=tickers, status__in=CURRENT)}
     digests = {ticker: rules_hash(found) for ticker, found in facts.items()}
-    due = [ticker for ticker in facts if force or known.get(ticker) != digests[ticker]]
+    due = [t for t in facts if force or known.get(t) != digests[t] or (t in rows and rows[t].reading != READING)]
     if not due:
         return 0
     bulk.update_rows(Event, ["rules_hash"], [(ticker, [digests[ticker]]) for ticker in due])
-    rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=due, status__in=CURRENT)}
-    reviews = _reviews({facts[ticker].series_ticker for ticker in due})
+    series = {facts[ticker].series_ticker for ticker in due}
+    reviews, registered = _reviews(series), terms_of(series)
     new: list[Certificate] = []
     refused: list[Certificate] = []
     ended: list[Certificate] = []
     for ticker in due:
-        judged = _judge(facts[ticker], reviews)
+        judged = _judge(facts[ticker], reviews, registered)
         row = rows.get(ticker)
         if row is not None and row.status == Status.REVOKED:
             continue
@@ -103,17 +151,20 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
             new.append(judged)
     voided = [row for row in ended if row.status == Status.GRANTED]
     _void(ended)
-    Certificate.objects.bulk_update(refused, ["rules_hash", "reason", "kind"])
+    Certificate.objects.bulk_update(refused, ["rules_hash", "reason", "kind", "reading"])
     _insert(new)
     for row in voided:
         log.info("certificate of %s voided: its facts changed", row.event_id)
     return len(voided)
 
 
-def _judge(facts: EventFacts, reviews: dict[str, exhaustiveness.ReviewedSeries]) -> Certificate | None:
+def _judge(
+    facts: EventFacts, reviews: Mapping[str, exhaustiveness.ReviewedSeries], registered: Mapping[str, Held]
+) -> Certificate | None:
     if not facts.mutually_exclusive:
         return None
-    found = exhaustiveness.certify(facts, reviews.get(facts.series_ticker))
+    held = registered.get(facts.series_ticker)
+    found = exhaustiveness.certify(facts, reviews.get(facts.series_ticker), None if held is None else held.terms)
     if isinstance(found, exhaustiveness.Refusal):
         return Certificate(
             event_id=facts.event_ticker,
@@ -121,6 +172,7 @@ def _judge(facts: EventFacts, reviews: dict[str, exhaustiveness.ReviewedSeries])
             kind=found.code[:16],
             reason=found.sentence,
             rules_hash=found.rules_hash,
+            reading=READING,
         )
     return Certificate(
         event_id=facts.event_ticker,
@@ -128,6 +180,12 @@ def _judge(facts: EventFacts, reviews: dict[str, exhaustiveness.ReviewedSeries])
         kind=str(found.kind),
         evidence=list(found.evidence),
         rules_hash=found.rules_hash,
+        grade=found.grade.value,
+        states=found.states.to_json(),
+        one_must_win=found.one_must_win,
+        residual=list(found.residual),
+        terms_id=None if held is None else held.pk,
+        reading=READING,
     )
 
 
@@ -138,6 +196,7 @@ def _reviews(series: Iterable[str]) -> dict[str, exhaustiveness.ReviewedSeries]:
 
 def _copy(source: Certificate, target: Certificate) -> None:
     target.rules_hash, target.reason, target.kind = source.rules_hash, source.reason, source.kind
+    target.reading = source.reading
 
 
 def _void(rows: Sequence[Certificate]) -> None:
@@ -162,17 +221,5 @@ def _end(event_ticker: str, actor: str, reason: str) -> None:
     )
 
 
-def _create(
-    event_ticker: str, status: str, kind: str, evidence: list[str], reason: str, digest: str, actor: str
-) -> Certificate:
-    last = Certificate.objects.filter(event_id=event_ticker).aggregate(last=Max("version"))["last"] or 0
-    return Certificate.objects.create(
-        event_id=event_ticker,
-        version=last + 1,
-        status=status,
-        kind=kind,
-        evidence=evidence,
-        reason=reason,
-        rules_hash=digest,
-        actor=actor,
-    )
+def _last_version(event_ticker: str) -> int:
+    return Certificate.objects.filter(event_id=event_ticker).aggregate(last=Max("version"))["last"] or 0

@@ -35,10 +35,7 @@ class MarketFacts:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """One event with every market known to belong to it, settled ones included.
-
-    ``expected_market_count``: how many markets the event has by another source (an earlier scan, a person); None: unknown.
-    """
+    """One event with every market known to belong to it, settled and absent ones included."""
 
     event_ticker: str
     series_ticker: str
@@ -47,7 +44,6 @@ class EventFacts:
     markets: tuple[MarketFacts, ...]
     title: str = ""
     sub_title: str = ""
-    expected_market_count: int | None = None
 
 
 def rules_hash(event: EventFacts) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from markets.kalshi.schemas.orderbook import Book, TickerBookWire, build_book
 from markets.kalshi.schemas.pages import parse_event_page
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import build_facts
+from markets.terms.facts import EventFacts
+from markets.terms.rules_file import Sample, with_rules
 from strategies.catalogue.universe import EventView, view_of
 
 EVENTS: Final = "events.jsonl.gz"
@@ -43,16 +45,20 @@ class SnapshotError(KalbotError):
 
 @dataclass(slots=True)
 class Snapshot:
-    """Events and books of one instant. ``refused``: sentences about what the parse boundary did not take."""
+    """Events and books of one instant. ``refused``: sentences about what the parse boundary did not take. ``without_rules``: events
+    whose rules were not recorded and not supplied; ``filled``: those that got the texts of their series."""
 
     at_ms: int
     events: dict[str, EventView] = field(default_factory=dict)
     depths: dict[str, Depth] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    without_rules: set[str] = field(default_factory=set)
+    filled: set[str] = field(default_factory=set)
 
 
-def load(folder: Path, at: datetime | None = None) -> Snapshot:
-    """Read the snapshot in ``folder``. ``at``: its instant, by default the one in its folder's name, else now.
+def load(folder: Path, at: datetime | None = None, rules: Mapping[str, Sample] | None = None) -> Snapshot:
+    """Read the snapshot in ``folder``. ``at``: its instant, by default the one in its folder's name, else now. ``rules``: texts by
+    series for events that were recorded without.
 
     Raises SnapshotError for a folder that is none.
     """
@@ -63,7 +69,7 @@ def load(folder: Path, at: datetime | None = None) -> Snapshot:
         raise SnapshotError(f"{folder} is not a recorded snapshot: it has no {' and no '.join(missing)}.")
     snapshot = Snapshot(_instant(folder, at))
     for number, line in enumerate(_lines(folder / EVENTS), start=1):
-        _read_page(line, number, snapshot)
+        _read_page(line, number, snapshot, rules or {})
     for number, line in enumerate(_lines(folder / BOOKS), start=1):
         _read_book(line, number, snapshot)
     if not snapshot.events:
@@ -86,14 +92,18 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise SnapshotError(f"{path} cannot be read as gzip: {error}.") from None
 
 
-def _read_page(line: bytes, number: int, snapshot: Snapshot) -> None:
+def _read_page(line: bytes, number: int, snapshot: Snapshot, rules: Mapping[str, Sample]) -> None:
     try:
         page = parse_event_page(line)
     except SchemaError as error:
         raise SnapshotError(f"{EVENTS}, line {number} is not a page of events: {error}.") from None
     snapshot.refused += [f"an event was refused: {r.reason}" for r in page.rejected]
     for event in page.events:
-        snapshot.events[event.event_ticker] = view(event)
+        facts, snapshot.events[event.event_ticker] = view(event, rules)
+        if not any(m.rules_primary or m.rules_secondary for m in facts.markets):
+            snapshot.without_rules.add(event.event_ticker)
+        elif not any(m.rules_primary or m.rules_secondary for m in event.markets):
+            snapshot.filled.add(event.event_ticker)
 
 
 def _read_book(line: bytes, number: int, snapshot: Snapshot) -> None:
@@ -110,11 +120,18 @@ def _with_ticker(wire: TickerBookWire) -> tuple[str, Book]:
     return wire.ticker, build_book(wire.orderbook_fp)
 
 
-def view(event: WireEvent) -> EventView:
-    """The view of one event of the wire, certified by its own facts (reviewed series are not known here)."""
+def view(event: WireEvent, rules: Mapping[str, Sample] | None = None) -> tuple[EventFacts, EventView]:
+    """Facts and view of one event of the wire, certified by them (neither reviewed series nor contract terms are known here)."""
     markets: list[dict[str, Any]] = [market_row(market) for market in event.markets]
     row = event_row(event) | DEFAULT_FEE
-    facts = build_facts(row, markets)
+    facts = with_rules(build_facts(row, markets), rules or {})
     found = exhaustiveness.certify(facts)
     row["rules_hash"] = found.rules_hash
-    return view_of(row, markets, None, certified=isinstance(found, exhaustiveness.Certificate), deep=True)
+    return facts, view_of(row, markets, _certificate(found), deep=True)
+
+
+def _certificate(found: exhaustiveness.Certificate | exhaustiveness.Refusal) -> dict[str, Any] | None:
+    """What a view takes of a certificate; it has no row here."""
+    if isinstance(found, exhaustiveness.Refusal):
+        return None
+    return {"pk": None, "grade": found.grade, "one_must_win": found.one_must_win, "states": found.states.to_json()}

@@ -2,13 +2,13 @@
 
 A view carries everything that a filter, a price screen or the search asks about an event except its live books. Whole
 catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``deep`` adds what only the search needs
-(price grids, the terms of the rules). Prices 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
+(price grids, settlement states). Prices 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,11 @@ from kalbot.common.units import Price
 from markets.fees import RATES
 from markets.kalshi.grid import PriceBand
 from markets.models import Certificate, Event, FeeChange, Market
-from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
+from markets.terms import special_settlements
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+from markets.terms.special_settlements import SettlementTerms
+from markets.terms.states import StateList
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
@@ -43,8 +47,10 @@ class EventView:
     """One event. ``closes_ms``: when trading in it first ends; ``over_ms``: when its outcome is expected to be known;
     ``ends_ms``: the earlier of the two, when it is over for us.
 
-    ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``certificate_id`` is
-    that of the granted certificate for exactly these rules and markets, ``certified`` whether there is one.
+    ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``exclusive``: by both fields of
+    the exchange. ``certificate_id`` is that of the granted certificate for exactly these rules and markets; ``grade`` the surest
+    that a basket under it can be (conditional without one), ``certified`` whether one outcome must win by it. ``states`` (deep
+    views only): its settlement states, None without one.
     """
 
     ticker: str
@@ -65,7 +71,18 @@ class EventView:
     certified: bool
     certificate_id: int | None
     outcomes: tuple[Outcome, ...]
-    terms: SettlementTerms = field(default=ORDINARY)
+    grade: Grade = Grade.CONDITIONAL
+    states: StateList | None = None
+
+    @property
+    def states_known(self) -> bool:
+        """Whether a certificate says in which ways the event can settle; without one NO on several outcomes proves nothing."""
+        return self.grade is not Grade.CONDITIONAL or self.states is not None
+
+    @property
+    def terms(self) -> SettlementTerms:
+        """What may happen besides one winner, or none."""
+        return special_settlements.of_states(self.states)
 
     @property
     def fee_known(self) -> bool:
@@ -86,6 +103,7 @@ _EVENT_COLUMNS = (
     "title",
     "category",
     "mutually_exclusive",
+    "collateral_return_type",
     "fee_type_override",
     "fee_multiplier_override_e6",
     "exchange_index",
@@ -114,7 +132,7 @@ _MARKET_COLUMNS = (
     "yes_ask",
     "yes_ask_size",
 )
-_DEEP_COLUMNS = ("price_bands", "rules_primary", "rules_secondary")
+_DEEP_COLUMNS = ("price_bands",)
 
 
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
@@ -125,7 +143,7 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
     for batch in batches:
         events = Event.objects.filter(is_open=True)
         markets = Market.objects.filter(event__is_open=True)
-        certificates = Certificate.objects.filter(status=Certificate.Status.GRANTED)
+        certificates = Certificate.objects.filter(status=Certificate.Status.GRANTED, reading=CERTIFICATE_VERSION)
         if batch is not None:
             events = events.filter(ticker__in=batch)
             markets = markets.filter(event_id__in=batch)
@@ -134,20 +152,23 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
         legs: dict[str, list[Row]] = {}
         for row in markets.order_by("ticker").values(*columns).iterator(chunk_size=5000):
             legs.setdefault(row["event_id"], []).append(row)
-        granted = {c[0]: c[1:] for c in certificates.values_list("event_id", "rules_hash", "pk")}
+        kept = ("event_id", "rules_hash", "pk", "grade", "one_must_win", *(("states",) if deep else ()))
+        granted = {row["event_id"]: row for row in certificates.values(*kept)}
         for row in events.order_by("ticker").values(*_EVENT_COLUMNS).iterator(chunk_size=2000):
             if changes:
                 _apply_fee_changes(row, changes)
-            rules_hash, pk = granted.get(row["ticker"], ("", None))
-            valid = pk is not None and rules_hash == row["rules_hash"]
-            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), pk if valid else None, deep=deep)
+            certificate = granted.get(row["ticker"])
+            if certificate is not None and certificate["rules_hash"] != row["rules_hash"]:
+                certificate = None
+            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, deep=deep)
     return found
 
 
-def view_of(
-    event: Row, markets: Sequence[Row], certificate_id: int | None, *, certified: bool | None = None, deep: bool = False
-) -> EventView:
-    """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them)."""
+def view_of(event: Row, markets: Sequence[Row], certificate: Row | None, *, deep: bool = False) -> EventView:
+    """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them).
+
+    ``certificate``: pk, grade, one_must_win and (deep) the stored states of the certificate in force.
+    """
     listed = [m for m in markets if m["status"] != "absent"]
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
     closes = [t for t in (_ms(m["close_time"]) for m in listed if m["status"] not in GONE) if t is not None]
@@ -158,7 +179,7 @@ def view_of(
         series=event["series_id"],
         title=event["title"],
         category=event["category"] or event.get("series__category") or "",
-        exclusive=event["mutually_exclusive"],
+        exclusive=event["mutually_exclusive"] and event["collateral_return_type"] == "MECNET",
         fee_type=override or event["series__fee_type"],
         fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
         shards=tuple(sorted({m["exchange_index"] for m in markets} | {event["exchange_index"]})),
@@ -169,19 +190,12 @@ def view_of(
         volume=event["volume"],
         open_interest=event["open_interest"],
         rules_hash=event.get("rules_hash", ""),
-        certified=certificate_id is not None if certified is None else certified,
-        certificate_id=certificate_id,
+        certified=certificate is not None and certificate["one_must_win"],
+        certificate_id=None if certificate is None else certificate["pk"],
         outcomes=tuple(_outcome(m, deep) for m in markets),
-        terms=_terms(tuple(t for m in markets for t in (m["rules_primary"], m["rules_secondary"])))
-        if deep
-        else ORDINARY,
+        grade=Grade.CONDITIONAL if certificate is None else Grade(certificate["grade"]),
+        states=StateList.from_json(certificate["states"]) if certificate is not None and deep else None,
     )
-
-
-@lru_cache(maxsize=4096)
-def _terms(texts: tuple[str, ...]) -> SettlementTerms:
-    """Reading rules is slow and rules hardly change."""
-    return read_terms(texts)
 
 
 def _due_fee_changes() -> list[FeeChange]:

@@ -15,6 +15,7 @@ from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
 from strategies.cycle import holdings
+from strategies.cycle.evaluation import basket_grade
 from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
 from strategies.dutch.explain import explain_basket
@@ -41,7 +42,8 @@ def build(profile: Profile, event: EventView, basket: Basket, prices: EventPrice
         expected=round(basket.expected or 0),
         coverage_ppm=round((basket.coverage or 0) * PPM),
         margin_ppm=basket.margin_ppm,
-        guaranteed=basket.guaranteed,
+        guaranteed=basket.guaranteed and event.states_known,
+        grade=basket_grade(event, basket).value,
         certificate_id=event.certificate_id,
         rules_hash=event.rules_hash,
         payoff=_payoff(event, basket),

@@ -6,12 +6,14 @@ The one place that knows both the profile's columns and the search's types.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from kalbot.common.units import PPM, Count, Money
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.selectors import fee_grid
+from markets.terms.grades import Grade, grade_of
 from strategies.catalogue.universe import EventView
 from strategies.cycle import holdings
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
@@ -64,7 +66,14 @@ def legs_of(event: EventView, depths: Mapping[str, Depth], grid: Money | None = 
 def evaluate(
     event: EventView, depths: Mapping[str, Depth], limits: Limits, grid: Money | None = None
 ) -> Found | Refused:
-    """The best basket of ``event`` on these books, or the one constraint in its way."""
+    """The best basket of ``event`` on these books, or the one constraint in its way. NO on several outcomes needs a certificate that
+    they exclude each other."""
+    if not event.states_known:
+        limits = replace(limits, kinds=limits.kinds - {Kind.ALL_NO})
+        if not limits.kinds:
+            return Refused(
+                Reason.CERTIFICATE, "No certificate says that at most one outcome wins: NO on several may pay nothing."
+            )
     return best_basket(
         legs_of(event, depths, grid),
         event.exclusive,
@@ -73,6 +82,11 @@ def evaluate(
         event_ticker=event.ticker,
         terms=event.terms,
     )
+
+
+def basket_grade(event: EventView, basket: Basket) -> Grade:
+    """How sure the payoff of ``basket`` is under the event's certificate: floor - cost - fee bound, and what the terms allow."""
+    return grade_of(basket.floor, basket.cost, basket.fee_bound, event.grade)
 
 
 def verdict_of(outcome: Found | Refused, profile: Profile) -> Verdict:

@@ -12,7 +12,7 @@ from typing import Any
 from kalbot.common.units import Money, format_count, format_decimal, format_money, format_price
 from markets.book import Depth
 from strategies.catalogue.universe import EventView
-from strategies.cycle.evaluation import evaluate, limits_of, verdict_of
+from strategies.cycle.evaluation import basket_grade, evaluate, limits_of, verdict_of
 from strategies.dutch.basket import Basket, Limits
 from strategies.models import Profile
 from strategies.screening.filters import Rules, misses
@@ -56,7 +56,7 @@ def as_json(event: EventView, verdict: Verdict) -> dict[str, Any]:
         "exclusive": event.exclusive,
         "certified": event.certified,
         "outcomes": len(event.outcomes),
-        "basket": None if basket is None else basket_json(basket),
+        "basket": None if basket is None else basket_json(basket) | {"grade": basket_grade(event, basket).label},
     }
 
 

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 
 from markets.models import Certificate, Event
+from markets.terms.grades import Grade
 from strategies.models.profile import Kind, Mode, Profile
 
 
@@ -41,6 +42,12 @@ class Decision(models.Model):
     coverage_ppm = models.BigIntegerField()
     margin_ppm = models.BigIntegerField()
     guaranteed = models.BooleanField(help_text="floor - cost > 0; nothing else may be called so.")
+    grade = models.CharField(
+        max_length=16,
+        choices=[(grade.value, grade.label) for grade in Grade],
+        default=Grade.CONDITIONAL.value,
+        help_text="How sure the payoff is: by the certificate, and by floor - cost - fee bound.",
+    )
     certificate = models.ForeignKey(Certificate, models.PROTECT, null=True, blank=True, related_name="decisions")
     rules_hash = models.CharField(max_length=64, blank=True)
     payoff = models.JSONField(default=list, help_text='[["state in words", payout], ...] over every settlement state.')

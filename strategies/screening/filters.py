@@ -134,9 +134,11 @@ def _open_interest(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
 
 
 def _certificate(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    """Binding as a filter only where YES on every outcome is all that the profile buys."""
+    """Binding as a filter only where nothing that the profile buys can do without one."""
     if rules.kinds == {Kind.ALL_YES} and not event.certified:
         return Miss(Reason.CERTIFICATE, "none", "a certificate that one listed outcome must win")
+    if Kind.COVERAGE not in rules.kinds and not event.states_known:
+        return Miss(Reason.CERTIFICATE, "none", "a certificate of the ways in which the event can settle")
     return None
 
 

@@ -90,7 +90,9 @@ def all_yes(event: EventView, min_size: int = 0) -> Quoted | Miss:
 
 def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
     """NO on the outcomes that others bid for: all but one of k >= 2 pay, so a leg is worth having if it costs under a
-    dollar. Whether the rules know more ways to end than one winner is the search's business."""
+    dollar. Needs a certificate that they exclude each other; other settlement states are the search's business."""
+    if not event.states_known:
+        return Miss(Reason.CERTIFICATE, "none", "a certificate that at most one outcome wins")
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
     legs = [leg for o in event.outcomes if o.status == MarketStatus.ACTIVE and (leg := _no_leg(o, fees)) is not None]
     chosen = tuple(leg for leg in legs if leg.cost < DOLLAR and leg.size >= min_size)

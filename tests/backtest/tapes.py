@@ -16,6 +16,7 @@ from markets.tape.imports.source import iso
 from markets.tape.records import Kind, Record, pack_frames
 from markets.tape.store import json_record
 from strategies.profiles.seeds import SEEDED
+from tests.markets.terms.wording import soccer
 from trading.venues.replay import Latency
 
 SECOND = 10**9
@@ -39,6 +40,10 @@ class Recorder:
         series = ticker.split("-")[0]
         times = {"close_time": iso(_ns(closes)), "expected_expiration_time": iso(_ns(closes))}
         markets = [market(f"{ticker}-L{n}", name=f"outcome {n}", times=times) for n in range(legs)]
+        if legs == 3:  # a game, in words that are read
+            for listed, known in zip(markets, soccer().markets, strict=True):
+                listed["yes_sub_title"] = known.yes_sub_title
+                listed["rules_primary"], listed["rules_secondary"] = known.rules_primary, known.rules_secondary
         self.records.append(
             json_record(
                 _ns(at),

@@ -34,6 +34,15 @@ def market(ticker: str, event: str, **fields: Any) -> Json:
     }
 
 
+RULE = (
+    "If the highest temperature recorded at Miami, FL for July 16, 2026 as reported by the National Weather Service's Climatological "
+    "Report (Daily), is {}, then the market resolves to Yes."
+)
+NOTE = "Not all weather data is the same."
+GAME_RULE = "If {} wins the A vs B game originally scheduled for Jul 9, 2026, then the market resolves to Yes."
+GAME_NOTE = "This market is mutually exclusive."
+
+
 def temperature(ticker: str, series: str = "KXHIGHX") -> Json:
     """An exclusive event whose three strikes tile the line: below 80, 80 to 81, above 81."""
     strikes = (
@@ -56,7 +65,8 @@ def temperature(ticker: str, series: str = "KXHIGHX") -> Json:
                 f"{ticker}-{n}",
                 ticker,
                 yes_sub_title=names[n],
-                rules_primary=f"If the highest temperature is {rules[n]}, the market resolves to Yes.",
+                rules_primary=RULE.format(rules[n]),
+                rules_secondary=NOTE,
                 **strike,
             )
             for n, strike in enumerate(strikes)
@@ -73,7 +83,10 @@ def game(ticker: str, series: str = "KXGAME") -> Json:
         "mutually_exclusive": True,
         "collateral_return_type": "MECNET",
         "category": "Sports",
-        "markets": [market(f"{ticker}-{side}", ticker) for side in ("A", "B")],
+        "markets": [
+            market(f"{ticker}-{side}", ticker, rules_primary=GAME_RULE.format(side), rules_secondary=GAME_NOTE)
+            for side in ("A", "B")
+        ],
     }
 
 

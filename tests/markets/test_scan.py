@@ -14,6 +14,8 @@ from markets.fees import FeeError
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, Event, Market, ReviewedSeries, Scan, Series
 from markets.terms import certificates
+from markets.terms.grades import Grade
+from markets.terms.states import StateList
 from tests.markets.exchange import SmallExchange, game, market, series, temperature
 
 pytestmark = pytest.mark.django_db
@@ -201,16 +203,42 @@ def test_a_leg_that_left_its_event_is_absent_and_voids_the_certificate(
     assert certificates.in_force(event) is not None
 
 
-def test_strikes_that_tile_get_a_certificate_and_a_game_a_refusal(
+def test_strikes_that_tile_must_have_a_winner_and_an_unreviewed_game_need_not(
     exchange: SmallExchange, client: KalshiClient
 ) -> None:
     exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
     scan(client)
     granted = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
     assert granted is not None
-    assert granted.kind == "tiling"
-    assert certificates.in_force(Event.objects.get(ticker="KXGAME-1")) is None
-    assert Certificate.objects.get(event_id="KXGAME-1").status == Certificate.Status.REFUSED
+    assert (granted.kind, granted.one_must_win, granted.grade) == ("tiling", True, Grade.IF_DETERMINED)
+    assert set(StateList.from_json(granted.states).outcomes) == {f"KXHIGHX-1-{n}" for n in range(3)}
+    game_granted = certificates.in_force(Event.objects.get(ticker="KXGAME-1"))
+    assert game_granted is not None
+    assert (game_granted.kind, game_granted.one_must_win) == ("exclusive", False)
+
+
+def test_rules_that_were_not_read_are_refused_with_the_sentence(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    for listed in exchange.listed["KXHIGHX-1"]["markets"]:
+        listed["rules_secondary"] += " A tie of two stations pays nobody."
+    scan(client)
+    row = Certificate.objects.get(event_id="KXHIGHX-1")
+    assert row.status == Certificate.Status.REFUSED
+    assert "A tie of two stations pays nobody." in row.reason
+    event = Event.objects.get(ticker="KXHIGHX-1")
+    assert certificates.grant(event, "operator", "I know better").grade == Grade.CONDITIONAL
+
+
+def test_certificates_of_an_earlier_way_of_reading_do_not_count_and_are_given_again(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(temperature("KXHIGHX-1"))
+    scan(client)
+    Certificate.objects.update(reading=1)
+    event = Event.objects.get(ticker="KXHIGHX-1")
+    assert certificates.in_force(event) is None
+    certificates.refresh(["KXHIGHX-1"])
+    assert certificates.in_force(event) is not None
 
 
 @pytest.mark.parametrize(
@@ -271,7 +299,7 @@ def test_a_review_of_a_series_certifies_its_games(exchange: SmallExchange, clien
         series_id="KXGAME",
         shape="two_way",
         tie_impossible=True,
-        outcomes=2,
+        outcome_names=["A", "B"],
         reason="extra time until somebody wins",
         reviewed_by="operator",
     )

@@ -112,7 +112,7 @@ def test_a_revoked_certificate_stops_a_decision_although_the_facts_were_remember
     publish("E1", books_of("E1", quotes))
     cycle.run()
     assert not Decision.objects.exists()
-    assert _live()[0] == "not_certified"
+    assert _live()[0] == "certificate"
 
 
 def test_rules_that_change_void_the_decision_that_needs_them() -> None:

@@ -17,6 +17,7 @@ from strategies.models import Profile
 from strategies.profiles import seeds
 
 SNAPSHOT = Path(__file__).resolve().parents[2] / "simulator" / "data" / "20260719T155529Z"
+RULES = str(Path(__file__).resolve().parents[1] / "data" / "dutch" / "weather_rules.jsonl.gz")
 OTHER_PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z")
 
 
@@ -33,25 +34,37 @@ def _bought(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.django_db
 def test_the_recorded_pass_holds_exactly_one_guaranteed_basket_without_a_least_profit() -> None:
-    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.0001")
+    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.0001", "--rules", RULES)
     assert _bought(document).keys() == {"KXHIGHTDC-26JUL20"}
     basket = _bought(document)["KXHIGHTDC-26JUL20"]
     assert (basket["kind"], basket["guaranteed"], basket["count"], len(basket["legs"])) == ("all_yes", True, "5.00", 6)
     assert (basket["floor"], basket["profit"]) == ("5.00", "0.0385")
     assert {leg["side"] for leg in basket["legs"]} == {"yes"}
+    assert basket["grade"] == "guaranteed if determined"
+    rules = {row["event"]: row["rules"] for row in document["events"]}
+    assert rules["KXHIGHTDC-26JUL20"] == "by series, from a file"
+    assert "not recorded" in rules.values()
     assert sum(document["totals"].values()) == len(document["events"]) == 322
+
+
+@pytest.mark.django_db
+def test_without_rules_texts_nothing_has_a_certificate_and_nothing_is_bought() -> None:
+    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.0001")
+    assert _bought(document) == {}
+    assert {row["rules"] for row in document["events"]} == {"not recorded"}
+    assert not any(row["certified"] for row in document["events"])
 
 
 @pytest.mark.django_db
 def test_nothing_is_bought_with_the_seeded_least_profit_or_a_hundred_contracts_a_leg() -> None:
     for options in ([], ["--min-profit", "0", "--count", "100"]):
-        assert _bought(_evaluate(SNAPSHOT, *options)) == {}
+        assert _bought(_evaluate(SNAPSHOT, "--rules", RULES, "--rules", "public", *options)) == {}
 
 
 @pytest.mark.django_db
 def test_one_cent_on_the_cent_grid_is_less_than_crumbs_could_cost() -> None:
     """4 sets cost 3.76 and six fees, each rounded up to a cent, 0.23: one cent is left if every leg fills in one piece."""
-    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.01")
+    document = _evaluate(SNAPSHOT, "--min-profit", "0", "--fee-grid", "0.01", "--rules", RULES)
     assert _bought(document) == {}
     row = next(row for row in document["events"] if row["event"] == "KXHIGHTDC-26JUL20")
     assert (row["constraint"], row["value"]) == ("fee_bound", "$0.0100")
@@ -76,13 +89,16 @@ def test_every_event_has_a_verdict_and_every_verdict_but_buying_a_reason() -> No
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", OTHER_PASSES)
 def test_the_other_recorded_passes_hold_no_guaranteed_basket_at_all(recorded: Path, name: str) -> None:
-    assert _bought(_evaluate(recorded / "snapshots" / name, "--min-profit", "0", "--fee-grid", "0.0001")) == {}
+    assert (
+        _bought(_evaluate(recorded / "snapshots" / name, "--min-profit", "0", "--fee-grid", "0.0001", "--rules", RULES))
+        == {}
+    )
 
 
 @pytest.mark.django_db
 def test_the_table_names_every_event_and_the_totals() -> None:
     out = io.StringIO()
-    call_command("evaluate", str(SNAPSHOT), "--profile", "careful", "--min-profit", "0", stdout=out)
+    call_command("evaluate", str(SNAPSHOT), "--profile", "careful", "--min-profit", "0", "--rules", RULES, stdout=out)
     text = out.getvalue()
     for name in recorded.load(SNAPSHOT).events:
         assert name in text

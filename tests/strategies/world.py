@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 
 from kalbot.common import cache, clock
-from markets.models import Event, Market, Scan, Series
+from markets.models import Certificate, Event, Market, Scan, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, QUOTE_KEY, EventRecord, Lease, MarketRecord, Quote
 from markets.terms import certificates
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+from markets.terms.states import listed_states
 from strategies.models import DOLLAR, Profile
 
 EPOCH = "epoch-1"
@@ -33,7 +36,8 @@ def add_event(
     market: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Event:
-    """An open exclusive event with one market a (yes bid, yes ask); ``certified`` by a person."""
+    """An open exclusive event with one market a (yes bid, yes ask). Its certificate says that at most one wins, ``certified``: that
+    one must."""
     Series.objects.get_or_create(ticker=series, defaults={"category": "Sports", "fee_type": "quadratic"})
     closes = clock.now() + timedelta(days=2)
     defaults = {
@@ -65,10 +69,27 @@ def add_event(
         for number, (bid, ask) in enumerate(quotes)
     )
     certificates.refresh([ticker])
-    if certified:
-        certificates.grant(event, "somebody", "for the test")
     event.refresh_from_db()
+    if event.mutually_exclusive:
+        Certificate.objects.filter(event=event).delete()
+        certify(event, one_must_win=certified)
     return event
+
+
+def certify(event: Event, *, one_must_win: bool) -> Certificate:
+    """A certificate for the event as it is, as if its rules had been read."""
+    tickers = list(event.markets.order_by("ticker").values_list("ticker", flat=True))
+    return Certificate.objects.create(
+        event=event,
+        status=Certificate.Status.GRANTED,
+        kind="reviewed" if one_must_win else "exclusive",
+        evidence=["for the test"],
+        rules_hash=event.rules_hash,
+        states=listed_states(tickers, certified=one_must_win).to_json(),
+        grade=Grade.GUARANTEED.value,
+        one_must_win=one_must_win,
+        reading=CERTIFICATE_VERSION,
+    )
 
 
 def add_profile(name: str = "careful", **columns: Any) -> Profile:

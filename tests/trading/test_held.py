@@ -56,7 +56,7 @@ def _columns(position: Position) -> tuple[int, int, bool]:
 def test_a_whole_basket_pays_its_floor_in_every_state() -> None:
     position = _open()
     held = selectors.held_now(position)
-    assert (held.matched, held.floor, held.grade, held.unknown) == (1_000, 10 * DOLLAR, Grade.IF_DETERMINED, "")
+    assert (held.matched, held.floor, held.grade, held.unknown) == (1_000, 10 * DOLLAR, Grade.GUARANTEED, "")
     assert held.cost == position.cost > 0
     assert held.naked == ()
     assert {row.pays for row in held.payoff} == {10 * DOLLAR}
@@ -84,7 +84,7 @@ def test_a_losing_leg_that_settled_leaves_the_floor_and_the_grade() -> None:
     _final("KXT-1-0", "no", 0)
     settlement.run()
     held = selectors.held_now(position)
-    assert (held.floor, held.grade, held.naked) == (10 * DOLLAR, Grade.IF_DETERMINED, ())
+    assert (held.floor, held.grade, held.naked) == (10 * DOLLAR, Grade.GUARANTEED, ())
     assert {row.pays for row in held.payoff} == {10 * DOLLAR}
     assert _columns(position) == (1_000, 10 * DOLLAR, True)
 
@@ -95,7 +95,7 @@ def test_the_winner_that_settled_leaves_legs_that_pay_nothing() -> None:
     settlement.run()
     held = selectors.held_now(position)
     assert held.floor == 0
-    assert held.grade is Grade.IF_DETERMINED, "the basket as a whole has paid more than it cost"
+    assert held.grade is Grade.GUARANTEED, "the basket as a whole has paid more than it cost"
 
 
 def test_a_settlement_that_no_state_allows_grades_as_conditional() -> None:

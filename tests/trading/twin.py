@@ -22,6 +22,7 @@ from markets.models import Certificate, Market, Series
 from markets.models import Event as EventRow
 from markets.streaming.output.inbox import Message, store
 from markets.streaming.output.messages import to_message
+from markets.terms.states import listed_states
 from simulator.accounts.records import Fill
 from simulator.accounts.records import Order as TwinOrder
 from simulator.clock import ManualClock
@@ -151,6 +152,9 @@ class Twin:
         market.settlement_timer_s = 0
         self.exchange.events[self.event].markets.append(ticker)
         self.markets.append(ticker)
+        Certificate.objects.filter(event_id=self.event).update(
+            states=listed_states(self.markets, certified=True).to_json()
+        )
         Market.objects.update_or_create(
             ticker=ticker,
             defaults={
@@ -203,7 +207,7 @@ class Twin:
             },
         )
         if made:
-            Certificate.objects.create(event=row, status="granted", kind="person", rules_hash="rules")
+            world.certify(row, [f"{self.event}-0"])
         self.row = row
 
     # ---- what the stream does

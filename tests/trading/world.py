@@ -12,6 +12,9 @@ from kalbot.common import cache, clock
 from markets.fees import FeeSchedule
 from markets.models import Certificate, Event, Market, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, EventRecord, Lease, MarketRecord
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading.execution.sizing import walk
 from trading.safety import halt
@@ -57,8 +60,23 @@ def add_event(ticker: str = "KXT-1", outcomes: int = 3, **columns: Any) -> Event
         Market.objects.create(
             ticker=f"{ticker}-{number}", event=event, status="active", close_time=closes, price_bands=[[0, 10_000, 100]]
         )
-    Certificate.objects.create(event=event, status="granted", kind="person", rules_hash="rules")
+    tickers = [f"{ticker}-{number}" for number in range(outcomes)]
+    certify(event, tickers)
     return event
+
+
+def certify(event: Event, tickers: Sequence[str]) -> Certificate:
+    """A certificate that one of the outcomes must win, on registered terms."""
+    return Certificate.objects.create(
+        event=event,
+        status="granted",
+        kind="reviewed",
+        rules_hash=event.rules_hash,
+        states=listed_states(tickers, certified=True).to_json(),
+        grade=Grade.GUARANTEED.value,
+        one_must_win=True,
+        reading=CERTIFICATE_VERSION,
+    )
 
 
 def publish(
@@ -128,8 +146,10 @@ def decide(
         "coverage_ppm": 1_000_000,
         "margin_ppm": 0,
         "guaranteed": floor > cost,
-        "certificate": event.certificates.first() if kind == "all_yes" else None,
+        "certificate": event.certificates.first() if kind in ("all_yes", "all_no") else None,
         "rules_hash": event.rules_hash,
         "epoch": EPOCH,
     }
+    if columns.get("guaranteed", floor > cost):
+        defaults["grade"] = Grade.GUARANTEED
     return Decision.objects.create(profile=profile, event=event, **(defaults | columns))

@@ -5,7 +5,6 @@ import redis
 from django.core.cache import cache as process_cache
 
 from tests.triage.world import World
-from triage.assessment import gather
 from triage.sources import facts, registry
 
 
@@ -14,7 +13,6 @@ def nothing_remembered() -> None:
     """Each test begins as a fresh process: tests use the same tickers for different events."""
     facts._known.clear()
     registry._said.clear()
-    gather._TERMS.clear()
     process_cache.clear()
 
 

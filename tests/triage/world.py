@@ -13,6 +13,9 @@ import redis
 from kalbot.common import clock
 from markets.models import Certificate, Event, Market, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, EventRecord, Lease, MarketRecord
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position
 
@@ -74,7 +77,14 @@ class World:
             self.list_market(row, letter, close)
         if certified:
             Certificate.objects.create(
-                event=row, status=Certificate.Status.GRANTED, kind="tiling", rules_hash=row.rules_hash
+                event=row,
+                status=Certificate.Status.GRANTED,
+                kind="tiling",
+                rules_hash=row.rules_hash,
+                states=listed_states([self.ticker(letter) for letter in self.books], certified=True).to_json(),
+                grade=Grade.GUARANTEED.value,
+                one_must_win=True,
+                reading=CERTIFICATE_VERSION,
             )
         return row
 

@@ -17,7 +17,8 @@ from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, Prices
-from markets.terms.special_settlements import SettlementTerms, read_terms
+from markets.terms.special_settlements import SettlementTerms, of_states
+from markets.terms.states import StateList
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
 from triage.assessment.case import Case, Thresholds
@@ -41,8 +42,6 @@ _MARKET = (
     "cap_strike",
 )
 _POSITION = ("profile_id", "event_id", "decision_id", "kind", "cost", "triage_opt_out", "opened_at", "created_at")
-_TERMS: dict[tuple[str, str], SettlementTerms] = {}
-_TERMS_KEPT = 20_000
 CHANGED = "changed before the first assessment"
 
 
@@ -143,18 +142,10 @@ def _markets(events: Mapping[str, Event]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _terms(events: Mapping[str, Event]) -> dict[str, SettlementTerms]:
-    """Settlement terms from the rules texts, read once for each version of the rules."""
-    found = {t: _TERMS[key] for t, e in events.items() if (key := (t, e.rules_hash)) in _TERMS}
-    missing = [ticker for ticker in events if ticker not in found]
-    texts: dict[str, list[str]] = {ticker: [] for ticker in missing}
-    columns = ("event_id", "rules_primary", "rules_secondary")
-    for event, primary, secondary in Market.objects.filter(event_id__in=missing).values_list(*columns):
-        texts[event] += [primary, secondary]
-    read = {ticker: read_terms(texts[ticker]) for ticker in missing}
-    if len(_TERMS) + len(read) > _TERMS_KEPT:
-        _TERMS.clear()
-    _TERMS.update({(t, rules): terms for t, terms in read.items() if (rules := events[t].rules_hash)})
-    return found | read
+    """Settlement terms by the newest certificate that listed states; of an event without one nothing is known."""
+    rows = Certificate.objects.filter(event_id__in=list(events)).exclude(states={}).order_by("version")
+    stored: dict[str, dict[str, Any]] = dict(rows.values_list("event_id", "states"))
+    return {ticker: of_states(StateList.from_json(stored[ticker]) if ticker in stored else None) for ticker in events}
 
 
 def _certificates(events: Mapping[str, Event]) -> dict[str, str]:
@@ -183,7 +174,7 @@ def _baselines(positions: Sequence[Position], batch: Batch) -> dict[int, Baselin
     fresh = [p for p in positions if p.pk not in found]
     if not fresh:
         return found
-    columns = ("pk", "rules_hash", "probabilities", "coverage_ppm", "certificate_id")
+    columns = ("pk", "rules_hash", "probabilities", "coverage_ppm", "certificate__one_must_win")
     decisions = {row["pk"]: row for row in Decision.objects.filter(position__in=fresh).values(*columns)}
     rows = [_first_baseline(p, decisions[p.decision_id], batch) for p in fresh]
     Baseline.objects.bulk_create(rows, ignore_conflicts=True)
@@ -199,7 +190,7 @@ def _first_baseline(position: Position, decision: Mapping[str, Any], batch: Batc
         position=position,
         tickers=sorted(decision["probabilities"] or (m["ticker"] for m in listed)),
         close_times={m["ticker"]: ms for m in listed if (ms := unix_ms(m["close_time"])) is not None},
-        certified=decision["certificate_id"] is not None,
+        certified=bool(decision["certificate__one_must_win"]),
         rules_hash=CHANGED if changed else batch.facts[position.event_id].digest,
         coverage_ppm=decision["coverage_ppm"],
     )

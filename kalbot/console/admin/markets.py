@@ -226,7 +226,13 @@ class CertificateAdmin(ReadOnlyAdmin):
 class ReviewedSeriesAdmin(ReadOnlyAdmin):
     """A person's word about a whole series; writing one is a risk manager's act and is kept in the history of the admin."""
 
-    list_display = [key_link("series"), "outcomes", "reviewed_by", column("reviewed_at", "ago", "Reviewed"), "reason"]
+    list_display = [
+        key_link("series"),
+        "outcome_names",
+        "reviewed_by",
+        column("reviewed_at", "ago", "Reviewed"),
+        "reason",
+    ]
     search_fields = ["series__ticker", "series__title"]
     autocomplete_fields = ["series"]
     exclude = ["reviewed_by"]

@@ -28,9 +28,10 @@ from kalbot.common.units import (
 )
 from markets.fees import CENT_GRID, DIRECT_GRID
 from markets.selectors import fee_grid
+from markets.terms.rules_file import PUBLIC, read_rules
 from strategies.catalogue import recorded
 from strategies.catalogue.universe import EventView
-from strategies.cycle.evaluation import limits_of
+from strategies.cycle.evaluation import basket_grade, limits_of
 from strategies.dutch.basket import Limits
 from strategies.explain.book_evaluation import as_json, judge_on_books, percent
 from strategies.models import Profile
@@ -60,13 +61,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it"
         )
+        parser.add_argument(
+            "--rules",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="rules texts by series for events that were recorded without (may be given several times; "
+            '"public" = the texts in public wording that come with the program)',
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             profile = seeds.find(options["profile"])
             grid = _grid(options["fee_grid"])
-            snapshot = recorded.load(options["snapshot"], options["at"])
+            rules = read_rules(PUBLIC if str(path) == "public" else path for path in options["rules"])
+            snapshot = recorded.load(options["snapshot"], options["at"], rules)
             change = _changes(options)
             judged = [
                 (event, judge_on_books(event, snapshot.depths, profile, snapshot.at_ms, grid=grid, limits=limits))
@@ -94,6 +105,21 @@ class Command(BaseCommand):
             f"Fees: type quadratic, multiplier 1 (a snapshot holds no series), balance grid ${format_money(grid)}. "
             f"{len(snapshot.refused)} records refused by the parse boundary."
         )
+        console.print(_about_rules(snapshot))
+
+
+def _about_rules(snapshot: recorded.Snapshot) -> str:
+    return (
+        f"Rules not recorded: {len(snapshot.without_rules)} events have none and can have no certificate; "
+        f"{len(snapshot.filled)} got the texts of their series from a file, and their grades rest on that."
+    )
+
+
+def _rules_of(event: EventView, snapshot: recorded.Snapshot) -> str:
+    """Where the rules texts of an event come from."""
+    if event.ticker in snapshot.without_rules:
+        return "not recorded"
+    return "by series, from a file" if event.ticker in snapshot.filled else "recorded"
 
 
 def _grid(text: str | None) -> Money:
@@ -142,7 +168,7 @@ def _document(
         "refused": snapshot.refused,
         "totals": dict(Counter(verdict.status.value for _, verdict in judged)),
         "constraints": dict(_constraints(judged).most_common()),
-        "events": [as_json(event, verdict) for event, verdict in judged],
+        "events": [as_json(event, verdict) | {"rules": _rules_of(event, snapshot)} for event, verdict in judged],
     }
 
 
@@ -152,27 +178,29 @@ def _table(profile: Profile, snapshot: recorded.Snapshot, judged: list[Judged]) 
     )
     table.add_column("event", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for name in ("kind", "legs"):
+    for name in ("rules", "grade", "kind", "legs"):
         table.add_column(name, no_wrap=True)
     for name in ("count", "limit prices", "cost", "fees", "floor", "if covered", "coverage", "margin"):
         table.add_column(name, justify="right", overflow="fold")
     table.add_column("binding constraint", overflow="fold")
     for event, verdict in judged:
-        table.add_row(*_cells(event, verdict))
+        table.add_row(*_cells(event, verdict, snapshot))
     return table
 
 
-def _cells(event: EventView, verdict: Verdict) -> list[str]:
+def _cells(event: EventView, verdict: Verdict, snapshot: recorded.Snapshot) -> list[str]:
     basket, miss = verdict.basket, verdict.miss
     status = "would buy" if verdict.status is Status.CANDIDATE else str(verdict.status.label)
     why = "" if miss is None else f"{miss.code}: {miss.value}, required {miss.limit}"
     if miss is not None and miss.distance_ppm is not None:
         why += f" ({percent(miss.distance_ppm)} away)"
     if basket is None:
-        return [event.ticker, status, "", "", "", "", "", "", "", "", "", "", why]
+        return [event.ticker, status, _rules_of(event, snapshot), *[""] * 11, why]
     return [
         event.ticker,
         status,
+        _rules_of(event, snapshot),
+        basket_grade(event, basket).label,
         basket.kind.value,
         f"{len(basket.legs)}/{len(event.outcomes)} {basket.legs[0].side.value.upper()}",
         format_count(basket.count),

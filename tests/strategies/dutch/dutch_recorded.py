@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.terms.exhaustiveness import Certificate, certify
 from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.rules_file import PUBLIC, Sample, read_rules, with_rules
 from strategies.dutch.basket import Found, LegMarket, Limits, Outcome
 from strategies.dutch.search import best_basket
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared" / "kalshi" / "recorded"
 FIXTURE = ROOT / "tests" / "data" / "dutch" / "recorded_events.jsonl.gz"
+RULES = ROOT / "tests" / "data" / "dutch" / "weather_rules.jsonl.gz"
 PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z", "20260719T155529Z")
 
 Recorded = tuple[EventFacts, dict[str, Depth]]
@@ -91,11 +94,22 @@ def captures(name: str) -> dict[tuple[str, str], dict[str, Depth]]:
     return found
 
 
+def worded(event: EventFacts) -> EventFacts:
+    """The event with the texts of its series, which the passes do not carry."""
+    return with_rules(event, texts())
+
+
+@cache
+def texts() -> dict[str, Sample]:
+    """Rules by series: recorded beside the passes for the weather, in public wording for the coins."""
+    return read_rules([RULES, PUBLIC])
+
+
 def search(event: EventFacts, books: dict[str, Depth], fees: FeeSchedule, **limits: Any) -> Outcome:
     """The product's answer for a recorded event: exclusivity and certificate from its own facts."""
     legs = [LegMarket(m.ticker, books.get(m.ticker, Depth()), fees) for m in event.markets]
-    certificate = certify(event)
-    certified = isinstance(certificate, Certificate)
+    certificate = certify(worded(event))
+    certified = isinstance(certificate, Certificate) and certificate.one_must_win
     exclusive = event.mutually_exclusive and event.collateral_return_type == "MECNET"
     return best_basket(legs, exclusive, certified, Limits(**limits), event_ticker=event.event_ticker)
 

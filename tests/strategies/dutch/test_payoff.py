@@ -6,7 +6,7 @@ import pytest
 
 from kalbot.common.units import parse_money
 from markets.book import Side
-from markets.terms.special_settlements import ORDINARY, SettlementTerms, read_terms
+from markets.terms.special_settlements import ORDINARY, SettlementTerms
 from strategies.dutch.payoff import (
     Holding,
     Payoff,
@@ -75,30 +75,3 @@ def test_an_outcome_listed_twice_or_a_negative_holding_is_an_error() -> None:
         settlement_states(("A", "A"), certified=True)
     with pytest.raises(ValueError, match="negative"):
         vector([("A", Side.YES, -1)])
-
-
-RULES = {
-    "If the game ends in a tie, the markets will resolve to 50/50.": (True, False),
-    "If the game ends in a tie, the market will resolve to $0.50 for each team.": (True, False),
-    "If the game is declared a tie, the market will resolve to 50/50 for both teams.": (True, False),
-    "If the game is cancelled or rescheduled, the market will resolve to a fair price in accordance with the rules.": (
-        False,
-        True,
-    ),
-    "If the game is not started within 48 hours, the market will resolve to the a fair market price.": (False, True),
-    'If the game ends in a tie, the market called "Tie" resolves to Yes.': (False, False),
-    "If the highest temperature is less than 80°, then the market resolves to Yes.": (False, False),
-}
-
-
-@pytest.mark.parametrize("sentence, wanted", RULES.items(), ids=range(len(RULES)))
-def test_terms_are_read_from_the_rules_as_they_are_written(sentence: str, wanted: tuple[bool, bool]) -> None:
-    terms = read_terms([sentence, None, ""])
-    assert (terms.split, terms.void) == wanted
-    assert not terms.nobody
-
-
-def test_a_yes_beside_the_noes_is_not_nobody() -> None:
-    fed = 'If the meeting is cancelled, then the strike for "no change" will resolve to Yes and all others will resolve to No.'
-    assert not read_terms([fed]).nobody
-    assert read_terms(["If no report is published, all markets resolve to No."]).nobody

@@ -35,7 +35,8 @@ def games() -> dict[str, EventFacts]:
 
 
 def two_way(event: EventFacts) -> ReviewedSeries:
-    return ReviewedSeries(event.series_ticker, ReviewShape.TWO_WAY, 2, "the test", "two sides", tie_impossible=True)
+    sides = frozenset(m.yes_sub_title.lower() for m in event.markets)
+    return ReviewedSeries(event.series_ticker, ReviewShape.TWO_WAY, "the test", "two sides", sides, tie_impossible=True)
 
 
 def test_certified_games_had_exactly_one_winner() -> None:
@@ -43,7 +44,7 @@ def test_certified_games_had_exactly_one_winner() -> None:
     certified, kinds = 0, set()
     for ticker, event in games().items():
         found = certify(event, two_way(event))
-        if not isinstance(found, Certificate) or ticker not in settled:
+        if not isinstance(found, Certificate) or not found.one_must_win or ticker not in settled:
             continue
         legs = {m.ticker for m in event.markets}
         if set(settled[ticker]) != legs:
@@ -51,27 +52,32 @@ def test_certified_games_had_exactly_one_winner() -> None:
         certified += 1
         kinds.add(found.kind)
         assert sorted(settled[ticker].values()) == ["no"] * (len(legs) - 1) + ["yes"], ticker
-    assert certified > 80
-    assert kinds == {Evidence.REVIEWED, Evidence.CATCH_ALL}
+    assert certified == 79
+    assert kinds == {Evidence.REVIEWED, Evidence.GAME}
 
 
-def test_every_complete_game_had_one_winner_and_unreviewed_pairs_get_no_certificate() -> None:
+def test_every_complete_game_had_one_winner_and_unreviewed_pairs_must_have_none() -> None:
     complete = {t: r for t, r in results().items() if len(r) in (2, 3) and not t.startswith("KXMVE")}
     assert len(complete) == 225  # 224 games and one tennis match
     assert all(list(legs.values()).count("yes") == 1 for legs in complete.values())
     pairs = [event for event in games().values() if len(event.markets) == 2]
     assert len(pairs) > 200
-    assert not any(isinstance(certify(event), Certificate) for event in pairs)
+    found = [certify(event) for event in pairs]
+    assert not any(isinstance(given, Certificate) and given.one_must_win for given in found)
 
 
-def test_games_with_a_missing_leg_get_no_certificate_even_from_a_careless_review() -> None:
+def test_games_with_a_missing_leg_have_no_sure_winner_even_by_a_careless_review() -> None:
     for event in games().values():
         for missing in event.markets:
             legs = tuple(m for m in event.markets if m is not missing)
             part = EventFacts(event.event_ticker, event.series_ticker, True, "MECNET", legs, event.title)
             known_tie = len(legs) != 2 or missing.rules_secondary or any("Tie" in m.yes_sub_title for m in legs)
             if known_tie:
-                assert not isinstance(certify(part, two_way(event)), Certificate), (event.event_ticker, missing.ticker)
+                found = certify(part, two_way(event))
+                assert not isinstance(found, Certificate) or not found.one_must_win, (
+                    event.event_ticker,
+                    missing.ticker,
+                )
 
 
 def weather_facts() -> dict[str, EventFacts]:
@@ -83,13 +89,17 @@ def weather_facts() -> dict[str, EventFacts]:
             strikes = [None if row[k] is None else Decimal(str(row[k])) for k in ("floor_strike", "cap_strike")]
             facts = MarketFacts(row["ticker"], "active", row["strike_type"], *strikes, row["yes_sub_title"])
             markets[row["ticker"].rsplit("-", 1)[0]][row["ticker"]] = facts
-    return {t: EventFacts(t, t.split("-")[0], True, "MECNET", tuple(legs.values())) for t, legs in markets.items()}
+    return {
+        t: recorded.worded(EventFacts(t, t.split("-")[0], True, "MECNET", tuple(legs.values())))
+        for t, legs in markets.items()
+    }
 
 
 def test_certified_temperatures_had_exactly_one_winner() -> None:
     facts = weather_facts()
     assert len(facts) > 100
-    assert all(isinstance(certify(event), Certificate) for event in facts.values())
+    certified = [certify(event) for event in facts.values()]
+    assert all(isinstance(found, Certificate) and found.one_must_win for found in certified)
     settled = 0
     for path in sorted((recorded.SHARED / "weather").glob("actuals_*")):
         for row in recorded.lines(path):

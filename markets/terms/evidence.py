@@ -1,0 +1,174 @@
+"""What an event's rules prove: that its outcomes exclude each other, and whether one of them must win."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.reading.games import introductions, read_game
+from markets.terms.reading.meanings import Meaning
+from markets.terms.reading.named import check_named
+from markets.terms.reading.primary import Condition, read_condition
+from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
+from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
+from markets.terms.reading.text import plain
+from markets.terms.registry.entry import RegisteredTerms
+from markets.terms.tiling import tile
+from markets.terms.weather_stations import disagreement
+
+_CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
+STRIKES: Final = frozenset({"less", "less_or_equal", "greater", "greater_or_equal", "between"})
+
+
+class Evidence(StrEnum):
+    """Why the outcomes exclude each other, and whether one of them must win."""
+
+    TILING = "tiling"
+    GAME = "game"
+    REVIEWED = "reviewed"
+    EXCLUSIVE = "exclusive"
+
+
+class ReviewShape(StrEnum):
+    """What a person found a series to be: two sides of a game, or any list of outcomes that leaves none out."""
+
+    TWO_WAY = "two_way"
+    EXHAUSTIVE = "exhaustive"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedSeries:
+    """A person's word on a series. ``outcomes``: the names (lower case) that it was given for; without names it says nothing.
+    An exhaustive list must have exactly these; the two sides of a game must both be among them. ``rule``: what the primary rule
+    of each outcome says, with ``{outcome}`` and ``{date}`` (exhaustive lists).
+
+    ``tie_impossible``: the reviewer states that a game cannot end level. Without it a two-way game must have rules that
+    split the dollar.
+    """
+
+    series_ticker: str
+    shape: ReviewShape
+    reviewer: str
+    reason: str
+    outcomes: frozenset[str]
+    rule: str = ""
+    tie_impossible: bool = False
+
+
+@dataclass(slots=True)
+class Found:
+    """What the reading found. ``hole``: why no outcome may win ("" = one must)."""
+
+    kind: Evidence
+    lines: list[str]
+    hole: str = ""
+    meanings: dict[Meaning, str] = field(default_factory=dict)
+
+
+def read_event(event: EventFacts, reviewed: ReviewedSeries | None, terms: RegisteredTerms | None) -> Found:
+    """What the rules of a fit event prove. Raises NotRead."""
+    texts = texts_of(event)
+    return _read_strikes(event, texts, terms) if _by_strikes(event) else _read_names(event, texts, reviewed)
+
+
+def _by_strikes(event: EventFacts) -> bool:
+    with_strikes = sum(1 for m in event.markets if m.strike_type in STRIKES)
+    if 0 < with_strikes < len(event.markets):
+        raise NotRead("mixed_strikes", "Some markets have number strikes and some have not.")
+    return with_strikes > 0
+
+
+def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None) -> Found:
+    conditions = [_condition_of(market, head, terms) for market, head in zip(event.markets, texts.heads, strict=True)]
+    one_rest([condition.rest for condition in conditions])
+    first = conditions[0]
+    if first.extreme is not None:
+        station = found[1] if (found := _CLI.search(texts.common)) else ""
+        if wrong := disagreement(event.series_ticker, first.extreme, first.place, station):
+            raise NotRead("source_differs", f"{wrong[0].upper()}{wrong[1:]}.")
+    texts.read_others()
+    for meaning in first.source.no_data:
+        texts.meanings.setdefault(meaning, first.source.about)
+    unit = terms.unit if terms is not None and terms.approved and terms.unit is not None else first.source.unit
+    tiling = tile([condition.interval for condition in conditions], unit)
+    if tiling.overlap:
+        raise NotRead("overlap", tiling.overlap)
+    lines = [f"Rules read: {first.rest}", f"Source: {first.source.about}"]
+    if not tiling.hole:
+        lines.append(f"{len(conditions)} strikes tile the line without hole or overlap.")
+    return Found(Evidence.TILING, lines, tiling.hole, texts.meanings)
+
+
+def _condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) -> Condition:
+    """One outcome's condition; strikes, rule and name must say the same. Raises NotRead."""
+    condition, strikes = read_condition(head), of_strikes(market)
+    if strikes is None:
+        raise NotRead("strike_missing", f"Strikes do not fit the strike type in {market.ticker}.")
+    if condition is None:
+        raise NotRead("rules_unread", f"The rule of {market.ticker} is in no form that is read: {head}")
+    if condition.interval != strikes:
+        raise NotRead("rules_disagree", f"The rule of {market.ticker} and its strikes take different values: {head}")
+    if market.strike_type == "between" and terms is not None and not terms.between_inclusive:
+        raise NotRead("rules_disagree", 'The registered terms leave a bound out of "between".')
+    name = plain(market.yes_sub_title)
+    if name and not _name_fits(name, strikes, condition.source.display_unit):
+        raise NotRead("rules_disagree", f'"{name}" does not name the values that {market.ticker} takes.')
+    return condition
+
+
+def _name_fits(name: str, strikes: Interval, unit: Decimal | None) -> bool:
+    named = read_phrase(name)
+    return named is not None and named.same(strikes, unit)
+
+
+def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None) -> Found:
+    review = reviewed if reviewed is not None and reviewed.series_ticker == event.series_ticker else None
+    names = frozenset(plain(m.yes_sub_title).lower() for m in event.markets)
+    if review is not None and review.shape is ReviewShape.EXHAUSTIVE:
+        if names != review.outcomes:
+            differing = ", ".join(sorted(names ^ review.outcomes))
+            raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
+        check_named(event.markets, texts.heads, review.rule)
+        texts.read_others()
+        return Found(Evidence.REVIEWED, [_signed(review)], "", texts.meanings)
+    return _read_game(event, texts, review)
+
+
+def _read_game(event: EventFacts, texts: Texts, review: ReviewedSeries | None) -> Found:
+    game = read_game(event.markets, texts.heads)
+    if game is None:
+        raise NotRead(
+            "no_evidence", "No strikes, no game of two sides in a form that is read, no reviewed list of outcomes."
+        )
+    texts.read_others(introductions(game))
+    lines = [f"Game read: {game.text}"]
+    if game.with_tie:
+        lines.append(f"{game.sides[0]} wins, {game.sides[1]} wins, or a tie: a game of two sides has no other result.")
+        return Found(Evidence.GAME, lines, "", texts.meanings)
+    if Meaning.TIE_WINS in texts.meanings:
+        raise NotRead("rules_disagree", "The rules speak of a market for the tie that is not listed.")
+    if review is None:
+        return Found(
+            Evidence.EXCLUSIVE, lines, "Nobody has reviewed whether one of the two sides must win.", texts.meanings
+        )
+    if not {side.lower() for side in game.sides} <= review.outcomes:
+        raise NotRead(
+            "review_differs", f"{game.sides[0]} or {game.sides[1]} is not among the sides that were reviewed."
+        )
+    if Meaning.HALVES in texts.meanings:
+        lines.append("In a tie the rules split the dollar.")
+    elif review.tie_impossible:
+        lines.append("No tie is possible, the reviewer states.")
+    else:
+        return Found(
+            Evidence.EXCLUSIVE, lines, "A tie is not ruled out by the reviewer, nor split by the rules.", texts.meanings
+        )
+    return Found(Evidence.REVIEWED, [*lines, _signed(review)], "", texts.meanings)
+
+
+def _signed(review: ReviewedSeries) -> str:
+    return f"{review.reviewer} reviewed series {review.series_ticker}: {review.reason}"

@@ -1,0 +1,67 @@
+"""Primary rules that are read: the form of the sentence says what is measured, where, when, by whom; one slot is the strike.
+
+A form has no slot for free text. What an outcome's sentence leaves when its strike is taken out must be the same in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from markets.terms.reading.strikes import PHRASE, Interval, read_phrase
+from markets.terms.reading.text import DATE, PLACE, TIME
+from markets.terms.sources import CF_BENCHMARKS, NWS_CLI, Source
+from markets.terms.weather_stations import Extreme
+
+_REPORT: Final = (
+    r"(?:the )?(?:National Weather Service's|NWS's) (?:Climatological Report \(Daily\)|Daily Climate Report)"
+)
+_STRIKE: Final = rf"(?P<strike>{PHRASE})"
+_YES: Final = r", then the market resolves to Yes\."
+
+_WEATHER: Final = re.compile(
+    rf"If the (?P<extreme>highest|maximum|lowest|minimum) temperature recorded (?:in|at) (?P<place>{PLACE}) (?:for|on) (?P<date>{DATE})"
+    rf"(?P<before>,? as reported by {_REPORT})?,? is {_STRIKE}(?: fahrenheit)?(?P<after>,? according to {_REPORT})?{_YES}"
+)
+_INDEX: Final = (
+    r"(?:(?:Bitcoin|Ethereum|Ether) Real-Time Index \((?:BRTI|ERTI|ETHUSD_RTI|ETHUSD RTI)\)|BRTI|ERTI|ETHUSD_RTI)"
+)
+_CRYPTO: Final = re.compile(
+    rf"If the simple average of the sixty seconds of CF Benchmarks' {_INDEX} before (?P<time>{TIME}) is {_STRIKE} "
+    rf"at (?P=time) on (?P<date>{DATE}){_YES}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One outcome's rule, read. ``rest``: the sentence without its strike. ``place`` and ``extreme``: of a temperature."""
+
+    interval: Interval
+    rest: str
+    source: Source
+    place: str = ""
+    extreme: Extreme | None = None
+
+
+@lru_cache(maxsize=16384)
+def read_condition(sentence: str) -> Condition | None:
+    """The condition that a primary rule (one plain sentence) sets, or None: not a form that is read."""
+    if found := _WEATHER.fullmatch(sentence):
+        if not (found["before"] or found["after"]):
+            return None
+        extreme: Extreme = "high" if found["extreme"] in ("highest", "maximum") else "low"
+        return _condition(found, NWS_CLI, found["place"], extreme)
+    if found := _CRYPTO.fullmatch(sentence):
+        return _condition(found, CF_BENCHMARKS)
+    return None
+
+
+def _condition(
+    found: re.Match[str], source: Source, place: str = "", extreme: Extreme | None = None
+) -> Condition | None:
+    interval = read_phrase(found["strike"])
+    start, end = found.span("strike")
+    rest = f"{found.string[:start]}{{}}{found.string[end:]}"
+    return None if interval is None else Condition(interval, rest, source, place, extreme)

@@ -1,0 +1,77 @@
+"""All rules texts of an event, read: what each outcome's condition is, and what everything else means. Or why it was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.reading.meanings import Meaning
+from markets.terms.reading.secondary import read_sentence
+from markets.terms.reading.text import plain, sentences
+
+_THEN_YES: Final = "the market resolves to Yes."
+
+
+class NotRead(Exception):
+    """The rules were not read, or contradict themselves. ``code`` for statistics; the message is the reason for a person."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Texts:
+    """The texts of an event: ``heads`` the condition of each market as one sentence, ``common`` the secondary rules that all have."""
+
+    heads: tuple[str, ...]
+    tails: tuple[str, ...]
+    common: str
+    meanings: dict[Meaning, str] = field(default_factory=dict)
+
+    def read_others(self, introductions: Iterable[str] = (), vouched: Iterable[str] = ()) -> None:
+        """Read every sentence but the conditions into ``meanings``. Raises NotRead with the first that was not read."""
+        secondary = self.common
+        for opening in introductions:
+            secondary = secondary.removeprefix(opening).strip()
+        for sentence in dict.fromkeys([*(s for tail in self.tails for s in sentences(tail)), *sentences(secondary)]):
+            found = read_sentence(sentence)
+            if found is None and sentence in vouched:
+                found = (Meaning.NOTHING,)
+            if found is None:
+                raise NotRead("sentence_unread", f"This sentence of the rules was not read: {sentence}")
+            for meaning in found:
+                self.meanings.setdefault(meaning, sentence)
+
+
+def texts_of(event: EventFacts) -> Texts:
+    """The texts of an event, taken apart. Raises NotRead where one is missing or the outcomes' secondary rules differ."""
+    pairs = [_halves(market) for market in event.markets]
+    secondary = {plain(market.rules_secondary) for market in event.markets}
+    if len(secondary) > 1:
+        raise NotRead("rules_differ", "The outcomes do not have the same secondary rules.")
+    common = secondary.pop()
+    if not common:
+        raise NotRead("rules_missing", "The event has no secondary rules: what they leave out is not known.")
+    return Texts(tuple(head for head, _ in pairs), tuple(tail for _, tail in pairs), common)
+
+
+def _halves(market: MarketFacts) -> tuple[str, str]:
+    primary = plain(market.rules_primary)
+    if not primary:
+        raise NotRead("rules_missing", f"{market.ticker} has no rules text.")
+    head, found, tail = primary.partition(_THEN_YES)
+    if not found:
+        raise NotRead("rules_unread", f"The rules of {market.ticker} are in no form that is read: {primary}")
+    return head + found, tail.strip()
+
+
+def one_rest(rests: Sequence[str]) -> None:
+    """Raises NotRead unless what the outcomes' rules leave without their strike or name is the same in all."""
+    if len(set(rests)) > 1:
+        first, other = list(dict.fromkeys(rests))[:2]
+        raise NotRead(
+            "rules_differ", f"The outcomes' rules differ in more than their strikes: {first} Another: {other}"
+        )

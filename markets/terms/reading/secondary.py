@@ -1,0 +1,177 @@
+"""Sentences beside the condition that were read by a person, each with what it means for the settlement.
+
+The list is closed: a sentence that is not on it, to the letter but for its narrow slots, was not read, and the event gets no
+certificate. Wording is the exchange's, as recorded or published; add a sentence only with its meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from markets.terms.reading.meanings import Meaning
+from markets.terms.reading.text import DATE, SPAN, TIME, URL
+
+_M = Meaning
+_AS_RULED: Final = r"(?: in accordance with the rules)?"
+_FAIR: Final = r"resolves? to (?:a|the|the a) fair(?: market)? price(?: for each team)?" + _AS_RULED
+_TIES: Final = r"If the (?:game|match) (?:ends in|is declared|results in) a (?:tie|draw)"
+_OFF: Final = r"(?:cancelled|canceled|postponed|rescheduled|cancelled or rescheduled|canceled or rescheduled)"
+
+_READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
+    # what every market says
+    (r'Otherwise,? (?:the|this) market (?:will )?resolves? to "?No"?\.', (_M.NOTHING,)),
+    (r"This market is mutually exclusive\.", (_M.NOTHING,)),
+    # daily temperature
+    (r"Not all weather data is the same\.", (_M.NOTHING,)),
+    (
+        r"While checking a source like AccuWeather or Google Weather may help guide your decision, the official and final value used "
+        r"to determine this market is the (?:highest|lowest|maximum|minimum|maximum/minimum) temperature as reported by the "
+        r"corresponding NWS Climatological Report \(Daily\) linked in the rules above\.",
+        (_M.NOTHING,),
+    ),
+    (
+        r"Preliminary NWS reporting and measurement methods may be subject to underlying rounding and conversion nuances\.",
+        (_M.NOTHING,),
+    ),
+    (r"Traders should exercise caution when interpreting preliminary NWS data\.", (_M.NOTHING,)),
+    (
+        rf'Data for CLI[A-Z]{{3}} can be found by clicking the following URL: {URL}, navigating to the "Observed Weather" tab, '
+        r'and choosing the location "[A-Z][A-Za-z./ ,()-]*" with Daily Climate Report selected\.',
+        (_M.NOTHING,),
+    ),
+    (
+        r"Please use the latest version of the data for the desired date, keeping in mind that different cities update their reports "
+        r"at different frequencies\.",
+        (_M.NOTHING,),
+    ),
+    (r"Please be advised to check to see what temperatures have occurred previously in the day\.", (_M.NOTHING,)),
+    (
+        r"While the market resolves based on the finalized report from the NWS, traders should use other data sources--including other "
+        r"preliminary NWS reporting--to inform their trades\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"The Last Trading Time will be {TIME} on {DATE} regardless of any data releases or events occurring\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"Expiration will occur on the sooner of the first (?:7:00 or 8:00 AM ET|10:00 AM(?: ET)?) following the release of the data "
+        rf"for {DATE}, or one week after {DATE}\.",
+        (_M.NOTHING,),
+    ),
+    (r"As a reminder, the Underlying is not the NWS NOWData data source\.", (_M.NOTHING,)),
+    (
+        r'As noted in the Rulebook, for the actual Underlying, please go to the Source Agency link, click on "Observed Weather", then '
+        r'choose "[A-Z][A-Za-z ,]*"\.',
+        (_M.NOTHING,),
+    ),
+    (
+        r"The official and final value is the one in the linked NWS Climatological Report \(Daily\); other weather services may differ\.",
+        (_M.NOTHING,),
+    ),
+    (r"Preliminary reports are subject to rounding and conversion\.", (_M.NOTHING,)),
+    # crypto ranges
+    (r"Not all cryptocurrency price data is the same\.", (_M.NOTHING,)),
+    (
+        r"While checking a source like Google or Coinbase may help guide your decision, the price used to determine this market is based "
+        r"on CF Benchmarks' corresponding Real Time Index \(RTI\)\.",
+        (_M.NOTHING,),
+    ),
+    (
+        r"At the last minute before expiration, 60 (?:seconds of )?RTI prices are collected\.",
+        (_M.NOTHING,),
+    ),
+    (r"The official and final value is the average of these prices\.", (_M.NOTHING,)),
+    # games
+    (rf'{_TIES}, the market called "(?:Tie|Draw)" resolves to Yes\.', (_M.TIE_WINS,)),
+    (rf"{_TIES},? the markets? (?:will )?resolves? (?:to )?50/50(?: for both teams)?\.", (_M.HALVES,)),
+    (rf"{_TIES}, the market will resolve to \$0\.50 for each team\.", (_M.HALVES,)),
+    (
+        rf"If the game is {_OFF} to over {SPAN} away, the market will {_FAIR}\.",
+        (_M.VOID,),
+    ),
+    (rf"If the (?:game|match) is {_OFF}, the market will {_FAIR}\.", (_M.VOID,)),
+    (rf"If the game is not started within {SPAN}, the market will {_FAIR}\.", (_M.VOID,)),
+    (
+        rf"If the cancelled game is not played or is rescheduled further than {SPAN} out, the market will {_FAIR}\.",
+        (_M.VOID,),
+    ),
+    (
+        rf"If a postponed/cancelled game is not played or is rescheduled further than {SPAN} out, the market will {_FAIR}\.",
+        (_M.VOID,),
+    ),
+    (
+        r"If the game is cancelled or moved by more than two weeks, the market resolves to a fair price under the rules\.",
+        (_M.VOID,),
+    ),
+    (
+        rf"If this game is postponed or delayed, the market will remain open and close after the rescheduled game has finished "
+        rf"\(within {SPAN}\)\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"If this game is postponed/delayed and played within {SPAN} of the originally scheduled start time, the market will remain "
+        r"open and close after the rescheduled game has finished\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"If the game is postponed (?:but begins within {SPAN} from its originally scheduled start time|from its originally scheduled "
+        rf"date but begins within {SPAN}), the market will remain open and resolve based on the official final result\.",
+        (_M.NOTHING,),
+    ),
+    (r"Regulation time includes stoppage time, not extra time or penalties\.", (_M.NOTHING,)),
+    (
+        r"Kalshi is not affiliated, associated, authorized, endorsed by, or in any way officially connected with the NCAA\.",
+        (_M.NOTHING,),
+    ),
+    (r"All trademarks, logos, and brand names are the property of their respective owners\.", (_M.NOTHING,)),
+    (r"This market and these products have not been endorsed by FIFA\.", (_M.NOTHING,)),
+    (
+        r'Any references to "FIFA", the "FIFA World Cup," or any other associated marks are descriptive only, and do not indicate an '
+        r"endorsement of this product or any affiliation between FIFA and Kalshi\.",
+        (_M.NOTHING,),
+    ),
+    # interest rate decisions
+    (
+        r"Therefore, if the Federal Reserve hikes by 50bps, the 50bps market will resolve to Yes and the 25bps market will resolve to "
+        r"No\.",
+        (_M.NOTHING,),
+    ),
+    (r"Only one bucket, at maximum, can resolve to Yes\.", (_M.NOTHING,)),
+    # what any event may say
+    (
+        r"If no (?:data|report|value) is (?:available|published|reported|released)(?: for the date)?, (?:all|all of the) markets "
+        r'(?:will )?resolve to "?No"?\.',
+        (_M.ALL_NO,),
+    ),
+    (r'If no data is available, the market (?:will )?resolves? to "?No"?\.', (_M.ALL_NO, _M.ANY_NO)),
+    (
+        r'If no data is available, (?:the )?affected strikes (?:will )?resolve to "?No"?\.',
+        (_M.ALL_NO, _M.ANY_NO),
+    ),
+    (
+        r"If (?:two or more|multiple|several) (?:nominees|candidates|contestants|players) (?:are tied|tie), each of the tied "
+        r"(?:nominees|candidates|contestants|players) will resolve to Yes\.",
+        (_M.SEVERAL,),
+    ),
+    (
+        rf"If the (?:game|match|event) is {_OFF}, all markets will (?:resolve|settle) (?:to|at) (?:their|the) "
+        r"last (?:traded|trade|fair) price\.",
+        (_M.VOID,),
+    ),
+    (
+        r"(?:All|The) markets? may (?:be settled|settle|resolve) (?:to|at) (?:a|the|their) (?:last )?fair price(?: in|,? at) the sole "
+        r"discretion of the Exchange\.",
+        (_M.DISCRETION,),
+    ),
+)
+
+_PATTERNS: Final = tuple((re.compile(pattern), meanings) for pattern, meanings in _READ)
+
+
+@lru_cache(maxsize=16384)
+def read_sentence(sentence: str) -> tuple[Meaning, ...] | None:
+    """What a plain sentence means, or None: it was not read."""
+    return next((meanings for pattern, meanings in _PATTERNS if pattern.fullmatch(sentence)), None)

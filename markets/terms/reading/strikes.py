@@ -1,0 +1,115 @@
+"""Strike phrases: "greater than 91°", "between 84-85°", "$54,700 or above". Which values each takes, exactly.
+
+The words decide, so "above" and "at least" are different phrases; a phrase that is not here is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from markets.terms.facts import MarketFacts
+
+_NUMBER: Final = r"(?:-?\$?|\$-)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_UNIT: Final = r"(?:°F?|%)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The values that an outcome takes. None = open end; ``*_in``: whether the bound itself is one of them."""
+
+    low: Decimal | None
+    low_in: bool
+    high: Decimal | None
+    high_in: bool
+
+    def on_grid(self, unit: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+        """First and last value of multiples of ``unit``. Meaningful only with a unit that divides both bounds."""
+        step = unit or Decimal(0)
+        low = self.low if self.low is None or self.low_in else self.low + step
+        high = self.high if self.high is None or self.high_in else self.high - step
+        return low, high
+
+    def same(self, other: Interval, unit: Decimal | None) -> bool:
+        """Whether both take the same values, given the unit in which values come (None: any number)."""
+        if unit is None:
+            return self == other
+        return self.on_grid(unit) == other.on_grid(unit)
+
+
+def greater(n: Decimal) -> Interval:
+    """x > n."""
+    return Interval(n, False, None, False)
+
+
+def at_least(n: Decimal) -> Interval:
+    """x >= n."""
+    return Interval(n, True, None, False)
+
+
+def less(n: Decimal) -> Interval:
+    """x < n."""
+    return Interval(None, False, n, False)
+
+
+def at_most(n: Decimal) -> Interval:
+    """x <= n."""
+    return Interval(None, False, n, True)
+
+
+_ONE: Final[tuple[tuple[str, Callable[[Decimal], Interval]], ...]] = (
+    (r"(?:strictly )?(?:greater|more|higher) than {n}|(?:strictly )?above {n}|over {n}", greater),
+    (r"at least {n}|greater than or equal to {n}|{n} or (?:above|more|higher|greater)", at_least),
+    (r"(?:strictly )?(?:less|lower|fewer) than {n}|(?:strictly )?below {n}|under {n}", less),
+    (r"at most {n}|less than or equal to {n}|{n} or (?:below|less|lower|fewer)", at_most),
+)
+_TWO: Final = r"(?:between )?{n}(?:-|–| to | and ){n}(?:,? inclusive)?"
+
+
+def _any(shape: str, name: str = "") -> str:
+    return shape.replace("{n}", f"{_NUMBER}{_UNIT}" if not name else f"(?:{_NUMBER}){_UNIT}")
+
+
+PHRASE: Final = "(?:" + "|".join(_any(shape) for shape, _ in (*_ONE, (_TWO, greater))) + ")"
+"""Matches any strike phrase that is read."""
+
+_READ: Final = tuple((re.compile(_any(shape), re.IGNORECASE), build) for shape, build in _ONE)
+_READ_TWO: Final = re.compile(_any(_TWO), re.IGNORECASE)
+_FIND: Final = re.compile(_NUMBER)
+
+
+def read_phrase(phrase: str) -> Interval | None:
+    """The values that a phrase takes, or None if it is not one that is read. "between" has both ends, as the terms say."""
+    for pattern, build in _READ:
+        if pattern.fullmatch(phrase):
+            return build(_decimal(_FIND.findall(phrase)[0]))
+    if _READ_TWO.fullmatch(phrase):
+        low, high = (_decimal(found) for found in _FIND.findall(re.sub(r"(?<=[\d°%])[-–]", " to ", phrase)))
+        return Interval(low, True, high, True)
+    return None
+
+
+def of_strikes(market: MarketFacts) -> Interval | None:
+    """The values that the exchange's strike type and strikes take, or None if they do not fit each other."""
+    low, high = market.floor_strike, market.cap_strike
+    if any(bound is not None and not bound.is_finite() for bound in (low, high)):
+        return None
+    match market.strike_type, low, high:
+        case "greater", Decimal(), None:
+            return greater(low)
+        case "greater_or_equal", Decimal(), None:
+            return at_least(low)
+        case "less", None, Decimal():
+            return less(high)
+        case "less_or_equal", None, Decimal():
+            return at_most(high)
+        case "between", Decimal(), Decimal() if low <= high:
+            return Interval(low, True, high, True)
+    return None
+
+
+def _decimal(text: str) -> Decimal:
+    return Decimal(text.replace(",", "").replace("$", ""))

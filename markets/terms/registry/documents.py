@@ -1,0 +1,89 @@
+"""Fetching the documents that contract terms rest on, and comparing their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Final
+
+import requests
+from django.db.models import Q
+
+from kalbot.common.clock import now
+from markets.connect import environment
+from markets.models import ContractTerms, TermsChange
+from markets.terms.registry import changes
+from markets.terms.registry.entries import document_url, exchange_of, too_long_unreachable
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS: Final = 20
+MOST_BYTES: Final = 30_000_000
+Status, Kind = ContractTerms.Status, TermsChange.Kind
+
+
+class Unreachable(Exception):
+    """The document could not be fetched; the message says why."""
+
+
+def fetch_hash(url: str) -> str:
+    """sha256 of the document at ``url``. Raises Unreachable."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with requests.get(url, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+            if answer.status_code != requests.codes.ok:
+                raise Unreachable(f"HTTP {answer.status_code}")
+            for chunk in answer.iter_content(65_536):
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise Unreachable(f"more than {MOST_BYTES} bytes")
+                digest.update(chunk)
+    except requests.RequestException as error:
+        raise Unreachable(f"{type(error).__name__}: {error}"[:300]) from None
+    if not size:
+        raise Unreachable("an empty document")
+    return digest.hexdigest()
+
+
+def check_all() -> int:
+    """Fetch the document of every entry of this exchange that a person approved or may approve. Returns how many were demoted."""
+    where = environment()
+    entries = ContractTerms.objects.filter(
+        Q(status__in=[Status.APPROVED, Status.PROPOSED, Status.DEMOTED]), exchange=exchange_of(where)
+    )
+    return sum(check(entry, document_url(entry, where)) for entry in entries)
+
+
+def check(entry: ContractTerms, url: str) -> bool:
+    """Fetch one document and note what came. Returns whether the entry lost its approval, or its force, by it."""
+    try:
+        found = fetch_hash(url)
+    except Unreachable as error:
+        return _unreachable(entry, str(error))
+    ContractTerms.objects.filter(pk=entry.pk).update(
+        fetched_sha256=found, fetched_at=now(), fetch_error="", unreachable_since=None
+    )
+    if entry.unreachable_since is not None and entry.status == Status.APPROVED:
+        TermsChange.objects.create(terms=entry, kind=Kind.REACHABLE, detail=url)
+        changes.recertify(entry)
+    if entry.status == Status.APPROVED and found != entry.approved_sha256:
+        detail = f"The document's hash is {found}, approved was {entry.approved_sha256}."
+        return changes.demote(entry, Kind.HASH_CHANGED, detail)
+    return False
+
+
+def _unreachable(entry: ContractTerms, error: str) -> bool:
+    """An approved document that stays away too long counts for no new basket; its return restores it."""
+    was_out = too_long_unreachable(entry, now())
+    entry.unreachable_since = entry.unreachable_since or now()
+    ContractTerms.objects.filter(pk=entry.pk).update(fetch_error=error, unreachable_since=entry.unreachable_since)
+    if entry.status != Status.APPROVED or not too_long_unreachable(entry, now()):
+        return False
+    if not was_out or not entry.changes.filter(kind=Kind.UNREACHABLE, at__gte=entry.unreachable_since).exists():
+        TermsChange.objects.create(
+            terms=entry, kind=Kind.UNREACHABLE, detail=f"Since {entry.unreachable_since}: {error}"
+        )
+        log.warning("contract terms %s cannot be fetched: %s", entry.url, error)
+        changes.recertify(entry)
+        return True
+    return False

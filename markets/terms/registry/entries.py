@@ -1,0 +1,118 @@
+"""Which registered terms hold for a series now, on the exchange that we are connected to.
+
+The newest approved version counts as approved only if the series still points to its document and the document could be fetched not too
+long ago. Anything less counts as a proposal: it adds settlement states and no certainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from kalbot.common.clock import now
+from markets.connect import environment
+from markets.kalshi.environment import DEMO, PROD, Environment
+from markets.models import ContractTerms, Series
+from markets.terms.registry.entry import NoDataRule, RegisteredTerms
+
+Exchange, Status = ContractTerms.Exchange, ContractTerms.Status
+
+
+class Held(NamedTuple):
+    """Registered terms and the row that they come from."""
+
+    pk: int
+    terms: RegisteredTerms
+
+
+def exchange_of(where: Environment) -> str:
+    """Whose entries are valid there; "" = nobody's."""
+    if where in (PROD, DEMO):
+        return Exchange.KALSHI
+    return Exchange.SIMULATOR if where.name == "local" else ""
+
+
+def document_key(url: str, where: Environment) -> str:
+    """How an entry names the document at ``url``: its address; of the simulator's own documents the path. "" = of no entry."""
+    if exchange_of(where) != Exchange.SIMULATOR:
+        return url
+    at = urlsplit(url)
+    return at.path if at.netloc == urlsplit(where.rest_url).netloc else ""
+
+
+def document_url(entry: ContractTerms, where: Environment) -> str:
+    """Where the document of an entry is fetched from."""
+    if entry.exchange != Exchange.SIMULATOR:
+        return entry.url
+    at = urlsplit(where.rest_url)
+    return f"{at.scheme}://{at.netloc}{entry.url}"
+
+
+def terms_of(series: Iterable[str]) -> dict[str, Held]:
+    """Series -> what is registered for it on this exchange; series without an entry are absent."""
+    where = environment()
+    urls = dict(Series.objects.filter(pk__in=list(series)).values_list("pk", "contract_terms_url"))
+    rows = list(
+        ContractTerms.objects.filter(exchange=exchange_of(where)).exclude(status=Status.REPLACED).order_by("version")
+    )
+    moment = now()
+    found = {}
+    for ticker, url in urls.items():
+        entry = _entry_for(ticker, document_key(url, where) if url else "", rows)
+        if entry is not None:
+            found[ticker] = Held(
+                entry.pk, as_terms(entry, same_document=bool(url) and entry.url == document_key(url, where), at=moment)
+            )
+    return found
+
+
+def _entry_for(ticker: str, key: str, rows: list[ContractTerms]) -> ContractTerms | None:
+    """The entry of the document that the series has; failing that, one that names the series."""
+    mine = [row for row in rows if row.url == key and (not row.series_tickers or ticker in row.series_tickers)]
+    mine = mine or [row for row in rows if ticker in row.series_tickers]
+    approved = [row for row in mine if row.status == Status.APPROVED]
+    candidates = approved or mine
+    return candidates[-1] if candidates else None
+
+
+def as_terms(entry: ContractTerms, *, same_document: bool, at: datetime) -> RegisteredTerms:
+    """An entry as the certificate rules want it. ``same_document``: whether the series points to it."""
+    approved = entry.status == Status.APPROVED and same_document and not too_long_unreachable(entry, at)
+    return RegisteredTerms(
+        url=entry.url,
+        sha256=entry.approved_sha256,
+        approved=approved,
+        no_data=_rule(entry.no_data),
+        fingerprint=f"{entry.exchange} {entry.url} v{entry.version} {entry.approved_sha256[:16]} {'approved' if approved else 'proposed'}",
+        between_inclusive=entry.between_inclusive,
+        unit=_unit(entry.unit),
+        must_contain=tuple(entry.must_contain),
+        must_not_contain=tuple(entry.must_not_contain),
+        common_determination=entry.common_determination,
+    )
+
+
+def too_long_unreachable(entry: ContractTerms, at: datetime) -> bool:
+    """Whether the document could not be fetched for longer than the settings allow."""
+    since = entry.unreachable_since
+    return since is not None and at - since > timedelta(seconds=settings.KALBOT_TERMS_UNREACHABLE_SECONDS)
+
+
+def _unit(text: str) -> Decimal | None:
+    try:
+        unit = Decimal(text) if text else None
+    except InvalidOperation:
+        return None
+    return unit if unit is not None and unit > 0 else None
+
+
+def _rule(stored: str) -> NoDataRule:
+    try:
+        return NoDataRule(stored)
+    except ValueError:
+        return NoDataRule.UNKNOWN

@@ -1,0 +1,93 @@
+"""Which station and which extreme a daily temperature series settles on, and the places that mean the station in rules texts.
+
+As the exchange's series named them in July 2026. A series that is here and whose rules name something else has changed: nothing is
+known of it then.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Extreme = Literal["high", "low"]
+
+PLACES: Final[dict[str, frozenset[str]]] = {
+    "AUS": frozenset({"Austin", "Austin Bergstrom"}),
+    "MDW": frozenset({"Chicago", "Chicago Midway", "Chicago Midway, IL"}),
+    "DEN": frozenset({"Denver", "Denver, CO"}),
+    "LAX": frozenset({"Los Angeles", "Los Angeles Airport", "Los Angeles Airport, CA"}),
+    "MIA": frozenset({"Miami", "Miami, FL", "Miami International Airport"}),
+    "NYC": frozenset({"Central Park, New York", "New York City"}),
+    "PHL": frozenset({"Philadelphia", "Philadelphia International Airport"}),
+    "ATL": frozenset({"Atlanta"}),
+    "BOS": frozenset({"Boston"}),
+    "DFW": frozenset({"Dallas"}),
+    "DCA": frozenset({"Washington DC"}),
+    "HOU": frozenset({"Houston"}),
+    "LAS": frozenset({"Las Vegas"}),
+    "MSP": frozenset({"Minneapolis"}),
+    "MSY": frozenset({"New Orleans"}),
+    "OKC": frozenset({"Oklahoma City"}),
+    "PHX": frozenset({"Phoenix"}),
+    "SAT": frozenset({"San Antonio"}),
+    "SEA": frozenset({"Seattle"}),
+    "SFO": frozenset({"San Francisco"}),
+}
+"""Station of the daily climate report (CLI) -> its names."""
+
+_BOTH: Final = {
+    "TATL": "ATL",
+    "TBOS": "BOS",
+    "TDAL": "DFW",
+    "TDC": "DCA",
+    "THOU": "HOU",
+    "TLV": "LAS",
+    "TMIN": "MSP",
+    "TNOLA": "MSY",
+    "TOKC": "OKC",
+    "TPHX": "PHX",
+    "TSATX": "SAT",
+    "TSEA": "SEA",
+    "TSFO": "SFO",
+}
+_HIGH: Final = _BOTH | {
+    "AUS": "AUS",
+    "CHI": "MDW",
+    "DEN": "DEN",
+    "LAX": "LAX",
+    "MIA": "MIA",
+    "NY": "NYC",
+    "PHIL": "PHL",
+}
+_LOW: Final = _BOTH | {
+    "TAUS": "AUS",
+    "TCHI": "MDW",
+    "TDEN": "DEN",
+    "TLAX": "LAX",
+    "TMIA": "MIA",
+    "TNYC": "NYC",
+    "TPHIL": "PHL",
+}
+SERIES: Final[dict[str, tuple[str, Extreme]]] = {
+    **{f"KXHIGH{name}": (station, "high") for name, station in _HIGH.items()},
+    **{f"KXLOW{name}": (station, "low") for name, station in _LOW.items()},
+}
+"""Series -> (station, extreme)."""
+
+
+def disagreement(series: str, extreme: Extreme, place: str, station: str = "") -> str:
+    """Why rules that name this extreme, place and (where they do) station are not those of the series; "" if they may be.
+
+    A series that is not listed is not checked against itself, only that its place is not one that means another station.
+    """
+    mapped = SERIES.get(series)
+    if mapped is not None:
+        expected, kind = mapped
+        if extreme != kind:
+            return f"{series} is about the {kind} temperature, its rules about the {extreme}"
+        if place not in PLACES[expected]:
+            return f"{place} is not known to mean {expected}, the station of {series}"
+        if station and station != expected:
+            return f"the rules point to CLI{station}, {series} settles on CLI{expected}"
+    elif station and any(place in names and code != station for code, names in PLACES.items()):
+        return f"{place} does not mean CLI{station}"
+    return ""
