@@ -80,7 +80,7 @@ def _world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def near(rng: random.Random, scene_book: Any, side: str) -> int:
     """A limit within some ticks of the present best offer of a side, in the side's own price."""
     best = scene_book.best_ask() if side == "yes" else DOLLAR_PRICE - scene_book.best_bid()
-    return min(max(100, best + rng.randint(-2, 8) * 100), 9_900)
+    return int(min(max(100, best + rng.randint(-2, 8) * 100), 9_900))
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -108,7 +108,7 @@ def test_the_replays_venue_fills_what_the_exchange_fills(seed: int, credentials:
                 side, count = rng.choice(("yes", "no")), rng.choice(COUNTS)
                 price = near(rng, book, side)
                 orders = [row(one, "buy", side, price, count) for one in (scene, replayed)]
-                acks = [made.create(order) for made, order in zip((real.venue, venue), orders, strict=True)]
+                acks = [real.venue.create(orders[0]), venue.create(orders[1])]
                 assert acks[0].fill_count == acks[1].fill_count, (shape, side, price, count)
                 orders[0].exchange_order_id = acks[0].exchange_order_id
                 fills = [real.venue.fills(orders[0]), venue.fills(orders[1])]
