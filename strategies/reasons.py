@@ -63,6 +63,7 @@ class Reason(StrEnum):
     MIN_ANNUALISED = "min_annualised", "yearly return on the locked capital below the least wanted"
     MIN_EXPECTED_MARGIN = "min_expected_margin", "expected margin on live prices below the least wanted"
     FEE_BOUND = "fee_bound", "pays, but not if its legs fill in pieces: the fee bound is more than the profit"
+    SETTLEMENT_STATE = "settlement_state", "the rules allow a settlement in which it pays less than it costs"
     VOID = "void", "the rules let the exchange void it at prices of its own"
     NOT_CERTIFIED = "not_certified", "the price would do, but no certificate says that a listed outcome must win"
 
@@ -109,7 +110,15 @@ LIFTED_BY_PRICES: Final = frozenset(
 """Constraints by quotes that a move of the market can lift at any moment."""
 
 FIXED_BY_BOOKS: Final = frozenset(
-    {Reason.PRICE, Reason.NO_ASK, Reason.NO_PRICE, Reason.COVERAGE, Reason.NOT_CERTIFIED, Reason.VOID}
+    {
+        Reason.PRICE,
+        Reason.NO_ASK,
+        Reason.NO_PRICE,
+        Reason.COVERAGE,
+        Reason.NOT_CERTIFIED,
+        Reason.VOID,
+        Reason.SETTLEMENT_STATE,
+    }
 )
 """Constraints that depend on nothing but the event and its books: the same books give the same verdict again."""
 

@@ -81,6 +81,7 @@ def evaluate(
         limits,
         event_ticker=event.ticker,
         terms=event.terms,
+        states=event.states,
     )
 
 

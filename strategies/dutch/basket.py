@@ -13,8 +13,9 @@ from kalbot.common.units import CONTRACT, PPM, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.kalshi.grid import PriceBand
+from markets.terms.states import State, StateKind
 from strategies.dutch.coverage import Devig
-from strategies.dutch.payoff import Payoff, State, StateKind, loss_states
+from strategies.dutch.payoff import Payoff, loss_states
 from strategies.reasons import Reason
 
 YEAR_DAYS: Final = 365.0
@@ -134,10 +135,12 @@ class Basket:
     @property
     def pays(self) -> Money:
         """What the basket is bought for: its floor, for a coverage basket what a covered outcome pays. A basket whose
-        floor only a void breaks counts what it pays otherwise."""
+        floor another state breaks counts what it pays when one outcome wins."""
         if self.kind is Kind.COVERAGE:
             return self.conditional
-        return min((m for s, m in self.payoff if s.kind is not StateKind.VOID), default=Money(0))
+        if self.floor > self.cost:
+            return self.floor
+        return min((m for s, m in self.payoff if s.kind is StateKind.WINNER), default=Money(0))
 
     @property
     def profit(self) -> Money:

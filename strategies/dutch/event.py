@@ -9,6 +9,7 @@ from functools import cached_property
 from kalbot.common.units import DOLLAR_PRICE, Count, Money, Price
 from markets.book import Side
 from markets.terms.special_settlements import SettlementTerms
+from markets.terms.states import StateList
 from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, Leg, LegMarket, Limits
 from strategies.dutch.coverage import probabilities
 from strategies.dutch.curve import E14, Curve, WorstCurve
@@ -29,7 +30,15 @@ class Event:
     certified: bool
     terms: SettlementTerms
     rules: Limits
+    states: StateList | None = None
     worst_fees: bool = False
+
+    @cached_property
+    def state_list(self) -> StateList:
+        """Its settlement states: those of its certificate, else what is known of its terms."""
+        if self.states is not None:
+            return self.states
+        return settlement_states([leg.ticker for leg in self.legs], certified=self.certified, terms=self.terms)
 
     def curve(self, leg: LegMarket, side: Side) -> Curve:
         """One side of a leg. ``worst_fees``: by the most that its fees can be."""
@@ -81,9 +90,7 @@ class Event:
             paid, fees = curve.cost(count)
             limit = Price(curve.worst_price(count))
             legs.append(Leg(curve.ticker, curve.side, Count(count), limit, Money(paid), Money(fees), curve.market.name))
-        tickers = [leg.ticker for leg in self.legs]
-        states = settlement_states(tickers, certified=self.certified, terms=self.terms)
-        vector = payoff([(leg.ticker, leg.side, leg.count) for leg in legs], states)
+        vector = payoff([(leg.ticker, leg.side, leg.count) for leg in legs], self.state_list)
         covered = [leg.ticker for leg in legs]
         chance = self.chance
         return Basket(

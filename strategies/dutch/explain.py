@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from kalbot.common.units import format_count, format_price
 from markets.terms.special_settlements import RESIDUAL
+from markets.terms.states import StateKind
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
-from strategies.dutch.payoff import StateKind
 from strategies.dutch.refusal import dollars
 from strategies.reasons import Reason
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kalbot.common.units import DOLLAR_PRICE, PPM, format_count, format_money
+from markets.terms.states import StateKind
 from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, LegMarket, Limits, Refused
 from strategies.dutch.curve import E14, Curve
 from strategies.dutch.event import LEAST_DAYS, least_margin_ppm
@@ -35,6 +36,7 @@ RANK = (
     Reason.MIN_ANNUALISED,
     Reason.MIN_EXPECTED_MARGIN,
     Reason.FEE_BOUND,
+    Reason.SETTLEMENT_STATE,
     Reason.VOID,
     Reason.NOT_CERTIFIED,
 )
@@ -268,9 +270,10 @@ def refuse_money(basket: Basket, rules: Limits) -> Refused | None:
             basket,
         )
     if not basket.guaranteed:
+        worst = basket.worst_state
         return Refused(
-            Reason.VOID,
-            "The rules let the exchange void this event at prices of its own; then the basket may pay nothing.",
+            Reason.VOID if worst.kind is StateKind.VOID else Reason.SETTLEMENT_STATE,
+            f"Its rules allow a settlement in which the basket pays {dollars(basket.floor)}: {worst.words()}.",
             "money",
             basket.floor,
             basket.cost,

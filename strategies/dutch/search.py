@@ -13,6 +13,7 @@ from math import ceil
 
 from markets.book import Side
 from markets.terms.special_settlements import ORDINARY, SettlementTerms
+from markets.terms.states import StateList
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.coverage_sets import CoverageSearch, Wanted
 from strategies.dutch.curve import E14, Curve, touch_of_e14
@@ -50,15 +51,17 @@ def best_basket(
     *,
     event_ticker: str = "",
     terms: SettlementTerms = ORDINARY,
+    states: StateList | None = None,
 ) -> Outcome:
     """The best basket of an event with exactly these outcomes, or why there is none.
 
     ``legs``: every listed outcome of the event, also those without a price. ``exclusive``: at most one wins.
-    ``certified``: at least one must. ``terms``: other settlements that the event's rules name. Equal baskets: the kind
+    ``certified``: at least one must. ``states``: every way in which it may settle, by its certificate; without it ``terms``
+    names what there is besides one winner, or none. Equal baskets: the kind
     that comes first wins. Missing prices raise nothing: they are refusals. Books are taken as they are: whether they are
     fresh, whole and not crossed is for whoever brings them to say.
     """
-    event = Event(event_ticker, tuple(legs), exclusive, certified, terms, rules)
+    event = Event(event_ticker, tuple(legs), exclusive, certified, terms, rules, states)
     outcome = judge(event)
     if isinstance(outcome, Found):
         return outcome

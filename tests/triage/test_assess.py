@@ -145,7 +145,7 @@ def test_break_even_is_the_coverage_at_which_selling_equals_holding() -> None:
 def test_break_even_does_not_exist_where_no_state_is_bad() -> None:
     states = settlement_states("ABC", certified=True)
     vector = payoff([(t, Side.YES, 100) for t in "ABC"], states)
-    assert break_even(vector, frozenset(states), {}, 990_000) is None
+    assert break_even(vector, frozenset(state for state, _ in vector), {}, 990_000) is None
 
 
 def test_a_guaranteed_basket_is_held_while_its_floor_is_above_the_bids() -> None:

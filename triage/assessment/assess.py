@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kalbot.common.units import PPM, Money
+from markets.terms.states import State, StateKind, StateList
 from strategies.dutch.coverage import probabilities as devig
-from strategies.dutch.payoff import Payoff, State, StateKind, floor_of, settlement_states
+from strategies.dutch.payoff import Payoff, floor_of, settlement_states
 from triage.assessment.case import DAY_MS, NOTHING, Case, Holding, Thresholds, View, Word
 from triage.assessment.price_signals import gain_signal, priced_signals, verdict_known
 from triage.assessment.signals import Severity, Signal, market_signals
@@ -85,14 +86,14 @@ def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
     )
 
 
-def _states(case: Case) -> tuple[State, ...]:
+def _states(case: Case) -> StateList:
     """The states in which the event can still settle."""
     known = case.shared.get("states")
     if known is None or known[0] is not case.now or known[1] is not case.terms:
         tickers = [o.ticker for o in case.now.outcomes]
         every = settlement_states(tickers, certified=case.now.certified, terms=case.terms)
         known = case.shared["states"] = case.now, case.terms, still_possible(every, case.now.results)
-    found: tuple[State, ...] = known[2]
+    found: StateList = known[2]
     return found
 
 
@@ -100,7 +101,7 @@ def _good(case: Case, vector: Payoff) -> frozenset[State]:
     """The states the basket was bought for: a covered outcome wins, or (other kinds) the cost comes back."""
     if case.kind == "coverage":
         covered = {leg.ticker for leg in case.legs if leg.side.value == "yes"}
-        return frozenset(s for s, _ in vector if s.kind is StateKind.WINS and s.tickers[0] in covered)
+        return frozenset(s for s, _ in vector if s.kind is StateKind.WINNER and s.among[0] in covered)
     return frozenset(state for state, money in vector if money >= case.cost)
 
 
@@ -138,7 +139,7 @@ class _Held:
         unsold = expected(self.rest, beliefs) if self.rest is not None else NOTHING
         sells = self.sale is not None and any(leg.sold for leg in self.sale.legs)
         gain = Money(self.sale.proceeds + unsold - worth) if self.sale is not None and sells else None
-        named = sum(beliefs.get(s.tickers[0], 0.0) for s in self.good if s.kind is StateKind.WINS)
+        named = sum(beliefs.get(s.among[0], 0.0) for s in self.good if s.kind is StateKind.WINNER)
         nobody = max(0.0, 1.0 - sum(beliefs.values())) if any(s.kind is StateKind.NONE for s in self.good) else 0.0
         return Holding(source, worth, min(1.0, named + nobody), gain, age_ms, unsold)
 

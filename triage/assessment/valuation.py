@@ -18,7 +18,8 @@ from typing import Final
 from kalbot.common.units import Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
-from strategies.dutch.payoff import Payoff, State, StateKind, expected_of, payoff
+from markets.terms.states import State, StateKind, StateList
+from strategies.dutch.payoff import Payoff, expected_of, payoff
 
 DECIDED: Final = frozenset({"yes", "no"})
 """Results that fix a market. ``scalar`` and anything unknown fix nothing that could be computed here."""
@@ -110,24 +111,26 @@ def _sell_leg(leg: HeldLeg, depth: Depth | None, schedule: FeeSchedule, paused: 
     return LegSale(leg, Count(leg.count - left), received, order.total, worst, "thin" if left else "")
 
 
-def still_possible(states: Sequence[State], results: Mapping[str, str]) -> tuple[State, ...]:
-    """The states that the results known so far leave open. ``results``: ticker -> ``yes`` or ``no``, others ignored."""
+def still_possible(states: StateList, results: Mapping[str, str]) -> StateList:
+    """The states that the results known so far leave open, winners one by one. ``results``: ticker -> ``yes`` or ``no``, others
+    ignored."""
     lost = {ticker for ticker, result in results.items() if result == "no"}
     won = {ticker for ticker, result in results.items() if result == "yes"}
 
     def open_(state: State) -> bool:
-        named = set(state.tickers)
-        if state.kind is StateKind.WINS:
+        named = set(state.among)
+        if state.kind is StateKind.WINNER:
             return not named & lost and won <= named
         if state.kind is StateKind.NONE:
             return not won
         return not named & (lost | won)
 
-    left = tuple(state for state in states if open_(state))
-    return left or tuple(states)
+    every = [state for state, _ in payoff((), states)]
+    left = tuple(state for state in every if open_(state))
+    return StateList(states.outcomes, left) if left else states
 
 
-def pays(legs: Iterable[HeldLeg], states: Sequence[State]) -> Payoff:
+def pays(legs: Iterable[HeldLeg], states: StateList) -> Payoff:
     """What the legs pay in each state."""
     return payoff(((leg.ticker, leg.side, int(leg.count)) for leg in legs), states)
 
@@ -182,8 +185,8 @@ def _average(entries: Sequence[tuple[State, Money]], probabilities: Mapping[str,
 
 
 def _weight(state: State, probabilities: Mapping[str, float]) -> float:
-    if state.kind is StateKind.WINS:
-        return probabilities.get(state.tickers[0], 0.0)
+    if state.kind is StateKind.WINNER:
+        return probabilities.get(state.among[0], 0.0)
     if state.kind is StateKind.NONE:
         return max(0.0, 1.0 - sum(probabilities.values()))
     return 0.0

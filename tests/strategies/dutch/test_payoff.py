@@ -7,11 +7,9 @@ import pytest
 from kalbot.common.units import parse_money
 from markets.book import Side
 from markets.terms.special_settlements import ORDINARY, SettlementTerms
+from markets.terms.states import Holding, none, split
 from strategies.dutch.payoff import (
-    Holding,
     Payoff,
-    State,
-    StateKind,
     conditional_of,
     expected_of,
     floor_of,
@@ -35,7 +33,7 @@ def test_yes_on_all_pays_nothing_if_nobody_wins() -> None:
     held = [(t, Side.YES, 100) for t in THREE]
     assert floor_of(vector(held, certified=False)) == 0
     assert floor_of(vector(held, terms=SettlementTerms(nobody=True))) == 0
-    assert loss_states(vector(held, certified=False), 1) == ((State(StateKind.NONE), 0),)
+    assert loss_states(vector(held, certified=False), 1) == ((none(), 0),)
 
 
 @pytest.mark.parametrize("legs", [2, 3])
@@ -47,12 +45,11 @@ def test_no_on_k_outcomes_pays_k_less_one_whether_or_not_somebody_wins(legs: int
 
 
 def test_a_split_tie_pays_half_on_each_side() -> None:
-    split = SettlementTerms(split=True)
-    two = settlement_states(("A", "B"), certified=True, terms=split)
+    two = settlement_states(("A", "B"), certified=True, terms=SettlementTerms(split=True))
     assert floor_of(payoff([("A", Side.YES, 100), ("B", Side.YES, 100)], two)) == parse_money("1")
     assert floor_of(payoff([("A", Side.NO, 100), ("B", Side.NO, 100)], two)) == parse_money("1")
     # Covering one side only, a tie pays half.
-    tie = dict(payoff([("A", Side.YES, 100)], two))[State(StateKind.SPLIT, ("A", "B"))]
+    tie = dict(payoff([("A", Side.YES, 100)], two))[split(2)]
     assert tie == parse_money("0.5")
 
 
@@ -71,7 +68,7 @@ def test_expected_uses_the_remainder_for_nobody_wins() -> None:
 
 
 def test_an_outcome_listed_twice_or_a_negative_holding_is_an_error() -> None:
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="each once"):
         settlement_states(("A", "A"), certified=True)
     with pytest.raises(ValueError, match="negative"):
         vector([("A", Side.YES, -1)])

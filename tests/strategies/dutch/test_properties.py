@@ -11,8 +11,9 @@ from kalbot.common.units import Count
 from markets.book import Depth, Side
 from markets.fees import CENT_GRID, DIRECT_GRID, FeeSchedule, OrderFees, most_fees, split_slack, taker_cost
 from markets.terms.special_settlements import SettlementTerms
+from markets.terms.states import StateKind
 from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused
-from strategies.dutch.payoff import StateKind, conditional_of, floor_of, payoff, settlement_states
+from strategies.dutch.payoff import conditional_of, floor_of, payoff, settlement_states
 from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
 
@@ -51,7 +52,7 @@ def check_floor(seed: int) -> None:
     winners = [t for t in tickers if values[t] == 10_000]
     if len(winners) == 1 and sum(values.values()) == 10_000:
         assert booked >= conditional_of(vector, winners)
-        exact = next(pays for state, pays in vector if state.kind is StateKind.WINS and state.tickers == tuple(winners))
+        exact = next(pays for state, pays in vector if state.kind is StateKind.WINNER and state.among == tuple(winners))
         assert booked == exact or terms.void
 
 

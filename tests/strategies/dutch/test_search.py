@@ -7,10 +7,11 @@ from typing import Any
 import dutch_recorded as recorded
 import pytest
 
-from kalbot.common.units import CONTRACT, Count, Money, parse_money
+from kalbot.common.units import CONTRACT, Count, Money, Price, parse_money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.terms.special_settlements import ORDINARY, RESIDUAL, SettlementTerms
+from markets.terms.states import State, any_no, floor, listed_states, none, several, split, void
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.explain import explain
 from strategies.dutch.search import best_basket
@@ -90,7 +91,7 @@ def test_counts_of_a_no_basket_differ_where_depth_does() -> None:
     assert {x.ticker: x.count for x in basket.legs} == {"A": 3_000, "B": 3_000, "C": 1_000}
     assert (basket.profit, basket.gap, basket.count) == (parse_money("7.845"), 0, 3_000)
     assert basket.floor == parse_money("40")  # 30 + 30 + 10 less the largest
-    won = {state.tickers[0]: pays for state, pays in basket.payoff if state.tickers}
+    won = {state.among[0]: pays for state, pays in basket.payoff if state.among}
     assert won == {"A": parse_money("40"), "B": parse_money("40"), "C": parse_money("60")}
 
 
@@ -153,6 +154,35 @@ def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket() -> N
     words = "\n".join(explain(outcome))
     assert "Not guaranteed" in words
     assert "void" in words
+
+
+@pytest.mark.parametrize(
+    "markets, others, code",
+    [
+        (CHEAP, [none("no figure is published")], Reason.SETTLEMENT_STATE),  # all may resolve No
+        (CHEAP, [any_no(1, "per strike")], Reason.SETTLEMENT_STATE),
+        (CHEAP, [void(3, "last fair price")], Reason.VOID),
+        (CHEAP, [several(3, "each of the tied nominees")], None),  # YES on all pays more, not less
+        (RICH, [several(3, "each of the tied nominees")], Reason.SETTLEMENT_STATE),
+        (RICH, [split(3, "all markets resolve to 50/50", Price(5_000))], Reason.SETTLEMENT_STATE),
+        (RICH, [split(2, "a tie")], None),
+    ],
+)
+def test_the_floor_counts_every_state_of_the_certificate(
+    markets: list[LegMarket], others: list[State], code: Reason | None
+) -> None:
+    kinds = frozenset({Kind.ALL_YES if markets is CHEAP else Kind.ALL_NO})
+    listed = listed_states([m.ticker for m in markets], certified=True, others=others)
+    outcome = best_basket(markets, True, True, Limits(kinds=kinds), states=listed)
+    if code is None:
+        assert isinstance(outcome, Found)
+        legs = [(x.ticker, x.side, int(x.count)) for x in outcome.basket.legs]
+        assert outcome.basket.floor == floor(legs, listed) > outcome.basket.cost
+        return
+    assert isinstance(outcome, Refused)
+    assert outcome.constraint is code
+    assert outcome.nearest is not None
+    assert outcome.nearest.floor < outcome.nearest.cost < outcome.nearest.pays
 
 
 def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk() -> None:
@@ -261,7 +291,7 @@ def test_shapes_spend_sure_profit_on_extra_contracts_and_keep_the_floor() -> Non
     ordered = [leg.count for leg in sorted(likely.legs, key=lambda leg: leg.ticker)]
     assert ordered == sorted(ordered)
     assert ordered[0] < ordered[-1]
-    won = {state.tickers[0]: pays for state, pays in likely.payoff}
+    won = {state.among[0]: pays for state, pays in likely.payoff}
     assert won["M2"] > won["M0"] == likely.floor
 
 
