@@ -1,0 +1,158 @@
+"""The tape: what recording costs the stream, how large a million messages are, and how fast a recording is replayed.
+
+``python -m bench.tape`` prints one line a figure. Frames are made here: deltas of 400 events with six markets, one snapshot each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import django
+
+FRAMES = 300_000
+BATCH = 50
+EVENTS = 400
+LEGS = 6
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=FRAMES)
+    frames = parser.parse_args().frames
+    django.setup()
+    print(f"{frames:,} frames of {EVENTS} events with {LEGS} markets")
+    snapshots, deltas = made(frames)
+    plain = min(_feed(snapshots, deltas, None)[0] for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        taped, whole, size = _recorded(snapshots, deltas, Path(folder))
+        print(f"applying alone         {frames / plain:12,.0f} messages/s")
+        print(f"applying and recording {frames / taped:12,.0f} messages/s")
+        print(
+            f"the receiving thread   {max(0.0, taped - plain) / frames * 10_000:12.2%} of a core more at 10,000 messages/s"
+        )
+        print(
+            f"with the writing one   {max(0.0, whole - plain) / frames * 10_000:12.2%} of a core more at 10,000 messages/s"
+        )
+        print(f"{size / frames * 1e6 / 2**20:,.1f} MiB a million messages")
+        seconds, records = _replayed(Path(folder))
+        print(f"replaying into books   {frames / seconds:12,.0f} messages/s ({records:,} records)")
+    with tempfile.TemporaryDirectory() as folder:
+        _day(Path(folder))
+
+
+def made(frames: int) -> tuple[list[bytes], list[bytes]]:
+    """Snapshots of every market, then random deltas that keep every level above zero."""
+    numbers, seq = random.Random(1), 0
+    snapshots, deltas = [], []
+    tickers = [f"SER-{event}-{leg}" for event in range(EVENTS) for leg in range(LEGS)]
+    for ticker in tickers:
+        seq += 1
+        levels = [[f"{price / 100:.4f}", "1000.00"] for price in range(10, 30)]
+        message = {"market_ticker": ticker, "yes_dollars_fp": levels, "no_dollars_fp": levels}
+        snapshots.append(_frame("orderbook_snapshot", seq, message))
+    for _ in range(frames):
+        seq += 1
+        message = {
+            "market_ticker": numbers.choice(tickers),
+            "side": numbers.choice(("yes", "no")),
+            "price_dollars": f"{numbers.randrange(10, 30) / 100:.4f}",
+            "delta_fp": f"{numbers.choice((-1, 1)) * numbers.randrange(1, 200) / 100:.2f}",
+            "ts_ms": 1_786_406_400_000 + seq // 10,
+        }
+        deltas.append(_frame("orderbook_delta", seq, message))
+    return snapshots, deltas
+
+
+def _frame(kind: str, seq: int, message: dict[str, object]) -> bytes:
+    return json.dumps({"type": kind, "sid": 1, "seq": seq, "msg": message}, separators=(",", ":")).encode()
+
+
+def _feed(snapshots: list[bytes], deltas: list[bytes], record: Callable[[object], None] | None) -> tuple[float, object]:
+    from markets.streaming.intake import StreamIntake
+    from markets.streaming.state.books import Books
+
+    books = Books()
+    for event in range(EVENTS):
+        books.watch(f"SER-{event}", {f"SER-{event}-{leg}": "active" for leg in range(LEGS)})
+    intake = StreamIntake(books, lambda frame, at: books.snapshot(frame, at), record)  # type: ignore[arg-type]
+    for start in range(0, len(snapshots), BATCH):
+        intake.feed(snapshots[start : start + BATCH])
+    began = time.thread_time()
+    for start in range(0, len(deltas), BATCH):
+        intake.feed(deltas[start : start + BATCH])
+    return time.thread_time() - began, books
+
+
+def _recorded(snapshots: list[bytes], deltas: list[bytes], folder: Path) -> tuple[float, float, int]:
+    from markets.tape.records import Kind
+    from markets.tape.writer import TapeWriter
+
+    best = 1e9
+    whole = 1e9
+    for turn in range(3):
+        began = time.process_time()
+        where = folder if turn == 2 else folder / f"turn{turn}"
+        writer = TapeWriter(where, "bench", {})
+        writer.record(Kind.CONNECTION, "e", {"state": "open"})
+        seconds, _ = _feed(snapshots, deltas, lambda payloads, to=writer: to.frames("e", payloads, time.time_ns()))
+        best = min(best, seconds)
+        writer.close()
+        whole = min(whole, time.process_time() - began)
+    return best, whole, sum(path.stat().st_size for path in folder.glob("*.tape"))
+
+
+def _replayed(folder: Path) -> tuple[float, int]:
+    from backtest.books import ReplayBooks, ReplayPrices
+    from backtest.feed import Feed
+    from markets.tape.reader import Tape
+
+    books = ReplayBooks()
+    feed = Feed(books, ReplayPrices(books))
+    for event in range(EVENTS):
+        books.watch(f"SER-{event}", {f"SER-{event}-{leg}": "active" for leg in range(LEGS)})
+    began, records = time.process_time(), 0
+    for record in Tape.open(folder).records():
+        feed.apply(record)
+        records += 1
+    return time.process_time() - began, records
+
+
+def _day(folder: Path, minutes: int = 5) -> None:
+    """A market of 400 events with one leg update an event and second, through the whole product."""
+    from backtest import session
+    from tests.backtest.tapes import Recorder, options
+
+    numbers, tape = random.Random(2), Recorder()
+    tape.opened(0)
+    for event in range(EVENTS):
+        tape.event(0, f"SER-{event}", LEGS)
+    for event in range(EVENTS):
+        for leg in range(LEGS):
+            tape.book(1, f"SER-{event}-L{leg}", [("0.1400", "500.00")], [("0.8000", "500.00")])
+    sizes: dict[str, int] = {}
+    for second in range(2, minutes * 60):
+        for event in range(EVENTS):
+            ticker = f"SER-{event}-L{numbers.randrange(LEGS)}"
+            change = 10 if sizes.get(ticker, 500) < 400 or numbers.random() < 0.5 else -10
+            sizes[ticker] = sizes.get(ticker, 500) + change
+            tape.delta(second + event / EVENTS, ticker, "yes", "0.1400", f"{change}.00")
+    tape.write(folder)
+    for interval in (3, 60):
+        began = time.process_time()
+        found = session.run(options(folder, cycle_seconds=interval))
+        seconds = time.process_time() - began
+        print(
+            f"whole product, a cycle every {interval:2} s: {minutes * 60 / seconds:8.1f} x real time, "
+            f"{found.records / seconds:,.0f} records/s, {found.decisions} decisions"
+        )
+
+
+if __name__ == "__main__":
+    main()
