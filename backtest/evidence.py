@@ -21,7 +21,7 @@ from markets.tape.records import Kind
 TOUCH_SIZE: Final = 10_000
 """Contracts (1/100) assumed behind best prices that were recorded without sizes: such tapes give upper bounds."""
 CYCLE_SECONDS: Final = 60
-"""Beat's cycles are thinned out over weeks of tape; events near to paying are evaluated at every change all the same."""
+"""Beat's cycles are thinned out where every change is on the tape; events near to paying are evaluated at every change all the same."""
 
 VARIANTS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("careful", "careful", ()),
@@ -42,6 +42,8 @@ class Line:
     profile: str
     columns: tuple[str, ...]
     has_sizes: bool = field(default=True)
+    is_continuous: bool = False
+    """Every change is on the tape; else passes, whose prices are stale after seconds."""
 
     def options(self) -> Options:
         """As a run."""
@@ -49,25 +51,25 @@ class Line:
             tape=self.tape,
             profile=profile_columns(self.profile, list(self.columns)),
             touch_size=0 if self.has_sizes else TOUCH_SIZE,
-            cycle_seconds=CYCLE_SECONDS,
+            cycle_seconds=CYCLE_SECONDS if self.is_continuous else 3,
         )
 
 
 def lines(folder: Path, variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS) -> Iterator[Line]:
     """Every variant on every tape below ``folder``."""
     for tape in sorted(path for path in folder.iterdir() if any(path.glob("*.tape"))):
-        lacking = _lacking(tape)
+        about = _about(tape)
+        lacking = about.get("absent", [])
         if "books" in lacking:
             continue  # prints alone: nothing could have been bought from them
         has_sizes = "sizes" not in lacking
         for name, profile, columns in variants:
-            yield Line(tape, name, profile, columns, has_sizes)
+            yield Line(tape, name, profile, columns, has_sizes, about.get("cadence", "").startswith("every"))
 
 
-def _lacking(tape: Path) -> list[str]:
-    """What the tape's first writer says that it has not."""
-    about = next(Tape.open(tape).records(kinds=[Kind.META]))
-    found: list[str] = json.loads(about.payload).get("absent", [])
+def _about(tape: Path) -> dict[str, Any]:
+    """What the tape's first writer says of it."""
+    found: dict[str, Any] = json.loads(next(Tape.open(tape).records(kinds=[Kind.META])).payload)
     return found
 
 

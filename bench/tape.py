@@ -135,14 +135,14 @@ def _day(folder: Path, minutes: int = 5) -> None:
         tape.event(0, f"SER-{event}", LEGS)
     for event in range(EVENTS):
         for leg in range(LEGS):
-            tape.book(1, f"SER-{event}-L{leg}", [("0.1400", "500.00")], [("0.8000", "500.00")])
+            tape.book(1, f"SER-{event}-L{leg}", [("0.1000", "500.00")], [("0.8000", "500.00")])
     sizes: dict[str, int] = {}
     for second in range(2, minutes * 60):
         for event in range(EVENTS):
             ticker = f"SER-{event}-L{numbers.randrange(LEGS)}"
             change = 10 if sizes.get(ticker, 500) < 400 or numbers.random() < 0.5 else -10
             sizes[ticker] = sizes.get(ticker, 500) + change
-            tape.delta(second + event / EVENTS, ticker, "yes", "0.1400", f"{change}.00")
+            tape.delta(second + event / EVENTS, ticker, "yes", "0.1000", f"{change}.00")
     tape.write(folder)
     for interval in (3, 60):
         began = time.process_time()

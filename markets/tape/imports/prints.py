@@ -25,7 +25,7 @@ def parts(root: Path) -> Iterator[Part]:
             "cadence": "every print, to the microsecond",
             "absent": ["books", "quotes"],
             "assumed": [],
-            "licence": "none stated",
+            "licence": "MIT (github.com/cpratim/Kalshi-Weather-Trading)",
         }
         series = path.name.split("_")[0]
         yield Part(
