@@ -8,7 +8,7 @@ from typing import Any
 from markets.kalshi.schemas.boundary import Json
 
 from ..bodies import BOOK, CREATED, EVENT, FILL, MARKET, ORDER, POSITION, SERIES, SETTLEMENT, TRADE
-from ..test_contract import ID
+from ..test_order_entry import ID
 
 QUOTES = {f"{name}_dollars": "0.4300" for name in ("open", "low", "high", "close")}
 OLD_QUOTES = dict.fromkeys(("open", "low", "high", "close"), "0.4300")
