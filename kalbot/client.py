@@ -120,7 +120,7 @@ def resume(client: Client, options: argparse.Namespace, out: Console) -> Any:
 
 def leave(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Exit a position."""
-    body = {"reason": options.reason, "least_price": options.least_price}
+    body = {"reason": options.reason, "least_price": options.least_price, "below_floor": options.below_floor}
     found = client.post(f"/positions/{options.position}/exit", body)
     out.print(found["result"])
     return found
@@ -173,6 +173,7 @@ def parser() -> argparse.ArgumentParser:
     sale.add_argument("position", type=int)
     sale.add_argument("--least-price", required=True, help="dollars a contract; nothing is sold below it")
     sale.add_argument("--reason", required=True)
+    sale.add_argument("--below-floor", default="", help="why less than a guaranteed basket is sure to pay is accepted")
     return found
 
 

@@ -24,6 +24,7 @@ class DenialCode(StrEnum):
     NOT_RECONCILED = "not_reconciled"
     LOCKED = "locked"
     DISCREPANCY = "discrepancy"
+    ORDER_UNKNOWN = "order_unknown"
     # the decision and its profile
     EXPIRED = "expired"
     DENIED_ELSEWHERE = "denied"
@@ -73,6 +74,9 @@ class DenialCode(StrEnum):
     STILL_BUYING = "still_buying"
     ENDED = "ended"
     MARKET_CLOSED = "market_closed"
+    MARKET_PAUSED = "market_paused"
+    BELOW_FLOOR = "below_floor"
+    NO_LEAST_PRICE = "no_least_price"
     NO_BID = "no_bid"
     REQUEST_WITHDRAWN = "request_withdrawn"
 
@@ -95,7 +99,8 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NOT_RECONCILED: "This process has not reconciled its books with the exchange yet, or not lately.",
     DenialCode.LOCKED: "A lock stops new baskets for a while.",
     DenialCode.DISCREPANCY: "Our books differ from the exchange's, and nobody has explained or accepted it yet.",
-    DenialCode.EXPIRED: "The decision waited too long: the prices that justified it are history.",
+    DenialCode.ORDER_UNKNOWN: "What became of an order of the account is not known yet; nothing new is bought until it is.",
+    DenialCode.EXPIRED: "It waited too long: the prices that justified it are history.",
     DenialCode.DENIED_ELSEWHERE: "Another worker has denied this decision already.",
     DenialCode.MODE: "The profile's mode is no longer the one that the decision was made in.",
     DenialCode.INACTIVE_PROFILE: "The profile is switched off.",
@@ -138,6 +143,9 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",
     DenialCode.MARKET_CLOSED: "The markets of what is left do not take orders any more.",
+    DenialCode.MARKET_PAUSED: "The exchange has paused the market; it is tried again when it trades.",
+    DenialCode.BELOW_FLOOR: "A guaranteed basket is sold for less than it is sure to pay only if a person says so, in words.",
+    DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
     DenialCode.NO_BID: "Nobody bids enough for what is left.",
     DenialCode.REQUEST_WITHDRAWN: "The exit request was withdrawn.",
 }

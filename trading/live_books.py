@@ -48,6 +48,10 @@ class LiveBooks:
         reason = self.prices.usable(tickers, max_age_ms, clock.now_ms())
         return None if reason is None else denials.of_prices(reason)
 
+    def why_unusable(self, ticker: str, max_age_ms: int) -> DenialCode | None:
+        """The same of one book alone, so that one leg's does not speak for the others'."""
+        return self.unusable([ticker], max_age_ms)
+
 
 def read(event: Event) -> LiveBooks:
     """The event's books now. An unreachable Redis reads as no prices at all."""

@@ -22,7 +22,7 @@ from strategies.profiles.blackout import in_blackout
 from trading import accounts, foreign, ledger
 from trading.denials import DenialCode, Denied, Refusal
 from trading.live_books import LiveBooks
-from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, Position
+from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, OrderStatus, Position
 from trading.safety import discrepancies, halt, live_readiness
 
 State = halt.State
@@ -62,7 +62,7 @@ def may_send(profile: Profile, *, reduces: bool) -> None:
 
 def limits(intent: Intent) -> None:
     """Limits that the database knows. Raises Denied."""
-    may_send(intent.profile, reduces=False)
+    may_send(intent.profile, reduces=intent.completes)
     for check in _COMPLETING if intent.completes else _LIMITS:
         for refusal in check(intent):
             raise Denied(refusal.code, refusal.detail)
@@ -88,12 +88,27 @@ Checks = Iterator[Refusal]
 def _profile(intent: Intent) -> Checks:
     if intent.decision.mode != intent.profile.mode:
         yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {intent.profile.mode}")
+    if intent.profile.mode == Mode.LIVE and not live_readiness.is_reconciled():
+        yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
+
+
+def _wanted(intent: Intent) -> Checks:
     if not intent.profile.is_active and intent.position is None:
         yield Refusal(DenialCode.INACTIVE_PROFILE, intent.profile.name)
     if intent.decision.kind not in intent.profile.kinds:
         yield Refusal(DenialCode.KIND, f"{intent.decision.kind} is not among {intent.profile.kinds}")
-    if intent.profile.mode == Mode.LIVE and not live_readiness.is_reconciled():
-        yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
+
+
+def _unknown_orders(intent: Intent) -> Checks:
+    """Nothing new while it is not known what an order of the same account did: the account may hold more than its rows say."""
+    unknown = Order.objects.filter(mode=intent.profile.mode, status=OrderStatus.UNKNOWN)
+    if intent.profile.mode == Mode.LIVE:
+        unknown = unknown.filter(accounts.of_subaccount(intent.profile.subaccount or 0))
+    else:
+        unknown = unknown.filter(profile=intent.profile)
+    found = unknown.first()
+    if found is not None:
+        yield Refusal(DenialCode.ORDER_UNKNOWN, f"{found.pk} of position #{found.position_id}")
 
 
 def _locks(intent: Intent) -> Checks:
@@ -187,6 +202,8 @@ def _shard(intent: Intent) -> Checks:
 
 _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
     _profile,
+    _wanted,
+    _unknown_orders,
     _locks,
     _times,
     _foreign,
@@ -195,7 +212,8 @@ _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
     _losses,
     _shard,
 )
-_COMPLETING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile, _sizes)
+_COMPLETING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile,)
+"""What limits new risk does not stop the purchase that takes risk away: that is bounded by the legs' limits, or by the budget."""
 
 
 def _premises(intent: Intent) -> Checks:

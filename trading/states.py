@@ -35,16 +35,25 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
         {PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.ABORTED, PositionStatus.SETTLED}
     ),
     PositionStatus.UNWINDING: frozenset(
-        {PositionStatus.OPEN, PositionStatus.ABORTED, PositionStatus.EXITING, PositionStatus.SETTLED}
+        {
+            PositionStatus.COMPLETING,
+            PositionStatus.OPEN,
+            PositionStatus.ABORTED,
+            PositionStatus.EXITING,
+            PositionStatus.SETTLED,
+        }
     ),
-    PositionStatus.OPEN: frozenset({PositionStatus.EXITING, PositionStatus.CLOSED, PositionStatus.SETTLED}),
+    PositionStatus.OPEN: frozenset(
+        {PositionStatus.EXITING, PositionStatus.UNWINDING, PositionStatus.CLOSED, PositionStatus.SETTLED}
+    ),
     PositionStatus.EXITING: frozenset({PositionStatus.OPEN, PositionStatus.CLOSED, PositionStatus.SETTLED}),
-    PositionStatus.ABORTED: frozenset(),
-    PositionStatus.CLOSED: frozenset(),
-    PositionStatus.SETTLED: frozenset(),
+    PositionStatus.ABORTED: frozenset({PositionStatus.UNWINDING}),
+    PositionStatus.CLOSED: frozenset({PositionStatus.UNWINDING}),
+    PositionStatus.SETTLED: frozenset({PositionStatus.UNWINDING}),
 }
 """``exiting -> open`` and ``unwinding -> open`` are ends with an explicit residual or with the matched baskets kept;
-``open -> closed``: somebody else sold what was held.
+``open -> closed``: somebody else sold what was held; ``unwinding -> completing`` when the rest can be bought after all.
+What ended is reopened, as ``unwinding``, by a fill that came late.
 An amended result changes a settled position's numbers by entries, not its status."""
 
 LEASE_SECONDS: Final = 45
@@ -110,7 +119,7 @@ def transition(
         if lease is not None:
             lease.renew()
         rows = Position.objects.filter(pk=position.pk, status=position.status)
-        if not rows.update(status=to, attempts=0, **changes):
+        if not rows.update(status=to, attempts=0, waits=0, **changes):
             raise Overtaken(f"position {position.pk} is no longer {position.status}")
         note(position, reason, actor=actor, data=data, to=to)
         if to in TERMINAL or to == PositionStatus.OPEN:

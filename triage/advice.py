@@ -15,7 +15,8 @@ from django.db.models import QuerySet
 
 from kalbot.common import bulk, clock
 from kalbot.common.units import CENT
-from trading.exits import request_exit
+from trading.exit_prices import LeastPrices
+from trading.exits import advised_prices, request_exit
 from trading.models import PositionStatus
 from triage.assessment.assess import Assessed, is_cheap_to_leave
 from triage.assessment.case import Word
@@ -139,6 +140,15 @@ def _close(rows: QuerySet[Recommendation], status: str, **values: Any) -> int:
     return rows.filter(status=OPEN).update(status=status, closed_at=clock.now(), **values)
 
 
+def _least_prices(row: Recommendation) -> LeastPrices | None:
+    """Prices at which the sale still brings more than holding by half of the gain that was advised; None (the bids less the
+    tolerance) where the advice does not rest on a gain."""
+    assessment = row.assessment
+    if row.gain is None or row.gain <= 0 or assessment is None or assessment.sell_now is None:
+        return None
+    return advised_prices(row.position, hold=assessment.sell_now - row.gain, gain=row.gain)
+
+
 def end_of_ended_positions() -> int:
     """Close the recommendations of positions that are no longer open; returns how many."""
     over = Recommendation.objects.exclude(position__status=PositionStatus.OPEN)
@@ -164,5 +174,11 @@ def accept(recommendation_id: int, *, actor: str, reason: str = "") -> bool:
         rows = Recommendation.objects.filter(pk=row.pk)
         taken = _close(rows, Recommendation.Status.ACCEPTED, actor=actor, actor_reason=reason[:300])
         if taken:
-            request_exit(position_id=row.position_id, actor=actor, reason=(reason or row.detail)[:300], source="triage")
+            request_exit(
+                position_id=row.position_id,
+                actor=actor,
+                reason=(reason or row.detail)[:300],
+                source="triage",
+                least_prices=_least_prices(row),
+            )
     return bool(taken)

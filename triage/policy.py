@@ -83,7 +83,10 @@ def act(item: Gathered, result: Assessed) -> int:
         proposal = _proposal(item, result, row, gain_of(wanted[row.reason], result), clock.now())
         why_not = refusal(proposal) if denied is None else denied.code.sentence
         if why_not is None:
-            return int(accept(row.pk, actor="triage", reason=f"{row.reason}: {row.detail}"[:300]))
+            try:
+                return int(accept(row.pk, actor="triage", reason=f"{row.reason}: {row.detail}"[:300]))
+            except exits.CannotExit as refused:
+                why_not = refused.code.sentence
         if row.policy != why_not[:300]:
             Recommendation.objects.filter(pk=row.pk).update(policy=why_not[:300])
     return 0

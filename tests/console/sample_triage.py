@@ -99,7 +99,7 @@ def trouble() -> None:
         balance_difference=0,
     )
     Discrepancy.objects.create(
-        reconciliation=run, mode="live", code="unknown_position", key="KXHIGHNY-26NOV24-B82", ours="0", theirs="5"
+        reconciliation=run, mode="live", code="position", key="KXHIGHNY-26NOV24-B82", ours="0", theirs="5"
     )
     TaskRecord.objects.create(
         id="task-1",

@@ -76,7 +76,7 @@ def test_writes_need_the_role_of_the_dialog(
 ) -> None:
     advice = Recommendation.objects.filter(status="open").first()
     assert advice is not None
-    body = {**WHY, "least_price": "0.50"} if path.endswith("exit") else WHY
+    body = {**WHY, "least_price": "0.50", "below_floor": "a test"} if path.endswith("exit") else WHY
     answer = call(role, "POST", path.format(held=sample["held"].pk, advice=advice.pk), body)
     assert answer.status_code == (200 if role in allowed else 403), answer.content
     assert Act.objects.exists() == (role in allowed)
@@ -126,12 +126,13 @@ def test_a_halt_stops_and_is_in_the_audit_log_with_the_token(call: Call) -> None
 
 def test_an_exit_has_a_least_price_and_happens_once_however_often_it_is_sent(sample: dict[str, Any]) -> None:
     _, secret = tokens.make(sample_rows.person("olga", "operator"), "phone", "operator", 1)
-    path, body = f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4321"}
+    path, body = f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4321", "below_floor": "a test"}
     first = send(secret, "POST", path, body, **{"Idempotency-Key": "k1"})
     again = send(secret, "POST", path, body, **{"Idempotency-Key": "k1"})
     assert [first.json()["repeated"], again.json()["repeated"]] == [False, True]
     request = ExitRequest.objects.get()
     assert request.actor == "olga (API token phone)"
+    assert {row["price"] for row in request.least_prices} == {4_321}
     assert Act.objects.count() == 1
     other = send(secret, "POST", "/halt", WHY, **{"Idempotency-Key": "k1"})
     assert other.status_code == 409
@@ -151,6 +152,20 @@ def test_what_trading_refuses_is_a_conflict_with_its_sentence_and_kept(call: Cal
     assert answer.status_code == 409
     assert "ended" in answer.json()["detail"]
     assert Act.objects.get().outcome == "refused"
+
+
+def test_a_guaranteed_basket_is_not_sold_below_its_floor_without_words(call: Call, sample: dict[str, Any]) -> None:
+    answer = call("operator", "POST", f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4"})
+    assert answer.status_code == 409
+    assert "only if a person says so, in words" in answer.json()["detail"]
+    assert not ExitRequest.objects.exists()
+
+
+def test_a_price_for_a_leg_that_is_not_held_is_refused(call: Call, sample: dict[str, Any]) -> None:
+    body = {**WHY, "least_price": "0.4", "below_floor": "a test", "least_prices": {"yes KXNOSUCH": "0.5"}}
+    answer = call("operator", "POST", f"/positions/{sample['held'].pk}/exit", body)
+    assert answer.status_code == 409
+    assert "Not held: yes KXNOSUCH" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "ok"}, {"reason": "x" * 301}])
@@ -247,7 +262,9 @@ def test_the_terminal_shows_and_acts(
     refused = terminal("resume", "--reason", "over")
     assert refused.returncode == 1
     assert "does not include console.resume" in refused.stderr
-    sale = terminal("exit", str(sample["held"].pk), "--least-price", "0.4", "--reason", "enough")
+    sale = terminal(
+        "exit", str(sample["held"].pk), "--least-price", "0.4", "--reason", "enough", "--below-floor", "a test"
+    )
     assert "on its way" in sale.stdout, sale.stderr
 
 

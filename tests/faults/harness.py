@@ -239,8 +239,13 @@ def _working() -> bool:
 
 def _ask_for_exit(run: Run) -> None:
     position = Position.objects.filter(decision=run.decision, status="open").first()
-    if position is not None:
-        exits.request_exit(position_id=position.pk, actor="harness", reason="the schedule says so")
+    if position is None:
+        return
+    words = "less than the floor is accepted" if run.plan.seed % 3 else ""
+    try:
+        exits.request_exit(position_id=position.pk, actor="harness", reason="the schedule says so", below_floor=words)
+    except exits.CannotExit as refused:
+        run.note(f"exit refused: {refused}")
 
 
 def _frames(run: Run) -> None:

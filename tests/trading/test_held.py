@@ -128,7 +128,7 @@ def test_a_position_without_stored_states_has_no_floor() -> None:
 
 def test_a_closed_position_holds_nothing() -> None:
     position = _open()
-    exits.request_exit(position_id=position.pk, actor="test", reason="test")
+    exits.request_exit(position_id=position.pk, actor="test", reason="test", below_floor="a test")
     executor.step(position.pk)
     position.refresh_from_db()
     assert position.status == "closed"

@@ -84,7 +84,7 @@ def test_live_settlement_waits_for_the_exchange_and_agrees_in_cash(twin: Twin) -
 
 def test_live_exit_sells_only_what_is_held(twin: Twin) -> None:
     position = _bought(twin)
-    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
     position = executor.step(position.pk)
     assert position.status == "closed"
     assert twin.held() == {}

@@ -118,7 +118,9 @@ def test_a_sale_is_a_reduce_only_order_of_the_other_direction(
 @pytest.mark.parametrize(("action", "side"), [("buy", "yes"), ("buy", "no"), ("sell", "yes"), ("sell", "no")])
 def test_spending_an_id_can_trade_only_at_a_cent(order: Any, action: str, side: str) -> None:
     row = order(action, side)
-    body = live.harmless(row).to_wire()
+    probe = live.harmless(row)
+    assert probe is not None
+    body = probe.to_wire()
     own = body["price"] if side == "yes" else f"{1 - float(body['price']):.4f}"
     assert own == ("0.0100" if action == "buy" else "0.9900")
     assert body["client_order_id"] == str(row.pk)

@@ -75,7 +75,7 @@ def test_exit_sells_into_the_bids_after_fees() -> None:
     position = _bought()
     cost = position.cost
     preview = exits.preview(position)
-    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
     position = executor.step(position.pk)
     assert position.status == "closed"
     assert position.proceeds == preview.proceeds

@@ -174,7 +174,7 @@ def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
     assert position is not None
     assert position.status == "open"
     protections.lock(None, Lock.Code.FEED_GAP, "everything stops", timedelta(hours=1))
-    exits.request_exit(position_id=position.pk, actor="test", reason="out")
+    exits.request_exit(position_id=position.pk, actor="test", reason="out", below_floor="the person said so")
     with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
         world.publish("KXT-1", world.quoted(position.event, ASKS))
         assert executor.step(position.pk).status == "closed"

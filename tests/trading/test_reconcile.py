@@ -215,6 +215,7 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     position = admission.admit(decision)
     assert position is not None
     leg = position.legs.all()[0]
+    Position.objects.filter(pk=position.pk).update(status="executing")
     with lease(position.pk) as own, pytest.MonkeyPatch.context() as patch:
         patch.setattr(submit, "resolve", lambda order, wanted: False)
         assert own is not None
@@ -227,7 +228,7 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     assert twin.held() == {}
     posts = [body for method, _, body in twin.session.sent if method == "POST"]
     assert [body["client_order_id"] for body in posts] == [str(order.pk)] * 2
-    assert posts[1]["price"] == "0.0100"
+    assert (posts[1]["price"], posts[1]["count"]) == ("0.0100", "0.01")
 
 
 def test_cash_moved_between_shards_is_no_difference_and_moves_what_is_expected_there(twin: Twin) -> None:

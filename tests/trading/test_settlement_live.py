@@ -62,7 +62,7 @@ def test_a_sale_whose_answer_was_lost_is_booked_before_its_market_is_settled(
         twin.cancel_makers(ticker, "bid")
     twin.quote(winner, "bid", 2_400, sold)
     twin.sync()
-    exits.request_exit(position_id=position.pk, actor="test", reason="test")
+    exits.request_exit(position_id=position.pk, actor="test", reason="test", below_floor="a test")
 
     def lost(*args: object, **kwargs: object) -> None:
         raise Unresolved("nobody answers")

@@ -114,7 +114,7 @@ def test_a_leg_that_fills_less_leaves_the_same_share_of_every_leg(twin: StruckTw
 
 def test_exit_sells_every_leg_whatever_its_count() -> None:
     position = _bought(COUNTS)
-    exits.request_exit(position_id=position.pk, actor="ann", reason="want out")
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="needed elsewhere")
     position = executor.step(position.pk)
     assert position.status == "closed"
     sold = {o.leg.market_id: o.filled_count for o in Order.objects.filter(action="sell").select_related("leg")}

@@ -47,6 +47,7 @@ class OrderError(models.TextChoices):
     INVALID_ORDER = "invalid_order"
     INVALID_PRICE = "invalid_price"
     MARKET_INACTIVE = "market_inactive"
+    PAUSED = "trading_is_paused"
 
 
 class Order(models.Model):
@@ -93,6 +94,11 @@ class Order(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+
+    begun: float | None = None
+    """Monotonic seconds at which this process wrote the row; None in another one. Not stored."""
+    lease_token: str = ""
+    """The lease under which this process wrote it. Not stored."""
 
     class Meta:
         constraints = [

@@ -102,8 +102,9 @@ class Position(models.Model):
         null=True, blank=True, help_text="Until when a half-filled basket may be completed."
     )
     attempts = models.PositiveIntegerField(
-        default=0, help_text="Tries of the present phase, for the ladder and the back-off."
+        default=0, help_text="Tries of the present phase in which an order was sent; waiting is not a try."
     )
+    waits = models.PositiveIntegerField(default=0, help_text="Times in a row that nothing could be sent.")
     residual = models.CharField(
         max_length=300, blank=True, help_text="Why contracts beyond the matched baskets are still held."
     )
@@ -225,7 +226,17 @@ class ExitRequest(models.Model):
     source = models.CharField(max_length=16, help_text="person, triage or risk.")
     actor = models.CharField(max_length=150)
     reason = models.CharField(max_length=300)
-    min_price = models.IntegerField(default=1, help_text="Never sell a contract below this, 1/10,000 dollar.")
+    least_prices = models.JSONField(
+        default=list, help_text='What was accepted: [{"ticker", "side", "price"}, ...]; no contract is sold below it.'
+    )
+    below_floor = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Why a person accepts less than a guaranteed basket is sure to pay; empty: less is not accepted.",
+    )
+    by_rest = models.BooleanField(
+        default=False, help_text="A person accepts the books of the REST interface where there is no live one."
+    )
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
     result = models.CharField(max_length=300, blank=True, help_text="The outcome in words: what is left, and why.")

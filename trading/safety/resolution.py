@@ -85,7 +85,7 @@ def _align(row: Discrepancy, actor: str, reason: str) -> str:
     more = now - ours - other
     if not more:
         return "both agree by now"
-    evidence = {"discrepancy": row.pk, "ours": ours, "others": other, "theirs": now}
+    evidence = {"row": row.pk, "ours": ours, "others": other, "theirs": now}
     taken = min(abs(more), abs(ours)) if more * ours < 0 else 0
     with transaction.atomic():
         _take_out(legs, taken, row, evidence, actor, reason)

@@ -8,7 +8,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import SettingError
-from kalbot.common.units import CONTRACT, DOLLAR, Count, Price, complement
+from kalbot.common.units import CONTRACT, DOLLAR, DOLLAR_PRICE, Count, Price, complement
 from markets.kalshi.errors import (
     AlreadyExists,
     KalshiError,
@@ -19,6 +19,7 @@ from markets.kalshi.errors import (
     Rejected,
     Unreachable,
 )
+from markets.kalshi.grid import round_down, round_up
 from markets.kalshi.order_entry import Buy, CreateOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
@@ -26,13 +27,14 @@ from markets.kalshi.schemas.answers import BatchItem, CreateResult
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side, TimeInForce
+from markets.selectors import price_bands
 from trading.booking import FillReport
 from trading.models import Order, OrderError
 from trading.venues import connection
-from trading.venues.protocol import Ack, Refused, Unresolved
+from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 
-HARMLESS_BUY: Final = Price(100)
-"""One cent: valid on every price grid, and nobody sells there."""
+SMALLEST: Final = Count(1)
+"""0.01 contract: what an order that only spends an id may trade at most, should somebody sell at the lowest price of the grid."""
 LISTING_MARGIN_S: Final = 60
 
 
@@ -46,36 +48,40 @@ class LiveVenue:
     def client(self) -> KalshiClient:
         return self._given or connection.client()
 
-    def create(self, order: Order, keep_back: int = 0) -> Ack:
+    def create(self, order: Order, keep_back: int = 0, check: Check = allow) -> Ack:
         """POST the order once. See Venue."""
         with _translated():
-            made = self.client.orders.create(to_wire(order), keep_back=keep_back)
+            made = self.client.orders.create(to_wire(order), keep_back=keep_back, check=check)
         return _made(made, order)
 
-    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+    def create_many(
+        self, orders: Sequence[Order], keep_back: int = 0, check: Check = allow
+    ) -> list[Ack | Refused | Unresolved]:
         """POST all in one batch. An error of the whole request is that of each of its orders. See Venue."""
         try:
             with _translated():
-                items = self.client.orders.batch_create([to_wire(order) for order in orders], keep_back=keep_back)
+                wire = [to_wire(order) for order in orders]
+                items = self.client.orders.batch_create(wire, keep_back=keep_back, check=check)
         except (Refused, Unresolved) as whole:
             return [whole] * len(orders)
         return [_of_item(item, order) for item, order in zip(items, orders, strict=True)]
 
-    def resolve(self, order: Order, wanted: bool) -> Ack | None:
+    def resolve(self, order: Order, wanted: bool, check: Check = allow) -> Ack | None:
         """Search the listing, then spend the id: sending the *same* id again is decisive either way.
 
-        An order that is no longer wanted is sent again at a price where nobody trades: accepted, it has spent the id
-        and bought nothing; refused as a duplicate, the first one did arrive. Where the exchange takes no orders at all
-        (pause, close) only time decides: the signature of the first try lapses.
+        An order that is no longer wanted is sent again as 0.01 contract at the lowest price of the market's grid (a sale at the
+        highest): accepted, it has spent the id and traded next to nothing; refused as a duplicate, the first one did arrive.
+        Where ``check`` lets nothing leave, or the exchange takes no orders at all (pause, close), only time decides: the
+        signature of the first try lapses.
         """
         listed = self._listed(order)
         if listed is not None:
             return _ack(listed)
         sent_ms = _sent_ms(order)
         request = to_wire(order) if wanted else harmless(order)
-        lapsed = clock.now_ms() > sent_ms + SIGNATURE_LIFE_MS
+        resend = request is not None and clock.now_ms() <= sent_ms + SIGNATURE_LIFE_MS and _allowed(check)
         with _translated():
-            found = self.client.resolve_create(request, sent_ms, resend=not lapsed)
+            found = self.client.resolve_create(request or to_wire(order), sent_ms, resend=resend, check=check)
         if found.outcome is Outcome.FOUND and found.order is not None:
             return _ack(found.order)
         if found.outcome is Outcome.PLACED and found.result is not None:
@@ -123,20 +129,36 @@ def to_wire(order: Order) -> CreateOrder:
     return _built(kind, order, Price(order.price), TimeInForce(order.time_in_force))
 
 
-def harmless(order: Order) -> CreateOrder:
-    """An order that spends the same id and cannot trade: a purchase at one cent, a sale at 99."""
-    if order.action == Order.Action.SELL:
-        return _built(Sell, order, complement(HARMLESS_BUY), TimeInForce.IOC)
-    return _built(Buy, order, HARMLESS_BUY, TimeInForce.IOC)
+def harmless(order: Order) -> CreateOrder | None:
+    """An order that spends the same id and can trade next to nothing: 0.01 contract at the end of the market's grid. None where the
+    grid is not known."""
+    bands = price_bands(order.leg.market)
+    is_ask = (order.action == Order.Action.SELL) == (order.side == Side.YES)
+    yes_price = round_down(DOLLAR_PRICE - 1, bands) if is_ask else round_up(1, bands)
+    if yes_price is None:
+        return None
+    price = yes_price if order.side == Side.YES else complement(yes_price)
+    kind = Sell if order.action == Order.Action.SELL else Buy
+    return _built(kind, order, price, TimeInForce.IOC, SMALLEST)
 
 
-def _built(kind: type[CreateOrder], order: Order, price: Price, tif: TimeInForce) -> CreateOrder:
+def _allowed(check: Check) -> bool:
+    try:
+        check()
+    except Refused:
+        return False
+    return True
+
+
+def _built(
+    kind: type[CreateOrder], order: Order, price: Price, tif: TimeInForce, count: Count | None = None
+) -> CreateOrder:
     expires = order.expires_at if tif is TimeInForce.GTC else None
     return kind(
         ticker=order.leg.market_id,
         side=Side(order.side),
         price=price,
-        count=Count(order.count),
+        count=count or Count(order.count),
         client_order_id=str(order.pk),
         exchange_index=order.exchange_index,
         time_in_force=tif,

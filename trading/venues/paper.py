@@ -31,7 +31,7 @@ from trading import live_books
 from trading.booking import FillReport
 from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder
-from trading.venues.protocol import Ack, Refused, Unresolved
+from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 
 MEMORY_SECONDS: Final = 60
 """How long a level that we took from counts as taken. A real book refills or moves on within that time."""
@@ -40,14 +40,21 @@ MEMORY_SECONDS: Final = 60
 class PaperVenue:
     """Every profile in mode sim has this exchange to itself: profiles never see each other's orders."""
 
-    def create(self, order: Order, keep_back: int = 0) -> Ack:
+    def create(self, order: Order, keep_back: int = 0, check: Check = allow) -> Ack:
         """Fill what the book holds now; the rest is cancelled, or rests for good-till-cancelled orders."""
         self._travel()
+        check()
         return self._meet(order)
 
-    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+    def create_many(
+        self, orders: Sequence[Order], keep_back: int = 0, check: Check = allow
+    ) -> list[Ack | Refused | Unresolved]:
         """One journey, then one order after the other against the books that are there."""
         self._travel()
+        try:
+            check()
+        except Refused as refused:
+            return [refused] * len(orders)
         answers: list[Ack | Refused | Unresolved] = []
         for order in orders:
             try:
@@ -104,7 +111,7 @@ class PaperVenue:
     def _joined(self, order: Order, ahead: int) -> None:
         """Called when an order came to rest behind ``ahead`` contracts (1/100)."""
 
-    def resolve(self, order: Order, wanted: bool) -> Ack | None:
+    def resolve(self, order: Order, wanted: bool, check: Check = allow) -> Ack | None:
         """What the paper exchange remembers. No request arrives late, so absent is absent."""
         found = PaperOrder.objects.filter(pk=order.pk).first()
         return _ack(found) if found is not None else None

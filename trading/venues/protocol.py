@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from markets.kalshi.rest.transport import Check, allow
 from trading.booking import FillReport
 from trading.models import Order
+
+__all__ = ["Ack", "Check", "Refused", "Unresolved", "Venue", "allow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,24 @@ class Unresolved(Exception):
 class Venue(Protocol):
     """Every method may take the time of a network call, so none may run inside a database transaction."""
 
-    def create(self, order: Order, keep_back: int = 0) -> Ack:
+    def create(self, order: Order, keep_back: int = 0, check: Check = allow) -> Ack:
         """Send the order under its own id, leaving ``keep_back`` rate tokens for an unwind.
 
-        Refused: nothing happened. Unresolved: it may exist.
+        ``check`` is called at the last moment before each request and may raise Refused. Refused: nothing happened.
+        Unresolved: it may exist.
         """
         ...
 
-    def create_many(self, orders: Sequence[Order], keep_back: int = 0) -> list[Ack | Refused | Unresolved]:
+    def create_many(
+        self, orders: Sequence[Order], keep_back: int = 0, check: Check = allow
+    ) -> list[Ack | Refused | Unresolved]:
         """Send several orders at once, each with an outcome of its own: the answers in the order of ``orders``. Never
         raises for what the venue answers."""
         ...
 
-    def resolve(self, order: Order, wanted: bool) -> Ack | None:
-        """What became of an order whose request may or may not have arrived. ``wanted``: it may still be placed now.
+    def resolve(self, order: Order, wanted: bool, check: Check = allow) -> Ack | None:
+        """What became of an order whose request may or may not have arrived. ``wanted``: it may still be placed now. ``check`` may
+        raise Refused for whatever would be sent to find out.
 
         None: it does not exist and never will. Unresolved: not known yet.
         """

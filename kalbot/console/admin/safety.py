@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from unfold.decorators import display
 
 from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
@@ -16,6 +17,7 @@ from kalbot.console.admin.filters import (
 from kalbot.console.dialogs.discrepancies import ResolveDiscrepancy
 from kalbot.console.dialogs.locks import RemoveLock
 from kalbot.console.dialogs.register import detail_action
+from kalbot.console.ui import formats
 from trading.models import (
     AccountTransaction,
     Correction,
@@ -51,13 +53,20 @@ class ExitRequestAdmin(ReadOnlyAdmin):
         "source",
         "actor",
         "reason",
-        "min_price",
+        "at_least",
+        "below_floor",
         "result",
         column("created_at", "ago", "Requested"),
     ]
     list_filter = [("status", ChoicesDropdownFilter), seen_values("source")]
     ordering = ["-id"]
-    units = {"min_price": "price"}
+
+    @display(description="At least")
+    def at_least(self, obj: ExitRequest) -> str:
+        """The least price of each leg that was accepted."""
+        return ", ".join(
+            f"{row['side'].upper()} {row['ticker']} {formats.price(row['price'])}" for row in obj.least_prices
+        )
 
 
 @admin.register(Lock)

@@ -119,7 +119,20 @@ class ResumeIn(Because):
 
 class ExitIn(Because):
     least_price: Decimal = Field(
-        description="No contract is sold below this price, in dollars.", gt=0, lt=1, max_digits=5, decimal_places=4
+        description="No contract of any leg is sold below this price, in dollars.",
+        gt=0,
+        lt=1,
+        max_digits=5,
+        decimal_places=4,
+    )
+    least_prices: dict[str, Decimal] = Field(
+        default_factory=dict,
+        description='Other prices by leg, such as {"yes KXHIGHNY-26NOV24-B82": "0.41"}.',
+    )
+    below_floor: str = Field(
+        default="",
+        max_length=300,
+        description="Only for a guaranteed basket: why less than it is sure to pay is accepted.",
     )
 
 

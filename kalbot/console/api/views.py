@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.api import reads, shapes
+from kalbot.console.api import reads, shapes, writes
 from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
 from strategies.explain import live_event
@@ -119,12 +119,17 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
 
 @api.post("/positions/{int:pk}/exit", response={200: shapes.Done, **Problems}, summary="Exit a position")
 def force_exit(request: HttpRequest, pk: int, body: shapes.ExitIn) -> shapes.Done:
-    get_object_or_404(Position, pk=pk)
-    least = int(body.least_price * 10_000)
+    position = get_object_or_404(Position, pk=pk)
 
     def act(actor: str) -> str:
-        exits.request_exit(position_id=pk, actor=actor, reason=body.reason, min_price=least)
-        return f"The exit of position #{pk} is on its way; nothing is sold below ${body.least_price}."
+        prices = writes.least_prices(position, body)
+        try:
+            exits.request_exit(
+                position_id=pk, actor=actor, reason=body.reason, least_prices=prices, below_floor=body.below_floor
+            )
+        except exits.CannotExit as error:
+            raise KalbotError(f"{error.code.sentence} {error.detail}".strip()) from error
+        return f"The exit of position #{pk} is on its way; nothing is sold below its least price."
 
     target = f"position #{pk} at ${body.least_price} or better"
     return once(request, name="force_exit", permission="console.force_exit", target=target, reason=body.reason, act=act)

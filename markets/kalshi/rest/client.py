@@ -21,7 +21,7 @@ from .history import History
 from .orders import Orders
 from .portfolio import Portfolio
 from .resolution import Resolution, resolve_create
-from .transport import Transport
+from .transport import Check, Transport, allow
 
 
 class KalshiClient:
@@ -65,9 +65,11 @@ class KalshiClient:
         self.transport.limiter.update(limits)
         return limits
 
-    def resolve_create(self, order: CreateOrder, sent_ms: int, *, resend: bool = False) -> Resolution:
+    def resolve_create(
+        self, order: CreateOrder, sent_ms: int, *, resend: bool = False, check: Check = allow
+    ) -> Resolution:
         """What became of a create that ended in OutcomeUnknown; see ``resolution.resolve_create``."""
-        return resolve_create(self.orders, self.exchange, self._clock, order, sent_ms, resend=resend)
+        return resolve_create(self.orders, self.exchange, self._clock, order, sent_ms, resend=resend, check=check)
 
     def close(self) -> None:
         """Close the kept connections."""

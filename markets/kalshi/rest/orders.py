@@ -30,7 +30,7 @@ from ..schemas.listing import Listing
 from .order_groups import OrderGroups
 from .outcome import after_write, check_echo
 from .pagination import own_records
-from .transport import Transport
+from .transport import Check, Transport, allow
 
 ORDERS = "/portfolio/events/orders"
 ORDER_BY_ID = "/portfolio/events/orders/{order_id}"
@@ -58,14 +58,14 @@ class Orders:
         self._transport = transport
         self.groups = OrderGroups(transport)
 
-    def create(self, order: CreateOrder, *, keep_back: int = 0) -> CreateResult:
-        """Send one Buy or Sell.
+    def create(self, order: CreateOrder, *, keep_back: int = 0, check: Check = allow) -> CreateResult:
+        """Send one Buy or Sell; ``check`` is called just before each signature.
 
         Raises Rejected (and its kinds) when there is no order, Unreachable when nothing was sent,
         OutcomeUnknown when there may be one: then ``resolve_create``.
         """
         body = self._transport.write(
-            "POST", ORDERS, body=order.to_wire(), shard=order.exchange_index, keep_back=keep_back
+            "POST", ORDERS, body=order.to_wire(), shard=order.exchange_index, keep_back=keep_back, check=check
         )
         result = after_write(lambda: parse(answers.CREATE, answers.build_create, body))
         check_echo(order, result)
@@ -95,13 +95,15 @@ class Orders:
         """Cancel every resting order on every shard; also hits orders placed up to a minute later."""
         self._transport.write("DELETE", ORDERS, params={"subaccount": subaccount})
 
-    def batch_create(self, orders: Sequence[CreateOrder], *, keep_back: int = 0) -> tuple[BatchItem, ...]:
+    def batch_create(
+        self, orders: Sequence[CreateOrder], *, keep_back: int = 0, check: Check = allow
+    ) -> tuple[BatchItem, ...]:
         """Several creates in one request and with one signature, each with its own fate, in request order.
 
         Not atomic. Raises like ``create``, then for the whole batch.
         """
         wire = {"orders": [order.to_wire() for order in orders]}
-        body = self._transport.write("POST", BATCHED, body=wire, items=len(orders), keep_back=keep_back)
+        body = self._transport.write("POST", BATCHED, body=wire, items=len(orders), keep_back=keep_back, check=check)
         answered = after_write(lambda: parse(answers.BATCH_CREATE, answers.build_batch_create, body))
         if len(answered) != len(orders):
             raise OutcomeUnknown(f"a batch of {len(orders)} orders was answered with {len(answered)} items")

@@ -16,6 +16,7 @@ from ..errors import AlreadyExists, KalshiError, OutcomeUnknown, Rejected
 from ..order_entry import CreateOrder
 from .exchange import Exchange
 from .orders import Orders
+from .transport import Check, allow
 
 SIGNATURE_LIFE_MS = 35_000
 """A request signed longer ago than this is refused on arrival, so it can no longer land. The exchange's limit is
@@ -52,20 +53,21 @@ def resolve_create(
     sent_ms: int,
     *,
     resend: bool = False,
+    check: Check = allow,
 ) -> Resolution:
     """Find out what became of ``order``, first sent at ``sent_ms`` (Unix ms). Never raises what the exchange raises.
 
     Without ``resend``: FOUND when it is listed; ABSENT only when it is not listed, its signature has expired, the exchange's
     reads are as fresh as that, and the history that old orders move to does not have it; else UNKNOWN. With ``resend`` the
-    *same* id is sent once more, which is decisive: accepted means PLACED, a spent id means that the first one landed (FOUND
-    once a listing shows it). Only for an order that is still wanted at its price.
+    *same* id is sent once more, after ``check``, which is decisive: accepted means PLACED, a spent id means that the first one
+    landed (FOUND once a listing shows it). Only for an order that is still wanted at its price.
     """
     try:
         found = _listed(orders, order, sent_ms)
         if found is not None:
             return Resolution(Outcome.FOUND, order=found)
         if resend:
-            return _send_again(orders, exchange, order, sent_ms)
+            return _send_again(orders, exchange, order, sent_ms, check)
         expired_ms = sent_ms + SIGNATURE_LIFE_MS
         if clock() < expired_ms:
             return Resolution(Outcome.UNKNOWN)
@@ -77,9 +79,9 @@ def resolve_create(
         return Resolution(Outcome.UNKNOWN)
 
 
-def _send_again(orders: Orders, exchange: Exchange, order: CreateOrder, sent_ms: int) -> Resolution:
+def _send_again(orders: Orders, exchange: Exchange, order: CreateOrder, sent_ms: int, check: Check) -> Resolution:
     try:
-        return Resolution(Outcome.PLACED, result=orders.create(order))
+        return Resolution(Outcome.PLACED, result=orders.create(order, check=check))
     except AlreadyExists:
         found = _listed(orders, order, sent_ms) or _in_history(orders, exchange, order, sent_ms)
         return Resolution(Outcome.FOUND if found is not None else Outcome.UNKNOWN, order=found)

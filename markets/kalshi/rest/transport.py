@@ -23,6 +23,14 @@ from .deadline import DeadlineAdapter, within
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
+Check = Callable[[], None]
+"""Called just before a write is signed, each time: raises what its caller wants if it must not leave any more."""
+
+
+def allow() -> None:
+    """The check of a write that nothing stands against."""
+
+
 READ_TRIES: Final = 4
 WRITE_TRIES: Final = 3
 """Tries of a write that keeps being refused for want of tokens; any other answer ends it."""
@@ -113,10 +121,12 @@ class Transport:
         shard: int | None = UNSCOPED,
         items: int = 1,
         keep_back: int = 0,
+        check: Check = allow,
     ) -> bytes:
         """The body of a write. It is sent once, and again only after a 429, which says that nothing was done.
 
-        ``shard`` says which bucket pays (token_buckets.py), ``items`` the length of a batch. Raises Rejected when nothing
+        ``check`` is called before each try, after the wait for tokens; what it raises ends the write. ``shard`` says
+        which bucket pays (token_buckets.py), ``items`` the length of a batch. Raises Rejected when nothing
         happened, Unreachable when nothing was sent, OutcomeUnknown when it may have happened.
         """
         cost = self.costs.of(method, route, items)
@@ -125,7 +135,7 @@ class Transport:
         for attempt in range(WRITE_TRIES):
             self.limiter.acquire("write", cost, shard, keep_back=keep_back, timeout=WRITE_TOKEN_WAIT)
             try:
-                return self._write_once(method, route, path, params, payload)
+                return self._write_once(method, route, path, params, payload, check)
             except RateLimited:
                 if attempt == WRITE_TRIES - 1:
                     raise
@@ -139,9 +149,10 @@ class Transport:
         path: Mapping[str, str] | None,
         params: Params | None,
         payload: bytes | None,
+        check: Check,
     ) -> bytes:
         try:
-            answer = self._send(method, route, path, params, payload, private=True)
+            answer = self._send(method, route, path, params, payload, private=True, check=check)
         except requests.RequestException as error:
             text = f"{method} {route}: {describe(error)}"
             raise (Unreachable(text) if nothing_was_sent(error) else OutcomeUnknown(text)) from error
@@ -167,6 +178,7 @@ class Transport:
         params: Params | None,
         payload: bytes | None,
         private: bool,
+        check: Check = allow,
     ) -> requests.Response:
         if private and self.signer is None:
             raise CredentialError(f"{method} {route} needs an API key, and this client has none.")
@@ -175,7 +187,9 @@ class Transport:
         prepared = self._session.prepare_request(request)
         if payload is not None:
             prepared.headers["Content-Type"] = "application/json"
+        # The time that is signed is read before the check: a process that is stopped after it wakes up with an old signature.
         sent = self._clock()
+        check()
         if private and self.signer is not None:
             signed_path = urlsplit(prepared.url or "").path
             prepared.headers.update(self.signer.headers(method, signed_path, sent))

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from kalbot.common import clock
-from trading.execution.orders import record, submit
+from trading.execution.orders import gate, record, submit
 from trading.models import Leg, Order, Position
 from trading.states import Lease
 from trading.venues import factory
@@ -37,6 +37,8 @@ def place_all(
     with transaction.atomic():
         lease.renew()
         rows = [submit.new_order(position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
+        for row in rows:
+            row.lease_token = lease.token
         orders = Order.objects.bulk_create(rows)
     send_all(orders, keep_back)
     return orders
@@ -48,7 +50,7 @@ def send_all(orders: Sequence[Order], keep_back: int = 0) -> None:
     for pause in (*submit.SEND_WAITS, None):
         record.no_transaction()
         again = []
-        for order, answer in zip(todo, venue.create_many(todo, keep_back), strict=True):
+        for order, answer in zip(todo, venue.create_many(todo, keep_back, gate.of_all(todo)), strict=True):
             if isinstance(answer, Ack):
                 record.acknowledge(order, answer)
             elif isinstance(answer, Refused) and answer.retry and pause is not None:

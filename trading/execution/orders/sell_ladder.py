@@ -1,25 +1,23 @@
 """Selling what is held, by a capped ladder: an unwind of a half-filled basket and an exit go the same way.
 
-Each rung allows prices a little further below the best bid and takes what is there at once; between rungs the book has a
-moment to refill. Nothing is ever sold below the cap: for an unwind what is left of the leg-risk budget, for an exit
-the request's least price. What the bids cannot take stays in the position with its reason, and is tried again.
+Each rung allows prices a little further below the best bid and takes what is there at once; between rungs there is a pause and a
+fresh book. Nothing is ever sold below the least price of its leg: for an exit the one that was accepted, for an unwind the one at
+which what is left of the leg-risk budget is spent. What the bids cannot take stays in the position with its reason, and is
+tried again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kalbot.common.units import CONTRACT
 from markets.book import Level
 from markets.fees import FeeSchedule
-from trading import booking, risk
-from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import submit
-from trading.execution.sizing import walk
-from trading.live_books import LiveBooks
-from trading.models import Leg, Order, OrderError, OrderStatus, Position
-from trading.states import Lease
+from trading import booking, exit_prices
+from trading.denials import FEED_OUTAGES, DenialCode, Refusal
+from trading.models import Leg, OrderError
 
 RUNGS: Final = (100, 300, 1_000, 10_000)
 """How far below the best bid each try may sell, in 1/10,000 dollar."""
@@ -27,21 +25,21 @@ RUNGS: Final = (100, 300, 1_000, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What to sell of one leg now."""
+    """At most ``count`` of one leg, at ``least`` (1/10,000 dollar) or better."""
 
     leg: Leg
     count: int
-    limit: int
+    least: int
 
 
-def rung_limit(bids: tuple[Level, ...], attempt: int, cap: int) -> int | None:
-    """The least price of this try, None when there is no bid at or above ``cap``."""
-    if not bids or bids[0][0] < cap:
+def rung_limit(bids: Sequence[Level], attempt: int, least: int) -> int | None:
+    """The lowest price of this try, None when there is no bid at or above ``least``."""
+    if not bids or bids[0][0] < least:
         return None
-    return max(cap, bids[0][0] - RUNGS[min(attempt, len(RUNGS) - 1)])
+    return max(least, bids[0][0] - RUNGS[min(attempt, len(RUNGS) - 1)])
 
 
-def sellable(bids: tuple[Level, ...], count: int, limit: int) -> tuple[int, int]:
+def sellable(bids: Sequence[Level], count: int, limit: int) -> tuple[int, int]:
     """(count, worst price) that the bids take now at ``limit`` or better. The worst price is a level's own, so it lies on
     the market's grid."""
     left, worst = count, 0
@@ -52,75 +50,53 @@ def sellable(bids: tuple[Level, ...], count: int, limit: int) -> tuple[int, int]
     return count - left, worst
 
 
-def cap_of_loss(bids: tuple[Level, ...], leg: Leg, count: int, allowed: int, fees: FeeSchedule) -> int:
-    """The lowest bid at which selling ``count`` of the leg loses at most ``allowed`` in all; one dollar if none does."""
-    cap = 10_000
-    for price, _ in bids:
-        if loss_at(bids, leg, count, price, fees) > allowed:
+def loss_bound(leg: Leg, count: int, price: int, fees: FeeSchedule) -> int:
+    """The most that selling ``count`` of the leg at ``price`` or better can lose, wherever the bids are when the order arrives;
+    negative for a sure gain. Micro-dollars."""
+    cost, _ = booking.cost_share(leg, count)
+    return cost - exit_prices.proceeds_at(price, count, fees)
+
+
+def within_budget(bids: Sequence[Level], leg: Leg, count: int, allowed: int, fees: FeeSchedule) -> Sale | None:
+    """The sale of most contracts whose loss cannot exceed ``allowed`` (micro-dollars): the whole where that is possible, else the
+    part that is. None when not even the smallest part is."""
+    best: Sale | None = None
+    reached = 0
+    for price, size in bids:
+        reached = min(count, reached + size)
+        fits = _most_within(leg, reached, price, allowed, fees)
+        if fits and (best is None or fits > best.count):
+            best = Sale(leg, fits, price)
+        if reached == count:
             break
-        cap = price
-    return cap
+    return best
 
 
-def loss_at(bids: tuple[Level, ...], leg: Leg, count: int, limit: int, fees: FeeSchedule) -> int:
-    """What selling ``count`` of the leg at ``limit`` or better loses; negative for a gain."""
-    sold = walk.sell(bids, count, limit, fees)
-    cost, _ = booking.cost_share(leg, sold.count)
-    return cost - sold.proceeds
-
-
-def sell(
-    lease: Lease,
-    position: Position,
-    live: LiveBooks,
-    wanted: list[tuple[Leg, int]],
-    *,
-    purpose: str,
-    cap: Callable[[Leg, int], int],
-    actor: str,
-    reason: str,
-) -> bool:
-    """One try for every leg of ``wanted`` (leg, count); ``cap`` gives the least price of each.
-
-    True when the venue took an order, False when no bid was good enough. Raises Denied when nothing may be sent, or when
-    the venue refused every sale.
-    """
-    sent, error_code = False, ""
-    for leg, count in wanted:
-        risk.may_send(position.profile, reduces=True)
-        bids = live.bids(leg.market_id, leg.side)
-        limit = rung_limit(bids, position.attempts, cap(leg, count))
-        if limit is None:
-            continue
-        now, worst = sellable(bids, count, limit)
-        if now <= 0:
-            continue
-        order = submit.place(
-            lease,
-            position,
-            leg,
-            action=Order.Action.SELL,
-            purpose=purpose,
-            price=worst,
-            count=now,
-            actor=actor,
-            reason=reason,
-        )
-        if order.status == OrderStatus.REJECTED:
-            error_code = order.error_code
+def _most_within(leg: Leg, count: int, price: int, allowed: int, fees: FeeSchedule) -> int:
+    """The most of ``count`` that may be sold at ``price``; whole contracts where whole ones are held."""
+    if loss_bound(leg, count, price, fees) <= allowed:
+        return count
+    step = CONTRACT if leg.held % CONTRACT == 0 else 1
+    low, high = 0, count // step
+    while low < high:
+        middle = (low + high + 1) // 2
+        if loss_bound(leg, middle * step, price, fees) <= allowed:
+            low = middle
         else:
-            sent = True
-    if error_code and not sent:
-        refusal = refused_sales(error_code)
-        raise Denied(refusal.code, refusal.detail)
-    return sent
+            high = middle - 1
+    return low * step
 
 
 def refused_sales(error_code: str) -> Refusal:
     """Why every sale was refused, from the venue's code of the last one."""
     if error_code == OrderError.MARKET_INACTIVE:
         return Refusal(DenialCode.MARKET_CLOSED, "the venue refused every sale")
-    outage = next((code for code in FEED_OUTAGES if code == error_code), None)
-    if outage is not None:
-        return Refusal(outage, "the venue refused every sale")
+    if error_code == OrderError.PAUSED:
+        return Refusal(DenialCode.MARKET_PAUSED, "the venue refused every sale")
+    known = next((code for code in (*FEED_OUTAGES, *_OURS) if code == error_code), None)
+    if known is not None:
+        return Refusal(known, "the venue refused every sale")
     return Refusal(DenialCode.ORDER_REFUSED, f"the venue refused every sale ({error_code})")
+
+
+_OURS: Final = (DenialCode.HALTED, DenialCode.LIVE_OFF, DenialCode.EXPIRED, DenialCode.REQUEST_WITHDRAWN)

@@ -12,7 +12,7 @@ from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from kalbot.common import clock
-from trading.execution.orders import record
+from trading.execution.orders import gate, record
 from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.states import Lease
 from trading.venues import factory
@@ -47,6 +47,7 @@ def place(
             position, leg, action=action, purpose=purpose, price=price, count=count, reason=reason, **columns
         )
         order.actor = actor
+        order.lease_token = lease.token
         order.save(force_insert=True)
     send(order, keep_back)
     return order
@@ -54,7 +55,7 @@ def place(
 
 def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any) -> Order:
     """An order of the leg, about to be sent, not stored yet."""
-    return Order(
+    order = Order(
         profile=position.profile,
         mode=position.mode,
         position=position,
@@ -68,6 +69,8 @@ def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any)
         attempts=1,
         **columns,
     )
+    order.begun = clock.monotonic()
+    return order
 
 
 def send(order: Order, keep_back: int = 0) -> None:
@@ -81,7 +84,7 @@ def _send(order: Order, keep_back: int) -> None:
     for pause in (*SEND_WAITS, None):
         try:
             record.no_transaction()
-            answer = venue.create(order, keep_back)
+            answer = venue.create(order, keep_back, gate.of(order))
         except Refused as refusal:
             if refusal.retry and pause is not None:
                 clock.sleep(pause)
@@ -99,16 +102,26 @@ def _send(order: Order, keep_back: int) -> None:
 
 
 def resolve(order: Order, wanted: bool) -> bool:
-    """Find out what became of an order that may or may not exist. True when that is known now."""
+    """Find out what became of an order that may or may not exist. True when that is known now. ``wanted``: it is sent again if it
+    could be sent new."""
     with bound_contextvars(order=str(order.pk)):
         return _resolve(order, wanted)
 
 
 def _resolve(order: Order, wanted: bool) -> bool:
     venue = factory.venue_for(order.mode)
+    check = gate.of(order)
+    if wanted:
+        try:
+            check()
+        except Refused as refused:
+            log.info("order %s is not sent again: %s", order.pk, refused)
+            wanted, check = False, gate.of_probe(order)
+    else:
+        check = gate.of_probe(order)
     try:
         record.no_transaction()
-        answer = venue.resolve(order, wanted)
+        answer = venue.resolve(order, wanted, check)
     except (Refused, Unresolved) as error:
         log.warning("order %s: outcome still unknown (%s)", order.pk, error)
         return False

@@ -22,7 +22,6 @@ from trading.states import Lease
 
 TOO_LATE: Final = timedelta(seconds=20)
 """A position that waited longer for its first order (a worker died) is given up: its prices are history."""
-FRESH: Final = timedelta(seconds=5)
 NEVER_SENT: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED)
 """Orders that a dead worker left behind unsent: their leg is still to be ordered."""
 IN_FLIGHT: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
@@ -55,7 +54,7 @@ def executing(position: Position, lease: Lease) -> bool:
         and not reconcile.ensure_reconciled()
     ):
         return inflight.wait(position)
-    if not inflight.advance_all(orders, wanted=lambda order: _may_go_on(position, order)):
+    if not inflight.advance_all(orders, wanted=lambda order: blocked(position, completes=False) is None):
         return inflight.wait(position)
     ordered = [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
     count = _baskets_so_far(position, ordered, orders)
@@ -132,14 +131,7 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
     elif opening.is_balanced(position, legs):
         opening.open_with(position, lease, count, str(refusal or "all legs filled"))
     else:
-        seconds = position.profile.complete_seconds
-        states.transition(
-            position,
-            PositionStatus.COMPLETING,
-            reason=f"{count / 100:g} whole baskets, legs unequal{f': {refusal}' if refusal else ''}",
-            lease=lease,
-            deadline_at=clock.now() + timedelta(seconds=seconds),
-        )
+        opening.to_completing(position, lease, count, str(refusal or "filled in part"))
     return True
 
 
@@ -148,19 +140,10 @@ def _baskets_so_far(position: Position, ordered: list[Leg], orders: list[Order])
     return min(counts, default=position.target_count)
 
 
-def _may_go_on(position: Position, order: Order) -> bool:
-    """Whether an entry order of unknown outcome may still be placed: only if it could be sent new now."""
-    return blocked(position) is None and _is_fresh(order)
-
-
-def _is_fresh(order: Order) -> bool:
-    return clock.now() - order.created_at < FRESH
-
-
-def blocked(position: Position) -> Refusal | None:
-    """Why no purchase may be sent at all now; None when it may."""
+def blocked(position: Position, *, completes: bool) -> Refusal | None:
+    """Why no purchase may be sent at all now; None when it may. ``completes``: it takes risk away."""
     try:
-        risk.may_send(position.profile, reduces=False)
+        risk.may_send(position.profile, reduces=completes)
     except Denied as denied:
         return denied.refusal
     return None

@@ -1,5 +1,8 @@
 """Completing a basket whose legs filled unequally, or giving that up.
 
+It is given up for what the market says (the margin is gone, nobody offers), never for a reason of ours or of the exchange's: a
+halt, a pause, a missing reconciliation or a gap in the feed is waited out, and no try is counted meanwhile.
+
 Each phase does what can be done now and returns True when the step should go on at once with the position's new state,
 False when it has to wait (``next_step_at`` says until when).
 """
@@ -10,31 +13,52 @@ from datetime import timedelta
 from typing import Any, Final
 
 from kalbot.common import clock
-from strategies.models import Profile
-from trading import states
-from trading.denials import DenialCode, Refusal
+from strategies.models import Mode, Profile
+from trading import ledger, live_books, reconcile, states
+from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, submit
-from trading.execution.phases import buy, opening, rescue
+from trading.execution.phases import buy, opening, rescue, selling
 from trading.execution.sizing import baskets, planner, recheck
-from trading.models import OPEN_ORDERS, Leg, Order, OrderStatus, Position
+from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
 from trading.states import Lease
+from trading.venues import market_status
 
 TRIES: Final = 2
 """Immediate tries to complete a basket under the policy that unwinds."""
 MOST_TRIES: Final = 5
 """Tries of every sort before the rest is sold."""
 PAUSE: Final = timedelta(milliseconds=250)
+WAIT: Final = timedelta(seconds=1)
 GRACE: Final = timedelta(seconds=2)
 """A resting order expires by itself this long after its deadline, should nobody be there to cancel it."""
+RESUME_PAUSE: Final = timedelta(seconds=2)
+MOST_RESUMED: Final = 10
+"""How often an unwind may go back to completing."""
+PASSING: Final = FEED_OUTAGES | {
+    DenialCode.HALTED,
+    DenialCode.LIVE_OFF,
+    DenialCode.NOT_RECONCILED,
+    DenialCode.PRICE_NOT_ACTIVE,
+    DenialCode.NOT_ACTIVE,
+    DenialCode.MARKET_PAUSED,
+    DenialCode.RATE_LIMIT,
+    DenialCode.ORDER_UNKNOWN,
+}
+"""Refusals that say nothing about the basket: they pass, and until then it waits."""
+PASSING_ERRORS: Final = (OrderError.PAUSED, OrderError.RATE_LIMITED, OrderError.UNREACHABLE, OrderError.NOT_SENT)
+"""Orders that never met the book: no try."""
 
 
 def completing(position: Position, lease: Lease) -> bool:
     """Buy what the short legs lack while the basket still meets its margin, else go and unwind."""
     holds = position.profile.on_partial == Profile.PartialPolicy.HOLD
-    over = position.deadline_at is None or clock.now() >= position.deadline_at
     orders = inflight.orders_of(position)
-    blocked = buy.blocked(position)
-    ended = inflight.advance_all(orders, wanted=lambda order: blocked is None, cancel=over or blocked is not None)
+    legs = list(position.legs.select_related("market"))
+    over = position.deadline_at is None or clock.now() >= position.deadline_at
+    blocked = buy.blocked(position, completes=True)
+    costly = _unwind_gets_costly(position, legs, orders)
+    cancel = over or blocked is not None or costly
+    ended = inflight.advance_all(orders, wanted=lambda order: blocked is None, cancel=cancel)
     if not ended and not inflight.collect_all([o for o in orders if o.status != OrderStatus.RESTING]):
         return inflight.wait(position)
     legs = list(position.legs.select_related("market"))
@@ -46,33 +70,133 @@ def completing(position: Position, lease: Lease) -> bool:
     if any(o.status in OPEN_ORDERS for o in orders):
         return inflight.wait(position)
     if blocked is not None:
-        return opening.to_unwinding(position, lease, blocked)
-    exhausted = over or position.attempts >= (MOST_TRIES if holds else TRIES)
-    sent = [] if exhausted else _complete_once(position, lease, legs, orders, rests=holds)
-    if not sent and position.attempts < MOST_TRIES:
-        sent = _rescue(position, lease, legs)
-    if not sent:
-        code = DenialCode.NOT_COMPLETED if exhausted else DenialCode.MARGIN_GONE
-        return opening.to_unwinding(position, lease, Refusal(code))
-    # A policy that may wait backs off after a rejection; one that may not has few tries and then sells.
+        return _wait_out(position, blocked)
+    if position.mode == Mode.LIVE and not reconcile.ensure_reconciled():
+        return _wait_out(position, Refusal(DenialCode.NOT_RECONCILED))
+    exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
+    sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
+    if not exhausted:
+        sent = _complete_once(position, lease, legs, orders, rests=holds)
+    if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):
+        return _wait_out(position, sent)
+    if isinstance(sent, Refusal) and position.attempts < MOST_TRIES:
+        sent = _rescue(position, lease, legs) or sent
+    if isinstance(sent, Refusal):
+        return opening.to_unwinding(position, lease, sent)
+    return _after(position, sent, holds)
+
+
+def _after(position: Position, sent: list[Order], holds: bool) -> bool:
+    """What follows a try. A policy that may wait backs off after a rejection; one that may not has few tries and then sells."""
+    if all(order.status == OrderStatus.REJECTED for order in sent):
+        passing = next((r for o in sent if (r := _passing(o)) is not None), None)
+        if passing is not None:
+            return _wait_out(position, passing)
     waits = holds and all(order.status == OrderStatus.REJECTED for order in sent)
     pause = PAUSE * 2**position.attempts if waits else PAUSE
-    states.schedule(position, clock.now() + pause, attempts=position.attempts + 1)
+    states.schedule(
+        position, clock.now() + pause, attempts=position.attempts + 1, waits=0, residual="", residual_code=""
+    )
     return not waits
+
+
+def _passing(order: Order) -> Refusal | None:
+    """Why a rejected order was no try; None when it was one."""
+    if order.error_code == OrderError.MARKET_INACTIVE:
+        refusal = selling.refusal_of(order)
+        return refusal if refusal.code is DenialCode.MARKET_PAUSED else None
+    if order.error_code in PASSING_ERRORS:
+        code = DenialCode.MARKET_PAUSED if order.error_code == OrderError.PAUSED else DenialCode.RATE_LIMIT
+        return Refusal(code, order.error_code)
+    passing = next((code for code in PASSING if code == order.error_code), None)
+    return None if passing is None else Refusal(passing)
+
+
+def _is_over(position: Position, legs: list[Leg]) -> bool:
+    """Whether a market of the basket has ended, so that waiting for it helps nothing."""
+    try:
+        streamed = live_books.read(position.event).prices.markets
+    except Denied:
+        streamed = {}
+    return any(
+        market_status.has_ended(leg, live=False)
+        or (leg.market_id in streamed and market_status.is_over(streamed[leg.market_id].status))
+        for leg in legs
+    )
+
+
+def _wait_out(position: Position, refusal: Refusal) -> bool:
+    """Wait, visibly, with the time that is left: nothing of what passes counts against the basket."""
+    now = clock.now()
+    seconds = timedelta(seconds=position.profile.complete_seconds)
+    text = str(refusal)[:300]
+    if (position.residual_code, position.residual) != (refusal.code, text):
+        states.note(position, f"waiting to complete: {text}")
+    states.schedule(
+        position,
+        now + WAIT,
+        deadline_at=max(position.deadline_at or now, now + seconds),
+        waits=position.waits + 1,
+        residual=text,
+        residual_code=refusal.code,
+    )
+    return False
+
+
+def can_resume(position: Position, legs: list[Leg]) -> bool:
+    """Whether an unwind should go back to completing: the books offer the rest within the limits, or for less than the sale
+    loses. Not again and again: there is a pause after each purchase that brought nothing, and an end."""
+    if position.legs.filter(market__status="active").count() < len(legs) or buy.blocked(position, completes=True):
+        return False
+    last = position.orders.filter(action=Order.Action.BUY).select_related("leg__market").order_by("-created_at").first()
+    if last is not None and clock.now() - last.created_at < RESUME_PAUSE:
+        return False
+    if last is not None and last.status == OrderStatus.REJECTED and _passing(last) is None:
+        return False
+    again = position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
+    if again.count() >= MOST_RESUMED:
+        return False
+    wanted = baskets.most(legs, position.target_count)
+    found = recheck.achievable(position, legs, inflight.orders_of(position), wanted)
+    if not isinstance(found, Refusal) and found > baskets.matched(legs, position.target_count):
+        return True
+    return rescue.find(position, legs) is not None
+
+
+def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]) -> bool:
+    """Whether selling what is held now would cost more than a plan may use of the budget, while a purchase rests: then waiting for
+    it may not go on."""
+    if not any(order.status == OrderStatus.RESTING for order in orders):
+        return False
+    try:
+        live = live_books.read(position.event)
+        if live.unusable([leg.market_id for leg in legs], position.profile.max_price_age_ms) is not None:
+            return False
+    except Denied:
+        return False
+    left = position.profile.leg_risk_budget + min(0, position.realised)
+    return rescue.unwind_loss(live, position, legs) > planner.usable(left)
 
 
 def _complete_once(
     position: Position, lease: Lease, legs: list[Leg], orders: list[Order], *, rests: bool
-) -> list[Order]:
+) -> list[Order] | Refusal:
+    """Order what is lacking, or why not."""
     wanted = baskets.most(legs, position.target_count)
     target = recheck.achievable(position, legs, orders, wanted, rests=rests)
-    if isinstance(target, Refusal) or target <= baskets.matched(legs, position.target_count):
-        return []
+    if isinstance(target, Refusal):
+        return target
+    if target <= baskets.matched(legs, position.target_count):
+        return Refusal(DenialCode.DEPTH, "the books hold no further whole basket at the limits")
     columns: dict[str, Any] = {}
     if rests:
         expires = (position.deadline_at or clock.now()) + GRACE
         columns = {"time_in_force": "good_till_canceled", "expires_at": expires}
     lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]
+    try:
+        ledger.reserve_up_to(position, recheck.worst_of(position, lacking))
+    except Denied as denied:
+        return denied.refusal
     return [
         _buy(lease, position, leg, leg.limit_price, count, f"completing {target / 100:g} baskets", **columns)
         for leg, count in lacking

@@ -8,11 +8,16 @@ from typing import Final
 from django.db import transaction
 
 from kalbot.common import clock
-from trading import states
-from trading.denials import DenialCode, Refusal
-from trading.execution.orders import inflight
+from trading import exit_prices, states
+from trading.denials import DenialCode, Denied, Refusal
+from trading.execution.orders import inflight, sell_ladder
+from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
-from trading.models import CloseType, ExitRequest, Order, Position, PositionStatus
+from trading.execution.phases.selling import Holding
+from trading.execution.sizing import baskets
+from trading.exits import guaranteed_floor
+from trading.live_books import LiveBooks
+from trading.models import CloseType, ExitRequest, Leg, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease
 
@@ -42,22 +47,85 @@ def exiting(position: Position, lease: Lease) -> bool:
         return _flat(position, lease, request)
     if request is None:
         return _give_up(position, lease, None, Refusal(DenialCode.REQUEST_WITHDRAWN))
-    refusal = selling.try_to_sell(
-        position,
-        lease,
-        wanted,
-        Order.Purpose.EXIT,
-        request.reason,
-        least=request.min_price,
-        actor=request.actor,
-    )
+    try:
+        live = selling.books(position, [leg for leg, _ in wanted], request)
+    except Denied as denied:
+        return selling.stuck(position, denied.refusal)
+    if selling.must_pause(position, live):
+        return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
+    refusal = _sell_some(position, lease, request, legs, wanted, live)
     if refusal is None:
-        legs = selling.next_rung(position)
-        return not any(leg.held for leg in legs) or selling.has_rungs_left(position)
+        return not any(leg.held for leg in selling.next_rung(position))
     patience_over = clock.now() - request.created_at > EXIT_PATIENCE
     if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code is DenialCode.NO_BID and patience_over):
         return _give_up(position, lease, request, refusal)
     return selling.stuck(position, refusal)
+
+
+def _sell_some(
+    position: Position,
+    lease: Lease,
+    request: ExitRequest,
+    legs: list[Leg],
+    wanted: list[Holding],
+    live: LiveBooks,
+) -> Refusal | None:
+    """One try. None when an order was sent, else why not."""
+    least = exit_prices.loaded(request.least_prices)
+    whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
+    now, refusal = selling.ready(position, wanted, live)
+    if whole and refusal is not None:
+        return refusal
+    sales = [
+        Sale(leg, count, least[leg.market_id, leg.side]) for leg, count in now if (leg.market_id, leg.side) in least
+    ]
+    if whole:
+        sales = whole_baskets(position, legs, sales, live)
+    not_sold = selling.sell(
+        position,
+        lease,
+        live,
+        sales,
+        purpose=Order.Purpose.EXIT,
+        reason=request.reason,
+        actor=request.actor,
+        at_once=whole,
+    )
+    if not_sold is None:
+        return None
+    passes = refusal is not None and refusal.code is not DenialCode.MARKET_CLOSED
+    return refusal if refusal is not None and (passes or not sales) else not_sold
+
+
+def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: LiveBooks) -> list[Sale]:
+    """What may be sold of a guaranteed basket: of every leg as much as the same number of whole baskets holds, so that what is left
+    is guaranteed too. The leg with the fewest bids first."""
+    target, matched = position.target_count, baskets.matched(legs, position.target_count)
+    takes = {
+        sale.leg.pk: sell_ladder.sellable(live.bids(sale.leg.market_id, sale.leg.side), sale.count, sale.least)[0]
+        for sale in sales
+    }
+    kept = min((_kept(leg, takes.get(leg.pk, 0), matched, target) for leg in legs), default=0)
+    left = matched - max(0, kept)
+    found = [
+        Sale(sale.leg, count, sale.least)
+        for sale in sales
+        if (count := min(takes[sale.leg.pk], baskets.excess(sale.leg, left, target))) > 0
+    ]
+    return sorted(found, key=lambda sale: (takes[sale.leg.pk] - sale.count, sale.leg.sequence))
+
+
+def _kept(leg: Leg, takes: int, matched: int, target: int) -> int:
+    """Whole baskets that may be sold if the leg's bids take ``takes``."""
+    spare = baskets.excess(leg, matched, target)
+    low, high = 0, matched
+    while low < high:
+        middle = (low + high + 1) // 2
+        if baskets.excess(leg, matched - middle, target) <= max(takes, spare):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool:

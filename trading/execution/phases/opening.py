@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
-from trading import states
+from django.db import transaction
+
+from kalbot.common import clock
+from trading import ledger, states
 from trading.denials import Refusal
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus
@@ -30,7 +34,34 @@ def open_with(position: Position, lease: Lease, count: int, why: str) -> None:
     )
 
 
-def to_unwinding(position: Position, lease: Lease, refusal: Refusal) -> bool:
-    """Give up completing; keep the whole baskets and sell the rest."""
-    states.transition(position, PositionStatus.UNWINDING, reason=f"completing given up: {refusal}", lease=lease)
+def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal) -> bool:
+    """Give up completing; keep the whole baskets and sell the rest. Capital that waited for the purchase is free again."""
+    legs = list(position.legs.all())
+    count = baskets.matched(legs, position.target_count)
+    with transaction.atomic():
+        states.transition(
+            position,
+            PositionStatus.UNWINDING,
+            reason=f"completing given up: {refusal}",
+            lease=lease,
+            matched_count=count,
+            deadline_at=None,
+        )
+        ledger.release(position, key=f"release:{position.pk}:{position.events.count()}")
+    states.reload(position)
+    return True
+
+
+def to_completing(position: Position, lease: Lease | None, count: int, why: str) -> bool:
+    """Buy what the short legs lack, for as long as the profile allows; ``count`` whole baskets are held."""
+    states.transition(
+        position,
+        PositionStatus.COMPLETING,
+        reason=f"{count / 100:g} whole baskets, legs unequal: {why}",
+        lease=lease,
+        matched_count=count,
+        deadline_at=clock.now() + timedelta(seconds=position.profile.complete_seconds),
+        residual="",
+        residual_code="",
+    )
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strategies.models import Kind
-from trading import ledger, live_books, risk
+from trading import booking, ledger, live_books, risk
 from trading.denials import Denied
 from trading.execution.sizing import baskets, walk
 from trading.execution.sizing.walk import Walked
@@ -70,6 +70,17 @@ def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
         sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fees)
         total += sold.proceeds - leg.open_cost
     return total
+
+
+def unwind_loss(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
+    """What selling all that the whole baskets do not need would lose at the bids of now; contracts without a bid count as lost."""
+    count, loss = baskets.matched(legs, position.target_count), 0
+    for leg in legs:
+        extra = baskets.excess(leg, count, position.target_count)
+        if extra:
+            sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fees)
+            loss += booking.cost_share(leg, extra)[0] - sold.proceeds
+    return loss
 
 
 def _buy(live: LiveBooks, leg: Leg, count: int) -> Walked:

@@ -1,70 +1,133 @@
-"""What an unwind and an exit share: one try to sell, and what follows from it."""
+"""What an unwind and an exit share: the books to sell on, one try to sell, and what follows from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
-from trading import live_books, states
+from strategies.models import Mode
+from trading import live_books, rest_books, risk, states
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, sell_ladder
-from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderStatus, Position
+from trading.execution.orders import inflight, sell_ladder, submit
+from trading.execution.orders.sell_ladder import Sale
+from trading.live_books import LiveBooks
+from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderError, OrderStatus, Position
 from trading.safety import protections
 from trading.states import Lease
+from trading.venues import market_status
 
+RUNG_PAUSE: Final = timedelta(seconds=1)
+"""Between two tries: the book has a moment to refill, and the feed to show it."""
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
-"""Seconds between tries."""
+"""Seconds between looks at a book that takes nothing."""
+Holding = tuple[Leg, int]
+"""(leg, count to sell)."""
 
 
-def try_to_sell(
+def books(position: Position, legs: Iterable[Leg], request: ExitRequest | None) -> LiveBooks:
+    """The books to sell on: the live ones, or where a person accepted that and a live one is missing, those of the REST
+    interface. Raises Denied."""
+    live = live_books.read(position.event)
+    if request is None or not request.by_rest:
+        return live
+    tickers = [leg.market_id for leg in legs]
+    age = position.profile.max_price_age_ms
+    if not any(live.why_unusable(ticker, age) in FEED_OUTAGES for ticker in tickers):
+        return live
+    return rest_books.read(position.event, tickers)
+
+
+def must_pause(position: Position, live: LiveBooks) -> bool:
+    """Whether the last sale is too recent: between two tries there is a pause, and a proof that the books are newer than it."""
+    last = position.orders.filter(action=Order.Action.SELL).exclude(status=OrderStatus.REJECTED).order_by("-sent_at")
+    at = last.values_list("sent_at", flat=True).first()
+    if at is None:
+        return False
+    return clock.now() - at < RUNG_PAUSE or live.prices.alive_ms < int(at.timestamp() * 1000)
+
+
+def ready(position: Position, wanted: Sequence[Holding], live: LiveBooks) -> tuple[list[Holding], Refusal | None]:
+    """Those of ``wanted`` whose book may be sold on now, and why the others may not: one leg's book does not hold up another's
+    sale. Of several reasons one that passes counts before the end of a market; the first leg's before the next one's."""
+    now, passing, over = [], None, None
+    for leg, count in wanted:
+        refusal = _why_not(position, leg, live)
+        if refusal is None:
+            now.append((leg, count))
+        elif refusal.code is DenialCode.MARKET_CLOSED:
+            over = over or refusal
+        else:
+            passing = passing or refusal
+    return now, passing or over
+
+
+def _why_not(position: Position, leg: Leg, live: LiveBooks) -> Refusal | None:
+    market = live.prices.markets.get(leg.market_id)
+    statuses = (leg.market.status, market.status if market is not None else "")
+    if any(market_status.is_over(status) for status in statuses):
+        return Refusal(DenialCode.MARKET_CLOSED, leg.market_id)
+    unusable = live.why_unusable(leg.market_id, position.profile.max_price_age_ms)
+    if unusable in (DenialCode.PRICE_NOT_ACTIVE, None) and any(s not in ("active", "") for s in statuses):
+        return Refusal(DenialCode.MARKET_PAUSED, leg.market_id)
+    if unusable is DenialCode.PRICE_NO_SIDE:
+        return Refusal(DenialCode.NO_BID, leg.market_id)
+    return None if unusable is None else Refusal(unusable, leg.market_id)
+
+
+def sell(
     position: Position,
     lease: Lease,
-    wanted: list[tuple[Leg, int]],
+    live: LiveBooks,
+    sales: Sequence[Sale],
+    *,
     purpose: str,
     reason: str,
-    *,
-    budget: int | None = None,
-    least: int = 1,
     actor: str = "kalbot",
+    at_once: bool = False,
 ) -> Refusal | None:
-    """One rung of the sell ladder for every leg of ``wanted`` (leg, count). None when an order was sent, else why not.
-
-    ``budget`` caps the loss of all sales together (micro-dollars); None caps by ``least`` (1/10,000 dollar) only.
-    """
-    try:
-        live = live_books.read(position.event)
-        unusable = live.unusable({leg.market_id for leg, _ in wanted}, position.profile.max_price_age_ms)
-        if unusable in FEED_OUTAGES:
-            return Refusal(unusable)
-        wanted = [one for one in wanted if is_open(one[0], live)]
-        if not wanted:
-            return Refusal(DenialCode.MARKET_CLOSED)
-        left = budget
-
-        def cap(leg: Leg, count: int) -> int:
-            nonlocal left
-            if left is None:
-                return least
-            bids = live.bids(leg.market_id, leg.side)
-            found = sell_ladder.cap_of_loss(bids, leg, count, left, live.fees)
-            left -= max(0, sell_ladder.loss_at(bids, leg, count, found, live.fees))
-            return found
-
-        sent = sell_ladder.sell(lease, position, live, wanted, purpose=purpose, cap=cap, actor=actor, reason=reason)
-    except Denied as denied:
-        return denied.refusal
+    """One try for every sale: a rung of the ladder, with ``at_once`` down to the least price. None when the venue took an order,
+    else why it did not."""
+    sent, refused = False, None
+    for sale in sales:
+        try:
+            risk.may_send(position.profile, reduces=True)
+        except Denied as denied:
+            return None if sent else denied.refusal
+        bids = live.bids(sale.leg.market_id, sale.leg.side)
+        limit = sale.least if at_once else sell_ladder.rung_limit(bids, position.attempts, sale.least)
+        now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, sale.count, limit)
+        if now <= 0:
+            continue
+        order = submit.place(
+            lease,
+            position,
+            sale.leg,
+            action=Order.Action.SELL,
+            purpose=purpose,
+            price=worst,
+            count=now,
+            actor=actor,
+            reason=reason,
+        )
+        if order.status == OrderStatus.REJECTED:
+            refused = refusal_of(order)
+        else:
+            sent = True
     if sent:
         return None
-    limit = f"no bid at {least / 10_000:.4f} or better" if budget is None else "no bid within the leg-risk budget"
-    return Refusal(DenialCode.NO_BID, limit)
+    return refused or Refusal(DenialCode.NO_BID, "no bid at the least price or better")
 
 
-def is_open(leg: Leg, live: live_books.LiveBooks) -> bool:
-    """Whether the leg's market takes orders, by the catalogue's row and by the stream."""
-    market = live.prices.markets.get(leg.market_id)
-    return leg.market.status == "active" and (market is None or market.status in ("active", ""))
+def refusal_of(order: Order) -> Refusal:
+    """What the refusal of a sale means: a market that takes no orders may be over, or only paused."""
+    if order.error_code == OrderError.MARKET_INACTIVE and not market_status.has_ended(
+        order.leg, live=order.mode == Mode.LIVE
+    ):
+        return Refusal(DenialCode.MARKET_PAUSED, order.leg.market_id)
+    return sell_ladder.refused_sales(order.error_code)
 
 
 def open_request(position: Position) -> ExitRequest | None:
@@ -81,17 +144,11 @@ def all_ended(position: Position) -> bool:
 
 
 def next_rung(position: Position) -> list[Leg]:
-    """Book what the last try sold and schedule the next one. The legs as they are then."""
+    """Book what the last try sold, count the try, and schedule the next one. The legs as they are then."""
     inflight.collect_all([o for o in inflight.orders_of(position) if o.status == OrderStatus.BOOKING])
-    pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, position.attempts - len(sell_ladder.RUNGS)))
-    at = clock.now() + timedelta(seconds=pause)
-    states.schedule(position, at, attempts=position.attempts + 1, residual="", residual_code="")
-    return list(position.legs.all())
-
-
-def has_rungs_left(position: Position) -> bool:
-    """Whether the next try follows at once; after the last rung each try waits longer than the one before."""
-    return position.attempts <= len(sell_ladder.RUNGS)
+    at = clock.now() + RUNG_PAUSE
+    states.schedule(position, at, attempts=position.attempts + 1, waits=0, residual="", residual_code="")
+    return list(position.legs.select_related("market"))
 
 
 def stuck(position: Position, refusal: Refusal) -> bool:
@@ -102,7 +159,7 @@ def stuck(position: Position, refusal: Refusal) -> bool:
         states.note(position, f"contracts are left: {text}")
         if not refusal.code.is_feed_outage:
             protections.after_residual(position, text)
-    pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(position.attempts, 10))
+    pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(position.waits, 10))
     at = clock.now() + timedelta(seconds=pause)
-    states.schedule(position, at, attempts=position.attempts + 1, residual=text, residual_code=refusal.code)
+    states.schedule(position, at, waits=position.waits + 1, residual=text, residual_code=refusal.code)
     return False

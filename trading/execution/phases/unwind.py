@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from kalbot.common.units import format_money
 from trading import states
-from trading.execution.orders import inflight
-from trading.execution.phases import opening, selling
+from trading.denials import Denied, Refusal
+from trading.execution.orders import inflight, sell_ladder
+from trading.execution.orders.sell_ladder import Sale
+from trading.execution.phases import complete, opening, selling
+from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
+from trading.live_books import LiveBooks
 from trading.models import CloseType, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease
 
 
 def unwinding(position: Position, lease: Lease) -> bool:
-    """Sell what the whole baskets do not need, within what is left of the leg-risk budget; all of it if an exit is requested."""
+    """Sell what the whole baskets do not need, within what is left of the leg-risk budget; all of it if an exit is requested.
+
+    Where the basket can be completed after all, at its limits or for less than the sale loses, that is done instead.
+    """
     request = selling.open_request(position)
     if request is not None:
         states.transition(
@@ -27,13 +34,53 @@ def unwinding(position: Position, lease: Lease) -> bool:
     wanted = [(leg, extra) for leg in legs if (extra := baskets.excess(leg, count, position.target_count))]
     if not wanted:
         return _unwound(position, lease, count)
-    budget = position.profile.leg_risk_budget + min(0, position.realised)
-    refusal = selling.try_to_sell(position, lease, wanted, Order.Purpose.UNWIND, "unwind", budget=budget)
+    if complete.can_resume(position, legs):
+        return opening.to_completing(position, lease, count, "the basket can be completed after all")
+    try:
+        live = selling.books(position, [leg for leg, _ in wanted], None)
+    except Denied as denied:
+        return selling.stuck(position, denied.refusal)
+    if selling.must_pause(position, live):
+        return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
+    refusal = _sell_some(position, lease, wanted, live)
     if refusal is not None:
         return selling.stuck(position, refusal)
     legs = selling.next_rung(position)
-    done = opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
-    return done or selling.has_rungs_left(position)
+    return opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
+
+
+def _sell_some(position: Position, lease: Lease, wanted: list[Holding], live: LiveBooks) -> Refusal | None:
+    """One try. None when an order was sent, else why not."""
+    now, refusal = selling.ready(position, wanted, live)
+    sales = within_budget(now, live, budget_left(position))
+    not_sold = selling.sell(position, lease, live, sales, purpose=Order.Purpose.UNWIND, reason="unwind")
+    if not_sold is None:
+        return None
+    return refusal if refusal is not None and not sales else not_sold
+
+
+def budget_left(position: Position) -> int:
+    """What unwinding may still lose, micro-dollars: losses already taken are part of the budget, gains add nothing to it."""
+    return position.profile.leg_risk_budget + min(0, position.realised)
+
+
+def within_budget(wanted: list[Holding], live: LiveBooks, allowed: int) -> list[Sale]:
+    """Sales that together cannot lose more than ``allowed``, wherever the bids are when they arrive: first the legs that lose least a
+    contract."""
+
+    def loss_each(holding: Holding) -> tuple[int, int]:
+        leg, count = holding
+        bids = live.bids(leg.market_id, leg.side)
+        best = sell_ladder.loss_bound(leg, count, bids[0][0], live.fees) if bids else leg.open_cost
+        return best * 1_000 // count, leg.sequence
+
+    found = []
+    for leg, count in sorted(wanted, key=loss_each):
+        sale = sell_ladder.within_budget(live.bids(leg.market_id, leg.side), leg, count, allowed, live.fees)
+        if sale is not None:
+            found.append(sale)
+            allowed -= max(0, sell_ladder.loss_bound(leg, sale.count, sale.least, live.fees))
+    return found
 
 
 def _unwound(position: Position, lease: Lease, count: int) -> bool:

@@ -92,11 +92,10 @@ def plan(
             )
     each = leg_losses(ordered)
     worst = worst_unwind(each, together)
-    usable = leg_risk_budget * PLANNED_SHARE[0] // PLANNED_SHARE[1]
-    if worst > usable:
+    if worst > usable(leg_risk_budget):
         return Refusal(
             DenialCode.LEG_RISK,
-            f"selling a half-filled basket would lose {dollars(worst)}, {dollars(usable)} may be planned for",
+            f"selling a half-filled basket would lose {dollars(worst)}, {dollars(usable(leg_risk_budget))} may be planned for",
         )
     bought = [walk.buy(leg.asks, leg.count, leg.limit, leg.fees) for leg in ordered]
     return Plan(
@@ -110,6 +109,11 @@ def plan(
         tokens_kept=kept,
         together=together,
     )
+
+
+def usable(leg_risk_budget: int) -> int:
+    """The part of the leg-risk budget that a plan may use, micro-dollars."""
+    return leg_risk_budget * PLANNED_SHARE[0] // PLANNED_SHARE[1]
 
 
 def tokens_kept(legs: int) -> int:

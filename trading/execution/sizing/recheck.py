@@ -69,6 +69,12 @@ def achievable(
     return count
 
 
+def worst_of(position: Position, wanted: Iterable[tuple[Leg, int]]) -> int:
+    """The most that buying ``wanted`` (leg, count) at the legs' limits can cost. Denied(FEE_UNKNOWN)."""
+    fees = live_books.fee_schedule(position.event)
+    return sum(walk.most_for(leg.limit_price, count, fees) for leg, count in wanted if count)
+
+
 def _leg_risk(position: Position, legs: list[Leg], count: int, live: LiveBooks) -> None:
     """Before the first leg: the books may have moved since the plan, whose reserve they may use up but not exceed."""
     planned = [

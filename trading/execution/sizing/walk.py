@@ -59,6 +59,11 @@ def _walk(levels: Iterable[Level], count: int, fees: FeeSchedule, *, buys: bool)
 def most_for(price: int, count: int, fees: FeeSchedule) -> Money:
     """The most that buying ``count`` at ``price`` or better can cost, however it is split into fills. Price plus fee rises
     with price, so the limit price is the worst case."""
+    return Money(price * count + most_fees(price, count, fees, buys=True))
+
+
+def most_fees(price: int, count: int, fees: FeeSchedule, *, buys: bool) -> Money:
+    """The most that the fees of ``count`` at ``price`` can be, however the order is split into fills."""
     order = OrderFees(fees)
-    order.add(price, count)
-    return Money(price * count + order.total + split_slack(fees, price, count))
+    order.add(price, count, buys=buys)
+    return Money(order.total + split_slack(fees, price, count))

@@ -1,0 +1,88 @@
+"""Whether an order may leave now: asked before its first request and before each further one, at the moment of signing.
+
+A row that was written is no permission to send. Between the two a worker may have slept (SIGSTOP, a closed lid), a person may have
+halted trading, another worker may have taken the position over or ended it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from kalbot.common import clock
+from trading import risk
+from trading.denials import DenialCode, Denied
+from trading.models import ExitRequest, Order, OrderStatus, Position, PositionStatus
+from trading.venues.protocol import Refused
+
+BUY_LIFE: Final = timedelta(seconds=5)
+SALE_LIFE: Final = timedelta(seconds=20)
+"""So long after its row was written an order may be sent; a sale longer, for its price was accepted and it takes risk away."""
+STATUS_OF: Final = {
+    Order.Purpose.ENTRY: PositionStatus.EXECUTING,
+    Order.Purpose.COMPLETE: PositionStatus.COMPLETING,
+    Order.Purpose.UNWIND: PositionStatus.UNWINDING,
+    Order.Purpose.EXIT: PositionStatus.EXITING,
+}
+"""What a position must be doing for an order of each purpose still to have its reason."""
+
+
+def of(order: Order) -> Callable[[], None]:
+    """The check to call just before the order's request is signed: raises Refused for what must not be sent now."""
+    return lambda: check(order)
+
+
+def of_all(orders: Sequence[Order]) -> Callable[[], None]:
+    """The same for several orders of one request: one that must not leave holds back all."""
+
+    def check_all() -> None:
+        for order in orders:
+            check(order)
+
+    return check_all
+
+
+def of_probe(order: Order) -> Callable[[], None]:
+    """The check of a request that only finds out what became of ``order``: nothing at all leaves while trading is halted."""
+
+    def check_probe() -> None:
+        try:
+            risk.may_send(order.profile, reduces=True)
+        except Denied as denied:
+            raise Refused(denied.code, denied.detail) from None
+
+    return check_probe
+
+
+def check(order: Order) -> None:
+    """Raises Refused, with the denial code, if the order must not be sent now."""
+    life = BUY_LIFE if order.action == Order.Action.BUY else SALE_LIFE
+    if _age(order) > life:
+        raise Refused(DenialCode.EXPIRED, f"the order is older than {life.total_seconds():g} s")
+    row = Order.objects.filter(pk=order.pk).values_list("status", "position__status", "position__lease_token").first()
+    if row is None or row[0] not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        raise Refused(DenialCode.EXPIRED, "another worker has dealt with the order")
+    if row[1] != STATUS_OF.get(Order.Purpose(order.purpose)):
+        raise Refused(DenialCode.EXPIRED, f"the position is {row[1]} by now")
+    if order.lease_token and row[2] != order.lease_token:
+        raise Refused(DenialCode.EXPIRED, "another worker has taken the position over")
+    if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):
+        raise Refused(DenialCode.REQUEST_WITHDRAWN)
+    reduces = order.action == Order.Action.SELL or order.purpose == Order.Purpose.COMPLETE
+    try:
+        risk.may_send(order.profile, reduces=reduces)
+    except Denied as denied:
+        raise Refused(denied.code, denied.detail) from None
+
+
+def _age(order: Order) -> timedelta:
+    """By the wall clock, which counts a suspended machine, and by the monotonic one, which nobody sets; the longer counts."""
+    by_wall = clock.now() - order.created_at
+    if order.begun is None:
+        return by_wall
+    return max(by_wall, timedelta(seconds=clock.monotonic() - order.begun))
+
+
+def _is_requested(position: Position) -> bool:
+    return ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).exists()

@@ -1,0 +1,48 @@
+"""Books fetched from the REST interface for an exit that a person orders while there is no live book. Nothing else trades on them.
+
+They may be some seconds old; what bounds the sale is the least price that the person named with the figures before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kalbot.common import clock
+from kalbot.common.errors import KalbotError
+from markets.book import BookError, Depth, Side
+from markets.kalshi.errors import KalshiError
+from markets.models import Event, Market
+from markets.prices import EventPrices, MarketPrice
+from trading.denials import DenialCode, Denied
+from trading.live_books import LiveBooks, fee_schedule
+from trading.venues import connection
+
+
+def read(event: Event, tickers: Sequence[str]) -> LiveBooks:
+    """The books of these markets, fetched now. Denied(PRICE_NO_BOOK) when the exchange does not answer."""
+    try:
+        books = connection.public().catalogue.orderbooks(list(tickers))
+        statuses = dict(Market.objects.filter(ticker__in=tickers).values_list("ticker", "status"))
+        now = clock.now_ms()
+        markets = {
+            ticker: _price(ticker, Depth.of(book.yes, book.no), statuses.get(ticker, ""), now)
+            for ticker, book in books.items()
+        }
+    except (KalshiError, KalbotError, BookError) as error:
+        raise Denied(DenialCode.PRICE_NO_BOOK, f"the REST interface does not answer: {error}"[:200]) from None
+    return LiveBooks(EventPrices(event.ticker, "rest", True, now, markets), fee_schedule(event))
+
+
+def _price(ticker: str, depth: Depth, status: str, now_ms: int) -> MarketPrice:
+    return MarketPrice(
+        ticker,
+        depth,
+        depth.best_bid(Side.YES),
+        None,
+        seq=0,
+        clock=0,
+        exchange_ms=now_ms,
+        receive_ms=now_ms,
+        suspect=False,
+        status=status,
+    )
