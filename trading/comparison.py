@@ -13,7 +13,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Profile
-from trading import accounts, finals
+from trading import accounts, finals, settlement
 from trading.models import Discrepancy, ExchangeAccount, Reconciliation
 from trading.safety import discrepancies
 from trading.venues import connection
@@ -45,6 +45,8 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
             accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
         )
         difference = accounts.difference(account, profiles)
+        if difference and _is_settlement_in_flight(difference, accounts.holdings(profiles)):
+            difference = None
         row.positions = len(theirs)
         if not differing and not difference:
             break
@@ -75,6 +77,19 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
             if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)
+
+
+def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int]) -> bool:
+    """Whether markets that ended while we still hold them here can explain that the exchange has more cash than our books.
+
+    It credits a settlement before we book it; more than these contracts pay, or less cash than ours, it does not explain.
+    """
+    ended = finals.known_finals(holdings)
+    paid = sum(
+        settlement.payout("yes" if holdings[ticker] > 0 else "no", abs(holdings[ticker]), final)
+        for ticker, final in ended.items()
+    )
+    return 0 < difference <= paid
 
 
 def _different(

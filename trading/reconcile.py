@@ -1,8 +1,8 @@
 """Our books against the exchange's, over the union of ids: orders, fills, positions, cash.
 
 What the exchange explains is repaired on the spot: an order whose answer was lost, a fill that no message brought. What
-nothing explains becomes a named discrepancy, an alert in the log, and REDUCING for the profiles concerned; a machine never
-takes that back. A listing that could not be read to its end concludes nothing (the run has an ``error``).
+nothing explains becomes a named discrepancy, an alert in the log, and REDUCING for the profiles concerned, until a person resumes
+or a later comparison proves it false. A listing that could not be read to its end concludes nothing (the run has an ``error``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
-from trading import accounts, booking, comparison, foreign, ledger, settlement
+from trading import booking, comparison, foreign, own_books, settlement
 from trading.booking import BookingError
 from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
@@ -43,7 +43,7 @@ def run(mode: str, trigger: str) -> Reconciliation:
     try:
         if mode == Mode.LIVE:
             _live(row)
-        _own_books(row)
+        own_books.compare(row)
     except (KalshiError, KalbotError) as error:
         row.error = f"{type(error).__name__}: {error}"[:1000]
         log.error("reconciliation (%s) failed: %s", trigger, row.error)
@@ -211,35 +211,6 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
             )
         else:
             discrepancies.resolved(Discrepancy.Code.NETTING_ON, str(subaccount))
-
-
-def _own_books(row: Reconciliation) -> None:
-    """What must hold whatever the exchange says: running totals, legs and fills count the same."""
-    for profile in Profile.objects.filter(mode=row.mode, balance__isnull=False):
-        for account, running, summed in ledger.audit(profile):
-            key = f"{profile.name}:{account}"
-            discrepancies.found(
-                row, Discrepancy.Code.LEDGER, key, ours=str(running), theirs=str(summed), profile=profile
-            )
-        summary = ledger.summary(profile)
-        if summary["difference"]:
-            discrepancies.found(
-                row,
-                Discrepancy.Code.LEDGER_POSITIONS,
-                profile.name,
-                ours=str(summary["difference"]),
-                theirs="0",
-                profile=profile,
-            )
-    for leg in accounts.legs_unlike_their_fills(row.mode):
-        discrepancies.found(
-            row,
-            Discrepancy.Code.LEG_FILLS,
-            str(leg.pk),
-            ours=str(leg.held),
-            theirs="sum of fills",
-            profile=leg.position.profile,
-        )
 
 
 def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:

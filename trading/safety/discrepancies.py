@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
@@ -12,7 +13,7 @@ from django.db.models import Q
 from kalbot.common import clock
 from strategies.models import Mode, Profile
 from trading.accounts import of_subaccount
-from trading.models import Discrepancy, Reconciliation
+from trading.models import Discrepancy, Reconciliation, TradingState
 from trading.safety import halt, protections
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,12 @@ OF_ACCOUNT: Final = (
     Discrepancy.Code.SETTLEMENT_REVENUE,
 )
 """Differences that belong to a profile and are nevertheless the account's."""
+OWN_COUNTS: Final = (Discrepancy.Code.LEDGER, Discrepancy.Code.LEDGER_POSITIONS, Discrepancy.Code.LEG_FILLS)
+"""Two counts of our own: they cannot agree later if they ever differed."""
+MOMENTARY: Final = (Discrepancy.Code.CASH,)
+"""What a settlement under way can show for a moment. Contracts are no such thing: a person looks."""
+FALSE_WITHIN: Final = timedelta(minutes=15)
+AGREED: Final = "a later comparison agreed"
 
 
 def found(
@@ -73,11 +80,13 @@ def found(
     log.critical("unexplained difference %s %s: ours %s, theirs %s", code, key, ours, theirs)
     concerned = [profile] if profile is not None else list(Profile.objects.filter(mode=mode, is_active=True))
     for one in concerned:
-        halt.tighten(
-            state=halt.State.REDUCING, actor=ACTOR, reason=f"unexplained difference: {code} {key}", profile=one
-        )
-        protections.after_difference(one, f"unexplained difference: {code} {key}")
+        halt.tighten(state=halt.State.REDUCING, actor=ACTOR, reason=_reason(code, key), profile=one)
+        protections.after_difference(one, _reason(code, key))
     return made
+
+
+def _reason(code: Discrepancy.Code, key: str) -> str:
+    return f"unexplained difference: {code.value} {key}"[:300]
 
 
 def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> bool:
@@ -91,11 +100,39 @@ def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()
     still = {f"{prefix}{one}" for one in except_for}
     for row in Discrepancy.objects.filter(code=code, key__startswith=prefix, resolved_at=None):
         if row.key not in still:
-            close(row, actor=ACTOR, resolution="a later comparison agreed")
+            disproved(row)
+
+
+def disproved(row: Discrepancy) -> None:
+    """Close one because a later comparison agreed, and take back what only it had tightened.
+
+    Our own counts cannot agree later if they ever differed; what the exchange showed is taken for a mistake of the moment only while
+    it is young. A state that a person set, or that another difference has a part in, stays.
+    """
+    close(row, actor=ACTOR, resolution=AGREED)
+    is_young = clock.now() - row.first_seen_at <= FALSE_WITHIN
+    if row.code in OWN_COUNTS or (row.code in MOMENTARY and is_young):
+        _loosen(row)
+
+
+def _loosen(row: Discrepancy) -> None:
+    reason = _reason(Discrepancy.Code(row.code), row.key)
+    states = TradingState.objects.filter(state=halt.State.REDUCING, actor=ACTOR, reason=reason)
+    for state in states.select_related("profile"):
+        of_all = Q(profile=None, mode=row.mode)
+        others = Discrepancy.objects.filter(Q(profile=state.profile) | of_all, mode=row.mode)
+        others = others.filter(Q(resolved_at=None) | Q(resolved_at__gte=state.changed_at)).exclude(pk=row.pk)
+        if others.exclude(resolution__startswith=AGREED).exists():
+            continue
+        note = f"proved false by a later comparison: {row.code} {row.key}"
+        # as it was when it was read: a person may have set it meanwhile
+        with transaction.atomic():
+            if states.filter(pk=state.pk, changed_at=state.changed_at).select_for_update().exists():
+                halt.set_state(state=halt.State.ACTIVE, actor=ACTOR, reason=note, profile=state.profile)
 
 
 def close(row: Discrepancy, *, actor: str, resolution: str) -> None:
-    """Close one, with who and why. The trading state stays as it is until a person resumes."""
+    """Close one, with who and why. The trading state stays as it is (see ``disproved``)."""
     Discrepancy.objects.filter(pk=row.pk, resolved_at=None).update(
         resolved_at=clock.now(), resolution=f"{resolution} ({actor})"[:300]
     )

@@ -1,0 +1,136 @@
+"""A moment's view is no difference: settlements in flight, bookings under way; and what proved false ends by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.db import transaction
+
+from kalbot.common import clock
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.test_reconcile import _buy, _codes, twin
+from tests.trading.twin import Twin
+from trading import accounts, ledger, own_books, reconcile, settlement
+from trading.models import Discrepancy, ProfileBalance, Reconciliation, TradingState
+from trading.safety import discrepancies, halt
+
+__all__ = ["twin"]
+
+
+def test_cash_of_a_settlement_that_is_not_booked_yet_is_no_difference(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position = _buy(twin)
+    assert reconcile.run("live", "test").balance_difference == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(settlement, "run", lambda *args, **kwargs: 0)  # the worker that books is a moment behind
+        twin.finish(twin.markets[0])
+        row = reconcile.run("live", "test")
+        assert (row.error, row.differences) == ("", 0)
+        assert halt.current(position.profile) == "active"
+        twin.exchange.ledger.credit((0, 0), 5_000_000_000)
+        assert reconcile.run("live", "test").differences == 1, (
+            "more than the contracts pay is a difference all the same"
+        )
+        assert _codes() == {"cash"}
+
+
+def _false_alarm(profile: Profile, code: str = "ledger", key: str = "live:cash") -> Discrepancy:
+    return discrepancies.found(None, Discrepancy.Code(code), key, ours="1", theirs="2", profile=profile)
+
+
+@pytest.fixture
+def profile(db: None) -> Profile:
+    """A live profile with sound books."""
+    found = world.add_profile("live", mode="live")
+    TradingState.objects.get_or_create(scope="global", defaults={"state": "active", "actor": "seed"})
+    ledger.ensure_funded(found)
+    return found
+
+
+def _own(profile: Profile) -> None:
+    own_books.compare(Reconciliation.objects.create(started_at=clock.now(), mode="live", trigger="test"))
+
+
+def test_an_audit_that_agrees_later_closes_the_row_and_loosens_what_it_tightened(profile: Profile) -> None:
+    row = _false_alarm(profile)
+    assert halt.current(profile) == "reducing"
+    _own(profile)
+    row.refresh_from_db()
+    assert "later comparison agreed" in row.resolution
+    state = TradingState.objects.get(profile=profile)
+    assert (state.state, state.actor) == ("active", "reconciliation")
+    assert "proved false" in state.reason
+
+
+def test_a_state_that_a_person_set_stays(profile: Profile) -> None:
+    _false_alarm(profile)
+    halt.set_state(state="reducing", actor="rita", reason="let me look", profile=profile)
+    _own(profile)
+    assert halt.current(profile) == "reducing"
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
+
+
+@pytest.mark.parametrize("closed_by_person", [False, True])
+def test_a_state_that_another_difference_has_a_part_in_stays(profile: Profile, closed_by_person: bool) -> None:
+    _false_alarm(profile)
+    other = _false_alarm(profile, "fill_missing", "t1")
+    if closed_by_person:
+        discrepancies.close(other, actor="rita", resolution="seen")
+    _own(profile)
+    assert halt.current(profile) == "reducing"
+
+
+def test_a_difference_of_long_standing_leaves_the_state_to_a_person(profile: Profile) -> None:
+    row = _false_alarm(profile, "cash", "0")
+    Discrepancy.objects.filter(pk=row.pk).update(first_seen_at=clock.now() - timedelta(hours=2))
+    row.refresh_from_db()
+    discrepancies.disproved(row)
+    assert halt.current(profile) == "reducing"
+
+
+def test_a_real_difference_in_our_totals_is_named_and_stays(profile: Profile) -> None:
+    ProfileBalance.objects.filter(profile=profile).update(cash=1, capital=-1)
+    for _ in range(2):
+        _own(profile)
+    assert {row.key for row in discrepancies.open_ones()} == {"live:cash", "live:capital"}
+    assert halt.current(profile) == "reducing"
+
+
+@pytest.fixture
+def booking(transactional_db: None) -> Iterator[Profile]:
+    """A profile whose ledger another thread books into all the time."""
+    found = world.add_profile("busy", mode="live")
+    ledger.ensure_funded(found)
+    stop = threading.Event()
+
+    def book() -> None:
+        number = 0
+        try:
+            while not stop.is_set():
+                number += 1
+                with transaction.atomic():
+                    entries: Any = [("cash", -7), ("reserved", 7)]
+                    ledger.post(profile=found, kind="reserve", key=f"k{number}", entries=entries)
+                    entries = [("cash", 7), ("reserved", -7)]
+                    ledger.post(profile=found, kind="release", key=f"r{number}", entries=entries[: 2 * (number % 2)])
+        finally:
+            database.close()
+
+    thread = threading.Thread(target=book)
+    thread.start()
+    yield found
+    stop.set()
+    thread.join(30)
+
+
+def test_an_audit_beside_bookings_never_finds_a_difference(booking: Profile) -> None:
+    found = [own_books.differences("live") for _ in range(60)]
+    assert found == [{}] * 60
+    assert accounts.legs_unlike_their_fills("live") == []
