@@ -34,6 +34,7 @@ from triage.sources.protocol import Snapshot
 log = logging.getLogger(__name__)
 
 TOP: Final = Price(DOLLAR_PRICE)
+NAMES: Final = {kind: kind.name.lower() for kind in Kind}
 Print = Callable[[str, Side, int, int], None]
 """Market, side that the taker bought, its price, count."""
 
@@ -72,7 +73,7 @@ class Feed:
         handler = self._apply.get(record.kind)
         if handler is None:
             return
-        self.counts[record.kind.name.lower()] += 1
+        self.counts[NAMES[record.kind]] += 1
         try:
             handler(record)
         except (SchemaError, ValueError, KeyError) as error:

@@ -7,6 +7,7 @@ of the WebSocket are packed by the batch in which the socket delivered them: one
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ class Kind(IntEnum):
     """Key: empty or a ticker. Payload: JSON with the reason and the last moment before the gap, in nanoseconds."""
 
 
+KINDS: Final = {int(kind): kind for kind in Kind}
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One thing that came from outside. ``received_ns`` is wall-clock UTC in nanoseconds since 1970."""
@@ -68,7 +72,6 @@ def pack(record: Record) -> bytes:
 
 def unpack(raw: bytes) -> Iterator[Record]:
     """The records of a block. Raises Damaged where the bytes do not fit together; an unknown kind is skipped (a later version wrote it)."""
-    known = {int(kind) for kind in Kind}
     at, end = 0, len(raw)
     while at < end:
         if at + HEAD.size > end:
@@ -80,8 +83,9 @@ def unpack(raw: bytes) -> Iterator[Record]:
         key = raw[at : at + key_length].decode()
         payload = raw[at + key_length : at + key_length + length]
         at += key_length + length
-        if kind in known:
-            yield Record(received_ns, Kind(kind), key, payload)
+        known = KINDS.get(kind)
+        if known is not None:
+            yield Record(received_ns, known, key, payload)
 
 
 def pack_frames(payloads: Sequence[bytes]) -> bytes:
@@ -96,6 +100,8 @@ def unpack_frames(payload: bytes) -> list[bytes]:
         raise Damaged("a batch of frames has no count")
     (count,) = COUNT.unpack_from(payload)
     start = COUNT.size + 4 * count
+    if count == 1 and COUNT.size + 4 + int.from_bytes(payload[COUNT.size : start], sys.byteorder) == len(payload):
+        return [payload[start:]]
     if start > len(payload):
         raise Damaged("a batch of frames is shorter than its lengths")
     lengths = array("I")
