@@ -58,7 +58,7 @@ class Found:
         """What may be concluded."""
         best = self.tries[0]
         if best.judged_baskets < FEW:
-            return f"{len(self.tries)} tries; {best.judged_baskets} baskets to judge the best by: too few to tell."
+            return f"{len(self.tries)} tries; {best.judged_baskets} baskets to judge the best by: too few."
         if self.deflated is None or self.deflated <= 0:
             return f"{len(self.tries)} tries; the best is no better than the best of so many tries without merit."
         return f"{len(self.tries)} tries; the best stands {self.deflated:.1f} deviations above luck."

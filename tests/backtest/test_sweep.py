@@ -31,7 +31,7 @@ def test_a_best_that_is_only_lucky_is_not_praised() -> None:
 
 
 def test_few_baskets_are_called_too_few() -> None:
-    assert "too few to tell" in Found((Try({}, 5_000_000, 100, 4_000_000, 3),)).sentence
+    assert "too few" in Found((Try({}, 5_000_000, 100, 4_000_000, 3),)).sentence
 
 
 @pytest.mark.django_db
