@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "kalbot.console.auth.session_end.SessionEndMiddleware",
     "kalbot.console.auth.time_zone.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -136,10 +137,17 @@ LOGIN_REDIRECT_URL = "admin:index"
 
 OTP_TOTP_ISSUER = "Kalbot"
 
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+CSRF_FAILURE_VIEW = "kalbot.console.pages.errors.csrf"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", 5)
 AXES_COOLOFF_TIME = timedelta(seconds=env.int("LOGIN_COOLOFF_SECONDS", 900))
-AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # either of them is enough
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: a stranger elsewhere cannot lock a name out
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else whoever goes on guessing would lock the owner out for good
 AXES_LOCKOUT_CALLABLE = "kalbot.console.auth.throttle.lockout_response"
@@ -257,6 +265,10 @@ LOG_FORMAT = env.str("LOG_FORMAT", "text" if DEVELOPMENT else "json")
 if LOG_FORMAT not in ("json", "text"):
     raise ImproperlyConfigured(f"LOG_FORMAT must be json or text; it is {LOG_FORMAT!r}.")
 LOGGING = logging.config(LOG_LEVEL, LOG_FORMAT)
+
+# Who may see a list may export it, nobody else; a cell that a spreadsheet would run as a formula is escaped.
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 
 UNFOLD = {
     "SITE_TITLE": "Kalbot",

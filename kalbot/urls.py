@@ -5,8 +5,12 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from kalbot.console.api.views import api
-from kalbot.console.pages import machines
+from kalbot.console.pages import errors, machines
 
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.failed
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("favicon.ico", RedirectView.as_view(url="/static/console/icon.svg")),

@@ -117,6 +117,7 @@ class Act(models.Model):
             ("force_exit", "Can force a position's exit"),
             ("halt", "Can halt trading"),
             ("resume", "Can resume trading"),
+            ("change_schedule", "Can change schedules"),
             ("change_limits", "Can change filters and limits of profiles"),
             ("go_live", "Can take a profile live or back"),
             ("review_certificate", "Can grant and revoke certificates"),

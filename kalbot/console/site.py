@@ -20,6 +20,13 @@ class ConsoleSite(UnfoldAdminSite):
 
         return super().index(request, {**dashboard.context(request), **(extra_context or {})})
 
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from kalbot.console.auth import throttle
+
+        if request.method == "POST" and throttle.sprayed(request):
+            return throttle.lockout_response(request)
+        return super().login(request, extra_context)
+
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff; and who has switched the second factor on must have shown it in this session."""
         from kalbot.console.auth import second_factor

@@ -11,6 +11,7 @@ from kalbot.console.admin import (  # noqa: F401
     positions,
     profiles,
     safety,
+    schedules,
     strategies,
     triage,
 )

@@ -1,10 +1,9 @@
-"""People, their groups, and the schedules of beat, in Unfold's clothes."""
+"""People and their groups, in Unfold's clothes; each change of who may do what is in the audit log."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
@@ -21,8 +20,10 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from kalbot.console.admin.base import column
+from kalbot.console.auth import audit
 from kalbot.console.dialogs.factor import RemoveSecondFactor
 from kalbot.console.dialogs.register import detail_action
+from kalbot.console.ui.links import page_url
 
 for model in (
     User,
@@ -39,8 +40,39 @@ for model in (
         admin.site.unregister(model)
 
 
+class Audited:
+    """Keeps who added, changed or deleted a row, and which fields, as an act."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.keep(request, "add", obj, message)
+        return super().log_addition(request, obj, message)  # type: ignore[misc]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.keep(request, "change", obj, message)
+        return super().log_change(request, obj, message)  # type: ignore[misc]
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            self.keep(request, "delete", obj, "")
+        return super().log_deletions(request, queryset)  # type: ignore[misc]
+
+    def keep(self, request: HttpRequest, verb: str, obj: Any, message: Any) -> None:
+        """One act: what was done to whom, with the names of the fields that changed, never their values (passwords)."""
+        fields = [
+            name for one in message or [] if isinstance(one, dict) for name in one.get(verb + "d", {}).get("fields", [])
+        ]
+        audit.record(
+            f"{verb}_{obj._meta.model_name}",
+            actor=request.user.get_username(),
+            reason="by the form",
+            target=str(obj),
+            url=page_url(obj._meta.label_lower, obj.pk) if verb != "delete" else "",
+            result=", ".join(fields),
+        )
+
+
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):
+class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -80,66 +112,5 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+class GroupAdmin(Audited, BaseGroupAdmin, ModelAdmin):
     pass
-
-
-class ScheduleForm(forms.ModelForm):
-    """A message must lapse before the next one is due, or a slow worker finds a pile of stale ones."""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        interval, expires = cleaned.get("interval"), cleaned.get("expire_seconds")
-        if interval is None:
-            self.add_error("interval", "Choose how often this runs.")
-        elif expires is None or expires >= interval.schedule.run_every.total_seconds():
-            self.add_error(
-                "expire_seconds",
-                f"Must be shorter than the interval ({interval}), so that late messages do not pile up.",
-            )
-        return cleaned
-
-
-@admin.register(PeriodicTask)
-class PeriodicTaskAdmin(ModelAdmin):
-    """Which tasks exist is the code's business (``manage.py seed_schedules``); how often they run is the operator's."""
-
-    list_display = [
-        "name",
-        "task",
-        "enabled",
-        column("interval", "text", "Runs"),
-        column("expire_seconds", "seconds", "Lapses after"),
-        column("last_run_at", "ago", "Last noted"),
-    ]
-    list_select_related = ["interval"]
-    list_fullwidth = True
-    search_fields = ["name", "task"]
-    fields = [
-        "name",
-        "task",
-        "description",
-        "enabled",
-        "interval",
-        "expire_seconds",
-        "queue",
-        "last_run_at",
-        "total_run_count",
-    ]
-    readonly_fields = ["name", "task", "description", "queue", "last_run_at", "total_run_count"]
-    compressed_fields = True
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, form=ScheduleForm, **kwargs)
-
-
-@admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(ModelAdmin):
-    list_display = ["__str__", "every", "period"]

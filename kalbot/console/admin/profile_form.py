@@ -9,6 +9,7 @@ from django.forms import CheckboxSelectMultiple
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from kalbot.common.units import DOLLAR
+from kalbot.console.admin.versions import SeenForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.fields import (
     BlackoutField,
@@ -164,7 +165,7 @@ LABELS = {
 }
 
 
-class ProfileForm(forms.ModelForm):
+class ProfileForm(SeenForm):
     """Every amount in its own unit; cross-field problems come from strategies and stand at their fields."""
 
     categories = WordsField(help_text="Names as Kalshi writes them, with commas. Empty: all.")

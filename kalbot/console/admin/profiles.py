@@ -19,12 +19,13 @@ from unfold.enums import ActionVariant
 from kalbot.console.admin.base import CappedPaginator, UnitColumns, column, label
 from kalbot.console.admin.filters import ChoicesDropdownFilter
 from kalbot.console.admin.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
+from kalbot.console.auth import audit
 from kalbot.console.dialogs.clone import CloneProfile
 from kalbot.console.dialogs.golive import GoLive
 from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.pages import obstacles
 from kalbot.console.ui import formats
-from kalbot.console.ui.links import list_url
+from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.markup import tag
 from strategies.models import Profile
 
@@ -46,7 +47,7 @@ class ChangesInUnits(HistoricalRecordContextHelper):
 
 
 FIELDSETS = [
-    (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason"]}),
+    (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason", "seen"]}),
     (
         "What is watched",
         {
@@ -191,15 +192,34 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         obj._change_reason = form.cleaned_data.get("reason", "")[:100]  # type: ignore[attr-defined]
         if not change:
             obj.save()
+            self.keep(request, "add_profile", obj, form, [])
             return
         changed = [name for name in form.changed_data if name in {field.name for field in Profile._meta.fields}]
         if not changed:
             return
         # only what this person changed: another process may have written other columns meanwhile
         obj.save(update_fields=[*changed, "updated_at"])
+        self.keep(request, "change_profile", obj, form, changed)
         looser = [name for name in changed if loosened(name, form.initial.get(name), form.cleaned_data[name])]
         for sentence in changes_in_words(form, looser):
             messages.warning(request, f"Loosened: {sentence}")
+
+    def keep(self, request: HttpRequest, name: str, obj: Profile, form: ProfileForm, changed: list[str]) -> None:
+        """The change in the audit log, value by value; the history has the same by row."""
+        audit.record(
+            name,
+            actor=request.user.get_username(),
+            reason=form.cleaned_data.get("reason", ""),
+            target=obj.name,
+            url=page_url("strategies.profile", obj.pk),
+            shown=[
+                (
+                    str(LABELS.get(one, one)),
+                    f"{in_unit(one, form.initial.get(one))} → {in_unit(one, form.cleaned_data[one])}",
+                )
+                for one in changed
+            ],
+        )
 
     @display(description="Running")
     def running(self, profile: Profile) -> Any:

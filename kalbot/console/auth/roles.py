@@ -15,6 +15,7 @@ ACTS: Final[dict[str, set[str]]] = {
         "force_exit",
         "halt",
         "answer_triage",
+        "change_schedule",
         "resume",
         "change_limits",
         "go_live",
@@ -25,13 +26,15 @@ ACTS: Final[dict[str, set[str]]] = {
 }
 MORE: Final[dict[str, set[tuple[str, str]]]] = {
     "viewer": set(),
-    "operator": {("django_celery_beat", "change_periodictask"), ("django_celery_beat", "add_intervalschedule")},
+    "operator": set(),
     "risk manager": {
-        ("django_celery_beat", "change_periodictask"),
-        ("django_celery_beat", "add_intervalschedule"),
         *((("console", f"{verb}_{model}")) for verb in ("add", "change", "delete") for model in ("channel", "rule")),
     },
 }
+
+
+TAKEN: Final = (("django_celery_beat", "change_periodictask"), ("django_celery_beat", "add_intervalschedule"))
+"""Permissions that earlier versions gave to roles, and that no role has any more."""
 
 
 def seed() -> None:
@@ -52,6 +55,8 @@ def seed() -> None:
             p for app, code in MORE[name] for p in Permission.objects.filter(content_type__app_label=app, codename=code)
         ]
         group.permissions.add(*views, *wanted)
+        for app, code in TAKEN:
+            group.permissions.remove(*Permission.objects.filter(content_type__app_label=app, codename=code))
 
 
 def after_migrate(sender: Any, **kwargs: Any) -> None:

@@ -1,17 +1,33 @@
 """Guessing of passwords is slowed down by django-axes; here is what it needs to know about us.
 
-Attempts are counted in the database, so all web processes count together: after ``AXES_FAILURE_LIMIT`` failures from one address
-or for one name, both are locked out for ``AXES_COOLOFF_TIME``. A wrong one-time code counts as a wrong password.
+Attempts are counted in the database, so all web processes count together: after ``AXES_FAILURE_LIMIT`` failures for one name from one
+address, that name waits at that address for ``AXES_COOLOFF_TIME``. Elsewhere it may log in, so that a stranger cannot lock the only risk
+manager out. An address that tries many names waits for all of them. A wrong one-time code counts as a wrong password.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from axes.helpers import get_cool_off
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
+
+SPRAY_FACTOR: Final = 10
+"""Wrong passwords from one address over all names, in limits of one name, after which the address waits."""
+
+
+def sprayed(request: HttpRequest) -> bool:
+    """Whether somebody tries many names from this address. Counted from the attempts that django-axes keeps."""
+    since = timezone.now() - (get_cool_off(request) or timedelta())
+    tries = AccessAttempt.objects.filter(ip_address=client_address(request), attempt_time__gte=since)
+    total = tries.aggregate(total=Sum("failures_since_start"))["total"] or 0
+    return bool(total >= SPRAY_FACTOR * settings.AXES_FAILURE_LIMIT)
 
 
 def lockout_response(request: HttpRequest, credentials: dict[str, Any] | None = None) -> HttpResponse:

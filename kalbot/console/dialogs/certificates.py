@@ -22,6 +22,7 @@ class Review(Dialog):
         event = get_object_or_404(Event, pk=pk)
         last = Certificate.objects.filter(event=event).order_by("-version").first()
         return Briefing(
+            version=f"{last.version if last else 0}:{last.status if last else ''}:{event.rules_hash}",
             target=f"{event.ticker}",
             url=page_url("markets.event", event.pk),
             sentences=[self.sentence, event.title],

@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.views import View
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -29,7 +31,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Briefing:
-    """What a person sees before confirming. ``numbers`` are (label, text) pairs and are kept with the act."""
+    """What a person sees before confirming. ``numbers`` are (label, text) pairs and are kept with the act.
+
+    ``version``: of the row that is acted on; a confirmation of another version is refused and shows the dialog anew.
+    """
 
     target: str
     url: str
@@ -38,12 +43,14 @@ class Briefing:
     template: str = ""
     context: dict[str, Any] = field(default_factory=dict)
     refusal: str = ""
+    version: str = ""
 
 
 class ReasonForm(forms.Form):
     """Every dangerous action asks why."""
 
     token = forms.CharField(widget=forms.HiddenInput, max_length=40)
+    version = forms.CharField(widget=forms.HiddenInput, max_length=200, required=False)
     reason = forms.CharField(
         label="Reason",
         min_length=3,
@@ -78,15 +85,25 @@ class Dialog(PermissionRequiredMixin, View):
         """What the form's fields hold before the person writes."""
         return {}
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """A key that cannot be one is a row that is not there."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except (ValueError, ValidationError) as error:
+            raise Http404(f"no such row: {kwargs.get('pk')!r}") from error
+
     def get(self, request: HttpRequest, pk: str = "") -> HttpResponse:
-        form = self.form_class(initial={"token": secrets.token_urlsafe(24), **self.initial(pk)})
-        return self.show(request, form, self.brief(pk))
+        briefing = self.brief(pk)
+        start = {"token": secrets.token_urlsafe(24), "version": briefing.version, **self.initial(pk)}
+        return self.show(request, self.form_class(initial=start), briefing)
 
     def post(self, request: HttpRequest, pk: str = "") -> HttpResponse:
         briefing = self.brief(pk)
         form = self.form_class(request.POST)
         if not form.is_valid():
             return self.show(request, form, briefing)
+        if self.is_outdated(form, briefing):
+            return self.outdated(request, form, briefing)
         record, fresh = self.spend(request, form, briefing)
         if not fresh:
             messages.info(request, f"This was confirmed before. {record.result or 'It is still being done.'}")
@@ -117,6 +134,23 @@ class Dialog(PermissionRequiredMixin, View):
                     "shown": briefing.numbers,
                 },
             )
+
+    def is_outdated(self, form: ReasonForm, briefing: Briefing) -> bool:
+        """Whether the row changed since the dialog was shown. A token that is spent already is answered with its result instead."""
+        if form.cleaned_data["version"] == briefing.version:
+            return False
+        return not Act.objects.filter(token=form.cleaned_data["token"]).exists()
+
+    def outdated(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> HttpResponse:
+        """Somebody was here in between: nothing is done, and the dialog shows how things are now."""
+        again = request.POST.copy()
+        again["version"] = briefing.version
+        form.data = again
+        form.add_error(
+            None,
+            "This changed while you were reading; nothing was done. Above is how it is now: confirm again if you still want it.",
+        )
+        return self.show(request, form, briefing)
 
     def refused(
         self, request: HttpRequest, record: Act, form: ReasonForm, briefing: Briefing, why: str

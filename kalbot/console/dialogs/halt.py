@@ -114,6 +114,7 @@ class Resume(TradingSwitch):
         profile = self.profile(pk)
         state = halt.row_of(profile)
         return Briefing(
+            version=f"{state.state} {state.actor} {state.reason}"[:200],
             target=str(profile or "all profiles"),
             url=reverse("admin:operate"),
             sentences=[f"New baskets become possible at once for {profile or 'all profiles'}."],

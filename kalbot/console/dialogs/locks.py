@@ -22,6 +22,7 @@ class RemoveLock(Dialog):
     def brief(self, pk: str) -> Briefing:
         lock = get_object_or_404(Lock.objects.select_related("profile"), pk=pk)
         return Briefing(
+            version=f"{lock.until.isoformat()} {lock.reason}"[:200],
             target=f"{lock.code} of {lock.profile or 'all profiles'}",
             url=list_url("trading.lock"),
             sentences=[f"New baskets become possible again at once for {lock.profile or 'all profiles'}."],

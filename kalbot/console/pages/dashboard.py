@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.core.cache import cache as kept
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -31,10 +31,18 @@ SHOWN = 12
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Everything of the first paint; later each part refreshes by itself."""
-    found: dict[str, Any] = {"now": clock.now(), "curves": curves()}
-    for part in PARTS.values():
-        found.update(part())
+    shown = [name for name in PARTS if may_see(request, name)]
+    found: dict[str, Any] = {"now": clock.now(), "shown": shown}
+    if may_see(request, "positions"):
+        found["curves"] = curves()
+    for name in shown:
+        found.update(PARTS[name]())
     return found
+
+
+def may_see(request: HttpRequest, part: str) -> bool:
+    """Whether this person may see a part: the same permissions as the lists that it sums up."""
+    return bool(request.user.has_perms(NEEDED[part]))
 
 
 def glance() -> dict[str, Any]:
@@ -277,10 +285,16 @@ def alerts() -> dict[str, Any]:
                 r.at,
                 page_url("console.logrecord", r.pk),
             )
-            for r in LogRecord.objects.filter(at__gte=since).order_by("-id")[:4]
+            for r in own_records(since)[:4]
         ),
     ]
     return {"alerts": sorted(found, key=lambda a: (a["state"] != "bad", -a["at"].timestamp()))[:10]}
+
+
+def own_records(since: datetime) -> QuerySet[LogRecord]:
+    """Warnings of trading, markets and the rest of ours. What strangers cause (404, CSRF, wrong passwords) stays in the log alone."""
+    stranger = Q(logger__startswith="django.") | Q(logger__startswith="axes")
+    return LogRecord.objects.filter(at__gte=since).exclude(stranger & Q(level="WARNING")).order_by("-id")
 
 
 def alert(state: str, title: str, text: str, at: datetime, url: str) -> dict[str, Any]:
@@ -311,4 +325,17 @@ PARTS = {
     "positions": positions,
     "nearest": nearest,
     "alerts": alerts,
+}
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "glance": ("trading.view_position", "trading.view_discrepancy", "trading.view_lock", "strategies.view_verdict"),
+    "modes": ("trading.view_position", "trading.view_ledgertransaction", "strategies.view_profile"),
+    "system": ("markets.view_scan", "trading.view_tradingstate"),
+    "positions": ("trading.view_position", "triage.view_assessment"),
+    "nearest": ("strategies.view_nearmiss", "strategies.view_verdict"),
+    "alerts": (
+        "console.view_logrecord",
+        "console.view_taskrecord",
+        "trading.view_discrepancy",
+        "triage.view_recommendation",
+    ),
 }

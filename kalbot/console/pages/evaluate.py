@@ -24,7 +24,7 @@ def evaluate(request: HttpRequest, profile_id: str) -> HttpResponse:
     """Judges every open event as the last scan left it, by the profile as it stands; nearest first."""
     if not request.user.has_perm("strategies.view_profile"):
         raise PermissionDenied
-    profile = get_object_or_404(Profile, pk=profile_id)
+    profile = get_object_or_404(Profile, pk=profile_id if profile_id.isdigit() else 0)
     judged = judge(profile)
     counts = Counter((item["status"], item["constraint"]) for item in judged)
     order = {"candidate": 0, "near_miss": 1, "rejected": 2}

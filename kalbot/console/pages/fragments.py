@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
-from kalbot.console.pages.dashboard import PARTS
+from kalbot.console.pages.dashboard import PARTS, may_see
 
 
 @never_cache
@@ -15,4 +16,6 @@ def part(request: HttpRequest, part: str) -> HttpResponse:
     """One part of the dashboard as a fragment."""
     if part not in PARTS:
         raise Http404
+    if not may_see(request, part):
+        raise PermissionDenied
     return render(request, f"console/parts/{part}.html", {**PARTS[part](), "now": clock.now()})

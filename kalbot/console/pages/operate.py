@@ -20,7 +20,10 @@ from trading.models import Discrepancy, Lock, Order, OrderStatus
 from trading.safety import halt
 
 
-@permission_required("trading.view_tradingstate", raise_exception=True)
+@permission_required(
+    ["trading.view_tradingstate", "console.view_logrecord", "console.view_act", "console.view_taskrecord"],
+    raise_exception=True,
+)
 def page(request: HttpRequest) -> HttpResponse:
     """The page from which trading is run when something is wrong."""
     context: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.cycle import shadows
-from trading.management.commands.halt import profile_named
+from strategies.models import Profile
 
 
 class Command(BaseCommand):
@@ -29,3 +29,13 @@ class Command(BaseCommand):
         except shadows.CannotShadow as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{twin.name} takes the decisions of {live.name} on paper from now on")
+
+
+def profile_named(name: str | None) -> Profile | None:
+    """The profile of that name; a sentence instead of a traceback when there is none."""
+    if name is None:
+        return None
+    try:
+        return Profile.objects.get(name=name)
+    except Profile.DoesNotExist:
+        raise CommandError(f"There is no profile named {name!r}.") from None

@@ -14,7 +14,7 @@ from kalbot.common.units import dollars
 from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
-from trading.management.commands.halt import profile_named
+from trading.management.commands.shadow import profile_named
 from trading.shadow import Pair, Report
 
 LISTED = 40

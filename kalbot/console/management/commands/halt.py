@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from strategies.models import Profile
+from kalbot.console.auth import audit
 from trading import selectors
+from trading.management.commands.shadow import profile_named
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 
@@ -36,19 +37,16 @@ class Command(BaseCommand):
             profile=profile,
             cancel_resting=options["cancel_resting"],
         )
+        audit.record(
+            "halt",
+            actor=options["actor"],
+            reason=options["reason"],
+            target=str(profile or "all profiles"),
+            result=f"{row.scope} is {row.state}, by the command line",
+        )
         self.stdout.write(f"{row.scope} is {row.state}")
         if row.state == halt.State.HALTED:
             mine = {} if profile is None else {"profile": profile}
             naked = selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))
             for pk in sorted(naked):
                 self.stdout.write(f"stays naked: position #{pk}, {', '.join(str(one.leg) for one in naked[pk])}")
-
-
-def profile_named(name: str | None) -> Profile | None:
-    """The profile of that name; a sentence instead of a traceback when there is none."""
-    if name is None:
-        return None
-    try:
-        return Profile.objects.get(name=name)
-    except Profile.DoesNotExist:
-        raise CommandError(f"There is no profile named {name!r}.") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from kalbot.console.auth import audit
 from strategies.models import Mode
 from trading import account_ledger, reconcile
 from trading.safety import discrepancies
@@ -34,6 +36,13 @@ class Command(BaseCommand):
             )
         if options["accept_cash"]:
             moved = account_ledger.accept_cash(options["reason"])
+            audit.record(
+                "accept_cash",
+                actor=getpass.getuser(),
+                reason=options["reason"],
+                target="the account's cash",
+                result=f"{moved:+d} micro-dollars taken as moved by a person, by the command line",
+            )
             self.stdout.write(f"Accepted {moved:+d} micro-dollars as moved by a person.")
         for one in discrepancies.open_ones():
             self.stdout.write(f"open: {one.mode} {one.code} {one.key}: ours {one.ours}, theirs {one.theirs}")

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from trading.management.commands.halt import profile_named
+from kalbot.console.auth import audit
+from trading.management.commands.shadow import profile_named
 from trading.safety import halt
 
 
@@ -27,5 +28,12 @@ class Command(BaseCommand):
             actor=options["actor"],
             reason=options["reason"],
             profile=profile,
+        )
+        audit.record(
+            "resume",
+            actor=options["actor"],
+            reason=options["reason"],
+            target=str(profile or "all profiles"),
+            result=f"{row.scope} is {row.state}, by the command line",
         )
         self.stdout.write(f"{row.scope} is {row.state}; in force: {halt.current(profile)}")

@@ -1,0 +1,123 @@
+"""The schedules of beat: a risk manager changes them, with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from kalbot.console.admin import people  # noqa: F401  (takes the library's own classes away first)
+from kalbot.console.admin.base import column
+from kalbot.console.admin.versions import SeenForm
+from kalbot.console.auth import audit
+from kalbot.console.ui.links import page_url
+
+
+class ScheduleForm(SeenForm):
+    """A change has a reason. A message must lapse before the next one is due, or a slow worker finds a pile of stale ones."""
+
+    reason = forms.CharField(
+        min_length=3,
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget(),
+        label="Reason for this change",
+        help_text="Kept in the audit log.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        interval, expires = cleaned.get("interval"), cleaned.get("expire_seconds")
+        if interval is None:
+            self.add_error("interval", "Choose how often this runs.")
+        elif expires is None or expires >= interval.schedule.run_every.total_seconds():
+            self.add_error(
+                "expire_seconds",
+                f"Must be shorter than the interval ({interval}), so that late messages do not pile up.",
+            )
+        return cleaned
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(ModelAdmin):
+    """Which tasks exist is the code's business (``manage.py seed_schedules``); how often they run is the operator's."""
+
+    list_display = [
+        "name",
+        "task",
+        "enabled",
+        column("interval", "text", "Runs"),
+        column("expire_seconds", "seconds", "Lapses after"),
+        column("last_run_at", "ago", "Last noted"),
+    ]
+    list_select_related = ["interval"]
+    list_fullwidth = True
+    search_fields = ["name", "task"]
+    fields = [
+        "name",
+        "task",
+        "description",
+        "enabled",
+        "interval",
+        "expire_seconds",
+        "queue",
+        "last_run_at",
+        "total_run_count",
+        "reason",
+        "seen",
+    ]
+    readonly_fields = ["name", "task", "description", "queue", "last_run_at", "total_run_count"]
+    compressed_fields = True
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A disabled sweeper leaves positions half-sold: schedules are a risk manager's."""
+        return bool(request.user.has_perm("console.change_schedule"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: PeriodicTask, form: Any, change: bool) -> None:
+        """Store with who, why and what changed, in the same transaction."""
+        changed = [name for name in form.changed_data if name not in ("reason", "seen")]
+        super().save_model(request, obj, form, change)
+        if changed:
+            audit.record(
+                "change_schedule",
+                actor=request.user.get_username(),
+                reason=form.cleaned_data["reason"],
+                target=obj.name,
+                url=page_url("django_celery_beat.periodictask", obj.pk),
+                shown=[(name, f"{form.initial.get(name)} → {form.cleaned_data[name]}") for name in changed],
+            )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = ("reason", "seen")
+        return [name for name in self.fields if self.has_change_permission(request, obj) or name not in own]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, form=ScheduleForm, **kwargs)
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(ModelAdmin):
+    """Intervals to choose from. One that schedules use is not edited: each would change without a reason of its own."""
+
+    list_display = ["__str__", "every", "period"]
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("console.change_schedule"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

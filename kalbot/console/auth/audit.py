@@ -1,0 +1,32 @@
+"""The one audit log: what people did by dialogs, forms, the command line and the API, as rows of ``Act``."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from kalbot.console.models import Act
+
+
+def record(
+    name: str,
+    *,
+    actor: str,
+    reason: str,
+    target: str,
+    url: str = "",
+    result: str = "",
+    shown: list[Any] | None = None,
+) -> Act:
+    """One thing that was done. ``shown``: (label, text) pairs that the person saw, or what changed from what to what."""
+    return Act.objects.create(
+        token=secrets.token_urlsafe(24),
+        name=name[:40],
+        actor=actor[:150],
+        reason=reason[:300],
+        target=target[:120],
+        target_url=url[:300],
+        shown=shown or [],
+        outcome=Act.Outcome.DONE,
+        result=result[:400],
+    )

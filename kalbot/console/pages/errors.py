@@ -1,0 +1,55 @@
+"""Pages for what went wrong, in the console's look. They read no database: it may be what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+SENTENCES: Final = {
+    400: (
+        "This request cannot be understood",
+        "Go back and try again; if it came from a bookmark, the page has moved.",
+    ),
+    403: (
+        "This is not yours to see or do",
+        "Your role does not include it. Whoever manages users can give you another one.",
+    ),
+    404: ("There is no such page", "The row may have been pruned, or the address has a mistake in it."),
+    500: ("The console failed", "The log has the details. Trading does not depend on this page and goes on."),
+}
+
+
+def page(status: int, sentence: str = "") -> HttpResponse:
+    """The page of one status."""
+    title, hint = SENTENCES[status]
+    context = {"status": status, "title": title, "hint": sentence or hint}
+    return HttpResponse(render_to_string("console/error.html", context), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """400."""
+    return page(400)
+
+
+def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """403."""
+    return page(403)
+
+
+def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """404."""
+    return page(404)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """500."""
+    return page(500)
+
+
+def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 of a form whose token is old: usually a login in another tab."""
+    return page(
+        403, "This form is out of date, usually because of a login in another tab. Reload the page and try again."
+    )

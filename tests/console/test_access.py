@@ -1,0 +1,204 @@
+"""Who may see and do what: every address of the console, by role and method; exports and parts of pages; the end of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sample_rows
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.console.dialogs import DIALOGS
+from kalbot.console.models import LogRecord
+from kalbot.console.pages import dashboard
+
+Login = Callable[..., Client]
+
+ACTS = {
+    "operator": {"force_exit", "halt", "accept_advice", "dismiss_advice", "triage_opt_out"},
+    "risk manager": {
+        *("force_exit", "halt", "accept_advice", "dismiss_advice", "triage_opt_out"),
+        *(
+            "resume",
+            "clone_profile",
+            "go_live",
+            "test_channel",
+            "grant_certificate",
+            "revoke_certificate",
+            "remove_lock",
+        ),
+    },
+}
+EDITED = {"strategies.profile", "django_celery_beat.periodictask", "markets.reviewedseries"}
+OWN = {"index", "second_factor", "time_zone", "password_change"}
+ROLES = ("viewer", "operator", "risk manager")
+
+
+def refused(answer: Any) -> bool:
+    """Whether an answer shows and does nothing: 403, or the login."""
+    return answer.status_code in (401, 403) or (answer.status_code == 302 and "/login/" in answer.headers["Location"])
+
+
+def lists() -> Iterator[tuple[str, str, Any]]:
+    """(label, address, a row or None) of every list of the admin."""
+    for model in admin.site._registry:
+        name = model._meta.label_lower
+        yield name, reverse(f"admin:{name.replace('.', '_')}_changelist"), model._default_manager.first()
+
+
+def pages(sample: dict[str, Any]) -> dict[str, str]:
+    """The console's own pages, by name."""
+    named = ("why", "shadows", "scoreboard", "operate")
+    found = {name: reverse(f"admin:{name}") for name in named}
+    found["why_event"] = reverse("admin:why_event", args=[sample["events"][0].pk])
+    found["event_books"] = reverse("admin:event_books", args=[sample["events"][0].pk])
+    found["position_progress"] = reverse("admin:position_progress", args=[sample["held"].pk])
+    found["evaluate"] = f"/admin/strategies/profile/{sample['careful'].pk}/evaluate/"
+    return found | {f"part {part}": reverse("admin:dashboard_part", args=[part]) for part in dashboard.PARTS}
+
+
+def test_without_a_role_nothing_is_seen_or_exported(sample: dict[str, Any]) -> None:
+    User.objects.create_user("newcomer", password="let-me-in-please", is_staff=True)
+    newcomer, stranger = Client(), Client()
+    newcomer.force_login(User.objects.get(username="newcomer"))
+    reads, writes = list(pages(sample).values()), []
+    for name, address, row in lists():
+        reads += [address, f"{address}export/"]
+        writes.append(f"{address}add/")
+        if row is not None:
+            change = reverse(f"admin:{name.replace('.', '_')}_change", args=[row.pk])
+            reads += [change, change.replace("/change/", "/history/")]
+            writes += [change, change.replace("/change/", "/delete/")]
+    writes += [reverse(f"admin:act_{dialog.name}_one", args=["1"]) for dialog in DIALOGS]
+    answers = [(address, newcomer.get(address)) for address in reads]
+    answers += [(address, client.post(address)) for address in writes for client in (newcomer, stranger)]
+    answers += [(address, stranger.get(address)) for address in reads + writes]
+    open_to = [
+        f"{one.status_code} {address}" for address, one in answers if not refused(one) and one.status_code != 404
+    ]
+    assert open_to == []
+    home = newcomer.get(reverse("admin:index")).content.decode()
+    assert "You have no role yet" in home
+    for hidden in ("KXHIGHNY", "$", "Discrepancy", "part-system"):
+        assert hidden not in home[home.index("k-page") :], hidden
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_list_is_seen_and_exported_by_each_role_and_edited_by_one(
+    role: str, sample: dict[str, Any], login: Login
+) -> None:
+    client, wrong = login(role), []
+    for name, address, row in lists():
+        people = name.startswith("auth.") or name.startswith("otp_")
+        if refused(client.get(address)) is not people:
+            wrong.append(f"list {name}")
+        export = client.get(f"{address}export/")
+        if export.status_code != 404 and refused(export) is not people and export.status_code != 302:
+            wrong.append(f"export {name}")
+        if row is None:
+            continue
+        change = reverse(f"admin:{name.replace('.', '_')}_change", args=[row.pk])
+        may_edit = role == "risk manager" and (name in EDITED or name in ("console.channel", "console.rule"))
+        if refused(client.post(change, {})) is may_edit:
+            wrong.append(f"change {name}")
+        if not refused(client.post(change.replace("/change/", "/delete/"), {})) and not may_edit:
+            wrong.append(f"delete {name}")
+    wrong += [f"page {name}" for name, address in pages(sample).items() if client.get(address).status_code != 200]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_dialog_is_for_those_roles_that_may_act(role: str, sample: dict[str, Any], login: Login) -> None:
+    client, open_to = login(role), set()
+    for dialog in DIALOGS:
+        address = reverse(f"admin:act_{dialog.name}_one", args=["0"])
+        answers = {refused(client.get(address)), refused(client.post(address, {}))}
+        assert len(answers) == 1, f"{dialog.name}: GET and POST differ"
+        if answers == {False}:
+            open_to.add(dialog.name)
+    known = ACTS["risk manager"] | {"remove_second_factor"}
+    assert {name for name in open_to if name in known} == ACTS.get(role, set())
+    assert open_to <= known or role == "risk manager", (
+        "new dialogs are a risk manager's until this table says otherwise"
+    )
+
+
+def test_a_row_that_is_not_there_is_404_everywhere(sample: dict[str, Any], login: Login) -> None:
+    client, wrong = login(), []
+    for dialog in DIALOGS:
+        for key in ("0", "abc", "999999999999999999999"):
+            status = client.get(reverse(f"admin:act_{dialog.name}_one", args=[key])).status_code
+            if status != 404:
+                wrong.append((dialog.name, key, status))
+    for address in ("/admin/strategies/profile/abc/evaluate/", "/admin/why/NOPE/", "/admin/nothing/"):
+        assert client.get(address).status_code == 404, address
+    assert wrong == []
+    page = client.get("/admin/why/NOPE/").content.decode()
+    assert "There is no such page" in page
+
+
+def test_the_end_of_a_session_is_one_redirect_with_a_sentence(sample: dict[str, Any], login: Login) -> None:
+    client = login("viewer")
+    client.session.flush()
+    part = client.get(
+        reverse("admin:dashboard_part", args=["glance"]),
+        headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/admin/operate/"},
+    )
+    assert (part.content, part.headers["HX-Redirect"]) == (b"", "/admin/login/?next=%2Fadmin%2Foperate%2F&ended=1")
+    answer = client.get(reverse("admin:operate"))
+    assert answer.headers["Location"] == "/admin/login/?next=%2Fadmin%2Foperate%2F&ended=1"
+    assert "Your session has ended" in client.get(answer.headers["Location"]).content.decode()
+    assert "ended=1" not in Client().get(reverse("admin:operate")).headers["Location"], "a newcomer had no session"
+
+
+def test_noise_of_strangers_pushes_no_warning_away(sample: dict[str, Any]) -> None:
+    for number in range(50):
+        LogRecord.objects.create(level="WARNING", logger="django.request", message=f"Not Found: /wp-login{number}")
+        LogRecord.objects.create(level="WARNING", logger="django.security.csrf", message="Forbidden (CSRF)")
+        LogRecord.objects.create(level="WARNING", logger="axes.attempts", message="AXES: Repeated login failure")
+    titles = [alert["title"] for alert in dashboard.alerts()["alerts"]]
+    assert "Error in trading.reconcile" in titles
+    assert not [title for title in titles if "django" in title or "axes" in title]
+
+
+def test_a_formula_in_an_export_is_text(sample: dict[str, Any], login: Login) -> None:
+    LogRecord.objects.create(level="WARNING", logger="trading", message='=HYPERLINK("http://x","y")')
+    client, address = login("viewer"), reverse("admin:console_logrecord_export")
+    fields = {"format": "0", "resource": "0"} | {
+        f"logrecordresource_{name}": "on" for name in ("id", "level", "message")
+    }
+    text = client.post(address, fields).content.decode()
+    assert "HYPERLINK" in text
+    assert "=HYPERLINK" not in text
+
+
+def test_an_error_page_needs_no_database_and_tells_nothing(sample: dict[str, Any]) -> None:
+    from kalbot.console.pages import errors
+
+    page = errors.failed(None).content.decode()  # type: ignore[arg-type]  # the page of a failure reads nothing
+    assert "The console failed" in page
+    assert "Traceback" not in page
+
+
+def test_a_stranger_cannot_lock_the_risk_manager_out(db: None, redis_db: object, settings: Any) -> None:
+    sample_rows.person("rita", "risk manager")
+    login = reverse("admin:login")
+    stranger, rita = Client(REMOTE_ADDR="203.0.113.9"), Client(REMOTE_ADDR="192.0.2.10")
+    for _ in range(settings.AXES_FAILURE_LIMIT * 2):
+        last = stranger.post(login, {"username": "rita", "password": "guess"})
+    assert last.status_code == 429
+    assert rita.post(login, {"username": "rita", "password": "let-me-in-please"}).status_code == 302
+
+
+def test_an_address_that_tries_many_names_waits(db: None, redis_db: object, settings: Any) -> None:
+    sample_rows.person("rita", "risk manager")
+    login, stranger = reverse("admin:login"), Client(REMOTE_ADDR="203.0.113.9")
+    for number in range(settings.AXES_FAILURE_LIMIT * 10):
+        stranger.post(login, {"username": f"name{number}", "password": "guess"})
+    assert stranger.post(login, {"username": "rita", "password": "let-me-in-please"}).status_code == 429
+    elsewhere = Client(REMOTE_ADDR="192.0.2.10")
+    assert elsewhere.post(login, {"username": "rita", "password": "let-me-in-please"}).status_code == 302

@@ -1,0 +1,174 @@
+"""Nobody loosens by accident: old forms are refused with a diff, schedules need a risk manager and a reason, all of it is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django_celery_beat.models import PeriodicTask
+
+from kalbot.common import clock, messages
+from kalbot.console.models import Act
+from kalbot.console.ops import schedules
+from markets.models import Certificate
+from markets.terms import certificates
+from strategies.models import Profile
+from trading.models import Lock
+from trading.safety import halt
+
+Login = Callable[..., Client]
+SMALLER = {
+    **dict.fromkeys(("max_per_event", "max_per_position", "max_per_leg"), "20"),
+    "max_daily_loss": "5",
+    "reason": "smaller for now",
+}
+
+
+def fields_of(client: Client, address: str) -> dict[str, Any]:
+    """What a browser would send back of the form at ``address``, unchanged."""
+    form = client.get(address).context["adminform"].form
+    values = {}
+    for name in form.fields:
+        value = form[name].value()
+        shown = form.fields[name].prepare_value(value)
+        if isinstance(value, bool):
+            values |= {name: "on"} if value else {}
+        elif shown is not None:
+            values[name] = shown
+    return values
+
+
+def test_an_old_form_does_not_put_limits_back(sample: dict[str, Any], login: Login) -> None:
+    profile = sample["careful"]
+    address = reverse("admin:strategies_profile_change", args=[profile.pk])
+    first, second = login("risk manager", "rita"), login("risk manager", "rob")
+    old = fields_of(second, address)
+    mine = fields_of(first, address) | SMALLER
+    assert first.post(address, mine).status_code == 302
+    answer = second.post(address, old | {"description": "a better text", "reason": "a better text"})
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "Somebody changed this since you opened it" in page
+    assert "Most in one event: it was $200.00 when you opened it and is $20.00 now." in page
+    profile.refresh_from_db()
+    assert (profile.max_per_event, profile.max_daily_loss) == (20_000_000, 5_000_000)
+    assert profile.description != "a better text"
+    again = fields_of(second, address) | {"description": "a better text", "reason": "a better text"}
+    assert second.post(address, again).status_code == 302
+
+
+def test_a_form_without_its_version_is_refused(sample: dict[str, Any], login: Login) -> None:
+    address = reverse("admin:strategies_profile_change", args=[sample["careful"].pk])
+    client = login("risk manager")
+    values = fields_of(client, address) | {"max_per_event": "350", "reason": "no version"}
+    for forged in ("", "forged:token"):
+        assert "which version" in client.post(address, values | {"seen": forged}).content.decode()
+    assert Profile.objects.get(pk=sample["careful"].pk).max_per_event == 200_000_000
+
+
+@pytest.fixture
+def sweeper(sample: dict[str, Any]) -> PeriodicTask:
+    """The schedule of the sweeper."""
+    schedules.seed()
+    return PeriodicTask.objects.get(task=messages.SWEEP)
+
+
+def test_an_operator_cannot_switch_off_the_sweeper(sweeper: PeriodicTask, login: Login) -> None:
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[sweeper.pk])
+    assert login("operator").post(address, {"interval": sweeper.interval_id, "expire_seconds": 1}).status_code == 403
+    sweeper.refresh_from_db()
+    assert sweeper.enabled
+
+
+def test_a_schedule_changes_with_a_reason_that_is_kept(sweeper: PeriodicTask, login: Login) -> None:
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[sweeper.pk])
+    client = login("risk manager")
+    values = fields_of(client, address)
+    values.pop("enabled")
+    assert client.post(address, values).status_code == 200
+    sweeper.refresh_from_db()
+    assert sweeper.enabled, "no reason, no change"
+    assert client.post(address, values | {"reason": "moving machines"}).status_code == 302
+    act = Act.objects.get(name="change_schedule")
+    assert (act.actor, act.reason, act.target) == ("risk-manager", "moving machines", "sweep")
+    assert act.shown == [["enabled", "True → False"]]
+
+
+def test_an_old_form_of_a_schedule_is_refused(sweeper: PeriodicTask, login: Login) -> None:
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[sweeper.pk])
+    client = login("risk manager")
+    old = fields_of(client, address)
+    PeriodicTask.objects.filter(pk=sweeper.pk).update(enabled=False)
+    answer = client.post(address, old | {"expire_seconds": "1", "reason": "shorter"})
+    assert "Enabled: it was True when you opened it and is False now." in answer.content.decode()
+
+
+def confirm(client: Client, address: str, **values: str) -> str:
+    """Open the dialog and confirm it; the answer as text."""
+    form = client.get(address).context["form"]
+    return client.post(address, {name: form[name].value() or "" for name in form.fields} | values).content.decode()
+
+
+def test_a_certificate_that_changed_meanwhile_is_not_reviewed(sample: dict[str, Any], login: Login) -> None:
+    event, client = sample["events"][1], login("risk manager")
+    address = reverse("admin:act_grant_certificate_one", args=[event.pk])
+    form = client.get(address).context["form"]
+    values = {name: form[name].value() or "" for name in form.fields} | {"reason": "the rules name all"}
+    certificates.grant(event, "rob", "read it")
+    certificates.revoke(event, "rob", "read it again")
+    assert "changed while you were reading" in client.post(address, values).content.decode()
+    assert Certificate.objects.filter(event=event).order_by("-version")[0].status == "revoked"
+    assert "changed while" not in confirm(client, address, reason="the rules name all")
+
+
+def test_a_lock_that_was_prolonged_meanwhile_is_not_removed(sample: dict[str, Any], login: Login) -> None:
+    lock = Lock.objects.create(code="residual", reason="one leg", until=clock.now() + timedelta(minutes=1))
+    client, address = login("risk manager"), reverse("admin:act_remove_lock_one", args=[lock.pk])
+    form = client.get(address).context["form"]
+    values = {name: form[name].value() or "" for name in form.fields} | {"reason": "looked at it"}
+    Lock.objects.filter(pk=lock.pk).update(reason="three legs")
+    assert "changed while you were reading" in client.post(address, values).content.decode()
+    assert Lock.objects.filter(pk=lock.pk).exists()
+
+
+def test_a_resume_of_another_halt_is_not_confirmed(sample: dict[str, Any], login: Login) -> None:
+    halt.set_state(state="reducing", actor="otto", reason="thin books")
+    client, address = login("risk manager"), reverse("admin:act_resume")
+    form = client.get(address).context["form"]
+    values = {name: form[name].value() or "" for name in form.fields} | {"reason": "books are fine"}
+    halt.set_state(state="halted", actor="kalbot", reason="the cash differs")
+    assert "changed while you were reading" in client.post(address, values).content.decode()
+    assert halt.current() == "halted"
+
+
+def test_the_command_line_is_in_the_audit_log(sample: dict[str, Any]) -> None:
+    out = StringIO()
+    call_command("halt", "--reason", "thin books", "--actor", "root", stdout=out)
+    assert "global is reducing" in out.getvalue()
+    call_command("halt", "--reason", "odd prices", "--cancels-only", "--actor", "root", stdout=out)
+    assert halt.current() == "halted"
+    call_command("resume", "--reason", "sound again", "--actor", "root", stdout=out)
+    found = list(Act.objects.order_by("id").values_list("name", "actor", "reason"))
+    assert found == [("halt", "root", "thin books"), ("halt", "root", "odd prices"), ("resume", "root", "sound again")]
+
+
+def test_users_and_their_roles_are_in_the_audit_log(sample: dict[str, Any], login: Login) -> None:
+    chief = login()
+    passwords = {"password1": "correct-horse-battery", "password2": "correct-horse-battery"}
+    assert chief.post(reverse("admin:auth_user_add"), {"username": "nina", **passwords}).status_code == 302
+    act = Act.objects.get(name="add_user")
+    assert (act.actor, act.target) == ("chief", "nina")
+    assert "horse" not in str(act.__dict__)
+    listed = chief.get(reverse("admin:console_act_changelist"), {"actor": "chief", "q": "nina"})
+    assert [one.pk for one in listed.context["cl"].result_list] == [act.pk]
+
+
+def test_a_short_password_is_refused(sample: dict[str, Any], login: Login) -> None:
+    short = {"username": "nina", "password1": "short-one", "password2": "short-one"}
+    assert "at least 12 characters" in login().post(reverse("admin:auth_user_add"), short).content.decode()
