@@ -36,8 +36,8 @@ def test_behind_a_proxy_each_client_is_paused_for_itself(db: None, redis_db: obj
     settings.BEHIND_PROXY = True
     sample_rows.person("second")
     guesser: dict[str, Any] = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5, 198.51.100.7"}
-    for number in range(LIMIT):
-        attempt(Client(**guesser), "wrong", f"name{number}")
+    for _ in range(LIMIT):
+        attempt(Client(**guesser), "wrong", "second")
     assert attempt(Client(**guesser), "let-me-in-please", "second") == 429
     made_up = {**guesser, "HTTP_X_FORWARDED_FOR": "192.0.2.1, 198.51.100.7"}
     assert attempt(Client(**made_up), "let-me-in-please", "second") == 429
@@ -54,19 +54,19 @@ def test_a_right_password_forgets_the_wrong_ones(db: None, redis_db: object) -> 
         client.logout()
 
 
-def test_a_name_is_paused_from_everywhere_and_in_any_case(db: None) -> None:
+def test_a_name_is_paused_at_one_address_in_any_case(db: None) -> None:
     sample_rows.person("chief")
-    for number in range(LIMIT):
-        attempt(Client(REMOTE_ADDR=f"192.0.2.{number}"), "wrong", "Chief")
-    assert attempt(Client(REMOTE_ADDR="198.51.100.1"), "let-me-in-please") == 429
+    for _ in range(LIMIT):
+        attempt(Client(REMOTE_ADDR="192.0.2.1"), "wrong", "Chief")
+    assert attempt(Client(REMOTE_ADDR="192.0.2.1"), "let-me-in-please") == 429
 
 
 def test_the_pause_ends_though_somebody_goes_on_guessing(db: None) -> None:
     sample_rows.person("chief")
     begin = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     with time_machine.travel(begin, tick=False) as now:
-        for number in range(LIMIT + 3):
-            attempt(Client(REMOTE_ADDR=f"192.0.2.{number}"), "wrong")
+        for _ in range(LIMIT + 3):
+            attempt(Client(REMOTE_ADDR="198.51.100.1"), "wrong")
             now.shift(1)
         now.shift(settings.AXES_COOLOFF_TIME)
         assert attempt(Client(REMOTE_ADDR="198.51.100.1"), "let-me-in-please") == 302
