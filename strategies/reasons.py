@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CLOSES_LATE = "closes_late", "closes too late"
     VOLUME = "volume", "too little traded"
     OPEN_INTEREST = "open_interest", "too little open interest"
+    GRADE = "grade", "the payoff is less sure than the profile asks for"
     CERTIFICATE = "certificate", "no certificate says how the event can settle"
 
     # Quotes: one contract a leg at the best prices of the catalogue

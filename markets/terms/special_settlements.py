@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from markets.terms.states import StateKind, StateList
+from markets.terms.reading.meanings import HALF
+from markets.terms.states import State, StateKind, StateList
 
 RESIDUAL: Final = (
     "Not in these numbers: the exchange's rulebook lets it settle any market at a last or fair price when an outcome "
@@ -42,6 +43,11 @@ ORDINARY: Final = SettlementTerms()
 """No settlement but "one wins" or "none wins" is named."""
 
 
+def _wide_split(state: State) -> bool:
+    """A split of another form than half a dollar for two: the coarse form has no word for it, so it counts as any price at all."""
+    return state.kind is StateKind.SPLIT and (state.least, state.most, state.low, state.high) != (2, 2, HALF, HALF)
+
+
 def of_states(states: StateList | None) -> SettlementTerms:
     """The terms of a state list; without one nothing is known, and anything may happen."""
     if states is None:
@@ -49,7 +55,8 @@ def of_states(states: StateList | None) -> SettlementTerms:
     kinds = states.kinds()
     return SettlementTerms(
         split=StateKind.SPLIT in kinds,
-        void=bool(kinds & {StateKind.VOID, StateKind.SCALAR, StateKind.SEVERAL}),
+        void=bool(kinds & {StateKind.VOID, StateKind.SCALAR, StateKind.SEVERAL})
+        or any(map(_wide_split, states.states)),
         quotes=tuple(state.quote for state in states.states if state.quote),
         tie_splits=StateKind.SPLIT in kinds,
         nobody=bool(kinds & {StateKind.NONE, StateKind.ANY_NO}),

@@ -44,6 +44,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
         min_annualised_ppm=profile.min_annualised_ppm or None,
         shape=Shape(profile.shape),
         near_ppm=profile.near_miss_ppm,
+        least_grade=Grade(profile.least_grade),
     )
 
 
@@ -74,7 +75,7 @@ def evaluate(
             return Refused(
                 Reason.CERTIFICATE, "No certificate says that at most one outcome wins: NO on several may pay nothing."
             )
-    return best_basket(
+    found = best_basket(
         legs_of(event, depths, grid),
         event.exclusive,
         event.certified,
@@ -83,6 +84,18 @@ def evaluate(
         terms=event.terms,
         states=event.states,
     )
+    return _sure_enough(event, found, limits.least_grade)
+
+
+def _sure_enough(event: EventView, found: Found | Refused, least: Grade) -> Found | Refused:
+    """``found``, refused if its payoff is less sure than ``least``. Coverage is a bet and has no grade."""
+    if isinstance(found, Refused) or found.basket.kind is Kind.COVERAGE:
+        return found
+    grade = basket_grade(event, found.basket)
+    if grade.meets(least):
+        return found
+    sentence = f"It would be {grade.label}; the profile asks for {least.label}."
+    return Refused(Reason.GRADE, sentence, kind=found.basket.kind, nearest=found.basket)
 
 
 def basket_grade(event: EventView, basket: Basket) -> Grade:

@@ -13,6 +13,7 @@ from kalbot.common.units import CONTRACT, PPM, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.kalshi.grid import PriceBand
+from markets.terms.grades import Grade
 from markets.terms.states import State, StateKind
 from strategies.dutch.coverage import Devig
 from strategies.dutch.payoff import Payoff, loss_states
@@ -80,6 +81,7 @@ class Limits:
     unlisted_floor: float = 0.02
     shape: Shape = Shape.EQUAL
     near_ppm: int = 20_000
+    least_grade: Grade = Grade.CONDITIONAL
 
 
 @dataclass(frozen=True, slots=True)

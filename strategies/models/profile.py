@@ -6,6 +6,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from simple_history.models import HistoricalRecords
 
+from markets.terms.grades import Grade
+
 DOLLAR = 1_000_000
 
 
@@ -89,6 +91,12 @@ class Profile(models.Model):
     )
     min_annualised_ppm = models.BigIntegerField(
         default=0, help_text="Least return a year on the locked capital; 0 = none required."
+    )
+    least_grade = models.CharField(
+        max_length=16,
+        choices=[(grade.value, grade.label) for grade in Grade if grade is not Grade.CONDITIONAL],
+        default=Grade.GUARANTEED.value,
+        help_text="How sure YES on all and NO on several must be. Coverage is a bet and has no grade.",
     )
     plausible_margin_ppm = models.PositiveIntegerField(
         default=100_000,

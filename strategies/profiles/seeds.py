@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import DatabaseError
 
 from kalbot.common.errors import KalbotError
+from markets.terms.grades import Grade
 from strategies.models import DOLLAR, Kind, Mode, Profile
 
 GUARANTEED_ONLY: Final[dict[str, Any]] = {
@@ -22,6 +23,12 @@ SEEDED: Final[dict[str, dict[str, Any]]] = {
         **GUARANTEED_ONLY,
         "mode": Mode.SIM.value,
         "description": "On paper: only baskets that pay more than they cost however the event ends.",
+    },
+    "balanced": {
+        **GUARANTEED_ONLY,
+        "least_grade": Grade.IF_DETERMINED.value,
+        "mode": Mode.SIM.value,
+        "description": "On paper: as careful, but also where every rule was read and nobody has registered the contract terms.",
     },
     "coverage": {
         "mode": Mode.SIM.value,

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from kalbot.common.units import PPM
 from markets.kalshi.vocabulary import COMBO_PREFIX, MarketStatus
+from markets.terms.grades import Grade
 from strategies.catalogue.universe import EventView
 from strategies.models import Kind, Profile
 from strategies.reasons import Reason
@@ -139,6 +140,9 @@ def _certificate(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
         return Miss(Reason.CERTIFICATE, "none", "a certificate that one listed outcome must win")
     if Kind.COVERAGE not in rules.kinds and not event.states_known:
         return Miss(Reason.CERTIFICATE, "none", "a certificate of the ways in which the event can settle")
+    least = Grade(rules.profile.least_grade)
+    if Kind.COVERAGE not in rules.kinds and not event.grade.meets(least):
+        return Miss(Reason.GRADE, event.grade.label, least.label, flip="a person registers the contract terms")
     return None
 
 

@@ -73,6 +73,7 @@ FIELDSETS = [
                 "kinds",
                 "coverage_threshold_ppm",
                 ("min_margin_ppm", "min_profit"),
+                "least_grade",
                 "plausible_margin_ppm",
                 ("min_expected_margin_ppm", "min_annualised_ppm"),
                 "shape",
