@@ -11,6 +11,7 @@ from kalbot.common import cache, messages
 from markets import connect
 from markets.catalogue import lifecycle, scan
 from markets.models import Scan
+from markets.terms.registry import changes, documents
 
 log = logging.getLogger(__name__)
 
@@ -41,3 +42,10 @@ def apply_lifecycle() -> int:
     """Apply lifecycle messages that wait in the inbox, oldest first. Returns how many."""
     with cache.lock("lifecycle", 2 * LIFECYCLE_BUDGET_SECONDS) as acquired:
         return lifecycle.apply_waiting(LIFECYCLE_BUDGET_SECONDS) if acquired else 0
+
+
+@shared_task(name=messages.CHECK_TERMS)
+def check_contract_terms() -> int:
+    """Fetch the registered contract terms and compare their hashes. Returns how many entries lost their force by it."""
+    changes.ensure_proposals()
+    return documents.check_all()

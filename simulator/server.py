@@ -16,6 +16,7 @@ from simulator.control import admin
 from simulator.errors import ApiError, RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.flow.flood import Flood
+from simulator.listing.terms import DOCUMENTS, publish
 from simulator.persistence.replay import Player, Tape
 from simulator.rest.app import PREFIX, handle
 from simulator.ws.commands import receive
@@ -48,6 +49,7 @@ async def serve(
     app = web.Application(client_max_size=16 << 20)
     app.router.add_get(WS_PATH, handlers.websocket)
     app.router.add_route("*", "/twin/{tail:.*}", handlers.control)
+    app.router.add_get("/terms/{name}", handlers.terms)
     app.router.add_route("*", PREFIX + "/{tail:.*}", handlers.rest)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3, handler_cancellation=True)
     await runner.setup()
@@ -66,6 +68,7 @@ async def serve(
         tasks.append(asyncio.create_task(_save(exchange, save_every_s)))
     if player is not None:
         tasks.append(asyncio.create_task(player.run()))
+    publish(exchange, f"http://127.0.0.1:{runner.addresses[0][1]}")
     ready(int(runner.addresses[0][1]))
     await stop.wait()
     for task in tasks:
@@ -128,6 +131,11 @@ class _Handlers:
         return web.Response(
             status=status, body=msgspec.json.encode(answer), content_type="application/json", headers=headers
         )
+
+    async def terms(self, request: web.Request) -> web.StreamResponse:
+        """A contract terms document."""
+        text = DOCUMENTS.get(request.path)
+        return web.Response(status=404) if text is None else web.Response(text=text)
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """The admin endpoint: loopback only, unsigned."""

@@ -15,6 +15,7 @@ from celery import current_app
 from django.db import transaction
 
 SCAN_CATALOGUE: Final = "markets.tasks.scan_catalogue"
+CHECK_TERMS: Final = "markets.tasks.check_contract_terms"
 SCREEN: Final = "strategies.tasks.screen"
 RUN_CYCLE: Final = "strategies.tasks.run_cycle"
 EVALUATE_EVENT: Final = "strategies.tasks.evaluate_event"

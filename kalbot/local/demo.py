@@ -188,6 +188,7 @@ def prepare_database(plan: processes.Plan) -> None:
     say("migrating the database and seeding profiles")
     call_command("migrate", verbosity=0, interactive=False)
     call_command("seed", verbosity=0)
+    approve_simulated_terms()
     trade_live_on_the_simulator()
     password = remembered(plan.state / "admin_password", lambda: secrets.token_urlsafe(9))
     users = get_user_model().objects
@@ -197,8 +198,20 @@ def prepare_database(plan: processes.Plan) -> None:
     send_on_commit(SCAN_CATALOGUE)
 
 
+def approve_simulated_terms() -> None:
+    """The demo's risk manager approves the simulator's document about temperatures, not those about coins: so both grades are traded."""
+    from markets.models import ContractTerms
+    from markets.terms.registry import changes, documents
+
+    documents.check_all()
+    entry = ContractTerms.objects.get(exchange="simulator", url="/terms/TEMPERATURE.txt", version=1)
+    if entry.status == ContractTerms.Status.PROPOSED and entry.fetched_sha256:
+        changes.approve(entry, entry.fetched_sha256, "demo", "Read for the demo: one report, whole degrees, no void.")
+
+
 def trade_live_on_the_simulator() -> None:
     """The demo's live profile, whose exchange is the simulator. Nowhere else is one made without the console's dialog."""
+    from markets.terms.grades import Grade
     from strategies.models import DOLLAR, Mode, Profile
     from strategies.profiles.seeds import GUARANTEED_ONLY
 
@@ -206,6 +219,7 @@ def trade_live_on_the_simulator() -> None:
         name="live",
         defaults={
             **GUARANTEED_ONLY,
+            "least_grade": Grade.IF_DETERMINED.value,
             "mode": Mode.LIVE,
             "capital": 10_000 * DOLLAR,
             "description": "Orders to the simulated exchange of the demo. Guaranteed baskets only.",

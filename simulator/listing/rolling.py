@@ -114,6 +114,7 @@ def _market(source: Market, event: Event, shift: int, now: int, close: int) -> M
 
 def _strikes(market: Market) -> dict[str, object]:
     return {
+        "ticker": market.ticker,
         "strike_type": market.strike_type,
         "floor_strike": market.floor_strike,
         "cap_strike": market.cap_strike,

@@ -7,6 +7,7 @@ about ties, cancellation and the official source.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .model import Series
@@ -48,6 +49,11 @@ _SPORTS = {
 _WITH_MAKER = {"KXFED", "KXFEDDECISION", "KXNFLGAME", "KXNBAGAME", "KXCPI", "KXWNBAGAME", "KXUCLGAME", "KXPAYROLLS"}
 _FREE = {"KXBTCY", "KXETHY", "KXGREENLAND"}
 _SHARD_TAGS = {"Tennis", "Baseball", "Basketball"}
+_INDICES = {"KXBTC": "Bitcoin Real-Time Index (BRTI)", "KXETH": "Ethereum Real-Time Index (ERTI)"}
+_COIN_NOTE = (
+    "Not all cryptocurrency price data is the same. At the last minute before expiration, 60 RTI prices are collected. "
+    "The official and final value is the average of these prices."
+)
 _WEATHER_NOTE = (
     "The official and final value is the one in the linked NWS Climatological Report (Daily); other weather services "
     "may differ. Preliminary reports are subject to rounding and conversion."
@@ -128,10 +134,24 @@ def rules_text(series: Series, event_title: str, day: str, market: dict[str, Any
         )
     if series.category == "Sports":
         return _game_rules(event_title, market.get("yes_sub_title", ""), day, legs)
+    if series.ticker in _INDICES:
+        hour = _hour(market.get("ticker", ""))
+        return (
+            f"If the simple average of the sixty seconds of CF Benchmarks' {_INDICES[series.ticker]} before {hour} is {condition} "
+            f"at {hour} on {day}, then the market resolves to Yes.",
+            _COIN_NOTE,
+        )
     return (
         f"If the value of {series.title} for {day} is {condition}, then the market resolves to Yes.",
         "The value is the one published by the source agency named for this series.",
     )
+
+
+def _hour(ticker: str) -> str:
+    """The hour, Eastern, in which a range event of this ticker ends: KXBTC-26JUL1917-B54250 at 5 PM."""
+    found = re.search(r"-\d{2}[A-Z]{3}\d{2}(\d{2})(?:-|\Z)", ticker)
+    hour = int(found[1]) if found else 17
+    return f"{(hour - 1) % 12 + 1} {'AM' if hour % 24 < 12 else 'PM'} EDT"
 
 
 def _condition(market: dict[str, Any]) -> str:

@@ -253,9 +253,9 @@ def _strike_words(item: dict[str, Any]) -> str:
     if low is not None and high is not None:
         return f"{low} to {high}"
     return (
-        f"{high} or below"
+        f"below {high}"
         if high is not None
-        else f"{low} or above"
+        else f"above {low}"
         if low is not None
         else item["ticker"].rsplit("-", 1)[-1]
     )

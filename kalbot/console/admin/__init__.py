@@ -13,5 +13,6 @@ from kalbot.console.admin import (  # noqa: F401
     safety,
     schedules,
     strategies,
+    terms,
     triage,
 )

@@ -13,6 +13,7 @@ _WHERE = {
     "advice": ["AcceptAdvice", "DismissAdvice", "OptOut"],
     "approvals": ["ApproveEvent"],
     "certificates": ["GrantCertificate", "RevokeCertificate"],
+    "terms": ["ApproveTerms", "WithdrawTerms"],
     "clone": ["CloneProfile"],
     "golive": ["GoLive"],
     "factor": ["RemoveSecondFactor"],

@@ -32,6 +32,9 @@ PLAN: Final = (
     Entry(
         "scan catalogue", messages.SCAN_CATALOGUE, 120, "scan", "All open events and markets.", "KALBOT_SCAN_SECONDS"
     ),
+    Entry(
+        "check contract terms", messages.CHECK_TERMS, 3_600, "scan", "Registered documents: unchanged, and in reach?"
+    ),
     Entry("strategy cycle", messages.RUN_CYCLE, 3, "strategy", "Candidates on live prices.", "KALBOT_CYCLE_SECONDS"),
     Entry("sweep", messages.SWEEP, 2, "trading", "Carries on whatever a lost message or worker left."),
     Entry("apply messages", messages.APPLY_MESSAGES, 2, "trading", "Fills and lifecycle messages of the stream."),

@@ -18,6 +18,7 @@ from kalbot.console.pages import obstacles, summary
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.plots import Plot
+from markets.models import TermsChange
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading import selectors
@@ -247,6 +248,16 @@ def alerts() -> dict[str, Any]:
     """What needs attention, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
     since = clock.now() - timedelta(days=1)
     found = [
+        *(
+            alert(
+                "bad",
+                f"Contract terms: {c.get_kind_display()}",
+                c.detail,
+                c.at,
+                page_url("markets.contractterms", c.terms_id),
+            )
+            for c in TermsChange.objects.filter(kind__in=TermsChange.DEMOTIONS, at__gte=since).order_by("-id")[:3]
+        ),
         *(
             alert(
                 "bad",

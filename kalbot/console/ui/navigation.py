@@ -58,6 +58,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Markets", "storefront", "markets.market", ""),
             ("Series", "category", "markets.series", ""),
             ("Certificates", "verified", "markets.certificate", ""),
+            ("Contract terms", "gavel", "markets.contractterms", ""),
             ("Reviewed series", "rate_review", "markets.reviewedseries", ""),
             ("Scans", "radar", "markets.scan", ""),
             ("Watches", "visibility", "markets.watch", ""),

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kalbot.common.errors import SettingError
 from kalbot.console.auth import roles
 from kalbot.console.ops import schedules
+from markets.terms.registry import changes
 from strategies.profiles import seeds
 from trading.models import TradingState
 
@@ -18,7 +19,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            created = {"profiles": len(seeds.seed()), "schedules": len(schedules.seed())}
+            created = {
+                "profiles": len(seeds.seed()),
+                "schedules": len(schedules.seed()),
+                "terms": changes.ensure_proposals(),
+            }
         except SettingError as error:
             raise CommandError(str(error)) from None
         _, fresh = TradingState.objects.get_or_create(

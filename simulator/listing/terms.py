@@ -1,0 +1,42 @@
+"""Contract terms of the simulator's own: short documents at its own address, for the series whose settlement they control."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.core import ExchangeCore
+
+from .series import weather_city
+
+_COIN: Final = """Simulated contract terms: ranges of the {coin} price.
+The value is the simple average of the {index} over the sixty seconds before the hour. "Between" includes both ends.
+One value at one instant determines all markets of an event. Values have two decimals.
+If no value is available, all markets resolve to No.
+These are terms of the simulator and of no other exchange.
+"""
+DOCUMENTS: Final = {
+    "/terms/BTC.txt": _COIN.format(coin="Bitcoin", index="Bitcoin Real-Time Index"),
+    "/terms/ETH.txt": _COIN.format(coin="Ethereum", index="Ethereum Real-Time Index"),
+    "/terms/TEMPERATURE.txt": """Simulated contract terms: daily temperature.
+The value is the highest or lowest temperature in the National Weather Service's daily climate report, in whole degrees Fahrenheit.
+"Between" includes both ends. One report determines all markets of an event.
+If no report is published, the last value that was published counts.
+These are terms of the simulator and of no other exchange.
+""",
+}
+"""Path -> document."""
+
+
+def path_of(series: str) -> str:
+    """The path of the document that controls a series, "" without one."""
+    if series in ("KXBTC", "KXETH"):
+        return f"/terms/{series[2:]}.txt"
+    return "/terms/TEMPERATURE.txt" if weather_city(series) else ""
+
+
+def publish(exchange: ExchangeCore, address: str) -> None:
+    """Point the series at the documents under ``address`` (scheme and host), but for those that were given other terms."""
+    for series in exchange.series.values():
+        path = path_of(series.ticker)
+        if path and (not series.contract_terms_url or series.contract_terms_url.endswith(path)):
+            series.contract_terms_url = address + path
