@@ -23,6 +23,9 @@ from simulator.weather import adverse_turns
 from . import market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
+RANGES = ("KXBTC", "KXETH")
+FEW = 8
+"""More outcomes than this, and NO is offered on three of them only."""
 HOLD_MS = (10_000, 20_000)
 DEFERRED = "deferred turn"
 """Counter: the next coverage basket turns, because no day could when one was due."""
@@ -50,6 +53,9 @@ def _plant_next(exchange: ExchangeCore) -> None:
     kind = KINDS[(number - 1) % len(KINDS)]
     names = exchange.live_events()
     rng.shuffle(names)
+    if kind == "all_no":  # the ranges first, then everything else, then the ranges again
+        ranges_first = number // len(KINDS) % 2 == 0
+        names.sort(key=lambda name: (exchange.events[name].series_ticker in RANGES) != ranges_first)
     hold = rng.randint(*HOLD_MS)
     if kind == "coverage" and _turn_is_due(exchange):
         if _plant_on_first(exchange, names, kind, TURN_MS, rng, turning=True):
@@ -105,11 +111,13 @@ def suited(exchange: ExchangeCore, event: Event, kind: str, hold_ms: int) -> lis
     now = exchange.now()
     good = (
         event.mutually_exclusive
-        and 2 <= len(markets) <= 8
+        and len(markets) >= 2
+        and (len(markets) <= FEW or (kind == "all_no" and event.series_ticker in RANGES))
         and event.ticker not in exchange.edges
         and event.fee_type_override is None
         and event.outcome not in ("", "void")
-        and all(m.status == ACTIVE and m.quoted and m.close_ms - now > hold_ms + 5_000 for m in markets)
+        and all(m.status == ACTIVE and m.close_ms - now > hold_ms + 5_000 for m in markets)
+        and (all(m.quoted for m in markets) or len(markets) > FEW)
         and exchange.state.trading_active(now, event.shard)
     )
     if not good or (kind != "all_no" and not (weather_city(event.series_ticker) and tiles(markets))):
@@ -148,6 +156,10 @@ def _high_bids(exchange: ExchangeCore, markets: list[Market], fair: list[float],
         return min(max(market.ceil_price(chance * (1 + shift) * ONE), market.tick(1)), ONE - market.tick(ONE - 1))
 
     legs = list(zip(markets, fair, strict=True))
+    if len(legs) > FEW:  # the likeliest three, as if one of them had to win and none were hopeless
+        likeliest = sorted(legs, key=lambda leg: -leg[1])[:3]
+        share = sum(chance for _, chance in likeliest)
+        legs = [(market, 0.5 * chance / share + 0.5 / 3) for market, chance in likeliest]
     return _least_shifted(exchange, legs, price, lambda total, fees: total >= ONE + fees + margin)
 
 

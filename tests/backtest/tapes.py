@@ -100,7 +100,14 @@ def _ns(at: float) -> int:
 def options(tape: Path, **changes: Any) -> Options:
     """A run of the careful profile with any profit allowed, 30 ms to the book."""
     profile = checked(
-        {"name": "test", **SEEDED["careful"], "min_profit": 0, "leg_risk_budget": 10**9, **changes.pop("profile", {})}
+        {
+            "name": "test",
+            **SEEDED["careful"],
+            "min_profit": 0,
+            "least_grade": "if_determined",
+            "leg_risk_budget": 10**9,
+            **changes.pop("profile", {}),
+        }
     )
     return Options(tape=tape, profile=profile, latency=changes.pop("latency", Latency(30, 30, 30)), **changes)
 

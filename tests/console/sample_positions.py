@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from kalbot.common import clock
-from markets.models import Event
+from markets.models import Certificate, Event
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading import ledger, premises
 from trading.booking import FillReport, book_fill, recount
@@ -34,7 +37,20 @@ def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
         [f"{name} wins", (2 if any(ticker == leg.ticker for leg in legs) else 3) * 10_000 * count]
         for ticker, name in names.items()
     ]
+    certificate, _ = Certificate.objects.get_or_create(
+        event=event,
+        version=0,
+        defaults={
+            "status": "void",
+            "kind": "exclusive",
+            "states": listed_states(list(names), certified=False).to_json(),
+            "grade": Grade.GUARANTEED.value,
+            "reading": CERTIFICATE_VERSION,
+        },
+    )
     return Decision.objects.create(
+        certificate=certificate,
+        grade=Grade.GUARANTEED.value,
         profile=profile,
         mode=profile.mode,
         event=event,

@@ -23,7 +23,7 @@ OTHER_PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z")
 
 def _evaluate(folder: Path, *options: str) -> dict[str, Any]:
     out = io.StringIO()
-    call_command("evaluate", str(folder), "--profile", "careful", "--json", *options, stdout=out)
+    call_command("evaluate", str(folder), "--profile", "balanced", "--json", *options, stdout=out)
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 
@@ -45,6 +45,17 @@ def test_the_recorded_pass_holds_exactly_one_guaranteed_basket_without_a_least_p
     assert rules["KXHIGHTDC-26JUL20"] == "by series, from a file"
     assert "not recorded" in rules.values()
     assert sum(document["totals"].values()) == len(document["events"]) == 322
+
+
+@pytest.mark.django_db
+def test_a_profile_that_takes_guaranteed_only_refuses_what_nobody_registered() -> None:
+    out = io.StringIO()
+    options = ["--min-profit", "0", "--fee-grid", "0.0001", "--rules", RULES, "--json"]
+    call_command("evaluate", str(SNAPSHOT), "--profile", "careful", *options, stdout=out)
+    document = json.loads(out.getvalue())
+    assert _bought(document) == {}
+    row = next(row for row in document["events"] if row["event"] == "KXHIGHTDC-26JUL20")
+    assert (row["constraint"], row["value"], row["limit"]) == ("grade", "guaranteed if determined", "guaranteed")
 
 
 @pytest.mark.django_db
@@ -78,7 +89,7 @@ def test_every_event_has_a_verdict_and_every_verdict_but_buying_a_reason() -> No
         assert row["verdict"] in ("candidate", "near_miss", "rejected")
         assert bool(row["constraint"]) == (row["verdict"] != "candidate")
         if row["verdict"] == "near_miss":
-            assert row["distance_ppm"] <= seeds.find("careful").near_miss_ppm
+            assert row["distance_ppm"] <= seeds.find("balanced").near_miss_ppm
             assert row["flip"]
     ladders = [row for row in document["events"] if not row["exclusive"]]
     assert ladders
@@ -98,7 +109,7 @@ def test_the_other_recorded_passes_hold_no_guaranteed_basket_at_all(recorded: Pa
 @pytest.mark.django_db
 def test_the_table_names_every_event_and_the_totals() -> None:
     out = io.StringIO()
-    call_command("evaluate", str(SNAPSHOT), "--profile", "careful", "--min-profit", "0", "--rules", RULES, stdout=out)
+    call_command("evaluate", str(SNAPSHOT), "--profile", "balanced", "--min-profit", "0", "--rules", RULES, stdout=out)
     text = out.getvalue()
     for name in recorded.load(SNAPSHOT).events:
         assert name in text

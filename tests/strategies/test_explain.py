@@ -55,7 +55,7 @@ def test_a_refused_event_is_explained_with_the_filter_the_price_and_the_missing_
 def test_a_certified_event_names_its_evidence() -> None:
     add_profile()
     add_event("E1", PAYING, certified=True)
-    assert "Certificate v2 (person): one of the listed outcomes must win. for the test" in _explain("E1")
+    assert "Certificate v1 (reviewed): one of the listed outcomes must win. for the test" in _explain("E1")
 
 
 def test_prices_that_cannot_be_used_and_an_open_basket_are_said() -> None:

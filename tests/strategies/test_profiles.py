@@ -12,7 +12,7 @@ from strategies.profiles import seeds, validation
 
 @pytest.mark.django_db
 def test_seeding_creates_what_is_missing_and_leaves_what_a_person_changed() -> None:
-    assert [profile.name for profile in seeds.seed()] == ["careful", "coverage"]
+    assert [profile.name for profile in seeds.seed()] == ["careful", "balanced", "coverage"]
     Profile.objects.filter(name="careful").update(min_profit=5 * DOLLAR)
     Profile.objects.filter(name="coverage").delete()
     assert [profile.name for profile in seeds.seed()] == ["coverage"]
@@ -31,7 +31,10 @@ def test_seeded_profiles_trade_as_documented() -> None:
     seeded = {name: seeds.definition(name) for name in seeds.SEEDED}
     kinds = {name: profile.kinds for name, profile in seeded.items() if profile is not None}
     modes = {name: profile.mode for name, profile in seeded.items() if profile is not None}
-    assert kinds == {"careful": ["all_yes", "all_no"], "coverage": ["coverage"]}
+    assert kinds == {"careful": ["all_yes", "all_no"], "balanced": ["all_yes", "all_no"], "coverage": ["coverage"]}
+    grades = {name: profile.least_grade for name, profile in seeded.items() if profile is not None}
+    assert grades["careful"] == "guaranteed"
+    assert grades["balanced"] == "if_determined"
     assert set(modes.values()) == {"sim"}
     assert seeded["coverage"] is not None
     assert seeded["coverage"].coverage_threshold_ppm == 900_000
