@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import time_machine
 from kalbot.common import cache, clock
 from markets.models import ExchangeMessage, Market
 from markets.streaming.output.inbox import Message, store
+from simulator.control import timetable
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
 from tests.faults import invariants
@@ -33,6 +34,8 @@ from trading.venues import connection
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROUNDS = 8
+TROUBLED_MS = 20_000
+"""How long the simulator's own troubles are drawn for."""
 
 
 @dataclass
@@ -87,8 +90,11 @@ class MortalSession(TwinSession):
         return answer
 
 
-def run(seed: int) -> Run:
-    """Run one seed to its end and check everything. AssertionError names what does not hold."""
+def run(seed: int, troubles: Sequence[str] = ()) -> Run:
+    """Run one seed to its end and check everything. AssertionError names what does not hold.
+
+    ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's.
+    """
     clear()
     ids = random.Random(f"ids {seed}")
     _ids_from(lambda: uuid.UUID(int=ids.getrandbits(128), version=4))
@@ -96,6 +102,9 @@ def run(seed: int) -> Run:
     plan = draw(seed)
     with time_machine.travel(START, tick=False) as traveller:
         state = _world(plan, traveller)
+        if troubles:
+            wanted = {"seed": seed, "for_ms": TROUBLED_MS, "kinds": list(troubles), "tickers": state.twin.markets}
+            timetable.trouble(state.twin.exchange, wanted)
         sleep, clock.sleep = clock.sleep, lambda seconds: traveller.shift(seconds)
         try:
             _live(state)
@@ -186,6 +195,9 @@ def _end(run: Run) -> None:
     run.plan.at_request.clear()
     exchange = run.twin.exchange
     exchange.faults.clear()
+    timetable.clear(exchange, {})
+    for stale in ("read_delay_ms", "stale_cache_ms", "stale_books_ms", "stale_account_ms"):
+        setattr(exchange.config, stale, run.plan.read_delay_ms if stale == "read_delay_ms" else 0)
     exchange.state.trading_shards.clear()
     live_readiness.require_reconciliation()
     halt.set_state(state="active", actor="end", reason="the run is over")
