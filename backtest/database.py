@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from trading.models import TradingState
-from trading.safety import mode_guard
+from trading.safety import ledger_guard, mode_guard
 
 TABLES_OF = ("contenttypes", "auth", "markets", "strategies", "trading", "triage")
 
@@ -45,13 +45,14 @@ def in_memory(seed: int) -> Iterator[None]:
 
 
 def _create(connection: DatabaseWrapper) -> None:
-    """Tables as the models have them, triggers that keep sim and live apart, and the state in which trading is allowed."""
+    """Tables as the models have them, the triggers of sim and live and of the ledger, and the state in which trading is allowed."""
     with connection.schema_editor() as editor:
         for label in TABLES_OF:
             for model in apps.get_app_config(label).get_models():
                 if model._meta.managed and not model._meta.proxy:
                     editor.create_model(model)
     mode_guard.install()
+    ledger_guard.install()
     TradingState.objects.create(scope="global", state=TradingState.State.ACTIVE, actor="replay", reason="initial state")
 
 

@@ -9,8 +9,9 @@ class TradingConfig(AppConfig):
     def ready(self) -> None:
         from strategies.cycle import holdings
         from trading.holdings import PositionHoldings
-        from trading.safety import mode_guard
+        from trading.safety import ledger_guard, mode_guard
 
         holdings.provide(PositionHoldings())
-        pre_migrate.connect(mode_guard.remove, sender=self, dispatch_uid="trading.safety.mode_guard.remove")
-        post_migrate.connect(mode_guard.install, sender=self, dispatch_uid="trading.safety.mode_guard.install")
+        for guard in (mode_guard, ledger_guard):
+            pre_migrate.connect(guard.remove, sender=self, dispatch_uid=f"{guard.__name__}.remove")
+            post_migrate.connect(guard.install, sender=self, dispatch_uid=f"{guard.__name__}.install")

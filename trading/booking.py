@@ -82,6 +82,7 @@ def _bought(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         ],
         position=position,
         is_new=True,
+        fill=fill,
     )
     Leg.objects.filter(pk=leg.pk).update(
         bought_count=F("bought_count") + fill.count,
@@ -98,15 +99,25 @@ def _sold(position: Position, leg: Leg, order: Order, fill: Fill) -> None:
         raise BookingError(f"{order.pk}: sold {fill.count} of {leg.held} held")
     key = f"fill:{fill.mode}:{order.pk}:{fill.trade_id}"
     proceeds = fill.price * fill.count - fill.fee
-    _take_out(position, leg, kind="fill", key=key, count=fill.count, proceeds=proceeds, fees=fill.fee)
+    _take_out(position, leg, key=key, count=fill.count, proceeds=proceeds, fees=fill.fee, fill=fill)
 
 
-def _take_out(position: Position, leg: Leg, *, kind: str, key: str, count: int, proceeds: int, fees: int) -> None:
+def _take_out(
+    position: Position,
+    leg: Leg,
+    *,
+    key: str,
+    count: int,
+    proceeds: int,
+    fees: int,
+    fill: Fill | None = None,
+    correction: Correction | None = None,
+) -> None:
     """Book that ``count`` of what the leg holds became ``proceeds``, ``fees`` deducted."""
     cost, cost_fees = cost_share(leg, count)
     ledger.post(
         profile=position.profile,
-        kind=kind,
+        kind="fill" if fill is not None else "correction",
         key=key,
         entries=[
             (Account.CASH, proceeds),
@@ -117,6 +128,8 @@ def _take_out(position: Position, leg: Leg, *, kind: str, key: str, count: int, 
         ],
         position=position,
         is_new=True,
+        fill=fill,
+        correction=correction,
     )
     Leg.objects.filter(pk=leg.pk).update(
         sold_count=F("sold_count") + count,
@@ -153,7 +166,7 @@ def correct(
         if not 0 < count <= leg.held:
             raise BookingError(f"{key}: {count} of {leg.held} held")
         cost, _ = cost_share(leg, count)
-        Correction.objects.create(
+        made = Correction.objects.create(
             leg=leg,
             mode=position.mode,
             key=key,
@@ -165,7 +178,7 @@ def correct(
             actor=actor,
             reason=reason[:300],
         )
-        _take_out(position, leg, kind="correction", key=key, count=count, proceeds=proceeds, fees=fees)
+        _take_out(position, leg, key=key, count=count, proceeds=proceeds, fees=fees, correction=made)
         recount(position)
         states.reload(position)
         states.note(position, f"{count / 100:g} {leg} left the account: {reason}", actor=actor, data=evidence)

@@ -22,13 +22,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from kalbot.common.units import dollars
 from strategies.models import Profile
 from trading.denials import DenialCode, Denied
-from trading.models import Account, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
+from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 
 Entry = tuple[str, int]
 
@@ -52,15 +52,19 @@ def post(
     position: Position | None = None,
     memo: str = "",
     is_new: bool = False,
+    **source: Model | None,
 ) -> bool:
     """Book one transaction. False when ``key`` is booked already. Must run inside ``transaction.atomic``.
 
+    ``source``: the row that it books, as ``fill``, ``settlement``, ``correction`` or ``capital_change``.
     ``is_new``: the caller's own unique row proves that the key cannot be booked yet; should it be, everything is rolled back.
     """
     lines = [(account, amount) for account, amount in entries if amount]
     if sum(amount for _, amount in lines):
         raise UnbalancedError(f"{key}: {lines}")
-    booked = LedgerTransaction(profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo)
+    booked = LedgerTransaction(
+        profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo, **source
+    )
     if is_new:
         booked.save(force_insert=True)
     elif not _inserted(booked):
@@ -87,22 +91,26 @@ def _inserted(booked: LedgerTransaction) -> bool:
         with transaction.atomic():
             booked.save(force_insert=True)
     except IntegrityError:
-        return False
+        if LedgerTransaction.objects.filter(key=booked.key).exists():
+            return False  # another worker was first
+        raise
     return True
 
 
 def ensure_funded(profile: Profile, actor: str = "kalbot") -> None:
-    """Book what is missing so that the ledger's capital equals ``profile.capital`` (a withdrawal when it was lowered).
+    """Book what is missing so that the ledger's capital equals the profile's (a withdrawal when it was lowered), as the database has
+    it now: an object that was read long ago books nothing.
 
     Capital lowered below what is in positions makes cash negative: nothing new is bought until positions return it.
     """
-    if -balance_of(profile).capital == profile.capital:
+    if -balance_of(profile).capital == Profile.objects.values_list("capital", flat=True).get(pk=profile.pk):
         return
     with transaction.atomic():
         balance = ProfileBalance.objects.select_for_update().get(profile=profile)
-        missing = profile.capital + balance.capital
+        current = Profile.objects.get(pk=profile.pk)
+        missing = current.capital + balance.capital
         if missing:
-            _deposit(profile, missing, actor)
+            _deposit(current, missing, actor)
 
 
 def deposit(profile: Profile, amount: int, actor: str) -> None:
@@ -119,13 +127,14 @@ def deposit(profile: Profile, amount: int, actor: str) -> None:
 
 
 def _deposit(profile: Profile, amount: int, actor: str) -> None:
-    number = LedgerTransaction.objects.filter(profile=profile, kind="deposit").count() + 1
+    change = CapitalChange.objects.create(profile=profile, amount=amount, actor=actor)
     post(
         profile=profile,
         kind="deposit",
-        key=f"deposit:{profile.pk}:{number}",
+        key=f"deposit:{profile.pk}:{change.pk}:{amount}",
         entries=[(Account.CASH, amount), (Account.CAPITAL, -amount)],
         memo=f"by {actor}",
+        capital_change=change,
     )
 
 
@@ -232,3 +241,24 @@ def rebuild_totals(profile: Profile) -> list[str]:
         wrong = audit(profile)
         ProfileBalance.objects.filter(profile=profile).update(**balances(profile))
     return [account for account, _, _ in wrong]
+
+
+def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
+    """Totals of positions that differ from their ledger entries: (position, column, its value, by the entries). Empty when sound."""
+    of = LedgerEntry.objects.filter(transaction__position__mode=mode).order_by()
+    booked: dict[tuple[int, str], int] = {
+        (position, account): total
+        for position, account, total in of.values_list("transaction__position", "account").annotate(t=Sum("amount"))
+    }
+    held = dict(Leg.objects.filter(position__mode=mode).order_by().values_list("position").annotate(t=Sum("open_cost")))
+    wrong = []
+    for position in Position.objects.filter(mode=mode).select_related("profile"):
+        cost = sum(booked.get((position.pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
+        checks = (
+            ("cost", position.cost, cost),
+            ("open cost of its legs", held.get(position.pk, 0), cost),
+            ("reserved", position.reserved, booked.get((position.pk, Account.RESERVED), 0)),
+            ("realised", position.realised, -booked.get((position.pk, Account.REALISED), 0)),
+        )
+        wrong += [(position, name, ours, summed) for name, ours, summed in checks if ours != summed]
+    return wrong

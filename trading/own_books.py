@@ -55,6 +55,9 @@ def differences(mode: str) -> Found:
                 found[key] = Difference(str(running), str(summed), profile)
             if difference := ledger.summary(profile)["difference"]:
                 found[Discrepancy.Code.LEDGER_POSITIONS, profile.name] = Difference(str(difference), "0", profile)
+        for position, name, running, summed in ledger.audit_positions(mode):
+            key = Discrepancy.Code.LEDGER_POSITIONS, f"position {position.pk}: {name}"
+            found[key] = Difference(str(running), str(summed), position.profile)
         for leg in accounts.legs_unlike_their_fills(mode):
             profile = leg.position.profile
             found[Discrepancy.Code.LEG_FILLS, str(leg.pk)] = Difference(str(leg.held), "sum of fills", profile)

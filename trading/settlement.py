@@ -189,6 +189,7 @@ def _post(booked: Settlement, position: Position, leg: Leg, kind: str, sign: int
             (Account.REALISED, sign * (booked.cost - booked.payout)),
         ],
         position=position,
+        settlement=booked,
         memo=f"{leg.market_id} {booked.result} at {booked.value_e6}",
     )
     Leg.objects.filter(pk=leg.pk).update(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.trading import world
 from trading import booking, ledger
 from trading.booking import BookingError, FillReport
-from trading.models import Leg, Order, Position
+from trading.models import CapitalChange, Leg, Order, Position
 
 import pytest  # isort: skip
 
@@ -93,6 +93,7 @@ def test_fill_beyond_the_order_and_sale_beyond_the_leg_are_refused_whole() -> No
 def test_a_key_is_booked_once() -> None:
     profile = world.add_profile()
     entries = [("cash", 5), ("capital", -5)]
-    assert ledger.post(profile=profile, kind="test", key="k", entries=entries)
-    assert not ledger.post(profile=profile, kind="test", key="k", entries=entries)
+    change = CapitalChange.objects.create(profile=profile, amount=5, actor="test")
+    assert ledger.post(profile=profile, kind="deposit", key="k", entries=entries, capital_change=change)
+    assert not ledger.post(profile=profile, kind="deposit", key="k", entries=entries, capital_change=change)
     assert ledger.balances(profile)["cash"] == 5

@@ -1,7 +1,15 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
 from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder
-from trading.models.money import Account, Correction, LedgerEntry, LedgerTransaction, ProfileBalance, Settlement
+from trading.models.money import (
+    Account,
+    CapitalChange,
+    Correction,
+    LedgerEntry,
+    LedgerTransaction,
+    ProfileBalance,
+    Settlement,
+)
 from trading.models.orders import OPEN_ORDERS, Fill, Order, OrderError, OrderStatus, PaperOrder
 from trading.models.positions import (
     ACTIVE,
@@ -23,6 +31,7 @@ __all__ = [
     "TERMINAL",
     "Account",
     "AccountTransaction",
+    "CapitalChange",
     "CloseType",
     "Correction",
     "Denial",

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from strategies.models import Mode, Profile
+from trading.models.orders import Fill
 from trading.models.positions import Leg, Position
 
 
@@ -23,21 +24,57 @@ class Account(models.TextChoices):
     REALISED = "realised"
 
 
+class CapitalChange(models.Model):
+    """A person raised or lowered a profile's capital."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="capital_changes")
+    amount = models.BigIntegerField(help_text="Micro-dollars; negative for a withdrawal.")
+    actor = models.CharField(max_length=150)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.profile_id}: {self.amount}"
+
+
 class LedgerTransaction(models.Model):
-    """One booking. ``key`` makes it the same one when it is tried twice."""
+    """One booking. ``key`` makes it the same one when it is tried twice.
+
+    It leads to what it books: a fill, a settlement (or its reversal), a correction, a change of capital, or, for reserves,
+    the position. The database balances the entries and keeps the rows for ever (``safety.ledger_guard``).
+    """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="ledger_transactions")
     mode = models.CharField(max_length=4, choices=Mode)
     position = models.ForeignKey(Position, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
     kind = models.CharField(
-        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal, transfer, ..."
+        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal or correction."
     )
     key = models.CharField(max_length=160, unique=True)
+    fill = models.ForeignKey(Fill, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
+    settlement = models.ForeignKey(
+        "Settlement", models.PROTECT, null=True, blank=True, related_name="ledger_transactions"
+    )
+    correction = models.ForeignKey(
+        "Correction", models.PROTECT, null=True, blank=True, related_name="ledger_transactions"
+    )
+    capital_change = models.ForeignKey(
+        CapitalChange, models.PROTECT, null=True, blank=True, related_name="ledger_transactions"
+    )
     memo = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="fill", fill__isnull=False)
+                | Q(kind__in=["settlement", "reversal"], settlement__isnull=False)
+                | Q(kind="correction", correction__isnull=False)
+                | Q(kind="deposit", capital_change__isnull=False)
+                | Q(kind__in=["reserve", "release"], position__isnull=False),
+                name="ledger_transaction_has_a_source",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"

@@ -39,7 +39,7 @@ class Action:
 
 def action_for(row: Discrepancy) -> Action:
     """The one action that ends ``row``."""
-    return ACTIONS[Discrepancy.Code(row.code)]
+    return ACTIONS.get(row.code, _KNOWN)
 
 
 def resolve(pk: int, *, actor: str, reason: str) -> str:
@@ -149,7 +149,7 @@ _KNOWN: Final = Action(
     _accept,
     accepts=True,
 )
-ACTIONS: Final[Mapping[Discrepancy.Code, Action]] = {
+ACTIONS: Final[Mapping[str, Action]] = {
     Discrepancy.Code.REJECTED_ORDER_FILLED: Action(
         "Book its fills", "The order counts as accepted, and what it filled is fetched and booked.", _book_rejected
     ),

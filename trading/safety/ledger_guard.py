@@ -1,0 +1,105 @@
+"""The ledger is kept by the database itself: every transaction balances when it is committed, and what is booked is never changed or
+deleted. Triggers, on both databases; taken away before every ``migrate`` and put back after it, like those of ``mode_guard``.
+
+SQLite has no deferred triggers, but deferred foreign keys: while the entries of a transaction do not sum to zero, a row waits that
+refers to nothing, and a commit with such a row is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db import connections
+
+ENTRY: Final = "trading_ledgerentry"
+FOREVER: Final[dict[str, tuple[str, ...]]] = {
+    ENTRY: (),
+    "trading_ledgertransaction": (),
+    "trading_fill": (),
+    "trading_correction": (),
+    "trading_capitalchange": (),
+    "trading_accounttransaction": (),
+    "trading_settlement": ("reversed_at",),
+}
+"""Tables whose rows are never deleted, and the columns that may still change."""
+BALANCED: Final = "ledger_transaction_balances"
+WAITING, NOTHING = "trading_ledger_unbalanced", "trading_ledger_nothing"
+
+
+def install(using: str = "default", **signal: Any) -> None:
+    """Put the triggers in place (after ``migrate``). Nothing happens while the tables are not there yet."""
+    connection = connections[using]
+    tables = set(connection.introspection.table_names())
+    if not set(FOREVER) <= tables:
+        return
+    remove(using)
+    with connection.cursor() as cursor:
+        columns = {
+            table: [column.name for column in connection.introspection.get_table_description(cursor, table)]
+            for table in FOREVER
+        }
+        for statement in _sqlite(columns) if connection.vendor == "sqlite" else _postgresql(columns):
+            cursor.execute(statement)
+
+
+def remove(using: str = "default", **signal: Any) -> None:
+    """Take the triggers away (before ``migrate``)."""
+    connection = connections[using]
+    tables = set(connection.introspection.table_names())
+    with connection.cursor() as cursor:
+        for name, table in _names():
+            if table in tables:
+                on = "" if connection.vendor == "sqlite" else f" ON {table}"
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    for table in FOREVER:
+        yield f"forever_{table}_update", table
+        yield f"forever_{table}_delete", table
+    yield BALANCED, ENTRY
+
+
+def _kept(table: str, columns: dict[str, list[str]]) -> str:
+    return ", ".join(column for column in columns[table] if column not in FOREVER[table])
+
+
+def _sqlite(columns: dict[str, list[str]]) -> Iterator[str]:
+    yield f"CREATE TABLE IF NOT EXISTS {NOTHING} (id INTEGER PRIMARY KEY)"
+    yield (
+        f"CREATE TABLE IF NOT EXISTS {WAITING} (transaction_id INTEGER PRIMARY KEY, "
+        f"refers INTEGER NOT NULL REFERENCES {NOTHING} (id) DEFERRABLE INITIALLY DEFERRED)"
+    )
+    for table in FOREVER:
+        refused = f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are never changed or deleted'); END"
+        yield f"CREATE TRIGGER forever_{table}_update BEFORE UPDATE OF {_kept(table, columns)} ON {table} {refused}"
+        yield f"CREATE TRIGGER forever_{table}_delete BEFORE DELETE ON {table} {refused}"
+    total = f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id)"
+    yield (
+        f"CREATE TRIGGER {BALANCED} AFTER INSERT ON {ENTRY} BEGIN "
+        f"DELETE FROM {WAITING} WHERE transaction_id = NEW.transaction_id; "
+        f"INSERT INTO {WAITING} SELECT NEW.transaction_id, 1 WHERE {total} <> 0; END"
+    )
+
+
+def _postgresql(columns: dict[str, list[str]]) -> Iterator[str]:
+    yield (
+        "CREATE OR REPLACE FUNCTION kept_forever() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'rows of % are never changed or deleted', TG_TABLE_NAME USING ERRCODE = 'check_violation'; "
+        "END $$"
+    )
+    for table in FOREVER:
+        each = "FOR EACH ROW EXECUTE FUNCTION kept_forever()"
+        yield f"CREATE TRIGGER forever_{table}_update BEFORE UPDATE OF {_kept(table, columns)} ON {table} {each}"
+        yield f"CREATE TRIGGER forever_{table}_delete BEFORE DELETE ON {table} {each}"
+    yield (
+        f"CREATE OR REPLACE FUNCTION {BALANCED}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+        f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id) <> 0 THEN "
+        "RAISE EXCEPTION 'ledger transaction % does not balance', NEW.transaction_id "
+        "USING ERRCODE = 'check_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield (
+        f"CREATE CONSTRAINT TRIGGER {BALANCED} AFTER INSERT ON {ENTRY} DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW EXECUTE FUNCTION {BALANCED}()"
+    )
