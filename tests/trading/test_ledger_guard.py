@@ -35,7 +35,7 @@ def _settled() -> Position:
     assert position is not None
     Market.objects.filter(pk="KXT-1-0").update(status="finalized", result="yes", settlement_value_e6=1_000_000)
     settlement.run()
-    exits.request_exit(position_id=position.pk, actor="test", reason="test")
+    exits.request_exit(position_id=position.pk, actor="test", reason="test", below_floor="a test")
     executor.step(position.pk)
     position.refresh_from_db()
     return position
