@@ -155,6 +155,7 @@ def test_what_trading_refuses_is_a_conflict_with_its_sentence_and_kept(call: Cal
 
 
 def test_a_guaranteed_basket_is_not_sold_below_its_floor_without_words(call: Call, sample: dict[str, Any]) -> None:
+    type(sample["held"]).objects.filter(pk=sample["held"].pk).update(guaranteed=True)
     answer = call("operator", "POST", f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4"})
     assert answer.status_code == 409
     assert "only if a person says so, in words" in answer.json()["detail"]
