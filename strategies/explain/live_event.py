@@ -93,6 +93,8 @@ def _certificate(event: EventView) -> Iterator[str]:
     )
     if event.certified and row is not None:
         yield f"Certificate v{row.version} ({row.kind}): one of the listed outcomes must win. {' '.join(row.evidence)}"
+    elif row is not None and event.states is not None:
+        yield f"Certificate v{row.version} ({row.kind}): at most one outcome wins, and none may. {' '.join(row.evidence)}"
     elif row is not None and row.reason:
         yield f"No certificate ({row.status}): {row.reason}"
     else:

@@ -49,7 +49,7 @@ def test_a_refused_event_is_explained_with_the_filter_the_price_and_the_missing_
     assert "exclusive      passes" in text
     assert "all_no: 2 NO legs, price and fee: 0.5375 + 0.5275 = $1.0650; pays $1.0000" in text
     assert "Not bought (NO on several outcomes): price" in text
-    assert "No certificate" in text
+    assert "Certificate v1 (exclusive): at most one outcome wins, and none may." in text
 
 
 def test_a_certified_event_names_its_evidence() -> None:
