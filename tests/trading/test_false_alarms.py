@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -103,34 +102,30 @@ def test_a_real_difference_in_our_totals_is_named_and_stays(profile: Profile) ->
     assert halt.current(profile) == "reducing"
 
 
-@pytest.fixture
-def booking(transactional_db: None) -> Iterator[Profile]:
-    """A profile whose ledger another thread books into all the time."""
-    found = world.add_profile("busy", mode="live")
-    ledger.ensure_funded(found)
-    stop = threading.Event()
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    "sqlite" in database.settings_dict["ENGINE"], reason="SQLite has one writer: nothing is booked between two reads"
+)
+def test_a_booking_between_two_reads_of_the_audit_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = world.add_profile("busy", mode="live")
+    ledger.ensure_funded(profile)
+    numbers = iter(range(100))
+    plain = ledger.balances
 
     def book() -> None:
-        number = 0
         try:
-            while not stop.is_set():
-                number += 1
-                with transaction.atomic():
-                    entries: Any = [("cash", -7), ("reserved", 7)]
-                    ledger.post(profile=found, kind="reserve", key=f"k{number}", entries=entries)
-                    entries = [("cash", 7), ("reserved", -7)]
-                    ledger.post(profile=found, kind="release", key=f"r{number}", entries=entries[: 2 * (number % 2)])
+            with transaction.atomic():
+                entries: Any = [("cash", -7), ("reserved", 7)]
+                ledger.post(profile=profile, kind="reserve", key=f"k{next(numbers)}", entries=entries)
         finally:
             database.close()
 
-    thread = threading.Thread(target=book)
-    thread.start()
-    yield found
-    stop.set()
-    thread.join(30)
+    def after_a_booking(profile: Profile) -> dict[str, int]:
+        thread = threading.Thread(target=book)
+        thread.start()
+        thread.join(30)
+        return plain(profile)
 
-
-def test_an_audit_beside_bookings_never_finds_a_difference(booking: Profile) -> None:
-    found = [own_books.differences("live") for _ in range(60)]
-    assert found == [{}] * 60
-    assert accounts.legs_unlike_their_fills("live") == []
+    monkeypatch.setattr(ledger, "balances", after_a_booking)
+    assert own_books.differences("live") == {}
+    assert next(numbers) > 0, "something was booked meanwhile"
