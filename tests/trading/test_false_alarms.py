@@ -15,7 +15,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.test_reconcile import _buy, _codes, twin
 from tests.trading.twin import Twin
-from trading import accounts, ledger, own_books, reconcile, settlement
+from trading import ledger, own_books, reconcile, settlement
 from trading.models import Discrepancy, ProfileBalance, Reconciliation, TradingState
 from trading.safety import discrepancies, halt
 
