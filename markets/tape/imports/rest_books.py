@@ -23,7 +23,7 @@ _STRIKES: Final = ("strike_type", "floor_strike", "cap_strike")
 def parts(root: Path) -> Iterator[Part]:
     """The parts of a recorded set: one for each file of ``books/``."""
     listing = Listing(_catalogued(root))
-    results = _results(root)
+    results, ends = _results(root), _ends(root)
     for path in sorted((root / "books").glob("*.jsonl.gz")):
         daily = path.name.startswith("weather")
         about: dict[str, Any] = {
@@ -34,7 +34,7 @@ def parts(root: Path) -> Iterator[Part]:
             "licence": "none stated",
         }
         name = path.name.split(".")[0]
-        yield Part(f"books-{name.split('_2')[0].replace('_', '-')}", name, about, _Reader(path, listing, results))
+        yield Part(f"books-{name.split('_2')[0].replace('_', '-')}", name, about, _Reader(path, listing, results, ends))
 
 
 def _catalogued(root: Path) -> Path:
@@ -44,8 +44,8 @@ def _catalogued(root: Path) -> Path:
 
 
 class _Reader:
-    def __init__(self, path: Path, listing: Listing, results: dict[str, tuple[int, str]]) -> None:
-        self._path, self._listing, self._results = path, listing, results
+    def __init__(self, path: Path, listing: Listing, results: dict[str, tuple[int, str]], ends: dict[str, str]) -> None:
+        self._path, self._listing, self._results, self._ends = path, listing, results, ends
 
     def __call__(self) -> Iterator[Record]:
         listed: dict[str, frozenset[str]] = {}
@@ -74,12 +74,13 @@ class _Reader:
 
     def _event(self, event: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
         markets = []
+        end = self._ends.get(event)
         for leg in legs:
             one = market(
                 leg["ticker"],
                 name=leg.get("yes_sub_title") or "",
                 strikes={name: leg.get(name) for name in _STRIKES},
-                times={"close_time": leg.get("close_time"), "expected_expiration_time": leg.get("close_time")},
+                times={"close_time": leg.get("close_time"), "expected_expiration_time": leg.get("close_time") or end},
             )
             if leg.get("group") == "daily":
                 one |= self._listing.rules_of(one, day_of(event))
@@ -111,6 +112,18 @@ def _results(root: Path) -> dict[str, tuple[int, str]]:
                 for ticker, result in event["results"].items():
                     if result in ("yes", "no"):
                         found[ticker] = (nanoseconds(line["captured_at"]), result)
+    return found
+
+
+def _ends(root: Path) -> dict[str, str]:
+    """event -> when it is expected to end, as the quotes recorded beside the books have it."""
+    found: dict[str, str] = {}
+    for path in sorted((root / "quotes").glob("*.jsonl.gz")):
+        for line in lines(path):
+            for event in (line, line.get("current")):
+                end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None
+                if end and event.get("event_ticker"):
+                    found[event["event_ticker"]] = end
     return found
 
 
