@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from kalbot.common import clock
 from strategies.models import Decision
+from trading import late_fills
 from trading.execution import executor
 from trading.models import ACTIVE, Denial, ExitRequest, Position, PositionStatus
 
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Step every position that is due and execute every decision that no worker took up. Returns how many."""
-    count = 0
+    """Reopen what holds contracts that nobody acts on, step every position that is due, and execute every decision that no worker
+    took up. Returns how many."""
+    count = late_fills.reopen_all()
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1

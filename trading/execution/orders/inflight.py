@@ -10,6 +10,8 @@ from trading import states
 from trading.execution.orders import cancel as cancelling
 from trading.execution.orders import fills, record, submit
 from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position
+from trading.venues import factory
+from trading.venues.protocol import Refused, Unresolved
 
 
 def orders_of(position: Position) -> list[Order]:
@@ -60,6 +62,28 @@ def collect_all(orders: list[Order]) -> bool:
     """Book the fills of every order that has ended at the venue. True when nothing is missing."""
     ended = [fills.collect(order) for order in orders if order.status == OrderStatus.BOOKING]
     return all(ended)
+
+
+def reread(orders: Iterable[Order]) -> bool:
+    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did.
+
+    An answer of nothing may be early: acting on it would abandon contracts, or buy them a second time.
+    """
+    more = False
+    for order in orders:
+        if order.action != Order.Action.BUY or order.status != OrderStatus.DONE or order.filled_count >= order.count:
+            continue
+        try:
+            record.no_transaction()
+            answer = factory.venue_for(order.mode).fetch(order)
+        except (Refused, Unresolved):
+            continue
+        if answer.fill_count > order.filled_count and record.move(
+            order, (OrderStatus.DONE,), OrderStatus.BOOKING, reported_fill_count=answer.fill_count
+        ):
+            fills.collect(order)
+            more = True
+    return more
 
 
 def wait(position: Position, seconds: float = 1.0) -> bool:

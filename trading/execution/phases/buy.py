@@ -115,6 +115,8 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
     """No further leg is ordered: book the fills, then open, complete or abort by what they add up to."""
     if not inflight.collect_all(orders):
         return inflight.wait(position)
+    if inflight.reread(orders) and not inflight.collect_all(orders):
+        return inflight.wait(position)
     legs = list(position.legs.all())
     count = baskets.matched(legs, position.target_count)
     if not any(leg.held for leg in legs):

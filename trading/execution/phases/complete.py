@@ -73,6 +73,8 @@ def completing(position: Position, lease: Lease) -> bool:
         return _wait_out(position, blocked)
     if position.mode == Mode.LIVE and not reconcile.ensure_reconciled():
         return _wait_out(position, Refusal(DenialCode.NOT_RECONCILED))
+    if inflight.reread(orders):
+        return inflight.collect_all(orders) or inflight.wait(position)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:

@@ -1,0 +1,124 @@
+"""A fill is acted on whenever it comes: an order answered with nothing may have filled all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import exits, inbox, late_fills, sweeper
+from trading.booking import FillReport, book_fill
+from trading.execution import executor
+from trading.models import Lock, Order, Position
+from trading.safety import live_readiness
+from trading.venues import connection
+from trading.venues.live import LiveVenue
+from trading.venues.protocol import Ack
+
+LIMITS = (3_000, 3_200, 3_100)
+
+
+@pytest.fixture
+def twin(settings: Any) -> Twin:
+    settings.KALBOT_LIVE = True
+    found = Twin()
+    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
+        found.add_market([(bid, 2_000)], [(ask, 2_000)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def _execute(twin: Twin, **columns: Any) -> Position:
+    profile = world.add_profile("live", mode="live", **columns)
+    position = executor.execute(world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000).pk)
+    assert position is not None
+    return position
+
+
+def _answer_nothing(monkeypatch: pytest.MonkeyPatch, *, reads_too: bool) -> None:
+    """The first order is answered with nothing although it fills; ``reads_too``: so does the read that follows."""
+    state: dict[str, Any] = {}
+    create: Callable[..., Ack] = LiveVenue.create
+    fetch = LiveVenue.fetch
+
+    def created(self: LiveVenue, order: Order, *args: Any, **kwargs: Any) -> Ack:
+        answer = create(self, order, *args, **kwargs)
+        if state.setdefault("order", order.pk) == order.pk:
+            return Ack(answer.exchange_order_id, 0, 0)
+        return answer
+
+    def fetched(self: LiveVenue, order: Order) -> Ack:
+        if reads_too and state.get("order") == order.pk:
+            return Ack(order.exchange_order_id, 0, 0)
+        return fetch(self, order)
+
+    monkeypatch.setattr(LiveVenue, "create", created)
+    monkeypatch.setattr(LiveVenue, "fetch", fetched)
+
+
+def test_an_order_answered_with_nothing_is_read_once_more_before_the_basket_is_abandoned(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answer_nothing(monkeypatch, reads_too=False)
+    position = _execute(twin)
+    assert position.status == "open"
+    assert set(twin.held().values()) == {1_000}
+
+
+def test_a_leg_answered_with_nothing_is_not_bought_a_second_time(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_many = LiveVenue.create_many
+
+    def created(self: LiveVenue, orders: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        first, *rest = create_many(self, orders, *args, **kwargs)
+        assert isinstance(first, Ack)
+        return [Ack(first.exchange_order_id, 0, 0), *rest]
+
+    monkeypatch.setattr(LiveVenue, "create_many", created)
+    position = _execute(twin, sending="all_at_once")
+    assert position.sends_together
+    assert position.status == "open"
+    assert [leg.orders.count() for leg in position.legs.all()] == [1, 1, 1]
+    assert set(twin.held().values()) == {1_000}
+
+
+def test_a_fill_of_an_aborted_position_reopens_and_unwinds_it(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    _answer_nothing(monkeypatch, reads_too=True)
+    position = _execute(twin)
+    assert position.status == "aborted"
+    assert sum(twin.held().values()) == 1_000
+    twin.send_fills()
+    inbox.apply_waiting()
+    assert late_fills.reopen_all() == 1
+    position.refresh_from_db()
+    assert (position.status, position.ended_at) == ("unwinding", None)
+    assert exits.why_not(position) is None
+    assert Lock.objects.filter(profile=position.profile, code="difference").exists()
+    with time_machine.travel(clock.now() + timedelta(seconds=5)):
+        live_readiness.require_reconciliation()
+        twin.sync()
+        sweeper.sweep()
+        twin.sync()
+        position = executor.step(position.pk)
+    assert position.status in ("open", "aborted")
+    assert set(twin.held().values()) in (set(), {position.matched_count})
+
+
+def test_a_fill_of_an_open_position_reopens_it_and_what_is_whole_stays_open(twin: Twin) -> None:
+    position = _execute(twin)
+    assert late_fills.reopen_all() == 0
+    order = position.orders.order_by("created_at").first()
+    assert order is not None
+    Order.objects.filter(pk=order.pk).update(count=1_500)
+    book_fill(order.pk, FillReport("late", order.price, 500, 0, True, clock.now_ms()), "websocket")
+    assert late_fills.reopen_all() == 1
+    position.refresh_from_db()
+    assert position.status == "unwinding"
+    assert late_fills.reopen_all() == 0
