@@ -221,6 +221,7 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
         ({"sources": [("x", "https://weather.example/product.php?product=CLI&issuedby=NYC")]}, "settles on"),
         ({"sources": [("The Weather Company", "https://weather.com/kalshi")]}, "settles on"),
         ({"rules_secondary": "Data for CLILGA can be found there."}, "CLILGA"),
+        ({"rules_secondary": "The Weather Company is the first source agency."}, "not read"),
         ({"series": "KXHIGHXX"}, "not a reviewed"),
         ({"event_ticker": "KXHIGHNY-26JUL18"}, "another day"),
         ({"event_ticker": "KXHIGHNY-26FEB30"}, "no such day"),

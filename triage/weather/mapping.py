@@ -5,7 +5,8 @@ A daily temperature event is mapped only if everything that it says about itself
 - its series is in ``data/series.json``, each entry with the rules text and settlement source that it was read from;
 - its settlement source is the National Weather Service's daily climate report (``product=CLI``) *issued by* that station;
 - its rules name the same report, the same extreme (highest / lowest), a place that is known to mean the station, and the
-  day in its ticker; ``Data for CLIxxx`` in the second part names the same station;
+  day in its ticker; ``Data for CLIxxx`` in the second part names the same station, and every sentence of it is one that was read: another
+  source may hide in one that was not;
 - the bounds in each market's rules are the strikes of that market, and the outcomes tile the whole degrees.
 
 What the event does not say (an exchange that serves no rules text) is not held against it; what it says differently is.
@@ -28,6 +29,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
+
+from markets.terms.reading.secondary import read_sentence
+from markets.terms.reading.text import sentences
 
 Extreme = Literal["high", "low"]
 DATA: Final = Path(__file__).parent / "data"
@@ -116,6 +120,9 @@ def daily_market(
     for _, url in sources:
         if (issuer := issuing_station(url)) != station.issued_by:
             raise Unmapped(f"settles on {issuer or url}, reviewed was {station.issued_by}")
+    unread = next((s for s in sentences(rules_secondary) if read_sentence(s) is None), "")
+    if unread:
+        raise Unmapped(f"a sentence of the rules was not read: {unread}")
     named = _CLI.search(rules_secondary)
     if named and named[1] != station.issued_by:
         raise Unmapped(f"the rules point to CLI{named[1]}, reviewed was CLI{station.issued_by}")
