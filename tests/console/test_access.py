@@ -34,7 +34,6 @@ ACTS = {
     },
 }
 EDITED = {"strategies.profile", "django_celery_beat.periodictask", "markets.reviewedseries"}
-OWN = {"index", "second_factor", "time_zone", "password_change"}
 ROLES = ("viewer", "operator", "risk manager")
 
 
@@ -177,7 +176,7 @@ def test_a_formula_in_an_export_is_text(sample: dict[str, Any], login: Login) ->
     assert "=HYPERLINK" not in text
 
 
-def test_an_error_page_needs_no_database_and_tells_nothing(sample: dict[str, Any]) -> None:
+def test_an_error_page_needs_no_database_and_reveals_nothing(sample: dict[str, Any]) -> None:
     from kalbot.console.pages import errors
 
     page = errors.failed(None).content.decode()  # type: ignore[arg-type]  # the page of a failure reads nothing

@@ -33,7 +33,7 @@ SMALLER = {
 def fields_of(client: Client, address: str) -> dict[str, Any]:
     """What a browser would send back of the form at ``address``, unchanged."""
     form = client.get(address).context["adminform"].form
-    values = {}
+    values: dict[str, Any] = {}
     for name in form.fields:
         value = form[name].value()
         shown = form.fields[name].prepare_value(value)
@@ -131,7 +131,7 @@ def test_a_lock_that_was_prolonged_meanwhile_is_not_removed(sample: dict[str, An
     lock = Lock.objects.create(code="residual", reason="one leg", until=clock.now() + timedelta(minutes=1))
     client, address = login("risk manager"), reverse("admin:act_remove_lock_one", args=[lock.pk])
     form = client.get(address).context["form"]
-    values = {name: form[name].value() or "" for name in form.fields} | {"reason": "looked at it"}
+    values = {name: form[name].value() or "" for name in form.fields} | {"reason": "checked it"}
     Lock.objects.filter(pk=lock.pk).update(reason="three legs")
     assert "changed while you were reading" in client.post(address, values).content.decode()
     assert Lock.objects.filter(pk=lock.pk).exists()

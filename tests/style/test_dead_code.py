@@ -33,6 +33,7 @@ BY_NAME: Final = [
         "handle",
         "ready",
         "urlpatterns",
+        "handler[0-9]*",
     ),
     *(
         "has_*_permission",

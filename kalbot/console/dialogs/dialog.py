@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class Briefing:
     """What a person sees before confirming. ``numbers`` are (label, text) pairs and are kept with the act.
 
-    ``version``: of the row that is acted on; a confirmation of another version is refused and shows the dialog anew.
+    ``version``: of the row that is acted on; a confirmation of another version is refused and shows the dialog again.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""Pages for what went wrong, in the console's look. They read no database: it may be what went wrong."""
+"""Pages for what went wrong, in the console's style. They read no database: it may be what went wrong."""
 
 from __future__ import annotations
 
