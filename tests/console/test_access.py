@@ -60,6 +60,8 @@ def pages(sample: dict[str, Any]) -> dict[str, str]:
     return found | {f"part {part}": reverse("admin:dashboard_part", args=[part]) for part in dashboard.PARTS}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_without_a_role_nothing_is_seen_or_exported(sample: dict[str, Any]) -> None:
     User.objects.create_user("newcomer", password="let-me-in-please", is_staff=True)
     newcomer, stranger = Client(), Client()
@@ -87,6 +89,7 @@ def test_without_a_role_nothing_is_seen_or_exported(sample: dict[str, Any]) -> N
         assert hidden not in home[home.index("k-page") :], hidden
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("role", ROLES)
 def test_every_list_is_seen_and_exported_by_each_role_and_edited_by_one(
     role: str, sample: dict[str, Any], login: Login
