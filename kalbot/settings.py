@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "backtest",
 ]
 MIDDLEWARE = [
+    "kalbot.console.auth.machine_paths.MachinePathsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "kalbot.console.auth.security_headers.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from django.db import transaction
 
 from kalbot.common import clock
+from kalbot.common.retry import retried
 from markets import connect
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
+from markets.catalogue.writing import catalogue_transaction
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.vocabulary import OPEN_STATUSES, LifecycleEvent, MarketStatus
 from markets.kalshi.ws.lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame
@@ -45,17 +47,22 @@ def apply_waiting(seconds: float = math.inf) -> int:
         batch = list(ExchangeMessage.objects.filter(kind__in=KINDS, applied_at=None).order_by("id")[:BATCH])
         if not batch:
             return done
-        stale: dict[str, None] = {}
-        changed: dict[str, None] = {}
-        with transaction.atomic():
-            for message in batch:
-                fetch, touched = apply(message)
-                stale.update(dict.fromkeys(fetch))
-                changed.update(dict.fromkeys(touched))
-            certificates.refresh(changed)
-        _fetch(list(stale)[:FETCH_LIMIT])
+        _fetch(retried(partial(_apply_batch, batch))[:FETCH_LIMIT])
         done += len(batch)
     return done
+
+
+def _apply_batch(batch: Sequence[ExchangeMessage]) -> list[str]:
+    """One transaction. Returns the events that have to be fetched again."""
+    stale: dict[str, None] = {}
+    changed: dict[str, None] = {}
+    with catalogue_transaction():
+        for message in batch:
+            fetch, touched = apply(message)
+            stale.update(dict.fromkeys(fetch))
+            changed.update(dict.fromkeys(touched))
+        certificates.refresh(changed)
+    return list(stale)
 
 
 def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:

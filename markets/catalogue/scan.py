@@ -10,13 +10,13 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from django.db import transaction
-
 from kalbot.common import clock
 from kalbot.common.batches import batched
+from kalbot.common.retry import retried
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
 from markets.catalogue.upsert import ABSENT, PageResult, store_events
+from markets.catalogue.writing import catalogue_transaction
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
@@ -135,10 +135,14 @@ def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> t
 def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
     """Rows and the certificates that hang on them in one transaction: a death in between must not leave a certificate that outlives
     its facts, because the next scan would find nothing changed."""
-    with transaction.atomic():
-        result = store_events(events, row)
-        certificates.refresh(result.changed)
-    return result
+
+    def store() -> PageResult:
+        with catalogue_transaction():
+            result = store_events(events, row)
+            certificates.refresh(result.changed)
+        return result
+
+    return retried(store)
 
 
 def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
@@ -185,6 +189,6 @@ def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
         row["content_hash"] = ""  # the event's own listing has the last word
         if row["status"] in OPEN_STATUSES:
             row["status"] = ABSENT
-        with transaction.atomic():
+        with catalogue_transaction():
             Market.objects.filter(pk=market.pk).update(**row, updated_at=clock.now())
             certificates.refresh([market.event_id])

@@ -130,3 +130,12 @@ def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db: Any, settin
     found = tokens.left()
     assert set(found) == {"write"}
     assert 890 <= found["write"] < 900
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_machines_are_answered_whatever_host_name_they_use(
+    db: None, redis_db: object, settings: Any, path: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["kalbot.example.org"]
+    assert Client().get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    assert Client().get("/admin/login/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
