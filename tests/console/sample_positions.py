@@ -21,6 +21,7 @@ from trading.models import (
     PaperOrder,
     Position,
     PositionEvent,
+    Settlement,
 )
 
 
@@ -221,6 +222,9 @@ def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str
     """One ledger transaction."""
     from django.db import transaction
 
+    source = (
+        {"fill": Fill.objects.filter(order__position=held).last()} if kind == "fill" else {"settlement": paid(held)}
+    )
     with transaction.atomic():
         ledger.post(
             profile=profile,
@@ -229,7 +233,24 @@ def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str
             entries=entries,
             position=held,
             memo=f"{kind} of #{held.pk}",
+            **source,
         )
+
+
+def paid(held: Position) -> Settlement:
+    """The settlement of the last leg, which stands for all of them here."""
+    leg = held.legs.last()
+    assert leg is not None
+    return Settlement.objects.create(
+        leg=leg,
+        mode=held.mode,
+        result="no",
+        value_e6=0,
+        count=leg.bought_count,
+        payout=held.floor,
+        cost=held.cost,
+        fees=held.fees,
+    )
 
 
 def happened(held: Position, before: str, after: str, reason: str) -> None:

@@ -16,7 +16,7 @@ from tests.trading import world
 from tests.trading.test_reconcile import _buy, _codes, twin
 from tests.trading.twin import Twin
 from trading import ledger, own_books, reconcile, settlement
-from trading.models import Discrepancy, ProfileBalance, Reconciliation, TradingState
+from trading.models import CapitalChange, Discrepancy, ProfileBalance, Reconciliation, TradingState
 from trading.safety import discrepancies, halt
 
 __all__ = ["twin"]
@@ -110,13 +110,15 @@ def test_a_booking_between_two_reads_of_the_audit_is_no_difference(monkeypatch: 
     profile = world.add_profile("busy", mode="live")
     ledger.ensure_funded(profile)
     numbers = iter(range(100))
+    change = CapitalChange.objects.create(profile=profile, amount=0, actor="test")
     plain = ledger.balances
 
     def book() -> None:
         try:
             with transaction.atomic():
                 entries: Any = [("cash", -7), ("reserved", 7)]
-                ledger.post(profile=profile, kind="reserve", key=f"k{next(numbers)}", entries=entries)
+                key = f"k{next(numbers)}"
+                ledger.post(profile=profile, kind="deposit", key=key, entries=entries, capital_change=change)
         finally:
             database.close()
 

@@ -17,8 +17,8 @@ from trading.denials import Denied
 from trading.execution import executor
 from trading.models import (
     Account,
+    CapitalChange,
     ExchangeAccount,
-    LedgerTransaction,
     Lock,
     Order,
     Position,
@@ -123,11 +123,12 @@ def test_drawdown_is_measured_from_the_best() -> None:
 
 
 def _lose(profile: Profile, amount: int) -> None:
-    number = LedgerTransaction.objects.count()
+    change = CapitalChange.objects.create(profile=profile, amount=-amount, actor="test")
     ledger.post(
         profile=profile,
-        kind="test",
-        key=f"test:{number}",
+        kind="deposit",
+        key=f"test:{change.pk}",
+        capital_change=change,
         entries=[(Account.CASH, -amount), (Account.REALISED, amount)],
     )
 
