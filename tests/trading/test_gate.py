@@ -1,0 +1,113 @@
+"""Nothing leaves that could not be sent new now; nothing is sold below what was accepted, whatever the bids do for a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kalbot.common import clock
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import exits
+from trading.denials import DenialCode
+from trading.execution import executor
+from trading.execution.orders import gate, sell_ladder
+from trading.models import Order, Position
+from trading.safety import halt, live_readiness
+from trading.venues import connection
+from trading.venues.protocol import Refused
+
+LIMITS = (3_000, 3_200, 3_100)
+
+
+@pytest.fixture
+def twin(settings: Any) -> Twin:
+    settings.KALBOT_LIVE = True
+    found = Twin()
+    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
+        found.add_market([(bid, 2_000)], [(ask, 2_000)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+@pytest.fixture
+def position(twin: Twin) -> Position:
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
+    found = executor.execute(decision.pk)
+    assert found is not None
+    assert found.status == "open"
+    return found
+
+
+def _blink(twin: Twin) -> None:
+    for ticker in twin.markets:
+        twin.cancel_makers(ticker, "bid")
+        twin.quote(ticker, "bid", 100, 5_000)
+    twin.sync()
+
+
+def test_bids_that_blink_sell_nothing_of_an_exit_at_its_default_prices(twin: Twin, position: Position) -> None:
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="I need the cash")
+    _blink(twin)
+    for _ in range(5):
+        position = executor.step(position.pk)
+    assert (position.status, position.realised, position.attempts) == ("exiting", 0, 0)
+    assert not position.orders.filter(action="sell").exists()
+
+
+def test_a_guaranteed_basket_is_not_sold_below_its_floor_without_words(twin: Twin, position: Position) -> None:
+    low = {(leg.market_id, leg.side): 2_000 for leg in position.legs.all()}
+    with pytest.raises(exits.CannotExit) as refused:
+        exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=low)
+    assert refused.value.code is DenialCode.BELOW_FLOOR
+    with pytest.raises(exits.CannotExit):
+        exits.request_exit(position_id=position.pk, actor="x", reason="out", source="triage", below_floor="because")
+    request = exits.request_exit(position_id=position.pk, actor="ann", reason="out")
+    assert sum(row["price"] for row in request.least_prices) >= 10_000
+    position = executor.step(position.pk)
+    assert set(twin.held().values()) == {1_000}
+
+
+def _order(position: Position, **columns: Any) -> Order:
+    order = position.orders.order_by("created_at").first()
+    assert order is not None
+    Order.objects.filter(pk=order.pk).update(status="sending", created_at=clock.now())
+    Position.objects.filter(pk=position.pk).update(status="executing")
+    order = Order.objects.select_related("position", "profile").get(pk=order.pk)
+    for name, value in columns.items():
+        setattr(order, name, value)
+    return order
+
+
+def test_the_gate_lets_a_fresh_order_pass_and_stops_each_reason(position: Position) -> None:
+    gate.check(_order(position, begun=clock.monotonic()))
+    for columns in ({"begun": clock.monotonic() - 50}, {"lease_token": "somebody else's"}):
+        with pytest.raises(Refused) as refused:
+            gate.check(_order(position, **columns))
+        assert refused.value.code == "expired"
+    order = _order(position)
+    Position.objects.filter(pk=position.pk).update(status="aborted")
+    with pytest.raises(Refused):
+        gate.check(order)
+    order = _order(position)
+    halt.set_state(state="halted", actor="ann", reason="stop")
+    for check in (gate.of(order), gate.of_all([order]), gate.of_probe(order)):
+        with pytest.raises(Refused) as refused:
+            check()
+        assert refused.value.code == "halted"
+
+
+@pytest.mark.parametrize("allowed", [0, 100_000, 1_000_000, 5_000_000])
+def test_a_sale_within_the_budget_cannot_lose_more_at_its_own_limit(position: Position, allowed: int) -> None:
+    leg = position.legs.all()[0]
+    bids = ((2_500, 300), (1_000, 300), (100, 5_000))
+    sale = sell_ladder.within_budget(bids, leg, leg.held, allowed, world.FEES)
+    if sale is None:
+        assert allowed == 0
+        return
+    assert 0 < sale.count <= leg.held
+    assert sell_ladder.loss_bound(leg, sale.count, sale.least, world.FEES) <= allowed
