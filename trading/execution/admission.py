@@ -18,7 +18,7 @@ from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, planner, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.live_books import LiveBooks
-from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
+from trading.models import Denial, ExchangeAccount, Leg, LiveEventClaim, Position, ProfileBalance
 from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
@@ -128,6 +128,9 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
         with transaction.atomic():
             # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
             ProfileBalance.objects.select_for_update().get(profile=profile)
+            if profile.mode == Mode.LIVE:
+                # Profiles of one subaccount share its cash: whoever holds this row counts alone what is free of it.
+                list(ExchangeAccount.objects.select_for_update().filter(subaccount=profile.subaccount or 0))
             if Denial.objects.filter(decision=decision).exists():
                 raise Denied(DenialCode.DENIED_ELSEWHERE)
             risk.limits(_intent(decision, list(plan.legs), plan.worst_cost))
