@@ -12,8 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import django
+
+if TYPE_CHECKING:
+    from markets.tape.writer import TapeWriter
 
 FRAMES = 300_000
 BATCH = 50
@@ -55,18 +59,18 @@ def made(frames: int) -> tuple[list[bytes], list[bytes]]:
     for ticker in tickers:
         seq += 1
         levels = [[f"{price / 100:.4f}", "1000.00"] for price in range(10, 30)]
-        message = {"market_ticker": ticker, "yes_dollars_fp": levels, "no_dollars_fp": levels}
-        snapshots.append(_frame("orderbook_snapshot", seq, message))
+        book: dict[str, object] = {"market_ticker": ticker, "yes_dollars_fp": levels, "no_dollars_fp": levels}
+        snapshots.append(_frame("orderbook_snapshot", seq, book))
     for _ in range(frames):
         seq += 1
-        message = {
+        delta: dict[str, object] = {
             "market_ticker": numbers.choice(tickers),
             "side": numbers.choice(("yes", "no")),
             "price_dollars": f"{numbers.randrange(10, 30) / 100:.4f}",
             "delta_fp": f"{numbers.choice((-1, 1)) * numbers.randrange(1, 200) / 100:.2f}",
             "ts_ms": 1_786_406_400_000 + seq // 10,
         }
-        deltas.append(_frame("orderbook_delta", seq, message))
+        deltas.append(_frame("orderbook_delta", seq, delta))
     return snapshots, deltas
 
 
@@ -101,11 +105,16 @@ def _recorded(snapshots: list[bytes], deltas: list[bytes], folder: Path) -> tupl
         where = folder if turn == 2 else folder / f"turn{turn}"
         writer = TapeWriter(where, "bench", {})
         writer.record(Kind.CONNECTION, "e", {"state": "open"})
-        seconds, _ = _feed(snapshots, deltas, lambda payloads, to=writer: to.frames("e", payloads, time.time_ns()))
+        seconds, _ = _feed(snapshots, deltas, _recording(writer))
         best = min(best, seconds)
         writer.close()
         whole = min(whole, time.process_time() - began)
     return best, whole, sum(path.stat().st_size for path in folder.glob("*.tape"))
+
+
+def _recording(writer: TapeWriter) -> Callable[[Any], None]:
+    """What the stream does with each batch of payloads."""
+    return lambda payloads: writer.frames("e", payloads, time.time_ns())
 
 
 def _replayed(folder: Path) -> tuple[float, int]:

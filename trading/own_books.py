@@ -1,7 +1,7 @@
 """What must hold in our own books whatever the exchange says: running totals, positions, legs and fills count the same.
 
 All of it is read at one moment, and what differs is read once more before it counts: a booking under way is no difference.
-A row whose difference a later look does not find is closed.
+A row whose difference a later comparison does not find is closed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trading import accounts, ledger
 from trading.models import Discrepancy, Reconciliation
 from trading.safety import discrepancies
 
-SECOND_LOOK_SECONDS: Final = 0.5
+SECOND_READ_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ Found = dict[tuple[Discrepancy.Code, str], Difference]
 
 
 def compare(row: Reconciliation) -> None:
-    """Name what differs in two looks, and close what does not differ any more."""
+    """Name what differs in two reads, and close what does not differ any more."""
     found = differences(row.mode)
     if found:
-        clock.sleep(SECOND_LOOK_SECONDS)
+        clock.sleep(SECOND_READ_SECONDS)
         again = differences(row.mode)
         found = {key: again[key] for key in found if key in again}
     for (code, key), one in found.items():

@@ -28,14 +28,13 @@ RESIDUAL: Final = (
 class SettlementTerms:
     """What the rules allow besides one winner. ``quotes`` are the sentences that say so.
 
-    ``split``: two outcomes may settle at half a dollar each; ``tie_splits``: that is what a tie does. ``void``: each market
+    ``split``: two outcomes may settle at half a dollar each; ``void``: each market
     may settle at any price. ``nobody``: all listed markets may resolve No although the event took place as planned.
     """
 
     split: bool = False
     void: bool = False
     quotes: tuple[str, ...] = ()
-    tie_splits: bool = False
     nobody: bool = False
 
 
@@ -58,6 +57,5 @@ def of_states(states: StateList | None) -> SettlementTerms:
         void=bool(kinds & {StateKind.VOID, StateKind.SCALAR, StateKind.SEVERAL})
         or any(map(_wide_split, states.states)),
         quotes=tuple(state.quote for state in states.states if state.quote),
-        tie_splits=StateKind.SPLIT in kinds,
         nobody=bool(kinds & {StateKind.NONE, StateKind.ANY_NO}),
     )

@@ -110,7 +110,7 @@ class Basket:
     ``count``: of every leg, or of the largest where counts differ (NO; shapes: of the smallest). ``cost_at_limits``: cost if
     every leg filled at its limit price. ``gap``: by how much the best basket could at most be better (Money), 0 when this one
     is proven to be the best. ``fee_bound``: the most by which real fees can
-    exceed those in cost (levels filled in pieces, the dearer reading of the rebate).
+    exceed those in cost (levels filled in pieces, the more expensive reading of the rebate).
     """
 
     kind: Kind

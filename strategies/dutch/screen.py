@@ -155,5 +155,5 @@ def join(columns: Sequence[Columns]) -> Universe:
 
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
-    """A universe from (legs, exclusive, certified) of each event, all packed anew."""
+    """A universe from (legs, exclusive, certified) of each event, all packed again."""
     return join([columns_of(*event) for event in events])

@@ -38,7 +38,7 @@ def _bought(profile: Profile) -> Iterator[Problem]:
     if profile.min_annualised_ppm < 0:
         yield "min_annualised_ppm", "The least return a year cannot be below zero; 0 means that none is required."
     if not 0 < profile.plausible_margin_ppm <= PPM:
-        yield "plausible_margin_ppm", "A margin that needs no second look lies above 0 % and is at most 100 %."
+        yield "plausible_margin_ppm", "A margin that needs no person's approval lies above 0 % and is at most 100 %."
     if profile.count_step < 1:
         yield "count_step", "Sizes grow in steps of at least 0.01 contract."
     for name in ("watch_margin_ppm", "near_miss_ppm"):

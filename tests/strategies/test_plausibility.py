@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db
 TOO_GOOD = [(6200, 6300), (6300, 6400)]  # NO on both for 0.75 a dollar
 
 
-def _offered(quotes: list[tuple[int, int]], **columns: int) -> Profile:
+def _offered(quotes: list[tuple[int, int]], **columns: Any) -> Profile:
     profile = add_profile(**columns)
     _candidate(profile, "E", quotes)
     publish("E", books_of("E", quotes))

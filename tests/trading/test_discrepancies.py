@@ -149,9 +149,9 @@ def test_every_kind_of_difference_has_an_action() -> None:
 
 def _resolve(code: str) -> str:
     row = Discrepancy.objects.get(code=code, resolved_at=None)
-    done = resolution.resolve(row.pk, actor="anna", reason="looked into it")
+    done = resolution.resolve(row.pk, actor="anna", reason="checked it")
     row.refresh_from_db()
-    assert row.resolution.startswith("looked into it")
+    assert row.resolution.startswith("checked it")
     assert row.resolution.endswith("(anna)")
     return done
 
@@ -169,7 +169,7 @@ def test_cash_that_nobody_explains_is_accepted_as_a_transaction_with_its_reason(
     reconcile.run("live", "test")
     _resolve("cash")
     booked = AccountTransaction.objects.get(kind="accepted")
-    assert (booked.amount, booked.actor, booked.reason) == (-10 * DOLLAR, "anna", "looked into it")
+    assert (booked.amount, booked.actor, booked.reason) == (-10 * DOLLAR, "anna", "checked it")
     _ends(twin)
 
 
@@ -210,7 +210,7 @@ def test_running_totals_are_taken_from_the_entries(twin: Twin) -> None:
     ProfileBalance.objects.filter(profile=profile).update(cash=balance.cash - 5, realised=balance.realised + 5)
     reconcile.run("live", "test")
     for row in Discrepancy.objects.filter(code="ledger", resolved_at=None):
-        resolution.resolve(row.pk, actor="anna", reason="looked into it")
+        resolution.resolve(row.pk, actor="anna", reason="checked it")
     assert ledger.audit(profile) == []
 
 

@@ -70,7 +70,7 @@ def test_an_audit_that_agrees_later_closes_the_row_and_loosens_what_it_tightened
 
 def test_a_state_that_a_person_set_stays(profile: Profile) -> None:
     _false_alarm(profile)
-    halt.set_state(state="reducing", actor="rita", reason="let me look", profile=profile)
+    halt.set_state(state="reducing", actor="rita", reason="let me check", profile=profile)
     _own(profile)
     assert halt.current(profile) == "reducing"
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
@@ -86,7 +86,7 @@ def test_a_state_that_another_difference_has_a_part_in_stays(profile: Profile, c
     assert halt.current(profile) == "reducing"
 
 
-def test_a_difference_of_long_standing_leaves_the_state_to_a_person(profile: Profile) -> None:
+def test_an_old_difference_leaves_the_state_to_a_person(profile: Profile) -> None:
     row = _false_alarm(profile, "cash", "0")
     Discrepancy.objects.filter(pk=row.pk).update(first_seen_at=clock.now() - timedelta(hours=2))
     row.refresh_from_db()

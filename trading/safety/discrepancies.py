@@ -30,7 +30,7 @@ OF_ACCOUNT: Final = (
 OWN_COUNTS: Final = (Discrepancy.Code.LEDGER, Discrepancy.Code.LEDGER_POSITIONS, Discrepancy.Code.LEG_FILLS)
 """Two counts of our own: they cannot agree later if they ever differed."""
 MOMENTARY: Final = (Discrepancy.Code.CASH,)
-"""What a settlement under way can show for a moment. Contracts are no such thing: a person looks."""
+"""What a settlement under way can show for a moment. Contracts are no such thing: a person checks."""
 FALSE_WITHIN: Final = timedelta(minutes=15)
 AGREED: Final = "a later comparison agreed"
 

@@ -55,7 +55,7 @@ _remembered: list[tuple[float, ApiLimits]] = []
 
 
 def lately() -> ApiLimits:
-    """``known``, remembered in this process for a few seconds: for questions asked about every event."""
+    """``known``, remembered in this process for a few seconds: for questions about every event."""
     if not _remembered or time.monotonic() >= _remembered[0][0]:
         _remembered[:] = [(time.monotonic() + REMEMBERED_SECONDS, known())]
     return _remembered[0][1]

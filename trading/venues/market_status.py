@@ -21,7 +21,7 @@ def is_over(status: str) -> bool:
 
 
 def has_ended(leg: Leg, *, live: bool) -> bool:
-    """Whether the leg's market is over: by our rows, by its close time, or (``live``) by the exchange, which is asked. What the
+    """Whether the leg's market is over: by our rows, by its close time, or (``live``) by the exchange, by a request. What the
     exchange does not answer is no end: a pause is waited out, and the close time ends that."""
     market = leg.market
     if is_over(market.status) or (market.close_time is not None and market.close_time <= clock.now()):

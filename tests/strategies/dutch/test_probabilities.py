@@ -53,7 +53,7 @@ def test_dust_moves_no_middle() -> None:
     assert firm_quote(Depth.of([(4000, 60), (3900, 60)], [])) == (3900, None)
 
 
-def test_empty_tails_do_not_make_the_winner_look_half_as_likely() -> None:
+def test_empty_tails_do_not_halve_the_winners_probability() -> None:
     """Like a range event of Bitcoin: one range that all bid for, and 187 that are offered at a cent and bid for by nobody."""
     quotes: dict[str, Quote] = {"W": (9500, 9800), **{f"T{i}": (None, 100) for i in range(187)}}
     scaled = from_quotes(quotes, certified=True, method=Devig.PROPORTIONAL)

@@ -1,4 +1,4 @@
-"""Whether an order may leave now: asked before its first request and before each further one, at the moment of signing.
+"""Whether an order may leave now: checked before its first request and before each further one, at the moment of signing.
 
 A row that was written is no permission to send. Between the two a worker may have slept (SIGSTOP, a closed lid), a person may have
 halted trading, another worker may have taken the position over or ended it.

@@ -22,7 +22,7 @@ RUNG_PAUSE: Final = timedelta(seconds=1)
 """Between two tries: the book has a moment to refill, and the feed to show it."""
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
-"""Seconds between looks at a book that takes nothing."""
+"""Seconds between two reads of a book that takes nothing."""
 Holding = tuple[Leg, int]
 """(leg, count to sell)."""
 
