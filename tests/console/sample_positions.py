@@ -45,13 +45,13 @@ def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
             "status": "void",
             "kind": "exclusive",
             "states": listed_states(list(names), certified=False).to_json(),
-            "grade": Grade.GUARANTEED.value,
+            "grade": Grade.IF_DETERMINED.value,
             "reading": CERTIFICATE_VERSION,
         },
     )
     return Decision.objects.create(
         certificate=certificate,
-        grade=Grade.GUARANTEED.value,
+        grade=Grade.IF_DETERMINED.value,
         profile=profile,
         mode=profile.mode,
         event=event,

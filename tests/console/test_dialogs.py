@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -40,7 +41,14 @@ def token_of(client: Client, address: str) -> str:
 
 def confirm(client: Client, address: str, token: str = "", **fields: Any) -> Any:
     """Confirm the dialog as htmx does."""
-    data = {"token": token or token_of(client, address), "reason": "because of the test", **fields}
+    shown = client.get(address).content.decode()
+    version = re.search(r'name="version" value="([^"]*)"', shown)
+    data = {
+        "token": token or token_of(client, address),
+        "version": unescape(version[1]) if version else "",
+        "reason": "because of the test",
+        **fields,
+    }
     return client.post(address, data, headers={"HX-Request": "true"})
 
 

@@ -24,6 +24,7 @@ def advised(world: World, gain: int, kind: str = "coverage", name: str = "covera
     position = world.hold(
         make_profile(name=name), world.list_event(), {"A": "yes", "B": "yes"}, kind=kind, cost=7_800_000
     )
+    world.publish()
     agent.assess_positions([position.pk])
     row = Recommendation.objects.create(
         position=position,
