@@ -10,6 +10,7 @@ from simulator.errors import ApiError, invalid
 from simulator.units import parse_count, parse_price
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_:\-]{1,64}\Z", re.ASCII)
+LATEST_EXPIRY_S = 253_402_300_799
 _TIMES = ("good_till_canceled", "immediate_or_cancel", "fill_or_kill")
 
 
@@ -52,6 +53,14 @@ def whole(body: dict[str, Any], name: str) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
         raise invalid("invalid parameters", f"{name} must be an integer")
+    return value
+
+
+def expiry(body: dict[str, Any]) -> int | None:
+    """``expiration_time`` in seconds; one after the year 9999 has no date to answer with."""
+    value = whole(body, "expiration_time")
+    if value is not None and value > LATEST_EXPIRY_S:
+        raise invalid("invalid parameters", "expiration_time is out of range")
     return value
 
 
@@ -120,7 +129,7 @@ def new_order(body: Any) -> NewOrder:
         time_in_force=word(body, "time_in_force", _TIMES),
         stp=word(body, "self_trade_prevention_type", ("taker_at_cross", "maker")),
         client_order_id=client_id(body),
-        expiration_s=whole(body, "expiration_time") or 0,
+        expiration_s=expiry(body) or 0,
         post_only=flag(body, "post_only"),
         reduce_only=flag(body, "reduce_only"),
         cancel_on_pause=flag(body, "cancel_order_on_pause"),

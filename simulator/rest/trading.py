@@ -10,7 +10,17 @@ from simulator.errors import ApiError, bad_query, invalid
 from simulator.faults.injection import inject, of_item
 from simulator.faults.schedule import Fault
 from simulator.matching import orders
-from simulator.matching.order_requests import client_id, count_of, new_order, price_of, shard_of, text, whole, word
+from simulator.matching.order_requests import (
+    client_id,
+    count_of,
+    expiry,
+    new_order,
+    price_of,
+    shard_of,
+    text,
+    whole,
+    word,
+)
 from simulator.units import CONTRACT, count2, dollars4, dollars6
 
 from .context import Answer, Request
@@ -174,7 +184,7 @@ def amend(request: Request, order_id: str) -> Answer:
     ticker = text(body, "ticker", required=True)
     side = word(body, "side", ("bid", "ask"))
     price, total = price_of(body), count_of(body)
-    expiration, updated = whole(body, "expiration_time"), client_id(body, "updated_client_order_id")
+    expiration, updated = expiry(body), client_id(body, "updated_client_order_id")
     market = orders.find_market(request.exchange, ticker, shard_of(body))
     known = request.exchange.ledger.orders.get(order_id)
     order = orders.find_order(request.exchange, order_id, None, known.shard if known else market.shard, subaccount)

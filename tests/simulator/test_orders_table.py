@@ -293,3 +293,13 @@ def test_market_inactive_is_a_switch(make: Callable[..., Exchange]) -> None:
     client.exchange.advance(client.exchange.markets[B825].close_ms)
     assert code(client.order(B825, "bid", "0.4200", "1")) == (409, "market_inactive")
     assert code(client.cancel(order)) == (409, "market_inactive")
+
+
+@pytest.mark.parametrize("seconds", [253_402_300_800, 10**12, 2**62, 2**200])
+def test_an_expiry_without_a_date_is_refused_and_spoils_no_listing(client: Client, seconds: int) -> None:
+    refused = (400, "invalid_parameters")
+    assert code(client.order(MIN, "bid", "0.1000", "1.00", "good_till_canceled", expiration_time=seconds)) == refused
+    order = client.placed(MIN, "bid", "0.1000", "1.00", expiration_time=253_402_300_799)
+    before = client.one(order)
+    assert code(amend(client, order, "0.1000", "1", ticker=MIN, expiration_time=seconds)) == refused
+    assert client.get("/portfolio/orders")["orders"] == [before]
