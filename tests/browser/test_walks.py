@@ -153,7 +153,8 @@ def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, sc
 def test_a_certificate_is_reviewed(visit: Any, sample: dict[str, Any]) -> None:
     page = visit("risk")
     page.goto(f"/admin/markets/event/{sample['events'][1].pk}/change/")
-    page.get_by_text("no certificate").wait_for()
+    page.get_by_role("link", name="Grant …").wait_for()
+    assert page.locator(".k-tag").get_by_text("certified", exact=True).count() == 0
     page.get_by_role("link", name="Grant …").click()
     page.locator("#dialog").get_by_label("Reason").fill("the rules name every temperature")
     page.locator("#dialog").get_by_role("button", name="One of them must win").click()

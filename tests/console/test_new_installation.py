@@ -38,7 +38,9 @@ def test_migrating_and_seeding_twice_makes_no_live_profile(tmp_path: Path) -> No
             [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, capture_output=True
         )
     counted = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert counted.stdout.decode().strip().splitlines()[-1] == "[('careful', 'sim'), ('coverage', 'sim')]"
+    assert counted.stdout.decode().strip().splitlines()[-1] == (
+        "[('balanced', 'sim'), ('careful', 'sim'), ('coverage', 'sim')]"
+    )
 
 
 def upgrade() -> None:

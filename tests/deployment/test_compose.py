@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +83,14 @@ def test_secrets_are_in_no_commit_and_in_no_image() -> None:
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     done = subprocess.run(
-        ["hadolint", "--failure-threshold", "style", "--ignore", "DL3066", "Dockerfile"],
+        [
+            str(Path(sys.executable).with_name("hadolint")),
+            "--failure-threshold",
+            "style",
+            "--ignore",
+            "DL3066",
+            "Dockerfile",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""/healthz and /metrics answer whatever host name they are asked by: containers and Prometheus use addresses, not public names."""
+"""/healthz and /metrics answer whatever host name a request uses: containers and Prometheus use addresses, not public names."""
 
 from __future__ import annotations
 

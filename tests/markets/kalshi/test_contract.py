@@ -71,6 +71,7 @@ CALLS: list[tuple[str, Callable[[KalshiClient], object]]] = [
         ),
     ),
     ("GetEvent", lambda c: c.catalogue.event("E")),
+    ("GetEvent", lambda c: c.catalogue.event_answer("E")),
     ("GetMarkets", lambda c: list(c.catalogue.markets(mve_filter="exclude", event_ticker="E", tickers=["A"], **PAGES))),
     ("GetMarket", lambda c: c.catalogue.market("M")),
     ("GetMarketOrderbook", lambda c: c.catalogue.orderbook("M", depth=100)),
