@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F
 
 from kalbot.common import clock
+from kalbot.common.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
 from trading import accounts, booking, finals, ledger, states
@@ -85,8 +86,15 @@ def _has_open_order(leg: Leg) -> bool:
 def _settle_credited(legs: list[Leg], final: FinalResult, credit: Credit, reconciliation: Reconciliation | None) -> int:
     """Settle the live legs of one market and subaccount, no more contracts than were credited; name what differs."""
     ticker, subaccount = _key(legs[0])
+    with (
+        snapshot()
+    ):  # another worker may have settled them since they were found: held and settled are read at one moment
+        now = Leg.objects.filter(pk__in=[leg.pk for leg in legs]).select_related("position__profile", "market")
+        legs = [leg for leg in now if leg.held]
+        settled = _settled_before(ticker, subaccount)
+    if not legs:
+        return 0
     foreign = accounts.foreign(subaccount, ticker)
-    settled = _settled_before(ticker, subaccount)
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs) + settled
     name = f"{subaccount}:{ticker}"
     if credit.count is None or credit.count == ours + foreign:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, ledger, reconcile, settlement
+from trading import exits, finals, ledger, reconcile, settlement
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.safety import halt, live_readiness
@@ -155,3 +157,23 @@ def test_contracts_of_an_ended_position_are_settled_too(twin: Twin) -> None:
     assert settlement.run() == 3
     position.refresh_from_db()
     assert (position.status, position.payout) == ("aborted", 10 * DOLLAR)
+
+
+def test_legs_that_another_worker_settled_meanwhile_are_no_difference(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs find the same legs; the second goes on after the first has settled them."""
+    position = _buy(twin)
+    twin.finish(twin.markets[0])
+    credits_since = finals.credits_since
+
+    def other_first(*args: Any, **kwargs: Any) -> Any:
+        found = credits_since(*args, **kwargs)
+        monkeypatch.setattr(finals, "credits_since", credits_since)
+        settlement.run()
+        return found
+
+    monkeypatch.setattr(finals, "credits_since", other_first)
+    settlement.run()
+    assert Settlement.objects.filter(leg__position=position).exists()
+    assert not _open_codes()
