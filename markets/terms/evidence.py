@@ -9,19 +9,23 @@ from enum import StrEnum
 from typing import Final
 
 from markets.terms.facts import EventFacts, MarketFacts
-from markets.terms.reading.games import introductions, read_game
+from markets.terms.reading.games import TIE, introductions, read_game
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.named import check_named
 from markets.terms.reading.primary import Condition, read_condition
 from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
-from markets.terms.reading.text import plain
+from markets.terms.reading.text import DATE, plain, same_day
 from markets.terms.registry.entry import RegisteredTerms
 from markets.terms.tiling import tile
-from markets.terms.weather_stations import disagreement
+from markets.terms.weather_stations import Extreme, disagreement
 
 _CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
+_LOCATION: Final = re.compile(r'(?:choosing the location|then choose) "([^"]*)"')
+_EXTREME: Final = re.compile(r"(?<!/)\b(highest|lowest|maximum|minimum) temperature as reported")
+_RELEASED: Final = re.compile(rf"\bthe release of the data for ({DATE}), or one week after ({DATE})")
 STRIKES: Final = frozenset({"less", "less_or_equal", "greater", "greater_or_equal", "between"})
+_NO_TIE_LISTED: Final = "The rules speak of a market for the tie that is not listed."
 
 
 class Evidence(StrEnum):
@@ -87,20 +91,44 @@ def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None
     one_rest([condition.rest for condition in conditions])
     first = conditions[0]
     if first.extreme is not None:
-        station = found[1] if (found := _CLI.search(texts.common)) else ""
-        if wrong := disagreement(event.series_ticker, first.extreme, first.place, station):
-            raise NotRead("source_differs", f"{wrong[0].upper()}{wrong[1:]}.")
+        _check_weather(event, first, f"{texts.tails[0]} {texts.common}")
     texts.read_others()
+    if Meaning.TIE_WINS in texts.meanings:
+        raise NotRead("rules_disagree", _NO_TIE_LISTED)
     for meaning in first.source.no_data:
         texts.meanings.setdefault(meaning, first.source.about)
-    unit = terms.unit if terms is not None and terms.approved and terms.unit is not None else first.source.unit
-    tiling = tile([condition.interval for condition in conditions], unit)
+    tiling = tile([condition.interval for condition in conditions], _unit_of(first, terms))
     if tiling.overlap:
         raise NotRead("overlap", tiling.overlap)
     lines = [f"Rules read: {first.rest}", f"Source: {first.source.about}"]
     if not tiling.hole:
         lines.append(f"{len(conditions)} strikes tile the line without hole or overlap.")
     return Found(Evidence.TILING, lines, tiling.hole, texts.meanings)
+
+
+def _check_weather(event: EventFacts, first: Condition, said: str) -> None:
+    """Raises NotRead where what is said besides the condition is about another station, extreme or day."""
+    extreme: Extreme = first.extreme or "high"
+    wrong = disagreement(event.series_ticker, extreme, first.place, _CLI.findall(said), _LOCATION.findall(said))
+    if wrong:
+        raise NotRead("source_differs", f"{wrong[0].upper()}{wrong[1:]}.")
+    for word in _EXTREME.findall(said):
+        if (word in ("highest", "maximum")) != (extreme == "high"):
+            raise NotRead("rules_disagree", f"The condition is about the {extreme}, another sentence says {word}.")
+    days = {same_day(date) for date in re.findall(DATE, first.rest)}
+    for dates in _RELEASED.findall(said):
+        if {same_day(date) for date in dates} != days:
+            raise NotRead("rules_disagree", f"The condition is about another day than the data for {dates[0]}.")
+
+
+def _unit_of(condition: Condition, terms: RegisteredTerms | None) -> Decimal | None:
+    """The unit of the values: of approved terms, else of the source; terms that nobody approved can only make it finer."""
+    known = condition.source.unit
+    if terms is None or terms.unit is None:
+        return known
+    if terms.approved:
+        return terms.unit
+    return None if known is None else min(known, terms.unit)
 
 
 def _condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) -> Condition:
@@ -134,6 +162,8 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
             raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
         check_named(event.markets, texts.heads, review.rule)
         texts.read_others()
+        if Meaning.TIE_WINS in texts.meanings and not any(TIE.fullmatch(name) for name in names):
+            raise NotRead("rules_disagree", _NO_TIE_LISTED)
         return Found(Evidence.REVIEWED, [_signed(review)], "", texts.meanings)
     return _read_game(event, texts, review)
 
@@ -147,10 +177,12 @@ def _read_game(event: EventFacts, texts: Texts, review: ReviewedSeries | None) -
     texts.read_others(introductions(game))
     lines = [f"Game read: {game.text}"]
     if game.with_tie:
+        if Meaning.HALVES in texts.meanings:
+            raise NotRead("rules_disagree", "In a tie the rules split the dollar, and a market for the tie is listed.")
         lines.append(f"{game.sides[0]} wins, {game.sides[1]} wins, or a tie: a game of two sides has no other result.")
         return Found(Evidence.GAME, lines, "", texts.meanings)
     if Meaning.TIE_WINS in texts.meanings:
-        raise NotRead("rules_disagree", "The rules speak of a market for the tie that is not listed.")
+        raise NotRead("rules_disagree", _NO_TIE_LISTED)
     if review is None:
         return Found(
             Evidence.EXCLUSIVE, lines, "Nobody has reviewed whether one of the two sides must win.", texts.meanings

@@ -26,12 +26,13 @@ from markets.terms.facts import EventFacts, MarketFacts, rules_hash
 from markets.terms.grades import Grade, grade_of
 from markets.terms.reading.meanings import Meaning, states_of
 from markets.terms.reading.rules import NotRead
-from markets.terms.reading.text import plain
+from markets.terms.reading.text import odd_letter, plain, without_marks
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 from markets.terms.states import StateKind, StateList, floor, listed_states
 
-CERTIFICATE_VERSION: Final = 2
+CERTIFICATE_VERSION: Final = 3
 """Raised when the rules of reading change; certificates of another version do not count."""
+_APART: Final = "The registered terms have no clause by which one value settles all of the markets."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,12 @@ def certify(
         for meaning in NO_DATA_MEANS[terms.no_data]:
             meanings.setdefault(meaning, f"Contract terms, no data: {terms.no_data}")
     contradicted = "" if terms is None else terms.contradicted_by(_all_texts(event))
-    sure = terms is not None and terms.approved and not contradicted and Meaning.DISCRETION not in meanings
+    apart = "" if terms is None or not terms.approved or terms.common_determination.strip() else _APART
+    grade = Grade.GUARANTEED if terms is not None and terms.approved else Grade.IF_DETERMINED
+    if apart or contradicted or Meaning.DISCRETION in meanings:
+        grade = Grade.IF_DETERMINED
+    if apart and found.kind is Evidence.TILING:
+        grade = Grade.CONDITIONAL
     tickers = [m.ticker for m in event.markets]
     others = states_of(meanings, len(tickers))
     states = listed_states(tickers, certified=not found.hole, others=others)
@@ -109,10 +115,10 @@ def certify(
     return Certificate(
         event.event_ticker,
         found.kind if one_must_win(states) else Evidence.EXCLUSIVE,
-        tuple(line for line in (*found.lines, found.hole, contradicted) if line),
+        tuple(line for line in (*found.lines, found.hole, contradicted, apart) if line),
         digest,
         states,
-        Grade.GUARANTEED if sure else Grade.IF_DETERMINED,
+        grade,
         tuple(residual),
         terms.fingerprint if terms is not None else "",
     )
@@ -133,7 +139,13 @@ def _check_fit(event: EventFacts) -> None:
         )
     if len(markets) < 2:
         raise NotRead("too_few_legs", f"{len(markets)} market listed.")
-    names = [plain(m.yes_sub_title).lower() for m in markets if m.yes_sub_title.strip()]
+    for market in markets:
+        if odd := odd_letter(plain(market.yes_sub_title)):
+            raise NotRead(
+                "odd_letter",
+                f"The name of {market.ticker} has the character U+{ord(odd):04X}, which may hide another name.",
+            )
+    names = [without_marks(plain(m.yes_sub_title)) for m in markets if m.yes_sub_title.strip()]
     if len({m.ticker for m in markets}) < len(markets) or len(set(names)) < len(names):
         raise NotRead("duplicate_leg", "Two markets have one ticker or one name.")
     for code, unfit, sentence in (

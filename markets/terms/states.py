@@ -87,7 +87,8 @@ class State:
                 return f"several outcomes win{f' ({named})' if named else ''}"
             case StateKind.SPLIT:
                 value = format_price(self.low)
-                return f"{named} settle at {value} each" if named else f"{self.most} markets settle at {value} each"
+                count = f"{self.most}" if self.least == self.most else f"{self.least} to {self.most}"
+                return f"{named} settle at {value} each" if named else f"{count} markets settle at {value} each"
             case StateKind.ANY_NO:
                 return "any of the markets may resolve No, whatever the value"
             case StateKind.SCALAR:

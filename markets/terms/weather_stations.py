@@ -6,6 +6,7 @@ known of it then.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 Extreme = Literal["high", "low"]
@@ -33,6 +34,30 @@ PLACES: Final[dict[str, frozenset[str]]] = {
     "SFO": frozenset({"San Francisco"}),
 }
 """Station of the daily climate report (CLI) -> its names."""
+
+LOCATIONS: Final[dict[str, frozenset[str]]] = {
+    "AUS": frozenset({"Austin Bergstrom"}),
+    "MDW": frozenset({"Chicago - Midway, IL"}),
+    "DEN": frozenset({"Denver, CO"}),
+    "LAX": frozenset({"Los Angeles Airport, CA"}),
+    "MIA": frozenset({"Miami, FL"}),
+    "NYC": frozenset({"Central Park NY"}),
+    "PHL": frozenset({"Philadelphia, PA"}),
+    "ATL": frozenset({"Atlanta, GA"}),
+    "BOS": frozenset({"Boston (Logan Airport), MA"}),
+    "DFW": frozenset({"Dallas/Fort Worth, TX"}),
+    "DCA": frozenset({"Washington-National"}),
+    "HOU": frozenset({"Houston-Hobby, TX"}),
+    "LAS": frozenset({"Las Vegas, NV"}),
+    "MSP": frozenset({"Minneapolis/St Paul, MN"}),
+    "MSY": frozenset({"New Orleans, LA"}),
+    "OKC": frozenset({"Oklahoma City Will Rogers Airport"}),
+    "PHX": frozenset({"Phoenix, AZ"}),
+    "SAT": frozenset({"San Antonio"}),
+    "SEA": frozenset({"Seattle-Tacoma, WA"}),
+    "SFO": frozenset({"San Francisco Airport"}),
+}
+"""Station -> what the weather service's page calls it, where rules say which location to choose there."""
 
 _BOTH: Final = {
     "TATL": "ATL",
@@ -74,20 +99,28 @@ SERIES: Final[dict[str, tuple[str, Extreme]]] = {
 """Series -> (station, extreme)."""
 
 
-def disagreement(series: str, extreme: Extreme, place: str, station: str = "") -> str:
-    """Why rules that name this extreme, place and (where they do) station are not those of the series; "" if they may be.
+def disagreement(
+    series: str, extreme: Extreme, place: str, stations: Iterable[str] = (), locations: Iterable[str] = ()
+) -> str:
+    """Why rules that name this extreme, place and (where they do) stations and locations are not those of the series; "" if they
+    may be.
 
-    A series that is not listed is not checked against itself, only that its place is not one that means another station.
+    A series that is not listed is not checked against itself, only that its place is one that is known and means these.
     """
     mapped = SERIES.get(series)
+    codes = {mapped[0]} if mapped is not None else {code for code, names in PLACES.items() if place in names}
+    if not codes:
+        return f"{place} is not known to mean a station"
     if mapped is not None:
         expected, kind = mapped
         if extreme != kind:
             return f"{series} is about the {kind} temperature, its rules about the {extreme}"
         if place not in PLACES[expected]:
             return f"{place} is not known to mean {expected}, the station of {series}"
-        if station and station != expected:
-            return f"the rules point to CLI{station}, {series} settles on CLI{expected}"
-    elif station and any(place in names and code != station for code, names in PLACES.items()):
-        return f"{place} does not mean CLI{station}"
+    for station in stations:
+        if station not in codes:
+            return f"the rules point to CLI{station}, {series} settles on CLI{' or CLI'.join(sorted(codes))}"
+    for location in locations:
+        if not any(location in LOCATIONS[code] | PLACES[code] for code in codes):
+            return f"{location} is not known to mean {' or '.join(sorted(codes))}"
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from kalbot.common.units import Price
-from markets.terms.states import State, any_no, none, scalar, several, split, void
+from markets.terms.states import State, StateKind, any_no, none, scalar, several, split, void
 
 HALF = Price(5_000)
 
@@ -37,7 +37,7 @@ def states_of(meanings: Mapping[Meaning, str], outcomes: int) -> tuple[State, ..
             case Meaning.HALVES:
                 found.append(split(2, quote, HALF))
                 if outcomes > 2:
-                    found.append(split(outcomes, quote, HALF))
+                    found.append(State(StateKind.SPLIT, 3, outcomes, HALF, HALF, quote=quote))
             case Meaning.EQUAL_SHARES:
                 found += [split(sharers, quote) for sharers in range(2, outcomes + 1)]
             case Meaning.VOID:

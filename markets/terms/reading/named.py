@@ -9,10 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Final
 
 from markets.terms.facts import MarketFacts
 from markets.terms.reading.rules import NotRead, one_rest
-from markets.terms.reading.text import DATE, plain
+from markets.terms.reading.strikes import read_phrase
+from markets.terms.reading.text import DATE, MONTH, plain
+from markets.terms.tiling import tile
+
+_DAY: Final = rf"(?:the )?(?:{MONTH}|\d|end|noon|midnight|mid|early|late|Q\d|spring|summer|autumn|fall|winter)"
+_THRESHOLDS: Final = tuple(
+    re.compile(rf"\b(?:{first})\b|\bor (?:{last})\b", re.IGNORECASE)
+    for first, last in (
+        (
+            rf"before|until|till|within|prior to|by(?= {_DAY})|up to|at most|under|below|top|(?:no|not) (?:later|more) than"
+            "|(?:less|fewer|lower|earlier|sooner) than",
+            "earlier|sooner|before|less|fewer|below|lower|under",
+        ),
+        (
+            r"after|since|from|at least|over|above|exceed(?:s|ing)?|not before|(?:no|not) (?:less|fewer|earlier) than"
+            r"|(?:more|greater|higher|later) than",
+            "later|after|more|above|higher|greater|over",
+        ),
+    )
+)
+"""Words of a threshold, one way and the other: two names on the same side of one may both be right."""
 
 
 def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str) -> None:
@@ -29,6 +50,7 @@ def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str)
         rests.append(found[1] + "{}" + found[2])
     one_rest(rests)
     check_names([plain(market.yes_sub_title) for market in markets])
+    check_thresholds([plain(market.yes_sub_title) for market in markets], rule)
 
 
 def plain_part(part: str) -> str:
@@ -41,3 +63,25 @@ def check_names(names: Sequence[str]) -> None:
     for one, other in combinations([name.lower() for name in names], 2):
         if one in other or other in one:
             raise NotRead("names_nest", f'"{one}" and "{other}" may both be right.')
+
+
+def check_thresholds(names: Sequence[str], rule: str) -> None:
+    """Raises NotRead if two names, in their place in the rule, are thresholds of one direction, or ranges that overlap."""
+    for threshold in _THRESHOLDS:
+        both = [name for name in names if _is_threshold(threshold, name, rule)]
+        if len(both) > 1:
+            raise NotRead("names_nest", f'"{both[0]}" and "{both[1]}" may both be right.')
+    ranges = [found for name in names if (found := read_phrase(name)) is not None]
+    if len(ranges) > 1 and (overlap := tile(ranges, None).overlap):
+        raise NotRead("names_nest", f"Names of outcomes overlap: {overlap}")
+
+
+def _is_threshold(threshold: re.Pattern[str], name: str, rule: str) -> bool:
+    """Whether the name has the words, or the rule has them right before it, or "or more" and the like right after it."""
+    start = rule.index("{outcome}")
+    end = start + len(name)
+    for found in threshold.finditer(rule.replace("{outcome}", name)):
+        inside = found.end() >= start - 1 and found.start() < end
+        if inside or (found.start() == end + 1 and found[0].lower().startswith("or ")):
+            return True
+    return False

@@ -32,6 +32,8 @@ _CRYPTO: Final = re.compile(
     rf"If the simple average of the sixty seconds of CF Benchmarks' {_INDEX} before (?P<time>{TIME}) is {_STRIKE} "
     rf"at (?P=time) on (?P<date>{DATE}){_YES}"
 )
+_DOLLARS: Final = re.compile(r"[$%]")
+_DEGREES: Final = re.compile(r"[°%]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ def read_condition(sentence: str) -> Condition | None:
         if not (found["before"] or found["after"]):
             return None
         extreme: Extreme = "high" if found["extreme"] in ("highest", "maximum") else "low"
-        return _condition(found, NWS_CLI, found["place"], extreme)
+        return None if _DOLLARS.search(found["strike"]) else _condition(found, NWS_CLI, found["place"], extreme)
     if found := _CRYPTO.fullmatch(sentence):
-        return _condition(found, CF_BENCHMARKS)
+        return None if _DEGREES.search(found["strike"]) else _condition(found, CF_BENCHMARKS)
     return None
 
 

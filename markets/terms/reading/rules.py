@@ -52,6 +52,8 @@ def texts_of(event: EventFacts) -> Texts:
     secondary = {plain(market.rules_secondary) for market in event.markets}
     if len(secondary) > 1:
         raise NotRead("rules_differ", "The outcomes do not have the same secondary rules.")
+    if len({tail for _, tail in pairs}) > 1:
+        raise NotRead("rules_differ", "What follows the condition is not the same in all outcomes.")
     common = secondary.pop()
     if not common:
         raise NotRead("rules_missing", "The event has no secondary rules: what they leave out is not known.")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from markets.terms.reading.meanings import Meaning
-from markets.terms.reading.text import DATE, SPAN, TIME, URL
+from markets.terms.reading.text import DATE, SPAN, TIME, WEATHER_SERVICE
 
 _M = Meaning
 _AS_RULED: Final = r"(?: in accordance with the rules)?"
@@ -37,7 +37,7 @@ _READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
     ),
     (r"Traders should exercise caution when interpreting preliminary NWS data\.", (_M.NOTHING,)),
     (
-        rf'Data for CLI[A-Z]{{3}} can be found by clicking the following URL: {URL}, navigating to the "Observed Weather" tab, '
+        rf'Data for CLI[A-Z]{{3}} can be found by clicking the following URL: {WEATHER_SERVICE}, navigating to the "Observed Weather" tab, '
         r'and choosing the location "[A-Z][A-Za-z./ ,()-]*" with Daily Climate Report selected\.',
         (_M.NOTHING,),
     ),

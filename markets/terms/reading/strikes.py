@@ -15,6 +15,8 @@ from markets.terms.facts import MarketFacts
 
 _NUMBER: Final = r"(?:-?\$?|\$-)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _UNIT: Final = r"(?:°F?|%)?"
+_PLACES: Final = 15
+"""Digits before and after the point that a strike may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def read_phrase(phrase: str) -> Interval | None:
 def of_strikes(market: MarketFacts) -> Interval | None:
     """The values that the exchange's strike type and strikes take, or None if they do not fit each other."""
     low, high = market.floor_strike, market.cap_strike
-    if any(bound is not None and not bound.is_finite() for bound in (low, high)):
+    if any(bound is not None and not _is_usual(bound) for bound in (low, high)):
         return None
     match market.strike_type, low, high:
         case "greater", Decimal(), None:
@@ -109,6 +111,13 @@ def of_strikes(market: MarketFacts) -> Interval | None:
         case "between", Decimal(), Decimal() if low <= high:
             return Interval(low, True, high, True)
     return None
+
+
+def _is_usual(bound: Decimal) -> bool:
+    if not bound.is_finite():
+        return False
+    exponent = bound.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_PLACES and bound.adjusted() <= _PLACES
 
 
 def _decimal(text: str) -> Decimal:

@@ -29,7 +29,9 @@ from tests.markets.terms.wording import (
     temperature,
 )
 
-TERMS = RegisteredTerms("https://terms/T.pdf", "0" * 64, True, NoDataRule.LAST_VALUE, "T v1")
+TERMS = RegisteredTerms(
+    "https://terms/T.pdf", "0" * 64, True, NoDataRule.LAST_VALUE, "T v1", common_determination="One daily report."
+)
 NOMINEE_RULE = "If {} wins the vote originally scheduled for Jul 9, 2026, then the market resolves to Yes."
 NOTE = "This market is mutually exclusive."
 REVIEW = ReviewedSeries(
@@ -145,6 +147,10 @@ def test_only_terms_that_a_person_approved_make_guaranteed_possible() -> None:
         ({"must_contain": ("The Weather Company",)}, Grade.IF_DETERMINED, 1, 3),
         ({"must_not_contain": ("preliminary NWS data",)}, Grade.IF_DETERMINED, 1, 3),
         ({"unit": Decimal("0.1")}, Grade.GUARANTEED, 0, 3),
+        ({"approved": False, "unit": Decimal("0.1")}, Grade.IF_DETERMINED, 0, 3),
+        ({"approved": False, "unit": Decimal(5)}, Grade.IF_DETERMINED, 1, 3),
+        ({"common_determination": " "}, Grade.CONDITIONAL, 1, 3),
+        ({"approved": False, "common_determination": ""}, Grade.IF_DETERMINED, 1, 3),
         ({"approved": False, "no_data": NoDataRule.ALL_NO}, Grade.IF_DETERMINED, 0, 3),
     ],
     ids=str,

@@ -109,6 +109,40 @@ def before(*months: str) -> EventFacts:
     )
 
 
+LAUNCH = "If it launches {}, then the market resolves to Yes."
+
+
+def launch(*names: str, rule: str = LAUNCH) -> tuple[EventFacts, Truth, ReviewedSeries]:
+    """A reviewed list whose first two names may both be right."""
+    review = replace(BALLOT, outcomes=frozenset(n.lower() for n in names), rule=rule.replace("{}", "{outcome}"))
+    return listed(names, rule, NOTE), TWO_WIN3, review
+
+
+def twins(other: str) -> EventFacts:
+    """A game of a side with itself, written in two ways."""
+    facts = changed(soccer(), lambda m: replace(m, yes_sub_title=m.yes_sub_title.replace("Betas", other)))
+    facts = primary(facts, "Betas", other)
+    return changed(facts, lambda m: replace(m, rules_secondary=m.rules_secondary.replace("Betas", other)))
+
+
+def after_one(facts: EventFacts, more: str) -> EventFacts:
+    """A sentence more after the condition of the second outcome."""
+    return changed(facts, lambda m: replace(m, rules_primary=f"{m.rules_primary} {more}"), 1)
+
+
+LOOK_UP = (
+    'Data for CLI{} can be found by clicking the following URL: {}, navigating to the "Observed Weather" tab, and choosing the location '
+    '"{}" with Daily Climate Report selected.'
+)
+SERVICE = "https://www.weather.gov/wrh/climate?wfo=okx"
+CITY, LOGAN = LOOK_UP.format("NYC", SERVICE, "Central Park NY"), "Boston (Logan Airport), MA"
+OFFICIAL = (
+    "While checking a source like AccuWeather or Google Weather may help guide your decision, the official and final value used to "
+    "determine this market is the {} temperature as reported by the corresponding NWS Climatological Report (Daily) linked in the rules "
+    "above."
+)
+RELEASE = "Expiration will occur on the sooner of the first 10:00 AM ET following the release of the data for {0}, or one week after {0}."
+DRAW = 'If the match ends in a draw, the market called "Draw" resolves to Yes.'
 OTHER_RULE = "If any other person is nominated by the Harbour Party in 2026, then the market resolves to Yes."
 
 TRAPS: dict[str, Trap] = {
@@ -292,6 +326,74 @@ TRAPS: dict[str, Trap] = {
     "a hidden character": (primary(temperature(), "highest", "high\u200best"), NOBODY4),
     "another game in one leg": (primary(soccer(), GAME, GAME.replace("Jul 9", "Jul 10"), 1), [(1, 1, 0), (0, 0, 0)]),
     "the tie of another game": (primary(soccer(), GAME, GAME.replace("Jul 9", "Jul 10"), 2), NOBODY3),
+    "another station after the condition of one leg": (
+        after_one(temperature(), LOOK_UP.format("BOS", SERVICE, LOGAN)),
+        [*NOBODY4, (1, 1, 0, 0)],
+    ),
+    "another station after the right one": (
+        secondary(secondary(temperature(), CITY), LOOK_UP.format("BOS", SERVICE, LOGAN)),
+        NOBODY4,
+    ),
+    "another location for the station": (secondary(temperature(), LOOK_UP.format("NYC", SERVICE, LOGAN)), NOBODY4),
+    "a clause where the location stands": (
+        secondary(temperature(), LOOK_UP.format("NYC", SERVICE, "Central Park NY (tenths count, gaps pay nobody)")),
+        NOBODY4,
+    ),
+    "a private service's address": (
+        secondary(temperature(), LOOK_UP.format("NYC", "https://tenths.example/feed", "Central Park NY")),
+        NOBODY4,
+    ),
+    "the lowest is official in one leg": (
+        after_one(temperature(), OFFICIAL.format("lowest")),
+        [*NOBODY4, (1, 1, 0, 0)],
+    ),
+    "the lowest is official beside a rule about the highest": (
+        secondary(temperature(), OFFICIAL.format("lowest")),
+        NOBODY4,
+    ),
+    "determined by the data of another day": (secondary(temperature(), RELEASE.format("July 9, 2026")), NOBODY4),
+    "a place that is not known": (
+        temperature("KXHIGHOSLO", WEATHER_RULE.replace("Central Park, New York", "Oslo, To Tenths")),
+        NOBODY4,
+    ),
+    "percent for degrees in one leg": (primary(temperature(), "84-85°", "84-85%", 1), NOBODY4),
+    "strikes of forty digits": (
+        changed(
+            primary(temperature(), "than 87°", f"than 1{'0' * 40}°", 3),
+            lambda m: replace(m, floor_strike=Decimal(10) ** 40, yes_sub_title=""),
+            3,
+        ),
+        NOBODY4,
+    ),
+    "a market for the tie and a split in the tie": (
+        secondary(soccer(), "If the game ends in a tie, the market will resolve to $0.50 for each team."),
+        [(0.5, 0.5, 1.0)],
+    ),
+    "three of four share by halves": (
+        secondary(nominees(names=(*NOMINEES, "Teal")), "If the game ends in a tie, the markets will resolve to 50/50."),
+        [(0.5, 0.5, 0.5, 0.0)],
+        replace(BALLOT, outcomes=BALLOT.outcomes | {"teal"}),
+    ),
+    "a draw that is not listed": (secondary(nominees(), DRAW), NOBODY3, BALLOT),
+    "a draw that is not listed, of a temperature": (secondary(temperature(), DRAW), NOBODY4),
+    "a draw that is not listed, in one leg": (after_one(nominees(), DRAW), NOBODY3, BALLOT),
+    "one side in two alphabets": (twins("\u0410lphas"), [(1.0, 1.0, 0.0)]),
+    "one side with a hidden space": (twins("Alphas\u200b"), [(1.0, 1.0, 0.0)]),
+    "one name, composed or not": launch("Andr\u00e9", "Andre\u0301", "Rook"),
+    "one name with an accent and without": launch("Andr\u00e9", "Andre", "Rook"),
+    "before two months": launch("before July", "before August", "never"),
+    "by two days": launch("by Jul 1, 2026", "by Aug 1, 2026", "not at all"),
+    "by two days, the word in the rule": launch(
+        "Jul 1, 2026", "Aug 1, 2026", "2027 or later", rule=LAUNCH.replace("{}", "by {}")
+    ),
+    "within two spans": launch("within 30 days", "within 60 days", "later"),
+    "two months or later": launch("in July or later", "in August or later", "earlier"),
+    "at least two counts": launch("at least 3", "at least 5", "fewer than 3", rule=LAUNCH.replace("launches", "sells")),
+    "two counts or more, the words in the rule": launch(
+        "3", "5", "none", rule=LAUNCH.replace("{}", "{} or more times")
+    ),
+    "top two ranks": launch("top 3", "top 5", "outside", rule=LAUNCH.replace("launches", "ends")),
+    "ranges of names that share an end": launch("3 to 5", "5 to 7", "another number"),
     "both legs for the same side": (
         named(
             "KXMLBGAME",
@@ -342,6 +444,35 @@ def test_no_trap_is_promised_more_than_it_may_pay(trap: Trap) -> None:
 @pytest.mark.parametrize("facts", [temperature(), soccer(), baseball()], ids=["temperature", "soccer", "baseball"])
 def test_the_events_that_the_traps_were_made_of_are_sound(facts: EventFacts) -> None:
     assert isinstance(certify(facts), Certificate)
+
+
+def test_sentences_about_the_same_station_extreme_and_day_lose_nothing() -> None:
+    for more in (CITY, OFFICIAL.format("highest"), OFFICIAL.format("maximum/minimum"), RELEASE.format("Jul 16, 2026")):
+        found = certify(secondary(temperature(), more))
+        assert isinstance(found, Certificate), found.sentence
+        assert found.one_must_win
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("before July", "in July or later"),
+        ("below 3", "3 to 5", "above 5"),
+        ("Jos\u00e9", "Zo\u00eb", "Rook"),
+        ("by Quill", "by Rook"),
+    ],
+    ids=str,
+)
+def test_reviewed_names_that_do_not_nest_lose_nothing(names: tuple[str, ...]) -> None:
+    facts, _, review = launch(*names)
+    assert isinstance(certify(facts, review), Certificate)
+
+
+def test_words_elsewhere_in_the_rule_do_not_make_a_name_a_threshold() -> None:
+    facts, _, review = launch(
+        "Quill", "Rook", rule="If before May 1, 2026, {} leads after 90 minutes, then the market resolves to Yes."
+    )
+    assert isinstance(certify(facts, review), Certificate)
 
 
 def test_the_reviewed_list_that_the_traps_were_made_of_is_sound() -> None:
