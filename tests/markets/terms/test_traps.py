@@ -130,12 +130,12 @@ def after_one(facts: EventFacts, more: str) -> EventFacts:
     return changed(facts, lambda m: replace(m, rules_primary=f"{m.rules_primary} {more}"), 1)
 
 
-LOOK_UP = (
+LOCATING = (
     'Data for CLI{} can be found by clicking the following URL: {}, navigating to the "Observed Weather" tab, and choosing the location '
     '"{}" with Daily Climate Report selected.'
 )
 SERVICE = "https://www.weather.gov/wrh/climate?wfo=okx"
-CITY, LOGAN = LOOK_UP.format("NYC", SERVICE, "Central Park NY"), "Boston (Logan Airport), MA"
+CITY, LOGAN = LOCATING.format("NYC", SERVICE, "Central Park NY"), "Boston (Logan Airport), MA"
 OFFICIAL = (
     "While checking a source like AccuWeather or Google Weather may help guide your decision, the official and final value used to "
     "determine this market is the {} temperature as reported by the corresponding NWS Climatological Report (Daily) linked in the rules "
@@ -327,20 +327,20 @@ TRAPS: dict[str, Trap] = {
     "another game in one leg": (primary(soccer(), GAME, GAME.replace("Jul 9", "Jul 10"), 1), [(1, 1, 0), (0, 0, 0)]),
     "the tie of another game": (primary(soccer(), GAME, GAME.replace("Jul 9", "Jul 10"), 2), NOBODY3),
     "another station after the condition of one leg": (
-        after_one(temperature(), LOOK_UP.format("BOS", SERVICE, LOGAN)),
+        after_one(temperature(), LOCATING.format("BOS", SERVICE, LOGAN)),
         [*NOBODY4, (1, 1, 0, 0)],
     ),
     "another station after the right one": (
-        secondary(secondary(temperature(), CITY), LOOK_UP.format("BOS", SERVICE, LOGAN)),
+        secondary(secondary(temperature(), CITY), LOCATING.format("BOS", SERVICE, LOGAN)),
         NOBODY4,
     ),
-    "another location for the station": (secondary(temperature(), LOOK_UP.format("NYC", SERVICE, LOGAN)), NOBODY4),
+    "another location for the station": (secondary(temperature(), LOCATING.format("NYC", SERVICE, LOGAN)), NOBODY4),
     "a clause where the location stands": (
-        secondary(temperature(), LOOK_UP.format("NYC", SERVICE, "Central Park NY (tenths count, gaps pay nobody)")),
+        secondary(temperature(), LOCATING.format("NYC", SERVICE, "Central Park NY (tenths count, gaps pay nobody)")),
         NOBODY4,
     ),
     "a private service's address": (
-        secondary(temperature(), LOOK_UP.format("NYC", "https://tenths.example/feed", "Central Park NY")),
+        secondary(temperature(), LOCATING.format("NYC", "https://tenths.example/feed", "Central Park NY")),
         NOBODY4,
     ),
     "the lowest is official in one leg": (
