@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Q, Sum
@@ -158,15 +159,32 @@ def _sizes(intent: Intent) -> Checks:
     others = Position.objects.filter(profile=intent.profile, status__in=ACTIVE)
     if intent.position is not None:
         others = others.exclude(pk=intent.position.pk)
-    active = list(others.values_list("event_id", "cost", "reserved"))
-    here = [cost + reserved for event_id, cost, reserved in active if event_id == intent.decision.event_id]
-    if intent.position is None and here:
+    active = list(others.values_list("event_id", flat=True))
+    if intent.position is None and intent.decision.event_id in active:
         yield Refusal(DenialCode.EVENT_TAKEN, f"a position on {intent.decision.event_id} is active")
-    at_risk = sum(here) + intent.worst_cost
+    at_risk = in_event(intent) + intent.worst_cost
     if at_risk > intent.profile.max_per_event:
-        yield Refusal(DenialCode.MAX_PER_EVENT, f"{at_risk} of {intent.profile.max_per_event}")
+        yield Refusal(DenialCode.MAX_PER_EVENT, f"{dollars(at_risk)} of {dollars(intent.profile.max_per_event)}")
     if len(active) + 1 > intent.profile.max_open_positions:
         yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{len(active) + 1} of {intent.profile.max_open_positions}")
+
+
+def in_event(intent: Intent) -> int:
+    """What is at risk in the event beside the intent, micro-dollars: what active positions there cost, of every live profile where
+    this one is live (the money is one person's), and what this profile has lost in the event on balance already."""
+    profile = intent.profile
+    rows = Position.objects.filter(event_id=intent.decision.event_id, mode=profile.mode)
+    if profile.mode != Mode.LIVE:
+        rows = rows.filter(profile=profile)
+    if intent.position is not None:
+        rows = rows.exclude(pk=intent.position.pk)
+    held = result = 0
+    for owner, status, cost, reserved, realised in rows.values_list(
+        "profile_id", "status", "cost", "reserved", "realised"
+    ):
+        held += cost + reserved if status in ACTIVE else 0
+        result += realised if owner == profile.pk else 0
+    return held + max(0, -result)
 
 
 def _order_rate(intent: Intent) -> Checks:
@@ -182,7 +200,8 @@ def _order_rate(intent: Intent) -> Checks:
 def _losses(intent: Intent) -> Checks:
     lost = -realised_today(intent.profile)
     if lost > 0 and lost >= intent.profile.max_daily_loss:
-        yield Refusal(DenialCode.DAILY_LOSS, f"{lost} of {intent.profile.max_daily_loss} since midnight UTC")
+        zone = intent.profile.day_zone
+        yield Refusal(DenialCode.DAILY_LOSS, f"{lost} of {intent.profile.max_daily_loss} since midnight, {zone}")
     balance = ledger.balance_of(intent.profile)
     down = balance.best_equity + balance.realised
     if down > 0 and down >= intent.profile.max_drawdown:
@@ -237,10 +256,18 @@ def _premises(intent: Intent) -> Checks:
 
 
 def realised_today(profile: Profile) -> int:
-    """Profit realised since midnight UTC, micro-dollars."""
-    now = clock.now()
-    midnight = datetime.combine(now.date(), time(), UTC)
+    """Profit realised since midnight of the profile's time zone, micro-dollars."""
     entries = LedgerEntry.objects.filter(
-        transaction__profile=profile, transaction__at__gte=midnight, account=Account.REALISED
+        transaction__profile=profile, transaction__at__gte=midnight(profile), account=Account.REALISED
     )
     return -(entries.aggregate(t=Sum("amount"))["t"] or 0)
+
+
+def midnight(profile: Profile) -> datetime:
+    """When the profile's day began. A zone that cannot be read counts the last two days: more losses, never fewer."""
+    now = clock.now()
+    try:
+        zone = ZoneInfo(profile.day_zone)
+    except (ValueError, OSError, KeyError):
+        return now - timedelta(days=2)
+    return datetime.combine(now.astimezone(zone).date(), time(), zone)

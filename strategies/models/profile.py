@@ -118,14 +118,20 @@ class Profile(models.Model):
         default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars."
     )
     max_per_event = models.BigIntegerField(
-        default=200 * DOLLAR, help_text="Most cost at risk in one event, micro-dollars."
+        default=200 * DOLLAR,
+        help_text="Most at risk in one event: cost of all positions there and what was lost in it, micro-dollars.",
     )
     max_per_position = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
     max_per_leg = models.BigIntegerField(default=200 * DOLLAR, help_text="Micro-dollars.")
     max_open_positions = models.PositiveIntegerField(default=20)
     max_orders_per_minute = models.PositiveIntegerField(default=120)
     max_daily_loss = models.BigIntegerField(
-        default=50 * DOLLAR, help_text="Realised since midnight UTC, micro-dollars."
+        default=50 * DOLLAR, help_text="Realised since midnight of the profile's time zone, micro-dollars."
+    )
+    day_zone = models.CharField(
+        max_length=40,
+        default="America/New_York",
+        help_text="Time zone whose midnight begins the day of the daily loss.",
     )
     max_drawdown = models.BigIntegerField(default=200 * DOLLAR, help_text="From the best equity, micro-dollars.")
     leg_risk_budget = models.BigIntegerField(
@@ -133,7 +139,7 @@ class Profile(models.Model):
     )
     max_price_age_ms = models.PositiveIntegerField(default=15_000, help_text="Oldest proof of life of the price feed.")
     blackout = models.JSONField(
-        default=list, blank=True, help_text='UTC times without new baskets: [["07:00", "09:00"], ...].'
+        default=list, blank=True, help_text='Times without new baskets: ["Thu 03:00-05:00 America/New_York", ...].'
     )
     cooldown_seconds = models.PositiveIntegerField(
         default=30, help_text="Pause on an event after a basket of it ended."

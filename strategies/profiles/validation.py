@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
+from zoneinfo import ZoneInfo
 
 from kalbot.common.units import PPM, format_count, format_money
 from strategies.models import Kind, Mode, Profile
+from strategies.profiles import blackout
 
 Problem = tuple[str, str]
 
@@ -138,17 +139,10 @@ def _times(profile: Profile) -> Iterator[Problem]:
         yield "max_price_age_ms", "The feed proves its life every few seconds; allow between 100 and 60,000 ms."
     if profile.complete_seconds > 600:
         yield "complete_seconds", "A half-filled basket is a risk; complete or unwind it within 600 s."
-    for pair in profile.blackout if isinstance(profile.blackout, list) else [None]:
-        if not _is_pause(pair):
-            yield "blackout", 'Give pauses as pairs of UTC times: [["07:00", "09:00"]].'
-            return
-
-
-def _is_pause(pair: object) -> bool:
-    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
-        return False
+    unreadable = blackout.problem(profile.blackout)
+    if unreadable:
+        yield "blackout", unreadable
     try:
-        start, end = (time.fromisoformat(text) for text in pair)
-    except ValueError:
-        return False
-    return start != end
+        ZoneInfo(profile.day_zone)
+    except (ValueError, OSError, KeyError):
+        yield "day_zone", f"“{profile.day_zone}” is no time zone; write for example America/New_York."

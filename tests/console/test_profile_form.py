@@ -7,6 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from kalbot.console.ui.fields import BlackoutField
 from strategies.models import Profile
 
 
@@ -130,3 +131,21 @@ def test_no_form_changes_orders_fills_ledger_or_events(sample: dict[str, Any], l
         pk = client.get(reverse(f"admin:{label}_changelist")).context["cl"].result_list[0].pk
         assert client.post(reverse(f"admin:{label}_change", args=[pk]), {"status": "open"}).status_code == 403
         assert client.post(reverse(f"admin:{label}_delete", args=[pk]), {"post": "yes"}).status_code == 403
+
+
+def test_pauses_are_written_with_weekday_and_zone(sample: dict[str, Any], login: Any) -> None:
+    client = login("risk manager")
+    address, data = filled_form(client, sample["careful"])
+    pauses = "Thu 03:00-05:00 America/New_York, 23:30-00:30"
+    assert client.post(address, data | {"blackout": pauses}).status_code == 302
+    assert Profile.objects.get(pk=sample["careful"].pk).blackout == pauses.split(", ")
+    assert pauses in client.get(address).content.decode()
+    page = client.post(address, filled_form(client, sample["careful"])[1] | {"day_zone": "Mars"}).content.decode()
+    assert "is no time zone" in page
+
+
+def test_pauses_kept_as_pairs_of_utc_times_are_shown_and_are_no_change() -> None:
+    field = BlackoutField()
+    assert field.prepare_value([["07:00", "09:00"]]) == "07:00-09:00"
+    assert not field.has_changed([["07:00", "09:00"]], "07:00-09:00")
+    assert field.has_changed([["07:00", "09:00"]], "07:00-09:30")

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import accounts, ledger, risk
+from trading import accounts, exits, ledger, risk
 from trading.denials import Denied
 from trading.execution import executor
 from trading.models import (
@@ -242,3 +243,64 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     assert accounts.free_on_shard(0, 2) == 4_999_999, "what a basket has set aside is promised"
     assert accounts.free_on_shard(0, 0) == 4_000_000
     assert accounts.free_on_shard(7, 0) is None
+
+
+def test_a_day_of_losses_begins_at_midnight_of_the_profiles_zone() -> None:
+    with time_machine.travel("2026-11-27T23:30:00+00:00", tick=False):  # 18:30 in New York
+        profile, _, _ = _ready()
+        _lose(profile, 2 * world.DOLLAR)
+    with time_machine.travel("2026-11-28T04:59:00+00:00", tick=False):
+        assert risk.realised_today(profile) == -2 * world.DOLLAR
+        profile.day_zone = "UTC"
+        assert risk.realised_today(profile) == 0
+        profile.day_zone = "Mars"  # what cannot be read counts more, never less
+        assert risk.realised_today(profile) == -2 * world.DOLLAR
+    with time_machine.travel("2026-11-28T05:00:00+00:00", tick=False):
+        profile.day_zone = "America/New_York"
+        assert risk.realised_today(profile) == 0
+
+
+def test_what_was_lost_in_an_event_counts_against_its_limit() -> None:
+    profile, event, decision = _ready(max_per_event=10 * world.DOLLAR, max_per_position=10 * world.DOLLAR)
+    first = executor.execute(decision.pk)
+    assert first is not None
+    cost, again = first.cost, world.decide(profile, event, LIMITS)
+    exits.request_exit(
+        position_id=first.pk,
+        actor="ann",
+        reason="test",
+        least_prices=dict.fromkeys(_keys(first), 1),
+        below_floor="test",
+    )
+    first = executor.step(first.pk)
+    assert first.status == "closed"
+    assert first.realised < 0
+    assert executor.execute(again.pk) is None
+    again.refresh_from_db()
+    assert again.denial.code == "max_per_event"
+    again.denial.delete()
+    Profile.objects.update(max_per_event=cost - first.realised + world.DOLLAR)
+    assert executor.execute(again.pk) is not None
+
+
+def test_live_profiles_of_several_subaccounts_share_an_events_limit() -> None:
+    event = world.add_event()
+    ours, theirs = (world.add_profile(f"live {n}", mode="live", subaccount=n) for n in (1, 2))
+    taken = world.decide(theirs, event, LIMITS)
+    Position.objects.create(
+        profile=theirs,
+        mode="live",
+        decision=taken,
+        event=event,
+        kind="all_yes",
+        target_count=1_000,
+        cost=9 * world.DOLLAR,
+    )
+    decision = world.decide(ours, event, LIMITS)
+    assert risk.in_event(risk.Intent(ours, decision, 0, {})) == 9 * world.DOLLAR
+    paper = world.add_profile("paper")
+    assert risk.in_event(risk.Intent(paper, world.decide(paper, event, LIMITS), 0, {})) == 0
+
+
+def _keys(position: Position) -> list[tuple[str, str]]:
+    return [(leg.market_id, leg.side) for leg in position.legs.all()]

@@ -29,10 +29,10 @@ MOST_MONEY = 10_000_000 * DOLLAR
 MONEY = {
     "min_profit": "Least profit of a whole basket after fees.",
     "capital": "What this profile may have at work and in cash together.",
-    "max_per_event": "Most cost at risk in one event.",
+    "max_per_event": "Most at risk in one event: the cost of every position there, and what was lost in it already.",
     "max_per_position": "Most cost of one basket.",
     "max_per_leg": "Most cost of one leg.",
-    "max_daily_loss": "Realised loss since midnight UTC that stops new baskets for the day.",
+    "max_daily_loss": "Realised loss since midnight, in the time zone below, that stops new baskets for the day.",
     "max_drawdown": "Fall from the best equity that stops new baskets.",
     "leg_risk_budget": "Most that unwinding a half-filled basket may be expected to cost before it is begun.",
     "triage_min_gain": "Least gain of an automatic exit over holding.",
@@ -148,6 +148,7 @@ LABELS = {
     "max_per_leg": "Most in one leg",
     "leg_risk_budget": "Most lost by unwinding",
     "max_daily_loss": "Daily loss, at most",
+    "day_zone": "A day begins at midnight in",
     "max_drawdown": "Drawdown, at most",
     "max_open_positions": "Open positions, at most",
     "max_orders_per_minute": "Orders a minute, at most",
@@ -177,7 +178,9 @@ class ProfileForm(SeenForm):
         widget=CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one kind of basket."},
     )
-    blackout = BlackoutField(help_text="UTC times of day without new baskets: 07:00-09:00, 23:30-23:59.")
+    blackout = BlackoutField(
+        help_text="Times without new baskets: Thu 03:00-05:00 America/New_York, Mon-Fri 23:30-00:30. Without a zone UTC is meant."
+    )
     reason = forms.CharField(
         required=False,
         max_length=100,

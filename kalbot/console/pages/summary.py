@@ -13,7 +13,7 @@ from kalbot.common import clock
 from kalbot.console.ui import verdicts
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, Profile, Verdict
-from trading import ledger
+from trading import ledger, risk
 from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000
@@ -71,12 +71,11 @@ def capital_use(profile: Profile) -> dict[str, Any]:
     """What of a profile's limits is used: capital, open positions, daily loss; each (used, limit, share in per cent)."""
     held = Position.objects.filter(profile=profile, status__in=ACTIVE)
     at_work = held.aggregate(cost=Sum("cost"), reserved=Sum("reserved"))
-    lost = Position.objects.filter(profile=profile, ended_at__gte=midnight()).aggregate(t=Sum("realised"))["t"] or 0
     used = (at_work["cost"] or 0) + (at_work["reserved"] or 0)
     return {
         "capital": bar(used, profile.capital),
         "positions": bar(held.count(), profile.max_open_positions),
-        "daily_loss": bar(max(0, -lost), profile.max_daily_loss),
+        "daily_loss": bar(max(0, -risk.realised_today(profile)), profile.max_daily_loss),
     }
 
 

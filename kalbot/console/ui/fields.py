@@ -12,6 +12,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from kalbot.common.units import UnitError, format_decimal, parse_decimal
+from strategies.profiles import blackout
 
 
 class UnitField(forms.Field):
@@ -123,19 +124,29 @@ class WordsField(forms.Field):
 
 
 class BlackoutField(WordsField):
-    """UTC times of day without new baskets, written ``07:00-09:00, 23:30-23:59``."""
+    """Times without new baskets, written ``Thu 03:00-05:00 America/New_York, 23:30-00:30``."""
 
-    def to_python(self, value: Any) -> list[list[str]]:  # type: ignore[override]
-        windows = []
+    def to_python(self, value: Any) -> list[str]:
+        lines = []
         for word in super().to_python(value):
-            found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]\d|2[0-3]):([0-5]\d)", word)
-            if not found:
-                raise forms.ValidationError(f"“{word}” is not a time of day; write 07:00-09:00 (UTC).", code="time")
-            windows.append([f"{found[1]}:{found[2]}", f"{found[3]}:{found[4]}"])
-        return windows
+            try:
+                blackout.parse(word)
+            except ValueError as error:
+                raise forms.ValidationError(str(error), code="time") from None
+            lines.append(" ".join(word.split()))
+        return lines
 
     def prepare_value(self, value: Any) -> Any:
-        return ", ".join(f"{start}-{end}" for start, end in value) if isinstance(value, list) else value
+        return blackout.written(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """A list kept as pairs of UTC times is the same as its text."""
+        try:
+            return bool(
+                [blackout.parse(one) for one in self.to_python(data)] != [blackout.parse(one) for one in initial or []]
+            )
+        except (forms.ValidationError, ValueError):
+            return True
 
 
 class KindsField(forms.MultipleChoiceField):
