@@ -186,13 +186,14 @@ def excess_e14(schedule: FeeSchedule, price: int) -> int:
     return int(_most_excess(schedule.taker_e10, price, schedule.grid) * _SCALE)
 
 
-def most_fees(schedule: FeeSchedule, walked: Iterable[Level]) -> Money:
-    """The most that one taking purchase through ``walked`` can be charged, however each level is split into fills and whichever
-    reading of the rebate is true."""
+def most_fees(schedule: FeeSchedule, walked: Iterable[Level], is_taker: bool = True) -> Money:
+    """The most that one purchase through ``walked`` can be charged, however each level is split into fills and whichever
+    reading of the rebate is true. ``is_taker`` False: a resting order that fills at ``walked``."""
     paid, fees, free = 0, Fraction(0), True
+    rate = schedule.rate_e10(is_taker)
     for price, count in walked:
-        numerator, denominator = _ratio(schedule.taker_e10, price)
-        excess = _most_excess(schedule.taker_e10, price, schedule.grid)
+        numerator, denominator = _ratio(rate, price)
+        excess = _most_excess(rate, price, schedule.grid)
         fees += count * (Fraction(numerator, denominator) + excess)
         paid += price * count
         free = free and numerator == 0 == price % schedule.grid
