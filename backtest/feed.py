@@ -173,6 +173,7 @@ class Feed:
             status="finalized",
             result=content["result"],
             settlement_value_e6=value * 100,
+            expiration_value=str(content.get("expiration_value", ""))[:200],
             settled_at=clock.now(),
             content_hash="",
         )

@@ -161,6 +161,11 @@ class Market(models.Model):
     settlement_value_e6 = models.BigIntegerField(
         null=True, blank=True, help_text="What YES paid, micro-dollars a contract."
     )
+    expiration_value = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="The measured value that the exchange settled on, in its own words; empty = not published.",
+    )
     settled_at = models.DateTimeField(null=True, blank=True)
     content_hash = models.CharField(max_length=32, blank=True)
     last_scan = models.ForeignKey(Scan, models.SET_NULL, null=True, blank=True, related_name="+", db_constraint=False)

@@ -118,6 +118,7 @@ def market_row(market: Market) -> Row:
         "open_interest": market.open_interest,
         "result": str(market.result),
         "settlement_value_e6": None if settled is None else settled * 100,
+        "expiration_value": market.expiration_value[:200],
         "settled_at": market.settlement_time,
     }
 

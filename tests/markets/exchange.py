@@ -91,11 +91,13 @@ def game(ticker: str, series: str = "KXGAME") -> Json:
 
 
 class SmallExchange:
-    """``listed`` is what ``GET /events`` pages through; ``known`` is what ``GET /events/{ticker}`` finds besides."""
+    """``listed`` is what ``GET /events`` pages through; ``known`` is what ``GET /events/{ticker}`` finds besides,
+    ``archive`` what the historical listing has."""
 
     def __init__(self) -> None:
         self.listed: dict[str, Json] = {}
         self.known: dict[str, Json] = {}
+        self.archive: dict[str, Json] = {}
         self.series: dict[str, Json] = {}
         self.series_fee_changes: list[Json] = []
         self.event_fee_changes: list[Json] = []
@@ -149,6 +151,8 @@ class SmallExchange:
             empty: dict[str, list[list[str]]] = {"yes_dollars": [], "no_dollars": []}
             found = [{"ticker": t, "orderbook_fp": self.books.get(t, empty)} for t in query["tickers"]]
             return 200, {"orderbooks": found}
+        if route in ("/markets", "/historical/markets"):
+            return 200, {"markets": self._some(route == "/historical/markets", query), "cursor": ""}
         if route.startswith("/events/"):
             event = {**self.known, **self.listed}.get(route.removeprefix("/events/"))
             return (200, {"event": event, "markets": []}) if event else _missing()
@@ -157,6 +161,18 @@ class SmallExchange:
             found_market = markets.get(route.removeprefix("/markets/"))
             return (200, {"market": found_market}) if found_market else _missing()
         return _missing()
+
+    def _some(self, old: bool, query: dict[str, list[str]]) -> list[Json]:
+        """Markets of the live listing or of the archive, by ticker or by series."""
+        events = self.archive if old else {**self.known, **self.listed}
+        wanted = set(query["tickers"][0].split(",")) if "tickers" in query else None
+        series = query.get("series_ticker", [None])[0]
+        return [
+            market
+            for event in events.values()
+            for market in event["markets"]
+            if (wanted is None or market["ticker"] in wanted) and series in (None, event["series_ticker"])
+        ]
 
     def _page(self, start: int) -> tuple[int, Json]:
         if self.break_after_pages is not None and start >= self.break_after_pages * self.page_size:

@@ -53,7 +53,8 @@ class _Reader:
             yield json_record(opened, Kind.EVENT, ticker, as_listed(answer))
             for one in answer["markets"]:
                 if one["result"] in ("yes", "no"):
-                    yield settlement(nanoseconds(one["expected_expiration_time"]), one["ticker"], one["result"])
+                    at = nanoseconds(one["expected_expiration_time"])
+                    yield settlement(at, one["ticker"], one["result"], one["expiration_value"])
         for row in prints:
             content = {
                 "yes_price_dollars": dollars(Decimal(row["yes_price_cents"]) / 100),

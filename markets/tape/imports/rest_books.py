@@ -127,10 +127,11 @@ def _ends(root: Path) -> dict[str, str]:
     return found
 
 
-def settlement(known_ns: int, ticker: str, result: str) -> Record:
-    """A final result, known from ``known_ns`` on."""
+def settlement(known_ns: int, ticker: str, result: str, settled_on: str = "") -> Record:
+    """A final result, known from ``known_ns`` on. ``settled_on``: the exchange's ``expiration_value``, where it was recorded."""
     value = "1.0000" if result == "yes" else "0.0000"
-    return json_record(known_ns, Kind.SETTLEMENT, ticker, {"result": result, "settlement_value_dollars": value})
+    content = {"result": result, "settlement_value_dollars": value, "expiration_value": settled_on}
+    return json_record(known_ns, Kind.SETTLEMENT, ticker, content)
 
 
 def day_of(event: str) -> str:
