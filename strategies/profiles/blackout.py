@@ -72,10 +72,6 @@ def _of_text(text: str) -> Pause:
 
 
 def _built(days: str, start: time, end: time, zone: str) -> Pause:
-    if start == end:
-        raise ValueError(
-            "A pause that begins and ends at the same time could mean a moment or a day; write 00:00-24:00."
-        )
     try:
         return Pause(_weekdays(days), start, end, ZoneInfo(zone))
     except (ZoneInfoNotFoundError, OSError):
