@@ -224,6 +224,7 @@ KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30)
 KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
 
 PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
+KALBOT_PAUSE_MARGIN_SECONDS = env.int("KALBOT_PAUSE_MARGIN_SECONDS", 300)  # no basket begins so long before a pause
 WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000)
 
 # Intervals of periodic tasks, in seconds. One that is set here holds at every start; without it the admin's own holds.

@@ -278,6 +278,20 @@ class TapeGap(models.Model):
         return f"{self.writer}: {self.reason}"
 
 
+class ExchangeSchedule(models.Model):
+    """One version of the exchange's announced trading hours and maintenance, as first read."""
+
+    version = models.CharField(max_length=12, unique=True)
+    body = models.JSONField()
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.version
+
+
 class ContractTerms(models.Model):
     """One version of what is registered about a contract terms document. Never edited once decided: a change is a new version.
 

@@ -83,6 +83,7 @@ class Reason(StrEnum):
     OPEN_POSITION = "open_position", "the profile has a basket of this event already"
     COOLDOWN = "cooldown", "a basket of this event was bought or ended a moment ago"
     BLACKOUT = "blackout", "at a time without new baskets"
+    EXCHANGE_SHUT = "exchange_shut", "the exchange is shut, pauses soon, or did not say when it does"
     OPEN_POSITIONS = "open_positions", "as many positions as the profile may have"
     RACED = "raced", "another cycle decided first"
     ERROR = "error", "a fault in the evaluation, see the log"

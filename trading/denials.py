@@ -33,6 +33,9 @@ class DenialCode(StrEnum):
     KIND = "kind"
     BLACKOUT = "blackout"
     TOO_CLOSE = "too_close"
+    EXCHANGE_PAUSED = "exchange_paused"
+    PAUSE_SOON = "pause_soon"
+    HOURS_UNKNOWN = "hours_unknown"
     COOLDOWN = "cooldown"
     EVENT_TAKEN = "event_taken"
     FOREIGN_CONTRACTS = "foreign_contracts"
@@ -107,6 +110,9 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.KIND: "The profile does not buy this kind of basket.",
     DenialCode.BLACKOUT: "The profile does not trade at this time of day.",
     DenialCode.TOO_CLOSE: "A market of the basket closes too soon.",
+    DenialCode.EXCHANGE_PAUSED: "The exchange takes no orders now.",
+    DenialCode.PAUSE_SOON: "The exchange has announced a pause that begins too soon.",
+    DenialCode.HOURS_UNKNOWN: "When the exchange pauses could not be read or understood; nothing new is begun until it is.",
     DenialCode.COOLDOWN: "The profile left a basket of this event too short a time ago.",
     DenialCode.EVENT_TAKEN: "A position on this event is active already.",
     DenialCode.FOREIGN_CONTRACTS: "The account holds or rests contracts in this event that are not ours.",

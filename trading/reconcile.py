@@ -16,6 +16,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.batches import batched
 from kalbot.common.errors import KalbotError
+from markets import exchange_hours
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
 from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.orders import Fill as ListedFill
@@ -64,6 +65,7 @@ def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = _since(row)
     account_limits.refresh(connection.client())
+    exchange_hours.refresh(connection.client())
     known_accounts = set(ExchangeAccount.objects.values_list("subaccount", flat=True))
     _orders(row, since)
     fills = _fills(row, since)

@@ -17,6 +17,7 @@ from django.db.models import Q, Sum
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
+from markets import exchange_hours
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
@@ -142,6 +143,22 @@ def _times(intent: Intent) -> Checks:
             )
 
 
+def _exchange_hours(intent: Intent) -> Checks:
+    """No basket begins while the exchange is shut, shortly before an announced pause, or without knowing."""
+    if intent.position is not None:
+        return
+    found = exchange_hours.obstacle(intent.decision.event.exchange_index, is_live=intent.profile.mode == Mode.LIVE)
+    if found is not None:
+        yield Refusal(_HOURS[found.why], found.detail)
+
+
+_HOURS: Final = {
+    exchange_hours.Closed.PAUSED: DenialCode.EXCHANGE_PAUSED,
+    exchange_hours.Closed.PAUSE_SOON: DenialCode.PAUSE_SOON,
+    exchange_hours.Closed.UNKNOWN: DenialCode.HOURS_UNKNOWN,
+}
+
+
 def _foreign(intent: Intent) -> Checks:
     profile = intent.profile
     if profile.mode == Mode.LIVE and intent.position is None and not profile.beside_foreign:
@@ -225,6 +242,7 @@ _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
     _unknown_orders,
     _locks,
     _times,
+    _exchange_hours,
     _foreign,
     _sizes,
     _order_rate,

@@ -39,17 +39,20 @@ def exchange_status(exchange: Exchange, query: Query) -> dict[str, Any]:
 
 
 def exchange_schedule(exchange: Exchange, query: Query) -> dict[str, Any]:
-    start, end = next_weekly_window(exchange.now())
-    weekly = (round(start.timestamp() * 1000), round(end.timestamp() * 1000))
-    announced = [window for window in exchange.state.announced if window[1] > exchange.now()]
-    windows = [
-        {"start_datetime": iso_seconds(opens), "end_datetime": iso_seconds(ends)}
-        for opens, ends in sorted([*announced, weekly])
-    ]
+    windows = [window for window in exchange.state.announced if window[1] > exchange.now()]
     hours: dict[str, Any] = {day: [{"open_time": "00:00", "close_time": "24:00"}] for day in _DAYS}
-    hours["thursday"] = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "24:00"}]
+    if exchange.state.weekly:
+        start, end = next_weekly_window(exchange.now())
+        windows.append((round(start.timestamp() * 1000), round(end.timestamp() * 1000)))
+        hours["thursday"] = [
+            {"open_time": "00:00", "close_time": "03:00"},
+            {"open_time": "05:00", "close_time": "24:00"},
+        ]
+    listed = [
+        {"start_datetime": iso_seconds(opens), "end_datetime": iso_seconds(ends)} for opens, ends in sorted(windows)
+    ]
     hours |= {"start_time": "2026-01-01T00:00:00Z", "end_time": "2027-12-31T00:00:00Z"}
-    return {"schedule": {"standard_hours": [hours], "maintenance_windows": windows}}
+    return {"schedule": {"standard_hours": [hours], "maintenance_windows": listed}}
 
 
 def user_data_timestamp(exchange: Exchange, query: Query) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from kalbot.common import cache, clock
-from markets import prices
+from markets import exchange_hours, prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
@@ -120,9 +120,14 @@ def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], expos
     verdicts: dict[str, Verdict] = {}
     usable: list[EventView] = []
     paused, rules = in_blackout(profile.blackout, clock.now()), Rules.of(profile)
+    shut: dict[int, Miss | None] = {}
     for candidate in found:
         view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
-        bad = _blocked(profile, candidate, exposure, paused) or _unfit(profile, rules, view, prices)
+        bad = (
+            _blocked(profile, candidate, exposure, paused)
+            or _unfit(profile, rules, view, prices)
+            or (None if view is None else _shut(view, shut))
+        )
         if bad is not None:
             verdicts[candidate.event] = missed(Status.REJECTED, bad)
         elif view is not None:
@@ -146,6 +151,19 @@ def _blocked(profile: Profile, candidate: Candidate, exposure: Exposure, paused:
     if paused:
         return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
     return _too_many(profile, exposure.open_count)
+
+
+def _shut(view: EventView, known: dict[int, Miss | None]) -> Miss | None:
+    """Whether the exchange takes no orders where the event trades, or soon will not, as far as is known: trading reads it again
+    where that matters. ``known``: the shards that were checked already."""
+    for shard in view.shards:
+        if shard not in known:
+            found = exchange_hours.obstacle(shard, is_live=False)
+            wanted = "open, and no pause soon"
+            known[shard] = None if found is None else Miss(Reason.EXCHANGE_SHUT, found.detail, wanted)
+        if known[shard] is not None:
+            return known[shard]
+    return None
 
 
 def _unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventPrices | None) -> Miss | None:

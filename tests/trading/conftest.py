@@ -8,6 +8,7 @@ import pytest
 
 from kalbot.common import clock
 from tests.trading import world
+from tests.trading.struck import StruckTwin, struck_twin
 from trading.venues import connection
 
 
@@ -18,3 +19,9 @@ def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, se
     world.active()
     yield
     connection.use(None)
+
+
+@pytest.fixture
+def struck(settings: object) -> StruckTwin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    return struck_twin()

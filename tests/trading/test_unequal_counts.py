@@ -9,7 +9,7 @@ import pytest
 from markets.models import Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from tests.trading.test_unwind import Striking, StruckTwin
+from tests.trading.struck import Striking, StruckTwin
 from trading import exits, ledger, reconcile, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
@@ -86,7 +86,6 @@ def twin(settings: Any) -> StruckTwin:
     for count, limit in zip(COUNTS.values(), LIMITS.values(), strict=True):
         found.add_market([(10_000 - limit, count)], [(10_200 - limit, 100_000)])
     found.session = Striking(found.exchange)
-    found.session.before = {}
     connection.use(found.client())
     live_readiness.require_reconciliation()
     found.sync()

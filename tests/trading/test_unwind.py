@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -11,59 +10,18 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from tests.trading.twin import Twin, TwinSession
+from tests.trading.struck import StruckTwin, execute
 from trading import exits, ledger, reconcile, sweeper
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.execution.orders import sell_ladder
 from trading.models import Discrepancy, ExitRequest, Lock, Order, Position, PositionStatus
-from trading.safety import halt, live_readiness
-from trading.venues import connection
-
-LIMITS = (3_000, 3_200, 3_100)
-
-
-class Striking(TwinSession):
-    """Does something to the exchange just before the n-th order is taken."""
-
-    before: dict[int, Any]
-    posts = 0
-
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        if request.method == "POST":
-            self.posts += 1
-            strike = self.before.pop(self.posts, None)
-            if strike is not None:
-                strike()
-        return super().send(request, **kwargs)
-
-
-class StruckTwin(Twin):
-    """An exchange to which something happens in mid basket."""
-
-    session: Striking
+from trading.safety import halt
 
 
 @pytest.fixture
-def twin(settings: Any) -> StruckTwin:
-    settings.KALBOT_LIVE = True
-    found = StruckTwin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
-    found.session = Striking(found.exchange)
-    found.session.before = {}
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
-
-
-def _execute(twin: StruckTwin, count: int = 1_000, **columns: Any) -> Position:
-    profile = world.add_profile("live", mode="live", **columns)
-    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count)
-    position = executor.execute(decision.pk)
-    assert position is not None
-    return position
+def twin(struck: StruckTwin) -> StruckTwin:
+    return struck
 
 
 def _later(seconds: float) -> time_machine.travel:
@@ -85,7 +43,7 @@ def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: StruckTwin) -> 
         twin.sync()
 
     twin.session.before = {2: vanish}
-    position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
+    position = execute(twin, leg_risk_budget=5 * world.DOLLAR)
     assert position.status == "aborted"
     assert twin.held() == {}
     assert -position.profile.leg_risk_budget <= position.realised < 0
@@ -101,7 +59,7 @@ def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Str
         twin.sync()
 
     twin.session.before = {2: thin}
-    position = _execute(twin)
+    position = execute(twin)
     assert position.status == "open"
     assert position.matched_count == 400
     assert set(twin.held().values()) == {400}
@@ -115,7 +73,7 @@ def test_refused_leg_is_a_reason_to_unwind_not_to_hope(twin: StruckTwin) -> None
         twin.exchange.markets[twin.markets[1]].ranges = [[0, 10_000, 500]]
 
     twin.session.before = {2: close}
-    position = _execute(twin, leg_risk_budget=5 * world.DOLLAR)
+    position = execute(twin, leg_risk_budget=5 * world.DOLLAR)
     assert position.status in ("aborted", "open")
     assert position.orders.filter(error_code="invalid_price").exists()
     held = set(twin.held().values())
@@ -132,7 +90,7 @@ def test_unwind_never_loses_more_than_its_budget_and_says_what_is_left(twin: Str
         twin.sync()
 
     twin.session.before = {2: crash}
-    position = _execute(twin, leg_risk_budget=world.DOLLAR)
+    position = execute(twin, leg_risk_budget=world.DOLLAR)
     assert position.status == "unwinding"
     assert -world.DOLLAR <= position.realised < -world.DOLLAR // 2, "what the budget carries is sold at once"
     with _later(5):
@@ -160,7 +118,7 @@ def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: StruckTwin) -
         twin.sync()
 
     twin.session.before = {2: trouble, 3: lambda: twin.exchange.faults.add(kind="rate_limit", method="POST", count=2)}
-    position = _execute(twin)
+    position = execute(twin)
     assert position.status == "aborted"
     assert twin.held() == {}
     _in_agreement(twin, position)
@@ -168,7 +126,7 @@ def test_rate_limit_in_the_middle_of_an_unwind_is_waited_out(twin: StruckTwin) -
 
 def test_kill_switch_in_mid_basket_forgets_nothing(twin: StruckTwin) -> None:
     twin.session.before = {2: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
-    position = _execute(twin)
+    position = execute(twin)
     sent = twin.session.posts
     for _ in range(3):
         position = executor.step(position.pk)
@@ -188,7 +146,7 @@ def test_hold_and_complete_rests_then_completes(twin: StruckTwin) -> None:
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
-    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD)
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD)
     assert position.status == "completing"
     resting = position.orders.get(status="resting")
     assert (resting.count, resting.price) == (700, 3_100)
@@ -205,7 +163,7 @@ def test_hold_and_complete_gives_up_at_its_deadline(twin: StruckTwin) -> None:
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
-    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
     assert position.status == "completing"
     with time_machine.travel(clock.now() + timedelta(seconds=30)):
         twin.sync()
@@ -223,7 +181,7 @@ def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:
         twin.quote(twin.markets[2], "ask", 3_100, 300)
 
     twin.session.before = {3: thin}
-    position = _execute(twin, on_partial=Profile.PartialPolicy.HOLD)
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD)
     halt.set_state(state="halted", actor="ann", reason="stop", cancel_resting=True)
     executor.step(position.pk)
     assert not Order.objects.filter(status="resting").exists()
@@ -231,7 +189,7 @@ def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:
 
 
 def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: StruckTwin) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     assert position.status == "open"
     twin.exchange.markets[twin.markets[0]].close_ms = 0
     from simulator.listing import lifecycle
@@ -251,7 +209,7 @@ def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: StruckTwin) 
 
 
 def test_exit_respects_the_least_price_and_survives_a_restart(twin: StruckTwin) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     least = {(leg.market_id, leg.side): 3_050 for leg in position.legs.all()}
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", least_prices=least, below_floor="cash")
     position = executor.step(position.pk)
@@ -268,7 +226,7 @@ def test_exit_respects_the_least_price_and_survives_a_restart(twin: StruckTwin) 
 
 
 def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: StruckTwin) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     first = exits.request_exit(position_id=position.pk, actor="ann", reason="a", below_floor="the person said so")
     assert exits.request_exit(position_id=position.pk, actor="bob", reason="b") == first
     executor.step(position.pk)
@@ -280,7 +238,7 @@ def test_second_exit_request_is_the_first_and_closed_positions_refuse(twin: Stru
 
 @pytest.mark.parametrize("status", PositionStatus.values)
 def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: StruckTwin, status: str) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     Position.objects.filter(pk=position.pk).update(status=status)
     position.refresh_from_db()
     refusal = exits.why_not(position)
@@ -296,7 +254,7 @@ def test_a_request_is_refused_exactly_where_the_rule_says_so(twin: StruckTwin, s
 def test_an_exit_that_the_exchange_refuses_as_closed_ends_with_a_residual_whatever_the_words(
     twin: StruckTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     real = sell_ladder.refused_sales
     reworded: list[Refusal] = []
 
@@ -315,7 +273,7 @@ def test_an_exit_that_the_exchange_refuses_as_closed_ends_with_a_residual_whatev
 
 
 def test_sweeper_takes_up_what_a_dead_worker_left(twin: StruckTwin) -> None:
-    position = _execute(twin)
+    position = execute(twin)
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
     Position.objects.update(lease_token="dead", lease_until=clock.now() + timedelta(seconds=40))
     assert sweeper.sweep() == 0
@@ -339,7 +297,7 @@ def test_completing_at_a_loss_is_chosen_where_an_unwind_loses_more(twin: StruckT
         twin.sync()
 
     twin.session.before = {3: more_expensive}
-    position = _execute(twin, leg_risk_budget=20 * world.DOLLAR)
+    position = execute(twin, leg_risk_budget=20 * world.DOLLAR)
     assert position.status == "open"
     assert set(twin.held().values()) == {1_000}
     assert position.orders.filter(purpose="complete", price=3_800, status="done").exists()
@@ -357,7 +315,7 @@ def test_what_stops_new_baskets_does_not_strand_half_of_one(twin: StruckTwin) ->
         Market.objects.update(close_time=clock.now() + timedelta(seconds=30))
 
     twin.session.before = {2: lock}
-    position = _execute(twin)
+    position = execute(twin)
     assert position.status == "open"
     assert position.matched_count == 1_000
 
@@ -371,7 +329,7 @@ def test_a_person_may_force_out_what_an_unwind_holds_back(twin: StruckTwin) -> N
         twin.sync()
 
     twin.session.before = {2: crash}
-    position = _execute(twin, leg_risk_budget=world.DOLLAR)
+    position = execute(twin, leg_risk_budget=world.DOLLAR)
     assert position.status == "unwinding"
     exits.request_exit(position_id=position.pk, actor="ann", reason="out, at the bids of now")
     with _later(2):

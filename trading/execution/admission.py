@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
-from markets import watchlist
+from markets import exchange_hours, watchlist
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
 from trading import ledger, live_books, premises, reconcile, risk, states
@@ -58,6 +58,7 @@ def _admit(decision: Decision) -> Position:
     risk.may_send(profile, reduces=False)
     if profile.mode == Mode.LIVE:
         reconcile.ensure_reconciled()
+        exchange_hours.ensure(connection.client(), decision.event.exchange_index)
     ledger.ensure_funded(profile)
     live = live_books.read(decision.event)
     legs = plan_legs(decision, live)

@@ -27,7 +27,8 @@ REJECT_LOCK: Final = timedelta(minutes=5)
 DIFFERENCE_LOCK: Final = timedelta(minutes=15)
 RESIDUAL_LOCK: Final = timedelta(minutes=15)
 FEED_LOCK: Final = timedelta(seconds=5)
-OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.RATE_LIMITED)
+OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.RATE_LIMITED, OrderError.PAUSED)
+"""Refusals that say nothing about our orders: they pass."""
 log = logging.getLogger(__name__)
 
 
@@ -57,6 +58,7 @@ def after_failure(position: Position) -> None:
     """Nothing of a basket was bought: too many of them lock the profile."""
     since = clock.now() - FAILED_WITHIN
     failed = Position.objects.filter(profile=position.profile, status=PositionStatus.ABORTED, fees=0)
+    failed = failed.exclude(close_code__in=OWN_ERRORS)
     count = failed.filter(ended_at__gte=since).count()
     if count >= FAILED_BASKETS:
         lock(

@@ -15,6 +15,7 @@ from markets.kalshi.errors import (
     MarketInactive,
     NotFound,
     OutcomeUnknown,
+    Paused,
     RateLimited,
     Rejected,
     Unreachable,
@@ -216,6 +217,8 @@ def _meaning(error: Exception) -> Refused | Unresolved:
             return Refused(OrderError.RATE_LIMITED, str(error), retry=True)
         case Unreachable():
             return Refused(OrderError.UNREACHABLE, str(error), retry=True)
+        case Paused():
+            return Refused(OrderError.PAUSED, str(error))
         case MarketInactive():
             return Refused(OrderError.MARKET_INACTIVE, str(error))
         case Rejected():

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from kalbot.common import cache, clock
 from kalbot.common.errors import SettingError
-from markets import connect
+from markets import connect, exchange_hours
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.rest.client import KalshiClient
 
@@ -77,6 +77,7 @@ def refresh() -> Outside:
     """Ask with the key of the settings, or without one, and keep the answer."""
     try:
         with connect.client(for_account=bool(settings.KALSHI_KEY_ID)) as client:
+            exchange_hours.refresh(client)
             found = ask(client, settings.KALSHI_KEY_ID)
     except SettingError as error:
         found = Outside(clock.now_ms(), error=str(error))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, time
+from typing import Final
 
 import msgspec
 
 from ..scalars import moment
 from .boundary import decoder_of
+
+_HH_MM: Final = re.compile(r"([01]\d|2[0-3]|24(?=:00)):([0-5]\d)(?::00)?")
 
 
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +84,10 @@ class ScheduleWire(msgspec.Struct):
 
 
 class Hours(msgspec.Struct, frozen=True):
-    """A session of a weekday in Eastern time, ``HH:MM`` as sent."""
+    """A session of a weekday in Eastern time; it goes on past midnight where ``closes`` is not after ``opens``."""
 
-    open_time: str
-    close_time: str
+    opens: time
+    closes: time
 
 
 class Week(msgspec.Struct, frozen=True):
@@ -134,8 +138,19 @@ def _week(w: WeekWire) -> Week:
     return Week(
         moment(w.start_time),
         moment(w.end_time),
-        tuple(tuple(Hours(h.open_time, h.close_time) for h in day) for day in days),
+        tuple(tuple(_session(h) for h in day) for day in days),
     )
+
+
+def _session(w: HoursWire) -> Hours:
+    return Hours(_time_of_day(w.open_time), _time_of_day(w.close_time))
+
+
+def _time_of_day(text: str) -> time:
+    found = _HH_MM.fullmatch(text)
+    if found is None:
+        raise ValueError(f"not a time of day: {text!r}")
+    return time(int(found[1]) % 24, int(found[2]))
 
 
 def _window(w: WindowWire) -> MaintenanceWindow:

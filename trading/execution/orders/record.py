@@ -21,7 +21,9 @@ from typing import Any, Final
 from django.db import connection
 
 from kalbot.common import clock
-from trading.models import Order, OrderStatus
+from markets import exchange_hours
+from strategies.models import Mode
+from trading.models import Order, OrderError, OrderStatus
 from trading.venues.protocol import Ack, Refused, Unresolved
 
 CHANGEABLE: Final = (
@@ -59,6 +61,8 @@ def reject(order: Order, refusal: Refused) -> None:
         error_detail=refusal.detail[:500],
         ended_at=clock.now(),
     )
+    if refusal.code == OrderError.PAUSED and order.mode == Mode.LIVE:
+        exchange_hours.forget()
     log.warning("order %s rejected: %s", order.pk, refusal)
 
 

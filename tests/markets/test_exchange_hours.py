@@ -1,0 +1,113 @@
+"""When a basket may begin: announced windows, weekly sessions in New York time, status by shard, and what is not known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from kalbot.common import clock
+from markets import exchange_hours
+from markets.exchange_hours import Answer, Closed
+from markets.kalshi.errors import SchemaError
+from markets.kalshi.schemas.boundary import parse
+from markets.kalshi.schemas.exchange import SCHEDULE, ExchangeStatus, IndexStatus, Schedule, build_schedule
+from markets.kalshi.trading_hours import shut_at
+
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ALL_DAY = [{"open_time": "00:00", "close_time": "00:00"}]
+OPEN = ExchangeStatus(
+    exchange_active=True, trading_active=True, transfers_active=True, estimated_resume=None, indexes=()
+)
+
+
+def schedule(
+    windows: list[tuple[str, str]] | None = None,
+    *,
+    until: str = "2027-12-31T00:00:00Z",
+    days: dict[str, Any] | None = None,
+) -> Schedule:
+    hours = {day: (days or {}).get(day, ALL_DAY) for day in WEEK}
+    body = {
+        "schedule": {
+            "standard_hours": [{"start_time": "2026-01-01T00:00:00Z", "end_time": until, **hours}],
+            "maintenance_windows": [{"start_datetime": a, "end_datetime": b} for a, b in windows or []],
+        }
+    }
+    return parse(SCHEDULE, build_schedule, msgspec.json.encode(body))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def shut(plan: Schedule, begin: str, minutes: int = 5) -> str | None:
+    found = shut_at(plan, at(begin), at(begin) + timedelta(minutes=minutes))
+    return None if found is None else f"{found.astimezone(UTC):%m-%dT%H:%M}"
+
+
+def test_an_announced_window_shuts_and_so_do_the_minutes_before_it() -> None:
+    plan = schedule([("2026-11-26T03:00:00-05:00", "2026-11-26T05:00:00-05:00")])
+    assert shut(plan, "2026-11-26T07:54") is None
+    assert shut(plan, "2026-11-26T07:55") == "11-26T08:00"
+    assert shut(plan, "2026-11-26T09:59") == "11-26T09:59"
+    assert shut(plan, "2026-11-26T10:00") is None
+
+
+def test_sessions_follow_new_york_through_the_change_of_clocks_and_past_midnight() -> None:
+    thursday = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "24:00"}]
+    plan = schedule(days={"thursday": thursday})
+    assert shut(plan, "2026-10-29T06:54") is None
+    assert shut(plan, "2026-10-29T06:56") == "10-29T07:00"  # summer
+    assert shut(plan, "2026-11-05T07:30") is None
+    assert shut(plan, "2026-11-05T08:30") == "11-05T08:30"  # winter
+    assert shut(plan, "2026-11-06T04:58") is None  # Thursday's session ends where Friday's begins
+    late = [{"open_time": "08:00", "close_time": "03:00"}]
+    nights = schedule(days=dict.fromkeys(WEEK, late))
+    assert shut(nights, "2026-11-10T07:30") is None  # 02:30 in New York, of the day before
+    assert shut(nights, "2026-11-10T07:56") == "11-10T08:00"
+    assert shut(schedule(days={"sunday": []}), "2026-11-15T12:00") == "11-15T12:00"
+
+
+def test_hours_that_are_not_understood_are_refused() -> None:
+    for bad in ("9 am", "25:00", "24:30", ""):
+        with pytest.raises(SchemaError):
+            schedule(days={"monday": [{"open_time": bad, "close_time": "10:00"}]})
+    with pytest.raises(ValueError, match="no week in force"):
+        shut(schedule(until="2026-06-01T00:00:00Z"), "2026-11-10T12:00")
+
+
+def _obstacle(answer: Answer | None, *, is_live: bool = True, shard: int = 0) -> Closed | None:
+    exchange_hours.forget()
+    if answer is not None:
+        exchange_hours.keep(answer)
+    found = exchange_hours.obstacle(shard, is_live=is_live)
+    return None if found is None else found.why
+
+
+def test_what_is_known_decides_and_live_needs_to_know(redis_db: object) -> None:
+    now, plan = clock.now_ms(), schedule()
+    assert _obstacle(Answer(now, OPEN, plan)) is None
+    assert _obstacle(None) is Closed.UNKNOWN
+    assert _obstacle(None, is_live=False) is None
+    assert _obstacle(Answer(now - exchange_hours.FRESH_MS - 1, OPEN, plan)) is Closed.UNKNOWN
+    assert _obstacle(Answer(now + 60_000, OPEN, plan)) is Closed.UNKNOWN  # from the future: a clock was set
+    assert _obstacle(Answer(now, unreadable="x"), is_live=False) is Closed.UNKNOWN
+    assert _obstacle(Answer(now, OPEN, schedule(until="2026-01-02T00:00:00Z"))) is Closed.UNKNOWN
+    soon = clock.now() + timedelta(seconds=60)
+    window = (soon.isoformat(), (soon + timedelta(hours=1)).isoformat())
+    assert _obstacle(Answer(now, OPEN, schedule([window])), is_live=False) is Closed.PAUSE_SOON
+    begun = ((soon - timedelta(hours=1)).isoformat(), window[1])
+    assert _obstacle(Answer(now, OPEN, schedule([begun]))) is Closed.PAUSED
+
+
+def test_a_shut_shard_shuts_only_itself(redis_db: object) -> None:
+    shards = tuple(
+        IndexStatus(exchange_index=n, exchange_active=True, trading_active=n == 0, intra_exchange_transfers_active=True)
+        for n in (0, 1)
+    )
+    status = msgspec.structs.replace(OPEN, indexes=shards)
+    answer = Answer(clock.now_ms(), status, schedule())
+    assert [_obstacle(answer, shard=n) for n in (0, 1, 2)] == [None, Closed.PAUSED, Closed.PAUSED]

@@ -1,0 +1,68 @@
+"""An exchange to which something happens just before it takes an order: what a basket meets in mid purchase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from simulator.exchange import Exchange
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin, TwinSession
+from trading.execution import executor
+from trading.models import Position
+from trading.safety import live_readiness
+from trading.venues import connection
+
+LIMITS = (3_000, 3_200, 3_100)
+
+
+class Striking(TwinSession):
+    """Does something to the exchange just before the n-th order is taken. ``answers``: other bodies, by the end of the path."""
+
+    posts = 0
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self.before: dict[int, Callable[[], object]] = {}
+        self.answers: dict[str, bytes] = {}
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        if request.method == "POST":
+            self.posts += 1
+            strike = self.before.pop(self.posts, None)
+            if strike is not None:
+                strike()
+        response = super().send(request, **kwargs)
+        for path, body in self.answers.items():
+            if urlsplit(request.url).path.endswith(path):
+                response._content = body
+        return response
+
+
+class StruckTwin(Twin):
+    """An exchange to which something happens in mid basket."""
+
+    session: Striking
+
+
+def struck_twin() -> StruckTwin:
+    """Three outcomes at 0.30, 0.32 and 0.31 with bids a cent below, reached by this thread's client."""
+    found = StruckTwin()
+    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
+        found.add_market([(bid, 2_000)], [(ask, 2_000)])
+    found.session = Striking(found.exchange)
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def execute(twin: StruckTwin, count: int = 1_000, **columns: Any) -> Position:
+    """A live basket of all outcomes, as far as it goes at once."""
+    profile = Profile.objects.filter(name="live").first() or world.add_profile("live", mode="live", **columns)
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count)
+    position = executor.execute(decision.pk)
+    assert position is not None
+    return position

@@ -1,0 +1,124 @@
+"""The exchange's pauses on the twin: no basket begins in one or shortly before, and what is under way waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from markets import exchange_hours
+from markets.models import ExchangeSchedule
+from simulator.control import admin
+from simulator.control.exchange_actions import set_status
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
+from trading.execution import executor
+from trading.models import Denial, Lock, Order, Position
+
+LIMITS = (3_000, 3_200, 3_100)
+
+
+def _denied(twin: StruckTwin, **columns: Any) -> str:
+    profile = Profile.objects.first() or world.add_profile("live", mode="live", **columns)
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
+    if executor.execute(decision.pk) is not None:
+        return ""
+    return str(Denial.objects.get(decision=decision).code)
+
+
+def _announce(twin: StruckTwin, **body: Any) -> None:
+    assert admin.handle(twin.exchange, "POST", "maintenance", {}, body)[0] == 200
+    exchange_hours.forget()
+
+
+def test_no_basket_begins_in_the_minutes_before_an_announced_pause(struck: StruckTwin) -> None:
+    _announce(struck, in_ms=280_000, for_ms=60_000)
+    assert _denied(struck) == "pause_soon"
+    assert not Order.objects.exists()
+    struck.exchange.state.announced = [(0, 1)]
+    exchange_hours.forget()
+    assert _denied(struck) == ""
+    assert ExchangeSchedule.objects.count() == 2
+
+
+def test_a_pause_that_began_without_a_word_denies_too_and_its_end_is_seen_at_once(struck: StruckTwin) -> None:
+    set_status(struck.exchange, {"trading_paused": True})
+    exchange_hours.forget()
+    assert _denied(struck) == "exchange_paused"
+    set_status(struck.exchange, {"trading_paused": False})
+    with time_machine.travel(clock.now() + timedelta(seconds=6)):
+        struck.sync()
+        assert _denied(struck) == ""
+
+
+def test_a_pause_of_another_shard_does_not_stop_this_one(struck: StruckTwin) -> None:
+    set_status(struck.exchange, {"trading_paused": True, "shard": 2})
+    exchange_hours.forget()
+    assert _denied(struck) == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"schedule": {"standard_hours": [], "maintenance_windows": [{"from": "tomorrow"}]}}',
+        b'{"schedule": {"standard_hours": [], "maintenance_windows": []}}',
+        b'{"schedule": null}',
+        b"<html>",
+    ],
+)
+def test_a_schedule_that_cannot_be_understood_denies(struck: StruckTwin, body: bytes) -> None:
+    struck.session.answers["/exchange/schedule"] = body
+    exchange_hours.forget()
+    assert _denied(struck) == "hours_unknown"
+
+
+@pytest.mark.parametrize("pause", ["trading_paused", "exchange_paused"])
+def test_a_pause_in_mid_basket_is_waited_out_and_the_basket_completed(struck: StruckTwin, pause: str) -> None:
+    struck.session.before = {2: lambda: set_status(struck.exchange, {pause: True})}
+    position = execute(struck)
+    for _ in range(5):
+        position = executor.step(position.pk)
+    assert (position.status, position.residual_code) == ("completing", "market_paused")
+    assert (position.attempts, position.orders.filter(action="sell").count()) == (0, 0)
+    set_status(struck.exchange, {pause: False})
+    position = executor.step(position.pk)
+    assert (position.status, position.matched_count) == ("open", 1_000)
+
+
+def test_pauses_refuse_no_storm_and_are_no_failed_baskets(struck: StruckTwin) -> None:
+    for number in range(12):
+        struck.session.before = {
+            struck.session.posts + 1: lambda: set_status(struck.exchange, {"trading_paused": True})
+        }
+        assert _denied(struck, cooldown_seconds=0) == "", number
+        set_status(struck.exchange, {"trading_paused": False})
+    assert Position.objects.filter(status="aborted", close_code="trading_is_paused").count() == 12
+    assert not Lock.objects.exists()
+
+
+def test_an_order_refused_for_a_pause_has_the_hours_read_again(struck: StruckTwin) -> None:
+    struck.session.before = {1: lambda: set_status(struck.exchange, {"trading_paused": True})}
+    assert _denied(struck) == ""
+    assert _denied(struck) == "exchange_paused"
+
+
+def _tightened(twin: StruckTwin) -> None:
+    Profile.objects.update(
+        max_per_position=1, max_per_event=1, max_orders_per_minute=1, is_active=False, kinds=["coverage"]
+    )
+
+
+INTERRUPTIONS: dict[str, Callable[[StruckTwin], None]] = {"tightened profile": _tightened}
+
+
+@pytest.mark.parametrize("what", INTERRUPTIONS)
+def test_completing_is_not_given_up_for_what_stops_new_risk(struck: StruckTwin, what: str) -> None:
+    struck.session.before = {2: lambda: INTERRUPTIONS[what](struck)}
+    position = execute(struck)
+    position = executor.step(position.pk)
+    assert (position.status, position.matched_count) == ("open", 1_000)
