@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 from django.db.models import Count, F, Max, Q, Sum
@@ -10,9 +11,8 @@ from django.db.models import Count, F, Max, Q, Sum
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
-from strategies.models import Mode, Profile
+from strategies.models import Profile
 from trading.models import (
-    ACTIVE,
     OPEN_ORDERS,
     Account,
     Correction,
@@ -23,7 +23,6 @@ from trading.models import (
     LedgerTransaction,
     Leg,
     Order,
-    Position,
     ProfileBalance,
 )
 
@@ -170,13 +169,15 @@ def mark(profiles: list[Profile]) -> tuple[object, ...]:
     return (orders["all"], orders["open"], booked["last"])
 
 
-def seen(subaccount: int, balance: Balance, positions: Mapping[str, int], profiles: list[Profile]) -> ExchangeAccount:
-    """Write down what the exchange says. The first time also fixes what was there before our first trade."""
-    now = clock.now()
+def seen(
+    subaccount: int, balance: Balance, positions: Mapping[str, int], profiles: list[Profile], at: datetime
+) -> ExchangeAccount:
+    """Write down what the exchange said when it was read, from ``at`` on. The first time also fixes what was there before our first
+    trade."""
     values = {
         "balance": balance.available,
         "shards": {str(shard.exchange_index): shard.balance for shard in balance.shards},
-        "seen_at": now,
+        "seen_at": at,
     }
     ours = holdings(profiles)
     foreign = {t: c - ours.get(t, 0) for t, c in positions.items() if c != ours.get(t, 0)}
@@ -208,24 +209,6 @@ def compared(account: ExchangeAccount, found: int | None) -> None:
     """Keep the result of a comparison of cash; one that could not be made leaves the last result."""
     if found is not None:
         ExchangeAccount.objects.filter(pk=account.pk).update(difference=found, compared_at=clock.now())
-
-
-def free_on_shard(subaccount: int, shard: int) -> int | None:
-    """Cash of one shard that no basket has set aside: what reconciliation saw last, and what was booked since; micro-dollars.
-
-    An order is paid from its own market's shard alone. None before the first reconciliation, or if the exchange lists no shards.
-    """
-    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
-    if account is None or not account.shards:
-        return None
-    number = of_subaccount(subaccount)
-    active = Position.objects.filter(number, mode=Mode.LIVE, status__in=ACTIVE, event__exchange_index=shard)
-    reserved = active.aggregate(total=Sum("reserved"))["total"] or 0
-    booked = LedgerTransaction.objects.filter(
-        number, mode=Mode.LIVE, at__gt=account.seen_at, position__event__exchange_index=shard
-    )
-    since = booked.aggregate(t=Sum("entries__amount", filter=Q(entries__account__in=["cash", "reserved"])))["t"] or 0
-    return int(account.shards.get(str(shard), 0)) + since - reserved
 
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:

@@ -32,12 +32,12 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
     still = False
     for pause in PAUSES:
         clock.sleep(pause)
-        mark = accounts.mark(profiles)
+        mark, began = accounts.mark(profiles), clock.now()
         balance = connection.client().portfolio.balance(subaccount=subaccount or None)
         theirs = {
             p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
         }
-        account = accounts.seen(subaccount, balance, theirs, profiles)
+        account = accounts.seen(subaccount, balance, theirs, profiles, began)
         still = accounts.mark(profiles) == mark
         if not still:
             continue

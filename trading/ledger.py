@@ -26,7 +26,8 @@ from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subq
 from django.db.models.functions import Coalesce
 
 from kalbot.common.units import dollars
-from strategies.models import Profile
+from strategies.models import Mode, Profile
+from trading import shard_cash
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 
@@ -152,13 +153,20 @@ def reserve(position: Position, amount: int) -> None:
 
 
 def reserve_up_to(position: Position, amount: int) -> None:
-    """Make sure that at least ``amount`` is set aside for ``position``. Denied(CAPITAL) when cash does not suffice."""
+    """Make sure that at least ``amount`` is set aside for ``position``. Denied(CAPITAL) when the profile's cash does not suffice,
+    Denied(SHARD_CASH) when the exchange's does not."""
     with transaction.atomic():
         missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved
         if missing <= 0:
             return
         if not ProfileBalance.objects.filter(profile=position.profile, cash__gte=missing).update(cash=F("cash")):
             raise Denied(DenialCode.CAPITAL, f"{dollars(missing)} are not free")
+        if position.mode == Mode.LIVE:
+            shard = position.event.exchange_index
+            shard_cash.lock(position.profile.subaccount or 0, shard)
+            refusal = shard_cash.why_not(position.profile, shard, missing)
+            if refusal is not None:
+                raise Denied(refusal.code, refusal.detail)
         number = LedgerTransaction.objects.filter(position=position, kind="reserve").count() + 1
         _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
 

@@ -21,7 +21,7 @@ from markets import exchange_hours
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
-from trading import accounts, foreign, ledger
+from trading import accounts, foreign, ledger, shard_cash
 from trading.denials import DenialCode, Denied, Refusal
 from trading.live_books import LiveBooks
 from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, OrderStatus, Position
@@ -227,13 +227,9 @@ def _losses(intent: Intent) -> Checks:
 
 def _shard(intent: Intent) -> Checks:
     if intent.profile.mode == Mode.LIVE and intent.position is None:
-        shard = intent.decision.event.exchange_index
-        free = accounts.free_on_shard(intent.profile.subaccount or 0, shard)
-        if free is not None and intent.worst_cost > free:
-            yield Refusal(
-                DenialCode.SHARD_CASH,
-                f"{dollars(intent.worst_cost)} wanted, {dollars(free)} free on shard {shard}; move cash there at the exchange",
-            )
+        refusal = shard_cash.why_not(intent.profile, intent.decision.event.exchange_index, intent.worst_cost)
+        if refusal is not None:
+            yield refusal
 
 
 _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (

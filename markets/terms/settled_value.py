@@ -41,7 +41,7 @@ _WRITTEN: Final = {
 
 
 def parse(text: str, unit: Unit) -> Decimal | None:
-    """The value of ``text`` in ``unit``; None if it is no number standing alone, or says another unit."""
+    """The value of ``text`` in ``unit``; None if it is not one number by itself, or says another unit."""
     found = _NUMBER.match(text.strip())
     if found is None:
         return None

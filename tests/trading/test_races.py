@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection as database
+from django.db import transaction
 
-from strategies.models import Decision
+from kalbot.common import clock
+from markets import exchange_hours
+from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import ledger
-from trading.execution import executor
-from trading.models import Denial, Order, Position, ProfileBalance
+from tests.trading.twin import Twin
+from trading import ledger, reconcile, shard_cash
+from trading.denials import Denied
+from trading.execution import admission, executor
+from trading.models import Denial, ExchangeAccount, Order, Position, ProfileBalance
+from trading.safety import live_readiness
+from trading.venues import connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 8
@@ -29,7 +37,7 @@ def _at_once(work: Callable[[int], object]) -> list[BaseException]:
         except BaseException as error:
             errors.append(error)
         finally:
-            connection.close()
+            database.close()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(WORKERS)]
     for thread in threads:
@@ -85,11 +93,69 @@ def test_workers_racing_with_one_decision_buy_once() -> None:
 
 def test_workers_stepping_one_position_do_its_work_once() -> None:
     decision = _events(1)[0]
-    from trading.execution import admission
-
     position = admission.admit(decision)
     assert position is not None
     assert _at_once(lambda n: executor.step(position.pk)) == []
     position.refresh_from_db()
     assert position.status == "open"
     assert Order.objects.count() == 2
+
+
+PLENTY = 100_000
+
+
+def _live_decisions(settings: Any, cash: int, together: bool = False) -> tuple[Twin, list[Decision]]:
+    """One decision each of eight live profiles that share a subaccount, on eight events of one shard."""
+    settings.KALBOT_LIVE = True
+    twins = [Twin(f"KXT-{n}", shard=1) for n in range(WORKERS)]
+    decisions = []
+    for number, twin in enumerate(twins):
+        for bid, ask in ASKS:
+            twin.add_market([(bid, PLENTY)], [(ask, PLENTY)])
+        sending = Profile.Sending.TOGETHER if together else Profile.Sending.THINNEST
+        profile = world.add_profile(f"live {number}", mode="live", sending=sending)
+        twin.sync()
+        limits = {f"KXT-{number}-0": 4_400, f"KXT-{number}-1": 4_600}
+        decisions.append(world.decide(profile, twin.row, limits, 1_000))
+    twins[0].exchange.ledger.cash[0, 1] = cash
+    connection.use(twins[0].client())
+    live_readiness.require_reconciliation()
+    assert reconcile.ensure_reconciled()
+    exchange_hours.refresh(connection.client())
+    return twins[0], decisions
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_live_profiles_racing_for_the_cash_of_one_shard_never_promise_it_twice(settings: Any, together: bool) -> None:
+    twin, decisions = _live_decisions(settings, 30 * world.DOLLAR, together)
+
+    def admit(number: int) -> None:
+        connection.use(twin.client())
+        admission.admit(decisions[number])
+
+    assert _at_once(admit) == []
+    reserved = list(Position.objects.values_list("reserved", flat=True))
+    assert len(reserved) == 30 * world.DOLLAR // max(reserved) == 3
+    assert set(Denial.objects.values_list("code", flat=True)) == {"shard_cash"}
+    assert shard_cash.free(0, 1) == 30 * world.DOLLAR - sum(reserved) >= 0
+
+
+def test_purchases_that_complete_baskets_do_not_promise_a_shards_cash_twice_either(settings: Any) -> None:
+    _, decisions = _live_decisions(settings, 10_000 * world.DOLLAR)
+    positions = [found for one in decisions if (found := admission.admit(one)) is not None]
+    assert len(positions) == WORKERS
+    for position in positions:  # as when an unwind had released it
+        with transaction.atomic():
+            ledger.release(position, key=f"test:{position.pk}")
+    ExchangeAccount.objects.update(shards={"0": 0, "1": 30 * world.DOLLAR}, seen_at=clock.now())
+    refused: list[str] = []
+
+    def reserve(number: int) -> None:
+        try:
+            ledger.reserve_up_to(positions[number], 9 * world.DOLLAR)
+        except Denied as denied:
+            refused.append(denied.code)
+
+    assert _at_once(reserve) == []
+    assert sum(Position.objects.values_list("reserved", flat=True)) == 27 * world.DOLLAR
+    assert refused == ["shard_cash"] * (WORKERS - 3)

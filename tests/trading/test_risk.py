@@ -13,7 +13,7 @@ from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import accounts, exits, ledger, risk
+from trading import exits, ledger, risk, shard_cash
 from trading.denials import Denied
 from trading.execution import executor
 from trading.models import (
@@ -221,13 +221,16 @@ def test_cooldown_after_an_end() -> None:
 
 def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     settings.KALBOT_LIVE = True
+    world.exchange_open()
     live = world.add_profile("live", mode="live")
     event = world.add_event(exchange_index=2)
     decision = world.decide(live, event, {"KXT-1-0": 3_000}, kind="coverage")
     ledger.ensure_funded(live)
     Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")
     intent = risk.Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
-    risk.limits(intent)  # it is not known yet where the cash is: the exchange decides
+    with pytest.raises(Denied) as denied:
+        risk.limits(intent)
+    assert denied.value.code == "shard_cash", "it is not known yet what cash there is"
     account = ExchangeAccount.objects.create(
         opening=0, balance=9_000_000, shards={"0": 9_000_000, "2": 4_999_999}, seen_at=clock.now()
     )
@@ -240,9 +243,11 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     Position.objects.create(
         profile=live, mode="live", decision=other, event=event, kind="coverage", target_count=100, reserved=1
     )
-    assert accounts.free_on_shard(0, 2) == 4_999_999, "what a basket has set aside is promised"
-    assert accounts.free_on_shard(0, 0) == 4_000_000
-    assert accounts.free_on_shard(7, 0) is None
+    assert shard_cash.free(0, 2) == 4_999_999, "what a basket has set aside is promised"
+    assert shard_cash.free(0, 0) == 4_000_000
+    assert shard_cash.free(7, 0) is None
+    ExchangeAccount.objects.filter(pk=account.pk).update(shards={})
+    assert shard_cash.free(0, 2) == 9_000_000 - 1, "where no shards are listed all of the cash is one"
 
 
 def test_a_day_of_losses_begins_at_midnight_of_the_profiles_zone() -> None:

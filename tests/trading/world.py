@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import msgspec
 
 from kalbot.common import cache, clock
+from markets import exchange_hours
 from markets.fees import FeeSchedule
+from markets.kalshi.schemas.exchange import ExchangeStatus, Hours, IndexStatus, Schedule, Week
 from markets.models import Certificate, Event, Market, Series
 from markets.prices import EVENT_KEY, LEASE_KEY, EventRecord, Lease, MarketRecord
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
@@ -29,6 +31,20 @@ Books = Mapping[str, tuple[Levels, Levels]]
 def active() -> None:
     """Trading is allowed."""
     halt.set_state(state="active", actor="test", reason="test")
+
+
+def exchange_open() -> None:
+    """The exchange said just now that it is open, without pauses."""
+    status = ExchangeStatus(
+        exchange_active=True, trading_active=True, transfers_active=True, estimated_resume=None, indexes=()
+    )
+    shards = tuple(
+        IndexStatus(exchange_index=n, exchange_active=True, trading_active=True, intra_exchange_transfers_active=True)
+        for n in range(4)
+    )
+    always = Week(None, None, ((Hours(time(), time()),),) * 7)
+    status = msgspec.structs.replace(status, indexes=shards)
+    exchange_hours.keep(exchange_hours.Answer(clock.now_ms(), status, Schedule((always,), ())))
 
 
 def add_profile(name: str = "careful", **columns: Any) -> Profile:

@@ -13,12 +13,12 @@ from kalbot.common.units import dollars
 from markets import exchange_hours, watchlist
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
-from trading import ledger, live_books, premises, reconcile, risk, states
+from trading import ledger, live_books, premises, reconcile, risk, shard_cash, states
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, planner, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.live_books import LiveBooks
-from trading.models import Denial, ExchangeAccount, Leg, LiveEventClaim, Position, ProfileBalance
+from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
 from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
@@ -130,8 +130,8 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
             # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
             ProfileBalance.objects.select_for_update().get(profile=profile)
             if profile.mode == Mode.LIVE:
-                # Profiles of one subaccount share its cash: whoever holds this row counts alone what is free of it.
-                list(ExchangeAccount.objects.select_for_update().filter(subaccount=profile.subaccount or 0))
+                # Profiles of one subaccount share its cash.
+                shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
             if Denial.objects.filter(decision=decision).exists():
                 raise Denied(DenialCode.DENIED_ELSEWHERE)
             risk.limits(_intent(decision, list(plan.legs), plan.worst_cost))

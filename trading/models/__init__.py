@@ -1,6 +1,6 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
-from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder
+from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder, ShardCash
 from trading.models.money import (
     Account,
     CapitalChange,
@@ -55,5 +55,6 @@ __all__ = [
     "ProfileBalance",
     "Reconciliation",
     "Settlement",
+    "ShardCash",
     "TradingState",
 ]

@@ -36,6 +36,19 @@ class ExchangeAccount(models.Model):
         return f"subaccount {self.subaccount}"
 
 
+class ShardCash(models.Model):
+    """The row that whoever promises cash of one subaccount's shard holds locked while it is counted."""
+
+    subaccount = models.PositiveSmallIntegerField(default=0)
+    shard = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subaccount", "shard"], name="one_row_a_subaccount_and_shard")]
+
+    def __str__(self) -> str:
+        return f"subaccount {self.subaccount}, shard {self.shard}"
+
+
 class AccountTransaction(models.Model):
     """Cash or contracts of the account that changed and are not ours, with the evidence. Rows are never changed or deleted."""
 
