@@ -56,6 +56,13 @@ class ReplayBooks(Books):
             for level in [level for level in self.taken if level[0] == ticker]:
                 self._seen(level, sides[level[1]].get(level[2], 0))
 
+    def set_status(self, ticker: str, status: str) -> None:
+        """See Books. A market that can be traded again may make a basket pay without a move of its price."""
+        super().set_status(ticker, status)
+        state = self.markets.get(ticker)
+        if state is not None:
+            self.moved.add(state.event)
+
     def forget(self, tickers: Sequence[str]) -> None:
         """Nothing is known of these markets any more."""
         for ticker in tickers:
@@ -128,8 +135,13 @@ class ReplayPrices:
         return found
 
     def _of_book(self, state: MarketState) -> Quote:
-        depth = self._books.depth(state)
-        yes, no = (levels[0] if levels else (None, 0) for levels in (depth.yes_bids, depth.no_bids))
+        if state.ticker in self._books.followed:
+            depth = self._books.depth(state)
+            yes, no = (levels[0] if levels else (None, 0) for levels in (depth.yes_bids, depth.no_bids))
+        else:
+            book = state.book
+            yes = (book.best_yes, book.yes[book.best_yes]) if book.best_yes else (None, 0)
+            no = (book.best_no, book.no[book.best_no]) if book.best_no else (None, 0)
         ask = None if no[0] is None else DOLLAR_PRICE - no[0]
         return Quote("", yes[0], ask, yes[1], no[1], None, state.exchange_ms, state.receive_ms)
 

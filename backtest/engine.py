@@ -2,6 +2,10 @@
 
 Tasks are run by name as workers would run them, from the same messages; what beat starts periodically is started here at the same
 intervals, but only while something came that it could see. One task runs at a time, which is naive: a busy machine has several workers.
+
+Beat's cycle judges every candidate again every few seconds. Here it does so every minute, for the reasons that people read, and in
+between on those events alone that could pay by the stream's own screen (``all_in``), which never leaves out one that does. Coverage is
+a bet that this screen does not know: a profile that allows it has every cycle in full.
 """
 
 from __future__ import annotations
@@ -9,18 +13,21 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import count
 from typing import Any, Final
 
 from backtest.clock import SECOND, SimulatedClock
 from backtest.feed import Feed
 from kalbot.common import clock, messages
+from markets import prices
 from markets.models import Scan
 from markets.streaming.loop import EVALUATE_SECONDS
 from markets.streaming.state.all_in import is_worth_evaluating
 from markets.tape.records import Record
 from strategies.cycle import cycle
-from strategies.screening import screening
+from strategies.models import Kind
+from strategies.screening import screening, watchlist
 from trading import settlement, sweeper
 from trading.execution import executor
 from trading.models import ExitRequest, Position, PositionStatus
@@ -28,6 +35,8 @@ from triage import agent
 
 SCREEN_SECONDS: Final = 120
 CYCLE_SECONDS: Final = 3
+FULL_CYCLE_SECONDS: Final = 60
+"""How often candidates are judged that cannot pay."""
 SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
@@ -56,8 +65,13 @@ class Engine:
         self._waiting: set[tuple[str, tuple[Any, ...]]] = set()
         self._numbers = count()
         self._evaluated: dict[str, int] = {}
+        self._could_pay: set[str] = set()
+        """Events whose best prices pay, or nearly: kept up to date with every move."""
+        self._full_cycle_ns = 0
         self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
         self._holds = False
+        self._is_idle = True
+        """Something periodic may have to be scheduled: a job ran since the last record."""
         self.first_ns = max(start_ns, simulated.time_ns())
         self.last_ns = simulated.time_ns()
         self.records = 0
@@ -65,7 +79,7 @@ class Engine:
         simulated.advance = self.advance
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
-            messages.RUN_CYCLE: cycle.run,
+            messages.RUN_CYCLE: self._cycle,
             messages.EVALUATE_EVENT: lambda event: cycle.run(cycle.NUDGE, [event]),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
@@ -88,6 +102,7 @@ class Engine:
                 continue
             at, _, name, args = heapq.heappop(self._jobs)
             self._waiting.discard((name, args))
+            self._is_idle = True
             self._clock.set(at)
             self._feed.flush()
             self._do[name](*args)
@@ -109,35 +124,54 @@ class Engine:
     def _apply(self) -> None:
         record = self._next
         assert record is not None
-        self._clock.set(record.received_ns)
-        self._feed.apply(record)
+        feed, at = self._feed, record.received_ns
+        self._clock.set(at)
+        feed.apply(record)
         self._next = next(self._records, None)
         self.records += 1
-        at = self.last_ns = record.received_ns
+        self.last_ns = at
+        moved = feed.books.moved
+        if moved:
+            self._follow(at, moved)
         if at < self._start_ns:  # what was known before the beginning, in which nothing is done
-            self._feed.books.moved.clear()
             return
-        self._every(at, SCREEN_SECONDS, messages.SCREEN)
-        self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
-        if self._holds:
-            self._every(at, ASSESS_SECONDS, messages.ASSESS)
-        if self._feed.books.moved:
-            self._nudge(at)
-        if self._feed.settled:
-            self._feed.settled = False
+        if self._is_idle:
+            self._is_idle = False
+            self._every(at, SCREEN_SECONDS, messages.SCREEN)
+            self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
+            if self._holds:
+                self._every(at, ASSESS_SECONDS, messages.ASSESS)
+        if feed.settled:
+            feed.settled = False
             self._every(at, SETTLE_SECONDS, messages.SETTLE)
 
-    def _nudge(self, at: int) -> None:
+    def _follow(self, at: int, moved: set[str]) -> None:
         """Events whose best prices moved and whose baskets are near to paying are evaluated at once, as the stream has it done."""
         books = self._feed.books
-        for event in sorted(books.moved):
-            multiplier = self._feed.multipliers.get(event.split("-", 1)[0], 1_000_000)
-            if at - self._evaluated.get(event, 0) < EVALUATE_SECONDS * SECOND:
+        for event in sorted(moved):
+            if not is_worth_evaluating(books.events.get(event, ()), self._feed.least_multiplier(event)):
+                self._could_pay.discard(event)
                 continue
-            if is_worth_evaluating(books.events.get(event, ()), multiplier):
+            self._could_pay.add(event)
+            if at >= self._start_ns and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND:
                 self._evaluated[event] = at
                 self._schedule(at + TASK_NS, messages.EVALUATE_EVENT, (event,))
-        books.moved.clear()
+        moved.clear()
+
+    def _cycle(self) -> None:
+        """Beat's cycle: in full once a minute, in between on what could pay."""
+        now_ns = self._clock.time_ns()
+        if self._bets or now_ns >= self._full_cycle_ns:
+            self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
+            cycle.run()
+        elif self._could_pay:
+            events = sorted(self._could_pay)
+            watchlist.refresh(screening.active_profiles(), prices.reader(), events)
+            cycle.run(cycle.NUDGE, events)
+
+    @cached_property
+    def _bets(self) -> bool:
+        return any(Kind.COVERAGE in profile.kinds for profile in screening.active_profiles())
 
     def _every(self, at: int, seconds: int, name: str) -> None:
         if (name, ()) not in self._waiting:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from markets.book import Side
 from markets.catalogue import lifecycle
 from markets.catalogue.series import store_series
 from markets.catalogue.upsert import store_events
+from markets.fees import RATES
 from markets.kalshi.errors import SchemaError
 from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.schemas.pages import parse_event, parse_orderbook, parse_series
@@ -46,7 +48,8 @@ class Feed:
     def __init__(self, books: ReplayBooks, prices: ReplayPrices, touch_size: int = 0) -> None:
         self.books, self.prices, self._touch_size = books, prices, touch_size
         self.on_print: Print = lambda ticker, side, price, count: None
-        self.multipliers: dict[str, int] = {}
+        self._multipliers: dict[str, int] = {}
+        """Series or event -> the multiplier of its taker fee, millionths."""
         self.settled = False
         """Results came since settlement last ran."""
         self.counts: Counter[str] = Counter()
@@ -80,6 +83,16 @@ class Feed:
             self.counts["refused"] += 1
             log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
 
+    def least_multiplier(self, event: str) -> int:
+        """The lowest multiplier (millionths) of the taker fee that may hold for ``event``; 0 where none is known."""
+        own = self._multipliers.get(event)
+        of_series = self._multipliers.get(event.split("-", 1)[0], 0)
+        return of_series if own is None else min(own, of_series)
+
+    def _charges(self, ticker: str, fee_type: str, multiplier: Decimal | None) -> None:
+        known = fee_type in RATES and multiplier is not None
+        self._multipliers[ticker] = max(0, int(multiplier * 1_000_000)) if known and multiplier is not None else 0
+
     def flush(self) -> None:
         """Write the events that came into rows. Called before anything reads rows."""
         if self._events:
@@ -107,9 +120,10 @@ class Feed:
         self.books.forget([state.ticker for state in self.books.events.get(event, ())])
 
     def _frames(self, record: Record) -> None:
-        if record.key in self.prices.alive:
-            self._epoch = record.key
-            self.prices.alive[record.key] = record.received_ns
+        epoch, alive = record.key, self.prices.alive
+        if epoch in alive:
+            self._epoch = epoch
+            alive[epoch] = record.received_ns
             self._connections.feed(record)
 
     def _frame(self, frame: frames.Frame, at: int) -> None:
@@ -153,6 +167,8 @@ class Feed:
     def _event(self, record: Record) -> None:
         event = parse_event(b'{"event":' + record.payload + b"}")
         self._events[event.event_ticker] = event
+        if event.fee_type_override or event.fee_multiplier_override is not None:
+            self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
         statuses = {market.ticker: market.status.value for market in event.markets}
         self._event_of |= dict.fromkeys(statuses, event.event_ticker)
         self.books.watch(event.event_ticker, statuses)
@@ -163,7 +179,7 @@ class Feed:
     def _series(self, record: Record) -> None:
         series = parse_series(b'{"series":' + record.payload + b"}")
         store_series([series])
-        self.multipliers[series.ticker] = round(float(series.fee_multiplier or 0) * 1_000_000)
+        self._charges(series.ticker, series.fee_type, series.fee_multiplier)
 
     def _settlement(self, record: Record) -> None:
         content = json.loads(record.payload)

@@ -180,6 +180,13 @@ def _most_excess(rate_e10: int, price: int, grid: int) -> Fraction:
     return worst
 
 
+@lru_cache(maxsize=16_384)
+def _most_ratio(rate_e10: int, price: int, grid: int) -> tuple[int, int]:
+    """Numerator and denominator of the most that 1/100 contract can be charged: model fee and excess."""
+    most = Fraction(*_ratio(rate_e10, price)) + _most_excess(rate_e10, price, grid)
+    return most.numerator, most.denominator
+
+
 def excess_e14(schedule: FeeSchedule, price: int) -> int:
     """By how much the fees of 1/100 contract can exceed the model fee because a level is filled in pieces; Money x 10**14,
     rounded down."""
@@ -189,17 +196,16 @@ def excess_e14(schedule: FeeSchedule, price: int) -> int:
 def most_fees(schedule: FeeSchedule, walked: Iterable[Level], is_taker: bool = True) -> Money:
     """The most that one purchase through ``walked`` can be charged, however each level is split into fills and whichever
     reading of the rebate is true. ``is_taker`` False: a resting order that fills at ``walked``."""
-    paid, fees, free = 0, Fraction(0), True
+    paid, numerator, denominator, free = 0, 0, 1, True  # the fees as a fraction, which nobody needs in lowest terms
     rate = schedule.rate_e10(is_taker)
     for price, count in walked:
-        numerator, denominator = _ratio(rate, price)
-        excess = _most_excess(rate, price, schedule.grid)
-        fees += count * (Fraction(numerator, denominator) + excess)
+        over, under = _most_ratio(rate, price, schedule.grid)
+        numerator, denominator = numerator * under + count * over * denominator, denominator * under
         paid += price * count
-        free = free and numerator == 0 == price % schedule.grid
+        free = free and rate == 0 == price % schedule.grid
     if free:
         return Money(0)
-    most = int(fees) + schedule.grid  # what an order has not been given back yet is at most one step
+    most = numerator // denominator + schedule.grid  # what an order has not been given back yet is at most one step
     return Money(most - (most + paid) % schedule.grid)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kalbot.common import clock
 from markets.kalshi.ws import frames, parser, wire
-from markets.kalshi.ws.ambiguity import DELTA_KEYS, TICKER_KEYS, check_once
+from markets.kalshi.ws.ambiguity import check_delta, check_ticker
 from markets.kalshi.ws.intake import Intake
 from markets.kalshi.ws.sequence import Arrival
 from markets.streaming.state.books import Books
@@ -50,10 +50,10 @@ class StreamIntake(Intake):
                 message = _decode(payload)
                 kind = type(message)
                 if kind is wire.Delta:
-                    check_once(payload, DELTA_KEYS)
+                    check_delta(payload, message)
                     frame = delta(message, message.sid in yes_priced)
                 elif kind is wire.Ticker:
-                    check_once(payload, TICKER_KEYS)
+                    check_ticker(payload, message)
                     on_ticker(ticker(message), at)
                     applied += 1
                     continue

@@ -6,6 +6,7 @@ import heapq
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from markets.tape.records import Damaged, Kind, Record
 from markets.tape.segments import NAME, Block, Hole, blocks, read_block
 
 END_OF_TIME: Final = 2**63
+_RECEIVED: Final = attrgetter("received_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,11 @@ class Tape:
         for segment in self.segments:
             by_writer.setdefault(segment.writer, []).append(segment)
         streams = [self._of_writer(segments, start_ns, end_ns) for segments in by_writer.values()]
-        for record in heapq.merge(*streams, key=lambda record: record.received_ns):
-            if start_ns <= record.received_ns < end_ns and (kinds is None or record.kind in kinds):
+        if len(streams) == 1 and kinds is None:
+            yield from streams[0]
+            return
+        for record in heapq.merge(*streams, key=_RECEIVED):
+            if kinds is None or record.kind in kinds:
                 yield record
 
     def _of_writer(self, segments: list[Segment], start_ns: int, end_ns: int) -> Iterator[Record]:
@@ -90,15 +95,21 @@ class Tape:
             parts: list[Block | Hole] = sorted([*segment.blocks, *segment.holes], key=lambda part: part.offset)
             for part in parts:
                 if isinstance(part, Hole):
-                    yield _gap(segment.path, part)
+                    found = [_gap(segment.path, part)]
                 elif part.last_ns >= start_ns and part.first_ns < end_ns:
-                    yield from self._of_block(segment.path, part)
+                    found = self._of_block(segment.path, part)
+                    if start_ns <= part.first_ns and part.last_ns < end_ns:
+                        yield from found
+                        continue
+                else:
+                    continue
+                yield from (record for record in found if start_ns <= record.received_ns < end_ns)
 
-    def _of_block(self, path: Path, block: Block) -> Iterator[Record]:
+    def _of_block(self, path: Path, block: Block) -> list[Record]:
         try:
-            yield from sorted(read_block(path, block), key=lambda record: record.received_ns)
+            return sorted(read_block(path, block), key=_RECEIVED)
         except Damaged as error:
-            yield _gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))
+            return [_gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))]
 
 
 def _gap(path: Path, hole: Hole) -> Record:

@@ -10,9 +10,8 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 HEAD: Final = struct.Struct("<BQHI")
 COUNT: Final = struct.Struct("<I")
@@ -54,8 +53,7 @@ class Kind(IntEnum):
 KINDS: Final = {int(kind): kind for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One thing that came from outside. ``received_ns`` is wall-clock UTC in nanoseconds since 1970."""
 
     received_ns: int
@@ -72,20 +70,24 @@ def pack(record: Record) -> bytes:
 
 def unpack(raw: bytes) -> Iterator[Record]:
     """The records of a block. Raises Damaged where the bytes do not fit together; an unknown kind is skipped (a later version wrote it)."""
-    at, end = 0, len(raw)
+    at, end, size = 0, len(raw), HEAD.size
+    keys: dict[bytes, str] = {}
     while at < end:
-        if at + HEAD.size > end:
+        if at + size > end:
             raise Damaged(f"a record's head is cut off at byte {at}")
         kind, received_ns, key_length, length = HEAD.unpack_from(raw, at)
-        at += HEAD.size
-        if at + key_length + length > end:
+        at += size
+        body = at + key_length
+        if body + length > end:
             raise Damaged(f"a record of {length} bytes is cut off at byte {at}")
-        key = raw[at : at + key_length].decode()
-        payload = raw[at + key_length : at + key_length + length]
-        at += key_length + length
+        name = raw[at:body]
+        key = keys.get(name)
+        if key is None:
+            key = keys[name] = name.decode()
+        at = body + length
         known = KINDS.get(kind)
         if known is not None:
-            yield Record(received_ns, known, key, payload)
+            yield Record(received_ns, known, key, raw[body:at])
 
 
 def pack_frames(payloads: Sequence[bytes]) -> bytes:

@@ -147,14 +147,29 @@ def _shin(raw: Mapping[str, float], quotes: Mapping[str, Quote]) -> Mapping[str,
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function crosses zero (bisection)."""
-    for _ in range(50):
-        middle = (low + high) / 2
-        if falling(middle) > 0.0:
-            low = middle
+    """Where a falling function crosses zero: false position, the end that stays weighted down (Illinois), to a float's precision."""
+    at_low, at_high = falling(low), falling(high)
+    if at_low <= 0.0 or at_high >= 0.0:
+        return low if at_low <= 0.0 else high
+    kept = 0
+    for _ in range(100):
+        middle = (low * at_high - high * at_low) / (at_high - at_low)
+        if not low < middle < high:
+            break
+        value = falling(middle)
+        if value > 0.0:
+            low, at_low = middle, value
+            at_high = at_high / 2 if kept > 0 else at_high
+            kept = 1
+        elif value < 0.0:
+            high, at_high = middle, value
+            at_low = at_low / 2 if kept < 0 else at_low
+            kept = -1
         else:
-            high = middle
-    return high
+            return middle
+        if high - low <= 1e-15 or abs(value) <= 1e-16:
+            break
+    return high if -at_high < at_low else low
 
 
 _SCALES: Final[Mapping[Devig, Scale]] = {

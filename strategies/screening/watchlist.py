@@ -82,16 +82,19 @@ class _Known:
 _known = _Known()
 
 
-def refresh(profiles: Iterable[Profile], reader: Prices | None = None) -> dict[str, list[str]]:
-    """Make candidates of the events whose live quotes have come close, and watch their books.
+def refresh(
+    profiles: Iterable[Profile], reader: Prices | None = None, only: Collection[str] | None = None
+) -> dict[str, list[str]]:
+    """Make candidates of the events (of ``only``, if given) whose live quotes have come close, and watch their books.
 
     Only events that fail on price alone, and only those whose quotes moved since this process judged them last, are judged again.
     Returns the tickers promoted, by profile name.
     """
     profiles = list(profiles)
     _load(profiles)
-    quotes = live_quotes.read(_known.events.values(), reader) if _known.events else {}
-    moved = _moved(quotes)
+    tickers = _known.events.keys() if only is None else [ticker for ticker in only if ticker in _known.events]
+    events = {ticker: _known.events[ticker] for ticker in tickers}
+    moved = _moved(events, live_quotes.read(events.values(), reader)) if events else {}
     at, promoted = clock.now(), {}
     for profile in profiles:
         rules, mine = Rules.of(profile), _known.profiles.get(profile.pk, set())
@@ -124,10 +127,10 @@ def _load(profiles: list[Profile]) -> None:
     _known.screening_id = newest
 
 
-def _moved(quotes: Mapping[str, Quote]) -> dict[str, EventView]:
-    """The events of which a quote differs from the last one judged, with their live quotes."""
+def _moved(events: Mapping[str, EventView], quotes: Mapping[str, Quote]) -> dict[str, EventView]:
+    """Those of ``events`` of which a quote differs from the last one judged, with their live quotes."""
     moved = {}
-    for ticker, event in _known.events.items():
+    for ticker, event in events.items():
         live = tuple(quotes.get(outcome.ticker) for outcome in event.outcomes)
         if any(live) and _known.judged.get(ticker) != live:
             _known.judged[ticker] = live

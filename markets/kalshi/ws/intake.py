@@ -16,7 +16,7 @@ import msgspec
 from markets.kalshi.schemas.boundary import check_keys, sample
 
 from . import parser
-from .ambiguity import DELTA_KEYS, TICKER_KEYS, check_once, check_sides
+from .ambiguity import check_delta, check_sides, check_ticker
 from .error_codes import TERMINAL
 from .frames import ErrorFrame, Frame, GapFrame, RejectedFrame
 from .sequence import Arrival, SequenceTracker
@@ -92,12 +92,12 @@ class Intake:
                 wire = _decode(payload)
                 kind = type(wire)
                 if kind is Ticker:
-                    check_once(payload, TICKER_KEYS)
+                    check_ticker(payload, wire)
                     append(parser.ticker(wire))
                     applied += 1
                     continue
                 if kind is Delta:
-                    check_once(payload, DELTA_KEYS)
+                    check_delta(payload, wire)
                     frame: Any = parser.delta(wire, wire.sid in self.yes_priced)
                 elif kind is Snapshot:
                     check_keys(payload)
