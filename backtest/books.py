@@ -38,7 +38,8 @@ class ReplayBooks(Books):
         """See Books."""
         super().delta(frame, at)
         ticker = frame.market_ticker
-        self._depths.pop(ticker, None)
+        if ticker in self._depths:
+            del self._depths[ticker]
         if ticker in self.followed:
             state = self.markets.get(ticker)
             if state is not None:

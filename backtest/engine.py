@@ -3,9 +3,9 @@
 Tasks are run by name as workers would run them, from the same messages; what beat starts periodically is started here at the same
 intervals, but only while something came that it could see. One task runs at a time, which is naive: a busy machine has several workers.
 
-Beat's cycle judges every candidate again every few seconds. Here it does so every minute, for the reasons that people read, and in
-between on those events alone that could pay by the stream's own screen (``all_in``), which never leaves out one that does. Coverage is
-a bet that this screen does not know: a profile that allows it has every cycle in full.
+Beat's cycle judges every candidate again every few seconds. Here it does so as often as everything is screened, for the reasons that
+people read, and in between on those events alone that could pay by the stream's own screen (``all_in``), which never leaves out one
+that does. Coverage is a bet that this screen does not know: a profile that allows it has every cycle in full.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from triage import agent
 
 SCREEN_SECONDS: Final = 120
 CYCLE_SECONDS: Final = 3
-FULL_CYCLE_SECONDS: Final = 60
-"""How often candidates are judged that cannot pay."""
 SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
@@ -159,10 +157,10 @@ class Engine:
         moved.clear()
 
     def _cycle(self) -> None:
-        """Beat's cycle: in full once a minute, in between on what could pay."""
+        """Beat's cycle: in full as often as everything is screened, in between on what could pay."""
         now_ns = self._clock.time_ns()
         if self._bets or now_ns >= self._full_cycle_ns:
-            self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
+            self._full_cycle_ns = now_ns + SCREEN_SECONDS * SECOND
             cycle.run()
         elif self._could_pay:
             events = sorted(self._could_pay)

@@ -41,8 +41,8 @@ class StreamIntake(Intake):
             payloads = list(payloads)
             self._record(payloads)
         others: list[frames.Frame] = []
-        books, tally, arrive, yes_priced = self._books, self.tally, self.sequence.arrive, self.yes_priced
-        on_ticker, on_delta, ticker, delta = books.ticker, books.delta, parser.ticker, parser.delta
+        tally, arrive, yes_priced = self.tally, self.sequence.arrive, self.yes_priced
+        on_ticker, on_delta, ticker, delta = self._books.ticker, self._books.delta, parser.ticker, parser.delta
         at = clock.now_ms()
         applied = 0
         for payload in payloads:

@@ -7,7 +7,6 @@ of the WebSocket are packed by the batch in which the socket delivered them: one
 from __future__ import annotations
 
 import struct
-import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
@@ -15,6 +14,8 @@ from typing import Final, NamedTuple
 
 HEAD: Final = struct.Struct("<BQHI")
 COUNT: Final = struct.Struct("<I")
+PAIR: Final = struct.Struct("<II")
+_ONE: Final = COUNT.pack(1)
 
 
 class Damaged(Exception):
@@ -98,12 +99,12 @@ def pack_frames(payloads: Sequence[bytes]) -> bytes:
 
 def unpack_frames(payload: bytes) -> list[bytes]:
     """The frames of a batch, in the order in which they came. Raises Damaged."""
+    if payload[:4] == _ONE and len(payload) >= PAIR.size and PAIR.unpack_from(payload)[1] == len(payload) - PAIR.size:
+        return [payload[PAIR.size :]]
     if len(payload) < COUNT.size:
         raise Damaged("a batch of frames has no count")
     (count,) = COUNT.unpack_from(payload)
     start = COUNT.size + 4 * count
-    if count == 1 and COUNT.size + 4 + int.from_bytes(payload[COUNT.size : start], sys.byteorder) == len(payload):
-        return [payload[start:]]
     if start > len(payload):
         raise Damaged("a batch of frames is shorter than its lengths")
     lengths = array("I")

@@ -1,0 +1,67 @@
+"""Cycles that judge only what could pay decide what cycles that judge everything decide."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from backtest import session
+from backtest.engine import Engine
+from backtest.options import Options
+from backtest.results import Result
+from tests.backtest.tapes import Recorder, options
+
+pytestmark = pytest.mark.django_db
+
+
+def _flickering(folder: Path, seed: int) -> Options:
+    """Games whose YES bids flicker around a dollar for a hundred seconds: they pay, nearly pay and lose their depth."""
+    numbers, tape = random.Random(seed), Recorder()
+    tape.opened(0)
+    tickers = [f"GAME-E{event}-L{leg}" for event in range(6) for leg in range(3)]
+    for event in range(6):
+        tape.event(0, f"GAME-E{event}", 3)
+    for ticker in tickers:
+        tape.book(1, ticker, [("0.3300", "30.00"), ("0.3000", "90.00")], [("0.5500", "50.00")])
+    extra: dict[tuple[str, str], int] = {}
+    for tick in range(8, 400):
+        key = (numbers.choice(tickers), numbers.choice(("0.3400", "0.3600", "0.3700", "0.3900")))
+        change = -extra[key] if extra.get(key) else numbers.choice((50, 600, 4_000))
+        extra[key] = extra.get(key, 0) + change
+        tape.delta(tick / 4, key[0], "yes", key[1], f"{change / 100:.2f}")
+    _deepened(tape)
+    tape.records.sort(key=lambda record: record.received_ns)
+    tape.write(folder)
+    return options(folder, profile={"cooldown_seconds": 10, "capital": 10**9, "max_open_positions": 20})
+
+
+def _deepened(tape: Recorder) -> None:
+    """A game whose prices pay from second 120 on, with nothing behind them until 130: only a cycle of beat sees the size come."""
+    tape.event(119, "GAME-DEEP", 3)
+    for leg in range(3):
+        tape.book(120, f"GAME-DEEP-L{leg}", [("0.4000", "0.10")], [("0.5500", "50.00")])
+    for leg in range(3):
+        tape.delta(130, f"GAME-DEEP-L{leg}", "yes", "0.4000", "40.00")
+    for second in range(101, 140):
+        tape.alive(second)
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_cycles_over_what_could_pay_decide_as_full_ones_do(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = _flickering(tmp_path, seed)
+    thinned = session.run(wanted)
+    monkeypatch.setattr(Engine, "_bets", True)  # every cycle in full
+    full = session.run(wanted)
+    assert thinned.decisions > 3
+    assert any("GAME-DEEP" in text for _, text in thinned.timeline)
+    assert thinned.timeline == full.timeline
+    assert _evaluations(thinned) < _evaluations(full) / 2
+
+
+def _evaluations(result: Result) -> int:
+    """How often a verdict was recorded by a cycle of beat."""
+    return sum(count for code, count in result.screened.items() if code.startswith("live:"))
