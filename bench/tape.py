@@ -47,8 +47,6 @@ def main() -> None:
         print(f"{size / frames * 1e6 / 2**20:,.1f} MiB a million messages")
         seconds, records = _replayed(Path(folder))
         print(f"replaying into books   {frames / seconds:12,.0f} messages/s ({records:,} records)")
-    with tempfile.TemporaryDirectory() as folder:
-        _day(Path(folder))
 
 
 def made(frames: int) -> tuple[list[bytes], list[bytes]]:
@@ -131,36 +129,6 @@ def _replayed(folder: Path) -> tuple[float, int]:
         feed.apply(record)
         records += 1
     return time.process_time() - began, records
-
-
-def _day(folder: Path, minutes: int = 5) -> None:
-    """A market of 400 events with one leg update an event and second, through the whole product."""
-    from backtest import session
-    from tests.backtest.tapes import Recorder, options
-
-    numbers, tape = random.Random(2), Recorder()
-    tape.opened(0)
-    for event in range(EVENTS):
-        tape.event(0, f"SER-{event}", LEGS)
-    for event in range(EVENTS):
-        for leg in range(LEGS):
-            tape.book(1, f"SER-{event}-L{leg}", [("0.1000", "500.00")], [("0.8000", "500.00")])
-    sizes: dict[str, int] = {}
-    for second in range(2, minutes * 60):
-        for event in range(EVENTS):
-            ticker = f"SER-{event}-L{numbers.randrange(LEGS)}"
-            change = 10 if sizes.get(ticker, 500) < 400 or numbers.random() < 0.5 else -10
-            sizes[ticker] = sizes.get(ticker, 500) + change
-            tape.delta(second + event / EVENTS, ticker, "yes", "0.1000", f"{change}.00")
-    tape.write(folder)
-    for interval in (3, 60):
-        began = time.process_time()
-        found = session.run(options(folder, cycle_seconds=interval))
-        seconds = time.process_time() - began
-        print(
-            f"whole product, a cycle every {interval:2} s: {minutes * 60 / seconds:8.1f} x real time, "
-            f"{found.records / seconds:,.0f} records/s, {found.decisions} decisions"
-        )
 
 
 if __name__ == "__main__":

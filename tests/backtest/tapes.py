@@ -31,33 +31,43 @@ class Recorder:
     records: list[Record] = field(default_factory=list)
     seq: int = 0
     epoch: str = "e1"
+    series: set[str] = field(default_factory=set)
 
     def opened(self, at: float, epoch: str = "e1") -> None:
         self.epoch, self.seq = epoch, 0
         self.records.append(json_record(_ns(at), Kind.CONNECTION, epoch, {"state": "open"}))
 
     def event(self, at: float, ticker: str, legs: int, *, closes: float = 86_400, exclusive: bool = True) -> None:
-        series = ticker.split("-")[0]
         times = {"close_time": iso(_ns(closes)), "expected_expiration_time": iso(_ns(closes))}
         markets = [market(f"{ticker}-L{n}", name=f"outcome {n}", times=times) for n in range(legs)]
         if legs == 3:  # a game, in words that are read
             for listed, known in zip(markets, soccer().markets, strict=True):
                 listed["yes_sub_title"] = known.yes_sub_title
                 listed["rules_primary"], listed["rules_secondary"] = known.rules_primary, known.rules_secondary
-        self.records.append(
-            json_record(
-                _ns(at),
-                Kind.SERIES,
-                series,
-                {"ticker": series, "title": series, "fee_type": "quadratic", "fee_multiplier": 1, "category": "Sports"},
-            )
-        )
+        self.listed(at, ticker, markets, category="Sports", exclusive=exclusive)
+
+    def listed(
+        self,
+        at: float,
+        ticker: str,
+        markets: list[dict[str, Any]],
+        *,
+        category: str = "Climate and Weather",
+        exclusive: bool = True,
+    ) -> None:
+        """An event with its markets, and its series where that is new."""
+        series = ticker.split("-")[0]
+        if series not in self.series:
+            self.series.add(series)
+            fees = {"fee_type": "quadratic", "fee_multiplier": 1}
+            content = {"ticker": series, "title": series, "category": category, **fees}
+            self.records.append(json_record(_ns(at), Kind.SERIES, series, content))
         event = {
             "event_ticker": ticker,
             "series_ticker": series,
             "title": ticker,
             "sub_title": "",
-            "category": "Sports",
+            "category": category,
             "mutually_exclusive": exclusive,
             "collateral_return_type": "MECNET",
             "markets": markets,

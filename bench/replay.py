@@ -1,0 +1,153 @@
+"""Replay: a day of 400 events through the whole product, against an earlier revision and against other people's engines.
+
+``bin/bench replay [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with six markets whose rules are read,
+so that every event is judged; each has one change of a level a second, and of those changes ``--moves`` move a best price. The sums of
+the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes the most work. ``--against``
+replays the same tape with the code of another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+EVENTS: Final = 400
+BIDS: Final = (4, 12, 34, 30, 12, 3)
+"""Best YES bids of an event's markets, cents."""
+STRIKES: Final = (("less", None, 80), *(("between", low, low + 1) for low in (80, 82, 84, 86)), ("greater", 87, None))
+FIRST_DAY: Final = date(2026, 8, 12)
+WORDS: Final = {"less": "less than {1}\u00b0", "greater": "greater than {0}\u00b0", "between": "between {0}-{1}\u00b0"}
+NAMES: Final = {"less": "79\u00b0 or below", "greater": "88\u00b0 or above", "between": "{0}\u00b0 to {1}\u00b0"}
+RUN: Final = """
+import json, sys, time, django
+django.setup()
+from pathlib import Path
+from backtest import session
+from tests.backtest.tapes import options
+began = time.process_time()
+found = session.run(options(Path(sys.argv[1])))
+print(json.dumps({"seconds": time.process_time() - began, "records": found.records, "decisions": found.decisions,
+    "events": found.events, "not judged": found.unjudged, "fingerprint": found.fingerprint}))
+"""
+"""What replays the tape, in whichever revision it is run: processor seconds of the run, without the start of the process."""
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Run everything, print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=int, default=20)
+    parser.add_argument("--moves", type=float, default=0.2)
+    parser.add_argument("--against", default="", help="a revision that git knows")
+    parser.add_argument("--peers", type=Path, help="a Python with flumine or nautilus_trader")
+    options = parser.parse_args(argv)
+    import django
+
+    django.setup()
+    found: dict[str, Any] = {"events": EVENTS, "minutes": options.minutes, "share of moves": options.moves}
+    with tempfile.TemporaryDirectory() as folder:
+        tape = Path(folder) / "tape"
+        day(tape, options.minutes, options.moves)
+        now = found["now"] = _replayed(Path.cwd(), tape, options.minutes)
+        if options.against:
+            before = found[options.against] = _of_revision(options.against, tape, options.minutes)
+            found["ratio"] = round(now["times real time"] / before["times real time"], 1)
+            found["same decisions"] = now["fingerprint"] == before["fingerprint"]
+    if options.peers:
+        script = Path(__file__).with_name("replay_peers.py")
+        answer = subprocess.run([options.peers, script], check=True, capture_output=True, text=True)
+        found["peers, one process, changes of a level a second"] = json.loads(answer.stdout.splitlines()[-1])
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def day(folder: Path, minutes: int, moves: float) -> None:
+    """Write the tape."""
+    from tests.backtest.tapes import Recorder
+
+    numbers, tape = random.Random(2), Recorder()
+    tape.opened(0)
+    events = [_listed(tape, number) for number in range(EVENTS)]
+    for event in events:
+        for leg, bid in enumerate(BIDS):
+            yes = [(f"{price / 100:.4f}", "500.00") for price in range(bid, max(0, bid - 3), -1)]
+            no = [(f"{price / 100:.4f}", "500.00") for price in range(98 - bid, 95 - bid, -1)]
+            tape.book(1, f"{event}-L{leg}", yes, no)
+    sizes: dict[str, int] = {}
+    raised: set[str] = set()
+    for second in range(2, minutes * 60):
+        for number, event in enumerate(events):
+            leg = numbers.randrange(len(BIDS))
+            ticker, at = f"{event}-L{leg}", second + number / EVENTS
+            if numbers.random() < moves:
+                change = -100 if ticker in raised else 100
+                raised ^= {ticker}
+                tape.delta(at, ticker, "yes", f"{(BIDS[leg] + 1) / 100:.4f}", f"{change}.00")
+            else:
+                change = 10 if sizes.get(ticker, 500) < 400 or numbers.random() < 0.5 else -10
+                sizes[ticker] = sizes.get(ticker, 500) + change
+                tape.delta(at, ticker, "yes", f"{BIDS[leg] / 100:.4f}", f"{change}.00")
+    tape.write(folder)
+
+
+def _listed(tape: Any, number: int) -> str:
+    """One more event on the tape: its ticker."""
+    from markets.tape.imports.listing import market
+    from markets.tape.imports.source import iso
+    from tests.backtest.tapes import START
+    from tests.markets.terms.wording import WEATHER_NOTE, WEATHER_RULE
+
+    at = FIRST_DAY + timedelta(days=number)
+    event = f"KXHIGHNY-{at:%y%b%d}".upper()
+    ends = iso(START + 86_400 * 10**9)
+    rule = WEATHER_RULE.replace("July 16, 2026", f"{at:%B} {at.day}, {at.year}")
+    markets = []
+    for leg, (kind, low, high) in enumerate(STRIKES):
+        strikes = {"strike_type": kind, "floor_strike": low, "cap_strike": high}
+        listed = market(
+            f"{event}-L{leg}",
+            name=NAMES[kind].format(low, high),
+            strikes=strikes,
+            times={"close_time": ends, "expected_expiration_time": ends},
+        )
+        listed["rules_primary"] = rule.format(WORDS[kind].format(low, high))
+        listed["rules_secondary"] = WEATHER_NOTE
+        markets.append(listed)
+    tape.listed(0, event, markets)
+    return event
+
+
+def _replayed(tree: Path, tape: Path, minutes: int) -> dict[str, Any]:
+    answer = subprocess.run(
+        [sys.executable, "-c", RUN, str(tape)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tree,
+        env={"PATH": "/usr/bin:/bin", "DJANGO_SETTINGS_MODULE": "kalbot.settings", "PYTHONPATH": str(tree)},
+    )
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    found["times real time"] = round(minutes * 60 / found["seconds"], 1)
+    found["records a second"] = round(found["records"] / found["seconds"])
+    return found
+
+
+def _of_revision(revision: str, tape: Path, minutes: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run(["git", "worktree", "add", "--detach", "-q", tree, revision], check=True)
+        try:
+            return _replayed(tree, tape, minutes)
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
