@@ -87,7 +87,7 @@ def _by_strikes(event: EventFacts) -> bool:
 
 
 def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None) -> Found:
-    conditions = [_condition_of(market, head, terms) for market, head in zip(event.markets, texts.heads, strict=True)]
+    conditions = [condition_of(market, head, terms) for market, head in zip(event.markets, texts.heads, strict=True)]
     one_rest([condition.rest for condition in conditions])
     first = conditions[0]
     if first.extreme is not None:
@@ -131,7 +131,7 @@ def _unit_of(condition: Condition, terms: RegisteredTerms | None) -> Decimal | N
     return None if known is None else min(known, terms.unit)
 
 
-def _condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) -> Condition:
+def condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) -> Condition:
     """One outcome's condition; strikes, rule and name must say the same. Raises NotRead."""
     condition, strikes = read_condition(head), of_strikes(market)
     if strikes is None:

@@ -15,6 +15,7 @@ markets gives another hash, and the certificate is void.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -139,6 +140,12 @@ def _check_fit(event: EventFacts) -> None:
         )
     if len(markets) < 2:
         raise NotRead("too_few_legs", f"{len(markets)} market listed.")
+    check_markets(markets)
+
+
+def check_markets(markets: Sequence[MarketFacts]) -> None:
+    """Raises NotRead for markets that no certificate can be about, alone or with those of other events: twice listed, combined,
+    provisional, not settled as yes or no, or not open."""
     for market in markets:
         if odd := odd_letter(plain(market.yes_sub_title)):
             raise NotRead(

@@ -1,0 +1,156 @@
+"""Family certificates: may the markets of several events be bought together, and in which ways can they settle?
+
+Only where one value settles all of them. So every market of every member event must be read completely (the same readings as for one
+event's certificate), what its rule says beside the strike must be the same in all, all series must have one registered terms document
+with a clause of common determination, and shard and expiry must be one. Whatever is missing is named, so that a person can register it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markets.terms.evidence import condition_of
+from markets.terms.exhaustiveness import check_markets
+from markets.terms.facts import EventFacts, rules_hash
+from markets.terms.grades import Grade
+from markets.terms.reading.meanings import Meaning
+from markets.terms.reading.primary import Condition
+from markets.terms.reading.rules import NotRead, one_rest, texts_of
+from markets.terms.reading.strikes import Interval
+from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
+
+SETTLED_TOGETHER: Final = frozenset({Meaning.NOTHING, Meaning.ALL_NO, Meaning.ANY_NO, Meaning.DISCRETION})
+"""What the rules of a member may say beside its condition; anything else needs states that a family does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One event of a family. ``shard``: where its orders go; ``closes_ms`` and ``expires_ms``: Unix milliseconds."""
+
+    facts: EventFacts
+    terms: RegisteredTerms | None
+    shard: int
+    closes_ms: int | None
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyCertificate:
+    """One value settles these markets. ``intervals``: ticker -> the values for which it resolves Yes; ``nobody``: all may resolve No;
+    ``any_no``: any may resolve No by itself. ``rules_hashes``: event -> what it was given for."""
+
+    intervals: Mapping[str, Interval]
+    nobody: bool
+    any_no: bool
+    grade: Grade
+    rest: str
+    terms: str
+    rules_hashes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRefusal:
+    """No family certificate: ``code`` for statistics, ``sentence`` for a person."""
+
+    code: str
+    sentence: str
+
+
+def certify_family(members: Sequence[Member]) -> FamilyCertificate | FamilyRefusal:
+    """A certificate for these events together, or the one clause that is missing. Never raises for odd facts."""
+    try:
+        return _certified(members)
+    except NotRead as refused:
+        return FamilyRefusal(refused.code, str(refused))
+
+
+def _certified(members: Sequence[Member]) -> FamilyCertificate:
+    if len(members) < 2:
+        raise NotRead("too_few_events", "A family has two events or more.")
+    terms = _common_terms(members)
+    _one_moment(members)
+    intervals: dict[str, Interval] = {}
+    conditions: list[Condition] = []
+    meanings: dict[Meaning, str] = {}
+    for member in members:
+        read = _read(member.facts, terms)
+        for ticker, condition in read.conditions.items():
+            if ticker in intervals:
+                raise NotRead("duplicate_leg", f"{ticker} is listed twice.")
+            intervals[ticker] = condition.interval
+            conditions.append(condition)
+        meanings |= read.meanings
+    one_rest([condition.rest for condition in conditions])
+    if len({condition.source.name for condition in conditions}) > 1:
+        raise NotRead("source_differs", "The members are settled by different sources.")
+    no_data = (
+        NO_DATA_MEANS[terms.no_data]
+        if terms.approved
+        else (*NO_DATA_MEANS[terms.no_data], *conditions[0].source.no_data)
+    )
+    said = {*meanings, *no_data}
+    strange = said - SETTLED_TOGETHER
+    if strange:
+        raise NotRead("state_not_covered", f"The rules allow {', '.join(sorted(strange))}: no family covers that.")
+    return FamilyCertificate(
+        intervals,
+        Meaning.ALL_NO in said or Meaning.ANY_NO in said,
+        Meaning.ANY_NO in said,
+        Grade.GUARANTEED if terms.approved and Meaning.DISCRETION not in said else Grade.IF_DETERMINED,
+        conditions[0].rest,
+        terms.fingerprint,
+        {member.facts.event_ticker: rules_hash(member.facts) for member in members},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    conditions: Mapping[str, Condition]
+    meanings: Mapping[Meaning, str]
+
+
+def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
+    """Every market of one event, read; strikes, rule and name must agree."""
+    check_markets(facts.markets)
+    texts = texts_of(facts)
+    contradicted = terms.contradicted_by([f"{m.rules_primary} {m.rules_secondary}" for m in facts.markets])
+    if contradicted:
+        raise NotRead("terms_contradicted", contradicted)
+    conditions = {}
+    for market, head in zip(facts.markets, texts.heads, strict=True):
+        condition = condition_of(market, head, terms)
+        if condition.extreme is not None:
+            raise NotRead("weather", "Temperatures of several events make no family.")
+        conditions[market.ticker] = condition
+    texts.read_others()
+    return _Read(conditions, texts.meanings)
+
+
+def _common_terms(members: Sequence[Member]) -> RegisteredTerms:
+    """The one entry of all members, with a clause of common determination. Raises NotRead."""
+    found: list[RegisteredTerms] = []
+    for member in members:
+        if member.terms is None:
+            raise NotRead("terms_missing", f"No terms are registered for {member.facts.series_ticker}.")
+        found.append(member.terms)
+    first = found[0]
+    if any((terms.url, terms.fingerprint) != (first.url, first.fingerprint) for terms in found):
+        raise NotRead("terms_differ", "The members have different terms documents.")
+    if not first.common_determination.strip():
+        raise NotRead(
+            "common_determination", "The registered terms have no clause by which one value settles all markets."
+        )
+    return first
+
+
+def _one_moment(members: Sequence[Member]) -> None:
+    """Raises NotRead unless all members lie on one shard, close at one time and expire at one time."""
+    for name, values in (
+        ("shard", {member.shard for member in members}),
+        ("close time", {member.closes_ms for member in members}),
+        ("expiry", {member.expires_ms for member in members}),
+    ):
+        if len(values) > 1 or None in values:
+            raise NotRead(f"{name.split()[0]}_differs", f"The members do not have one {name}.")

@@ -1,0 +1,157 @@
+"""Is there a basket at the best prices? A proof either way, for any number of markets.
+
+Let F(k) be the probability of a value below cut k. A YES ask a on a market from cut l to r says F(r) - F(l) <= a, a NO ask b says
+F(r) - F(l) >= 1 - b; F rises, and ends at one (at most one where all markets may resolve No). These are difference constraints: they can
+be met, or their graph has a negative cycle, and there is no third case. Met, F is a probability measure that agrees with every quote: no
+basket of whole dollars can be had. A negative cycle *is* a basket: its edges are the legs, its length what it earns a contract.
+(Shortest paths and difference constraints: Cormen, Leiserson, Rivest, Stein, Introduction to Algorithms, 24.4.)
+
+Prices in dollars as floats: what is found is priced again in exact integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from markets.book import Side
+from strategies.families.atoms import Atoms
+
+EPSILON: Final = 1e-9
+"""Dollars a contract below which nothing is found: far below the smallest amount that can be booked."""
+CHECKED: Final = 4
+"""A cycle is searched for after so many turns."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One contract of a side, fees included, in dollars."""
+
+    ticker: str
+    side: Side
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coherent:
+    """The quotes agree: the probability of each atom under one measure that fits them all; what is missing to one falls to "every
+    market resolves No"."""
+
+    measure: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A basket of one contract a leg (a leg may occur more than once) that earns ``profit`` dollars at least."""
+
+    legs: tuple[Ask, ...]
+    profit: float
+
+
+def screen(atoms: Atoms, asks: Sequence[Ask]) -> Coherent | Cycle:
+    """A measure that agrees with all asks, or a basket. Asks of a dollar or more change nothing and may be left out."""
+    return Graph(atoms).solve({(ask.ticker, ask.side): ask.price for ask in asks})
+
+
+class Graph:
+    """The constraints of a family as edges, sorted by the node that they end in: made once, solved for every set of prices."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        nodes = len(atoms.cuts)
+        sides = (Side.NO,) if atoms.any_no else (Side.YES, Side.NO)
+        self.legs = [(ticker, side) for ticker in atoms.spans for side in sides]
+        spans = [atoms.spans[ticker] for ticker, _ in self.legs]
+        is_yes = np.array([side is Side.YES for _, side in self.legs], dtype=bool)
+        low, high = np.array(spans, dtype=np.int64).T
+        ladder = np.arange(1, nodes, dtype=np.int64)
+        ends = [(0, nodes - 1, 1.0)] + ([] if atoms.nobody else [(nodes - 1, 0, -1.0)])
+        start = np.concatenate([np.where(is_yes, low, high), ladder, [one[0] for one in ends]]).astype(np.int64)
+        end = np.concatenate([np.where(is_yes, high, low), ladder - 1, [one[1] for one in ends]]).astype(np.int64)
+        self._order = np.argsort(end, kind="stable")
+        self._fixed = np.concatenate([np.where(is_yes, 0.0, -1.0), np.zeros(nodes - 1), [one[2] for one in ends]])
+        self.nodes = nodes
+        self.start, self.end = start[self._order], end[self._order]
+        self.of_leg = np.where(self._order < len(self.legs), self._order, -1)
+        self.heads, self.first = np.unique(self.end, return_index=True)
+        self.sizes = np.diff([*self.first, len(self.end)])
+        self._last = np.zeros(nodes)
+
+    def solve(self, prices: Mapping[tuple[str, Side], float]) -> Coherent | Cycle:
+        """A measure that agrees with these prices ((ticker, side) -> dollars a contract, fees included; absent: nobody offers it), or
+        a basket."""
+        return self.solve_array(np.array([prices.get(leg, np.inf) for leg in self.legs]))
+
+    def solve_array(self, quoted: Floats) -> Coherent | Cycle:
+        """The same for prices in the order of ``legs``. The search begins at the last measure that agreed, so prices that moved little
+        are judged in a few turns; what is found does not depend on where it begins, only which of several it is."""
+        weight = self._fixed.copy()
+        weight[: len(quoted)] += quoted
+        search = _Search(self, quoted, weight[self._order], self._last.copy())
+        found = search.solve()
+        if isinstance(found, Coherent):
+            self._last = search.distance
+        return found
+
+
+class _Search:
+    """One run of shortest paths from everywhere at once."""
+
+    def __init__(self, graph: Graph, quoted: Floats, weight: Floats, start: Floats) -> None:
+        self.graph, self.quoted, self.weight, self.distance = graph, quoted, weight, start
+        self.before = np.full(graph.nodes, -1, dtype=np.int64)
+
+    def solve(self) -> Coherent | Cycle:
+        """Relax all edges at once until nothing changes, or a cycle shows: after as many turns as there are nodes it must."""
+        graph = self.graph
+        for turn in range(1, graph.nodes + 2):
+            reached = self.distance[graph.start] + self.weight
+            best = np.minimum.reduceat(reached, graph.first)
+            better = best < self.distance[graph.heads] - EPSILON
+            if not better.any():
+                break
+            self._follow(reached, best, better)
+            if turn % CHECKED == 0 or turn > graph.nodes:
+                cycle = self._cycle()
+                if cycle is not None:
+                    return cycle
+        return Coherent(tuple(float(max(0.0, share)) for share in np.diff(self.distance)))
+
+    def _follow(self, reached: Floats, best: Floats, better: NDArray[np.bool_]) -> None:
+        """Store the improved distances and the edges by which they were reached."""
+        graph, improved = self.graph, self.graph.heads[better]
+        self.distance[improved] = best[better]
+        edges = np.flatnonzero(reached == np.repeat(best, graph.sizes))
+        chosen = np.full(graph.nodes, -1, dtype=np.int64)
+        chosen[graph.end[edges]] = edges
+        self.before[improved] = chosen[improved]
+
+    def _cycle(self) -> Cycle | None:
+        """The first cycle of the edges by which nodes were reached; None while there is none."""
+        before, start = self.before.tolist(), self.graph.start
+        parent = [int(start[edge]) if edge >= 0 else -1 for edge in before]
+        seen = [0] * self.graph.nodes
+        for root in range(self.graph.nodes):
+            node = root
+            while node >= 0 and seen[node] == 0:
+                seen[node] = root + 1
+                node = parent[node]
+            if node >= 0 and seen[node] == root + 1:
+                return self._legs(node, before, parent)
+        return None
+
+    def _legs(self, node: int, before: Sequence[int], parent: Sequence[int]) -> Cycle:
+        legs, total, at = [], 0.0, node
+        while True:
+            edge = before[at]
+            total += float(self.weight[edge])
+            leg = int(self.graph.of_leg[edge])
+            if leg >= 0:
+                legs.append(Ask(*self.graph.legs[leg], float(self.quoted[leg])))
+            at = parent[at]
+            if at == node:
+                return Cycle(tuple(reversed(legs)), -total)
