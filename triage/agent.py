@@ -17,8 +17,11 @@ from kalbot.common import bulk, clock
 from markets.prices import Prices
 from trading.models import Position, PositionStatus
 from triage import advice, policy
+from triage.assessment import combine
 from triage.assessment.assess import Assessed, assess
 from triage.assessment.gather import Gathered, gather
+from triage.learning import points
+from triage.learning.current import current
 from triage.models import Assessment
 from triage.scoring import forecasts
 from triage.sources import registry
@@ -79,6 +82,8 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
     gathered = gather(position_ids, now_ms, reader)
     facts = {item.facts.ticker: item.facts for item in gathered}
     reports = registry.reports(facts.values(), now_ms)
+    points.store(reports, now_ms)
+    reports = combine.with_pool(gathered, reports, current())
     forecasts.freeze(gathered, reports, now_ms)
     done: list[tuple[Gathered, Assessed, list[Report]]] = []
     run = RunSummary(positions=len(gathered))

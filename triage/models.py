@@ -145,6 +145,9 @@ class SourceForecast(models.Model):
     detail = models.CharField(max_length=400, blank=True)
     probabilities = models.JSONField(help_text="Of each listed outcome, by the source.")
     market_probabilities = models.JSONField(help_text="De-vigged, at the same moment.")
+    learned = models.JSONField(
+        default=dict, blank=True, help_text="Version and values of the learned errors or weights that it used."
+    )
     outcome = models.CharField(
         max_length=128, blank=True, help_text="Ticker of the outcome that won; empty = none of the listed."
     )
@@ -160,3 +163,60 @@ class SourceForecast(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} on {self.event_id}"
+
+
+class PointForecast(models.Model):
+    """The first number that a source forecast for an event in each lead bucket, with the value that the event settled on: what errors
+    are learned from. A forecast whose issue time is not known makes no row."""
+
+    class Problem(models.TextChoices):
+        NONE = "", "none"
+        NO_VALUE = "no_value", "the exchange published no readable value"
+        DISPUTED = "disputed", "the value is not inside the outcome that won"
+
+    source = models.CharField(max_length=40)
+    subject = models.CharField(max_length=40, help_text="What was forecast: high/KNYC.")
+    event = models.ForeignKey(Event, models.CASCADE, related_name="point_forecasts", db_constraint=False)
+    unit = models.CharField(max_length=12)
+    lead = models.CharField(max_length=8, help_text="Lead bucket, hours.")
+    lead_hours = models.FloatField()
+    issued_at = models.DateTimeField(help_text="When the source issued it, by its own account.")
+    formed_at = models.DateTimeField(help_text="When it was known here.")
+    value = models.FloatField(help_text="As issued, without any correction.")
+    published_spread = models.FloatField(help_text="One standard deviation before anything was learned.")
+    bias = models.FloatField(help_text="Applied.")
+    spread = models.FloatField(help_text="Applied.")
+    version = models.IntegerField(help_text="Of the learned errors applied; 0 = nothing learned.")
+    chances = models.JSONField(default=dict, help_text="Value -> probability, as said.")
+    settled_on = models.FloatField(null=True, help_text="The exchange's value.")
+    pit = models.FloatField(
+        null=True, help_text="Where the value fell in what was said, 0 to 1; uniform if calibrated."
+    )
+    problem = models.CharField(max_length=10, choices=Problem, default=Problem.NONE, blank=True)
+    settled_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "event", "lead"], name="one_point_forecast_a_source_event_and_lead"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} on {self.subject}: {self.value:g}"
+
+
+class LearnedErrors(models.Model):
+    """One version of everything learned, never edited: decisions name the version that they used. The newest is in force."""
+
+    made_at = models.DateTimeField(auto_now_add=True)
+    estimator = models.CharField(max_length=40)
+    settled = models.IntegerField(help_text="Settled forecasts that it rests on.")
+    cells = models.JSONField(help_text="source/kind/lead -> place -> [bias, spread, days] in published spreads.")
+    weights = models.JSONField(default=dict, help_text="source -> weight beside the market in the combination.")
+
+    class Meta:
+        verbose_name_plural = "learned errors"
+
+    def __str__(self) -> str:
+        return f"version {self.pk}"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from celery import shared_task
@@ -16,6 +17,7 @@ from kalbot.common.batches import batched
 from trading.models import Position, PositionStatus
 from triage import advice, agent
 from triage.assessment import triggers
+from triage.learning import learn, points
 from triage.scoring import advice_scores, forecasts
 from triage.sources import refresh
 
@@ -24,6 +26,9 @@ log = logging.getLogger(__name__)
 PERIOD_SECONDS = 60
 """No run of the schedule takes longer; what is left over comes first in the next."""
 FETCH_SECONDS = 25
+LEARN_SECONDS = 120
+LEARN_EVERY_SECONDS = 60
+"""What settled and has no value yet is not requested at each run of the schedule."""
 LINES_SECONDS = 2
 """Of each three: with more positions than that reads, each run begins elsewhere."""
 
@@ -41,7 +46,9 @@ def assess_positions() -> dict[str, int]:
         for batch in batched(others, agent.BATCH):
             _send(assess_batch.name, batch, queue="triage")
         run = _summary(agent.assess_positions(here, seconds=PERIOD_SECONDS))
-    return run | {"forecasts_scored": forecasts.score_settled(), "advice_scored": advice_scores.score_settled()}
+    if points.waiting(limit=1) or forecasts.settled_waiting():
+        _send(learn_from_settled.name, queue="default")
+    return run | {"advice_scored": advice_scores.score_settled()}
 
 
 @shared_task(name="triage.tasks.assess_batch", ignore_result=True)
@@ -74,6 +81,15 @@ def refresh_sources() -> dict[str, int]:
     for batch in batched(ids, agent.BATCH):
         _send(assess_batch.name, batch, "observation", queue="triage")
     return {"fetched": run.fetched, "failed": len(run.failed), "not_due": run.not_due, "fresh": len(run.fresh)}
+
+
+@shared_task(name="triage.tasks.learn_from_settled", ignore_result=True)
+def learn_from_settled() -> dict[str, int]:
+    """After settlements: values, scores, and a new version of errors and weights."""
+    with cache.lock("triage:learn", LEARN_SECONDS) as acquired:
+        if not acquired or not cache.prices().set("triage:learned", 1, nx=True, ex=LEARN_EVERY_SECONDS):
+            return {"skipped": 1}
+        return asdict(learn.run())
 
 
 def _send(name: str, *args: Any, queue: str) -> None:

@@ -4,7 +4,8 @@
 
 It fetches from the exchange which daily temperature events are listed and, over ``/twin/truth``, how each will end, and serves what the
 US National Weather Service would: ``/points``, hourly and daily forecasts, station observations, climate reports, and the
-second forecast ``/v1/forecast``. One JSON line on standard output says that it listens.
+second forecast ``/v1/forecast``, whose run's time is under ``/data/MODEL/static/meta.json``. One JSON line on standard output
+says that it listens.
 
 **Time.** All times served are of the recorded days (see ``days``).
 
@@ -47,6 +48,9 @@ class Service:
             return {"@graph": [{"id": r["id"], "issuanceTime": r["issuanceTime"]} for r in self._reports(parts[4])]}
         if parts[0] == "products" and len(parts) == 2:
             return next((r for r in self._reports(parts[1][:3]) if r["id"] == parts[1]), None)
+        if parts[0] == "data" and parts[2:] == ["static", "meta.json"]:
+            reached = [day.reached for issuer in STATIONS for day in self.days.of(issuer)]
+            return {"last_run_availability_time": max(reached) // 1000 - 1800} if reached else None
         if parts == ["v1", "forecast"]:
             return self._second(float(query["latitude"][0]), float(query["longitude"][0]))
         return None

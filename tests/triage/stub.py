@@ -44,6 +44,8 @@ class Weather:
             return self.extra[path]
         if path == "/v1/forecast":
             return self._second(float(query["latitude"][0]), float(query["longitude"][0]))
+        if path == "/data/ncep_gfs013/static/meta.json":
+            return {"last_run_availability_time": (self.now_ms - 2 * HOUR_MS) // 1000}
         if path.startswith("/points/"):
             return self._point(path)
         if path.endswith("/forecast/hourly"):

@@ -26,67 +26,12 @@ from strategies.dutch.coverage import probabilities as devig
 from tests.triage.test_mapping import actuals
 from triage.scoring.scoring import Scored, brier, calibration, evidence, probability_of
 from triage.weather.distribution import ToCome, degrees_pmf, outcome_probabilities
-from triage.weather.errors import forecast_error, learned
+from triage.weather.errors import forecast_error
 from triage.weather.mapping import DATA as WEATHER_DATA
-from triage.weather.mapping import Bounds, DailyMarket, daily_market, ticker_day
+from triage.weather.mapping import DailyMarket, daily_market, ticker_day
 
 DATA = Path(__file__).parent.parent / "data" / "weather"
 PRIOR = 2.7
-
-
-def december() -> list[tuple[float, int]]:
-    """(forecast known the morning of the day, official high) of New York, by day."""
-    official = {
-        row["date"]: row["max_tmpf"] for row in json.loads((DATA / "daily_nyc_2025_12.json").read_text())["data"]
-    }
-    latest: dict[str, tuple[int, float]] = {}
-    with (DATA / "forecast_high_nyc_2025_12.csv").open() as rows:
-        for row in csv.DictReader(rows):
-            day = ticker_day(row["event_ticker"]).isoformat()
-            latest[day] = max(latest.get(day, (0, 0.0)), (int(row["known_from_ts"]), float(row["forecast_high_f"])))
-    return [(latest[day][1], int(official[day])) for day in sorted(latest) if day in official]
-
-
-def brackets(center: int) -> dict[str, Bounds]:
-    """Six outcomes as the exchange lists them: two open ends and four of two degrees."""
-    low = center - 4
-    found = {f"{low + 2 * i}-{low + 2 * i + 1}": Bounds(low + 2 * i, low + 2 * i + 1) for i in range(4)}
-    return {"below": Bounds(None, low - 1), **found, "above": Bounds(low + 8, None)}
-
-
-def test_learning_only_from_earlier_days_improves_the_forecast(capsys: pytest.CaptureFixture[str]) -> None:
-    days = december()
-    assert len(days) == 31
-    misses: list[float] = []
-    totals: dict[str, list[float]] = defaultdict(list)
-    pairs: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for forecast, high in days:
-        outcomes = brackets(round(forecast))
-        winner = next(name for name, bounds in outcomes.items() if bounds.has(high))
-        error = learned(PRIOR, misses)
-        said = {
-            "prior": ToCome(forecast, PRIOR),
-            "learned": ToCome(forecast + error.bias, error.spread),
-        }
-        for name, to_come in said.items():
-            found = outcome_probabilities(degrees_pmf("high", to_come, None), outcomes)
-            totals[name].append(brier(found, winner))
-            pairs[name] += [(p, outcome == winner) for outcome, p in found.items()]
-        totals["uniform"].append(brier(dict.fromkeys(outcomes, 1 / len(outcomes)), winner))
-        misses.append(high - forecast)
-    mean = {name: sum(values) / len(values) for name, values in totals.items()}
-    with capsys.disabled():
-        print(f"\nNew York, December 2025, {len(days)} days, forecast of the morning; Brier score over six outcomes:")
-        print("  " + ", ".join(f"{name} {value:.3f}" for name, value in mean.items()))
-        print(
-            f"  learned at the end: bias {learned(PRIOR, misses).bias:+.2f} F, spread {learned(PRIOR, misses).spread:.2f} F"
-        )
-        for b in calibration(pairs["learned"]):
-            print(f"  said {b.said:5.1%}  came {b.came:5.1%}  ({b.forecasts} outcomes)")
-    assert mean["learned"] < mean["prior"] < 1
-    for b in calibration(pairs["learned"]):
-        tolerance = 3 * (b.said * (1 - b.said) / b.forecasts) ** 0.5 + 0.03
-        assert abs(b.said - b.came) < tolerance
 
 
 def first_books(recorded: Path, day: str) -> dict[str, tuple[datetime, dict[str, Depth], list[dict[str, str]]]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from triage.sources.protocol import NoOpinion, Opinion
 from triage.weather.distribution import ToCome, celsius_reading, degrees_pmf, nearest, outcome_probabilities
-from triage.weather.errors import forecast_error, learned
+from triage.weather.errors import forecast_error
 from triage.weather.mapping import HOUR_MS, Bounds, DailyMarket, daily_market, stations
 from triage.weather.opinion import ClimateReport, DayForecast, Readings, daily_opinion, without_spikes
 
@@ -154,13 +154,6 @@ def test_a_bias_seen_elsewhere_or_in_another_season_widens_and_shifts_nothing() 
     assert (unknown.bias, unknown.days) == (0.0, 0)
     assert unknown.spread > prior
     assert forecast_error("openmeteo", "KATL", "low", 16).spread == forecast_error("nws", "KATL", "low", 16).spread
-
-
-def test_learning_shrinks_towards_no_bias() -> None:
-    assert learned(2.7, []).spread == pytest.approx(2.7)
-    month = learned(2.7, [2.0] * 30)
-    assert 1.0 < month.bias < 2.0
-    assert month.spread < 2.7
 
 
 def test_before_the_day_the_forecast_alone_speaks() -> None:

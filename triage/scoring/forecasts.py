@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.core.cache import cache as process_cache
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kalbot.common import clock
 from markets.models import Market
 from triage.assessment.assess import market_belief
 from triage.models import SourceForecast
 from triage.scoring import scoring
-from triage.sources.protocol import EventFacts, Report
+from triage.scoring.combination import NAME as COMBINED
+from triage.scoring.combination import Pair
+from triage.sources.protocol import EventFacts, Report, learned_of
 
 if TYPE_CHECKING:
     from triage.assessment.gather import Gathered
@@ -54,13 +57,13 @@ def _frozen(event: EventFacts, line: Report, market: Mapping[str, float], now_ms
         detail=said.detail[:400] if said else "",
         probabilities={t: round(p, 6) for t, p in (said.probabilities if said else {}).items()},
         market_probabilities={t: round(p, 6) for t, p in market.items()},
+        learned=learned_of(said) if said else {},
     )
 
 
 def score_settled(limit: int = 500) -> int:
     """Score forecasts whose events have settled; returns how many."""
-    undecided = Market.objects.filter(~Q(result__in=("yes", "no")), event_id=OuterRef("event_id"))
-    waiting = list(SourceForecast.objects.filter(~Exists(undecided), settled_at=None).order_by("pk")[:limit])
+    waiting = list(_waiting().order_by("pk")[:limit])
     outcomes = settled_outcomes({row.event_id for row in waiting})
     scored = 0
     for row in waiting:
@@ -74,6 +77,16 @@ def score_settled(limit: int = 500) -> int:
         row.save(update_fields=["outcome", "brier", "brier_market", "settled_at"])
         scored += 1
     return scored
+
+
+def _waiting() -> QuerySet[SourceForecast]:
+    undecided = Market.objects.filter(~Q(result__in=("yes", "no")), event_id=OuterRef("event_id"))
+    return SourceForecast.objects.filter(~Exists(undecided), settled_at=None)
+
+
+def settled_waiting() -> bool:
+    """Whether ``score_settled`` would find a forecast to score."""
+    return _waiting().exists()
 
 
 def settled_outcomes(events: Iterable[str]) -> dict[str, str]:
@@ -105,6 +118,18 @@ def scored_forecasts(source: str) -> list[scoring.Scored]:
         )
         for row in rows
         if row.settled_at is not None
+    ]
+
+
+def settled_pairs() -> list[Pair]:
+    """The settled record of all sources beside the market, what was frozen at one moment together; the pool itself left out."""
+    rows = SourceForecast.objects.exclude(settled_at=None).exclude(source=COMBINED).order_by("formed_at", "pk")
+    together: dict[tuple[str, datetime], list[SourceForecast]] = {}
+    for row in rows:
+        together.setdefault((row.event_id, row.formed_at), []).append(row)
+    return [
+        Pair({row.source: row.probabilities for row in group}, group[0].market_probabilities, group[0].outcome)
+        for group in together.values()
     ]
 
 

@@ -13,6 +13,7 @@ import redis
 
 from kalbot.common import cache
 from triage import conf
+from triage.learning.current import current
 from triage.sources import nws_shapes as shapes
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.weather.events import day_clock_ms, mapped
@@ -76,7 +77,7 @@ class NationalWeatherService:
             tuple((ms, celsius) for ms, celsius in data["readings"]),
             tuple((ms, kind, c) for ms, kind, c in data["extremes"]),
         )
-        return daily_opinion(market, forecast, readings, _report_for(market, data["reports"]), moment)
+        return daily_opinion(market, forecast, readings, _report_for(market, data["reports"]), moment, current().table)
 
 
 def _window(now_ms: int) -> dict[str, str]:

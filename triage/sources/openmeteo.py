@@ -1,7 +1,8 @@
 """A second forecast (the shape of api.open-meteo.com): hourly temperature on a grid, no readings.
 
-It speaks only before the climate day begins; its use is to disagree. It does not say when its model ran, so its age is
-that of the fetch.
+It speaks only before the climate day begins; its use is to disagree. The forecast itself does not say when its model ran, so one model
+is named in the request and the time at which that model's run became available is fetched beside it: a forecast without
+its issue time is neither used nor scored.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from triage import conf
+from triage.learning.current import current
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.sources.values import number, unix_ms
 from triage.weather.distribution import COLDEST, HOTTEST
@@ -17,7 +19,13 @@ from triage.weather.events import day_clock_ms, mapped
 from triage.weather.mapping import HOUR_MS, stations
 from triage.weather.opinion import DayForecast, daily_opinion
 
-MAX_AGE_MS: Final = 3 * HOUR_MS
+MODEL: Final = "gfs_global"
+RUNS: Final = "ncep_gfs013"
+"""The same model's name where its runs are listed."""
+MAX_AGE_MS: Final = 14 * HOUR_MS
+"""The model runs every six hours and takes four; beyond this two runs are missing."""
+SNAPSHOT_MAX_AGE_MS: Final = 3 * HOUR_MS
+FUTURE_MS: Final = 5 * 60_000
 FARTHEST: Final = 0.2
 """Degrees of latitude or longitude between the station and the grid cell that answered."""
 
@@ -45,20 +53,34 @@ class OpenMeteo:
             "temperature_unit": "fahrenheit",
             "timezone": "UTC",
             "forecast_days": "4",
+            "models": MODEL,
         }
+        issued = issued_ms(client.get_json(f"{conf.openmeteo_url()}/data/{RUNS}/static/meta.json"), now_ms)
         answer = client.get_json(f"{conf.openmeteo_url()}/v1/forecast", params)
-        return Snapshot(now_ms, now_ms, {"hours": hours(answer, station.latitude, station.longitude)})
+        return Snapshot(now_ms, issued, {"hours": hours(answer, station.latitude, station.longitude)})
 
     def opine(self, event: EventFacts, subject: Subject, snapshot: Snapshot, now_ms: int) -> Opinion | NoOpinion:
         market = mapped(event)
         if isinstance(market, str):
             return NoOpinion(market)
+        if now_ms - snapshot.fetched_ms > SNAPSHOT_MAX_AGE_MS:
+            return NoOpinion(f"last heard {(now_ms - snapshot.fetched_ms) / HOUR_MS:.1f} h ago")
         moment = day_clock_ms(event, market, now_ms)
         if moment is None:
             return NoOpinion("the simulated day has no end")
         found = tuple((start, end, degrees) for start, end, degrees in snapshot.data["hours"])
-        forecast = DayForecast(self.name, found, moment - (now_ms - snapshot.as_of_ms), MAX_AGE_MS)
-        return daily_opinion(market, forecast, None, None, moment)
+        forecast = DayForecast(self.name, found, snapshot.as_of_ms, MAX_AGE_MS)
+        return daily_opinion(market, forecast, None, None, moment, current().table)
+
+
+def issued_ms(answer: Any, now_ms: int) -> int:
+    """When the newest run became available, Unix milliseconds. SourceError where that is not said, or lies in the future."""
+    found = number(answer.get("last_run_availability_time")) if isinstance(answer, Mapping) else None
+    if found is None or not 1e9 < found < 1e10:
+        raise SourceError("the forecast's issue time is not known")
+    if found * 1000 > now_ms + FUTURE_MS:
+        raise SourceError("the forecast says that it was issued in the future")
+    return min(now_ms, int(found * 1000))
 
 
 def hours(answer: Any, latitude: float, longitude: float) -> list[tuple[int, int, float]]:

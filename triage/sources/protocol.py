@@ -60,14 +60,37 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """The number behind an opinion, as the source issued it: what its errors are learned from once the event has settled.
+
+    ``subject``: what was forecast, e.g. ``high/KNYC``. ``published_spread``: one standard deviation before anything was
+    learned, in ``unit``. ``bias`` and ``spread``: what was applied, of which ``version`` (0: nothing learned).
+    ``chances``: value (as text, JSON's keys) -> probability.
+    """
+
+    subject: str
+    unit: str
+    value: float
+    issued_ms: int
+    lead_hours: float
+    published_spread: float
+    bias: float = 0.0
+    spread: float = 0.0
+    version: int = 0
+    chances: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Opinion:
-    """Probability of each listed outcome. ``error``: in words, what error it assumes; ``plot``: figures for the screen."""
+    """Probability of each listed outcome. ``as_of_ms``: when the source issued it, by its own account. ``error``: in words, what error
+    it assumes; ``plot``: figures for the screen; ``point``: the number forecast, where there is one."""
 
     probabilities: Mapping[str, float]
     as_of_ms: int
     detail: str
     error: str = ""
     plot: Mapping[str, Any] = field(default_factory=dict)
+    point: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +98,22 @@ class NoOpinion:
     """Why a source says nothing."""
 
     reason: str
+
+
+def learned_of(said: Opinion) -> dict[str, Any]:
+    """The version of what was learned and the values of it that an opinion used, as an assessment keeps them; empty where none was."""
+    point = said.point
+    if point is None:
+        return dict(said.plot.get("pool", {}))
+    return {
+        "version": point.version,
+        "subject": point.subject,
+        "forecast": round(point.value, 2),
+        "bias": round(point.bias, 3),
+        "spread": round(point.spread, 3),
+        "lead_hours": round(point.lead_hours, 1),
+        "issued_ms": point.issued_ms,
+    }
 
 
 class SourceError(Exception):
@@ -131,6 +170,7 @@ class Report:
             "error": said.error if said else "",
             "probabilities": {t: round(p, 6) for t, p in said.probabilities.items()} if said else {},
             "plot": dict(said.plot) if said else {},
+            "learned": learned_of(said) if said else {},
             "worth": None if holding is None else holding.worth,
             "gain": None if holding is None else holding.gain,
             "coverage_ppm": None if holding is None else round(holding.coverage * 1_000_000),

@@ -3,6 +3,7 @@
 ``data/errors.json`` holds a standard error by lead time for each source (a prior, from published verification) and,
 where recorded forecasts can be laid beside recorded climate reports, the station's own bias and spread with the number
 of days and the months. A station's figures pull on the prior as n days against ``PRIOR_DAYS``: a month of data moves it, a week hardly.
+What has settled since is learned (``triage.learning``) and comes before both.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from math import hypot, sqrt
 from typing import Any, Final
 
+from triage.learning.table import LearnedTable
 from triage.weather.mapping import DATA, Extreme
 
 PRIOR_DAYS: Final = 20
@@ -27,11 +30,36 @@ class ForecastError:
     bias: float
     spread: float
     days: int = 0
+    version: int = 0
 
     def words(self) -> str:
         """For the screen."""
         basis = f"{self.days} recorded days" if self.days else "published verification"
+        if self.version:
+            basis = f"version {self.version}, {self.days} settled days"
         return f"{self.bias:+.1f} ± {self.spread:.1f} °F ({basis})"
+
+
+def published_spread(source: str, extreme: Extreme, lead_hours: float) -> float:
+    """The spread of published verification, before anything is known of the source's own record, in degrees Fahrenheit."""
+    priors = _table()["spread_by_lead_hours"]
+    return _interpolate(priors.get(source, priors["default"])[extreme], lead_hours)
+
+
+def learned_error(
+    table: LearnedTable, source: str, station: str, extreme: Extreme, lead_hours: float, issued_ms: int
+) -> ForecastError:
+    """The error by what has settled; by the published record where nothing of this source and lead has.
+
+    A station of which nothing has settled yet keeps its published record, if there is one in this season.
+    """
+    month = datetime.fromtimestamp(issued_ms / 1000, UTC).month
+    published = forecast_error(source, station, extreme, lead_hours, month)
+    found = table.find(source, f"{extreme}/{station}", lead_hours, issued_ms)
+    if found is None or (found.place == "all" and published.days):
+        return published
+    unit = published_spread(source, extreme, lead_hours)
+    return ForecastError(found.bias * unit, found.spread * unit, round(found.days), table.version)
 
 
 def forecast_error(
@@ -43,8 +71,7 @@ def forecast_error(
     station without one whose neighbours have them, the bias seen is no reason to shift a forecast but one to trust it less.
     """
     table = _table()
-    priors = table["spread_by_lead_hours"].get(source, table["spread_by_lead_hours"]["default"])[extreme]
-    prior = _interpolate(priors, lead_hours)
+    prior = published_spread(source, extreme, lead_hours)
     known: dict[str, Any] | None = table["stations"].get(f"{source}/{station}/{extreme}")
     if known is None:
         return ForecastError(0.0, hypot(prior, _common_bias(source, extreme)))
@@ -66,14 +93,6 @@ def _common_bias(source: str, extreme: Extreme) -> float:
         if name.startswith(f"{source}/") and name.endswith(f"/{extreme}")
     ]
     return sqrt(sum(bias**2 for bias in records) / len(records)) if records else 0.0
-
-
-def learned(prior: float, misses: Sequence[float]) -> ForecastError:
-    """Bias and spread from past misses (actual less forecast), shrunk towards no bias and the prior's spread."""
-    n = len(misses)
-    bias = sum(misses) / (n + PRIOR_DAYS)
-    variance = (PRIOR_DAYS * prior**2 + sum((m - bias) ** 2 for m in misses)) / (PRIOR_DAYS + n)
-    return ForecastError(bias, sqrt(variance), n)
 
 
 def _interpolate(points: Sequence[Sequence[float]], lead: float) -> float:

@@ -7,15 +7,18 @@ fit what is measured right now (wrong station, wrong unit) are each *no opinion*
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from triage.sources.protocol import NoOpinion, Opinion
+from markets.terms.settled_value import Unit
+from triage.learning.table import LearnedTable
+from triage.sources.protocol import NoOpinion, Opinion, Point
 from triage.weather.distribution import ToCome, celsius_reading, degrees_pmf, fahrenheit, outcome_probabilities
-from triage.weather.errors import forecast_error
+from triage.weather.errors import learned_error, published_spread
 from triage.weather.mapping import HOUR_MS, DailyMarket
 
+NOTHING_LEARNED: Final = LearnedTable()
 MINUTE_MS: Final = 60_000
 READING_AGE_MS: Final = 100 * MINUTE_MS
 """Hourly reports come once an hour, a few minutes late; beyond this the station is silent."""
@@ -66,8 +69,10 @@ def daily_opinion(
     readings: Readings | None,
     report: ClimateReport | None,
     now_ms: int,
+    table: LearnedTable = NOTHING_LEARNED,
 ) -> Opinion | NoOpinion:
-    """Probabilities of the event's outcomes. ``readings`` None: the source has none, so it speaks only before the day."""
+    """Probabilities of the event's outcomes. ``readings`` None: the source has none, so it speaks only before the day.
+    ``table``: what was learned of forecasts' errors."""
     if report is not None:
         return _reported(market, report)
     measured: int | None = None
@@ -88,7 +93,7 @@ def daily_opinion(
         return NoOpinion(f"the forecast is {(now_ms - forecast.updated_ms) / HOUR_MS:.1f} h old")
     if readings is not None and (odd := _contradiction(forecast, readings, now_ms)):
         return NoOpinion(odd)
-    return _foreseen(market, forecast, measured, now_ms)
+    return _foreseen(market, forecast, measured, now_ms, table)
 
 
 def measured_so_far(market: DailyMarket, readings: Readings, now_ms: int) -> int | NoOpinion | None:
@@ -147,7 +152,9 @@ def _contradiction(forecast: DayForecast, readings: Readings, now_ms: int) -> st
     return ""
 
 
-def _foreseen(market: DailyMarket, forecast: DayForecast, measured: int | None, now_ms: int) -> Opinion | NoOpinion:
+def _foreseen(
+    market: DailyMarket, forecast: DayForecast, measured: int | None, now_ms: int, table: LearnedTable
+) -> Opinion | NoOpinion:
     begin = max(now_ms, market.starts_ms)
     ahead = [h for h in forecast.hours if h[1] > begin and h[0] < market.ends_ms]
     covered = sum(min(end, market.ends_ms) - max(start, begin) for start, end, _ in ahead)
@@ -160,9 +167,23 @@ def _foreseen(market: DailyMarket, forecast: DayForecast, measured: int | None, 
         if begin <= start and end <= market.ends_ms and sign * degrees > sign * center:
             center = degrees
     lead_hours = (peak[0] - now_ms) / HOUR_MS
-    error = forecast_error(forecast.source, market.station.icao, market.extreme, lead_hours, market.day.month)
+    source, station = forecast.source, market.station.icao
+    error = learned_error(table, source, station, market.extreme, lead_hours, forecast.updated_ms)
     to_come = ToCome(center + error.bias, error.spread)
-    return _said(market, to_come, measured, forecast.updated_ms, f"forecast {center:.0f} °F, error {error.words()}")
+    said = _said(market, to_come, measured, forecast.updated_ms, f"forecast {center:.0f} °F, error {error.words()}")
+    point = Point(
+        subject=f"{market.extreme}/{station}",
+        unit=Unit.FAHRENHEIT,
+        value=center,
+        issued_ms=forecast.updated_ms,
+        lead_hours=max(0.0, lead_hours),
+        published_spread=published_spread(source, market.extreme, lead_hours),
+        bias=error.bias,
+        spread=error.spread,
+        version=error.version,
+        chances=said.plot["pmf"],
+    )
+    return replace(said, point=point if measured is None else None)
 
 
 def _said(market: DailyMarket, to_come: ToCome | None, measured: int | None, as_of_ms: int, how: str) -> Opinion:

@@ -11,7 +11,7 @@ from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
 from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.ui import formats
-from triage.models import Assessment, Baseline, Recommendation, SourceForecast
+from triage.models import Assessment, Baseline, LearnedErrors, PointForecast, Recommendation, SourceForecast
 
 
 @admin.register(Assessment)
@@ -106,4 +106,37 @@ class SourceForecastAdmin(ExportedAdmin):
     list_filter = [seen_values("source")]
     list_select_related = ["event"]
     search_fields = ["event__ticker", "event__title"]
+    ordering = ["-id"]
+
+
+@admin.register(PointForecast)
+class PointForecastAdmin(ExportedAdmin):
+    """The numbers that sources forecast, and what the events settled on: what errors are learned from."""
+
+    list_display = [
+        "id",
+        "source",
+        "subject",
+        event_link(),
+        "lead",
+        "value",
+        "bias",
+        "spread",
+        "version",
+        "settled_on",
+        "problem",
+        column("issued_at", "ago", "Issued"),
+        column("settled_at", "ago", "Settled"),
+    ]
+    list_filter = [seen_values("source"), seen_values("lead"), seen_values("problem")]
+    list_select_related = ["event"]
+    search_fields = ["event__ticker", "event__title", "subject"]
+    ordering = ["-id"]
+
+
+@admin.register(LearnedErrors)
+class LearnedErrorsAdmin(ReadOnlyAdmin):
+    """Versions of what was learned; the newest is in force."""
+
+    list_display = ["id", "estimator", "settled", "weights", column("made_at", "ago", "Made")]
     ordering = ["-id"]

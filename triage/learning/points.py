@@ -1,0 +1,97 @@
+"""Numbers that sources forecast, stored when they are first heard in each lead bucket and settled by the exchange's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import Exists, OuterRef
+
+from kalbot.common import clock
+from markets.models import Market
+from markets.terms.settled_value import Unit
+from triage.learning import cells
+from triage.learning.truth import Problem, truths
+from triage.models import PointForecast
+from triage.sources.protocol import Point, Report
+
+WAITS: Final = timedelta(days=7)
+"""So long after an event's result its value may still be published; then the forecast is closed without one."""
+
+
+def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
+    """Store the numbers behind these opinions (event ticker -> reports) that are the first in their bucket; returns how many."""
+    rows = {
+        (report.source, event, cells.lead_bucket(point.lead_hours)): _row(report.source, event, point, now_ms)
+        for event, lines in reports.items()
+        for report in lines
+        if report.opinion is not None and (point := report.opinion.point) is not None and point.issued_ms > 0
+    }
+    if not rows:
+        return 0
+    known = PointForecast.objects.filter(event_id__in={event for _, event, _ in rows})
+    seen = set(known.values_list("source", "event_id", "lead"))
+    fresh = [row for key, row in rows.items() if key not in seen]
+    PointForecast.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _row(source: str, event: str, point: Point, now_ms: int) -> PointForecast:
+    return PointForecast(
+        source=source,
+        subject=point.subject,
+        event_id=event,
+        unit=point.unit,
+        lead=cells.lead_bucket(point.lead_hours),
+        lead_hours=point.lead_hours,
+        issued_at=clock.from_ms(point.issued_ms),
+        formed_at=clock.from_ms(now_ms),
+        value=point.value,
+        published_spread=point.published_spread,
+        bias=point.bias,
+        spread=point.spread,
+        version=point.version,
+        chances=dict(point.chances),
+    )
+
+
+def waiting(limit: int = 500) -> list[PointForecast]:
+    """Forecasts that have not been settled although every market of their event has a result, oldest first."""
+    undecided = Market.objects.filter(event_id=OuterRef("event_id"), result="")
+    listed = Market.objects.filter(event_id=OuterRef("event_id"))
+    rows = PointForecast.objects.filter(~Exists(undecided), Exists(listed), settled_at=None)
+    return list(rows.order_by("pk")[:limit])
+
+
+def settle(rows: Iterable[PointForecast]) -> int:
+    """Give forecasts the value of their events; one without a readable value waits a week for it. Returns how many were closed."""
+    listed = list(rows)
+    found = truths({row.event_id: Unit(row.unit) for row in listed})
+    closed = []
+    for row in listed:
+        truth = found.get(row.event_id)
+        if truth is None:
+            continue
+        late = clock.now() - row.formed_at > WAITS + timedelta(hours=row.lead_hours)
+        if truth.problem == Problem.NO_VALUE and not late:
+            continue
+        row.settled_on, row.problem, row.settled_at = truth.value, truth.problem, clock.now()
+        row.pit = None if truth.value is None else pit(row.chances, truth.value)
+        closed.append(row)
+    PointForecast.objects.bulk_update(closed, ["settled_on", "problem", "settled_at", "pit"], batch_size=200)
+    return len(closed)
+
+
+def pit(chances: Mapping[str, float], value: float) -> float | None:
+    """Probability integral transform of a whole-number distribution: what was given to less than ``value``, and half of what was given
+    to it. Uniform on 0 to 1 when what is said is what comes. None where nothing was said.
+
+    >>> pit({"80": 0.25, "81": 0.5, "82": 0.25}, 81.0)
+    0.5
+    """
+    total = sum(chances.values())
+    if not total:
+        return None
+    below = sum(p for degrees, p in chances.items() if float(degrees) < value)
+    return (below + chances.get(f"{value:g}", 0.0) / 2) / total
