@@ -8,7 +8,6 @@ from typing import Final
 
 LEADS: Final = (0, 3, 6, 12, 24, 36, 48, 72, 120)
 """Edges of the lead buckets, hours before what is forecast comes true."""
-SEASONS: Final = ("winter", "spring", "summer", "autumn")
 HOURS: Final = 6
 """Issue hours are counted in quarters of a UTC day: the model runs."""
 
