@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, Expression, F, Max, Q, Sum
 
 from kalbot.common import clock
 from markets.kalshi.schemas.portfolio import Balance
@@ -71,7 +71,7 @@ def foreign(subaccount: int, ticker: str) -> int:
     return int(account.foreign.get(ticker, 0)) if account is not None else 0
 
 
-def of_subaccount(subaccount: int, path: str = "profile__") -> Q:
+def of_subaccount(subaccount: int | Expression, path: str = "profile__") -> Q:
     """Rows whose profile trades on this subaccount (0: the primary one, also meant by none)."""
     number = Q(**{f"{path}subaccount": subaccount})
     return number if subaccount else number | Q(**{f"{path}subaccount": None})

@@ -9,29 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Subquery, Sum
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets import exchange_hours
-from markets.models import Certificate, Event, Market
+from markets.models import Certificate, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
-from trading import accounts, foreign, ledger, shard_cash
+from trading import facts, foreign, shard_cash
 from trading.denials import DenialCode, Denied, Refusal
+from trading.facts import Facts
 from trading.live_books import LiveBooks
-from trading.models import ACTIVE, TERMINAL, Account, LedgerEntry, Lock, Order, OrderStatus, Position
-from trading.safety import discrepancies, halt, live_readiness
+from trading.models import Discrepancy, Lock, Order, Position
+from trading.safety import halt
 
 State = halt.State
-MINUTE: Final = timedelta(minutes=1)
+NONE: Final = 0
+"""Stands for no certificate: ids begin at 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Intent:
     """What is about to be risked: a decision of a profile at its worst cost, micro-dollars.
 
@@ -52,10 +55,21 @@ class Intent:
     def tickers(self) -> list[str]:
         return sorted({ticker for ticker, _ in self.legs})
 
+    @cached_property
+    def markets(self) -> list[Market]:
+        """The catalogue's rows of the legs with their event and, as ``certified_rules``, the rules that the decision's certificate
+        is about; read at first use."""
+        granted = Certificate.objects.filter(pk=self.decision.certificate_id or NONE, status=Certificate.Status.GRANTED)
+        rows = Market.objects.filter(ticker__in=self.tickers).select_related("event", "event__series")
+        return list(rows.annotate(certified_rules=Subquery(granted.values("rules_hash"))))
+
 
 def may_send(profile: Profile, *, reduces: bool) -> None:
     """The checks that hold for every order, exits included: trading state and the two switches of live. Raises Denied."""
-    state = halt.current(profile)
+    _allows(halt.current(profile), profile, reduces)
+
+
+def _allows(state: halt.State, profile: Profile, reduces: bool) -> None:
     if state == State.HALTED or (state == State.REDUCING and not reduces):
         raise Denied(DenialCode.HALTED if state == State.HALTED else DenialCode.REDUCING, f"trading is {state}")
     if profile.mode == Mode.LIVE and not settings.KALBOT_LIVE:
@@ -64,15 +78,28 @@ def may_send(profile: Profile, *, reduces: bool) -> None:
 
 def limits(intent: Intent) -> None:
     """Limits that the database knows. Raises Denied."""
-    may_send(intent.profile, reduces=intent.completes)
+    found = facts.read(
+        intent.profile,
+        intent.decision.event_id,
+        intent.decision.event.exchange_index,
+        midnight(intent.profile),
+        intent.position.pk if intent.position is not None else None,
+        everything=not intent.completes,
+    )
+    _allows(found.state, found.profile, intent.completes)
     for check in _COMPLETING if intent.completes else _LIMITS:
-        for refusal in check(intent):
+        for refusal in check(intent, found):
             raise Denied(refusal.code, refusal.detail)
 
 
 def market(intent: Intent, live: LiveBooks) -> None:
     """Whether the books may be traded on, and whether what the decision rests on is still so. Raises Denied."""
     books(intent, live)
+    premises(intent)
+
+
+def premises(intent: Intent) -> None:
+    """Whether what the decision rests on is still so. Raises Denied."""
     for refusal in _premises(intent):
         raise Denied(refusal.code, refusal.detail)
 
@@ -85,71 +112,62 @@ def books(intent: Intent, live: LiveBooks) -> None:
 
 
 Checks = Iterator[Refusal]
+Check = Callable[[Intent, Facts], Checks]
 
 
-def _profile(intent: Intent) -> Checks:
-    if intent.decision.mode != intent.profile.mode:
-        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {intent.profile.mode}")
-    if intent.profile.mode == Mode.LIVE and not live_readiness.is_reconciled():
+def _profile(intent: Intent, found: Facts) -> Checks:
+    if intent.decision.mode != found.profile.mode:
+        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.profile.mode}")
+    if not found.is_reconciled:
         yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
 
 
-def _wanted(intent: Intent) -> Checks:
-    if not intent.profile.is_active and intent.position is None:
-        yield Refusal(DenialCode.INACTIVE_PROFILE, intent.profile.name)
-    if intent.decision.kind not in intent.profile.kinds:
-        yield Refusal(DenialCode.KIND, f"{intent.decision.kind} is not among {intent.profile.kinds}")
+def _wanted(intent: Intent, found: Facts) -> Checks:
+    if not found.profile.is_active and intent.position is None:
+        yield Refusal(DenialCode.INACTIVE_PROFILE, found.profile.name)
+    if intent.decision.kind not in found.profile.kinds:
+        yield Refusal(DenialCode.KIND, f"{intent.decision.kind} is not among {found.profile.kinds}")
 
 
-def _unknown_orders(intent: Intent) -> Checks:
+def _unknown_orders(intent: Intent, found: Facts) -> Checks:
     """Nothing new while it is not known what an order of the same account did: the account may hold more than its rows say."""
-    unknown = Order.objects.filter(mode=intent.profile.mode, status=OrderStatus.UNKNOWN)
-    if intent.profile.mode == Mode.LIVE:
-        unknown = unknown.filter(accounts.of_subaccount(intent.profile.subaccount or 0))
-    else:
-        unknown = unknown.filter(profile=intent.profile)
-    found = unknown.first()
-    if found is not None:
-        yield Refusal(DenialCode.ORDER_UNKNOWN, f"{found.pk} of position #{found.position_id}")
+    if found.unknown_order is not None:
+        order = Order.objects.filter(pk=found.unknown_order).first()
+        yield Refusal(DenialCode.ORDER_UNKNOWN, f"{order.pk} of position #{order.position_id}" if order else "")
 
 
-def _locks(intent: Intent) -> Checks:
-    mine = Q(profile=None) | Q(profile=intent.profile)
-    lock = Lock.objects.filter(mine, until__gt=clock.now()).order_by("-until").first()
-    if lock is not None:
-        yield Refusal(DenialCode.LOCKED, f"{lock.code} until {lock.until:%H:%M:%S}: {lock.reason}")
-    found = discrepancies.binding(intent.profile)
-    if found is not None:
-        yield Refusal(DenialCode.DISCREPANCY, f"{found.code} {found.key}: ours {found.ours}, theirs {found.theirs}")
+def _locks(intent: Intent, found: Facts) -> Checks:
+    if found.lock is not None:
+        lock = Lock.objects.filter(pk=found.lock).first()
+        yield Refusal(DenialCode.LOCKED, f"{lock.code} until {lock.until:%H:%M:%S}: {lock.reason}" if lock else "")
+    if found.discrepancy is not None:
+        row = Discrepancy.objects.get(pk=found.discrepancy)
+        yield Refusal(DenialCode.DISCREPANCY, f"{row.code} {row.key}: ours {row.ours}, theirs {row.theirs}")
 
 
-def _times(intent: Intent) -> Checks:
-    now = clock.now()
-    if in_blackout(intent.profile.blackout, now):
+def _times(intent: Intent, found: Facts) -> Checks:
+    now, profile = clock.now(), found.profile
+    if in_blackout(profile.blackout, now):
         yield Refusal(DenialCode.BLACKOUT, f"{now:%H:%M} UTC")
-    closes = Market.objects.filter(ticker__in=intent.tickers, close_time__isnull=False).values_list(
-        "close_time", flat=True
-    )
-    first = min((at for at in closes if at is not None), default=intent.decision.event.close_time)
-    if first is not None and (first - now).total_seconds() < intent.profile.min_seconds_to_close:
+    closes = [market.close_time for market in intent.markets if market.close_time is not None]
+    first = min(closes, default=intent.decision.event.close_time)
+    if first is not None and (first - now).total_seconds() < profile.min_seconds_to_close:
         yield Refusal(DenialCode.TOO_CLOSE, f"closes {first:%H:%M:%S}")
-    if intent.position is None:
-        since = now - timedelta(seconds=intent.profile.cooldown_seconds)
-        ended = Position.objects.filter(profile=intent.profile, event=intent.decision.event, status__in=TERMINAL)
-        if ended.filter(ended_at__gt=since).exists():
-            yield Refusal(
-                DenialCode.COOLDOWN,
-                f"a basket of {intent.decision.event_id} ended less than {intent.profile.cooldown_seconds} s ago",
-            )
+    cooldown = timedelta(seconds=profile.cooldown_seconds)
+    if intent.position is None and found.last_ended is not None and found.last_ended > now - cooldown:
+        yield Refusal(
+            DenialCode.COOLDOWN,
+            f"a basket of {intent.decision.event_id} ended less than {profile.cooldown_seconds} s ago",
+        )
 
 
-def _exchange_hours(intent: Intent) -> Checks:
+def _exchange_hours(intent: Intent, found: Facts) -> Checks:
     """No basket begins while the exchange is shut, shortly before an announced pause, or without knowing."""
     if intent.position is not None:
         return
-    found = exchange_hours.obstacle(intent.decision.event.exchange_index, is_live=intent.profile.mode == Mode.LIVE)
-    if found is not None:
-        yield Refusal(_HOURS[found.why], found.detail)
+    shut = exchange_hours.obstacle(intent.decision.event.exchange_index, is_live=found.profile.mode == Mode.LIVE)
+    if shut is not None:
+        yield Refusal(_HOURS[shut.why], shut.detail)
 
 
 _HOURS: Final = {
@@ -159,80 +177,54 @@ _HOURS: Final = {
 }
 
 
-def _foreign(intent: Intent) -> Checks:
-    profile = intent.profile
-    if profile.mode == Mode.LIVE and intent.position is None and not profile.beside_foreign:
-        found = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
-        if found:
-            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)
+def _foreign(intent: Intent, found: Facts) -> Checks:
+    profile = found.profile
+    if found.is_beside_foreign and intent.position is None and not profile.beside_foreign:
+        words = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
+        if words:
+            yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)
 
 
-def _sizes(intent: Intent) -> Checks:
-    if intent.worst_cost > intent.profile.max_per_position:
-        yield Refusal(DenialCode.MAX_PER_POSITION, f"{intent.worst_cost} of {intent.profile.max_per_position}")
+def _sizes(intent: Intent, found: Facts) -> Checks:
+    profile = found.profile
+    if intent.worst_cost > profile.max_per_position:
+        yield Refusal(DenialCode.MAX_PER_POSITION, f"{intent.worst_cost} of {profile.max_per_position}")
     for (ticker, side), cost in intent.legs.items():
-        if cost > intent.profile.max_per_leg:
-            yield Refusal(DenialCode.MAX_PER_LEG, f"{side} {ticker}: {cost} of {intent.profile.max_per_leg}")
-    others = Position.objects.filter(profile=intent.profile, status__in=ACTIVE)
-    if intent.position is not None:
-        others = others.exclude(pk=intent.position.pk)
-    active = list(others.values_list("event_id", flat=True))
-    if intent.position is None and intent.decision.event_id in active:
+        if cost > profile.max_per_leg:
+            yield Refusal(DenialCode.MAX_PER_LEG, f"{side} {ticker}: {cost} of {profile.max_per_leg}")
+    if intent.position is None and found.is_taken:
         yield Refusal(DenialCode.EVENT_TAKEN, f"a position on {intent.decision.event_id} is active")
-    at_risk = in_event(intent) + intent.worst_cost
-    if at_risk > intent.profile.max_per_event:
-        yield Refusal(DenialCode.MAX_PER_EVENT, f"{dollars(at_risk)} of {dollars(intent.profile.max_per_event)}")
-    if len(active) + 1 > intent.profile.max_open_positions:
-        yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{len(active) + 1} of {intent.profile.max_open_positions}")
+    at_risk = found.at_risk + intent.worst_cost
+    if at_risk > profile.max_per_event:
+        yield Refusal(DenialCode.MAX_PER_EVENT, f"{dollars(at_risk)} of {dollars(profile.max_per_event)}")
+    if found.active + 1 > profile.max_open_positions:
+        yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{found.active + 1} of {profile.max_open_positions}")
 
 
-def in_event(intent: Intent) -> int:
-    """What is at risk in the event beside the intent, micro-dollars: what active positions there cost, of every live profile where
-    this one is live (the money is one person's), and what this profile has lost in the event on balance already."""
-    profile = intent.profile
-    rows = Position.objects.filter(event_id=intent.decision.event_id, mode=profile.mode)
-    if profile.mode != Mode.LIVE:
-        rows = rows.filter(profile=profile)
-    if intent.position is not None:
-        rows = rows.exclude(pk=intent.position.pk)
-    held = result = 0
-    for owner, status, cost, reserved, realised in rows.values_list(
-        "profile_id", "status", "cost", "reserved", "realised"
-    ):
-        held += cost + reserved if status in ACTIVE else 0
-        result += realised if owner == profile.pk else 0
-    return held + max(0, -result)
-
-
-def _order_rate(intent: Intent) -> Checks:
-    sent = Order.objects.filter(profile=intent.profile, created_at__gt=clock.now() - MINUTE).count()
+def _order_rate(intent: Intent, found: Facts) -> Checks:
     wanted = len(intent.legs) if intent.position is None else intent.orders
-    if sent + wanted > intent.profile.max_orders_per_minute:
-        yield Refusal(
-            DenialCode.ORDERS_PER_MINUTE,
-            f"{sent} sent, {wanted} wanted, {intent.profile.max_orders_per_minute} allowed",
-        )
+    most = found.profile.max_orders_per_minute
+    if found.sent + wanted > most:
+        yield Refusal(DenialCode.ORDERS_PER_MINUTE, f"{found.sent} sent, {wanted} wanted, {most} allowed")
 
 
-def _losses(intent: Intent) -> Checks:
-    lost = -realised_today(intent.profile)
-    if lost > 0 and lost >= intent.profile.max_daily_loss:
-        zone = intent.profile.day_zone
-        yield Refusal(DenialCode.DAILY_LOSS, f"{lost} of {intent.profile.max_daily_loss} since midnight, {zone}")
-    balance = ledger.balance_of(intent.profile)
-    down = balance.best_equity + balance.realised
-    if down > 0 and down >= intent.profile.max_drawdown:
-        yield Refusal(DenialCode.DRAWDOWN, f"{down} of {intent.profile.max_drawdown} below the best")
+def _losses(intent: Intent, found: Facts) -> Checks:
+    lost, profile = -found.realised_today, found.profile
+    if lost > 0 and lost >= profile.max_daily_loss:
+        yield Refusal(DenialCode.DAILY_LOSS, f"{lost} of {profile.max_daily_loss} since midnight, {profile.day_zone}")
+    if found.drawdown > 0 and found.drawdown >= profile.max_drawdown:
+        yield Refusal(DenialCode.DRAWDOWN, f"{found.drawdown} of {profile.max_drawdown} below the best")
 
 
-def _shard(intent: Intent) -> Checks:
-    if intent.profile.mode == Mode.LIVE and intent.position is None:
-        refusal = shard_cash.why_not(intent.profile, intent.decision.event.exchange_index, intent.worst_cost)
+def _shard(intent: Intent, found: Facts) -> Checks:
+    if found.profile.mode == Mode.LIVE and intent.position is None:
+        shard = intent.decision.event.exchange_index
+        refusal = shard_cash.refusal(found.profile, shard, intent.worst_cost, found.free_on_shard)
         if refusal is not None:
             yield refusal
 
 
-_LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
+_LIMITS: Final[tuple[Check, ...]] = (
     _profile,
     _wanted,
     _unknown_orders,
@@ -245,23 +237,25 @@ _LIMITS: Final[tuple[Callable[[Intent], Checks], ...]] = (
     _losses,
     _shard,
 )
-_COMPLETING: Final[tuple[Callable[[Intent], Checks], ...]] = (_profile,)
+_COMPLETING: Final[tuple[Check, ...]] = (_profile,)
 """What limits new risk does not stop the purchase that takes risk away: that is bounded by the legs' limits, or by the budget."""
 
 
 def _premises(intent: Intent) -> Checks:
-    decision = intent.decision
-    event = Event.objects.get(pk=decision.event_id)
+    decision, legs = intent.decision, intent.markets
+    if len(legs) < len(intent.tickers):
+        yield Refusal(DenialCode.NOT_ACTIVE, "a market of the basket is not in the catalogue")
+    if not legs:
+        return
+    event = legs[0].event
     if decision.kind == Kind.ALL_NO and not event.mutually_exclusive:
         yield Refusal(DenialCode.NOT_EXCLUSIVE, event.ticker)
     if decision.rules_hash and decision.rules_hash != event.rules_hash:
         yield Refusal(DenialCode.RULES_CHANGED, f"the rules or outcomes of {event.ticker} changed since the decision")
     if decision.kind != Kind.COVERAGE or decision.certificate_id is not None:
-        granted = Certificate.objects.filter(status=Certificate.Status.GRANTED)
-        found = granted.filter(pk=decision.certificate_id).first() if decision.certificate_id else None
-        if found is None or found.rules_hash != event.rules_hash:
+        certified = getattr(legs[0], "certified_rules", None)
+        if certified is None or certified != event.rules_hash:
             yield Refusal(DenialCode.CERTIFICATE, f"no valid certificate for {event.ticker}")
-    legs = Market.objects.filter(ticker__in=intent.tickers)
     if len({leg.exchange_index for leg in legs}) > 1:
         yield Refusal(DenialCode.SHARDS, "the legs are on different shards")
     shut = [leg.ticker for leg in legs if leg.status != "active"]
@@ -271,10 +265,7 @@ def _premises(intent: Intent) -> Checks:
 
 def realised_today(profile: Profile) -> int:
     """Profit realised since midnight of the profile's time zone, micro-dollars."""
-    entries = LedgerEntry.objects.filter(
-        transaction__profile=profile, transaction__at__gte=midnight(profile), account=Account.REALISED
-    )
-    return -(entries.aggregate(t=Sum("amount"))["t"] or 0)
+    return -(facts.results(profile.pk, midnight(profile)).aggregate(t=Sum("amount"))["t"] or 0)
 
 
 def midnight(profile: Profile) -> datetime:

@@ -6,18 +6,23 @@ An order is paid from its own market's shard alone. Money in micro-dollars.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from django.db.models import Q, Sum
+from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Value
+from django.db.models.expressions import Combinable
 
+from kalbot.common.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounts import of_subaccount
 from trading.denials import DenialCode, Refusal
-from trading.models import ACTIVE, ExchangeAccount, LedgerTransaction, Position, ShardCash
+from trading.models import ACTIVE, Account, ExchangeAccount, LedgerEntry, LedgerTransaction, Position, ShardCash
 
 READ_LAG: Final = timedelta(seconds=10)
 """How far the exchange's reads of own data may lie behind its writes."""
+SUBACCOUNT: Final = Param("subaccount", BigIntegerField())
+SHARD: Final = Param("shard", BigIntegerField())
 
 
 def lock(subaccount: int, shard: int) -> None:
@@ -25,8 +30,10 @@ def lock(subaccount: int, shard: int) -> None:
 
     Locks are taken in this order everywhere: position, balance of the profile, cash of the shard.
     """
-    row, _ = ShardCash.objects.get_or_create(subaccount=subaccount, shard=shard)
-    ShardCash.objects.select_for_update().get(pk=row.pk)
+    rows = ShardCash.objects.select_for_update().filter(subaccount=subaccount, shard=shard)
+    if not rows:
+        ShardCash.objects.get_or_create(subaccount=subaccount, shard=shard)
+        rows.get()
 
 
 def free(subaccount: int, shard: int) -> int | None:
@@ -35,24 +42,48 @@ def free(subaccount: int, shard: int) -> int | None:
     Where the exchange lists no shards, all of the cash is one. What was earned
     since counts with the next reconciliation: the exchange may have counted it already. None before the first one.
     """
-    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
-    if account is None:
-        return None
-    number = of_subaccount(subaccount)
-    there = Q(event__exchange_index=shard) if account.shards else Q()
-    active = Position.objects.filter(number, there, mode=Mode.LIVE, status__in=ACTIVE)
-    reserved = active.aggregate(total=Sum("reserved"))["total"] or 0
-    there = Q(position__event__exchange_index=shard) if account.shards else Q(position__isnull=False)
-    booked = LedgerTransaction.objects.filter(number, there, mode=Mode.LIVE, at__gt=account.seen_at - READ_LAG)
-    moved = booked.annotate(cash=Sum("entries__amount", filter=Q(entries__account__in=["cash", "reserved"])))
-    spent = moved.filter(cash__lt=0).aggregate(total=Sum("cash"))["total"] or 0
-    cash = account.shards.get(str(shard), 0) if account.shards else account.balance
-    return int(cash) + spent - reserved
+    row = _query(bool(subaccount)).first(subaccount=subaccount, shard=shard)
+    return None if row is None else left(row, row.shards, row.balance, shard)
+
+
+def left(row: Any, shards: dict[str, int], balance: int, shard: int) -> int:
+    """The same of a row that was read with ``promised``. ``shards`` and ``balance``: what the exchange listed last."""
+    if shards:
+        return int(shards.get(str(shard), 0)) + (row.spent_here or 0) - (row.reserved_here or 0)
+    return balance + (row.spent or 0) - (row.reserved or 0)
+
+
+def promised(account: Q) -> dict[str, Combinable]:
+    """Annotations: what baskets of an ``account`` (rows of its profiles) have set aside, and spent since it was seen, on one shard and
+    in all. The query takes ``subaccount`` and ``shard``."""
+    active = Position.objects.filter(account, mode=Mode.LIVE, status__in=ACTIVE)
+    seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).values(at=F("seen_at") - Value(READ_LAG))[:1]
+    moved = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account__in=[Account.CASH, Account.RESERVED])
+    booked = LedgerTransaction.objects.filter(
+        account, mode=Mode.LIVE, at__gt=Subquery(seen), position__isnull=False
+    ).annotate(cash=total(moved, F("amount")))
+    spent = booked.filter(cash__lt=0)
+    return {
+        "reserved": total(active, F("reserved")),
+        "reserved_here": total(active.filter(event__exchange_index=SHARD), F("reserved")),
+        "spent": total(spent, F("cash")),
+        "spent_here": total(spent.filter(position__event__exchange_index=SHARD), F("cash")),
+    }
+
+
+@cache
+def _query(numbered: bool) -> Prepared[ExchangeAccount]:
+    account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
+    return Prepared(lambda: ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).annotate(**promised(account)))
 
 
 def why_not(profile: Profile, shard: int, wanted: int) -> Refusal | None:
     """Why ``wanted`` micro-dollars cannot be promised from the shard's cash; None when they can."""
-    found = free(profile.subaccount or 0, shard)
+    return refusal(profile, shard, wanted, free(profile.subaccount or 0, shard))
+
+
+def refusal(profile: Profile, shard: int, wanted: int, found: int | None) -> Refusal | None:
+    """The same where ``found`` is free; None: it is not known."""
     if found is None:
         return Refusal(DenialCode.SHARD_CASH, f"the cash of subaccount {profile.subaccount or 0} has not been read yet")
     if wanted <= found:

@@ -13,7 +13,7 @@ from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import exits, ledger, risk, shard_cash
+from trading import exits, facts, ledger, risk, shard_cash
 from trading.denials import Denied
 from trading.execution import executor
 from trading.models import (
@@ -301,10 +301,9 @@ def test_live_profiles_of_several_subaccounts_share_an_events_limit() -> None:
         target_count=1_000,
         cost=9 * world.DOLLAR,
     )
-    decision = world.decide(ours, event, LIMITS)
-    assert risk.in_event(risk.Intent(ours, decision, 0, {})) == 9 * world.DOLLAR
+    assert facts.read(ours, event.pk, 0, clock.now(), None, everything=True).at_risk == 9 * world.DOLLAR
     paper = world.add_profile("paper")
-    assert risk.in_event(risk.Intent(paper, world.decide(paper, event, LIMITS), 0, {})) == 0
+    assert facts.read(paper, event.pk, 0, clock.now(), None, everything=True).at_risk == 0
 
 
 def _keys(position: Position) -> list[tuple[str, str]]:

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Expression, Q, QuerySet
 
 from kalbot.common import clock
 from strategies.models import Mode, Profile
-from trading.accounts import of_subaccount
 from trading.models import Discrepancy, Reconciliation, TradingState
 from trading.safety import halt, protections
 
@@ -138,13 +137,13 @@ def close(row: Discrepancy, *, actor: str, resolution: str) -> None:
     )
 
 
-def binding(profile: Profile) -> Discrepancy | None:
-    """An open difference that forbids ``profile`` new baskets: its own, or one of the account that it trades on. One that was made
-    or switched on later obeys it like the others."""
-    mine = Q(profile=profile) | Q(profile=None, mode=profile.mode)
-    if profile.mode == Mode.LIVE:
-        mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & of_subaccount(profile.subaccount or 0)
-    return Discrepancy.objects.filter(mine, resolved_at=None).order_by("id").first()
+def binding(profile: int | Expression, mode: str, account: Q) -> QuerySet[Discrepancy]:
+    """The open differences that forbid a profile new baskets: its own, or one of the ``account`` that it trades on (rows of its
+    profiles). One that was made or switched on later obeys it like the others."""
+    mine = Q(profile=profile) | Q(profile=None, mode=mode)
+    if mode == Mode.LIVE:
+        mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & account
+    return Discrepancy.objects.filter(mine, resolved_at=None)
 
 
 def open_ones(mode: str | None = None) -> list[Discrepancy]:

@@ -34,12 +34,20 @@ def current(profile: Profile | None = None) -> State:
     scopes = [GLOBAL] if profile is None else [GLOBAL, scope_of(profile)]
     try:
         rows = dict(TradingState.objects.filter(scope__in=scopes).values_list("scope", "state"))
-        if GLOBAL not in rows:
-            return State.HALTED
-        return max((State(state) for state in rows.values()), key=_STRICTNESS.__getitem__)
-    except (DatabaseError, ValueError):
+    except DatabaseError:
         log.exception("the trading state cannot be read: halted")
         return State.HALTED
+    return stricter(rows.get(GLOBAL), None if profile is None else rows.get(scope_of(profile)))
+
+
+def stricter(of_all: str | None, own: str | None) -> State:
+    """What holds where these are stored, globally and for a profile. Nothing stored globally, or a word that is unknown, is HALTED."""
+    try:
+        stored = [State(state) for state in (of_all, own) if state is not None]
+    except ValueError:
+        log.exception("the trading state cannot be read: halted")
+        return State.HALTED
+    return max(stored, key=_STRICTNESS.__getitem__) if of_all is not None else State.HALTED
 
 
 def row_of(profile: Profile | None = None) -> TradingState:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Expression, QuerySet
+
 from kalbot.common import clock
 from strategies.models import Mode
 from trading.models import Reconciliation
@@ -17,10 +19,17 @@ _required_since: datetime = clock.now()
 
 def is_reconciled() -> bool:
     """Whether our books were compared with the exchange's since this process began, and lately."""
-    since = max(_required_since, clock.now() - MAX_AGE)
-    return Reconciliation.objects.filter(
-        mode=Mode.LIVE, error="", finished_at__isnull=False, started_at__gte=since
-    ).exists()
+    return reconciliations(counts_since()).exists()
+
+
+def counts_since() -> datetime:
+    """A comparison counts for this process if it began at this time or later."""
+    return max(_required_since, clock.now() - MAX_AGE)
+
+
+def reconciliations(since: datetime | Expression) -> QuerySet[Reconciliation]:
+    """Comparisons of the live books that began at ``since`` or later and ended well."""
+    return Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False, started_at__gte=since)
 
 
 def require_reconciliation() -> None:

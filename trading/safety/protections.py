@@ -7,8 +7,10 @@ wrong again and again, they do not tune a strategy.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+
+from django.db.models import Expression, Q, QuerySet
 
 from kalbot.common import clock
 from strategies.models import Profile
@@ -39,6 +41,11 @@ def lock(profile: Profile | None, code: Lock.Code, reason: str, period: timedelt
     if not in_force.update(until=until, reason=reason[:300]):
         Lock.objects.create(profile=profile, code=code, reason=reason[:300], until=until)
     log.warning("lock set on %s: %s (%s)", profile or "all profiles", code, reason)
+
+
+def in_force(profile: int | Expression, now: datetime | Expression) -> QuerySet[Lock]:
+    """The locks that forbid a profile new baskets: its own and those of all."""
+    return Lock.objects.filter(Q(profile=None) | Q(profile=profile), until__gt=now)
 
 
 def after_unwind(position: Position) -> None:

@@ -1,0 +1,210 @@
+"""What the limits depend on, read in one statement: states, locks, differences, what is at risk, what was sent and lost.
+
+Read behind the lock of the profile's balance it is what admission decides on. Nothing of it is kept: the profile with its limits is read
+in the same statement, so that no old limit is ever used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Count,
+    DateTimeField,
+    Exists,
+    Expression,
+    F,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
+
+from kalbot.common import clock
+from kalbot.common.prepared import Param, Prepared, total
+from markets.models import Market
+from strategies.models import Mode, Profile
+from trading import shard_cash
+from trading.accounts import of_subaccount
+from trading.models import (
+    ACTIVE,
+    TERMINAL,
+    Account,
+    ExchangeAccount,
+    ForeignOrder,
+    LedgerEntry,
+    Order,
+    OrderStatus,
+    Position,
+    TradingState,
+)
+from trading.safety import discrepancies, halt, live_readiness, protections
+from trading.shard_cash import SUBACCOUNT
+
+MINUTE: Final = timedelta(minutes=1)
+NOBODY: Final = 0
+"""Stands for no position: ids begin at 1."""
+_OWNER, _EVENT, _ITSELF = (
+    Param("profile", BigIntegerField()),
+    Param("event", CharField()),
+    Param("position", BigIntegerField()),
+)
+_NOW, _MINUTE_AGO, _MIDNIGHT, _RECONCILED = (
+    Param(name, DateTimeField()) for name in ("now", "minute_ago", "midnight", "reconciled")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was true of ``profile`` and an event at one moment. Money micro-dollars, ids of rows that forbid a basket or None.
+
+    ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile where this one is live
+    (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best result.
+    ``free_on_shard``: None in paper, and before the account was first read.
+    """
+
+    profile: Profile
+    state: halt.State
+    is_reconciled: bool
+    unknown_order: UUID | None = None
+    lock: int | None = None
+    discrepancy: int | None = None
+    last_ended: datetime | None = None
+    is_taken: bool = False
+    active: int = 0
+    at_risk: int = 0
+    sent: int = 0
+    realised_today: int = 0
+    drawdown: int = 0
+    is_beside_foreign: bool = False
+    free_on_shard: int | None = None
+
+
+def read(
+    profile: Profile, event: str, shard: int, midnight: datetime, position: int | None, *, everything: bool
+) -> Facts:
+    """The facts of now. ``position``: the one that does not count against itself; ``everything``: what limits new risk too, not
+    only what every purchase needs. ``midnight``: since when losses of the day count. Profile.DoesNotExist if it is gone."""
+    now = clock.now()
+    live = profile.mode == Mode.LIVE
+    row: Any = _query(live, bool(profile.subaccount), everything).first(
+        profile=profile.pk,
+        scope=halt.scope_of(profile),
+        event=event,
+        position=position or NOBODY,
+        subaccount=profile.subaccount or 0,
+        shard=shard,
+        now=now,
+        minute_ago=now - MINUTE,
+        midnight=midnight,
+        reconciled=live_readiness.counts_since(),
+    )
+    if row is None:
+        raise Profile.DoesNotExist(profile.pk)
+    state = halt.stricter(row.global_state, row.own_state)
+    if not everything:
+        return Facts(row, state, bool(row.is_reconciled))
+    return Facts(
+        profile=row,
+        state=state,
+        is_reconciled=bool(row.is_reconciled),
+        unknown_order=row.unknown_order,
+        lock=row.lock,
+        discrepancy=row.open_discrepancy,
+        last_ended=row.last_ended,
+        is_taken=bool(row.is_taken),
+        active=row.active or 0,
+        at_risk=(row.held or 0) + max(0, -(row.result or 0)),
+        sent=row.sent or 0,
+        realised_today=-(row.realised_today or 0),
+        drawdown=(row.best_equity or 0) + (row.booked_result or 0),
+        is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
+        free_on_shard=shard_cash.left(row, row.shards, row.cash, shard) if live and row.cash is not None else None,
+    )
+
+
+def results(profile: int | Expression, since: datetime | Expression) -> QuerySet[LedgerEntry]:
+    """The entries of what a profile made or lost since a moment; a loss is positive."""
+    return LedgerEntry.objects.filter(
+        transaction__profile=profile, transaction__at__gte=since, account=Account.REALISED
+    )
+
+
+@cache
+def _query(live: bool, numbered: bool, everything: bool) -> Prepared[Profile]:
+    """The statement of one sort of profile: live or paper, on a numbered subaccount or the primary one."""
+
+    def build() -> QuerySet[Profile]:
+        found = Profile.objects.filter(pk=_OWNER).annotate(**_of_every_purchase(live))
+        return found.annotate(**_of_new_risk(live, numbered)) if everything else found
+
+    return Prepared(build)
+
+
+def _of_every_purchase(live: bool) -> dict[str, Any]:
+    states = TradingState.objects.order_by().values("state")
+    return {
+        "global_state": Subquery(states.filter(scope=halt.GLOBAL)[:1]),
+        "own_state": Subquery(states.filter(scope=Param("scope", CharField()))[:1]),
+        "is_reconciled": Exists(live_readiness.reconciliations(_RECONCILED)) if live else Value(1),
+    }
+
+
+def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
+    own = Position.objects.filter(profile=_OWNER)
+    others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
+    here = Position.objects.exclude(pk=_ITSELF).filter(event_id=_EVENT)
+    account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
+    unknown = Order.objects.filter(status=OrderStatus.UNKNOWN)
+    unknown = unknown.filter(account, mode=Mode.LIVE) if live else unknown.filter(profile=_OWNER, mode=Mode.SIM)
+    at_risk = here.filter(mode=Mode.LIVE) if live else here.filter(mode=Mode.SIM, profile=_OWNER)
+    binding = discrepancies.binding(_OWNER, Mode.LIVE if live else Mode.SIM, account)
+    return {
+        "unknown_order": _first(unknown),
+        "lock": _first(protections.in_force(_OWNER, _NOW).order_by("-until")),
+        "open_discrepancy": _first(binding.order_by("id")),
+        "last_ended": Subquery(
+            own.filter(event_id=_EVENT, status__in=TERMINAL, ended_at__isnull=False)
+            .order_by("-ended_at")
+            .values("ended_at")[:1]
+        ),
+        "is_taken": Exists(others.filter(event_id=_EVENT)),
+        "active": Subquery(others.order_by().values("profile").annotate(n=Count("pk")).values("n")),
+        "held": total(at_risk.filter(status__in=ACTIVE), F("cost") + F("reserved")),
+        "result": total(here.filter(profile=_OWNER), F("realised")),
+        "sent": Subquery(
+            Order.objects.filter(profile=_OWNER, created_at__gt=_MINUTE_AGO)
+            .order_by()
+            .values("profile")
+            .annotate(n=Count("pk"))
+            .values("n")
+        ),
+        "realised_today": total(results(_OWNER, _MIDNIGHT), F("amount")),
+        "best_equity": F("balance__best_equity"),
+        "booked_result": F("balance__realised"),
+        **_of_account(live, account),
+    }
+
+
+def _of_account(live: bool, account: Q) -> dict[str, Any]:
+    if not live:
+        return {}
+    seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).order_by()
+    resting = ForeignOrder.objects.filter(is_resting=True, subaccount=SUBACCOUNT)
+    return {
+        "shards": Subquery(seen.values("shards")[:1]),
+        "cash": Subquery(seen.values("balance")[:1]),
+        "foreign": Subquery(seen.values("foreign")[:1]),
+        "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(event_id=_EVENT).values("pk"))),
+        **shard_cash.promised(account),
+    }
+
+
+def _first(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.values("pk")[:1])
