@@ -11,9 +11,12 @@ from markets.models import Certificate, Event
 from markets.prices import EventPrices
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView
+from strategies.collateral.funds import Purchase
+from strategies.collateral.words import locked
 from strategies.cycle import candidates
 from strategies.cycle.candidate_evaluation import depths_of, unusable
 from strategies.cycle.evaluation import evaluate, limits_of
+from strategies.dutch.basket import Found, Kind
 from strategies.dutch.explain import explain
 from strategies.explain.book_evaluation import percent
 from strategies.models import Profile, Verdict
@@ -144,7 +147,10 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
         yield f"The fee type {event.fee_type!r} is not known, so nothing of this event may be traded."
         return
     left = None if exposure is None else exposure.capital_left
-    yield from explain(evaluate(event, depths_of(prices), limits_of(profile, event, at, left)), _names(event))
+    outcome = evaluate(event, depths_of(prices), limits_of(profile, event, at, left))
+    yield from explain(outcome, _names(event))
+    if isinstance(outcome, Found) and outcome.basket.kind is Kind.ALL_NO:
+        yield locked([Purchase(leg.ticker, leg.side, leg.count, leg.cost) for leg in outcome.basket.legs])
 
 
 def _names(event: EventView) -> dict[str, str]:
