@@ -225,6 +225,10 @@ KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
 
 PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
 KALBOT_PAUSE_MARGIN_SECONDS = env.int("KALBOT_PAUSE_MARGIN_SECONDS", 300)  # no basket begins so long before a pause
+# How long something may wait before it is named as a discrepancy, in seconds.
+KALBOT_BOOKING_LIMIT_SECONDS = env.int("KALBOT_BOOKING_LIMIT_SECONDS", 120)
+KALBOT_UNKNOWN_LIMIT_SECONDS = env.int("KALBOT_UNKNOWN_LIMIT_SECONDS", 300)
+KALBOT_WAITING_LIMIT_SECONDS = env.int("KALBOT_WAITING_LIMIT_SECONDS", 600)
 WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000)
 
 # Intervals of periodic tasks, in seconds. One that is set here holds at every start; without it the admin's own holds.

@@ -87,6 +87,16 @@ def ensure(client: KalshiClient, shard: int) -> Answer | None:
     return refresh(client) if not 0 <= age <= (SHUT_FRESH_MS if is_shut else FRESH_MS) else found
 
 
+def is_shut(client: KalshiClient, shard: int) -> bool:
+    """Whether the exchange says that it takes no orders on ``shard``: for what goes on with a basket and waits for a pause to end. What is
+    not known does not hold that up. Read again where nothing is known, and every few seconds while it is shut."""
+    found = last()
+    is_old = found is not None and not 0 <= clock.now_ms() - found.checked_ms <= SHUT_FRESH_MS
+    if found is None or (is_old and found.status is not None and not found.status.can_trade(shard)):
+        found = refresh(client)
+    return found is not None and found.status is not None and not found.status.can_trade(shard)
+
+
 def keep(found: Answer) -> None:
     """Store an answer for every process."""
     with suppress(redis.RedisError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from kalbot.common import clock
 from markets.terms.grades import Grade
@@ -27,6 +27,10 @@ class FillReport:
     at_ms: int
 
 
+AVERAGES: Final = "averages"
+"""Source of fills that stand for executions which were never listed. Once an order has one, those count as booked."""
+
+
 class BookingError(Exception):
     """The exchange reports an execution that contradicts our rows. Nothing was booked; reconciliation reports it."""
 
@@ -39,7 +43,10 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
     with transaction.atomic():
         position = Position.objects.select_for_update().get(orders=order_id)
         order = Order.objects.select_related("profile", "leg").get(pk=order_id)
-        if Fill.objects.filter(order=order, mode=order.mode, trade_id=report.trade_id).exists():
+        known = Q(trade_id=report.trade_id)
+        if source != AVERAGES:
+            known |= Q(source=AVERAGES)
+        if Fill.objects.filter(known, order=order, mode=order.mode).exists():
             return False
         leg = order.leg
         if report.count <= 0:

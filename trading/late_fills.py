@@ -14,25 +14,30 @@ from django.db.models import F
 from strategies.models import Mode
 from trading import states
 from trading.execution.sizing import baskets
-from trading.models import TERMINAL, Fill, Leg, LiveEventClaim, Order, Position, PositionStatus
-from trading.safety import protections
+from trading.models import ACTIVE, TERMINAL, Discrepancy, Fill, Leg, LiveEventClaim, Position, PositionStatus
+from trading.safety import discrepancies, protections
 
 log = logging.getLogger(__name__)
 HOLDING = F("sold_count") + F("settled_count")
 
 
 def reopen_all() -> int:
-    """Reopen every position that has ended, or was opened as whole, and holds contracts that nobody acts on. Returns how many."""
+    """Reopen every position that has ended, or was opened as whole, and holds contracts that nobody acts on. Returns how many.
+
+    What is reopened is named until the position has dealt with it; what cannot be, because another position of the profile is at
+    work in the event, is named until it can.
+    """
     ended = Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING)
     ids = set(ended.values_list("position_id", flat=True))
     late = Fill.objects.filter(
-        order__action=Order.Action.BUY,
         order__position__status=PositionStatus.OPEN,
         order__position__residual_code="",
         created_at__gt=F("order__position__opened_at"),
     )
     ids |= set(late.values_list("order__position_id", flat=True))
-    return sum(_reopen(position_id) for position_id in sorted(ids))
+    count = sum(_reopen(position_id) for position_id in sorted(ids))
+    _take_back_names()
+    return count
 
 
 def _reopen(position_id: int) -> bool:
@@ -63,8 +68,31 @@ def _reopen(position_id: int) -> bool:
     except states.Overtaken:
         return False
     except IntegrityError:
-        log.critical("position %s holds %s and another one is active on the event", position_id, held)
+        _name(Discrepancy.Code.ENDED_HOLDS, position, held)
         return False
     log.critical("position %s is reopened: a fill came late, it holds %s", position_id, held)
+    _name(Discrepancy.Code.LATE_FILL, position, held)
     protections.after_difference(position.profile, f"position #{position_id}: a fill came late")
     return True
+
+
+def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
+    discrepancies.found(
+        None,
+        code,
+        str(position.pk),
+        ours=position.get_status_display(),
+        theirs=held,
+        profile=position.profile,
+        tightens=False,
+    )
+
+
+def _take_back_names() -> None:
+    codes = (Discrepancy.Code.LATE_FILL, Discrepancy.Code.ENDED_HOLDS)
+    for row in Discrepancy.objects.filter(code__in=codes, resolved_at=None):
+        position = Position.objects.filter(pk=row.key).first()
+        at_work = position is not None and position.status in ACTIVE and position.status != PositionStatus.OPEN
+        ended = position is not None and position.status in TERMINAL
+        if position is None or not (at_work or (ended and any(leg.held for leg in position.legs.all()))):
+            discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the position has dealt with it")

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+
+from django.db.models import QuerySet
 
 from kalbot.common import clock
 from kalbot.common.batches import batched
@@ -91,6 +94,7 @@ def _since(row: Reconciliation) -> datetime:
         points.append(good.started_at)
     if oldest is not None:
         points.append(oldest.created_at)
+    points += _unlisted().values_list("created_at", flat=True)
     return min(points) - OVERLAP
 
 
@@ -159,17 +163,37 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
             record.finish(order)
     if not unreadable:
         _missing(row, since, listed)
+    _listed_after_all(listed.values())
     return [fill for fill in listed.values() if fill.order_id not in orders]
 
 
 def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
     """Name the fills that we booked and the exchange does not list."""
     booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
+    booked = booked.exclude(source=booking.AVERAGES)
     for ours in booked.select_related("order", "order__profile"):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
             discrepancies.found(
                 row, Discrepancy.Code.FILL_MISSING, ours.trade_id, ours=str(ours.count), profile=ours.order.profile
             )
+
+
+def _unlisted() -> QuerySet[Order]:
+    """Orders whose fills were booked from their totals because they were not listed."""
+    keys = Discrepancy.objects.filter(code=Discrepancy.Code.FILLS_UNLISTED, resolved_at=None).values_list(
+        "key", flat=True
+    )
+    return Order.objects.filter(mode=Mode.LIVE, pk__in=list(keys))
+
+
+def _listed_after_all(fills: Iterable[ListedFill]) -> None:
+    """Take back the name of orders whose fills are listed by now."""
+    counts: Counter[str] = Counter()
+    for fill in fills:
+        counts[fill.order_id] += fill.count
+    for order in _unlisted():
+        if counts[order.exchange_order_id] >= order.filled_count:
+            discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
 
 
 def _name_unreadable(row: Reconciliation, what: str, unreadable: Iterable[Rejection]) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from kalbot.common import clock
 from strategies.models import Decision
-from trading import late_fills
+from trading import late_fills, overdue
 from trading.execution import executor
 from trading.models import ACTIVE, Denial, ExitRequest, Position, PositionStatus
 
@@ -25,6 +25,7 @@ def sweep() -> int:
     """Reopen what holds contracts that nobody acts on, step every position that is due, and execute every decision that no worker
     took up. Returns how many."""
     count = late_fills.reopen_all()
+    count += overdue.act()
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1

@@ -17,8 +17,9 @@ from simulator.control.exchange_actions import set_status
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
+from trading import exits
 from trading.execution import executor
-from trading.models import Denial, Lock, Order, Position
+from trading.models import Denial, Leg, Lock, Order, Position
 
 LIMITS = (3_000, 3_200, 3_100)
 
@@ -81,13 +82,33 @@ def test_a_schedule_that_cannot_be_understood_denies(struck: StruckTwin, body: b
 def test_a_pause_in_mid_basket_is_waited_out_and_the_basket_completed(struck: StruckTwin, pause: str) -> None:
     struck.session.before = {2: lambda: set_status(struck.exchange, {pause: True})}
     position = execute(struck)
+    sent = struck.session.posts
     for _ in range(5):
         position = executor.step(position.pk)
-    assert (position.status, position.residual_code) == ("completing", "market_paused")
+    assert (position.status, position.residual_code) == ("completing", "exchange_paused")
     assert (position.attempts, position.orders.filter(action="sell").count()) == (0, 0)
+    assert struck.session.posts == sent <= 4, "nothing more is sent into a pause"
     set_status(struck.exchange, {pause: False})
-    position = executor.step(position.pk)
+    with time_machine.travel(clock.now() + timedelta(seconds=20)):
+        struck.sync()
+        position = executor.step(position.pk)
     assert (position.status, position.matched_count) == ("open", 1_000)
+
+
+def test_an_unwind_and_an_exit_wait_for_the_end_of_a_pause(struck: StruckTwin) -> None:
+    position = execute(struck)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="test")
+    set_status(struck.exchange, {"trading_paused": True})
+    exchange_hours.forget()
+    sent = struck.session.posts
+    position = executor.step(position.pk)
+    assert (position.status, position.residual_code, struck.session.posts) == ("exiting", "exchange_paused", sent)
+    Position.objects.update(status="unwinding", matched_count=0)
+    struck.cancel_makers(struck.markets[0], "ask")
+    position.exit_requests.update(status="cancelled")
+    Leg.objects.filter(position=position, sequence=0).update(sold_count=1_000)
+    position = executor.step(position.pk)
+    assert (position.residual_code, struck.session.posts) == ("exchange_paused", sent)
 
 
 def test_pauses_refuse_no_storm_and_are_no_failed_baskets(struck: StruckTwin) -> None:

@@ -10,12 +10,13 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import exits, inbox, late_fills, sweeper
 from trading.booking import FillReport, book_fill
 from trading.execution import executor
-from trading.models import Lock, Order, Position
+from trading.models import Discrepancy, Lock, Order, Position
 from trading.safety import live_readiness
 from trading.venues import connection
 from trading.venues.live import LiveVenue
@@ -101,12 +102,16 @@ def test_a_fill_of_an_aborted_position_reopens_and_unwinds_it(twin: Twin, monkey
     assert (position.status, position.ended_at) == ("unwinding", None)
     assert exits.why_not(position) is None
     assert Lock.objects.filter(profile=position.profile, code="difference").exists()
+    named = Discrepancy.objects.filter(code=Discrepancy.Code.LATE_FILL, key=str(position.pk))
+    assert named.get().resolved_at is None
     with time_machine.travel(clock.now() + timedelta(seconds=5)):
         live_readiness.require_reconciliation()
         twin.sync()
         sweeper.sweep()
         twin.sync()
         position = executor.step(position.pk)
+        sweeper.sweep()
+    assert named.get().resolved_at is not None
     assert position.status in ("open", "aborted")
     assert set(twin.held().values()) in (set(), {position.matched_count})
 
@@ -122,3 +127,50 @@ def test_a_fill_of_an_open_position_reopens_it_and_what_is_whole_stays_open(twin
     position.refresh_from_db()
     assert position.status == "unwinding"
     assert late_fills.reopen_all() == 0
+
+
+def test_contracts_that_cannot_be_acted_on_are_named_until_they_can(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answer_nothing(monkeypatch, reads_too=True)
+    first = _execute(twin)
+    assert first.status == "aborted"
+    limits = dict(zip(twin.markets, LIMITS, strict=True))
+    Profile.objects.update(cooldown_seconds=0)
+    second = executor.execute(world.decide(first.profile, twin.row, limits, 500).pk)
+    assert second is not None
+    assert second.status == "open"
+    twin.send_fills()
+    inbox.apply_waiting()
+    assert late_fills.reopen_all() == 0
+    named = Discrepancy.objects.get(code=Discrepancy.Code.ENDED_HOLDS)
+    assert (named.key, named.resolved_at) == (str(first.pk), None)
+    exits.request_exit(position_id=second.pk, actor="ann", reason="out", below_floor="test")
+    assert executor.step(second.pk).status == "closed"
+    assert late_fills.reopen_all() == 1
+    first.refresh_from_db()
+    named.refresh_from_db()
+    assert first.status == "unwinding"
+    assert named.resolved_at is None, "it is at work again, and has not dealt with it yet"
+
+
+def test_a_sale_that_filled_late_reopens_the_baskets_that_it_broke(twin: Twin) -> None:
+    position = _execute(twin)
+    leg = position.legs.get(sequence=0)
+    sale = Order.objects.create(
+        profile=position.profile,
+        mode="live",
+        position=position,
+        leg=leg,
+        action="sell",
+        purpose="unwind",
+        side="yes",
+        price=2_900,
+        count=300,
+        status="done",
+        reported_fill_count=0,
+    )
+    book_fill(sale.pk, FillReport("late-sale", 2_900, 300, 0, True, clock.now_ms()), "websocket")
+    assert late_fills.reopen_all() == 1
+    position.refresh_from_db()
+    assert position.status == "unwinding"

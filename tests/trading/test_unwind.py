@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from kalbot.common.units import Count
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
@@ -17,6 +18,7 @@ from trading.execution import executor
 from trading.execution.orders import sell_ladder
 from trading.models import Discrepancy, ExitRequest, Lock, Order, Position, PositionStatus
 from trading.safety import halt
+from trading.venues import connection
 
 
 @pytest.fixture
@@ -337,4 +339,22 @@ def test_a_person_may_force_out_what_an_unwind_holds_back(twin: StruckTwin) -> N
         position = executor.step(position.pk)
         assert position.status == "closed"
         assert twin.held() == {}
+        _in_agreement(twin, position)
+
+
+def test_a_resting_order_that_somebody_made_smaller_is_read_back_when_it_is_cancelled(twin: StruckTwin) -> None:
+    def thin() -> None:
+        twin.cancel_makers(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    twin.session.before = {3: thin}
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
+    resting = position.orders.get(status="resting")
+    connection.client().orders.decrease(resting.exchange_order_id, twin.markets[2], 0, reduce_to=Count(200))
+    with _later(30):
+        twin.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.matched_count) == ("open", 300)
+        resting.refresh_from_db()
+        assert (resting.reported_fill_count, resting.status) == (0, "done")
         _in_agreement(twin, position)

@@ -94,6 +94,7 @@ class Order(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    moved_at = models.DateTimeField(null=True, blank=True, help_text="Since when it has its status.")
 
     begun: float | None = None
     """Monotonic seconds at which this process wrote the row; None in another one. Not stored."""
@@ -125,7 +126,7 @@ class Fill(models.Model):
     count = models.BigIntegerField()
     fee = models.BigIntegerField(help_text="Net fee, micro-dollars.")
     is_taker = models.BooleanField(default=True)
-    source = models.CharField(max_length=16, help_text="response, websocket, rest or paper.")
+    source = models.CharField(max_length=16, help_text="response, websocket, rest, paper, or averages of the order.")
     exchange_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -90,6 +90,11 @@ class Discrepancy(models.Model):
         LEG_FILLS = "leg_fills", "a leg differs from the sum of its fills"
         FOREIGN_ORDER = "foreign_order", "an order on our account is not ours"
         UNREADABLE = "unreadable", "a record of the exchange cannot be read"
+        FILLS_UNLISTED = "fills_unlisted", "fills that the exchange reported were not listed in time"
+        ORDER_UNRESOLVED = "order_unresolved", "what became of an order is not known for too long"
+        POSITION_WAITING = "position_waiting", "a position at work has waited for too long"
+        LATE_FILL = "late_fill", "a fill came after its order had been answered"
+        ENDED_HOLDS = "ended_holds", "a position that has ended holds contracts"
         SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"
         SETTLEMENT_REVENUE = "settlement_revenue", "the payout differs from the exchange's record"
 

@@ -44,11 +44,13 @@ def found(
     amount: int | None = None,
     profile: Profile | None = None,
     mode: str = Mode.LIVE,
+    tightens: bool = True,
 ) -> Discrepancy:
     """Name a difference. A new one, or one that has changed, reduces its profile, or every profile of the mode when it belongs to
     none. What a person accepted as it is stays silent until it changes.
 
-    ``amount``: what a change is measured by (else by both texts). ``mode``: where neither run nor profile says it.
+    ``amount``: what a change is measured by (else by both texts). ``mode``: where neither run nor profile says it. Without
+    ``tightens`` the trading state stays: while it is open nothing new is bought, and it ends by itself.
     """
     mode = profile.mode if profile is not None else run.mode if run is not None else mode
     ours, theirs, key = ours[:120], theirs[:120], key[:160]
@@ -77,6 +79,8 @@ def found(
     except IntegrityError:
         return Discrepancy.objects.get(code=code, key=key, resolved_at=None)
     log.critical("unexplained difference %s %s: ours %s, theirs %s", code, key, ours, theirs)
+    if not tightens:
+        return made
     concerned = [profile] if profile is not None else list(Profile.objects.filter(mode=mode, is_active=True))
     for one in concerned:
         halt.tighten(state=halt.State.REDUCING, actor=ACTOR, reason=_reason(code, key), profile=one)

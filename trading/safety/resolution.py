@@ -16,9 +16,19 @@ from django.db import transaction
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
 from strategies.models import Mode
-from trading import account_ledger, accounts, booking, ledger
-from trading.execution.orders import record
-from trading.models import OPEN_ORDERS, AccountTransaction, Discrepancy, ExchangeAccount, Leg, Order
+from trading import account_ledger, accounts, booking, ledger, states
+from trading.execution.orders import record, submit
+from trading.models import (
+    ACTIVE,
+    OPEN_ORDERS,
+    AccountTransaction,
+    Discrepancy,
+    ExchangeAccount,
+    Leg,
+    Order,
+    OrderStatus,
+    Position,
+)
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -143,6 +153,26 @@ def _recount(row: Discrepancy, actor: str, reason: str) -> str:
     return f"running totals taken from the entries: {', '.join(changed) or 'nothing differed'}"
 
 
+def _search_again(row: Discrepancy, actor: str, reason: str) -> str:
+    order = Order.objects.select_related("leg__market", "profile", "position").filter(pk=row.key).first()
+    if order is None:
+        raise CannotResolve("there is no such order")
+    if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        record.move(order, (OrderStatus.SENDING,), OrderStatus.UNKNOWN)
+        if not submit.resolve(order, wanted=False):
+            raise CannotResolve("the exchange does not say what became of it yet")
+    return f"the order is {order.get_status_display()}"
+
+
+def _step_again(row: Discrepancy, actor: str, reason: str) -> str:
+    position = Position.objects.filter(pk=row.key, status__in=ACTIVE).first()
+    if position is None:
+        return "the position has ended"
+    states.note(position, f"to be tried again now: {reason}", actor=actor)
+    states.schedule(position, None, waits=0)
+    return "it is tried again now"
+
+
 _KNOWN: Final = Action(
     "Accept as known",
     "Nothing is booked. It is not named again until it changes; say in the reason what it is.",
@@ -173,6 +203,17 @@ ACTIONS: Final[Mapping[str, Action]] = {
     Discrepancy.Code.LEG_FILLS: _KNOWN,
     Discrepancy.Code.FOREIGN_ORDER: _KNOWN,
     Discrepancy.Code.UNREADABLE: _KNOWN,
+    Discrepancy.Code.FILLS_UNLISTED: _KNOWN,
+    Discrepancy.Code.ORDER_UNRESOLVED: Action(
+        "Search for it again",
+        "The exchange's listing and history are searched once more; nothing is sent.",
+        _search_again,
+    ),
+    Discrepancy.Code.POSITION_WAITING: Action(
+        "Try again now", "The position is stepped at once; it is named again if nothing happens.", _step_again
+    ),
+    Discrepancy.Code.LATE_FILL: _KNOWN,
+    Discrepancy.Code.ENDED_HOLDS: _KNOWN,
     Discrepancy.Code.SETTLEMENT_COUNT: _KNOWN,
     Discrepancy.Code.SETTLEMENT_REVENUE: _KNOWN,
 }

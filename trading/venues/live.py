@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
@@ -31,12 +32,16 @@ from markets.kalshi.vocabulary import Side, TimeInForce
 from markets.selectors import price_bands
 from trading.booking import FillReport
 from trading.models import Order, OrderError
-from trading.venues import connection
+from trading.venues import averages, connection
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 
 SMALLEST: Final = Count(1)
 """0.01 contract: what an order that only spends an id may trade at most, should somebody sell at the lowest price of the grid."""
 LISTING_MARGIN_S: Final = 60
+LISTED_FOR: Final = timedelta(hours=1)
+"""Executions of younger orders cannot have left the live listing."""
+READ_BACK_WAITS: Final = (0.0, 0.05, 0.1, 0.2)
+"""Seconds before each read of a cancelled order: the listing lags behind the answer."""
 
 
 class LiveVenue:
@@ -92,29 +97,52 @@ class LiveVenue:
         raise Unresolved(str(found.refused or "the exchange does not show it yet"))
 
     def fetch(self, order: Order) -> Ack:
-        """GET the order."""
+        """GET the order, or find it in the history that old orders move to."""
         with _translated():
-            return _ack(self.client.orders.get(order.exchange_order_id))
+            return _ack(self._read(order))
 
     def cancel(self, order: Order) -> Ack:
-        """DELETE the order with its ticker and shard; a 404 means that it ended before, and its end is read."""
+        """DELETE the order with its ticker and shard, and read what it filled: somebody else may have made it smaller, so its count
+        less what was taken out proves nothing. A 404 means that it ended before."""
         with _translated():
-            try:
-                gone = self.client.orders.cancel(
+            with suppress(NotFound):
+                self.client.orders.cancel(
                     order.exchange_order_id, order.leg.market_id, order.exchange_index, order.subaccount
                 )
-            except NotFound:
-                ended = _ack(self.client.orders.get(order.exchange_order_id))
-                if ended.remaining_count:
-                    raise Unresolved("the cancel found no order, but the listing still shows it resting") from None
-                return ended
-        return Ack(order.exchange_order_id, order.count - gone.reduced_by, 0)
+            for pause in READ_BACK_WAITS:
+                clock.sleep(pause)
+                ended = _ack(self._read(order))
+                if not ended.remaining_count:
+                    return ended
+        raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
     def fills(self, order: Order) -> list[FillReport]:
-        """Exact executions with exact fees."""
+        """Exact executions with exact fees, those of an old order from the history."""
         with _translated():
             listed = list(self.client.portfolio.fills(order_id=order.exchange_order_id))
+            if not listed and clock.now() - order.created_at > LISTED_FOR:
+                since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
+                portfolio = self.client.portfolio
+                listed = list(
+                    portfolio.historical_fills(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
+                )
         return [report_of(fill, order.side) for fill in listed if fill.order_id == order.exchange_order_id]
+
+    def by_averages(self, order: Order) -> list[FillReport]:
+        """See Venue."""
+        with _translated():
+            return averages.reports(order, self._read(order), list(order.fills.values_list("price", "count", "fee")))
+
+    def _read(self, order: Order) -> ListedOrder:
+        try:
+            return self.client.orders.get(order.exchange_order_id)
+        except NotFound:
+            since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
+            old = self.client.orders.historical(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
+            found = next((one for one in old if one.order_id == order.exchange_order_id), None)
+            if found is None:
+                raise Unresolved(f"order {order.exchange_order_id} is neither listed nor in the history") from None
+            return found
 
     def _listed(self, order: Order) -> ListedOrder | None:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S

@@ -131,6 +131,10 @@ class PaperVenue:
         found = PaperOrder.objects.filter(pk=order.pk).first()
         return [FillReport(*fill) for fill in found.fills] if found is not None else []
 
+    def by_averages(self, order: Order) -> list[FillReport]:
+        """See Venue; executions on paper are always listed."""
+        return self.fills(order)
+
     def _levels(self, order: Order) -> tuple[list[Level], Any, int]:
         """Levels that the order may trade with, the fees, and what is displayed before it at its own price."""
         event = order.position.event

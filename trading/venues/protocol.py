@@ -80,3 +80,8 @@ class Venue(Protocol):
     def fills(self, order: Order) -> list[FillReport]:
         """Executions of the order so far; may lag behind what ``create`` reported. Unresolved when unreadable."""
         ...
+
+    def by_averages(self, order: Order) -> list[FillReport]:
+        """What the order filled beyond its booked fills, by its own totals: for executions that are never listed. Unresolved when
+        those are unreadable or contradict the order."""
+        ...

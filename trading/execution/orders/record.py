@@ -34,6 +34,7 @@ CHANGEABLE: Final = (
     "filled_count",
     "error_code",
     "sent_at",
+    "moved_at",
 )
 """Columns that other workers may change."""
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def finish(order: Order) -> None:
 
 def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
     """Change the row if its status is one of ``expected``; the object then shows the row as it is. Whether it was changed."""
+    columns["moved_at"] = clock.now()
     won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
     if won:
         for name, value in {"status": to, **columns}.items():

@@ -41,10 +41,13 @@ PASSING: Final = FEED_OUTAGES | {
     DenialCode.PRICE_NOT_ACTIVE,
     DenialCode.NOT_ACTIVE,
     DenialCode.MARKET_PAUSED,
+    DenialCode.EXCHANGE_PAUSED,
     DenialCode.RATE_LIMIT,
     DenialCode.ORDER_UNKNOWN,
 }
 """Refusals that say nothing about the basket: they pass, and until then it waits."""
+SLOW: Final = (DenialCode.MARKET_PAUSED, DenialCode.EXCHANGE_PAUSED, DenialCode.RATE_LIMIT)
+"""What passes in minutes: the exchange is tried less and less often."""
 PASSING_ERRORS: Final = (OrderError.PAUSED, OrderError.RATE_LIMITED, OrderError.UNREACHABLE, OrderError.NOT_SENT)
 """Orders that never met the book: no try."""
 
@@ -54,7 +57,7 @@ def completing(position: Position, lease: Lease) -> bool:
     holds = position.profile.on_partial == Profile.PartialPolicy.HOLD
     orders = inflight.orders_of(position)
     legs = list(position.legs.select_related("market"))
-    over = position.deadline_at is None or clock.now() >= position.deadline_at
+    over = _is_over_time(position)
     blocked = buy.blocked(position, completes=True)
     costly = _unwind_gets_costly(position, legs, orders)
     cancel = over or blocked is not None or costly
@@ -73,6 +76,9 @@ def completing(position: Position, lease: Lease) -> bool:
         return _wait_out(position, blocked)
     if position.mode == Mode.LIVE and not reconcile.ensure_reconciled():
         return _wait_out(position, Refusal(DenialCode.NOT_RECONCILED))
+    shut = selling.exchange_shut(position)
+    if shut is not None:
+        return _wait_out(position, shut)
     if inflight.reread(orders):
         return inflight.collect_all(orders) or inflight.wait(position)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
@@ -86,6 +92,14 @@ def completing(position: Position, lease: Lease) -> bool:
     if isinstance(sent, Refusal):
         return opening.to_unwinding(position, lease, sent)
     return _after(position, sent, holds)
+
+
+def _is_over_time(position: Position) -> bool:
+    """Whether the time for completing is used up. What was spent waiting for something that passes is not, and neither is the time in
+    which nobody tried: a worker that comes back late tries once."""
+    if position.residual_code in PASSING or not position.attempts:
+        return False
+    return position.deadline_at is None or clock.now() >= position.deadline_at
 
 
 def _after(position: Position, sent: list[Order], holds: bool) -> bool:
@@ -136,7 +150,7 @@ def _wait_out(position: Position, refusal: Refusal) -> bool:
         states.note(position, f"waiting to complete: {text}")
     states.schedule(
         position,
-        now + WAIT,
+        now + (WAIT * 2 ** min(position.waits, 4) if refusal.code in SLOW else WAIT),
         deadline_at=max(position.deadline_at or now, now + seconds),
         waits=position.waits + 1,
         residual=text,
@@ -192,7 +206,7 @@ def _complete_once(
         return Refusal(DenialCode.DEPTH, "the books hold no further whole basket at the limits")
     columns: dict[str, Any] = {}
     if rests:
-        expires = (position.deadline_at or clock.now()) + GRACE
+        expires = max(position.deadline_at or clock.now(), clock.now()) + GRACE
         columns = {"time_in_force": "good_till_canceled", "expires_at": expires}
     lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]
     try:

@@ -22,7 +22,7 @@ from trading.safety import protections
 from trading.states import Lease
 
 EXIT_PATIENCE: Final = timedelta(minutes=3)
-"""How long an exit waits for bids before what is left becomes an explicit residual."""
+"""How long an exit waits for bids, on live books, before what is left becomes an explicit residual."""
 
 
 def open_position(position: Position, lease: Lease) -> bool:
@@ -50,16 +50,28 @@ def exiting(position: Position, lease: Lease) -> bool:
     try:
         live = selling.books(position, [leg for leg, _ in wanted], request)
     except Denied as denied:
+        states.schedule(position, position.next_step_at, deadline_at=None)
         return selling.stuck(position, denied.refusal)
     if selling.must_pause(position, live):
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
-    refusal = _sell_some(position, lease, request, legs, wanted, live)
+    refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live)
     if refusal is None:
         return not any(leg.held for leg in selling.next_rung(position))
-    patience_over = clock.now() - request.created_at > EXIT_PATIENCE
-    if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code is DenialCode.NO_BID and patience_over):
+    if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code is DenialCode.NO_BID and _is_patience_over(position)):
         return _give_up(position, lease, request, refusal)
+    if refusal.code is not DenialCode.NO_BID:
+        states.schedule(position, position.next_step_at, deadline_at=None)
     return selling.stuck(position, refusal)
+
+
+def _is_patience_over(position: Position) -> bool:
+    """Whether bids were too few for long enough. The time counts from the first live book without them, again after every wait
+    for the feed, for a pause or for a halt."""
+    now = clock.now()
+    if position.deadline_at is None:
+        states.schedule(position, position.next_step_at, deadline_at=now + EXIT_PATIENCE)
+        return False
+    return now >= position.deadline_at
 
 
 def _sell_some(
@@ -155,6 +167,7 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
             residual=str(refusal)[:300],
             residual_code=refusal.code,
             next_step_at=None,
+            deadline_at=None,
         )
     return False
 

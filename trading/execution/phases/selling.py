@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
+from markets import exchange_hours
 from strategies.models import Mode
 from trading import live_books, rest_books, risk, states
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
@@ -16,7 +17,7 @@ from trading.live_books import LiveBooks
 from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderError, OrderStatus, Position
 from trading.safety import protections
 from trading.states import Lease
-from trading.venues import market_status
+from trading.venues import connection, market_status
 
 RUNG_PAUSE: Final = timedelta(seconds=1)
 """Between two tries: the book has a moment to refill, and the feed to show it."""
@@ -38,6 +39,14 @@ def books(position: Position, legs: Iterable[Leg], request: ExitRequest | None) 
     if not any(live.why_unusable(ticker, age) in FEED_OUTAGES for ticker in tickers):
         return live
     return rest_books.read(position.event, tickers)
+
+
+def exchange_shut(position: Position) -> Refusal | None:
+    """Why nothing is sent into a pause of the exchange; None while it takes orders, as far as is known, and on paper."""
+    shard = position.event.exchange_index
+    if position.mode != Mode.LIVE or not exchange_hours.is_shut(connection.client(), shard):
+        return None
+    return Refusal(DenialCode.EXCHANGE_PAUSED, f"shard {shard}")
 
 
 def must_pause(position: Position, live: LiveBooks) -> bool:
@@ -147,7 +156,9 @@ def next_rung(position: Position) -> list[Leg]:
     """Book what the last try sold, count the try, and schedule the next one. The legs as they are then."""
     inflight.collect_all([o for o in inflight.orders_of(position) if o.status == OrderStatus.BOOKING])
     at = clock.now() + RUNG_PAUSE
-    states.schedule(position, at, attempts=position.attempts + 1, waits=0, residual="", residual_code="")
+    states.schedule(
+        position, at, attempts=position.attempts + 1, waits=0, residual="", residual_code="", deadline_at=None
+    )
     return list(position.legs.select_related("market"))
 
 

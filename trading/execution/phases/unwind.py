@@ -42,7 +42,7 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return selling.stuck(position, denied.refusal)
     if selling.must_pause(position, live):
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
-    refusal = _sell_some(position, lease, wanted, live)
+    refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live)
     if refusal is not None:
         return selling.stuck(position, refusal)
     legs = selling.next_rung(position)

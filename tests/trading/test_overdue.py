@@ -1,0 +1,188 @@
+"""What waits for too long is named, goes on where that is possible, and the name ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from kalbot.common.units import Money
+from markets import exchange_hours
+from simulator.control.exchange_actions import set_status
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
+from trading import exits, inbox, ledger, overdue, reconcile, sweeper
+from trading.execution import executor
+from trading.execution.phases import exit
+from trading.models import Denial, Discrepancy, Fill, Order, Position
+from trading.safety import halt, live_readiness, resolution
+from trading.venues import averages, connection
+from trading.venues.protocol import Unresolved
+
+NO_FILLS = b'{"fills": [], "cursor": ""}'
+Code = Discrepancy.Code
+
+
+def _later(seconds: float) -> time_machine.travel:
+    return time_machine.travel(clock.now() + timedelta(seconds=seconds))
+
+
+def _open(code: str) -> list[Discrepancy]:
+    return list(Discrepancy.objects.filter(code=code, resolved_at=None))
+
+
+def _sweep(twin: StruckTwin) -> None:
+    twin.sync()
+    sweeper.sweep()
+
+
+def test_fills_that_are_never_listed_are_booked_from_the_orders_own_totals(struck: StruckTwin) -> None:
+    first = struck.markets[0]
+    struck.cancel_makers(first, "ask")
+    struck.quote(first, "ask", 2_900, 300)  # two levels: an average that is no price
+    struck.quote(first, "ask", 3_000, 2_000)
+    struck.sync()
+    struck.session.answers["/portfolio/fills"] = NO_FILLS
+    position = execute(struck)
+    assert position.status == "executing"
+    with _later(60):
+        _sweep(struck)
+        assert not Fill.objects.exists()
+    with _later(130):
+        live_readiness.require_reconciliation()
+        for _ in range(6):
+            _sweep(struck)
+            Position.objects.update(next_step_at=None)
+        position = Position.objects.get()
+        assert position.status in ("open", "unwinding", "aborted", "completing")
+        orders = list(Order.objects.filter(status="done"))
+        assert {fill.source for fill in Fill.objects.all()} == {"averages"}
+        assert len(_open(Code.FILLS_UNLISTED)) == len(orders) > 0
+        assert halt.current(position.profile) == "reducing"
+        # later the exchange lists them after all, by message and by REST: nothing is booked twice, and the names end
+        struck.session.answers.clear()
+        booked = Fill.objects.count()
+        struck.send_fills()
+        inbox.apply_waiting()
+        row = reconcile.run("live", "test")
+        assert Fill.objects.filter(order__in=orders).count() == booked
+        assert (row.error, row.balance_difference) == ("", 0), list(Discrepancy.objects.values_list("code", "theirs"))
+        assert _open(Code.FILLS_UNLISTED) == []
+        assert not Discrepancy.objects.filter(code=Code.FILL_IMPOSSIBLE).exists()
+        assert ledger.summary(position.profile)["difference"] == 0
+
+
+@pytest.mark.parametrize("side", ["yes", "no"])
+def test_totals_of_purchases_and_sales_say_what_their_fills_say(struck: StruckTwin, side: str) -> None:
+    profile = world.add_profile("live", mode="live", kinds=["coverage"])
+    ticker = struck.markets[0]
+    for book_side, prices in (("ask", (3_010 // 10 * 10 + 90, 3_200)), ("bid", (2_700, 2_500))):
+        for price in prices:
+            struck.quote(ticker, book_side, price, 700)
+    struck.sync()
+    limit = 3_200 if side == "yes" else 7_600
+    decision = world.decide(profile, struck.row, {ticker: limit}, 2_500, kind="coverage", side=side)
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices={(ticker, side): 1}, below_floor="test"
+    )
+    position = executor.step(position.pk)
+    for order in position.orders.all():
+        fills = list(order.fills.values_list("price", "count", "fee"))
+        assert fills
+        reports = averages.reports(order, connection.client().orders.get(order.exchange_order_id), [])
+        assert sum(r.count for r in reports) == sum(count for _, count, _ in fills)
+        assert sum(r.price * r.count for r in reports) == sum(price * count for price, count, _ in fills)
+        assert sum(r.fee for r in reports) == sum(fee for _, _, fee in fills)
+
+
+def test_totals_that_contradict_the_order_are_not_booked(struck: StruckTwin) -> None:
+    position = execute(struck)
+    order = position.orders.order_by("created_at")[0]
+    listed = connection.client().orders.get(order.exchange_order_id)
+    order.price = 1_000
+    with pytest.raises(Unresolved, match="contradicts the limit"):
+        averages.reports(order, listed, [])
+    with pytest.raises(Unresolved, match="contradicts the limit"):  # the costs are optional on the wire
+        averages.reports(order, msgspec.structs.replace(listed, taker_fill_cost=Money(0)), [])
+    with pytest.raises(Unresolved, match="more is booked"):
+        averages.reports(order, listed, [(3_000, listed.fill_count + 1, 0)])
+
+
+def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTwin) -> None:
+    def go_silent() -> None:
+        struck.exchange.faults.add(kind="timeout", method="POST", count=9)
+        struck.exchange.faults.add(kind="error", status=503, method="GET", path="/portfolio/orders", count=10_000)
+
+    struck.session.before = {1: go_silent}
+    position = execute(struck)
+    order = position.orders.get()
+    assert order.status == "unknown"
+    overdue.act()
+    assert _open(Code.ORDER_UNRESOLVED) == []
+    with _later(310):
+        overdue.act()
+        (row,) = _open(Code.ORDER_UNRESOLVED)
+        assert row.key == str(order.pk)
+        other = world.add_profile("other", mode="live")
+        denied = world.decide(other, struck.row, dict(zip(struck.markets, (3_000, 3_200, 3_100), strict=True)), 100)
+        struck.sync()
+        assert executor.execute(denied.pk) is None
+        with pytest.raises(resolution.CannotResolve):
+            resolution.resolve(row.pk, actor="ann", reason="is it there?")
+        struck.exchange.faults.clear()
+        resolution.resolve(row.pk, actor="ann", reason="is it there?")
+        order.refresh_from_db()
+        assert order.status == "rejected"
+        overdue.act()
+        assert _open(Code.ORDER_UNRESOLVED) == []
+
+
+def test_a_position_with_which_nothing_happens_is_named_and_new_baskets_wait(struck: StruckTwin) -> None:
+    struck.session.before = {2: lambda: set_status(struck.exchange, {"trading_paused": True})}
+    position = execute(struck)
+    with _later(605):
+        struck.sync()
+        executor.step(position.pk)
+        overdue.act()
+        (row,) = _open(Code.POSITION_WAITING)
+        assert (row.key, row.ours, row.theirs) == (str(position.pk), "Completing", "exchange_paused")
+        assert halt.current(position.profile) == "active"
+        set_status(struck.exchange, {"trading_paused": False})
+        assert resolution.resolve(row.pk, actor="ann", reason="the pause is over") == "it is tried again now"
+        exchange_hours.forget()
+        live_readiness.require_reconciliation()
+        _sweep(struck)
+        position.refresh_from_db()
+        assert position.status == "open"
+        overdue.act()
+        assert _open(Code.POSITION_WAITING) == []
+
+
+def test_patience_for_bids_does_not_run_while_the_feed_is_away(struck: StruckTwin) -> None:
+    position = execute(struck)
+    least: dict[Any, int] = {(leg.market_id, leg.side): 9_000 for leg in position.legs.all()}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=least, below_floor="")
+    world.publish(struck.event, struck.books(), lease=None)
+    assert executor.step(position.pk).residual_code == "price_dead_epoch"
+    patience = exit.EXIT_PATIENCE.total_seconds()
+    with _later(patience + 60):
+        struck.sync()
+        assert executor.step(position.pk).status == "exiting", "no bid was missed while there was no book"
+    with _later(patience + 90):
+        world.publish(struck.event, struck.books(), lease=None)
+        executor.step(position.pk)
+    with _later(2 * patience + 80):
+        struck.sync()
+        assert executor.step(position.pk).status == "exiting"
+    with _later(3 * patience + 90):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.residual_code) == ("open", "no_bid")
+        assert Profile.objects.get().name == "live"

@@ -1,0 +1,115 @@
+"""Nothing waits for ever in silence: what is older than its limit is named, and goes on where that is possible.
+
+Fills that the exchange reported and never listed are booked from the order's own totals. An order of unknown outcome and a position at
+work with which nothing happens are named; the name goes when they move on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+
+from kalbot.common import clock
+from trading import booking
+from trading.booking import BookingError
+from trading.execution.orders import record
+from trading.models import (
+    ACTIVE,
+    Discrepancy,
+    Order,
+    OrderStatus,
+    Position,
+    PositionEvent,
+    PositionStatus,
+)
+from trading.safety import discrepancies
+from trading.venues import factory
+from trading.venues.protocol import Refused, Unresolved
+
+log = logging.getLogger(__name__)
+Code = Discrepancy.Code
+UNCLEAR = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
+
+
+def act() -> int:
+    """Name everything that is overdue, take back the names of what is not, and book what can be booked. Returns how many orders
+    were booked."""
+    _name(
+        Code.ORDER_UNRESOLVED,
+        {str(order.pk): order for order in _older(UNCLEAR, settings.KALBOT_UNKNOWN_LIMIT_SECONDS)},
+    )
+    _name(Code.POSITION_WAITING, {str(position.pk): position for position in _waiting()})
+    return sum(_book(order) for order in _older((OrderStatus.BOOKING,), settings.KALBOT_BOOKING_LIMIT_SECONDS))
+
+
+def _before(seconds: int) -> datetime:
+    return clock.now() - timedelta(seconds=seconds)
+
+
+def _older(statuses: tuple[OrderStatus, ...], seconds: int) -> list[Order]:
+    since = Coalesce("moved_at", "sent_at", "created_at")
+    found = Order.objects.filter(status__in=statuses).annotate(since=since).filter(since__lt=_before(seconds))
+    return list(found.select_related("profile", "leg", "position"))
+
+
+def _waiting() -> list[Position]:
+    """Positions at work that neither changed their status nor wrote an order for longer than the limit, and that no person had tried
+    again since. Another reason to wait is no progress."""
+    limit = _before(settings.KALBOT_WAITING_LIMIT_SECONDS)
+    at_work = Position.objects.filter(status__in=ACTIVE, created_at__lt=limit).exclude(status=PositionStatus.OPEN)
+    events = PositionEvent.objects.filter(position__in=at_work, at__gte=limit)
+    moved = events.filter(~Q(from_status=F("to_status")) | ~Q(actor="kalbot")).values_list("position_id", flat=True)
+    sent = (
+        Order.objects.filter(position__in=at_work, created_at__gte=limit)
+        .exclude(status=OrderStatus.REJECTED)
+        .values_list("position_id", flat=True)
+    )
+    return list(at_work.exclude(pk__in={*moved, *sent}).select_related("profile"))
+
+
+def _name(code: Discrepancy.Code, overdue: Mapping[str, Order | Position]) -> None:
+    for key, row in overdue.items():
+        theirs = row.error_detail if isinstance(row, Order) else row.residual_code or row.residual
+        discrepancies.found(
+            None, code, key, ours=row.get_status_display(), theirs=theirs, profile=row.profile, tightens=False
+        )
+    for known in Discrepancy.objects.filter(code=code, resolved_at=None):
+        if known.key not in overdue:
+            discrepancies.close(known, actor=discrepancies.ACTOR, resolution="it has moved on")
+
+
+def _book(order: Order) -> bool:
+    """Book what the order filled from its own totals, and say so. Where those cannot be read the order waits, named."""
+    missing = (order.reported_fill_count or 0) - order.filled_count
+    try:
+        record.no_transaction()
+        reports = factory.venue_for(order.mode).by_averages(order)
+        count = sum(booking.book_fill(order.pk, report, booking.AVERAGES) for report in reports)
+    except (Refused, Unresolved, BookingError) as error:
+        log.error("order %s: its fills are not listed and its totals are no help (%s)", order.pk, error)
+        _name_unlisted(order, missing, str(error))
+        return False
+    Order.objects.filter(pk=order.pk, reported_fill_count__gt=F("filled_count")).update(
+        reported_fill_count=F("filled_count")
+    )
+    order.refresh_from_db(fields=record.CHANGEABLE)
+    record.finish(order)
+    _name_unlisted(order, missing, f"{count} booked from the order's own totals")
+    return True
+
+
+def _name_unlisted(order: Order, missing: int, text: str) -> None:
+    discrepancies.found(
+        None,
+        Code.FILLS_UNLISTED,
+        str(order.pk),
+        ours=f"{missing} reported and not listed",
+        theirs=text,
+        amount=missing,
+        profile=order.profile,
+    )
