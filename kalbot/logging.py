@@ -46,4 +46,6 @@ def _renderers(style: Literal["json", "text"]) -> list[Processor]:
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(default=str),
         ]
-    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    # the library's default prints every local variable in colours: seconds of CPU and kilobytes for one refused request
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
