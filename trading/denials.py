@@ -105,7 +105,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.ORDER_UNKNOWN: "What became of an order of the account is not known yet; nothing new is bought until it is.",
     DenialCode.EXPIRED: "It waited too long: the prices that justified it are history.",
     DenialCode.DENIED_ELSEWHERE: "Another worker has denied this decision already.",
-    DenialCode.MODE: "The profile's mode is no longer the one that the decision was made in.",
+    DenialCode.MODE: "The profile's mode or subaccount is no longer the one that the decision was made in.",
     DenialCode.INACTIVE_PROFILE: "The profile is switched off.",
     DenialCode.KIND: "The profile does not buy this kind of basket.",
     DenialCode.BLACKOUT: "The profile does not trade at this time of day.",

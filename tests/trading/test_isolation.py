@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import F, Model
 
 from strategies.models import Decision, Profile
 from tests.trading import world
 from trading import ledger
-from trading.execution import executor
-from trading.models import Fill, LedgerTransaction, LiveEventClaim, Order, Position
+from trading.execution import admission, executor
+from trading.models import Denial, Fill, LedgerTransaction, Leg, LiveEventClaim, Order, Position
 from trading.safety import mode_guard
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
@@ -88,3 +88,38 @@ def test_capital_edits_are_booked_and_may_even_overdraw() -> None:
     summary = ledger.summary(profile)
     assert (summary["starting"], summary["difference"]) == (world.DOLLAR, 0)
     assert summary["cash"] == world.DOLLAR - position.cost
+
+
+def test_a_profile_keeps_its_subaccount_while_anything_is_open() -> None:
+    position = _position()
+    rows = Profile.objects.filter(pk=position.profile_id)
+    rows.update(subaccount=0)  # the same as none
+
+    def refused() -> bool:
+        try:
+            with transaction.atomic():
+                rows.update(subaccount=7)
+        except IntegrityError:
+            return True
+        return False
+
+    assert refused()
+    Position.objects.update(status="aborted")
+    assert refused(), "its legs hold contracts"
+    Leg.objects.update(sold_count=F("bought_count"))
+    Order.objects.filter(pk=position.orders.all()[0].pk).update(status="unknown")
+    assert refused(), "what became of an order is not known"
+    assert mode_guard.has_open(position.profile)
+    Order.objects.update(status="done")
+    assert not mode_guard.has_open(position.profile)
+    assert not refused()
+
+
+def test_a_profile_that_moved_after_it_was_read_opens_nothing() -> None:
+    profile, event = world.add_profile(), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    decision = world.decide(profile, event, LIMITS)
+    Profile.objects.update(subaccount=3)
+    assert decision.profile.subaccount is None
+    assert admission.admit(decision) is None
+    assert Denial.objects.get().code == "mode"

@@ -128,7 +128,8 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
     try:
         with transaction.atomic():
             # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
-            ProfileBalance.objects.select_for_update().get(profile=profile)
+            balance = ProfileBalance.objects.select_for_update(of=("self",)).select_related("profile")
+            _same_account(profile, balance.get(profile=profile).profile)
             if profile.mode == Mode.LIVE:
                 # Profiles of one subaccount share its cash.
                 shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
@@ -167,6 +168,12 @@ def _reserve(decision: Decision, plan: Plan) -> Position:
     except IntegrityError as error:
         raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
     return position
+
+
+def _same_account(read: Profile, now: Profile) -> None:
+    """Denied if the profile has moved to another mode or subaccount since it was read."""
+    if (read.mode, read.subaccount or 0) != (now.mode, now.subaccount or 0):
+        raise Denied(DenialCode.MODE, f"{now.name} trades {now.mode} on subaccount {now.subaccount or 0} by now")
 
 
 def _explain(decision: Decision, plan: Plan) -> str:

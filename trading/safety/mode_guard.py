@@ -1,4 +1,5 @@
-"""Sim and live never mix: the database itself refuses a row whose mode is not its profile's (or its parent's).
+"""Sim and live never mix: the database itself refuses a row whose mode is not its profile's (or its parent's), and a profile keeps the
+subaccount on which it has something open.
 
 Triggers, because a check constraint cannot read another table. They are taken away before every ``migrate`` and put
 back after it: SQLite remakes tables on migration, which would drop them or stumble over them.
@@ -10,6 +11,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import connections
+from django.db.models import F
+
+from strategies.models import Profile
+from trading.models import ACTIVE, OPEN_ORDERS, Leg, Order, Position
 
 GUARDED: Final = (
     ("strategies_decision", "profile_id", "strategies_profile"),
@@ -24,6 +29,28 @@ GUARDED: Final = (
 
 USED_PROFILE: Final = "mode_of_a_used_profile"
 USED_TEXT: Final = "a profile that has traded keeps its mode; make another profile"
+
+OPEN_PROFILE: Final = "subaccount_of_an_open_profile"
+OPEN_TEXT: Final = "a profile with something open keeps its subaccount; end its positions first"
+_ACTIVE: Final = ", ".join(f"'{status.value}'" for status in ACTIVE)
+_OPEN: Final = ", ".join(f"'{status.value}'" for status in OPEN_ORDERS)
+IS_OPEN: Final = (
+    f"(EXISTS (SELECT 1 FROM trading_position WHERE profile_id = OLD.id AND status IN ({_ACTIVE})) "
+    f"OR EXISTS (SELECT 1 FROM trading_order WHERE profile_id = OLD.id AND status IN ({_OPEN})) "
+    "OR EXISTS (SELECT 1 FROM trading_leg l JOIN trading_position p ON p.id = l.position_id "
+    "WHERE p.profile_id = OLD.id AND l.bought_count > l.sold_count + l.settled_count))"
+)
+MOVES: Final = "COALESCE(NEW.subaccount, 0) <> COALESCE(OLD.subaccount, 0)"
+
+
+def has_open(profile: Profile) -> bool:
+    """Whether anything of the profile is open: a position at work or held, an order, contracts of a position that has ended."""
+    held = Leg.objects.filter(position__profile=profile, bought_count__gt=F("sold_count") + F("settled_count"))
+    return (
+        Position.objects.filter(profile=profile, status__in=ACTIVE).exists()
+        or Order.objects.filter(profile=profile, status__in=OPEN_ORDERS).exists()
+        or held.exists()
+    )
 
 
 def install(using: str = "default", **signal: Any) -> None:
@@ -55,6 +82,7 @@ def _names() -> Iterator[tuple[str, str]]:
         yield f"{_name(table, column)}_insert", table
         yield f"{_name(table, column)}_update", table
     yield USED_PROFILE, "strategies_profile"
+    yield OPEN_PROFILE, "strategies_profile"
 
 
 def _name(table: str, column: str) -> str:
@@ -75,6 +103,10 @@ def _sqlite() -> Iterator[str]:
         "WHEN NEW.mode <> OLD.mode AND EXISTS (SELECT 1 FROM trading_ledgertransaction WHERE profile_id = OLD.id) "
         f"BEGIN SELECT RAISE(ABORT, '{USED_TEXT}'); END"
     )
+    yield (
+        f"CREATE TRIGGER {OPEN_PROFILE} BEFORE UPDATE OF subaccount ON strategies_profile WHEN {MOVES} AND {IS_OPEN} "
+        f"BEGIN SELECT RAISE(ABORT, '{OPEN_TEXT}'); END"
+    )
 
 
 def _postgresql() -> Iterator[str]:
@@ -93,6 +125,16 @@ def _postgresql() -> Iterator[str]:
     yield (
         f"CREATE TRIGGER {USED_PROFILE} BEFORE UPDATE OF mode ON strategies_profile "
         f"FOR EACH ROW EXECUTE FUNCTION {USED_PROFILE}()"
+    )
+    # the balance's row is what an admission holds while it makes a position
+    yield (
+        f"CREATE OR REPLACE FUNCTION {OPEN_PROFILE}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {MOVES} THEN PERFORM 1 FROM trading_profilebalance WHERE profile_id = OLD.id FOR UPDATE; "
+        f"IF {IS_OPEN} THEN RAISE EXCEPTION '{OPEN_TEXT}' USING ERRCODE = 'check_violation'; END IF; END IF; RETURN NEW; END $$"
+    )
+    yield (
+        f"CREATE TRIGGER {OPEN_PROFILE} BEFORE UPDATE OF subaccount ON strategies_profile "
+        f"FOR EACH ROW EXECUTE FUNCTION {OPEN_PROFILE}()"
     )
 
 

@@ -23,6 +23,7 @@ from kalbot.console.ui.fields import (
 )
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles import validation
+from trading.safety import mode_guard
 
 MOST_MONEY = 10_000_000 * DOLLAR
 
@@ -215,6 +216,8 @@ class ProfileForm(SeenForm):
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
+        if "subaccount" in self.changed_data and self.instance.pk and mode_guard.has_open(self.instance):
+            self.add_error("subaccount", "Something of this profile is open; end its positions first.")
         for name, sentence in validation.problems(self.instance).items():
             self.add_error(name if name in self.fields else None, sentence)
 
