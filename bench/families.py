@@ -8,10 +8,8 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import random
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from statistics import median, quantiles
 from typing import Any
@@ -20,12 +18,10 @@ import numpy as np
 
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
-from markets.terms.reading.strikes import Interval, at_least, greater, less
 from strategies.dutch.basket import LegMarket
-from strategies.dutch.program import Program
-from strategies.families.atoms import Atoms
 from strategies.families.basket import Family, FamilyBasket, Sizes
 from strategies.families.screen import Ask, Graph
+from tests.strategies.families.ladder import by_programme, ladder
 
 CATALOGUE = 6_768
 """Pairs of ranges and thresholds of one coin and hour in one recorded catalogue (KXBTC with KXBTCD)."""
@@ -47,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _size(ranges: int, families: int) -> dict[str, Any]:
-    made = [ladder(ranges, seed) for seed in range(families)]
+    made = [ladder(ranges, seed, nobody=True) for seed in range(families)]
     judged = [Family(atoms) for atoms, _ in made]
     for family, (_, legs) in zip(judged[:3], made, strict=False):  # fees of each price are worked out once
         family.best(plant(legs), Sizes())
@@ -71,7 +67,7 @@ def _size(ranges: int, families: int) -> dict[str, Any]:
 
 def _catalogue(count: int) -> dict[str, Any]:
     """Best prices of every family, judged for the first time and again after each moved a little; 40 structures stand for all."""
-    kinds = [ladder(94, seed) for seed in range(40)]
+    kinds = [ladder(94, seed, nobody=True) for seed in range(40)]
     graphs = [Graph(kinds[n % 40][0]) for n in range(count)]
     numbers = np.random.default_rng(1)
     prices = [_array(graphs[n], asks(kinds[n][1])) for n in range(min(40, count))]
@@ -90,23 +86,6 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     began = time.process_time()
     found = work()
     return (time.process_time() - began) * 1e3, found
-
-
-def ladder(ranges: int, seed: int) -> tuple[Atoms, Legs]:
-    """Ranges of a dollar with their thresholds, priced from a hidden measure with a spread."""
-    numbers, family = random.Random(seed), {"low": less(Decimal(100)), "high": at_least(Decimal(100 + ranges))}
-    for n in range(ranges):
-        family[f"R{n}"] = Interval(Decimal(100 + n), True, Decimal(100 + n) + Decimal("0.99"), True)
-        family[f"T{n}"] = greater(Decimal(100 + n) - Decimal("0.01"))
-    atoms = Atoms.of(family, nobody=True)
-    weights = [numbers.random() ** 4 for _ in range(len(atoms))]
-    legs = {}
-    for ticker, (low, high) in atoms.spans.items():
-        chance = sum(weights[low:high]) / sum(weights)
-        yes, no = (int((p - numbers.random() * 0.02) * 100) for p in (chance, 1 - chance))
-        levels = [[((p - k) * 100, numbers.randrange(100, 5_000)) for k in range(3) if p - k > 0] for p in (yes, no)]
-        legs[ticker] = LegMarket(ticker, Depth.of(*levels), FeeSchedule())
-    return atoms, legs
 
 
 def plant(legs: Legs) -> Legs:
@@ -130,22 +109,6 @@ def asks(legs: Legs) -> list[Ask]:
 def _array(graph: Graph, quoted: list[Ask]) -> Any:
     prices = {(ask.ticker, ask.side): ask.price for ask in quoted}
     return np.array([prices.get(leg, np.inf) for leg in graph.legs])
-
-
-def by_programme(atoms: Atoms, quoted: list[Ask]) -> float:
-    """The most that one contract a leg can earn, with a row for every atom."""
-    program = Program()
-    floor = program.column(1.0, 1_000.0)
-    columns = [program.column(-ask.price, 1.0) for ask in quoted]
-    for atom in range(len(atoms)):
-        paying = [
-            (column, 1.0)
-            for ask, column in zip(quoted, columns, strict=True)
-            if (atoms.spans[ask.ticker][0] <= atom < atoms.spans[ask.ticker][1]) is (ask.side is Side.YES)
-        ]
-        program.at_least([*paying, (floor, -1.0)], 0.0)
-    solved = program.solve()
-    return 0.0 if solved is None else solved.objective
 
 
 if __name__ == "__main__":

@@ -5,20 +5,13 @@ The code is what rows store and what code compares; sentences are for screens on
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
+from kalbot.common.coded import Coded
 
-class Reason(StrEnum):
+
+class Reason(Coded):
     """The binding constraint of a verdict. The value is the stored code."""
-
-    sentence: str
-
-    def __new__(cls, code: str, sentence: str = "") -> Reason:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
 
     # Structure of the event: the filters, in the order in which they bind
     COMBO = "combo", "a combination of other markets"

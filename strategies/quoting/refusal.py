@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from kalbot.common.coded import Coded
 
 
-class NoQuote(StrEnum):
+class NoQuote(Coded):
     """Why there is no quote. The value is the code; the sentence decides nothing."""
-
-    sentence: str
-
-    def __new__(cls, code: str, sentence: str = "") -> NoQuote:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
 
     STATES = "states", "nothing certified says in which ways the event can settle"
     NO_HEDGE = "no_hedge", "another leg is offered by nobody"

@@ -1,0 +1,59 @@
+"""A family with prices in which nothing can be had, and what a linear programme over every atom says of prices."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+from markets.book import Depth, Side
+from markets.fees import FeeSchedule
+from markets.terms.reading.strikes import Interval, at_least, greater, less
+from strategies.dutch.basket import LegMarket
+from strategies.dutch.program import Program
+from strategies.families.atoms import Atoms
+from strategies.families.screen import Ask
+
+
+def ladder(ranges: int, seed: int, nobody: bool) -> tuple[Atoms, dict[str, LegMarket]]:
+    """Ranges of a dollar with their thresholds, priced from a hidden measure with a spread: nothing can be had."""
+    numbers, family = random.Random(seed), {"low": less(Decimal(100)), "high": at_least(Decimal(100 + ranges))}
+    for n in range(ranges):
+        family[f"R{n}"] = Interval(Decimal(100 + n), True, Decimal(100 + n) + Decimal("0.99"), True)
+        family[f"T{n}"] = greater(Decimal(100 + n) - Decimal("0.01"))
+    atoms = Atoms.of(family, nobody=nobody)
+    weights = [numbers.random() ** 4 for _ in range(len(atoms))]
+    legs = {}
+    for ticker, (low, high) in atoms.spans.items():
+        chance = sum(weights[low:high]) / sum(weights)
+        yes, no = (int((p - numbers.random() * 0.02) * 100) for p in (chance, 1 - chance))
+        legs[ticker] = LegMarket(
+            ticker,
+            Depth.of(
+                [((yes - k) * 100, numbers.randrange(100, 5_000)) for k in range(3) if yes - k > 0],
+                [((no - k) * 100, numbers.randrange(100, 5_000)) for k in range(3) if no - k > 0],
+            ),
+            FeeSchedule(),
+        )
+    return atoms, legs
+
+
+def by_programme(atoms: Atoms, asks: list[Ask]) -> float:
+    """The most that a basket of at most one contract a leg earns, by a linear programme over all atoms."""
+    program = Program()
+    floor = program.column(1.0, 1000.0)
+    columns = [program.column(-ask.price, 1.0) for ask in asks]
+    rows: list[list[tuple[int, float]]] = []
+    for atom in range(len(atoms)):
+        rows.append([])
+        for ask, column in zip(asks, columns, strict=True):
+            low, high = atoms.spans[ask.ticker]
+            yes = low <= atom < high
+            if yes is (ask.side is Side.YES) and not (atoms.any_no and ask.side is Side.YES):
+                rows[-1].append((column, 1.0))
+    if atoms.nobody:
+        rows.append([(column, 1.0) for ask, column in zip(asks, columns, strict=True) if ask.side is Side.NO])
+    for row in rows:
+        program.at_least([*row, (floor, -1.0)], 0.0)
+    solved = program.solve()
+    assert solved is not None
+    return solved.objective
