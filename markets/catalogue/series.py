@@ -16,6 +16,7 @@ from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
 from markets.models import FeeChange, Series
 from markets.tape.recorder import recorder
+from markets.terms import certificates
 from markets.terms.registry.changes import series_moved
 
 IN_FORCE_AFTER: Final = timedelta(minutes=10)
@@ -64,6 +65,11 @@ def store_series(listed: Iterable[WireSeries]) -> int:
         if row["ticker"] in known and known[row["ticker"]][at] != row["contract_terms_url"]
     }
     series_moved(moved)
+    sources = COLUMNS.index("settlement_sources")
+    for row in changed:
+        ticker = row["ticker"]
+        if ticker in known and ticker not in moved and known[ticker][sources] != row["settlement_sources"]:
+            certificates.refresh_series(ticker)
     return len(changed)
 
 

@@ -21,7 +21,9 @@ EVENT_FACTS: Final = (
     "sub_title",
     "mutually_exclusive",
     "collateral_return_type",
+    "settlement_sources",
 )
+OF_SERIES: Final = "series__settlement_sources"
 MARKET_FACTS: Final = (
     "ticker",
     "event_id",
@@ -50,12 +52,12 @@ def facts_of(event_tickers: Iterable[str]) -> dict[str, EventFacts]:
     markets: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in Market.objects.filter(event_id__in=wanted).order_by("ticker").values(*MARKET_FACTS):
         markets[row["event_id"]].append(row)
-    events = Event.objects.filter(pk__in=wanted).values(*EVENT_FACTS)
+    events = Event.objects.filter(pk__in=wanted).values(*EVENT_FACTS, OF_SERIES)
     return {row["ticker"]: build_facts(row, markets[row["ticker"]]) for row in events}
 
 
 def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) -> EventFacts:
-    """Facts from column values (see ``EVENT_FACTS`` and ``MARKET_FACTS``)."""
+    """Facts from column values (see ``EVENT_FACTS`` and ``MARKET_FACTS``; ``OF_SERIES`` where the series is known)."""
     return EventFacts(
         event_ticker=event["ticker"],
         series_ticker=event["series_id"],
@@ -63,8 +65,14 @@ def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) 
         collateral_return_type=event["collateral_return_type"],
         title=event["title"],
         sub_title=event["sub_title"],
+        sources=_sources(event["settlement_sources"], event.get(OF_SERIES) or ()),
         markets=tuple(_market_facts(row) for row in markets),
     )
+
+
+def _sources(*listed: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """Name and address of each source of the event and its series, once."""
+    return tuple(sorted({f"{source['name']} {source['url']}" for sources in listed for source in sources}))
 
 
 def _market_facts(row: Mapping[str, Any]) -> MarketFacts:

@@ -10,20 +10,25 @@ from typing import Final
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.games import TIE, introductions, read_game
+from markets.terms.reading.labels import check_custom, check_labels
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.named import check_named
 from markets.terms.reading.primary import Condition, read_condition
 from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
+from markets.terms.reading.secondary import Topic
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
 from markets.terms.reading.text import DATE, plain, same_day
 from markets.terms.registry.entry import RegisteredTerms
 from markets.terms.tiling import tile
-from markets.terms.weather_stations import Extreme, disagreement
+from markets.terms.weather_stations import Extreme, disagreement, foreign_source, label_words
 
 _CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
 _LOCATION: Final = re.compile(r'(?:choosing the location|then choose) "([^"]*)"')
 _EXTREME: Final = re.compile(r"(?<!/)\b(highest|lowest|maximum|minimum) temperature as reported")
 _RELEASED: Final = re.compile(rf"\bthe release of the data for ({DATE}), or one week after ({DATE})")
+COINS: Final = {"BTC": ("Bitcoin", "BTC"), "ETH": ("Ethereum", "Ether", "ETH")}
+"""Coin of an index -> its names in titles."""
+NAMED: Final = frozenset({"", "structured", "custom"})
 STRIKES: Final = frozenset({"less", "less_or_equal", "greater", "greater_or_equal", "between"})
 _NO_TIE_LISTED: Final = "The rules speak of a market for the tie that is not listed."
 
@@ -90,9 +95,15 @@ def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None
     conditions = [condition_of(market, head, terms) for market, head in zip(event.markets, texts.heads, strict=True)]
     one_rest([condition.rest for condition in conditions])
     first = conditions[0]
+    said = f"{texts.tails[0]} {texts.common}"
     if first.extreme is not None:
-        _check_weather(event, first, f"{texts.tails[0]} {texts.common}")
-    texts.read_others()
+        _check_weather(event, first, said)
+    else:
+        _check_coin(event, first)
+    if any(market.custom_strike for market in event.markets):
+        raise NotRead("label_differs", "An outcome has a custom strike beside its numbers.")
+    check_labels(event, texts, label_words(event.series_ticker) if first.extreme else COINS[first.coin])
+    texts.read_others(topic=Topic.WEATHER if first.extreme else Topic.COIN)
     if Meaning.TIE_WINS in texts.meanings:
         raise NotRead("rules_disagree", _NO_TIE_LISTED)
     for meaning in first.source.no_data:
@@ -110,6 +121,8 @@ def _check_weather(event: EventFacts, first: Condition, said: str) -> None:
     """Raises NotRead where what is said besides the condition is about another station, extreme or day."""
     extreme: Extreme = first.extreme or "high"
     wrong = disagreement(event.series_ticker, extreme, first.place, _CLI.findall(said), _LOCATION.findall(said))
+    if not wrong and (other := foreign_source(event.series_ticker, event.sources)):
+        wrong = f"a listed source is not the weather service's report of the station: {other}"
     if wrong:
         raise NotRead("source_differs", f"{wrong[0].upper()}{wrong[1:]}.")
     for word in _EXTREME.findall(said):
@@ -121,14 +134,23 @@ def _check_weather(event: EventFacts, first: Condition, said: str) -> None:
             raise NotRead("rules_disagree", f"The condition is about another day than the data for {dates[0]}.")
 
 
+def _check_coin(event: EventFacts, first: Condition) -> None:
+    """Raises NotRead where the index of the rules is not the one of the series, or a listed source is another."""
+    if event.series_ticker not in (f"KX{first.coin}", f"KX{first.coin}D"):
+        raise NotRead("source_differs", f"{event.series_ticker} is not known to settle by the {first.coin} index.")
+    for source in event.sources:
+        if not source.startswith("CF Benchmarks "):
+            raise NotRead("source_differs", f"A listed source is not CF Benchmarks: {source}")
+
+
 def _unit_of(condition: Condition, terms: RegisteredTerms | None) -> Decimal | None:
-    """The unit of the values: of approved terms, else of the source; terms that nobody approved can only make it finer."""
+    """The unit of the values: the finer of source and terms; where no source states one, only approved terms can."""
     known = condition.source.unit
     if terms is None or terms.unit is None:
         return known
-    if terms.approved:
-        return terms.unit
-    return None if known is None else min(known, terms.unit)
+    if known is None:
+        return terms.unit if terms.approved else None
+    return min(known, terms.unit)
 
 
 def condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) -> Condition:
@@ -153,7 +175,18 @@ def _name_fits(name: str, strikes: Interval, unit: Decimal | None) -> bool:
     return named is not None and named.same(strikes, unit)
 
 
+def _check_names(event: EventFacts, texts: Texts) -> None:
+    """Raises NotRead where strikes, of any kind, are of no list of names or not those of their outcome."""
+    for market in event.markets:
+        if market.strike_type not in NAMED or market.floor_strike is not None or market.cap_strike is not None:
+            raise NotRead("strike_missing", f"{market.ticker} has strikes of a kind that a list of names has not.")
+    if len({market.strike_type for market in event.markets}) > 1:
+        raise NotRead("mixed_strikes", "Some outcomes have strikes of another kind than others.")
+    check_custom(event, texts.heads)
+
+
 def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None) -> Found:
+    _check_names(event, texts)
     review = reviewed if reviewed is not None and reviewed.series_ticker == event.series_ticker else None
     names = frozenset(plain(m.yes_sub_title).lower() for m in event.markets)
     if review is not None and review.shape is ReviewShape.EXHAUSTIVE:
@@ -161,7 +194,8 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
             differing = ", ".join(sorted(names ^ review.outcomes))
             raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
         check_named(event.markets, texts.heads, review.rule)
-        texts.read_others()
+        check_labels(event, texts, (), by_words=False)
+        texts.read_others(topic=Topic.NAMES)
         if Meaning.TIE_WINS in texts.meanings and not any(TIE.fullmatch(name) for name in names):
             raise NotRead("rules_disagree", _NO_TIE_LISTED)
         return Found(Evidence.REVIEWED, [_signed(review)], "", texts.meanings)
@@ -174,7 +208,8 @@ def _read_game(event: EventFacts, texts: Texts, review: ReviewedSeries | None) -
         raise NotRead(
             "no_evidence", "No strikes, no game of two sides in a form that is read, no reviewed list of outcomes."
         )
-    texts.read_others(introductions(game))
+    check_labels(event, texts, ("Pro",))
+    texts.read_others(introductions(game), topic=Topic.GAME)
     lines = [f"Game read: {game.text}"]
     if game.with_tie:
         if Meaning.HALVES in texts.meanings:

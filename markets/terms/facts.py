@@ -10,8 +10,10 @@ from typing import Final
 
 from markets.kalshi.vocabulary import MarketStatus
 
-FACTS_VERSION: Final = 1
+FACTS_VERSION: Final = 2
 """Part of the hash: a new way to read the facts voids every certificate given under the old one."""
+
+_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class EventFacts:
     markets: tuple[MarketFacts, ...]
     title: str = ""
     sub_title: str = ""
+    sources: tuple[str, ...] = ()
+    """Name and address of each settlement source that the exchange lists, of the event and its series."""
 
 
 def rules_hash(event: EventFacts) -> str:
@@ -76,6 +80,8 @@ def rules_hash(event: EventFacts) -> str:
         event.mutually_exclusive,
         event.collateral_return_type,
         event.title,
+        event.sub_title,
+        sorted(event.sources),
         markets,
     ]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
@@ -83,4 +89,7 @@ def rules_hash(event: EventFacts) -> str:
 
 def _plain(strike: Decimal | None) -> str:
     """A strike independent of how it was written: 84, 84.0 and 8.4E+1 are one."""
-    return "" if strike is None else format(strike.normalize(), "f")
+    if strike is None:
+        return ""
+    usual = strike.is_finite() and abs(strike.adjusted()) < _DIGITS
+    return format(strike.normalize(), "f") if usual else str(strike)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, Literal
+from urllib.parse import parse_qs, urlsplit
 
 Extreme = Literal["high", "low"]
+_HOSTS: Final = frozenset({"weather.gov", "www.weather.gov", "forecast.weather.gov"})
 
 PLACES: Final[dict[str, frozenset[str]]] = {
     "AUS": frozenset({"Austin", "Austin Bergstrom"}),
@@ -99,28 +101,67 @@ SERIES: Final[dict[str, tuple[str, Extreme]]] = {
 """Series -> (station, extreme)."""
 
 
+_SHORT: Final[dict[str, tuple[str, ...]]] = {
+    "NYC": ("NYC", "NY"),
+    "LAX": ("LA",),
+    "DCA": ("DC", "Washington"),
+    "PHL": ("Philly",),
+    "SFO": ("SF",),
+    "LAS": ("Vegas",),
+}
+_EXTREME_WORDS: Final[dict[Extreme, tuple[str, ...]]] = {
+    "high": ("highest", "high", "maximum", "max"),
+    "low": ("lowest", "low", "minimum", "min"),
+}
+
+
+def label_words(series: str) -> tuple[str, ...]:
+    """Other words that titles have for what a series measures, and where."""
+    if series not in SERIES:
+        return ()
+    station, extreme = SERIES[series]
+    return (
+        *PLACES[station],
+        *LOCATIONS[station],
+        *_SHORT.get(station, ()),
+        *_EXTREME_WORDS[extreme],
+        "temp",
+        "temperature",
+        "daily",
+    )
+
+
+def foreign_source(series: str, sources: Iterable[str]) -> str:
+    """The first listed settlement source ("name address") that is not the weather service's report of the series' station; ""."""
+    for source in sources:
+        name, _, address = source.rpartition(" ")
+        at = urlsplit(address)
+        issued = parse_qs(at.query).get("issuedby", [])
+        here = at.hostname in _HOSTS and all(code == SERIES[series][0] for code in issued)
+        if not here and not name.startswith("the national weather service for area"):
+            return source
+    return ""
+
+
 def disagreement(
     series: str, extreme: Extreme, place: str, stations: Iterable[str] = (), locations: Iterable[str] = ()
 ) -> str:
     """Why rules that name this extreme, place and (where they do) stations and locations are not those of the series; "" if they
     may be.
 
-    A series that is not listed is not checked against itself, only that its place is one that is known and means these.
+    A series that is not listed has no source that is known.
     """
-    mapped = SERIES.get(series)
-    codes = {mapped[0]} if mapped is not None else {code for code, names in PLACES.items() if place in names}
-    if not codes:
-        return f"{place} is not known to mean a station"
-    if mapped is not None:
-        expected, kind = mapped
-        if extreme != kind:
-            return f"{series} is about the {kind} temperature, its rules about the {extreme}"
-        if place not in PLACES[expected]:
-            return f"{place} is not known to mean {expected}, the station of {series}"
+    if series not in SERIES:
+        return f"{series} is not among the series whose station is known"
+    expected, kind = SERIES[series]
+    if extreme != kind:
+        return f"{series} is about the {kind} temperature, its rules about the {extreme}"
+    if place not in PLACES[expected]:
+        return f"{place} is not known to mean {expected}, the station of {series}"
     for station in stations:
-        if station not in codes:
-            return f"the rules point to CLI{station}, {series} settles on CLI{' or CLI'.join(sorted(codes))}"
+        if station != expected:
+            return f"the rules point to CLI{station}, {series} settles on CLI{expected}"
     for location in locations:
-        if not any(location in LOCATIONS[code] | PLACES[code] for code in codes):
-            return f"{location} is not known to mean {' or '.join(sorted(codes))}"
+        if location not in LOCATIONS[expected] | PLACES[expected]:
+            return f"{location} is not known to mean {expected}"
     return ""

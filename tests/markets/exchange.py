@@ -43,7 +43,7 @@ GAME_RULE = "If {} wins the A vs B game originally scheduled for Jul 9, 2026, th
 GAME_NOTE = "This market is mutually exclusive."
 
 
-def temperature(ticker: str, series: str = "KXHIGHX") -> Json:
+def temperature(ticker: str, series: str = "KXHIGHMIA") -> Json:
     """An exclusive event whose three strikes tile the line: below 80, 80 to 81, above 81."""
     strikes = (
         {"strike_type": "less", "cap_strike": 80},
@@ -55,8 +55,8 @@ def temperature(ticker: str, series: str = "KXHIGHX") -> Json:
     return {
         "event_ticker": ticker,
         "series_ticker": series,
-        "title": "Highest temperature in X?",
-        "sub_title": "On some day",
+        "title": "Highest temperature in Miami?",
+        "sub_title": "On Jul 16, 2026",
         "category": "Climate and Weather",
         "mutually_exclusive": True,
         "collateral_return_type": "MECNET",

@@ -120,7 +120,7 @@ def test_every_kind_of_frame_becomes_a_message() -> None:
 def listed(db: None, exchange: SmallExchange, client: KalshiClient) -> SmallExchange:
     from markets.catalogue.scan import scan
 
-    exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
+    exchange.add(temperature("KXHIGHMIA-1"), game("KXGAME-1"))
     scan(client)
     return exchange
 
@@ -133,27 +133,27 @@ def arrive(body: dict[str, object], kind: str = "market_lifecycle_v2") -> None:
 
 
 def test_a_pause_and_its_end(listed: SmallExchange) -> None:
-    arrive({"market_ticker": "KXHIGHX-1-0", "event_type": "deactivated", "is_deactivated": True})
-    assert Market.objects.get(ticker="KXHIGHX-1-0").status == "inactive"
-    assert not Certificate.objects.filter(event_id="KXHIGHX-1", status="granted").exists()
-    arrive({"market_ticker": "KXHIGHX-1-0", "event_type": "activated"})
-    assert Market.objects.get(ticker="KXHIGHX-1-0").status == "active"
-    assert Certificate.objects.filter(event_id="KXHIGHX-1", status="granted").exists()
+    arrive({"market_ticker": "KXHIGHMIA-1-0", "event_type": "deactivated", "is_deactivated": True})
+    assert Market.objects.get(ticker="KXHIGHMIA-1-0").status == "inactive"
+    assert not Certificate.objects.filter(event_id="KXHIGHMIA-1", status="granted").exists()
+    arrive({"market_ticker": "KXHIGHMIA-1-0", "event_type": "activated"})
+    assert Market.objects.get(ticker="KXHIGHMIA-1-0").status == "active"
+    assert Certificate.objects.filter(event_id="KXHIGHMIA-1", status="granted").exists()
 
 
 def test_determination_and_settlement(listed: SmallExchange) -> None:
     arrive(
         {
-            "market_ticker": "KXHIGHX-1-1",
+            "market_ticker": "KXHIGHMIA-1-1",
             "event_type": "determined",
             "determination_ts": 1_795_486_400,
             "result": "yes",
             "settlement_value": "1.0000",
         }
     )
-    leg = Market.objects.get(ticker="KXHIGHX-1-1")
+    leg = Market.objects.get(ticker="KXHIGHMIA-1-1")
     assert (leg.status, leg.result, leg.settlement_value_e6) == ("determined", "yes", 1_000_000)
-    arrive({"market_ticker": "KXHIGHX-1-1", "event_type": "settled", "settled_ts": 1_795_490_000})
+    arrive({"market_ticker": "KXHIGHMIA-1-1", "event_type": "settled", "settled_ts": 1_795_490_000})
     leg.refresh_from_db()
     assert (leg.status, leg.result) == ("finalized", "yes")
     assert leg.settled_at is not None

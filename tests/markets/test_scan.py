@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_every_page_is_read_and_counted(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(5)), game("KXGAME-1"))
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(5)), game("KXGAME-1"))
     calls: list[int] = []
     done = scan(client, progress=lambda row: calls.append(row.pages))
     assert done.status == Scan.Status.DONE, done.error
@@ -30,32 +30,32 @@ def test_every_page_is_read_and_counted(exchange: SmallExchange, client: KalshiC
     assert (done.events_written, done.markets_written) == (6, 17)
     assert calls == [1, 2, 3]
     assert Event.objects.filter(is_open=True).count() == 6
-    leg = Market.objects.get(ticker="KXHIGHX-0-1")
+    leg = Market.objects.get(ticker="KXHIGHMIA-0-1")
     assert (leg.yes_bid, leg.yes_ask, leg.yes_ask_size) == (4000, 4300, 500)
     assert (leg.floor_strike, leg.cap_strike, leg.price_bands) == ("80", "81", [[0, 10000, 100]])
-    assert Series.objects.get(ticker="KXHIGHX").fee_type == "quadratic"
+    assert Series.objects.get(ticker="KXHIGHMIA").fee_type == "quadratic"
 
 
 def test_a_second_scan_writes_only_what_changed(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(4)))
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(4)))
     scan(client)
-    untouched = Market.objects.get(ticker="KXHIGHX-1-0").updated_at
+    untouched = Market.objects.get(ticker="KXHIGHMIA-1-0").updated_at
     again = scan(client)
     assert (again.events_written, again.markets_written, again.events) == (0, 0, 4)
-    exchange.listed["KXHIGHX-2"]["markets"][0]["yes_bid_dollars"] = "0.4100"
+    exchange.listed["KXHIGHMIA-2"]["markets"][0]["yes_bid_dollars"] = "0.4100"
     third = scan(client)
     assert (third.events_written, third.markets_written) == (0, 1)
-    assert Market.objects.get(ticker="KXHIGHX-2-0").yes_bid == 4100
-    assert Market.objects.get(ticker="KXHIGHX-1-0").updated_at == untouched
+    assert Market.objects.get(ticker="KXHIGHMIA-2-0").yes_bid == 4100
+    assert Market.objects.get(ticker="KXHIGHMIA-1-0").updated_at == untouched
 
 
 def test_a_death_before_the_certificates_leaves_the_rows_as_they_were(
     exchange: SmallExchange, client: KalshiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     scan(client)
-    assert Certificate.objects.get(event_id="KXHIGHX-1").status == Certificate.Status.GRANTED
-    exchange.listed["KXHIGHX-1"]["markets"][1]["rules_primary"] = "Something else altogether."
+    assert Certificate.objects.get(event_id="KXHIGHMIA-1").status == Certificate.Status.GRANTED
+    exchange.listed["KXHIGHMIA-1"]["markets"][1]["rules_primary"] = "Something else altogether."
 
     def dies(tickers: list[str]) -> int:
         raise SystemExit("killed")
@@ -64,15 +64,15 @@ def test_a_death_before_the_certificates_leaves_the_rows_as_they_were(
         patch.setattr(certificates, "refresh", dies)
         with pytest.raises(SystemExit):
             scan(client)
-    assert "altogether" not in Market.objects.get(ticker="KXHIGHX-1-1").rules_primary
+    assert "altogether" not in Market.objects.get(ticker="KXHIGHMIA-1-1").rules_primary
     scan(client)
-    assert Certificate.objects.filter(event_id="KXHIGHX-1", status=Certificate.Status.GRANTED).count() == 0
+    assert Certificate.objects.filter(event_id="KXHIGHMIA-1", status=Certificate.Status.GRANTED).count() == 0
 
 
 def test_a_scan_keeps_its_lock_page_by_page(
     exchange: SmallExchange, client: KalshiClient, redis_db: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(6)))
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(6)))
     left: list[int] = []
 
     def shorten(tickers: list[str]) -> None:
@@ -88,7 +88,7 @@ def test_a_scan_keeps_its_lock_page_by_page(
 
 def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: SmallExchange, client: KalshiClient) -> None:
     dead = Scan.objects.create(started_at="2026-11-23T12:00:00Z")
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     number = tasks.scan_catalogue()
     assert number is not None
     done = Scan.objects.get(pk=number)
@@ -100,10 +100,10 @@ def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: Small
 def test_a_price_alone_has_no_certificate_judged_again(
     exchange: SmallExchange, client: KalshiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    exchange.add(temperature("KXHIGHMIA-1"), temperature("KXHIGHMIA-2"))
     scan(client)
-    exchange.listed["KXHIGHX-1"]["markets"][0]["yes_bid_dollars"] = "0.4100"
-    exchange.listed["KXHIGHX-2"]["markets"][0]["status"] = "inactive"
+    exchange.listed["KXHIGHMIA-1"]["markets"][0]["yes_bid_dollars"] = "0.4100"
+    exchange.listed["KXHIGHMIA-2"]["markets"][0]["status"] = "inactive"
     judged: list[str] = []
     refresh = certificates.refresh
 
@@ -113,7 +113,7 @@ def test_a_price_alone_has_no_certificate_judged_again(
 
     monkeypatch.setattr(certificates, "refresh", recorded)
     scan(client)
-    assert judged == ["KXHIGHX-2"]
+    assert judged == ["KXHIGHMIA-2"]
 
 
 def test_an_empty_side_has_no_price(exchange: SmallExchange, client: KalshiClient) -> None:
@@ -134,7 +134,7 @@ def test_combos_are_left_out_and_counted(exchange: SmallExchange, client: Kalshi
 
 
 def test_a_listing_that_breaks_off_closes_nothing(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(6)))
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(6)))
     scan(client)
     exchange.break_after_pages = 1
     broken = scan(client)
@@ -147,57 +147,57 @@ def test_a_listing_that_breaks_off_closes_nothing(exchange: SmallExchange, clien
 def test_an_event_that_left_the_listing_is_closed_and_its_result_learnt(
     exchange: SmallExchange, client: KalshiClient
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    exchange.add(temperature("KXHIGHMIA-1"), temperature("KXHIGHMIA-2"))
     scan(client)
-    settled = exchange.listed.pop("KXHIGHX-1")
+    settled = exchange.listed.pop("KXHIGHMIA-1")
     for n, leg in enumerate(settled["markets"]):
         leg.update(
             status="finalized", result="yes" if n == 1 else "no", settlement_value_dollars=f"{float(n == 1):.4f}"
         )
-    exchange.known["KXHIGHX-1"] = settled
+    exchange.known["KXHIGHMIA-1"] = settled
     done = scan(client)
     assert done.events_gone == 1
-    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
-    winner = Market.objects.get(ticker="KXHIGHX-1-1")
+    assert not Event.objects.get(ticker="KXHIGHMIA-1").is_open
+    winner = Market.objects.get(ticker="KXHIGHMIA-1-1")
     assert (winner.status, winner.result, winner.settlement_value_e6) == ("finalized", "yes", 1_000_000)
-    requests = exchange.requested.count("/events/KXHIGHX-1")
+    requests = exchange.requested.count("/events/KXHIGHMIA-1")
     scan(client)
-    assert exchange.requested.count("/events/KXHIGHX-1") == requests  # known now, so not fetched again
+    assert exchange.requested.count("/events/KXHIGHMIA-1") == requests  # known now, so not fetched again
 
 
 def test_an_event_that_comes_back_is_open_again(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    exchange.add(temperature("KXHIGHMIA-1"), temperature("KXHIGHMIA-2"))
     scan(client)
-    away = exchange.listed.pop("KXHIGHX-1")
+    away = exchange.listed.pop("KXHIGHMIA-1")
     scan(client)
-    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
+    assert not Event.objects.get(ticker="KXHIGHMIA-1").is_open
     exchange.add(away)
     scan(client)
-    assert Event.objects.get(ticker="KXHIGHX-1").is_open
+    assert Event.objects.get(ticker="KXHIGHMIA-1").is_open
 
 
 def test_a_refused_event_is_counted_and_not_traded(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(temperature("KXHIGHX-1"), temperature("KXHIGHX-2"))
+    exchange.add(temperature("KXHIGHMIA-1"), temperature("KXHIGHMIA-2"))
     scan(client)
-    exchange.listed["KXHIGHX-1"]["markets"][0]["yes_bid_size_fp"] = "-3.00"
+    exchange.listed["KXHIGHMIA-1"]["markets"][0]["yes_bid_size_fp"] = "-3.00"
     done = scan(client)
     assert (done.rejected, done.events, done.status) == (1, 1, Scan.Status.DONE)
-    assert not Event.objects.get(ticker="KXHIGHX-1").is_open
-    assert Event.objects.get(ticker="KXHIGHX-2").is_open
+    assert not Event.objects.get(ticker="KXHIGHMIA-1").is_open
+    assert Event.objects.get(ticker="KXHIGHMIA-2").is_open
 
 
 def test_a_leg_that_left_its_event_is_absent_and_voids_the_certificate(
     exchange: SmallExchange, client: KalshiClient
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     scan(client)
-    event = Event.objects.get(ticker="KXHIGHX-1")
+    event = Event.objects.get(ticker="KXHIGHMIA-1")
     assert certificates.in_force(event) is not None
-    leg = exchange.listed["KXHIGHX-1"]["markets"].pop(0)
+    leg = exchange.listed["KXHIGHMIA-1"]["markets"].pop(0)
     scan(client)
     assert Market.objects.get(ticker=leg["ticker"]).status == "absent"
     assert certificates.in_force(event) is None
-    exchange.listed["KXHIGHX-1"]["markets"].append(leg)
+    exchange.listed["KXHIGHMIA-1"]["markets"].append(leg)
     scan(client)
     assert Market.objects.get(ticker=leg["ticker"]).status == "active"
     assert certificates.in_force(event) is not None
@@ -206,38 +206,38 @@ def test_a_leg_that_left_its_event_is_absent_and_voids_the_certificate(
 def test_strikes_that_tile_must_have_a_winner_and_an_unreviewed_game_need_not(
     exchange: SmallExchange, client: KalshiClient
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"), game("KXGAME-1"))
+    exchange.add(temperature("KXHIGHMIA-1"), game("KXGAME-1"))
     scan(client)
-    granted = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
+    granted = certificates.in_force(Event.objects.get(ticker="KXHIGHMIA-1"))
     assert granted is not None
     assert (granted.kind, granted.one_must_win, granted.grade) == ("tiling", True, Grade.IF_DETERMINED)
-    assert set(StateList.from_json(granted.states).outcomes) == {f"KXHIGHX-1-{n}" for n in range(3)}
+    assert set(StateList.from_json(granted.states).outcomes) == {f"KXHIGHMIA-1-{n}" for n in range(3)}
     game_granted = certificates.in_force(Event.objects.get(ticker="KXGAME-1"))
     assert game_granted is not None
     assert (game_granted.kind, game_granted.one_must_win) == ("exclusive", False)
 
 
 def test_rules_that_were_not_read_are_refused_with_the_sentence(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
-    for listed in exchange.listed["KXHIGHX-1"]["markets"]:
+    exchange.add(temperature("KXHIGHMIA-1"))
+    for listed in exchange.listed["KXHIGHMIA-1"]["markets"]:
         listed["rules_secondary"] += " A tie of two stations pays nobody."
     scan(client)
-    row = Certificate.objects.get(event_id="KXHIGHX-1")
+    row = Certificate.objects.get(event_id="KXHIGHMIA-1")
     assert row.status == Certificate.Status.REFUSED
     assert "A tie of two stations pays nobody." in row.reason
-    event = Event.objects.get(ticker="KXHIGHX-1")
+    event = Event.objects.get(ticker="KXHIGHMIA-1")
     assert certificates.grant(event, "operator", "I know better").grade == Grade.CONDITIONAL
 
 
 def test_certificates_of_an_earlier_way_of_reading_do_not_count_and_are_given_again(
     exchange: SmallExchange, client: KalshiClient
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     scan(client)
     Certificate.objects.update(reading=1)
-    event = Event.objects.get(ticker="KXHIGHX-1")
+    event = Event.objects.get(ticker="KXHIGHMIA-1")
     assert certificates.in_force(event) is None
-    certificates.refresh(["KXHIGHX-1"])
+    certificates.refresh(["KXHIGHMIA-1"])
     assert certificates.in_force(event) is not None
 
 
@@ -246,7 +246,7 @@ def test_certificates_of_an_earlier_way_of_reading_do_not_count_and_are_given_ag
     [
         lambda event: event["markets"][0].update(rules_primary="Rules were revised."),
         lambda event: event["markets"][1].update(cap_strike=82),
-        lambda event: event["markets"].append(market("KXHIGHX-1-9", "KXHIGHX-1")),
+        lambda event: event["markets"].append(market("KXHIGHMIA-1-9", "KXHIGHMIA-1")),
         lambda event: event.update(mutually_exclusive=False),
         lambda event: event["markets"][0].update(status="determined", result="no"),
     ],
@@ -254,26 +254,26 @@ def test_certificates_of_an_earlier_way_of_reading_do_not_count_and_are_given_ag
 def test_a_change_of_facts_voids_the_certificate_within_one_scan(
     exchange: SmallExchange, client: KalshiClient, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     scan(client)
-    first = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
+    first = certificates.in_force(Event.objects.get(ticker="KXHIGHMIA-1"))
     assert first is not None
-    change(exchange.listed["KXHIGHX-1"])
+    change(exchange.listed["KXHIGHMIA-1"])
     scan(client)
     first.refresh_from_db()
     assert first.status == Certificate.Status.VOID
     assert first.ended_at is not None
-    current = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
+    current = certificates.in_force(Event.objects.get(ticker="KXHIGHMIA-1"))
     assert current is None or current.rules_hash != first.rules_hash
 
 
 def test_prices_alone_leave_a_certificate_in_force(exchange: SmallExchange, client: KalshiClient) -> None:
-    exchange.add(temperature("KXHIGHX-1"))
+    exchange.add(temperature("KXHIGHMIA-1"))
     scan(client)
-    before = certificates.in_force(Event.objects.get(ticker="KXHIGHX-1"))
-    exchange.listed["KXHIGHX-1"]["markets"][0].update(yes_bid_dollars="0.1000", volume_fp="99.00")
+    before = certificates.in_force(Event.objects.get(ticker="KXHIGHMIA-1"))
+    exchange.listed["KXHIGHMIA-1"]["markets"][0].update(yes_bid_dollars="0.1000", volume_fp="99.00")
     scan(client)
-    assert certificates.in_force(Event.objects.get(ticker="KXHIGHX-1")) == before
+    assert certificates.in_force(Event.objects.get(ticker="KXHIGHMIA-1")) == before
 
 
 def test_a_person_grants_and_revokes(exchange: SmallExchange, client: KalshiClient) -> None:

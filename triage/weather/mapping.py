@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from markets.terms.reading.secondary import read_sentence
+from markets.terms.reading.secondary import Topic, read_sentence
 from markets.terms.reading.text import sentences
 
 Extreme = Literal["high", "low"]
@@ -120,7 +120,7 @@ def daily_market(
     for _, url in sources:
         if (issuer := issuing_station(url)) != station.issued_by:
             raise Unmapped(f"settles on {issuer or url}, reviewed was {station.issued_by}")
-    unread = next((s for s in sentences(rules_secondary) if read_sentence(s) is None), "")
+    unread = next((s for s in sentences(rules_secondary) if read_sentence(s, Topic.WEATHER) is None), "")
     if unread:
         raise Unmapped(f"a sentence of the rules was not read: {unread}")
     named = _CLI.search(rules_secondary)

@@ -16,7 +16,9 @@ from markets.terms.reading.text import DATE, TIME, plain
 
 TIE: Final = re.compile(r"(?:the )?(?:tie|draw)", re.IGNORECASE)
 YES: Final = ", then the market resolves to Yes."
-_REGULATION_PREFIX: Final = re.compile(r"^reg(?:ulation)? time:\s*", re.IGNORECASE)
+_REGULATION_PREFIX: Final = re.compile(r"^reg(?:ulation)? time:\s*", re.IGNORECASE | re.ASCII)
+_SMALL: Final = re.compile("al?|and|at|d[aeiou]|del|der|dos|el?|en|i|la|le|o[fg]|och|s|the|und|van|von|y")
+_SIDE_WORD: Final = re.compile(r"(?:\d{1,4}|\d*[^\W\d_][\w.'´’&/-]*|&|\([A-Z][\w. ]*\)|\"[A-Z]\w*\")")
 _SOCCER: Final = (
     "Allsvenskan|Brasileiro Serie [ABC]|Chinese Super League|Conference League|Ecuador LigaPro|Eliteserien"
     "|Europa League(?: Qualifying)?|Champions League(?: Qualifying)?|FIFA World Cup|Korea K League [12]|Liga MX|MLS|NWSL"
@@ -50,15 +52,20 @@ def side_name(market: MarketFacts) -> str:
 
 def read_game(markets: Sequence[MarketFacts], heads: Sequence[str]) -> Game | None:
     """The game whose winner (or tie) the outcomes are, or None. ``heads``: the primary rule of each outcome, one plain sentence."""
+    regulation = any(_REGULATION_PREFIX.match(market.yes_sub_title.strip()) for market in markets)
     names = [plain(side_name(market)) for market in markets]
     sides = [name for name in names if not TIE.fullmatch(name)]
     if len(sides) != 2 or sides[0].lower() == sides[1].lower() or len(names) - len(sides) > 1:
+        return None
+    if not all(map(_is_side, sides)):
         return None
     texts = {_game_of(name, head) for name, head in zip(names, heads, strict=True)}
     text = texts.pop()
     if texts or not text:
         return None
     with_tie = len(names) == 3
+    if regulation and not with_tie:  # level after regulation time, and a name that ends there
+        return None
     if not any(_is_game(text, one, other, with_tie) for one, other in (sides, reversed(sides))):
         return None
     return Game((sides[0], sides[1]), text, with_tie)
@@ -75,6 +82,14 @@ def _game_of(name: str, head: str) -> str:
     else:
         found = re.fullmatch(rf"If (?:the )?{re.escape(name)} wins? (?:the )?(?P<game>.+){YES}", head)
     return found["game"] if found else ""
+
+
+def _is_side(name: str) -> bool:
+    """Whether a name is one of a side, without a manner or margin of winning: capitalised words and numbers, small words between."""
+    return all(
+        _SMALL.fullmatch(word) is not None or (_SIDE_WORD.fullmatch(word) is not None and not word[0].islower())
+        for word in name.split(" ")
+    )
 
 
 def _is_game(text: str, one: str, other: str, with_tie: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from markets.terms.facts import MarketFacts
 from markets.terms.reading.rules import NotRead, one_rest
 from markets.terms.reading.strikes import read_phrase
-from markets.terms.reading.text import DATE, MONTH, plain
+from markets.terms.reading.text import DATE, MONTH, one_spelling, plain
 from markets.terms.tiling import tile
 
 _DAY: Final = rf"(?:the )?(?:{MONTH}|\d|end|noon|midnight|mid|early|late|Q\d|spring|summer|autumn|fall|winter)"
@@ -40,17 +40,21 @@ def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str)
     """Raises NotRead unless every outcome's rule is ``rule`` with the outcome's name in it, once, and names do not nest."""
     if rule.count("{outcome}") != 1:
         raise NotRead("review_differs", "The review does not say what the rule of an outcome is.")
-    before, after = (plain_part(part) for part in rule.split("{outcome}"))
+    names = [plain(market.yes_sub_title) for market in markets]
+    try:
+        spelled = [one_spelling(name) for name in names]
+        before, after = (plain_part(part) for part in one_spelling(rule).split("{outcome}"))
+    except ValueError:
+        raise NotRead("review_differs", "A name or the reviewed rule has a day that no calendar has.") from None
     rests = []
-    for market, head in zip(markets, heads, strict=True):
-        name = plain(market.yes_sub_title)
+    for market, name, head in zip(markets, spelled, heads, strict=True):
         found = re.fullmatch(f"({before}){re.escape(name)}({after})", head) if name else None
         if found is None:
             raise NotRead("review_differs", f"The rule of {market.ticker} is not the one that was reviewed: {head}")
         rests.append(found[1] + "{}" + found[2])
     one_rest(rests)
-    check_names([plain(market.yes_sub_title) for market in markets])
-    check_thresholds([plain(market.yes_sub_title) for market in markets], rule)
+    check_names(names)
+    check_thresholds(names, rule)
 
 
 def plain_part(part: str) -> str:
@@ -61,8 +65,13 @@ def plain_part(part: str) -> str:
 def check_names(names: Sequence[str]) -> None:
     """Raises NotRead if one name contains another ("A" and "A or B", "before July" and "before July or August")."""
     for one, other in combinations([name.lower() for name in names], 2):
-        if one in other or other in one:
+        if _is_part(one, other) or _is_part(other, one):
             raise NotRead("names_nest", f'"{one}" and "{other}" may both be right.')
+
+
+def _is_part(one: str, other: str) -> bool:
+    """Whether all of ``one`` stands in ``other``, word by word: "ann" is not a part of "joanna"."""
+    return re.search(rf"(?<!\w){re.escape(one)}(?!\w)", other) is not None
 
 
 def check_thresholds(names: Sequence[str], rule: str) -> None:

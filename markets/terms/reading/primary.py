@@ -23,28 +23,31 @@ _YES: Final = r", then the market resolves to Yes\."
 
 _WEATHER: Final = re.compile(
     rf"If the (?P<extreme>highest|maximum|lowest|minimum) temperature recorded (?:in|at) (?P<place>{PLACE}) (?:for|on) (?P<date>{DATE})"
-    rf"(?P<before>,? as reported by {_REPORT})?,? is {_STRIKE}(?: fahrenheit)?(?P<after>,? according to {_REPORT})?{_YES}"
+    rf"(?P<before>,? as reported by {_REPORT})?,? is {_STRIKE}(?: fahrenheit)?(?P<after>,? according to {_REPORT})?{_YES}",
+    re.ASCII,
 )
-_INDEX: Final = (
-    r"(?:(?:Bitcoin|Ethereum|Ether) Real-Time Index \((?:BRTI|ERTI|ETHUSD_RTI|ETHUSD RTI)\)|BRTI|ERTI|ETHUSD_RTI)"
-)
+_BITCOIN: Final = r"(?:Bitcoin Real-Time Index \(BRTI\)|BRTI)"
+_ETHER: Final = r"(?:(?:Ethereum|Ether) Real-Time Index \((?:ERTI|ETHUSD_RTI|ETHUSD RTI)\)|ERTI|ETHUSD_RTI)"
 _CRYPTO: Final = re.compile(
-    rf"If the simple average of the sixty seconds of CF Benchmarks' {_INDEX} before (?P<time>{TIME}) is {_STRIKE} "
-    rf"at (?P=time) on (?P<date>{DATE}){_YES}"
+    rf"If the simple average of the sixty seconds of CF Benchmarks' (?:(?P<BTC>{_BITCOIN})|(?P<ETH>{_ETHER})) before (?P<time>{TIME}) "
+    rf"is {_STRIKE} at (?P=time) on (?P<date>{DATE}){_YES}",
+    re.ASCII,
 )
 _DOLLARS: Final = re.compile(r"[$%]")
-_DEGREES: Final = re.compile(r"[°%]")
+_DEGREES: Final = re.compile(r"[°%]| degree")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One outcome's rule, read. ``rest``: the sentence without its strike. ``place`` and ``extreme``: of a temperature."""
+    """One outcome's rule, read. ``rest``: the sentence without its strike. ``place`` and ``extreme``: of a temperature; ``coin``: of a
+    price, "BTC" or "ETH"."""
 
     interval: Interval
     rest: str
     source: Source
     place: str = ""
     extreme: Extreme | None = None
+    coin: str = ""
 
 
 @lru_cache(maxsize=16384)
@@ -56,14 +59,18 @@ def read_condition(sentence: str) -> Condition | None:
         extreme: Extreme = "high" if found["extreme"] in ("highest", "maximum") else "low"
         return None if _DOLLARS.search(found["strike"]) else _condition(found, NWS_CLI, found["place"], extreme)
     if found := _CRYPTO.fullmatch(sentence):
-        return None if _DEGREES.search(found["strike"]) else _condition(found, CF_BENCHMARKS)
+        return (
+            None
+            if _DEGREES.search(found["strike"])
+            else _condition(found, CF_BENCHMARKS, coin="BTC" if found["BTC"] else "ETH")
+        )
     return None
 
 
 def _condition(
-    found: re.Match[str], source: Source, place: str = "", extreme: Extreme | None = None
+    found: re.Match[str], source: Source, place: str = "", extreme: Extreme | None = None, coin: str = ""
 ) -> Condition | None:
     interval = read_phrase(found["strike"])
     start, end = found.span("strike")
     rest = f"{found.string[:start]}{{}}{found.string[end:]}"
-    return None if interval is None else Condition(interval, rest, source, place, extreme)
+    return None if interval is None else Condition(interval, rest, source, place, extreme, coin)

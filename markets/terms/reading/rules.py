@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.meanings import Meaning
-from markets.terms.reading.secondary import read_sentence
-from markets.terms.reading.text import plain, sentences
+from markets.terms.reading.secondary import Topic, read_sentence
+from markets.terms.reading.text import one_spelling, plain, sentences
 
 _THEN_YES: Final = "the market resolves to Yes."
+_YES: Final = re.compile(r'(?:the|this) market (?:will resolve|resolves) to "?Yes"?\.', re.ASCII)
 
 
 class NotRead(Exception):
@@ -31,15 +33,14 @@ class Texts:
     common: str
     meanings: dict[Meaning, str] = field(default_factory=dict)
 
-    def read_others(self, introductions: Iterable[str] = (), vouched: Iterable[str] = ()) -> None:
-        """Read every sentence but the conditions into ``meanings``. Raises NotRead with the first that was not read."""
+    def read_others(self, introductions: Iterable[str] = (), *, topic: Topic) -> None:
+        """Read every sentence but the conditions into ``meanings``. Raises NotRead with the first that was not read, or that says how
+        events of another topic are determined."""
         secondary = self.common
         for opening in introductions:
             secondary = secondary.removeprefix(opening).strip()
         for sentence in dict.fromkeys([*(s for tail in self.tails for s in sentences(tail)), *sentences(secondary)]):
-            found = read_sentence(sentence)
-            if found is None and sentence in vouched:
-                found = (Meaning.NOTHING,)
+            found = read_sentence(sentence, topic)
             if found is None:
                 raise NotRead("sentence_unread", f"This sentence of the rules was not read: {sentence}")
             for meaning in found:
@@ -49,7 +50,7 @@ class Texts:
 def texts_of(event: EventFacts) -> Texts:
     """The texts of an event, taken apart. Raises NotRead where one is missing or the outcomes' secondary rules differ."""
     pairs = [_halves(market) for market in event.markets]
-    secondary = {plain(market.rules_secondary) for market in event.markets}
+    secondary = {_dated(market, market.rules_secondary) for market in event.markets}
     if len(secondary) > 1:
         raise NotRead("rules_differ", "The outcomes do not have the same secondary rules.")
     if len({tail for _, tail in pairs}) > 1:
@@ -61,13 +62,20 @@ def texts_of(event: EventFacts) -> Texts:
 
 
 def _halves(market: MarketFacts) -> tuple[str, str]:
-    primary = plain(market.rules_primary)
+    primary = _dated(market, market.rules_primary)
     if not primary:
         raise NotRead("rules_missing", f"{market.ticker} has no rules text.")
-    head, found, tail = primary.partition(_THEN_YES)
-    if not found:
+    found = _YES.search(primary)
+    if found is None:
         raise NotRead("rules_unread", f"The rules of {market.ticker} are in no form that is read: {primary}")
-    return head + found, tail.strip()
+    return primary[: found.start()] + _THEN_YES, primary[found.end() :].strip()
+
+
+def _dated(market: MarketFacts, text: str) -> str:
+    try:
+        return one_spelling(plain(text))
+    except ValueError:
+        raise NotRead("rules_unread", f"The rules of {market.ticker} name a day that no calendar has.") from None
 
 
 def one_rest(rests: Sequence[str]) -> None:

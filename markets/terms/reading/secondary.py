@@ -7,6 +7,7 @@ certificate. Wording is the exchange's, as recorded or published; add a sentence
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -18,29 +19,105 @@ _AS_RULED: Final = r"(?: in accordance with the rules)?"
 _FAIR: Final = r"resolves? to (?:a|the|the a) fair(?: market)? price(?: for each team)?" + _AS_RULED
 _TIES: Final = r"If the (?:game|match) (?:ends in|is declared|results in) a (?:tie|draw)"
 _OFF: Final = r"(?:cancelled|canceled|postponed|rescheduled|cancelled or rescheduled|canceled or rescheduled)"
+_NO: Final = r'(?:will )?resolves? to "?No"?'
+_ONE_OF: Final = (
+    r"one (?:range|bucket|bracket|market|outcome|option|strike|of these markets|of the (?:markets|outcomes|ranges))"
+)
+_WHEN: Final = rf"(?:at {TIME}(?: on {DATE})?|on {DATE}(?: at {TIME})?)"
 
-_READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
+Read = tuple[tuple[str, tuple[Meaning, ...]], ...]
+
+
+class Topic(StrEnum):
+    """What kind of event a rule is about; a sentence on how another kind is determined contradicts it."""
+
+    WEATHER = "daily temperature"
+    COIN = "price of a coin"
+    GAME = "game"
+    NAMES = "list of names"
+
+
+_ONLY: Final[dict[Topic, Read]] = {
+    Topic.WEATHER: (
+        (
+            r"While checking a source like AccuWeather or Google Weather may help guide your decision, the official and final value used "
+            r"to determine this market is the (?:highest|lowest|maximum|minimum|maximum/minimum) temperature as reported by the "
+            r"corresponding NWS Climatological Report \(Daily\) linked in the rules above\.",
+            (_M.NOTHING,),
+        ),
+        (
+            rf"Data for CLI[A-Z]{{3}} can be found by clicking the following URL: {WEATHER_SERVICE}, navigating to the "
+            r'"Observed Weather" tab, and choosing the location "[A-Z][A-Za-z./ ,()-]*" with Daily Climate Report selected\.',
+            (_M.NOTHING,),
+        ),
+        (
+            r"While the market resolves based on the finalized report from the NWS, traders should use other data sources--including "
+            r"other preliminary NWS reporting--to inform their trades\.",
+            (_M.NOTHING,),
+        ),
+        (
+            rf"Expiration will occur on the sooner of the first (?:7:00 or 8:00 AM ET|10:00 AM(?: ET)?) following the release of the data "
+            rf"for {DATE}, or one week after {DATE}\.",
+            (_M.NOTHING,),
+        ),
+        (
+            r'As noted in the Rulebook, for the actual Underlying, please go to the Source Agency link, click on "Observed Weather", then '
+            r'choose "[A-Z][A-Za-z ,]*"\.',
+            (_M.NOTHING,),
+        ),
+        (
+            r"The official and final value is the one in the linked NWS Climatological Report \(Daily\); other weather services may "
+            r"differ\.",
+            (_M.NOTHING,),
+        ),
+    ),
+    Topic.COIN: (
+        (
+            r"While checking a source like Google or Coinbase may help guide your decision, the price used to determine this market is "
+            r"based on CF Benchmarks' corresponding Real Time Index \(RTI\)\.",
+            (_M.NOTHING,),
+        ),
+        (r"At the last minute before expiration, 60 (?:seconds of )?RTI prices are collected\.", (_M.NOTHING,)),
+        (r"The official and final value is the average of these prices\.", (_M.NOTHING,)),
+    ),
+}
+
+_READ: Final[Read] = (
     # what every market says
-    (r'Otherwise,? (?:the|this) market (?:will )?resolves? to "?No"?\.', (_M.NOTHING,)),
-    (r"This market is mutually exclusive\.", (_M.NOTHING,)),
-    # daily temperature
-    (r"Not all weather data is the same\.", (_M.NOTHING,)),
+    (rf"Otherwise,? (?:the|this) market {_NO}\.", (_M.NOTHING,)),
+    (r"(?:This market is|These markets are) mutually exclusive\.", (_M.NOTHING,)),
     (
-        r"While checking a source like AccuWeather or Google Weather may help guide your decision, the official and final value used "
-        r"to determine this market is the (?:highest|lowest|maximum|minimum|maximum/minimum) temperature as reported by the "
-        r"corresponding NWS Climatological Report \(Daily\) linked in the rules above\.",
+        rf"(?:Only|At most|No more than) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve to \"?Yes\"?\.",
         (_M.NOTHING,),
     ),
+    (
+        r"(?:Please )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) the (?:full |complete )?(?:rules|contract terms|[Rr]ulebook"
+        r")(?: for (?:more |further |full )?(?:details|information))?\.",
+        (_M.NOTHING,),
+    ),
+    (
+        r"For (?:more|further) (?:details|information), (?:please )?(?:see|read|refer to) the (?:full )?(?:rules|contract terms)\.",
+        (_M.NOTHING,),
+    ),
+    # when it trades
+    (rf"(?:Trading|The market|This market) (?:will (?:close|end|open)|closes|ends|opens) {_WHEN}\.", (_M.NOTHING,)),
+    (
+        rf"(?:The )?(?:[Ll]ast [Tt]rading [Tt]ime|[Cc]losing time|[Cc]lose time) (?:is|will be) {TIME}(?: on {DATE})?\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"Trading (?:is available|takes place|hours are) (?:from|between) {TIME} (?:to|and|until) {TIME}\.",
+        (_M.NOTHING,),
+    ),
+    (r"Trading is available (?:24 hours a day|around the clock|24/7)\.", (_M.NOTHING,)),
+    (r"This market will close and expire after a winner is declared\.", (_M.NOTHING,)),
+    # daily temperature
+    (r"Not all weather data is the same\.", (_M.NOTHING,)),
     (
         r"Preliminary NWS reporting and measurement methods may be subject to underlying rounding and conversion nuances\.",
         (_M.NOTHING,),
     ),
     (r"Traders should exercise caution when interpreting preliminary NWS data\.", (_M.NOTHING,)),
-    (
-        rf'Data for CLI[A-Z]{{3}} can be found by clicking the following URL: {WEATHER_SERVICE}, navigating to the "Observed Weather" tab, '
-        r'and choosing the location "[A-Z][A-Za-z./ ,()-]*" with Daily Climate Report selected\.',
-        (_M.NOTHING,),
-    ),
     (
         r"Please use the latest version of the data for the desired date, keeping in mind that different cities update their reports "
         r"at different frequencies\.",
@@ -48,50 +125,18 @@ _READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
     ),
     (r"Please be advised to check to see what temperatures have occurred previously in the day\.", (_M.NOTHING,)),
     (
-        r"While the market resolves based on the finalized report from the NWS, traders should use other data sources--including other "
-        r"preliminary NWS reporting--to inform their trades\.",
-        (_M.NOTHING,),
-    ),
-    (
         rf"The Last Trading Time will be {TIME} on {DATE} regardless of any data releases or events occurring\.",
         (_M.NOTHING,),
     ),
-    (
-        rf"Expiration will occur on the sooner of the first (?:7:00 or 8:00 AM ET|10:00 AM(?: ET)?) following the release of the data "
-        rf"for {DATE}, or one week after {DATE}\.",
-        (_M.NOTHING,),
-    ),
     (r"As a reminder, the Underlying is not the NWS NOWData data source\.", (_M.NOTHING,)),
-    (
-        r'As noted in the Rulebook, for the actual Underlying, please go to the Source Agency link, click on "Observed Weather", then '
-        r'choose "[A-Z][A-Za-z ,]*"\.',
-        (_M.NOTHING,),
-    ),
-    (
-        r"The official and final value is the one in the linked NWS Climatological Report \(Daily\); other weather services may differ\.",
-        (_M.NOTHING,),
-    ),
     (r"Preliminary reports are subject to rounding and conversion\.", (_M.NOTHING,)),
     # crypto ranges
     (r"Not all cryptocurrency price data is the same\.", (_M.NOTHING,)),
-    (
-        r"While checking a source like Google or Coinbase may help guide your decision, the price used to determine this market is based "
-        r"on CF Benchmarks' corresponding Real Time Index \(RTI\)\.",
-        (_M.NOTHING,),
-    ),
-    (
-        r"At the last minute before expiration, 60 (?:seconds of )?RTI prices are collected\.",
-        (_M.NOTHING,),
-    ),
-    (r"The official and final value is the average of these prices\.", (_M.NOTHING,)),
     # games
     (rf'{_TIES}, the market called "(?:Tie|Draw)" resolves to Yes\.', (_M.TIE_WINS,)),
     (rf"{_TIES},? the markets? (?:will )?resolves? (?:to )?50/50(?: for both teams)?\.", (_M.HALVES,)),
     (rf"{_TIES}, the market will resolve to \$0\.50 for each team\.", (_M.HALVES,)),
-    (
-        rf"If the game is {_OFF} to over {SPAN} away, the market will {_FAIR}\.",
-        (_M.VOID,),
-    ),
+    (rf"If the game is {_OFF} to over {SPAN} away, the market will {_FAIR}\.", (_M.VOID,)),
     (rf"If the (?:game|match) is {_OFF}, the market will {_FAIR}\.", (_M.VOID,)),
     (rf"If the game is not started within {SPAN}, the market will {_FAIR}\.", (_M.VOID,)),
     (
@@ -106,20 +151,21 @@ _READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
         r"If the game is cancelled or moved by more than two weeks, the market resolves to a fair price under the rules\.",
         (_M.VOID,),
     ),
+    # a span within which it must be played: what holds after it is not said, so it may be any value
     (
         rf"If this game is postponed or delayed, the market will remain open and close after the rescheduled game has finished "
         rf"\(within {SPAN}\)\.",
-        (_M.NOTHING,),
+        (_M.VOID,),
     ),
     (
         rf"If this game is postponed/delayed and played within {SPAN} of the originally scheduled start time, the market will remain "
         r"open and close after the rescheduled game has finished\.",
-        (_M.NOTHING,),
+        (_M.VOID,),
     ),
     (
         rf"If the game is postponed (?:but begins within {SPAN} from its originally scheduled start time|from its originally scheduled "
         rf"date but begins within {SPAN}), the market will remain open and resolve based on the official final result\.",
-        (_M.NOTHING,),
+        (_M.VOID,),
     ),
     (r"Regulation time includes stoppage time, not extra time or penalties\.", (_M.NOTHING,)),
     (
@@ -139,18 +185,13 @@ _READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
         r"No\.",
         (_M.NOTHING,),
     ),
-    (r"Only one bucket, at maximum, can resolve to Yes\.", (_M.NOTHING,)),
     # what any event may say
     (
-        r"If no (?:data|report|value) is (?:available|published|reported|released)(?: for the date)?, (?:all|all of the) markets "
-        r'(?:will )?resolve to "?No"?\.',
+        rf"If no (?:data|report|value) is (?:available|published|reported|released)(?: for the date)?, (?:all|all of the) markets {_NO}\.",
         (_M.ALL_NO,),
     ),
-    (r'If no data is available, the market (?:will )?resolves? to "?No"?\.', (_M.ALL_NO, _M.ANY_NO)),
-    (
-        r'If no data is available, (?:the )?affected strikes (?:will )?resolve to "?No"?\.',
-        (_M.ALL_NO, _M.ANY_NO),
-    ),
+    (rf"If no data is available, the market {_NO}\.", (_M.ALL_NO, _M.ANY_NO)),
+    (rf"If no data is available, (?:the )?affected strikes {_NO}\.", (_M.ALL_NO, _M.ANY_NO)),
     (
         r"If (?:two or more|multiple|several) (?:nominees|candidates|contestants|players) (?:are tied|tie), each of the tied "
         r"(?:nominees|candidates|contestants|players) will resolve to Yes\.",
@@ -168,10 +209,15 @@ _READ: Final[tuple[tuple[str, tuple[Meaning, ...]], ...]] = (
     ),
 )
 
-_PATTERNS: Final = tuple((re.compile(pattern), meanings) for pattern, meanings in _READ)
+
+def _compiled(listed: Read) -> list[tuple[re.Pattern[str], tuple[Meaning, ...]]]:
+    return [(re.compile(pattern, re.ASCII), meanings) for pattern, meanings in listed]
+
+
+_PATTERNS: Final = {topic: _compiled((*_ONLY.get(topic, ()), *_READ)) for topic in Topic}
 
 
 @lru_cache(maxsize=16384)
-def read_sentence(sentence: str) -> tuple[Meaning, ...] | None:
-    """What a plain sentence means, or None: it was not read."""
-    return next((meanings for pattern, meanings in _PATTERNS if pattern.fullmatch(sentence)), None)
+def read_sentence(sentence: str, topic: Topic) -> tuple[Meaning, ...] | None:
+    """What a plain sentence means in an event of this topic, or None: it was not read, or is about another."""
+    return next((meanings for pattern, meanings in _PATTERNS[topic] if pattern.fullmatch(sentence)), None)

@@ -14,7 +14,8 @@ from typing import Final
 from markets.terms.facts import MarketFacts
 
 _NUMBER: Final = r"(?:-?\$?|\$-)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_UNIT: Final = r"(?:°F?|%)?"
+_UNIT: Final = r"(?:°F?| degrees(?: [Ff]ahrenheit)?|%)?"
+_FLAGS: Final = re.IGNORECASE | re.ASCII
 _PLACES: Final = 15
 """Digits before and after the point that a strike may have."""
 
@@ -78,9 +79,9 @@ def _any(shape: str, name: str = "") -> str:
 PHRASE: Final = "(?:" + "|".join(_any(shape) for shape, _ in (*_ONE, (_TWO, greater))) + ")"
 """Matches any strike phrase that is read."""
 
-_READ: Final = tuple((re.compile(_any(shape), re.IGNORECASE), build) for shape, build in _ONE)
-_READ_TWO: Final = re.compile(_any(_TWO), re.IGNORECASE)
-_FIND: Final = re.compile(_NUMBER)
+_READ: Final = tuple((re.compile(_any(shape), _FLAGS), build) for shape, build in _ONE)
+_READ_TWO: Final = re.compile(_any(_TWO), _FLAGS)
+_FIND: Final = re.compile(_NUMBER, re.ASCII)
 
 
 def read_phrase(phrase: str) -> Interval | None:

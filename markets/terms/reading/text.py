@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -17,9 +18,9 @@ MONTH: Final = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.?"
 )
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DATE: Final = rf"(?:{MONTH} \d{{1,2}}, \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
-TIME: Final = r"\d{1,2}(?::\d{2})? ?[AP]M(?: [A-Z]{2,4})?"
+TIME: Final = r"(?:1[0-2]|[1-9])(?::[0-5]\d)? ?[AP]M(?: (?:E[SD]?T|C[SD]?T|M[SD]?T|P[SD]?T|UTC|GMT))?"
 WORD: Final = r"[A-Z][A-Za-z.'-]*"
 PLACE: Final = rf"{WORD}(?:,? {WORD})*"
 SPAN: Final = r"(?:\d{1,3}|one|two|three|four|five|seven|ten|fourteen|thirty) (?:hour|day|week)s?"
@@ -38,13 +39,23 @@ def sentences(text: str) -> tuple[str, ...]:
     return tuple(_END.split(found)) if (found := plain(text)) else ()
 
 
-def same_day(date: str) -> str:
-    """A text that fits ``DATE`` in one spelling: "July 16, 2026", "Jul. 16, 2026" and "2026-07-16" are one day."""
-    if date[:1].isdigit():
-        year, month, day = date.split("-")
-        return f"{int(year)}-{int(month)}-{int(day)}"
-    name, day, year = date.replace(",", "").split()
-    return f"{int(year)}-{_MONTHS.index(name[:3]) + 1}-{int(day)}"
+def same_day(text: str) -> str:
+    """A text that fits ``DATE`` in one spelling: "July 16, 2026", "Jul. 16, 2026" and "2026-07-16" are "Jul 16, 2026".
+
+    Raises ValueError for a day that no calendar has.
+    """
+    if text[:1].isdigit():
+        year, month, day = map(int, text.split("-"))
+    else:
+        name, day_text, year_text = text.replace(",", "").split()
+        year, month, day = int(year_text), MONTHS.index(name[:3]) + 1, int(day_text)
+    found = date(year, month, day)
+    return f"{MONTHS[found.month - 1]} {found.day}, {found.year}"
+
+
+def one_spelling(text: str) -> str:
+    """The text with each date in one spelling. Raises ValueError for a day that no calendar has."""
+    return re.sub(rf"\b{DATE}", lambda found: same_day(found[0]), text, flags=re.ASCII)
 
 
 def odd_letter(name: str) -> str:

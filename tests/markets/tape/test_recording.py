@@ -58,23 +58,23 @@ def test_a_scan_records_the_whole_catalogue_once_a_day_and_then_what_changed(
     exchange: SmallExchange, client: KalshiClient, settings: Settings, tmp_path: Path
 ) -> None:
     settings.KALBOT_TAPE_DIR = str(tmp_path)
-    exchange.add(*(temperature(f"KXHIGHX-{n}") for n in range(3)), game("KXGAME-1"))
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(3)), game("KXGAME-1"))
     tape = recorder("scan")
     assert tape is not None
     scan(client)
     wait_for(lambda: bool(list(tmp_path.glob("*.tape"))))
     scan(client)
-    exchange.listed["KXHIGHX-2"]["title"] = "Another title"
-    exchange.listed["KXHIGHX-2"]["markets"][0]["rules_primary"] = "Other rules."
+    exchange.listed["KXHIGHMIA-2"]["title"] = "Another title"
+    exchange.listed["KXHIGHMIA-2"]["markets"][0]["rules_primary"] = "Other rules."
     scan(client)
     fetch_events(client, ["KXGAME-1"])
     with paused():
         scan(client)
     tape.close()
     events = [record.key for record in Tape.open(tmp_path).records(kinds=[Kind.EVENT])]
-    assert sorted(events[:4]) == ["KXGAME-1", "KXHIGHX-0", "KXHIGHX-1", "KXHIGHX-2"]
-    assert events[4:] == ["KXHIGHX-2", "KXGAME-1"]
-    assert {record.key for record in Tape.open(tmp_path).records(kinds=[Kind.SERIES])} == {"KXHIGHX", "KXGAME"}
+    assert sorted(events[:4]) == ["KXGAME-1", "KXHIGHMIA-0", "KXHIGHMIA-1", "KXHIGHMIA-2"]
+    assert events[4:] == ["KXHIGHMIA-2", "KXGAME-1"]
+    assert {record.key for record in Tape.open(tmp_path).records(kinds=[Kind.SERIES])} == {"KXHIGHMIA", "KXGAME"}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,131 @@
+"""Titles, sub-titles, tickers and listed sources: they settle nothing, but none may say something else than the rules.
+
+A date, a number or a word that the rules do not have is a doubt about which of the two was meant, so it refuses. Words that only ask
+the question ("will the ... be") are on a closed list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+from markets.terms.facts import EventFacts
+from markets.terms.reading.rules import NotRead, Texts
+from markets.terms.reading.text import DATE, MONTH, MONTHS, plain, same_day
+
+_DAY: Final = re.compile(rf"{DATE}|{MONTH} \d{{1,2}}\b(?!,? ?\d{{4}}|\d)", re.ASCII)
+_HOUR: Final = re.compile(r"\b(\d{1,2})(?::(\d{2}))? ?([AP])M(?: ([A-Z])[SD]?T\b)?", re.ASCII | re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W_]+(?:[.'&´’-][^\W_]+)*|\S")
+_TICKER: Final = re.compile(r"-(\d{2})([A-Z]{3})(\d{2})(?:(\d{2})(?=-|\Z))?", re.ASCII)
+_MARKS: Final = frozenset("?,:()*/-–|;!\"'°.&")
+_ASKING: Final = re.compile(
+    "will|would|the|an?|be|is|o[fn]|in|at|to|for|it|get|does|do|what|which|who|how|when|vs?|wins?|winners?|won|market|game|match|price"
+    "|range|today"
+)
+
+
+def check_labels(event: EventFacts, texts: Texts, known: Iterable[str], *, by_words: bool = True) -> None:
+    """Raises NotRead where title, sub-title or ticker say another day, hour, number or word than the conditions of the event.
+
+    ``known``: other words for what the conditions name (a city's short name). ``by_words`` False: only days and numbers are compared.
+    """
+    rules = " ".join(texts.heads)
+    said = [rules, *(market.yes_sub_title for market in event.markets), *known]
+    words = {word for text in said for word in _words(text)}
+    days, hours = {same_day(found) for found in re.findall(DATE, rules)}, set(_hours(rules))
+    for label in (event.title, event.sub_title):
+        text = plain(label)
+        _check_days(text, days)
+        if other := [hour for hour in _hours(text) if by_words and not any(_agree(hour, one) for one in hours)]:
+            raise NotRead(
+                "label_differs", f'"{label}" names an hour that the rules do not: {other[0][0]}:{other[0][1]:02}.'
+            )
+        for word in _words(_HOUR.sub(" ", _DAY.sub(" ", text))):
+            if word not in words and (by_words or any(char.isdigit() for char in word)):
+                raise NotRead("label_differs", f'"{label}" says "{word}", the rules of the outcomes do not.')
+    _check_ticker(event.event_ticker, days)
+
+
+def check_custom(event: EventFacts, heads: Sequence[str]) -> None:
+    """Raises NotRead where a custom strike is of another outcome than name and rule of its market, or two markets share one."""
+    shared = set.intersection(*(set(_words(head)) for head in heads))
+    seen = set()
+    for market, head in zip(event.markets, heads, strict=True):
+        own, custom = set(_words(market.yes_sub_title)) | (set(_words(head)) - shared), _pairs(market.custom_strike)
+        for _, value in custom:
+            if not _is_opaque(value) and not set(_words(value)) - {"the"} <= own:
+                raise NotRead(
+                    "label_differs", f'The custom strike of {market.ticker} is "{value}", its rule is about another.'
+                )
+        seen.add(custom)
+    if len({tuple(key for key, _ in custom) for custom in seen}) > 1:
+        raise NotRead("label_differs", "Some outcomes have a custom strike of another kind than others.")
+    if any(seen) and len(seen) < len(event.markets):
+        raise NotRead("label_differs", "Two outcomes have one custom strike.")
+
+
+def _pairs(custom_strike: str) -> tuple[tuple[str, str], ...]:
+    """Names and values of a custom strike, as text."""
+    if not custom_strike:
+        return ()
+    try:
+        found = json.loads(custom_strike)
+    except ValueError:
+        found = custom_strike
+    pairs = found.items() if isinstance(found, dict) else [("", found)]
+    return tuple(sorted((key, value if isinstance(value, str) else json.dumps(value)) for key, value in pairs))
+
+
+def _check_days(text: str, days: set[str]) -> None:
+    for found in _DAY.findall(text):
+        try:
+            agrees = same_day(found) in days if re.fullmatch(DATE, found) else any(_same(found, day) for day in days)
+        except ValueError:
+            agrees = False
+        if not agrees:
+            raise NotRead("label_differs", f'"{text}" names another day than the rules.')
+
+
+def _same(short: str, day: str) -> bool:
+    """Whether "July 16" is the day "Jul 16, 2026"."""
+    name, number = short.replace(".", "").split()
+    return day.startswith(f"{name[:3]} {int(number)},")
+
+
+def _check_ticker(ticker: str, days: set[str]) -> None:
+    """The day in the ticker of an event must be one that the conditions name, where they name any."""
+    found = _TICKER.search(ticker)
+    if found is None or found[2].title() not in MONTHS or not days:
+        return
+    try:
+        day = date(2000 + int(found[1]), MONTHS.index(found[2].title()) + 1, int(found[3]))
+    except ValueError:
+        raise NotRead("label_differs", f"{ticker} names a day that no calendar has.") from None
+    if same_day(day.isoformat()) not in days:
+        raise NotRead("label_differs", f"{ticker} is of another day than the rules: {', '.join(sorted(days))}.")
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text that say something, in small letters."""
+    found = (word.lower() for word in _WORD.findall(text))
+    return [word for word in found if word not in _MARKS and _ASKING.fullmatch(word) is None]
+
+
+def _hours(text: str) -> list[tuple[int, int, str]]:
+    """Hours of a day (0 to 23), minutes and first letter of the time zone ("" = not named)."""
+    return [
+        (int(hour) % 12 + (12 if half.upper() == "P" else 0), int(minute or 0), zone.upper())
+        for hour, minute, half, zone in _HOUR.findall(text)
+    ]
+
+
+def _agree(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
+    return one[:2] == other[:2] and (not one[2] or not other[2] or one[2] == other[2])
+
+
+def _is_opaque(value: str) -> bool:
+    """Whether a value is an identifier that says nothing to a person."""
+    return re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) is not None
