@@ -193,7 +193,8 @@ class ReviewedSeries(models.Model):
     )
     rule = models.TextField(
         blank=True,
-        help_text="A list of outcomes: the primary rule of each, with {outcome} for its name and {date} for any date in it.",
+        help_text="A list of outcomes: the primary rule of each, with {outcome} for its name and {date} for any date in it. "
+        'Where the rules differ: one line for each outcome, "name: rule".',
     )
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
     reviewed_by = models.CharField(max_length=150)

@@ -111,6 +111,6 @@ def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | 
         reviewer=review.reviewed_by,
         reason=review.reason,
         outcomes=names,
-        rule=plain(review.rule),
+        rule="\n".join(plain(line) for line in review.rule.splitlines()),
         tie_impossible=review.tie_impossible,
     )

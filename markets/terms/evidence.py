@@ -26,6 +26,7 @@ _CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
 _LOCATION: Final = re.compile(r'(?:choosing the location|then choose) "([^"]*)"')
 _EXTREME: Final = re.compile(r"(?<!/)\b(highest|lowest|maximum|minimum) temperature as reported")
 _RELEASED: Final = re.compile(rf"\bthe release of the data for ({DATE}), or one week after ({DATE})")
+_FALLBACK: Final = re.compile(r'then the strike for "([^"]+)" will resolve to Yes')
 COINS: Final = {"BTC": ("Bitcoin", "BTC"), "ETH": ("Ethereum", "Ether", "ETH")}
 """Coin of an index -> its names in titles."""
 NAMED: Final = frozenset({"", "structured", "custom"})
@@ -193,12 +194,14 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
         if names != review.outcomes:
             differing = ", ".join(sorted(names ^ review.outcomes))
             raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
-        check_named(event.markets, texts.heads, review.rule)
+        hole = check_named(event.markets, texts.heads, review.rule)
         check_labels(event, texts, (), by_words=False)
         texts.read_others(topic=Topic.NAMES)
         if Meaning.TIE_WINS in texts.meanings and not any(TIE.fullmatch(name) for name in names):
             raise NotRead("rules_disagree", _NO_TIE_LISTED)
-        return Found(Evidence.REVIEWED, [_signed(review)], "", texts.meanings)
+        if missing := [name for name in _FALLBACK.findall(texts.common) if plain(name).lower() not in names]:
+            raise NotRead("rules_disagree", f'The rules speak of "{missing[0]}", which is not listed.')
+        return Found(Evidence.REVIEWED, [_signed(review)], hole, texts.meanings)
     return _read_game(event, texts, review)
 
 

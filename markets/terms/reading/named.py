@@ -12,10 +12,9 @@ from itertools import combinations
 from typing import Final
 
 from markets.terms.facts import MarketFacts
-from markets.terms.reading.rules import NotRead, one_rest
-from markets.terms.reading.strikes import read_phrase
+from markets.terms.reading.extents import UnreadName, compare
+from markets.terms.reading.rules import NotRead
 from markets.terms.reading.text import DATE, MONTH, one_spelling, plain
-from markets.terms.tiling import tile
 
 _DAY: Final = rf"(?:the )?(?:{MONTH}|\d|end|noon|midnight|mid|early|late|Q\d|spring|summer|autumn|fall|winter)"
 _THRESHOLDS: Final = tuple(
@@ -36,30 +35,55 @@ _THRESHOLDS: Final = tuple(
 """Words of a threshold, one way and the other: two names on the same side of one may both be right."""
 
 
-def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str) -> None:
-    """Raises NotRead unless every outcome's rule is ``rule`` with the outcome's name in it, once, and names do not nest."""
-    if rule.count("{outcome}") != 1:
-        raise NotRead("review_differs", "The review does not say what the rule of an outcome is.")
+def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str) -> str:
+    """Why no outcome may be right although a person found the list complete ("" = nothing against it).
+
+    Raises NotRead unless every outcome's rule is ``rule`` with the outcome's name in it, once, and names do not nest.
+    """
     names = [plain(market.yes_sub_title) for market in markets]
     try:
-        spelled = [one_spelling(name) for name in names]
-        before, after = (plain_part(part) for part in one_spelling(rule).split("{outcome}"))
+        forms = _forms(names, rule)
     except ValueError:
         raise NotRead("review_differs", "A name or the reviewed rule has a day that no calendar has.") from None
-    rests = []
-    for market, name, head in zip(markets, spelled, heads, strict=True):
-        found = re.fullmatch(f"({before}){re.escape(name)}({after})", head) if name else None
+    days = set()
+    for market, form, head in zip(markets, forms, heads, strict=True):
+        found = re.fullmatch(form, head)
         if found is None:
             raise NotRead("review_differs", f"The rule of {market.ticker} is not the one that was reviewed: {head}")
-        rests.append(found[1] + "{}" + found[2])
-    one_rest(rests)
+        days.add(found.groups())
+    if len(days) > 1:
+        raise NotRead("rules_differ", "The rules of the outcomes name different days.")
     check_names(names)
     check_thresholds(names, rule)
+    try:
+        overlap, hole = compare(names)
+    except (UnreadName, ValueError) as unread:
+        raise NotRead("names_nest", str(unread)) from None
+    if overlap:
+        raise NotRead("names_nest", f"Names of outcomes overlap: {overlap}")
+    return hole
 
 
-def plain_part(part: str) -> str:
+def _forms(names: Sequence[str], rule: str) -> list[str]:
+    """The pattern of each outcome's rule: of its own line ("name: rule") if the reviewed rule has several, else the one with its name.
+
+    Raises NotRead where the review does not say it, ValueError for a day of no calendar.
+    """
+    lines = [plain(line) for line in rule.splitlines() if line.strip()]
+    if len(lines) > 1 and "{outcome}" not in rule:
+        own = dict(line.partition(": ")[::2] for line in lines)
+        if len(own) < len(lines) or set(own) != set(names):
+            raise NotRead("review_differs", "The review does not have one rule for each outcome.")
+        return [_pattern(own[name]) for name in names]
+    if rule.count("{outcome}") != 1:
+        raise NotRead("review_differs", "The review does not say what the rule of an outcome is.")
+    before, after = map(_pattern, rule.split("{outcome}"))
+    return [before + re.escape(one_spelling(name)) + after for name in names]
+
+
+def _pattern(part: str) -> str:
     """A part of a reviewed rule as a pattern: to the letter, but any date where it says ``{date}``."""
-    return re.escape(" ".join(part.split(" "))).replace(re.escape("{date}"), f"(?:{DATE})")
+    return re.escape(one_spelling(part)).replace(re.escape("{date}"), f"({DATE})")
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -75,14 +99,13 @@ def _is_part(one: str, other: str) -> bool:
 
 
 def check_thresholds(names: Sequence[str], rule: str) -> None:
-    """Raises NotRead if two names, in their place in the rule, are thresholds of one direction, or ranges that overlap."""
+    """Raises NotRead if two names, in their place in the rule, are thresholds of one direction."""
+    if "{outcome}" not in rule:
+        return
     for threshold in _THRESHOLDS:
         both = [name for name in names if _is_threshold(threshold, name, rule)]
         if len(both) > 1:
             raise NotRead("names_nest", f'"{both[0]}" and "{both[1]}" may both be right.')
-    ranges = [found for name in names if (found := read_phrase(name)) is not None]
-    if len(ranges) > 1 and (overlap := tile(ranges, None).overlap):
-        raise NotRead("names_nest", f"Names of outcomes overlap: {overlap}")
 
 
 def _is_threshold(threshold: re.Pattern[str], name: str, rule: str) -> bool:

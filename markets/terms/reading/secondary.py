@@ -80,33 +80,45 @@ _ONLY: Final[dict[Topic, Read]] = {
         (r"At the last minute before expiration, 60 (?:seconds of )?RTI prices are collected\.", (_M.NOTHING,)),
         (r"The official and final value is the average of these prices\.", (_M.NOTHING,)),
     ),
+    Topic.NAMES: (
+        (
+            r"Therefore, if the Federal Reserve hikes by 50bps, the 50bps market will resolve to Yes and the 25bps market will resolve "
+            r"to No\.",
+            (_M.NOTHING,),
+        ),
+        (
+            r"Note \d{1,2}/\d{1,2}/\d{2}: For the markets beginning after the May meeting, if a scheduled FOMC meeting is canceled and "
+            r'does not occur on its scheduled date, then the strike for "[^"]+" will resolve to Yes and all others will resolve to No\.',
+            (_M.NOTHING,),
+        ),
+    ),
 }
 
 _READ: Final[Read] = (
     # what every market says
     (rf"Otherwise,? (?:the|this) market {_NO}\.", (_M.NOTHING,)),
-    (r"(?:This market is|These markets are) mutually exclusive\.", (_M.NOTHING,)),
+    (r"(?:This market is|(?:These|The) (?:markets|strikes|ranges|outcomes) are) mutually exclusive\.", (_M.NOTHING,)),
     (
-        rf"(?:Only|At most|No more than) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve to \"?Yes\"?\.",
+        rf"(?:Only|At most|No more than|Exactly) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve to \"?Yes\"?\.",
         (_M.NOTHING,),
     ),
     (
-        r"(?:Please )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) the (?:full |complete )?(?:rules|contract terms|[Rr]ulebook"
-        r")(?: for (?:more |further |full )?(?:details|information))?\.",
-        (_M.NOTHING,),
-    ),
-    (
-        r"For (?:more|further) (?:details|information), (?:please )?(?:see|read|refer to) the (?:full )?(?:rules|contract terms)\.",
+        r"(?:For (?:more|further|full) (?:details|information), )?(?:[Pp]lease )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) "
+        r"(?:the )?(?:full |complete )?(?:rules|contract terms|[Rr]ulebook)(?: for (?:more |further |full )?(?:details|information)"
+        r"| before trading)?\.",
         (_M.NOTHING,),
     ),
     # when it trades
-    (rf"(?:Trading|The market|This market) (?:will (?:close|end|open)|closes|ends|opens) {_WHEN}\.", (_M.NOTHING,)),
     (
-        rf"(?:The )?(?:[Ll]ast [Tt]rading [Tt]ime|[Cc]losing time|[Cc]lose time) (?:is|will be) {TIME}(?: on {DATE})?\.",
+        rf"(?:Trading|(?:The|This) market|(?:The )?[Mm]arkets) (?:will )?(?:close|end|open|stop|halt)s? {_WHEN}\.",
         (_M.NOTHING,),
     ),
     (
-        rf"Trading (?:is available|takes place|hours are) (?:from|between) {TIME} (?:to|and|until) {TIME}\.",
+        rf"(?:The )?(?:[Ll]ast [Tt]rading [Tt]ime|[Cc]los(?:ing|e) [Tt]ime) (?:is|will be) {TIME}(?: on {DATE})?\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"(?:Trading is available|Trading takes place|Trading hours are) (?:from|between) {TIME} (?:to|and|until) {TIME}\.",
         (_M.NOTHING,),
     ),
     (r"Trading is available (?:24 hours a day|around the clock|24/7)\.", (_M.NOTHING,)),
@@ -177,12 +189,6 @@ _READ: Final[Read] = (
     (
         r'Any references to "FIFA", the "FIFA World Cup," or any other associated marks are descriptive only, and do not indicate an '
         r"endorsement of this product or any affiliation between FIFA and Kalshi\.",
-        (_M.NOTHING,),
-    ),
-    # interest rate decisions
-    (
-        r"Therefore, if the Federal Reserve hikes by 50bps, the 50bps market will resolve to Yes and the 25bps market will resolve to "
-        r"No\.",
         (_M.NOTHING,),
     ),
     # what any event may say
