@@ -1,6 +1,6 @@
 """Titles, sub-titles, tickers and listed sources: they settle nothing, but none may say something else than the rules.
 
-A date, a number or a word that the rules do not have is a doubt about which of the two was meant, so it refuses. Words that only ask
+A date, a number or a word that the rules do not have leaves open which of the two was meant, so it refuses. Words that only pose
 the question ("will the ... be") are on a closed list.
 """
 
@@ -23,7 +23,7 @@ _TICKER: Final = re.compile(r"-(\d{2})([A-Z]{3})(\d{2})(?:(\d{2})(?=-|\Z))?", re
 _MARKS: Final = frozenset("?,:()*/-–|;!\"'°.&")
 _SHORT: Final = 6
 """Letters that a short form has fewer of; short forms of sides ("ALP vs BET") are those of the ticker."""
-_ASKING: Final = re.compile(
+_QUESTION: Final = re.compile(
     "will|would|the|an?|be|is|o[fn]|in|at|to|for|it|get|does|do|what|which|who|how|when|vs?|wins?|winners?|won|market|game|match|price"
     "|range|today"
 )
@@ -41,7 +41,7 @@ def check_labels(event: EventFacts, texts: Texts, known: Iterable[str], *, by_wo
     sides = event.event_ticker.rpartition("-")[2]
     words |= {datetime.strptime(day, "%b %d, %Y").strftime("%A").lower() for day in days}
     for label in (event.title, event.sub_title):
-        text = plain(label)
+        text = "" if label == event.event_ticker else plain(label)
         _check_days(text, days)
         if other := [hour for hour in _hours(text) if by_words and not any(_agree(hour, one) for one in hours)]:
             raise NotRead(
@@ -117,7 +117,7 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
 def _words(text: str) -> list[str]:
     """The words of a text that say something, in small letters."""
     found = (word.lower() for word in _WORD.findall(text))
-    return [word for word in found if word not in _MARKS and _ASKING.fullmatch(word) is None]
+    return [word for word in found if word not in _MARKS and _QUESTION.fullmatch(word) is None]
 
 
 def _hours(text: str) -> list[tuple[int, int, str]]:
