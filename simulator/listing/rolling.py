@@ -18,7 +18,7 @@ from simulator.units import ONE
 from . import lifecycle
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
-from .tickers import event_day, next_ticker
+from .tickers import event_day, moved_day, next_ticker
 
 Levels = list[tuple[int, int]]
 """(price, count), ascending."""
@@ -56,11 +56,10 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     life = round(life * rng.uniform(0.85, 1.15))
     series = exchange.series[settled.series_ticker]
     day = event_day(ticker)
-    old_day = event_day(template.ticker)
-    title = template.title.replace(old_day, day) if old_day else template.title
+    title = moved_day(template.title, template.ticker, ticker)
     event = copy.copy(template)
     event.ticker, event.title, event.markets, event.life_ms, event.rolled = ticker, title, [], life, False
-    event.sub_title = template.sub_title.replace(old_day, day) if old_day else template.sub_title
+    event.sub_title = moved_day(template.sub_title, template.ticker, ticker)
     event.strike_ms = now + life if template.strike_ms else None
     event.updated_ms, event.generation = now, settled.generation + 1
     event.origin = template.ticker

@@ -28,6 +28,14 @@ def event_day(ticker: str) -> str:
     return f"{found[2].title()} {int(found[3])}, 20{found[1]}" if found else ""
 
 
+def moved_day(text: str, old: str, new: str) -> str:
+    """A title with the day of ticker ``old``, in words or as 2026-07-19, replaced by the day of ticker ``new``."""
+    before, after = (_date(_DAY.search(ticker.split("-", 1)[-1])) for ticker in (old, new))
+    if before is None or after is None:
+        return text
+    return text.replace(event_day(old), event_day(new)).replace(before.isoformat(), after.isoformat())
+
+
 def next_ticker(ticker: str, used: set[str]) -> str:
     """The ticker with the next calendar day that is not used, or with a running number where there is no day in it."""
     found = _DAY.search(ticker)

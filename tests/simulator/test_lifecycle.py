@@ -11,6 +11,7 @@ import pytest
 from simulator.control import admin
 from simulator.exchange import Exchange
 from simulator.listing import lifecycle
+from simulator.listing.tickers import moved_day
 from simulator.randomness import Streams
 
 from .world import B805, B825, CLE, COIN, DRAW, GAME, HIGH, MIN, START, T83, Client, Listener, code
@@ -234,3 +235,10 @@ def test_prices_go_to_the_outcome_near_the_close(make: Callable[..., Exchange]) 
 def test_coin_range_lives_on_the_crypto_shard(client: Client) -> None:
     assert client.get(f"/events/{COIN}")["event"]["exchange_index"] == 2
     assert client.get(f"/markets/{CLE}")["market"]["exchange_index"] == 3
+
+
+def test_labels_of_the_next_event_name_its_own_day() -> None:
+    old, new = "KXAFLGAME-26JUL182310HAWRIC", "KXAFLGAME-26JUL192310HAWRIC"
+    assert moved_day("2026-07-18", old, new) == "2026-07-19"
+    assert moved_day("Highest temperature on Jul 18, 2026?", old, new) == "Highest temperature on Jul 19, 2026?"
+    assert moved_day("A vs B (Jul 18)", old, "KXGAME-AB") == "A vs B (Jul 18)"
