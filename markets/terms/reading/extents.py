@@ -9,7 +9,6 @@ import calendar
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -42,6 +41,7 @@ _TIME: Final = re.compile(
     _FLAGS,
 )
 _SEASON: Final = re.compile(r"\b(?:spring|summer|autumn|fall|winter|weekend|week|H[12])\b", _FLAGS)
+_LEAP_YEAR: Final = 2000
 
 
 class Extent(NamedTuple):
@@ -98,7 +98,7 @@ _BOUNDS: Final[tuple[tuple[frozenset[str], Callable[[Decimal], Interval]], ...]]
 
 def _time(found: re.Match[str]) -> Extent:
     first, last, of = _period(found)
-    low, high = Decimal(first.toordinal()), Decimal(last.toordinal())
+    low, high = Decimal(first), Decimal(last)
     before, after = (found["before"] or "").lower().split(), (found["after"] or "").split(" ")[-1].lower()
     word = before[0] if before else ""
     match word, after:
@@ -125,13 +125,14 @@ def _time(found: re.Match[str]) -> Extent:
     return Extent(of, interval, True)
 
 
-def _period(found: re.Match[str]) -> tuple[date, date, str]:
-    """First and last day, and whether the year is named: without one, all names lie in one year."""
+def _period(found: re.Match[str]) -> tuple[int, int, str]:
+    """First and last day, counted, and whether the year is named: without one, all names lie in one year."""
     if found["day"]:
-        day = date.fromisoformat(_iso(found["day"]))
-        return day, day, "dated"
+        name, day, year_text = same_day(found["day"]).replace(",", "").split()
+        at = _counted(int(year_text), MONTHS.index(name) + 1, int(day))
+        return at, at, "dated"
     year_text = found["year"] or found["of"] or found["of2"] or found["of3"] or found["whole"]
-    year, of = (int(year_text), "dated") if year_text else (4, "yearless")
+    year, of = (int(year_text), "dated") if year_text else (_LEAP_YEAR, "yearless")
     if found["month"]:
         first = last = MONTHS.index(found["month"][:3].title()) + 1
     elif quarter := found["quarter"] or found["quarter2"]:
@@ -140,12 +141,11 @@ def _period(found: re.Match[str]) -> tuple[date, date, str]:
         first, last = (1, 6) if found["half"].lower() in ("first", "1st") else (7, 12)
     else:
         first, last = 1, 12
-    return date(year, first, 1), date(year, last, calendar.monthrange(year, last)[1]), of
+    return _counted(year, first, 1), _counted(year, last, calendar.monthrange(year, last)[1]), of
 
 
-def _iso(text: str) -> str:
-    name, day, year = same_day(text).replace(",", "").split()
-    return f"{int(year):04}-{MONTHS.index(name) + 1:02}-{int(day):02}"
+def _counted(year: int, month: int, day: int) -> int:
+    return calendar.timegm((year, month, day, 0, 0, 0)) // 86_400
 
 
 def compare(names: Iterable[str]) -> tuple[str, str]:

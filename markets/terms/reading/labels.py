@@ -6,10 +6,10 @@ the question ("will the ... be") are on a closed list.
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
 from typing import Final
 
 from markets.terms.facts import EventFacts
@@ -39,7 +39,7 @@ def check_labels(event: EventFacts, texts: Texts, known: Iterable[str], *, by_wo
     words = {word for text in said for word in _words(text)}
     days, hours = {same_day(found) for found in re.findall(DATE, rules)}, set(_hours(rules))
     sides = event.event_ticker.rpartition("-")[2]
-    words |= {datetime.strptime(day, "%b %d, %Y").strftime("%A").lower() for day in days}
+    words |= {_weekday(day) for day in days}
     for label in (event.title, event.sub_title):
         text = "" if label == event.event_ticker else plain(label)
         _check_days(text, days)
@@ -107,11 +107,17 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
     if found is None or found[2].title() not in MONTHS or not days:
         return
     try:
-        day = date(2000 + int(found[1]), MONTHS.index(found[2].title()) + 1, int(found[3]))
+        day = same_day(f"{found[2].title()} {found[3]}, 20{found[1]}")
     except ValueError:
         raise NotRead("label_differs", f"{ticker} names a day that no calendar has.") from None
-    if same_day(day.isoformat()) not in days:
+    if day not in days:
         raise NotRead("label_differs", f"{ticker} is of another day than the rules: {', '.join(sorted(days))}.")
+
+
+def _weekday(day: str) -> str:
+    """The name of the weekday of "Jul 16, 2026", in small letters."""
+    name, number, year = day.replace(",", "").split()
+    return calendar.day_name[calendar.weekday(int(year), MONTHS.index(name) + 1, int(number))].lower()
 
 
 def _words(text: str) -> list[str]:

@@ -5,9 +5,9 @@ A slot is as narrow as the thing it stands for: a date is a date, a place is cap
 
 from __future__ import annotations
 
+import calendar
 import re
 import unicodedata
-from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -49,8 +49,9 @@ def same_day(text: str) -> str:
     else:
         name, day_text, year_text = text.replace(",", "").split()
         year, month, day = int(year_text), MONTHS.index(name[:3]) + 1, int(day_text)
-    found = date(year, month, day)
-    return f"{MONTHS[found.month - 1]} {found.day}, {found.year}"
+    if not 1 <= month <= len(MONTHS) or not 1 <= day <= calendar.monthrange(year, month)[1]:
+        raise ValueError(f"no day of the calendar: {text}")
+    return f"{MONTHS[month - 1]} {day}, {year}"
 
 
 def one_spelling(text: str) -> str:
