@@ -100,9 +100,7 @@ def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None
     if first.extreme is not None:
         _check_weather(event, first, said)
     else:
-        _check_coin(event, first)
-    if any(market.custom_strike for market in event.markets):
-        raise NotRead("label_differs", "An outcome has a custom strike beside its numbers.")
+        check_coin(event, first)
     check_labels(event, texts, label_words(event.series_ticker) if first.extreme else COINS[first.coin])
     texts.read_others(topic=Topic.WEATHER if first.extreme else Topic.COIN)
     if Meaning.TIE_WINS in texts.meanings:
@@ -135,7 +133,7 @@ def _check_weather(event: EventFacts, first: Condition, said: str) -> None:
             raise NotRead("rules_disagree", f"The condition is about another day than the data for {dates[0]}.")
 
 
-def _check_coin(event: EventFacts, first: Condition) -> None:
+def check_coin(event: EventFacts, first: Condition) -> None:
     """Raises NotRead where the index of the rules is not the one of the series, or a listed source is another."""
     if event.series_ticker not in (f"KX{first.coin}", f"KX{first.coin}D"):
         raise NotRead("source_differs", f"{event.series_ticker} is not known to settle by the {first.coin} index.")
@@ -163,6 +161,8 @@ def condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) 
         raise NotRead("rules_unread", f"The rule of {market.ticker} is in no form that is read: {head}")
     if condition.interval != strikes:
         raise NotRead("rules_disagree", f"The rule of {market.ticker} and its strikes take different values: {head}")
+    if market.custom_strike:
+        raise NotRead("label_differs", f"{market.ticker} has a custom strike beside its numbers.")
     if market.strike_type == "between" and terms is not None and not terms.between_inclusive:
         raise NotRead("rules_disagree", 'The registered terms leave a bound out of "between".')
     name = plain(market.yes_sub_title)

@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markets.terms.evidence import condition_of
+from markets.terms.evidence import COINS, check_coin, condition_of
 from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, rules_hash
 from markets.terms.grades import Grade
+from markets.terms.reading.labels import check_labels
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.primary import Condition
 from markets.terms.reading.rules import NotRead, one_rest, texts_of
+from markets.terms.reading.secondary import Topic
 from markets.terms.reading.strikes import Interval
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 
@@ -123,8 +125,10 @@ def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
         condition = condition_of(market, head, terms)
         if condition.extreme is not None:
             raise NotRead("weather", "Temperatures of several events make no family.")
+        check_coin(facts, condition)
         conditions[market.ticker] = condition
-    texts.read_others()
+    check_labels(facts, texts, COINS[conditions[facts.markets[0].ticker].coin])
+    texts.read_others(topic=Topic.COIN)
     return _Read(conditions, texts.meanings)
 
 

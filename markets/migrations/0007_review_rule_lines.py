@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0004_contract_terms'),
+        ('markets', '0006_exchange_schedule'),
     ]
 
     operations = [
