@@ -34,6 +34,7 @@ from trading.models import ExitRequest, Position, PositionStatus
 from triage import agent
 
 SCREEN_SECONDS: Final = 120
+"""Screening follows each scan; a tape without scans is screened as often as a new installation scans."""
 CYCLE_SECONDS: Final = 3
 SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
@@ -102,7 +103,7 @@ class Engine:
             self._waiting.discard((name, args))
             self._is_idle = True
             self._clock.set(at)
-            self._feed.flush()
+            self._feed.catalogue.flush()
             self._do[name](*args)
             self.ran[name] += 1
             self._after(name)
@@ -135,19 +136,23 @@ class Engine:
             return
         if self._is_idle:
             self._is_idle = False
-            self._every(at, SCREEN_SECONDS, messages.SCREEN)
+            if feed.scanned is None:
+                self._every(at, SCREEN_SECONDS, messages.SCREEN)
             self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
             if self._holds:
                 self._every(at, ASSESS_SECONDS, messages.ASSESS)
-        if feed.settled:
-            feed.settled = False
+        if feed.scanned:
+            feed.scanned = False
+            self._schedule(at + TASK_NS, messages.SCREEN, ("after a scan",))
+        if feed.catalogue.settled:
+            feed.catalogue.settled = False
             self._every(at, SETTLE_SECONDS, messages.SETTLE)
 
     def _follow(self, at: int, moved: set[str]) -> None:
         """Events whose best prices moved and whose baskets are near to paying are evaluated at once, as the stream has it done."""
         books = self._feed.books
         for event in sorted(moved):
-            if not is_worth_evaluating(books.events.get(event, ()), self._feed.least_multiplier(event)):
+            if not is_worth_evaluating(books.events.get(event, ()), self._feed.catalogue.least_multiplier(event)):
                 self._could_pay.discard(event)
                 continue
             self._could_pay.add(event)
@@ -192,7 +197,9 @@ class Engine:
             self._every(now_ns, SWEEP_SECONDS, messages.SWEEP)
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
 
-    def _screen(self) -> None:
+    def _screen(self, why: str = "") -> None:
+        if not why and self._feed.scanned is not None:
+            return  # scheduled before the first scan came
         now = clock.now()
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
         screening.screen(scan.pk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from backtest.results import Result
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
 from markets.tape.reader import Tape
-from markets.tape.records import Kind
 
 TOUCH_SIZE: Final = 10_000
 """Contracts (1/100) assumed behind best prices that were recorded without sizes: such tapes give upper bounds."""
@@ -58,19 +56,13 @@ class Line:
 def lines(folder: Path, variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS) -> Iterator[Line]:
     """Every variant on every tape below ``folder``."""
     for tape in sorted(path for path in folder.iterdir() if any(path.glob("*.tape"))):
-        about = _about(tape)
+        about = Tape.open(tape).about
         lacking = about.get("absent", [])
         if "books" in lacking:
             continue  # prints alone: nothing could have been bought from them
         has_sizes = "sizes" not in lacking
         for name, profile, columns in variants:
             yield Line(tape, name, profile, columns, has_sizes, about.get("cadence", "").startswith("every"))
-
-
-def _about(tape: Path) -> dict[str, Any]:
-    """What the tape's first writer says of it."""
-    found: dict[str, Any] = json.loads(next(Tape.open(tape).records(kinds=[Kind.META])).payload)
-    return found
 
 
 def run_line(line: Line) -> Result:

@@ -6,30 +6,21 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Final
 
-from django.db import transaction
+import msgspec
 
 from backtest.books import SNAPSHOT, ReplayBooks, ReplayPrices
-from kalbot.common import clock
+from backtest.catalogue import Announced, Catalogue
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
+from markets import exchange_hours
 from markets.book import Side
-from markets.catalogue import lifecycle
-from markets.catalogue.series import store_series
-from markets.catalogue.upsert import store_events
-from markets.fees import RATES
 from markets.kalshi.errors import SchemaError
-from markets.kalshi.schemas import Event as WireEvent
-from markets.kalshi.schemas.pages import parse_event, parse_orderbook, parse_series
+from markets.kalshi.schemas.pages import parse_orderbook
 from markets.kalshi.ws import frames
-from markets.models import Event, ExchangeMessage, Market
-from markets.streaming.connection import STATUS_AFTER
 from markets.streaming.intake import StreamIntake
-from markets.streaming.output.messages import to_message
 from markets.tape.connections import Connections
 from markets.tape.records import Kind, Record, unpack_frames
-from markets.terms import certificates
 from triage.sources import cached
 from triage.sources.protocol import Snapshot
 
@@ -49,21 +40,21 @@ class Feed:
     def __init__(self, books: ReplayBooks, prices: ReplayPrices, touch_size: int = 0) -> None:
         self.books, self.prices, self._touch_size = books, prices, touch_size
         self.on_print: Print = lambda ticker, side, price, count: None
-        self._multipliers: dict[str, int] = {}
-        """Series or event -> the multiplier of its taker fee, millionths."""
-        self.settled = False
-        """Results came since settlement last ran."""
+        self.scanned: bool | None = None
+        """A scan ended since screening last ran; None where the tape has no scans."""
         self.counts: Counter[str] = Counter()
         self._connections = Connections(self._intake)
         self._epoch = ""
-        self._events: dict[str, WireEvent] = {}
-        self._event_of: dict[str, str] = {}
+        self.catalogue = Catalogue(books)
         self._sids: dict[int, set[str]] = {}
         self._apply: dict[Kind, Callable[[Record], None]] = {
             Kind.CONNECTION: self._connection,
-            Kind.EVENT: self._event,
-            Kind.SERIES: self._series,
-            Kind.SETTLEMENT: self._settlement,
+            Kind.EVENT: self.catalogue.event,
+            Kind.SERIES: self.catalogue.series,
+            Kind.SCAN: self._scan,
+            Kind.TERMS: self.catalogue.terms,
+            Kind.STATUS: self._status,
+            Kind.SETTLEMENT: self.catalogue.settlement,
             Kind.SOURCE: self._source,
             Kind.BOOK: self._book,
             Kind.QUOTE: self._quote,
@@ -82,26 +73,9 @@ class Feed:
             if handler is not None:
                 self.counts[NAMES[record.kind]] += 1
                 handler(record)
-        except (SchemaError, ValueError, KeyError) as error:
+        except (SchemaError, ValueError, KeyError, msgspec.MsgspecError) as error:
             self.counts["refused"] += 1
             log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
-
-    def least_multiplier(self, event: str) -> int:
-        """The lowest multiplier (millionths) of the taker fee that may hold for ``event``; 0 where none is known."""
-        own = self._multipliers.get(event)
-        of_series = self._multipliers.get(event.split("-", 1)[0], 0)
-        return of_series if own is None else min(own, of_series)
-
-    def _charges(self, ticker: str, fee_type: str, multiplier: Decimal | None) -> None:
-        known = fee_type in RATES and multiplier is not None
-        self._multipliers[ticker] = max(0, int(multiplier * 1_000_000)) if known and multiplier is not None else 0
-
-    def flush(self) -> None:
-        """Write the events that came into rows. Called before anything reads rows."""
-        if self._events:
-            events, self._events = list(self._events.values()), {}
-            with transaction.atomic():
-                certificates.refresh(store_events(events).changed)
 
     # -- connections and frames ------------------------------------------------------------------------------------
 
@@ -144,63 +118,14 @@ class Feed:
             self.books.mark_suspect(sorted(self._sids.get(frame.sid, ())))
         elif isinstance(frame, frames.RejectedFrame):
             self.books.mark_suspect([frame.market_ticker] if frame.market_ticker else [])
-        elif isinstance(frame, frames.LifecycleFrame):
-            self._lifecycle(frame, at)
+        elif isinstance(frame, Announced):
+            self.catalogue.announced(frame, self._epoch, at)
 
-    def _lifecycle(self, frame: frames.LifecycleFrame, at: int) -> None:
-        status = STATUS_AFTER.get(frame.event_type)
-        if status is not None:
-            self.books.set_status(frame.market_ticker, status.value)
-        self.flush()
-        message = to_message(frame, self._epoch, at)
-        row = ExchangeMessage.objects.create(
-            kind=message.kind,
-            key=message.key,
-            market_ticker=message.market_ticker,
-            payload=message.payload,
-            epoch=message.epoch,
-            exchange_ms=message.exchange_ms,
-        )
-        with transaction.atomic():
-            certificates.refresh(lifecycle.apply(row)[1])
-        self.settled = True
+    def _scan(self, record: Record) -> None:
+        self.scanned = True
 
-    # -- catalogue -------------------------------------------------------------------------------------------------
-
-    def _event(self, record: Record) -> None:
-        event = parse_event(b'{"event":' + record.payload + b"}")
-        self._events[event.event_ticker] = event
-        if event.fee_type_override or event.fee_multiplier_override is not None:
-            self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
-        statuses = {market.ticker: market.status.value for market in event.markets}
-        self._event_of |= dict.fromkeys(statuses, event.event_ticker)
-        self.books.watch(event.event_ticker, statuses)
-        for ticker, status in statuses.items():
-            self.books.set_status(ticker, status)
-        self.settled = self.settled or "finalized" in statuses.values()
-
-    def _series(self, record: Record) -> None:
-        series = parse_series(b'{"series":' + record.payload + b"}")
-        store_series([series])
-        self._charges(series.ticker, series.fee_type, series.fee_multiplier)
-
-    def _settlement(self, record: Record) -> None:
-        content = json.loads(record.payload)
-        self.flush()
-        value = parse_price(content["settlement_value_dollars"])
-        Market.objects.filter(pk=record.key).update(
-            status="finalized",
-            result=content["result"],
-            settlement_value_e6=value * 100,
-            expiration_value=str(content.get("expiration_value", ""))[:200],
-            settled_at=clock.now(),
-            content_hash="",
-        )
-        self.books.set_status(record.key, "finalized")
-        event = self._event_of.get(record.key)
-        if event and not Market.objects.filter(event_id=event).exclude(status="finalized").exists():
-            Event.objects.filter(pk=event).update(is_open=False, content_hash="")
-        self.settled = True
+    def _status(self, record: Record) -> None:
+        exchange_hours.keep(msgspec.json.decode(record.payload, type=exchange_hours.Answer))
 
     def _source(self, record: Record) -> None:
         content: dict[str, Any] = json.loads(record.payload)
@@ -244,7 +169,7 @@ class Feed:
     def _quote(self, record: Record) -> None:
         content = json.loads(record.payload)
         yes, no = (self._touch(content, side) for side in ("yes", "no"))
-        event = self._event_of.get(record.key, "")
+        event = self.catalogue.event_of.get(record.key, "")
         continuous = event in self.prices.alive
         if continuous:
             self.prices.alive[event] = record.received_ns
@@ -270,6 +195,6 @@ class Feed:
     def _gap(self, record: Record) -> None:
         """Nothing that was known before a gap is a price: of the event that it names, or of everything."""
         self.counts["gaps"] += 1
-        event = self._event_of.get(record.key)
+        event = self.catalogue.event_of.get(record.key)
         for ticker in [event] if event else list(self.prices.epochs):
             self._forget(ticker)

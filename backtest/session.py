@@ -8,6 +8,9 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
 
 from backtest.books import ReplayBooks, ReplayPrices
 from backtest.clock import SimulatedClock, in_place
@@ -59,6 +62,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_rare_collections())
+        stack.enter_context(_exchange_of(options.tape))
         stack.enter_context(in_memory(options.seed))
         stack.enter_context(cache.isolated())
         stack.enter_context(paused())
@@ -84,6 +88,19 @@ def run(options: Options, records: Records = records_of, progress: Callable[[int
     with open_run(options, records(options)) as running:
         running.engine.run(progress)
         return collect(options, running.engine, running.feed, running.venue)
+
+
+@contextmanager
+def _exchange_of(tape: Path) -> Iterator[None]:
+    """The settings name the exchange that was recorded: whose contract terms hold depends on it. Nothing is sent there."""
+    about, before = Tape.open(tape).about, (settings.KALSHI_REST_URL, settings.KALSHI_WS_URL)
+    recorded = tuple(str(about.get(name, "")) for name in ("exchange", "stream"))
+    if all(recorded):
+        settings.KALSHI_REST_URL, settings.KALSHI_WS_URL = recorded
+    try:
+        yield
+    finally:
+        settings.KALSHI_REST_URL, settings.KALSHI_WS_URL = before
 
 
 def _forget() -> None:

@@ -24,6 +24,7 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas.exchange import ExchangeStatus, Schedule
 from markets.kalshi.trading_hours import shut_at
 from markets.models import ExchangeSchedule
+from markets.tape.recorder import recorder
 
 KEY: Final = "exchange:hours"
 KEPT_SECONDS: Final = 3_600
@@ -74,6 +75,9 @@ def refresh(client: KalshiClient) -> Answer | None:
     else:
         found = Answer(clock.now_ms(), status, schedule, _keep_version(schedule))
     keep(found)
+    tape = recorder("status")
+    if tape is not None:
+        tape.status(found)
     return found
 
 

@@ -53,6 +53,9 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
         refetch_missing(client)
         refetch_absent(client)
         row.status = Scan.Status.DONE
+        tape = recorder("scan")
+        if tape is not None:
+            tape.scanned()
     except KalshiError as error:
         row.status = Scan.Status.FAILED
         row.error = f"{type(error).__name__}: {error}"

@@ -14,13 +14,14 @@ from markets.catalogue.rows import fee_change_row, series_row
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
-from markets.models import FeeChange, Series
+from markets.models import ContractTerms, FeeChange, Series
 from markets.tape.recorder import recorder
 from markets.terms import certificates
 from markets.terms.registry.changes import series_moved
 
 IN_FORCE_AFTER: Final = timedelta(minutes=10)
 
+TERMS_COLUMNS: Final = tuple(field.name for field in ContractTerms._meta.concrete_fields if not field.primary_key)
 COLUMNS = (
     "ticker",
     "title",
@@ -51,6 +52,7 @@ def store_series(listed: Iterable[WireSeries]) -> int:
     tape = recorder("scan")
     if tape is not None:
         tape.series(listed, {row["ticker"] for row in changed})
+        tape.terms(ContractTerms.objects.order_by("exchange", "url", "version").values(*TERMS_COLUMNS))
     Series.objects.bulk_create(
         [Series(**row) for row in changed],
         update_conflicts=True,

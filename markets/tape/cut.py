@@ -21,7 +21,7 @@ from markets.tape.connections import Connections
 from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record, pack_frames
 
-KEPT: Final = (Kind.EVENT, Kind.SERIES, Kind.STATUS, Kind.SETTLEMENT, Kind.CONNECTION)
+KEPT: Final = (Kind.EVENT, Kind.SERIES, Kind.TERMS, Kind.STATUS, Kind.SETTLEMENT, Kind.CONNECTION)
 
 
 @dataclass(slots=True)

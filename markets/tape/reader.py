@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from markets.tape.records import Damaged, Kind, Record
 from markets.tape.segments import NAME, Block, Hole, blocks, read_block
@@ -64,6 +64,13 @@ class Tape:
                 )
             )
         return cls(folder, segments)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its first writer says of it; empty where nothing is said."""
+        meta = next(self.records(kinds=[Kind.META]), None)
+        found: dict[str, Any] = {} if meta is None else json.loads(meta.payload)
+        return found
 
     @property
     def first_ns(self) -> int:

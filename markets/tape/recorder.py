@@ -48,12 +48,14 @@ class Recorder:
     """A tape writer with the product's own kinds of records. No method blocks or raises for what the disk does."""
 
     def __init__(self, folder: Path, role: str) -> None:
-        """``role``: stream0, scan, triage: the beginning of the segments' names."""
+        """``role``: stream0, scan, status, triage: the beginning of the segments' names."""
         self._folder, self._role = folder, role
         self._next_prune = 0.0
         self._whole = False
+        self._terms: dict[str, bytes] = {}
         name = f"{role}_{platform.node() or 'host'}_{os.getpid()}"
-        about = {"source": "kalbot", "role": role, "exchange": settings.KALSHI_REST_URL, "cadence": "every frame"}
+        about: dict[str, Any] = {"source": "kalbot", "role": role, "cadence": "every frame"}
+        about |= {"exchange": settings.KALSHI_REST_URL, "stream": settings.KALSHI_WS_URL}
         about |= {"absent": ["volume and open interest between two records of an event"], "assumed": []}
         self._writer_name = name
         self._gap: int | None = None
@@ -83,6 +85,10 @@ class Recorder:
             if wanted is None or ticker in wanted:
                 self.writer.raw(Kind.EVENT, ticker, bytes(body))
 
+    def scanned(self) -> None:
+        """A scan is over: everything that it found has been recorded."""
+        self.writer.record(Kind.SCAN, "", {})
+
     def event(self, answer: bytes) -> None:
         """One event as it was fetched by itself, its markets inside it or beside it."""
         found: dict[str, Any] = json.loads(answer)
@@ -97,6 +103,19 @@ class Recorder:
         for series in listed:
             if self._whole or series.ticker in changed:
                 self.writer.raw(Kind.SERIES, series.ticker, msgspec.json.encode(series))
+
+    def terms(self, versions: Iterable[Mapping[str, Any]]) -> None:
+        """Registered contract terms, by their columns, right after the series of a scan: those that changed, or all."""
+        for columns in versions:
+            key = f"{columns['exchange']} {columns['url']} {columns['version']}"
+            body = msgspec.json.encode(columns)
+            if self._whole or self._terms.get(key) != body:
+                self._terms[key] = body
+                self.writer.raw(Kind.TERMS, key, body)
+
+    def status(self, answer: msgspec.Struct) -> None:
+        """What the exchange said of its status and its schedule."""
+        self.writer.raw(Kind.STATUS, "", msgspec.json.encode(answer))
 
     def source(self, source: str, subject: str, fetched_ms: int, as_of_ms: int, data: Mapping[str, Any]) -> None:
         """What a triage source answered; it is known from now on."""

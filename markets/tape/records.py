@@ -36,7 +36,7 @@ class Kind(IntEnum):
     SERIES = 5
     """Key: series ticker. Payload: JSON with fees, terms URL and hash, settlement sources."""
     STATUS = 6
-    """Key: empty. Payload: exchange status and schedule, JSON."""
+    """Key: empty. Payload: what the exchange said of its status and schedule, JSON (``markets.exchange_hours.Answer``)."""
     SETTLEMENT = 7
     """Key: market ticker. Payload: JSON with result and value, known from this moment on."""
     SOURCE = 8
@@ -49,6 +49,10 @@ class Kind(IntEnum):
     """Key: market ticker. Payload: one print, JSON: price in dollars, count, taker side."""
     GAP = 12
     """Key: empty or a ticker. Payload: JSON with the reason and the last moment before the gap, in nanoseconds."""
+    TERMS = 13
+    """Key: exchange, document and version. Payload: JSON, that version of registered contract terms as the registry has it."""
+    SCAN = 14
+    """Key: empty. Payload: JSON. A scan of the catalogue ended here; what it changed has come before."""
 
 
 KINDS: Final = {int(kind): kind for kind in Kind}

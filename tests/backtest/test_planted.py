@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backtest import leaks, session
 from backtest.options import Options
 from backtest.results import Result
+from markets.exchange_hours import Answer
+from markets.tape import store
 from markets.tape.reader import Tape
-from markets.tape.records import Record
+from markets.tape.records import Kind, Record
 from tests.backtest.tapes import SECOND, START, Recorder, options, planted
+from tests.markets.test_exchange_hours import OPEN, schedule
 from trading.venues.replay import Latency
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +38,24 @@ def test_nothing_is_traded_in_a_hole(tmp_path: Path) -> None:
     found = session.run(options(planted(tmp_path, gap=True)))
     assert found.decisions == 0
     assert found.counts["gaps"] == 1
+
+
+def test_nothing_is_bought_while_the_exchange_is_paused(tmp_path: Path) -> None:
+    """The exchange said so on the tape before the edge came. Where it said that it is open, the edge is bought."""
+    tape = planted(tmp_path)
+    at = START + 50 * SECOND
+    said = Answer(at // 10**6, msgspec.structs.replace(OPEN, trading_active=False), schedule(), "1")
+    store.write(tape, "status", {}, [Record(at, Kind.STATUS, "", msgspec.json.encode(said))])
+    found = session.run(options(tape))
+    assert found.counts["status"] == 1
+    assert found.baskets == 0
+    store.write(
+        tape,
+        "status",
+        {},
+        [Record(at, Kind.STATUS, "", msgspec.json.encode(Answer(at // 10**6, OPEN, schedule(), "1")))],
+    )
+    assert session.run(options(tape)).baskets == 1
 
 
 def test_two_runs_of_one_seed_are_the_same_and_the_fingerprint_says_so(tmp_path: Path) -> None:

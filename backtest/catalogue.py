@@ -1,0 +1,133 @@
+"""The catalogue of a replay: events, series, contract terms, results and announcements, written by the product's own writers."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import transaction
+
+from backtest.books import ReplayBooks
+from kalbot.common import clock
+from kalbot.common.units import parse_price
+from markets.catalogue import lifecycle
+from markets.catalogue.series import store_series
+from markets.catalogue.upsert import store_events
+from markets.fees import RATES
+from markets.kalshi.schemas import Event as WireEvent
+from markets.kalshi.schemas.pages import parse_event, parse_series
+from markets.kalshi.ws import frames
+from markets.models import ContractTerms, Event, ExchangeMessage, Market
+from markets.streaming.connection import STATUS_AFTER
+from markets.streaming.output.messages import to_message
+from markets.tape.records import Record
+from markets.terms import certificates
+from markets.terms.registry import changes
+
+_MOMENTS: Final = ("created_at", "decided_at", "fetched_at", "unreachable_since")
+Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFeeFrame
+
+
+class Catalogue:
+    """Records that become rows. Events wait until something reads rows (``flush``)."""
+
+    def __init__(self, books: ReplayBooks) -> None:
+        self._books = books
+        self.event_of: dict[str, str] = {}
+        """Market -> event."""
+        self.settled = False
+        """Results came since settlement last ran."""
+        self._waiting: dict[str, WireEvent] = {}
+        self._multipliers: dict[str, int] = {}
+        """Series or event -> the multiplier of its taker fee, millionths."""
+
+    def least_multiplier(self, event: str) -> int:
+        """The lowest multiplier (millionths) of the taker fee that may hold for ``event``; 0 where none is known."""
+        own = self._multipliers.get(event)
+        of_series = self._multipliers.get(event.split("-", 1)[0], 0)
+        return of_series if own is None else min(own, of_series)
+
+    def _charges(self, ticker: str, fee_type: str, multiplier: Decimal | None) -> None:
+        known = fee_type in RATES and multiplier is not None
+        self._multipliers[ticker] = max(0, int(multiplier * 1_000_000)) if known and multiplier is not None else 0
+
+    def flush(self) -> None:
+        """Write the events that came into rows. Called before anything reads rows."""
+        if self._waiting:
+            events, self._waiting = list(self._waiting.values()), {}
+            with transaction.atomic():
+                certificates.refresh(store_events(events).changed)
+
+    def event(self, record: Record) -> None:
+        """An event with its markets, as the listing had it."""
+        event = parse_event(b'{"event":' + record.payload + b"}")
+        self._waiting[event.event_ticker] = event
+        if event.fee_type_override or event.fee_multiplier_override is not None:
+            self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
+        statuses = {market.ticker: market.status.value for market in event.markets}
+        self.event_of |= dict.fromkeys(statuses, event.event_ticker)
+        self._books.watch(event.event_ticker, statuses)
+        for ticker, status in statuses.items():
+            self._books.set_status(ticker, status)
+        self.settled = self.settled or "finalized" in statuses.values()
+
+    def series(self, record: Record) -> None:
+        """A series with its fees."""
+        series = parse_series(b'{"series":' + record.payload + b"}")
+        store_series([series])
+        self._charges(series.ticker, series.fee_type, series.fee_multiplier)
+
+    def terms(self, record: Record) -> None:
+        """The registry of contract terms changed: certificates that rest on it are given again."""
+        content: dict[str, Any] = json.loads(record.payload)
+        for name in _MOMENTS:
+            content[name] = datetime.fromisoformat(content[name]) if content.get(name) else None
+        key = {name: content.pop(name) for name in ("exchange", "url", "version")}
+        self.flush()
+        entry, _ = ContractTerms.objects.update_or_create(**key, defaults=content)
+        changes.recertify(entry)
+
+    def settlement(self, record: Record) -> None:
+        """A result that is known from now on."""
+        content = json.loads(record.payload)
+        self.flush()
+        value = parse_price(content["settlement_value_dollars"])
+        Market.objects.filter(pk=record.key).update(
+            status="finalized",
+            result=content["result"],
+            settlement_value_e6=value * 100,
+            expiration_value=str(content.get("expiration_value", ""))[:200],
+            settled_at=clock.now(),
+            content_hash="",
+        )
+        self._books.set_status(record.key, "finalized")
+        event = self.event_of.get(record.key)
+        if event and not Market.objects.filter(event_id=event).exclude(status="finalized").exists():
+            Event.objects.filter(pk=event).update(is_open=False, content_hash="")
+        self.settled = True
+
+    def announced(self, frame: Announced, epoch: str, at: int) -> None:
+        """A lifecycle message of a market or an event, or an event's new fee, applied as it arrives."""
+        if isinstance(frame, frames.LifecycleFrame):
+            status = STATUS_AFTER.get(frame.event_type)
+            if status is not None:
+                self._books.set_status(frame.market_ticker, status.value)
+            self.settled = True
+        elif isinstance(frame, frames.EventFeeFrame):
+            self._multipliers.pop(frame.event_ticker, None)
+            if frame.fee_type_override or frame.fee_multiplier_override is not None:
+                self._charges(frame.event_ticker, frame.fee_type_override or "", frame.fee_multiplier_override)
+        self.flush()
+        message = to_message(frame, epoch, at)
+        row = ExchangeMessage.objects.create(
+            kind=message.kind,
+            key=message.key,
+            market_ticker=message.market_ticker,
+            payload=message.payload,
+            epoch=message.epoch,
+            exchange_ms=message.exchange_ms,
+        )
+        with transaction.atomic():
+            certificates.refresh(lifecycle.apply(row)[1])
