@@ -94,7 +94,7 @@ def renamed(**columns: object) -> EventFacts:
         (second(expires_ms=EXPIRES + 3_600_000), "expiry_differs"),
         (other_facts(thresholds(PRICE_RULE.replace("5 PM", "6 PM"))), "rules_differ"),
         (other_facts(thresholds(PRICE_RULE.replace("Jul 17", "Jul 18"))), "rules_differ"),
-        (other_facts(thresholds(PRICE_RULE.replace("Bitcoin Real-Time Index (BRTI)", "ERTI"))), "rules_differ"),
+        (other_facts(thresholds(PRICE_RULE.replace("Bitcoin Real-Time Index (BRTI)", "ERTI"))), "source_differs"),
         (other_facts(thresholds(PRICE_RULE.replace("sixty seconds", "five minutes"))), "rules_unread"),
         (other_facts(thresholds(note=f"{PRICE_NOTE} Values above 60000 count as 60000.")), "sentence_unread"),
         (other_facts(renamed(rules_primary="")), "rules_missing"),
