@@ -224,6 +224,9 @@ KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30)
 KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
 
 PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
+KALBOT_MAX_CLOCK_SKEW_MS = env.int(
+    "KALBOT_MAX_CLOCK_SKEW_MS", 2_000
+)  # against the exchange's clock; more denies new baskets
 KALBOT_PAUSE_MARGIN_SECONDS = env.int("KALBOT_PAUSE_MARGIN_SECONDS", 300)  # no basket begins so long before a pause
 # How long something may wait before it is named as a discrepancy, in seconds.
 KALBOT_BOOKING_LIMIT_SECONDS = env.int("KALBOT_BOOKING_LIMIT_SECONDS", 120)

@@ -33,6 +33,8 @@ from kalbot.common import cache
 from markets.book import Depth, Side
 
 Levels = tuple[tuple[int, int], ...]
+AHEAD_MS: Final = 5_000
+"""A proof of life from further in the future than clocks may differ was given before a clock was set back: its age is unknown."""
 
 EVENT_KEY: Final = "px:e:"
 QUOTE_KEY: Final = "px:q:"
@@ -161,7 +163,7 @@ class EventPrices:
         """
         if not self.live:
             return "dead_epoch" if self.epoch else "no_book"
-        if self.age_ms(now_ms) > max_age_ms:
+        if self.age_ms(now_ms) > max_age_ms or self.alive_ms > now_ms + AHEAD_MS:
             return "stale"
         for ticker in tickers:
             reason = _unusable(self.markets.get(ticker), side)

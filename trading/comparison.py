@@ -12,6 +12,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
+from markets.kalshi.schemas.boundary import Rejection
 from strategies.models import Profile
 from trading import accounts, finals, settlement
 from trading.models import Discrepancy, ExchangeAccount, Reconciliation
@@ -30,12 +31,16 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
     open_question: set[str] = set()
     difference: int | None = None
     still = False
+    unreadable: list[Rejection] = []
     for pause in PAUSES:
         clock.sleep(pause)
+        unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
         balance = connection.client().portfolio.balance(subaccount=subaccount or None)
         theirs = {
-            p.ticker: p.position for p in connection.client().portfolio.positions(subaccount or None) if p.position
+            p.ticker: p.position
+            for p in connection.client().portfolio.positions(subaccount or None, unreadable=unreadable)
+            if p.position
         }
         account = accounts.seen(subaccount, balance, theirs, profiles, began)
         still = accounts.mark(profiles) == mark
@@ -50,6 +55,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
         row.positions = len(theirs)
         if not differing and not difference:
             break
+    discrepancies.name_unreadable(row, "position", unreadable)
     if account is None or not still:
         return  # something of ours changed during the last read: it proves nothing, in either direction
     for ticker, (ours, said) in differing.items():

@@ -22,6 +22,7 @@ class DenialCode(StrEnum):
     REDUCING = "reducing"
     LIVE_OFF = "live_off"
     NOT_RECONCILED = "not_reconciled"
+    CLOCK_SKEW = "clock_skew"
     LOCKED = "locked"
     DISCREPANCY = "discrepancy"
     ORDER_UNKNOWN = "order_unknown"
@@ -100,6 +101,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.REDUCING: "Trading is reducing: only exits and purchases that complete a basket are sent.",
     DenialCode.LIVE_OFF: "Live trading is switched off in this environment (KALBOT_LIVE).",
     DenialCode.NOT_RECONCILED: "This process has not reconciled its books with the exchange yet, or not lately.",
+    DenialCode.CLOCK_SKEW: "This machine's clock differs too much from the exchange's; set it right.",
     DenialCode.LOCKED: "A lock stops new baskets for a while.",
     DenialCode.DISCREPANCY: "Our books differ from the exchange's, and nobody has explained or accepted it yet.",
     DenialCode.ORDER_UNKNOWN: "What became of an order of the account is not known yet; nothing new is bought until it is.",

@@ -48,6 +48,8 @@ from trading.safety import discrepancies, halt, live_readiness, protections
 from trading.shard_cash import SUBACCOUNT
 
 MINUTE: Final = timedelta(minutes=1)
+LEFT_BEHIND: Final = timedelta(seconds=10)
+"""Sending takes no longer: the worker of an older order is gone, and nobody knows what became of it."""
 NOBODY: Final = 0
 """Stands for no position: ids begin at 1."""
 _OWNER, _EVENT, _ITSELF = (
@@ -55,8 +57,8 @@ _OWNER, _EVENT, _ITSELF = (
     Param("event", CharField()),
     Param("position", BigIntegerField()),
 )
-_NOW, _MINUTE_AGO, _MIDNIGHT, _RECONCILED = (
-    Param(name, DateTimeField()) for name in ("now", "minute_ago", "midnight", "reconciled")
+_NOW, _MINUTE_AGO, _MIDNIGHT, _RECONCILED, _LEFT_BEHIND = (
+    Param(name, DateTimeField()) for name in ("now", "minute_ago", "midnight", "reconciled", "left_behind")
 )
 
 
@@ -102,6 +104,7 @@ def read(
         shard=shard,
         now=now,
         minute_ago=now - MINUTE,
+        left_behind=now - LEFT_BEHIND,
         midnight=midnight,
         reconciled=live_readiness.counts_since(),
     )
@@ -161,7 +164,8 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
     others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
     here = Position.objects.exclude(pk=_ITSELF).filter(event_id=_EVENT)
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
-    unknown = Order.objects.filter(status=OrderStatus.UNKNOWN)
+    left = Q(status=OrderStatus.SENDING, sent_at__lt=_LEFT_BEHIND)
+    unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left)
     unknown = unknown.filter(account, mode=Mode.LIVE) if live else unknown.filter(profile=_OWNER, mode=Mode.SIM)
     at_risk = here.filter(mode=Mode.LIVE) if live else here.filter(mode=Mode.SIM, profile=_OWNER)
     binding = discrepancies.binding(_OWNER, Mode.LIVE if live else Mode.SIM, account)

@@ -17,8 +17,10 @@ from kalbot.common import clock
 from kalbot.common.batches import batched
 from kalbot.common.errors import KalbotError
 from markets.kalshi.errors import KalshiError, NotFound
+from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.catalogue import MarketPage
 from markets.models import Market
+from trading.safety import discrepancies
 from trading.venues import connection
 
 CHUNK: Final = 100
@@ -109,10 +111,14 @@ def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable
 def _recorded(since: datetime, subaccount: int) -> list[Credit]:
     earliest = int((since - LISTING_MARGIN).timestamp())
     portfolio = connection.client().portfolio
-    return [
+    unreadable: list[Rejection] = []
+    listed = portfolio.settlements(min_ts=earliest, subaccount=subaccount or None, unreadable=unreadable)
+    found = [
         Credit(one.ticker, subaccount, one.yes_count - one.no_count, one.revenue, one.exchange_index or 0)
-        for one in portfolio.settlements(min_ts=earliest, subaccount=subaccount or None)
+        for one in listed
     ]
+    discrepancies.name_unreadable(None, "settlement", unreadable)
+    return found
 
 
 def _archived(tickers: set[str], subaccount: int) -> list[Credit]:

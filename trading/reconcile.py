@@ -7,7 +7,6 @@ or a later comparison proves it false. A listing that could not be read to its e
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +104,7 @@ def _orders(row: Reconciliation, since: datetime) -> None:
     listed = {o.order_id: o for o in orders.list(min_ts=int(since.timestamp()), unreadable=unreadable)}
     resting = {o.order_id: o for o in orders.list(status="resting", unreadable=unreadable)}
     row.orders = len(listed)
-    _name_unreadable(row, "order", unreadable)
+    discrepancies.name_unreadable(row, "order", unreadable)
     for theirs in (listed | resting).values():
         order = foreign.own_order(theirs.client_order_id, theirs.order_id)
         if order is not None:
@@ -145,7 +144,7 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
     found = portfolio.fills(min_ts=int(since.timestamp()), unreadable=unreadable)
     listed = {(f.fill_id, f.order_id): f for f in found}
     row.fills = len(listed)
-    _name_unreadable(row, "fill", unreadable)
+    discrepancies.name_unreadable(row, "fill", unreadable)
     orders = {o.exchange_order_id: o for o in _by_exchange_id({f.order_id for f in listed.values()})}
     booked_already = _booked(orders.values())
     for key, fill in listed.items():
@@ -194,15 +193,6 @@ def _listed_after_all(fills: Iterable[ListedFill]) -> None:
     for order in _unlisted():
         if counts[order.exchange_order_id] >= order.filled_count:
             discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
-
-
-def _name_unreadable(row: Reconciliation, what: str, unreadable: Iterable[Rejection]) -> None:
-    """One record that cannot be read is set aside and named; the others go on."""
-    for one in unreadable:
-        digest = hashlib.sha256(one.sample.encode()).hexdigest()[:16]
-        discrepancies.found(
-            row, Discrepancy.Code.UNREADABLE, f"{what}:{digest}", ours=one.reason[:120], theirs=one.sample[:120]
-        )
 
 
 def _funding() -> list[foreign.Moved]:

@@ -28,6 +28,7 @@ from trading.facts import Facts
 from trading.live_books import LiveBooks
 from trading.models import Discrepancy, Lock, Order, Position
 from trading.safety import halt
+from trading.venues import connection
 
 State = halt.State
 NONE: Final = 0
@@ -120,6 +121,15 @@ def _profile(intent: Intent, found: Facts) -> Checks:
         yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.profile.mode}")
     if not found.is_reconciled:
         yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
+
+
+def _clock(intent: Intent, found: Facts) -> Checks:
+    """A clock that differs from the exchange's makes ages and signatures wrong."""
+    if found.profile.mode != Mode.LIVE:
+        return
+    skew = connection.clock_skew_ms()
+    if skew is not None and abs(skew) > settings.KALBOT_MAX_CLOCK_SKEW_MS:
+        yield Refusal(DenialCode.CLOCK_SKEW, f"{skew} ms behind, {settings.KALBOT_MAX_CLOCK_SKEW_MS} ms allowed")
 
 
 def _wanted(intent: Intent, found: Facts) -> Checks:
@@ -226,6 +236,7 @@ def _shard(intent: Intent, found: Facts) -> Checks:
 
 _LIMITS: Final[tuple[Check, ...]] = (
     _profile,
+    _clock,
     _wanted,
     _unknown_orders,
     _locks,

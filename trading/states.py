@@ -77,12 +77,17 @@ class Lease:
             raise Overtaken(f"position {self.position_id} was taken over")
 
 
+def is_free(now: datetime) -> Q:
+    """Positions that nobody has a lease of. One that ends later than any lease that is given now was taken before a clock was set
+    back; what its worker may still do is decided by its token, which the next lease replaces."""
+    return Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + timedelta(seconds=LEASE_SECONDS + 1))
+
+
 @contextmanager
 def lease(position_id: int) -> Iterator[Lease | None]:
     """Take the position's lease; yields None when another worker has it. Given back at the end, lapses after a death."""
     token, now = secrets.token_hex(16), clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    taken = Position.objects.filter(free, pk=position_id).update(
+    taken = Position.objects.filter(is_free(now), pk=position_id).update(
         lease_token=token, lease_until=now + timedelta(seconds=LEASE_SECONDS)
     )
     if not taken:

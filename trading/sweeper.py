@@ -11,11 +11,13 @@ from django.db.models import Q
 
 from kalbot.common import clock
 from strategies.models import Decision
-from trading import late_fills, overdue
+from trading import late_fills, overdue, states
 from trading.execution import executor
 from trading.models import ACTIVE, Denial, ExitRequest, Position, PositionStatus
 
 WORKING: Final = [status for status in ACTIVE if status != PositionStatus.OPEN]
+LONGEST_WAIT: Final = timedelta(seconds=120)
+"""No step is put off for longer: a later one was scheduled before a clock was set back."""
 DECISION_GRACE: Final = timedelta(seconds=3)
 DECISION_WINDOW: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
@@ -38,8 +40,9 @@ def sweep() -> int:
 def due_positions() -> list[int]:
     """Positions that have something to do now and whose lease is free."""
     now = clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    working = Q(status__in=WORKING) & (Q(next_step_at=None) | Q(next_step_at__lte=now))
+    free = states.is_free(now)
+    due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=now + LONGEST_WAIT)
+    working = Q(status__in=WORKING) & due
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
     found = Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
     return list(dict.fromkeys(found.values_list("id", flat=True)))

@@ -14,7 +14,7 @@ from tests.trading import world
 from trading import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
-from trading.models import Denial, Discrepancy, Lock, Order, Position, Reconciliation, TradingState
+from trading.models import Denial, Discrepancy, Leg, Lock, Order, Position, Reconciliation, TradingState
 from trading.safety import discrepancies, protections
 from trading.tasks import reconcile_books
 
@@ -62,10 +62,11 @@ def test_the_same_lock_is_prolonged_not_doubled(profile: Profile) -> None:
     assert (row.reason, row.until > clock.now() + timedelta(minutes=8)) == ("second", True)
 
 
-def _ended(profile: Profile, number: int, **columns: Any) -> Position:
+def _ended(profile: Profile, number: int, bought: bool | None = None, **columns: Any) -> Position:
+    """A position that has ended; ``bought``: whether anything was, else whether it paid fees."""
     event = _event(number)
     decision = world.decide(profile, event, {f"{event.ticker}-0": 3_000}, kind="coverage")
-    return Position.objects.create(
+    position = Position.objects.create(
         profile=profile,
         mode=profile.mode,
         decision=decision,
@@ -75,6 +76,10 @@ def _ended(profile: Profile, number: int, **columns: Any) -> Position:
         ended_at=clock.now(),
         **columns,
     )
+    if columns.get("fees") if bought is None else bought:
+        counts = dict.fromkeys(("target_count", "bought_count", "sold_count"), 100)
+        Leg.objects.create(position=position, market_id=f"{event.ticker}-0", side="yes", limit_price=3_000, **counts)
+    return position
 
 
 def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> None:
@@ -145,6 +150,17 @@ def test_a_streak_of_losses_locks_the_profile_and_a_win_breaks_it(profile: Profi
     assert _lock_of(profile) is None
     unwound = _ended(profile, 70, status="aborted", fees=1, realised=-5)
     protections.after_unwind(unwound)
+    found = _lock_of(profile)
+    assert found is not None
+    assert found.code == "loss_streak"
+
+
+def test_trades_of_a_series_without_fees_count_like_any_other(profile: Profile) -> None:
+    for number in range(protections.FAILED_BASKETS):
+        protections.after_failure(_ended(profile, number, bought=True, status="aborted", fees=0, realised=1))
+    assert _lock_of(profile) is None, "something was bought"
+    for number in range(20, 20 + protections.STREAK):
+        protections.after_end(_ended(profile, number, bought=True, status="settled", fees=0, realised=-5))
     found = _lock_of(profile)
     assert found is not None
     assert found.code == "loss_streak"

@@ -22,7 +22,8 @@ from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
 from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
-"""A decision older than this is not carried out: the prices that justified it are history."""
+"""A decision older than this is not carried out: the prices that justified it are history. Neither is one from the future: a clock was
+set back, and nobody knows its age."""
 WATCH_PRIORITY: Final = 100
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def _deny(decision: Decision, denied: Denied) -> Position | None:
 
 def _admit(decision: Decision) -> Position:
     profile = decision.profile
-    if clock.now() - decision.created_at > LONGEST_WAIT:
+    if abs(clock.now() - decision.created_at) > LONGEST_WAIT:
         raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
     risk.may_send(profile, reduces=False)
     if profile.mode == Mode.LIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Expression, Q, QuerySet
 
 from kalbot.common import clock
+from markets.kalshi.schemas.boundary import Rejection
 from strategies.models import Mode, Profile
 from trading.models import Discrepancy, Reconciliation, TradingState
 from trading.safety import halt, protections
@@ -86,6 +88,13 @@ def found(
         halt.tighten(state=halt.State.REDUCING, actor=ACTOR, reason=_reason(code, key), profile=one)
         protections.after_difference(one, _reason(code, key))
     return made
+
+
+def name_unreadable(row: Reconciliation | None, what: str, unreadable: Iterable[Rejection]) -> None:
+    """One record that cannot be read is set aside and named; the others go on."""
+    for one in unreadable:
+        digest = hashlib.sha256(one.sample.encode()).hexdigest()[:16]
+        found(row, Discrepancy.Code.UNREADABLE, f"{what}:{digest}", ours=one.reason[:120], theirs=one.sample[:120])
 
 
 def _reason(code: Discrepancy.Code, key: str) -> str:

@@ -10,11 +10,11 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Expression, Q, QuerySet
+from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
 
 from kalbot.common import clock
 from strategies.models import Profile
-from trading.models import TERMINAL, Lock, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
+from trading.models import TERMINAL, Leg, Lock, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
 
 UNWOUND_BASKETS: Final = 3
 FAILED_BASKETS: Final = 10
@@ -64,7 +64,7 @@ def after_unwind(position: Position) -> None:
 def after_failure(position: Position) -> None:
     """Nothing of a basket was bought: too many of them lock the profile."""
     since = clock.now() - FAILED_WITHIN
-    failed = Position.objects.filter(profile=position.profile, status=PositionStatus.ABORTED, fees=0)
+    failed = Position.objects.filter(~_bought(), profile=position.profile, status=PositionStatus.ABORTED)
     failed = failed.exclude(close_code__in=OWN_ERRORS)
     count = failed.filter(ended_at__gte=since).count()
     if count >= FAILED_BASKETS:
@@ -77,9 +77,14 @@ def after_failure(position: Position) -> None:
     after_rejects(position.profile)
 
 
+def _bought() -> Exists:
+    """Whether anything was bought of a position; its fees do not say so, for some series have none."""
+    return Exists(Leg.objects.filter(position=OuterRef("pk"), bought_count__gt=0))
+
+
 def after_end(position: Position) -> None:
     """A position ended: a streak of losses locks the profile."""
-    ended = Position.objects.filter(profile=position.profile, status__in=TERMINAL).exclude(fees=0)
+    ended = Position.objects.filter(profile=position.profile, status__in=TERMINAL).filter(_bought())
     last = list(ended.order_by("-ended_at").values_list("realised", flat=True)[:STREAK])
     if len(last) == STREAK and all(realised < 0 for realised in last):
         lock(position.profile, Lock.Code.LOSS_STREAK, f"the last {STREAK} positions lost", STREAK_LOCK)

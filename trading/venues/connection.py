@@ -46,6 +46,12 @@ def client() -> KalshiClient:
     return found
 
 
+def clock_skew_ms() -> int | None:
+    """The exchange's clock less ours, as this thread's client has measured it; None before its first answer."""
+    found: KalshiClient | None = getattr(_local, "client", None)
+    return None if found is None else found.clock_skew_ms
+
+
 def use(replacement: KalshiClient | None) -> None:
     """Let this thread talk through ``replacement`` (None: forget the present one)."""
     _local.client, _local.ours, _local.refresh_at = replacement, False, 0.0

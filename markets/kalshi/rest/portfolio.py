@@ -62,8 +62,9 @@ class Portfolio:
         count_filter: str | None = None,
         exchange_index: int | None = None,
         limit: int = 1000,
+        unreadable: list[Rejection] | None = None,
     ) -> Iterator[MarketPosition]:
-        """Signed net positions; ``settlement_status`` unsettled (default), settled or all."""
+        """Signed net positions; ``settlement_status`` unsettled (default), settled or all. See ``own_records``."""
         params = {
             "subaccount": subaccount,
             "ticker": ticker,
@@ -73,7 +74,7 @@ class Portfolio:
             "exchange_index": exchange_index,
             "limit": limit,
         }
-        return own_records(self._transport, "/portfolio/positions", params, POSITION_LISTING)
+        return own_records(self._transport, "/portfolio/positions", params, POSITION_LISTING, unreadable)
 
     def historical_positions(
         self,
@@ -133,8 +134,9 @@ class Portfolio:
         max_ts: int | None = None,
         subaccount: int | None = None,
         limit: int = 1000,
+        unreadable: list[Rejection] | None = None,
     ) -> Iterator[Settlement]:
-        """What settled markets paid. Unix seconds."""
+        """What settled markets paid. Unix seconds. See ``own_records``."""
         params = {
             "ticker": ticker,
             "event_ticker": event_ticker,
@@ -143,4 +145,4 @@ class Portfolio:
             "subaccount": subaccount,
             "limit": limit,
         }
-        return own_records(self._transport, "/portfolio/settlements", params, SETTLEMENT_LISTING)
+        return own_records(self._transport, "/portfolio/settlements", params, SETTLEMENT_LISTING, unreadable)

@@ -77,8 +77,9 @@ def check(order: Order) -> None:
 
 
 def _age(order: Order) -> timedelta:
-    """By the wall clock, which counts a suspended machine, and by the monotonic one, which nobody sets; the longer counts."""
-    by_wall = clock.now() - order.created_at
+    """By the wall clock, which counts a suspended machine, and by the monotonic one, which nobody sets; the longer counts. A row from
+    the future was written before a clock was set back: how far lies as much in the dark as its age."""
+    by_wall = abs(clock.now() - order.created_at)
     if order.begun is None:
         return by_wall
     return max(by_wall, timedelta(seconds=clock.monotonic() - order.begun))

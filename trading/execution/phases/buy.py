@@ -29,7 +29,7 @@ IN_FLIGHT: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTIN
 
 def pending(position: Position, lease: Lease) -> bool:
     """Begin, or give up a position that was left waiting too long."""
-    if clock.now() - position.created_at > TOO_LATE:
+    if abs(clock.now() - position.created_at) > TOO_LATE:
         states.transition(
             position,
             PositionStatus.ABORTED,
@@ -46,7 +46,7 @@ def pending(position: Position, lease: Lease) -> bool:
 def executing(position: Position, lease: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
-    late = clock.now() - position.created_at > TOO_LATE
+    late = abs(clock.now() - position.created_at) > TOO_LATE
     if (
         position.mode == Mode.LIVE
         and not late

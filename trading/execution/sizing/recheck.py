@@ -23,7 +23,7 @@ needs none of that again. The trading state and the books are checked before eve
 
 def is_cleared(position: Position) -> bool:
     """Whether the position was admitted just now."""
-    return clock.now() - position.created_at < CLEARED_FOR
+    return abs(clock.now() - position.created_at) < CLEARED_FOR
 
 
 def achievable(

@@ -1,0 +1,103 @@
+"""Clocks that are set, or differ: nothing is frozen, nothing old passes for young, and no new risk is taken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from kalbot.common import clock
+from markets.prices import EventPrices
+from strategies.models import Decision
+from tests.trading import world
+from tests.trading.struck import LIMITS, StruckTwin, execute
+from trading import reconcile, states, sweeper
+from trading.execution import executor
+from trading.execution.orders import gate
+from trading.models import Denial, Discrepancy, Order, Position
+from trading.venues import connection
+from trading.venues.protocol import Refused
+
+HOUR = timedelta(hours=1)
+
+
+def _decide(twin: StruckTwin) -> Decision:
+    profile = world.add_profile("other", mode="live")
+    return world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 100)
+
+
+def _denial(decision: Decision) -> str:
+    assert executor.execute(decision.pk) is None
+    return str(Denial.objects.get(decision=decision).code)
+
+
+def test_a_lease_and_a_step_from_before_a_clock_was_set_back_freeze_nothing(struck: StruckTwin) -> None:
+    position = execute(struck)
+    rows = Position.objects.filter(pk=position.pk)
+    rows.update(status="exiting", lease_token="dead", lease_until=clock.now() + HOUR, next_step_at=clock.now() + HOUR)
+    assert sweeper.due_positions() == [position.pk]
+    with states.lease(position.pk) as lease:
+        assert lease is not None
+    held = clock.now() + timedelta(seconds=states.LEASE_SECONDS)
+    rows.update(lease_token="alive", lease_until=held, next_step_at=clock.now() + timedelta(seconds=60))
+    assert sweeper.due_positions() == []
+    with states.lease(position.pk) as lease:
+        assert lease is None
+    rows.update(lease_token="", lease_until=None)
+    assert sweeper.due_positions() == [], "its time has not come"
+
+
+def test_what_comes_from_the_future_has_no_known_age_and_is_not_acted_on(struck: StruckTwin) -> None:
+    decision = _decide(struck)
+    Decision.objects.update(created_at=clock.now() + HOUR)
+    assert _denial(decision) == "expired"
+    position = execute(struck)
+    order = position.orders.all()[0]
+    Order.objects.filter(pk=order.pk).update(status="sending", created_at=clock.now() + HOUR)
+    Position.objects.update(status="executing")
+    with pytest.raises(Refused) as refused:
+        gate.check(Order.objects.select_related("position", "profile").get(pk=order.pk))
+    assert refused.value.code == "expired"
+    now = clock.now_ms()
+    assert EventPrices("KXT-1", "e", True, now + 60_000, {}).usable([], 15_000, now) == "stale"
+    assert EventPrices("KXT-1", "e", True, now + 1_000, {}).usable([], 15_000, now) is None
+
+
+def test_a_clock_that_differs_from_the_exchanges_denies_new_live_baskets(struck: StruckTwin) -> None:
+    skew = connection.client().transport.skew
+    now = clock.now()
+    skew.observe(format_datetime(now + timedelta(seconds=9)), clock.now_ms(), clock.now_ms())
+    assert _denial(_decide(struck)) == "clock_skew"
+    skew.observe(format_datetime(now), clock.now_ms(), clock.now_ms())  # set right
+    assert abs(connection.client().clock_skew_ms or 0) < 2_000
+
+
+def test_an_order_that_a_dead_worker_left_in_sending_is_of_unknown_outcome(struck: StruckTwin) -> None:
+    position = execute(struck)
+    order = position.orders.all()[0]
+    Position.objects.update(status="closed")
+    position.claim.delete()
+    Order.objects.filter(pk=order.pk).update(status="sending", sent_at=clock.now() - timedelta(seconds=30))
+    assert _denial(_decide(struck)) == "order_unknown"
+    Order.objects.filter(pk=order.pk).update(sent_at=clock.now())
+    assert _denial(_again(struck)) != "order_unknown"
+
+
+def _again(twin: StruckTwin) -> Decision:
+    profile = world.add_profile("third", mode="live", max_orders_per_minute=0)
+    return world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 100)
+
+
+@pytest.mark.parametrize(("path", "name"), [("/portfolio/positions", "position"), ("/portfolio/fills", "fill")])
+def test_one_unreadable_record_is_named_and_the_comparison_goes_on(struck: StruckTwin, path: str, name: str) -> None:
+    execute(struck)
+    key = {"position": "market_positions", "fill": "fills"}[name]
+    struck.session.answers[path] = (
+        b'{"cursor": "", "' + key.encode() + b'": [{"ticker": "KXT-1-0"}], "event_positions": []}'
+    )
+    row = reconcile.run("live", "test")
+    assert row.error == ""
+    unreadable: Any = Discrepancy.objects.filter(code=Discrepancy.Code.UNREADABLE)
+    assert unreadable.get().key.startswith(f"{name}:")
