@@ -1,12 +1,49 @@
 """The Celery application. Queues and routes are explicit: a typo in a route fails instead of making a queue."""
 
+import logging
 import os
+from typing import Any, Final
 
-from celery import Celery, signals
+import redis
+from celery import Celery, Task, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
-app = Celery("kalbot")
+from kalbot.common import transport
+
+MOST_STARTS: Final = 3
+"""A message that ended its worker so often is dropped: sweepers and the next period do what is still wanted."""
+log = logging.getLogger(__name__)
+
+
+class BoundedTask(Task):
+    """A task whose message cannot end one worker after the other: redelivered too often, it is logged and dropped."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it, unless it was started too often already."""
+        info = self.request.delivery_info or {}
+        if info.get("redelivered") and _starts(self.request.id) >= MOST_STARTS:
+            log.error("task %s dropped: its workers ended %s times before it did", self.name, MOST_STARTS)
+            return None
+        return super().__call__(*args, **kwargs)
+
+
+def _starts(task_id: str) -> int:
+    """How often a redelivered message was started, with its first time; counted by this call. 1 when Redis is away."""
+    from kalbot.common import cache
+
+    name = cache.key(f"starts:{task_id}")
+    try:
+        with cache.broker().pipeline() as pipe:
+            pipe.incr(name)
+            pipe.expire(name, 86_400)
+            return int(pipe.execute()[0])
+    except redis.RedisError:
+        return 1
+
+
+transport.register()
+app = Celery("kalbot", task_cls=BoundedTask)
 app.set_default()  # in every thread: ``celery.current_app`` is this one
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

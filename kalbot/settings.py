@@ -6,6 +6,7 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 (``bin/demo`` and ``bin/test`` start one of their own). Live trading needs ``KALBOT_LIVE=true`` here *and* a profile in mode live.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -182,6 +183,17 @@ PRICES_URL = env.str("PRICES_URL", f"{REDIS_URL}/1")
 STREAM_PARTITIONS = env.int("STREAM_PARTITIONS", 1)
 STREAM_LIMIT_MARKETS = env.int("STREAM_LIMIT_MARKETS", 5_000)
 
+# Which installation, and which exchange: the beginning of every key, channel and queue, so that two never read each other's.
+KALBOT_ENVIRONMENT = env.str("KALBOT_ENVIRONMENT", "kalbot")
+if not re.fullmatch(r"[a-z0-9-]{1,32}", KALBOT_ENVIRONMENT):
+    raise ImproperlyConfigured(
+        f"KALBOT_ENVIRONMENT must be 1 to 32 small letters, digits and hyphens; it is {KALBOT_ENVIRONMENT!r}."
+    )
+# The defaults are Kalshi's demo exchange; production and the simulator are two other addresses.
+KALSHI_REST_URL = env.str("KALSHI_REST_URL", "https://external-api.demo.kalshi.co/trade-api/v2")
+KALSHI_WS_URL = env.str("KALSHI_WS_URL", "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2")
+REDIS_PREFIX = f"{KALBOT_ENVIRONMENT}:{urlsplit(KALSHI_REST_URL).netloc.rpartition('@')[2].lower()}:"
+
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_QUEUES = [Queue(name) for name in QUEUES]
@@ -198,19 +210,18 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": REDIS_PREFIX,
+    "queue_order_strategy": "priority",  # in the order of a worker's -Q: exits and executions before all else
     "visibility_timeout": 600,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "kalbot.console.ops.pulse:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 
-# The exchange. The defaults are Kalshi's demo exchange; production and the simulator are two other addresses.
-KALSHI_REST_URL = env.str("KALSHI_REST_URL", "https://external-api.demo.kalshi.co/trade-api/v2")
-KALSHI_WS_URL = env.str("KALSHI_WS_URL", "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2")
 KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", "")
 KALSHI_PRIVATE_KEY_PATH = env.str("KALSHI_PRIVATE_KEY_PATH", "")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", "", multiline=True)

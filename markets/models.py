@@ -5,6 +5,8 @@ Units are in the names: ``_e6`` is a millionth, prices are 1/10,000 dollar, coun
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 
 from markets.terms.grades import Grade
@@ -401,6 +403,22 @@ class Watch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_id} for {self.source}"
+
+
+class Installation(models.Model):
+    """Which exchange this database is about (``markets.identity``): one row."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Names this database in Redis.")
+    environment = models.CharField(max_length=32)
+    rest_host = models.CharField(max_length=255)
+    ws_host = models.CharField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_installation")]
+
+    def __str__(self) -> str:
+        return f"{self.environment} on {self.rest_host}"
 
 
 class ExchangeMessage(models.Model):

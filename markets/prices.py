@@ -10,6 +10,8 @@ key                      what it holds
 ``px:metrics:<partition>``   the stream's metrics, for people and ``/metrics``
 =======================  ========================================================================================
 
+Each key begins with ``REDIS_PREFIX``, which names the environment and the exchange: the prices of another exchange are other keys.
+
 An **epoch** is one life of the WebSocket connection. Each record names the epoch that wrote it; the lease names the one
 that lives. A record of any other epoch is history, whatever it says, and so is everything while there is no lease. A reader fetches
 lease and records in one MGET, which Redis serves at one instant: legs are never from different moments by accident.
@@ -36,13 +38,13 @@ Levels = tuple[tuple[int, int], ...]
 AHEAD_MS: Final = 5_000
 """A proof of life from further in the future than clocks may differ was given before a clock was set back: its age is unknown."""
 
-EVENT_KEY: Final = "px:e:"
-QUOTE_KEY: Final = "px:q:"
-LEASE_KEY: Final = "px:lease:"
-LEADER_KEY: Final = "px:leader:"
-FENCE_KEY: Final = "px:fence:"
-METRICS_KEY: Final = "px:metrics:"
-CHANGED_CHANNEL: Final = "px:changed"
+EVENT_KEY: Final = cache.key("px:e:")
+QUOTE_KEY: Final = cache.key("px:q:")
+LEASE_KEY: Final = cache.key("px:lease:")
+LEADER_KEY: Final = cache.key("px:leader:")
+FENCE_KEY: Final = cache.key("px:fence:")
+METRICS_KEY: Final = cache.key("px:metrics:")
+CHANGED_CHANNEL: Final = cache.key("px:changed")
 """Pub/sub: after each flush the tickers of the events whose record changed, separated by spaces."""
 
 PUBLISHED_LEVELS: Final = 40

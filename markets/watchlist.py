@@ -19,7 +19,7 @@ from kalbot.common.batches import batched
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, Market, Watch
 
-CHANGED_CHANNEL: Final = "px:watch"
+CHANGED_CHANNEL: Final = cache.key("px:watch")
 
 
 def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:

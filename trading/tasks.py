@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 
 from kalbot.common import cache, messages
+from kalbot.common.covered import unless_covered
 from strategies.models import Mode, Profile
 from trading import inbox, reconcile, settlement, sweeper
 from trading.execution import executor
@@ -38,20 +41,29 @@ def sweep() -> int:
     return sweeper.sweep()
 
 
-@shared_task(name=messages.RECONCILE)
-def reconcile_books(trigger: str = "schedule") -> list[int]:
-    """Compare with the exchange and audit our own books. ``reconnect`` also pauses new baskets for a moment."""
+@shared_task(bind=True, name=messages.RECONCILE)
+def reconcile_books(self: Any, trigger: str = "schedule") -> list[int]:
+    """Compare with the exchange and audit our own books, unless a run since the message was sent has. ``reconnect`` also pauses new
+    baskets for a moment."""
     if trigger == "reconnect":
         protections.after_feed_gap("the price feed reconnected")
     modes = [Mode.SIM]
     if Profile.objects.filter(mode=Mode.LIVE).exists():
         modes.append(Mode.LIVE)
     with cache.lock("reconcile", 120) as acquired:
-        return [reconcile.run(mode, trigger).differences for mode in modes] if acquired else []
+        if not acquired:
+            return []
+        with unless_covered(self.request, messages.RECONCILE) as one:
+            rows = [reconcile.run(mode, trigger) for mode in modes] if one.needed else []
+            one.failed = any(row.error for row in rows)
+            return [row.differences for row in rows]
 
 
-@shared_task(name=messages.SETTLE)
-def settle() -> int:
-    """Book what has become final."""
+@shared_task(bind=True, name=messages.SETTLE)
+def settle(self: Any) -> int:
+    """Book what has become final, unless a run since the message was sent has."""
     with cache.lock("settle", 60) as acquired:
-        return settlement.run() if acquired else 0
+        if not acquired:
+            return 0
+        with unless_covered(self.request, messages.SETTLE) as one:
+            return settlement.run() if one.needed else 0

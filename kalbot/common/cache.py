@@ -6,7 +6,7 @@ Locks are an optimisation against double work; the guarantee is always a conditi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import cast
@@ -56,6 +56,19 @@ def broker() -> redis.Redis:
     return _client(settings.BROKER_URL)
 
 
+def key(name: str) -> str:
+    """The name of a key or channel in Redis: under the environment and the exchange, so that two never share a price or a lock."""
+    return f"{settings.REDIS_PREFIX}{name}"
+
+
+def queue_depths(names: Sequence[str]) -> dict[str, int]:
+    """Messages that wait in each of these queues. Raises redis.RedisError."""
+    with broker().pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.llen(key(name))
+        return dict(zip(names, pipe.execute(), strict=True))
+
+
 class Lock:
     """An attempt at redis-py's lock ``lock:name``, made once and without waiting. True if it was acquired.
 
@@ -63,7 +76,7 @@ class Lock:
     """
 
     def __init__(self, name: str, seconds: float) -> None:
-        self._lock = prices().lock(f"lock:{name}", timeout=seconds, thread_local=False)
+        self._lock = prices().lock(key(f"lock:{name}"), timeout=seconds, thread_local=False)
         try:
             self._acquired = bool(self._lock.acquire(blocking=False))
         except redis.RedisError:

@@ -35,8 +35,13 @@ NOTIFY: Final = "kalbot.console.tasks.notify"
 DELIVER: Final = "kalbot.console.tasks.deliver_notifications"
 DEADMAN: Final = "kalbot.console.tasks.deadman"
 
-QUEUES: Final = ("default", "scan", "strategy", "trading", "triage")
+QUEUES: Final = ("execution", "trading", "strategy", "scan", "triage", "default")
+"""``execution`` has what changes positions, and nothing that could pile up before it."""
 ROUTES: Final = {
+    EXECUTE_DECISION: {"queue": "execution"},
+    EXIT_POSITION: {"queue": "execution"},
+    APPLY_MESSAGES: {"queue": "execution"},
+    SWEEP: {"queue": "execution"},
     "markets.tasks.*": {"queue": "scan"},
     "strategies.tasks.*": {"queue": "strategy"},
     "trading.tasks.*": {"queue": "trading"},

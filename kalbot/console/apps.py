@@ -14,11 +14,12 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         import kalbot.celery  # noqa: F401  (so that every Django process sends tasks through this project's app)
         from kalbot.console.auth import roles
-        from kalbot.console.ops import checks, heartbeats, log_records, task_runs
+        from kalbot.console.ops import checks, heartbeats, log_records, pulse, task_runs
 
         checks.register_all()
         task_runs.connect()
         heartbeats.watch_beat()
+        pulse.connect()
         log_records.attach()
         post_migrate.connect(roles.after_migrate, dispatch_uid="console.roles")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import redis
 from celery import shared_task
+from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 
 from kalbot.common import clock, messages
 from kalbot.console.models import LogRecord, Notification, TaskRecord
 from kalbot.console.ops import exchange_status, heartbeats, price_history
+from markets import identity
 
 BATCH = 1_000
 MOST_BATCHES = 200
@@ -22,6 +26,9 @@ log = logging.getLogger(__name__)
 def heartbeat(self: Any, queue: str = "default") -> None:
     """Run by a worker of ``queue``: proves that beat sends, the broker carries and the worker works."""
     heartbeats.show_life(queue, worker=str(self.request.hostname or ""))
+    if queue == "default":
+        with suppress(redis.RedisError, DatabaseError):
+            identity.redis_mismatch()  # keeps this Redis claimed; the status page says when it is not ours
 
 
 @shared_task(name=messages.ASK_EXCHANGE)

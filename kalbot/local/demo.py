@@ -184,10 +184,12 @@ def prepare_database(plan: processes.Plan) -> None:
     from django.core.management import call_command
 
     from kalbot.common.messages import SCAN_CATALOGUE, send_on_commit
+    from markets import identity
 
     say("migrating the database and seeding profiles")
     call_command("migrate", verbosity=0, interactive=False)
     call_command("seed", verbosity=0)
+    identity.accept()  # the simulator of this folder listens on another port at each start
     approve_simulated_terms()
     trade_live_on_the_simulator()
     password = remembered(plan.state / "admin_password", lambda: secrets.token_urlsafe(9))

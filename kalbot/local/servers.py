@@ -7,10 +7,12 @@ Django nor settings, because it runs before they are read.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 STARTUP_SECONDS = 20.0
+PR_SET_PDEATHSIG = 1
 
 
 class ServerError(Exception):
@@ -121,7 +124,10 @@ def start_redis(folder: Path) -> RunningRedis:
 
 def _spawn_redis(folder: Path, port: int, *, durable: bool) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        redis_command(folder, port, durable=durable), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        redis_command(folder, port, durable=durable),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        preexec_fn=die_with_parent,
     )
     wait_for_port(port, process)
     return process
@@ -149,6 +155,12 @@ def start_postgres(folder: Path, *, durable: bool = True) -> tuple[Any, str]:
         except Exception as error:
             raise ServerError(f"the embedded Postgres did not start: {error}") from error
     return server, str(server.get_uri())
+
+
+def die_with_parent() -> None:
+    """In a child: ask the kernel for SIGKILL when the parent is gone, however it ended. Other systems do without."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill_group(process: subprocess.Popen[Any], how: int = signal.SIGKILL) -> None:

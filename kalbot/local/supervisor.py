@@ -8,7 +8,6 @@ started again.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -18,28 +17,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kalbot.local.servers import kill_group
+from kalbot.local.servers import die_with_parent, kill_group
 
-PR_SET_PDEATHSIG = 1
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 20.0
 
 
-def _die_with_parent() -> None:
-    """In the child: ask the kernel for SIGKILL when the supervisor is gone. Other systems do without."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 @dataclass
 class Child:
-    """One process to keep alive. ``silent`` returns a reason when it lives but does nothing, else an empty string."""
+    """One process to keep alive. ``silent`` returns a reason when it lives but does nothing, else an empty string. Without ``log`` it
+    writes where its parent does."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    log: Path
+    log: Path | None
     silent: Callable[[], str] | None = None
     grace_seconds: float = 30.0
     stop_seconds: float = 8.0
@@ -55,23 +48,26 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        with contextlib.ExitStack() as files:
+            output = None
+            if self.log is not None:
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                output = files.enter_context(self.log.open("ab"))
             self.process = subprocess.Popen(
                 list(self.command),
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.started_at = time.monotonic()
 
     def tail(self, lines: int = 5) -> str:
         """The last lines of its log, for a message about why it does not come up."""
         with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            return "" if self.log is None else "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return ""
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import redis
 
-from kalbot.common import clock, messages
+from kalbot.common import clock, life, messages
 from markets.kalshi.backoff import Backoff
 from markets.kalshi.errors import CredentialError, Forbidden, KalshiError, Unauthorised
 from markets.kalshi.ws.session import Session
@@ -256,6 +256,7 @@ class Stream:
         if at < self._next_metrics_ms:
             return
         self._next_metrics_ms = at + METRICS_MS
+        life.touch("stream")
         self.metrics.state = state
         self.metrics.suspected = self.books.suspected
         if connection is not None:

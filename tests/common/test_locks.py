@@ -18,19 +18,19 @@ def test_a_lock_is_acquired_by_one_at_a_time(redis_db: redis.Redis) -> None:
 
 def test_renewing_extends_a_lock_but_never_somebody_elses(redis_db: redis.Redis) -> None:
     with cache.lock("x", 5) as acquired:
-        redis_db.pexpire("lock:x", 50)
+        redis_db.pexpire(cache.key("lock:x"), 50)
         acquired.renew()
-        assert redis_db.pttl("lock:x") > 1_000
-        redis_db.set("lock:x", "somebody else's", px=50)
+        assert redis_db.pttl(cache.key("lock:x")) > 1_000
+        redis_db.set(cache.key("lock:x"), "somebody else's", px=50)
         acquired.renew()
-        assert redis_db.pttl("lock:x") <= 50
+        assert redis_db.pttl(cache.key("lock:x")) <= 50
 
 
 def test_releasing_an_expired_lock_leaves_the_next_holders(redis_db: redis.Redis) -> None:
     with cache.lock("x", 5) as acquired:
         assert acquired
-        redis_db.set("lock:x", "somebody else's")
-    assert redis_db.get("lock:x") == b"somebody else's"
+        redis_db.set(cache.key("lock:x"), "somebody else's")
+    assert redis_db.get(cache.key("lock:x")) == b"somebody else's"
 
 
 def test_without_redis_nothing_is_acquired_and_nothing_raised(settings: Settings) -> None:

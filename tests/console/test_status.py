@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from django.core.management import CommandError, call_command
 from django.test import Client
 
-from kalbot.common import cache
+from kalbot.common import cache, clock
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import checks, heartbeats, status
 from kalbot.console.tasks import heartbeat
@@ -24,7 +23,7 @@ def by_name() -> dict[str, status.Part]:
 def test_a_desk_without_workers_says_so(sample: dict[str, Any]) -> None:
     parts = by_name()
     assert parts["workers"].state == parts["beat"].state == "bad"
-    assert "No sign of life on default, scan, strategy, trading, triage." in parts["workers"].sentence
+    assert "No sign of life on execution, trading, strategy, scan, triage, default." in parts["workers"].sentence
     assert parts["stream"].state == "ok"
     assert parts["scan"].sentence.startswith("12,552 events and 103,449 markets in 9.2 s")
 
@@ -35,17 +34,61 @@ def test_heartbeats_make_workers_and_beat_alive(sample: dict[str, Any]) -> None:
     heartbeats.show_life("beat")
     parts = by_name()
     assert (parts["workers"].state, parts["beat"].state) == ("ok", "ok")
-    call_command("alive", "trading", "beat", "stream")
 
 
 def test_an_old_heartbeat_is_no_life(sample: dict[str, Any]) -> None:
-    cache.prices().set("alive:trading", json.dumps({"at_ms": 1_000, "host": "h", "pid": 1}))
-    with pytest.raises(CommandError, match="no sign of life from trading, scan"):
-        call_command("alive", "trading", "scan")
+    for queue in QUEUES:
+        heartbeat.apply(args=(queue,))
+    old = json.dumps({"at_ms": 1_000, "host": "h", "pid": 1})
+    cache.prices().set(f"{heartbeats.KEY}trading", old)
+    assert by_name()["workers"].sentence == "No sign of life on trading."
+
+
+def test_two_beats_are_said(sample: dict[str, Any]) -> None:
+    heartbeats.show_life("beat")
+    heartbeats.show_node("beat@one:1", ["beat"])
+    assert by_name()["beat"].state == "ok"
+    heartbeats.show_node("beat@two:7", ["beat"])
+    part = by_name()["beat"]
+    assert part.state == "bad"
+    assert "2 beats run (beat@one:1, beat@two:7)" in part.sentence
+    heartbeats.forget_node("beat@one:1")
+    assert by_name()["beat"].state == "ok"
+
+
+class Off(clock.SystemClock):
+    """A host whose clock is ten minutes ahead."""
+
+    def time_ns(self) -> int:
+        return super().time_ns() + 600_000_000_000
+
+
+def test_a_worker_whose_clock_is_wrong_is_named(sample: dict[str, Any]) -> None:
+    heartbeats.show_node("general@right", ["default"])
+    assert by_name()["host clocks"].state == "ok"
+    with clock.use(Off()):
+        heartbeats.show_node("general@wrong", ["default"])
+    part = by_name()["host clocks"]
+    assert part.state == "bad"
+    assert part.sentence.startswith("general@wrong is ")
+    assert "ahead" in part.sentence
+    assert "right" not in part.sentence
+
+
+def test_a_worker_that_fell_silent_is_named(sample: dict[str, Any]) -> None:
+    for queue in QUEUES:
+        heartbeat.apply(args=(queue,))
+    heartbeats.show_node("trading@one", ["trading"])
+    assert by_name()["workers"].state == "ok"
+    at = clock.now_ms() - 60_000
+    cache.prices().hset(heartbeats.NODES, "trading@gone", json.dumps({"at_ms": at, "skew_ms": 0, "names": ["trading"]}))
+    part = by_name()["workers"]
+    assert part.state == "warn"
+    assert "trading@gone" in part.sentence
 
 
 def test_deep_queues_warn(sample: dict[str, Any]) -> None:
-    cache.broker().rpush("strategy", *range(30))
+    cache.broker().rpush(cache.key("strategy"), *range(30))
     part = by_name()["queues"]
     assert part.state == "warn"
     assert "strategy 30" in part.sentence

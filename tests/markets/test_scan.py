@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from kalbot.common import cache
 from markets import selectors, tasks
 from markets.catalogue.scan import scan
 from markets.fees import FeeError
@@ -76,14 +77,14 @@ def test_a_scan_keeps_its_lock_page_by_page(
     left: list[int] = []
 
     def shorten(tickers: list[str]) -> None:
-        left.append(int(redis_db.pttl("lock:scan")))
-        redis_db.pexpire("lock:scan", 900)
+        left.append(int(redis_db.pttl(cache.key("lock:scan"))))
+        redis_db.pexpire(cache.key("lock:scan"), 900)
 
     monkeypatch.setattr(certificates, "refresh", shorten)
     tasks.scan_catalogue()
     assert len(left) == 3
     assert min(left) > 900
-    assert redis_db.get("lock:scan") is None
+    assert redis_db.get(cache.key("lock:scan")) is None
 
 
 def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: SmallExchange, client: KalshiClient) -> None:

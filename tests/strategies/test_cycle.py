@@ -89,7 +89,7 @@ def test_trading_is_nudged_after_the_commit(django_capture_on_commit_callbacks: 
     publish("E1", books_of("E1", PAYING))
     with django_capture_on_commit_callbacks(execute=True):
         cycle.run()
-    assert cache.broker().llen("trading") == 1
+    assert cache.queue_depths(["execution"]) == {"execution": 1}
 
 
 def test_a_certified_event_is_bought_with_yes_and_names_its_certificate() -> None:

@@ -61,6 +61,7 @@ BY_NAME: Final = [
     ),  # highspy
     "authenticate",  # ninja
     "enqueue",  # logging's QueueHandler
+    *("Scheduler", "setup_schedule"),  # beat's, named in the settings
     *("do_GET", "log_message", "daemon_threads", "protocol_version"),  # http.server's hooks
     *("_missing_", "_value_", "__getattr__"),  # enum's and Python's own
     *("_change_reason", "trust_env", "pool_classes_by_scheme", "ConnectionCls", "otp_device"),  # read by libraries

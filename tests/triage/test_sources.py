@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kalbot.common import clock
+from kalbot.common import cache, clock
 from markets.models import Event, Market
 from tests.triage.stub import Weather, serving
 from tests.triage.world import World, make_profile
@@ -238,7 +238,7 @@ def test_a_change_of_unit_is_followed_and_an_unnamed_one_refused(world: World, w
 
 
 def cached_keys(world: World) -> None:
-    for key in world.client.scan_iter("triage:snapshot:*"):
+    for key in world.client.scan_iter(cache.key("triage:snapshot:*")):
         world.client.delete(key)
 
 

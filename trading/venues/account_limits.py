@@ -19,7 +19,7 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas.account import ApiLimits, BucketLimit
 from markets.kalshi.token_buckets import BASIC
 
-KEY: Final = "limits:account"
+KEY: Final = cache.key("limits:account")
 EXPIRY_SECONDS: Final = 3_600
 """What was fetched longer ago does not count: a tier can be lost again."""
 REMEMBERED_SECONDS: Final = 5.0

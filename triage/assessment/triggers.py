@@ -19,7 +19,7 @@ from triage.assessment.assess import market_belief
 from triage.assessment.gather import gather
 
 LIFECYCLE: Final = ("lifecycle", "event_lifecycle")
-CURSOR_KEY: Final = "triage:lifecycle"
+CURSOR_KEY: Final = cache.key("triage:lifecycle")
 BATCH: Final = 250
 MOVE: Final = 0.05
 """A move of coverage since the last assessment that is worth one of its own."""

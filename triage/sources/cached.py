@@ -21,7 +21,7 @@ KEPT_SECONDS: Final = 6 * 3600
 
 def key(source: str, subject: str) -> str:
     """The Redis key of a snapshot."""
-    return f"triage:snapshot:{source}:{subject}"
+    return cache.key(f"triage:snapshot:{source}:{subject}")
 
 
 def store(source: str, subject: str, snapshot: Snapshot) -> None:

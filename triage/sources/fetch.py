@@ -142,7 +142,7 @@ def _take_turn(host: str, deadline: float) -> None:
 def paused_for(host: str) -> int:
     """Seconds that a host is still left alone, 0 = not paused. All processes share this; without Redis nobody is paused."""
     try:
-        left: int = cache.prices().ttl(f"triage:pause:{host}")
+        left: int = cache.prices().ttl(cache.key(f"triage:pause:{host}"))
     except redis.RedisError:
         return 0
     return max(0, left)
@@ -152,10 +152,10 @@ def _failed(host: str, requested_seconds: float) -> None:
     """Leave the host alone, at least for as long as it requires (``Retry-After``), at most for an hour."""
     try:
         client = cache.prices()
-        failures: int = client.incr(f"triage:failures:{host}")
-        client.expire(f"triage:failures:{host}", 3600)
+        failures: int = client.incr(cache.key(f"triage:failures:{host}"))
+        client.expire(cache.key(f"triage:failures:{host}"), 3600)
         pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(3600, ceil(requested_seconds)))
-        client.set(f"triage:pause:{host}", failures, ex=pause)
+        client.set(cache.key(f"triage:pause:{host}"), failures, ex=pause)
         log.warning("source host %s failed %d times in a row, left alone for %d s", host, failures, pause)
     except redis.RedisError:
         log.warning("source host %s failed", host)
@@ -163,6 +163,6 @@ def _failed(host: str, requested_seconds: float) -> None:
 
 def _succeeded(host: str) -> None:
     try:
-        cache.prices().delete(f"triage:failures:{host}")
+        cache.prices().delete(cache.key(f"triage:failures:{host}"))
     except redis.RedisError:
         log.debug("Redis is away")

@@ -96,7 +96,7 @@ def _grid_urls(base: str, icao: str, client: Client) -> dict[str, str]:
     """Forecast addresses of the station's grid cell, remembered for a day: cells move once in years.
 
     The addresses are put under our base address, so that a stub which answers with the service's own is not left."""
-    key = f"triage:grid:{base}:{icao}"
+    key = cache.key(f"triage:grid:{base}:{icao}")
     with suppress(redis.RedisError):
         kept: dict[bytes, bytes] = cache.prices().hgetall(key)  # type: ignore[assignment]
         if kept:

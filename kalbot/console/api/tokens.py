@@ -63,7 +63,7 @@ class Bearer(HttpBearer):
 
 def within_rate(token_id: int) -> bool:
     """A fixed window of a minute, shared by all processes. Without Redis nothing is limited: a halt must get through."""
-    key = f"console:api:{token_id}:{clock.now_ms() // 60_000}"
+    key = cache.key(f"console:api:{token_id}:{clock.now_ms() // 60_000}")
     try:
         with cache.prices().pipeline() as pipe:
             pipe.incr(key)

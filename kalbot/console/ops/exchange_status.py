@@ -21,7 +21,7 @@ from markets import connect, exchange_hours
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.rest.client import KalshiClient
 
-KEY: Final = "console:exchange"
+KEY: Final = cache.key("console:exchange")
 KEPT_SECONDS: Final = 86_400
 EASTERN: Final = ZoneInfo("America/New_York")
 USUAL_DAY, USUAL_FROM, USUAL_HOURS = 3, 3, 2  # Thursday, 03:00, two hours

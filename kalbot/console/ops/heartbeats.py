@@ -7,8 +7,9 @@ import os
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 from celery import signals
@@ -16,13 +17,26 @@ from celery import signals
 from kalbot.common import cache, clock
 from kalbot.common.messages import QUEUES
 
-KEY: Final = "alive:"
+KEY: Final = cache.key("alive:")
+NODES: Final = cache.key("nodes")
 BEAT: Final = "beat"
-SENT: Final = "console:sent"
+SENT: Final = cache.key("console:sent")
 LATE_MS: Final = 20_000
 """Four heartbeats: a worker that is only busy must not count as dead."""
 KEPT_SECONDS: Final = 86_400
+GONE_MS: Final = 900_000
+"""A process that ended without a word is missed for so long."""
 _last_beat = 0.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One worker or beat. ``skew_ms``: its host's clock minus Redis' own; ``names``: its queues, or beat."""
+
+    node: str
+    names: tuple[str, ...]
+    age_ms: int
+    skew_ms: int
 
 
 def show_life(who: str, **more: Any) -> None:
@@ -30,6 +44,45 @@ def show_life(who: str, **more: Any) -> None:
     sign = {"at_ms": clock.now_ms(), "host": socket.gethostname(), "pid": os.getpid(), **more}
     with suppress(redis.RedisError):
         cache.prices().set(f"{KEY}{who}", json.dumps(sign), ex=KEPT_SECONDS)
+
+
+def show_node(node: str, names: list[str]) -> None:
+    """Write that this process is alive, by Redis' clock, and how far our own is off. Raises redis.RedisError."""
+    client = cache.prices()
+    at = _redis_ms(client)
+    sign = {"at_ms": at, "skew_ms": clock.now_ms() - at, "names": names}
+    client.hset(NODES, node, json.dumps(sign))
+    client.expire(NODES, KEPT_SECONDS)
+
+
+def forget_node(node: str) -> None:
+    """The process ended as it should. Raises redis.RedisError."""
+    cache.prices().hdel(NODES, node)
+
+
+def nodes() -> list[Node]:
+    """Every worker and beat seen in the last quarter of an hour, silent ones too. Older ones are forgotten. Raises redis.RedisError."""
+    client = cache.prices()
+    rows = cast("dict[bytes, bytes]", client.hgetall(NODES))
+    now, found = _redis_ms(client), []
+    for name, value in sorted(rows.items()):
+        sign = json.loads(value)
+        node = Node(name.decode(), tuple(sign["names"]), max(0, now - sign["at_ms"]), sign["skew_ms"])
+        if node.age_ms > GONE_MS:
+            client.hdel(NODES, name)
+        else:
+            found.append(node)
+    return found
+
+
+def beat_node() -> str:
+    """What this process is called if it is beat."""
+    return f"beat@{socket.gethostname()}:{os.getpid()}"
+
+
+def _redis_ms(client: redis.Redis) -> int:
+    seconds, micros = client.time()
+    return seconds * 1000 + micros // 1000
 
 
 def signs() -> dict[str, dict[str, Any]]:
@@ -47,10 +100,7 @@ def signs() -> dict[str, dict[str, Any]]:
 def depths() -> dict[str, int] | None:
     """Messages waiting in each queue; None when the broker does not answer."""
     try:
-        with cache.broker().pipeline(transaction=False) as pipe:
-            for queue in QUEUES:
-                pipe.llen(queue)
-            return dict(zip(QUEUES, pipe.execute(), strict=True))
+        return cache.queue_depths(QUEUES)
     except redis.RedisError:
         return None
 

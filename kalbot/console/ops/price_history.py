@@ -17,7 +17,7 @@ from kalbot.common import cache, clock
 from markets.models import Watch
 from markets.prices import EventPrices, PriceReader
 
-KEY: Final = "price_history:"
+KEY: Final = cache.key("price_history:")
 EVENTS: Final = 300
 POINTS: Final = 240
 KEPT_SECONDS: Final = 2 * 86_400

@@ -36,8 +36,8 @@ PLAN: Final = (
         "check contract terms", messages.CHECK_TERMS, 3_600, "scan", "Registered documents: unchanged, and in reach?"
     ),
     Entry("strategy cycle", messages.RUN_CYCLE, 3, "strategy", "Candidates on live prices.", "KALBOT_CYCLE_SECONDS"),
-    Entry("sweep", messages.SWEEP, 2, "trading", "Carries on whatever a lost message or worker left."),
-    Entry("apply messages", messages.APPLY_MESSAGES, 2, "trading", "Fills and lifecycle messages of the stream."),
+    Entry("sweep", messages.SWEEP, 2, "execution", "Carries on whatever a lost message or worker left."),
+    Entry("apply messages", messages.APPLY_MESSAGES, 2, "execution", "Fills and lifecycle messages of the stream."),
     Entry("settle", messages.SETTLE, 5, "trading", "Books what determined markets paid.", "KALBOT_SETTLE_SECONDS"),
     Entry(
         "reconcile", messages.RECONCILE, 60, "trading", "Our books against the exchange's.", "KALBOT_RECONCILE_SECONDS"

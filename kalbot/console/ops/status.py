@@ -2,122 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
-from kalbot.common import cache, clock
-from kalbot.common.messages import QUEUES
-from kalbot.console.ops import exchange_status, heartbeats, schedule_status
+from kalbot.common import clock
+from kalbot.console.ops import exchange_status, schedule_status
+from kalbot.console.ops.machinery import (
+    beat,
+    database,
+    host_clocks,
+    installation,
+    migrations,
+    queues,
+    redis_server,
+    workers,
+)
+from kalbot.console.ops.part import BAD, OK, WARN, Part
 from kalbot.console.ui import formats
 from markets.models import Scan
 from markets.prices import PriceReader
 from trading.safety import halt
 
-OK: Final = "ok"
-WARN: Final = "warn"
-BAD: Final = "bad"
 _WORST = {OK: 0, WARN: 1, BAD: 2}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the system: its state, a sentence, and metrics for machines."""
-
-    name: str
-    state: str
-    sentence: str
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-def database() -> Part:
-    """The database answers; how fast."""
-    began = time.monotonic()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        return Part("database", BAD, f"The database does not answer ({type(error).__name__}).")
-    took = (time.monotonic() - began) * 1000
-    return Part("database", OK, f"{connection.vendor} answers in {took:.1f} ms.", {"ms": took})
-
-
-def migrations() -> Part:
-    """No migration waits."""
-    try:
-        executor = MigrationExecutor(connection)
-        waiting = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    except DatabaseError:
-        return Part("migrations", BAD, "The database does not say which migrations ran.")
-    if waiting:
-        return Part("migrations", BAD, f"{waiting} migrations wait; run manage.py migrate.", {"waiting": waiting})
-    return Part("migrations", OK, "All migrations ran.", {"waiting": 0})
-
-
-def redis_server() -> Part:
-    """Redis answers, and will not throw prices away when memory is short."""
-    began = time.monotonic()
-    try:
-        client = cache.prices()
-        client.ping()
-        took = (time.monotonic() - began) * 1000
-        info = client.info("memory")
-    except redis.RedisError as error:
-        return Part("redis", BAD, f"Redis does not answer ({type(error).__name__}); nothing is traded meanwhile.")
-    used = info.get("used_memory", 0) / 1e6
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction" and info.get("maxmemory"):
-        return Part(
-            "redis", WARN, f"Redis may drop keys when memory is short ({policy}); set noeviction.", {"ms": took}
-        )
-    return Part("redis", OK, f"Redis answers in {took:.1f} ms and uses {used:.0f} MB.", {"ms": took, "mb": used})
-
-
-def queues() -> Part:
-    """Messages waiting in each queue."""
-    depths = heartbeats.depths()
-    if depths is None:
-        return Part("queues", BAD, "The broker does not answer.")
-    total = sum(depths.values())
-    deep = [f"{name} {number}" for name, number in depths.items() if number >= 20]
-    words = f"{total} waiting" + (f", most in {', '.join(deep)}" if deep else "")
-    return Part(
-        "queues",
-        BAD if total >= 500 else WARN if deep else OK,
-        f"{words}.",
-        {f"depth_{k}": v for k, v in depths.items()},
-    )
-
-
-def workers() -> Part:
-    """Somebody works on every queue."""
-    signs = heartbeats.signs()
-    late = [name for name in QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
-    metrics = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in QUEUES}
-    if late:
-        return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", metrics)
-    return Part("workers", OK, f"All {len(QUEUES)} queues are worked on.", metrics)
-
-
-def beat() -> Part:
-    """Beat sends."""
-    sign = heartbeats.signs().get(heartbeats.BEAT)
-    if sign is None:
-        return Part("beat", BAD, "Beat has never shown life.")
-    age = sign["age_ms"]
-    return Part(
-        "beat",
-        BAD if age > heartbeats.LATE_MS else OK,
-        f"Last message {formats.milliseconds(age)} ago.",
-        {"age_ms": age},
-    )
 
 
 def stream() -> Part:
@@ -263,6 +172,7 @@ def notifications() -> Part:
 PARTS: Final[tuple[Callable[[], Part], ...]] = (
     database,
     migrations,
+    installation,
     redis_server,
     queues,
     workers,
@@ -271,6 +181,7 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
     stream,
     exchange,
     clock_skew,
+    host_clocks,
     key,
     scan,
     trading,
@@ -300,3 +211,19 @@ def as_json(parts: list[Part]) -> dict[str, Any]:
         "state": worst(parts),
         "parts": {part.name: {"state": part.state, "sentence": part.sentence} for part in parts},
     }
+
+
+__all__ = [
+    "BAD",
+    "OK",
+    "PARTS",
+    "WARN",
+    "Part",
+    "as_json",
+    "check",
+    "database",
+    "installation",
+    "migrations",
+    "redis_server",
+    "worst",
+]

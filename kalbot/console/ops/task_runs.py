@@ -16,10 +16,10 @@ from celery import signals
 from django.db import DatabaseError
 from structlog import contextvars
 
-from kalbot.common import cache, clock, messages
+from kalbot.common import cache, clock, covered, messages
 from kalbot.console.ops.redaction import scrub
 
-COUNTS: Final = "console:tasks"
+COUNTS: Final = cache.key("console:tasks")
 SLOW_MS: Final = 5_000
 FREQUENT: Final = {
     messages.RUN_CYCLE,
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 def connect() -> None:
     """Hang the ledger into Celery's signals; called once when the application is ready."""
+    signals.before_task_publish.connect(covered.stamp, dispatch_uid="console.covered")
     signals.task_prerun.connect(on_start, dispatch_uid="console.ledger.start")
     signals.task_postrun.connect(on_end, dispatch_uid="console.ledger.end")
     signals.task_failure.connect(on_failure, dispatch_uid="console.ledger.failure")

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common.errors import SettingError
+from markets import identity
 from markets.kalshi.errors import KalshiError
 from markets.streaming.assembly import Assembly, Refused, wait_for_exchange
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            identity.require()
             assembly = Assembly(options["partition"], options["tape"])
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, lambda *_: assembly.stop())

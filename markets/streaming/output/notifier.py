@@ -106,7 +106,7 @@ class Notifier:
         if now - self._queue_seen > 0.5:
             self._queue_seen = now
             try:
-                self._queue_full = int(cache.broker().llen("strategy")) > FULL_QUEUE
+                self._queue_full = cache.queue_depths(["strategy"])["strategy"] > FULL_QUEUE
             except redis.RedisError:
                 self._queue_full = True
         return self._queue_full

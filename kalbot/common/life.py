@@ -1,0 +1,95 @@
+"""Signs of life as files: the modification time says when a process last got on, the name says who, on which host, with which pid.
+
+They work while Redis and the database are away, and reading them costs nothing: only the standard library is used here, so that
+``manage.py alive`` starts in milliseconds. A process that is stopped or hangs leaves a file that grows old.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+LATE_SECONDS: Final = 20.0
+"""A process that has not got on for so long is reported."""
+HUNG_SECONDS: Final = 60.0
+"""A process that has not got on for so long is ended by whoever watches it, so that it is started again."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One process of this host: when it last got on, as Unix time in seconds; ``began`` distinguishes it from a later one with its pid."""
+
+    who: str
+    pid: int
+    began: str
+    at: float
+    path: Path
+
+    @property
+    def age(self) -> float:
+        """Seconds since it last got on."""
+        return time.time() - self.at
+
+    @property
+    def exists(self) -> bool:
+        """Whether that very process is there still, running or stopped."""
+        return process_began(self.pid) == self.began != ""
+
+
+def folder() -> Path:
+    """Where the signs are: under ``KALBOT_STATE`` of the environment or of ``.env``."""
+    state = os.environ.get("KALBOT_STATE", "")
+    if not state:
+        with suppress(OSError):
+            found = re.search(r"^\s*(?:export\s+)?KALBOT_STATE=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
+            state = found.group(1).strip().strip("\"'") if found else ""
+    return Path(state or ROOT / ".demo") / "alive"
+
+
+def touch(who: str) -> None:
+    """This process, as ``who``, got on. Never raises: a full disk must not end what works."""
+    pid = os.getpid()
+    path = folder() / f"{who}~{socket.gethostname()}~{pid}"
+    with suppress(OSError):
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(process_began(pid))
+
+
+def forget() -> None:
+    """This process ends: nobody need miss it."""
+    for sign in signs():
+        if sign.pid == os.getpid():
+            sign.path.unlink(missing_ok=True)
+
+
+def signs() -> list[Sign]:
+    """Those of this host. The file of a process that is gone is removed."""
+    found = []
+    for path in sorted(folder().glob(f"*~{socket.gethostname()}~*")):
+        who, _, pid = path.name.split("~")
+        with suppress(OSError, ValueError):
+            sign = Sign(who, int(pid), path.read_text(), path.stat().st_mtime, path)
+            if sign.exists:
+                found.append(sign)
+            else:
+                path.unlink(missing_ok=True)
+    return found
+
+
+def process_began(pid: int) -> str:
+    """What distinguishes a process from another one that had the same pid before; empty when there is none, or only its exit status."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else fields[18]

@@ -1,0 +1,41 @@
+"""``manage.py identity``: which exchange this database is about; ``--accept`` when the exchange itself has moved."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from kalbot.console.auth import audit
+from markets import identity
+
+
+class Command(BaseCommand):
+    help = "Show which exchange and environment this database belongs to, and compare the settings and Redis with it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--accept",
+            action="store_true",
+            help="The exchange or the environment has another name now: keep that of the settings.",
+        )
+        parser.add_argument("--reason", default="", help="Needed with --accept; it is kept in the audit log.")
+
+    def handle(self, *args: Any, accept: bool, reason: str, **options: Any) -> None:
+        if accept:
+            if not reason.strip():
+                raise CommandError("--accept needs --reason.")
+            before = identity.row()
+            after = identity.accept()
+            audit.record(
+                "accept_identity",
+                actor=getpass.getuser(),
+                reason=reason,
+                target="this installation",
+                result=f"{before}, now {after}",
+            )
+        if wrong := identity.mismatch():
+            raise CommandError(wrong)
+        row = identity.row()
+        self.stdout.write(f"{row.environment} on {row.rest_host} and {row.ws_host}, installation {str(row.key)[:8]}")

@@ -1,0 +1,20 @@
+"""One part of the system as the status page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+OK: Final = "ok"
+WARN: Final = "warn"
+BAD: Final = "bad"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the system: its state, a sentence, and metrics for machines."""
+
+    name: str
+    state: str
+    sentence: str
+    metrics: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,212 @@
+"""A real worker beside a broker full of other things: exits go first, and no message ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from celery.app.task import Context
+
+from kalbot.common import cache, messages
+from kalbot.common.covered import unless_covered
+from kalbot.console.ops import heartbeats
+from kalbot.console.tasks import heartbeat
+
+ROOT = Path(__file__).resolve().parents[2]
+BODY = "W1tdLCB7fSwge31d"  # [[], {}, {}]
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    """A task message as it lies in a queue, with top-level parts replaced."""
+    properties = {
+        "delivery_tag": f"t{time.monotonic_ns()}",
+        "delivery_info": {"exchange": "", "routing_key": "execution"},
+        "body_encoding": "base64",
+    }
+    headers = {"task": messages.HEARTBEAT, "id": f"i{time.monotonic_ns()}", "lang": "py"}
+    whole = {
+        "body": BODY,
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": headers,
+        "properties": properties,
+    }
+    return whole | changes
+
+
+def with_header(**changes: Any) -> dict[str, Any]:
+    """A message whose headers have other values."""
+    whole = message()
+    whole["headers"] |= changes
+    return whole
+
+
+def odd_values(*values: Any) -> tuple[Any, ...]:
+    """Values of any type."""
+    return values
+
+
+def poison() -> Iterator[bytes]:
+    """Values in a queue that are no messages, or messages that no task can run."""
+    yield from (b"garbage", b"", b"{}", b"[]", b"null", b'"x"', b"7", b"\xff\xfe", b"[" * 100_000, b"\x80\x04K\x01.")
+    odd: list[dict[str, Any]] = [
+        *(message(properties=value) for value in odd_values(None, [], {}, {"delivery_tag": 3}, {"delivery_tag": "x"})),
+        *(
+            message(properties={"delivery_tag": "x", "delivery_info": value})
+            for value in odd_values(None, "execution", {})
+        ),
+        *(message(body=value) for value in odd_values(None, 3, "!!!", "e30=", "bnVsbA==", "/w==", [1])),
+        *(message(headers=value) for value in odd_values(None, [], {}, {"task": None}, {"task": 3, "id": 3})),
+        *(
+            message(**{"content-type": value})
+            for value in odd_values(None, 3, "application/x-python-serialize", "text/none")
+        ),
+        *(message(**{"content-encoding": value}) for value in odd_values(None, "no such", 3)),
+        *(with_header(eta=value) for value in odd_values("tomorrow", 3, [], "9999-12-31T23:59:59")),
+        *(with_header(expires=value) for value in odd_values("yesterday", [], "0000-00-00")),
+        *(with_header(retries=value) for value in odd_values("many", [], None)),
+        *(with_header(timelimit=value) for value in odd_values("long", [None], [1, 2, 3])),
+        *(with_header(task=value) for value in odd_values("no.such.task", "", "kalbot.console.tasks.heartbeat\n")),
+        with_header(sent_ms="now"),
+        with_header(compression="bz9"),
+        with_header(stamps=3, stamped_headers=3, replaced_task_nesting="x"),
+    ]
+    yield from (json.dumps(one).encode() for one in odd)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worker") / "log"
+
+
+@pytest.fixture(scope="module")
+def worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker on execution and trading, as README starts it."""
+    command = ["-m", "celery", "-A", "kalbot", "worker", "-Q", "execution,trading", "-n", "orders@here"]
+    cache.broker().flushdb()
+    cache.prices().flushdb()
+    for _ in range(4_000):
+        cache.broker().lpush(cache.key("trading"), json.dumps(message()))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--concurrency", "1", "--without-mingle", "--without-gossip"],
+            cwd=ROOT,
+            env={**os.environ, "LOG_LEVEL": "INFO", "LOG_FORMAT": "json"},
+            stdout=output,
+            stderr=output,
+        )
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> bool:
+    """Whether ``condition`` came true within ``seconds``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def answers(queue: str) -> bool:
+    """Whether the worker runs a message that is sent to ``queue`` now."""
+    cache.prices().delete(f"{heartbeats.KEY}{queue}")
+    current_app.send_task(messages.HEARTBEAT, args=(queue,), queue=queue)
+    return until(lambda: cache.prices().exists(f"{heartbeats.KEY}{queue}"))
+
+
+def waiting(queue: str) -> int:
+    return cache.queue_depths([queue])[queue]
+
+
+def test_an_exit_is_run_before_thousands_of_other_messages(worker: subprocess.Popen[bytes]) -> None:
+    assert (
+        messages.ROUTES[messages.EXIT_POSITION] == messages.ROUTES[messages.EXECUTE_DECISION] == {"queue": "execution"}
+    )
+    assert until(lambda: waiting("trading") < 4_000)
+    for _ in range(10):
+        assert answers("execution")
+    assert waiting("trading") > 1_000
+
+
+def test_no_message_ends_a_worker(worker: subprocess.Popen[bytes], log: Path) -> None:
+    cache.broker().delete(cache.key("trading"))
+    for value in poison():
+        cache.broker().lpush(cache.key("execution"), value)
+    assert answers("execution")
+    assert worker.poll() is None
+    assert waiting("execution") == 0
+    assert cache.broker().llen(cache.key("unreadable")) >= 20
+    assert "unreadable message set aside" in log.read_text()
+
+
+def test_a_worker_shows_life_by_file_and_by_node(worker: subprocess.Popen[bytes]) -> None:
+    assert until(lambda: [node.node for node in heartbeats.nodes()] == ["orders@here"])
+    assert heartbeats.nodes()[0].names == ("execution", "trading")
+    command = [sys.executable, "manage.py", "alive", "execution", "trading"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    assert subprocess.run([*command, "beat"], cwd=ROOT, check=False, capture_output=True).returncode == 1
+
+
+def test_a_worker_that_ends_as_it_should_is_not_missed(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert heartbeats.nodes() == []
+
+
+def test_a_message_that_ended_three_workers_is_dropped(redis_db: Any) -> None:
+    run = []
+    for _ in range(4):
+        heartbeat.request_stack.push(Context(id="poison", delivery_info={"redelivered": True}, hostname="here"))
+        try:
+            cache.prices().delete(f"{heartbeats.KEY}trading")
+            heartbeat("trading")
+            run.append(bool(cache.prices().exists(f"{heartbeats.KEY}trading")))
+        finally:
+            heartbeat.request_stack.pop()
+    assert run == [True, True, False, False]
+
+
+def test_ten_messages_that_piled_up_are_one_run(redis_db: Any) -> None:
+    class Request:
+        sent_ms = 1_000
+
+    needed = []
+    for _ in range(10):
+        with unless_covered(Request, "reconcile") as run:
+            needed.append(run.needed)
+    assert needed == [True] + [False] * 9
+
+
+def test_a_run_that_failed_covers_nothing(redis_db: Any) -> None:
+    class Request:
+        sent_ms = 1_000
+
+    with unless_covered(Request, "reconcile") as run:
+        run.failed = True
+    with pytest.raises(RuntimeError), unless_covered(Request, "reconcile"):
+        raise RuntimeError
+    with unless_covered(Request, "reconcile") as run:
+        assert run.needed
+
+
+def test_a_message_sent_after_the_run_began_is_run(redis_db: Any) -> None:
+    with unless_covered(object(), "settle") as run:
+        assert run.needed
+
+    class Later:
+        sent_ms = 1 << 50
+
+    with unless_covered(Later, "settle") as run:
+        assert run.needed
