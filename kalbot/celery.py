@@ -2,6 +2,7 @@
 
 import logging
 import os
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -10,14 +11,16 @@ from celery import Celery, Task, signals
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
 from kalbot.common import transport
+from kalbot.common.retry import retried
 
 MOST_STARTS: Final = 3
 """A message that ended its worker so often is dropped: sweepers and the next period do what is still wanted."""
 log = logging.getLogger(__name__)
 
 
-class BoundedTask(Task):
-    """A task whose message cannot end one worker after the other: redelivered too often, it is logged and dropped."""
+class BoundedTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
+    """A task whose message cannot end one worker after the other (redelivered too often, it is logged and dropped), and which runs
+    again when the database gave up a transaction of it: every task may run twice, because a message may come twice."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it, unless it was started too often already."""
@@ -25,10 +28,10 @@ class BoundedTask(Task):
         if info.get("redelivered") and _starts(self.request.id) >= MOST_STARTS:
             log.error("task %s dropped: its workers ended %s times before it did", self.name, MOST_STARTS)
             return None
-        return super().__call__(*args, **kwargs)
+        return retried(partial(super().__call__, *args, **kwargs))
 
 
-def _starts(task_id: str) -> int:
+def _starts(task_id: str | None) -> int:
     """How often a redelivered message was started, with its first time; counted by this call. 1 when Redis is away."""
     from kalbot.common import cache
 

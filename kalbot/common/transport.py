@@ -65,7 +65,7 @@ class Channel(redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs leave it out
         except (ValueError, RecursionError) as error:  # neither UTF-8 nor JSON, or nested without end
             _set_aside(getattr(error, "doc", None) or getattr(error, "object", b""), str(error))
             raise Empty from None
@@ -76,7 +76,7 @@ class Transport(redis.Transport):
 
     Channel = Channel
 
-    def _deliver(self, message: Any, queue: str) -> None:
+    def _deliver(self, message: Any, queue: str | None) -> None:
         problem = problem_of(message)
         if problem:
             _set_aside(message, problem)

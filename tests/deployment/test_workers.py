@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
+from celery import current_app, shared_task
 from celery.app.task import Context
+from django.db import OperationalError
 
 from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
@@ -176,6 +177,23 @@ def test_a_message_that_ended_three_workers_is_dropped(redis_db: Any) -> None:
         finally:
             heartbeat.request_stack.pop()
     assert run == [True, True, False, False]
+
+
+def test_a_task_whose_transaction_was_given_up_runs_again() -> None:
+    class Lost(Exception):
+        sqlstate = "40P01"
+
+    calls: list[int] = []
+
+    @shared_task(name="tests.deployment.lost_race")
+    def lost_race() -> str:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OperationalError("deadlock detected") from Lost()
+        return "done"
+
+    assert lost_race() == "done"
+    assert len(calls) == 3
 
 
 def test_ten_messages_that_piled_up_are_one_run(redis_db: Any) -> None:
