@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0004_contract_terms'),
+        ('markets', '0007_review_rule_lines'),
     ]
 
     operations = [
