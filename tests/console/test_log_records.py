@@ -117,3 +117,14 @@ def test_a_line_of_development_is_text_with_what_is_bound() -> None:
 )
 def test_secrets_are_scrubbed(text: str, gone: str) -> None:
     assert gone not in scrub(text)
+
+
+def test_a_traceback_in_text_is_plain_and_prints_no_local_variables() -> None:
+    password = "".join(["tell", "-nobody"])
+    try:
+        int(password[:4])
+    except ValueError as error:
+        found = record("not read", level=logging.ERROR, exc_info=(type(error), error, error.__traceback__))
+    line = production_formatter("text").format(found)
+    assert "ValueError: invalid literal" in line
+    assert password not in line
