@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from markets.models import Market
+from django.db import transaction
+
+from markets.models import Certificate, Market
 from markets.terms.grades import Grade
 from markets.terms.states import StateError, StateList, listed_states
 from strategies.models import Decision
+from trading import booking, states
+from trading.models import ACTIVE, Position, PositionEvent
 
 
 def of(decision: Decision) -> dict[str, Any]:
@@ -15,12 +19,60 @@ def of(decision: Decision) -> dict[str, Any]:
     certificate = decision.certificate
     try:
         if certificate is not None and certificate.states:
-            states, grade = StateList.from_json(certificate.states), Grade(decision.grade)
+            listed, grade = StateList.from_json(certificate.states), Grade(decision.grade)
         else:
             tickers = (
                 Market.objects.filter(event_id=decision.event_id).order_by("ticker").values_list("ticker", flat=True)
             )
-            states, grade = listed_states(list(tickers), certified=False), Grade.CONDITIONAL
+            listed, grade = listed_states(list(tickers), certified=False), Grade.CONDITIONAL
     except StateError:
         return {"states": [], "grade": Grade.CONDITIONAL, "rules_hash": decision.rules_hash}
-    return {"states": [states.to_json()], "grade": grade, "rules_hash": decision.rules_hash}
+    return {"states": [listed.to_json()], "grade": grade, "rules_hash": decision.rules_hash}
+
+
+UNPROVEN: Final = {"premises": "unproven"}
+"""Marks the event that says so, once."""
+
+
+def complete_old() -> int:
+    """Give positions that were opened before their states were kept the states of then, where the certificate proves them: that of the
+    decision, or a later one of the same rules, which lists every leg. Where nothing does, that is said once. Returns how many."""
+    said = PositionEvent.objects.filter(data=UNPROVEN).values("position")
+    old = Position.objects.filter(states=[], status__in=ACTIVE).exclude(pk__in=said)
+    return sum(_complete(position) for position in old.select_related("decision__certificate", "profile"))
+
+
+def _complete(position: Position) -> bool:
+    found = _proof(position)
+    with transaction.atomic():
+        if found is None:
+            note = "opened before settlement states were kept, and no certificate of its rules lists them: shown as conditional"
+            states.note(position, note, data=UNPROVEN)
+            return False
+        listed, grade = found
+        rows = Position.objects.filter(pk=position.pk, states=[])
+        if not rows.update(states=[listed.to_json()], grade=grade, rules_hash=position.decision.rules_hash):
+            return False
+        states.note(position, f"its settlement states are proven by the certificate of its rules: {grade.label}")
+        states.reload(position)
+        booking.recount(position)
+    return True
+
+
+def _proof(position: Position) -> tuple[StateList, Grade] | None:
+    """The states by a certificate of the very rules that the decision rested on, and the grade that decision and certificate allow."""
+    decision = position.decision
+    if not decision.rules_hash:
+        return None
+    of_rules = Certificate.objects.filter(event_id=decision.event_id, rules_hash=decision.rules_hash)
+    kept = of_rules.exclude(states={}).exclude(status__in=[Certificate.Status.REFUSED, Certificate.Status.REVOKED])
+    own = [decision.certificate] if decision.certificate in kept else []
+    tickers = set(position.legs.values_list("market_id", flat=True))
+    for certificate in [*own, *kept.order_by("-id")]:
+        try:
+            listed, grade = StateList.from_json(certificate.states), Grade(certificate.grade)
+        except (StateError, ValueError):
+            continue
+        if tickers <= set(listed.outcomes):
+            return listed, grade if decision.guaranteed else Grade.CONDITIONAL
+    return None

@@ -24,7 +24,7 @@ from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
-from trading import booking, comparison, foreign, own_books, settlement
+from trading import booking, comparison, foreign, own_books, premises, settlement
 from trading.booking import BookingError
 from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
@@ -46,6 +46,7 @@ def run(mode: str, trigger: str) -> Reconciliation:
     try:
         if mode == Mode.LIVE:
             _live(row)
+        premises.complete_old()
         own_books.compare(row)
     except (KalshiError, KalbotError) as error:
         row.error = f"{type(error).__name__}: {error}"[:1000]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from markets.models import Market
+from markets.models import Certificate, Market
 from markets.terms.grades import Grade
 from tests.trading import world
-from trading import booking, exits, selectors, settlement
+from trading import booking, exits, premises, reconcile, selectors, settlement
 from trading.booking import FillReport
 from trading.execution import executor
 from trading.models import Leg, Order, Position
@@ -134,3 +134,30 @@ def test_a_closed_position_holds_nothing() -> None:
     assert position.status == "closed"
     assert selectors.held_now(position).is_flat
     assert _columns(position) == (0, 0, False)
+
+
+def _as_before_states_were_kept(position: Position) -> None:
+    Position.objects.filter(pk=position.pk).update(states=[], grade="conditional", floor=0, guaranteed=False)
+
+
+def test_a_position_from_before_states_were_kept_gets_those_that_its_certificate_proves() -> None:
+    position = _open()
+    kept = position.states, position.grade, position.floor, position.guaranteed
+    assert position.guaranteed
+    _as_before_states_were_kept(position)
+    Certificate.objects.update(status="void")  # the rules changed since: those of then still hold for it
+    assert reconcile.run("sim", "test").error == ""
+    position.refresh_from_db()
+    assert (position.states, position.grade, position.floor, position.guaranteed) == kept
+    assert premises.complete_old() == 0
+
+
+def test_a_position_that_no_certificate_proves_stays_conditional_and_says_so_once() -> None:
+    position = _open()
+    _as_before_states_were_kept(position)
+    Certificate.objects.update(rules_hash="other rules")
+    for _ in range(2):
+        assert premises.complete_old() == 0
+    position.refresh_from_db()
+    assert (position.grade, position.floor, position.guaranteed) == ("conditional", 0, False)
+    assert position.events.filter(reason__contains="no certificate of its rules").count() == 1
