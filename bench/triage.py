@@ -113,8 +113,12 @@ def _catalogue(events: int) -> list[str]:
     from markets.models import Event, Market, Series
     from triage.weather.mapping import reviewed_series
 
-    series = list(reviewed_series())
-    Series.objects.bulk_create([Series(ticker=name, fee_type="quadratic") for name in series])
+    reviewed = reviewed_series()
+    series = list(reviewed)
+    sources = {name: [row["evidence"]["settlement_source"]] for name, row in reviewed.items()}
+    Series.objects.bulk_create(
+        [Series(ticker=name, fee_type="quadratic", settlement_sources=sources[name]) for name in series]
+    )
     now, names = datetime.now(UTC), []
     rows, markets = [], []
     for i in range(events):

@@ -20,12 +20,13 @@ from triage import advice, policy
 from triage.assessment import combine
 from triage.assessment.assess import Assessed, assess
 from triage.assessment.gather import Gathered, gather
+from triage.assessment.signals import Severity, Signal
 from triage.learning import points
 from triage.learning.current import current
 from triage.models import Assessment
 from triage.scoring import forecasts
 from triage.sources import registry
-from triage.sources.protocol import Report
+from triage.sources.protocol import Report, Silence
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
         try:
             seen = reports.get(item.event.ticker, [])
             views = tuple(report.view() for report in seen if report.opinion is not None)
-            done.append((item, assess(item.case, views), seen))
+            done.append((item, assess(item.case, views, tuple(flags(seen))), seen))
         except Exception:
             run.failed += 1
             log.exception("position %s could not be assessed", item.position.pk)
@@ -106,6 +107,13 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
             log.exception("policy of position %s failed", item.position.pk)
     run.milliseconds = int((time.monotonic() - started) * 1000)
     return run
+
+
+def flags(reports: Iterable[Report]) -> Iterator[Signal]:
+    """What a person has to check before anything is believed about the event."""
+    other = next((report.reason for report in reports if report.code is Silence.OTHER_SOURCE), None)
+    if other is not None:
+        yield Signal("source_not_as_reviewed", Severity.WATCH, f"no outside opinion, a person has to check: {other}")
 
 
 def _keep(done: Iterable[tuple[Gathered, Assessed, list[Report]]], trigger: str) -> dict[int, Assessment]:

@@ -191,10 +191,10 @@ def test_one_position_that_cannot_be_assessed_delays_no_other(world: World, monk
     world.publish()
     whole = assess
 
-    def broken(case: object, views: object) -> object:
+    def broken(case: object, views: object, flags: object) -> object:
         if any(leg.ticker.endswith("-A") for leg in case.legs):  # type: ignore[attr-defined]
             raise ZeroDivisionError
-        return whole(case, views)  # type: ignore[arg-type]
+        return whole(case, views, flags)  # type: ignore[arg-type]
 
     monkeypatch.setattr(agent, "assess", broken)
     run = agent.assess_positions([first.pk, second.pk])

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from triage.weather import mapping
-from triage.weather.mapping import Bounds, DailyMarket, Unmapped, daily_market, reviewed_series, stations
+from triage.weather.mapping import Bounds, DailyMarket, OtherSource, Unmapped, daily_market, reviewed_series, stations
 
 DATA = Path(__file__).parent.parent / "data" / "weather"
 
@@ -244,6 +244,45 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
 )
 def test_what_differs_anywhere_is_not_mapped(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unmapped, match=reason):
+        new_york(**changes)
+
+
+WHOLE = RULE.format(**GOOD)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        WHOLE.replace("as reported by the", "as reported by The Weather Company, or else the"),
+        WHOLE.replace("(Daily), is", "(Daily) or The Weather Company, is"),
+        WHOLE + " The Weather Company is used where the report is late.",
+        WHOLE.replace("as reported by the National Weather Service's", "as reported by AccuWeather and the National Weather Service's"),
+        WHOLE.replace("Central Park, New York", "Central Park, New York (The Weather Company)"),
+        WHOLE.replace("then the market", "and The Weather Company agrees, then the market"),
+        WHOLE.replace("resolves to Yes", "resolves to No"),
+        WHOLE.replace("(Daily)", "(Preliminary)"),
+        "The Weather Company says so. " + WHOLE,
+    ],
+)  # fmt: off
+def test_a_rule_with_anything_added_names_a_source_that_was_not_reviewed(rule: str) -> None:
+    with pytest.raises(OtherSource):
+        new_york(markets=markets_with(1, rules=rule))
+
+
+def test_every_recorded_rule_is_read_whole() -> None:
+    for row in recorded_meta():
+        if row["series"] in reviewed_series():
+            assert mapping._WHOLE_RULE.fullmatch(row["rules_primary"]), row["rules_primary"]
+
+
+@pytest.mark.parametrize(("day", "named"), [("26AUG16", False), ("26AUG17", True), ("27JAN01", True)])
+def test_amended_terms_name_another_source_from_their_day_on(day: str, named: bool) -> None:
+    terms = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/GLOBALTEMPERATURE.pdf"
+    changes: dict[str, Any] = {"event_ticker": f"KXHIGHNY-{day}", "markets": markets_with(0), "terms_url": terms}
+    if not named:
+        assert new_york(**changes).station.icao == "KNYC"
+        return
+    with pytest.raises(OtherSource, match="The Weather Company"):
         new_york(**changes)
 
 

@@ -24,7 +24,7 @@ from triage.sources.fetch import PoliteClient, paused_for
 from triage.sources.nws import NationalWeatherService
 from triage.sources.protocol import Snapshot, SourceError, Subject
 from triage.weather.events import day_clock_ms, mapped
-from triage.weather.mapping import HOUR_MS, stations
+from triage.weather.mapping import HOUR_MS, DailyMarket, stations
 
 STRIKES = {"L": ("less", "", "83"), "M": ("between", "83", "84"), "H": ("greater", "84", "")}
 
@@ -61,6 +61,9 @@ def ticker_of(days_ahead: int, series: str = "KXHIGHNY") -> str:
     return f"{series}-{day:%y}{day.strftime('%b').upper()}{day:%d}"
 
 
+CLI = "https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=NYC"
+
+
 def temperature_event(world: World, days_ahead: int = 1) -> Event:
     world.name = ticker_of(days_ahead)
     world.books = {
@@ -68,7 +71,7 @@ def temperature_event(world: World, days_ahead: int = 1) -> Event:
         "M": ([(4300, 9000)], [(5500, 9000)]),
         "H": ([(700, 9000)], [(9100, 9000)]),
     }
-    event = world.list_event()
+    event = world.list_event(settlement_sources=[{"name": "NWS Climatological Report", "url": CLI}])
     for letter, (kind, floor, cap) in STRIKES.items():
         Market.objects.filter(ticker=world.ticker(letter)).update(
             strike_type=kind, floor_strike=floor, cap_strike=cap, rules_primary=""
@@ -280,7 +283,24 @@ def test_an_event_whose_texts_name_another_station_gets_no_opinion(
     world.publish()
     assert refresh.refresh().fetched == 0
     agent.assess_positions([position.pk])
-    assert Assessment.objects.get().sources == []
+    row = Assessment.objects.get()
+    assert [(one["source"], one["opinion"]) for one in row.sources] == [("nws", False), ("openmeteo", False)]
+    assert "settles on LGA, reviewed was NYC" in row.sources[0]["detail"]
+    flag = position.recommendations.get(reason="source_not_as_reviewed")
+    assert (flag.advice, flag.status) == ("watch", "open")
+    assert "settles on LGA" in flag.detail
+
+
+def test_an_event_that_says_nowhere_what_it_settles_on_gets_no_opinion(
+    world: World, weather: Weather, service: str
+) -> None:
+    position = covered(world)
+    Event.objects.update(settlement_sources=[], rules_hash="changed")
+    world.publish()
+    assert refresh.refresh().fetched == 0
+    agent.assess_positions([position.pk])
+    assert not any(one["opinion"] for one in Assessment.objects.get().sources)
+    assert position.recommendations.filter(reason="source_not_as_reviewed").exists()
 
 
 def test_real_weather_is_not_queried_about_a_simulated_exchange(
@@ -334,7 +354,7 @@ def test_a_simulated_day_runs_by_the_close_of_its_event_and_by_the_simulator_s_s
     event.close_time = clock.from_ms(clock.now_ms() + 36_000)
     facts = event_facts({event.ticker: event})[event.ticker]
     market = mapped(facts)
-    assert not isinstance(market, str)
+    assert isinstance(market, DailyMarket)
     now = clock.now_ms()
     assert day_clock_ms(facts, market, now) == now
     settings.KALSHI_REST_URL = "http://127.0.0.1:1/trade-api/v2"

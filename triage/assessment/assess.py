@@ -51,9 +51,9 @@ class Assessed:
         return not self.sale.residual or (self.market is not None and self.market.sells_in_full)
 
 
-def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
-    """Assess one position, with ``views`` instead of the case's own where given. Never raises on missing data: what is missing is
-    absent from the answer."""
+def assess(case: Case, views: tuple[View, ...] | None = None, flags: tuple[Signal, ...] = ()) -> Assessed:
+    """Assess one position, with ``views`` instead of the case's own where given, and ``flags`` besides what is found here. Never raises
+    on missing data: what is missing is absent from the answer."""
     states = _states(case)
     vector = pays(case.legs, states)
     good = _good(case, vector)
@@ -69,7 +69,7 @@ def assess(case: Case, views: tuple[View, ...] | None = None) -> Assessed:
     found = [*market_signals(case.legs, case.kind, case.entry, case.now, case.now_ms)]
     found += priced_signals(case, sale, market, floor, best)
     found += [s for holding in outside for s in gain_signal(case, holding, "source_sell_beats_hold")]
-    found += verdict_known(case, best)
+    found += [*verdict_known(case, best), *flags]
     days = None if case.settles_ms is None else max(0.0, (case.settles_ms - case.now_ms) / DAY_MS)
     return Assessed(
         advise(found, sale, market, case.thresholds),

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from triage.learning import cells
-from triage.learning.estimator import VERSION, Level, Miss, estimate, pooled, predictive
+from triage.learning.estimator import DAY_MS, VERSION, Level, Miss, estimate, pooled, predictive
 
+FORGOTTEN_MS: Final = 540 * DAY_MS
 Cells = dict[str, dict[str, list[float]]]
 """``source/kind/lead`` -> place -> [bias, spread, days] in published spreads. A place is ``all``, ``KNYC``, ``KNYC/2`` (season) or
 ``KNYC/2/0`` (season, issue hour)."""
@@ -70,10 +71,10 @@ class Settled:
 
 
 def learn(settled: Iterable[Settled], now_ms: int) -> Cells:
-    """All cells from what was known by ``now_ms``."""
+    """All cells from what was known by ``now_ms``, of the last year and a half: older days weigh nothing."""
     groups: dict[str, list[Miss]] = defaultdict(list)
     for one in settled:
-        if one.known_ms <= now_ms:
+        if now_ms - FORGOTTEN_MS < one.known_ms <= now_ms:
             kind = cells.kind_of(one.subject)[0]
             groups[f"{one.source}/{kind}/{cells.lead_bucket(one.lead_hours)}"].append(one.miss())
     return {name: _places(misses, now_ms) for name, misses in groups.items()}
@@ -82,11 +83,15 @@ def learn(settled: Iterable[Settled], now_ms: int) -> Cells:
 def _places(misses: list[Miss], now_ms: int) -> dict[str, list[float]]:
     together = pooled(misses, now_ms)
     found = {"all": _row(Level(together.bias, together.spread, 0.0))}
+    stations: dict[str, list[Miss]] = defaultdict(list)
+    for miss in misses:
+        stations[miss.station].append(miss)
     nowhere = -1  # a season and an hour of which there is no miss: the estimate stays on the level above
-    for station, season, hour in sorted({(m.station, m.season, m.hour) for m in misses}):
-        found[station] = _row(estimate(misses, station, nowhere, nowhere, now_ms))
-        found[f"{station}/{season}"] = _row(estimate(misses, station, season, nowhere, now_ms))
-        found[f"{station}/{season}/{hour}"] = _row(estimate(misses, station, season, hour, now_ms))
+    for station, own in sorted(stations.items()):
+        found[station] = _row(estimate(own, station, nowhere, nowhere, now_ms, together))
+        for season, hour in sorted({(m.season, m.hour) for m in own}):
+            found[f"{station}/{season}"] = _row(estimate(own, station, season, nowhere, now_ms, together))
+            found[f"{station}/{season}/{hour}"] = _row(estimate(own, station, season, hour, now_ms, together))
     return found
 
 

@@ -8,16 +8,20 @@ out of sample is for the e-value of its own record to say (``scoring.evidence``)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from typing import Final
+
+import numpy as np
 
 from triage.scoring.scoring import SMALLEST, probability_of
 
 NAME: Final = "combined"
 """The pool's name among the sources."""
 STEP: Final = 0.1
+ROUNDS: Final = 3
 DRAG: Final = 2.0
 """Penalty in nats at a weight of one, over the whole record: ten events of a little luck move no weight far."""
 LEAST_EVENTS: Final = 20
@@ -51,22 +55,49 @@ def pool(market: Chances, said: Mapping[str, Chances], weights: Mapping[str, flo
 
 def learn_weights(pairs: Iterable[Pair]) -> dict[str, float]:
     """Source -> weight by what has settled; sources of too few events are absent. Weights add up to one at most."""
-    rows = list(pairs)
-    counts = {name: sum(name in row.said for row in rows) for name in {n for row in rows for n in row.said}}
+    rows = [row for row in pairs if row.winner in row.market]
+    counts = Counter(name for row in rows for name in row.said)
     names = sorted(name for name, n in counts.items() if n >= LEAST_EVENTS)
-    weights = dict.fromkeys(names, 0.0)
-    for _ in range(3 if len(names) > 1 else 1):
-        for name in names:
-            spare = 1.0 - sum(w for other, w in weights.items() if other != name)
-            weights[name] = _best(rows, weights, name, spare)
-    return {name: round(w, 2) for name, w in weights.items() if w > 0.0}
+    if not names:
+        return {}
+    losses = _Losses(rows, names)
+    weights = [0.0] * len(names)
+    for _ in range(ROUNDS if len(names) > 1 else 1):
+        for i in range(len(names)):
+            spare = 1.0 - sum(weights) + weights[i]
+            steps = [round(n * STEP, 2) for n in range(int(spare / STEP + 1e-9) + 1)]
+            tried = [[*weights[:i], step, *weights[i + 1 :]] for step in steps]
+            weights = min(tried, key=lambda one: losses.of(one) + DRAG * sum(one))
+    return {name: w for name, w in zip(names, weights, strict=True) if w > 0.0}
 
 
-def _best(rows: Sequence[Pair], weights: Mapping[str, float], name: str, most: float) -> float:
-    """The weight of one source that loses least, the others held."""
-    steps = [round(i * STEP, 2) for i in range(int(most / STEP + 1e-9) + 1)]
-    mine = [row for row in rows if name in row.said]
-    return min(steps, key=lambda w: loss(mine, {**weights, name: w}) + DRAG * w)
+class _Losses:
+    """The pool's log loss over a record as arrays: events x outcomes, shorter events padded."""
+
+    def __init__(self, rows: Sequence[Pair], names: Sequence[str]) -> None:
+        width = max(len(row.market) for row in rows)
+        shape = (len(rows), width)
+        self._market, self._listed = np.zeros(shape), np.zeros(shape, dtype=bool)
+        self._said = np.zeros((len(names), *shape))
+        self._speaks = np.zeros((len(names), len(rows)))
+        self._won = np.zeros(len(rows), dtype=int)
+        for n, row in enumerate(rows):
+            tickers = list(row.market)
+            self._listed[n, : len(tickers)] = True
+            self._won[n] = tickers.index(row.winner)
+            self._market[n, : len(tickers)] = [log(max(row.market[t], SMALLEST)) for t in tickers]
+            for i, name in enumerate(names):
+                if name in row.said:
+                    self._speaks[i, n] = 1.0
+                    self._said[i, n, : len(tickers)] = [log(max(row.said[name].get(t, 0.0), SMALLEST)) for t in tickers]
+
+    def of(self, weights: Sequence[float]) -> float:
+        """Sum over the events, nats, less a constant of the market's."""
+        used = np.asarray(weights)[:, None] * self._speaks
+        logs = (1.0 - used.sum(axis=0))[:, None] * self._market + (used[:, :, None] * self._said).sum(axis=0)
+        shares = np.where(self._listed, np.exp(logs), 0.0)
+        won = shares[np.arange(len(self._won)), self._won]
+        return float(-np.log(won / shares.sum(axis=1)).sum())
 
 
 def loss(rows: Iterable[Pair], weights: Mapping[str, float]) -> float:

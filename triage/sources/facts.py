@@ -11,7 +11,8 @@ from markets.models import Event, Market
 from triage.sources.protocol import EventFacts, Listing
 
 _KEPT: Final = 20_000
-_known: dict[tuple[str, str, int], EventFacts] = {}
+Version = tuple[str, str, int, str]
+_known: dict[Version, EventFacts] = {}
 _COLUMNS: Final = (
     "event_id",
     "ticker",
@@ -41,9 +42,11 @@ def event_facts(events: Mapping[str, Event]) -> dict[str, EventFacts]:
     return found | read
 
 
-def _version(event: Event) -> tuple[str, str, int]:
+def _version(event: Event) -> Version:
     """What has to be the same for the remembered facts to hold."""
-    return event.ticker, event.rules_hash, int(event.close_time.timestamp()) if event.close_time else 0
+    close = int(event.close_time.timestamp()) if event.close_time else 0
+    named = json.dumps(event.settlement_sources or event.series.settlement_sources)
+    return event.ticker, event.rules_hash, close, event.series.contract_terms_url + named
 
 
 def digest(listings: Sequence[Listing], secondary: Sequence[str]) -> str:
@@ -66,4 +69,5 @@ def _facts(event: Event, listings: tuple[Listing, ...], secondary: Sequence[str]
         rules_secondary=secondary[0] if secondary else "",
         close_ms=None if event.close_time is None else int(event.close_time.timestamp() * 1000),
         digest=digest(listings, secondary),
+        terms_url=event.series.contract_terms_url,
     )

@@ -36,8 +36,8 @@ class NationalWeatherService:
 
     def subject(self, event: EventFacts) -> Subject | NoOpinion:
         market = mapped(event)
-        if isinstance(market, str):
-            return NoOpinion(market)
+        if isinstance(market, NoOpinion):
+            return market
         if not conf.may_query(conf.nws_url()):
             return NoOpinion("the exchange is a simulator; the real weather says nothing about it")
         return Subject(market.station.icao)
@@ -62,8 +62,8 @@ class NationalWeatherService:
 
     def opine(self, event: EventFacts, subject: Subject, snapshot: Snapshot, now_ms: int) -> Opinion | NoOpinion:
         market = mapped(event)
-        if isinstance(market, str):
-            return NoOpinion(market)
+        if isinstance(market, NoOpinion):
+            return market
         if now_ms - snapshot.fetched_ms > SNAPSHOT_MAX_AGE_MS:
             return NoOpinion(f"last heard {(now_ms - snapshot.fetched_ms) / HOUR_MS:.1f} h ago")
         moment = day_clock_ms(event, market, snapshot.fetched_ms if conf.is_simulated() else now_ms)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from triage.assessment.case import Holding, View
@@ -39,6 +40,7 @@ class EventFacts:
     rules_secondary: str = ""
     close_ms: int | None = None
     digest: str = ""
+    terms_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,20 @@ class Opinion:
     point: Point | None = None
 
 
+class Silence(StrEnum):
+    """What kind of reason a source has to say nothing."""
+
+    ORDINARY = ""
+    OTHER_SOURCE = "other_source"
+    """The event's own texts name another source than was reviewed: a person has to check it."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoOpinion:
     """Why a source says nothing."""
 
     reason: str
+    code: Silence = Silence.ORDINARY
 
 
 def learned_of(said: Opinion) -> dict[str, Any]:
@@ -152,6 +163,7 @@ class Report:
     opinion: Opinion | None
     reason: str = ""
     age_ms: int | None = None
+    code: Silence = Silence.ORDINARY
 
     def view(self) -> View:
         """The opinion in the form that the assessment takes. Only where there is one."""

@@ -17,7 +17,7 @@ from triage.sources import cached, jsonfeed
 from triage.sources.citytemp import CityTemperature
 from triage.sources.nws import NationalWeatherService
 from triage.sources.openmeteo import OpenMeteo
-from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Snapshot, Source, Subject
+from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Silence, Snapshot, Source, Subject
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +59,18 @@ def subjects(events: Iterable[EventFacts]) -> dict[tuple[str, str], tuple[Source
 
 
 def reports(events: Iterable[EventFacts], now_ms: int) -> dict[str, list[Report]]:
-    """Event ticker -> what each source that covers it says. Sources that do not cover it leave no line."""
+    """Event ticker -> what each source that covers it says. Sources that do not cover it leave no line, unless they would if the
+    event did not name another source."""
     covered: list[tuple[EventFacts, Source, Subject]] = []
+    found: dict[str, list[Report]] = {}
     for event in events:
         for source in sources():
             subject = _subject(source, event)
             if isinstance(subject, Subject):
                 covered.append((event, source, subject))
+            elif subject.code is Silence.OTHER_SOURCE:
+                found.setdefault(event.ticker, []).append(Report(source.name, None, subject.reason, code=subject.code))
     snapshots = cached.load(list({(source.name, subject.key) for _, source, subject in covered}))
-    found: dict[str, list[Report]] = {}
     for event, source, subject in covered:
         snapshot = snapshots.get((source.name, subject.key))
         found.setdefault(event.ticker, []).append(_report(source, event, subject, snapshot, now_ms))

@@ -10,21 +10,26 @@ from __future__ import annotations
 from functools import lru_cache
 
 from triage import conf
-from triage.sources.protocol import EventFacts
-from triage.weather.mapping import DailyMarket, Unmapped, daily_market
+from triage.sources.protocol import EventFacts, NoOpinion, Silence
+from triage.weather.mapping import DailyMarket, OtherSource, Unmapped, daily_market
 
 
 @lru_cache(maxsize=20_000)
-def mapped(event: EventFacts) -> DailyMarket | str:
-    """The market, or why it cannot be mapped."""
+def mapped(event: EventFacts) -> DailyMarket | NoOpinion:
+    """The market, or why it cannot be mapped. An event that names no source at all is not mapped either."""
     rows = [
         {"ticker": x.ticker, "strike_type": x.strike_type, "floor": x.floor, "cap": x.cap, "rules": x.rules}
         for x in event.listings
     ]
     try:
-        return daily_market(event.ticker, event.series, rows, event.sources, event.rules_secondary)
+        market = daily_market(event.ticker, event.series, rows, event.sources, event.rules_secondary, event.terms_url)
+    except OtherSource as error:
+        return NoOpinion(str(error), Silence.OTHER_SOURCE)
     except Unmapped as error:
-        return str(error)
+        return NoOpinion(str(error))
+    if not event.sources and not any(x.rules for x in event.listings):
+        return NoOpinion("neither its rules nor a settlement source say what it settles on", Silence.OTHER_SOURCE)
+    return market
 
 
 def day_clock_ms(event: EventFacts, market: DailyMarket, now_ms: int) -> int | None:

@@ -47,7 +47,18 @@ _RULE: Final = re.compile(
 _BOUND: Final = re.compile(
     r"is (?:(?P<way>greater|less) than (?P<limit>-?\d+(?:\.\d+)?)°|between (?P<low>-?\d+)\s*(?:-|–|° to |° and )\s*(?P<high>-?\d+)°)"
 )
-_REPORT: Final = "National Weather Service's Climatological Report (Daily)"
+_REPORT: Final = r"the National Weather Service's Climatological Report \(Daily\)"
+_HEAD: Final = r"If the \w+ temperature recorded (?:in|at) [^,.;]+(?:, [^,.;]+)? for [A-Z][a-z]{2,8} \d{1,2}, \d{4},?"
+_CONDITION: Final = (
+    r"is (?:(?:greater|less) than -?\d+(?:\.\d+)?|between -?\d+\s*(?:-|–|° to |° and )\s*-?\d+)°(?: fahrenheit)?"
+)
+_WHOLE_RULE: Final = re.compile(
+    rf"{_HEAD} (?:as reported by {_REPORT}, {_CONDITION}|{_CONDITION} according to {_REPORT}), then the market resolves to Yes\.",
+    re.IGNORECASE,
+)
+"""Every word of a market's rule: what is added somewhere may be another source."""
+AMENDED: Final = {"GLOBALTEMPERATURE": (date(2026, 8, 17), "The Weather Company")}
+"""Contract terms -> from which day on they name whom first. An event under them settles on that source's figures first."""
 _CLI: Final = re.compile(r"Data for CLI([A-Z0-9]{3})\b")
 
 
@@ -102,30 +113,37 @@ class Unmapped(ValueError):
     """The event cannot be mapped with certainty. The message says why."""
 
 
+class OtherSource(Unmapped):
+    """A reviewed series whose event names another source, report or place than was reviewed, or something that was not read: a
+    person has to check it."""
+
+
 def daily_market(
     event_ticker: str,
     series: str,
     markets: Iterable[Mapping[str, str]],
     sources: Iterable[tuple[str, str]],
     rules_secondary: str = "",
+    terms_url: str = "",
 ) -> DailyMarket:
     """Map one event. ``markets``: ``ticker``, ``strike_type``, ``floor``, ``cap``, ``rules`` as strings, empty if absent;
-    ``sources``: settlement sources (name, url). Raises Unmapped."""
+    ``sources``: settlement sources (name, url); ``terms_url``: of the contract terms. Raises Unmapped."""
     reviewed = reviewed_series().get(series)
     if reviewed is None:
         raise Unmapped(f"{series} is not a reviewed daily temperature series")
     station, extreme = stations()[reviewed["station"]], reviewed["extreme"]
     rows = list(markets)
     day = ticker_day(event_ticker)
+    check_terms(terms_url, day)
     for _, url in sources:
         if (issuer := issuing_station(url)) != station.issued_by:
-            raise Unmapped(f"settles on {issuer or url}, reviewed was {station.issued_by}")
+            raise OtherSource(f"settles on {issuer or url}, reviewed was {station.issued_by}")
     unread = next((s for s in sentences(rules_secondary) if read_sentence(s, Topic.WEATHER) is None), "")
     if unread:
-        raise Unmapped(f"a sentence of the rules was not read: {unread}")
+        raise OtherSource(f"a sentence of the rules was not read: {unread}")
     named = _CLI.search(rules_secondary)
     if named and named[1] != station.issued_by:
-        raise Unmapped(f"the rules point to CLI{named[1]}, reviewed was CLI{station.issued_by}")
+        raise OtherSource(f"the rules point to CLI{named[1]}, reviewed was CLI{station.issued_by}")
     bounds = {}
     for row in rows:
         bounds[row["ticker"]] = strike_bounds(row["strike_type"], row["floor"], row["cap"])
@@ -134,6 +152,14 @@ def daily_market(
     check_tiling(bounds.values())
     starts, ends = station.day_bounds(day)
     return DailyMarket(station, extreme, day, starts, ends, bounds)
+
+
+def check_terms(url: str, day: date) -> None:
+    """Raise OtherSource where the contract terms name another source first from this day on."""
+    name = urlsplit(url).path.rpartition("/")[2].partition(".")[0].upper()
+    since, who = AMENDED.get(name, (date.max, ""))
+    if day >= since:
+        raise OtherSource(f"its contract terms ({name}) name {who} first since {since}")
 
 
 def ticker_day(event_ticker: str) -> date:
@@ -209,12 +235,12 @@ def _whole(text: str) -> int:
 def check_rules(rules: str, station: Station, extreme: Extreme, day: date, bounds: Bounds) -> None:
     """Raise Unmapped where a market's rule says something else than the mapping."""
     found = _RULE.search(rules)
-    if found is None or _REPORT not in rules:
-        raise Unmapped("the rules are not those of a daily climate report")
+    if found is None or _WHOLE_RULE.fullmatch(rules.strip()) is None:
+        raise OtherSource("the rules are not those of a daily climate report")
     if extreme_of(rules) != extreme:
-        raise Unmapped(f"the rules are about the {found['word']} temperature, reviewed was the {extreme}")
+        raise OtherSource(f"the rules are about the {found['word']} temperature, reviewed was the {extreme}")
     if found["place"] not in station.names:
-        raise Unmapped(f"the rules speak of {found['place']!r}, which is not known to mean {station.icao}")
+        raise OtherSource(f"the rules speak of {found['place']!r}, which is not known to mean {station.icao}")
     said = f"{found['year'][2:]}{found['month'].upper()}{int(found['day']):02d}"
     if said != f"{day:%y}{_MONTHS[day.month - 1]}{day.day:02d}":
         raise Unmapped(f"the rules are about another day than the ticker ({said})")

@@ -1,0 +1,162 @@
+"""The walk-forward's scores as tables, with intervals and the calibration behind them. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+from typing import Final
+
+from triage.evidence.cases import Recorded
+from triage.evidence.walk_forward import COMBINED, MARKET, Score, by_place, record
+from triage.scoring.scoring import evidence
+
+ORDER: Final = (
+    "openmeteo",
+    "openmeteo, learned",
+    "persistence",
+    "persistence, learned",
+    "climatology",
+    "climatology, learned",
+    MARKET,
+    COMBINED,
+    "uniform",
+)
+PIT_BINS: Final = 10
+CENTRAL: Final = (0.5, 0.8, 0.95)
+"""Central intervals whose share of values is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean score of one forecaster less another's on the same cases, with a 95 % interval over days: the stations of one day count
+    as one day."""
+
+    mean: float
+    half_width: float
+    days: int
+
+    def words(self) -> str:
+        """``-0.061 ± 0.012``."""
+        return f"{self.mean:+.3f} ± {self.half_width:.3f}"
+
+
+def difference(one: Sequence[Score], other: Sequence[Score], what: str = "brier") -> Difference | None:
+    """``one`` less ``other``, paired by case; None with fewer than two days."""
+    against = {id(score.case): getattr(score, what) for score in other}
+    days: dict[object, list[float]] = defaultdict(list)
+    for score in one:
+        if id(score.case) in against:
+            days[score.case.day].append(getattr(score, what) - against[id(score.case)])
+    if len(days) < 2:
+        return None
+    means = [mean(values) for values in days.values()]
+    return Difference(mean(means), 1.96 * stdev(means) / sqrt(len(means)), len(means))
+
+
+def markdown(scores: Sequence[Score], recorded: Recorded) -> str:
+    """Everything as one page part."""
+    parts = [
+        *_scores(scores),
+        "",
+        *_learned(scores),
+        "",
+        *_combined(scores),
+        "",
+        *_calibration(scores),
+        "",
+        *_stations(recorded),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _scores(scores: Iterable[Score]) -> Iterator[str]:
+    yield "| days | station | lead, h | cases | " + " | ".join(ORDER) + " |"
+    yield "|---" * (4 + len(ORDER)) + "|"
+    for (group, station, lead), names in by_place(scores).items():
+        cells = [_cell(names.get(name)) for name in ORDER]
+        yield f"| {group} | {station} | {lead} | {len(names['uniform'])} | " + " | ".join(cells) + " |"
+
+
+def _cell(scores: Sequence[Score] | None) -> str:
+    if not scores:
+        return ""
+    return f"{mean(s.brier for s in scores):.3f} / {mean(s.log_score for s in scores):.2f}"
+
+
+def _groups(scores: Iterable[Score]) -> Iterator[tuple[str, dict[str, list[Score]]]]:
+    """(group and lead, forecaster -> scores) over all stations."""
+    found: dict[str, dict[str, list[Score]]] = defaultdict(lambda: defaultdict(list))
+    for (group, _, lead), names in by_place(scores).items():
+        for name, some in names.items():
+            found[f"{group}, {lead} h"][name] += some
+    yield from sorted(found.items())
+
+
+def _learned(scores: Iterable[Score]) -> Iterator[str]:
+    yield "| learned less unlearned | days | Brier | log score |"
+    yield "|---|---|---|---|"
+    for where, names in _groups(scores):
+        for name in ("openmeteo", "persistence", "climatology"):
+            if name in names:
+                yield _row(f"{name}, {where}", names[f"{name}, learned"], names[name])
+
+
+def _combined(scores: Sequence[Score]) -> Iterator[str]:
+    yield "| less the market | days | Brier | log score |"
+    yield "|---|---|---|---|"
+    for where, names in _groups(scores):
+        for name in (COMBINED, "persistence, learned", "climatology, learned"):
+            if MARKET in names and name in names:
+                yield _row(f"{name}, {where}", names[name], names[MARKET])
+    value, days = evidence(record(scores, COMBINED))
+    yield ""
+    yield f"E-value of the combination against the market: {value:.3f} over {days} days; 20 would let it act."
+
+
+def _row(what: str, one: Sequence[Score], other: Sequence[Score]) -> str:
+    brier, log_score = difference(one, other), difference(one, other, "log_score")
+    if brier is None or log_score is None:
+        return f"| {what} | 1 | | |"
+    return f"| {what} | {brier.days} | {brier.words()} | {log_score.words()} |"
+
+
+def _calibration(scores: Iterable[Score]) -> Iterator[str]:
+    yield (
+        "| said against came, in tenths of what was said (10 % each if calibrated) | n | "
+        + " | ".join(f"{i * 10}-{i * 10 + 10}" for i in range(PIT_BINS))
+        + " | inside 50 / 80 / 95 % |"
+    )
+    yield "|---" * (PIT_BINS + 3) + "|"
+    for (group, station, lead), names in by_place(scores).items():
+        for name in ("openmeteo", "openmeteo, learned"):
+            values = [score.pit for score in names.get(name, ()) if score.pit is not None]
+            if values:
+                shares = " | ".join(f"{share:.0%}" for share in pit_histogram(values))
+                inside = " / ".join(f"{share:.0%}" for share in coverage(values).values())
+                yield f"| {name}, {group}, {station}, {lead} h | {len(values)} | {shares} | {inside} |"
+
+
+def pit_histogram(values: Sequence[float], bins: int = PIT_BINS) -> list[float]:
+    """Share of the values in each of ``bins`` equal parts of 0 to 1."""
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int(value * bins))] += 1
+    return [count / len(values) for count in counts] if values else []
+
+
+def coverage(values: Sequence[float]) -> Mapping[float, float]:
+    """Said -> came: how many values fell into each central interval of what was said."""
+    return {p: sum(abs(v - 0.5) <= p / 2 for v in values) / len(values) for p in CENTRAL} if values else {}
+
+
+def _stations(recorded: Recorded) -> Iterator[str]:
+    yield "| station's own values against the exchange's | common days | equal | counts |"
+    yield "|---|---|---|---|"
+    for one in recorded.agreements:
+        if one.days:
+            yield f"| {one.station} | {one.days} | {one.agreed} | {'yes' if one.counts else '**no**'} |"
+    yield ""
+    yield "Left out: " + "; ".join(f"{number} {reason}" for reason, number in sorted(recorded.left_out.items())) + "."
