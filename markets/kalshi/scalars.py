@@ -5,10 +5,13 @@ Everything here raises UnitError (a ValueError) on what it cannot hold exactly.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NewType
+
+import msgspec
 
 from kalbot.common.units import (
     CENT,
@@ -27,7 +30,16 @@ from kalbot.common.units import (
 Micros = NewType("Micros", int)
 """1/1,000,000 dollar per contract: averages are finer than a Price can hold."""
 
+Number = NewType("Number", msgspec.Raw)
+"""A decimal on the wire, as its bytes: read by ``decimal``."""
+OptionalNumber = NewType("OptionalNumber", msgspec.Raw)
+"""The same where it may be null or absent."""
+ABSENT: Final = OptionalNumber(msgspec.Raw())
+
 MOST_MULTIPLIED: Final = 100
+_PLAIN: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_NUMBER: Final = re.compile(_PLAIN.pattern + rb"(?:[eE][+-]?[0-9]{1,3})?")
+_LONGEST: Final = 40
 _MEMO_LIMIT: Final = 200_000
 
 
@@ -100,6 +112,30 @@ def micros(text: str) -> Micros:
     return Micros(value)
 
 
+def decimal(raw: Number | OptionalNumber) -> Decimal | None:
+    """A JSON number, or a text that is a plain decimal, exactly; None for absent and null.
+
+    Texts have ASCII digits, a point, a minus, and nothing else: what ``Decimal`` reads besides (underscores, other digits, exponents,
+    blanks, ``NaN``) is refused, and so are numbers of more than forty characters.
+    """
+    found = bytes(raw)
+    if found in (b"", b"null"):
+        return None
+    text = found[1:-1] if found[:1] == b'"' else found
+    grammar = _NUMBER if text is found else _PLAIN
+    if len(text) > _LONGEST or not grammar.fullmatch(text):
+        raise UnitError(f"no decimal: {found[:60]!r}")
+    return Decimal(text.decode())
+
+
+def required_multiplier(raw: Number) -> Decimal:
+    """A multiplier of fees that must be there."""
+    value = decimal(raw)
+    if value is None:
+        raise UnitError("no fee multiplier where one must be")
+    return fee_multiplier(value)
+
+
 def fee_multiplier(value: Decimal) -> Decimal:
     """A multiplier of fees: none is negative, finer than a millionth, or anywhere near a hundredfold."""
     if not 0 <= value <= MOST_MULTIPLIED or value != round(value, 6):
@@ -107,8 +143,9 @@ def fee_multiplier(value: Decimal) -> Decimal:
     return value
 
 
-def optional_multiplier(value: Decimal | None) -> Decimal | None:
+def optional_multiplier(raw: OptionalNumber) -> Decimal | None:
     """None where an event overrides nothing."""
+    value = decimal(raw)
     return None if value is None else fee_multiplier(value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..scalars import moment, optional_multiplier
+from ..scalars import ABSENT, OptionalNumber, moment, optional_multiplier
 from .boundary import Rejection, decoder_of
 from .market import Market, MarketWire, build_market
 from .series import SettlementSource, SourceWire, build_sources
@@ -28,7 +28,7 @@ class EventWire(msgspec.Struct, kw_only=True, gc=False):
     product_metadata: dict[str, Any] | None = None
     last_updated_ts: str | None = None
     fee_type_override: str | None = None
-    fee_multiplier_override: Decimal | None = None
+    fee_multiplier_override: OptionalNumber = ABSENT
     exchange_index: int | None = None
     markets: list[MarketWire] | None = None
 

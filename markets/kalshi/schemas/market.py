@@ -15,7 +15,18 @@ import msgspec
 from kalbot.common.units import Count, Money, Price, UnitError, complement
 
 from ..grid import PriceBand
-from ..scalars import COUNTS, PRICES, level_price, moment, optional_count, optional_money, optional_price
+from ..scalars import (
+    ABSENT,
+    COUNTS,
+    PRICES,
+    OptionalNumber,
+    decimal,
+    level_price,
+    moment,
+    optional_count,
+    optional_money,
+    optional_price,
+)
 from ..vocabulary import COMBO_PREFIX, MarketResult, MarketStatus, MarketType, SettlementBounds, StrikeType
 from .boundary import decoder_of
 
@@ -59,8 +70,8 @@ class MarketWire(msgspec.Struct, kw_only=True, gc=False):
     settlement_floor_dollars: str | None = None
     expiration_value: str | None = None
     strike_type: str | None = None
-    floor_strike: Decimal | None = None
-    cap_strike: Decimal | None = None
+    floor_strike: OptionalNumber = ABSENT
+    cap_strike: OptionalNumber = ABSENT
     functional_strike: str | None = None
     custom_strike: dict[str, Any] | None = None
     rules_primary: str | None = None
@@ -181,8 +192,8 @@ def build_market(w: MarketWire) -> Market:
         settlement_floor=optional_price(w.settlement_floor_dollars),
         expiration_value=w.expiration_value or "",
         strike_type=StrikeType.of(w.strike_type) if w.strike_type else None,
-        floor_strike=w.floor_strike,
-        cap_strike=w.cap_strike,
+        floor_strike=decimal(w.floor_strike),
+        cap_strike=decimal(w.cap_strike),
         functional_strike=w.functional_strike or "",
         custom_strike=w.custom_strike,
         rules_primary=w.rules_primary or "",

@@ -10,7 +10,7 @@ import msgspec
 
 from kalbot.common.units import Count
 
-from ..scalars import fee_multiplier, moment, optional_count, optional_multiplier
+from ..scalars import ABSENT, Number, OptionalNumber, moment, optional_count, optional_multiplier, required_multiplier
 from .boundary import Rejection, decoder_of
 
 
@@ -27,7 +27,7 @@ class SettlementSource(msgspec.Struct, frozen=True, gc=False):
 class SeriesWire(msgspec.Struct, kw_only=True):
     ticker: str
     fee_type: str
-    fee_multiplier: Decimal
+    fee_multiplier: Number
     title: str | None = None
     frequency: str | None = None
     category: str | None = None
@@ -74,7 +74,7 @@ class SeriesFeeChangeWire(msgspec.Struct):
     id: str
     series_ticker: str
     fee_type: str
-    fee_multiplier: Decimal
+    fee_multiplier: Number
     scheduled_ts: str
 
 
@@ -84,7 +84,7 @@ class EventFeeChangeWire(msgspec.Struct):
     series_ticker: str
     scheduled_ts: str
     fee_type_override: str | None = None
-    fee_multiplier_override: Decimal | None = None
+    fee_multiplier_override: OptionalNumber = ABSENT
 
 
 class FeeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ def build_series(w: SeriesWire) -> Series:
     return Series(
         ticker=w.ticker,
         fee_type=w.fee_type,
-        fee_multiplier=fee_multiplier(w.fee_multiplier),
+        fee_multiplier=required_multiplier(w.fee_multiplier),
         title=w.title or "",
         frequency=w.frequency or "",
         category=w.category or "",
@@ -126,7 +126,7 @@ def build_series_fee_change(w: SeriesFeeChangeWire) -> FeeChange:
         series_ticker=w.series_ticker,
         event_ticker=None,
         fee_type=w.fee_type,
-        fee_multiplier=fee_multiplier(w.fee_multiplier),
+        fee_multiplier=required_multiplier(w.fee_multiplier),
         scheduled=moment(w.scheduled_ts),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markets.kalshi.schemas.market import build_bands
 
-from ..scalars import moment_from_seconds, optional_multiplier, optional_price
+from ..scalars import decimal, moment_from_seconds, optional_multiplier, optional_price
 from ..vocabulary import LifecycleEvent, MarketResult
 from .lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
 from .lifecycle_wire import LifecycleMsg
@@ -42,8 +42,8 @@ def _metadata(m: LifecycleMsg) -> MarketMetadata | None:
         return MarketMetadata(
             yes_sub_title=m.yes_sub_title,
             strike_type=m.strike_type,
-            floor_strike=m.floor_strike,
-            cap_strike=m.cap_strike,
+            floor_strike=decimal(m.floor_strike),
+            cap_strike=decimal(m.cap_strike),
             custom_strike=m.custom_strike,
         )
     return MarketMetadata(
@@ -57,8 +57,8 @@ def _metadata(m: LifecycleMsg) -> MarketMetadata | None:
         can_close_early=a.can_close_early,
         expected_expiration=moment_from_seconds(a.expected_expiration_ts),
         strike_type=a.strike_type,
-        floor_strike=a.floor_strike,
-        cap_strike=a.cap_strike,
+        floor_strike=decimal(a.floor_strike),
+        cap_strike=decimal(a.cap_strike),
         custom_strike=a.custom_strike,
     )
 

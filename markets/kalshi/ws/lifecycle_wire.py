@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from markets.kalshi.schemas.market import BandWire
+
+from ..scalars import ABSENT, OptionalNumber
 
 
 class MetadataMsg(msgspec.Struct, kw_only=True):
@@ -21,8 +22,8 @@ class MetadataMsg(msgspec.Struct, kw_only=True):
     event_ticker: str | None = None
     expected_expiration_ts: int | None = None
     strike_type: str | None = None
-    floor_strike: Decimal | None = None
-    cap_strike: Decimal | None = None
+    floor_strike: OptionalNumber = ABSENT
+    cap_strike: OptionalNumber = ABSENT
     custom_strike: dict[str, Any] | None = None
 
 
@@ -41,8 +42,8 @@ class LifecycleMsg(msgspec.Struct, kw_only=True):
     price_level_structure: str | None = None
     price_ranges: list[BandWire] | None = None
     strike_type: str | None = None
-    floor_strike: Decimal | None = None
-    cap_strike: Decimal | None = None
+    floor_strike: OptionalNumber = ABSENT
+    cap_strike: OptionalNumber = ABSENT
     custom_strike: dict[str, Any] | None = None
     yes_sub_title: str | None = None
 
@@ -61,4 +62,4 @@ class EventLifecycleMsg(msgspec.Struct, kw_only=True):
 class EventFeeMsg(msgspec.Struct):
     event_ticker: str
     fee_type_override: str | None
-    fee_multiplier_override: Decimal | None
+    fee_multiplier_override: OptionalNumber

@@ -10,6 +10,8 @@ from typing import Final
 
 RESTART_RUN: Final = 16
 """So many old numbers in rising order are a counter that was set back, not duplicates."""
+RECENT: Final = 1_000
+"""So many numbers after a gap, what it skipped may still come; a further gap until then widens it."""
 LARGEST_JUMP: Final = 10_000
 """A number further ahead than this is not the count of what was lost: the subscription has to be made again."""
 
@@ -19,14 +21,15 @@ class Arrival(Enum):
     DUPLICATE = "duplicate"
     GAP = "gap"
     JUMP = "jump"
-    """Too far ahead to be believed: the frame is not applied, and the count stays where it was."""
+    """Too far ahead to be believed, or no number at all (they begin at 1): the frame is not applied, and the count stays where it was."""
 
 
 class SequenceTracker:
     """Knows for every ``sid`` which number comes next. The first is 1; another first one is a gap, however large.
 
     Only a number that was seen before is a duplicate. After a gap the numbers that were skipped have not been seen: one of
-    them shows that the number before was wrong, and the count goes back to it, with a gap of its own.
+    them shows that the number before was wrong, and the count goes back to it, with a gap of its own. Several gaps one after the other
+    skip all that lies between the first and the last: many small jumps lead away from the true count no better than a large one.
     """
 
     __slots__ = ("_last", "_old", "_skipped", "duplicates", "gaps", "missing_from")
@@ -35,7 +38,7 @@ class SequenceTracker:
         self._last: dict[int, int] = {}
         self._old: dict[int, tuple[int, int]] = {}
         self._skipped: dict[int, tuple[int, int]] = {}
-        """The numbers that the latest gap skipped: from, up to (exclusive)."""
+        """The numbers that the latest gaps skipped: from, up to (exclusive)."""
         self.duplicates = 0
         self.gaps = 0
         self.missing_from = 0
@@ -52,7 +55,7 @@ class SequenceTracker:
             if self._old:
                 self._old.pop(sid, None)
             return Arrival.NEXT
-        if last is not None and seq > expected + LARGEST_JUMP:
+        if seq < 1 or (last is not None and seq > expected + LARGEST_JUMP):
             self.gaps += 1
             self.missing_from = expected
             return Arrival.JUMP
@@ -62,7 +65,8 @@ class SequenceTracker:
         self._last[sid] = seq
         self._old.pop(sid, None)
         if seq > expected:
-            self._skipped[sid] = (expected, seq)
+            first, after = self._skipped.get(sid, (expected, expected))
+            self._skipped[sid] = (min(first, expected) if expected - after < RECENT else expected, seq)
         self.gaps += 1
         self.missing_from = expected
         return Arrival.GAP

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import types
 import typing
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from markets.kalshi.scalars import Number, OptionalNumber
 from markets.kalshi.schemas import (
     account,
     answers,
@@ -223,6 +223,8 @@ def accepted(hint: Any) -> tuple[set[str], bool]:
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         parts = [accepted(part) for part in typing.get_args(hint) if part is not type(None)]
         return set().union(*(kinds for kinds, _ in parts)), type(None) in typing.get_args(hint)
+    if hint in (Number, OptionalNumber):
+        return {"number"}, hint is OptionalNumber
     origin = typing.get_origin(hint) or hint
     if origin is typing.Literal:
         return {"string"}, False
@@ -230,7 +232,6 @@ def accepted(hint: Any) -> tuple[set[str], bool]:
         str: "string",
         bool: "boolean",
         int: "integer",
-        Decimal: "number",
         list: "array",
         tuple: "array",
         dict: "object",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
+from markets.kalshi.errors import SchemaError
 from markets.kalshi.schemas.boundary import Json
+from markets.kalshi.schemas.pages import parse_market, parse_series
 from markets.kalshi.ws import frames
 
 from .bodies import (
@@ -14,6 +17,8 @@ from .bodies import (
     DETERMINED,
     EVENT_FEE,
     FILL_FRAME,
+    MARKET,
+    SERIES,
     SNAPSHOT,
     TICKER,
     TRADE_FRAME,
@@ -72,6 +77,46 @@ def test_an_absent_side_is_empty() -> None:
 @pytest.mark.parametrize("multiplier", [-5, 1e300, 101, 0.00000001, -0.5])
 def test_a_fee_multiplier_that_cannot_be_one_is_rejected(multiplier: float) -> None:
     assert isinstance(feed(but(EVENT_FEE, seq=1, msg__fee_multiplier_override=multiplier))[0], frames.RejectedFrame)
+
+
+NO_DECIMALS = [
+    "1_0",
+    "\u0661",
+    "\uff11",
+    " 1",
+    "1 ",
+    "+1",
+    "01",
+    "1.",
+    ".5",
+    "1e0",
+    "NaN",
+    "Infinity",
+    "-",
+    "",
+    "0" * 41,
+    "1,5",
+    "0x1",
+]
+
+
+@pytest.mark.parametrize("text", NO_DECIMALS)
+def test_a_decimal_as_text_is_a_plain_one_or_none(text: str) -> None:
+    fee = but(EVENT_FEE, seq=1, msg__fee_multiplier_override=text)
+    assert isinstance(feed(fee)[0], frames.RejectedFrame)
+    with pytest.raises(SchemaError):
+        parse_series(json.dumps({"series": SERIES | {"fee_multiplier": text}}).encode())
+    with pytest.raises(SchemaError):
+        parse_market(json.dumps({"market": MARKET | {"floor_strike": text}}).encode())
+
+
+@pytest.mark.parametrize(("sent", "read"), [("0.5", "0.5"), (0.5, "0.5"), (1, "1"), ("10", "10"), (None, None)])
+def test_decimals_are_exact_as_numbers_and_as_text(sent: object, read: str | None) -> None:
+    assert one(but(EVENT_FEE, seq=1, msg__fee_multiplier_override=sent)).fee_multiplier_override == (
+        None if read is None else Decimal(read)
+    )
+    listed = parse_market(json.dumps({"market": MARKET | {"cap_strike": sent}}).encode())
+    assert str(listed.cap_strike) == str(read)
 
 
 @pytest.mark.parametrize("message", [TICKER, TRADE_FRAME])

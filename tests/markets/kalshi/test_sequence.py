@@ -84,6 +84,29 @@ def test_a_number_that_the_latest_gap_skipped_is_no_duplicate(arrivals: list[int
         assert tracker.expected(1) == last + 1
 
 
+@pytest.mark.parametrize("steps", [[7, 50, 400], [100] * 9, [900, 1, 1, 900], [9_000, 9_000]])
+def test_small_jumps_that_climb_do_not_silence_what_is_true(steps: list[int]) -> None:
+    """Each could be a loss; after the last the true numbers go on where they were, and none of them is taken for a duplicate."""
+    tracker, at = SequenceTracker(), 10
+    for seq in range(1, 11):
+        assert tracker.arrive(1, seq) is Arrival.NEXT
+    for step in steps:
+        at += step + 1
+        tracker.arrive(1, at)
+    assert tracker.arrive(1, 11) is Arrival.GAP
+    assert [tracker.arrive(1, seq) for seq in (12, 13, 14)] == [Arrival.NEXT] * 3
+
+
+@pytest.mark.parametrize("bogus", [0, -1, -(2**63)])
+def test_a_number_below_one_is_no_duplicate_but_cannot_be_believed(bogus: int) -> None:
+    tracker = SequenceTracker()
+    assert tracker.arrive(1, bogus) is Arrival.JUMP
+    assert tracker.arrive(1, 1) is Arrival.NEXT
+    assert tracker.arrive(1, bogus) is Arrival.JUMP
+    assert tracker.arrive(1, 2) is Arrival.NEXT
+    assert (tracker.duplicates, tracker.gaps) == (0, 2)
+
+
 @pytest.mark.parametrize("bogus", [LARGEST_JUMP + 7, 10**6, 2**31, 2**53, 2**62, 2**64 - 1])
 def test_a_number_that_cannot_be_believed_is_never_a_baseline(bogus: int) -> None:
     intake = Intake()
