@@ -18,7 +18,8 @@ from kalbot.common.units import CENT
 from trading.exit_prices import LeastPrices
 from trading.exits import advised_prices, request_exit
 from trading.models import PositionStatus
-from triage.assessment.assess import Assessed, is_cheap_to_leave
+from triage.assessment import exit_plan
+from triage.assessment.assess import Assessed, is_cheap_to_leave, open_states
 from triage.assessment.case import Word
 from triage.assessment.gather import Gathered
 from triage.assessment.signals import Severity, Signal
@@ -48,7 +49,7 @@ def refresh(outcomes: Iterable[Outcome]) -> tuple[int, int]:
                 fresh.append(_opened(item, result, signal, kept))
         gone += [row.pk for code, row in rows.items() if code not in reasons and could_see(row, result)]
     Recommendation.objects.bulk_create(fresh, ignore_conflicts=True)
-    bulk.update_instances(changed, ["advice", "gain", "detail", "assessment", "refreshed_at"])
+    bulk.update_instances(changed, ["advice", "gain", "detail", "plan", "assessment", "refreshed_at"])
     went = Recommendation.objects.filter(pk__in=gone)
     lapsed = _close(went, Recommendation.Status.LAPSED)
     went.update(gone_at=clock.now())
@@ -100,6 +101,7 @@ def _opened(item: Gathered, result: Assessed, signal: Signal, kept: Assessment |
         detail=signal.detail[:400],
         gain=gain_of(signal, result),
         opening=opening(item, result, signal),
+        plan=plan_of(item, result, signal),
         assessment=kept,
     )
 
@@ -122,6 +124,17 @@ def opening(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
     }
 
 
+def plan_of(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
+    """How to leave by this advice; empty where it does not advise to exit, or nothing can be sold."""
+    fees, sale = item.case.fees, result.sale
+    if fees is None or sale is None or not sale.proceeds or advice_of(signal, result, item) != "exit":
+        return {}
+    gain = gain_of(signal, result)
+    hold = sale.proceeds - (gain or 0)
+    prices = exit_plan.least_prices(sale, fees, hold=hold, gain=gain, floor=result.floor)
+    return exit_plan.plan(sale, fees, item.case.books, open_states(item.case), prices)
+
+
 def _refreshed(
     row: Recommendation, signal: Signal, result: Assessed, item: Gathered, kept: Assessment | None
 ) -> Recommendation | None:
@@ -131,6 +144,7 @@ def _refreshed(
     if row.advice == word and known and clock.now() - row.refreshed_at < REFRESH_EVERY:
         return None
     row.advice, row.gain, row.detail, row.refreshed_at = word, gain, signal.detail[:400], clock.now()
+    row.plan = plan_of(item, result, signal)
     if kept is not None:
         row.assessment = kept
     return row
@@ -141,8 +155,12 @@ def _close(rows: QuerySet[Recommendation], status: str, **values: Any) -> int:
 
 
 def _least_prices(row: Recommendation) -> LeastPrices | None:
-    """Prices at which the sale still brings more than holding by half of the gain that was advised; None (the bids less the
-    tolerance) where the advice does not rest on a gain."""
+    """The prices that the advice names, if they are for every leg that is held now. Else those at which the sale still brings more
+    than holding by half of the gain that was advised; None (the bids less the tolerance) where it does not rest on a gain."""
+    named = {(leg["ticker"], leg["side"]): leg["least_price"] for leg in row.plan.get("legs", ()) if leg["least_price"]}
+    held = {(leg.market_id, leg.side) for leg in row.position.legs.all() if leg.held}
+    if held and held <= named.keys():
+        return named
     assessment = row.assessment
     if row.gain is None or row.gain <= 0 or assessment is None or assessment.sell_now is None:
         return None

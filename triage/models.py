@@ -103,6 +103,11 @@ class Recommendation(models.Model):
     opening = models.JSONField(
         default=dict, help_text="The figures at the moment it opened, never refreshed: what it is scored by."
     )
+    plan = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="How to leave: the least price of each leg, what buying the opposite or the missing legs would bring, their record.",
+    )
     assessment = models.ForeignKey(Assessment, models.SET_NULL, null=True, related_name="recommendations")
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN, db_index=True)
     actor = models.CharField(max_length=150, blank=True)

@@ -6,7 +6,8 @@ The rule of advice:
 2. **exit** if the sale brings at least what any remaining settlement could pay (``sell_beats_every_outcome``);
 3. **exit** if the sale beats the expected value of holding by a margin, by market prices (``sell_beats_hold``) or by
    a source that has an opinion (``source_sell_beats_hold``); where more than a third would be left behind it is no exit: *watch*;
-4. **exit** if the reason to hold is gone (a *broken* signal) and leaving costs at most a small share of the holding's value;
+4. **exit** if the reason to hold is gone (a *broken* signal) and leaving costs at most a small share of the holding's value; NO legs
+   alone, which were better held on the record, only where leaving costs nothing;
 5. **watch** on any other signal that asks for a person; else **hold**.
 
 Rule 4's share and rule 3's margin are plain constants of ``Thresholds``: naive, visible, and scored after settlement.
@@ -22,6 +23,7 @@ from markets.terms.states import State, StateKind, StateList
 from strategies.dutch.coverage import probabilities as devig
 from strategies.dutch.payoff import Payoff, floor_of, settlement_states
 from triage.assessment.case import DAY_MS, NOTHING, Case, Holding, Thresholds, View, Word
+from triage.assessment.leg_record import held_by_default
 from triage.assessment.price_signals import gain_signal, priced_signals, verdict_known
 from triage.assessment.signals import Severity, Signal, market_signals
 from triage.assessment.valuation import Sale, break_even, condition, expected, pays, sell, still_possible
@@ -54,7 +56,7 @@ class Assessed:
 def assess(case: Case, views: tuple[View, ...] | None = None, flags: tuple[Signal, ...] = ()) -> Assessed:
     """Assess one position, with ``views`` instead of the case's own where given, and ``flags`` besides what is found here. Never raises
     on missing data: what is missing is absent from the answer."""
-    states = _states(case)
+    states = open_states(case)
     vector = pays(case.legs, states)
     good = _good(case, vector)
     usable = case.now.price_problem is None and case.fees is not None
@@ -86,7 +88,7 @@ def assess(case: Case, views: tuple[View, ...] | None = None, flags: tuple[Signa
     )
 
 
-def _states(case: Case) -> StateList:
+def open_states(case: Case) -> StateList:
     """The states in which the event can still settle."""
     known = case.shared.get("states")
     if known is None or known[0] is not case.now or known[1] is not case.terms:
@@ -165,8 +167,11 @@ def advise(signals: list[Signal], sale: Sale | None, market: Holding | None, lin
 
 
 def is_cheap_to_leave(sale: Sale | None, market: Holding | None, lines: Thresholds) -> bool:
-    """Whether selling costs at most ``leave_cost_ppm`` of what holding is worth."""
+    """Whether selling costs at most ``leave_cost_ppm`` of what holding is worth. Legs that were better held on the record
+    (``leg_record``) are never left at a cost."""
     if sale is None or market is None or market.gain is None:
+        return False
+    if market.gain < 0 and held_by_default(s.leg for s in sale.legs) is not None:
         return False
     return -market.gain * PPM <= market.worth * lines.leave_cost_ppm
 

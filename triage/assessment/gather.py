@@ -22,7 +22,7 @@ from markets.terms.states import StateList
 from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
 from triage.assessment.case import Case, Thresholds
-from triage.assessment.fees import fee_schedules
+from triage.assessment.fees_in_force import fee_schedules
 from triage.assessment.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.assessment.valuation import HeldLeg
 from triage.models import Baseline
