@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from backtest.quoting.markouts import Markout, markouts
 from backtest.quoting.prints import Printed
-from backtest.quoting.replay import Fills, Replayed, Setup, replay
+from backtest.quoting.replay import HOUR_NS, Fills, Replayed, Setup, replay
 from kalbot.common.units import CENT, CONTRACT
 from markets.book import Side
 
 INTERVAL: Final = 1.96
 """Standard errors either side: 95 of 100 such intervals hold the mean."""
+
+
+SETTLES_NS: Final = 15 * HOUR_NS
+"""After its close an event's results count as known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +82,42 @@ def run(
     setups: Iterable[Setup],
     models: Iterable[Fills] = tuple(Fills),
     group: Callable[[Printed], str] = lambda printed: "all",
+    least_history: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Row]:
-    """One row a setup, model and group (in order of their names). ``progress`` hears of every replayed event."""
+    """One row a setup, model and group (in order of their names). ``progress`` hears of every replayed event.
+
+    ``least_history``: an event counts only if at least so many events of its series had settled when it began, and had earned
+    something on average with orphans held: the choice of series that could have been made at the time.
+    """
     rows: list[Row] = []
     models = tuple(models)
     for setup in setups:
         for model in models:
             groups: dict[str, list[Replayed]] = {}
+            found = []
             for printed in events:
-                groups.setdefault(group(printed), []).append(replay(printed, setup, model))
+                found.append(replay(printed, setup, model))
                 progress(1)
-            rows += [_row(setup.side, model, name, found) for name, found in sorted(groups.items())]
+            for one in found if least_history is None else chosen(found, least_history):
+                groups.setdefault(group(one.printed), []).append(one)
+            rows += [_row(setup.side, model, name, of) for name, of in sorted(groups.items())]
     return rows
+
+
+def chosen(replayed: Sequence[Replayed], least_history: int) -> list[Replayed]:
+    """The events that a quoter who only quotes series that have earned would have quoted. ``replayed`` in order of their close."""
+    kept = []
+    for one in replayed:
+        begins = one.printed.prints[0].at_ns
+        known = [
+            past.held
+            for past in replayed
+            if past.printed.series == one.printed.series and past.printed.closes_ns + SETTLES_NS <= begins
+        ]
+        if len(known) >= least_history and sum(known) > 0:
+            kept.append(one)
+    return kept
 
 
 def _row(side: Side, model: Fills, name: str, replayed: Sequence[Replayed]) -> Row:

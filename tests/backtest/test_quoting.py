@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 from tests.backtest.tapes import SECOND, START, Recorder
 
+DAY_NS = 86_400 * SECOND
 SAMPLE = Path(__file__).resolve().parents[2] / "backtest" / "data"
 ONE = Setup(Side.NO, sets=Count(CONTRACT))
 
@@ -96,6 +98,27 @@ def test_what_a_fill_was_worth_a_moment_later(tmp_path: Path) -> None:
     assert (marks[1].mean, marks[1].fills) == (3_500 - 4_000, 1)
     assert marks[10].mean == 4_200 - 4_000
     assert marks[60].fills == 0
+
+
+def test_a_series_is_quoted_only_after_what_had_settled_of_it_earned(tmp_path: Path) -> None:
+    """Days of one series: three that earn, one that loses; a day counts by what was known when it began."""
+    win = [*TOUCHES, (3.0, "L1", "yes", "0.5100")]
+    lose = [*TOUCHES, (3.0, "L0", "yes", "0.6100")]
+    days = []
+    for day, trades in enumerate([win, lose, lose, win, win]):
+        one = printed(tmp_path / str(day), trades)
+        moved = [p._replace(at_ns=p.at_ns + day * 3 * DAY_NS) for p in one.prints]
+        days.append(replace(one, prints=moved, closes_ns=one.closes_ns + day * 3 * DAY_NS))
+    earned = [replay(one, ONE, Fills.THROUGH) for one in days]
+    assert [one.held > 0 for one in earned] == [True, False, False, True, True]
+    assert [one.printed.closes_ns for one in study.chosen(earned, 1)] == [
+        days[1].closes_ns,
+        days[2].closes_ns,
+        days[4].closes_ns,
+    ]
+    assert study.chosen(earned, 5) == []
+    later = [replace(one, closes_ns=days[4].closes_ns) for one in days]
+    assert study.chosen([replay(one, ONE, Fills.THROUGH) for one in later], 1) == []
 
 
 def test_events_that_say_nothing_are_counted_by_their_reason(tmp_path: Path) -> None:

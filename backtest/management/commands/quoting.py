@@ -47,6 +47,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--assume-fees", metavar="TYPE", help="fee type of series that are not on the tape, multiplier 1"
         )
+        parser.add_argument(
+            "--after",
+            type=int,
+            metavar="N",
+            help="only events of series that had earned something in N or more events settled before",
+        )
         parser.add_argument("--by", choices=sorted(GROUPS), default="none")
         parser.add_argument("--json", action="store_true")
 
@@ -63,7 +69,11 @@ class Command(BaseCommand):
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("replaying", total=total)
             rows = study.run(
-                events.printed, setups, group=GROUPS[options["by"]], progress=lambda n: progress.advance(task, n)
+                events.printed,
+                setups,
+                group=GROUPS[options["by"]],
+                least_history=options["after"],
+                progress=lambda n: progress.advance(task, n),
             )
         if options["json"]:
             document = {"rows": [row.to_json() for row in rows], "left_out": dict(events.left_out), "note": NOTE}
