@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Q
 
-from kalbot.common import clock
+from kalbot.common import clock, events
 from markets.terms.grades import Grade
 from trading import ledger, selectors, states
 from trading.models import Account, CloseType, Correction, Fill, Leg, Order, Position, PositionStatus
@@ -70,6 +70,20 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
         else:
             _sold(position, leg, order, fill)
         recount(position)
+        events.emit(
+            events.Event.FILL,
+            order=order.pk,
+            position=order.position_id,
+            profile=order.profile_id,
+            mode=order.mode,
+            market=leg.market_id,
+            action=order.action,
+            side=order.side,
+            price=fill.price,
+            count=fill.count,
+            fee=fill.fee,
+            source=fill.source,
+        )
     return True
 
 

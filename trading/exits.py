@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 
-from kalbot.common import messages
+from kalbot.common import events, messages
 from kalbot.common.units import dollars
 from markets.book import Level
 from markets.fees import FeeSchedule
@@ -84,6 +84,15 @@ def request_exit(
             data={"source": source, "request": request.pk, "least_prices": request.least_prices},
         )
         messages.send_on_commit(messages.EXIT_POSITION, position.pk)
+        events.emit(
+            events.Event.EXIT,
+            position=position.pk,
+            profile=position.profile_id,
+            mode=position.mode,
+            source=source,
+            actor=actor,
+            reason=reason,
+        )
     return request
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
-from kalbot.common import clock
+from kalbot.common import clock, events
 from markets import watchlist
 from trading import ledger
 from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
@@ -133,6 +133,17 @@ def transition(
         if to in TERMINAL:
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
+        events.emit(
+            events.Event.POSITION,
+            position=position.pk,
+            profile=position.profile_id,
+            mode=position.mode,
+            event_ticker=position.event_id,
+            before=position.status,
+            status=to,
+            actor=actor,
+            reason=reason,
+        )
     reload(position)
 
 

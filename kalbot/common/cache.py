@@ -44,6 +44,11 @@ def isolated() -> Iterator[None]:
         _local = before
 
 
+def is_isolated() -> bool:
+    """Whether this process works alone now, as a replay does."""
+    return _local is not None
+
+
 def prices() -> redis.Redis:
     """The database of prices, heartbeats and locks (bytes in, bytes out)."""
     if _local is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
+from kalbot.common import events
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from kalbot.common.units import PPM
 from markets.book import Depth
@@ -72,7 +73,18 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
         Decision.objects.bulk_create(written)
         for each in written:
             send_on_commit(EXECUTE_DECISION, str(each.pk))
-    log.info("%s decided %s on %s", decision.profile.name, decision.kind, decision.event_id)
+            events.emit(
+                events.Event.DECISION,
+                decision=each.pk,
+                profile=each.profile_id,
+                mode=each.mode,
+                event_ticker=each.event_id,
+                kind=each.kind,
+                count=each.count,
+                cost=each.cost,
+                floor=each.floor,
+                guaranteed=each.guaranteed,
+            )
     return True
 
 

@@ -57,8 +57,8 @@ def test_the_thread_stores_what_was_bound_where_the_record_was_logged() -> None:
 
 def test_a_full_queue_drops_and_counts_instead_of_waiting() -> None:
     handler = BoundedQueueHandler(size=5)
-    for _ in range(50):
-        handler.handle(record("again"))
+    for number in range(50):
+        handler.handle(record("again" + "x" * number))
     assert (handler.waiting.qsize(), handler.dropped) == (5, 45)
 
 

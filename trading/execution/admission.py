@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 
-from kalbot.common import clock
+from kalbot.common import clock, events
 from kalbot.common.units import dollars
 from markets import exchange_hours, watchlist
 from markets.kalshi.token_buckets import UNSCOPED
@@ -47,8 +47,19 @@ def _deny(decision: Decision, denied: Denied) -> Position | None:
         found = Position.objects.filter(decision=decision).first()
         if found is not None:
             return found
-        Denial.objects.get_or_create(decision=decision, defaults={"code": denied.code, "detail": denied.detail[:300]})
-    log.info("decision %s denied: %s", decision.pk, denied)
+        _, made = Denial.objects.get_or_create(
+            decision=decision, defaults={"code": denied.code, "detail": denied.detail[:300]}
+        )
+        if made:
+            events.emit(
+                events.Event.DENIAL,
+                decision=decision.pk,
+                profile=decision.profile_id,
+                mode=decision.mode,
+                event_ticker=decision.event_id,
+                code=denied.code,
+                detail=denied.detail,
+            )
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.db.models import Expression, Q, QuerySet
 
-from kalbot.common import clock
+from kalbot.common import clock, events
 from markets.kalshi.schemas.boundary import Rejection
 from strategies.models import Mode, Profile
 from trading.models import Discrepancy, Reconciliation, TradingState
@@ -80,6 +80,7 @@ def found(
             )
     except IntegrityError:
         return Discrepancy.objects.get(code=code, key=key, resolved_at=None)
+    _emit(made, "open")
     log.critical("unexplained difference %s %s: ours %s, theirs %s", code, key, ours, theirs)
     if not tightens:
         return made
@@ -145,8 +146,22 @@ def _loosen(row: Discrepancy) -> None:
 
 def close(row: Discrepancy, *, actor: str, resolution: str) -> None:
     """Close one, with who and why. The trading state stays as it is (see ``disproved``)."""
-    Discrepancy.objects.filter(pk=row.pk, resolved_at=None).update(
+    if Discrepancy.objects.filter(pk=row.pk, resolved_at=None).update(
         resolved_at=clock.now(), resolution=f"{resolution} ({actor})"[:300]
+    ):
+        _emit(row, "closed")
+
+
+def _emit(row: Discrepancy, status: str) -> None:
+    events.emit(
+        events.Event.DISCREPANCY,
+        discrepancy=row.pk,
+        profile=row.profile_id,
+        mode=row.mode,
+        code=row.code,
+        status=status,
+        ours=row.ours,
+        theirs=row.theirs,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db import DatabaseError, transaction
 
-from kalbot.common import messages
+from kalbot.common import events, messages
 from strategies.models import Profile
 from trading.models import Order, OrderStatus, TradingState
 
@@ -79,7 +79,7 @@ def set_state(
                 resting = resting.filter(profile=profile)
             for position_id in set(resting.values_list("position_id", flat=True)):
                 messages.send_on_commit(messages.EXIT_POSITION, position_id)
-    log.info("trading state of %s is %s by %s: %s", row.scope, row.state, actor, reason)
+        events.emit(events.Event.TRADING_STATE, scope=row.scope, status=row.state, actor=actor, reason=reason)
     return row
 
 

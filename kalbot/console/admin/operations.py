@@ -74,7 +74,7 @@ class TaskRecordAdmin(ReadOnlyAdmin):
 
 @admin.register(LogRecord)
 class LogRecordAdmin(ExportedAdmin):
-    list_display = [column("at", "ago", "When"), label("level"), "logger", "process", "short"]
+    list_display = [column("at", "ago", "When"), label("level"), "logger", "process", "repeats", "short"]
     list_filter = [seen_values("level"), seen_values("logger"), seen_values("process"), ("at", RangeDateTimeFilter)]
     search_fields = ["message", "logger"]
     ordering = ["-id"]

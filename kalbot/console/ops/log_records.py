@@ -12,14 +12,20 @@ import queue
 import sys
 import traceback
 from contextvars import ContextVar
+from datetime import timedelta
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 import structlog
+from django.db.models import F
 
+from kalbot.common import clock
 from kalbot.console.ops.redaction import scrub
+from kalbot.logging import StormFilter
 
 LONGEST = 4_000
+REPEATED = timedelta(hours=1)
+"""What is logged again within this time is counted in the row of the first."""
 _KINDS = {"celery", "gunicorn"}
 _COMMANDS = {"runserver", "stream"}
 _storing: ContextVar[bool] = ContextVar("storing", default=False)
@@ -33,6 +39,7 @@ class BoundedQueueHandler(QueueHandler):
         super().__init__(self.waiting)
         self.setLevel(logging.WARNING)
         self.addFilter(is_storable)
+        self.addFilter(StormFilter())
         self.dropped = 0
 
     def start(self) -> None:
@@ -70,12 +77,19 @@ class DatabaseHandler(logging.Handler):
 
         token = _storing.set(True)
         try:
+            text, held_back = message(record), int(getattr(record, "held_back", 0))
+            same = LogRecord.objects.filter(
+                at__gt=clock.now() - REPEATED, level=record.levelname, logger=record.name[:120], message=text
+            )
+            if same.update(repeats=F("repeats") + 1 + held_back, last_at=clock.now()):
+                return
             LogRecord.objects.create(
                 level=record.levelname,
                 logger=record.name[:120],
                 process=process_name()[:60],
-                message=message(record),
+                message=text,
                 traceback=trace(record),
+                repeats=held_back,
             )
         except Exception:
             print(f"a log record of {record.name} was not stored", file=sys.stderr)

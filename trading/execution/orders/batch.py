@@ -40,6 +40,8 @@ def place_all(
         for row in rows:
             row.lease_token = lease.token
         orders = Order.objects.bulk_create(rows)
+        for order in orders:
+            record.say(order)
     send_all(orders, keep_back)
     return orders
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from kalbot.common import clock
+from kalbot.common import clock, events
 from markets import exchange_hours
 from strategies.models import Mode
 from trading.models import Order, OrderError, OrderStatus
@@ -95,9 +95,29 @@ def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bo
     if won:
         for name, value in {"status": to, **columns}.items():
             setattr(order, name, value)
+        say(order)
     else:
         order.refresh_from_db(fields=CHANGEABLE)
     return bool(won)
+
+
+def say(order: Order) -> None:
+    """The order's line in the log of events: it was stored, or its status changed."""
+    events.emit(
+        events.Event.ORDER,
+        order=order.pk,
+        position=order.position_id,
+        profile=order.profile_id,
+        mode=order.mode,
+        market=order.leg.market_id,
+        action=order.action,
+        side=order.side,
+        price=order.price,
+        count=order.count,
+        status=order.status,
+        attempts=order.attempts,
+        code=order.error_code or None,
+    )
 
 
 def no_transaction() -> None:

@@ -49,6 +49,7 @@ def place(
         order.actor = actor
         order.lease_token = lease.token
         order.save(force_insert=True)
+        record.say(order)
     send(order, keep_back)
     return order
 
