@@ -66,7 +66,8 @@ def _proof(position: Position) -> tuple[StateList, Grade] | None:
         return None
     of_rules = Certificate.objects.filter(event_id=decision.event_id, rules_hash=decision.rules_hash)
     kept = of_rules.exclude(states={}).exclude(status__in=[Certificate.Status.REFUSED, Certificate.Status.REVOKED])
-    own = [decision.certificate] if decision.certificate in kept else []
+    rested_on = decision.certificate
+    own = [rested_on] if rested_on is not None and rested_on in kept else []
     tickers = set(position.legs.values_list("market_id", flat=True))
     for certificate in [*own, *kept.order_by("-id")]:
         try:

@@ -120,7 +120,7 @@ def test_secrets_are_scrubbed(text: str, gone: str) -> None:
 
 
 def test_a_traceback_in_text_is_plain_and_prints_no_local_variables() -> None:
-    password = "".join(["tell", "-nobody"])
+    password = "".join(["only", "-mine"])
     try:
         int(password[:4])
     except ValueError as error:

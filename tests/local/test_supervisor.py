@@ -82,8 +82,10 @@ def test_stop_leaves_no_grandchild(tmp_path: Path) -> None:
     )
     made = Supervisor()
     one = made.add(child(tmp_path, code=code))
-    assert tick_until(made, lambda: one.log.read_text().strip().isdigit())
-    grandchild = int(one.log.read_text())
+    log = one.log
+    assert log is not None
+    assert tick_until(made, lambda: log.read_text().strip().isdigit())
+    grandchild = int(log.read_text())
     made.stop()
     deadline = time.monotonic() + 5
     while Path(f"/proc/{grandchild}").exists() and time.monotonic() < deadline:
