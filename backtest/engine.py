@@ -75,6 +75,8 @@ class Engine:
         self.last_ns = simulated.time_ns()
         self.records = 0
         self.ran: Counter[str] = Counter()
+        self.on_task: Callable[[str], None] = lambda name: None
+        """Called with the name of each task that has run."""
         simulated.advance = self.advance
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
@@ -107,6 +109,7 @@ class Engine:
             self._do[name](*args)
             self.ran[name] += 1
             self._after(name)
+            self.on_task(name)
             progress(self._clock.time_ns())
 
     def deliver(self, name: str, args: tuple[Any, ...]) -> None:

@@ -1,0 +1,213 @@
+"""What a profile decided while a tape was recorded, beside what the replay of that tape decides: matched, and every difference counted.
+
+Decisions are matched by event and kind, the nearest in time. A decision that only one side took is explained by what the other side knew of
+the event then: its last verdict, or that it had a basket of it already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from statistics import median, quantiles
+from typing import Any, Final
+
+from django.conf import settings
+
+from backtest import session
+from backtest.options import Options
+from kalbot.common import clock, messages
+from strategies.models import Decision, Mode, Profile, Verdict
+from trading.models import Order
+from trading.venues.replay import Latency
+
+WINDOW_MS: Final = 15_000
+"""Decisions of one event further apart are two."""
+SUMS: Final = ("decisions", "spent", "profit")
+DECIDING: Final = (messages.RUN_CYCLE, messages.EVALUATE_EVENT, messages.SCREEN)
+
+Leg = tuple[str, str, int, int]
+"""Market, side, count (1/100 contract), limit price (1/10,000 dollar)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One decision. Money in micro-dollars; ``spent``: what its orders bought for, fees included; ``profit``: what was booked of it."""
+
+    at_ms: int
+    event: str
+    kind: str
+    legs: tuple[Leg, ...]
+    cost: int
+    spent: int
+    profit: int
+
+    @property
+    def markets(self) -> frozenset[tuple[str, str]]:
+        """What is bought, whatever the counts and prices."""
+        return frozenset((ticker, side) for ticker, side, _, _ in self.legs)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two decisions of one opportunity; one of them is missing where only one side took it. ``why``: of a difference."""
+
+    recorded: Taken | None
+    replayed: Taken | None
+    why: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """same, counts or prices, legs, only recorded, only replayed."""
+        if self.replayed is None:
+            return "only recorded"
+        if self.recorded is None:
+            return "only replayed"
+        if self.recorded.legs == self.replayed.legs:
+            return "same"
+        return "counts or prices" if self.recorded.markets == self.replayed.markets else "legs"
+
+
+@dataclass(slots=True)
+class Compared:
+    """One profile. ``latency_ms``: p10, p50, p90 of its recorded orders, and what the replay used."""
+
+    profile: str
+    latency_ms: tuple[float, float, float]
+    pairs: list[Pair] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Outcome -> how many."""
+        return Counter(pair.outcome for pair in self.pairs)
+
+    @property
+    def delays_ms(self) -> list[int]:
+        """By how much the recorded decision came later than the replayed one."""
+        both = [(p.recorded, p.replayed) for p in self.pairs]
+        return [a.at_ms - b.at_ms for a, b in both if a is not None and b is not None]
+
+    def sums(self, name: str) -> tuple[int, int, int]:
+        """Decisions of one side (recorded, replayed), what was spent and what was booked: micro-dollars."""
+        taken: list[Taken] = [one for pair in self.pairs if (one := getattr(pair, name)) is not None]
+        return len(taken), sum(one.spent for one in taken), sum(one.profit for one in taken)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        delays = self.delays_ms
+        return {
+            "profile": self.profile,
+            "latency_ms": self.latency_ms,
+            "recorded": dict(zip(SUMS, self.sums("recorded"), strict=True)),
+            "replayed": dict(zip(SUMS, self.sums("replayed"), strict=True)),
+            "counts": dict(sorted(self.counts.items())),
+            "median_delay_ms": median(delays) if delays else None,
+            "pairs": [asdict(pair) | {"outcome": pair.outcome} for pair in self.pairs],
+        }
+
+
+def compare(options: Options, profile: Profile) -> Compared:
+    """Replay ``options``' tape as ``profile`` and set its decisions beside those of the database."""
+    found = Compared(profile.name, measured_latency(profile))
+    wanted = replace(options, latency=Latency(*found.latency_ms))
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        engine, seen = running.engine, _Seen()
+        engine.on_task = seen.after
+        engine.run()
+        first_ms, last_ms = engine.first_ns // 10**6, engine.last_ns // 10**6
+        replayed = _taken(Decision.objects.all())
+    since, until = clock.from_ms(first_ms), clock.from_ms(last_ms)
+    rows = Decision.objects.filter(profile=profile, created_at__gte=since, created_at__lte=until)
+    recorded = _taken(rows)
+    last = dict(Verdict.objects.filter(profile=profile).values_list("event_id", "live_constraint"))
+    for one, other in matched(recorded, replayed):
+        why = ""
+        if other is None and one is not None:
+            why = _held(replayed, one) or seen.at(one.event, one.at_ms + WINDOW_MS // 3)
+        elif one is None and other is not None:
+            why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
+        found.pairs.append(Pair(one, other, why))
+    return found
+
+
+def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[Taken | None, Taken | None]]:
+    """Pairs in the order of their times; the nearest of the same event and kind within ``WINDOW_MS`` belong together."""
+    near = sorted(
+        (abs(one.at_ms - other.at_ms), i, j)
+        for i, one in enumerate(recorded)
+        for j, other in enumerate(replayed)
+        if (one.event, one.kind) == (other.event, other.kind) and abs(one.at_ms - other.at_ms) <= WINDOW_MS
+    )
+    of: dict[int, int] = {}
+    for _, i, j in near:
+        if i not in of and j not in of.values():
+            of[i] = j
+    pairs: list[tuple[Taken | None, Taken | None]] = [
+        (one, replayed[of[i]] if i in of else None) for i, one in enumerate(recorded)
+    ]
+    pairs += [(None, other) for j, other in enumerate(replayed) if j not in of.values()]
+    return sorted(pairs, key=lambda pair: (pair[0] or pair[1] or _NEVER).at_ms)
+
+
+_NEVER: Final = Taken(0, "", "", (), 0, 0, 0)
+
+
+def measured_latency(profile: Profile) -> tuple[float, float, float]:
+    """Milliseconds from an order's sending to its end, p10, p50 and p90: a little more than it takes to reach the book. Paper orders take
+    what the settings say."""
+    if profile.mode == Mode.SIM:
+        return (float(settings.PAPER_LATENCY_MS),) * 3
+    rows = Order.objects.filter(profile=profile, sent_at__isnull=False, ended_at__isnull=False)
+    moments = rows.values_list("sent_at", "ended_at")
+    took = [(end - sent).total_seconds() * 1000 for sent, end in moments if sent is not None and end is not None]
+    if len(took) < 2:
+        return (float(settings.PAPER_LATENCY_MS),) * 3
+    tenths = quantiles(took, n=10)
+    return round(tenths[0], 1), round(tenths[4], 1), round(tenths[8], 1)
+
+
+def _taken(rows: Any) -> list[Taken]:
+    found = []
+    for row in rows.select_related("position").order_by("created_at"):
+        position = getattr(row, "position", None)
+        spent = sum(leg.bought_cost for leg in position.legs.all()) if position is not None else 0
+        legs = tuple(sorted((leg["ticker"], leg["side"], leg["count"], leg["limit_price"]) for leg in row.legs))
+        at_ms = round(row.created_at.timestamp() * 1000)
+        profit = 0 if position is None else position.realised
+        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit))
+    return found
+
+
+def _held(taken: Iterable[Taken], one: Taken) -> str:
+    """Whether that side had decided on the event before."""
+    earlier = [other for other in taken if other.event == one.event and other.at_ms <= one.at_ms + WINDOW_MS]
+    return f"had a basket of it since {_clock(earlier[0].at_ms)}" if earlier else ""
+
+
+def _clock(at_ms: int) -> str:
+    moment: datetime = clock.from_ms(at_ms)
+    return f"{moment:%H:%M:%S}"
+
+
+class _Seen:
+    """What the replay last said of each event, at each moment at which that changed."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, list[tuple[int, str]]] = {}
+
+    def after(self, task: str) -> None:
+        """A task of the replay has run."""
+        if task not in DECIDING:
+            return
+        columns = ("event_id", "constraint", "value", "live_constraint", "live_value")
+        for event, screened, value, live, live_value in Verdict.objects.values_list(*columns):
+            said = f"{screened} ({value})" if screened else f"{live or 'candidate'} ({live_value})"
+            history = self._said.setdefault(event, [])
+            if not history or history[-1][1] != said:
+                history.append((clock.now_ms(), said))
+
+    def at(self, event: str, at_ms: int) -> str:
+        """The verdict on ``event`` then."""
+        known = [said for when, said in self._said.get(event, []) if when <= at_ms]
+        return f"the replay's verdict: {known[-1]}" if known else "the replay had no verdict yet"

@@ -1,0 +1,92 @@
+"""``manage.py replay_compare``: what profiles decided while a tape was recorded, beside what its replay decides."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.table import Table
+
+from backtest.comparison import Compared, Pair, compare
+from backtest.options import Options, checked, columns_of
+from kalbot.common.clock import from_ms
+from kalbot.common.units import dollars
+from markets.management.commands.tape import moment
+from strategies.models import Profile
+
+
+class Command(BaseCommand):
+    help = "Replay a tape as the stored profiles that traded while it was recorded, and compare the decisions."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tape", type=Path, required=True)
+        parser.add_argument(
+            "--profile", action="append", default=[], help="stored; repeat for several (all active ones)"
+        )
+        parser.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
+        parser.add_argument("--to", dest="end", type=moment, default=2**63)
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wanted = Profile.objects.order_by("name")
+        wanted = wanted.filter(name__in=options["profile"]) if options["profile"] else wanted.filter(is_active=True)
+        if not wanted:
+            raise CommandError("there is no such profile")
+        try:
+            found = [self._compared(profile, options) for profile in list(wanted)]
+        except FileNotFoundError as error:
+            raise CommandError(str(error)) from None
+        if options["json"]:
+            self.stdout.write(json.dumps([one.document() for one in found], indent=2))
+            return
+        console = Console(width=None if sys.stdout.isatty() else 160)
+        for one in found:
+            console.print(_table(one))
+        console.print(_sums(found))
+
+    def _compared(self, profile: Profile, options: dict[str, Any]) -> Compared:
+        run = Options(
+            tape=options["tape"],
+            profile=checked(columns_of(profile)),
+            start_ns=options["start"],
+            end_ns=options["end"],
+            seed=options["seed"],
+        )
+        return compare(run, profile)
+
+
+def _table(found: Compared) -> Table:
+    table = Table(title=f"{found.profile}: " + ", ".join(f"{n} {what}" for what, n in found.counts.most_common()))
+    for head in ("recorded", "replayed", "event", "kind", "cost recorded", "cost replayed", "outcome"):
+        table.add_column(head)
+    for pair in found.pairs:
+        table.add_row(*_row(pair))
+    return table
+
+
+def _sums(found: list[Compared]) -> Table:
+    """Paper, paper twins, live and their replays side by side: who flatters whom, and by how much."""
+    table = Table(title="side by side")
+    for head in ("profile", "", "decisions", "spent", "profit", "median delay of the decision"):
+        table.add_column(head)
+    for one in found:
+        for name in ("recorded", "replayed"):
+            count, spent, profit = one.sums(name)
+            delay = f"{median(one.delays_ms):.0f} ms" if one.delays_ms and name == "recorded" else ""
+            table.add_row(one.profile, name, str(count), dollars(spent), dollars(profit), delay)
+    return table
+
+
+def _row(pair: Pair) -> tuple[str, ...]:
+    one, other = pair.recorded, pair.replayed
+    either = one or other
+    assert either is not None
+    times = [f"{from_ms(each.at_ms):%H:%M:%S.%f}"[:-3] if each else "" for each in (one, other)]
+    costs = [dollars(each.cost) if each else "" for each in (one, other)]
+    return (*times, either.event, either.kind, *costs, f"{pair.outcome}{': ' if pair.why else ''}{pair.why}")

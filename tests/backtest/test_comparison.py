@@ -1,0 +1,67 @@
+"""What was decided while a tape was recorded is what its replay decides; where it is not, the difference is counted and has a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backtest.comparison import Compared, Pair, Taken, matched
+from tests.conftest import ROOT
+from tests.local.test_demo import CLEAN
+
+LEG = ("A", "yes", 100, 4_000)
+
+
+def _taken(at_ms: int, event: str = "E", leg: tuple[str, str, int, int] = LEG) -> Taken:
+    return Taken(at_ms, event, "all_no", (leg,), 1, 1, 0)
+
+
+def test_decisions_of_one_opportunity_belong_together_and_the_rest_stands_alone() -> None:
+    recorded = [_taken(1_000), _taken(9_000), _taken(50_000), _taken(2_000, "F")]
+    replayed = [_taken(8_900), _taken(70_000), _taken(2_100, "G")]
+    pairs = matched(recorded, replayed)
+    assert [(a and a.at_ms, b and b.at_ms) for a, b in pairs] == [
+        (1_000, None),
+        (2_000, None),
+        (None, 2_100),
+        (9_000, 8_900),
+        (50_000, None),
+        (None, 70_000),
+    ]
+
+
+def test_every_difference_has_its_name() -> None:
+    more, dearer, other = ("A", "yes", 200, 4_000), ("A", "yes", 100, 4_100), ("B", "yes", 100, 4_000)
+    found = Compared("p", (1, 1, 1))
+    found.pairs = [
+        Pair(_taken(5), _taken(3)),
+        Pair(_taken(5), _taken(5, leg=more)),
+        Pair(_taken(5), _taken(9, leg=dearer)),
+    ]
+    found.pairs += [Pair(_taken(5), _taken(5, leg=other)), Pair(_taken(5), None), Pair(None, _taken(5))]
+    assert found.counts == {"same": 1, "counts or prices": 2, "legs": 1, "only recorded": 1, "only replayed": 1}
+    assert found.delays_ms == [2, 0, -4, 0]
+    assert found.sums("recorded") == (5, 5, 0)
+
+
+@pytest.mark.slow
+def test_a_demo_that_was_recorded_decides_the_same_when_it_is_replayed(tmp_path: Path) -> None:
+    """The whole product on the simulator for a minute, its tape, and the replay with its own latencies."""
+    clean = {name: value for name, value in os.environ.items() if name not in CLEAN}
+    env = clean | {"KALBOT_TAPE_DIR": str(tmp_path / "tape"), "KALBOT_STATE": str(tmp_path / "state")}
+    demo = [sys.executable, "-m", "kalbot.local.demo", "--seconds", "60", "--state", str(tmp_path / "state")]
+    subprocess.run(demo, cwd=ROOT, env=env, check=False, timeout=400)
+    command = [sys.executable, "manage.py", "replay_compare", "--tape", str(tmp_path / "tape"), "--json"]
+    answer = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=300)
+    compared = json.loads(answer.stdout)
+    assert {one["profile"] for one in compared} >= {"careful", "balanced", "live"}
+    pairs = [pair for one in compared for pair in one["pairs"]]
+    alike = [pair for pair in pairs if pair["outcome"] == "same"]
+    assert len(alike) >= 6
+    assert len(alike) >= 0.8 * len(pairs), [pair for pair in pairs if pair["outcome"] != "same"]
+    assert all(pair["why"] for pair in pairs if pair["outcome"].startswith("only"))
