@@ -151,13 +151,14 @@ def test_advice_to_exit_names_its_least_prices_and_accepting_it_requests_just_th
     position = world.hold(
         make_profile(coverage_threshold_ppm=900_000), event, {"A": "yes", "B": "yes"}, kind="coverage", cost=7_800_000
     )
-    world.books["A"], world.books["B"] = ([(4100, 5000)], [(5800, 5000)]), ([(3600, 5000)], [(6300, 5000)])
+    world.books["A"], world.books["B"] = ([(4150, 5000)], [(5800, 5000)]), ([(3650, 5000)], [(6300, 5000)])
+    world.books["C"] = ([(2100, 5000)], [(7800, 5000)])
     world.publish()
     agent.assess_positions([position.pk])
     row = Recommendation.objects.get()
     assert row.advice == "exit"
     named = {(leg["ticker"], leg["side"]): leg["least_price"] for leg in row.plan["legs"]}
-    assert named == {(world.ticker("A"), "yes"): 3900, (world.ticker("B"), "yes"): 3400}
+    assert named == {(world.ticker("A"), "yes"): 3950, (world.ticker("B"), "yes"): 3450}
     assert row.plan["missing"]["legs"][0]["ticker"] == world.ticker("C")
     world.books["A"] = ([(2000, 5000)], [(7800, 5000)])
     world.publish()
