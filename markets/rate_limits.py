@@ -15,7 +15,7 @@ from typing import Final, cast
 
 import redis
 
-from kalbot.common import cache
+from kalbot.common import cache, counters
 from markets.kalshi.errors import LocallyRateLimited
 from markets.kalshi.schemas.account import ApiLimits
 from markets.kalshi.token_buckets import BASIC, SHARDS, Kind, LocalLimiter, buckets_of, limit_of
@@ -111,6 +111,10 @@ class SharedLimiter:
             if end is not None and time.monotonic() + wait > end:
                 raise LocallyRateLimited(f"{cost} {kind} tokens would take {wait:.2f} s")
             self._sleep(min(wait, LONGEST_SLEEP))
+
+    def refused(self, kind: Kind) -> None:
+        """See ``Limiter.refused``: counted for ``/metrics``."""
+        counters.count("rate_limited", {"kind": kind})
 
     def available(self, kind: Kind, shard: int | None) -> int:
         """See ``Limiter.available``."""

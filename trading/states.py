@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
-from kalbot.common import clock, events
+from kalbot.common import clock, counters, events
 from markets import watchlist
 from trading import ledger
 from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
@@ -143,6 +143,10 @@ def transition(
             status=to,
             actor=actor,
             reason=reason,
+        )
+    if to == PositionStatus.EXECUTING:
+        counters.observe(
+            "decision_to_order", (now - position.decision.created_at).total_seconds(), {"mode": position.mode}
         )
     reload(position)
 

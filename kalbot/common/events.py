@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 
-from kalbot.common import cache
+from kalbot.common import cache, counters
 
+COUNTED_BY: Final = ("mode", "status", "code", "action")
+"""The fields with few values, by which the counters of ``/metrics`` are divided."""
 log = logging.getLogger("kalbot.events")
 
 
@@ -31,10 +33,16 @@ class Event(StrEnum):
 
 
 def emit(event: Event, **fields: Any) -> None:
-    """Log the line once the surrounding transaction commits; nothing when it does not."""
-    if cache.is_isolated() or not log.isEnabledFor(logging.INFO):
+    """Log the line, and count it, once the surrounding transaction commits; nothing when it does not."""
+    if cache.is_isolated():
         return
     plain = {
         name: value if isinstance(value, int) else str(value) for name, value in fields.items() if value is not None
     }
-    transaction.on_commit(lambda: log.info(event.value, extra=plain), robust=True)
+    labels = {"event": event.value, **{str(name): str(plain[name]) for name in COUNTED_BY if name in plain}}
+
+    def written() -> None:
+        log.info(event.value, extra=plain)
+        counters.count("events", labels)
+
+    transaction.on_commit(written, robust=True)

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from django.db import OperationalError, connection
 
-from kalbot.common import clock
+from kalbot.common import clock, counters
 
 T = TypeVar("T")
 LOST: Final = ("40P01", "40001")
@@ -27,6 +27,7 @@ def retried(work: Callable[[], T]) -> T:
             code = getattr(error.__cause__, "sqlstate", None)
             if code not in LOST or connection.in_atomic_block:
                 raise
+            counters.count("lost_races", {"sqlstate": str(code)})
             log.warning(
                 "the database gave up a transaction (%s); attempt %s of %s follows", code, attempt + 1, ATTEMPTS
             )

@@ -50,6 +50,10 @@ class Limiter(Protocol):
         """Whole tokens that the poorest of the paying buckets holds now. An estimate: others take from it too."""
         ...
 
+    def refused(self, kind: Kind) -> None:
+        """The exchange answered 429 all the same."""
+        ...
+
 
 def buckets_of(kind: Kind, shard: int | None, shards: Sequence[int] = SHARDS) -> tuple[str, ...]:
     """Names of the buckets that pay, sorted: ``read``, ``public``, ``balance``, ``write``, or ``write:n`` for shard n >=
@@ -137,6 +141,9 @@ class LocalLimiter:
             if deadline is not None and self._clock() + wait > deadline:
                 raise LocallyRateLimited(f"{cost} {kind} tokens would take {wait:.2f} s")
             self._sleep(max(wait, 0.001))
+
+    def refused(self, kind: Kind) -> None:
+        """See Limiter. A process alone counts nothing."""
 
     def available(self, kind: Kind, shard: int | None) -> int:
         """Whole tokens that the poorest of the paying buckets holds now."""

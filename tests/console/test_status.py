@@ -112,7 +112,7 @@ def test_healthz_and_metrics_answer_without_login_and_without_secrets(sample: di
     text = metrics.content.decode()
     for line in (
         'kalbot_part_state{part="database"} 0.0',
-        'kalbot_positions{mode="live",profile="live"} 1.0',
+        'kalbot_open_cost_dollars{mode="live",profile="live"}',
         "kalbot_open_discrepancies 1.0",
         'kalbot_latency_ms{quantile="p50",what="cycle"}',
     ):

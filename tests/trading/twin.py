@@ -46,6 +46,9 @@ class NoLimit:
 
     def update(self, limits: Any) -> None: ...
 
+    def refused(self, *args: Any) -> None:
+        """Nothing to count."""
+
     def available(self, *args: Any) -> int:
         return 10**6
 

@@ -1,29 +1,40 @@
-"""/metrics for Prometheus: gauges read from the database and Redis on request, so that every process needs no registry of its own."""
+"""/metrics for Prometheus: read from the database and Redis on request, so that every process needs no registry of its own.
+
+Each family is read by itself: while the database or Redis is away the others are served, and ``kalbot_scrape_errors`` says what is
+missing. Names end in their unit: dollars, seconds, or a plain number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
-from django.db.models import Count, Sum
+from django.db import close_old_connections, connection
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from kalbot.console.ops import status, task_runs
-from kalbot.console.pages.summary import latency
-from strategies.models import NearMiss, Profile, Verdict
-from trading.models import ACTIVE, Discrepancy, Position
+from kalbot.common import counters
+from kalbot.console.ops import money_metrics, status, task_runs
 
-STATES = {status.OK: 0, status.WARN: 1, status.BAD: 2}
+STATES: Final = {status.OK: 0, status.WARN: 1, status.BAD: 2}
 
 
 class ConsoleCollector:
     """A Prometheus collector that reads when it is scraped."""
 
     def collect(self) -> Iterable[Metric]:
-        yield from parts()
-        yield from tasks()
-        yield from trading()
-        yield from latencies()
+        """Every family that can be read now."""
+        errors = GaugeMetricFamily("kalbot_scrape_errors", "1: this family could not be read now", labels=["family"])
+        for family in FAMILIES:
+            try:
+                found, failed = list(family()), 0
+            except Exception:  # whatever is away must not hide the rest
+                if not connection.in_atomic_block:
+                    close_old_connections()
+                found, failed = [], 1
+            errors.add_metric([family.__name__], failed)
+            yield from found
+        yield errors
 
 
 def parts() -> Iterator[Metric]:
@@ -41,53 +52,60 @@ def parts() -> Iterator[Metric]:
 def tasks() -> Iterator[Metric]:
     """Runs of tasks by outcome."""
     runs = CounterMetricFamily("kalbot_task_runs", "Runs of tasks", labels=["task", "outcome"])
-    spent = CounterMetricFamily("kalbot_task_seconds", "Time spent in tasks", labels=["task"])
     for name, numbers in task_runs.counts().items():
         for outcome, number in numbers.items():
-            if outcome == "ms":
-                spent.add_metric([name], number / 1000)
-            else:
+            if outcome != "ms":
                 runs.add_metric([name, outcome], number)
     yield runs
-    yield spent
 
 
-def trading() -> Iterator[Metric]:
-    """Positions, money at work, candidates and near misses, by profile and mode."""
-    positions = GaugeMetricFamily("kalbot_positions", "Active positions", labels=["profile", "mode"])
-    cost = GaugeMetricFamily("kalbot_open_cost_dollars", "Cost of active positions", labels=["profile", "mode"])
-    for name, mode, number, paid in (
-        Position.objects.filter(status__in=ACTIVE)
-        .order_by()
-        .values_list("profile__name", "mode")
-        .annotate(Count("pk"), Sum("cost"))
-    ):
-        positions.add_metric([name, mode], number)
-        cost.add_metric([name, mode], (paid or 0) / 1e6)
-    yield positions
-    yield cost
-    found = GaugeMetricFamily("kalbot_verdicts", "Candidates and open near misses", labels=["profile", "what"])
-    for profile in Profile.objects.all():
-        found.add_metric(
-            [profile.name, "candidate"], Verdict.objects.filter(profile=profile, status="candidate").count()
-        )
-        found.add_metric([profile.name, "near_miss"], NearMiss.objects.filter(profile=profile, ended_at=None).count())
-    yield found
-    yield GaugeMetricFamily(
-        "kalbot_open_discrepancies",
-        "Unexplained differences with the exchange",
-        value=Discrepancy.objects.filter(resolved_at=None).count(),
-    )
-
-
-def latencies() -> Iterator[Metric]:
-    """Cycle and decision-to-order latency, milliseconds."""
-    family = GaugeMetricFamily("kalbot_latency_ms", "Latency of the last thousand", labels=["what", "quantile"])
-    for what, quantiles in latency().items():
-        for quantile, value in quantiles.items():
-            if value is not None:
-                family.add_metric([what, quantile], value)
+def events() -> Iterator[Metric]:
+    """What happened to money, and what the exchange and the database refused, since Redis was last emptied."""
+    found = counters.read()
+    labels = ["event", "mode", "status", "code", "action"]
+    family = CounterMetricFamily("kalbot_events", "Decisions, denials, orders, fills and the rest", labels=labels)
+    for values, number in found.get("events", []):
+        family.add_metric([values.get(label, "") for label in labels], number)
     yield family
+    limited = CounterMetricFamily("kalbot_rate_limited", "Answers 429 of the exchange", labels=["kind"])
+    for values, number in found.get("rate_limited", []):
+        limited.add_metric([values["kind"]], number)
+    yield limited
+    lost = CounterMetricFamily("kalbot_lost_races", "Deadlocks and serialization failures", labels=["sqlstate"])
+    for values, number in found.get("lost_races", []):
+        lost.add_metric([values["sqlstate"]], number)
+    yield lost
+    yield histogram(found, "task_duration", "kalbot_task_seconds", "Duration of tasks", "task")
+    yield histogram(found, "decision_to_order", "kalbot_decision_to_order_seconds", "Decision to first order", "mode")
+
+
+def histogram(found: dict[str, list[tuple[dict[str, str], int]]], name: str, to: str, words: str, label: str) -> Metric:
+    """The histogram that ``counters.observe(name)`` filled, by its one label."""
+    family = HistogramMetricFamily(to, words, labels=[label])
+    sums = {values[label]: number / 1e6 for values, number in found.get(f"{name}:us", [])}
+    counted: dict[str, dict[str, int]] = {}
+    for values, number in found.get(f"{name}:bucket", []):
+        counted.setdefault(values[label], {})[values["le"]] = number
+    for value, numbers in sorted(counted.items()):
+        total, buckets = 0, []
+        for bound in (*map(str, counters.BUCKETS), "+Inf"):
+            total += numbers.get(bound, 0)
+            buckets.append((bound, total))
+        family.add_metric([value], buckets, sums.get(value, 0.0))
+    return family
+
+
+FAMILIES: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
+    parts,
+    tasks,
+    events,
+    money_metrics.positions,
+    money_metrics.profit,
+    money_metrics.account,
+    money_metrics.safety,
+    money_metrics.search,
+    money_metrics.latencies,
+)
 
 
 def render() -> bytes:

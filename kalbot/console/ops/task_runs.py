@@ -16,7 +16,7 @@ from celery import signals
 from django.db import DatabaseError
 from structlog import contextvars
 
-from kalbot.common import cache, clock, covered, messages
+from kalbot.common import cache, clock, counters, covered, messages
 from kalbot.console.ops.redaction import scrub
 
 COUNTS: Final = cache.key("console:tasks")
@@ -98,6 +98,7 @@ def _took(task_id: str) -> int:
 
 
 def _count(name: str, what: str, took: int) -> None:
+    counters.observe("task_duration", took / 1000, {"task": name})
     with suppress(redis.RedisError), cache.prices().pipeline(transaction=False) as pipe:
         pipe.hincrby(COUNTS, f"{name}|{what}", 1)
         pipe.hincrby(COUNTS, f"{name}|ms", took)

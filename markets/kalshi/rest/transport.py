@@ -105,6 +105,7 @@ class Transport:
             if status >= 500 or not is_definite(refused):
                 failure = Unreachable(f"GET {route}: {refused}", status)
             elif isinstance(refused, RateLimited):
+                self.limiter.refused("read")
                 failure = refused
             else:
                 raise refused
@@ -137,6 +138,7 @@ class Transport:
             try:
                 return self._write_once(method, route, path, params, payload, check)
             except RateLimited:
+                self.limiter.refused("write")
                 if attempt == WRITE_TRIES - 1:
                     raise
             self.sleep(backoff.next())

@@ -1,0 +1,113 @@
+"""The metrics of ``/metrics`` that come from the database: what is held, made, owed and refused. Dollars are floats on this page alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db.models import Count, Max, Q, Sum
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from kalbot.common import clock
+from kalbot.console.pages.results import unrealised
+from kalbot.console.pages.summary import latency, ledger_summary
+from strategies.models import NearMiss, Profile, Verdict
+from trading.models import ACTIVE, Denial, Discrepancy, ExchangeAccount, Position, Reconciliation, TradingState
+
+DENIALS_WITHIN_DAYS = 1
+
+
+def dollars(amount: int | None) -> float:
+    """Micro-dollars as dollars."""
+    return (amount or 0) / 1e6
+
+
+def positions() -> Iterator[Metric]:
+    """Positions by status, and the cost of those that are active."""
+    held = GaugeMetricFamily("kalbot_positions", "Positions by status", labels=["profile", "mode", "status"])
+    cost = GaugeMetricFamily("kalbot_open_cost_dollars", "Cost of active positions", labels=["profile", "mode"])
+    rows = Position.objects.order_by().values_list("profile__name", "mode", "status")
+    for name, mode, status, number in rows.annotate(Count("pk")):
+        held.add_metric([name, mode, status], number)
+    active = Position.objects.filter(status__in=ACTIVE).order_by().values_list("profile__name", "mode")
+    for name, mode, paid in active.annotate(Sum("cost")):
+        cost.add_metric([name, mode], dollars(paid))
+    yield held
+    yield cost
+
+
+def profit() -> Iterator[Metric]:
+    """Per profile: realised profit, open profit by the last assessments, equity, and what the ledger is off by."""
+    labels = ["profile", "mode"]
+    realised = GaugeMetricFamily("kalbot_realised_dollars", "Realised profit since the beginning", labels=labels)
+    open_ = GaugeMetricFamily("kalbot_unrealised_dollars", "What selling now would make, by triage", labels=labels)
+    equity = GaugeMetricFamily(
+        "kalbot_equity_dollars", "Cash and cost of what is held, with open profit", labels=labels
+    )
+    off = GaugeMetricFamily("kalbot_ledger_difference_dollars", "Ledger against positions; must be 0", labels=labels)
+    for profile in Profile.objects.all():
+        found, now = ledger_summary(profile), unrealised(profile)[0]
+        key = [profile.name, profile.mode]
+        realised.add_metric(key, dollars(found["realised"]))
+        open_.add_metric(key, dollars(now))
+        equity.add_metric(key, dollars(found["cash"] + found["open_cost"] + (now or 0)))
+        off.add_metric(key, dollars(found["difference"]))
+    yield from (realised, open_, equity, off)
+
+
+def account() -> Iterator[Metric]:
+    """The exchange's own word: cash, difference, and how long ago a comparison came to an end."""
+    balance = GaugeMetricFamily("kalbot_exchange_balance_dollars", "Cash by the exchange", labels=["subaccount"])
+    off = GaugeMetricFamily("kalbot_exchange_difference_dollars", "Exchange less ours", labels=["subaccount"])
+    for row in ExchangeAccount.objects.all():
+        balance.add_metric([str(row.subaccount)], dollars(row.balance))
+        if row.difference is not None:
+            off.add_metric([str(row.subaccount)], dollars(row.difference))
+    yield balance
+    yield off
+    age = GaugeMetricFamily("kalbot_reconciliation_age_seconds", "Since the last good comparison", labels=["mode"])
+    good = Reconciliation.objects.filter(error="").exclude(finished_at=None).order_by().values_list("mode")
+    for mode, at in good.annotate(Max("finished_at")):
+        age.add_metric([mode], (clock.now() - at).total_seconds())
+    yield age
+
+
+def safety() -> Iterator[Metric]:
+    """Open differences, trading states that are not active, and the last day's denials by code."""
+    yield GaugeMetricFamily(
+        "kalbot_open_discrepancies",
+        "Unexplained differences with the exchange",
+        value=Discrepancy.objects.filter(resolved_at=None).count(),
+    )
+    tight = GaugeMetricFamily(
+        "kalbot_trading_not_active", "1: this scope is reducing or halted", labels=["scope", "state"]
+    )
+    for row in TradingState.objects.exclude(Q(state=TradingState.State.ACTIVE)):
+        tight.add_metric([row.scope, row.state], 1)
+    yield tight
+    denials = GaugeMetricFamily("kalbot_denials_last_day", "Denials of the last day by code", labels=["mode", "code"])
+    since = clock.now() - timedelta(days=DENIALS_WITHIN_DAYS)
+    rows = Denial.objects.filter(at__gte=since).order_by().values_list("decision__mode", "code")
+    for mode, code, number in rows.annotate(Count("pk")):
+        denials.add_metric([mode, code], number)
+    yield denials
+
+
+def search() -> Iterator[Metric]:
+    """Candidates and near misses."""
+    found = GaugeMetricFamily("kalbot_verdicts", "Candidates and open near misses", labels=["profile", "what"])
+    for profile in Profile.objects.all():
+        candidates = Verdict.objects.filter(profile=profile, status="candidate").count()
+        found.add_metric([profile.name, "candidate"], candidates)
+        found.add_metric([profile.name, "near_miss"], NearMiss.objects.filter(profile=profile, ended_at=None).count())
+    yield found
+
+
+def latencies() -> Iterator[Metric]:
+    """Cycle and decision-to-order latency, milliseconds."""
+    family = GaugeMetricFamily("kalbot_latency_ms", "Latency of the last thousand", labels=["what", "quantile"])
+    for what, quantiles in latency().items():
+        for quantile, value in quantiles.items():
+            if value is not None:
+                family.add_metric([what, quantile], value)
+    yield family
