@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
+from msgspec import structs
 
 from backtest.books import ReplayBooks
 from kalbot.common import clock
 from kalbot.common.units import parse_price
 from markets.catalogue import lifecycle
+from markets.catalogue.rows import event_row, market_row
 from markets.catalogue.series import store_series
 from markets.catalogue.upsert import store_events
 from markets.fees import RATES
@@ -24,7 +27,9 @@ from markets.streaming.connection import STATUS_AFTER
 from markets.streaming.output.messages import to_message
 from markets.tape.records import Record
 from markets.terms import certificates
+from markets.terms.catalogue_facts import build_facts
 from markets.terms.registry import changes
+from markets.terms.rules_file import Sample, with_rules
 
 _MOMENTS: Final = ("created_at", "decided_at", "fetched_at", "unreachable_since")
 Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFeeFrame
@@ -33,8 +38,12 @@ Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFee
 class Catalogue:
     """Records that become rows. Events wait until something reads rows (``flush``)."""
 
-    def __init__(self, books: ReplayBooks) -> None:
-        self._books = books
+    def __init__(self, books: ReplayBooks, rules: Mapping[str, Sample]) -> None:
+        self._books, self._rules = books, rules
+        self.without_rules: set[str] = set()
+        """Events that were recorded without rules texts."""
+        self.assumed_rules: set[str] = set()
+        """Those of them that got the texts of their series from a file."""
         self.event_of: dict[str, str] = {}
         """Market -> event."""
         self.settled = False
@@ -63,6 +72,7 @@ class Catalogue:
     def event(self, record: Record) -> None:
         """An event with its markets, as the listing had it."""
         event = parse_event(b'{"event":' + record.payload + b"}")
+        event = self._with_rules(event)
         self._waiting[event.event_ticker] = event
         if event.fee_type_override or event.fee_multiplier_override is not None:
             self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
@@ -72,6 +82,23 @@ class Catalogue:
         for ticker, status in statuses.items():
             self._books.set_status(ticker, status)
         self.settled = self.settled or "finalized" in statuses.values()
+
+    def _with_rules(self, event: WireEvent) -> WireEvent:
+        if any(market.rules_primary or market.rules_secondary for market in event.markets):
+            return event
+        self.without_rules.add(event.event_ticker)
+        if event.series_ticker not in self._rules:
+            return event
+        filled = with_rules(build_facts(event_row(event), map(market_row, event.markets)), self._rules)
+        if not all(market.rules_primary for market in filled.markets):
+            return event
+        self.assumed_rules.add(event.event_ticker)
+        texts = {market.ticker: (market.rules_primary, market.rules_secondary) for market in filled.markets}
+        markets = tuple(
+            structs.replace(market, rules_primary=texts[market.ticker][0], rules_secondary=texts[market.ticker][1])
+            for market in event.markets
+        )
+        return structs.replace(event, markets=markets)
 
     def series(self, record: Record) -> None:
         """A series with its fees."""

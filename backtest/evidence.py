@@ -21,11 +21,13 @@ TOUCH_SIZE: Final = 10_000
 CYCLE_SECONDS: Final = 60
 """Beat's cycles are thinned out where every change is on the tape; events near to paying are evaluated at every change all the same."""
 
+_ANY_PROFIT: Final = ('least_grade="if_determined"', "min_profit=0", "min_margin_ppm=0")
 VARIANTS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("careful", "careful", ()),
+    ("careful, if determined", "careful", ('least_grade="if_determined"',)),
+    ("the same, least profit zero", "careful", _ANY_PROFIT),
+    ("the same, unequal counts", "careful", (*_ANY_PROFIT, 'shape="proportional"')),
     ("coverage", "coverage", ()),
-    ("careful, least profit zero", "careful", ("min_profit=0", "min_margin_ppm=0")),
-    ("careful, all legs at once", "careful", ("min_profit=0", "min_margin_ppm=0", 'sending="all_at_once"')),
     ("coverage at .75", "coverage", ("coverage_threshold_ppm=750000",)),
 )
 """Name in the table, profile, columns that differ."""
@@ -40,6 +42,8 @@ class Line:
     profile: str
     columns: tuple[str, ...]
     has_sizes: bool = field(default=True)
+    rules: tuple[Path, ...] = ()
+    """Rules texts for events that were recorded without."""
     is_continuous: bool = False
     """Every change is on the tape; else passes, whose prices are stale after seconds."""
 
@@ -49,11 +53,14 @@ class Line:
             tape=self.tape,
             profile=profile_columns(self.profile, list(self.columns)),
             touch_size=0 if self.has_sizes else TOUCH_SIZE,
+            rules=self.rules,
             cycle_seconds=CYCLE_SECONDS if self.is_continuous else 3,
         )
 
 
-def lines(folder: Path, variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS) -> Iterator[Line]:
+def lines(
+    folder: Path, rules: tuple[Path, ...] = (), variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS
+) -> Iterator[Line]:
     """Every variant on every tape below ``folder``."""
     for tape in sorted(path for path in folder.iterdir() if any(path.glob("*.tape"))):
         about = Tape.open(tape).about
@@ -62,7 +69,7 @@ def lines(folder: Path, variants: Sequence[tuple[str, str, tuple[str, ...]]] = V
             continue  # prints alone: nothing could have been bought from them
         has_sizes = "sizes" not in lacking
         for name, profile, columns in variants:
-            yield Line(tape, name, profile, columns, has_sizes, about.get("cadence", "").startswith("every"))
+            yield Line(tape, name, profile, columns, has_sizes, rules, about.get("cadence", "").startswith("every"))
 
 
 def run_line(line: Line) -> Result:
@@ -99,6 +106,8 @@ HEAD: Final = (
     "profile",
     "events",
     "not judged",
+    "rules not recorded",
+    "rules assumed",
     "decisions",
     "baskets",
     "unwound",
@@ -122,6 +131,8 @@ def _row(pair: tuple[Line, Result]) -> tuple[str, ...]:
         line.name,
         f"{found.events:,}",
         f"{found.unjudged:,}",
+        f"{found.without_rules:,}",
+        f"{found.assumed_rules:,}",
         f"{found.decisions:,}",
         f"{found.baskets:,}",
         f"{found.unwound:,}",

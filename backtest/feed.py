@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
 from markets.tape.records import Kind, Record, unpack_frames
+from markets.terms.rules_file import Sample
 from triage.sources import cached
 from triage.sources.protocol import Snapshot
 
@@ -37,7 +39,14 @@ class Feed:
     """The one place where a replay learns anything. ``touch_size``: contracts (1/100) assumed behind a quote without sizes; 0 refuses
     to assume any, and then quotes alone make no book."""
 
-    def __init__(self, books: ReplayBooks, prices: ReplayPrices, touch_size: int = 0) -> None:
+    def __init__(
+        self,
+        books: ReplayBooks,
+        prices: ReplayPrices,
+        touch_size: int = 0,
+        rules: Mapping[str, Sample] = MappingProxyType({}),
+    ) -> None:
+        """``rules``: series -> texts for its events that were recorded without."""
         self.books, self.prices, self._touch_size = books, prices, touch_size
         self.on_print: Print = lambda ticker, side, price, count: None
         self.scanned: bool | None = None
@@ -45,7 +54,7 @@ class Feed:
         self.counts: Counter[str] = Counter()
         self._connections = Connections(self._intake)
         self._epoch = ""
-        self.catalogue = Catalogue(books)
+        self.catalogue = Catalogue(books, rules)
         self._sids: dict[int, set[str]] = {}
         self._apply: dict[Kind, Callable[[Record], None]] = {
             Kind.CONNECTION: self._connection,

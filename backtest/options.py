@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 
 from kalbot.common.errors import KalbotError
+from markets.terms.rules_file import PUBLIC
 from strategies.models import Mode, Profile
 from strategies.profiles import seeds
 from trading.venues.replay import Latency, QueueModel
@@ -34,6 +36,8 @@ class Options:
     latency: Latency = DEFAULT_LATENCY
     queue: QueueModel = QueueModel.REALISTIC
     touch_size: int = 0
+    rules: tuple[Path, ...] = ()
+    """Files of rules texts for events that were recorded without (``markets.terms.rules_file``)."""
     cycle_seconds: int = 3
     """Beat's interval. What is near to paying is evaluated at every change besides."""
 
@@ -60,6 +64,11 @@ def profile_columns(name_or_file: str, settings: list[str]) -> dict[str, Any]:
             raise BadOption(f"{setting!r} is not name=value")
         columns[name.strip()] = _value(name.strip(), text.strip())
     return checked(columns)
+
+
+def rules_files(names: Sequence[str]) -> tuple[Path, ...]:
+    """The files of ``--rules``; ``public``: the texts that come with the program."""
+    return tuple(PUBLIC if name == "public" else Path(name) for name in names)
 
 
 def columns_of(profile: Profile) -> dict[str, Any]:

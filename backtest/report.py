@@ -41,6 +41,8 @@ def coverage_line(covered: Coverage) -> str:
 ROWS: tuple[tuple[str, Any], ...] = (
     ("events", lambda r: f"{r.events:,}"),
     ("could not be judged", lambda r: f"{r.unjudged:,}"),
+    ("rules not recorded", lambda r: f"{r.without_rules:,}"),
+    ("rules assumed from a file", lambda r: f"{r.assumed_rules:,}"),
     ("decisions", lambda r: f"{r.decisions:,}"),
     ("denied", lambda r: f"{sum(r.denials.values()):,}"),
     ("baskets", lambda r: f"{r.baskets:,}"),

@@ -74,6 +74,10 @@ class Result:
     """The last verdict of every event, by binding constraint; candidates by what live prices said last."""
     screened: dict[str, int] = field(default_factory=dict)
     unjudged: int = 0
+    without_rules: int = 0
+    """Events that were recorded without rules texts: nothing certifies them."""
+    assumed_rules: int = 0
+    """Those that got the texts of their series from a file instead: results on them rest on that assumption."""
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     equity: list[tuple[int, int]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
@@ -86,8 +90,7 @@ class Result:
     @property
     def return_on_locked(self) -> float | None:
         """Profit over the mean of what was locked while anything was; None without any."""
-        held = self.locked_ms_money
-        span = sum(p["held_ms"] for p in self.positions) or 0
+        held, span = self.locked_ms_money, sum(p["held_ms"] for p in self.positions)
         return None if not held or not span else self.profit / (held / span)
 
     @property
@@ -135,6 +138,8 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.drawdown = _drawdown(found.equity)
     found.most_locked, found.locked_ms_money = _locked(listed)
     found.funnel, found.screened = _funnel()
+    assumed = feed.catalogue.assumed_rules
+    found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)
     found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
     found.by = {name: _grouped(bought, name) for name in ("category", "kind", "hour", "series")}
     found.missed = _missed()
@@ -146,6 +151,7 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
 def _options(options: Options) -> dict[str, Any]:
     kept = {"tape": options.tape.name, "seed": options.seed, "queue": options.queue.value}
     kept |= {"latency_ms": [options.latency.p10, options.latency.p50, options.latency.p90]}
+    kept |= {"rules": [path.name for path in options.rules]}
     kept |= {"touch_size": options.touch_size, "from_ns": options.start_ns, "to_ns": options.end_ns}
     return kept | {"profile": {k: v for k, v in sorted(options.profile.items()) if not callable(v)}}
 

@@ -24,6 +24,7 @@ from markets import prices
 from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
+from markets.terms.rules_file import read_rules
 from strategies.cycle import event_cache, memo
 from strategies.models import Profile
 from strategies.screening import watchlist
@@ -73,7 +74,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         books = ReplayBooks()
         source = ReplayPrices(books)
         stack.enter_context(prices.use(source))
-        feed = Feed(books, source, options.touch_size)
+        feed = Feed(books, source, options.touch_size, read_rules(options.rules))
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         stack.enter_context(factory.use(venue))

@@ -36,12 +36,12 @@ def test_decisions_of_one_opportunity_belong_together_and_the_rest_stands_alone(
 
 
 def test_every_difference_has_its_name() -> None:
-    more, dearer, other = ("A", "yes", 200, 4_000), ("A", "yes", 100, 4_100), ("B", "yes", 100, 4_000)
+    more, higher, other = ("A", "yes", 200, 4_000), ("A", "yes", 100, 4_100), ("B", "yes", 100, 4_000)
     found = Compared("p", (1, 1, 1))
     found.pairs = [
         Pair(_taken(5), _taken(3)),
         Pair(_taken(5), _taken(5, leg=more)),
-        Pair(_taken(5), _taken(9, leg=dearer)),
+        Pair(_taken(5), _taken(9, leg=higher)),
     ]
     found.pairs += [Pair(_taken(5), _taken(5, leg=other)), Pair(_taken(5), None), Pair(None, _taken(5))]
     assert found.counts == {"same": 1, "counts or prices": 2, "legs": 1, "only recorded": 1, "only replayed": 1}
@@ -50,11 +50,12 @@ def test_every_difference_has_its_name() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_demo_that_was_recorded_decides_the_same_when_it_is_replayed(tmp_path: Path) -> None:
     """The whole product on the simulator for a minute, its tape, and the replay with its own latencies."""
     clean = {name: value for name, value in os.environ.items() if name not in CLEAN}
     env = clean | {"KALBOT_TAPE_DIR": str(tmp_path / "tape"), "KALBOT_STATE": str(tmp_path / "state")}
-    demo = [sys.executable, "-m", "kalbot.local.demo", "--seconds", "60", "--state", str(tmp_path / "state")]
+    demo = [sys.executable, "-m", "kalbot.local.demo", "--seconds", "45", "--state", str(tmp_path / "state")]
     subprocess.run(demo, cwd=ROOT, env=env, check=False, timeout=400)
     command = [sys.executable, "manage.py", "replay_compare", "--tape", str(tmp_path / "tape"), "--json"]
     answer = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from backtest.options import Options
 from backtest.results import Result
 from markets.exchange_hours import Answer
 from markets.tape import store
+from markets.tape.imports.listing import market
+from markets.tape.imports.source import iso
 from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record
 from tests.backtest.tapes import SECOND, START, Recorder, options, planted
+from tests.markets.terms.wording import WEATHER_NOTE, WEATHER_RULE
 from tests.markets.test_exchange_hours import OPEN, schedule
 from trading.venues.replay import Latency
 
@@ -56,6 +60,30 @@ def test_nothing_is_bought_while_the_exchange_is_paused(tmp_path: Path) -> None:
         [Record(at, Kind.STATUS, "", msgspec.json.encode(Answer(at // 10**6, OPEN, schedule(), "1")))],
     )
     assert session.run(options(tape)).baskets == 1
+
+
+def test_events_without_rules_are_certified_only_by_rules_that_a_person_gives_and_the_result_says_so(
+    tmp_path: Path,
+) -> None:
+    tape = Recorder()
+    tape.opened(0)
+    ends = {"close_time": iso(START + 86_400 * SECOND), "expected_expiration_time": iso(START + 86_400 * SECOND)}
+    strikes = [("less", None, 84), ("between", 84, 85), ("between", 86, 87), ("greater", 87, None)]
+    legs = [
+        market(f"KXHIGHNY-26AUG12-L{n}", strikes={"strike_type": k, "floor_strike": a, "cap_strike": b}, times=ends)
+        for n, (k, a, b) in enumerate(strikes)
+    ]
+    tape.listed(0, "KXHIGHNY-26AUG12", legs)
+    for leg in legs:
+        tape.book(1, leg["ticker"], [("0.2000", "50.00")], [("0.7500", "50.00")])
+    tape.alive(20)
+    tape.write(tmp_path / "tape")
+    sample = tmp_path / "rules.jsonl"
+    texts = {"rules_primary": WEATHER_RULE.format("greater than 90\u00b0"), "rules_secondary": WEATHER_NOTE}
+    sample.write_text(json.dumps({"series": "KXHIGHNY", **texts}))
+    bare, filled = (session.run(options(tmp_path / "tape", rules=rules)) for rules in ((), (sample,)))
+    assert (bare.without_rules, bare.assumed_rules, bare.funnel) == (1, 0, {"certificate": 1})
+    assert (filled.without_rules, filled.assumed_rules, filled.funnel) == (0, 1, {"price": 1})
 
 
 def test_two_runs_of_one_seed_are_the_same_and_the_fingerprint_says_so(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backtest import html, leaks, report, runs
-from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns
+from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns, rules_files
 from backtest.results import Result
 from kalbot.common.units import UnitError, parse_count
 from markets.management.commands.tape import moment
 from markets.tape.coverage import Coverage, coverage
 from markets.tape.reader import Tape
+from markets.terms.rules_file import RulesFileError, read_rules
 from trading.venues.replay import Latency, QueueModel
 
 
@@ -63,6 +64,13 @@ class Command(BaseCommand):
             help="contracts assumed behind a best price that was recorded without its size; without it such prices make no book",
         )
         parser.add_argument(
+            "--rules",
+            action="append",
+            default=[],
+            help='rules texts by series for events that were recorded without (repeat for several; "public" = those that come with the '
+            "program); without them nothing certifies such events",
+        )
+        parser.add_argument(
             "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"
         )
         parser.add_argument(
@@ -76,7 +84,8 @@ class Command(BaseCommand):
         try:
             tape = Tape.open(options["tape"])
             wanted = _options(options)
-        except (FileNotFoundError, BadOption) as error:
+            read_rules(rules_files(options["rules"]))
+        except (FileNotFoundError, BadOption, RulesFileError) as error:
             raise CommandError(str(error)) from None
         covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
         if options["check_leaks"]:
@@ -137,6 +146,7 @@ def _options(options: dict[str, Any]) -> list[Options]:
             latency=options["latency"],
             queue=model,
             touch_size=options["touch_size"],
+            rules=rules_files(options["rules"]),
             cycle_seconds=options["cycle_seconds"],
         )
         for name in names

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backtest import evidence
 from backtest.evidence import Line
+from backtest.options import rules_files
 from backtest.results import Result
 from kalbot.common.units import dollars
 
@@ -20,13 +21,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", type=Path, help="tapes, each in a folder of its own (manage.py tape import)")
         parser.add_argument("--only", default="", help="tapes whose name contains this")
+        parser.add_argument("--rules", action="append", default=[], help="as for backtest")
         parser.add_argument("--jobs", type=int, default=1)
         parser.add_argument("--json", type=Path, help="write every result here")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["folder"].is_dir():
             raise CommandError(f"{options['folder']} is not a folder")
-        wanted = [line for line in evidence.lines(options["folder"]) if options["only"] in line.tape.name]
+        wanted = [
+            line
+            for line in evidence.lines(options["folder"], rules_files(options["rules"]))
+            if options["only"] in line.tape.name
+        ]
         if not wanted:
             raise CommandError(f"{options['folder']} holds no tape")
         results = evidence.run_all(wanted, options["jobs"], self._done)
