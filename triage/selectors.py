@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import Avg, Count
 
-from triage.models import Assessment, Recommendation, SourceForecast
+from triage.learning.calibration import coverage, pit_histogram
+from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 from triage.scoring import scoring
 from triage.scoring.forecasts import scored_forecasts
 
@@ -57,6 +58,49 @@ class ReasonRecord:
     difference: int
     brier: float | None
     brier_market: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StationRecord:
+    """Numbers of one source for one subject and lead against what the exchange settled on. ``missed``: mean of value less forecast as
+    issued, ``after``: the same after what was learned, both in the subject's unit. ``histogram``: of the probability integral
+    transform in tenths; ``inside``: central interval -> share of values in it. ``problems``: values disputed or not readable."""
+
+    source: str
+    subject: str
+    lead: str
+    settled: int
+    problems: int
+    missed: float | None
+    after: float | None
+    histogram: list[float]
+    inside: dict[float, float]
+
+
+def station_records() -> list[StationRecord]:
+    """The scoreboard's stations: source, subject and lead with at least one settled forecast."""
+    columns = ("source", "subject", "lead", "value", "bias", "settled_on", "pit")
+    groups: dict[tuple[str, str, str], list[tuple[float, float, float | None, float | None]]] = defaultdict(list)
+    rows = PointForecast.objects.exclude(settled_at=None).order_by("source", "subject", "lead", "pk")
+    for source, subject, lead, value, bias, settled_on, pit in rows.values_list(*columns):
+        groups[(source, subject, lead)].append((value, bias, settled_on, pit))
+    return [_station_record(key, found) for key, found in groups.items()]
+
+
+def _station_record(
+    key: tuple[str, str, str], rows: list[tuple[float, float, float | None, float | None]]
+) -> StationRecord:
+    misses = [(settled - value, settled - value - bias) for value, bias, settled, _ in rows if settled is not None]
+    pits = [pit for *_, pit in rows if pit is not None]
+    return StationRecord(
+        *key,
+        settled=len(misses),
+        problems=len(rows) - len(misses),
+        missed=sum(before for before, _ in misses) / len(misses) if misses else None,
+        after=sum(after for _, after in misses) / len(misses) if misses else None,
+        histogram=pit_histogram(pits),
+        inside=dict(coverage(pits)),
+    )
 
 
 def card(position_id: int, points: int = 200) -> Card:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from triage.models import Assessment, Recommendation, SourceForecast
+from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 
 
 def test_every_list_and_a_page_of_each_answer(sample: dict[str, Any], login: Any) -> None:
@@ -102,9 +102,38 @@ def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(sample: dict[st
         brier_market=0.72,
         settled_at="2026-01-02T00:00Z",
     )
+    PointForecast.objects.create(
+        source="nws",
+        subject="high/KMIA",
+        event=sample["events"][0],
+        unit="fahrenheit",
+        lead="12-24",
+        lead_hours=16.0,
+        issued_at="2026-01-01T00:00Z",
+        formed_at="2026-01-01T00:00Z",
+        value=80.0,
+        published_spread=2.7,
+        bias=1.25,
+        spread=2.5,
+        version=1,
+        settled_on=82.0,
+        pit=0.55,
+        settled_at="2026-01-02T00:00Z",
+    )
     advice = Recommendation.objects.get()
     advice.score, advice.scored_at, advice.status = {"difference": -1_250_000}, "2026-01-02T00:00Z", "lapsed"
     advice.save()
     page = login("viewer").get(reverse("admin:scoreboard")).content.decode()
-    for text in ("nws", "0.020", "0.720", "97.22 %", "nobody: it advises", "-$1.25", "came 100.00 %"):
+    for text in (
+        "nws",
+        "0.020",
+        "0.720",
+        "97.22 %",
+        "nobody: it advises",
+        "-$1.25",
+        "came 100.00 %",
+        "high/KMIA",
+        "2.00",
+        "0.75",
+    ):
         assert text in page, text

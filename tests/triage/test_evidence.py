@@ -16,8 +16,9 @@ from django.core.management import CommandError, call_command
 
 from triage.evidence.cases import Forecast, RecordedCase, agreement
 from triage.evidence.recorded import read, two_degrees
-from triage.evidence.report import coverage, difference, pit_histogram
+from triage.evidence.report import difference
 from triage.evidence.walk_forward import COMBINED, MARKET, Score, run
+from triage.learning.calibration import coverage, pit_histogram
 from triage.learning.estimator import DAY_MS
 
 FIRST = date(2026, 1, 1)

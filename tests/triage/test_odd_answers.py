@@ -15,7 +15,7 @@ import pytest
 from triage.sources import nws_shapes as shapes
 from triage.sources.citytemp import index_points
 from triage.sources.jsonfeed import moment_ms, pointer, probability
-from triage.sources.openmeteo import hours
+from triage.sources.openmeteo import hours, issued_ms
 from triage.sources.protocol import SourceError
 from triage.sources.values import number, unix_ms
 
@@ -69,6 +69,7 @@ OPEN_METEO = {
     "hourly_units": {"temperature_2m": "°F"},
     "hourly": {"time": ["2026-07-16T00:00", "2026-07-16T01:00"], "temperature_2m": [71.5, 70.9]},
 }
+RUN = {"last_run_initialisation_time": 1_790_000_000, "last_run_availability_time": 1_790_014_000}
 INDEX = {
     "city": "miami",
     "units": "fahrenheit",
@@ -87,6 +88,21 @@ def feed(answer: Any) -> Any:
     ]
 
 
+RUN_ERRORS: tuple[Any, ...] = (
+    {},
+    {"last_run_availability_time": None},
+    {"last_run_availability_time": "soon"},
+    [],
+    None,
+)
+
+
+@pytest.mark.parametrize("answer", [*RUN_ERRORS, {"last_run_availability_time": 1_796_000_000}])
+def test_a_forecast_whose_run_is_not_dated_or_dated_ahead_is_refused(answer: Any) -> None:
+    with pytest.raises(SourceError):
+        issued_ms(answer, 1_795_000_000_000)
+
+
 READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "points": (recorded("points"), lambda answer: shapes.grid(answer, "America/New_York")),
     "hourly": (recorded("gridpoints_forecast_hourly_us"), shapes.forecast),
@@ -96,6 +112,7 @@ READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "reports": (REPORTS, shapes.climate_reports),
     "report": (REPORT, shapes.climate_report),
     "open-meteo": (OPEN_METEO, lambda answer: hours(answer, 40.78, -73.97)),
+    "open-meteo's run": (RUN, lambda answer: issued_ms(answer, 1_795_000_000_000)),
     "city index": (INDEX, lambda answer: index_points(answer, "miami")),
     "feed": (FEED, feed),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
@@ -11,6 +11,7 @@ from typing import Final
 
 from triage.evidence.cases import Recorded
 from triage.evidence.walk_forward import COMBINED, MARKET, Score, by_place, record
+from triage.learning.calibration import BINS, coverage, pit_histogram
 from triage.scoring.scoring import evidence
 
 ORDER: Final = (
@@ -24,9 +25,6 @@ ORDER: Final = (
     COMBINED,
     "uniform",
 )
-PIT_BINS: Final = 10
-CENTRAL: Final = (0.5, 0.8, 0.95)
-"""Central intervals whose share of values is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +124,10 @@ def _row(what: str, one: Sequence[Score], other: Sequence[Score]) -> str:
 def _calibration(scores: Iterable[Score]) -> Iterator[str]:
     yield (
         "| said against came, in tenths of what was said (10 % each if calibrated) | n | "
-        + " | ".join(f"{i * 10}-{i * 10 + 10}" for i in range(PIT_BINS))
+        + " | ".join(f"{i * 10}-{i * 10 + 10}" for i in range(BINS))
         + " | inside 50 / 80 / 95 % |"
     )
-    yield "|---" * (PIT_BINS + 3) + "|"
+    yield "|---" * (BINS + 3) + "|"
     for (group, station, lead), names in by_place(scores).items():
         for name in ("openmeteo", "openmeteo, learned"):
             values = [score.pit for score in names.get(name, ()) if score.pit is not None]
@@ -137,19 +135,6 @@ def _calibration(scores: Iterable[Score]) -> Iterator[str]:
                 shares = " | ".join(f"{share:.0%}" for share in pit_histogram(values))
                 inside = " / ".join(f"{share:.0%}" for share in coverage(values).values())
                 yield f"| {name}, {group}, {station}, {lead} h | {len(values)} | {shares} | {inside} |"
-
-
-def pit_histogram(values: Sequence[float], bins: int = PIT_BINS) -> list[float]:
-    """Share of the values in each of ``bins`` equal parts of 0 to 1."""
-    counts = [0] * bins
-    for value in values:
-        counts[min(bins - 1, int(value * bins))] += 1
-    return [count / len(values) for count in counts] if values else []
-
-
-def coverage(values: Sequence[float]) -> Mapping[float, float]:
-    """Said -> came: how many values fell into each central interval of what was said."""
-    return {p: sum(abs(v - 0.5) <= p / 2 for v in values) / len(values) for p in CENTRAL} if values else {}
 
 
 def _stations(recorded: Recorded) -> Iterator[str]:

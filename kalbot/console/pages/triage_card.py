@@ -105,6 +105,13 @@ def _record(one: selectors.SourceRecord, profiles: list[Profile]) -> dict[str, A
     return {"row": one, "skill": _ppm(one.skill), "acts_for": [p.name for p in may], "bins": bins}
 
 
+def _station(one: selectors.StationRecord) -> dict[str, Any]:
+    """One station's line: the shares of its histogram, and how often values fell inside what was said."""
+    bars = [{"share": _ppm(share)} for share in one.histogram]
+    inside = [{"said": _ppm(said), "came": _ppm(came)} for said, came in one.inside.items()]
+    return {"row": one, "bars": bars, "inside": inside}
+
+
 @permission_required("triage.view_sourceforecast", raise_exception=True)
 def scoreboard(request: HttpRequest) -> HttpResponse:
     """How good sources and advice were, after settlement; and which profiles would let a source act."""
@@ -115,6 +122,7 @@ def scoreboard(request: HttpRequest) -> HttpResponse:
         "title": "Scoreboard",
         "now": clock.now(),
         "sources": [_record(one, profiles) for one in sources],
+        "stations": [_station(one) for one in selectors.station_records()],
         "reasons": selectors.reason_records(),
         "profiles": profiles,
     }
