@@ -1,0 +1,204 @@
+"""Which books an exit, an unwind and a waiting purchase act on: REST ones for a person, never a suspect one, and what an unwind costs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+import time_machine
+
+from kalbot.common import cache, clock
+from markets.prices import EVENT_KEY, EventRecord
+from simulator.flow import second_actor
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
+from trading import exits, reconcile
+from trading.denials import DenialCode
+from trading.execution import executor
+from trading.models import Position
+
+
+def _later(seconds: float) -> time_machine.travel:
+    return time_machine.travel(clock.now() + timedelta(seconds=seconds))
+
+
+def _least(position: Position, price: int) -> dict[Any, int]:
+    return {(leg.market_id, leg.side): price for leg in position.legs.all()}
+
+
+def _feed_away(twin: StruckTwin) -> None:
+    world.publish(twin.event, twin.books(), lease=None)
+
+
+def _suspect(twin: StruckTwin, ticker: str) -> None:
+    """The stream has a gap in one market."""
+    key = EVENT_KEY + twin.event
+    stored = cache.prices().get(key)
+    assert isinstance(stored, bytes)
+    record = msgspec.msgpack.decode(stored, type=EventRecord)
+    changed = tuple(msgspec.structs.replace(one, suspect=one.suspect or one.ticker == ticker) for one in record.markets)
+    cache.prices().set(key, msgspec.msgpack.encode(msgspec.structs.replace(record, markets=changed)))
+
+
+def test_a_person_exits_by_rest_books_at_the_prices_that_they_accepted(struck: StruckTwin) -> None:
+    position = execute(struck)
+    _feed_away(struck)
+    shown = exits.preview(position, by_rest=True)
+    assert shown.unpriced is None
+    assert [one.worst_price for one in shown.legs] == [2_900, 3_100, 3_000]
+    exits.request_exit(
+        position_id=position.pk,
+        actor="ann",
+        reason="out",
+        least_prices=_least(position, 2_900),
+        below_floor="x",
+        by_rest=True,
+    )
+    for ticker in struck.markets:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 500, 5_000)
+    position = executor.step(position.pk)
+    assert (position.status, position.proceeds) == ("exiting", 0), "nothing is sold below what was accepted"
+    for ticker in struck.markets:
+        struck.quote(ticker, "bid", 2_950 // 100 * 100, 5_000)
+    with _later(2):
+        position = executor.step(position.pk)
+        assert (position.status, struck.held()) == ("closed", {})
+
+
+@pytest.mark.parametrize("source", ["triage", "person"])
+def test_without_a_persons_word_nobody_exits_by_rest_books(struck: StruckTwin, source: str) -> None:
+    position = execute(struck)
+    _feed_away(struck)
+    if source == "triage":
+        with pytest.raises(exits.CannotExit) as refused:
+            exits.request_exit(position_id=position.pk, actor="triage", reason="out", source="triage", by_rest=True)
+        assert refused.value.code is DenialCode.BELOW_FLOOR
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices=_least(position, 2_500), below_floor="x"
+    )
+    position = executor.step(position.pk)
+    assert (position.status, position.residual_code) == ("exiting", "price_dead_epoch")
+    assert struck.held() == dict.fromkeys(struck.markets, 1_000)
+
+
+def test_a_suspect_book_is_not_sold_on_and_holds_up_no_other_leg(struck: StruckTwin) -> None:
+    position = execute(struck)
+    suspect = struck.markets[0]
+    _suspect(struck, suspect)
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices=_least(position, 2_500), below_floor="cash"
+    )
+    position = executor.step(position.pk)
+    assert struck.held() == {suspect: 1_000}
+    with _later(2):
+        struck.sync()
+        _suspect(struck, suspect)
+        position = executor.step(position.pk)
+        assert (position.residual_code, struck.held()) == ("price_suspect", {suspect: 1_000})
+    with _later(9):
+        struck.sync()
+        assert executor.step(position.pk).status == "closed"
+
+
+def test_of_several_reasons_to_wait_the_first_legs_counts(struck: StruckTwin) -> None:
+    position = execute(struck)
+    first, *others = position.legs.order_by("sequence").values_list("market_id", flat=True)
+    struck.cancel_makers(first, "bid")
+    struck.sync()
+    for ticker in others:
+        _suspect(struck, ticker)
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices=_least(position, 2_500), below_floor="cash"
+    )
+    position = executor.step(position.pk)
+    assert struck.held() == dict.fromkeys(struck.markets, 1_000)
+    assert (position.residual_code, others[0] in position.residual) == ("price_suspect", True)
+
+
+def test_an_unwind_that_gets_costly_ends_the_wait_of_a_resting_purchase(struck: StruckTwin) -> None:
+    last = struck.markets[2]
+
+    def thin() -> None:
+        struck.cancel_makers(last, "ask")
+
+    struck.session.before = {3: thin}
+    position = execute(struck, on_partial=Profile.PartialPolicy.HOLD, leg_risk_budget=2 * world.DOLLAR)
+    assert (position.status, position.orders.filter(status="resting").count()) == ("completing", 1)
+    for ticker in struck.markets[:2]:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 2_400, 5_000)
+    with _later(2):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert not position.orders.filter(status="resting").exists()
+        assert position.status in ("unwinding", "aborted")
+        assert -2 * world.DOLLAR <= position.realised < 0
+
+
+def test_an_unwind_goes_back_to_completing_when_the_rest_is_offered_again(struck: StruckTwin) -> None:
+    last = struck.markets[2]
+
+    def vanish() -> None:
+        struck.cancel_makers(last, "ask")
+        for ticker in struck.markets:
+            struck.cancel_makers(ticker, "bid")
+        struck.sync()
+
+    struck.session.before = {3: vanish}
+    position = execute(struck)
+    assert position.status == "unwinding"
+    assert struck.held() == dict.fromkeys(struck.markets[:2], 1_000)
+    struck.quote(last, "ask", 3_100, 5_000)
+    with _later(5):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.matched_count) == ("open", 1_000)
+        assert position.events.filter(from_status="unwinding", to_status="completing").exists()
+        assert not position.orders.filter(action="sell").exists()
+
+
+def test_an_exit_of_a_leg_that_a_person_sold_ends(struck: StruckTwin) -> None:
+    position = execute(struck)
+    reconcile.run("live", "test")
+    for ticker in struck.markets:
+        assert (
+            second_actor.act(struck.exchange, "sell", {"tickers": [ticker], "count": 1_000}, Random(1))["did"] == "sell"
+        )
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices=_least(position, 2_500), below_floor="cash"
+    )
+    executor.step(position.pk)
+    with _later(5):
+        for _ in range(2):
+            assert reconcile.run("live", "test").error == ""
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, struck.held()) == ("closed", {})
+
+
+def test_a_person_who_cancels_our_resting_order_leaves_no_basket_waiting(struck: StruckTwin) -> None:
+    last = struck.markets[2]
+
+    def thin() -> None:
+        struck.cancel_makers(last, "ask")
+        struck.quote(last, "ask", 3_100, 300)
+
+    struck.session.before = {3: thin}
+    position = execute(struck, on_partial=Profile.PartialPolicy.HOLD)
+    resting = position.orders.get(status="resting")
+    terms = {"tickers": [last], "order_id": resting.exchange_order_id}
+    assert second_actor.act(struck.exchange, "cancel", terms, Random(1))["did"] == "cancel"
+    for _ in range(8):
+        with _later(3):
+            struck.sync()
+            position = executor.step(position.pk)
+    with _later(70):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.matched_count) == ("open", 300)
+        assert set(struck.held().values()) == {300}
