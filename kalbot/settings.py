@@ -267,6 +267,7 @@ TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0)
 NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
 OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
 CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
+COINPRICE_URL = env.str("COINPRICE_URL", "https://api.exchange.coinbase.com")
 
 # Notifications.
 NOTIFY_KEY = env.str("NOTIFY_KEY", "")

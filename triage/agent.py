@@ -24,7 +24,7 @@ from triage.assessment.signals import Severity, Signal
 from triage.learning import points
 from triage.learning.current import current
 from triage.models import Assessment
-from triage.scoring import forecasts
+from triage.scoring import forecasts, trial
 from triage.sources import registry
 from triage.sources.protocol import Report, Silence
 
@@ -84,8 +84,12 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
     facts = {item.facts.ticker: item.facts for item in gathered}
     reports = registry.reports(facts.values(), now_ms)
     points.store(reports, now_ms)
-    reports = combine.with_pool(gathered, reports, current())
     forecasts.freeze(gathered, reports, now_ms)
+    reports = trial.silence(reports)
+    pooled = combine.with_pool(gathered, reports, current())
+    if pooled != reports:
+        forecasts.freeze(gathered, pooled, now_ms)
+    reports = pooled
     done: list[tuple[Gathered, Assessed, list[Report]]] = []
     run = RunSummary(positions=len(gathered))
     for item in gathered:

@@ -40,6 +40,11 @@ def citytemp_url() -> str:
     return str(settings.CITYTEMP_URL).rstrip("/")
 
 
+def coinprice_url() -> str:
+    """Base address of the coins' prices."""
+    return str(settings.COINPRICE_URL).rstrip("/")
+
+
 def user_agent() -> str:
     """How requests name us, with the contact that the weather services require."""
     contact = settings.CONTACT

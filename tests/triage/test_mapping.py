@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from markets.terms.reading.primary import read_condition
+from markets.terms.reading.text import plain
 from triage.weather import mapping
 from triage.weather.mapping import Bounds, DailyMarket, OtherSource, Unmapped, daily_market, reviewed_series, stations
 
@@ -272,7 +274,7 @@ def test_a_rule_with_anything_added_names_a_source_that_was_not_reviewed(rule: s
 def test_every_recorded_rule_is_read_whole() -> None:
     for row in recorded_meta():
         if row["series"] in reviewed_series():
-            assert mapping._WHOLE_RULE.fullmatch(row["rules_primary"]), row["rules_primary"]
+            assert read_condition(plain(row["rules_primary"])), row["rules_primary"]
 
 
 @pytest.mark.parametrize(("day", "named"), [("26AUG16", False), ("26AUG17", True), ("27JAN01", True)])

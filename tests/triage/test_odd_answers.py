@@ -14,6 +14,7 @@ import pytest
 
 from triage.sources import nws_shapes as shapes
 from triage.sources.citytemp import index_points
+from triage.sources.coinprice import last_trade
 from triage.sources.jsonfeed import moment_ms, pointer, probability
 from triage.sources.openmeteo import hours, issued_ms
 from triage.sources.protocol import SourceError
@@ -70,6 +71,13 @@ OPEN_METEO = {
     "hourly": {"time": ["2026-07-16T00:00", "2026-07-16T01:00"], "temperature_2m": [71.5, 70.9]},
 }
 RUN = {"last_run_initialisation_time": 1_790_000_000, "last_run_availability_time": 1_790_014_000}
+TICKER = {
+    "price": "64641.56",
+    "bid": "64641.55",
+    "ask": "64641.56",
+    "time": "2026-07-16T00:23:54.832483Z",
+    "size": "0.01",
+}
 INDEX = {
     "city": "miami",
     "units": "fahrenheit",
@@ -113,6 +121,7 @@ READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "report": (REPORT, shapes.climate_report),
     "open-meteo": (OPEN_METEO, lambda answer: hours(answer, 40.78, -73.97)),
     "open-meteo's run": (RUN, lambda answer: issued_ms(answer, 1_795_000_000_000)),
+    "coin price": (TICKER, last_trade),
     "city index": (INDEX, lambda answer: index_points(answer, "miami")),
     "feed": (FEED, feed),
 }

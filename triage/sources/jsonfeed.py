@@ -9,7 +9,8 @@ The file is a list of feeds::
       "probabilities": "/outcomes",                       pointer to an object key -> probability
       "keys": "ticker",                                   keys are market tickers, or "strike" = "<floor>:<cap>"
       "error": "said to be 2 points",                     in words, shown beside the opinion
-      "max_age_seconds": 900, "refresh_seconds": 300}]
+      "max_age_seconds": 900, "refresh_seconds": 300,
+      "on_trial": true}]                                  scored, and silent until its record has beaten the market
 
 Every listed outcome must be in the feed and the probabilities must add up to one within a hundredth; anything else is no
 opinion. ``docs/triage-sources.md`` uses this file as its example of a source.
@@ -52,6 +53,7 @@ class JsonFeed:
         self._as_of, self._probabilities = str(config["as_of"]), str(config["probabilities"])
         self._by_strike = config.get("keys", "ticker") == "strike"
         self._error = str(config.get("error", "not stated by the feed"))
+        self.on_trial = bool(config.get("on_trial", False))
         self._max_age_ms = int(config.get("max_age_seconds", 900)) * 1000
 
     def subject(self, event: EventFacts) -> Subject | NoOpinion:

@@ -15,15 +15,17 @@ from kalbot.common.errors import SettingError
 from triage import conf
 from triage.sources import cached, jsonfeed
 from triage.sources.citytemp import CityTemperature
+from triage.sources.coinprice import CoinPrice
 from triage.sources.nws import NationalWeatherService
 from triage.sources.openmeteo import OpenMeteo
 from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Silence, Snapshot, Source, Subject
 
 log = logging.getLogger(__name__)
 
-BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature())
+BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature(), CoinPrice())
 JSON_FEEDS: Final = "jsonfeed"
 """Enables the feeds of ``TRIAGE_JSON_FEEDS``."""
+ON_TRIAL: Final = frozenset({"coinprice"})
 DISAGREE: Final = 0.5
 REMEMBERED_MS: Final = 20_000
 KEPT: Final = 20_000
@@ -40,6 +42,12 @@ def sources() -> tuple[Source, ...]:
         except SettingError as error:
             log.error("%s", error)
     return tuple(found)
+
+
+def on_trial() -> frozenset[str]:
+    """Sources that are scored and say nothing until their record has beaten the market."""
+    feeds = {one.name for one in sources() if isinstance(one, jsonfeed.JsonFeed) and one.on_trial}
+    return ON_TRIAL | feeds
 
 
 def unknown_names() -> frozenset[str]:

@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from markets.terms.reading.primary import read_condition
 from markets.terms.reading.secondary import Topic, read_sentence
-from markets.terms.reading.text import sentences
+from markets.terms.reading.text import plain, sentences
+from markets.terms.sources import NWS_CLI
 
 Extreme = Literal["high", "low"]
 DATA: Final = Path(__file__).parent / "data"
@@ -47,16 +49,6 @@ _RULE: Final = re.compile(
 _BOUND: Final = re.compile(
     r"is (?:(?P<way>greater|less) than (?P<limit>-?\d+(?:\.\d+)?)°|between (?P<low>-?\d+)\s*(?:-|–|° to |° and )\s*(?P<high>-?\d+)°)"
 )
-_REPORT: Final = r"the National Weather Service's Climatological Report \(Daily\)"
-_HEAD: Final = r"If the \w+ temperature recorded (?:in|at) [^,.;]+(?:, [^,.;]+)? for [A-Z][a-z]{2,8} \d{1,2}, \d{4},?"
-_CONDITION: Final = (
-    r"is (?:(?:greater|less) than -?\d+(?:\.\d+)?|between -?\d+\s*(?:-|–|° to |° and )\s*-?\d+)°(?: fahrenheit)?"
-)
-_WHOLE_RULE: Final = re.compile(
-    rf"{_HEAD} (?:as reported by {_REPORT}, {_CONDITION}|{_CONDITION} according to {_REPORT}), then the market resolves to Yes\.",
-    re.IGNORECASE,
-)
-"""Every word of a market's rule: what is added somewhere may be another source."""
 AMENDED: Final = {"GLOBALTEMPERATURE": (date(2026, 8, 17), "The Weather Company")}
 """Contract terms -> from which day on they name whom first. An event under them settles on that source's figures first."""
 _CLI: Final = re.compile(r"Data for CLI([A-Z0-9]{3})\b")
@@ -235,7 +227,8 @@ def _whole(text: str) -> int:
 def check_rules(rules: str, station: Station, extreme: Extreme, day: date, bounds: Bounds) -> None:
     """Raise Unmapped where a market's rule says something else than the mapping."""
     found = _RULE.search(rules)
-    if found is None or _WHOLE_RULE.fullmatch(rules.strip()) is None:
+    read = read_condition(plain(rules))  # every word of it: what is added somewhere may be another source
+    if found is None or read is None or read.source != NWS_CLI:
         raise OtherSource("the rules are not those of a daily climate report")
     if extreme_of(rules) != extreme:
         raise OtherSource(f"the rules are about the {found['word']} temperature, reviewed was the {extreme}")

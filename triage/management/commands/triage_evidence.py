@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from triage.evidence import subjects
 from triage.evidence.orphans import kinds, orphans
 from triage.evidence.recorded import read
 from triage.evidence.report import markdown
@@ -35,7 +36,11 @@ class Command(BaseCommand):
             "--legs", type=Path, help="write what legs brought held against sold to this file, and nothing else"
         )
 
+        parser.add_argument("--subjects", action="store_true", help="coins and games instead of temperatures")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["subjects"]:
+            return self._subjects(options["folder"], options["write"])
         if options["legs"] is not None:
             return self._legs(options["folder"], options["legs"])
         recorded = read(options["folder"])
@@ -45,12 +50,7 @@ class Command(BaseCommand):
         if options["write"] is None:
             self.stdout.write(tables)
             return None
-        page = options["write"].read_text("utf-8")
-        before, begin, rest = page.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise CommandError(f"{options['write']} has no part between {BEGIN} and {END}.")
-        options["write"].write_text(f"{before}{BEGIN}\n{tables}{END}{after}", "utf-8")
+        replace_part(options["write"], tables, BEGIN, END)
         self.stdout.write(f"{len(recorded.cases)} forecast moments written to {options['write']}.")
         return None
 
@@ -61,3 +61,24 @@ class Command(BaseCommand):
         rows = [asdict(one) for one in found]
         file.write_text(json.dumps({"about": ABOUT, "legs": rows}, indent=1) + "\n", "utf-8")
         self.stdout.write(f"{len(rows)} kinds of legs written to {file}.")
+
+    def _subjects(self, folders: list[Path], page: Path | None) -> None:
+        tables = subjects.markdown(folders)
+        if not tables:
+            raise CommandError("These folders hold no coin ranges and no games.")
+        if page is None:
+            self.stdout.write(tables)
+        else:
+            replace_part(
+                page, tables, BEGIN.replace("walk-forward", "subjects"), END.replace("walk-forward", "subjects")
+            )
+            self.stdout.write(f"written to {page}.")
+
+
+def replace_part(page: Path, tables: str, begin: str, end: str) -> None:
+    """Put the tables between the two marks of a page. CommandError where it has none."""
+    before, found, rest = page.read_text("utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise CommandError(f"{page} has no part between {begin} and {end}.")
+    page.write_text(f"{before}{begin}\n{tables}{end}{after}", "utf-8")
