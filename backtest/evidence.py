@@ -12,6 +12,7 @@ from typing import Any, Final
 from backtest import session
 from backtest.options import Options, profile_columns
 from backtest.results import Result
+from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
 from markets.tape.reader import Tape
@@ -96,6 +97,7 @@ def run_all(
 
 
 def _set_up() -> None:
+    die_with_parent()
     import django
 
     django.setup()

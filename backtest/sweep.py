@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from backtest import session
 from backtest.options import Options, checked
+from kalbot.common.life import die_with_parent
 from markets.tape.reader import Tape
 
 LEARNED: Final = 0.6
@@ -106,6 +107,7 @@ def _outcome(options: Options) -> tuple[int, int]:
 
 
 def _set_up() -> None:
+    die_with_parent()
     import django
 
     django.setup()

@@ -7,20 +7,19 @@ Django nor settings, because it runs before they are read.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kalbot.common.life import die_with_parent
+
 STARTUP_SECONDS = 20.0
-PR_SET_PDEATHSIG = 1
 
 
 class ServerError(Exception):
@@ -155,12 +154,6 @@ def start_postgres(folder: Path, *, durable: bool = True) -> tuple[Any, str]:
         except Exception as error:
             raise ServerError(f"the embedded Postgres did not start: {error}") from error
     return server, str(server.get_uri())
-
-
-def die_with_parent() -> None:
-    """In a child: ask the kernel for SIGKILL when the parent is gone, however it ended. Other systems do without."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill_group(process: subprocess.Popen[Any], how: int = signal.SIGKILL) -> None:

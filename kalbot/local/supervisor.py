@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kalbot.local.servers import die_with_parent, kill_group
+from kalbot.common.life import die_with_parent
+from kalbot.local.servers import kill_group
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0

@@ -17,6 +17,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from kalbot.common.life import die_with_parent
+
 CHUNK = 10
 
 
@@ -83,6 +85,7 @@ def _next(done: Any, workers: list[Any]) -> Any:
 
 
 def _work(todo: Any, done: Any, show: bool) -> None:
+    die_with_parent()
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
         from django.db import connection

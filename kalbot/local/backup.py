@@ -1,0 +1,175 @@
+"""``bin/backup FOLDER`` and ``bin/restore DUMP``: pg_dump and pg_restore, with what the code was when the dump was made.
+
+A dump lies beside a JSON file with its time, SHA-256, the code's version and every migration that had run. A restore wants an empty
+database and code that knows those migrations; afterwards trading is halted, because the exchange has gone on since: a person lets
+reconciliation compare, and resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+class BackupError(Exception):
+    """A dump could not be made or restored; the message says why."""
+
+
+def save(folder: Path) -> Path:
+    """Dump the database of the settings into ``folder``. Returns the dump. Raises BackupError."""
+    url = database_url()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = datetime.now(UTC)
+    dump = folder / f"kalbot-{now:%Y%m%dT%H%M%SZ}.dump"
+    partial = dump.with_suffix(".partial")
+    run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={partial}", f"--dbname={url}")
+    partial.chmod(0o600)
+    about = {
+        "made_at": now.isoformat(),
+        "code": code_version(),
+        "migrations": sorted(applied()),
+        "sha256": digest(partial),
+    }
+    described(dump).write_text(json.dumps(about, indent=1) + "\n")
+    partial.rename(dump)
+    return dump
+
+
+def load(dump: Path) -> dict[str, Any]:
+    """Restore ``dump`` into the empty database of the settings and halt trading. Returns what was said of the dump. Raises BackupError."""
+    url = database_url()
+    try:
+        about: dict[str, Any] = json.loads(described(dump).read_text())
+    except (OSError, ValueError) as error:
+        raise BackupError(f"{described(dump)} cannot be read: {error}") from None
+    if digest(dump) != about.get("sha256"):
+        raise BackupError(f"{dump} is not the file that was dumped: its SHA-256 differs.")
+    unknown = sorted(set(about["migrations"]) - known())
+    if unknown:
+        raise BackupError(
+            f"The dump is of newer code ({about['code']}): {unknown[0]} and {len(unknown) - 1} more are unknown here."
+        )
+    if tables():
+        raise BackupError("The database is not empty; create another one and name it in DATABASE_URL.")
+    run(
+        "pg_restore",
+        "--exit-on-error",
+        "--single-transaction",
+        "--no-owner",
+        "--no-privileges",
+        f"--dbname={url}",
+        str(dump),
+    )
+    halt(about)
+    return about
+
+
+def halt(about: dict[str, Any]) -> None:
+    """Migrate to this code, and let nothing new be bought before a person has compared with the exchange."""
+    from django.core.management import call_command
+
+    from kalbot.console.auth import audit
+    from trading.safety import halt as trading_state
+
+    call_command("migrate", verbosity=0, interactive=False)
+    reason = f"restored from the dump of {about['made_at'][:19]}; reconcile before you resume"
+    trading_state.set_state(state=trading_state.State.HALTED, actor="restore", reason=reason)
+    audit.record("restore", actor=os.environ.get("USER", "restore"), reason=reason, target="the database")
+
+
+def database_url() -> str:
+    """The settings' Postgres. Raises BackupError for another one."""
+    from django.conf import settings
+
+    if not settings.DATABASE_URL.startswith(("postgres://", "postgresql://")):
+        raise BackupError("DATABASE_URL names no Postgres; copy the file of a SQLite database while nothing runs.")
+    return str(settings.DATABASE_URL)
+
+
+def applied() -> set[str]:
+    """Migrations that ran in the database, as ``app.name``."""
+    from django.db import connection
+    from django.db.migrations.recorder import MigrationRecorder
+
+    return {f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations()}
+
+
+def known() -> set[str]:
+    """Migrations of this code, as ``app.name``."""
+    from django.db import connection
+    from django.db.migrations.loader import MigrationLoader
+
+    return {f"{app}.{name}" for app, name in MigrationLoader(connection).disk_migrations}
+
+
+def tables() -> list[str]:
+    """Tables of the database."""
+    from django.db import connection
+
+    return connection.introspection.table_names()
+
+
+def code_version() -> str:
+    """The commit that this code is of, or ``unknown`` in an image."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--tags"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def described(dump: Path) -> Path:
+    """The file that says what a dump is."""
+    return dump.with_suffix(".json")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run(*command: str) -> None:
+    """Run one of Postgres' programs. Raises BackupError with what it says, never with the password."""
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BackupError(f"{command[0]} is not installed (Debian: postgresql-client).") from None
+    if ended.returncode:
+        raise BackupError(f"{command[0]} failed: {ended.stderr.strip()[-500:]}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="bin/backup or bin/restore", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["save", "load"])
+    parser.add_argument("path", type=Path, help="the folder of the dumps, or the dump to restore")
+    options = parser.parse_args(argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
+    import django
+
+    django.setup()
+    try:
+        if options.what == "save":
+            print(save(options.path))
+        else:
+            about = load(options.path)
+            print(f"restored what was dumped at {about['made_at'][:19]} by {about['code']}; trading is halted")
+            print('next: manage.py reconcile, close what it names, then manage.py resume --reason "..."')
+    except BackupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

