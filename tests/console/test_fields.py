@@ -59,8 +59,9 @@ def test_lists_are_written_with_commas_or_lines() -> None:
 
 def test_times_of_day_are_read_and_refused() -> None:
     field = BlackoutField()
-    assert field.clean("07:00-09:00, 23:30–23:59") == [["07:00", "09:00"], ["23:30", "23:59"]]
+    assert field.clean("07:00-09:00, 23:30–23:59") == ["07:00-09:00", "23:30–23:59"]
     assert field.prepare_value([["07:00", "09:00"]]) == "07:00-09:00"
+    assert field.clean("Thu 03:00-05:00 America/New_York") == ["Thu 03:00-05:00 America/New_York"]
     with pytest.raises(forms.ValidationError, match="not a time of day"):
         field.clean("7 to 9")
 

@@ -15,6 +15,7 @@ READING = re.compile(r"os\.environ(\[|\.get)|getenv\(|getattr\(settings, \"")
 ALLOWED = {
     "markets/kalshi/ws/session.py",  # requests' own variable, so that both transports trust the same certificates
     "kalbot/client.py",  # runs on a machine that may have no installation of ours
+    "kalbot/common/life.py",  # must be read in milliseconds, without Django
     "kalbot/local/demo.py",  # starts processes, and hands an environment to them
 }
 

@@ -114,7 +114,7 @@ def test_missing_values_come_from_the_live_and_the_historical_listing(
     assert found["KXHIGHX-2-1"] == "81.00"
     out = StringIO()
     Market.objects.update(expiration_value="")
-    call_command("settled_values", "--series", "KXHIGHX", stdout=out)
+    call_command("settled_values", "--series", "KXHIGHMIA", stdout=out)
     assert out.getvalue().startswith("6 values written; 0 settled markets have none.")
 
 

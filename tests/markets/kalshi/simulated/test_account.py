@@ -43,7 +43,7 @@ def test_the_whole_catalogue_is_read_and_nothing_refused(client: KalshiClient) -
 
 def test_status_schedule_limits_costs_and_keys(client: KalshiClient) -> None:
     assert client.exchange.status().can_trade(0)
-    assert client.exchange.schedule().maintenance
+    assert client.exchange.schedule().weeks
     assert client.learn_limits().usage_tier == "basic"
     key = client.account.api_keys().get(present(client.transport.signer).key_id)
     assert present(key).allows("write::trade")
