@@ -12,10 +12,11 @@ import pytest
 from kalbot.common import clock, messages
 from markets.models import Market
 from markets.terms.settled_value import Unit
+from tests.triage.test_mapping import new_york
 from tests.triage.world import World, make_profile
 from triage import agent, tasks
 from triage.learning import cells, learn, points
-from triage.learning.current import current
+from triage.learning.current import current, forget
 from triage.learning.estimator import DAY_MS, Level, Miss, estimate, pooled, predictive
 from triage.learning.table import LearnedTable, Settled
 from triage.learning.table import learn as learn_cells
@@ -23,8 +24,9 @@ from triage.learning.truth import truth_of
 from triage.models import Assessment, LearnedErrors, PointForecast, SourceForecast
 from triage.scoring.combination import NAME, Pair, learn_weights, loss, pool
 from triage.sources import registry
-from triage.sources.protocol import Opinion, Point, Report
+from triage.sources.protocol import Opinion, Point, Report, Silence
 from triage.weather.errors import forecast_error, learned_error, published_spread
+from triage.weather.events import in_dispute
 
 NOW = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -289,3 +291,32 @@ def test_the_pool_is_one_more_line_frozen_beside_the_market_and_the_decision_kee
     frozen = {row.source: row.learned for row in SourceForecast.objects.all()}
     assert frozen[NAME]["version"] == version
     assert frozen["desk"]["forecast"] == 84.0
+
+
+def report(world: World, value: float) -> dict[str, list[Report]]:
+    point = Point("high/KNYC", "fahrenheit", value, NOW, 0.0, 1.0, is_report=True)
+    return {world.name: [Report("nws", Opinion({}, NOW, "", point=point))]}
+
+
+def test_a_station_whose_reports_are_not_what_the_exchange_settled_on_is_in_dispute_and_teaches_nothing(
+    world: World,
+) -> None:
+    for n in range(6):
+        world.name = f"KXTEST-26NOV{n + 1:02d}"
+        world.list_event()
+        points.store(report(world, 84.0 if n == 0 else 91.0), clock.now_ms())
+        points.store(said(world.name, NOW, value=80.0), clock.now_ms())
+        settle(world, "84.00")
+        learn.run()
+        if n == 3:
+            assert current().disputed == frozenset()
+    assert current().disputed == {"high/KNYC"}
+    silent = in_dispute(new_york())
+    assert silent is not None
+    assert silent.code is Silence.OTHER_SOURCE
+    assert learn.settled_points() == []
+    PointForecast.objects.filter(lead="report").update(value=84.0)
+    forget()
+    assert current().disputed == frozenset()
+    assert in_dispute(new_york()) is None
+    assert len(learn.settled_points()) == 6

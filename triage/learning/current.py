@@ -7,6 +7,7 @@ from typing import Final
 
 from django.core.cache import cache as process_cache
 
+from triage.learning.agreement import disputed
 from triage.learning.table import LearnedTable
 from triage.models import LearnedErrors
 
@@ -16,10 +17,12 @@ KEY: Final = "triage-learned"
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """``table``: errors of forecasts; ``weights``: source -> weight beside the market. ``table.version`` 0: nothing learned."""
+    """``table``: errors of forecasts; ``weights``: source -> weight beside the market. ``table.version`` 0: nothing learned. ``disputed``:
+    subjects whose reports are not what the exchange settles on."""
 
     table: LearnedTable = field(default_factory=LearnedTable)
     weights: dict[str, float] = field(default_factory=dict)
+    disputed: frozenset[str] = frozenset()
 
 
 def current() -> Current:
@@ -27,7 +30,8 @@ def current() -> Current:
     found = process_cache.get(KEY)
     if found is None:
         row = LearnedErrors.objects.order_by("-pk").first()
-        found = Current() if row is None else Current(LearnedTable(row.pk, row.cells), row.weights)
+        table = LearnedTable() if row is None else LearnedTable(row.pk, row.cells)
+        found = Current(table, {} if row is None else row.weights, disputed())
         process_cache.set(KEY, found, SECONDS)
     assert isinstance(found, Current)
     return found

@@ -12,6 +12,7 @@ from markets import connect
 from markets.catalogue import settled_values
 from markets.kalshi.errors import KalshiError
 from triage.learning import current, points
+from triage.learning.agreement import REPORT, disputed
 from triage.learning.estimator import VERSION
 from triage.learning.table import Settled, learn
 from triage.models import LearnedErrors, PointForecast
@@ -69,8 +70,9 @@ def write_version() -> LearnedErrors:
 
 
 def settled_points() -> list[Settled]:
-    """Every forecast that settled on a readable, undisputed value."""
-    rows = PointForecast.objects.exclude(settled_on=None).order_by("settled_at", "pk")
+    """Every forecast that settled on a readable, undisputed value, of stations that are not in dispute themselves."""
+    rows = PointForecast.objects.exclude(settled_on=None).exclude(lead=REPORT).exclude(subject__in=disputed())
+    rows = rows.order_by("settled_at", "pk")
     return [
         Settled(
             row.source,

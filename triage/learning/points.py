@@ -12,6 +12,7 @@ from kalbot.common import clock
 from markets.models import Market
 from markets.terms.settled_value import Unit
 from triage.learning import cells
+from triage.learning.agreement import REPORT
 from triage.learning.truth import Problem, truths
 from triage.models import PointForecast
 from triage.sources.protocol import Point, Report
@@ -23,7 +24,7 @@ WAITS: Final = timedelta(days=7)
 def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
     """Store the numbers behind these opinions (event ticker -> reports) that are the first in their bucket; returns how many."""
     rows = {
-        (report.source, event, cells.lead_bucket(point.lead_hours)): _row(report.source, event, point, now_ms)
+        (report.source, event, lead_of(point)): _row(report.source, event, point, now_ms)
         for event, lines in reports.items()
         for report in lines
         if report.opinion is not None and (point := report.opinion.point) is not None and point.issued_ms > 0
@@ -37,13 +38,18 @@ def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
     return len(fresh)
 
 
+def lead_of(point: Point) -> str:
+    """The bucket under which a number is kept."""
+    return REPORT if point.is_report else cells.lead_bucket(point.lead_hours)
+
+
 def _row(source: str, event: str, point: Point, now_ms: int) -> PointForecast:
     return PointForecast(
         source=source,
         subject=point.subject,
         event_id=event,
         unit=point.unit,
-        lead=cells.lead_bucket(point.lead_hours),
+        lead=lead_of(point),
         lead_hours=point.lead_hours,
         issued_at=clock.from_ms(point.issued_ms),
         formed_at=clock.from_ms(now_ms),

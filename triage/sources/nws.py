@@ -16,7 +16,7 @@ from triage import conf
 from triage.learning.current import current
 from triage.sources import nws_shapes as shapes
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
-from triage.weather.events import day_clock_ms, mapped
+from triage.weather.events import day_clock_ms, in_dispute, mapped
 from triage.weather.mapping import HOUR_MS, DailyMarket, stations
 from triage.weather.opinion import ClimateReport, DayForecast, Readings, daily_opinion
 
@@ -64,6 +64,8 @@ class NationalWeatherService:
         market = mapped(event)
         if isinstance(market, NoOpinion):
             return market
+        if (dispute := in_dispute(market)) is not None and not conf.is_simulated():
+            return dispute
         if now_ms - snapshot.fetched_ms > SNAPSHOT_MAX_AGE_MS:
             return NoOpinion(f"last heard {(now_ms - snapshot.fetched_ms) / HOUR_MS:.1f} h ago")
         moment = day_clock_ms(event, market, snapshot.fetched_ms if conf.is_simulated() else now_ms)

@@ -15,7 +15,7 @@ from triage.learning.current import current
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.sources.values import number, unix_ms
 from triage.weather.distribution import COLDEST, HOTTEST
-from triage.weather.events import day_clock_ms, mapped
+from triage.weather.events import day_clock_ms, in_dispute, mapped
 from triage.weather.mapping import HOUR_MS, stations
 from triage.weather.opinion import DayForecast, daily_opinion
 
@@ -63,6 +63,8 @@ class OpenMeteo:
         market = mapped(event)
         if isinstance(market, NoOpinion):
             return market
+        if (dispute := in_dispute(market)) is not None and not conf.is_simulated():
+            return dispute
         if now_ms - snapshot.fetched_ms > SNAPSHOT_MAX_AGE_MS:
             return NoOpinion(f"last heard {(now_ms - snapshot.fetched_ms) / HOUR_MS:.1f} h ago")
         moment = day_clock_ms(event, market, now_ms)

@@ -80,6 +80,8 @@ class Point:
     spread: float = 0.0
     version: int = 0
     chances: Mapping[str, float] = field(default_factory=dict)
+    is_report: bool = False
+    """The final report itself, no forecast: nothing is learned from it, it is compared with what the exchange settles on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def _report(source: Source, event: EventFacts, subject: Subject, snapshot: Snaps
     if isinstance(said, Opinion):
         as_of = snapshot.fetched_ms if conf.is_simulated() else said.as_of_ms
         return Report(source.name, said, "", max(0, now_ms - as_of))
-    return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms)
+    return Report(source.name, None, said.reason, now_ms - snapshot.fetched_ms, said.code)
 
 
 def _opinion(

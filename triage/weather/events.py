@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from triage import conf
+from triage.learning.current import current
 from triage.sources.protocol import EventFacts, NoOpinion, Silence
 from triage.weather.mapping import DailyMarket, OtherSource, Unmapped, daily_market
 
@@ -30,6 +31,14 @@ def mapped(event: EventFacts) -> DailyMarket | NoOpinion:
     if not event.sources and not any(x.rules for x in event.listings):
         return NoOpinion("neither its rules nor a settlement source say what it settles on", Silence.OTHER_SOURCE)
     return market
+
+
+def in_dispute(market: DailyMarket) -> NoOpinion | None:
+    """Why nothing is said about a station whose reports are not what the exchange settles on; None where they are."""
+    subject = f"{market.extreme}/{market.station.icao}"
+    if subject not in current().disputed:
+        return None
+    return NoOpinion(f"the reports of {market.station.icao} are not what the exchange settled on", Silence.OTHER_SOURCE)
 
 
 def day_clock_ms(event: EventFacts, market: DailyMarket, now_ms: int) -> int | None:

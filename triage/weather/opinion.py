@@ -207,6 +207,15 @@ def _reported(market: DailyMarket, report: ClimateReport) -> Opinion:
         f"the climate report of {market.station.icao} for {market.day} says {report.value} °F",
         "corrections are rare",
         _plot(market, pmf, None, report.value),
+        Point(
+            f"{market.extreme}/{market.station.icao}",
+            Unit.FAHRENHEIT,
+            report.value,
+            report.issued_ms,
+            0.0,
+            1.0,
+            is_report=True,
+        ),
     )
 
 
