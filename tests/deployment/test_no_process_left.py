@@ -23,7 +23,6 @@ LASTING: dict[str, list[str]] = {
     "simulator": [PYTHON, "-m", "simulator", "--port", "0"],
     "demo": ["bin/demo", "--seconds", "600"],
     "test": ["bin/test", "tests/trading/test_races.py"],
-    "stream": [PYTHON, "manage.py", "stream", "--patience", "60"],
 }
 """Commands that run until they are stopped, by name."""
 
@@ -80,7 +79,7 @@ def test_a_small_command_leaves_no_process(name: str, how: int, tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("name", ["faults", "simulator", "demo", "test", "stream"])
+@pytest.mark.parametrize("name", ["faults", "simulator", "demo", "test"])
 def test_a_command_leaves_no_process(name: str, how: int, tmp_path: Path) -> None:
     assert ended(name, how, tmp_path, running=8) == {}
 

@@ -34,7 +34,7 @@ def call(url: str, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=240)
 
 
-def asked(url: str, code: str) -> str:
+def printed(url: str, code: str) -> str:
     """What ``code`` prints in a Django process on the database."""
     begin = "import django; django.setup();"
     env = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "kalbot.settings"}
@@ -84,9 +84,9 @@ def test_a_dump_is_restored_halted_and_nothing_else_is(server: str, tmp_path: Pa
 
     restored = call(fresh, "bin/restore", str(dump))
     assert restored.returncode == 0, restored.stderr
-    assert asked(fresh, PROFILES) == asked(server, PROFILES) != "[]"
-    assert asked(fresh, STATE).startswith("halted restored from the dump of")
-    assert asked(server, STATE).startswith("active")
+    assert printed(fresh, PROFILES) == printed(server, PROFILES) != "[]"
+    assert printed(fresh, STATE).startswith("halted restored from the dump of")
+    assert printed(server, STATE).startswith("active")
 
 
 def test_a_sqlite_database_is_refused(tmp_path: Path) -> None:
