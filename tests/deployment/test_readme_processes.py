@@ -97,7 +97,8 @@ def test_every_process_starts_is_well_and_ends(environment: dict[str, str], tmp_
             with (tmp_path / f"{number}.log").open("wb") as log:
                 started[line] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         wanted = {"database", "migrations", "installation", "redis", "workers", "beat", "stream", "host clocks"}
-        end, well = time.monotonic() + 150, set()
+        well: set[str] = set()
+        end = time.monotonic() + 150
         while time.monotonic() < end and not wanted <= well:
             well = {name for name, state in parts().items() if state == "ok"}
             time.sleep(1)
