@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
 
 from kalbot.common import clock
 from kalbot.common.errors import SettingError
@@ -12,22 +16,27 @@ from markets.kalshi.grid import PriceBand
 from markets.models import Event, FeeChange, Market
 
 
-def fee_schedule(event: Event) -> FeeSchedule:
+def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
     """The fees in force now for every market of ``event`` (fetch it with its series: ``select_related("series")``).
 
-    An announced change counts from its time on, whatever the rows still say. Raises markets.fees.FeeError for a fee type that
-    is not known: then nothing of this event may be traded.
+    An announced change counts from its time on, whatever the rows still say; ``is_changed`` False: it is known that none is due
+    (``due_changes``). Raises markets.fees.FeeError for a fee type that is not known: then nothing of this event may be traded.
     """
     series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
     override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
-    due = FeeChange.objects.filter(series_id=event.series_id, scheduled_at__lte=clock.now()).order_by("scheduled_at")
-    for change in due:
+    due = due_changes(event.series_id, clock.now()).order_by("scheduled_at")
+    for change in due if is_changed else ():
         if not change.event_ticker:
             series_type = change.fee_type
             series_multiplier = -1 if change.fee_multiplier_e6 is None else change.fee_multiplier_e6
         elif change.event_ticker == event.pk:
             override, override_multiplier = change.fee_type, change.fee_multiplier_e6
     return resolve(series_type, series_multiplier, override or None, override_multiplier, fee_grid())
+
+
+def due_changes(series: str | Combinable, now: datetime | Combinable) -> QuerySet[FeeChange]:
+    """The announced changes of a series' fees whose time has come."""
+    return FeeChange.objects.filter(series_id=series, scheduled_at__lte=now)
 
 
 def fee_grid() -> Money:

@@ -46,6 +46,15 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
             transaction.on_commit(notify)
 
 
+def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False) -> None:
+    """Make sure that ``source`` has an entry for the event. ``is_new``: it has none, as far as is known."""
+    if is_new or not Watch.objects.filter(source=source, event_id=event_ticker).exists():
+        Watch.objects.bulk_create(
+            [Watch(event_id=event_ticker, source=source, priority=priority)], ignore_conflicts=True
+        )
+        transaction.on_commit(notify)
+
+
 def notify() -> None:
     """Make the stream read the watchlist now. It does so every second anyway."""
     with suppress(redis.RedisError):

@@ -23,26 +23,27 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    UUIDField,
     Value,
 )
 
 from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared, total
 from markets.models import Market
-from strategies.models import Mode, Profile
+from strategies.models import Decision, Mode, Profile
 from trading import shard_cash
 from trading.accounts import of_subaccount
 from trading.models import (
     ACTIVE,
     TERMINAL,
     Account,
+    Denial,
     ExchangeAccount,
     ForeignOrder,
     LedgerEntry,
     Order,
     OrderStatus,
     Position,
-    TradingState,
 )
 from trading.safety import discrepancies, halt, live_readiness, protections
 from trading.shard_cash import SUBACCOUNT
@@ -52,6 +53,7 @@ LEFT_BEHIND: Final = timedelta(seconds=10)
 """Sending takes no longer: the worker of an older order is gone, and nobody knows what became of it."""
 NOBODY: Final = 0
 """Stands for no position: ids begin at 1."""
+_DECISION = Param("decision", UUIDField())
 _OWNER, _EVENT, _ITSELF = (
     Param("profile", BigIntegerField()),
     Param("event", CharField()),
@@ -64,16 +66,18 @@ _NOW, _MINUTE_AGO, _MIDNIGHT, _RECONCILED, _LEFT_BEHIND = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was true of ``profile`` and an event at one moment. Money micro-dollars, ids of rows that forbid a basket or None.
+    """What was true of ``decision``, its profile and its event at one moment. Money micro-dollars, ids of rows that forbid a basket or
+    None.
 
     ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile where this one is live
     (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best result.
-    ``free_on_shard``: None in paper, and before the account was first read.
+    ``free_on_shard``: None in paper, and before the account was first read. ``unbooked``: capital that the ledger does not have yet.
     """
 
-    profile: Profile
+    decision: Decision
     state: halt.State
     is_reconciled: bool
+    is_denied: bool = False
     unknown_order: UUID | None = None
     lock: int | None = None
     discrepancy: int | None = None
@@ -84,21 +88,25 @@ class Facts:
     sent: int = 0
     realised_today: int = 0
     drawdown: int = 0
+    unbooked: int = 0
     is_beside_foreign: bool = False
     free_on_shard: int | None = None
 
+    @property
+    def profile(self) -> Profile:
+        return self.decision.profile
 
-def read(
-    profile: Profile, event: str, shard: int, midnight: datetime, position: int | None, *, everything: bool
-) -> Facts:
+
+def read(decision: Decision, shard: int, midnight: datetime, position: int | None, *, everything: bool) -> Facts:
     """The facts of now. ``position``: the one that does not count against itself; ``everything``: what limits new risk too, not
-    only what every purchase needs. ``midnight``: since when losses of the day count. Profile.DoesNotExist if it is gone."""
-    now = clock.now()
-    live = profile.mode == Mode.LIVE
+    only what every purchase needs. ``midnight``: since when losses of the day count. Decision.DoesNotExist if it is gone."""
+    now, profile = clock.now(), decision.profile
+    live = decision.mode == Mode.LIVE
     row: Any = _query(live, bool(profile.subaccount), everything).first(
-        profile=profile.pk,
+        decision=decision.pk,
+        profile=decision.profile_id,
         scope=halt.scope_of(profile),
-        event=event,
+        event=decision.event_id,
         position=position or NOBODY,
         subaccount=profile.subaccount or 0,
         shard=shard,
@@ -109,24 +117,27 @@ def read(
         reconciled=live_readiness.counts_since(),
     )
     if row is None:
-        raise Profile.DoesNotExist(profile.pk)
+        raise Decision.DoesNotExist(decision.pk)
     state = halt.stricter(row.global_state, row.own_state)
     if not everything:
         return Facts(row, state, bool(row.is_reconciled))
+    booked = row.booked_capital or 0
     return Facts(
-        profile=row,
+        decision=row,
         state=state,
         is_reconciled=bool(row.is_reconciled),
+        is_denied=row.is_denied,
         unknown_order=row.unknown_order,
         lock=row.lock,
         discrepancy=row.open_discrepancy,
         last_ended=row.last_ended,
-        is_taken=bool(row.is_taken),
+        is_taken=row.is_taken,
         active=row.active or 0,
         at_risk=(row.held or 0) + max(0, -(row.result or 0)),
         sent=row.sent or 0,
         realised_today=-(row.realised_today or 0),
         drawdown=(row.best_equity or 0) + (row.booked_result or 0),
+        unbooked=row.profile.capital + booked,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
         free_on_shard=shard_cash.left(row, row.shards, row.cash, shard) if live and row.cash is not None else None,
     )
@@ -140,21 +151,19 @@ def results(profile: int | Expression, since: datetime | Expression) -> QuerySet
 
 
 @cache
-def _query(live: bool, numbered: bool, everything: bool) -> Prepared[Profile]:
+def _query(live: bool, numbered: bool, everything: bool) -> Prepared[Decision]:
     """The statement of one sort of profile: live or paper, on a numbered subaccount or the primary one."""
 
-    def build() -> QuerySet[Profile]:
-        found = Profile.objects.filter(pk=_OWNER).annotate(**_of_every_purchase(live))
+    def build() -> QuerySet[Decision]:
+        found = Decision.objects.filter(pk=_DECISION).select_related("profile").annotate(**_of_every_purchase(live))
         return found.annotate(**_of_new_risk(live, numbered)) if everything else found
 
     return Prepared(build)
 
 
 def _of_every_purchase(live: bool) -> dict[str, Any]:
-    states = TradingState.objects.order_by().values("state")
     return {
-        "global_state": Subquery(states.filter(scope=halt.GLOBAL)[:1]),
-        "own_state": Subquery(states.filter(scope=Param("scope", CharField()))[:1]),
+        **halt.stored(Param("scope", CharField())),
         "is_reconciled": Exists(live_readiness.reconciliations(_RECONCILED)) if live else Value(1),
     }
 
@@ -190,8 +199,10 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
             .values("n")
         ),
         "realised_today": total(results(_OWNER, _MIDNIGHT), F("amount")),
-        "best_equity": F("balance__best_equity"),
-        "booked_result": F("balance__realised"),
+        "is_denied": Exists(Denial.objects.filter(decision=_DECISION)),
+        "best_equity": F("profile__balance__best_equity"),
+        "booked_result": F("profile__balance__realised"),
+        "booked_capital": F("profile__balance__capital"),
         **_of_account(live, account),
     }
 

@@ -139,17 +139,24 @@ def _deposit(profile: Profile, amount: int, actor: str) -> None:
     )
 
 
-def reserve(position: Position, amount: int) -> None:
-    """Set ``amount`` aside for ``position``, which the caller's transaction has just made and holds both or neither.
+def hold(profile: Profile, amount: int) -> bool:
+    """Move ``amount`` of the running totals from cash to reserved if there is as much, and keep the row locked until the surrounding
+    transaction ends: whoever does admits alone for the profile. ``book_reserve`` must follow in it, or a rollback.
 
-    Denied(CAPITAL) when cash does not suffice: one conditional UPDATE decides, so that no number of workers can reserve
-    more than there is.
+    One conditional UPDATE decides, so that no number of workers can reserve more than there is.
     """
-    profile = position.profile
-    locked = ProfileBalance.objects.filter(profile=profile, cash__gte=amount).update(best_equity=F("best_equity"))
-    if not locked:
-        raise Denied(DenialCode.CAPITAL, f"{dollars(amount)} are not free")
-    _move_reserve(position, amount, f"reserve:{position.pk}", is_new=True)
+    rows = ProfileBalance.objects.filter(profile=profile, cash__gte=amount)
+    return bool(rows.update(cash=F("cash") - amount, reserved=F("reserved") + amount))
+
+
+def book_reserve(position: Position, amount: int) -> None:
+    """Book what was held for ``position``, which the same transaction has just made with ``amount`` as reserved."""
+    booked = LedgerTransaction(
+        profile=position.profile, mode=position.mode, position=position, kind="reserve", key=f"reserve:{position.pk}"
+    )
+    booked.save(force_insert=True)
+    entries = ((Account.CASH, -amount), (Account.RESERVED, amount))
+    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in entries)
 
 
 def reserve_up_to(position: Position, amount: int) -> None:
@@ -171,11 +178,12 @@ def reserve_up_to(position: Position, amount: int) -> None:
         _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
 
 
-def release(position: Position, key: str) -> int:
-    """Return to cash what is still reserved for ``position``. Must run inside ``transaction.atomic``."""
+def release(position: Position, event: int) -> int:
+    """Return to cash what is still reserved for ``position``. Must run inside ``transaction.atomic``, which has written the position's
+    ``event`` (its id) that says why: one release each."""
     amount = Position.objects.select_for_update().get(pk=position.pk).reserved
     if amount:
-        _move_reserve(position, -amount, key)
+        _move_reserve(position, -amount, f"release:{position.pk}:event {event}", is_new=True)
     return amount
 
 

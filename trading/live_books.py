@@ -15,10 +15,10 @@ from trading import denials
 from trading.denials import DenialCode, Denied
 
 
-def fee_schedule(event: Event) -> FeeSchedule:
-    """The fees in force for the event's markets. Denied(FEE_UNKNOWN) for a type that is not known."""
+def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
+    """The fees in force for the event's markets. Denied(FEE_UNKNOWN) for a type that is not known. ``is_changed``: see selectors."""
     try:
-        return selectors.fee_schedule(event)
+        return selectors.fee_schedule(event, is_changed=is_changed)
     except FeeError as error:
         raise Denied(DenialCode.FEE_UNKNOWN, str(error)) from None
 
@@ -53,6 +53,6 @@ class LiveBooks:
         return self.unusable([ticker], max_age_ms)
 
 
-def read(event: Event) -> LiveBooks:
-    """The event's books now. An unreachable Redis reads as no prices at all."""
-    return LiveBooks(prices.reader().events([event.ticker])[event.ticker], fee_schedule(event))
+def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
+    """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been."""
+    return LiveBooks(prices.reader().events([event.ticker])[event.ticker], fee_schedule(event, is_changed=is_changed))

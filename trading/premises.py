@@ -14,12 +14,12 @@ from trading import booking, states
 from trading.models import ACTIVE, Position, PositionEvent
 
 
-def of(decision: Decision) -> dict[str, Any]:
-    """The columns of a position that keep the premises of ``decision``. What is not known of it grades as conditional."""
-    certificate = decision.certificate
+def of(decision: Decision, certified: Any) -> dict[str, Any]:
+    """The columns of a position that keep the premises of ``decision``, ``certified``: the states that its certificate lists, if any.
+    What is not known of it grades as conditional."""
     try:
-        if certificate is not None and certificate.states:
-            listed, grade = StateList.from_json(certificate.states), Grade(decision.grade)
+        if certified:
+            listed, grade = StateList.from_json(certified), Grade(decision.grade)
         else:
             tickers = (
                 Market.objects.filter(event_id=decision.event_id).order_by("ticker").values_list("ticker", flat=True)

@@ -7,18 +7,19 @@ locked and no other worker can slip past a limit. ``market`` needs the live book
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from functools import cached_property
-from typing import Final
+from functools import cache, cached_property
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Subquery, Sum
+from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, OuterRef, QuerySet, Subquery, Sum
 
 from kalbot.common import clock
+from kalbot.common.prepared import Param, Prepared
 from kalbot.common.units import dollars
-from markets import exchange_hours
+from markets import exchange_hours, selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
@@ -58,39 +59,81 @@ class Intent:
 
     @cached_property
     def markets(self) -> list[Market]:
-        """The catalogue's rows of the legs with their event and, as ``certified_rules``, the rules that the decision's certificate
-        is about; read at first use."""
-        granted = Certificate.objects.filter(pk=self.decision.certificate_id or NONE, status=Certificate.Status.GRANTED)
-        rows = Market.objects.filter(ticker__in=self.tickers).select_related("event", "event__series")
-        return list(rows.annotate(certified_rules=Subquery(granted.values("rules_hash"))))
+        """The catalogue's rows of the legs, with their event; read at first use, and with them what the other properties say."""
+        tickers = {f"ticker{number}": ticker for number, ticker in enumerate(self.tickers)}
+        certificate = self.decision.certificate_id or NONE
+        return _markets(len(tickers)).rows(certificate=certificate, now=clock.now(), **tickers) if tickers else []
+
+    def priced(
+        self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, completes: bool = False, orders: int = 1
+    ) -> Intent:
+        """The same basket, or some of its legs, at other costs, on the rows that were read."""
+        found = replace(self, worst_cost=worst_cost, legs=legs, completes=completes, orders=orders)
+        tickers = found.tickers
+        found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
+        return found
+
+    @property
+    def certified_rules(self) -> str | None:
+        """The rules that the decision's certificate is about; None if it is not granted any more."""
+        return getattr(self.markets[0], "certified_rules", None)
+
+    @property
+    def certified_states(self) -> Any:
+        """The states that the decision's certificate lists, as they are stored."""
+        return getattr(self.markets[0], "certified_states", None)
+
+    @property
+    def fees_changed(self) -> bool:
+        """Whether the fees of the series may be others than its row says: an announced change is due."""
+        return any(getattr(market, "fees_changed", True) for market in self.markets)
+
+
+@cache
+def _markets(count: int) -> Prepared[Market]:
+    def build() -> QuerySet[Market]:
+        granted = Certificate.objects.filter(
+            pk=Param("certificate", BigIntegerField()), status=Certificate.Status.GRANTED
+        )
+        due = selectors.due_changes(OuterRef("event__series_id"), Param("now", DateTimeField()))
+        wanted = [Param(f"ticker{number}", CharField()) for number in range(count)]
+        rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
+        return rows.annotate(
+            certified_rules=Subquery(granted.values("rules_hash")),
+            certified_states=Subquery(granted.values("states")),
+            fees_changed=Exists(due),
+        )
+
+    return Prepared(build)
 
 
 def may_send(profile: Profile, *, reduces: bool) -> None:
     """The checks that hold for every order, exits included: trading state and the two switches of live. Raises Denied."""
-    _allows(halt.current(profile), profile, reduces)
+    allows(halt.current(profile), profile, reduces=reduces)
 
 
-def _allows(state: halt.State, profile: Profile, reduces: bool) -> None:
+def allows(state: halt.State, profile: Profile, *, reduces: bool) -> None:
+    """The same where the trading state is known. Raises Denied."""
     if state == State.HALTED or (state == State.REDUCING and not reduces):
         raise Denied(DenialCode.HALTED if state == State.HALTED else DenialCode.REDUCING, f"trading is {state}")
     if profile.mode == Mode.LIVE and not settings.KALBOT_LIVE:
         raise Denied(DenialCode.LIVE_OFF, "KALBOT_LIVE is not set in this environment")
 
 
-def limits(intent: Intent) -> None:
-    """Limits that the database knows. Raises Denied."""
+def limits(intent: Intent) -> Facts:
+    """Limits that the database knows, checked on what it says at this moment: that is returned. Raises Denied."""
     found = facts.read(
-        intent.profile,
-        intent.decision.event_id,
+        intent.decision,
         intent.decision.event.exchange_index,
         midnight(intent.profile),
         intent.position.pk if intent.position is not None else None,
         everything=not intent.completes,
     )
-    _allows(found.state, found.profile, intent.completes)
+    allows(found.state, found.profile, reduces=intent.completes)
     for check in _COMPLETING if intent.completes else _LIMITS:
         for refusal in check(intent, found):
             raise Denied(refusal.code, refusal.detail)
+    return found
 
 
 def market(intent: Intent, live: LiveBooks) -> None:
@@ -137,6 +180,11 @@ def _wanted(intent: Intent, found: Facts) -> Checks:
         yield Refusal(DenialCode.INACTIVE_PROFILE, found.profile.name)
     if intent.decision.kind not in found.profile.kinds:
         yield Refusal(DenialCode.KIND, f"{intent.decision.kind} is not among {found.profile.kinds}")
+
+
+def _denied(intent: Intent, found: Facts) -> Checks:
+    if found.is_denied and intent.position is None:
+        yield Refusal(DenialCode.DENIED_ELSEWHERE)
 
 
 def _unknown_orders(intent: Intent, found: Facts) -> Checks:
@@ -235,6 +283,7 @@ def _shard(intent: Intent, found: Facts) -> Checks:
 
 
 _LIMITS: Final[tuple[Check, ...]] = (
+    _denied,
     _profile,
     _clock,
     _wanted,
@@ -263,10 +312,9 @@ def _premises(intent: Intent) -> Checks:
         yield Refusal(DenialCode.NOT_EXCLUSIVE, event.ticker)
     if decision.rules_hash and decision.rules_hash != event.rules_hash:
         yield Refusal(DenialCode.RULES_CHANGED, f"the rules or outcomes of {event.ticker} changed since the decision")
-    if decision.kind != Kind.COVERAGE or decision.certificate_id is not None:
-        certified = getattr(legs[0], "certified_rules", None)
-        if certified is None or certified != event.rules_hash:
-            yield Refusal(DenialCode.CERTIFICATE, f"no valid certificate for {event.ticker}")
+    is_certified = intent.certified_rules is not None and intent.certified_rules == event.rules_hash
+    if not is_certified and (decision.kind != Kind.COVERAGE or decision.certificate_id is not None):
+        yield Refusal(DenialCode.CERTIFICATE, f"no valid certificate for {event.ticker}")
     if len({leg.exchange_index for leg in legs}) > 1:
         yield Refusal(DenialCode.SHARDS, "the legs are on different shards")
     shut = [leg.ticker for leg in legs if leg.status != "active"]

@@ -57,6 +57,8 @@ What ended is reopened, as ``unwinding``, by a fill that came late.
 An amended result changes a settled position's numbers by entries, not its status."""
 
 LEASE_SECONDS: Final = 45
+YOUNG_SECONDS: Final = 5
+WATCH_PRIORITY: Final = 100
 
 
 class Overtaken(Exception):
@@ -69,12 +71,26 @@ class Lease:
     def __init__(self, position_id: int, token: str) -> None:
         self.position_id = position_id
         self.token = token
+        self.renewed, self.renewed_at = clock.monotonic(), clock.now()
 
     def renew(self) -> None:
-        """Prove inside a transaction that the lease still holds, and prolong it. Overtaken if it does not."""
-        until = clock.now() + timedelta(seconds=LEASE_SECONDS)
+        """Prove inside a transaction that the lease still holds, and prolong it. Overtaken if it does not.
+
+        Nobody can have taken one that is young by both clocks; that it still holds is checked again before an order is sent.
+        """
+        now = clock.now()
+        by_wall = (now - self.renewed_at).total_seconds()
+        if 0 <= by_wall < YOUNG_SECONDS and clock.monotonic() - self.renewed < YOUNG_SECONDS:
+            return
+        until = now + timedelta(seconds=LEASE_SECONDS)
         if not Position.objects.filter(pk=self.position_id, lease_token=self.token).update(lease_until=until):
             raise Overtaken(f"position {self.position_id} was taken over")
+        self.renewed, self.renewed_at = clock.monotonic(), now
+
+
+def new_token() -> str:
+    """A token that no other worker has."""
+    return secrets.token_hex(16)
 
 
 def is_free(now: datetime) -> Q:
@@ -86,17 +102,25 @@ def is_free(now: datetime) -> Q:
 @contextmanager
 def lease(position_id: int) -> Iterator[Lease | None]:
     """Take the position's lease; yields None when another worker has it. Given back at the end, lapses after a death."""
-    token, now = secrets.token_hex(16), clock.now()
+    token, now = new_token(), clock.now()
     taken = Position.objects.filter(is_free(now), pk=position_id).update(
         lease_token=token, lease_until=now + timedelta(seconds=LEASE_SECONDS)
     )
     if not taken:
         yield None
         return
+    with given_back(Lease(position_id, token)) as mine:
+        yield mine
+
+
+@contextmanager
+def given_back(lease: Lease) -> Iterator[Lease]:
+    """Give back, at the end, a lease that was taken with the position's own row."""
     try:
-        yield Lease(position_id, token)
+        yield lease
     finally:
-        Position.objects.filter(pk=position_id, lease_token=token).update(lease_token="", lease_until=None)
+        rows = Position.objects.filter(pk=lease.position_id, lease_token=lease.token)
+        rows.update(lease_token="", lease_until=None)
 
 
 def transition(
@@ -126,10 +150,9 @@ def transition(
         rows = Position.objects.filter(pk=position.pk, status=position.status)
         if not rows.update(status=to, attempts=0, waits=0, **changes):
             raise Overtaken(f"position {position.pk} is no longer {position.status}")
-        note(position, reason, actor=actor, data=data, to=to)
+        noted = note(position, reason, actor=actor, data=data, to=to)
         if to in TERMINAL or to == PositionStatus.OPEN:
-            number = PositionEvent.objects.filter(position=position).count()
-            ledger.release(position, key=f"release:{position.pk}:{number}")
+            ledger.release(position, noted.pk)
         if to in TERMINAL:
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
@@ -157,11 +180,25 @@ def reload(position: Position) -> None:
         setattr(position, name, value)
 
 
+def watch(position: Position, *, is_new: bool = False) -> None:
+    """Have the stream keep the event's books for as long as the position lives."""
+    watchlist.keep(f"position:{position.pk}", position.event_id, WATCH_PRIORITY, is_new=is_new)
+
+
 def note(
     position: Position, reason: str, *, actor: str = "kalbot", data: dict[str, Any] | None = None, to: str = ""
-) -> None:
+) -> PositionEvent:
     """Write what happened to a position."""
-    PositionEvent.objects.create(
+    made = event_of(position, reason, actor=actor, data=data, to=to)
+    made.save(force_insert=True)
+    return made
+
+
+def event_of(
+    position: Position, reason: str, *, actor: str = "kalbot", data: dict[str, Any] | None = None, to: str = ""
+) -> PositionEvent:
+    """What happened to a position, not stored yet."""
+    return PositionEvent(
         position=position,
         from_status=position.status,
         to_status=to or position.status,

@@ -13,9 +13,8 @@ from kalbot.common import clock
 from strategies.models import Decision
 from trading import late_fills, overdue, states
 from trading.execution import executor
-from trading.models import ACTIVE, Denial, ExitRequest, Position, PositionStatus
+from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
 
-WORKING: Final = [status for status in ACTIVE if status != PositionStatus.OPEN]
 LONGEST_WAIT: Final = timedelta(seconds=120)
 """No step is put off for longer: a later one was scheduled before a clock was set back."""
 DECISION_GRACE: Final = timedelta(seconds=3)

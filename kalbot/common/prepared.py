@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, Expression, Field, Model, QuerySet, Subquery, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
+from django.db.models.query import get_related_populators
 
 Row = TypeVar("Row", bound=Model)
 
@@ -35,13 +36,15 @@ class Param(Expression):
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled(Generic[Row]):
-    """``converters``: by annotation, what makes the database's value Python's; those of columns are Django's own matter."""
+class _Compiled:
+    """``compiler`` knows how the columns of a row become an instance, its related ones and its annotations."""
 
-    model: type[Row]
     sql: str
     params: tuple[Any, ...]
-    converters: tuple[tuple[str, Any, list[Any]], ...]
+    compiler: Any
+    converters: Any
+    names: list[str]
+    related: list[Any]
 
 
 class Prepared(Generic[Row]):
@@ -49,36 +52,55 @@ class Prepared(Generic[Row]):
 
     def __init__(self, build: Callable[[], QuerySet[Row]]) -> None:
         self._build = build
-        self._compiled: dict[str, _Compiled[Row]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def first(self, **values: Any) -> Row | None:
-        """The first row with these values, None when there is none."""
+        """The first row with these values; None when there is none."""
         return next(iter(self.rows(**values)), None)
 
     def rows(self, **values: Any) -> list[Row]:
-        """All rows with these values."""
+        """All rows with these values, with related rows and annotations as the query has them."""
         query = self._compiled.get(connection.vendor) or self._compile()
         filled = [param.value(values) if isinstance(param, Param) else param for param in query.params]
-        found = list(query.model._default_manager.raw(query.sql, filled))
-        for name, expression, converters in query.converters:
-            for row in found:
-                value = getattr(row, name)
-                for convert in converters:
-                    value = convert(value, expression, connection)
-                setattr(row, name, value)
+        with connection.cursor() as cursor:
+            cursor.execute(query.sql, filled)
+            rows = cursor.fetchall()
+        if query.converters:
+            rows = query.compiler.apply_converters(rows, query.converters)
+        return [_made(query, row) for row in rows]
+
+    def _compile(self) -> _Compiled:
+        compiler = self._build().query.get_compiler(using=connection.alias)
+        sql, params = compiler.as_sql()
+        columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
+        first, last = _span(compiler)
+        found = _Compiled(
+            sql,
+            tuple(params),
+            compiler,
+            compiler.get_converters(columns),
+            [column.target.attname for column in columns[first:last]],
+            get_related_populators(compiler.klass_info, compiler.select, connection.alias),  # type: ignore[call-arg]  # stubs of 6.0
+        )
+        self._compiled[connection.vendor] = found
         return found
 
-    def _compile(self) -> _Compiled[Row]:
-        query = self._build()
-        sql, params = query.query.get_compiler(using="default").as_sql()
-        converters = []
-        for name, expression in query.query.annotation_select.items():
-            found = connection.ops.get_db_converters(expression) + expression.get_db_converters(connection)
-            if found:
-                converters.append((name, expression, found))
-        compiled = _Compiled(query.model, sql, tuple(params), tuple(converters))
-        self._compiled[connection.vendor] = compiled
-        return compiled
+
+def _span(compiler: Any) -> tuple[int, int]:
+    places = compiler.klass_info["select_fields"]
+    return places[0], places[-1] + 1
+
+
+def _made(query: _Compiled, row: Any) -> Any:
+    """The instance of one row, in the same way as ``django.db.models.query.ModelIterable`` makes it."""
+    compiler = query.compiler
+    first, last = _span(compiler)
+    made = compiler.klass_info["model"].from_db(connection.alias, query.names, row[first:last])
+    for related in query.related:
+        related.populate(row, made)
+    for name, place in compiler.annotation_col_map.items():
+        setattr(made, name, row[place])
+    return made
 
 
 def total(rows: QuerySet[Any, Any], amount: Combinable) -> Subquery:

@@ -101,7 +101,7 @@ def position(
         kind=taken.kind,
         target_count=count,
         fees=taken.fees,
-        **premises.of(taken),
+        **premises.of(taken, taken.certificate and taken.certificate.states),
         opened_at=clock.now() - timedelta(hours=hours_ago),
     )
     Position.objects.filter(pk=held.pk).update(created_at=clock.now() - timedelta(hours=hours_ago, seconds=1))

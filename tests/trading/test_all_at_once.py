@@ -22,6 +22,7 @@ from trading.denials import Refusal
 from trading.execution import executor
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
+from trading.facts import Facts
 from trading.models import Denial, Order, Position
 from trading.safety import live_readiness
 from trading.venues import account_limits, connection
@@ -278,14 +279,17 @@ def test_the_leg_risk_is_checked_again_before_the_batch_leaves(
     real = risk.limits
     seen: list[Any] = []
 
-    def crash_after_admission(intent: risk.Intent) -> None:
-        real(intent)
+    def crash_after_admission(intent: risk.Intent) -> Facts:
+        found = real(intent)
+        if found.unbooked:  # the first capital is booked, and admission begins again
+            return found
         seen.append(intent)
         if len(seen) == 1:
             for ticker in twin.markets:
                 twin.cancel_makers(ticker, "bid")
                 twin.quote(ticker, "bid", 100, 5_000)
             twin.sync()
+        return found
 
     monkeypatch.setattr(risk, "limits", crash_after_admission)
     monkeypatch.setattr(recheck, "CLEARED_FOR", timedelta(0))

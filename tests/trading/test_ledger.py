@@ -53,7 +53,9 @@ def test_ledger_balances_after_any_fills_and_sales(
 ) -> None:
     position, leg = _held()
     with transaction.atomic():
-        ledger.reserve(position, 3_000_000)
+        assert ledger.hold(position.profile, 3_000_000)
+        ledger.book_reserve(position, 3_000_000)
+        Position.objects.filter(pk=position.pk).update(reserved=3_000_000)
     spent = got = held = 0
     for n, (price, count, fee) in enumerate(bought):
         order = _order(position, leg, "buy", count)

@@ -100,6 +100,7 @@ def test_baskets_of_which_nothing_could_be_bought_lock_the_profile(
     monkeypatch.setattr("trading.risk.books", lambda intent, live: None)
     gone = Refusal(DenialCode.DEPTH, "somebody was faster")
     monkeypatch.setattr("trading.execution.sizing.recheck.achievable", lambda *args, **kwargs: gone)
+    monkeypatch.setattr("trading.execution.sizing.recheck.CLEARED_FOR", timedelta(0))
     for number in range(protections.FAILED_BASKETS):
         assert _lock_of(profile) is None
         event = _event(number)

@@ -15,7 +15,7 @@ from markets import exchange_hours
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import ledger, reconcile, shard_cash
+from trading import ledger, reconcile, shard_cash, states
 from trading.denials import Denied
 from trading.execution import admission, executor
 from trading.models import Denial, ExchangeAccount, Order, Position, ProfileBalance
@@ -146,7 +146,7 @@ def test_purchases_that_complete_baskets_do_not_promise_a_shards_cash_twice_eith
     assert len(positions) == WORKERS
     for position in positions:  # as when an unwind had released it
         with transaction.atomic():
-            ledger.release(position, key=f"test:{position.pk}")
+            ledger.release(position, states.note(position, "test").pk)
     ExchangeAccount.objects.update(shards={"0": 0, "1": 30 * world.DOLLAR}, seen_at=clock.now())
     refused: list[str] = []
 

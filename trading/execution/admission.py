@@ -3,44 +3,86 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 
 from kalbot.common import clock, events
 from kalbot.common.units import dollars
-from markets import exchange_hours, watchlist
+from markets import exchange_hours
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
 from trading import ledger, live_books, premises, reconcile, risk, shard_cash, states
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.sizing import baskets, planner, walk
+from trading.execution.phases import buy
+from trading.execution.sizing import baskets, planner, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.live_books import LiveBooks
-from trading.models import Denial, Leg, LiveEventClaim, Position, ProfileBalance
+from trading.models import (
+    Denial,
+    Leg,
+    LiveEventClaim,
+    Order,
+    Position,
+    PositionEvent,
+    PositionStatus,
+    ProfileBalance,
+)
+from trading.states import Lease
 from trading.venues import account_limits, connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
 """A decision older than this is not carried out: the prices that justified it are history. Neither is one from the future: a clock was
 set back, and nobody knows its age."""
-WATCH_PRIORITY: Final = 100
+MOST_TRIES: Final = 3
+"""Admissions of one decision in a row, each after what it rested on had changed meanwhile."""
 log = logging.getLogger(__name__)
+
+
+class _Changed(Exception):
+    """What admission rested on is not so any more: it begins again with the decision and profile of now."""
+
+    def __init__(self, now: Decision) -> None:
+        super().__init__()
+        self.now = now
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The position of a decision. With a ``lease`` its first ``orders`` are stored with it, to be sent at once."""
+
+    position: Position
+    lease: Lease | None = None
+    legs: list[Leg] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
 
 
 def admit(decision: Decision) -> Position | None:
     """Make the decision's position, or write its denial and return None. Idempotent: a second call finds the first's."""
-    found = Position.objects.filter(decision=decision).first()
-    if found is not None or Denial.objects.filter(decision=decision).exists():
-        return found
+    found = take_up(decision, sends=False)
+    return None if found is None else found.position
+
+
+def take_up(decision: Decision, *, sends: bool = True) -> Admitted | None:
+    """The same; ``sends``: the caller sends the first orders at once, so they are stored in the same transaction."""
     try:
-        return _admit(decision)
+        return _tried(decision, sends)
     except Denied as denied:
-        return _deny(decision, denied)
+        found = _deny(decision, denied)
+        return None if found is None else Admitted(found)
 
 
 def _deny(decision: Decision, denied: Denied) -> Position | None:
-    """Write the denial, unless another worker has admitted the decision meanwhile: then its position counts."""
+    """Write the denial, unless another worker has admitted the decision meanwhile: then its position counts. That nothing may be sent
+    at all is the first reason to name."""
+    if denied.code is not DenialCode.EXPIRED:
+        try:
+            risk.may_send(decision.profile, reduces=False)
+        except Denied as closed:
+            denied = closed
     ledger.balance_of(decision.profile)
     with transaction.atomic():
         ProfileBalance.objects.select_for_update().get(profile=decision.profile)
@@ -63,21 +105,70 @@ def _deny(decision: Decision, denied: Denied) -> Position | None:
     return None
 
 
-def _admit(decision: Decision) -> Position:
+def _tried(decision: Decision, sends: bool) -> Admitted:
+    """Admission, again where capital was not booked yet or decision and profile are not as they were read."""
+    reconciled = False
+    for _ in range(MOST_TRIES):
+        try:
+            return _admit(decision, sends)
+        except _Changed as changed:
+            ledger.ensure_funded(changed.now.profile)
+            changed.now.event = decision.event
+            decision = changed.now
+        except Denied as denied:
+            if denied.code is not DenialCode.NOT_RECONCILED or reconciled or not reconcile.ensure_reconciled():
+                raise
+            reconciled = True
+    raise Denied(DenialCode.CAPITAL, "the profile changed again and again")
+
+
+def _admit(decision: Decision, sends: bool) -> Admitted:
     profile = decision.profile
     if abs(clock.now() - decision.created_at) > LONGEST_WAIT:
         raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
-    risk.may_send(profile, reduces=False)
     if profile.mode == Mode.LIVE:
-        reconcile.ensure_reconciled()
         exchange_hours.ensure(connection.client(), decision.event.exchange_index)
-    ledger.ensure_funded(profile)
-    live = live_books.read(decision.event)
-    legs = plan_legs(decision, live)
-    first = _intent(decision, legs, sum(walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs))
-    risk.market(first, live)
-    plan = fitting_plan(decision, legs)
-    return _reserve(decision, plan)
+    began = clock.monotonic()
+    legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
+    basket = risk.Intent(profile, decision, 0, legs)
+    live = live_books.read(decision.event, is_changed=basket.fees_changed)
+    risk.market(basket, live)
+    plan = fitting_plan(decision, plan_legs(decision, live))
+    worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
+    intent = basket.priced(plan.worst_cost, worst_of)
+    try:
+        with transaction.atomic():
+            # What is held is locked: nobody else admits for the profile while the limits are counted.
+            held = ledger.hold(profile, plan.worst_cost)
+            if profile.mode == Mode.LIVE:
+                # Profiles of one subaccount share its cash.
+                shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
+            found = risk.limits(intent)
+            _same_account(profile, found.profile)
+            if found.unbooked or not _is_same(found.decision, decision):
+                raise _Changed(found.decision)
+            if not held:
+                raise Denied(DenialCode.CAPITAL, f"{dollars(plan.worst_cost)} are not free")
+            at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
+            return _store(decision, plan, basket, at_once)
+    except IntegrityError as error:
+        raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
+
+
+def _same_account(read: Profile, now: Profile) -> None:
+    """Denied if the profile has moved to another mode or subaccount since it was read."""
+    if (read.mode, read.subaccount or 0) != (now.mode, now.subaccount or 0):
+        raise Denied(DenialCode.MODE, f"{now.name} trades {now.mode} on subaccount {now.subaccount or 0} by now")
+
+
+def _is_same(now: Decision, then: Decision) -> bool:
+    """Whether decision and profile are as they were when the plan was made."""
+    pairs: tuple[tuple[Model, Model], ...] = ((now, then), (now.profile, then.profile))
+    return all(
+        getattr(one, column.attname) == getattr(other, column.attname)
+        for one, other in pairs
+        for column in one._meta.concrete_fields
+    )
 
 
 def plan_legs(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
@@ -130,62 +221,53 @@ def write_budget(decision: Decision, together: bool) -> WriteBudget:
     return WriteBudget(write.bucket_capacity, write.refill_rate, available)
 
 
-def _intent(decision: Decision, legs: list[PlanLeg], worst: int) -> risk.Intent:
-    worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in legs}
-    return risk.Intent(decision.profile, decision, worst, worst_of)
-
-
-def _reserve(decision: Decision, plan: Plan) -> Position:
-    profile = decision.profile
-    try:
-        with transaction.atomic():
-            # Whoever holds this row admits alone for the profile: the limits below are counted behind it.
-            balance = ProfileBalance.objects.select_for_update(of=("self",)).select_related("profile")
-            _same_account(profile, balance.get(profile=profile).profile)
-            if profile.mode == Mode.LIVE:
-                # Profiles of one subaccount share its cash.
-                shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
-            if Denial.objects.filter(decision=decision).exists():
-                raise Denied(DenialCode.DENIED_ELSEWHERE)
-            risk.limits(_intent(decision, list(plan.legs), plan.worst_cost))
-            position = Position.objects.create(
-                profile=profile,
-                mode=profile.mode,
-                decision=decision,
-                event=decision.event,
-                kind=decision.kind,
-                target_count=plan.count,
-                sends_together=plan.together,
-                **premises.of(decision),
-                next_step_at=clock.now() + timedelta(seconds=states.LEASE_SECONDS),
-            )
-            Leg.objects.bulk_create(
-                Leg(
-                    position=position,
-                    market_id=leg.ticker,
-                    side=leg.side,
-                    sequence=number,
-                    target_count=leg.count,
-                    limit_price=leg.limit,
-                )
-                for number, leg in enumerate(plan.legs)
-            )
-            if profile.mode == Mode.LIVE:
-                LiveEventClaim.objects.create(
-                    event=decision.event, subaccount=profile.subaccount or 0, position=position
-                )
-            ledger.reserve(position, plan.worst_cost)
-            watchlist.replace(f"position:{position.pk}", [decision.event_id], WATCH_PRIORITY)
-            states.note(position, _explain(decision, plan), to=position.status, data={"losses": plan.unwind_losses})
-    except IntegrityError as error:
-        raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
-    return position
-
-
-def _same_account(read: Profile, now: Profile) -> None:
-    """Denied if the profile has moved to another mode or subaccount since it was read."""
-    if (read.mode, read.subaccount or 0) != (now.mode, now.subaccount or 0):
-        raise Denied(DenialCode.MODE, f"{now.name} trades {now.mode} on subaccount {now.subaccount or 0} by now")
+def _store(decision: Decision, plan: Plan, basket: risk.Intent, at_once: bool) -> Admitted:
+    """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent."""
+    profile, now = decision.profile, clock.now()
+    until = now + timedelta(seconds=states.LEASE_SECONDS)
+    token = states.new_token() if at_once else ""
+    position = Position.objects.create(
+        profile=profile,
+        mode=profile.mode,
+        decision=decision,
+        event=decision.event,
+        kind=decision.kind,
+        status=PositionStatus.EXECUTING if at_once else PositionStatus.PENDING,
+        target_count=plan.count,
+        sends_together=plan.together,
+        reserved=plan.worst_cost,
+        next_step_at=until,
+        lease_token=token,
+        lease_until=until if at_once else None,
+        **premises.of(decision, basket.certified_states),
+    )
+    markets = {market.ticker: market for market in basket.markets}
+    legs = Leg.objects.bulk_create(
+        Leg(
+            position=position,
+            market=markets[leg.ticker],
+            side=leg.side,
+            sequence=number,
+            target_count=leg.count,
+            limit_price=leg.limit,
+        )
+        for number, leg in enumerate(plan.legs)
+    )
+    if profile.mode == Mode.LIVE:
+        LiveEventClaim.objects.create(event=decision.event, subaccount=profile.subaccount or 0, position=position)
+    ledger.book_reserve(position, plan.worst_cost)
+    admitted = states.event_of(position, _explain(decision, plan), data={"losses": plan.unwind_losses})
+    admitted.from_status = admitted.to_status = PositionStatus.PENDING
+    if not at_once:
+        admitted.save(force_insert=True)
+        return Admitted(position)
+    begun = states.event_of(position, "first order")
+    begun.from_status = PositionStatus.PENDING
+    PositionEvent.objects.bulk_create([admitted, begun])
+    orders = buy.first_orders(position, legs)
+    for order in orders:
+        order.lease_token = token
+    return Admitted(position, Lease(position.pk, token), legs, Order.objects.bulk_create(orders))
 
 
 def _explain(decision: Decision, plan: Plan) -> str:

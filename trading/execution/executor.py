@@ -8,7 +8,8 @@ time, nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from strategies.models import Decision
 from trading import states
 from trading.execution import admission
 from trading.execution.phases import buy, complete, exit, unwind
-from trading.models import TERMINAL, Position, PositionStatus
+from trading.models import TERMINAL, WORKING, Position, PositionStatus
 from trading.states import Lease, Overtaken
 
 MOST_PHASES: Final = 50
@@ -39,29 +40,45 @@ def execute(decision_id: UUID | str) -> Position | None:
     """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why)."""
     decision = Decision.objects.select_related("profile", "event", "event__series").get(pk=decision_id)
     with bound_contextvars(decision=str(decision.pk), profile=decision.profile.name, event_ticker=decision.event_id):
-        position = admission.admit(decision)
-        return None if position is None else step(position.pk)
+        admitted = admission.take_up(decision)
+        if admitted is None:
+            return None
+        if admitted.lease is None:
+            return step(admitted.position.pk)
+        position = admitted.position
+        with states.given_back(admitted.lease), bound_contextvars(position=position.pk), _until_overtaken():
+            if buy.begun(position, admitted.lease, admitted.legs, admitted.orders):
+                _run(position, admitted.lease)
+        return position
 
 
 def step(position_id: int) -> Position:
     """Take a position as far as it can go now. Returns it as it stands; another worker's position is left alone."""
     with states.lease(position_id) as lease:
         if lease is not None:
-            try:
-                _run(position_id, lease)
-            except Overtaken as overtaken:
-                log.info("%s", overtaken)
+            position = _load(position_id)
+            names = {"position": position_id, "profile": position.profile.name, "event_ticker": position.event_id}
+            with bound_contextvars(**names), _until_overtaken():
+                if position.status in WORKING:
+                    states.watch(position)
+                _run(position, lease)
     return _load(position_id)
 
 
-def _run(position_id: int, lease: Lease) -> None:
-    position = _load(position_id)
-    with bound_contextvars(position=position_id, profile=position.profile.name, event_ticker=position.event_id):
-        for _ in range(MOST_PHASES):
-            if position.status in TERMINAL or not PHASES[position.status](position, lease):
-                return
-            states.reload(position)
-    raise RuntimeError(f"position {position_id}: more than {MOST_PHASES} phases in one step")
+@contextmanager
+def _until_overtaken() -> Iterator[None]:
+    try:
+        yield
+    except Overtaken as overtaken:
+        log.info("%s", overtaken)
+
+
+def _run(position: Position, lease: Lease) -> None:
+    for _ in range(MOST_PHASES):
+        if position.status in TERMINAL or not PHASES[position.status](position, lease):
+            return
+        states.reload(position)
+    raise RuntimeError(f"position {position.pk}: more than {MOST_PHASES} phases in one step")
 
 
 def _load(position_id: int) -> Position:

@@ -14,6 +14,7 @@ from trading.models.orders import OPEN_ORDERS, Fill, Order, OrderError, OrderSta
 from trading.models.positions import (
     ACTIVE,
     TERMINAL,
+    WORKING,
     CloseType,
     Denial,
     ExitRequest,
@@ -29,6 +30,7 @@ __all__ = [
     "ACTIVE",
     "OPEN_ORDERS",
     "TERMINAL",
+    "WORKING",
     "Account",
     "AccountTransaction",
     "CapitalChange",

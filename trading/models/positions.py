@@ -38,6 +38,7 @@ ACTIVE: Final = (
     PositionStatus.UNWINDING,
     PositionStatus.EXITING,
 )
+WORKING: Final = tuple(status for status in ACTIVE if status != PositionStatus.OPEN)
 TERMINAL: Final = (PositionStatus.ABORTED, PositionStatus.CLOSED, PositionStatus.SETTLED)
 
 

@@ -11,6 +11,7 @@ import logging
 from typing import Final
 
 from django.db import DatabaseError, transaction
+from django.db.models import Expression, Subquery
 
 from kalbot.common import events, messages
 from strategies.models import Profile
@@ -48,6 +49,15 @@ def stricter(of_all: str | None, own: str | None) -> State:
         log.exception("the trading state cannot be read: halted")
         return State.HALTED
     return max(stored, key=_STRICTNESS.__getitem__) if of_all is not None else State.HALTED
+
+
+def stored(scope: str | Expression) -> dict[str, Subquery]:
+    """Annotations: the words that are stored globally and for a profile's ``scope``; what they mean says ``stricter``."""
+    words = TradingState.objects.order_by().values("state")
+    return {
+        "global_state": Subquery(words.filter(scope=GLOBAL)[:1]),
+        "own_state": Subquery(words.filter(scope=scope)[:1]),
+    }
 
 
 def row_of(profile: Profile | None = None) -> TradingState:

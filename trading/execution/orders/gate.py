@@ -1,19 +1,24 @@
 """Whether an order may leave now: checked before its first request and before each further one, at the moment of signing.
 
 A row that was written is no permission to send. Between the two a worker may have slept (SIGSTOP, a closed lid), a person may have
-halted trading, another worker may have taken the position over or ended it.
+halted trading, another worker may have taken the position over or ended it. One statement reads all of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from functools import cache
+from typing import Any, Final
+
+from django.db.models import CharField, F, QuerySet, UUIDField
 
 from kalbot.common import clock
+from kalbot.common.prepared import Param, Prepared
 from trading import risk
 from trading.denials import DenialCode, Denied
 from trading.models import ExitRequest, Order, OrderStatus, Position, PositionStatus
+from trading.safety import halt
 from trading.venues.protocol import Refused
 
 BUY_LIFE: Final = timedelta(seconds=5)
@@ -34,13 +39,8 @@ def of(order: Order) -> Callable[[], None]:
 
 
 def of_all(orders: Sequence[Order]) -> Callable[[], None]:
-    """The same for several orders of one request: one that must not leave holds back all."""
-
-    def check_all() -> None:
-        for order in orders:
-            check(order)
-
-    return check_all
+    """The same for several orders of one position and request: one that must not leave holds back all."""
+    return lambda: check(*orders)
 
 
 def of_probe(order: Order) -> Callable[[], None]:
@@ -55,25 +55,48 @@ def of_probe(order: Order) -> Callable[[], None]:
     return check_probe
 
 
-def check(order: Order) -> None:
-    """Raises Refused, with the denial code, if the order must not be sent now."""
-    life = BUY_LIFE if order.action == Order.Action.BUY else SALE_LIFE
-    if _age(order) > life:
-        raise Refused(DenialCode.EXPIRED, f"the order is older than {life.total_seconds():g} s")
-    row = Order.objects.filter(pk=order.pk).values_list("status", "position__status", "position__lease_token").first()
-    if row is None or row[0] not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
-        raise Refused(DenialCode.EXPIRED, "another worker has dealt with the order")
-    if row[1] != STATUS_OF.get(Order.Purpose(order.purpose)):
-        raise Refused(DenialCode.EXPIRED, f"the position is {row[1]} by now")
-    if order.lease_token and row[2] != order.lease_token:
-        raise Refused(DenialCode.EXPIRED, "another worker has taken the position over")
-    if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):
-        raise Refused(DenialCode.REQUEST_WITHDRAWN)
-    reduces = order.action == Order.Action.SELL or order.purpose == Order.Purpose.COMPLETE
-    try:
-        risk.may_send(order.profile, reduces=reduces)
-    except Denied as denied:
-        raise Refused(denied.code, denied.detail) from None
+def check(*orders: Order) -> None:
+    """Raises Refused, with the denial code, if one of the orders of a position must not be sent now."""
+    for order in orders:
+        life = BUY_LIFE if order.action == Order.Action.BUY else SALE_LIFE
+        if _age(order) > life:
+            raise Refused(DenialCode.EXPIRED, f"the order is older than {life.total_seconds():g} s")
+    stored = _stored(orders)
+    for order in orders:
+        row = stored.get(order.pk)
+        if row is None or row.status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+            raise Refused(DenialCode.EXPIRED, "another worker has dealt with the order")
+        if row.of_position != STATUS_OF.get(Order.Purpose(order.purpose)):
+            raise Refused(DenialCode.EXPIRED, f"the position is {row.of_position} by now")
+        if order.lease_token and row.of_lease != order.lease_token:
+            raise Refused(DenialCode.EXPIRED, "another worker has taken the position over")
+        if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):
+            raise Refused(DenialCode.REQUEST_WITHDRAWN)
+        reduces = order.action == Order.Action.SELL or order.purpose == Order.Purpose.COMPLETE
+        try:
+            risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)
+        except Denied as denied:
+            raise Refused(denied.code, denied.detail) from None
+
+
+def _stored(orders: Sequence[Order]) -> dict[object, Any]:
+    """The rows of the orders with what their position does, who has its lease, and the trading states."""
+    keys = {f"order{number}": order.pk for number, order in enumerate(orders)}
+    return {row.pk: row for row in _query(len(orders)).rows(scope=halt.scope_of(orders[0].profile), **keys)}
+
+
+@cache
+def _query(count: int) -> Prepared[Order]:
+    def build() -> QuerySet[Order]:
+        wanted: list[Any] = [Param(f"order{number}", UUIDField()) for number in range(count)]
+        return (
+            Order.objects.filter(pk__in=wanted)
+            .only("id", "status")
+            .annotate(of_position=F("position__status"), of_lease=F("position__lease_token"))
+            .annotate(**halt.stored(Param("scope", CharField())))
+        )
+
+    return Prepared(build)
 
 
 def _age(order: Order) -> timedelta:

@@ -24,6 +24,8 @@ TOO_LATE: Final = timedelta(seconds=20)
 """A position that waited longer for its first order (a worker died) is given up: its prices are history."""
 NEVER_SENT: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED)
 """Orders that a dead worker left behind unsent: their leg is still to be ordered."""
+ENTRY: Final = "entry"
+ALL_LEGS: Final = "entry, all legs at once"
 IN_FLIGHT: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
 
 
@@ -43,6 +45,40 @@ def pending(position: Position, lease: Lease) -> bool:
     return True
 
 
+def first_orders(position: Position, legs: list[Leg]) -> list[Order]:
+    """The orders that are sent first for the whole position, not stored yet: of all legs, or of the first one."""
+    way = {
+        "action": Order.Action.BUY,
+        "purpose": Order.Purpose.ENTRY,
+        "reason": ALL_LEGS if position.sends_together else ENTRY,
+    }
+    chosen = legs if position.sends_together else legs[:1]
+    return [submit.new_order(position, leg, price=leg.limit_price, count=leg.target_count, **way) for leg in chosen]
+
+
+def begun(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
+    """Send the first orders, stored when the position was admitted just now, and go on like ``executing``."""
+    if position.sends_together:
+        batch.send_all(orders, planner.tokens_kept(len(legs)))
+    else:
+        submit.send(orders[0])
+    states.watch(position, is_new=True)
+    return _after_sending(position, lease, legs, orders)
+
+
+def _after_sending(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
+    if any(order.status in IN_FLIGHT for order in orders):
+        return inflight.wait(position)
+    if position.sends_together:
+        return _stop_buying(position, lease, orders, None)
+    return _one_by_one(position, lease, legs, orders, _with_orders(legs, orders))
+
+
+def _with_orders(legs: list[Leg], orders: list[Order]) -> list[Leg]:
+    """The legs that have had an order which reached the exchange, or may have."""
+    return [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
+
+
 def executing(position: Position, lease: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
@@ -56,12 +92,17 @@ def executing(position: Position, lease: Lease) -> bool:
         return inflight.wait(position)
     if not inflight.advance_all(orders, wanted=lambda order: blocked(position, completes=False) is None):
         return inflight.wait(position)
-    ordered = [leg for leg in legs if any(o.leg_id == leg.pk and o.error_code not in NEVER_SENT for o in orders)]
-    count = _baskets_so_far(position, ordered, orders)
+    ordered = _with_orders(legs, orders)
     if len(ordered) < len(legs) and late:
         return _stop_buying(position, lease, orders, Refusal(DenialCode.TOO_LATE, "not every leg was ordered in time"))
     if position.sends_together and not ordered:
         return _all_at_once(position, lease, legs, orders)
+    return _one_by_one(position, lease, legs, orders, ordered)
+
+
+def _one_by_one(position: Position, lease: Lease, legs: list[Leg], orders: list[Order], ordered: list[Leg]) -> bool:
+    """Order one leg after the other, each as large as those before it allow."""
+    count = _baskets_so_far(position, ordered, orders)
     for leg in [one for one in legs if one not in ordered]:
         if count <= 0:
             break
@@ -78,7 +119,7 @@ def executing(position: Position, lease: Lease) -> bool:
             price=leg.limit_price,
             count=baskets.needed(count, leg.target_count, position.target_count),
             keep_back=planner.CREATE_TOKENS * len(ordered),
-            reason="entry",
+            reason=ENTRY,
         )
         orders.append(order)
         ordered.append(leg)
@@ -104,11 +145,9 @@ def _all_at_once(position: Position, lease: Lease, legs: list[Leg], orders: list
         keep_back=planner.tokens_kept(len(legs)),
         action=Order.Action.BUY,
         purpose=Order.Purpose.ENTRY,
-        reason="entry, all legs at once",
+        reason=ALL_LEGS,
     )
-    if any(order.status in IN_FLIGHT for order in orders):
-        return inflight.wait(position)
-    return _stop_buying(position, lease, orders, None)
+    return _after_sending(position, lease, legs, orders)
 
 
 def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal: Refusal | None) -> bool:

@@ -47,7 +47,8 @@ def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal) -> b
             matched_count=count,
             deadline_at=None,
         )
-        ledger.release(position, key=f"release:{position.pk}:{position.events.count()}")
+        noted = position.events.order_by("-id").values_list("pk", flat=True)[:1].get()
+        ledger.release(position, noted)
     states.reload(position)
     return True
 

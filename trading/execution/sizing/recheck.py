@@ -36,7 +36,9 @@ def achievable(
     """
     profile, decision, target = position.profile, position.decision, position.target_count
     try:
-        live = live_books.read(position.event)
+        legs_of_all = {(leg.market_id, leg.side): 0 for leg in legs}
+        basket = risk.Intent(profile, decision, 0, legs_of_all, position)
+        live = live_books.read(position.event, is_changed=basket.fees_changed)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:
@@ -47,7 +49,7 @@ def achievable(
         spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         at_once = len(todo) if position.sends_together and not begun else 1
-        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, begun, at_once)
+        intent = basket.priced(spent + sum(worst.values()), worst, completes=begun, orders=at_once)
         if not orders and is_cleared(position):
             risk.may_send(profile, reduces=False)
             risk.books(intent, live)
