@@ -6,105 +6,29 @@ locked and no other worker can slip past a limit. ``market`` needs the live book
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
-from functools import cache, cached_property
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Sum
 
 from kalbot.common import clock
-from kalbot.common.prepared import Param, Prepared
 from kalbot.common.units import dollars
-from markets import exchange_hours, selectors
-from markets.models import Certificate, Market
-from strategies.models import Decision, Kind, Mode, Profile
+from markets import exchange_hours
+from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
 from trading import facts, foreign, shard_cash
 from trading.denials import DenialCode, Denied, Refusal
 from trading.facts import Facts
+from trading.intent import Intent
 from trading.live_books import LiveBooks
-from trading.models import Discrepancy, Lock, Order, Position
+from trading.models import Discrepancy, Lock, Order
 from trading.safety import halt
 from trading.venues import connection
 
 State = halt.State
-NONE: Final = 0
-"""Stands for no certificate: ids begin at 1."""
-
-
-@dataclass(frozen=True)
-class Intent:
-    """What is about to be risked: a decision of a profile at its worst cost, micro-dollars.
-
-    ``legs``: (ticker, side) -> worst cost. ``position``: the one it belongs to once there is one; it does not count against
-    itself. ``completes``: part of the basket is held already, so that buying the rest takes risk away; what stops new baskets
-    does not stop that. ``orders``: how many are sent next when there is a position.
-    """
-
-    profile: Profile
-    decision: Decision
-    worst_cost: int
-    legs: Mapping[tuple[str, str], int]
-    position: Position | None = None
-    completes: bool = False
-    orders: int = 1
-
-    @property
-    def tickers(self) -> list[str]:
-        return sorted({ticker for ticker, _ in self.legs})
-
-    @cached_property
-    def markets(self) -> list[Market]:
-        """The catalogue's rows of the legs, with their event; read at first use, and with them what the other properties say."""
-        tickers = {f"ticker{number}": ticker for number, ticker in enumerate(self.tickers)}
-        certificate = self.decision.certificate_id or NONE
-        return _markets(len(tickers)).rows(certificate=certificate, now=clock.now(), **tickers) if tickers else []
-
-    def priced(
-        self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, completes: bool = False, orders: int = 1
-    ) -> Intent:
-        """The same basket, or some of its legs, at other costs, on the rows that were read."""
-        found = replace(self, worst_cost=worst_cost, legs=legs, completes=completes, orders=orders)
-        tickers = found.tickers
-        found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
-        return found
-
-    @property
-    def certified_rules(self) -> str | None:
-        """The rules that the decision's certificate is about; None if it is not granted any more."""
-        return getattr(self.markets[0], "certified_rules", None)
-
-    @property
-    def certified_states(self) -> Any:
-        """The states that the decision's certificate lists, as they are stored."""
-        return getattr(self.markets[0], "certified_states", None)
-
-    @property
-    def fees_changed(self) -> bool:
-        """Whether the fees of the series may be others than its row says: an announced change is due."""
-        return any(getattr(market, "fees_changed", True) for market in self.markets)
-
-
-@cache
-def _markets(count: int) -> Prepared[Market]:
-    def build() -> QuerySet[Market]:
-        granted = Certificate.objects.filter(
-            pk=Param("certificate", BigIntegerField()), status=Certificate.Status.GRANTED
-        )
-        due = selectors.due_changes(OuterRef("event__series_id"), Param("now", DateTimeField()))
-        wanted = [Param(f"ticker{number}", CharField()) for number in range(count)]
-        rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
-        return rows.annotate(
-            certified_rules=Subquery(granted.values("rules_hash")),
-            certified_states=Subquery(granted.values("states")),
-            fees_changed=Exists(due),
-        )
-
-    return Prepared(build)
 
 
 def may_send(profile: Profile, *, reduces: bool) -> None:

@@ -156,22 +156,26 @@ def transition(
         if to in TERMINAL:
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
-        events.emit(
-            events.Event.POSITION,
-            position=position.pk,
-            profile=position.profile_id,
-            mode=position.mode,
-            event_ticker=position.event_id,
-            before=position.status,
-            status=to,
-            actor=actor,
-            reason=reason,
-        )
-    if to == PositionStatus.EXECUTING:
-        counters.observe(
-            "decision_to_order", (now - position.decision.created_at).total_seconds(), {"mode": position.mode}
-        )
+        announce(position, position.status, to, actor=actor, reason=reason)
     reload(position)
+
+
+def announce(position: Position, before: str, to: str, *, reason: str, actor: str = "kalbot") -> None:
+    """Log that a position changed, once the transaction that changes it has committed; count how long it took to begin."""
+    events.emit(
+        events.Event.POSITION,
+        position=position.pk,
+        profile=position.profile_id,
+        mode=position.mode,
+        event_ticker=position.event_id,
+        before=before,
+        status=to,
+        actor=actor,
+        reason=reason,
+    )
+    if to == PositionStatus.EXECUTING:
+        waited = (clock.now() - position.decision.created_at).total_seconds()
+        transaction.on_commit(lambda: counters.observe("decision_to_order", waited, {"mode": position.mode}))
 
 
 def reload(position: Position) -> None:

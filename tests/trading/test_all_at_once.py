@@ -23,6 +23,7 @@ from trading.execution import executor
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.facts import Facts
+from trading.intent import Intent
 from trading.models import Denial, Order, Position
 from trading.safety import live_readiness
 from trading.venues import account_limits, connection
@@ -279,7 +280,7 @@ def test_the_leg_risk_is_checked_again_before_the_batch_leaves(
     real = risk.limits
     seen: list[Any] = []
 
-    def crash_after_admission(intent: risk.Intent) -> Facts:
+    def crash_after_admission(intent: Intent) -> Facts:
         found = real(intent)
         if found.unbooked:  # the first capital is booked, and admission begins again
             return found

@@ -16,6 +16,7 @@ from tests.trading import world
 from trading import exits, facts, ledger, risk, shard_cash
 from trading.denials import Denied
 from trading.execution import executor
+from trading.intent import Intent
 from trading.models import (
     Account,
     CapitalChange,
@@ -227,7 +228,7 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     decision = world.decide(live, event, {"KXT-1-0": 3_000}, kind="coverage")
     ledger.ensure_funded(live)
     Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")
-    intent = risk.Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
+    intent = Intent(live, decision, 5_000_000, {("KXT-1-0", "yes"): 5_000_000})
     with pytest.raises(Denied) as denied:
         risk.limits(intent)
     assert denied.value.code == "shard_cash", "it is not known yet what cash there is"

@@ -20,6 +20,7 @@ from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.phases import buy
 from trading.execution.sizing import baskets, planner, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
+from trading.intent import Intent
 from trading.live_books import LiveBooks
 from trading.models import (
     Denial,
@@ -130,7 +131,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         exchange_hours.ensure(connection.client(), decision.event.exchange_index)
     began = clock.monotonic()
     legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
-    basket = risk.Intent(profile, decision, 0, legs)
+    basket = Intent(profile, decision, 0, legs)
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
     plan = fitting_plan(decision, plan_legs(decision, live))
@@ -221,7 +222,7 @@ def write_budget(decision: Decision, together: bool) -> WriteBudget:
     return WriteBudget(write.bucket_capacity, write.refill_rate, available)
 
 
-def _store(decision: Decision, plan: Plan, basket: risk.Intent, at_once: bool) -> Admitted:
+def _store(decision: Decision, plan: Plan, basket: Intent, at_once: bool) -> Admitted:
     """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent."""
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
@@ -264,6 +265,7 @@ def _store(decision: Decision, plan: Plan, basket: risk.Intent, at_once: bool) -
     begun = states.event_of(position, "first order")
     begun.from_status = PositionStatus.PENDING
     PositionEvent.objects.bulk_create([admitted, begun])
+    states.announce(position, PositionStatus.PENDING, PositionStatus.EXECUTING, reason=begun.reason)
     orders = buy.first_orders(position, legs)
     for order in orders:
         order.lease_token = token

@@ -13,6 +13,7 @@ from trading import booking, ledger, live_books, risk
 from trading.denials import Denied
 from trading.execution.sizing import baskets, walk
 from trading.execution.sizing.walk import Walked
+from trading.intent import Intent
 from trading.live_books import LiveBooks
 from trading.models import Leg, Position
 
@@ -51,7 +52,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         instead = unwind_result(live, position, legs)
         if result <= instead or result < -profile.leg_risk_budget:
             return None
-        intent = risk.Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
+        intent = Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
         risk.limits(intent)
         risk.market(intent, live)
         ledger.reserve_up_to(position, sum(worst.values()))

@@ -13,6 +13,7 @@ from trading import live_books, risk
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders.inflight import bought
 from trading.execution.sizing import baskets, planner, walk
+from trading.intent import Intent
 from trading.live_books import LiveBooks
 from trading.models import Leg, Order, Position
 
@@ -37,7 +38,7 @@ def achievable(
     profile, decision, target = position.profile, position.decision, position.target_count
     try:
         legs_of_all = {(leg.market_id, leg.side): 0 for leg in legs}
-        basket = risk.Intent(profile, decision, 0, legs_of_all, position)
+        basket = Intent(profile, decision, 0, legs_of_all, position)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))

@@ -1,0 +1,122 @@
+"""How much the database is asked between a decision and its orders. Transactions are counted apart from statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from strategies.models import Decision, Profile
+from tests.trading import world
+from tests.trading.struck import StruckTwin
+from trading import ledger, reconcile, shard_cash
+from trading.execution import executor
+from trading.execution.orders import gate
+from trading.models import Denial, Order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIMITS = (3_000, 3_200, 3_100)
+BEFORE_FIRST_ORDER = 13
+"""One of them reads the decision by the id in its message."""
+CONTROL = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+
+
+@contextmanager
+def _counted(twin: StruckTwin) -> Iterator[list[str]]:
+    """The statements until the first order leaves, ``COMMIT`` for each transaction among them."""
+    seen: list[str] = []
+    sent: list[bool] = []
+    send, commit = twin.session.send, connection.commit
+
+    def watched(request: Any, **kwargs: Any) -> Any:
+        sent.append(request.method == "POST")
+        return send(request, **kwargs)
+
+    def counted(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if not any(sent) and not sql.startswith(CONTROL):
+            seen.append(sql)
+        return execute(sql, params, many, context)
+
+    def committed() -> None:
+        commit()
+        if not any(sent):
+            seen.append("COMMIT")
+
+    twin.session.send = watched  # type: ignore[method-assign]
+    connection.commit = committed  # type: ignore[method-assign]
+    try:
+        with connection.execute_wrapper(counted):
+            yield seen
+    finally:
+        del twin.session.send, connection.commit
+
+
+def _decision(twin: StruckTwin, **columns: Any) -> Decision:
+    profile = world.add_profile("live", mode="live", **columns)
+    ledger.ensure_funded(profile)
+    reconcile.ensure_reconciled()
+    with transaction.atomic():
+        shard_cash.lock(0, twin.row.exchange_index)  # its row is made once
+    return world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
+
+
+@pytest.mark.parametrize("sending", ["thinnest_first", "all_at_once"])
+def test_statements_before_the_first_order_keep_to_their_budget(struck: StruckTwin, sending: str) -> None:
+    decision = _decision(struck, sending=sending)
+    with _counted(struck) as seen:
+        position = executor.execute(decision.pk)
+    assert position is not None
+    assert position.status == "open"
+    commits = seen.count("COMMIT")
+    assert commits == 1, "capital, position, legs and first orders are stored together"
+    assert len(seen) - commits <= BEFORE_FIRST_ORDER, "\n".join(line[:90] for line in seen)
+
+
+def test_a_limit_lowered_after_the_profile_was_read_holds(struck: StruckTwin, monkeypatch: pytest.MonkeyPatch) -> None:
+    decision = _decision(struck)
+    real = ledger.hold
+
+    def lowered(profile: Profile, amount: int) -> bool:
+        Profile.objects.filter(pk=profile.pk).update(max_per_position=world.DOLLAR)
+        return real(profile, amount)
+
+    monkeypatch.setattr(ledger, "hold", lowered)
+    assert executor.execute(decision.pk) is None
+    assert Denial.objects.get().code == "max_per_position"
+    assert not Order.objects.exists()
+
+
+def test_a_budget_lowered_after_the_plan_was_made_is_planned_for_again(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = _decision(struck)
+    real, calls = ledger.hold, []
+
+    def lowered(profile: Profile, amount: int) -> bool:
+        calls.append(amount)
+        if len(calls) == 1:
+            Profile.objects.filter(pk=profile.pk).update(min_profit=900 * world.DOLLAR)
+        return real(profile, amount)
+
+    monkeypatch.setattr(ledger, "hold", lowered)
+    assert executor.execute(decision.pk) is None
+    assert Denial.objects.get().code == "margin_gone"
+    assert ledger.audit(decision.profile) == []
+
+
+def test_orders_stored_with_their_position_leave_through_the_gate(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision, real = _decision(struck), gate.check
+    asked: list[Order] = []
+
+    def watched(*orders: Order) -> None:
+        asked.extend(orders)
+        real(*orders)
+
+    monkeypatch.setattr(gate, "check", watched)
+    executor.execute(decision.pk)
+    assert {order.pk for order in asked} == set(Order.objects.values_list("pk", flat=True))
