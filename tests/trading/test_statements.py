@@ -1,4 +1,4 @@
-"""How much the database is asked between a decision and its orders. Transactions are counted apart from statements."""
+"""How many statements run between a decision and its orders. Transactions are counted apart from statements."""
 
 from __future__ import annotations
 
@@ -111,12 +111,12 @@ def test_orders_stored_with_their_position_leave_through_the_gate(
     struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decision, real = _decision(struck), gate.check
-    asked: list[Order] = []
+    checked: list[Order] = []
 
     def watched(*orders: Order) -> None:
-        asked.extend(orders)
+        checked.extend(orders)
         real(*orders)
 
     monkeypatch.setattr(gate, "check", watched)
     executor.execute(decision.pk)
-    assert {order.pk for order in asked} == set(Order.objects.values_list("pk", flat=True))
+    assert {order.pk for order in checked} == set(Order.objects.values_list("pk", flat=True))
