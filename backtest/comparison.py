@@ -18,7 +18,7 @@ from django.conf import settings
 from backtest import session
 from backtest.options import Options
 from kalbot.common import clock, messages
-from strategies.models import Decision, Mode, Profile, Verdict
+from strategies.models import Cycle, Decision, Mode, Profile, Verdict
 from trading.models import Order
 from trading.venues.replay import Latency
 
@@ -56,14 +56,16 @@ class Pair:
     recorded: Taken | None
     replayed: Taken | None
     why: str = ""
+    was_idle: bool = False
+    """No cycle ran at that time while the tape was recorded: nothing could have been decided."""
 
     @property
     def outcome(self) -> str:
-        """same, counts or prices, legs, only recorded, only replayed."""
+        """same, counts or prices, legs, only recorded, only replayed, nobody decided then."""
         if self.replayed is None:
             return "only recorded"
         if self.recorded is None:
-            return "only replayed"
+            return "nobody decided then" if self.was_idle else "only replayed"
         if self.recorded.legs == self.replayed.legs:
             return "same"
         return "counts or prices" if self.recorded.markets == self.replayed.markets else "legs"
@@ -122,12 +124,13 @@ def compare(options: Options, profile: Profile) -> Compared:
     recorded = _taken(rows)
     last = dict(Verdict.objects.filter(profile=profile).values_list("event_id", "live_constraint"))
     for one, other in matched(recorded, replayed):
-        why = ""
+        why, was_idle = "", False
         if other is None and one is not None:
             why = _held(replayed, one) or seen.at(one.event, one.at_ms + WINDOW_MS // 3)
         elif one is None and other is not None:
+            was_idle = _was_idle(other.at_ms)
             why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
-        found.pairs.append(Pair(one, other, why))
+        found.pairs.append(Pair(one, other, why, was_idle))
     return found
 
 
@@ -183,6 +186,12 @@ def _held(taken: Iterable[Taken], one: Taken) -> str:
     """Whether that side had decided on the event before."""
     earlier = [other for other in taken if other.event == one.event and other.at_ms <= one.at_ms + WINDOW_MS]
     return f"had a basket of it since {_clock(earlier[0].at_ms)}" if earlier else ""
+
+
+def _was_idle(at_ms: int) -> bool:
+    """Whether no cycle of beat was recorded around that moment."""
+    around = (clock.from_ms(at_ms - WINDOW_MS // 2), clock.from_ms(at_ms + WINDOW_MS // 2))
+    return not Cycle.objects.filter(started_at__range=around).exists()
 
 
 def _clock(at_ms: int) -> str:

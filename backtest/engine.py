@@ -26,7 +26,7 @@ from markets.streaming.loop import EVALUATE_SECONDS
 from markets.streaming.state.all_in import is_worth_evaluating
 from markets.tape.records import Record
 from strategies.cycle import cycle
-from strategies.models import Kind
+from strategies.models import Kind, Verdict
 from strategies.screening import screening, watchlist
 from trading import settlement, sweeper
 from trading.execution import executor
@@ -40,6 +40,8 @@ SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
 """The intervals that a new installation has."""
+JUDGING: Final = (messages.SCREEN, messages.RUN_CYCLE)
+"""Tasks that make candidates."""
 TASK_NS: Final = 5_000_000
 """From a message to the task that it starts: broker and worker."""
 AFTER_END_NS: Final = 600 * SECOND
@@ -66,6 +68,7 @@ class Engine:
         self._evaluated: dict[str, int] = {}
         self._could_pay: set[str] = set()
         """Events whose best prices pay, or nearly: kept up to date with every move."""
+        self._candidates: set[str] | None = None
         self._full_cycle_ns = 0
         self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
         self._holds = False
@@ -108,6 +111,8 @@ class Engine:
             self._feed.catalogue.flush()
             self._do[name](*args)
             self.ran[name] += 1
+            if name in JUDGING:
+                self._candidates = None
             self._after(name)
             self.on_task(name)
             progress(self._clock.time_ns())
@@ -151,6 +156,13 @@ class Engine:
             feed.catalogue.settled = False
             self._every(at, SETTLE_SECONDS, messages.SETTLE)
 
+    def _is_candidate(self, event: str) -> bool:
+        """Whether a profile would judge ``event`` on its books: verdicts change in screenings and cycles only."""
+        if self._candidates is None:
+            rows = Verdict.objects.filter(status=Verdict.Status.CANDIDATE)
+            self._candidates = set(rows.values_list("event_id", flat=True))
+        return event in self._candidates
+
     def _follow(self, at: int, moved: set[str]) -> None:
         """Events whose best prices moved and whose baskets are near to paying are evaluated at once, as the stream has it done."""
         books = self._feed.books
@@ -159,7 +171,8 @@ class Engine:
                 self._could_pay.discard(event)
                 continue
             self._could_pay.add(event)
-            if at >= self._start_ns and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND:
+            due = at >= self._start_ns and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND
+            if due and self._is_candidate(event):
                 self._evaluated[event] = at
                 self._schedule(at + TASK_NS, messages.EVALUATE_EVENT, (event,))
         moved.clear()

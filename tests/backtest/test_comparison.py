@@ -61,7 +61,7 @@ def test_a_demo_that_was_recorded_decides_the_same_when_it_is_replayed(tmp_path:
     answer = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=300)
     compared = json.loads(answer.stdout)
     assert {one["profile"] for one in compared} >= {"careful", "balanced", "live"}
-    pairs = [pair for one in compared for pair in one["pairs"]]
+    pairs = [pair for one in compared for pair in one["pairs"] if pair["outcome"] != "nobody decided then"]
     alike = [pair for pair in pairs if pair["outcome"] == "same"]
     assert len(alike) >= 6
     assert len(alike) >= 0.8 * len(pairs), [pair for pair in pairs if pair["outcome"] != "same"]

@@ -13,6 +13,7 @@ from kalbot.console.admin import (  # noqa: F401
     safety,
     schedules,
     strategies,
+    tape,
     terms,
     triage,
 )

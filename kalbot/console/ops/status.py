@@ -22,7 +22,7 @@ from kalbot.console.ops.machinery import (
 )
 from kalbot.console.ops.part import BAD, OK, WARN, Part
 from kalbot.console.ui import formats
-from markets.models import Scan
+from markets.models import Scan, TapeGap
 from markets.prices import PriceReader
 from trading.safety import halt
 
@@ -94,6 +94,23 @@ def exchange() -> Part:
     shut = f" Shards without trading: {', '.join(map(str, found.shut_shards))}." if found.shut_shards else ""
     metrics = {"open": 1.0, "pause_in_s": (start - now).total_seconds()}
     return Part("exchange", WARN if shut else OK, f"Open.{shut} Next pause {formats.ago(start)} ({when}).", metrics)
+
+
+def tape() -> Part:
+    """Is everything recorded that is to be: what is not on the tape cannot be replayed."""
+    now = clock.now()
+    missing = TapeGap.objects.filter(ended_at=None).order_by("began_at").first()
+    if missing is not None:
+        since = formats.ago(missing.began_at)
+        return Part("tape", WARN, f"{missing.writer} has recorded nothing since {since}: {missing.reason}", {"open": 0})
+    last = TapeGap.objects.filter(ended_at__gte=now - timedelta(days=1)).order_by("-ended_at").first()
+    if last is not None:
+        return Part(
+            "tape", WARN, f"A hole ended {formats.ago(last.ended_at)}: {last.reason}; {last.dropped} records lost."
+        )
+    if not settings.KALBOT_TAPE_DIR:
+        return Part("tape", OK, "The settings name no folder to record to.")
+    return Part("tape", OK, f"Recorded to {settings.KALBOT_TAPE_DIR} without a hole for a day.", {"open": 1})
 
 
 def key() -> Part:
@@ -184,6 +201,7 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
     host_clocks,
     key,
     scan,
+    tape,
     trading,
     notifications,
 )

@@ -61,6 +61,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Contract terms", "gavel", "markets.contractterms", ""),
             ("Reviewed series", "rate_review", "markets.reviewedseries", ""),
             ("Scans", "radar", "markets.scan", ""),
+            ("Holes in the tape", "content_cut", "markets.tapegap", ""),
             ("Watches", "visibility", "markets.watch", ""),
             ("Stream inbox", "inbox", "markets.exchangemessage", ""),
         ],

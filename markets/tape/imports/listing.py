@@ -64,14 +64,14 @@ class Listing:
     def event(
         self, ticker: str, markets: list[dict[str, Any]], *, title: str = "", exclusive: bool | None = None
     ) -> dict[str, Any]:
-        """An event in the exchange's form around ``markets``."""
+        """An event in the exchange's form around ``markets``. A title that was not recorded stays empty: that of another day is none."""
         series = series_of(ticker)
         known = self._exclusive.get(series, {})
         is_exclusive = bool(known.get("mutually_exclusive")) if exclusive is None else exclusive
         return {
             "event_ticker": ticker,
             "series_ticker": series,
-            "title": title or known.get("title", ""),
+            "title": title,
             "sub_title": "",
             "category": known.get("category", "") or self._series.get(series, {}).get("category", ""),
             "mutually_exclusive": is_exclusive,
