@@ -358,3 +358,18 @@ def test_a_resting_order_that_somebody_made_smaller_is_read_back_when_it_is_canc
         resting.refresh_from_db()
         assert (resting.reported_fill_count, resting.status) == (0, "done")
         _in_agreement(twin, position)
+
+
+def test_time_in_which_nobody_could_try_does_not_end_the_completing_of_a_basket(twin: StruckTwin) -> None:
+    """A halt, and then a worker that is away for longer than completing may take."""
+    twin.session.before = {2: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
+    position = execute(twin)
+    assert (position.status, position.residual_code) == ("completing", "halted")
+    halt.set_state(state="active", actor="ann", reason="go on")
+    with _later(300):
+        twin.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.matched_count) == ("open", 1_000)
+        assert not position.events.filter(to_status="unwinding").exists()
+        last = position.orders.filter(purpose="complete").latest("created_at")
+        assert last.reason == "completing 10 baskets", "at its limits, not as a rescue"
