@@ -1,4 +1,7 @@
-"""``bin/bench NAME [options]``: run one benchmark of this folder; without a name, list them."""
+"""``bin/bench NAME [options]``: run one benchmark of this folder; without a name, list them.
+
+``bin/bench --compare REV NAME [options]`` runs it at an earlier revision too and prints the ratios.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
+
+from bench import _compare
 
 
 def names() -> dict[str, str]:
@@ -23,10 +28,15 @@ def names() -> dict[str, str]:
 def main(argv: list[str]) -> int:
     known = names()
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: bin/bench NAME [options]\n")
+        print("usage: bin/bench [--compare REV] NAME [options]\n")
         for name, what in sorted(known.items()):
             print(f"  {name:<10} {what}")
         return 0
+    if argv[0] == "--compare":
+        if len(argv) < 3 or argv[2] not in known:
+            print("bin/bench: --compare wants a revision and a benchmark", file=sys.stderr)
+            return 2
+        return _compare.run(argv[1], argv[2], argv[3:])
     if argv[0] not in known:
         print(f"bin/bench: there is no benchmark {argv[0]!r}; there are: {', '.join(sorted(known))}", file=sys.stderr)
         return 2
