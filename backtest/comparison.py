@@ -16,6 +16,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from backtest import session
+from backtest.engine import CYCLE_SECONDS
 from backtest.options import Options
 from kalbot.common import clock, messages
 from strategies.models import Cycle, Decision, Mode, Profile, Verdict
@@ -189,8 +190,8 @@ def _held(taken: Iterable[Taken], one: Taken) -> str:
 
 
 def _was_idle(at_ms: int) -> bool:
-    """Whether no cycle of beat was recorded around that moment."""
-    around = (clock.from_ms(at_ms - WINDOW_MS // 2), clock.from_ms(at_ms + WINDOW_MS // 2))
+    """Whether no cycle was recorded from one of beat's intervals before that moment to a little after it."""
+    around = (clock.from_ms(at_ms - CYCLE_SECONDS * 1000), clock.from_ms(at_ms + WINDOW_MS // 2))
     return not Cycle.objects.filter(started_at__range=around).exists()
 
 
