@@ -65,8 +65,7 @@ class Certificate:
 
     def side_grade(self, side: Side) -> Grade:
         """The grade of holding this side of every outcome, cost aside: conditional if a state pays nothing."""
-        legs = [(ticker, side, CONTRACT) for ticker in self.states.outcomes]
-        return grade_of(floor(legs, self.states), 0, 0, self.grade)
+        return side_grade(self.states, self.grade, side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,11 @@ class Refusal:
     sentence: str
     rules_hash: str
     version: int = CERTIFICATE_VERSION
+
+
+def side_grade(states: StateList, cap: Grade, side: Side) -> Grade:
+    """The grade of holding this side of every outcome, cost aside: ``cap``, or conditional if a state pays nothing."""
+    return grade_of(floor([(ticker, side, CONTRACT) for ticker in states.outcomes], states), 0, 0, cap)
 
 
 def one_must_win(states: StateList) -> bool:

@@ -61,6 +61,11 @@ def read_rules(paths: Iterable[Path]) -> dict[str, Sample]:
     return found
 
 
+def read_shipped(names: Iterable[str]) -> dict[str, Sample]:
+    """As ``read_rules``, of file names; "public" is the file that comes with the program. Raises RulesFileError."""
+    return read_rules(PUBLIC if name == "public" else Path(name) for name in names)
+
+
 def _lines(path: Path) -> Iterator[str]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:

@@ -35,6 +35,8 @@ BOOKS: Final = "orderbooks.jsonl.gz"
 DEFAULT_FEE: Final = {"series__fee_type": "quadratic", "series__fee_multiplier_e6": 1_000_000}
 """A snapshot holds no series: the fee of nearly all of them is assumed, and stated beside the result."""
 
+RECORDED, BY_SERIES, NOT_RECORDED = "recorded", "by series, from a file", "not recorded"
+
 _INSTANT = re.compile(r"(\d{8}T\d{6}Z)")
 _BOOK = decoder_of(TickerBookWire)
 
@@ -54,6 +56,12 @@ class Snapshot:
     refused: list[str] = field(default_factory=list)
     without_rules: set[str] = field(default_factory=set)
     filled: set[str] = field(default_factory=set)
+
+    def rules_of(self, event: str) -> str:
+        """Where the rules texts of an event come from."""
+        if event in self.without_rules:
+            return NOT_RECORDED
+        return BY_SERIES if event in self.filled else RECORDED
 
 
 def load(folder: Path, at: datetime | None = None, rules: Mapping[str, Sample] | None = None) -> Snapshot:

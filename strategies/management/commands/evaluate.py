@@ -28,7 +28,7 @@ from kalbot.common.units import (
 )
 from markets.fees import CENT_GRID, DIRECT_GRID
 from markets.selectors import fee_grid
-from markets.terms.rules_file import PUBLIC, read_rules
+from markets.terms.rules_file import read_shipped
 from strategies.catalogue import recorded
 from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import basket_grade, limits_of
@@ -63,7 +63,6 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--rules",
-            type=Path,
             action="append",
             default=[],
             metavar="FILE",
@@ -76,7 +75,7 @@ class Command(BaseCommand):
         try:
             profile = seeds.find(options["profile"])
             grid = _grid(options["fee_grid"])
-            rules = read_rules(PUBLIC if str(path) == "public" else path for path in options["rules"])
+            rules = read_shipped(options["rules"])
             snapshot = recorded.load(options["snapshot"], options["at"], rules)
             change = _changes(options)
             judged = [
@@ -113,13 +112,6 @@ def _about_rules(snapshot: recorded.Snapshot) -> str:
         f"Rules not recorded: {len(snapshot.without_rules)} events have none and can have no certificate; "
         f"{len(snapshot.filled)} got the texts of their series from a file, and their grades rest on that."
     )
-
-
-def _rules_of(event: EventView, snapshot: recorded.Snapshot) -> str:
-    """Where the rules texts of an event come from."""
-    if event.ticker in snapshot.without_rules:
-        return "not recorded"
-    return "by series, from a file" if event.ticker in snapshot.filled else "recorded"
 
 
 def _grid(text: str | None) -> Money:
@@ -168,7 +160,7 @@ def _document(
         "refused": snapshot.refused,
         "totals": dict(Counter(verdict.status.value for _, verdict in judged)),
         "constraints": dict(_constraints(judged).most_common()),
-        "events": [as_json(event, verdict) | {"rules": _rules_of(event, snapshot)} for event, verdict in judged],
+        "events": [as_json(event, verdict) | {"rules": snapshot.rules_of(event.ticker)} for event, verdict in judged],
     }
 
 
@@ -195,11 +187,11 @@ def _cells(event: EventView, verdict: Verdict, snapshot: recorded.Snapshot) -> l
     if miss is not None and miss.distance_ppm is not None:
         why += f" ({percent(miss.distance_ppm)} away)"
     if basket is None:
-        return [event.ticker, status, _rules_of(event, snapshot), *[""] * 11, why]
+        return [event.ticker, status, snapshot.rules_of(event.ticker), *[""] * 11, why]
     return [
         event.ticker,
         status,
-        _rules_of(event, snapshot),
+        snapshot.rules_of(event.ticker),
         basket_grade(event, basket).label,
         basket.kind.value,
         f"{len(basket.legs)}/{len(event.outcomes)} {basket.legs[0].side.value.upper()}",
