@@ -56,6 +56,7 @@ class DenialCode(StrEnum):
     NOT_EXCLUSIVE = "not_exclusive"
     RULES_CHANGED = "rules_changed"
     CERTIFICATE = "certificate"
+    LEAST_GRADE = "least_grade"
     SHARDS = "shards"
     NOT_ACTIVE = "not_active"
     FEE_UNKNOWN = "fee_unknown"
@@ -132,6 +133,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NOT_EXCLUSIVE: "The event is not mutually exclusive, which this kind of basket needs.",
     DenialCode.RULES_CHANGED: "The event's rules or outcomes changed after the decision.",
     DenialCode.CERTIFICATE: "The certificate that the basket rests on is no longer valid.",
+    DenialCode.LEAST_GRADE: "The basket's payoff is less sure than the profile asks for now.",
     DenialCode.SHARDS: "The legs trade on different shards of the exchange.",
     DenialCode.NOT_ACTIVE: "A market of the basket does not take orders.",
     DenialCode.FEE_UNKNOWN: "The event has a type of fee that is not known.",

@@ -17,6 +17,7 @@ from django.db.models import Sum
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets import exchange_hours
+from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
 from trading import facts, foreign, shard_cash
@@ -206,11 +207,19 @@ def _shard(intent: Intent, found: Facts) -> Checks:
             yield refusal
 
 
+def _grade(intent: Intent, found: Facts) -> Checks:
+    """The least grade as the profile has it now; a bet on coverage has no grade."""
+    grade, least = Grade(intent.decision.grade), Grade(found.profile.least_grade)
+    if intent.decision.kind != Kind.COVERAGE and not grade.meets(least):
+        yield Refusal(DenialCode.LEAST_GRADE, f"the basket is {grade.label}, the profile takes {least.label}")
+
+
 _LIMITS: Final[tuple[Check, ...]] = (
     _denied,
     _profile,
     _clock,
     _wanted,
+    _grade,
     _unknown_orders,
     _locks,
     _times,

@@ -26,6 +26,8 @@ OPERATOR_WAITS = 12.0
 HEADLESS_WAITS = 2.0
 STORY_SECONDS = 110.0
 """Longest wait at the end for the settlement that scores accepted advice: about a simulated day and its settlement."""
+USUAL_SECONDS_TO_CLOSE, SECONDS_TO_CLOSE = 60, 20
+"""Least seconds to the close: what profiles are made with, and what they have in the demo."""
 
 
 class DemoError(Exception):
@@ -227,6 +229,8 @@ def trade_live_on_the_simulator() -> None:
             "description": "Orders to the simulated exchange of the demo. Guaranteed baskets only.",
         },
     )
+    # Events of the demo live about ninety seconds: the usual minute before the close would leave hardly any of it.
+    Profile.objects.filter(min_seconds_to_close=USUAL_SECONDS_TO_CLOSE).update(min_seconds_to_close=SECONDS_TO_CLOSE)
     # A bet, not arbitrage: for triage's story only. A new installation keeps it switched off.
     Profile.objects.filter(name="coverage", is_active=False).update(is_active=True)
     if not made and not live.is_active:  # an earlier version seeded it; the upgrade switched it off

@@ -231,6 +231,8 @@ def print_result(row: dict[str, Any], *, still: bool) -> None:
     if not console.is_terminal:
         console = Console(stderr=True, width=PLAIN_WIDTH)
     console.print(pipeline(row, 0.0), profiles())
+    for line in grades(row):
+        console.print(line, markup=False, highlight=False)
     if not still:
         console.print(triage_screen.triage(row["triage"]))
         outcome = row["triage"]["story"]
@@ -245,6 +247,14 @@ def print_result(row: dict[str, Any], *, still: bool) -> None:
         console.print(f"not closed: {line}", style="bold red", markup=False)
     if not row["problems"]:
         console.print("the loop closed: what was decided was bought, what ended was booked, every ledger balances")
+
+
+def grades(row: dict[str, Any]) -> list[str]:
+    """What was bought and settled of each grade, one line a mode."""
+    return [
+        f"{mode}: " + ", ".join(f"{label} {n['bought']} bought, {n['settled']} settled" for label, n in labels.items())
+        for mode, labels in row["grades"].items()
+    ]
 
 
 def still_result(row: dict[str, Any]) -> RenderableType:

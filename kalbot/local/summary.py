@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.local import story
 from markets.models import Scan
 from markets.prices import PriceReader
+from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
 from trading import ledger, selectors
 from trading.models import Denial, Discrepancy, Position
@@ -46,6 +47,7 @@ def summary() -> dict[str, Any]:
         "positions": by_mode(filled()),
         "aborted": by_mode(Position.objects.filter(status="aborted")),
         "settled": by_mode(Position.objects.filter(status="settled")),
+        "grades": by_grade(),
         "profiles": {profile.name: profile_counts(profile) for profile in Profile.objects.order_by("pk")},
         "ledger": {profile.name: ledger.summary(profile) for profile in Profile.objects.order_by("pk")},
         "exchange_difference": selectors.exchange_difference(),
@@ -56,6 +58,21 @@ def summary() -> dict[str, Any]:
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).count(),
         "triage": story.triage(),
         "errors": errors(),
+    }
+
+
+def by_grade() -> dict[str, dict[str, dict[str, int]]]:
+    """Mode -> label of a grade -> how many positions were bought, and how many of them have settled."""
+    rows = (
+        filled().values("mode", "grade").annotate(bought=Count("pk"), settled=Count("pk", filter=Q(status="settled")))
+    )
+    found = {(row["mode"], row["grade"]): row for row in rows.order_by()}
+    return {
+        mode: {
+            grade.label: {stage: found.get((mode, grade.value), {}).get(stage, 0) for stage in ("bought", "settled")}
+            for grade in Grade
+        }
+        for mode in MODES
     }
 
 
@@ -82,6 +99,7 @@ def bought(position: Position) -> dict[str, Any]:
         "event": position.event_id,
         "kind": position.kind,
         "guaranteed": position.guaranteed,
+        "grade": Grade(position.grade).label,
         "count": position.matched_count,
         "cost": sum(leg.bought_cost for leg in position.legs.all()),
         "floor": position.floor,
@@ -138,4 +156,5 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
 
 
 def _lied(row: dict[str, Any]) -> bool:
-    return bool(row["guaranteed"]) and row["floor"] <= row["cost"]
+    """Whether a whole basket is called guaranteed and is not. One of which legs have settled has the floor of the others only."""
+    return bool(row["guaranteed"]) and not row["realised"] and row["floor"] <= row["cost"]

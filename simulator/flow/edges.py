@@ -53,15 +53,21 @@ def _plant_next(exchange: ExchangeCore) -> None:
     kind = KINDS[(number - 1) % len(KINDS)]
     names = exchange.live_events()
     rng.shuffle(names)
-    if kind == "all_no":  # the ranges first, then everything else, then the ranges again
-        ranges_first = number // len(KINDS) % 2 == 0
-        names.sort(key=lambda name: (exchange.events[name].series_ticker in RANGES) != ranges_first)
+    if kind == "all_no":  # each range event once, as soon as it can be; then everything else
+        names.sort(key=lambda name: _turn_of(exchange.events[name]))
     hold = rng.randint(*HOLD_MS)
     if kind == "coverage" and _turn_is_due(exchange):
         if _plant_on_first(exchange, names, kind, TURN_MS, rng, turning=True):
             return
         exchange.streams.counters[DEFERRED] = 1  # no day can turn now: an ordinary basket, and the next one turns
     _plant_on_first(exchange, names, kind, hold, rng)
+
+
+def _turn_of(event: Event) -> int:
+    """Where an event stands among those that may get a NO basket: ranges that had none, all others, ranges that had one."""
+    if event.series_ticker not in RANGES:
+        return 1
+    return 2 if event.edge_until_ms else 0
 
 
 def _plant_on_first(
@@ -156,10 +162,12 @@ def _high_bids(exchange: ExchangeCore, markets: list[Market], fair: list[float],
         return min(max(market.ceil_price(chance * (1 + shift) * ONE), market.tick(1)), ONE - market.tick(ONE - 1))
 
     legs = list(zip(markets, fair, strict=True))
-    if len(legs) > FEW:  # the likeliest three, as if one of them had to win and none were hopeless
+    if (
+        len(legs) > FEW
+    ):  # the likeliest three, as if one of them had to win; no bid below its fair one, which would stay in the book
         likeliest = sorted(legs, key=lambda leg: -leg[1])[:3]
         share = sum(chance for _, chance in likeliest)
-        legs = [(market, 0.5 * chance / share + 0.5 / 3) for market, chance in likeliest]
+        legs = [(market, chance + (1 - share) / 3) for market, chance in likeliest]
     return _least_shifted(exchange, legs, price, lambda total, fees: total >= ONE + fees + margin)
 
 

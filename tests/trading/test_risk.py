@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market
+from markets.terms.grades import Grade
 from strategies.models import Decision, Profile
 from tests.trading import world
 from trading import exits, facts, ledger, risk, shard_cash
@@ -172,6 +173,16 @@ def test_revoked_certificate_and_changed_rules_refuse_all_yes() -> None:
     Certificate.objects.update(status="granted")
     Event.objects.filter(pk=event.pk).update(rules_hash="other")
     assert _code(decision) == "rules_changed"
+
+
+def test_the_least_grade_of_the_profile_is_asked_again_before_an_order() -> None:
+    profile, _, decision = _ready()
+    Decision.objects.update(grade=Grade.IF_DETERMINED.value)
+    assert Profile.objects.filter(pk=profile.pk).update(least_grade=Grade.GUARANTEED.value)
+    assert _code(decision) == "least_grade"
+    decision.denial.delete()
+    Profile.objects.filter(pk=profile.pk).update(least_grade=Grade.IF_DETERMINED.value)
+    assert executor.execute(decision.pk) is not None
 
 
 def test_all_no_needs_an_exclusive_event() -> None:
