@@ -175,7 +175,7 @@ def test_revoked_certificate_and_changed_rules_refuse_all_yes() -> None:
     assert _code(decision) == "rules_changed"
 
 
-def test_the_least_grade_of_the_profile_is_asked_again_before_an_order() -> None:
+def test_the_least_grade_of_the_profile_is_checked_again_before_an_order() -> None:
     profile, _, decision = _ready()
     Decision.objects.update(grade=Grade.IF_DETERMINED.value)
     assert Profile.objects.filter(pk=profile.pk).update(least_grade=Grade.GUARANTEED.value)
