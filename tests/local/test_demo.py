@@ -161,3 +161,6 @@ def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_score
     assert [one for one in outcome["sources"] if one["source"] == "nws" and one["settled"]]
     assert result["exchange_difference"] == 0
     assert all(row["difference"] == 0 for row in result["ledger"].values())
+    for mode in ("sim", "live"):
+        for label in ("guaranteed", "guaranteed if determined"):
+            assert result["grades"][mode][label]["settled"] > 0, result["grades"]
