@@ -48,6 +48,8 @@ def match(exchange: ExchangeCore, market: Market, taker: Order | MarketMakerOrde
     """
     fills: list[Fill] = []
     book = exchange.books[market.ticker]
+    if taker.remaining <= 0:  # a reduce-only order of which nothing is held
+        return fills
     for level in book.crossing(taker.book_side, taker.price):
         for maker in list(level.orders.values()):
             if maker.remaining <= 0:  # cancelled meanwhile
@@ -125,9 +127,9 @@ def _book_fill(
 
 def _finish(exchange: ExchangeCore, market: Market, order: Order, rest: bool) -> None:
     """After matching: execute, rest or cancel what remains."""
-    if order.remaining <= 0:
+    if order.remaining <= 0 and order.filled:
         order.status = EXECUTED
-    elif rest:
+    elif rest and order.remaining > 0:
         order.status = RESTING
         exchange.books[market.ticker].add(order)
     else:

@@ -29,6 +29,10 @@ def main() -> int:
     )
     parser.add_argument("--seeds", required=True, metavar="A:B", help="from seed A up to, not including, B")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--harsh", action="store_true", help="the harsher world of tests/faults/harsh.py")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
+    )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
     options = parser.parse_args()
     try:
@@ -37,23 +41,29 @@ def main() -> int:
         parser.error("--seeds wants two numbers, such as 0:500")
     if last <= first or options.jobs < 1:
         parser.error("--seeds must not be empty and --jobs must be at least 1")
-    return _run(range(first, last), options.jobs, options.show)
+    return _run(range(first, last), options)
 
 
-def _run(seeds: range, jobs: int, show: bool) -> int:
+def _run(seeds: range, options: argparse.Namespace) -> int:
+    jobs, show = options.jobs, options.show
     context = multiprocessing.get_context("spawn")
     todo: Any = context.Queue()
     done: Any = context.Queue()
     for seed in seeds:
         todo.put(seed)
-    workers = [context.Process(target=_work, args=(todo, done, show), daemon=True) for _ in range(jobs)]
+    workers = [context.Process(target=_work, args=(todo, done, show, options.harsh), daemon=True) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     ends: Counter[str] = Counter()
+    failed: list[int] = []
     boundaries = deaths = 0
     began = last_report = time.monotonic()
     for finished in range(1, len(seeds) + 1):
         message = _next(done, workers)
+        if message is not None and message[0] == "failed" and options.keep_going:
+            failed.append(message[1])
+            print(f"\nFAILED seed {message[1]}: {message[2].splitlines()[0]}", flush=True)
+            continue
         if message is None or message[0] == "failed":
             text = "a worker process ended by itself" if message is None else message[2]
             print(f"\nFAILED {'' if message is None else f'seed {message[1]}'}\n{text}", file=sys.stderr)
@@ -70,9 +80,13 @@ def _run(seeds: range, jobs: int, show: bool) -> int:
             rate = finished / (last_report - began)
             print(f"\r{finished}/{len(seeds)} seeds, {rate:.1f} seeds/s  ", end="", flush=True)
     rate = len(seeds) / (time.monotonic() - began)
-    print(f"\r{len(seeds)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths")
+    print(
+        f"\r{len(seeds) - len(failed)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths"
+    )
     print("ended as: " + ", ".join(f"{name} {count}" for name, count in ends.most_common()))
-    return 0
+    if failed:
+        print(f"{len(failed)} seeds failed: {failed}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _next(done: Any, workers: list[Any]) -> Any:
@@ -84,13 +98,13 @@ def _next(done: Any, workers: list[Any]) -> Any:
                 return None
 
 
-def _work(todo: Any, done: Any, show: bool) -> None:
+def _work(todo: Any, done: Any, show: bool, harsh: bool) -> None:
     die_with_parent()
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
         from django.db import connection
 
-        from tests.faults import harness
+        from tests.faults import harness, story
         from trading.models import Position
 
         try:
@@ -100,17 +114,17 @@ def _work(todo: Any, done: Any, show: bool) -> None:
                 except Empty:
                     return
                 try:
-                    run = harness.run(seed)
+                    run = harness.run(seed, harsh=harsh)
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback
 
                     done.put(("failed", seed, f"{error}\n{traceback.format_exc()}"))
-                    return
+                    continue
                 position = Position.objects.first()
                 denial = getattr(run.decision, "denial", None) if position is None else None
                 end = position.status if position is not None else f"denied: {denial.code if denial else '?'}"
-                story = harness.describe(run) if show else ""
-                done.put(("held", seed, end, run.mortal.passed, len(run.mortal.died_at), story))
+                lines = story.describe(run) if show else ""
+                done.put(("held", seed, end, run.mortal.passed, len(run.mortal.died_at), lines))
         finally:
             connection.close()
             server.stop()

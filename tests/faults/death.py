@@ -22,6 +22,9 @@ class Mortal:
         self.dead = False
         self.died_at: list[str] = []
         self.armed = False
+        self.freezes: dict[int, float] = {}
+        """Number of a boundary -> seconds for which the process is stopped there, if no transaction is open, else at the next."""
+        self.on_freeze: Callable[[float], None] = lambda seconds: None
 
     def boundary(self, where: str) -> None:
         """One line that may be the last."""
@@ -30,11 +33,23 @@ class Mortal:
         if not self.armed:
             return
         self.passed += 1
+        if not where.startswith("after BEGIN"):
+            self._maybe_freeze()
         if self.deaths and self.passed >= self.deaths[-1]:
             self.deaths.pop()
             self.dead = True
             self.died_at.append(f"{self.passed}:{where}")
             raise Died(where)
+
+    def _maybe_freeze(self) -> None:
+        due = [number for number in self.freezes if number <= self.passed]
+        if not due or connection.in_atomic_block:
+            return
+        self.armed = False
+        try:
+            self.on_freeze(self.freezes.pop(due[0]))
+        finally:
+            self.armed = True
 
     @contextmanager
     def life(self) -> Iterator[None]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
@@ -20,20 +22,27 @@ from markets.streaming.output.inbox import Message, store
 from simulator.control import timetable
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
-from tests.faults import invariants
+from tests.faults import invariants, wire
 from tests.faults.death import Mortal
+from tests.faults.harsh import Harsh, draw_harsh
 from tests.faults.rows import clear
-from tests.faults.schedule import Schedule, draw
+from tests.faults.schedule import Levels, Schedule, draw
+from tests.faults.story import describe
+from tests.faults.strikes import strike
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession, fill_message
 from trading import exits, inbox, reconcile, settlement, sweeper
 from trading.execution import executor
-from trading.models import Order, Position
-from trading.safety import halt, live_readiness
+from trading.execution.sizing import walk
+from trading.models import Discrepancy, Order, Position
+from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROUNDS = 8
+A_DAY = 86_400
+FINE = [[0, 10_000, 10]]
+"""A grid of a tenth of a cent."""
 TROUBLED_MS = 20_000
 """How long the simulator's own troubles are drawn for."""
 
@@ -48,7 +57,13 @@ class Run:
     time: Any
     profile: Profile
     decision: Decision
+    harsh: Harsh
+    funded: int
+    """Cash at the exchange before anything happened, micro-dollars."""
+    second: Twin | None = None
     requests: int = 0
+    stepped: float = 0.0
+    """Seconds by which the wall clock was set: the monotonic one knows nothing of it."""
     late: list[Message] = attribute(default_factory=list)
     seen: int = 0
     log: list[str] = attribute(default_factory=list)
@@ -58,8 +73,48 @@ class Run:
     def rng(self) -> random.Random:
         return self.plan.rng
 
+    @property
+    def twins(self) -> list[Twin]:
+        return [self.twin] if self.second is None else [self.twin, self.second]
+
+    def sync(self) -> None:
+        for twin in self.twins:
+            twin.sync()
+
+    def shift(self, seconds: float) -> None:
+        """Time passes, for the exchange too: what it has planned happens when it is due, not at the next request."""
+        pieces = 1 if seconds > A_DAY else max(1, int(seconds / 5))
+        for _ in range(pieces):
+            self.time.shift(seconds / pieces)
+            if seconds >= 1:
+                self.twin.exchange.clock.set(max(clock.now_ms(), self.twin.exchange.now()))  # type: ignore[attr-defined]
+                self.twin.exchange.advance()
+                self.twin.exchange.commit()
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the machine's clock."""
+        self.note(f"the clock is set by {seconds:g} s")
+        self.stepped += seconds
+        self.time.shift(seconds)
+
     def note(self, text: str) -> None:
         self.log.append(f"{clock.now():%H:%M:%S.%f} {text}")
+
+
+class RunClock:
+    """The time of a run: the wall clock as it was set, a monotonic one, and waits that take no time of ours."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        return time.time() - self.run.stepped
+
+    def sleep(self, seconds: float) -> None:
+        self.run.shift(seconds)
 
 
 class MortalSession(TwinSession):
@@ -70,50 +125,54 @@ class MortalSession(TwinSession):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         run = self.run
         run.requests += 1
+        if request.method == "POST":
+            wire.check_sending(run, request.body)
         self.exchange.clock.set(max(clock.now_ms(), self.exchange.now()))  # type: ignore[attr-defined]
         run.mortal.boundary(f"before {request.method} {urlsplit(request.url or '').path}")
         fault = run.plan.at_request.pop(run.requests, None)
         if fault is not None:
             strike(run, fault)
-        if request.method == "POST":
-            invariants.check_budget(run, request.body)
         try:
             answer = super().send(request, **kwargs)
         except requests.RequestException as error:
             run.note(f"{request.method} {urlsplit(request.url or '').path}: {error}")
-            run.time.shift(5)
+            run.shift(5)
             run.mortal.boundary("after a time-out")
             raise
-        run.note(f"{request.method} {urlsplit(request.url or '').path}: {answer.status_code} {answer.content[:160]!r}")
-        run.time.shift(0.005)
+        run.note(f"{request.method} {urlsplit(request.url or '').path}: {answer.status_code} {answer.content[:600]!r}")
+        wire.check_answer(run, answer.status_code, answer.content)
+        run.shift(0.005)
+        if run.harsh.follows and run.rng.random() < run.harsh.follows:
+            run.sync()
         run.mortal.boundary(f"after {request.method}")
         return answer
 
 
-def run(seed: int, troubles: Sequence[str] = ()) -> Run:
+def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
-    ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's.
+    ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
+    ``harsh`` draws them and more (``tests/faults/harsh.py``).
     """
     clear()
     ids = random.Random(f"ids {seed}")
     _ids_from(lambda: uuid.UUID(int=ids.getrandbits(128), version=4))
     cache.prices().flushdb()
-    plan = draw(seed)
+    plan, more = draw_harsh(seed) if harsh else (draw(seed), Harsh(troubles=tuple(troubles)))
     with time_machine.travel(START, tick=False) as traveller:
-        state = _world(plan, traveller)
-        if troubles:
-            wanted = {"seed": seed, "for_ms": TROUBLED_MS, "kinds": list(troubles), "tickers": state.twin.markets}
+        state = _world(plan, more, traveller)
+        if more.troubles:
+            tickers = [ticker for twin in state.twins for ticker in twin.markets]
+            wanted = {"seed": seed, "for_ms": TROUBLED_MS, "kinds": list(more.troubles), "tickers": tickers}
             timetable.trouble(state.twin.exchange, wanted)
-        sleep, clock.sleep = clock.sleep, lambda seconds: traveller.shift(seconds)
         try:
-            _live(state)
-            _end(state)
-            invariants.check(state)
+            with clock.use(RunClock(state)):
+                _live(state)
+                _end(state)
+                invariants.check(state)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}\n{describe(state)}") from error
         finally:
-            clock.sleep = sleep
             connection.use(None)
             _ids_from(uuid.uuid4)
     return state
@@ -127,42 +186,82 @@ def _ids_from(source: Callable[[], uuid.UUID]) -> None:
         field.__dict__.pop("_get_default", None)  # Django's own cache of it
 
 
-def _world(plan: Schedule, traveller: Any) -> Run:
+def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     twin = Twin(manual=True, read_delay_ms=plan.read_delay_ms, seed=plan.seed)
     session = MortalSession(twin.exchange)
     twin.session = session
-    for bids, asks in plan.books:
-        twin.add_market(bids, asks)
+    _list(twin, plan.books, harsh.fine)
     world.active()
-    profile = world.add_profile("run", mode=plan.mode, min_profit=0, **plan.profile)
-    limits, side = _limits(plan, twin)
-    decision = world.decide(profile, twin.row, limits, plan.count, plan.kind, side)
-    state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision)
+    profile = world.add_profile(
+        "run", mode=plan.mode, min_profit=0, beside_foreign=harsh.beside_foreign, **plan.profile
+    )
+    decision = _decide(profile, twin, plan, harsh)
+    if harsh.cash is not None:
+        ledger = twin.exchange.ledger
+        ledger.credit((0, twin.shard), harsh.cash - ledger.available((0, twin.shard)))
+    state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision, harsh, twin.cash())
+    if harsh.second_round is not None:
+        state.second = Twin("KXU-1", beside=twin)
+        _list(state.second, plan.books, harsh.fine)
     session.run = state
+    state.mortal.freezes, state.mortal.on_freeze = dict(harsh.freezes), lambda seconds: _frozen(state, seconds)
     client = twin.client()
     client.transport.sleep, client.transport._seed = traveller.shift, plan.seed
     connection.use(client)
     live_readiness.require_reconciliation()
-    twin.sync()
+    state.sync()
+    if harsh.starts_well:
+        reconcile.run("live", "start")
     for terms in plan.exchange:
         twin.exchange.faults.add(**terms)
     return state
 
 
-def _limits(plan: Schedule, twin: Twin) -> tuple[dict[str, int], str]:
-    """Limit prices as a strategy would take them from the books: the level that the count reaches."""
+def _list(twin: Twin, books: list[tuple[Levels, Levels]], fine: bool) -> None:
+    for bids, asks in books:
+        ticker = twin.add_market(bids, asks)
+        if fine:
+            twin.exchange.markets[ticker].ranges = FINE
+            Market.objects.filter(ticker=ticker).update(price_bands=FINE)
+
+
+def _decide(profile: Profile, twin: Twin, plan: Schedule, harsh: Harsh) -> Decision:
+    """A decision whose limit prices are those that a strategy would take from the books: the level that the count reaches."""
     side = "no" if plan.kind == "all_no" else "yes"
-    limits = {}
     markets = twin.markets[:-1] if plan.kind == "coverage" and plan.outcomes > 2 else twin.markets
-    for ticker in markets:
-        yes, no = twin.books()[ticker]
-        levels, left, price = (yes if side == "no" else no), plan.count, 0
-        for level, size in levels:
-            price, left = 10_000 - level, left - size
-            if left <= 0:
-                break
-        limits[ticker] = price
-    return limits, side
+    shares = dict(zip(markets, harsh.shares or (1,) * len(markets), strict=False))
+    counts = {ticker: plan.count * share for ticker, share in shares.items()}
+    books = twin.books()
+    limits = {t: _reached(books[t][0] if side == "no" else books[t][1], counts[t]) for t in markets}
+    if len(set(counts.values())) == 1 and not harsh.shares:
+        return world.decide(profile, twin.row, limits, plan.count, plan.kind, side)
+    legs = [{"ticker": t, "side": side, "count": counts[t], "limit_price": limits[t]} for t in markets]
+    cost = sum(walk.most_for(limits[t], counts[t], world.FEES) for t in markets)
+    floor = 10_000 * (sum(counts.values()) - max(counts.values()))
+    sums = {"cost": cost, "max_cost": cost, "floor": floor, "guaranteed": floor > cost}
+    return world.decide(profile, twin.row, limits, max(counts.values()), plan.kind, side, legs=legs, **sums)
+
+
+def _reached(other_side: world.Levels, count: int) -> int:
+    """The price of the level that buying ``count`` reaches; a dollar's complement where there is none."""
+    price = 9_900
+    for level, size in other_side:
+        price, count = 10_000 - level, count - size
+        if count <= 0:
+            break
+    return price
+
+
+def _frozen(run: Run, seconds: float) -> None:
+    """The worker is stopped (SIGSTOP, a closed lid); meanwhile the others go on, and it knows nothing of it when it wakes."""
+    run.note(f"frozen for {seconds:g} s")
+    run.disturbed = True
+    run.shift(seconds)
+    run.sync()
+    _frames(run)
+    inbox.apply_waiting()
+    sweeper.sweep()
+    run.note("awake")
 
 
 def _live(run: Run) -> None:
@@ -175,12 +274,19 @@ def _live(run: Run) -> None:
             strike(run, fault)
         if run.mortal.died_at:
             live_readiness.require_reconciliation()
-        run.time.shift(run.rng.choice((0.3, 1.0, 3.0, 50.0)))
+        run.shift(run.rng.choice((0.3, 1.0, 3.0, 50.0)))
+        if number in run.harsh.steps:
+            run.step(run.harsh.steps[number])
         if run.plan.mode == "sim" or run.rng.random() < 0.8:
-            run.twin.sync()
+            run.sync()
         _frames(run)
         if run.plan.exit_round == number:
             _ask_for_exit(run)
+        if run.second is not None and run.harsh.second_round == number:
+            other = world.add_profile("second", mode="live", min_profit=0, **run.plan.profile)
+            second = _decide(other, run.second, run.plan, run.harsh)
+            with run.mortal.life():
+                executor.execute(second.pk)
         with run.mortal.life():
             inbox.apply_waiting()
             sweeper.sweep()
@@ -192,6 +298,7 @@ def _live(run: Run) -> None:
 def _end(run: Run) -> None:
     """The trouble is over: the exchange behaves, books are full, trading is allowed; everything must come to rest."""
     run.mortal.deaths.clear()
+    run.mortal.freezes.clear()
     run.plan.at_request.clear()
     exchange = run.twin.exchange
     exchange.faults.clear()
@@ -201,9 +308,11 @@ def _end(run: Run) -> None:
     exchange.state.trading_shards.clear()
     live_readiness.require_reconciliation()
     halt.set_state(state="active", actor="end", reason="the run is over")
-    halt.set_state(state="active", actor="end", reason="the run is over", profile=run.profile)
-    closed = [t for t in run.twin.markets if exchange.markets[t].status not in ("active", "inactive")]
-    for ticker in run.twin.markets:
+    for profile in Profile.objects.all():
+        halt.set_state(state="active", actor="end", reason="the run is over", profile=profile)
+    tickers = [ticker for twin in run.twins for ticker in twin.markets]
+    closed = [t for t in tickers if exchange.markets[t].status not in ("active", "inactive")]
+    for ticker in tickers:
         market = exchange.markets[ticker]
         if market.status == "inactive":
             lifecycle.resume(exchange, market)
@@ -215,28 +324,47 @@ def _end(run: Run) -> None:
         _ask_for_exit(run)
     _settle_down(run, 12)
     if closed or run.plan.ending in ("settle", "scalar"):
-        run.time.shift(3 * 86_400 if not closed else 60)
+        run.shift(3 * 86_400 if not closed else 60)
         exchange.clock.set(max(clock.now_ms(), exchange.now()))  # type: ignore[attr-defined]
         exchange.advance()
         value = 3_333 if run.plan.ending == "scalar" else None
-        run.twin.finish(winner=run.twin.markets[0], value=value)
+        for twin in run.twins:
+            twin.finish(winner=twin.markets[0], value=value)
         if run.plan.mode == "sim":
             for ticker in run.twin.markets:
                 done = exchange.markets[ticker]
                 Market.objects.filter(ticker=ticker).update(
                     status="finalized", result=done.result, settlement_value_e6=(done.settlement_value or 0) * 100
                 )
-        run.time.shift(5)
+        run.shift(5)
         settlement.run()
         _settle_down(run, 6)
         settlement.run()
     reconcile.run(run.plan.mode, "end")
+    if run.harsh.has_actor:
+        _answer_discrepancies(run)
+
+
+def _answer_discrepancies(run: Run) -> None:
+    """A person ends what is open by its own action; what the others did is then in the books, and they agree again."""
+    for _ in range(3):
+        rows = list(Discrepancy.objects.filter(resolved_at=None))
+        for row in rows:
+            with suppress(resolution.CannotResolve):
+                resolution.resolve(row.pk, actor="operator", reason="somebody else traded on the account")
+        run.shift(61)
+        run.sync()
+        inbox.apply_waiting()
+        sweeper.sweep()
+        reconcile.run(run.plan.mode, "end")
+        if not rows:
+            return
 
 
 def _settle_down(run: Run, rounds: int) -> None:
     for _ in range(rounds):
-        run.time.shift(61)
-        run.twin.sync()
+        run.shift(61)
+        run.sync()
         _frames(run)
         inbox.apply_waiting()
         sweeper.sweep()
@@ -250,9 +378,11 @@ def _working() -> bool:
 
 
 def _ask_for_exit(run: Run) -> None:
-    position = Position.objects.filter(decision=run.decision, status="open").first()
-    if position is None:
-        return
+    for position in Position.objects.filter(status="open"):
+        _ask_for_exit_of(run, position)
+
+
+def _ask_for_exit_of(run: Run, position: Position) -> None:
     words = "less than the floor is accepted" if run.plan.seed % 3 else ""
     try:
         exits.request_exit(position_id=position.pk, actor="harness", reason="the schedule says so", below_floor=words)
@@ -276,68 +406,3 @@ def _frames(run: Run) -> None:
         store([message])
         if run.rng.random() < run.plan.frames["duplicate"]:
             ExchangeMessage.objects.filter(key=message.key).update(applied_at=None)
-
-
-def strike(run: Run, fault: str) -> None:
-    """Change the world in the middle of things."""
-    exchange, rng = run.twin.exchange, run.rng
-    ticker = rng.choice(run.twin.markets)
-    market = exchange.markets[ticker]
-    run.note(f"strikes: {fault} {ticker}")
-    run.disturbed = True
-    if fault == "pause":
-        lifecycle.pause(exchange, market)
-    elif fault == "close" and market.status == "active":
-        market.close_ms = exchange.now()
-        lifecycle.close_market(exchange, market)
-        Market.objects.filter(ticker=ticker).update(status="closed")
-    elif fault == "tick":
-        market.ranges = [[0, 10_000, 500]]
-    elif fault == "shard_halt":
-        exchange.state.trading_shards.add(run.twin.shard)
-    elif fault == "halt":
-        halt.set_state(state="halted", actor="schedule", reason="kill switch")
-    elif fault == "reduce":
-        halt.set_state(state="reducing", actor="schedule", reason="kill switch", profile=run.profile)
-    elif fault == "thin":
-        for side in ("bid", "ask"):
-            _thin(run, ticker, side)
-    elif fault == "vanish":
-        run.twin.cancel_makers(ticker, rng.choice(("bid", "ask")))
-    elif fault == "worse":
-        run.twin.cancel_makers(ticker, "ask")
-        run.twin.quote(ticker, "ask", 9_500, 1_000)
-    elif fault == "crash":
-        run.twin.cancel_makers(ticker, "bid")
-        run.twin.quote(ticker, "bid", 100, 5_000)
-    elif fault == "stale":
-        run.time.shift(20)
-    elif fault == "dead_epoch":
-        world.publish(run.twin.event, run.twin.books(), lease=None)
-
-
-def _thin(run: Run, ticker: str, side: str) -> None:
-    book = run.twin.exchange.books[ticker]
-    for order in list(book.orders(side)):
-        if order.order_id.startswith("h") and order.remaining > 50:
-            book.reduce(order, order.remaining - 50)
-
-
-def describe(run: Run) -> str:
-    """Everything a person needs to see what happened."""
-    position = Position.objects.filter(decision=run.decision).first()
-    lines = [repr(run.plan), f"deaths {run.mortal.died_at}", *run.log[-60:]]
-    denial = getattr(run.decision, "denial", None) if position is None else None
-    if denial is not None:
-        lines.append(f"denied: {denial.code} {denial.detail}")
-    if position is not None:
-        lines += [f"{e.at:%H:%M:%S} {e.from_status}->{e.to_status} {e.reason} {e.data}" for e in position.events.all()]
-        lines += [
-            f"{o.created_at:%H:%M:%S} {o} {o.purpose} {o.status} {o.error_code} reported {o.reported_fill_count} filled {o.filled_count}"
-            for o in position.orders.order_by("created_at")
-        ]
-        lines += [
-            f"{leg} bought {leg.bought_count} sold {leg.sold_count} settled {leg.settled_count}"
-            for leg in position.legs.all()
-        ]
-    return "\n".join(lines)

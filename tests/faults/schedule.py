@@ -46,6 +46,10 @@ WORLD_FAULTS = (
 )
 
 
+Levels = list[tuple[int, int]]
+"""(YES price, count), best first."""
+
+
 @dataclass
 class Schedule:
     """One run. ``at_request``: number of a request -> world fault that strikes just before it is answered."""
@@ -55,7 +59,7 @@ class Schedule:
     outcomes: int
     kind: str
     count: int
-    books: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]
+    books: list[tuple[Levels, Levels]]
     profile: dict[str, Any]
     deaths: list[int]
     exchange: list[dict[str, Any]]
@@ -118,7 +122,7 @@ def _batch(rng: random.Random, outcomes: int) -> tuple[str, list[dict[str, Any]]
     ]
 
 
-def _book(rng: random.Random, outcomes: int, kind: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def _book(rng: random.Random, outcomes: int, kind: str) -> tuple[Levels, Levels]:
     """(YES bids, YES asks) of one outcome, a few levels each, such that the basket usually pays."""
     fair = 10_000 // outcomes
     if kind == "all_no":

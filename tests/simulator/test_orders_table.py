@@ -150,6 +150,10 @@ def test_reduce_only_is_capped_by_the_position(client: Client) -> None:
     assert client.position(B825) == 0
     status, body = client.order(B825, "ask", "0.3800", "9", IOC, reduce_only=True)
     assert (status, body["fill_count"], body["remaining_count"]) == (201, "0.00", "0.00")
+    order = client.get(f"/portfolio/orders/{body['order_id']}")["order"]
+    assert (order["status"], order["fill_count_fp"]) == ("canceled", "0.00")
+    fills = client.get("/portfolio/fills")["fills"]
+    assert [fill["count_fp"] for fill in fills] == ["5.00", "5.00"], "a fill of nothing"
 
 
 def test_client_ids_are_spent_for_ever(client: Client) -> None:

@@ -89,15 +89,26 @@ class TwinSession(requests.Session):
 class Twin:
     """One event on an exchange whose clock is ours, with what the catalogue and the stream would have made of it."""
 
-    def __init__(self, event: str = "KXT-1", shard: int = 0, manual: bool = False, **config: Any) -> None:
-        defaults = {"still": True, "rate_limits": False, "roll": False, "settlement_timer_s": 0}
-        self.exchange = Exchange(
-            SimulatorConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None
-        )
-        self.exchange.open_accounts()
+    def __init__(
+        self,
+        event: str = "KXT-1",
+        shard: int = 0,
+        manual: bool = False,
+        beside: Twin | None = None,
+        **config: Any,
+    ) -> None:
+        """``beside``: another event on the exchange of that twin, on the same account."""
+        if beside is None:
+            defaults = {"still": True, "rate_limits": False, "roll": False, "settlement_timer_s": 0}
+            self.exchange = Exchange(
+                SimulatorConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None
+            )
+            self.exchange.open_accounts()
+        else:
+            self.exchange = beside.exchange
         self.event, self.shard = event, shard
         self.markets: list[str] = []
-        self.session = TwinSession(self.exchange)
+        self.session: TwinSession = TwinSession(self.exchange) if beside is None else beside.session
         self.seen_fills = 0
         self._list_event()
 

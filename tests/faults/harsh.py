@@ -1,0 +1,79 @@
+"""A harsher world on top of a schedule: prices at the ends, unequal counts, a second profile, somebody else on the account, workers that
+freeze while others work, clocks that step, books that jump between any two requests."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from tests.faults.schedule import Levels, Schedule, draw
+
+TROUBLES = ("answers", "jumps", "ends", "pauses", "reads", "restarts", "fees", "grids", "terms")
+SLEEPS = (0.5, 7.0, 50.0, 200.0)
+"""Seconds for which a worker is stopped: shorter and longer than a signature, a lease and an order live."""
+STEPS = (-90.0, -20.0, -3.0, 3.0, 40.0)
+"""Seconds by which a clock is set forward or back between two steps."""
+
+
+@dataclass
+class Harsh:
+    """What a run has beyond its schedule. ``freezes``: number of a boundary -> seconds; ``steps``: round -> seconds."""
+
+    troubles: tuple[str, ...] = ()
+    shares: tuple[int, ...] = ()
+    fine: bool = False
+    freezes: dict[int, float] = field(default_factory=dict)
+    steps: dict[int, float] = field(default_factory=dict)
+    follows: float = 0.0
+    second_round: int | None = None
+    cash: int | None = None
+    beside_foreign: bool = False
+    starts_well: bool = False
+    """Whether the first comparison of the books comes before the trouble."""
+
+    @property
+    def has_actor(self) -> bool:
+        return "actor" in self.troubles
+
+
+def draw_harsh(seed: int) -> tuple[Schedule, Harsh]:
+    """The schedule of a seed and what makes its world harsh. Each part has a stream of its own."""
+    plan, rng = draw(seed), random.Random(f"harsh {seed}")
+    troubles = tuple(kind for kind in TROUBLES if rng.random() < 0.4)
+    if rng.random() < 0.4:
+        troubles += ("actor",)
+    harsh = Harsh(
+        troubles=troubles,
+        freezes={rng.randrange(1, 120): rng.choice(SLEEPS) for _ in range(rng.choice((0, 0, 1, 2, 3)))},
+        steps={rng.randrange(8): rng.choice(STEPS) for _ in range(rng.choice((0, 0, 1, 2)))},
+        follows=rng.choice((0.0, 0.3, 1.0)),
+        second_round=rng.choice((None, 0, 1)) if plan.mode == "live" else None,
+        beside_foreign=rng.random() < 0.5,
+        starts_well=rng.random() < 0.85,
+    )
+    if rng.random() < 0.4:
+        harsh.fine = rng.random() < 0.5
+        plan.books = _at_the_ends(rng, plan, 10 if harsh.fine else 100)
+    if plan.kind == "all_no" and rng.random() < 0.6:
+        harsh.shares = tuple(rng.choice((1, 1, 2, 3)) for _ in range(plan.outcomes))
+    if harsh.second_round is not None and rng.random() < 0.6:
+        harsh.cash = rng.choice((3, 8, 15)) * 1_000_000
+    plan.profile["leg_risk_budget"] = rng.choice((300_000, 1_000_000, 2_000_000, 20_000_000))
+    return plan, harsh
+
+
+def _at_the_ends(rng: random.Random, plan: Schedule, tick: int) -> list[tuple[Levels, Levels]]:
+    """One favourite near a dollar, the others near nothing: asks at the least price, bids one tick below the greatest, or none."""
+    favourite, others = rng.randrange(plan.outcomes), plan.outcomes - 1
+    books: list[tuple[Levels, Levels]] = []
+    for number in range(plan.outcomes):
+        size = rng.choice((100, 400, 1_000, 5_000))
+        if number == favourite:
+            ask = 10_000 - tick * (others + rng.choice((1, 2, 4)))
+            bid = ask - tick * rng.choice((1, 1, 5))
+            books.append(([(bid, size)], [(ask, size), (min(10_000 - tick, ask + tick), 5_000)]))
+        else:
+            bids = [(tick, size)] if rng.random() < 0.8 else []
+            ask = tick * (2 if bids else 1)
+            books.append((bids, [(ask, size), (ask + tick, 5_000)]))
+    return books

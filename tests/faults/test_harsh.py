@@ -1,0 +1,44 @@
+"""Some seeds of the harsher world in the normal run; ``bin/faults --harsh`` runs more of them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+
+from tests.faults import harness
+from tests.faults.harsh import draw_harsh
+
+ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+SEEDS = int(os.environ.get("KALBOT_HARSH_SEEDS", "60" if ON_SQLITE else "5"))
+GROUP = 10
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", range(0, SEEDS, GROUP))
+def test_every_invariant_holds_in_a_harsh_world(first: int, redis_db: object) -> None:
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        for seed in range(first, min(first + GROUP, SEEDS)):
+            harness.run(seed, harsh=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_harsh_seed_runs_the_same_way_twice(redis_db: object) -> None:
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        first, second = harness.run(2, harsh=True), harness.run(2, harsh=True)
+    assert first.log == second.log
+
+
+def test_the_seeds_draw_every_part_of_the_harsh_world() -> None:
+    drawn = [draw_harsh(seed) for seed in range(60)]
+    worlds = [harsh for _, harsh in drawn]
+    assert any(one.has_actor for one in worlds)
+    assert any(one.freezes for one in worlds)
+    assert any(one.steps for one in worlds)
+    assert any(one.fine for one in worlds)
+    assert any(len(set(one.shares)) > 1 for one in worlds)
+    assert any(one.second_round is not None and one.cash is not None for one in worlds)
+    prices = {price for plan, _ in drawn for bids, asks in plan.books for price, _ in bids + asks}
+    assert {10, 100, 9_900} <= prices

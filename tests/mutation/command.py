@@ -1,0 +1,116 @@
+"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--seconds S] [--tests PATH ...]``: does a test notice?
+
+PATH: modules or folders of ``trading`` (default: all of it). Prints each survivor as it is found and the score at the end. Exit
+code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.mutation import known, mutants, runner
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TESTS = ("tests/trading",)
+
+
+def main() -> int:
+    """Parse, run, report."""
+    parser = argparse.ArgumentParser(prog="bin/mutants", description="Single-point mutations of trading.")
+    parser.add_argument("paths", nargs="*", default=["trading"], help="modules or folders (default: trading)")
+    parser.add_argument("--known", action="store_true", help="the known faults instead of every operator")
+    parser.add_argument("--like", default="", metavar="TEXT", help="only those whose description contains it")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of tests for one mutant (default 60)")
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"test paths (default {' '.join(TESTS)})")
+    options = parser.parse_args()
+    try:
+        found = of_known() if options.known else of_paths(options.paths)
+    except (OSError, ValueError, SyntaxError) as error:
+        parser.error(str(error))
+    found = [one for one in found if options.like in one.name]
+    if options.sample:
+        found = sorted(random.Random(options.seed).sample(found, min(options.sample, len(found))), key=_place)
+    if not found:
+        parser.error("there is nothing to change")
+    return run(found, options.tests, options.seconds, strict=options.known)
+
+
+def of_paths(paths: list[str]) -> list[mutants.Mutant]:
+    """Every mutant of these modules and folders. ValueError for a path that is none."""
+    found: list[mutants.Mutant] = []
+    for path in paths:
+        place = ROOT / path
+        if not place.exists() or "trading" not in place.relative_to(ROOT).parts:
+            raise ValueError(f"{path} is no module of trading")
+        for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            name = str(file.relative_to(ROOT))
+            if "/migrations/" not in name and "/models/" not in name and "/management/" not in name:
+                found += mutants.of_source(name, file.read_text())
+    return found
+
+
+def of_known() -> list[mutants.Mutant]:
+    """The known faults as mutants. ValueError when the text of one does not occur exactly once."""
+    return [_known(one) for one in known.KNOWN]
+
+
+def _known(one: known.Known) -> mutants.Mutant:
+    source = (ROOT / one.path).read_text()
+    if source.count(one.old) != 1:
+        raise ValueError(f"{one.path}: {one.old!r} occurs {source.count(one.old)} times ({one.what})")
+    line = source[: source.index(one.old)].count("\n") + 1 + one.old.startswith("\n")
+    tree = ast.parse(source.replace(one.old, one.new))
+    return mutants.Mutant(one.path, line, _function_at(ast.parse(source), line), one.what, tree)
+
+
+def _function_at(tree: ast.Module, line: int) -> str:
+    names = [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return ".".join(names)
+
+
+def _place(mutant: mutants.Mutant) -> tuple[str, int]:
+    return mutant.module, mutant.line
+
+
+def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict: bool) -> int:
+    """Run them all. ``strict``: a survivor is a failure."""
+    survivors: list[mutants.Mutant] = []
+    done = 0
+    began = time.monotonic()
+
+    def report(mutant: mutants.Mutant, noticed: str | None, took: float) -> None:
+        nonlocal done
+        done += 1
+        if noticed is None:
+            survivors.append(mutant)
+        print(f"{done}/{len(found)} {took:5.1f} s {mutant.name}: {noticed or 'SURVIVES'}", flush=True)
+
+    runner_of = runner.Runner(ROOT, found, report, seconds)
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests], plugins=[runner_of])
+    if done < len(found):
+        print(f"pytest ended with {code} before the mutants were through", file=sys.stderr)
+        return 2
+    if runner_of.reached.failed:
+        print(f"left out, for they fail unchanged: {', '.join(runner_of.reached.failed)}")
+    killed = done - len(survivors)
+    print(f"{killed} of {done} noticed ({killed / done:.0%}), {(time.monotonic() - began) / done:.1f} s each")
+    for mutant in survivors:
+        print(f"SURVIVES {mutant.name}")
+    return 1 if strict and survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

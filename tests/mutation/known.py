@@ -1,0 +1,249 @@
+"""Mutations that stood for a fault that cost money somewhere: each must be noticed by a test that runs every time.
+
+A change is a text of the module that occurs once, and what stands there instead, on as many lines. Where the code moves on, the text moves
+with it (a test compares).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One fault: ``old`` in ``path`` becomes ``new``."""
+
+    what: str
+    path: str
+    old: str
+    new: str
+
+
+COMPLETE = "trading/execution/phases/complete.py"
+RISK = "trading/risk.py"
+SETTLEMENT = "trading/settlement.py"
+RECHECK = "trading/execution/sizing/recheck.py"
+UNWIND = "trading/execution/phases/unwind.py"
+GATE = "trading/execution/orders/gate.py"
+SELLING = "trading/execution/phases/selling.py"
+LADDER = "trading/execution/orders/sell_ladder.py"
+FOREIGN = "trading/foreign.py"
+DISCREPANCIES = "trading/safety/discrepancies.py"
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        "a purchase that completes asks for the whole leg, not for what it lacks",
+        COMPLETE,
+        "lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]",
+        "lacking = [(leg, baskets.needed(target, leg.target_count, position.target_count)) for leg in legs]",
+    ),
+    Known(
+        "completing at any loss",
+        "trading/execution/phases/rescue.py",
+        "if result <= instead or result < -profile.leg_risk_budget:",
+        "if result <= instead:",
+    ),
+    Known(
+        "completing reserves all of it again",
+        "trading/ledger.py",
+        "missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved",
+        "missing = amount",
+    ),
+    Known(
+        "the leg-risk budget is not shared over the legs",
+        UNWIND,
+        "allowed -= max(0, sell_ladder.loss_bound(leg, sale.count, sale.least, live.fees))",
+        "allowed -= 0",
+    ),
+    Known(
+        "losses already taken are forgotten",
+        UNWIND,
+        "return position.profile.leg_risk_budget + min(0, position.realised)",
+        "return position.profile.leg_risk_budget",
+    ),
+    Known(
+        "losses already taken are forgotten while a purchase rests",
+        COMPLETE,
+        "left = position.profile.leg_risk_budget + min(0, position.realised)",
+        "left = position.profile.leg_risk_budget",
+    ),
+    Known(
+        "a purchase on a suspect book",
+        RISK,
+        "    if reason is not None:\n        raise Denied(reason, ",
+        "    if False:\n        raise Denied(reason, ",
+    ),
+    Known(
+        "a sale on a suspect book",
+        SELLING,
+        "return None if unusable is None else Refusal(unusable, leg.market_id)",
+        "return None",
+    ),
+    Known(
+        "freshness of a purchase's book a thousand times longer",
+        RISK,
+        "live.unusable(intent.tickers, intent.profile.max_price_age_ms)",
+        "live.unusable(intent.tickers, intent.profile.max_price_age_ms * 1000)",
+    ),
+    Known(
+        "freshness of a sale's book a thousand times longer",
+        SELLING,
+        "live.why_unusable(leg.market_id, position.profile.max_price_age_ms)",
+        "live.why_unusable(leg.market_id, position.profile.max_price_age_ms * 1000)",
+    ),
+    Known("cleared for minutes after admission", RECHECK, "timedelta(milliseconds=250)", "timedelta(seconds=250)"),
+    Known(
+        "settled while an order of the same market is open",
+        SETTLEMENT,
+        "waiting = {_key(leg) for leg in final if _has_open_order(leg)}",
+        "waiting: set[Key] = set()",
+    ),
+    Known(
+        "a leg is settled while its order is open",
+        SETTLEMENT,
+        "if not part or _has_open_order(leg):",
+        "if not part:",
+    ),
+    Known(
+        "settled before the exchange's record says so",
+        SETTLEMENT,
+        "if mode == Mode.SIM or not ready:",
+        "if True:",
+    ),
+    Known("a purchase may wait an hour to be sent", GATE, "timedelta(seconds=5)", "timedelta(seconds=5000)"),
+    Known("a sale may wait hours to be sent", GATE, "timedelta(seconds=20)", "timedelta(seconds=20000)"),
+    Known(
+        "an order leaves although its position has moved on",
+        GATE,
+        "if row[1] != STATUS_OF.get(Order.Purpose(order.purpose)):",
+        "if False:",
+    ),
+    Known(
+        "an order leaves although another worker has taken over",
+        GATE,
+        "if order.lease_token and row[2] != order.lease_token:",
+        "if False:",
+    ),
+    Known(
+        "an order leaves although its exit was withdrawn",
+        GATE,
+        "if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):",
+        "if False:",
+    ),
+    Known(
+        "an order leaves under HALTED",
+        GATE,
+        "        risk.may_send(order.profile, reduces=reduces)",
+        "        pass",
+    ),
+    Known(
+        "a probe leaves under HALTED",
+        GATE,
+        "            risk.may_send(order.profile, reduces=True)",
+        "            pass",
+    ),
+    Known(
+        "rungs without a pause between them",
+        SELLING,
+        "return clock.now() - at < RUNG_PAUSE or live.prices.alive_ms < int(at.timestamp() * 1000)",
+        "return False",
+    ),
+    Known(
+        "a sale below its least price",
+        LADDER,
+        "return max(least, bids[0][0] - RUNGS[min(attempt, len(RUNGS) - 1)])",
+        "return bids[0][0] - RUNGS[min(attempt, len(RUNGS) - 1)]",
+    ),
+    Known(
+        "a guaranteed basket is sold below its floor's worth",
+        "trading/execution/phases/exit.py",
+        "whole = bool(guaranteed_floor(position, legs)) and not request.below_floor",
+        "whole = False",
+    ),
+    Known(
+        "waiting uses up the rungs",
+        SELLING,
+        "states.schedule(position, at, waits=position.waits + 1, residual=text, residual_code=refusal.code)",
+        "states.schedule(position, at, attempts=position.attempts + 1, residual=text, residual_code=refusal.code)",
+    ),
+    Known(
+        "a fill that comes late is nobody's",
+        "trading/late_fills.py",
+        "return sum(_reopen(position_id) for position_id in sorted(ids))",
+        "return 0",
+    ),
+    Known(
+        "an order answered with nothing is believed",
+        "trading/execution/orders/inflight.py",
+        "if answer.fill_count > order.filled_count and record.move(",
+        "if False and record.move(",
+    ),
+    Known(
+        "bought while an order of the account is unknown",
+        RISK,
+        "    if found is not None:\n        yield Refusal(DenialCode.ORDER_UNKNOWN",
+        "    if False:\n        yield Refusal(DenialCode.ORDER_UNKNOWN",
+    ),
+    Known(
+        "cash of a shard is promised beyond what is free",
+        RISK,
+        "if free is not None and intent.worst_cost > free:",
+        "if False:",
+    ),
+    Known(
+        "bought beside somebody else's contracts",
+        RISK,
+        "        if found:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)",
+        "        if False:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)",
+    ),
+    Known("the day's loss stops nothing", RISK, "if lost > 0 and lost >= intent.profile.max_daily_loss:", "if False:"),
+    Known("the limit of an event stops nothing", RISK, "if at_risk > intent.profile.max_per_event:", "if False:"),
+    Known(
+        "a position left waiting buys for hours",
+        "trading/execution/phases/buy.py",
+        "TOO_LATE: Final = timedelta(seconds=20)",
+        "TOO_LATE: Final = timedelta(seconds=20000)",
+    ),
+    Known(
+        "a decision of hours ago is carried out",
+        "trading/execution/admission.py",
+        "LONGEST_WAIT: Final = timedelta(seconds=20)",
+        "LONGEST_WAIT: Final = timedelta(seconds=20000)",
+    ),
+    Known(
+        "the order that spends an id buys a contract",
+        "trading/venues/live.py",
+        "SMALLEST: Final = Count(1)",
+        "SMALLEST: Final = Count(100)",
+    ),
+    Known(
+        "contracts of ours that a person sold stay in the leg",
+        FOREIGN,
+        "of_ours = min(closes - of_other, abs(ours) if ours * before > 0 else 0)",
+        "of_ours = 0",
+    ),
+    Known(
+        "an alarm stays silent when the amount changes",
+        DISCREPANCIES,
+        "        return known.amount == amount",
+        "        return True",
+    ),
+    Known(
+        "a difference of the account binds one profile only",
+        DISCREPANCIES,
+        "mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & of_subaccount(profile.subaccount or 0)",
+        "pass",
+    ),
+    Known(
+        "completing is given up for what passes",
+        COMPLETE,
+        "if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):",
+        "if False:",
+    ),
+    Known(
+        "a plan may use up the whole leg-risk budget",
+        "trading/execution/sizing/planner.py",
+        "PLANNED_SHARE: Final = (3, 5)",
+        "PLANNED_SHARE: Final = (5, 5)",
+    ),
+)

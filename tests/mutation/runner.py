@@ -1,0 +1,181 @@
+"""A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
+
+The first child runs all tests unchanged and reports how long each takes and which lines it reaches. A mutant's child runs only the
+tests that reach its line, the quickest first, until one fails. A child is a copy of the whole process, database in memory
+included; the Redis they share is emptied by the tests' own fixtures.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import coverage
+import pytest
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.transplant import put
+
+LONGEST = 120.0
+"""Seconds of one mutant's tests; one that runs longer does not end and counts as noticed."""
+
+
+@dataclass(slots=True)
+class Reached:
+    """What the tests reach unchanged: seconds of each test, and for (file, line) the tests."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    tests: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+
+
+class Runner:
+    """The plugin. ``wanted``: the mutants of the modules; ``report``: called with each and the name of what noticed it."""
+
+    def __init__(
+        self,
+        root: Path,
+        mutants: list[Mutant],
+        report: Callable[[Mutant, str | None, float], None],
+        seconds: float,
+    ) -> None:
+        self.root, self.mutants, self.report, self.seconds = root, mutants, report, seconds
+        self.failed = False
+        self.reached = Reached()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.failed = self.failed or report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if not session.items:
+            raise pytest.UsageError("no tests")
+        first = next(item for item in session.items if {"db", "_fresh_world"} & set(getattr(item, "fixturenames", ())))
+        first.config.hook.pytest_runtest_protocol(item=first, nextitem=first)
+        session._setupstate.teardown_exact(session)  # type: ignore[arg-type]  # all but the session's own fixtures
+        self.reached = self._unchanged(session)
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            began = time.monotonic()
+            noticed = self._notice(session, mutant, self._tests_of(mutant, items))
+            self.report(mutant, noticed, time.monotonic() - began)
+        return True
+
+    def _tests_of(self, mutant: Mutant, items: dict[str, pytest.Item]) -> list[pytest.Item]:
+        lines = self.reached.tests.get(mutant.module, {})
+        names = set(lines.get(mutant.line, ())) if mutant.qualname else {n for found in lines.values() for n in found}
+        chosen: list[pytest.Item] = []
+        total = 0.0
+        for name in self._in_turn(names - set(self.reached.failed), Path(mutant.module).stem):
+            total += self.reached.seconds.get(name, 0.0)
+            if total > self.seconds and chosen:
+                break
+            chosen.append(items[name])
+        return chosen
+
+    def _in_turn(self, names: set[str], stem: str) -> list[str]:
+        """The tests of the module's own file first, then one of each file in turn; within a file the quickest first."""
+        by_file: dict[str, list[str]] = {}
+        for name in sorted(names, key=lambda one: self.reached.seconds.get(one, 0.0)):
+            by_file.setdefault(name.partition("::")[0], []).append(name)
+        own = [name for file in sorted(by_file) if stem in file for name in by_file.pop(file)]
+        turns = zip_longest(*(by_file[file] for file in sorted(by_file)))
+        return own + [name for turn in turns for name in turn if name is not None]
+
+    def _unchanged(self, session: pytest.Session) -> Reached:
+        """Run every test in a child, unchanged, and take what it found from a file: the last one's, if the sources are the same."""
+        found = self.root / ".test" / f"reached-{self._digest(session)}.json"
+        found.parent.mkdir(exist_ok=True)
+        if not found.exists():
+            _in_child(lambda: self._measure(session, found), None)
+        if not found.exists():
+            raise pytest.UsageError("the unchanged tests did not come to their end")
+        raw = json.loads(found.read_text())
+        tests = {name: {int(line): ids for line, ids in lines.items()} for name, lines in raw["tests"].items()}
+        return Reached(raw["seconds"], raw["failed"], tests)
+
+    def _digest(self, session: pytest.Session) -> str:
+        digest = hashlib.sha256(repr([item.nodeid for item in session.items]).encode())
+        for path in sorted([*self.root.glob("trading/**/*.py"), *self.root.glob("tests/trading/**/*.py")]):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def _measure(self, session: pytest.Session, to: Path) -> int:
+        watch = coverage.Coverage(data_file=None, source=[str(self.root / "trading")], messages=False)
+        watch.start()
+        seconds, failed = {}, []
+        for number, item in enumerate(session.items):
+            following = session.items[number + 1] if number + 1 < len(session.items) else None
+            watch.switch_context(item.nodeid)
+            self.failed, began = False, time.monotonic()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following or session)
+            seconds[item.nodeid] = time.monotonic() - began
+            if self.failed:
+                failed.append(item.nodeid)
+        watch.stop()
+        data, tests = watch.get_data(), {}
+        for name in data.measured_files():
+            contexts = data.contexts_by_lineno(name)
+            path = str(Path(name).relative_to(self.root))
+            tests[path] = {line: sorted(filter(None, ids)) for line, ids in contexts.items()}
+        to.write_text(json.dumps({"seconds": seconds, "failed": failed, "tests": tests}))
+        return 0
+
+    def _notice(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> str | None:
+        """The test that fails under the mutant, ``does not end``, or None when it survives."""
+        if not items:
+            return None
+        code = _in_child(lambda: self._try(session, mutant, items), LONGEST)
+        if code is None:
+            return "does not end"
+        return None if code == 0 else items[min(code, len(items)) - 1].nodeid
+
+    def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> int:
+        put(_module(mutant.module), ast.parse((self.root / mutant.module).read_text()), mutant.tree)
+        for number, item in enumerate(items):
+            self.failed = False
+            following = items[number + 1] if number + 1 < len(items) else session
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return min(number + 1, 250)
+        return 0
+
+
+def _module(path: str) -> ModuleType:
+    return importlib.import_module(path.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+
+
+def _in_child(work: Callable[[], int], seconds: float | None) -> int | None:
+    """The exit code of a copy of this process that does ``work``; None when it was still at it after ``seconds``."""
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        code = 251
+        with contextlib.suppress(BaseException):
+            code = work()
+        os._exit(code)
+    deadline = time.monotonic() + seconds if seconds else None
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) & 0xFF
+        if deadline is not None and time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None
+        time.sleep(0.01)

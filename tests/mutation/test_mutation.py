@@ -1,0 +1,98 @@
+"""The mutations themselves: what they change, that a change takes effect in place, and that the known faults still fit the code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.mutation import command, mutants
+from tests.mutation.known import KNOWN
+from tests.mutation.transplant import put
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOURCE = '''
+"""A module."""
+LIMIT: int = 5
+
+def capped(values):
+    """Docstring: never changed."""
+    total = 0
+    for value in values:
+        total += value
+    if total < LIMIT and values:
+        return total
+    return min(LIMIT, total)
+
+class Box:
+    size = 3
+
+    def half(self):
+        return self.size // 2
+'''
+
+
+def test_each_operator_constant_guard_and_statement_is_changed_once() -> None:
+    found = {mutant.what for mutant in mutants.of_source("box.py", SOURCE)}
+    assert {
+        "5 -> 6",
+        "5 -> 5000",
+        "total < LIMIT: Lt -> LtE",
+        "total < LIMIT: Lt -> GtE",
+        "total < LIMIT and values: And -> Or",
+        "if total < LIMIT and values: never",
+        "total += value: Add -> Sub",
+        "total += value: removed",
+        "min(LIMIT, total): min -> max",
+        "self.size // 2: FloorDiv -> Mult",
+    } <= found
+    assert not any("Docstring" in what or "3 ->" in what for what in found)
+
+
+def _module() -> types.ModuleType:
+    module = types.ModuleType("box")
+    module.__file__ = "box.py"
+    exec(compile(SOURCE, "box.py", "exec"), vars(module))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("5 -> 5000", (9, 1)),
+        ("total += value: Add -> Sub", (-9, 1)),
+        ("min(LIMIT, total): min -> max", (9, 1)),
+        ("self.size // 2: FloorDiv -> Mult", (5, 6)),
+    ],
+)
+def test_a_change_takes_effect_for_whoever_holds_the_function(what: str, expected: tuple[int, int]) -> None:
+    module = _module()
+    capped, box = module.capped, module.Box()
+    assert (capped([4, 5]), box.half()) == (5, 1)
+    mutant = next(one for one in mutants.of_source("box.py", SOURCE) if one.what == what)
+    put(module, ast.parse(SOURCE), mutant.tree)
+    assert (capped([4, 5]), box.half()) == expected
+
+
+def test_every_known_fault_fits_the_code() -> None:
+    found = command.of_known()
+    assert len(found) == len(KNOWN) >= 25
+    assert len({one.what for one in found}) == len(found)
+
+
+def test_a_path_outside_of_trading_is_refused_in_words() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.mutation.command", "markets"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "markets is no module of trading" in done.stderr
+    assert "Traceback" not in done.stderr
