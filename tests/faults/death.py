@@ -33,7 +33,7 @@ class Mortal:
         if not self.armed:
             return
         self.passed += 1
-        if not where.startswith("after BEGIN"):
+        if where.startswith(("before ", "after POST", "after GET", "after DELETE")):
             self._maybe_freeze()
         if self.deaths and self.passed >= self.deaths[-1]:
             self.deaths.pop()
@@ -43,7 +43,7 @@ class Mortal:
 
     def _maybe_freeze(self) -> None:
         due = [number for number in self.freezes if number <= self.passed]
-        if not due or connection.in_atomic_block:
+        if not due or connection.in_atomic_block or not connection.autocommit:
             return
         self.armed = False
         try:

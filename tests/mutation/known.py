@@ -115,13 +115,13 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order leaves although its position has moved on",
         GATE,
-        "if row[1] != STATUS_OF.get(Order.Purpose(order.purpose)):",
+        "if row.of_position != STATUS_OF.get(Order.Purpose(order.purpose)):",
         "if False:",
     ),
     Known(
         "an order leaves although another worker has taken over",
         GATE,
-        "if order.lease_token and row[2] != order.lease_token:",
+        "if order.lease_token and row.of_lease != order.lease_token:",
         "if False:",
     ),
     Known(
@@ -133,8 +133,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order leaves under HALTED",
         GATE,
-        "        risk.may_send(order.profile, reduces=reduces)",
-        "        pass",
+        "            risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)",
+        "            pass",
     ),
     Known(
         "a probe leaves under HALTED",
@@ -169,8 +169,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a fill that comes late is nobody's",
         "trading/late_fills.py",
-        "return sum(_reopen(position_id) for position_id in sorted(ids))",
-        "return 0",
+        "count = sum(_reopen(position_id) for position_id in sorted(ids))",
+        "count = 0",
     ),
     Known(
         "an order answered with nothing is believed",
@@ -181,23 +181,23 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "bought while an order of the account is unknown",
         RISK,
-        "    if found is not None:\n        yield Refusal(DenialCode.ORDER_UNKNOWN",
-        "    if False:\n        yield Refusal(DenialCode.ORDER_UNKNOWN",
+        "if found.unknown_order is not None:",
+        "if False:",
     ),
     Known(
         "cash of a shard is promised beyond what is free",
-        RISK,
-        "if free is not None and intent.worst_cost > free:",
-        "if False:",
+        "trading/shard_cash.py",
+        "if wanted <= found:",
+        "if True:",
     ),
     Known(
         "bought beside somebody else's contracts",
         RISK,
-        "        if found:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)",
-        "        if False:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, found)",
+        "        if words:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)",
+        "        if False:\n            yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)",
     ),
-    Known("the day's loss stops nothing", RISK, "if lost > 0 and lost >= intent.profile.max_daily_loss:", "if False:"),
-    Known("the limit of an event stops nothing", RISK, "if at_risk > intent.profile.max_per_event:", "if False:"),
+    Known("the day's loss stops nothing", RISK, "if lost > 0 and lost >= profile.max_daily_loss:", "if False:"),
+    Known("the limit of an event stops nothing", RISK, "if at_risk > profile.max_per_event:", "if False:"),
     Known(
         "a position left waiting buys for hours",
         "trading/execution/phases/buy.py",
@@ -231,7 +231,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a difference of the account binds one profile only",
         DISCREPANCIES,
-        "mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & of_subaccount(profile.subaccount or 0)",
+        "mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & account",
         "pass",
     ),
     Known(
