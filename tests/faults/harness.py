@@ -34,7 +34,7 @@ from tests.trading.twin import Twin, TwinSession, fill_message
 from trading import exits, inbox, reconcile, settlement, sweeper
 from trading.execution import executor
 from trading.execution.sizing import walk
-from trading.models import Discrepancy, Order, Position
+from trading.models import WORKING, Discrepancy, Order, Position
 from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
 
@@ -374,7 +374,7 @@ def _settle_down(run: Run, rounds: int) -> None:
 
 
 def _working() -> bool:
-    return Position.objects.filter(status__in=sweeper.WORKING).exists()
+    return Position.objects.filter(status__in=WORKING).exists()
 
 
 def _ask_for_exit(run: Run) -> None:
