@@ -30,7 +30,7 @@ from strategies.models import Kind, Verdict
 from strategies.screening import screening, watchlist
 from trading import settlement, sweeper
 from trading.execution import executor
-from trading.models import ExitRequest, Position, PositionStatus
+from trading.models import WORKING, ExitRequest, Position, PositionStatus
 from triage import agent
 
 SCREEN_SECONDS: Final = 120
@@ -208,7 +208,7 @@ class Engine:
         if name in (messages.SCREEN, messages.RUN_CYCLE, messages.EVALUATE_EVENT):
             return
         now_ns = self._clock.time_ns()
-        working = Position.objects.filter(status__in=sweeper.WORKING).exists()
+        working = Position.objects.filter(status__in=WORKING).exists()
         if working or ExitRequest.objects.filter(status=ExitRequest.Status.OPEN).exists():
             self._every(now_ns, SWEEP_SECONDS, messages.SWEEP)
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
