@@ -9,11 +9,12 @@ import pytest
 from kalbot.common import clock
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits
+from trading import exits, live_books
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.execution.orders import gate, sell_ladder
-from trading.models import Order, Position
+from trading.execution.phases import unwind
+from trading.models import ExitRequest, Order, Position
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 from trading.venues.protocol import Refused
@@ -99,6 +100,38 @@ def test_the_gate_lets_a_fresh_order_pass_and_stops_each_reason(position: Positi
         with pytest.raises(Refused) as refused:
             check()
         assert refused.value.code == "halted"
+
+
+def test_the_gate_stops_an_old_sale_and_one_whose_request_is_gone(position: Position) -> None:
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out")
+    sale = _order(position, action="sell", purpose="exit", begun=clock.monotonic())
+    Position.objects.filter(pk=position.pk).update(status="exiting")
+    gate.check(sale)
+    sale.begun = clock.monotonic() - 60
+    with pytest.raises(Refused) as refused:
+        gate.check(sale)
+    assert refused.value.code == "expired"
+    sale.begun = clock.monotonic()
+    ExitRequest.objects.all().delete()
+    with pytest.raises(Refused) as refused:
+        gate.check(sale)
+    assert refused.value.code == "request_withdrawn"
+
+
+def test_legs_share_one_budget_less_the_losses_already_taken(position: Position) -> None:
+    live, legs = live_books.read(position.event), list(position.legs.select_related("market"))
+
+    def losses(sales: list[sell_ladder.Sale]) -> list[int]:
+        return [max(0, sell_ladder.loss_bound(s.leg, s.count, s.least, live.fees)) for s in sales]
+
+    alone = losses(unwind.within_budget([(leg, leg.held) for leg in legs], live, 10**9))
+    allowed = max(alone)
+    assert sum(alone) > allowed > 0
+    assert sum(losses(unwind.within_budget([(leg, leg.held) for leg in legs], live, allowed))) <= allowed
+    budget = position.profile.leg_risk_budget
+    for realised, left in ((-300, budget - 300), (300, budget)):
+        position.realised = realised
+        assert unwind.budget_left(position) == left
 
 
 @pytest.mark.parametrize("allowed", [0, 100_000, 1_000_000, 5_000_000])
