@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,11 @@ def refused(answer: Any) -> bool:
     return answer.status_code in (401, 403) or (answer.status_code == 302 and "/login/" in answer.headers["Location"])
 
 
+def is_old_address(answer: Any) -> bool:
+    """Whether an answer only redirects to a row's page: a list without an export reads "export" as a row's key."""
+    return bool(answer.status_code == 302 and answer.headers["Location"].endswith("/export/change/"))
+
+
 def lists() -> Iterator[tuple[str, str, Any]]:
     """(label, address, a row or None) of every list of the admin."""
     for model in admin.site._registry:
@@ -60,8 +66,6 @@ def pages(sample: dict[str, Any]) -> dict[str, str]:
     return found | {f"part {part}": reverse("admin:dashboard_part", args=[part]) for part in dashboard.PARTS}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_without_a_role_nothing_is_seen_or_exported(sample: dict[str, Any]) -> None:
     User.objects.create_user("newcomer", password="let-me-in-please", is_staff=True)
     newcomer, stranger = Client(), Client()
@@ -80,13 +84,17 @@ def test_without_a_role_nothing_is_seen_or_exported(sample: dict[str, Any]) -> N
     answers += [(address, stranger.get(address)) for address in reads if "/change/" not in address]
     answers += [(address, stranger.post(address)) for address in writes if "/change/" in address or "/act/" in address]
     open_to = [
-        f"{one.status_code} {address}" for address, one in answers if not refused(one) and one.status_code != 404
+        f"{one.status_code} {address}"
+        for address, one in answers
+        if not refused(one) and one.status_code != 404 and not is_old_address(one)
     ]
     assert open_to == []
     home = newcomer.get(reverse("admin:index")).content.decode()
     assert "You have no role yet" in home
-    for hidden in ("KXHIGHNY", "$", "Discrepancy", "part-system"):
-        assert hidden not in home[home.index("k-page") :], hidden
+    shown = home[home.index("k-page") :]
+    for hidden in ("KXHIGHNY", "Discrepancy", "part-system"):
+        assert hidden not in shown, hidden
+    assert re.findall(r"\$\s*[\d.,]+", shown) == [], "no amount (a script has dollar signs of its own)"
 
 
 @pytest.mark.timeout(600)
