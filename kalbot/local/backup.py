@@ -8,6 +8,7 @@ reconciliation compare, and resumes.
 from __future__ import annotations
 
 import argparse
+import getpass
 import hashlib
 import json
 import os
@@ -84,7 +85,7 @@ def halt(about: dict[str, Any]) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     reason = f"restored from the dump of {about['made_at'][:19]}; reconcile before you resume"
     trading_state.set_state(state=trading_state.State.HALTED, actor="restore", reason=reason)
-    audit.record("restore", actor=os.environ.get("USER", "restore"), reason=reason, target="the database")
+    audit.record("restore", actor=getpass.getuser(), reason=reason, target="the database")
 
 
 def database_url() -> str:

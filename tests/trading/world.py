@@ -146,6 +146,7 @@ def decide(
 ) -> Decision:
     """A decision to buy ``count`` of ``side`` on each market of ``limits`` (ticker -> limit price)."""
     floor = 10_000 * count if kind == "all_yes" else 10_000 * count * (len(limits) - 1) if kind == "all_no" else 0
+    floor = columns.get("floor", floor)
     cost = sum(walk.most_for(price, count, FEES) for price in limits.values())
     legs = [{"ticker": ticker, "side": side, "count": count, "limit_price": price} for ticker, price in limits.items()]
     defaults: dict[str, Any] = {
