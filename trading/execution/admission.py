@@ -149,6 +149,9 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
             if found.unbooked or not _is_same(found.decision, decision):
                 raise _Changed(found.decision)
             if not held:
+                # Another worker may have booked the profile's first capital since: then there is enough by now.
+                if ProfileBalance.objects.filter(profile=profile, cash__gte=plan.worst_cost).exists():
+                    raise _Changed(found.decision)
                 raise Denied(DenialCode.CAPITAL, f"{dollars(plan.worst_cost)} are not free")
             at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
             return _store(decision, plan, basket, at_once)
