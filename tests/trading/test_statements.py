@@ -107,6 +107,27 @@ def test_a_budget_lowered_after_the_plan_was_made_is_planned_for_again(
     assert ledger.audit(decision.profile) == []
 
 
+def test_capital_that_another_worker_books_meanwhile_is_no_lack_of_it(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = world.add_profile("live", mode="live")
+    reconcile.ensure_reconciled()
+    decision = world.decide(profile, struck.row, dict(zip(struck.markets, LIMITS, strict=True)), 1_000)
+    real, calls = ledger.hold, []
+
+    def booked_after(owner: Profile, amount: int) -> bool:
+        calls.append(real(owner, amount))
+        if len(calls) == 1:
+            ledger.ensure_funded(owner)
+        return calls[-1]
+
+    monkeypatch.setattr(ledger, "hold", booked_after)
+    position = executor.execute(decision.pk)
+    assert calls == [False, True]
+    assert position is not None
+    assert position.status == "open"
+
+
 def test_orders_stored_with_their_position_leave_through_the_gate(
     struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
