@@ -28,7 +28,8 @@ from markets.tape.records import Record
 from strategies.cycle import cycle
 from strategies.models import Kind, Verdict
 from strategies.screening import screening, watchlist
-from trading import settlement, sweeper
+from trading import sweeper
+from trading.closing import settlement
 from trading.execution import executor
 from trading.models import WORKING, ExitRequest, Position, PositionStatus
 from triage import agent

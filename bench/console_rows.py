@@ -81,7 +81,7 @@ def fill(markets: int, episodes: int, orders: int) -> None:
         LogRecord,
         20_000,
         level=pick(["WARNING", "ERROR"], "i % 2"),
-        logger="'trading.reconcile'",
+        logger="'trading.reconciliation.reconcile'",
         process="'celery 4711'",
         message="'a message of the log, number ' || i",
         at=ago("i * 30"),

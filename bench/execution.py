@@ -66,8 +66,8 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
     """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out."""
     from tests.trading import world
     from tests.trading.twin import Twin
-    from trading import reconcile
     from trading.execution import executor
+    from trading.reconciliation import reconcile
     from trading.venues import connection
 
     world.active()
@@ -143,8 +143,8 @@ def _reconciliation(count: int) -> dict[str, Any]:
     from tests.faults.rows import clear
     from tests.trading import world
     from tests.trading.twin import Twin
-    from trading import reconcile
     from trading.models import Order
+    from trading.reconciliation import reconcile
     from trading.venues import connection
     from trading.venues.live import LiveVenue
 
@@ -186,7 +186,7 @@ def _place_many(twin: Any, profile: Any, market: str, count: int) -> list[Any]:
     from kalbot.common import clock
     from simulator.rest.app import handle
     from tests.trading import world
-    from trading import ledger
+    from trading.accounting import ledger
     from trading.models import Leg, Order, Position
 
     ledger.ensure_funded(profile)

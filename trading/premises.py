@@ -10,7 +10,8 @@ from markets.models import Certificate, Market
 from markets.terms.grades import Grade
 from markets.terms.states import StateError, StateList, listed_states
 from strategies.models import Decision
-from trading import booking, states
+from trading import states
+from trading.accounting import booking
 from trading.models import ACTIVE, Position, PositionEvent
 
 

@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from kalbot.common import clock, counters, events
 from markets import watchlist
-from trading import ledger
+from trading.accounting import ledger
 from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
 
 ALLOWED: Final[dict[str, frozenset[str]]] = {

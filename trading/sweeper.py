@@ -11,9 +11,10 @@ from django.db.models import Q
 
 from kalbot.common import clock
 from strategies.models import Decision
-from trading import late_fills, overdue, states
+from trading import states
 from trading.execution import executor
 from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
+from trading.reconciliation import late_fills, overdue
 
 LONGEST_WAIT: Final = timedelta(seconds=120)
 """No step is put off for longer: a later one was scheduled before a clock was set back."""

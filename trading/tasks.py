@@ -9,8 +9,10 @@ from celery import shared_task
 from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
 from strategies.models import Mode, Profile
-from trading import inbox, reconcile, settlement, sweeper
+from trading import sweeper
+from trading.closing import settlement
 from trading.execution import executor
+from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
 
 

@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 
 from kalbot.common import bulk, clock
 from kalbot.common.units import CENT
-from trading.exit_prices import LeastPrices
-from trading.exits import advised_prices, request_exit
+from trading.closing.exit_prices import LeastPrices
+from trading.closing.exits import advised_prices, request_exit
 from trading.models import PositionStatus
 from triage.assessment import exit_plan
 from triage.assessment.assess import Assessed, is_cheap_to_leave, open_states

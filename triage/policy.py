@@ -19,7 +19,8 @@ from django.db import transaction
 from kalbot.common import clock
 from kalbot.common.units import PPM, format_money
 from strategies.models import Profile
-from trading import exits, states
+from trading import states
+from trading.closing import exits
 from trading.models import ACTIVE, Position
 from triage.advice import accept, advice_of, gain_of
 from triage.assessment.assess import Assessed

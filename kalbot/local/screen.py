@@ -19,7 +19,7 @@ from kalbot.local import story, summary, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from strategies.models import NearMiss, Profile
-from trading import ledger
+from trading.accounting import ledger
 from trading.models import Position
 
 REFRESH_SECONDS = 1.0

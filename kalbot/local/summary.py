@@ -13,7 +13,8 @@ from markets.models import Scan
 from markets.prices import PriceReader
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
-from trading import ledger, selectors
+from trading import selectors
+from trading.accounting import ledger
 from trading.models import Denial, Discrepancy, Position
 
 MODES = ("sim", "live")

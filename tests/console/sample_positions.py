@@ -11,8 +11,9 @@ from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
-from trading import ledger, premises
-from trading.booking import FillReport, book_fill, recount
+from trading import premises
+from trading.accounting import ledger
+from trading.accounting.booking import FillReport, book_fill, recount
 from trading.models import (
     Account,
     Fill,

@@ -118,5 +118,8 @@ def trouble() -> None:
         message="gap after sequence 88121 of subscription 3; requesting a snapshot",
     )
     LogRecord.objects.create(
-        level="ERROR", logger="trading.reconcile", process="celery 4712", message="a live position that we do not know"
+        level="ERROR",
+        logger="trading.reconciliation.reconcile",
+        process="celery 4712",
+        message="a live position that we do not know",
     )

@@ -172,7 +172,7 @@ def test_noise_of_strangers_pushes_no_warning_away(sample: dict[str, Any]) -> No
         LogRecord.objects.create(level="WARNING", logger="django.security.csrf", message="Forbidden (CSRF)")
         LogRecord.objects.create(level="WARNING", logger="axes.attempts", message="AXES: Repeated login failure")
     titles = [alert["title"] for alert in dashboard.alerts()["alerts"]]
-    assert "Error in trading.reconcile" in titles
+    assert "Error in trading.reconciliation.reconcile" in titles
     assert not [title for title in titles if "django" in title or "axes" in title]
 
 

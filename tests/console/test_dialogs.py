@@ -20,7 +20,7 @@ from kalbot.console.ops import exchange_status
 from markets.terms import certificates
 from strategies.cycle import plausibility
 from strategies.models import Profile
-from trading import exits
+from trading.closing import exits
 from trading.models import Discrepancy, ExitRequest, Lock, Position, PositionStatus, TradingState
 from triage.models import Recommendation
 

@@ -23,7 +23,8 @@ from kalbot.console.pages.exports import KINDS
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading import booking, ledger, settlement
+from trading.accounting import booking, ledger
+from trading.closing import settlement
 from trading.execution import executor
 from trading.models import LedgerEntry, Leg, Order, Position
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.common import clock
-from trading import ledger, results
+from trading.accounting import ledger, results
 
 Login = Callable[..., Client]
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)

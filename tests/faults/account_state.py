@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from strategies.models import Profile
-from trading import accounts, ledger
+from trading.accounting import accounts, ledger
 from trading.execution.sizing import baskets
 from trading.models import OPEN_ORDERS, Discrepancy, Order, Position, Reconciliation
 

@@ -31,10 +31,12 @@ from tests.faults.story import describe
 from tests.faults.strikes import strike
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession, fill_message
-from trading import exits, inbox, reconcile, settlement, sweeper
+from trading import sweeper
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
 from trading.models import WORKING, Discrepancy, Order, Position
+from trading.reconciliation import inbox, reconcile
 from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from django.db.models import Sum
 
 from tests.faults.harsh import Harsh
-from trading import accounts, ledger, selectors
+from trading import selectors
+from trading.accounting import accounts, ledger
 from trading.execution.sizing import baskets
 from trading.models import (
     OPEN_ORDERS,

@@ -11,7 +11,7 @@ from django.test import override_settings
 from markets.kalshi.refusals import refusal
 from markets.kalshi.schemas import answers
 from tests.faults import harness
-from trading import booking, ledger
+from trading.accounting import booking, ledger
 from trading.execution.orders import inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kalbot.common.units import parse_count, parse_price
-from trading import live_books
+from trading.books import live_books
 from trading.execution.sizing import walk
 from trading.models import ExitRequest, Leg, Order, Position
 from trading.safety import halt

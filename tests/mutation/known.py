@@ -20,14 +20,14 @@ class Known:
 
 
 COMPLETE = "trading/execution/phases/complete.py"
-RISK = "trading/risk.py"
-SETTLEMENT = "trading/settlement.py"
+RISK = "trading/limits/risk.py"
+SETTLEMENT = "trading/closing/settlement.py"
 RECHECK = "trading/execution/sizing/recheck.py"
 UNWIND = "trading/execution/phases/unwind.py"
 GATE = "trading/execution/orders/gate.py"
 SELLING = "trading/execution/phases/selling.py"
 LADDER = "trading/execution/orders/sell_ladder.py"
-FOREIGN = "trading/foreign.py"
+FOREIGN = "trading/reconciliation/foreign.py"
 DISCREPANCIES = "trading/safety/discrepancies.py"
 
 KNOWN: tuple[Known, ...] = (
@@ -45,7 +45,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "completing reserves all of it again",
-        "trading/ledger.py",
+        "trading/accounting/ledger.py",
         "missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved",
         "missing = amount",
     ),
@@ -168,7 +168,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "a fill that comes late is nobody's",
-        "trading/late_fills.py",
+        "trading/reconciliation/late_fills.py",
         "count = sum(_reopen(position_id) for position_id in sorted(ids))",
         "count = 0",
     ),
@@ -186,7 +186,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "cash of a shard is promised beyond what is free",
-        "trading/shard_cash.py",
+        "trading/accounting/shard_cash.py",
         "if wanted <= found:",
         "if True:",
     ),

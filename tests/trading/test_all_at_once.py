@@ -17,14 +17,16 @@ from simulator.faults.injection import BATCH_ITEM
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import NoLimit, Twin, TwinSession
-from trading import ledger, reconcile, risk
+from trading.accounting import ledger
 from trading.denials import Refusal
 from trading.execution import executor
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
-from trading.facts import Facts
-from trading.intent import Intent
+from trading.limits import risk
+from trading.limits.facts import Facts
+from trading.limits.intent import Intent
 from trading.models import Denial, Order, Position
+from trading.reconciliation import reconcile
 from trading.safety import live_readiness
 from trading.venues import account_limits, connection
 

@@ -13,10 +13,11 @@ from markets.prices import EventPrices
 from strategies.models import Decision
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
-from trading import reconcile, states, sweeper
+from trading import states, sweeper
 from trading.execution import executor
 from trading.execution.orders import gate
 from trading.models import Denial, Discrepancy, Order, Position
+from trading.reconciliation import reconcile
 from trading.venues import connection
 from trading.venues.protocol import Refused
 

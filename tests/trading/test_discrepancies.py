@@ -7,7 +7,7 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import ledger, reconcile
+from trading.accounting import ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -20,6 +20,7 @@ from trading.models import (
     Position,
     ProfileBalance,
 )
+from trading.reconciliation import reconcile
 from trading.safety import discrepancies, halt, live_readiness, resolution
 from trading.venues import connection
 

@@ -17,7 +17,7 @@ from kalbot import logging as lines
 from kalbot.common import cache
 from kalbot.common.events import Event, emit
 from tests.trading import world
-from trading import exits
+from trading.closing import exits
 from trading.execution import executor
 from trading.models import Discrepancy
 from trading.safety import discrepancies, halt

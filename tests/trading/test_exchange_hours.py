@@ -17,7 +17,7 @@ from simulator.control.exchange_actions import set_status
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
-from trading import exits
+from trading.closing import exits
 from trading.execution import executor
 from trading.models import Denial, Leg, Lock, Order, Position
 

@@ -16,10 +16,11 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
-from trading import exits, reconcile
+from trading.closing import exits
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import Position
+from trading.reconciliation import reconcile
 
 
 def _later(seconds: float) -> time_machine.travel:

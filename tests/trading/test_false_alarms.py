@@ -15,8 +15,10 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.test_reconcile import _buy, _codes, twin
 from tests.trading.twin import Twin
-from trading import ledger, own_books, reconcile, settlement
+from trading.accounting import ledger
+from trading.closing import settlement
 from trading.models import CapitalChange, Discrepancy, ProfileBalance, Reconciliation, TradingState
+from trading.reconciliation import own_books, reconcile
 from trading.safety import discrepancies, halt
 
 __all__ = ["twin"]

@@ -11,7 +11,7 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import ledger, reconcile
+from trading.accounting import ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -24,6 +24,7 @@ from trading.models import (
     Leg,
     Position,
 )
+from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 

@@ -9,7 +9,8 @@ import pytest
 from kalbot.common import clock
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, live_books
+from trading.books import live_books
+from trading.closing import exits
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.execution.orders import gate, sell_ladder

@@ -5,10 +5,13 @@ from __future__ import annotations
 from markets.models import Certificate, Market
 from markets.terms.grades import Grade
 from tests.trading import world
-from trading import booking, exits, premises, reconcile, selectors, settlement
-from trading.booking import FillReport
+from trading import premises, selectors
+from trading.accounting import booking
+from trading.accounting.booking import FillReport
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Leg, Order, Position
+from trading.reconciliation import reconcile
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}

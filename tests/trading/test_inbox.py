@@ -13,9 +13,9 @@ from markets.streaming.output.messages import to_message
 from simulator.ws.frames import order as order_body
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import inbox
 from trading.execution import executor
 from trading.models import Order, OrderStatus
+from trading.reconciliation import inbox
 from trading.safety import live_readiness
 from trading.venues import connection
 

@@ -8,7 +8,7 @@ from django.db.models import F, Model
 
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import ledger
+from trading.accounting import ledger
 from trading.execution import admission, executor
 from trading.models import Denial, Fill, LedgerTransaction, Leg, LiveEventClaim, Order, Position
 from trading.safety import mode_guard

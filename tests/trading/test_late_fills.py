@@ -13,10 +13,12 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, inbox, late_fills, sweeper
-from trading.booking import FillReport, book_fill
+from trading import sweeper
+from trading.accounting.booking import FillReport, book_fill
+from trading.closing import exits
 from trading.execution import executor
 from trading.models import Discrepancy, Lock, Order, Position
+from trading.reconciliation import inbox, late_fills
 from trading.safety import live_readiness
 from trading.venues import connection
 from trading.venues.live import LiveVenue

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.trading import world
-from trading import booking, ledger
-from trading.booking import BookingError, FillReport
+from trading.accounting import booking, ledger
+from trading.accounting.booking import BookingError, FillReport
 from trading.models import CapitalChange, Leg, Order, Position
 
 import pytest  # isort: skip

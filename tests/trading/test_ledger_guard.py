@@ -11,7 +11,8 @@ from django.db.models import F, Model
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading import exits, ledger, reconcile, settlement
+from trading.accounting import ledger
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import (
     CapitalChange,
@@ -23,6 +24,7 @@ from trading.models import (
     Position,
     Settlement,
 )
+from trading.reconciliation import reconcile
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}

@@ -8,9 +8,12 @@ from django.db import transaction
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, inbox, ledger, reconcile, selectors, settlement
+from trading import selectors
+from trading.accounting import ledger
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
+from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
 

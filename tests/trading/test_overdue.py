@@ -16,10 +16,13 @@ from simulator.control.exchange_actions import set_status
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
-from trading import exits, inbox, ledger, overdue, reconcile, sweeper
+from trading import sweeper
+from trading.accounting import ledger
+from trading.closing import exits
 from trading.execution import executor
 from trading.execution.phases import exit
 from trading.models import Denial, Discrepancy, Fill, Order, Position
+from trading.reconciliation import inbox, overdue, reconcile
 from trading.safety import halt, live_readiness, resolution
 from trading.venues import averages, connection
 from trading.venues.protocol import Unresolved

@@ -9,7 +9,8 @@ import pytest
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading import exits, ledger, settlement
+from trading.accounting import ledger
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Order, Position
 

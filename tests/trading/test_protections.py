@@ -11,7 +11,7 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from trading import exits
+from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, Leg, Lock, Order, Position, Reconciliation, TradingState
@@ -97,7 +97,7 @@ def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> N
 def test_baskets_of_which_nothing_could_be_bought_lock_the_profile(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading.risk.books", lambda intent, live: None)
+    monkeypatch.setattr("trading.limits.risk.books", lambda intent, live: None)
     gone = Refusal(DenialCode.DEPTH, "somebody was faster")
     monkeypatch.setattr("trading.execution.sizing.recheck.achievable", lambda *args, **kwargs: gone)
     monkeypatch.setattr("trading.execution.sizing.recheck.CLEARED_FOR", timedelta(0))

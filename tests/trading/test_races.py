@@ -15,10 +15,12 @@ from markets import exchange_hours
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import ledger, reconcile, shard_cash, states
+from trading import states
+from trading.accounting import ledger, shard_cash
 from trading.denials import Denied
 from trading.execution import admission, executor
 from trading.models import Denial, ExchangeAccount, Order, Position, ProfileBalance
+from trading.reconciliation import reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
 

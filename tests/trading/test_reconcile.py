@@ -9,10 +9,12 @@ from kalbot.common.units import dollars
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import account_ledger, accounts, ledger, reconcile, selectors, shard_cash
+from trading import selectors
+from trading.accounting import account_ledger, accounts, ledger, shard_cash
 from trading.execution import executor
 from trading.execution.orders import inflight, submit
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
+from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 from trading.venues.protocol import Unresolved

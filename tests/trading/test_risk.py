@@ -14,10 +14,12 @@ from markets.models import Certificate, Event, Market
 from markets.terms.grades import Grade
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading import exits, facts, ledger, risk, shard_cash
+from trading.accounting import ledger, shard_cash
+from trading.closing import exits
 from trading.denials import Denied
 from trading.execution import executor
-from trading.intent import Intent
+from trading.limits import facts, risk
+from trading.limits.intent import Intent
 from trading.models import (
     Account,
     CapitalChange,

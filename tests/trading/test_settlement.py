@@ -6,9 +6,10 @@ import pytest
 
 from markets.models import Market
 from tests.trading import world
-from trading import finals, ledger, settlement
+from trading.accounting import ledger
+from trading.closing import finals, settlement
+from trading.closing.finals import FinalResult
 from trading.execution import executor
-from trading.finals import FinalResult
 from trading.models import LedgerTransaction, Position, Settlement
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]

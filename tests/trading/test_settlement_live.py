@@ -9,9 +9,11 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import exits, finals, ledger, reconcile, settlement
+from trading.accounting import ledger
+from trading.closing import exits, finals, settlement
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
+from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 from trading.venues.live import LiveVenue

@@ -17,7 +17,8 @@ from strategies.cycle.decisions import _shadows
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import settlement, shadow
+from trading import shadow
+from trading.closing import settlement
 from trading.execution import executor
 from trading.safety import live_readiness
 from trading.venues import connection

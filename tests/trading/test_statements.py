@@ -12,10 +12,11 @@ from django.db import connection, transaction
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin
-from trading import ledger, reconcile, shard_cash
+from trading.accounting import ledger, shard_cash
 from trading.execution import executor
 from trading.execution.orders import gate
 from trading.models import Denial, Order
+from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)

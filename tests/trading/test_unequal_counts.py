@@ -10,10 +10,12 @@ from markets.models import Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import Striking, StruckTwin
-from trading import exits, ledger, reconcile, settlement
+from trading.accounting import ledger
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
 from trading.models import Denial, Order, Position
+from trading.reconciliation import reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
 

@@ -12,11 +12,14 @@ from kalbot.common.units import Count
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
-from trading import exits, ledger, reconcile, sweeper
+from trading import sweeper
+from trading.accounting import ledger
+from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.execution.orders import sell_ladder
 from trading.models import Discrepancy, ExitRequest, Lock, Order, Position, PositionStatus
+from trading.reconciliation import reconcile
 from trading.safety import halt
 from trading.venues import connection
 

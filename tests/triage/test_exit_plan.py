@@ -12,7 +12,7 @@ from markets.book import Depth, Side
 from markets.fees import resolve
 from strategies.dutch.payoff import settlement_states
 from tests.triage.world import World, make_profile
-from trading import exit_prices
+from trading.closing import exit_prices
 from trading.models import ExitRequest
 from triage import advice, agent
 from triage.assessment.assess import is_cheap_to_leave

@@ -11,7 +11,7 @@ from django.core.cache import cache as process_cache
 
 from kalbot.common import clock
 from tests.triage.world import World, make_profile
-from trading import exits
+from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.models import ExitRequest, Position
 from triage import advice, agent

@@ -15,13 +15,16 @@ from kalbot.common.units import dollars
 from markets import exchange_hours
 from markets.kalshi.token_buckets import UNSCOPED
 from strategies.models import Decision, Mode, Profile
-from trading import ledger, live_books, premises, reconcile, risk, shard_cash, states
+from trading import premises, states
+from trading.accounting import ledger, shard_cash
+from trading.books import live_books
+from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.phases import buy
 from trading.execution.sizing import baskets, planner, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
-from trading.intent import Intent
-from trading.live_books import LiveBooks
+from trading.limits import risk
+from trading.limits.intent import Intent
 from trading.models import (
     Denial,
     Leg,
@@ -32,6 +35,7 @@ from trading.models import (
     PositionStatus,
     ProfileBalance,
 )
+from trading.reconciliation import reconcile
 from trading.states import Lease
 from trading.venues import account_limits, connection
 

@@ -16,7 +16,8 @@ from django.db import transaction
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
 from strategies.models import Mode
-from trading import account_ledger, accounts, booking, ledger, states
+from trading import states
+from trading.accounting import account_ledger, accounts, booking, ledger
 from trading.execution.orders import record, submit
 from trading.models import (
     ACTIVE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from markets.kalshi.rest.transport import Check, allow
-from trading.booking import FillReport
+from trading.accounting.booking import FillReport
 from trading.models import Order
 
 __all__ = ["Ack", "Check", "Refused", "Unresolved", "Venue", "allow"]

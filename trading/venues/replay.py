@@ -17,7 +17,7 @@ from django.db import transaction
 from kalbot.common import clock
 from kalbot.common.units import complement
 from markets.book import Side
-from trading import live_books
+from trading.books import live_books
 from trading.models import Order, PaperOrder
 from trading.venues.paper import PaperVenue, fill
 

@@ -19,8 +19,8 @@ from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
 from markets.terms.states import StateList
 from strategies.dutch.payoff import floor_of
-from trading import exit_prices
-from trading.exit_prices import LeastPrices, Quoted
+from trading.closing import exit_prices
+from trading.closing.exit_prices import LeastPrices, Quoted
 from triage.assessment.leg_record import of_leg
 from triage.assessment.valuation import HeldLeg, Sale, pays
 

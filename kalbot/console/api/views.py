@@ -14,7 +14,7 @@ from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
 from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
-from trading import exits
+from trading.closing import exits
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 from triage import advice

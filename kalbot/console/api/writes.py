@@ -13,7 +13,7 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.api.shapes import Done, ExitIn
 from kalbot.console.api.tokens import require
 from kalbot.console.models import Act
-from trading.exit_prices import LegKey
+from trading.closing.exit_prices import LegKey
 from trading.models import Position
 
 

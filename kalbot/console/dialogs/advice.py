@@ -8,7 +8,7 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading import exits
+from trading.closing import exits
 from trading.models import ACTIVE, Position
 from triage import advice as triage
 from triage import policy

@@ -14,8 +14,8 @@ from kalbot.common.units import UnitError, parse_price
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading import exit_prices, exits
-from trading.exit_prices import LeastPrices, LegKey
+from trading.closing import exit_prices, exits
+from trading.closing.exit_prices import LeastPrices, LegKey
 from trading.models import Position
 from trading.safety import halt
 

@@ -16,9 +16,9 @@ from kalbot.common.units import format_decimal
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
-from trading import results
+from trading.accounting import results
+from trading.accounting.results import PERIODS, Result
 from trading.models import ACTIVE, Position
-from trading.results import PERIODS, Result
 from triage.models import Assessment
 
 POINTS = 300

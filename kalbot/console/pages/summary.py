@@ -13,7 +13,8 @@ from kalbot.common import clock
 from kalbot.console.ui import verdicts
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, Profile, Verdict
-from trading import ledger, risk
+from trading.accounting import ledger
+from trading.limits import risk
 from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000

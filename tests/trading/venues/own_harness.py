@@ -22,7 +22,7 @@ from simulator.listing import lifecycle
 from simulator.rest.app import handle
 from tests.trading import world
 from tests.trading.twin import NoLimit, Twin, TwinSession
-from trading.booking import FillReport
+from trading.accounting.booking import FillReport
 from trading.models import Order, PaperOrder
 from trading.venues.live import LiveVenue
 from trading.venues.paper import PaperVenue

@@ -7,7 +7,7 @@ from typing import Final
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading import booking
+from trading.accounting import booking
 from trading.execution.orders import record
 from trading.models import Order
 from trading.venues import factory

@@ -15,8 +15,8 @@ from django.db.models import CharField, F, QuerySet, UUIDField
 
 from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared
-from trading import risk
 from trading.denials import DenialCode, Denied
+from trading.limits import risk
 from trading.models import ExitRequest, Order, OrderStatus, Position, PositionStatus
 from trading.safety import halt
 from trading.venues.protocol import Refused

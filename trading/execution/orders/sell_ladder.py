@@ -15,7 +15,8 @@ from typing import Final
 from kalbot.common.units import CONTRACT
 from markets.book import Level
 from markets.fees import FeeSchedule
-from trading import booking, exit_prices
+from trading.accounting import booking
+from trading.closing import exit_prices
 from trading.denials import FEED_OUTAGES, DenialCode, Refusal
 from trading.models import Leg, OrderError
 

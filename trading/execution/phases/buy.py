@@ -11,12 +11,14 @@ from typing import Final
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading import reconcile, risk, states
+from trading import states
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import batch, inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck
+from trading.limits import risk
 from trading.models import CloseType, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
+from trading.reconciliation import reconcile
 from trading.safety import protections
 from trading.states import Lease
 

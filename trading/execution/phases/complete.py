@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from kalbot.common import clock
 from strategies.models import Mode, Profile
-from trading import ledger, live_books, reconcile, states
+from trading import states
+from trading.accounting import ledger
+from trading.books import live_books
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, submit
 from trading.execution.phases import buy, opening, rescue, selling
 from trading.execution.sizing import baskets, planner, recheck
 from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
+from trading.reconciliation import reconcile
 from trading.states import Lease
 from trading.venues import market_status
 

@@ -8,15 +8,16 @@ from typing import Final
 from django.db import transaction
 
 from kalbot.common import clock
-from trading import exit_prices, states
+from trading import states
+from trading.books.live_books import LiveBooks
+from trading.closing import exit_prices
+from trading.closing.exits import guaranteed_floor
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
-from trading.exits import guaranteed_floor
-from trading.live_books import LiveBooks
 from trading.models import CloseType, ExitRequest, Leg, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease

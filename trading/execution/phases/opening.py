@@ -8,7 +8,8 @@ from datetime import timedelta
 from django.db import transaction
 
 from kalbot.common import clock
-from trading import ledger, states
+from trading import states
+from trading.accounting import ledger
 from trading.denials import Refusal
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strategies.models import Kind
-from trading import booking, ledger, live_books, risk
+from trading.accounting import booking, ledger
+from trading.books import live_books
+from trading.books.live_books import LiveBooks
 from trading.denials import Denied
 from trading.execution.sizing import baskets, walk
 from trading.execution.sizing.walk import Walked
-from trading.intent import Intent
-from trading.live_books import LiveBooks
+from trading.limits import risk
+from trading.limits.intent import Intent
 from trading.models import Leg, Position
 
 

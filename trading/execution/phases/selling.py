@@ -9,11 +9,13 @@ from typing import Final
 from kalbot.common import clock
 from markets import exchange_hours
 from strategies.models import Mode
-from trading import live_books, rest_books, risk, states
+from trading import states
+from trading.books import live_books, rest_books
+from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder, submit
 from trading.execution.orders.sell_ladder import Sale
-from trading.live_books import LiveBooks
+from trading.limits import risk
 from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderError, OrderStatus, Position
 from trading.safety import protections
 from trading.states import Lease

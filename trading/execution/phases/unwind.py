@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kalbot.common.units import format_money
 from trading import states
+from trading.books.live_books import LiveBooks
 from trading.denials import Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import complete, opening, selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
-from trading.live_books import LiveBooks
 from trading.models import CloseType, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease

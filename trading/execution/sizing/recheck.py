@@ -9,12 +9,13 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets.fees import FeeSchedule
-from trading import live_books, risk
+from trading.books import live_books
+from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders.inflight import bought
 from trading.execution.sizing import baskets, planner, walk
-from trading.intent import Intent
-from trading.live_books import LiveBooks
+from trading.limits import risk
+from trading.limits.intent import Intent
 from trading.models import Leg, Order, Position
 
 CLEARED_FOR: Final = timedelta(milliseconds=250)

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.console.auth import audit
 from strategies.models import Mode
-from trading import account_ledger, reconcile
+from trading.accounting import account_ledger
+from trading.reconciliation import reconcile
 from trading.safety import discrepancies
 
 

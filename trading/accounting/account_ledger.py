@@ -9,7 +9,7 @@ from django.db import transaction
 
 from kalbot.common import clock
 from strategies.models import Mode, Profile
-from trading import accounts
+from trading.accounting import accounts
 from trading.models import AccountTransaction, Discrepancy, ExchangeAccount
 
 

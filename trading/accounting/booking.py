@@ -11,7 +11,8 @@ from django.db.models import F, Q
 
 from kalbot.common import clock, events
 from markets.terms.grades import Grade
-from trading import ledger, selectors, states
+from trading import selectors, states
+from trading.accounting import ledger
 from trading.models import Account, CloseType, Correction, Fill, Leg, Order, Position, PositionStatus
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.snapshot import snapshot
 from strategies.models import Profile
-from trading import accounts, ledger
+from trading.accounting import accounts, ledger
 from trading.models import Discrepancy, Reconciliation
 from trading.safety import discrepancies
 

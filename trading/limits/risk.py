@@ -20,12 +20,14 @@ from markets import exchange_hours
 from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
-from trading import facts, foreign, shard_cash
+from trading.accounting import shard_cash
+from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.facts import Facts
-from trading.intent import Intent
-from trading.live_books import LiveBooks
+from trading.limits import facts
+from trading.limits.facts import Facts
+from trading.limits.intent import Intent
 from trading.models import Discrepancy, Lock, Order
+from trading.reconciliation import foreign
 from trading.safety import halt
 from trading.venues import connection
 

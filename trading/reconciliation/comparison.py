@@ -14,7 +14,8 @@ from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets.kalshi.schemas.boundary import Rejection
 from strategies.models import Profile
-from trading import accounts, finals, settlement
+from trading.accounting import accounts
+from trading.closing import finals, settlement
 from trading.models import Discrepancy, ExchangeAccount, Reconciliation
 from trading.safety import discrepancies
 from trading.venues import connection

@@ -31,8 +31,9 @@ from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared, total
 from markets.models import Market
 from strategies.models import Decision, Mode, Profile
-from trading import shard_cash
-from trading.accounts import of_subaccount
+from trading.accounting import shard_cash
+from trading.accounting.accounts import of_subaccount
+from trading.accounting.shard_cash import SUBACCOUNT
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -46,7 +47,6 @@ from trading.models import (
     Position,
 )
 from trading.safety import discrepancies, halt, live_readiness, protections
-from trading.shard_cash import SUBACCOUNT
 
 MINUTE: Final = timedelta(minutes=1)
 LEFT_BEHIND: Final = timedelta(seconds=10)

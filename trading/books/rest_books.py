@@ -13,8 +13,8 @@ from markets.book import BookError, Depth, Side
 from markets.kalshi.errors import KalshiError
 from markets.models import Event, Market
 from markets.prices import EventPrices, MarketPrice
+from trading.books.live_books import LiveBooks, fee_schedule
 from trading.denials import DenialCode, Denied
-from trading.live_books import LiveBooks, fee_schedule
 from trading.venues import connection
 
 

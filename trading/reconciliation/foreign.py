@@ -24,7 +24,8 @@ from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
 from markets.models import Market
 from strategies.models import Mode
-from trading import account_ledger, accounts, booking, finals
+from trading.accounting import account_ledger, accounts, booking
+from trading.closing import finals
 from trading.models import OPEN_ORDERS, AccountTransaction, ExchangeAccount, ForeignOrder, Leg, Order, Settlement
 from trading.venues import connection
 

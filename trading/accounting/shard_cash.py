@@ -15,7 +15,7 @@ from django.db.models.expressions import Combinable
 from kalbot.common.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
-from trading.accounts import of_subaccount
+from trading.accounting.accounts import of_subaccount
 from trading.denials import DenialCode, Refusal
 from trading.models import ACTIVE, Account, ExchangeAccount, LedgerEntry, LedgerTransaction, Position, ShardCash
 

@@ -24,10 +24,13 @@ from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
-from trading import booking, comparison, foreign, own_books, premises, settlement
-from trading.booking import BookingError
+from trading import premises
+from trading.accounting import booking
+from trading.accounting.booking import BookingError
+from trading.closing import settlement
 from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.reconciliation import comparison, foreign, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of

@@ -15,10 +15,12 @@ from kalbot.common import events, messages
 from kalbot.common.units import dollars
 from markets.book import Level
 from markets.fees import FeeSchedule
-from trading import exit_prices, live_books, rest_books, states
+from trading import states
+from trading.books import live_books, rest_books
+from trading.closing import exit_prices
+from trading.closing.exit_prices import LeastPrices, LegKey, Quoted
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, walk
-from trading.exit_prices import LeastPrices, LegKey, Quoted
 from trading.models import TERMINAL, ExitRequest, Leg, Position, PositionStatus
 
 EXITABLE: Final = (PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.EXITING)

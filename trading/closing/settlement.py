@@ -18,8 +18,10 @@ from kalbot.common import clock
 from kalbot.common.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
-from trading import accounts, booking, finals, ledger, states
-from trading.finals import Credit, FinalResult
+from trading import states
+from trading.accounting import accounts, booking, ledger
+from trading.closing import finals
+from trading.closing.finals import Credit, FinalResult
 from trading.models import (
     ACTIVE,
     OPEN_ORDERS,

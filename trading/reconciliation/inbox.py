@@ -13,10 +13,11 @@ from kalbot.common.units import complement
 from markets.kalshi.vocabulary import Side
 from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
 from markets.models import ExchangeMessage
-from trading import booking, foreign
-from trading.booking import BookingError, FillReport
+from trading.accounting import booking
+from trading.accounting.booking import BookingError, FillReport
 from trading.execution.orders import record
 from trading.models import Order, OrderStatus
+from trading.reconciliation import foreign
 from trading.venues.protocol import Ack
 
 BATCH: Final = 500

@@ -27,7 +27,7 @@ from django.db.models.functions import Coalesce
 
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
-from trading import shard_cash
+from trading.accounting import shard_cash
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 

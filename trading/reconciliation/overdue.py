@@ -15,8 +15,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
-from trading import booking
-from trading.booking import BookingError
+from trading.accounting import booking
+from trading.accounting.booking import BookingError
 from trading.execution.orders import record
 from trading.models import (
     ACTIVE,
