@@ -78,6 +78,8 @@ class Reason(Coded):
     BLACKOUT = "blackout", "at a time without new baskets"
     EXCHANGE_SHUT = "exchange_shut", "the exchange is shut, pauses soon, or did not say when it does"
     OPEN_POSITIONS = "open_positions", "as many positions as the profile may have"
+    OUTRANKED = "outranked", "capital, positions or orders went to baskets that return more"
+    HURDLE = "hurdle", "it returns less than its capital is expected to earn elsewhere"
     RACED = "raced", "another cycle decided first"
     ERROR = "error", "a fault in the evaluation, see the log"
     DECIDED = "decided", "bought"

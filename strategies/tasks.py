@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from kalbot.common import messages
-from strategies.cycle import cycle
+from strategies.catalogue import settling
+from strategies.cycle import cycle, hurdles
 from strategies.screening import screening
 
 
@@ -25,3 +26,10 @@ def run_cycle() -> None:
 def evaluate_event(event_ticker: str) -> None:
     """Evaluate one event now: its prices just moved."""
     cycle.run(cycle.NUDGE, [event_ticker])
+
+
+@shared_task(name=messages.LEARN_SETTLING)
+def learn_settling() -> None:
+    """Count again how long after their expected end the markets of each series settle, and forget old opportunities."""
+    settling.learn()
+    hurdles.prune()

@@ -24,6 +24,7 @@ from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
+from strategies.catalogue import settling
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
@@ -73,6 +74,7 @@ class EventView:
     outcomes: tuple[Outcome, ...]
     grade: Grade = Grade.CONDITIONAL
     states: StateList | None = None
+    late_ms: int = 0
 
     @property
     def states_known(self) -> bool:
@@ -90,9 +92,10 @@ class EventView:
         return self.fee_type in RATES and self.fee_multiplier_e6 >= 0
 
     def settles_in_days(self, now_ms: int) -> float | None:
-        """Days until money is expected back: the later of close and expected end; None when neither is known."""
+        """Days until money is expected back: from the later of close and expected end, as much later (``late_ms``) as its series has
+        settled so far; None when neither is known."""
         last = max((t for t in (self.closes_ms, self.over_ms) if t is not None), default=None)
-        return None if last is None else max(0.0, (last - now_ms) / 86_400_000)
+        return None if last is None else max(0.0, (last + self.late_ms - now_ms) / 86_400_000)
 
 
 Row = Mapping[str, Any]
@@ -138,7 +141,7 @@ _DEEP_COLUMNS = ("price_bands",)
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
     """Views of the open events (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
     found: dict[str, EventView] = {}
-    changes = _due_fee_changes()
+    changes, late = _due_fee_changes(), settling.late_ms()
     batches: Iterable[Sequence[str] | None] = [None] if tickers is None else batched(sorted(set(tickers)))
     for batch in batches:
         events = Event.objects.filter(is_open=True)
@@ -160,14 +163,22 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
             certificate = granted.get(row["ticker"])
             if certificate is not None and certificate["rules_hash"] != row["rules_hash"]:
                 certificate = None
-            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, deep=deep)
+            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, late, deep=deep)
     return found
 
 
-def view_of(event: Row, markets: Sequence[Row], certificate: Row | None, *, deep: bool = False) -> EventView:
+def view_of(
+    event: Row,
+    markets: Sequence[Row],
+    certificate: Row | None,
+    late: Mapping[str, int] | None = None,
+    *,
+    deep: bool = False,
+) -> EventView:
     """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them).
 
-    ``certificate``: pk, grade, one_must_win and (deep) the stored states of the certificate in force.
+    ``certificate``: pk, grade, one_must_win and (deep) the stored states of the certificate in force. ``late``: series -> milliseconds
+    after the expected end at which it settles.
     """
     listed = [m for m in markets if m["status"] != "absent"]
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
@@ -195,6 +206,7 @@ def view_of(event: Row, markets: Sequence[Row], certificate: Row | None, *, deep
         outcomes=tuple(_outcome(m, deep) for m in markets),
         grade=Grade.CONDITIONAL if certificate is None else Grade(certificate["grade"]),
         states=StateList.from_json(certificate["states"]) if certificate is not None and deep else None,
+        late_ms=(late or {}).get(event["series_id"], 0),
     )
 
 

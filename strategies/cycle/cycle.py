@@ -21,16 +21,15 @@ from markets import exchange_hours, prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, candidates, decisions, event_cache, memo, plausibility
+from strategies.cycle import allocation, candidate_evaluation, candidates, decisions, event_cache, memo, plausibility
 from strategies.cycle.candidates import Candidate, Exposure
-from strategies.dutch.basket import Basket
 from strategies.models import Cycle, Profile
 from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import episodes, watchlist
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.screening import active_profiles
-from strategies.screening.verdict import Status, Verdict, missed
+from strategies.screening.verdict import Status, Verdict, missed, passed_over
 
 log = logging.getLogger(__name__)
 
@@ -96,16 +95,20 @@ def _read(running: _Run, tickers: list[str]) -> None:
 
 
 def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
-    """Evaluate each candidate of one profile, decide for what pays (the best first), record the verdicts."""
+    """Evaluate each candidate of one profile, decide for what pays (the best set), record the verdicts."""
     if not found:
         return
     exposure = candidates.exposure(profile, clock.now())
     verdicts = _evaluate_all(running, profile, found, exposure)
     paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
     open_count, capital_left = exposure.open_count, exposure.capital_left
-    for candidate in sorted(paying, key=lambda c: _worth(verdicts[c.event].basket), reverse=True):
-        verdict, spent = _decide(running, profile, candidate, capital_left, open_count)
-        verdicts[candidate.event] = verdict
+    allocated = allocation.allocate(profile, paying, verdicts, exposure)
+    for event, miss in allocated.passed_over.items():
+        verdicts[event] = passed_over(verdicts[event], miss)
+    for turn in allocated.turns:
+        allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
+        verdict, spent = _decide(running, profile, turn.candidate, allowed, open_count)
+        verdicts[turn.candidate.event] = verdict
         capital_left -= spent
         open_count += spent > 0
         running.row.decisions += spent > 0
@@ -191,10 +194,6 @@ def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capita
         log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
         fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
         return missed(Status.REJECTED, fault)
-
-
-def _worth(basket: Basket | None) -> tuple[bool, int]:
-    return (False, 0) if basket is None else (basket.guaranteed, basket.profit)
 
 
 def _decide(

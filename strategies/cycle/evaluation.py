@@ -173,6 +173,8 @@ def basket_summary(basket: Basket) -> dict[str, Any]:
         "pays": basket.pays,
         "floor": basket.floor,
         "coverage": basket.coverage,
+        "days": basket.days_to_settlement,
+        "annualised_ppm": basket.annualised_ppm,
         "legs": [
             {
                 "ticker": leg.ticker,

@@ -4,6 +4,7 @@ Units are in the names or the help: prices 1/10,000 dollar, counts 1/100 contrac
 """
 
 from strategies.models.approval import EventApproval
+from strategies.models.capital import Hurdle, Opportunity, SettlingTime
 from strategies.models.decision import Decision
 from strategies.models.profile import DOLLAR, Kind, Mode, Profile
 from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict
@@ -13,10 +14,13 @@ __all__ = [
     "Cycle",
     "Decision",
     "EventApproval",
+    "Hurdle",
     "Kind",
     "Mode",
     "NearMiss",
+    "Opportunity",
     "Profile",
     "Screening",
+    "SettlingTime",
     "Verdict",
 ]

@@ -42,6 +42,10 @@ class Profile(models.Model):
         EQUAL = "equal", "equal payout on every leg"
         PROPORTIONAL = "proportional", "payout in proportion to probability"
 
+    class Allocation(models.TextChoices):
+        BEST_SET = "best_set", "what returns most on the locked dollar and day"
+        FIRST_COME = "first_come", "first come, first served"
+
     name = models.SlugField(max_length=48, unique=True, help_text="Short name, used in screens and commands.")
     description = models.CharField(max_length=300, blank=True)
     mode = models.CharField(max_length=4, choices=Mode, default=Mode.SIM)
@@ -103,6 +107,12 @@ class Profile(models.Model):
         help_text="A guaranteed margin above this, in millionths, is held until a person has approved the event.",
     )
     shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
+    allocation = models.CharField(
+        max_length=10,
+        choices=Allocation,
+        default=Allocation.BEST_SET,
+        help_text="What is bought when capital, positions or orders do not suffice for every basket that pays.",
+    )
     count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")
     watch_margin_ppm = models.PositiveIntegerField(
         default=30_000,

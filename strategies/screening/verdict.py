@@ -102,6 +102,11 @@ def missed(
     )
 
 
+def passed_over(paying: Verdict, miss: Miss) -> Verdict:
+    """The verdict of a basket that pays on its books and is not bought, because its money goes to a better one: as near as can be."""
+    return missed(Status.NEAR_MISS, miss, Prices.BOOKS, kind=paying.kind, summary=paying.summary, basket=paying.basket)
+
+
 def is_near(distance_ppm: int | None, profile: Profile) -> bool:
     """Whether a miss by ``distance_ppm`` is what the profile calls near. None: there is no half way."""
     return distance_ppm is not None and distance_ppm <= profile.near_miss_ppm

@@ -163,6 +163,7 @@ LABELS = {
     "sending": "Legs are sent",
     "is_active": "Active",
     "shape": "Shape",
+    "allocation": "When money is short",
     "kinds": "Kinds of basket",
 }
 

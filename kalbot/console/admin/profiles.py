@@ -77,6 +77,7 @@ FIELDSETS = [
                 "plausible_margin_ppm",
                 ("min_expected_margin_ppm", "min_annualised_ppm"),
                 "shape",
+                "allocation",
                 "count_step",
                 "sending",
                 "on_partial",

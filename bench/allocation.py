@@ -1,0 +1,150 @@
+"""Allocation: what a short capital earns when the best set is bought, against first come first served and the largest profit first.
+
+``python -m bench.allocation`` prints JSON. The world is drawn, not recorded: baskets turn up in a cycle by chance, lock their cost for
+hours, a day, a week or a month, and pay for sure. The same baskets are offered to every rule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from random import Random
+from statistics import median, quantiles
+from typing import Any, Final
+
+from kalbot.common.units import Money
+from strategies.allocation.choice import Limits, Offer, choose
+from strategies.allocation.hurdle import hurdle
+
+DOLLAR: Final = 1_000_000
+TERMS: Final = ((0.05, 4), (1.0, 4), (7.0, 1), (30.0, 1))
+"""(days, how often): most of what is listed settles within a day."""
+Rule = Callable[[Sequence[Offer], Limits], Sequence[tuple[str, float]]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=120)
+    parser.add_argument("--capital", type=int, default=1_000, help="dollars")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args(argv)
+    document: dict[str, Any] = {"choosing, ms": {str(number): _speed(number) for number in (10, 60, 300)}}
+    for a_cycle in (0.05, 0.5, 3.0):
+        document[f"{a_cycle:g} baskets a cycle of ten minutes"] = _earned(options, a_cycle)
+    print(json.dumps(document, indent=2))
+    return 0
+
+
+def _speed(number: int) -> dict[str, float]:
+    times = []
+    for seed in range(40):
+        offers = [_offer(Random(f"{seed}:{n}"), f"E{n}") for n in range(number)]
+        began = time.perf_counter()
+        choice = choose(offers, Limits(Money(500 * DOLLAR), 10, 60))
+        times.append((time.perf_counter() - began) * 1000)
+        assert choice.worth <= choice.bound
+    return {"median": round(median(times), 2), "99th percentile": round(quantiles(times, n=100)[98], 2)}
+
+
+def _earned(options: argparse.Namespace, a_cycle: float) -> dict[str, Any]:
+    rules: dict[str, Callable[[], Rule]] = {
+        "first come": lambda: _first_come,
+        "largest profit": lambda: _largest,
+        "best set of each cycle": lambda: _best,
+        "best set above the hurdle": lambda: _Above(options.capital),
+    }
+    found = {
+        name: median(_run(rule(), options.days, options.capital, a_cycle, seed) for seed in range(options.seeds))
+        for name, rule in rules.items()
+    }
+    last = found["best set above the hurdle"]
+    return {
+        **{f"{name}, % of the capital in 30 days": round(100 * share, 2) for name, share in found.items()},
+        "the last over first come": round(last / found["first come"], 2),
+        "the last over largest profit": round(last / found["largest profit"], 2),
+    }
+
+
+def _run(rule: Rule, days: int, capital: int, a_cycle: float, seed: int) -> float:
+    """Profit of one rule in 30 days as a share of the capital."""
+    free, earned = capital * DOLLAR, 0
+    locked: list[tuple[float, int]] = []
+    for number in range(days * 144):
+        now, chance = number / 144, Random(f"{seed}:{number}")
+        free += sum(money for until, money in locked if until <= now)
+        locked = [(until, money) for until, money in locked if until > now]
+        offers = [_offer(chance, f"{number}:{n}") for n in range(_how_many(chance, a_cycle))]
+        by_key = {offer.key: offer for offer in offers}
+        for key, share in rule(offers, Limits(Money(free), 40 - len(locked), 120)):
+            offer = by_key[key]
+            cost = int(offer.locked * share)
+            profit = int(offer.profit * share)
+            free -= cost
+            earned += profit
+            locked.append((now + (offer.days or 0.0), cost + profit))
+    return earned / (capital * DOLLAR) * 30 / days
+
+
+def _how_many(chance: Random, mean: float) -> int:
+    """Poisson, by the gaps between arrivals."""
+    return sum(1 for _ in _until(accumulate(chance.expovariate(mean) for _ in range(60)), 1.0))
+
+
+def _until(moments: Any, end: float) -> Any:
+    for moment in moments:
+        if moment > end:
+            return
+        yield moment
+
+
+def _offer(chance: Random, key: str) -> Offer:
+    days = chance.choices([days for days, _ in TERMS], [often for _, often in TERMS])[0]
+    cost = chance.uniform(20, 200) * DOLLAR
+    margin = min(0.1, chance.lognormvariate(-4.6, 0.8))
+    return Offer(key, Money(int(cost)), Money(int(cost * margin)), days, chance.randint(2, 8), least=0.1)
+
+
+def _first_come(offers: Sequence[Offer], limits: Limits) -> list[tuple[str, float]]:
+    shares, left = [], int(limits.capital)
+    for offer in offers[: max(0, limits.positions)]:
+        share = min(1.0, left / offer.locked)
+        if share >= offer.least:
+            shares.append((offer.key, share))
+            left -= int(offer.locked * share)
+    return shares
+
+
+def _largest(offers: Sequence[Offer], limits: Limits) -> list[tuple[str, float]]:
+    return _first_come(sorted(offers, key=lambda offer: -offer.profit), limits)
+
+
+def _best(offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]]:
+    return choose(offers, limits).shares
+
+
+class _Above:
+    """The best set of what returns more than the hurdle, which is learnt on the way from what was offered in the last ten days."""
+
+    def __init__(self, capital: int) -> None:
+        self.capital, self.cycles = Money(capital * DOLLAR), 0
+        self.offered: deque[tuple[int, Offer]] = deque()
+        self.least = 0.0
+
+    def __call__(self, offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]]:
+        self.cycles += 1
+        self.offered.extend((self.cycles, offer) for offer in offers)
+        while self.offered and self.offered[0][0] <= self.cycles - 1440:
+            self.offered.popleft()
+        if self.cycles % 36 == 0:
+            window = min(self.cycles, 1440) / 144
+            self.least = hurdle((offer for _, offer in self.offered), self.capital, window)
+        return choose([offer for offer in offers if offer.return_a_day >= self.least], limits).shares
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""A cycle buys the best set when money is short, and says of the rest what they were worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kalbot.common import clock
+from markets.models import Event, Market
+from strategies.catalogue import settling, universe
+from strategies.cycle import cycle
+from strategies.models import Decision, Hurdle, Opportunity, Profile, SettlingTime, Verdict
+from tests.strategies.world import add_event, add_profile, books_of, publish
+
+pytestmark = pytest.mark.django_db
+
+LITTLE = [(5200, 5300), (5200, 5300)]  # NO on both: 0.96 and 0.035 of fees, for 1
+MUCH = [(5600, 5700), (5600, 5700)]  # NO on both: 0.88, for 1
+
+
+def _candidate(profile: Profile, ticker: str, quotes: Sequence[tuple[int, int]], days: float) -> Event:
+    event = add_event(ticker, quotes, close_time=clock.now() + timedelta(days=days))
+    Verdict.objects.create(profile=profile, event=event, status="candidate", since=clock.now())
+    publish(ticker, books_of(ticker, quotes))
+    return event
+
+
+def _two(**columns: Any) -> Profile:
+    """A basket that earns more in a month, and one that earns less in a day; capital for one."""
+    profile = add_profile(
+        **({"capital": 20_000_000, "max_per_position": 20_000_000, "max_per_event": 20_000_000} | columns)
+    )
+    _candidate(profile, "A-MONTH", MUCH, 30)
+    _candidate(profile, "B-DAY", LITTLE, 1)
+    return profile
+
+
+def test_capital_goes_where_it_returns_most_a_day() -> None:
+    _two()
+    row = cycle.run()
+    assert [decision.event_id for decision in Decision.objects.all()] == ["B-DAY"]
+    verdict = Verdict.objects.get(event="A-MONTH")
+    assert verdict.live_constraint == "outranked"
+    assert "% a day" in verdict.live_value
+    assert "% a day or more" in verdict.live_limit
+    assert "must come free" in verdict.live_flip
+    assert row.refused == {"outranked": 1}
+
+
+def test_first_come_first_served_where_the_profile_says_so() -> None:
+    _two(allocation="first_come")
+    cycle.run()
+    first = Decision.objects.get()
+    assert first.event_id == "A-MONTH"
+
+
+def test_enough_for_both_buys_both() -> None:
+    _two(capital=1_000_000_000)
+    cycle.run()
+    assert set(Decision.objects.values_list("event_id", flat=True)) == {"A-MONTH", "B-DAY"}
+
+
+def test_what_is_left_buys_a_part_of_the_next() -> None:
+    """$30: the day's basket is capped at $20, the month's takes the other ten."""
+    _two(capital=30_000_000)
+    cycle.run()
+    cost = dict(Decision.objects.values_list("event_id", "max_cost"))
+    assert set(cost) == {"A-MONTH", "B-DAY"}
+    assert cost["B-DAY"] > 15_000_000
+    assert cost["A-MONTH"] <= 30_000_000 - cost["B-DAY"]
+
+
+def test_the_last_position_goes_to_the_larger_profit_a_day() -> None:
+    profile = add_profile(capital=1_000_000_000, max_open_positions=1)
+    _candidate(profile, "A-LITTLE", LITTLE, 1)
+    _candidate(profile, "B-MUCH", MUCH, 1)
+    cycle.run()
+    assert Decision.objects.get().event_id == "B-MUCH"
+
+
+def test_capital_waits_for_what_returns_more_than_what_is_offered_now() -> None:
+    """For ten days more short baskets turned up than the capital carries: one that locks it for a month takes their place."""
+    profile = add_profile(capital=20_000_000, max_per_position=20_000_000, max_per_event=20_000_000)
+    for number in range(40):
+        event = add_event(f"PAST-{number:02}", LITTLE, is_open=False)
+        at = clock.now() - timedelta(days=9, hours=23) + timedelta(hours=5 * number)
+        Opportunity.objects.create(
+            profile=profile, event=event, at=at, locked=20_000_000, profit=400_000, days=1.0 + number / 100
+        )
+    _candidate(profile, "MONTH", MUCH, 30)
+    row = cycle.run(cycle.NUDGE, ["MONTH"])
+    assert (row.decisions, row.refused) == (0, {"hurdle": 1})
+    learnt = Hurdle.objects.get()
+    assert (learnt.opportunities, learnt.return_a_day > 0.01) == (41, True)
+    assert Verdict.objects.get(event="MONTH").live_constraint == "hurdle"
+    Profile.objects.update(capital=2_000_000_000)
+    Hurdle.objects.all().delete()
+    cycle.run(cycle.NUDGE, ["MONTH"])
+    assert Decision.objects.get().event_id == "MONTH", "with capital for everything there is no hurdle"
+
+
+def test_a_series_that_settles_late_locks_money_longer() -> None:
+    event = add_event("LATE", LITTLE, series="KXLATE", close_time=clock.now() + timedelta(days=1))
+    old = add_event("OLD", [*LITTLE, *LITTLE, *LITTLE], series="KXLATE", is_open=False)
+    ended = clock.now() - timedelta(days=3)
+    Market.objects.filter(event=old).update(
+        close_time=ended, settled_at=ended + timedelta(hours=36), status="finalized"
+    )
+    before = universe.load(["LATE"])["LATE"].settles_in_days(clock.now_ms())
+    assert settling.learn() == 1
+    after = universe.load(["LATE"])["LATE"].settles_in_days(clock.now_ms())
+    assert before is not None
+    assert after is not None
+    assert after - before == pytest.approx(1.5, abs=0.001)
+    time = SettlingTime.objects.get()
+    assert (time.series_id, time.markets, time.late_seconds) == ("KXLATE", 6, 36 * 3600)
+    Market.objects.filter(event=old).update(settled_at=clock.now() - timedelta(days=91))
+    assert settling.learn() == 0
+    assert not SettlingTime.objects.exists()
+    assert event.series_id == "KXLATE"
