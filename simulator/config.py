@@ -64,6 +64,14 @@ class SimulatorConfig:
     market_inactive_status: int = 400
     reserve_fee_for_resting: bool = True
     netting_default: bool = False
+    netting_yes_counts: bool = False
+    """Collateral return: whether YES positions count towards what is returned."""
+    netting_whole_cents: bool = False
+    """Whether what is returned is rounded down to cents."""
+    netting_resting: bool = False
+    """Whether a resting order sets aside only what it would take after its return."""
+    netting_revenue_net: bool = False
+    """Whether a settlement record shows the payout less what had been returned."""
     use_yes_price_default: bool = False
     stp_across_subaccounts: bool = True
     insufficient_balance_code: str = "insufficient_balance"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from simulator.accounts.records import Order
+from simulator.accounts import collateral
+from simulator.accounts.records import Order, Position
 from simulator.core import ExchangeCore
 from simulator.matching.resting import cancel_order
 from simulator.units import ONE
@@ -150,19 +151,31 @@ def finalize(exchange: ExchangeCore, market: Market) -> None:
     """Pay every position and publish it. YES pays the settlement value, NO pays the rest (docs/kalshi-protocol.md 13)."""
     now, ledger = exchange.now(), exchange.ledger
     value = market.settlement_value or 0
-    scalar = market.result == "scalar"
     for order in [o for sub in ledger.subaccounts() for o in ledger.open_orders(sub, market.ticker)]:
         cancel_order(exchange, order, "CloseCancel")
     market.settled_ms = now
     _move(exchange, market, FINALIZED)
     for position in [p for p in ledger.positions.values() if p.ticker == market.ticker and not p.settled]:
         if position.count or position.volume:
-            exchange.market_maker_cash -= ledger.settle(position, value, market.result, scalar, now)
-            exchange.feed.position(position)
+            _pay(exchange, market, position, value)
+    for subaccount in ledger.subaccounts():
+        collateral.refresh(exchange, subaccount, market)
     exchange.feed.lifecycle(market, "settled")
     event = exchange.events[market.event_ticker]
     if _all(exchange, event, FINALIZED) and not event.rolled:
         exchange.timers.at(now + 1, lambda: after_settlement(exchange, event))
+
+
+def _pay(exchange: ExchangeCore, market: Market, position: Position, value: int) -> None:
+    """Pay one position out and take back what had been returned for it."""
+    ledger, before, records = exchange.ledger, position.count, len(exchange.ledger.settlements)
+    exchange.market_maker_cash -= ledger.settle(
+        position, value, market.result, market.result == "scalar", exchange.now()
+    )
+    taken = collateral.moved(exchange, position.subaccount, market, before, 0)
+    if exchange.config.netting_revenue_net and len(ledger.settlements) > records:
+        ledger.settlements[-1].revenue += taken
+    exchange.feed.position(position)
 
 
 def after_settlement(exchange: ExchangeCore, event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.accounts import collateral
 from simulator.accounts.records import CANCELED, EXECUTED, RESTING, Fill, Order
 from simulator.core import ExchangeCore
 from simulator.listing.model import Market
@@ -105,6 +106,7 @@ def _book_fill(
 ) -> Fill:
     """Account for the account's side of a trade and publish it on the private channels."""
     config = exchange.config
+    before = exchange.ledger.position(order.subaccount, market.ticker)
     fill = exchange.ledger.apply_fill(
         order,
         price,
@@ -118,6 +120,9 @@ def _book_fill(
     )
     exchange.market_maker_cash -= fill.cash + fill.fee
     exchange.fees_collected += fill.fee
+    collateral.moved(
+        exchange, order.subaccount, market, before, exchange.ledger.position(order.subaccount, market.ticker)
+    )
     exchange.feed.fill(fill)
     exchange.feed.position(exchange.ledger.positions[order.subaccount, order.ticker])
     if not taker:

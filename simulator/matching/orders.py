@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulator.accounts import collateral
 from simulator.accounts.records import CANCELED, RESTING, Fill, Order
 from simulator.core import ExchangeCore
 from simulator.errors import ApiError, invalid, not_found
 from simulator.listing.model import Market
 from simulator.listing.status import check_open
+from simulator.units import ONE
 
 from . import groups
+from .book import BID
 from .engine import execute
 from .order_requests import NewOrder
 from .resting import cancel_order, decrease_order
@@ -169,8 +172,18 @@ def _check_funds(exchange: ExchangeCore, market: Market, new: NewOrder, count: i
         config.fee_grid,
         taker or config.reserve_fee_for_resting,
     )
+    need -= _collateral(exchange, market, new, count, closing, taker)
     if need > 0 and need > ledger.available((new.subaccount, market.shard)) + freed:
         raise ApiError(400, config.insufficient_balance_code, "insufficient balance")
+
+
+def _collateral(exchange: ExchangeCore, market: Market, new: NewOrder, count: int, closing: int, taker: bool) -> int:
+    """What is returned if the order fills whole, and what closing brings: with collateral return a sale may need funds."""
+    if not (taker or exchange.config.netting_resting):
+        return 0
+    change = collateral.effect(exchange, new.subaccount, market, count if new.side == BID else -count)
+    brings = closing * ((ONE - new.price) if new.side == BID else new.price)
+    return change + brings if change < 0 else change
 
 
 def find_order(

@@ -116,7 +116,7 @@ def netting(request: Request) -> Answer:
 
 
 def set_netting(request: Request) -> Answer:
-    """Stored and shown; collateral is not released (budget full collateral, docs/kalshi-protocol.md 13)."""
+    """It counts for positions opened from now on (``simulator.accounts.collateral``)."""
     body = request.object()
     number, enabled = whole(body, "subaccount_number"), body.get("enabled")
     if number is None or number not in request.exchange.ledger.subaccounts() or not isinstance(enabled, bool):
