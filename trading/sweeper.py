@@ -15,6 +15,7 @@ from trading import states
 from trading.execution import executor
 from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
 from trading.reconciliation import late_fills, overdue
+from trading.safety import lock_causes
 
 LONGEST_WAIT: Final = timedelta(seconds=120)
 """No step is put off for longer: a later one was scheduled before a clock was set back."""
@@ -24,10 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Reopen what holds contracts that nobody acts on, step every position that is due, and execute every decision that no worker
-    took up. Returns how many."""
+    """Reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every position that is due, and execute
+    every decision that no worker took up. Returns how many."""
     count = late_fills.reopen_all()
     count += overdue.act()
+    count += lock_causes.end()
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1

@@ -11,11 +11,12 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
+from trading import sweeper
 from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, Leg, Lock, Order, Position, Reconciliation, TradingState
-from trading.safety import discrepancies, protections
+from trading.safety import discrepancies, lock_causes, protections
 from trading.tasks import reconcile_books
 
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
@@ -195,3 +196,113 @@ def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
     with time_machine.travel(clock.now() + timedelta(seconds=61), tick=False):
         world.publish("KXT-1", world.quoted(position.event, ASKS))
         assert executor.step(position.pk).status == "closed"
+
+
+def _in_force(profile: Profile | None) -> list[str]:
+    return [lock.code for lock in Lock.objects.filter(profile=profile, until__gt=clock.now())]
+
+
+def _sell_off(position: Position) -> None:
+    Position.objects.filter(pk=position.pk).update(status="closed", residual="", residual_code="")
+
+
+def _resolve(position: Position) -> None:
+    discrepancies.close(Discrepancy.objects.get(), actor="rita", resolution="read the statement")
+
+
+def _win(position: Position) -> None:
+    _ended(position.profile, 50, status="settled", fees=1, realised=1)
+
+
+def _be_accepted(position: Position) -> None:
+    leg = position.legs.all()[0]
+    Order.objects.create(**_order(position, leg), status="done", exchange_order_id="X1", sent_at=clock.now())
+
+
+def _order(position: Position, leg: Leg) -> dict[str, Any]:
+    return {
+        "profile": position.profile,
+        "mode": position.mode,
+        "position": position,
+        "leg": leg,
+        "action": "buy",
+        "purpose": "entry",
+        "side": "yes",
+        "price": 3_000,
+        "count": 100,
+    }
+
+
+def _be_stuck(profile: Profile) -> Position:
+    stuck = _ended(profile, 10, status="unwinding", residual="no bid", residual_code="no_bids")
+    protections.after_residual(stuck, "no bid")
+    return stuck
+
+
+def _differ(profile: Profile) -> Position:
+    discrepancies.found(None, Discrepancy.Code.POSITION, "KXT-1-0", ours="1", theirs="2", profile=profile)
+    return _ended(profile, 10, status="settled", fees=1, realised=1)
+
+
+def _lose(profile: Profile) -> Position:
+    for number in range(10, 10 + protections.STREAK):
+        last = _ended(profile, number, status="settled", fees=1, realised=-1)
+    protections.after_end(last)
+    return last
+
+
+def _be_refused(profile: Profile) -> Position:
+    position = _ended(profile, 10, bought=True, status="aborted")
+    for _ in range(protections.REJECTS):
+        Order.objects.create(
+            **_order(position, position.legs.all()[0]), status="rejected", error_code="no", ended_at=clock.now()
+        )
+    protections.after_rejects(profile)
+    return position
+
+
+CAUSES: dict[str, tuple[Any, Any]] = {
+    "residual": (_be_stuck, _sell_off),
+    "difference": (_differ, _resolve),
+    "loss_streak": (_lose, _win),
+    "reject_storm": (_be_refused, _be_accepted),
+}
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_a_lock_of_the_machine_ends_with_its_cause_and_says_so(code: str, profile: Profile) -> None:
+    begin, end = CAUSES[code]
+    position = begin(profile)
+    assert (lock_causes.end(), _in_force(profile)) == (0, [code]), "its cause stands"
+    end(position)
+    assert sweeper.sweep() >= 1
+    lock = Lock.objects.get(profile=profile)
+    assert _in_force(profile) == []
+    assert lock.end_note
+    assert lock.ended_at is not None
+
+
+@pytest.mark.parametrize("code", ["residual", "difference"])
+def test_a_lock_of_a_person_or_one_without_evidence_ends_by_neither(code: str, profile: Profile) -> None:
+    minute = timedelta(minutes=1)
+    Lock.objects.create(profile=profile, code=code, reason="r", until=clock.now() + minute, actor="rita")
+    protections.lock(profile, Lock.Code.UNWOUND_BASKETS, "three within an hour", minute)
+    assert lock_causes.end() == 0
+    assert sorted(_in_force(profile)) == sorted([code, "unwound_baskets"])
+
+
+def test_a_lock_that_was_prolonged_in_between_is_not_ended(profile: Profile) -> None:
+    protections.lock(profile, Lock.Code.RESIDUAL, "first", timedelta(minutes=1))
+    seen = Lock.objects.get()
+    protections.lock(profile, Lock.Code.RESIDUAL, "second", timedelta(minutes=9))
+    assert lock_causes.close(seen, "the first is over") == 0
+    assert _in_force(profile) == ["residual"]
+
+
+def test_two_stuck_positions_hold_the_lock_until_both_are_sold(profile: Profile) -> None:
+    first = _be_stuck(profile)
+    second = _ended(profile, 11, status="exiting")
+    _sell_off(first)
+    assert lock_causes.end() == 0
+    _sell_off(second)
+    assert lock_causes.end() == 1

@@ -5,6 +5,8 @@ Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -31,7 +33,10 @@ class TradingState(models.Model):
 
 
 class Lock(models.Model):
-    """A time-boxed stop on new baskets, with its reason. Deleting it is a person's decision."""
+    """A time-boxed stop on new baskets, with its reason. It ends by its time, by a person, or, where the machine set it, with its
+    cause; then ``until`` is that moment and ``end_note`` says why."""
+
+    MACHINE: ClassVar[str] = "kalbot"
 
     class Code(models.TextChoices):
         UNWOUND_BASKETS = "unwound_baskets", "too many baskets were unwound"
@@ -48,7 +53,12 @@ class Lock(models.Model):
     code = models.CharField(max_length=40, choices=Code)
     reason = models.CharField(max_length=300)
     until = models.DateTimeField(db_index=True)
+    actor = models.CharField(max_length=150, default=MACHINE, help_text="Who set it.")
     created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it ended before its time; empty = it did not."
+    )
+    end_note = models.CharField(max_length=300, blank=True, help_text="What or who ended it before its time.")
 
     def __str__(self) -> str:
         return f"{self.code} until {self.until:%H:%M:%S}"

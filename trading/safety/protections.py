@@ -1,7 +1,7 @@
 """After bad luck or bad data: time-boxed locks on new baskets, each with its reason. Exits are never locked.
 
-A lock is a row that a person can read and delete. The thresholds are deliberately blunt: they stop a machine that is
-wrong again and again, they do not tune a strategy.
+A lock is a row that a person can read and lift; it also ends when its cause has (``lock_causes``). The thresholds are deliberately
+blunt: they stop a machine that is wrong again and again, they do not tune a strategy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 def lock(profile: Profile | None, code: Lock.Code, reason: str, period: timedelta) -> None:
     """Lock new baskets of a profile (None: of all). A lock of the same code that is in force is prolonged, not doubled."""
     until = clock.now() + period
-    in_force = Lock.objects.filter(profile=profile, code=code, until__gt=clock.now())
+    in_force = Lock.objects.filter(profile=profile, code=code, actor=Lock.MACHINE, until__gt=clock.now())
     if not in_force.update(until=until, reason=reason[:300]):
         Lock.objects.create(profile=profile, code=code, reason=reason[:300], until=until)
     log.warning("lock set on %s: %s (%s)", profile or "all profiles", code, reason)
@@ -84,10 +84,15 @@ def _bought() -> Exists:
 
 def after_end(position: Position) -> None:
     """A position ended: a streak of losses locks the profile."""
-    ended = Position.objects.filter(profile=position.profile, status__in=TERMINAL).filter(_bought())
-    last = list(ended.order_by("-ended_at").values_list("realised", flat=True)[:STREAK])
-    if len(last) == STREAK and all(realised < 0 for realised in last):
+    if is_losing(position.profile):
         lock(position.profile, Lock.Code.LOSS_STREAK, f"the last {STREAK} positions lost", STREAK_LOCK)
+
+
+def is_losing(profile: Profile) -> bool:
+    """Whether the last positions of ``profile`` that bought something all lost."""
+    ended = Position.objects.filter(profile=profile, status__in=TERMINAL).filter(_bought())
+    last = list(ended.order_by("-ended_at").values_list("realised", flat=True)[:STREAK])
+    return len(last) == STREAK and all(realised < 0 for realised in last)
 
 
 def after_rejects(profile: Profile) -> None:

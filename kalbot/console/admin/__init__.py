@@ -2,6 +2,7 @@
 
 from kalbot.console.admin import (  # noqa: F401
     accounts,
+    decisions,
     ledger,
     markets,
     notify,

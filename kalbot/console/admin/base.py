@@ -41,16 +41,33 @@ def column(field: str, unit: str, title: str = "", order: str = "") -> Column:
     """A list or read-only column that writes ``field`` in ``unit`` (a key of formats.SHOW). Dots follow relations."""
 
     def shown(obj: Any) -> SafeString:
-        value = obj
-        for part in field.split("."):
-            value = getattr(value, part) if value is not None else None
-        return signed(unit, value)
+        return signed(unit, value_at(obj, field), getattr(obj, "_decimals", {}).get(field, 2))
 
     shown.__name__ = field.replace(".", "_")
+    shown.amount = (field, unit)  # type: ignore[attr-defined]
     return display(
         description=title or capfirst(field.split(".")[-1].replace("_", " ")),
         ordering=order or field.replace(".", "__"),
     )(shown)
+
+
+def value_at(obj: Any, path: str) -> Any:
+    """What ``path`` leads to from ``obj``; dots follow relations. None where one of them is empty."""
+    for part in path.split("."):
+        obj = getattr(obj, part) if obj is not None else None
+    return obj
+
+
+def even_out(rows: Sequence[Any], shown: Sequence[Any]) -> None:
+    """Give the rows of a list the number of decimals that each of its columns of amounts needs, so that they are equal."""
+    amounts = [column.amount for column in shown if hasattr(column, "amount")]
+    decimals = {
+        field: formats.decimals(unit, [value_at(row, field) for row in rows])
+        for field, unit in amounts
+        if unit in formats.SCALE
+    }
+    for row in rows:
+        row._decimals = decimals
 
 
 def link(obj: models.Model | None, text: str = "") -> SafeString | str:
@@ -196,6 +213,12 @@ class ReadOnlyAdmin(DialogActions, UnitColumns, ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.unit_columns(super().get_list_display(request))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        named = [getattr(self, one, one) if isinstance(one, str) else one for one in found.list_display]
+        even_out(found.result_list, named)
+        return found
 
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         """Every column, or those named in ``sorts``: sorting a million rows by a column without an index costs a second, and

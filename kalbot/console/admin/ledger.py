@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import OuterRef, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -19,6 +21,7 @@ from kalbot.console.admin.filters import (
 )
 from kalbot.console.ui.markup import signed
 from trading.models import (
+    Account,
     LedgerEntry,
     LedgerTransaction,
 )
@@ -55,11 +58,15 @@ class LedgerTransactionAdmin(ExportedAdmin):
     inlines = [LedgerEntryInline]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("entries")
+        entries = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account=Account.CASH).order_by()
+        booked = entries.values("transaction").annotate(total=Sum("amount")).values("total")
+        return super().get_queryset(request).annotate(cash_booked=Coalesce(Subquery(booked), Value(0)))
 
     @display(description="Cash")
     def cash(self, booking: LedgerTransaction) -> SafeString:
-        return signed("gain", sum(entry.amount for entry in booking.entries.all() if entry.account == "cash"))
+        return signed("gain", booking.cash_booked, getattr(booking, "_decimals", {}).get("cash_booked", 2))
+
+    cash.amount = ("cash_booked", "gain")  # type: ignore[attr-defined]
 
 
 @admin.register(LedgerEntry)

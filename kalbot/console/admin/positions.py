@@ -32,7 +32,7 @@ from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
 from kalbot.console.pages.summary import grade_of_held
 from kalbot.console.ui import formats
-from kalbot.console.ui.markup import number, tag
+from kalbot.console.ui.markup import signed, tag
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -186,7 +186,10 @@ class PositionAdmin(ExportedAdmin):
 
     @display(description="Pays at least")
     def least(self, position: Position) -> SafeString | str:
-        return number(formats.money(position.floor)) if position.cost else formats.NOTHING
+        places = getattr(position, "_decimals", {}).get("floor", 2)
+        return signed("money", position.floor if position.cost else None, places)
+
+    least.amount = ("floor", "money")  # type: ignore[attr-defined]
 
     @display(description="Held is")
     def grade_now(self, position: Position) -> SafeString | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -72,10 +72,12 @@ class ExitRequestAdmin(ReadOnlyAdmin):
 @admin.register(Lock)
 class LockAdmin(ReadOnlyAdmin):
     list_display = [
-        "code",
+        words("code"),
         key_link("profile"),
-        "reason",
+        sentence("reason"),
+        "actor",
         column("until", "ago", "Until"),
+        sentence("end_note", "Ended early"),
         column("created_at", "ago", "Since"),
     ]
     list_filter = [PROFILE, seen_values("code")]
@@ -83,7 +85,7 @@ class LockAdmin(ReadOnlyAdmin):
     ordering = ["-until"]
     actions_detail = ["remove"]
     actions_row = ["remove"]
-    remove = detail_action(RemoveLock, "Remove lock", icon="lock_open", name="remove")
+    remove = detail_action(RemoveLock, "Lift lock", icon="lock_open", name="remove")
 
 
 @admin.register(TradingState)

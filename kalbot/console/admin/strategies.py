@@ -6,12 +6,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, link, sentence, words
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -22,9 +21,8 @@ from kalbot.console.admin.filters import (
     seen_values,
 )
 from kalbot.console.ui import formats, verdicts
-from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import tag
-from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
+from strategies.models import Cycle, NearMiss, Screening, Verdict
 
 MISSED = ["value", "limit"]
 
@@ -110,131 +108,6 @@ class VerdictAdmin(ExportedAdmin):
             return formats.NOTHING
         return format_html(
             '{} <span class="k-dim">{}</span>', verdict.live_constraint.replace("_", " "), formats.ago(verdict.live_at)
-        )
-
-
-@admin.register(Decision)
-class DecisionAdmin(ExportedAdmin):
-    list_display = [
-        "short_id",
-        label("mode"),
-        key_link("profile"),
-        event_link(),
-        words("kind"),
-        "count",
-        "cost",
-        "floor",
-        column("margin_ppm", "share", "Margin"),
-        column("coverage_ppm", "share", "Coverage"),
-        "guaranteed",
-        "became",
-        column("created_at", "ago", "Taken"),
-    ]
-    list_filter = [
-        ("mode", ChoicesDropdownFilter),
-        ("profile", RelatedDropdownFilter),
-        ("kind", ChoicesDropdownFilter),
-        ("guaranteed", BooleanRadioFilter),
-        choice(
-            "became",
-            "outcome",
-            {
-                "position": ("Became a position", {"position__isnull": False}),
-                "denied": ("Denied", {"denial__isnull": False}),
-            },
-        ),
-        seen_values("denial__code", "denial"),
-    ]
-    list_select_related = ["profile", "position", "denial", "event"]
-    search_fields = ["event__ticker", "event__title"]
-    sorts = {"created_at", "cost", "margin_ppm"}
-    ordering = ["-created_at"]
-    units = {
-        "count": "count",
-        "cost": "money",
-        "fees": "money",
-        "max_cost": "money",
-        "floor": "money",
-        "conditional": "money",
-        "expected": "money",
-        "coverage_ppm": "share",
-        "margin_ppm": "share",
-        "price_age_ms": "ms",
-    }
-    readonly_fields = ["legs_table", "payoff_table", "became"]
-    fieldsets = [
-        (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),
-        (
-            "Arithmetic",
-            {
-                "fields": [
-                    "cost",
-                    "fees",
-                    "max_cost",
-                    "floor",
-                    "conditional",
-                    "expected",
-                    "coverage_ppm",
-                    "margin_ppm",
-                    "guaranteed",
-                    "certificate",
-                    "price_age_ms",
-                    "epoch",
-                    "rules_hash",
-                ],
-                "classes": ["tab"],
-            },
-        ),
-        ("Legs", {"fields": ["legs_table"], "classes": ["tab"]}),
-        ("Payoff", {"fields": ["payoff_table", "probabilities"], "classes": ["tab"]}),
-    ]
-
-    @display(description="Decision")
-    def short_id(self, decision: Decision) -> str:
-        return str(decision.pk)[:8]
-
-    @display(description="Became")
-    def became(self, decision: Decision) -> SafeString | str:
-        if hasattr(decision, "position"):
-            return link(decision.position, f"position #{decision.position.pk} ({decision.position.status})")
-        if hasattr(decision, "denial"):
-            return format_html("denied: {} {}", decision.denial.get_code_display(), decision.denial.detail)
-        return "waiting"
-
-    @display(description="Legs")
-    def legs_table(self, decision: Decision) -> SafeString:
-        rows = format_html_join(
-            "",
-            "<tr><td>{}</td><td><a class='k-link' href='{}'>{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            (
-                (
-                    leg["side"].upper(),
-                    page_url("markets.market", leg["ticker"]),
-                    leg["ticker"],
-                    formats.count(leg["count"]),
-                    formats.price(leg["limit_price"]),
-                    formats.money(leg.get("fees")),
-                )
-                for leg in decision.legs
-            ),
-        )
-        return format_html(
-            '<table class="k-table"><thead><tr><th>Side</th><th>Market</th><th>Contracts</th><th>Limit</th><th>Fees</th></tr>'
-            "</thead><tbody>{}</tbody></table>",
-            rows,
-        )
-
-    @display(description="Payoff over every settlement state")
-    def payoff_table(self, decision: Decision) -> SafeString:
-        rows = format_html_join(
-            "",
-            "<tr><td>{}</td><td class='k-num'>{}</td><td class='k-num'>{}</td></tr>",
-            ((state, formats.money(payout), formats.gain(payout - decision.cost)) for state, payout in decision.payoff),
-        )
-        return format_html(
-            '<table class="k-table"><thead><tr><th>If</th><th>Pays</th><th>Profit</th></tr></thead>'
-            "<tbody>{}</tbody></table>",
-            rows,
         )
 
 

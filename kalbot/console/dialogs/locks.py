@@ -1,4 +1,4 @@
-"""Removing a lock before its time: a person's decision, with a reason."""
+"""Lifting a lock before its time: a person's decision, with a reason that is kept with the lock."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from trading.models import Lock
+from trading.safety import lock_causes
 
 
 class RemoveLock(Dialog):
     """New baskets become possible again at once; nothing that happened is undone."""
 
     name = "remove_lock"
-    title = "Remove lock"
-    submit = "Remove this lock"
+    title = "Lift lock"
+    submit = "Lift this lock"
     permission_required = "console.remove_lock"
 
     def brief(self, pk: str) -> Briefing:
@@ -28,13 +29,14 @@ class RemoveLock(Dialog):
             sentences=[f"New baskets become possible again at once for {lock.profile or 'all profiles'}."],
             numbers=[
                 ("Why it was set", lock.reason),
+                ("Set by", lock.actor),
                 ("Would lapse", formats.ago(lock.until)),
                 ("Set", formats.ago(lock.created_at)),
             ],
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        deleted, _ = Lock.objects.filter(pk=pk).delete()
-        if not deleted:
-            raise KalbotError("This lock is already gone.")
-        return "The lock is removed."
+        lock = get_object_or_404(Lock.objects.select_related("profile"), pk=pk)
+        if not lock_causes.close(lock, f"lifted by {actor}: {reason}"):
+            raise KalbotError("This lock has ended already.")
+        return "The lock is lifted."

@@ -107,7 +107,7 @@ def earning() -> list[dict[str, str]]:
                 f"Earned today, {mode}",
                 "bad" if gained < 0 else "ok",
                 formats.gain(gained),
-                f"{ended} ended, {held} open",
+                f"{ended} ended since midnight {summary.day_zones(mode)}, {held} open",
                 list_url("trading.position", mode__exact=mode),
             )
         )

@@ -21,7 +21,7 @@ from markets.prices import PriceReader
 from strategies.models import Mode, Profile
 from strategies.profiles.blackout import in_blackout
 from trading.models import Lock, TradingState
-from trading.safety import halt
+from trading.safety import halt, lock_causes
 
 NEEDED: Final = (messages.SCAN_CATALOGUE, messages.RUN_CYCLE, messages.SWEEP)
 """Tasks without which nothing is bought."""
@@ -42,6 +42,7 @@ class Obstacle:
 
 RISK_MANAGER: Final = "a risk manager may lift it"
 BY_ITSELF: Final = "it ends by itself"
+WITH_ITS_CAUSE: Final = f"it ends with its cause, by its time at the latest; {RISK_MANAGER}"
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def locked(lock: Lock) -> Obstacle:
     return Obstacle(
         "locked",
         f"{name or 'Every profile'} is locked: {lock.get_code_display()}",
-        lock.reason,
-        RISK_MANAGER,
+        lock.reason if lock.actor == Lock.MACHINE else f"{lock.reason} (by {lock.actor})",
+        WITH_ITS_CAUSE if lock.actor == Lock.MACHINE and lock.code in lock_causes.ENDED else RISK_MANAGER,
         list_url("trading.lock"),
         lock.until,
         name,

@@ -16,10 +16,11 @@ from kalbot.common.units import PPM
 from kalbot.console.pages import triage_card
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
+from markets.models import Market
 from markets.terms.grades import Grade
 from strategies.models import Kind
 from trading import selectors
-from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Position
+from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position
 from trading.selectors import Held
 
 
@@ -45,12 +46,19 @@ def context(position: Position) -> dict[str, Any]:
     }
 
 
-def payoff(held: Held) -> list[dict[str, Any]]:
+def names_of(position: Position) -> dict[str, str]:
+    """The names of every outcome of the position's events, held or not, by ticker."""
+    events = position.legs.values("market__event")
+    outcomes = Market.objects.filter(event__in=events).exclude(yes_sub_title="")
+    return dict(outcomes.values_list("ticker", "yes_sub_title"))
+
+
+def payoff(held: Held, names: dict[str, str]) -> list[dict[str, Any]]:
     """What the held legs pay in each state that is still possible, against what they cost; widths in per cent of the largest."""
     most = max([held.cost, 1, *(row.pays for row in held.payoff)])
     return [
         {
-            "state": row.words,
+            "state": row.state.words(names),
             "pays": row.pays,
             "profit": row.pays - held.cost,
             "width": round(100 * row.pays / most, 1),
@@ -60,7 +68,7 @@ def payoff(held: Held) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(position: Position, held: Held) -> str:
+def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
     """What is held now, how sure its payoff is, and what can be lost, in a few sentences."""
     if held.is_flat:
         return ended_in_words(position)
@@ -68,11 +76,11 @@ def in_words(position: Position, held: Held) -> str:
         return f"What is held cost {formats.money(held.cost)}. What it pays is not known: {held.unknown}."
     sentences = []
     if held.naked:
-        legs = ", ".join(f"{formats.count(one.naked)} {one.leg}" for one in held.naked)
+        legs = ", ".join(f"{formats.count(one.naked)} {leg_name(one.leg, names)}" for one in held.naked)
         sentences.append(f"Naked: {legs} beyond the whole baskets.")
     if held.grade is Grade.CONDITIONAL:
         losses = [row for row in held.payoff if row.pays < held.cost]
-        states = "; ".join(row.words for row in losses[:4]) + (" …" if len(losses) > 4 else "")
+        states = "; ".join(row.state.words(names) for row in losses[:4]) + (" …" if len(losses) > 4 else "")
         worst = held.cost - held.floor
         if worst > 0:
             sentences.append(
@@ -102,7 +110,7 @@ def ended_in_words(position: Position) -> str:
 def progress(position: Position) -> dict[str, Any]:
     """All that changes while a position is active; polled until it has ended."""
     position.refresh_from_db()
-    held = selectors.held_now(position)
+    held, names = selectors.held_now(position), names_of(position)
     return {
         "position": position,
         "active": position.status in ACTIVE,
@@ -111,10 +119,10 @@ def progress(position: Position) -> dict[str, Any]:
         "last": position.events.order_by("-id").first(),
         "held": held,
         "grade": "" if held.is_flat else held.grade.label,
-        "payoff": payoff(held),
-        "sentence": in_words(position, held),
+        "payoff": payoff(held, names),
+        "sentence": in_words(position, held, names),
         "legs": list(position.legs.select_related("market")),
-        "timeline": timeline(position),
+        "timeline": timeline(position, names),
     }
 
 
@@ -126,7 +134,12 @@ def progress_part(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "console/parts/position_refresh.html", progress(position))
 
 
-def timeline(position: Position) -> list[Moment]:
+def leg_name(leg: Leg, names: dict[str, str]) -> str:
+    """A leg for people: its side and its outcome's name."""
+    return f"{leg.side.upper()} {names.get(leg.market_id, leg.market_id)}"
+
+
+def timeline(position: Position, names: dict[str, str]) -> list[Moment]:
     """Events, orders, fills, bookings, exit requests and advice of one position in the order in which they happened."""
     moments = [
         Moment(
@@ -155,7 +168,7 @@ def timeline(position: Position) -> list[Moment]:
             Moment(
                 order.created_at,
                 "order",
-                f"{order.action} {number} {order.side.upper()} {order.leg.market_id} at {price}: "
+                f"{order.action} {number} {leg_name(order.leg, names)} at {price}: "
                 f"{order.get_status_display()}, {formats.count(order.filled_count)} filled",
                 page_url("trading.order", order.pk),
                 "bad" if order.status == "rejected" else "plain",
@@ -166,7 +179,7 @@ def timeline(position: Position) -> list[Moment]:
             Moment(
                 fill.created_at,
                 "fill",
-                f"{formats.count(fill.count)} {fill.order.side.upper()} {fill.order.leg.market_id} at "
+                f"{formats.count(fill.count)} {leg_name(fill.order.leg, names)} at "
                 f"{formats.price(fill.price)}, fee {formats.money(fill.fee)}, by {fill.source}",
                 page_url("trading.fill", fill.pk),
                 "good",

@@ -52,20 +52,23 @@ def quantiles(ordered: list[Any]) -> dict[str, float | None]:
     return {"p50": rank(0.50), "p95": rank(0.95), "p99": rank(0.99)}
 
 
-def midnight() -> datetime:
-    """The start of today, UTC."""
-    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def today(mode: str) -> int:
-    """Profit realised since midnight UTC by positions of ``mode``, micro-dollars."""
-    ended = Position.objects.filter(mode=mode, ended_at__gte=midnight())
-    return int(ended.aggregate(total=Sum("realised"))["total"] or 0)
+    """Profit that the ledgers of ``mode`` realised since midnight of each profile's own zone, micro-dollars."""
+    return sum(risk.realised_today(profile) for profile in Profile.objects.filter(mode=mode))
 
 
 def ended_today(mode: str) -> int:
-    """Positions of ``mode`` that ended since midnight UTC."""
-    return Position.objects.filter(mode=mode, ended_at__gte=midnight()).count()
+    """Positions of ``mode`` that ended since midnight of each profile's own zone."""
+    profiles = Profile.objects.filter(mode=mode)
+    return sum(
+        Position.objects.filter(profile=profile, ended_at__gte=risk.midnight(profile)).count() for profile in profiles
+    )
+
+
+def day_zones(mode: str) -> str:
+    """The zones whose midnight begins the day of the profiles of ``mode``, for people to read."""
+    zones = Profile.objects.filter(mode=mode).order_by("day_zone").values_list("day_zone", flat=True).distinct()
+    return ", ".join(zone.replace("_", " ") for zone in zones)
 
 
 def capital_use(profile: Profile) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -19,9 +20,31 @@ for name, shown in formats.SHOW.items():
 
 
 @register.filter
-def toned(value: int | None) -> Any:
+def toned(value: int | None, places: int = 2) -> Any:
     """A gain in green, a loss in red."""
-    return signed("gain", value)
+    return signed("gain", value, places)
+
+
+@register.filter
+def decimals(rows: Iterable[Any], path: str) -> int:
+    """How many decimals the money at ``path`` of each row needs, so that a column is written with equal ones."""
+    return formats.decimals("money", [_at(row, path) for row in rows])
+
+
+@register.filter
+def price_decimals(rows: Iterable[Any], path: str) -> int:
+    """The same for prices."""
+    return formats.decimals("price", [_at(row, path) for row in rows])
+
+
+def _at(row: Any, path: str) -> Any:
+    """What a dotted path leads to, by key or attribute, as in a template."""
+    for part in path.split("."):
+        if isinstance(row, dict):
+            row = row.get(part)
+        else:
+            row = row[int(part)] if part.isdigit() else getattr(row, part, None)
+    return row
 
 
 @register.filter

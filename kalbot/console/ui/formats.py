@@ -6,7 +6,7 @@ dash: a missing number is never shown as zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -17,22 +17,40 @@ from kalbot.common.units import format_decimal
 NOTHING = "–"
 
 
-def money(value: int | None) -> str:
-    """Micro-dollars as dollars: ``-1_234_560_000`` -> ``"-$1,234.56"``; digits beyond cents only where there are any."""
+def money(value: int | None, places: int = 2) -> str:
+    """Micro-dollars as dollars: ``-1_234_560_000`` -> ``"-$1,234.56"``; digits beyond ``places`` only where there are any."""
     if value is None:
         return NOTHING
-    whole, _, fraction = format_decimal(abs(int(value)), 6, keep=2).partition(".")
+    whole, _, fraction = format_decimal(abs(int(value)), 6, keep=places).partition(".")
     return f"{'-' if value < 0 else ''}${int(whole):,}.{fraction}"
 
 
-def gain(value: int | None) -> str:
+def gain(value: int | None, places: int = 2) -> str:
     """Like ``money`` with an explicit plus, for profits and differences."""
-    return f"+{money(value)}" if value is not None and value > 0 else money(value)
+    return f"+{money(value, places)}" if value is not None and value > 0 else money(value, places)
 
 
-def price(value: int | None) -> str:
+def price(value: int | None, places: int = 2) -> str:
     """1/10,000 dollar as dollars a contract: ``4100`` -> ``"$0.41"``, ``35`` -> ``"$0.0035"``."""
-    return NOTHING if value is None else f"{'-' if value < 0 else ''}${format_decimal(abs(int(value)), 4, keep=2)}"
+    return NOTHING if value is None else f"{'-' if value < 0 else ''}${format_decimal(abs(int(value)), 4, keep=places)}"
+
+
+def credit(value: int | None, places: int = 2) -> str:
+    """The money of an account that the ledger keeps negative."""
+    return money(None if value is None else -value, places)
+
+
+SCALE = {"money": 6, "gain": 6, "credit": 6, "price": 4}
+"""Units of amounts, with the decimal places of their integers: a column of them is written with equal decimals."""
+DECIMALS = (2, 4, 6)
+
+
+def decimals(unit: str, values: Iterable[int | None]) -> int:
+    """How many decimals a column of amounts needs, so that none of them loses a digit: two, four or six."""
+    scale = SCALE[unit]
+    known = [int(value) for value in values if value is not None]
+    fitting = (places for places in DECIMALS if all(value % 10 ** max(0, scale - places) == 0 for value in known))
+    return next(fitting, scale)
 
 
 def count(value: int | None) -> str:
@@ -101,7 +119,7 @@ SHOW: dict[str, Callable[..., str]] = {
     "ratio": ratio,
     "ms": milliseconds,
     "ago": ago,
-    "credit": lambda value: money(None if value is None else -value),  # of an account that the ledger keeps negative
+    "credit": credit,
     "seconds": lambda value: NOTHING if value is None else span(timedelta(seconds=int(value))),
     "text": lambda value: str(value or NOTHING),
     "plain": lambda value: NOTHING if value is None else str(value),

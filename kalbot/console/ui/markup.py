@@ -59,11 +59,17 @@ def number(text: str) -> SafeString:
     return format_html('<span class="k-num">{}</span>', text)
 
 
-def signed(unit: str, value: Any) -> SafeString:
-    """The value in its unit; gains green, losses red, moments with the exact time on hover."""
-    text = formats.SHOW[unit](value)
+FIGURES = {*formats.SCALE, "count", "percent", "share", "ratio", "ms"}
+"""Units whose columns are aligned to the right."""
+
+
+def signed(unit: str, value: Any, places: int = 2) -> SafeString:
+    """The value in its unit, amounts with at least ``places`` decimals; gains green, losses red, moments with the exact time on hover."""
+    text = formats.SHOW[unit](value, places) if unit in formats.SCALE else formats.SHOW[unit](value)
     if unit == "gain" and value:
-        return format_html('<span class="k-num {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
+        return format_html('<span class="k-num k-figure {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
+    if unit in FIGURES:
+        return format_html('<span class="k-num k-figure">{}</span>', text)
     if unit == "ago" and value is not None:
         return format_html(
             '<time class="k-num" datetime="{}" title="{}">{}</time>',

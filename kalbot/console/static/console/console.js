@@ -47,7 +47,18 @@
       });
     });
   }
-  document.addEventListener("DOMContentLoaded", function () { name(document); });
+  // The heading of a column of figures stands over its figures.
+  function align(root) {
+    root.querySelectorAll("#result_list, [data-inline-formset] table, .tabular table").forEach(function (table) {
+      const row = Array.from(table.querySelectorAll("tbody tr")).find(function (one) { return one.querySelector(".k-figure"); });
+      if (!row) return;
+      const heads = table.querySelectorAll("thead tr:last-child th");
+      Array.from(row.cells).forEach(function (cell, place) {
+        if (cell.querySelector(".k-figure") && heads[place]) heads[place].classList.add("k-figures");
+      });
+    });
+  }
+  document.addEventListener("DOMContentLoaded", function () { name(document); align(document); });
   document.addEventListener("htmx:afterSettle", function () { name(document); });
 
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.

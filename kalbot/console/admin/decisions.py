@@ -1,0 +1,169 @@
+"""Decisions: the orders to open a basket, as they were decided; what is held now is told by positions."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+
+from kalbot.console.admin.base import column, event_link, key_link, label, link, titled, words
+from kalbot.console.admin.exports import ExportedAdmin
+from kalbot.console.admin.filters import (
+    ChoicesDropdownFilter,
+    RelatedDropdownFilter,
+    choice,
+    seen_values,
+)
+from kalbot.console.ui import formats
+from kalbot.console.ui.links import page_url
+from kalbot.console.ui.markup import signed
+from markets.terms.grades import Grade
+from strategies.models import Decision
+
+
+@admin.register(Decision)
+class DecisionAdmin(ExportedAdmin):
+    list_display = [
+        "short_id",
+        label("mode"),
+        key_link("profile"),
+        event_link(),
+        words("kind"),
+        "count",
+        "cost",
+        "floor",
+        column("margin_ppm", "share", "Margin"),
+        column("coverage_ppm", "share", "Coverage"),
+        "decided_as",
+        "became",
+        column("created_at", "ago", "Taken"),
+    ]
+    list_filter = [
+        ("mode", ChoicesDropdownFilter),
+        ("profile", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("guaranteed", BooleanRadioFilter),
+        choice(
+            "became",
+            "outcome",
+            {
+                "position": ("Became a position", {"position__isnull": False}),
+                "denied": ("Denied", {"denial__isnull": False}),
+            },
+        ),
+        seen_values("denial__code", "denial"),
+    ]
+    list_select_related = ["profile", "position", "denial", "event"]
+    search_fields = ["event__ticker", "event__title"]
+    sorts = {"created_at", "cost", "margin_ppm"}
+    ordering = ["-created_at"]
+    units = {
+        "count": "count",
+        "cost": "money",
+        "fees": "money",
+        "max_cost": "money",
+        "floor": "money",
+        "conditional": "money",
+        "expected": "money",
+        "coverage_ppm": "share",
+        "margin_ppm": "share",
+        "price_age_ms": "ms",
+    }
+    readonly_fields = ["legs_table", "payoff_table", "became", "decided_as"]
+    fieldsets = [
+        (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),
+        (
+            "Arithmetic",
+            {
+                "fields": [
+                    "cost",
+                    "fees",
+                    "max_cost",
+                    "floor",
+                    "conditional",
+                    "expected",
+                    "coverage_ppm",
+                    "margin_ppm",
+                    "decided_as",
+                    "certificate",
+                    "price_age_ms",
+                    "epoch",
+                    "rules_hash",
+                ],
+                "classes": ["tab"],
+            },
+        ),
+        ("Legs", {"fields": ["legs_table"], "classes": ["tab"]}),
+        ("Payoff", {"fields": ["payoff_table", "probabilities"], "classes": ["tab"]}),
+    ]
+
+    @display(description="Decision")
+    def short_id(self, decision: Decision) -> str:
+        return str(decision.pk)[:8]
+
+    @display(description="Decided as", ordering="guaranteed")
+    def decided_as(self, decision: Decision) -> str:
+        """The grade of that moment, without the colour of what is held."""
+        return Grade(decision.grade).label
+
+    @display(description="Became")
+    def became(self, decision: Decision) -> SafeString | str:
+        if hasattr(decision, "position"):
+            return link(decision.position, f"position #{decision.position.pk} ({decision.position.status})")
+        if hasattr(decision, "denial"):
+            return format_html("denied: {} {}", decision.denial.get_code_display(), decision.denial.detail)
+        return "waiting"
+
+    @display(description="Legs")
+    def legs_table(self, decision: Decision) -> SafeString:
+        names = names_of(decision)
+        limits = formats.decimals("price", [leg["limit_price"] for leg in decision.legs])
+        fees = formats.decimals("money", [leg.get("fees") for leg in decision.legs])
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            (
+                (
+                    leg["side"].upper(),
+                    titled(
+                        page_url("markets.market", leg["ticker"]),
+                        names.get(leg["ticker"], leg["ticker"]),
+                        leg["ticker"],
+                    ),
+                    signed("count", leg["count"]),
+                    signed("price", leg["limit_price"], limits),
+                    signed("money", leg.get("fees"), fees),
+                )
+                for leg in decision.legs
+            ),
+        )
+        return format_html(
+            '<table class="k-table"><thead><tr><th>Side</th><th>Outcome</th><th class="k-right">Contracts</th>'
+            '<th class="k-right">Limit</th><th class="k-right">Fees</th></tr></thead><tbody>{}</tbody></table>',
+            rows,
+        )
+
+    @display(description="Payoff over every settlement state")
+    def payoff_table(self, decision: Decision) -> SafeString:
+        pays = formats.decimals("money", [payout for _, payout in decision.payoff])
+        profits = formats.decimals("money", [payout - decision.cost for _, payout in decision.payoff])
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            (
+                (state, signed("money", payout, pays), signed("gain", payout - decision.cost, profits))
+                for state, payout in decision.payoff
+            ),
+        )
+        return format_html(
+            '<table class="k-table"><thead><tr><th>If</th><th class="k-right">Pays</th><th class="k-right">Profit</th></tr>'
+            "</thead><tbody>{}</tbody></table>",
+            rows,
+        )
+
+
+def names_of(decision: Decision) -> dict[str, str]:
+    """The names of the outcomes of the decision's event, by ticker."""
+    return dict(decision.event.markets.exclude(yes_sub_title="").values_list("ticker", "yes_sub_title"))
