@@ -1,4 +1,4 @@
-"""Decisions: the orders to open a basket, as they were decided; what is held now is told by positions."""
+"""Decisions: the orders to open a basket, as they were decided; positions say what is held now."""
 
 from __future__ import annotations
 

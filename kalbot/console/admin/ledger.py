@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, words
+from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, value_at, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -64,9 +64,9 @@ class LedgerTransactionAdmin(ExportedAdmin):
 
     @display(description="Cash")
     def cash(self, booking: LedgerTransaction) -> SafeString:
-        return signed("gain", booking.cash_booked, getattr(booking, "_decimals", {}).get("cash_booked", 2))
+        return signed("gain", value_at(booking, "cash_booked"), getattr(booking, "_decimals", {}).get("cash_booked", 2))
 
-    cash.amount = ("cash_booked", "gain")  # type: ignore[attr-defined]
+    cash.amount = ("cash_booked", "gain")
 
 
 @admin.register(LedgerEntry)

@@ -189,7 +189,7 @@ class PositionAdmin(ExportedAdmin):
         places = getattr(position, "_decimals", {}).get("floor", 2)
         return signed("money", position.floor if position.cost else None, places)
 
-    least.amount = ("floor", "money")  # type: ignore[attr-defined]
+    least.amount = ("floor", "money")
 
     @display(description="Held is")
     def grade_now(self, position: Position) -> SafeString | str:
