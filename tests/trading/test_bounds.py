@@ -1,0 +1,193 @@
+"""Bounds that one line keeps: each of these tests fails without that line (``bin/mutants --known``)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.struck import LIMITS, StruckTwin, execute
+from trading import states
+from trading.accounting import ledger
+from trading.books import live_books
+from trading.closing import exits, settlement
+from trading.closing.finals import FinalResult
+from trading.execution import admission, executor
+from trading.execution.phases import rescue, selling
+from trading.models import Discrepancy, Leg, Order, Position, Settlement
+from trading.reconciliation import reconcile
+
+DOLLAR = world.DOLLAR
+
+
+def _later(seconds: float) -> time_machine.travel:
+    return time_machine.travel(clock.now() + timedelta(seconds=seconds))
+
+
+def _half_bought(twin: StruckTwin, **columns: object) -> Position:
+    """Two legs are held, the third is not offered any more, and hardly anybody bids."""
+
+    def vanish() -> None:
+        twin.cancel_makers(twin.markets[2], "ask")
+        for ticker in twin.markets:
+            twin.cancel_makers(ticker, "bid")
+        twin.sync()
+
+    twin.session.before = {3: vanish}
+    position = execute(twin, **columns)
+    assert position.status == "unwinding"
+    assert set(twin.held()) == set(twin.markets[:2])
+    return position
+
+
+def test_a_basket_is_not_completed_for_a_loss_beyond_the_leg_risk_budget(struck: StruckTwin) -> None:
+    position = _half_bought(struck, leg_risk_budget=2 * DOLLAR)
+    legs = list(position.legs.select_related("market"))
+    struck.quote(struck.markets[2], "ask", 7_000, 5_000)
+    struck.sync()
+    live = live_books.read(position.event)
+    assert rescue.unwind_result(live, position, legs) < -5 * DOLLAR, "selling loses even more"
+    assert rescue.find(position, legs) is None
+    struck.quote(struck.markets[2], "ask", 4_500, 5_000)
+    struck.sync()
+    found = rescue.find(position, legs)
+    assert found is not None
+    assert -2 * DOLLAR <= found.result < 0
+
+
+def test_reserving_again_adds_only_what_is_missing(struck: StruckTwin) -> None:
+    position = execute(struck)
+    for wanted, reserved in ((3, 3), (5, 5), (4, 5)):
+        ledger.reserve_up_to(position, wanted * DOLLAR)
+        position.refresh_from_db()
+        assert position.reserved == reserved * DOLLAR
+    assert ledger.balance_of(position.profile).reserved == 5 * DOLLAR
+
+
+@pytest.mark.parametrize(("lost", "waits"), [(0, True), (1_500_000, False)])
+def test_losses_already_taken_end_the_wait_for_a_resting_purchase_sooner(
+    struck: StruckTwin, lost: int, waits: bool
+) -> None:
+    struck.session.before = {3: lambda: struck.cancel_makers(struck.markets[2], "ask")}
+    position = execute(struck, on_partial=Profile.PartialPolicy.HOLD, leg_risk_budget=2 * DOLLAR)
+    assert (position.status, position.orders.filter(status="resting").count()) == ("completing", 1)
+    Position.objects.filter(pk=position.pk).update(realised=-lost)
+    with _later(2):
+        struck.sync()
+        executor.step(position.pk)
+        assert Order.objects.filter(status="resting").exists() is waits
+
+
+def test_a_book_without_a_recent_proof_of_life_is_not_sold_on(struck: StruckTwin) -> None:
+    position = execute(struck)
+    limit = position.profile.max_price_age_ms
+    wanted = [(leg, leg.held) for leg in position.legs.select_related("market")]
+    for age, code in ((limit - 1_000, None), (limit + 1_000, "price_stale")):
+        world.publish(struck.event, struck.books(), age_ms=age)
+        now, refusal = selling.ready(position, wanted, live_books.read(position.event))
+        assert (len(now), refusal and refusal.code) == ((3, None) if code is None else (0, code))
+
+
+def test_between_two_rungs_there_is_a_pause_and_a_book_newer_than_the_last_sale(struck: StruckTwin) -> None:
+    position = execute(struck)
+    assert not selling.must_pause(position, live_books.read(position.event))
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="I need the cash")
+    for ticker in struck.markets:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 3_000, 200)
+    struck.sync()
+    executor.step(position.pk)
+    assert position.orders.filter(action="sell").exists()
+    with _later(0.5):
+        struck.sync()
+        assert selling.must_pause(position, live_books.read(position.event)), "too soon"
+    with _later(2):
+        world.publish(struck.event, struck.books(), age_ms=4_000)
+        assert selling.must_pause(position, live_books.read(position.event)), "the book is older than the sale"
+        struck.sync()
+        assert not selling.must_pause(position, live_books.read(position.event))
+
+
+def test_a_guaranteed_basket_is_sold_leg_by_leg_only_for_a_persons_words(struck: StruckTwin) -> None:
+    for ticker in struck.markets:
+        struck.quote(ticker, "ask", 3_300, 5_000)
+    position = execute(struck)
+    assert position.guaranteed
+    for ticker in struck.markets:
+        struck.cancel_makers(ticker, "ask")
+        struck.quote(ticker, "bid", 3_600, 5_000)
+    struck.sync()
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out")
+    struck.cancel_makers(struck.markets[1], "bid")
+    struck.sync()
+    position = executor.step(position.pk)
+    assert (position.status, set(struck.held().values())) == ("exiting", {1_000}), "nothing, or whole baskets"
+    struck.quote(struck.markets[1], "bid", 3_600, 5_000)
+    with _later(2):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, struck.held()) == ("closed", {})
+        assert position.proceeds >= 1_000 * 10_000
+
+
+@pytest.mark.parametrize(("waited", "opened"), [(0.1, True), (1.0, False)])
+def test_what_admission_cleared_is_checked_again_after_a_moment(
+    struck: StruckTwin, waited: float, opened: bool
+) -> None:
+    """A limit lowered between admission and the first order is seen, unless both are one and the same moment."""
+    reconcile.run("live", "test")
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, struck.row, dict(zip(struck.markets, LIMITS, strict=True)))
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        admitted = admission.take_up(decision)
+        assert admitted is not None
+        with states.given_back(admitted.lease) if admitted.lease else states.lease(admitted.position.pk):
+            Order.objects.filter(position=admitted.position).delete()  # a worker that died before it stored one
+        Profile.objects.filter(pk=profile.pk).update(max_per_position=DOLLAR)
+        traveller.shift(waited)
+        struck.sync()
+        position = executor.step(admitted.position.pk)
+    assert (position.status == "open") is opened
+    assert bool(struck.held()) is opened
+
+
+def _finish(twin: StruckTwin) -> FinalResult:
+    twin.finish(twin.markets[0])
+    return FinalResult("yes", DOLLAR)
+
+
+def test_no_leg_is_settled_while_an_order_of_its_own_is_open(struck: StruckTwin) -> None:
+    position = execute(struck)
+    leg = position.legs.get(market_id=struck.markets[0])
+    Order.objects.filter(leg=leg).update(status="unknown")
+    final = _finish(struck)
+    assert not settlement.settle_leg(leg.pk, final)
+    Order.objects.filter(leg=leg).update(status="done")
+    assert settlement.settle_leg(leg.pk, final)
+
+
+def test_what_the_exchange_credited_is_shared_out_after_every_order_of_the_market_has_ended(
+    struck: StruckTwin,
+) -> None:
+    """Two positions of one account hold the market, and one of them waits for an order: what it filled is part of the credit."""
+    first = execute(struck)
+    assert reconcile.run("live", "test").error == ""
+    Position.objects.filter(pk=first.pk).update(status="aborted")
+    waiting = first.legs.get(market_id=struck.markets[0])
+    other = Position.objects.get(pk=first.pk)
+    other.pk, other._state.adding, other.status = None, True, "open"
+    decision = world.decide(first.profile, struck.row, dict(zip(struck.markets, LIMITS, strict=True)))
+    other.decision = decision
+    other.save()
+    leg = Leg.objects.get(pk=waiting.pk)
+    leg.pk, leg._state.adding, leg.position = None, True, other
+    leg.save()
+    Order.objects.filter(leg=waiting).update(status="unknown")
+    struck.finish(struck.markets[0])
+    settlement.run("live")
+    assert not Settlement.objects.filter(leg__market_id=struck.markets[0]).exists()
+    assert not Discrepancy.objects.filter(code="settlement_count").exists()
