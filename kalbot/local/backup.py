@@ -165,7 +165,7 @@ def main(argv: Sequence[str]) -> int:
         else:
             about = load(options.path)
             print(f"restored what was dumped at {about['made_at'][:19]} by {about['code']}; trading is halted")
-            print('next: manage.py reconcile, close what it names, then manage.py resume --reason "..."')
+            print('next: manage.py adopt, manage.py reconcile, then manage.py resume --reason "..."')
     except BackupError as error:
         print(error, file=sys.stderr)
         return 1

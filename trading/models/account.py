@@ -58,6 +58,7 @@ class AccountTransaction(models.Model):
         TRADE = "trade", "trade beside us"
         SETTLEMENT = "settlement", "settlement of contracts that are not ours"
         ACCEPTED = "accepted", "accepted by a person"
+        ADOPTED = "adopted", "ours after all: taken back"
 
     account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="transactions")
     kind = models.CharField(max_length=12, choices=Kind)

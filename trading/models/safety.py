@@ -105,6 +105,7 @@ class Discrepancy(models.Model):
         POSITION_WAITING = "position_waiting", "a position at work has waited for too long"
         LATE_FILL = "late_fill", "a fill came after its order had been answered"
         ENDED_HOLDS = "ended_holds", "a position that has ended holds contracts"
+        LOST_BASKET = "lost_basket", "orders with our ids have no rows"
         SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"
         SETTLEMENT_REVENUE = "settlement_revenue", "the payout differs from the exchange's record"
 

@@ -30,7 +30,7 @@ from trading.accounting.booking import BookingError
 from trading.closing import settlement
 from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import comparison, foreign, own_books
+from trading.reconciliation import comparison, foreign, lost_baskets, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of
@@ -79,6 +79,7 @@ def _live(row: Reconciliation) -> None:
     row.repaired += foreign.book_trades(fills) + foreign.book_funding(funding)
     settlement.run(Mode.LIVE, row)
     foreign.book_settlements()
+    lost_baskets.name(row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
     for subaccount in subaccounts:

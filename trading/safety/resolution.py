@@ -15,6 +15,7 @@ from django.db import transaction
 
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import dollars
+from markets.kalshi.errors import KalshiError
 from strategies.models import Mode
 from trading import states
 from trading.accounting import account_ledger, accounts, booking, ledger
@@ -30,6 +31,8 @@ from trading.models import (
     OrderStatus,
     Position,
 )
+from trading.reconciliation import adoption, lost_baskets
+from trading.reconciliation.lost_baskets import LostBasket
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -46,6 +49,8 @@ class Action:
     sentence: str
     act: Callable[[Discrepancy, str, str], str]
     accepts: bool = False
+    preview: Callable[[Discrepancy], list[tuple[str, str]]] = lambda row: []
+    """What it would make, as (label, text) pairs."""
 
 
 def action_for(row: Discrepancy) -> Action:
@@ -174,6 +179,28 @@ def _step_again(row: Discrepancy, actor: str, reason: str) -> str:
     return "it is tried again now"
 
 
+def _lost(row: Discrepancy) -> LostBasket:
+    try:
+        found = next((one for one in lost_baskets.find() if one.key == row.key), None)
+    except KalshiError as error:
+        raise CannotResolve(f"the exchange's orders cannot be read: {error}") from None
+    if found is None:
+        raise CannotResolve("the exchange lists no such basket any more")
+    return found
+
+
+def _adopt(row: Discrepancy, actor: str, reason: str) -> str:
+    position = adoption.adopt(_lost(row), actor=actor, reason=reason)
+    return f"adopted as position #{position.pk}, {position.get_status_display()}"
+
+
+def _adoption(row: Discrepancy) -> list[tuple[str, str]]:
+    try:
+        return adoption.plan(_lost(row))
+    except KalbotError as error:
+        return [("Refused", str(error))]
+
+
 _KNOWN: Final = Action(
     "Accept as known",
     "Nothing is booked. It is not named again until it changes; say in the reason what it is.",
@@ -215,6 +242,12 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     Discrepancy.Code.LATE_FILL: _KNOWN,
     Discrepancy.Code.ENDED_HOLDS: _KNOWN,
+    Discrepancy.Code.LOST_BASKET: Action(
+        "Adopt the basket",
+        "Position, legs, orders, fills and ledger entries are made again from the exchange's listing; nothing is sent.",
+        _adopt,
+        preview=_adoption,
+    ),
     Discrepancy.Code.SETTLEMENT_COUNT: _KNOWN,
     Discrepancy.Code.SETTLEMENT_REVENUE: _KNOWN,
 }

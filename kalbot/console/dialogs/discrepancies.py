@@ -34,6 +34,7 @@ class ResolveDiscrepancy(Dialog):
                 ("Theirs", row.theirs or "–"),
                 ("Profile", str(row.profile or "all of the account")),
                 ("First seen", formats.ago(row.first_seen_at)),
+                *action.preview(row),
             ],
             refusal="" if row.resolved_at is None else "This difference is not open any more.",
         )

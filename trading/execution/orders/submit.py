@@ -12,7 +12,9 @@ from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from kalbot.common import clock
-from trading.execution.orders import gate, record
+from strategies.models import Kind
+from trading.execution.orders import client_ids, gate, record
+from trading.execution.orders.client_ids import ClientId
 from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.states import Lease
 from trading.venues import factory
@@ -57,6 +59,17 @@ def place(
 def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any) -> Order:
     """An order of the leg, about to be sent, not stored yet."""
     order = Order(
+        id=client_ids.make(
+            ClientId(
+                profile=position.profile_id,
+                position=position.pk,
+                legs=len(position.decision.legs),
+                kind=Kind(position.kind),
+                action=columns["action"],
+                purpose=columns["purpose"],
+                side=leg.side,
+            )
+        ),
         profile=position.profile,
         mode=position.mode,
         position=position,
