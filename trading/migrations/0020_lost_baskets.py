@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0018_least_grade_code'),
+        ('trading', '0019_lock_ends'),
     ]
 
     operations = [
