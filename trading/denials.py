@@ -80,6 +80,10 @@ class DenialCode(StrEnum):
     ENDED = "ended"
     MARKET_CLOSED = "market_closed"
     MARKET_PAUSED = "market_paused"
+    NOT_IN_PARTS = "not_in_parts"
+    EXIT_COUNTS = "exit_counts"
+    UNBALANCED = "unbalanced"
+    KEPT_ON_REQUEST = "kept_on_request"
     BELOW_FLOOR = "below_floor"
     NO_LEAST_PRICE = "no_least_price"
     NO_BID = "no_bid"
@@ -154,6 +158,10 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.ENDED: "The position has already ended.",
     DenialCode.MARKET_CLOSED: "The markets of what is left do not take orders any more.",
     DenialCode.MARKET_PAUSED: "The exchange has paused the market; it is tried again when it trades.",
+    DenialCode.NOT_IN_PARTS: "Only an open position that nobody is exiting is sold in part; this one can be exited as a whole.",
+    DenialCode.EXIT_COUNTS: "A partial exit sells of each leg no more than is held, and more than nothing in all.",
+    DenialCode.UNBALANCED: "Of a guaranteed basket every leg is sold in the same share, unless a person says why not, in words.",
+    DenialCode.KEPT_ON_REQUEST: "Part of the position was sold on request, and these contracts were to be kept.",
     DenialCode.BELOW_FLOOR: "A guaranteed basket is sold for less than it is sure to pay only if a person says so, in words.",
     DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
     DenialCode.NO_BID: "Nobody bids enough for what is left.",

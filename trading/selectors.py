@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kalbot.common.units import Money, Price
@@ -74,7 +74,17 @@ class Held:
 
 def held_now(position: Position) -> Held:
     """What ``position`` holds at this moment. One reading for screens, exports and decisions; reads its legs afresh."""
+    return held_after(position, {})
+
+
+def held_after(position: Position, sold: Mapping[int, int]) -> Held:
+    """What ``position`` would hold if so much more of each leg (by its id, 1/100 contract) had been sold."""
     legs = list(Leg.objects.filter(position=position).select_related("market"))
+    for leg in legs:
+        count = min(sold.get(leg.pk, 0), leg.held)
+        if count:
+            leg.open_cost -= leg.open_cost * count // leg.held
+            leg.sold_count += count
     matched = baskets.matched(legs, position.target_count)
     held = tuple(
         HeldLeg(leg, leg.held, baskets.excess(leg, matched, position.target_count), Money(leg.open_cost))

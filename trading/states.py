@@ -18,7 +18,7 @@ from django.db.models import Q
 from kalbot.common import clock, counters, events
 from markets import watchlist
 from trading.accounting import ledger
-from trading.models import TERMINAL, LiveEventClaim, Position, PositionEvent, PositionStatus
+from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
 ALLOWED: Final[dict[str, frozenset[str]]] = {
     PositionStatus.PENDING: frozenset({PositionStatus.EXECUTING, PositionStatus.ABORTED}),
@@ -154,6 +154,9 @@ def transition(
         if to in TERMINAL or to == PositionStatus.OPEN:
             ledger.release(position, noted.pk)
         if to in TERMINAL:
+            ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).update(
+                status=ExitRequest.Status.CANCELLED, result=f"the position is {to}"[:300], ended_at=now
+            )
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
         announce(position, position.status, to, actor=actor, reason=reason)

@@ -17,6 +17,7 @@ import requests
 import time_machine
 
 from kalbot.common import cache, clock
+from kalbot.common.units import PPM
 from markets.models import ExchangeMessage, Market
 from markets.streaming.output.inbox import Message, store
 from simulator.control import timetable
@@ -32,7 +33,7 @@ from tests.faults.strikes import strike
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession, fill_message
 from trading import sweeper
-from trading.closing import exits, settlement
+from trading.closing import exit_counts, exits, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
 from trading.models import WORKING, Discrepancy, Order, Position
@@ -283,7 +284,7 @@ def _live(run: Run) -> None:
             run.sync()
         _frames(run)
         if run.plan.exit_round == number:
-            _ask_for_exit(run)
+            _ask_for_exit(run, in_parts=True)
         if run.second is not None and run.harsh.second_round == number:
             other = world.add_profile("second", mode="live", min_profit=0, **run.plan.profile)
             second = _decide(other, run.second, run.plan, run.harsh)
@@ -379,17 +380,35 @@ def _working() -> bool:
     return Position.objects.filter(status__in=WORKING).exists()
 
 
-def _ask_for_exit(run: Run) -> None:
+def _ask_for_exit(run: Run, *, in_parts: bool = False) -> None:
     for position in Position.objects.filter(status="open"):
-        _ask_for_exit_of(run, position)
+        _ask_for_exit_of(run, position, _part(run, position) if in_parts else None)
 
 
-def _ask_for_exit_of(run: Run, position: Position) -> None:
+def _ask_for_exit_of(run: Run, position: Position, counts: dict[tuple[str, str], int] | None) -> None:
     words = "less than the floor is accepted" if run.plan.seed % 3 else ""
     try:
-        exits.request_exit(position_id=position.pk, actor="harness", reason="the schedule says so", below_floor=words)
+        exits.request_exit(
+            position_id=position.pk,
+            actor="harness",
+            reason="the schedule says so",
+            counts=counts,
+            below_floor=words,
+        )
     except exits.CannotExit as refused:
         run.note(f"exit refused: {refused}")
+
+
+def _part(run: Run, position: Position) -> dict[tuple[str, str], int] | None:
+    """Some schedules exit in part: a share of every leg, or where a person's words allow that, of one leg alone."""
+    draw = random.Random(f"part {run.plan.seed} {position.exit_requests.count()}")
+    if draw.random() < 0.5:
+        return None
+    legs = list(position.legs.all())
+    counts = exit_counts.of_share(legs, position.target_count, draw.randrange(1, PPM), position.profile.count_step)
+    if counts and run.plan.seed % 3 == 1:
+        return dict([draw.choice(sorted(counts.items()))])
+    return counts or None
 
 
 def _frames(run: Run) -> None:

@@ -10,6 +10,7 @@ from django.db.models import Sum
 from tests.faults.harsh import Harsh
 from trading import selectors
 from trading.accounting import accounts, ledger
+from trading.closing import exit_counts
 from trading.execution.sizing import baskets
 from trading.models import (
     OPEN_ORDERS,
@@ -19,6 +20,7 @@ from trading.models import (
     Denial,
     Discrepancy,
     ExchangeAccount,
+    ExitRequest,
     LedgerEntry,
     Order,
     Position,
@@ -45,6 +47,7 @@ def check(run: Run) -> None:
     _nothing_waits_for_ever()
     _settled_by_what_is_held(run)
     _whole()
+    _no_more_than_the_part()
 
 
 def _ended(run: Run) -> None:
@@ -157,3 +160,22 @@ def _whole() -> None:
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
             assert leg.bought_count - leg.sold_count == need, f"open with {leg.held} of {need} {leg}"
+
+
+def _no_more_than_the_part() -> None:
+    """A partial exit sells of each leg no more than was requested, and of a guaranteed basket without words the same share of each."""
+    for request in ExitRequest.objects.exclude(counts=[]).select_related("position"):
+        sales = Order.objects.filter(position=request.position, purpose="exit", created_at__gte=request.created_at)
+        if request.ended_at is not None:
+            sales = sales.filter(created_at__lte=request.ended_at)
+        sold: Counter[tuple[str, str]] = Counter()
+        for sale in sales.select_related("leg"):
+            sold[sale.leg.market_id, sale.side] += sale.filled_count
+        wanted = {(row["ticker"], row["side"]): row["count"] for row in request.counts}
+        assert all(count <= wanted.get(key, 0) for key, count in sold.items()), f"{sold} sold, {wanted} requested"
+        if request.outcome == "part":
+            left = {
+                exit_counts.key(leg): count
+                for leg, count in exit_counts.to_sell(request.counts, request.position.legs.all())
+            }
+            assert not left, f"said to be done, {left} left"

@@ -16,7 +16,7 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
-from trading.closing import exits
+from trading.closing import exit_preview, exits
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import Position
@@ -48,7 +48,7 @@ def _suspect(twin: StruckTwin, ticker: str) -> None:
 def test_a_person_exits_by_rest_books_at_the_prices_that_they_accepted(struck: StruckTwin) -> None:
     position = execute(struck)
     _feed_away(struck)
-    shown = exits.preview(position, by_rest=True)
+    shown = exit_preview.preview(position, by_rest=True)
     assert shown.unpriced is None
     assert [one.worst_price for one in shown.legs] == [2_900, 3_100, 3_000]
     exits.request_exit(

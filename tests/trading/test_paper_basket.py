@@ -10,7 +10,7 @@ from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
 from trading.accounting import ledger
-from trading.closing import exits, settlement
+from trading.closing import exit_preview, exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Order, Position
 
@@ -75,7 +75,7 @@ def test_determined_is_not_final() -> None:
 def test_exit_sells_into_the_bids_after_fees() -> None:
     position = _bought()
     cost = position.cost
-    preview = exits.preview(position)
+    preview = exit_preview.preview(position)
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
     position = executor.step(position.pk)
     assert position.status == "closed"

@@ -7,20 +7,17 @@ What the executor does with it is ``execution.phases.exit``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
-from kalbot.common import events, messages
+from kalbot.common import clock, events, messages
 from kalbot.common.units import dollars
-from markets.book import Level
-from markets.fees import FeeSchedule
 from trading import states
-from trading.books import live_books, rest_books
-from trading.closing import exit_prices
-from trading.closing.exit_prices import LeastPrices, LegKey, Quoted
+from trading.closing import exit_counts, exit_preview, exit_prices
+from trading.closing.exit_counts import Counts
+from trading.closing.exit_prices import LeastPrices, LegKey
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.sizing import baskets, walk
 from trading.models import TERMINAL, ExitRequest, Leg, Position, PositionStatus
 
 EXITABLE: Final = (PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.EXITING)
@@ -38,6 +35,11 @@ def why_not(position: Position) -> Refusal | None:
     return Refusal(code, f"position #{position.pk} is {position.get_status_display()}")
 
 
+def open_request(position: Position) -> ExitRequest | None:
+    """The exit that is under way, if any."""
+    return ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).first()
+
+
 def request_exit(
     *,
     position_id: int,
@@ -45,64 +47,154 @@ def request_exit(
     reason: str,
     source: str = "person",
     least_prices: LeastPrices | None = None,
+    counts: Counts | None = None,
     below_floor: str = "",
     by_rest: bool = False,
 ) -> ExitRequest:
-    """Request the exit of a position. A second request while one is open returns the first.
+    """Request the exit of a position. A second request while one is open returns the first; a person's with other prices or counts
+    takes its place.
 
     ``least_prices``: what a contract of each leg must bring, 1/10,000 dollar. Without them: the bids of now less the tolerance,
-    and not less than the guaranteed baskets are sure to pay. ``below_floor``: a person's words for accepting less than that.
-    ``by_rest``: a person sells by the books of the REST interface where there is no live one. Raises CannotExit where
-    ``why_not`` refuses, for want of a price (NO_LEAST_PRICE) and for too low ones (BELOW_FLOOR).
+    and not less than the guaranteed baskets are sure to pay. ``counts``: of each leg, 1/100 contract, where not everything is to be
+    sold; a person's alone. ``below_floor``: a person's words for accepting less than that, or other than equal shares of the legs.
+    ``by_rest``: a person sells by the books of the REST interface where there is no live one. Raises CannotExit where ``why_not``
+    refuses, for want of a price (NO_LEAST_PRICE), for too low ones (BELOW_FLOOR), and for counts that cannot be sold (NOT_IN_PARTS,
+    EXIT_COUNTS, UNBALANCED).
     """
-    if source != "person" and (below_floor or by_rest):
+    if source != "person" and (below_floor or by_rest or counts is not None):
         raise CannotExit(DenialCode.BELOW_FLOOR, "only a person may accept that")
+    wanted = _Wanted(source, actor, reason[:300], below_floor.strip()[:300], by_rest)
     with transaction.atomic():
         position = Position.objects.select_for_update().get(pk=position_id)
-        first = ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).first()
-        if first is not None:
-            return first
-        refusal = why_not(position)
+        first = open_request(position)
+        refusal = None if first is not None else why_not(position)
         if refusal is not None:
             raise CannotExit(refusal.code, refusal.detail)
-        accepted = _accepted(position, least_prices, bool(below_floor.strip()), by_rest)
+        legs = list(position.legs.all())
+        part = _partial(position, legs, counts, bool(wanted.below_floor))
+        if first is not None and not (source == "person" and _differs(first, legs, least_prices, part, counts)):
+            return first
+        accepted = _accepted(position, least_prices, part, bool(wanted.below_floor), by_rest)
+        if first is not None:
+            _replace(position, first, wanted)
         try:
             with transaction.atomic():
-                request = ExitRequest.objects.create(
-                    position=position,
-                    source=source,
-                    actor=actor,
-                    reason=reason[:300],
-                    least_prices=exit_prices.stored(accepted),
-                    below_floor=below_floor.strip()[:300],
-                    by_rest=by_rest,
-                )
+                request = _create(position, wanted, accepted, exit_counts.stored(legs, part or {}))
         except IntegrityError:
             return ExitRequest.objects.get(position=position, status=ExitRequest.Status.OPEN)
-        states.note(
-            position,
-            f"exit requested: {reason}",
-            actor=actor,
-            data={"source": source, "request": request.pk, "least_prices": request.least_prices},
-        )
-        messages.send_on_commit(messages.EXIT_POSITION, position.pk)
-        events.emit(
-            events.Event.EXIT,
-            position=position.pk,
-            profile=position.profile_id,
-            mode=position.mode,
-            source=source,
-            actor=actor,
-            reason=reason,
-        )
     return request
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose request it is, and what is accepted in words."""
+
+    source: str
+    actor: str
+    reason: str
+    below_floor: str
+    by_rest: bool
+
+
+def _create(position: Position, wanted: _Wanted, accepted: LeastPrices, counts: list[dict[str, Any]]) -> ExitRequest:
+    request = ExitRequest.objects.create(
+        position=position,
+        source=wanted.source,
+        actor=wanted.actor,
+        reason=wanted.reason,
+        least_prices=exit_prices.stored(accepted),
+        counts=counts,
+        below_floor=wanted.below_floor,
+        by_rest=wanted.by_rest,
+    )
+    states.note(
+        position,
+        f"{'partial exit' if counts else 'exit'} requested: {wanted.reason}",
+        actor=wanted.actor,
+        data={
+            "source": wanted.source,
+            "request": request.pk,
+            "least_prices": request.least_prices,
+            "counts": request.counts,
+        },
+    )
+    messages.send_on_commit(messages.EXIT_POSITION, position.pk)
+    events.emit(
+        events.Event.EXIT,
+        position=position.pk,
+        profile=position.profile_id,
+        mode=position.mode,
+        source=wanted.source,
+        actor=wanted.actor,
+        reason=wanted.reason,
+    )
+    return request
+
+
+def withdraw(position_id: int, *, actor: str, reason: str) -> bool:
+    """Take the open exit request back: what is not sold yet stays. False when there is none."""
+    with transaction.atomic():
+        position = Position.objects.select_for_update().get(pk=position_id)
+        first = open_request(position)
+        if first is None:
+            return False
+        cancel(first, f"withdrawn by {actor}: {reason}")
+        states.note(position, f"exit withdrawn: {reason}", actor=actor, data={"request": first.pk})
+        messages.send_on_commit(messages.EXIT_POSITION, position.pk)
+    return True
+
+
+def _replace(position: Position, first: ExitRequest, wanted: _Wanted) -> None:
+    cancel(first, f"replaced by {wanted.actor}: {wanted.reason}")
+    states.note(position, f"exit request of {first.actor} replaced", actor=wanted.actor, data={"request": first.pk})
+
+
+def cancel(request: ExitRequest, result: str) -> None:
+    """End a request that is not carried out, with the reason."""
+    ExitRequest.objects.filter(pk=request.pk, status=ExitRequest.Status.OPEN).update(
+        status=ExitRequest.Status.CANCELLED, result=result[:300], ended_at=clock.now()
+    )
+
+
+def _differs(
+    first: ExitRequest, legs: list[Leg], least_prices: LeastPrices | None, part: Counts | None, counts: Counts | None
+) -> bool:
+    """Whether a request differs from the one under way: in its prices, or in what it sells."""
+    if bool(first.counts) != (part is not None):
+        return True
+    if counts is not None and part is not None:
+        return dict(exit_counts.to_sell(first.counts, legs)) != {
+            leg: part[exit_counts.key(leg)] for leg in legs if part.get(exit_counts.key(leg))
+        }
+    return least_prices is not None and exit_prices.loaded(first.least_prices) != dict(least_prices)
+
+
+def _partial(position: Position, legs: list[Leg], counts: Counts | None, in_words: bool) -> Counts | None:
+    """The counts of a partial exit; None where everything is sold. CannotExit for counts that cannot be sold."""
+    if counts is None:
+        return None
+    held = {exit_counts.key(leg): leg.held for leg in legs if leg.held}
+    if any(count < 0 or count > held.get(name, 0) for name, count in counts.items()) or not any(counts.values()):
+        raise CannotExit(DenialCode.EXIT_COUNTS, f"position #{position.pk} holds {_words(held)}")
+    if {name: count for name, count in counts.items() if count} == held:
+        return None
+    if position.status not in (PositionStatus.OPEN, PositionStatus.EXITING):
+        raise CannotExit(DenialCode.NOT_IN_PARTS, f"position #{position.pk} is {position.get_status_display()}")
+    naked = exit_counts.leaves_naked(legs, position.target_count, counts)
+    if position.guaranteed and naked and not in_words:
+        raise CannotExit(DenialCode.UNBALANCED, ", ".join(map(str, naked)))
+    return counts
+
+
+def _words(counts: Counts) -> str:
+    return ", ".join(f"{count / 100:g} {side} {ticker}" for (ticker, side), count in counts.items()) or "nothing"
+
+
 def _accepted(
-    position: Position, least_prices: LeastPrices | None, may_be_below: bool, by_rest: bool
+    position: Position, least_prices: LeastPrices | None, counts: Counts | None, may_be_below: bool, by_rest: bool
 ) -> dict[LegKey, int]:
-    """The least price of every leg that holds something."""
-    found = preview(position, by_rest=by_rest)
+    """The least price of every leg that is to be sold."""
+    found = exit_preview.preview(position, counts, by_rest=by_rest)
     legs, fees = found.quoted(), found.schedule
     if least_prices is None:
         if fees is None or found.unpriced is not None:
@@ -131,97 +223,8 @@ def advised_prices(position: Position, hold: int, gain: int) -> dict[LegKey, int
 
     Micro-dollars. Raises CannotExit without live prices.
     """
-    found = preview(position)
+    found = exit_preview.preview(position)
     if found.schedule is None or found.unpriced is not None:
         raise CannotExit(DenialCode.NO_LEAST_PRICE, "" if found.unpriced is None else found.unpriced.sentence)
     total = max(hold + gain // 2, found.floor)
     return exit_prices.for_total(found.quoted(), total, found.schedule)
-
-
-def guaranteed_floor(position: Position, legs: list[Leg]) -> int:
-    """What the whole baskets among ``legs`` are sure to pay, micro-dollars; 0 where nothing is guaranteed."""
-    if not position.guaranteed:
-        return 0
-    return baskets.pays(position.decision, baskets.matched(legs, position.target_count))
-
-
-@dataclass(frozen=True, slots=True)
-class LegPreview:
-    """What selling one leg now would bring, by the books of this moment. Money in micro-dollars."""
-
-    leg: Leg
-    bids: tuple[Level, ...]
-    expected_proceeds: int
-    fees: int
-    unsellable: int
-    worst_price: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExitPreview:
-    """What an exit would bring. ``proceeds`` after fees; ``loss`` = cost - proceeds of what can be sold and of what cannot.
-
-    ``floor``: what the whole baskets are sure to pay if held, 0 where nothing is guaranteed. ``unpriced``: why the numbers cannot
-    be trusted now (no live book), None when they can. ``schedule``: the fees, None where they are not known.
-    """
-
-    legs: tuple[LegPreview, ...]
-    proceeds: int
-    fees: int
-    cost: int
-    unsellable: int
-    unpriced: DenialCode | None
-    floor: int = 0
-    schedule: FeeSchedule | None = None
-
-    @property
-    def profit(self) -> int:
-        """Proceeds less cost; negative for a loss."""
-        return self.proceeds - self.cost
-
-    @property
-    def loss(self) -> int:
-        """Cost less proceeds; negative for a gain."""
-        return self.cost - self.proceeds
-
-    def quoted(self) -> list[Quoted]:
-        """The legs with the last price that selling them would touch; a leg without bids at what it cost."""
-        return [
-            Quoted(
-                (one.leg.market_id, one.leg.side),
-                one.leg.held,
-                one.worst_price or min(exit_prices.HIGHEST, max(1, one.leg.open_cost // one.leg.held)),
-            )
-            for one in self.legs
-        ]
-
-
-def preview(position: Position, *, by_rest: bool = False) -> ExitPreview:
-    """What an exit at the bids of now would bring, each level one fill. Reads only. ``by_rest``: by the books of the REST
-    interface, for a person who has no live ones."""
-    legs = [leg for leg in position.legs.select_related("market") if leg.held]
-    floor = guaranteed_floor(position, list(position.legs.all()))
-    try:
-        if by_rest:
-            live = rest_books.read(position.event, [leg.market_id for leg in legs])
-        else:
-            live = live_books.read(position.event)
-    except Denied as error:
-        unknown = tuple(LegPreview(leg, (), 0, 0, leg.held, 0) for leg in legs)
-        return ExitPreview(unknown, 0, 0, position.cost, sum(leg.held for leg in legs), error.code, floor)
-    found = []
-    for leg in legs:
-        bids = live.bids(leg.market_id, leg.side)
-        sold = walk.sell(bids, leg.held, 1, live.fees)
-        found.append(LegPreview(leg, bids, sold.proceeds, sold.fees, leg.held - sold.count, sold.worst_price))
-    unpriced = live.unusable([leg.market_id for leg in legs], position.profile.max_price_age_ms)
-    return ExitPreview(
-        legs=tuple(found),
-        proceeds=sum(one.expected_proceeds for one in found),
-        fees=sum(one.fees for one in found),
-        cost=position.cost,
-        unsellable=sum(one.unsellable for one in found),
-        unpriced=unpriced,
-        floor=floor,
-        schedule=live.fees,
-    )

@@ -221,6 +221,7 @@ class ExitRequest(models.Model):
 
     class Outcome(models.TextChoices):
         FLAT = "flat"
+        PART = "part"
         RESIDUAL = "residual"
 
     position = models.ForeignKey(Position, models.CASCADE, related_name="exit_requests")
@@ -229,6 +230,11 @@ class ExitRequest(models.Model):
     reason = models.CharField(max_length=300)
     least_prices = models.JSONField(
         default=list, help_text='What was accepted: [{"ticker", "side", "price"}, ...]; no contract is sold below it.'
+    )
+    counts = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='What a partial exit sells: [{"ticker", "side", "count", "sold_before"}, ...]; empty: all that is held.',
     )
     below_floor = models.CharField(
         max_length=300,

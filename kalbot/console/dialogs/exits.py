@@ -14,7 +14,7 @@ from kalbot.common.units import UnitError, parse_price
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading.closing import exit_prices, exits
+from trading.closing import exit_preview, exit_prices, exits
 from trading.closing.exit_prices import LeastPrices, LegKey
 from trading.models import Position
 from trading.safety import halt
@@ -70,7 +70,7 @@ class ForceExit(Dialog):
         position = Position.objects.filter(pk=int(pk) if str(pk).isdigit() else 0).first()
         if position is None:
             return {}
-        preview = exits.preview(position)
+        preview = exit_preview.preview(position)
         if preview.unpriced is not None:
             return {}
         proposed = exit_prices.within_tolerance(preview.quoted())
@@ -83,7 +83,7 @@ class ForceExit(Dialog):
         )
         if position is None:
             raise Http404
-        preview = exits.preview(position)
+        preview = exit_preview.preview(position)
         return Briefing(
             target=f"position {position} of {position.profile} ({position.mode})",
             url=page_url("trading.position", position.pk),
@@ -122,7 +122,7 @@ def refusal(position: Position) -> str:
     return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
 
-def sentences(position: Position, preview: exits.ExitPreview) -> list[str]:
+def sentences(position: Position, preview: exit_preview.ExitPreview) -> list[str]:
     """What a person should know before confirming."""
     words = [
         f"Sells everything {position.profile} holds in {position.event_id} at the bids, immediately or as they come."

@@ -17,7 +17,7 @@ from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared
 from trading.denials import DenialCode, Denied
 from trading.limits import risk
-from trading.models import ExitRequest, Order, OrderStatus, Position, PositionStatus
+from trading.models import ExitRequest, Order, OrderStatus, PositionStatus
 from trading.safety import halt
 from trading.venues.protocol import Refused
 
@@ -70,7 +70,7 @@ def check(*orders: Order) -> None:
             raise Refused(DenialCode.EXPIRED, f"the position is {row.of_position} by now")
         if order.lease_token and row.of_lease != order.lease_token:
             raise Refused(DenialCode.EXPIRED, "another worker has taken the position over")
-        if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):
+        if order.purpose == Order.Purpose.EXIT and not _is_requested(order):
             raise Refused(DenialCode.REQUEST_WITHDRAWN)
         reduces = order.action == Order.Action.SELL or order.purpose == Order.Purpose.COMPLETE
         try:
@@ -108,5 +108,7 @@ def _age(order: Order) -> timedelta:
     return max(by_wall, timedelta(seconds=clock.monotonic() - order.begun))
 
 
-def _is_requested(position: Position) -> bool:
-    return ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).exists()
+def _is_requested(order: Order) -> bool:
+    """Whether the exit that the order was written for is still wanted: one that took its place may accept less or sell less."""
+    wanted = ExitRequest.objects.filter(position=order.position_id, status=ExitRequest.Status.OPEN)
+    return wanted.filter(created_at__lte=order.created_at).exists()

@@ -1,17 +1,17 @@
-"""Exits on request: everything that the position holds is sold. Phases as in ``buy``."""
+"""Exits on request: everything that the position holds is sold, or the part that was requested. Phases as in ``buy``."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 
 from kalbot.common import clock
 from trading import states
 from trading.books.live_books import LiveBooks
-from trading.closing import exit_prices
-from trading.closing.exits import guaranteed_floor
+from trading.closing import exit_counts, exit_prices
+from trading.closing.exit_preview import guaranteed_floor
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
@@ -38,14 +38,16 @@ def open_position(position: Position, lease: Lease) -> bool:
 
 
 def exiting(position: Position, lease: Lease) -> bool:
-    """Cancel what rests, sell everything; flat, or an explicit residual when nobody bids for long enough."""
+    """Cancel what rests, sell what is requested; flat, open with what is kept, or an explicit residual when nobody bids for long enough."""
     request = selling.open_request(position)
     if not selling.all_ended(position):
         return inflight.wait(position)
     legs = list(position.legs.select_related("market"))
-    wanted = [(leg, leg.held) for leg in legs if leg.held]
-    if not wanted:
+    wanted = exit_counts.to_sell(request.counts if request is not None else [], legs)
+    if not any(leg.held for leg in legs):
         return _flat(position, lease, request)
+    if request is not None and not wanted:
+        return _kept(position, lease, request, legs)
     if request is None:
         return _give_up(position, lease, None, Refusal(DenialCode.REQUEST_WITHDRAWN))
     try:
@@ -57,7 +59,7 @@ def exiting(position: Position, lease: Lease) -> bool:
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
     refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live)
     if refusal is None:
-        return not any(leg.held for leg in selling.next_rung(position))
+        return not exit_counts.to_sell(request.counts, selling.next_rung(position))
     if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code is DenialCode.NO_BID and _is_patience_over(position)):
         return _give_up(position, lease, request, refusal)
     if refusal.code is not DenialCode.NO_BID:
@@ -118,8 +120,8 @@ def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: 
         sale.leg.pk: sell_ladder.sellable(live.bids(sale.leg.market_id, sale.leg.side), sale.count, sale.least)[0]
         for sale in sales
     }
-    kept = min((_kept(leg, takes.get(leg.pk, 0), matched, target) for leg in legs), default=0)
-    left = matched - max(0, kept)
+    sold = min((_most_sold(leg, takes.get(leg.pk, 0), matched, target) for leg in legs), default=0)
+    left = matched - max(0, sold)
     found = [
         Sale(sale.leg, count, sale.least)
         for sale in sales
@@ -128,7 +130,7 @@ def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: 
     return sorted(found, key=lambda sale: (takes[sale.leg.pk] - sale.count, sale.leg.sequence))
 
 
-def _kept(leg: Leg, takes: int, matched: int, target: int) -> int:
+def _most_sold(leg: Leg, takes: int, matched: int, target: int) -> int:
     """Whole baskets that may be sold if the leg's bids take ``takes``."""
     spare = baskets.excess(leg, matched, target)
     low, high = 0, matched
@@ -155,9 +157,42 @@ def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool
     return False
 
 
+def _kept(position: Position, lease: Lease, request: ExitRequest, legs: list[Leg]) -> bool:
+    """The part that was requested is sold; the rest goes on as an open position."""
+    with transaction.atomic():
+        _answer(request, ExitRequest.Outcome.PART, f"sold in part; {_holds(legs)} kept")
+        states.transition(
+            position,
+            PositionStatus.OPEN,
+            reason=f"sold in part; {_holds(legs)} kept",
+            lease=lease,
+            next_step_at=None,
+            deadline_at=None,
+            **_naked(position, legs),
+        )
+    return False
+
+
+def _naked(position: Position, legs: list[Leg]) -> dict[str, Any]:
+    """The residual of what is kept: legs without their basket are held because a person wanted it so."""
+    matched = baskets.matched(legs, position.target_count)
+    naked = [leg for leg in legs if baskets.excess(leg, matched, position.target_count)]
+    if not naked:
+        return {"residual": "", "residual_code": ""}
+    why = Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, naked)))
+    return {"residual": str(why)[:300], "residual_code": why.code}
+
+
+def _holds(legs: list[Leg]) -> str:
+    return ", ".join(f"{leg.held / 100:g} {leg.side} {leg.market_id}" for leg in legs if leg.held)
+
+
 def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refusal: Refusal) -> bool:
     legs = list(position.legs.all())
-    left = ", ".join(f"{leg.held / 100:g} {leg.side} {leg.market_id}" for leg in legs if leg.held)
+    left = _holds(legs)
+    residual: dict[str, Any] = {"residual": str(refusal)[:300], "residual_code": refusal.code}
+    if refusal.code is DenialCode.REQUEST_WITHDRAWN or (request is not None and request.counts):
+        residual = _naked(position, legs)
     with transaction.atomic():
         _answer(request, ExitRequest.Outcome.RESIDUAL, f"residual: {left} ({refusal})")
         states.transition(
@@ -165,10 +200,9 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
             PositionStatus.OPEN,
             reason=f"exit ended with a residual: {left}; {refusal}",
             lease=lease,
-            residual=str(refusal)[:300],
-            residual_code=refusal.code,
             next_step_at=None,
             deadline_at=None,
+            **residual,
         )
     return False
 

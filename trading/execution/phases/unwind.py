@@ -5,6 +5,7 @@ from __future__ import annotations
 from kalbot.common.units import format_money
 from trading import states
 from trading.books.live_books import LiveBooks
+from trading.closing import exits
 from trading.denials import Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
@@ -22,7 +23,9 @@ def unwinding(position: Position, lease: Lease) -> bool:
     Where the basket can be completed after all, at its limits or for less than the sale loses, that is done instead.
     """
     request = selling.open_request(position)
-    if request is not None:
+    if request is not None and request.counts:
+        exits.cancel(request, "the position is unwound first")
+    elif request is not None:
         states.transition(
             position, PositionStatus.EXITING, reason=f"exit: {request.reason}", actor=request.actor, lease=lease
         )

@@ -1,0 +1,127 @@
+"""What an exit would bring by the books of this moment, and what it would leave. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markets.book import Level
+from markets.fees import FeeSchedule
+from trading import selectors
+from trading.books import live_books, rest_books
+from trading.books.live_books import LiveBooks
+from trading.closing import exit_counts, exit_prices
+from trading.closing.exit_counts import Counts
+from trading.closing.exit_prices import Quoted
+from trading.denials import DenialCode, Denied
+from trading.execution.sizing import baskets, walk
+from trading.models import Leg, Position
+from trading.selectors import Held
+
+
+def guaranteed_floor(position: Position, legs: list[Leg]) -> int:
+    """What the whole baskets among ``legs`` are sure to pay, micro-dollars; 0 where nothing is guaranteed."""
+    return floor_given_up(position, legs, {exit_counts.key(leg): leg.held for leg in legs})
+
+
+def floor_given_up(position: Position, legs: list[Leg], counts: Counts) -> int:
+    """What the whole baskets among ``counts`` are sure to pay if they are not sold, micro-dollars; 0 where nothing is guaranteed."""
+    if not position.guaranteed:
+        return 0
+    target = position.target_count
+    now, left = baskets.matched(legs, target), exit_counts.left_baskets(legs, target, counts)
+    return baskets.pays(position.decision, now) - baskets.pays(position.decision, left)
+
+
+@dataclass(frozen=True, slots=True)
+class LegPreview:
+    """What selling ``count`` of one leg now would bring, by the books of this moment. Money in micro-dollars."""
+
+    leg: Leg
+    count: int
+    bids: tuple[Level, ...]
+    expected_proceeds: int
+    fees: int
+    unsellable: int
+    worst_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPreview:
+    """What an exit would bring. ``proceeds`` after fees; ``loss`` = cost - proceeds of what can be sold and of what cannot.
+
+    ``cost``: of what is to be sold. ``floor``: what the whole baskets in it are sure to pay if held, 0 where nothing is guaranteed.
+    ``unpriced``: why the numbers cannot be trusted now (no live book), None when they can. ``schedule``: the fees, None where they are
+    not known. ``left``: what stays; None for an exit of everything. ``naked``: the legs that would be left without their basket.
+    """
+
+    legs: tuple[LegPreview, ...]
+    proceeds: int
+    fees: int
+    cost: int
+    unsellable: int
+    unpriced: DenialCode | None
+    floor: int = 0
+    schedule: FeeSchedule | None = None
+    left: Held | None = None
+    naked: tuple[Leg, ...] = ()
+
+    @property
+    def profit(self) -> int:
+        """Proceeds less cost; negative for a loss."""
+        return self.proceeds - self.cost
+
+    @property
+    def loss(self) -> int:
+        """Cost less proceeds; negative for a gain."""
+        return self.cost - self.proceeds
+
+    def quoted(self) -> list[Quoted]:
+        """The legs with the last price that selling them would touch; a leg without bids at what it cost."""
+        return [
+            Quoted(
+                (one.leg.market_id, one.leg.side),
+                one.count,
+                one.worst_price or min(exit_prices.HIGHEST, max(1, one.leg.open_cost // one.leg.held)),
+            )
+            for one in self.legs
+        ]
+
+
+def preview(position: Position, counts: Counts | None = None, *, by_rest: bool = False) -> ExitPreview:
+    """What an exit at the bids of now would bring, each level one fill. Reads only. ``counts``: of each leg, where not everything is
+    sold. ``by_rest``: by the books of the REST interface, for a person who has no live ones."""
+    legs = list(position.legs.select_related("market"))
+    wanted = {exit_counts.key(leg): leg.held for leg in legs} if counts is None else counts
+    parts = [(leg, count) for leg in legs if (count := wanted.get(exit_counts.key(leg), 0))]
+    floor = floor_given_up(position, legs, wanted)
+    cost = sum(leg.open_cost * count // leg.held for leg, count in parts)
+    left = None if counts is None else selectors.held_after(position, {leg.pk: count for leg, count in parts})
+    naked = () if counts is None else tuple(exit_counts.leaves_naked(legs, position.target_count, wanted))
+    try:
+        if by_rest:
+            live = rest_books.read(position.event, [leg.market_id for leg, _ in parts])
+        else:
+            live = live_books.read(position.event)
+    except Denied as error:
+        unknown = tuple(LegPreview(leg, count, (), 0, 0, count, 0) for leg, count in parts)
+        unsellable = sum(count for _, count in parts)
+        return ExitPreview(unknown, 0, 0, cost, unsellable, error.code, floor, left=left, naked=naked)
+    found = [_of_leg(leg, count, live) for leg, count in parts]
+    return ExitPreview(
+        legs=tuple(found),
+        proceeds=sum(one.expected_proceeds for one in found),
+        fees=sum(one.fees for one in found),
+        cost=cost,
+        unsellable=sum(one.unsellable for one in found),
+        unpriced=live.unusable([leg.market_id for leg, _ in parts], position.profile.max_price_age_ms),
+        floor=floor,
+        schedule=live.fees,
+        left=left,
+        naked=naked,
+    )
+
+
+def _of_leg(leg: Leg, count: int, live: LiveBooks) -> LegPreview:
+    bids = live.bids(leg.market_id, leg.side)
+    sold = walk.sell(bids, count, 1, live.fees)
+    return LegPreview(leg, count, bids, sold.proceeds, sold.fees, count - sold.count, sold.worst_price)
