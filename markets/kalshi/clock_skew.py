@@ -24,11 +24,12 @@ class SkewMeter:
     set: start over.
     """
 
-    __slots__ = ("_high", "_low")
+    __slots__ = ("_high", "_low", "_observed")
 
     def __init__(self) -> None:
         self._low: int | None = None
         self._high: int | None = None
+        self._observed = 0.0
 
     def observe(self, date_header: str | None, sent_ms: int, received_ms: int) -> None:
         """Take one answer into account. An absent or unreadable header is no observation."""
@@ -38,6 +39,7 @@ class SkewMeter:
             date_ms = int(parsedate_to_datetime(date_header).timestamp()) * 1000
         except (TypeError, ValueError):
             return
+        self._observed = time.monotonic()
         low, high = date_ms - received_ms, date_ms + 1000 - sent_ms
         if self._low is None or self._high is None or low > self._high or high < self._low:
             self._low, self._high = low, high
@@ -48,6 +50,10 @@ class SkewMeter:
     def skew_ms(self) -> int | None:
         """Exchange clock minus ours in ms (positive: we are behind); None before the first answer."""
         return None if self._low is None or self._high is None else (self._low + self._high) // 2
+
+    def measured_within(self, seconds: float) -> int | None:
+        """``skew_ms`` if an answer of the last ``seconds`` confirms it, else None: a clock may have been set since."""
+        return self.skew_ms if time.monotonic() - self._observed <= seconds else None
 
     @property
     def uncertainty_ms(self) -> int | None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ from tests.faults.schedule import Levels, Schedule, draw
 from tests.faults.story import describe
 from tests.faults.strikes import strike
 from tests.trading import world
-from tests.trading.twin import Twin, TwinSession, fill_message
+from tests.trading.twin import SIGNED_AT, Twin, TwinSession, fill_message
 from trading import sweeper
 from trading.closing import exit_counts, exits, settlement
 from trading.execution import executor
@@ -43,6 +44,8 @@ from trading.venues import connection
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROUNDS = 8
+SIGNATURE_MS = 30_000
+"""How far the time of signing may lie from the exchange's own."""
 A_DAY = 86_400
 FINE = [[0, 10_000, 10]]
 """A grid of a tenth of a cent."""
@@ -135,6 +138,9 @@ class MortalSession(TwinSession):
         fault = run.plan.at_request.pop(run.requests, None)
         if fault is not None:
             strike(run, fault)
+        signed = request.headers.get(SIGNED_AT)
+        if signed is not None and abs(self.exchange.now() - int(signed)) > SIGNATURE_MS:
+            return self._too_old(request)
         try:
             answer = super().send(request, **kwargs)
         except requests.RequestException as error:
@@ -149,6 +155,15 @@ class MortalSession(TwinSession):
             run.sync()
         run.mortal.boundary(f"after {request.method}")
         return answer
+
+    def _too_old(self, request: requests.PreparedRequest) -> requests.Response:
+        """The exchange refuses what was signed too long ago, or by a clock that differs too much."""
+        self.run.note(f"{request.method} {urlsplit(request.url or '').path}: signed too long ago")
+        response = requests.Response()
+        response.status_code = 401
+        response.headers["Date"] = format_datetime(clock.from_ms(self.exchange.now()), usegmt=True)
+        response._content = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
+        return response
 
 
 def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -28,7 +29,7 @@ def _later(seconds: float) -> time_machine.travel:
     return time_machine.travel(clock.now() + timedelta(seconds=seconds))
 
 
-def _half_bought(twin: StruckTwin, **columns: object) -> Position:
+def _half_bought(twin: StruckTwin, **columns: Any) -> Position:
     """Two legs are held, the third is not offered any more, and hardly anybody bids."""
 
     def vanish() -> None:
@@ -190,3 +191,19 @@ def test_what_the_exchange_credited_is_shared_out_after_every_order_of_the_marke
     settlement.run("live")
     assert not Settlement.objects.filter(leg__market_id=struck.markets[0]).exists()
     assert not Discrepancy.objects.filter(code="settlement_count").exists()
+
+
+@pytest.mark.parametrize(("subaccount", "code"), [(0, "discrepancy"), (1, "orders_per_minute")])
+def test_a_difference_named_for_one_profile_binds_the_others_of_its_account(
+    struck: StruckTwin, subaccount: int, code: str
+) -> None:
+    """A profile that was made after the alarm has neither its lock nor its trading state."""
+    execute(struck)
+    assert reconcile.run("live", "test").error == ""
+    first = Profile.objects.get(name="live")
+    Position.objects.update(status="closed")
+    Discrepancy.objects.create(code="position", key="0:KXT-1-1", mode="live", profile=first, ours="10", theirs="9")
+    other = world.add_profile("other", mode="live", subaccount=subaccount, max_orders_per_minute=0)
+    decision = world.decide(other, struck.row, dict(zip(struck.markets, LIMITS, strict=True)), 100)
+    assert executor.execute(decision.pk) is None
+    assert decision.denial.code == code

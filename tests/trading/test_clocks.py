@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -67,12 +66,23 @@ def test_what_comes_from_the_future_has_no_known_age_and_is_not_acted_on(struck:
 
 
 def test_a_clock_that_differs_from_the_exchanges_denies_new_live_baskets(struck: StruckTwin) -> None:
-    skew = connection.client().transport.skew
-    now = clock.now()
-    skew.observe(format_datetime(now + timedelta(seconds=9)), clock.now_ms(), clock.now_ms())
+    struck.session.ahead = timedelta(seconds=9)
     assert _denial(_decide(struck)) == "clock_skew"
-    skew.observe(format_datetime(now), clock.now_ms(), clock.now_ms())  # set right
-    assert abs(connection.client().clock_skew_ms or 0) < 2_000
+    struck.session.ahead = timedelta()  # set right
+    assert _denial(_again(struck)) == "orders_per_minute"
+
+
+def test_a_clock_that_nobody_has_measured_lately_is_measured_or_denies(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reconcile.run("live", "test").error == ""
+    connection.use(struck.client())  # another worker, which has had no answer yet
+    assert connection.clock_skew_ms() is None
+    assert _denial(_again(struck)) == "orders_per_minute", "it is measured by one request"
+    assert connection.clock_skew_ms() is not None
+    struck.session.ahead = None
+    monkeypatch.setattr(connection, "MEASURED_FOR", -1.0)
+    assert _denial(_decide(struck)) == "clock_skew"
 
 
 def test_an_order_that_a_dead_worker_left_in_sending_is_of_unknown_outcome(struck: StruckTwin) -> None:

@@ -14,6 +14,7 @@ from markets.models import Certificate, Event, Market
 from markets.terms.grades import Grade
 from strategies.models import Decision, Profile
 from tests.trading import world
+from tests.trading.twin import Twin
 from trading.accounting import ledger, shard_cash
 from trading.closing import exits
 from trading.denials import Denied
@@ -32,6 +33,7 @@ from trading.models import (
     TradingState,
 )
 from trading.safety import halt
+from trading.venues import connection
 
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
@@ -238,6 +240,8 @@ def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     world.exchange_open()
     live = world.add_profile("live", mode="live")
     event = world.add_event(exchange_index=2)
+    connection.use(Twin("KXU-1").client())
+    connection.measure_clock()
     decision = world.decide(live, event, {"KXT-1-0": 3_000}, kind="coverage")
     ledger.ensure_funded(live)
     Reconciliation.objects.create(started_at=clock.now(), finished_at=clock.now(), mode="live", trigger="test")

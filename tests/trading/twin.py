@@ -5,6 +5,8 @@ The books that trading reads in Redis are the twin's own at the moment of ``sync
 
 from __future__ import annotations
 
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +37,7 @@ from simulator.rest.app import handle
 from simulator.ws.frames import fill as fill_body
 from tests.trading import world
 
+SIGNED_AT = "KALSHI-ACCESS-TIMESTAMP"
 BASE = "http://twin.invalid/trade-api/v2"
 LINEAR_CENT = [[0, 10_000, 100]]
 
@@ -54,12 +57,12 @@ class NoLimit:
 
 
 class Unsigned:
-    """The twin has no keys, so nobody checks."""
+    """The twin has no keys, so nobody checks more than the time of signing."""
 
     key_id = "test"
 
     def headers(self, method: str, path: str, at_ms: int) -> dict[str, str]:
-        return {}
+        return {SIGNED_AT: str(at_ms)}
 
 
 class TwinSession(requests.Session):
@@ -69,6 +72,8 @@ class TwinSession(requests.Session):
         super().__init__()
         self.exchange = exchange
         self.sent: list[tuple[str, str, Any]] = []
+        self.ahead: timedelta | None = timedelta()
+        """How far the clock that its answers show is ahead of ours; None: they show none."""
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         parts = urlsplit(request.url or "")
@@ -80,6 +85,8 @@ class TwinSession(requests.Session):
             raise requests.exceptions.ReadTimeout(str(error)) from error
         response = requests.Response()
         response.status_code = status
+        if self.ahead is not None:
+            response.headers["Date"] = format_datetime(clock.from_ms(self.exchange.now()) + self.ahead, usegmt=True)
         response._content = (
             b"" if answer is None else (answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
         )

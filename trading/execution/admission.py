@@ -133,6 +133,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
     if profile.mode == Mode.LIVE:
         exchange_hours.ensure(connection.client(), decision.event.exchange_index)
+        connection.measure_clock()
     began = clock.monotonic()
     legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
     basket = Intent(profile, decision, 0, legs)

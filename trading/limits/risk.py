@@ -94,11 +94,13 @@ def _profile(intent: Intent, found: Facts) -> Checks:
 
 
 def _clock(intent: Intent, found: Facts) -> Checks:
-    """A clock that differs from the exchange's makes ages and signatures wrong."""
+    """A clock that differs from the exchange's, or by nobody knows how much, makes ages and signatures wrong."""
     if found.profile.mode != Mode.LIVE:
         return
     skew = connection.clock_skew_ms()
-    if skew is not None and abs(skew) > settings.KALBOT_MAX_CLOCK_SKEW_MS:
+    if skew is None:
+        yield Refusal(DenialCode.CLOCK_SKEW, "no answer of the exchange has shown its clock lately")
+    elif abs(skew) > settings.KALBOT_MAX_CLOCK_SKEW_MS:
         yield Refusal(DenialCode.CLOCK_SKEW, f"{skew} ms behind, {settings.KALBOT_MAX_CLOCK_SKEW_MS} ms allowed")
 
 

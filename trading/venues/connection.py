@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from django.conf import settings
+
 from markets import connect
-from markets.kalshi.errors import Unreachable
+from markets.kalshi.errors import KalshiError, Unreachable
 from markets.kalshi.rest.client import KalshiClient
 from trading.venues import account_limits
 
 REFRESH_SECONDS: Final = 60.0
 """How often a thread reads the account's limits that another process has stored."""
+MEASURED_FOR: Final = 300.0
+"""So long a measurement of the clock counts, in seconds: it may have been set since."""
+log = logging.getLogger(__name__)
 _local = threading.local()
 
 
@@ -47,9 +53,21 @@ def client() -> KalshiClient:
 
 
 def clock_skew_ms() -> int | None:
-    """The exchange's clock less ours, as this thread's client has measured it; None before its first answer."""
+    """The exchange's clock less ours, as this thread's client has measured it lately; None where it has not."""
     found: KalshiClient | None = getattr(_local, "client", None)
-    return None if found is None else found.clock_skew_ms
+    return None if found is None else found.transport.skew.measured_within(MEASURED_FOR)
+
+
+def measure_clock() -> None:
+    """Measure the clock by one public read where that has not been done lately, or showed too much: it may have been set right. What
+    cannot be measured stays unknown."""
+    known = clock_skew_ms()
+    if known is not None and abs(known) <= settings.KALBOT_MAX_CLOCK_SKEW_MS:
+        return
+    try:
+        client().exchange.status()
+    except KalshiError as error:
+        log.warning("the exchange's clock cannot be read: %s", error)
 
 
 def use(replacement: KalshiClient | None) -> None:

@@ -21,6 +21,7 @@ from trading.models import CloseType, Leg, Order, OrderError, OrderStatus, Posit
 from trading.reconciliation import reconcile
 from trading.safety import protections
 from trading.states import Lease
+from trading.venues import connection
 
 TOO_LATE: Final = timedelta(seconds=20)
 """A position that waited longer for its first order (a worker died) is given up: its prices are history."""
@@ -85,13 +86,10 @@ def executing(position: Position, lease: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
     legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
     late = abs(clock.now() - position.created_at) > TOO_LATE
-    if (
-        position.mode == Mode.LIVE
-        and not late
-        and not recheck.is_cleared(position)
-        and not reconcile.ensure_reconciled()
-    ):
-        return inflight.wait(position)
+    if position.mode == Mode.LIVE and not late and not recheck.is_cleared(position):
+        if not reconcile.ensure_reconciled():
+            return inflight.wait(position)
+        connection.measure_clock()
     if not inflight.advance_all(orders, wanted=lambda order: blocked(position, completes=False) is None):
         return inflight.wait(position)
     ordered = _with_orders(legs, orders)
