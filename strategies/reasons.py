@@ -61,6 +61,19 @@ class Reason(Coded):
     VOID = "void", "the rules let the exchange void it at prices of its own"
     NOT_CERTIFIED = "not_certified", "the price would do, but no certificate says that a listed outcome must win"
 
+    # Quotes: taking every leg does not pay, and nothing may rest either
+    QUOTE_ENDS_SOON = "quote_ends_soon", "taking all legs does not pay, and the event ends too soon to quote it"
+    QUOTE_NO_HEDGE = "quote_no_hedge", "no quote: another leg is offered by nobody"
+    QUOTE_DEPTH = "quote_depth", "no quote: another leg is not offered in the whole count"
+    QUOTE_MARGIN = "quote_margin", "no quote: with the other legs taken, no price leaves the margin"
+    QUOTE_GRID = "quote_grid", "no quote: the market's grid has no price that may rest there"
+    QUOTE_BEHIND = "quote_behind", "no quote: the highest price that leaves the margin is behind the best bid"
+    QUOTE_NO_TOUCH = "quote_no_touch", "no quote: a leg for which nobody bids"
+    QUOTE_PAIR = "quote_pair", "no quote: the best bids of all legs together leave less than the margin"
+    QUOTE_ORPHANS = "quote_orphans", "no quote: what may fill alone costs more than the orphan budget"
+    QUOTE_COST = "quote_cost", "no quote: the least one costs more than the profile may put in or has left"
+    QUOTES = "quotes", "as many quotes as the profile may have at once"
+
     # Live prices that must not be traded on
     NO_BOOK = "no_book", "no live order book yet"
     STALE = "stale", "no fresh prices"

@@ -10,7 +10,7 @@ from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
-from trading.models import TERMINAL
+from trading.models import TERMINAL, WORKING
 from trading.venues import account_limits
 
 
@@ -33,10 +33,12 @@ class PositionHoldings:
         return planner.most_legs(WriteBudget(write.bucket_capacity, write.refill_rate, write.bucket_capacity))
 
     def committed(self, profile: Profile) -> Committed:
-        """Number and cost of the open decisions, micro-dollars."""
+        """Number and cost of the open decisions, micro-dollars, and how many of them are being quoted."""
+        at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
         totals = self.open_decisions(profile).aggregate(
             count=Count("pk"),
+            quotes=Count("pk", filter=~Q(quote={}) & at_work),
             waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
             committed=Sum(F("position__cost") + F("position__reserved"), default=0),
         )
-        return Committed(totals["count"], totals["waiting"] + totals["committed"])
+        return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"])

@@ -28,11 +28,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars)."""
+    """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars), the number of
+    baskets that are being quoted."""
 
     blocked: dict[str, Reason]
     open_count: int
     capital_left: int
+    quotes: int = 0
 
 
 def of(profile: Profile, events: Sequence[str] | None = None) -> list[Candidate]:
@@ -61,4 +63,4 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
     blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
     committed = positions.committed(profile)
-    return Exposure(blocked, committed.decisions, profile.capital - committed.money)
+    return Exposure(blocked, committed.decisions, profile.capital - committed.money, committed.quotes)

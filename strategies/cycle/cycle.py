@@ -21,7 +21,16 @@ from markets import exchange_hours, prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import allocation, candidate_evaluation, candidates, decisions, event_cache, memo, plausibility
+from strategies.cycle import (
+    allocation,
+    candidate_evaluation,
+    candidates,
+    decisions,
+    event_cache,
+    memo,
+    plausibility,
+    quotes,
+)
 from strategies.cycle.candidates import Candidate, Exposure
 from strategies.models import Cycle, Profile
 from strategies.profiles.blackout import in_blackout
@@ -102,10 +111,12 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     verdicts = _evaluate_all(running, profile, found, exposure)
     paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
     open_count, capital_left = exposure.open_count, exposure.capital_left
-    allocated = allocation.allocate(profile, paying, verdicts, exposure)
+    taken = [c for c in paying if not verdicts[c.event].quote]
+    allocated = allocation.allocate(profile, taken, verdicts, exposure)
     for event, miss in allocated.passed_over.items():
         verdicts[event] = passed_over(verdicts[event], miss)
-    for turn in allocated.turns:
+    quoting, free = _quoting(profile, paying, verdicts, exposure.quotes)
+    for turn in [*allocated.turns, *quoting[:free]]:
         allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
         verdict, spent = _decide(running, profile, turn.candidate, allowed, open_count)
         verdicts[turn.candidate.event] = verdict
@@ -117,6 +128,22 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
     running.refused.update(v.constraint.value for v in verdicts.values() if v.constraint is not None)
     candidate_evaluation.record(((candidate, verdicts[candidate.event]) for candidate in found), clock.now())
     _follow(profile, verdicts)
+
+
+def _quoting(
+    profile: Profile, paying: Sequence[Candidate], verdicts: dict[str, Verdict], open_quotes: int
+) -> tuple[list[allocation.Turn], int]:
+    """The candidates that may be quoted, those that keep most first, and how many of them; the others' verdicts say why not."""
+    ranked = sorted((c for c in paying if verdicts[c.event].quote), key=lambda c: -_margin(verdicts[c.event]))
+    free = max(0, profile.max_quotes - open_quotes)
+    for candidate in ranked[free:]:
+        miss = Miss(Reason.QUOTES, f"{open_quotes} quoted", f"at most {profile.max_quotes} at once")
+        verdicts[candidate.event] = passed_over(verdicts[candidate.event], miss)
+    return [allocation.Turn(candidate) for candidate in ranked], free
+
+
+def _margin(verdict: Verdict) -> int:
+    return 0 if verdict.basket is None else verdict.basket.margin_ppm
 
 
 def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure) -> dict[str, Verdict]:
@@ -142,7 +169,7 @@ def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], expos
         if verdict is None:
             verdict = _evaluate(profile, view, books, exposure.capital_left)
             memo.remember(profile, view, books, verdict)
-        verdicts[view.ticker] = verdict
+        verdicts[view.ticker] = _quoted(profile, view, books, verdict, exposure.capital_left)
     return verdicts
 
 
@@ -196,6 +223,16 @@ def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capita
         return missed(Status.REJECTED, fault)
 
 
+def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: Verdict, capital_left: int) -> Verdict:
+    """``taken``, or what may rest in its place. A fault is the event's alone, as in ``_evaluate``."""
+    try:
+        return plausibility.checked(quotes.instead(profile, view, books, taken, capital_left), profile, view, books)
+    except Exception as error:
+        log.exception("quoting failed: profile %s, event %s", profile.name, view.ticker)
+        fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
+        return missed(Status.REJECTED, fault)
+
+
 def _decide(
     running: _Run, profile: Profile, candidate: Candidate, capital_left: int, open_count: int
 ) -> tuple[Verdict, int]:
@@ -207,10 +244,11 @@ def _decide(
     bad = _too_many(profile, open_count) or _unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
-    verdict = _evaluate(profile, view, candidate_evaluation.depths_of(prices), capital_left)
+    books = candidate_evaluation.depths_of(prices)
+    verdict = _quoted(profile, view, books, _evaluate(profile, view, books, capital_left), capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
-    decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms())
+    decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     return verdict, decision.max_cost

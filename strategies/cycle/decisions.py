@@ -15,7 +15,7 @@ from kalbot.common.units import PPM
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import holdings
+from strategies.cycle import holdings, quotes
 from strategies.cycle.evaluation import basket_grade
 from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
@@ -25,8 +25,15 @@ from strategies.models import Decision, Mode, Profile, Verdict
 log = logging.getLogger(__name__)
 
 
-def build(profile: Profile, event: EventView, basket: Basket, prices: EventPrices, now_ms: int) -> Decision:
-    """The decision to buy ``basket``, not yet stored."""
+def build(
+    profile: Profile,
+    event: EventView,
+    basket: Basket,
+    prices: EventPrices,
+    now_ms: int,
+    quote: Mapping[str, Any] | None = None,
+) -> Decision:
+    """The decision to buy ``basket``, not yet stored. ``quote``: see ``Decision.quote``."""
     depths = {ticker: market.depth for ticker, market in prices.markets.items() if market.depth is not None}
     return Decision(
         profile=profile,
@@ -34,6 +41,7 @@ def build(profile: Profile, event: EventView, basket: Basket, prices: EventPrice
         event_id=event.ticker,
         kind=basket.kind.value,
         count=basket.count,
+        quote=dict(quote or {}),
         legs=[_leg(leg, prices) for leg in basket.legs],
         cost=basket.cost,
         fees=basket.fees,
@@ -51,7 +59,7 @@ def build(profile: Profile, event: EventView, basket: Basket, prices: EventPrice
         probabilities=_probabilities(event, depths),
         epoch=prices.epoch,
         price_age_ms=prices.age_ms(now_ms),
-        explanation="\n".join(explain_basket(basket, _names(event))),
+        explanation="\n".join([*explain_basket(basket, _names(event)), *quotes.explain(quote or {})]),
     )
 
 

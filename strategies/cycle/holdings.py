@@ -14,10 +14,11 @@ from strategies.models import Decision, Profile
 
 
 class Committed(NamedTuple):
-    """Open decisions of a profile, and what they take of its capital (micro-dollars)."""
+    """Open decisions of a profile, what they take of its capital (micro-dollars), and how many of them are quotes."""
 
     decisions: int
     money: int
+    quotes: int = 0
 
 
 class Holdings(Protocol):

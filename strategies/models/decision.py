@@ -32,6 +32,11 @@ class Decision(models.Model):
     event = models.ForeignKey(Event, models.PROTECT, related_name="decisions")
     kind = models.CharField(max_length=8, choices=Kind)
     count = models.BigIntegerField(help_text="Baskets, 1/100 contract.")
+    quote = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Where legs rest: {"way", "leg", "until_ms"}; "leg" is empty where all do. Empty: all legs are taken.',
+    )
     legs = models.JSONField()
     cost = models.BigIntegerField(help_text="Price paid plus exact fees, micro-dollars.")
     fees = models.BigIntegerField()

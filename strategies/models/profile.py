@@ -46,6 +46,20 @@ class Profile(models.Model):
         BEST_SET = "best_set", "what returns most on the locked dollar and day"
         FIRST_COME = "first_come", "first come, first served"
 
+    class Quoting(models.TextChoices):
+        NONE = "none", "nothing rests: every leg is taken"
+        ONE_LEG = "one_leg", "one leg rests, the others are taken when it fills"
+        ALL_LEGS = "all_legs", "every leg rests at its best bid"
+
+    class QuoteSides(models.TextChoices):
+        NO = "no", "NO on every outcome"
+        YES = "yes", "YES on every outcome"
+        BOTH = "both", "NO, and YES where NO cannot be quoted"
+
+    class Orphans(models.TextChoices):
+        HOLD = "hold", "hold until they settle"
+        SELL = "sell", "sell like a half-filled basket"
+
     name = models.SlugField(max_length=48, unique=True, help_text="Short name, used in screens and commands.")
     description = models.CharField(max_length=300, blank=True)
     mode = models.CharField(max_length=4, choices=Mode, default=Mode.SIM)
@@ -167,6 +181,37 @@ class Profile(models.Model):
     on_partial = models.CharField(max_length=20, choices=PartialPolicy, default=PartialPolicy.UNWIND)
     complete_seconds = models.PositiveIntegerField(
         default=10, help_text="How long a half-filled basket may be completed."
+    )
+
+    # Quoted baskets: legs that rest in the book
+    quoting = models.CharField(
+        max_length=8,
+        choices=Quoting,
+        default=Quoting.NONE,
+        help_text="What may rest in the book where taking every leg does not pay.",
+    )
+    quote_sides = models.CharField(
+        max_length=4,
+        choices=QuoteSides,
+        default=QuoteSides.NO,
+        help_text="On recorded prints NO earned a little under every fill model, YES lost under every one.",
+    )
+    quote_min_margin_ppm = models.PositiveIntegerField(
+        default=30_000, help_text="Net margin of a basket whose quotes fill, in millionths."
+    )
+    quote_count = models.BigIntegerField(default=1_000, help_text="Baskets quoted in one event, 1/100 contract.")
+    max_quotes = models.PositiveIntegerField(default=5, help_text="Quoted baskets at once.")
+    orphan_budget = models.BigIntegerField(
+        default=10 * DOLLAR,
+        help_text="Most that contracts which filled without the rest of their basket may have cost in one event, micro-dollars.",
+    )
+    orphan_budget_day = models.BigIntegerField(
+        default=50 * DOLLAR,
+        help_text="The same for all quotes begun since midnight of the profile's time zone, micro-dollars.",
+    )
+    orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD)
+    quote_stop_seconds = models.PositiveIntegerField(
+        default=21_600, help_text="Nothing rests in the last seconds before the event ends."
     )
 
     # Triage

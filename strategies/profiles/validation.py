@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from kalbot.common.units import PPM, format_count, format_money
@@ -15,7 +16,7 @@ Problem = tuple[str, str]
 def problems(profile: Profile) -> dict[str, str]:
     """field -> sentence; empty when the profile makes sense. Reads no other rows but ``shadow_of``."""
     found: dict[str, str] = {}
-    for check in (_bought, _filters, _money, _live, _shadow, _times):
+    for check in (_bought, _filters, _money, _quotes, _live, _shadow, _times):
         for name, sentence in check(profile):
             found.setdefault(name, sentence)
     return found
@@ -108,6 +109,32 @@ def _money(profile: Profile) -> Iterator[Problem]:
     smallest = max(profile.count_step, profile.min_depth)
     if profile.max_per_position > 0 and smallest * 100 > profile.max_per_position:
         yield "count_step", f"Even {format_count(smallest)} contracts at 1 cent a leg cost more than one position may."
+
+
+def _quotes(profile: Profile) -> Iterator[Problem]:
+    if profile.quoting == Profile.Quoting.NONE:
+        return
+    for side, kind in _KIND_OF_SIDE.items():
+        if profile.quote_sides in (side, Profile.QuoteSides.BOTH) and kind not in (profile.kinds or []):
+            yield "quote_sides", f"Quoting {side.upper()} buys “{kind.label}”, which is not among the kinds of basket."
+    if profile.quote_min_margin_ppm < profile.min_margin_ppm:
+        yield (
+            "quote_min_margin_ppm",
+            "A quote that fills must keep at least the margin of the baskets that are taken: its legs are taken, too.",
+        )
+    if not 0 < profile.quote_min_margin_ppm <= PPM:
+        yield "quote_min_margin_ppm", "The margin of a quote lies above 0 % and is at most 100 %."
+    if profile.quote_count < max(1, profile.count_step):
+        yield "quote_count", "Quote at least one step of the size."
+    if profile.max_quotes < 1:
+        yield "max_quotes", "With no quote allowed nothing can rest; choose to rest nothing instead."
+    if profile.orphan_budget <= 0:
+        yield "orphan_budget", "A quote may always fill alone; with no budget for that nothing can rest."
+    elif profile.orphan_budget_day < profile.orphan_budget:
+        yield "orphan_budget_day", "The budget of a day is at least that of one event."
+
+
+_KIND_OF_SIDE: Final = {Profile.QuoteSides.NO: Kind.ALL_NO, Profile.QuoteSides.YES: Kind.ALL_YES}
 
 
 def _live(profile: Profile) -> Iterator[Problem]:

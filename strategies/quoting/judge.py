@@ -55,17 +55,28 @@ def judge(
     if states is None:
         refused = Refused(NoQuote.STATES)
         return Judgement(side, refused, refused)
+    best = best_leg(legs, states, side, count, margin_ppm, improve=improve)
+    return Judgement(side, best, _all_legs(legs, states, side, count, margin_ppm))
+
+
+def best_leg(
+    legs: Sequence[LegMarket],
+    states: StateList | None,
+    side: Side,
+    count: Count,
+    margin_ppm: int,
+    *,
+    improve: bool = True,
+) -> LegQuote | Refused:
+    """The leg that is best left to rest while the others are taken, or why none is."""
     taken = takings(legs, side, count)
     found = [
         _leg(synthetic(legs, states, side, at, count, margin_ppm, taken), legs[at], improve) for at in range(len(legs))
     ]
     quotes = [one for one in found if isinstance(one, LegQuote)]
-    best: LegQuote | Refused
     if quotes:
-        best = max(quotes, key=lambda quote: (quote.inside, quote.margin_ppm))
-    else:
-        best = _binding([one for one in found if isinstance(one, Refused)])
-    return Judgement(side, best, _all_legs(legs, states, side, count, margin_ppm))
+        return max(quotes, key=lambda quote: (quote.inside, quote.margin_ppm))
+    return _binding([one for one in found if isinstance(one, Refused)])
 
 
 def _leg(found: Synthetic | Refused, leg: LegMarket, improve: bool) -> LegQuote | Refused:

@@ -18,6 +18,8 @@ class NoQuote(Coded):
     BEHIND = "behind", "the highest price that leaves the margin is behind the best bid"
     NO_TOUCH = "no_touch", "a leg whose best bid is not known"
     PAIR = "pair", "the best bids of all legs together leave less than the margin"
+    ORPHANS = "orphans", "what may fill alone costs more than the orphan budget"
+    COST = "cost", "the least quote costs more than the profile may put in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Verdict:
     ``prices`` is None where no price was considered. ``constraint`` is None for a candidate. ``distance_ppm`` is of the
     payout for prices, of the limit for filters; for a candidate by quotes it may be negative (the quotes pay already) and
     orders the watchlist. ``basket``, by books only: what would be bought, or what came nearest. ``failed``: every filter
-    that was missed. ``recalled``: reached by an earlier cycle on books that have not changed since.
+    that was missed. ``recalled``: reached by an earlier cycle on books that have not changed since. ``quote``: how the legs of ``basket``
+    rest (``Decision.quote``); empty where all are taken.
     """
 
     status: Status
@@ -62,6 +63,7 @@ class Verdict:
     failed: tuple[Reason, ...] = ()
     basket: Basket | None = None
     recalled: bool = False
+    quote: dict[str, Any] = field(default_factory=dict)
 
     @property
     def on_books(self) -> bool:

@@ -73,6 +73,13 @@ def test_seeded_profiles_trade_as_documented() -> None:
         ("mode", {"mode": "live", "shadow_of": Profile(name="l", mode="live")}),
         ("shadow_of", {"shadow_of": Profile(name="s", mode="sim")}),
         ("min_depth", {"min_depth": -1}),
+        ("quote_sides", {"quoting": "all_legs", "quote_sides": "both"}),
+        ("quote_sides", {"quoting": "one_leg", "quote_sides": "yes"}),
+        ("quote_min_margin_ppm", {"quoting": "all_legs", "min_margin_ppm": 40_000}),
+        ("quote_count", {"quoting": "all_legs", "quote_count": 50}),
+        ("max_quotes", {"quoting": "all_legs", "max_quotes": 0}),
+        ("orphan_budget", {"quoting": "all_legs", "orphan_budget": 0}),
+        ("orphan_budget_day", {"quoting": "all_legs", "orphan_budget_day": 5 * DOLLAR}),
         ("count_step", {"count_step": 100_000_000}),
     ],
 )
@@ -81,6 +88,11 @@ def test_each_problem_stands_at_its_field_in_a_sentence(field: str, columns: dic
     assert field in found
     assert found[field].endswith(".")
     assert len(found[field].split()) > 4
+
+
+def test_a_profile_that_quotes_no_is_sound_and_quoting_is_off_by_default() -> None:
+    assert Profile(name="x").quoting == "none"
+    assert validation.problems(Profile(name="x", kinds=["all_no"], quoting="all_legs")) == {}
 
 
 def test_a_live_profile_with_a_shadow_is_sound() -> None:

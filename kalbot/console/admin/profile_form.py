@@ -37,12 +37,15 @@ MONEY = {
     "max_drawdown": "Fall from the best equity that stops new baskets.",
     "leg_risk_budget": "Most that unwinding a half-filled basket may be expected to cost before it is begun.",
     "triage_min_gain": "Least gain of an automatic exit over holding.",
+    "orphan_budget": "Most that contracts which filled without the rest of their basket may have cost, in one event.",
+    "orphan_budget_day": "The same for all quotes begun since midnight, in the time zone of the daily loss.",
 }
 COUNTS = {
     "min_volume": "Contracts traded in the whole event.",
     "min_open_interest": "Contracts open in the whole event.",
     "min_depth": "Least size at the best price of every leg.",
     "count_step": "Sizes are multiples of this.",
+    "quote_count": "Baskets quoted in one event; fewer where a budget or the books allow fewer.",
 }
 PERCENTS: dict[str, tuple[str, int, int]] = {
     "coverage_threshold_ppm": (
@@ -75,6 +78,7 @@ PERCENTS: dict[str, tuple[str, int, int]] = {
         500_000,
     ),
     "near_miss_ppm": ("Farthest a near miss may be from passing.", 0, 1_000_000),
+    "quote_min_margin_ppm": ("Least profit over cost of a basket whose quotes fill.", 0, 1_000_000),
 }
 RATIOS = {
     "triage_evidence_ppm": "E-value that a source must reach before it may drive exits; 20 means 1 chance in 20 of fooling us."
@@ -96,6 +100,12 @@ LIMITS: dict[str, bool] = {
     "max_days_to_close": True,
     "max_outcomes": True,
     "plausible_margin_ppm": True,
+    "orphan_budget": True,
+    "orphan_budget_day": True,
+    "max_quotes": True,
+    "quote_count": True,
+    "quote_min_margin_ppm": False,
+    "quote_stop_seconds": False,
     "cooldown_seconds": False,
     "coverage_threshold_ppm": False,
     "min_margin_ppm": False,
@@ -162,6 +172,15 @@ LABELS = {
     "on_partial": "Half-filled basket",
     "sending": "Legs are sent",
     "is_active": "Active",
+    "quoting": "What may rest",
+    "quote_sides": "Side",
+    "quote_min_margin_ppm": "Margin of a quote, at least",
+    "quote_count": "Baskets quoted in an event",
+    "max_quotes": "Quotes at once, at most",
+    "orphan_budget": "Orphans in one event, at most",
+    "orphan_budget_day": "Orphans in a day, at most",
+    "orphans": "Orphans",
+    "quote_stop_seconds": "Nothing rests in the last (s)",
     "shape": "Shape",
     "allocation": "When money is short",
     "kinds": "Kinds of basket",

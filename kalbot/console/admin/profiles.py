@@ -86,6 +86,20 @@ FIELDSETS = [
         },
     ),
     (
+        "Quotes",
+        {
+            "classes": ["tab"],
+            "fields": [
+                "quoting",
+                "quote_sides",
+                ("quote_min_margin_ppm", "quote_count"),
+                ("orphan_budget", "orphan_budget_day"),
+                "orphans",
+                ("max_quotes", "quote_stop_seconds"),
+            ],
+        },
+    ),
+    (
         "Limits",
         {
             "classes": ["tab"],

@@ -1,0 +1,169 @@
+"""Quoted baskets in a cycle: where taking every leg does not pay, whether legs may rest instead, or the one reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from kalbot.common import clock
+from kalbot.common.units import Count, Money
+from markets.book import Depth, Side
+from markets.fees import FeeError
+from markets.terms.grades import Grade
+from strategies.catalogue.universe import EventView
+from strategies.cycle.evaluation import basket_grade, basket_summary, legs_of, limits_of
+from strategies.dutch.basket import Basket, Kind
+from strategies.dutch.payoff import conditional_of, floor_of, payoff
+from strategies.models import Profile
+from strategies.quoting import offer
+from strategies.quoting.offer import Offer, QuoteLimits, Way
+from strategies.quoting.refusal import NoQuote, Refused
+from strategies.reasons import Reason
+from strategies.screening.filters import Miss
+from strategies.screening.verdict import Prices, Status, Verdict, is_near, missed, near_or_rejected
+
+PPM_OF_PRICE: Final = 100
+"""Millionths of a dollar in 1/10,000 dollar."""
+KIND_OF: Final = {Side.NO: Kind.ALL_NO, Side.YES: Kind.ALL_YES}
+REASON_OF: Final = {
+    NoQuote.STATES: Reason.CERTIFICATE,
+    NoQuote.NO_HEDGE: Reason.QUOTE_NO_HEDGE,
+    NoQuote.HEDGE_DEPTH: Reason.QUOTE_DEPTH,
+    NoQuote.MARGIN: Reason.QUOTE_MARGIN,
+    NoQuote.GRID: Reason.QUOTE_GRID,
+    NoQuote.BEHIND: Reason.QUOTE_BEHIND,
+    NoQuote.NO_TOUCH: Reason.QUOTE_NO_TOUCH,
+    NoQuote.PAIR: Reason.QUOTE_PAIR,
+    NoQuote.ORPHANS: Reason.QUOTE_ORPHANS,
+    NoQuote.COST: Reason.QUOTE_COST,
+}
+"""The verdict's reason of each refusal."""
+QUOTED_INSTEAD: Final = frozenset(
+    {
+        Reason.PRICE,
+        Reason.MARGIN,
+        Reason.NO_ASK,
+        Reason.NO_PRICE,
+        Reason.DEPTH,
+        Reason.MIN_PROFIT,
+        Reason.MIN_MARGIN,
+        Reason.FEE_BOUND,
+    }
+)
+"""Refusals of a taken basket that are about its price or depth: a basket that rests may do better. Any other holds for both."""
+
+
+def instead(
+    profile: Profile, event: EventView, books: Mapping[str, Depth], taken: Verdict, capital_left: int
+) -> Verdict:
+    """``taken``, or what the profile may rest in its place: a candidate with a ``quote``, or the reason why nothing may rest."""
+    if profile.quoting == Profile.Quoting.NONE or taken.constraint not in QUOTED_INSTEAD:
+        return taken
+    until = None if event.ends_ms is None else event.ends_ms - profile.quote_stop_seconds * 1000
+    if until is None or clock.now_ms() >= until:
+        limit = f"more than {profile.quote_stop_seconds / 3600:g} h before the event ends"
+        return missed(Status.REJECTED, Miss(Reason.QUOTE_ENDS_SOON, _ends(event), limit), Prices.BOOKS, kind=taken.kind)
+    best: Verdict | None = None
+    for side in _sides(profile):
+        found = _judge(profile, event, books, side, capital_left, until)
+        if found.status is Status.CANDIDATE:
+            return found
+        if best is None or _nearer(found, best):
+            best = found
+    return best or taken
+
+
+def explain(quote: Mapping[str, Any]) -> list[str]:
+    """What a decision's ``quote`` says, in lines for a person."""
+    if not quote:
+        return []
+    until = clock.from_ms(quote["until_ms"])
+    rests = f"{quote['leg']} rests and the others are taken when it fills" if quote["leg"] else "every leg rests"
+    orphans = f"${quote['orphans'] / 1_000_000:,.2f}"
+    return [f"Quoted: {rests}, until {until:%Y-%m-%d %H:%M} UTC. What fills alone costs at most {orphans}."]
+
+
+def _ends(event: EventView) -> str:
+    return "unknown" if event.ends_ms is None else f"ends {clock.from_ms(event.ends_ms):%H:%M} UTC"
+
+
+def _sides(profile: Profile) -> Iterator[Side]:
+    """The sides that the profile quotes, NO first, as far as it buys their kind of basket."""
+    for side in (Side.NO, Side.YES):
+        if profile.quote_sides in (side.value, Profile.QuoteSides.BOTH) and KIND_OF[side].value in profile.kinds:
+            yield side
+
+
+def _nearer(one: Verdict, other: Verdict) -> bool:
+    return one.distance_ppm is not None and (other.distance_ppm is None or one.distance_ppm < other.distance_ppm)
+
+
+def _judge(
+    profile: Profile, event: EventView, books: Mapping[str, Depth], side: Side, capital_left: int, until: int
+) -> Verdict:
+    limits = limits_of(profile, event, clock.now_ms(), capital_left)
+    allowed = QuoteLimits(
+        Count(profile.quote_count),
+        Count(max(1, profile.count_step)),
+        profile.quote_min_margin_ppm,
+        limits.max_cost or Money(0),
+        limits.max_cost_per_leg or Money(0),
+        Money(profile.orphan_budget),
+    )
+    kind = KIND_OF[side]
+    try:
+        legs = legs_of(event, books)
+    except FeeError as error:
+        return missed(Status.REJECTED, Miss(Reason.FEE_TYPE, str(error), "a fee that is known"), kind=kind.value)
+    if limits.max_legs is not None and len(legs) > limits.max_legs:
+        miss = Miss(Reason.MAX_LEGS, f"{len(legs)} legs", f"at most {limits.max_legs} orders")
+        return missed(Status.REJECTED, miss, Prices.BOOKS, kind=kind.value)
+    found = offer.best(legs, event.states, Way(profile.quoting), side, allowed)
+    if isinstance(found, Refused):
+        miss = _miss(found)
+        status = near_or_rejected(is_near(miss.distance_ppm, profile))
+        return missed(status, miss, Prices.BOOKS, kind=kind.value)
+    return _graded(event, found, Grade(profile.least_grade), until)
+
+
+def _miss(refused: Refused) -> Miss:
+    distance = refused.distance * PPM_OF_PRICE if refused.distance else None
+    value = refused.ticker or "all legs"
+    by = f"${refused.distance / 10_000:.4f} a contract" if refused.distance else "a quote that may rest"
+    return Miss(REASON_OF[refused.reason], value, by, distance, refused.sentence)
+
+
+def _graded(event: EventView, found: Offer, least: Grade, until: int) -> Verdict:
+    """The verdict of an offer: a candidate if its payoff is as sure as the profile asks for."""
+    basket = basket_of(event, found)
+    summary = basket_summary(basket)
+    grade = basket_grade(event, basket)
+    if not grade.meets(least):
+        miss = Miss(Reason.GRADE, grade.label, least.label)
+        return missed(Status.REJECTED, miss, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
+    quote = {"way": found.way.value, "leg": found.leg, "until_ms": until, "orphans": int(found.orphans)}
+    verdict = Verdict(Status.CANDIDATE, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
+    return replace(verdict, quote=quote)
+
+
+def basket_of(event: EventView, found: Offer) -> Basket:
+    """The basket that is held when everything of ``found`` fills. Its fees are the most that they can be, so it has no fee bound."""
+    if event.states is None:
+        raise ValueError(f"{event.ticker} has no certificate, so nothing of it is quoted")
+    vector = payoff([(leg.ticker, leg.side, leg.count) for leg in found.legs], event.states)
+    return Basket(
+        kind=KIND_OF[found.side],
+        event_ticker=event.ticker,
+        legs=found.legs,
+        count=found.count,
+        cost=found.cost,
+        fees=Money(sum(leg.fees for leg in found.legs)),
+        cost_at_limits=found.most_cost,
+        payoff=vector,
+        floor=floor_of(vector),
+        conditional=conditional_of(vector, [outcome.ticker for outcome in event.outcomes]),
+        expected=None,
+        coverage=None,
+        days_to_settlement=event.settles_in_days(clock.now_ms()),
+    )
