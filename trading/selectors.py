@@ -85,6 +85,11 @@ def held_after(position: Position, sold: Mapping[int, int]) -> Held:
         if count:
             leg.open_cost -= leg.open_cost * count // leg.held
             leg.sold_count += count
+    return held_of(position, legs)
+
+
+def held_of(position: Position, legs: Sequence[Leg]) -> Held:
+    """What ``position`` holds by these legs: all of its own, with their markets, and up to date."""
     matched = baskets.matched(legs, position.target_count)
     held = tuple(
         HeldLeg(leg, leg.held, baskets.excess(leg, matched, position.target_count), Money(leg.open_cost))
@@ -92,7 +97,9 @@ def held_after(position: Position, sold: Mapping[int, int]) -> Held:
         if leg.held
     )
     cost = Money(sum(one.cost for one in held))
-    settled = list(Settlement.objects.filter(leg__position=position, reversed_at=None).select_related("leg"))
+    settled: list[Settlement] = []
+    if any(leg.settled_count for leg in legs):
+        settled = list(Settlement.objects.filter(leg__position=position, reversed_at=None).select_related("leg"))
     try:
         lists = _possible(position, settled)
         holdings: list[Holding] = [(one.leg.market_id, Side(one.leg.side), one.count) for one in held]

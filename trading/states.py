@@ -18,6 +18,7 @@ from django.db.models import Q
 from kalbot.common import clock, counters, events
 from markets import watchlist
 from trading.accounting import ledger
+from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
 ALLOWED: Final[dict[str, frozenset[str]]] = {
@@ -131,11 +132,13 @@ def transition(
     actor: str = "kalbot",
     lease: Lease | None = None,
     data: dict[str, Any] | None = None,
+    booking: PositionBooking | None = None,
     **changes: Any,
 ) -> None:
     """Move ``position`` to ``to`` if it is still where ``position.status`` says; Overtaken otherwise.
 
-    Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns.
+    Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns. A ``booking`` of the
+    position, not written yet, is written with it.
     """
     if to not in ALLOWED[position.status]:
         raise ValueError(f"a position cannot go from {position.status} to {to}")
@@ -144,14 +147,24 @@ def transition(
         changes |= {"ended_at": now, "next_step_at": None, "residual": "", "residual_code": ""}
     if to == PositionStatus.OPEN and position.opened_at is None:
         changes["opened_at"] = now
-    with transaction.atomic():
+    changes |= {"status": to, "attempts": 0, "waits": 0}
+    before = position.status
+    with transaction.atomic(savepoint=booking is None):
         if lease is not None:
             lease.renew()
-        rows = Position.objects.filter(pk=position.pk, status=position.status)
-        if not rows.update(status=to, attempts=0, waits=0, **changes):
-            raise Overtaken(f"position {position.pk} is no longer {position.status}")
+        if booking is None:
+            moved = Position.objects.filter(pk=position.pk, status=before).update(**changes)
+        else:
+            moved = booking.position.status == before
+        if not moved:
+            raise Overtaken(f"position {position.pk} is no longer {before}")
         noted = note(position, reason, actor=actor, data=data, to=to)
-        if to in TERMINAL or to == PositionStatus.OPEN:
+        releases = to in TERMINAL or to == PositionStatus.OPEN
+        if booking is not None:
+            if releases:
+                booking.release(noted.pk)
+            booking.write(**changes)
+        elif releases:
             ledger.release(position, noted.pk)
         if to in TERMINAL:
             ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).update(
@@ -159,8 +172,11 @@ def transition(
             )
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
-        announce(position, position.status, to, actor=actor, reason=reason)
-    reload(position)
+        announce(position, before, to, actor=actor, reason=reason)
+    if booking is None:
+        reload(position)
+    else:
+        show(position, booking.position)
 
 
 def announce(position: Position, before: str, to: str, *, reason: str, actor: str = "kalbot") -> None:
@@ -185,6 +201,12 @@ def reload(position: Position) -> None:
     """The position's own columns as they are now. Its profile, decision and event stay as they were loaded."""
     for name, value in Position.objects.filter(pk=position.pk).values().get().items():
         setattr(position, name, value)
+
+
+def show(position: Position, row: Position) -> None:
+    """The position's own columns as ``row`` has them."""
+    for column in Position._meta.concrete_fields:
+        setattr(position, column.attname, getattr(row, column.attname))
 
 
 def watch(position: Position, *, is_new: bool = False) -> None:

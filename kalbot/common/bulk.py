@@ -35,6 +35,28 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
             cursor.executemany(statement, values)
 
 
+def add_to_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[tuple[Any, Sequence[int]]]) -> None:
+    """Add to the integer ``columns`` (field names) of each (primary key, amounts), in one statement of the caller's transaction."""
+    if not rows:
+        return
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    quote = connection.ops.quote_name
+    table, key = quote(model._meta.db_table), quote(key_column(model))
+    # Both databases call the columns of VALUES column1, column2 and so on.
+    added = ", ".join(
+        f"{name} = {table}.{name} + added.column{number}"
+        for number, name in enumerate((quote(str(by_name[name].column)) for name in columns), 2)
+    )
+    one = f"({', '.join(['%s'] * (len(columns) + 1))})"
+    statement = (
+        f"UPDATE {table} SET {added} FROM (VALUES {', '.join([one] * len(rows))}) AS added "
+        f"WHERE {table}.{key} = added.column1"
+    )
+    values = [(model._meta.pk.get_db_prep_save(pk, connection), *amounts) for pk, amounts in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [value for row in values for value in row])
+
+
 def update_instances(rows: Sequence[models.Model], names: Sequence[str]) -> None:
     """``update_rows`` with the values that the instances, all of one model, have now. Nothing is filled in."""
     if not rows:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import override_settings
@@ -11,7 +13,8 @@ from django.test import override_settings
 from markets.kalshi.refusals import refusal
 from markets.kalshi.schemas import answers
 from tests.faults import harness
-from trading.accounting import booking, ledger
+from trading.accounting import ledger
+from trading.accounting.position_booking import FillReport, PositionBooking
 from trading.execution.orders import inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck
@@ -92,16 +95,13 @@ def _half_filled_is_open(patch: pytest.MonkeyPatch) -> None:
 
 
 def _fill_is_booked_each_time_it_is_reported(patch: pytest.MonkeyPatch) -> None:
-    real = booking.book_fill
+    real = PositionBooking.add
 
-    def book(order_id: object, report: booking.FillReport, source: str) -> bool:
-        number = Fill.objects.count()
-        other = booking.FillReport(
-            f"{report.trade_id}#{number}", report.price, report.count, report.fee, report.is_taker, report.at_ms
-        )
-        return real(order_id, other, source)  # type: ignore[arg-type]
+    def add(self: PositionBooking, order_id: UUID, report: FillReport, source: str) -> bool:
+        other = replace(report, trade_id=f"{report.trade_id}#{Fill.objects.count()}")
+        return real(self, order_id, other, source)
 
-    patch.setattr(booking, "book_fill", book)
+    patch.setattr(PositionBooking, "add", add)
 
 
 def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -110,6 +110,7 @@ def _unclear_order_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def _end_keeps_the_reserve(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ledger, "release", lambda position, key: 0)
+    patch.setattr(PositionBooking, "release", lambda self, event: None)
 
 
 GUARDS: dict[str, Patch] = {

@@ -9,6 +9,7 @@ from django.db.models import F, Model
 from strategies.models import Decision, Profile
 from tests.trading import world
 from trading.accounting import ledger
+from trading.accounting.posting import UnbalancedError
 from trading.execution import admission, executor
 from trading.models import Denial, Fill, LedgerTransaction, Leg, LiveEventClaim, Order, Position
 from trading.safety import mode_guard
@@ -72,7 +73,7 @@ def test_two_live_profiles_of_one_account_cannot_hold_one_event(settings: object
 
 def test_ledger_refuses_entries_that_do_not_balance() -> None:
     profile = world.add_profile()
-    with pytest.raises(ledger.UnbalancedError):
+    with pytest.raises(UnbalancedError):
         ledger.post(profile=profile, kind="test", key="k", entries=[("cash", 1)])
 
 

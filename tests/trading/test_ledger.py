@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.trading import world
 from trading.accounting import booking, ledger
 from trading.accounting.booking import BookingError, FillReport
-from trading.models import CapitalChange, Leg, Order, Position
+from trading.accounting.position_booking import LEG_COLUMNS
+from trading.models import CapitalChange, Fill, LedgerTransaction, Leg, Order, Position
 
 import pytest  # isort: skip
 
@@ -99,3 +100,54 @@ def test_a_key_is_booked_once() -> None:
     assert ledger.post(profile=profile, kind="deposit", key="k", entries=entries, capital_change=change)
     assert not ledger.post(profile=profile, kind="deposit", key="k", entries=entries, capital_change=change)
     assert ledger.balances(profile)["cash"] == 5
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bought=fills, sold=fills)
+def test_fills_booked_together_say_the_same_as_one_by_one(
+    bought: list[tuple[int, int, int]], sold: list[tuple[int, int, int]]
+) -> None:
+    seen = []
+    for together in (False, True):
+        position, leg = _held()
+        with transaction.atomic():
+            assert ledger.hold(position.profile, 3_000_000)
+            ledger.book_reserve(position, 3_000_000)
+            Position.objects.filter(pk=position.pk).update(reserved=3_000_000)
+        purchase = _order(position, leg, "buy", sum(count for _, count, _ in bought))
+        sale = _order(position, leg, "sell", max(1, purchase.count // 2))
+        reports = [FillReport(f"b{n}", *one, True, 0) for n, one in enumerate(bought)]
+        left, sales = sale.count, []
+        for n, (price, wanted, fee) in enumerate(sold):
+            count = min(wanted, left)
+            if count:
+                sales.append(FillReport(f"s{n}", price, count, fee, True, 0))
+            left -= count
+        wanted_fills = {purchase.pk: reports, sale.pk: sales}
+        if together:
+            assert booking.book_fills(wanted_fills, "test") == len(reports) + len(sales)
+            assert booking.book_fills(wanted_fills, "again") == 0
+        else:
+            for pk, found in wanted_fills.items():
+                assert all(booking.book_fill(pk, report, "test") for report in found)
+        balance = ledger.balance_of(position.profile)
+        position.refresh_from_db()
+        purchase.refresh_from_db()
+        rows = [Leg.objects.filter(pk=leg.pk).values(*LEG_COLUMNS).get()]
+        rows += [
+            {name: getattr(position, name) for name in ("reserved", "cost", "fees", "proceeds", "realised", "floor")}
+        ]
+        rows += [{name: getattr(balance, name) for name in ("cash", "reserved", "fees", "realised", "best_equity")}]
+        seen.append((rows, purchase.filled_count, LedgerTransaction.objects.filter(profile=position.profile).count()))
+        assert ledger.audit(position.profile) == []
+    assert seen[0] == seen[1]
+
+
+def test_one_fill_that_contradicts_its_order_keeps_all_of_the_call_from_being_booked() -> None:
+    position, leg = _held()
+    first, second = _order(position, leg, "buy", 100), _order(position, leg, "buy", 100)
+    good, bad = FillReport("x", 5_000, 100, 0, True, 0), FillReport("y", 5_000, 101, 0, True, 0)
+    with pytest.raises(BookingError):
+        booking.book_fills({first.pk: [good], second.pk: [bad]}, "test")
+    assert not Fill.objects.exists()
+    assert booking.book_fills({first.pk: [good, good]}, "test") == 1

@@ -15,36 +15,38 @@ from tests.trading.struck import StruckTwin
 from trading.accounting import ledger, shard_cash
 from trading.execution import executor
 from trading.execution.orders import gate
-from trading.models import Denial, Order
+from trading.models import Denial, Fill, Order
 from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)
 BEFORE_FIRST_ORDER = 13
 """One of them reads the decision by the id in its message."""
+IN_ALL = 43
+"""For a basket of four legs that is open in the end, one leg after the other."""
 CONTROL = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
+FIRST_ORDER = "first order"
 
 
 @contextmanager
 def _counted(twin: StruckTwin) -> Iterator[list[str]]:
-    """The statements until the first order leaves, ``COMMIT`` for each transaction among them."""
+    """The statements, ``COMMIT`` for each transaction and ``FIRST_ORDER`` among them."""
     seen: list[str] = []
-    sent: list[bool] = []
     send, commit = twin.session.send, connection.commit
 
     def watched(request: Any, **kwargs: Any) -> Any:
-        sent.append(request.method == "POST")
+        if request.method == "POST" and FIRST_ORDER not in seen:
+            seen.append(FIRST_ORDER)
         return send(request, **kwargs)
 
     def counted(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        if not any(sent) and not sql.startswith(CONTROL):
-            seen.append(sql)
+        if not sql.startswith(CONTROL):
+            seen.extend([sql] * (len(params) if many else 1))
         return execute(sql, params, many, context)
 
     def committed() -> None:
         commit()
-        if not any(sent):
-            seen.append("COMMIT")
+        seen.append("COMMIT")
 
     twin.session.send = watched  # type: ignore[method-assign]
     connection.commit = committed  # type: ignore[method-assign]
@@ -55,25 +57,36 @@ def _counted(twin: StruckTwin) -> Iterator[list[str]]:
         del twin.session.send, connection.commit
 
 
-def _decision(twin: StruckTwin, **columns: Any) -> Decision:
+def _four(twin: StruckTwin) -> dict[str, int]:
+    """Four outcomes and their limits; 95 cents in all."""
+    limits = dict(zip(twin.markets, LIMITS, strict=True))
+    limits[twin.add_market([(100, 2_000)], [(200, 2_000)])] = 200
+    twin.sync()
+    return limits
+
+
+def _decision(twin: StruckTwin, limits: dict[str, int] | None = None, **columns: Any) -> Decision:
     profile = world.add_profile("live", mode="live", **columns)
     ledger.ensure_funded(profile)
     reconcile.ensure_reconciled()
     with transaction.atomic():
         shard_cash.lock(0, twin.row.exchange_index)  # its row is made once
-    return world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
+    return world.decide(profile, twin.row, limits or dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
 
 
-@pytest.mark.parametrize("sending", ["thinnest_first", "all_at_once"])
-def test_statements_before_the_first_order_keep_to_their_budget(struck: StruckTwin, sending: str) -> None:
-    decision = _decision(struck, sending=sending)
+@pytest.mark.parametrize(("sending", "in_all"), [("thinnest_first", IN_ALL), ("all_at_once", IN_ALL - 12)])
+def test_statements_of_a_basket_keep_to_their_budget(struck: StruckTwin, sending: str, in_all: int) -> None:
+    decision = _decision(struck, _four(struck), sending=sending)
     with _counted(struck) as seen:
         position = executor.execute(decision.pk)
     assert position is not None
     assert position.status == "open"
-    commits = seen.count("COMMIT")
-    assert commits == 1, "capital, position, legs and first orders are stored together"
-    assert len(seen) - commits <= BEFORE_FIRST_ORDER, "\n".join(line[:90] for line in seen)
+    before = seen[: seen.index(FIRST_ORDER)]
+    assert before.count("COMMIT") == 1, "capital, position, legs and first orders are stored together"
+    assert len(before) - 1 <= BEFORE_FIRST_ORDER, "\n".join(line[:90] for line in before)
+    whole = [line for line in seen if line not in ("COMMIT", FIRST_ORDER)]
+    assert len(whole) <= in_all, "\n".join(line[:90] for line in whole)
+    assert Fill.objects.count() == 4
 
 
 def test_a_limit_lowered_after_the_profile_was_read_holds(struck: StruckTwin, monkeypatch: pytest.MonkeyPatch) -> None:

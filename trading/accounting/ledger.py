@@ -18,24 +18,19 @@ A transaction has a key and is booked once however often it is tried. All money 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash
+from trading.accounting.posting import Entry, Posting
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
-
-Entry = tuple[str, int]
-
-
-class UnbalancedError(ValueError):
-    """The entries of a transaction do not sum to zero. A mistake in this program; nothing was written."""
 
 
 def balance_of(profile: Profile) -> ProfileBalance:
@@ -60,29 +55,43 @@ def post(
     ``source``: the row that it books, as ``fill``, ``settlement``, ``correction`` or ``capital_change``.
     ``is_new``: the caller's own unique row proves that the key cannot be booked yet; should it be, everything is rolled back.
     """
-    lines = [(account, amount) for account, amount in entries if amount]
-    if sum(amount for _, amount in lines):
-        raise UnbalancedError(f"{key}: {lines}")
-    booked = LedgerTransaction(
-        profile=profile, mode=profile.mode, position=position, kind=kind, key=key, memo=memo, **source
-    )
+    posting = Posting(kind, key, tuple(entries), position, source, memo)
+    booked = posting.row(profile.pk, profile.mode)
     if is_new:
         booked.save(force_insert=True)
     elif not _inserted(booked):
         return False
-    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in lines)
-    change: dict[str, int] = {}
-    for account, amount in lines:
-        change[account] = change.get(account, 0) + amount
-    totals = {account: F(account) + amount for account, amount in change.items()}
-    if not ProfileBalance.objects.filter(profile=profile).update(**totals):
-        balance_of(profile)
-        ProfileBalance.objects.filter(profile=profile).update(**totals)
-    if change.get(Account.REALISED, 0) < 0:
-        ProfileBalance.objects.filter(profile=profile, best_equity__lt=-F("realised")).update(
-            best_equity=-F("realised")
-        )
+    _book_lines(profile.pk, profile.mode, [(booked, posting)])
     return True
+
+
+def post_new(profile_id: int, mode: str, postings: Sequence[Posting]) -> None:
+    """Book transactions of one profile, each of which the caller's own unique row proves to be new. Should one be booked already,
+    everything is rolled back. Must run inside ``transaction.atomic``."""
+    rows = LedgerTransaction.objects.bulk_create([posting.row(profile_id, mode) for posting in postings])
+    _book_lines(profile_id, mode, list(zip(rows, postings, strict=True)))
+
+
+def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
+    """Write the entries, and bring the running totals up to them. The best result is that after each transaction."""
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(transaction=row, account=account, amount=amount)
+        for row, posting in booked
+        for account, amount in posting.lines
+    )
+    change: dict[str, int] = {}
+    lowest = 0
+    for _, posting in booked:
+        for account, amount in posting.lines:
+            change[account] = change.get(account, 0) + amount
+        lowest = min(lowest, change.get(Account.REALISED, 0))
+    totals: dict[str, Any] = {account: F(account) + amount for account, amount in change.items()}
+    if lowest:
+        totals["best_equity"] = Greatest(F("best_equity"), -F("realised") - lowest)
+    rows = ProfileBalance.objects.filter(profile=profile_id)
+    if not rows.update(**totals):
+        ProfileBalance.objects.get_or_create(profile_id=profile_id, defaults={"mode": mode})
+        rows.update(**totals)
 
 
 def _inserted(booked: LedgerTransaction) -> bool:
@@ -151,12 +160,10 @@ def hold(profile: Profile, amount: int) -> bool:
 
 def book_reserve(position: Position, amount: int) -> None:
     """Book what was held for ``position``, which the same transaction has just made with ``amount`` as reserved."""
-    booked = LedgerTransaction(
-        profile=position.profile, mode=position.mode, position=position, kind="reserve", key=f"reserve:{position.pk}"
-    )
+    posting = Posting("reserve", f"reserve:{position.pk}", _reserving(amount), position)
+    booked = posting.row(position.profile_id, position.mode)
     booked.save(force_insert=True)
-    entries = ((Account.CASH, -amount), (Account.RESERVED, amount))
-    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in entries)
+    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in posting.lines)
 
 
 def reserve_up_to(position: Position, amount: int) -> None:
@@ -183,8 +190,21 @@ def release(position: Position, event: int) -> int:
     ``event`` (its id) that says why: one release each."""
     amount = Position.objects.select_for_update().get(pk=position.pk).reserved
     if amount:
-        _move_reserve(position, -amount, f"release:{position.pk}:event {event}", is_new=True)
+        _move_reserve(position, -amount, _release_key(position, event), is_new=True)
     return amount
+
+
+def releasing(position: Position, event: int) -> Posting:
+    """What ``release`` books, of a position that the caller has locked; it sets ``reserved`` to 0 in the same transaction."""
+    return Posting("release", _release_key(position, event), _reserving(-position.reserved), position)
+
+
+def _release_key(position: Position, event: int) -> str:
+    return f"release:{position.pk}:event {event}"
+
+
+def _reserving(amount: int) -> tuple[Entry, ...]:
+    return (Account.CASH, -amount), (Account.RESERVED, amount)
 
 
 def _move_reserve(position: Position, amount: int, key: str, *, is_new: bool = False) -> None:
@@ -192,7 +212,7 @@ def _move_reserve(position: Position, amount: int, key: str, *, is_new: bool = F
         profile=position.profile,
         kind="reserve" if amount > 0 else "release",
         key=key,
-        entries=[(Account.CASH, -amount), (Account.RESERVED, amount)],
+        entries=_reserving(amount),
         position=position,
         is_new=is_new,
     )

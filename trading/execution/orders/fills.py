@@ -1,41 +1,103 @@
-"""Booking what an order filled. The venue's reads lag behind its answers, so they are repeated for a moment."""
+"""Booking what orders of a position filled. The venue's reads lag behind its answers, so they are repeated for a moment."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
+from uuid import UUID
+
+from django.db import transaction
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading.accounting import booking
+from trading.accounting.position_booking import BookingError, FillReport, PositionBooking
 from trading.execution.orders import record
-from trading.models import Order
+from trading.models import Order, OrderStatus
 from trading.venues import factory
 from trading.venues.protocol import Refused, Unresolved
 
 WAITS: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each read."""
+Then = Callable[[PositionBooking], None]
+"""What is to happen to the position in the same transaction, once all of its orders have ended."""
 log = logging.getLogger(__name__)
 
 
 def collect(order: Order, waits: tuple[float, ...] = WAITS) -> bool:
-    """Book what filled. True when the fills add up to the venue's own count (and a terminal order is done)."""
-    venue = factory.venue_for(order.mode)
-    for pause in waits:
+    """Book what one order filled. True when the fills add up to the venue's own count (and a terminal order is done)."""
+    return collect_all([order], waits=waits)
+
+
+def collect_all(orders: Sequence[Order], then: Then | None = None, waits: tuple[float, ...] = WAITS) -> bool:
+    """The same of several orders of one position, all in one transaction where the venue shows everything at once; ``then`` is part
+    of the one after which nothing is missing."""
+    missing = list(orders)
+    for number, pause in enumerate(waits):
         clock.sleep(pause)
-        order.refresh_from_db(fields=record.CHANGEABLE)
-        if order.filled_count < (order.reported_fill_count or 0):
-            try:
-                record.no_transaction()
-                reports = venue.fills(order)
-            except (Refused, Unresolved) as error:
-                log.warning("order %s: fills cannot be read (%s)", order.pk, error)
-                continue
-            source = "rest" if order.mode == Mode.LIVE else "paper"
-            for report in reports:
-                booking.book_fill(order.pk, report, source)
-            order.refresh_from_db(fields=record.CHANGEABLE)
-        if order.filled_count >= (order.reported_fill_count or 0):
-            record.finish(order)
+        if number:
+            record.refresh(missing)
+        reports = _read(missing)
+        try:
+            _book(missing, reports, then)
+        except BookingError:
+            if len(missing) == 1:
+                raise
+            _book_each(missing, reports)
+        missing = [order for order in missing if _lacks(order) or order.status == OrderStatus.BOOKING]
+        if not missing:
             return True
     return False
+
+
+def _lacks(order: Order) -> bool:
+    return order.filled_count < (order.reported_fill_count or 0)
+
+
+def _read(orders: Iterable[Order]) -> dict[UUID, list[FillReport]]:
+    """What the venue lists of the orders that lack something."""
+    found = {}
+    for order in orders:
+        if not _lacks(order):
+            continue
+        try:
+            record.no_transaction()
+            reports = factory.venue_for(order.mode).fills(order)
+        except (Refused, Unresolved) as error:
+            log.warning("order %s: fills cannot be read (%s)", order.pk, error)
+            continue
+        if reports:
+            found[order.pk] = reports
+    return found
+
+
+def _book(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]], then: Then | None) -> None:
+    """Book the reports, end the orders of which nothing is missing any more. Raises BookingError: then nothing was booked."""
+    if not reports:
+        record.finish_all([order for order in orders if not _lacks(order)])
+        return
+    with transaction.atomic():
+        booking = PositionBooking.of_orders([order.pk for order in orders])
+        booking.add_all(reports, "rest" if orders[0].mode == Mode.LIVE else "paper")
+        for order in orders:
+            for name in record.CHANGEABLE:
+                setattr(order, name, getattr(booking.orders[order.pk], name))
+        ended = [order for order in orders if not _lacks(order)]
+        if then is not None and len(ended) == len(orders):
+            then(booking)
+        if not booking.is_written:
+            booking.write()
+        record.finish_all(ended)
+
+
+def _book_each(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]]) -> None:
+    """Book one order after the other, so that a report that contradicts its order keeps none of the others from being booked. Raises
+    the last BookingError."""
+    refused: BookingError | None = None
+    for order in orders:
+        try:
+            _book([order], {pk: found for pk, found in reports.items() if pk == order.pk}, None)
+        except BookingError as error:
+            refused = error
+    if refused is not None:
+        raise refused

@@ -58,10 +58,9 @@ def advance_all(orders: list[Order], *, wanted: Callable[[Order], bool], cancel:
     return all(ended)
 
 
-def collect_all(orders: list[Order]) -> bool:
-    """Book the fills of every order that has ended at the venue. True when nothing is missing."""
-    ended = [fills.collect(order) for order in orders if order.status == OrderStatus.BOOKING]
-    return all(ended)
+def collect_all(orders: list[Order], then: fills.Then | None = None) -> bool:
+    """Book the fills of every order that has ended at the venue, and ``then`` do what follows. True when nothing is missing."""
+    return fills.collect_all([order for order in orders if order.status == OrderStatus.BOOKING], then)
 
 
 def reread(orders: Iterable[Order]) -> bool:

@@ -16,9 +16,11 @@ rejected   nothing: the venue refused it, or it was never sent
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import F, Q
 
 from kalbot.common import clock, events
 from markets import exchange_hours
@@ -86,6 +88,33 @@ def revive(order: Order) -> bool:
 def finish(order: Order) -> None:
     """The order is terminal and its fills are all booked."""
     move(order, (OrderStatus.BOOKING,), OrderStatus.DONE, ended_at=clock.now())
+
+
+def finish_all(orders: Sequence[Order]) -> None:
+    """The same of several orders, as far as their rows say so too: an order of which the row knows more reported fills goes on."""
+    booking = [order for order in orders if order.status == OrderStatus.BOOKING]
+    if not booking:
+        return
+    now = clock.now()
+    rows = Order.objects.filter(pk__in=[order.pk for order in booking], status=OrderStatus.BOOKING)
+    complete = rows.filter(Q(reported_fill_count=None) | Q(filled_count__gte=F("reported_fill_count")))
+    ended = complete.update(status=OrderStatus.DONE, ended_at=now, moved_at=now)
+    if ended < len(booking):
+        refresh(booking)
+    for order in booking:
+        if ended == len(booking):
+            order.status, order.ended_at, order.moved_at = OrderStatus.DONE, now, now
+        if order.status == OrderStatus.DONE:
+            say(order)
+
+
+def refresh(orders: Sequence[Order]) -> None:
+    """Show the rows as they are, in one statement."""
+    found = Order.objects.filter(pk__in=[order.pk for order in orders]).values("pk", *CHANGEABLE)
+    rows = {row["pk"]: row for row in found}
+    for order in orders:
+        for name in CHANGEABLE:
+            setattr(order, name, rows[order.pk][name])
 
 
 def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:

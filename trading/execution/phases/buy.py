@@ -12,6 +12,7 @@ from typing import Final
 from kalbot.common import clock
 from strategies.models import Mode
 from trading import states
+from trading.accounting.position_booking import PositionBooking
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import batch, inflight, submit
 from trading.execution.phases import opening
@@ -29,6 +30,7 @@ NEVER_SENT: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED)
 """Orders that a dead worker left behind unsent: their leg is still to be ordered."""
 ENTRY: Final = "entry"
 ALL_LEGS: Final = "entry, all legs at once"
+ALL_FILLED: Final = "all legs filled"
 IN_FLIGHT: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
 
 
@@ -152,8 +154,18 @@ def _all_at_once(position: Position, lease: Lease, legs: list[Leg], orders: list
 
 def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal: Refusal | None) -> bool:
     """No further leg is ordered: book the fills, then open, complete or abort by what they add up to."""
-    if not inflight.collect_all(orders):
+
+    def open_at_once(booking: PositionBooking) -> None:
+        """Where every order filled whole, nothing has to be read again before the position is opened."""
+        legs = booking.legs.values()
+        if all(o.filled_count == o.count for o in orders) and opening.is_balanced(position, legs):
+            count = baskets.matched(legs, position.target_count)
+            opening.open_with(position, lease, count, str(refusal or ALL_FILLED), booking)
+
+    if not inflight.collect_all(orders, open_at_once):
         return inflight.wait(position)
+    if position.status != PositionStatus.EXECUTING:
+        return True
     if inflight.reread(orders) and not inflight.collect_all(orders):
         return inflight.wait(position)
     legs = list(position.legs.all())
@@ -170,7 +182,7 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
         )
         protections.after_failure(position)
     elif opening.is_balanced(position, legs):
-        opening.open_with(position, lease, count, str(refusal or "all legs filled"))
+        opening.open_with(position, lease, count, str(refusal or ALL_FILLED))
     else:
         opening.to_completing(position, lease, count, str(refusal or "filled in part"))
     return True

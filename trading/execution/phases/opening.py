@@ -10,6 +10,7 @@ from django.db import transaction
 from kalbot.common import clock
 from trading import states
 from trading.accounting import ledger
+from trading.accounting.position_booking import PositionBooking
 from trading.denials import Refusal
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus
@@ -23,13 +24,14 @@ def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
     return count > 0 and not any(baskets.excess(leg, count, position.target_count) for leg in legs)
 
 
-def open_with(position: Position, lease: Lease, count: int, why: str) -> None:
-    """Open the position with ``count`` whole baskets: from now on it is monitored, not traded."""
+def open_with(position: Position, lease: Lease, count: int, why: str, booking: PositionBooking | None = None) -> None:
+    """Open the position with ``count`` whole baskets: from now on it is monitored, not traded. ``booking``: written with it."""
     states.transition(
         position,
         PositionStatus.OPEN,
         reason=f"{count / 100:g} baskets open: {why}",
         lease=lease,
+        booking=booking,
         next_step_at=None,
         deadline_at=None,
     )

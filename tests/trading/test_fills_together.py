@@ -1,0 +1,99 @@
+"""The fills of several orders are read and booked together; what contradicts one order is no harm to the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.trading import world
+from tests.trading.struck import StruckTwin
+from trading.accounting import ledger
+from trading.accounting.booking import BookingError
+from trading.execution.orders import fills, inflight
+from trading.models import Fill, Leg, Order, OrderStatus, Position
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _two_orders(twin: StruckTwin) -> list[Order]:
+    """Two purchases of one position that the exchange is said to have filled whole."""
+    profile = world.add_profile("live", mode="live")
+    ledger.ensure_funded(profile)
+    decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets[:2], 3_200), 100)
+    position = Position.objects.create(
+        profile=profile, mode="live", decision=decision, event=twin.row, kind="all_yes", target_count=100
+    )
+    made = []
+    for number, market in enumerate(twin.markets[:2]):
+        leg = Leg.objects.create(
+            position=position, market_id=market, side="yes", sequence=number, target_count=100, limit_price=3_200
+        )
+        columns: dict[str, Any] = {"action": "buy", "purpose": "entry", "side": "yes", "price": 3_200, "count": 100}
+        columns |= {"status": OrderStatus.BOOKING, "exchange_order_id": f"o{number}", "reported_fill_count": 100}
+        made.append(Order.objects.create(profile=profile, mode="live", position=position, leg=leg, **columns))
+    return made
+
+
+def _listed(order: str, ticker: str, count: str) -> dict[str, Any]:
+    return {
+        "fill_id": f"t-{order}",
+        "trade_id": f"t-{order}",
+        "order_id": order,
+        "ticker": ticker,
+        "market_ticker": ticker,
+        "side": "yes",
+        "outcome_side": "yes",
+        "book_side": "bid",
+        "action": "buy",
+        "count_fp": count,
+        "yes_price_dollars": "0.3000",
+        "no_price_dollars": "0.7000",
+        "fee_cost": "0.01",
+        "is_taker": True,
+        "created_time": "2026-11-23T12:00:00Z",
+    }
+
+
+def _show(twin: StruckTwin, *counts: str) -> None:
+    listed = [_listed(f"o{n}", twin.markets[n], count) for n, count in enumerate(counts)]
+    twin.session.answers["/portfolio/fills"] = msgspec.json.encode({"fills": listed, "cursor": ""})
+
+
+def test_all_orders_are_booked_and_ended_together(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    _show(struck, "1.00", "1.00")
+    seen: list[int] = []
+    assert fills.collect_all(orders, lambda booking: seen.append(len(booking.orders)))
+    assert seen == [2]
+    assert {order.status for order in orders} == set(Order.objects.values_list("status", flat=True)) == {"done"}
+    assert Fill.objects.count() == 2
+
+
+def test_fills_that_contradict_one_order_are_no_harm_to_the_other(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    _show(struck, "1.50", "1.00")
+    with pytest.raises(BookingError):
+        inflight.collect_all(orders)
+    assert list(Fill.objects.values_list("order", flat=True)) == [orders[1].pk]
+    assert [order.status for order in orders] == ["booking", "done"]
+
+
+def test_nothing_follows_while_one_order_lacks_a_fill(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    _show(struck, "1.00", "0.50")
+    seen: list[object] = []
+    assert not fills.collect_all(orders, seen.append, waits=(0.0, 0.0))
+    assert seen == []
+    assert [order.status for order in orders] == ["done", "booking"]
+    assert sorted(Order.objects.values_list("filled_count", flat=True)) == [50, 100]
+
+
+def test_an_order_that_more_was_reported_of_meanwhile_is_not_ended(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    Order.objects.filter(pk=orders[0].pk).update(count=200, reported_fill_count=200)
+    _show(struck, "1.00", "1.00")
+    assert not fills.collect_all(orders, waits=(0.0,))
+    assert [order.status for order in orders] == ["booking", "done"]
+    assert orders[0].reported_fill_count == 200

@@ -1,0 +1,288 @@
+"""What is booked on one position in one transaction: it is locked and read once, and everything is written together at the end.
+
+However many fills there are, the statements are as many as for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, UUIDField
+
+from kalbot.common import bulk, clock, events
+from kalbot.common.prepared import Param, Prepared
+from markets.terms.grades import Grade
+from trading import selectors
+from trading.accounting import ledger
+from trading.accounting.posting import Posting
+from trading.models import Account, Correction, Fill, Leg, Order, Position
+
+AVERAGES: Final = "averages"
+"""Source of fills that stand for executions which were never listed. Once an order has one, those count as booked."""
+
+
+class BookingError(Exception):
+    """The exchange reports an execution that contradicts our rows. Nothing was booked; reconciliation reports it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    """One execution as a venue reports it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms."""
+
+    trade_id: str
+    price: int
+    count: int
+    fee: int
+    is_taker: bool
+    at_ms: int
+
+
+LEG_COLUMNS: Final = (
+    "bought_count",
+    "bought_cost",
+    "sold_count",
+    "sold_proceeds",
+    "fees",
+    "open_cost",
+    "open_fees",
+)
+"""Columns of a leg that a fill changes."""
+
+
+@dataclass
+class PositionBooking:
+    """A position that this transaction has locked, with the orders and legs to book on; ``add`` and then ``write``. The rows in memory
+    are what the database has after ``write``.
+
+    Made by ``of_orders`` or ``of_leg``, inside ``transaction.atomic``.
+    """
+
+    position: Position
+    orders: dict[UUID, Order] = field(default_factory=dict)
+    legs: dict[int, Leg] = field(default_factory=dict)
+    is_written: bool = False
+    _fills: list[Fill] = field(default_factory=list)
+    _postings: list[Posting] = field(default_factory=list)
+    _changed: dict[int, dict[str, int]] = field(default_factory=dict)
+    _known: set[tuple[UUID, str, str]] | None = None
+
+    @classmethod
+    def of_orders(cls, order_ids: Collection[UUID]) -> PositionBooking:
+        """Of orders of one position. Position.DoesNotExist where there is no such order."""
+        position = Position.objects.select_for_update(of=("self",)).get(orders=next(iter(order_ids)))
+        found = cls(position)
+        rows = _orders(len(order_ids)).rows(**{f"order{number}": pk for number, pk in enumerate(order_ids)})
+        for order in rows:
+            found.orders[order.pk] = order
+            order.leg = found.legs.setdefault(order.leg_id, order.leg)
+        if any(getattr(order, "of_legs", None) != len(found.legs) for order in rows):
+            for leg in Leg.objects.filter(position=position).select_related("market"):
+                found.legs.setdefault(leg.pk, leg)
+        return found
+
+    @classmethod
+    def of_leg(cls, leg_id: int) -> PositionBooking:
+        """Of the position that the leg belongs to. Position.DoesNotExist where there is no such leg."""
+        position = Position.objects.select_for_update(of=("self",)).get(legs=leg_id)
+        legs = Leg.objects.filter(position=position).select_related("market")
+        return cls(position, legs={leg.pk: leg for leg in legs})
+
+    def add_all(self, reports: Mapping[UUID, Iterable[FillReport]], source: str) -> int:
+        """Take all of them in. Returns how many were not booked already. Raises BookingError."""
+        return sum(self.add(order_id, report, source) for order_id, found in reports.items() for report in found)
+
+    def add(self, order_id: UUID, report: FillReport, source: str) -> bool:
+        """Take one execution in. False when it is booked already (whichever way it came first).
+
+        Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.
+        """
+        order = self.orders[order_id]
+        if self._is_booked(order, report, source):
+            return False
+        if report.count <= 0:
+            raise BookingError(f"{order.pk}: fill {report.trade_id} of {report.count}")
+        if order.filled_count + report.count > order.count:
+            raise BookingError(f"{order.pk}: {report.count} on top of {order.filled_count} of {order.count}")
+        fill = Fill(
+            order=order,
+            mode=order.mode,
+            trade_id=report.trade_id,
+            price=report.price,
+            count=report.count,
+            fee=report.fee,
+            is_taker=report.is_taker,
+            source=source,
+            exchange_at=clock.from_ms(report.at_ms) if report.at_ms else None,
+        )
+        if order.action == Order.Action.BUY:
+            self._bought(order.leg, fill)
+        else:
+            if fill.count > order.leg.held:
+                raise BookingError(f"{order.pk}: sold {fill.count} of {order.leg.held} held")
+            proceeds = fill.price * fill.count - fill.fee
+            self.take_out(order.leg, _key(fill), fill.count, proceeds, fill.fee, fill=fill)
+        order.filled_count += fill.count
+        self._fills.append(fill)
+        return True
+
+    def _is_booked(self, order: Order, report: FillReport, source: str) -> bool:
+        mine = {(fill.order_id, fill.trade_id, fill.source) for fill in self._fills}
+        if order.filled_count and self._known is None:
+            rows = Fill.objects.filter(order__in=list(self.orders)).values_list("order_id", "trade_id", "source")
+            self._known = set(rows)
+        return any(
+            trade_id == report.trade_id or (how == AVERAGES and source != AVERAGES)
+            for order_id, trade_id, how in mine | (self._known or set())
+            if order_id == order.pk
+        )
+
+    def _bought(self, leg: Leg, fill: Fill) -> None:
+        paid = fill.price * fill.count
+        spent = paid + fill.fee
+        from_reserve = min(self.position.reserved, spent)
+        entries = (
+            (Account.RESERVED, -from_reserve),
+            (Account.CASH, from_reserve - spent),
+            (Account.POSITION_COST, paid),
+            (Account.FEES, fill.fee),
+        )
+        self._postings.append(Posting("fill", _key(fill), entries, self.position, {"fill": fill}))
+        self._change(
+            leg,
+            bought_count=fill.count,
+            bought_cost=spent,
+            fees=fill.fee,
+            open_cost=spent,
+            open_fees=fill.fee,
+        )
+        self.position.reserved -= from_reserve
+        self.position.fees += fill.fee
+
+    def take_out(
+        self,
+        leg: Leg,
+        key: str,
+        count: int,
+        proceeds: int,
+        fees: int,
+        *,
+        fill: Fill | None = None,
+        correction: Correction | None = None,
+    ) -> None:
+        """Take in that ``count`` of what the leg holds became ``proceeds``, ``fees`` deducted."""
+        cost, cost_fees = cost_share(leg, count)
+        entries = (
+            (Account.CASH, proceeds),
+            (Account.FEES, fees),
+            (Account.FEES, -cost_fees - fees),
+            (Account.POSITION_COST, cost_fees - cost),
+            (Account.REALISED, cost - proceeds),
+        )
+        kind = "fill" if fill is not None else "correction"
+        source = {"fill": fill, "correction": correction}
+        self._postings.append(Posting(kind, key, entries, self.position, source))
+        self._change(
+            leg,
+            sold_count=count,
+            sold_proceeds=proceeds,
+            fees=fees,
+            open_cost=-cost,
+            open_fees=-cost_fees,
+        )
+        self.position.proceeds += proceeds
+        self.position.fees += fees
+        self.position.realised += proceeds - cost
+
+    def release(self, event: int) -> None:
+        """Return to cash what is still reserved; ``event``: the id of the position's event that says why. See ``ledger.release``."""
+        if self.position.reserved:
+            self._postings.append(ledger.releasing(self.position, event))
+            self.position.reserved = 0
+
+    def _change(self, leg: Leg, **columns: int) -> None:
+        changed = self._changed.setdefault(leg.pk, dict.fromkeys(LEG_COLUMNS, 0))
+        for name, amount in columns.items():
+            changed[name] += amount
+            setattr(leg, name, getattr(leg, name) + amount)
+
+    def write(self, **columns: Any) -> None:
+        """Write everything, with further columns of the position."""
+        self.is_written = True
+        if self._fills:
+            Fill.objects.bulk_create(self._fills)
+            filled: dict[UUID, int] = {}
+            for fill in self._fills:
+                filled[fill.order_id] = filled.get(fill.order_id, 0) + fill.count
+            bulk.add_to_rows(Order, ["filled_count"], [(pk, [count]) for pk, count in filled.items()])
+        if self._postings:
+            ledger.post_new(self.position.profile_id, self.position.mode, self._postings)
+        bulk.add_to_rows(Leg, LEG_COLUMNS, [(pk, list(found.values())) for pk, found in self._changed.items()])
+        if self._changed:
+            columns |= self._recounted()
+        mine = ("reserved", "fees", "proceeds", "realised")
+        columns |= {name: getattr(self.position, name) for name in mine}
+        Position.objects.filter(pk=self.position.pk).update(**columns)
+        for name, value in columns.items():
+            setattr(self.position, name, value)
+        for fill in self._fills:
+            self._say(fill)
+
+    def _recounted(self) -> dict[str, Any]:
+        """Cost, whole baskets, floor and guarantee by what the legs hold now."""
+        legs = sorted(self.legs.values(), key=lambda leg: (leg.sequence, leg.pk))
+        return recounted(selectors.held_of(self.position, legs))
+
+    def _say(self, fill: Fill) -> None:
+        order = self.orders[fill.order_id]
+        events.emit(
+            events.Event.FILL,
+            order=order.pk,
+            position=order.position_id,
+            profile=order.profile_id,
+            mode=order.mode,
+            market=order.leg.market_id,
+            action=order.action,
+            side=order.side,
+            price=fill.price,
+            count=fill.count,
+            fee=fill.fee,
+            source=fill.source,
+        )
+
+
+def recounted(held: selectors.Held) -> dict[str, Any]:
+    """The columns of a position that say what it holds."""
+    return {
+        "cost": held.cost,
+        "matched_count": held.matched,
+        "floor": held.floor,
+        "guaranteed": held.grade is not Grade.CONDITIONAL,
+    }
+
+
+def cost_share(leg: Leg, count: int) -> tuple[int, int]:
+    """(cost, fees within it) of ``count`` of what the leg holds. Rounded down, so what is held keeps the remainder and
+    the last contract takes all of it: nothing is lost or made."""
+    return leg.open_cost * count // leg.held, leg.open_fees * count // leg.held
+
+
+def _key(fill: Fill) -> str:
+    return f"fill:{fill.mode}:{fill.order_id}:{fill.trade_id}"
+
+
+@lru_cache(maxsize=32)
+def _orders(count: int) -> Prepared[Order]:
+    """Orders with their legs; ``of_legs``: how many legs the position has."""
+
+    def build() -> QuerySet[Order]:
+        wanted: list[Any] = [Param(f"order{number}", UUIDField()) for number in range(count)]
+        legs = Leg.objects.filter(position=OuterRef("position")).order_by().values("position")
+        of_legs = Subquery(legs.annotate(n=Count("pk")).values("n"), output_field=BigIntegerField())
+        rows = Order.objects.filter(pk__in=wanted).select_related("leg", "leg__market")
+        return rows.annotate(of_legs=of_legs)
+
+    return Prepared(build)
