@@ -80,8 +80,8 @@ def _book(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]], the
         booking = PositionBooking.of_orders([order.pk for order in orders])
         booking.add_all(reports, "rest" if orders[0].mode == Mode.LIVE else "paper")
         for order in orders:
-            for name in record.CHANGEABLE:
-                setattr(order, name, getattr(booking.orders[order.pk], name))
+            row = booking.orders[order.pk]
+            record.show(order, {name: getattr(row, name) for name in record.CHANGEABLE})
         ended = [order for order in orders if not _lacks(order)]
         if then is not None and len(ended) == len(orders):
             then(booking)

@@ -16,7 +16,7 @@ rejected   nothing: the venue refused it, or it was never sent
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
@@ -95,15 +95,15 @@ def finish_all(orders: Sequence[Order]) -> None:
     booking = [order for order in orders if order.status == OrderStatus.BOOKING]
     if not booking:
         return
-    now = clock.now()
+    changes: dict[str, Any] = dict.fromkeys(("ended_at", "moved_at"), clock.now()) | {"status": OrderStatus.DONE}
     rows = Order.objects.filter(pk__in=[order.pk for order in booking], status=OrderStatus.BOOKING)
     complete = rows.filter(Q(reported_fill_count=None) | Q(filled_count__gte=F("reported_fill_count")))
-    ended = complete.update(status=OrderStatus.DONE, ended_at=now, moved_at=now)
-    if ended < len(booking):
+    if complete.update(**changes) < len(booking):
         refresh(booking)
+    else:
+        for order in booking:
+            show(order, changes)
     for order in booking:
-        if ended == len(booking):
-            order.status, order.ended_at, order.moved_at = OrderStatus.DONE, now, now
         if order.status == OrderStatus.DONE:
             say(order)
 
@@ -113,8 +113,13 @@ def refresh(orders: Sequence[Order]) -> None:
     found = Order.objects.filter(pk__in=[order.pk for order in orders]).values("pk", *CHANGEABLE)
     rows = {row["pk"]: row for row in found}
     for order in orders:
-        for name in CHANGEABLE:
-            setattr(order, name, rows[order.pk][name])
+        show(order, rows[order.pk])
+
+
+def show(order: Order, columns: Mapping[str, Any]) -> None:
+    """Let the object have these columns, as its row has them."""
+    for name, value in columns.items():
+        setattr(order, name, value)
 
 
 def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
@@ -122,8 +127,7 @@ def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bo
     columns["moved_at"] = clock.now()
     won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
     if won:
-        for name, value in {"status": to, **columns}.items():
-            setattr(order, name, value)
+        show(order, {"status": to, **columns})
         say(order)
     else:
         order.refresh_from_db(fields=CHANGEABLE)
