@@ -92,3 +92,26 @@ def test_a_dump_is_restored_halted_and_nothing_else_is(server: str, tmp_path: Pa
 def test_a_sqlite_database_is_refused(tmp_path: Path) -> None:
     ran = call(f"sqlite:///{tmp_path}/db", "bin/backup", str(tmp_path))
     assert (ran.returncode, "names no Postgres" in ran.stderr) == (1, True)
+
+
+def test_baskets_bought_since_the_dump_are_adopted_to_the_micro_dollar(server: str, tmp_path: Path) -> None:
+    drilled = another(server, "drilled")
+    ran = call(drilled, sys.executable, "manage.py", "migrate")
+    assert ran.returncode == 0, ran.stderr
+    env = {
+        **os.environ,
+        "DATABASE_URL": drilled,
+        "FRESH_URL": another(server, "adopted"),
+        "DJANGO_SETTINGS_MODULE": "kalbot.settings",
+        "KALBOT_LIVE": "true",
+    }
+    script = [sys.executable, "-m", "tests.local.restore_drill", str(tmp_path)]
+    ran = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=500)
+    assert ran.returncode == 0, ran.stderr[-3_000:]
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    print(json.dumps({name: value for name, value in figures.items() if name not in ("truth", "found")}))
+    assert (figures["dumped"], figures["shown"], figures["adopted"]) == (4, 4, 12)
+    assert figures["found"] == figures["truth"]
+    assert figures["cash_in_our_books"] == figures["cash_on_the_exchange"]
+    assert figures["open_differences"] == 0
+    assert "Nothing is lost." in figures["said"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
@@ -179,3 +180,13 @@ def test_legs_that_another_worker_settled_meanwhile_are_no_difference(
     settlement.run()
     assert Settlement.objects.filter(leg__position=position).exists()
     assert not _open_codes()
+
+
+def test_a_market_that_settled_while_the_catalogue_was_behind_is_settled_by_the_comparison(twin: Twin) -> None:
+    position = _buy(twin)
+    assert reconcile.run("live", "before").differences == 0
+    twin.finish(winner=twin.markets[0])
+    Market.objects.filter(event=twin.row).update(status="active")
+    row = reconcile.run("live", "after")
+    position.refresh_from_db()
+    assert (row.differences, row.balance_difference, position.status) == (0, 0, "settled")

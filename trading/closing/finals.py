@@ -8,7 +8,7 @@ have left it. Credits come from the settlement records, and for records that hav
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,14 +50,18 @@ class Credit:
     shard: int = 0
 
 
-def known_finals(tickers: Iterable[str]) -> dict[str, FinalResult]:
-    """The final results of these markets, as far as they are final."""
+def known_finals(tickers: Iterable[str], vanished: Collection[str] = ()) -> dict[str, FinalResult]:
+    """The final results of these markets, as far as they are final.
+
+    ``vanished``: those whose contracts the exchange does not list any more; it is asked about them even if the catalogue, which may be
+    behind, calls them active.
+    """
     rows = Market.objects.filter(ticker__in=list(tickers))
     finals, overdue, now = {}, [], clock.now()
     for row in rows:
         if row.status == "finalized" and row.settlement_value_e6 is not None:
             finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
-        elif row.status != "active" or (row.close_time is not None and row.close_time <= now):
+        elif row.ticker in vanished or row.status != "active" or (row.close_time is not None and row.close_time <= now):
             overdue.append(row.ticker)
     for batch in batched(overdue, CHUNK):
         finals |= _fetched(batch)

@@ -10,6 +10,7 @@ after booking reverses the old booking by entries and adds the new one; nothing 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from django.db import transaction
 from django.db.models import F
@@ -42,23 +43,23 @@ Key = tuple[str, int]
 """(ticker, subaccount)."""
 
 
-def run(mode: str | None = None, reconciliation: Reconciliation | None = None) -> int:
+def run(mode: str | None = None, reconciliation: Reconciliation | None = None, vanished: Collection[str] = ()) -> int:
     """Book every settlement that has become final. Returns how many legs were settled.
 
-    ``reconciliation``: the run that differences from the exchange's records are named in.
+    ``reconciliation``: the run that differences from the exchange's records are named in. ``vanished``: see ``finals.known_finals``.
     """
-    count = sum(_settle(chosen, reconciliation) for chosen in ([mode] if mode else Mode.values))
+    count = sum(_settle(chosen, reconciliation, vanished) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
     for position in _without_contracts(mode):
         _end(position)
     return count
 
 
-def _settle(mode: str, reconciliation: Reconciliation | None) -> int:
+def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collection[str]) -> int:
     """Settle what is held, whatever the position's status is: contracts are paid by the exchange, not by our words."""
     held = Leg.objects.filter(position__mode=mode, bought_count__gt=F("sold_count") + F("settled_count"))
     legs = list(held.select_related("market", "position", "position__profile").order_by("id"))
-    results = finals.known_finals({leg.market_id for leg in legs}) if legs else {}
+    results = finals.known_finals({leg.market_id for leg in legs}, vanished) if legs else {}
     final = [leg for leg in legs if leg.market_id in results]
     waiting = {_key(leg) for leg in final if _has_open_order(leg)}
     ready = [leg for leg in final if _key(leg) not in waiting]

@@ -13,7 +13,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets.kalshi.schemas.boundary import Rejection
-from strategies.models import Profile
+from strategies.models import Mode, Profile
 from trading.accounting import accounts
 from trading.closing import finals, settlement
 from trading.models import Discrepancy, ExchangeAccount, Reconciliation
@@ -31,7 +31,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     difference: int | None = None
-    still = False
+    still = is_asked = False
     unreadable: list[Rejection] = []
     for pause in PAUSES:
         clock.sleep(pause)
@@ -47,6 +47,12 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
         still = accounts.mark(profiles) == mark
         if not still:
             continue
+        gone = [ticker for ticker in accounts.holdings(profiles) if ticker not in theirs]
+        if gone and not is_asked:
+            is_asked = True
+            if settlement.run(Mode.LIVE, row, vanished=gone):
+                still = False
+                continue
         differing, open_question = _different(
             accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
         )
@@ -112,7 +118,7 @@ def _different(
     """
     tickers = set(ours) | set(theirs) | set(account.foreign)
     gone = [t for t in tickers if (ours.get(t, 0) or account.foreign.get(t, 0)) and t not in theirs]
-    ended = finals.known_finals(gone)
+    ended = finals.known_finals(gone, vanished=gone)
     different: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     for ticker in sorted(tickers):
