@@ -26,7 +26,7 @@ def over(decision_id: UUID | str, text: str) -> Decision | None:
     either is missing."""
     decision = handover.unpacked(text)
     profile = None if decision is None else _profiles.get(decision.profile_id)
-    if decision is None or profile is None or str(decision.pk) != str(decision_id):
+    if decision is None or profile is None or profile.mode != decision.mode or str(decision.pk) != str(decision_id):
         return None
     decision.profile = profile
     return decision
