@@ -57,6 +57,7 @@ class DenialCode(StrEnum):
     RULES_CHANGED = "rules_changed"
     CERTIFICATE = "certificate"
     LEAST_GRADE = "least_grade"
+    COLLATERAL_LEARNING = "collateral_learning"
     SHARDS = "shards"
     NOT_ACTIVE = "not_active"
     FEE_UNKNOWN = "fee_unknown"
@@ -87,6 +88,7 @@ class DenialCode(StrEnum):
     BELOW_FLOOR = "below_floor"
     NO_LEAST_PRICE = "no_least_price"
     NO_BID = "no_bid"
+    SALE_NEEDS_FUNDS = "sale_needs_funds"
     REQUEST_WITHDRAWN = "request_withdrawn"
 
     @property
@@ -137,6 +139,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NOT_EXCLUSIVE: "The event is not mutually exclusive, which this kind of basket needs.",
     DenialCode.RULES_CHANGED: "The event's rules or outcomes changed after the decision.",
     DenialCode.CERTIFICATE: "The certificate that the basket rests on is no longer valid.",
+    DenialCode.COLLATERAL_LEARNING: "How the exchange returns collateral is being learnt from another basket.",
     DenialCode.LEAST_GRADE: "The basket's payoff is less sure than the profile asks for now.",
     DenialCode.SHARDS: "The legs trade on different shards of the exchange.",
     DenialCode.NOT_ACTIVE: "A market of the basket does not take orders.",
@@ -164,6 +167,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.KEPT_ON_REQUEST: "Part of the position was sold on request, and these contracts were to be kept.",
     DenialCode.BELOW_FLOOR: "A guaranteed basket is sold for less than it is sure to pay only if a person says so, in words.",
     DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
+    DenialCode.SALE_NEEDS_FUNDS: "Selling takes back collateral that was returned, and there is not as much cash.",
     DenialCode.NO_BID: "Nobody bids enough for what is left.",
     DenialCode.REQUEST_WITHDRAWN: "The exit request was withdrawn.",
 }

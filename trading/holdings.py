@@ -39,6 +39,6 @@ class PositionHoldings:
             count=Count("pk"),
             quotes=Count("pk", filter=~Q(quote={}) & at_work),
             waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
-            committed=Sum(F("position__cost") + F("position__reserved"), default=0),
+            committed=Sum(F("position__cost") + F("position__reserved") - F("position__returned"), default=0),
         )
         return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"])

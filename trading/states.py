@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from kalbot.common import clock, counters, events
 from markets import watchlist
-from trading.accounting import ledger
+from trading.accounting import collateral, ledger
 from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
@@ -161,11 +161,11 @@ def transition(
         noted = note(position, reason, actor=actor, data=data, to=to)
         releases = to in TERMINAL or to == PositionStatus.OPEN
         if booking is not None:
-            if releases:
+            if releases and position.collateral is None:
                 booking.release(noted.pk)
             booking.write(**changes)
-        elif releases:
-            ledger.release(position, noted.pk)
+        if releases and (booking is None or position.collateral is not None):
+            ledger.release(position, noted.pk, 0 if to in TERMINAL else collateral.exit_reserve(position))
         if to in TERMINAL:
             ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).update(
                 status=ExitRequest.Status.CANCELLED, result=f"the position is {to}"[:300], ended_at=now
@@ -173,7 +173,7 @@ def transition(
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
         announce(position, before, to, actor=actor, reason=reason)
-    if booking is None:
+    if booking is None or position.collateral is not None:
         reload(position)
     else:
         show(position, booking.position)

@@ -22,7 +22,7 @@ def locked(purchases: Sequence[Purchase]) -> str:
     cost = Money(sum(purchase.cost for purchase in purchases))
     then = dollars(-funds.available) if funds.available < 0 else f"nothing ({dollars(funds.available)} come free)"
     return (
-        f"Locks {dollars(cost)} until settlement. With collateral return on the account, which Kalbot does not trade with, buying would "
+        f"Locks {dollars(cost)} until settlement. With collateral return on the account buying would "
         f"need {dollars(needed([], purchases, group, choices))} at its worst moment and then lock {then}; selling leg by leg for what "
         f"it cost would need up to {dollars(missing)}."
     )

@@ -137,6 +137,11 @@ class Profile(models.Model):
         help_text="Farthest a near miss may be from passing: share of the limit (or of the payout, for prices).",
     )
 
+    collateral_return = models.BooleanField(
+        default=False,
+        help_text="Paper only: as if the account had collateral return on. Live, the account's own setting counts.",
+    )
+
     # Limits
     capital = models.BigIntegerField(
         default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars."

@@ -270,14 +270,18 @@ class Twin:
     def finish(self, winner: str | None, value: int | None = None) -> None:
         """Close, determine and finalise every market; ``winner`` pays a dollar (None: nobody), or all pay ``value``."""
         for ticker in self.markets:
-            market = self.exchange.markets[ticker]
             if value is not None:
-                lifecycle.determine(self.exchange, market, "scalar", value)
+                self.settle(ticker, "scalar", value)
             else:
-                won = ticker == winner
-                lifecycle.determine(self.exchange, market, "yes" if won else "no", DOLLAR_PRICE if won else 0)
-            lifecycle.finalize(self.exchange, market)
-            Market.objects.filter(ticker=ticker).update(status="closed")
+                self.settle(ticker, "yes" if ticker == winner else "no")
+
+    def settle(self, ticker: str, result: str, value: int | None = None) -> None:
+        """Close, determine and finalise one market; ``value`` of a scalar result."""
+        market = self.exchange.markets[ticker]
+        pays = (DOLLAR_PRICE if result == "yes" else 0) if value is None else value
+        lifecycle.determine(self.exchange, market, result, pays)
+        lifecycle.finalize(self.exchange, market)
+        Market.objects.filter(ticker=ticker).update(status="closed")
 
     # ---- the truth
 

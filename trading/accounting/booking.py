@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from trading import selectors, states
+from trading.accounting import collateral
 from trading.accounting.position_booking import (
     AVERAGES,
     BookingError,
@@ -85,6 +86,7 @@ def correct(
 
 
 def recount(position: Position) -> None:
-    """Bring the position's cost, whole baskets, floor and guarantee to what its legs hold now. To be called by whatever
-    changes a leg, in the same transaction."""
+    """Bring the position's cost, whole baskets, floor, guarantee and returned collateral to what its legs hold now. To be called by
+    whatever changes a leg, in the same transaction."""
     Position.objects.filter(pk=position.pk).update(**recounted(selectors.held_now(position)))
+    collateral.follow(position)

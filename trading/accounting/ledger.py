@@ -11,6 +11,7 @@ reserved       debit: set aside for a position's orders
 position_cost  debit: price paid for what is held
 fees           debit: fees paid for what is held (they are part of cost)
 realised       credit: profit of what was sold or settled
+returned       credit: collateral that the exchange has credited and will take back
 =============  =======================================================================
 
 A transaction has a key and is booked once however often it is tried. All money in micro-dollars.
@@ -182,15 +183,18 @@ def reserve_up_to(position: Position, amount: int) -> None:
             if refusal is not None:
                 raise Denied(refusal.code, refusal.detail)
         number = LedgerTransaction.objects.filter(position=position, kind="reserve").count() + 1
-        _move_reserve(position, missing, f"reserve:{position.pk}:{number}")
+        move_reserve(position, missing, f"reserve:{position.pk}:{number}")
 
 
-def release(position: Position, event: int) -> int:
-    """Return to cash what is still reserved for ``position``. Must run inside ``transaction.atomic``, which has written the position's
-    ``event`` (its id) that says why: one release each."""
-    amount = Position.objects.select_for_update().get(pk=position.pk).reserved
+def release(position: Position, event: int, keep: int = 0) -> int:
+    """Return to cash what is still reserved for ``position``, but for ``keep``: where less is reserved, as much more as the cash allows
+    is set aside. Must run inside ``transaction.atomic``, which has written the position's ``event`` (its id) that says why: one release
+    each. Returns what was released."""
+    amount = Position.objects.select_for_update().get(pk=position.pk).reserved - keep
+    if amount < 0:
+        amount = -min(-amount, max(0, balance_of(position.profile).cash))
     if amount:
-        _move_reserve(position, -amount, _release_key(position, event), is_new=True)
+        move_reserve(position, -amount, _release_key(position, event), is_new=True)
     return amount
 
 
@@ -207,7 +211,8 @@ def _reserving(amount: int) -> tuple[Entry, ...]:
     return (Account.CASH, -amount), (Account.RESERVED, amount)
 
 
-def _move_reserve(position: Position, amount: int, key: str, *, is_new: bool = False) -> None:
+def move_reserve(position: Position, amount: int, key: str, *, is_new: bool = False) -> None:
+    """Set ``amount`` more aside for ``position`` (negative: less), whatever the cash is."""
     booked = post(
         profile=position.profile,
         kind="reserve" if amount > 0 else "release",
@@ -227,10 +232,10 @@ def balances(profile: Profile) -> dict[str, int]:
 
 
 def summary(profile: Profile) -> dict[str, int]:
-    """``starting``, ``cash`` (reserved included), ``open_cost``, ``realised`` and ``difference``, micro-dollars.
+    """``starting``, ``cash`` (reserved included), ``open_cost``, ``realised``, ``returned`` and ``difference``, micro-dollars.
 
-    Cash and capital come from the entries, open cost and realised from the positions' own rows, so that ``difference`` =
-    starting + realised - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
+    Cash and capital come from the entries, open cost, realised and returned from the positions' own rows, so that ``difference`` =
+    starting + realised + returned - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
     booked counts as starting and as cash. One statement reads it all: a booking in between cannot look like a difference.
     """
     entries = LedgerEntry.objects.filter(transaction__profile=OuterRef("pk"))
@@ -241,8 +246,9 @@ def summary(profile: Profile) -> dict[str, int]:
             free=_total(entries.filter(account__in=[Account.CASH, Account.RESERVED]), "transaction__profile", "amount"),
             held=_total(Leg.objects.filter(position__profile=OuterRef("pk")), "position__profile", "open_cost"),
             made=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "realised"),
+            back=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "returned"),
         )
-        .values("capital", "booked", "free", "held", "made")
+        .values("capital", "booked", "free", "held", "made", "back")
         .get()
     )
     unbooked = found["capital"] + found["booked"]
@@ -252,7 +258,8 @@ def summary(profile: Profile) -> dict[str, int]:
         "cash": cash,
         "open_cost": found["held"],
         "realised": found["made"],
-        "difference": starting + found["made"] - cash - found["held"],
+        "returned": found["back"],
+        "difference": starting + found["made"] + found["back"] - cash - found["held"],
     }
 
 
@@ -295,6 +302,7 @@ def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
             ("open cost of its legs", held.get(position.pk, 0), cost),
             ("reserved", position.reserved, booked.get((position.pk, Account.RESERVED), 0)),
             ("realised", position.realised, -booked.get((position.pk, Account.REALISED), 0)),
+            ("returned", position.returned, -booked.get((position.pk, Account.RETURNED), 0)),
         )
         wrong += [(position, name, ours, summed) for name, ours, summed in checks if ours != summed]
     return wrong

@@ -17,7 +17,7 @@ from kalbot.common import bulk, clock, events
 from kalbot.common.prepared import Param, Prepared
 from markets.terms.grades import Grade
 from trading import selectors
-from trading.accounting import ledger
+from trading.accounting import collateral, ledger
 from trading.accounting.posting import Posting
 from trading.models import Account, Correction, Fill, Leg, Order, Position
 
@@ -228,6 +228,7 @@ class PositionBooking:
         Position.objects.filter(pk=self.position.pk).update(**columns)
         for name, value in columns.items():
             setattr(self.position, name, value)
+        collateral.follow(self.position)
         for fill in self._fills:
             self._say(fill)
 

@@ -53,7 +53,7 @@ class Credit:
 def known_finals(tickers: Iterable[str], vanished: Collection[str] = ()) -> dict[str, FinalResult]:
     """The final results of these markets, as far as they are final.
 
-    ``vanished``: those whose contracts the exchange does not list any more; it is asked about them even if the catalogue, which may be
+    ``vanished``: those whose contracts the exchange does not list any more; it is read for them even if the catalogue, which may be
     behind, calls them active.
     """
     rows = Market.objects.filter(ticker__in=list(tickers))

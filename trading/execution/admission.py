@@ -8,25 +8,28 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from kalbot.common import clock, events
 from kalbot.common.units import dollars
 from markets import exchange_hours
+from markets.book import Side
 from markets.kalshi.token_buckets import UNSCOPED
+from strategies.collateral.funds import Purchase
 from strategies.models import Decision, Mode, Profile
 from trading import premises, states
-from trading.accounting import ledger, shard_cash
+from trading.accounting import collateral, ledger, shard_cash
+from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution import handed
 from trading.execution.phases import buy
 from trading.execution.sizing import baskets, planner, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.limits import risk
 from trading.limits.intent import Intent
 from trading.models import (
+    WORKING,
     Denial,
     Leg,
     LiveEventClaim,
@@ -72,14 +75,11 @@ def admit(decision: Decision) -> Position | None:
     return None if found is None else found.position
 
 
-def take_up(decision: Decision, *, sends: bool = True, by_message: bool = False) -> Admitted | None:
-    """The same; ``sends``: the caller sends the first orders at once, so they are stored in the same transaction. ``by_message``: nobody
-    is denied by what a message says, or by what was known of a profile."""
+def take_up(decision: Decision, *, sends: bool = True) -> Admitted | None:
+    """The same; ``sends``: the caller sends the first orders at once, so they are stored in the same transaction."""
     try:
         return _tried(decision, sends)
     except Denied as denied:
-        if by_message:
-            return take_up(handed.read(decision.pk), sends=sends)
         found = _deny(decision, denied)
         return None if found is None else Admitted(found)
 
@@ -135,41 +135,51 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     profile = decision.profile
     if abs(clock.now() - decision.created_at) > LONGEST_WAIT:
         raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
-    began = clock.monotonic()
-    legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
-    basket = Intent(profile, decision, 0, legs)
-    for market in basket.markets[:1]:
-        if market.event_id == decision.event_id:
-            decision.event = market.event
     if profile.mode == Mode.LIVE:
         exchange_hours.ensure(connection.client(), decision.event.exchange_index)
         connection.measure_clock()
+    began = clock.monotonic()
+    legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
+    basket = Intent(profile, decision, 0, legs)
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
-    plan = fitting_plan(decision, plan_legs(decision, live))
+    reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
+    is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
+    if is_learning:
+        _learns_alone(profile)
+    plan = fitting_plan(decision, plan_legs(decision, live), smallest=is_learning)
     worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
+    funds = collateral.funds_for(reading, purchases_of(plan))
     intent = basket.priced(plan.worst_cost, worst_of)
+    if reading is not None:
+        intent = intent.funded(funds)
     try:
         with transaction.atomic():
             # What is held is locked: nobody else admits for the profile while the limits are counted.
-            held = ledger.hold(profile, plan.worst_cost)
+            held = ledger.hold(profile, funds)
             if profile.mode == Mode.LIVE:
                 # Profiles of one subaccount share its cash.
                 shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
             found = risk.limits(intent)
-            handed.remember(found.profile)
             _same_account(profile, found.profile)
             if found.unbooked or not _is_same(found.decision, decision):
                 raise _Changed(found.decision)
             if not held:
                 # Another worker may have booked the profile's first capital since: then there is enough by now.
-                if ProfileBalance.objects.filter(profile=profile, cash__gte=plan.worst_cost).exists():
+                if ProfileBalance.objects.filter(profile=profile, cash__gte=funds).exists():
                     raise _Changed(found.decision)
-                raise Denied(DenialCode.CAPITAL, f"{dollars(plan.worst_cost)} are not free")
+                raise Denied(DenialCode.CAPITAL, f"{dollars(funds)} are not free")
             at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
-            return _store(decision, plan, basket, at_once)
+            return _store(decision, plan, intent, at_once, reading)
     except IntegrityError as error:
         raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
+
+
+def _learns_alone(profile: Profile) -> None:
+    """Denied while another basket of the account is learnt from, or at work: its money would look like a difference."""
+    account = Position.objects.filter(of_subaccount(profile.subaccount or 0), mode=profile.mode)
+    if account.filter(Q(status__in=WORKING) | Q(status=PositionStatus.OPEN, collateral__learning=True)).exists():
+        raise Denied(DenialCode.COLLATERAL_LEARNING)
 
 
 def _same_account(read: Profile, now: Profile) -> None:
@@ -188,6 +198,14 @@ def _is_same(now: Decision, then: Decision) -> bool:
     )
 
 
+def purchases_of(plan: Plan) -> list[Purchase]:
+    """The plan's legs at their worst costs."""
+    return [
+        Purchase(leg.ticker, Side(leg.side), leg.count, walk.most_for(leg.limit, leg.count, leg.fees))
+        for leg in plan.legs
+    ]
+
+
 def plan_legs(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
     """The decision's legs with the books of now, matched by ticker and side."""
     return [
@@ -204,21 +222,23 @@ def plan_legs(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
     ]
 
 
-def fitting_plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
+def fitting_plan(decision: Decision, legs: list[PlanLeg], *, smallest: bool = False) -> Plan:
     """The largest plan, up to the decision's size, that depth and leg-risk budget carry and that still meets margin and
     least profit on the books of now. A profile that sends all legs at once sends them one by one where the account's bucket
-    does not hold them at once. Raises Denied with the refusal of the full size."""
+    does not hold them at once. ``smallest``: one step, leg by leg, whatever little it earns. Raises Denied with the refusal of the
+    full size."""
     profile = decision.profile
-    together = profile.sending == Profile.Sending.TOGETHER
+    together = profile.sending == Profile.Sending.TOGETHER and not smallest
     budget = write_budget(decision, together)
     risked, step = profile.leg_risk_budget, profile.count_step or 1
-    found = planner.largest(legs, decision.count, step, risked, budget, together=together)
+    most = step if smallest else decision.count
+    found = planner.largest(planner.scaled(legs, most, decision.count), most, step, risked, budget, together=together)
     if together and isinstance(found, Refusal) and found.code is DenialCode.RATE_LIMIT:
         together, budget = False, write_budget(decision, False)
         found = planner.largest(legs, decision.count, step, risked, budget)
     if not isinstance(found, Plan):
         raise Denied(found.code, found.detail)
-    if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=True):
+    if not baskets.still_worth(decision, profile, found.count, found.cost, whole_plan=not smallest):
         full = planner.plan(legs, decision.count, risked, budget, together=together)
         if not isinstance(full, Plan):
             raise Denied(full.code, f"{full.detail}; {found.count / 100:g} would fit but earn too little")
@@ -238,7 +258,9 @@ def write_budget(decision: Decision, together: bool) -> WriteBudget:
     return WriteBudget(write.bucket_capacity, write.refill_rate, available)
 
 
-def _store(decision: Decision, plan: Plan, basket: Intent, at_once: bool) -> Admitted:
+def _store(
+    decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None
+) -> Admitted:
     """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent."""
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
@@ -252,7 +274,8 @@ def _store(decision: Decision, plan: Plan, basket: Intent, at_once: bool) -> Adm
         status=PositionStatus.EXECUTING if at_once else PositionStatus.PENDING,
         target_count=plan.count,
         sends_together=plan.together,
-        reserved=plan.worst_cost,
+        reserved=basket.funds,
+        collateral=None if reading is None else {**reading, collateral.FUNDS: basket.funds},
         next_step_at=until,
         lease_token=token,
         lease_until=until if at_once else None,
@@ -272,8 +295,8 @@ def _store(decision: Decision, plan: Plan, basket: Intent, at_once: bool) -> Adm
     )
     if profile.mode == Mode.LIVE:
         LiveEventClaim.objects.create(event=decision.event, subaccount=profile.subaccount or 0, position=position)
-    ledger.book_reserve(position, plan.worst_cost)
-    admitted = states.event_of(position, _explain(decision, plan), data={"losses": plan.unwind_losses})
+    ledger.book_reserve(position, basket.funds)
+    admitted = states.event_of(position, _explain(decision, plan, basket.funds), data={"losses": plan.unwind_losses})
     admitted.from_status = admitted.to_status = PositionStatus.PENDING
     if not at_once:
         admitted.save(force_insert=True)
@@ -288,11 +311,14 @@ def _store(decision: Decision, plan: Plan, basket: Intent, at_once: bool) -> Adm
     return Admitted(position, Lease(position.pk, token), legs, Order.objects.bulk_create(orders))
 
 
-def _explain(decision: Decision, plan: Plan) -> str:
+def _explain(decision: Decision, plan: Plan, funds: int) -> str:
     size = f"{plan.count / 100:g} baskets"
     if plan.count < decision.count:
         size += f" (of {decision.count / 100:g} decided: depth or leg-risk budget)"
     way = "all legs at once" if plan.together else "the thinnest leg first"
     if decision.profile.sending == Profile.Sending.TOGETHER and not plan.together:
         way += " (the account's write limit does not carry all at once)"
-    return f"{size}, {way}, at most {dollars(plan.worst_cost)} reserved, worst unwind {dollars(plan.worst_unwind)}"
+    reserved = f"at most {dollars(funds)} reserved"
+    if funds < plan.worst_cost:
+        reserved = f"{dollars(funds)} reserved of {dollars(plan.worst_cost)} with collateral return"
+    return f"{size}, {way}, {reserved}, worst unwind {dollars(plan.worst_unwind)}"

@@ -13,11 +13,8 @@ from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared
 from markets import selectors
 from markets.models import Certificate, Market
-from strategies.models import Decision, Mode, Profile
-from trading.denials import DenialCode, Denied
-from trading.limits import facts
-from trading.limits.facts import Facts
-from trading.models import Position
+from strategies.models import Decision, Profile
+from trading.models import ExchangeAccount, Position
 
 NONE: Final = 0
 """Stands for no certificate: ids begin at 1."""
@@ -29,7 +26,8 @@ class Intent:
 
     ``legs``: (ticker, side) -> worst cost. ``position``: the one it belongs to once there is one; it does not count against
     itself. ``completes``: part of the basket is held already, so that buying the rest takes risk away; what stops new baskets
-    does not stop that. ``orders``: how many are sent next when there is a position.
+    does not stop that. ``orders``: how many are sent next when there is a position. ``locks``: what has to be set aside for it where
+    that is not its worst cost (collateral return).
     """
 
     profile: Profile
@@ -39,6 +37,12 @@ class Intent:
     position: Position | None = None
     completes: bool = False
     orders: int = 1
+    locks: int | None = None
+
+    @property
+    def funds(self) -> int:
+        """Capital and cash that have to be there, micro-dollars."""
+        return self.worst_cost if self.locks is None else self.locks
 
     @property
     def tickers(self) -> list[str]:
@@ -48,27 +52,28 @@ class Intent:
     def markets(self) -> list[Market]:
         """The catalogue's rows of the legs, with their event; read at first use, and with them what the other properties say."""
         tickers = {f"ticker{number}": ticker for number, ticker in enumerate(self.tickers)}
-        if not tickers:
-            return []
-        values: dict[str, Any] = {"certificate": self.decision.certificate_id or NONE, "now": clock.now()}
-        if self.completes:
-            values |= facts.values_of_every_purchase(self.profile)
-        live = self.profile.mode == Mode.LIVE
-        return _markets(len(tickers), self.completes, live).rows(**values, **tickers)
+        certificate = self.decision.certificate_id or NONE
+        account = self.profile.subaccount or 0
+        return (
+            _markets(len(tickers)).rows(certificate=certificate, now=clock.now(), subaccount=account, **tickers)
+            if tickers
+            else []
+        )
 
-    def priced(self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, orders: int = 1) -> Intent:
+    def priced(
+        self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, completes: bool = False, orders: int = 1
+    ) -> Intent:
         """The same basket, or some of its legs, at other costs, on the rows that were read."""
-        found = replace(self, worst_cost=worst_cost, legs=legs, orders=orders)
+        found = replace(self, worst_cost=worst_cost, legs=legs, completes=completes, orders=orders)
         tickers = found.tickers
         found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
         return found
 
-    @property
-    def facts(self) -> Facts:
-        """What a purchase that completes depends on, read with the catalogue's rows. Denied(NOT_ACTIVE) where there are none."""
-        if not self.markets:
-            raise Denied(DenialCode.NOT_ACTIVE, "no market of the basket is in the catalogue")
-        return facts.of_every_purchase(self.markets[0], self.decision)
+    def funded(self, locks: int) -> Intent:
+        """The same, for which ``locks`` has to be set aside; on the rows that were read."""
+        found = replace(self, locks=locks)
+        found.__dict__["markets"] = self.markets
+        return found
 
     @property
     def certified_rules(self) -> str | None:
@@ -81,26 +86,33 @@ class Intent:
         return getattr(self.markets[0], "certified_states", None)
 
     @property
+    def account_collateral(self) -> tuple[str, Any] | None:
+        """How collateral return is used on the profile's account, and the reading of it; None for an account not seen yet."""
+        mode = getattr(self.markets[0], "account_collateral", None)
+        return None if mode is None else (mode, getattr(self.markets[0], "account_reading", None) or {})
+
+    @property
     def fees_changed(self) -> bool:
         """Whether the fees of the series may be others than its row says: an announced change is due."""
         return any(getattr(market, "fees_changed", True) for market in self.markets)
 
 
 @cache
-def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
+def _markets(count: int) -> Prepared[Market]:
     def build() -> QuerySet[Market]:
         granted = Certificate.objects.filter(
             pk=Param("certificate", BigIntegerField()), status=Certificate.Status.GRANTED
         )
         due = selectors.due_changes(OuterRef("event__series_id"), Param("now", DateTimeField()))
+        account = ExchangeAccount.objects.filter(subaccount=Param("subaccount", BigIntegerField()))
         wanted = [Param(f"ticker{number}", CharField()) for number in range(count)]
         rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
-        if completes:
-            rows = rows.annotate(**facts.annotations_of_every_purchase(live))
         return rows.annotate(
             certified_rules=Subquery(granted.values("rules_hash")),
             certified_states=Subquery(granted.values("states")),
             fees_changed=Exists(due),
+            account_collateral=Subquery(account.values("collateral")[:1]),
+            account_reading=Subquery(account.values("collateral_reading")[:1]),
         )
 
     return Prepared(build)

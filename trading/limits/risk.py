@@ -49,19 +49,18 @@ def allows(state: halt.State, profile: Profile, *, reduces: bool) -> None:
 
 def limits(intent: Intent) -> Facts:
     """Limits that the database knows, checked on what it says at this moment: that is returned. Raises Denied."""
-    found = intent.facts if intent.completes else _read(intent)
+    found = facts.read(
+        intent.decision,
+        intent.decision.event.exchange_index,
+        midnight(intent.profile),
+        intent.position.pk if intent.position is not None else None,
+        everything=not intent.completes,
+    )
     allows(found.state, found.profile, reduces=intent.completes)
     for check in _COMPLETING if intent.completes else _LIMITS:
         for refusal in check(intent, found):
             raise Denied(refusal.code, refusal.detail)
     return found
-
-
-def _read(intent: Intent) -> Facts:
-    decision, itself = intent.decision, intent.position
-    return facts.read(
-        decision, decision.event.exchange_index, midnight(intent.profile), None if itself is None else itself.pk
-    )
 
 
 def market(intent: Intent, live: LiveBooks) -> None:
@@ -88,8 +87,8 @@ Check = Callable[[Intent, Facts], Checks]
 
 
 def _profile(intent: Intent, found: Facts) -> Checks:
-    if intent.decision.mode != found.mode:
-        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.mode}")
+    if intent.decision.mode != found.profile.mode:
+        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.profile.mode}")
     if not found.is_reconciled:
         yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
 
@@ -167,7 +166,9 @@ _HOURS: Final = {
 
 def _foreign(intent: Intent, found: Facts) -> Checks:
     profile = found.profile
-    if found.is_beside_foreign and intent.position is None and not profile.beside_foreign:
+    # What is not ours would share the group whose collateral is returned.
+    is_allowed = profile.beside_foreign and intent.locks is None
+    if found.is_beside_foreign and intent.position is None and not is_allowed:
         words = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
         if words:
             yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)
@@ -207,7 +208,7 @@ def _losses(intent: Intent, found: Facts) -> Checks:
 def _shard(intent: Intent, found: Facts) -> Checks:
     if found.profile.mode == Mode.LIVE and intent.position is None:
         shard = intent.decision.event.exchange_index
-        refusal = shard_cash.refusal(found.profile, shard, intent.worst_cost, found.free_on_shard)
+        refusal = shard_cash.refusal(found.profile, shard, intent.funds, found.free_on_shard)
         if refusal is not None:
             yield refusal
 

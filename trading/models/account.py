@@ -11,6 +11,11 @@ from django.db import models
 class ExchangeAccount(models.Model):
     """The exchange's cash as reconciliation last saw it, per subaccount (0 = primary)."""
 
+    class Collateral(models.TextChoices):
+        OFF = "off", "off: every leg costs its price"
+        LEARNING = "learning", "learning: one smallest basket, leg by leg, compared with the balance"
+        ON = "on", "on: the model is trusted"
+
     subaccount = models.PositiveSmallIntegerField(unique=True, default=0)
     opening = models.BigIntegerField(
         help_text="Balance before our first trade, moved along by the account's own transactions, micro-dollars."
@@ -24,6 +29,15 @@ class ExchangeAccount(models.Model):
     )
     foreign = models.JSONField(
         default=dict, blank=True, help_text="Contracts on the account that are not ours: {ticker: signed count}."
+    )
+    collateral = models.CharField(
+        max_length=8, choices=Collateral, default=Collateral.OFF, help_text="How collateral return is used here."
+    )
+    collateral_reading = models.JSONField(
+        default=dict, blank=True, help_text="The undocumented choices as they are counted with."
+    )
+    collateral_evidence = models.JSONField(
+        default=list, blank=True, help_text="What was bought while learning, and the cash that the exchange showed."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     difference = models.BigIntegerField(

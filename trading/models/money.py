@@ -22,6 +22,7 @@ class Account(models.TextChoices):
     POSITION_COST = "position_cost"
     FEES = "fees"
     REALISED = "realised"
+    RETURNED = "returned"
 
 
 class CapitalChange(models.Model):
@@ -39,15 +40,15 @@ class CapitalChange(models.Model):
 class LedgerTransaction(models.Model):
     """One booking. ``key`` makes it the same one when it is tried twice.
 
-    It leads to what it books: a fill, a settlement (or its reversal), a correction, a change of capital, or, for reserves,
-    the position. The database balances the entries and keeps the rows for ever (``safety.ledger_guard``).
+    It leads to what it books: a fill, a settlement (or its reversal), a correction, a change of capital, or, for reserves and
+    returned collateral, the position. The database balances the entries and keeps the rows for ever (``safety.ledger_guard``).
     """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="ledger_transactions")
     mode = models.CharField(max_length=4, choices=Mode)
     position = models.ForeignKey(Position, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
     kind = models.CharField(
-        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal or correction."
+        max_length=24, help_text="deposit, reserve, release, fill, settlement, reversal, correction or collateral."
     )
     key = models.CharField(max_length=160, unique=True)
     fill = models.ForeignKey(Fill, models.PROTECT, null=True, blank=True, related_name="ledger_transactions")
@@ -71,7 +72,7 @@ class LedgerTransaction(models.Model):
                 | Q(kind__in=["settlement", "reversal"], settlement__isnull=False)
                 | Q(kind="correction", correction__isnull=False)
                 | Q(kind="deposit", capital_change__isnull=False)
-                | Q(kind__in=["reserve", "release"], position__isnull=False),
+                | Q(kind__in=["reserve", "release", "collateral"], position__isnull=False),
                 name="ledger_transaction_has_a_source",
             )
         ]
@@ -105,6 +106,7 @@ class ProfileBalance(models.Model):
     position_cost = models.BigIntegerField(default=0)
     fees = models.BigIntegerField(default=0)
     realised = models.BigIntegerField(default=0)
+    returned = models.BigIntegerField(default=0)
     best_equity = models.BigIntegerField(
         default=0, help_text="Highest realised result so far; the drawdown is measured from it."
     )
@@ -120,6 +122,7 @@ class ProfileBalance(models.Model):
                     - models.F("position_cost")
                     - models.F("fees")
                     - models.F("realised")
+                    - models.F("returned")
                 ),
                 name="balance_sums_to_zero",
             ),

@@ -68,6 +68,14 @@ class Position(models.Model):
     proceeds = models.BigIntegerField(default=0, help_text="Received from sales, fees deducted.")
     payout = models.BigIntegerField(default=0, help_text="Received at settlement.")
     realised = models.BigIntegerField(default=0, help_text="Profit booked so far.")
+    collateral = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The reading of the exchange's collateral return under which it was opened; empty = off.",
+    )
+    returned = models.BigIntegerField(
+        default=0, help_text="What collateral return has credited for what is held, micro-dollars."
+    )
     floor = models.BigIntegerField(
         default=0, help_text="Least payout of what is held, over every state that is still possible; micro-dollars."
     )

@@ -31,7 +31,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     difference: int | None = None
-    still = is_asked = False
+    still = is_read_again = False
     unreadable: list[Rejection] = []
     for pause in PAUSES:
         clock.sleep(pause)
@@ -48,8 +48,8 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
         if not still:
             continue
         gone = [ticker for ticker in accounts.holdings(profiles) if ticker not in theirs]
-        if gone and not is_asked:
-            is_asked = True
+        if gone and not is_read_again:
+            is_read_again = True
             if settlement.run(Mode.LIVE, row, vanished=gone):
                 still = False
                 continue

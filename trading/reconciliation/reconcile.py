@@ -28,9 +28,9 @@ from trading import premises
 from trading.accounting import booking
 from trading.accounting.booking import BookingError
 from trading.closing import settlement
-from trading.execution.orders import inflight, record
+from trading.execution.orders import record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import comparison, foreign, lost_baskets, own_books
+from trading.reconciliation import collateral_learning, comparison, foreign, lost_baskets, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of
@@ -85,6 +85,7 @@ def _live(row: Reconciliation) -> None:
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
         comparison.compare(row, subaccount, members)
+        collateral_learning.conclude(row, subaccount)
     for account in ExchangeAccount.objects.exclude(subaccount__in=known_accounts):
         foreign.remember_opening(account, fills, funding)
 
@@ -120,10 +121,7 @@ def _orders(row: Reconciliation, since: datetime) -> None:
 
 
 def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
-    """Bring the row of an order of ours to what the exchange lists of it. A refusal within a batch proves nothing, so what is listed
-    counts; of any other rejected order a fill is a difference."""
-    if inflight.is_refused_in_batch(order) and record.revive(order):
-        log.warning("order %s was refused as %s and exists: it is booked", order.pk, order.error_code)
+    """Bring the row of an order of ours to what the exchange lists of it."""
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
         remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
         before = (order.status, order.reported_fill_count)
@@ -215,9 +213,8 @@ def _funding() -> list[foreign.Moved]:
 
 
 def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
-    """Collateral return must be off: what it releases early, and what it then forbids to sell, is not in our books.
-
-    See docs/kalshi-protocol.md 13.
+    """Collateral return must be as it is set here: what it releases early, and what it then forbids to sell, is in our books only
+    where they count with it. See docs/kalshi-protocol.md 13.
     """
     try:
         configs = connection.client().portfolio.cash.netting()
@@ -228,13 +225,17 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
             "whether collateral is netted cannot be read (%s); it is off unless somebody switched it on", refused
         )
         return
+    off = ExchangeAccount.Collateral.OFF
+    used = dict(ExchangeAccount.objects.exclude(collateral=off).values_list("subaccount", "collateral"))
     for subaccount in subaccounts:
-        if any(config.enabled for config in configs if config.subaccount_number == subaccount):
-            discrepancies.found(
-                row, Discrepancy.Code.NETTING_ON, str(subaccount), ours="off", theirs="collateral return is on"
-            )
-        else:
+        is_on = any(config.enabled for config in configs if config.subaccount_number == subaccount)
+        if is_on == (subaccount in used):
             discrepancies.resolved(Discrepancy.Code.NETTING_ON, str(subaccount))
+        else:
+            theirs = "collateral return is on" if is_on else "collateral return is off"
+            discrepancies.found(
+                row, Discrepancy.Code.NETTING_ON, str(subaccount), ours=used.get(subaccount, off), theirs=theirs
+            )
 
 
 def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:

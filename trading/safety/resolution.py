@@ -149,7 +149,8 @@ def _switch_off_netting(row: Discrepancy, actor: str, reason: str) -> str:
         connection.client().portfolio.cash.set_netting(int(row.key), False)
     except KalbotError as error:
         raise CannotResolve(f"collateral return cannot be switched off: {error}") from None
-    return "collateral return is switched off"
+    ExchangeAccount.objects.filter(subaccount=int(row.key)).update(collateral=ExchangeAccount.Collateral.OFF)
+    return "collateral return is switched off, here and at the exchange"
 
 
 def _recount(row: Discrepancy, actor: str, reason: str) -> str:
@@ -207,15 +208,19 @@ _KNOWN: Final = Action(
     _accept,
     accepts=True,
 )
+_OFF: Final = Action(
+    "Switch collateral return off",
+    "Switches it off for this subaccount, at the exchange and here. What was bought with it keeps its rule.",
+    _switch_off_netting,
+)
 ACTIONS: Final[Mapping[str, Action]] = {
     Discrepancy.Code.REJECTED_ORDER_FILLED: Action(
         "Book its fills", "The order counts as accepted, and what it filled is fetched and booked.", _book_rejected
     ),
     Discrepancy.Code.FILL_IMPOSSIBLE: _KNOWN,
     Discrepancy.Code.FILL_MISSING: _KNOWN,
-    Discrepancy.Code.NETTING_ON: Action(
-        "Switch collateral return off", "Switches it off at the exchange for this subaccount.", _switch_off_netting
-    ),
+    Discrepancy.Code.NETTING_ON: _OFF,
+    Discrepancy.Code.COLLATERAL: _OFF,
     Discrepancy.Code.POSITION: Action(
         "Take the exchange's contracts",
         "Contracts that are missing are taken out of our legs for nothing received; others count as somebody else's.",

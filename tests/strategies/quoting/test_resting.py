@@ -65,9 +65,9 @@ def test_maker_fees_count_and_an_own_price_stays_only_where_it_leaves_the_margin
     kept = resting.bids(legs, wanted, Held(), {"L0": Price(6_100)})
     assert not isinstance(kept, Refused)
     assert kept["L0"][0] == 6_100
-    dear = resting.bids(legs, wanted, Held(), {"L0": Price(6_900)})
-    assert not isinstance(dear, Refused)
-    assert dear["L0"][0] == 6_000
+    costly = resting.bids(legs, wanted, Held(), {"L0": Price(6_900)})
+    assert not isinstance(costly, Refused)
+    assert costly["L0"][0] == 6_000
 
 
 def test_a_leg_for_which_nobody_bids_rests_nothing() -> None:

@@ -16,6 +16,7 @@ from strategies.models import Kind
 from trading.execution.orders import client_ids, gate, record
 from trading.execution.orders.client_ids import ClientId
 from trading.models import Leg, Order, OrderError, OrderStatus, Position
+from trading.reconciliation import collateral_learning
 from trading.states import Lease
 from trading.venues import factory
 from trading.venues.protocol import Refused, Unresolved
@@ -90,7 +91,9 @@ def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any)
 def send(order: Order, keep_back: int = 0) -> None:
     """Send an order stored as ``sending``; tried again under the same id only after a refusal that allows it."""
     with bound_contextvars(order=str(order.pk)):
+        collateral_learning.before(order)
         _send(order, keep_back)
+        collateral_learning.after(order)
 
 
 def _send(order: Order, keep_back: int) -> None:

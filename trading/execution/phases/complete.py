@@ -67,8 +67,6 @@ def completing(position: Position, lease: Lease) -> bool:
     ended = inflight.advance_all(orders, wanted=lambda order: blocked is None, cancel=cancel)
     if not ended and not inflight.collect_all([o for o in orders if o.status != OrderStatus.RESTING]):
         return inflight.wait(position)
-    if not inflight.find_refused(orders):
-        return inflight.wait(position)
     legs = list(position.legs.select_related("market"))
     if opening.is_balanced(position, legs):
         if not ended:
@@ -215,7 +213,7 @@ def _complete_once(
         columns = {"time_in_force": "good_till_canceled", "expires_at": expires}
     lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]
     try:
-        ledger.reserve_up_to(position, recheck.worst_of(position, lacking))
+        ledger.reserve_up_to(position, recheck.funds_of(position, lacking))
     except Denied as denied:
         return denied.refusal
     return [

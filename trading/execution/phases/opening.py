@@ -9,7 +9,7 @@ from django.db import transaction
 
 from kalbot.common import clock
 from trading import states
-from trading.accounting import ledger
+from trading.accounting import collateral, ledger
 from trading.accounting.position_booking import PositionBooking
 from trading.denials import Refusal
 from trading.execution.sizing import baskets
@@ -51,7 +51,7 @@ def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal) -> b
             deadline_at=None,
         )
         noted = position.events.order_by("-id").values_list("pk", flat=True)[:1].get()
-        ledger.release(position, noted)
+        ledger.release(position, noted, collateral.exit_reserve(position))
     states.reload(position)
     return True
 

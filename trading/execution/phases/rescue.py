@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markets.book import Side
+from strategies.collateral.funds import Purchase
 from strategies.models import Kind
-from trading.accounting import booking, ledger
+from trading.accounting import booking, collateral, ledger
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import Denied
@@ -57,7 +59,12 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         intent = Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
         risk.limits(intent)
         risk.market(intent, live)
-        ledger.reserve_up_to(position, sum(worst.values()))
+        purchases = [
+            Purchase(leg.market_id, Side(leg.side), got.count, worst[leg.market_id, leg.side])
+            for leg, got in bought
+            if got.count
+        ]
+        ledger.reserve_up_to(position, collateral.funds_to_complete(position, purchases))
     except Denied:
         return None
     return Rescue(tuple((leg, got.count, got.worst_price) for leg, got in bought if got.count), result, instead)

@@ -10,6 +10,7 @@ from kalbot.common import clock
 from markets import exchange_hours
 from strategies.models import Mode
 from trading import states
+from trading.accounting import collateral
 from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
@@ -102,6 +103,7 @@ def sell(
     """One try for every sale: a rung of the ladder, with ``at_once`` down to the least price. None when the venue took an order,
     else why it did not."""
     sent, refused = False, None
+    funds = collateral.SaleFunds.of(position)
     for sale in sales:
         try:
             risk.may_send(position.profile, reduces=True)
@@ -112,6 +114,11 @@ def sell(
         now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, sale.count, limit)
         if now <= 0:
             continue
+        if funds is not None:
+            now = funds.fundable(sale.leg, now, worst, live.fees)
+            if now <= 0:
+                refused = refused or Refusal(DenialCode.SALE_NEEDS_FUNDS, funds.words(sale.leg))
+                continue
         order = submit.place(
             lease,
             position,

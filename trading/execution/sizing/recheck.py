@@ -8,7 +8,10 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
+from markets.book import Side
 from markets.fees import FeeSchedule
+from strategies.collateral.funds import Purchase
+from trading.accounting import collateral
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
@@ -39,8 +42,7 @@ def achievable(
     profile, decision, target = position.profile, position.decision, position.target_count
     try:
         legs_of_all = {(leg.market_id, leg.side): 0 for leg in legs}
-        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
-        basket = Intent(profile, decision, 0, legs_of_all, position, completes=begun)
+        basket = Intent(profile, decision, 0, legs_of_all, position)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
@@ -50,8 +52,9 @@ def achievable(
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
         worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fees) for leg, lack in todo}
         spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
+        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         at_once = len(todo) if position.sends_together and not begun else 1
-        intent = basket.priced(spent + sum(worst.values()), worst, orders=at_once)
+        intent = basket.priced(spent + sum(worst.values()), worst, completes=begun, orders=at_once)
         if not orders and is_cleared(position):
             risk.may_send(profile, reduces=False)
             risk.books(intent, live)
@@ -73,10 +76,17 @@ def achievable(
     return count
 
 
-def worst_of(position: Position, wanted: Iterable[tuple[Leg, int]]) -> int:
-    """The most that buying ``wanted`` (leg, count) at the legs' limits can cost. Denied(FEE_UNKNOWN)."""
+def funds_of(position: Position, wanted: Iterable[tuple[Leg, int]]) -> int:
+    """What must be set aside to buy ``wanted`` (leg, count) at the legs' limits. Denied(FEE_UNKNOWN)."""
     fees = live_books.fee_schedule(position.event)
-    return sum(walk.most_for(leg.limit_price, count, fees) for leg, count in wanted if count)
+    return collateral.funds_to_complete(
+        position,
+        [
+            Purchase(leg.market_id, Side(leg.side), count, walk.most_for(leg.limit_price, count, fees))
+            for leg, count in wanted
+            if count
+        ],
+    )
 
 
 def _leg_risk(position: Position, legs: list[Leg], count: int, live: LiveBooks) -> None:

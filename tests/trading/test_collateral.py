@@ -1,0 +1,377 @@
+"""Collateral return in our own books: what is set aside, what every fill, sale and settlement credits, and what the exchange shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise, permutations
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from markets.models import Event, Market
+from strategies.models import Profile
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading.accounting import collateral, ledger
+from trading.closing import exits, settlement
+from trading.execution import executor
+from trading.execution.phases import selling
+from trading.holdings import PositionHoldings
+from trading.models import Denial, Discrepancy, ExchangeAccount, Position, ProfileBalance
+from trading.reconciliation import collateral_learning, reconcile
+from trading.safety import halt, live_readiness
+from trading.venues import connection
+
+DEPTH = 10_000
+BIDS = (1_700, 2_000, 1_800, 1_900, 2_100, 1_900)
+"""YES bids: NO costs 0.83, 0.80, 0.82, 0.81, 0.79, 0.81 = 4.86 and pays 5 at least."""
+TICKERS = [f"KXT-1-{number}" for number in range(6)]
+PAYS = 50 * world.DOLLAR
+
+
+def _event() -> Event:
+    found = world.add_event(outcomes=6, collateral_return_type="MECNET")
+    world.publish(found.ticker, world.quoted(found, [(bid, bid + 200) for bid in BIDS]))
+    return found
+
+
+def _buy(profile: Profile, event: Event, count: int = 1_000) -> Position | None:
+    limits = {ticker: 10_000 - bid for ticker, bid in zip(TICKERS, BIDS, strict=True)}
+    return executor.execute(world.decide(profile, event, limits, count, "all_no", "no").pk)
+
+
+def _paper(**columns: Any) -> Position:
+    found = _buy(world.add_profile(**({"collateral_return": True} | columns)), _event())
+    assert found is not None, Denial.objects.values_list("code", "detail")
+    return found
+
+
+def _ties(position: Position) -> None:
+    """Every way of counting the same money agrees."""
+    position.refresh_from_db()
+    assert ledger.summary(position.profile)["difference"] == 0
+    assert ledger.audit(position.profile) == []
+    assert ledger.audit_positions(position.mode) == []
+    assert position.returned == collateral.held_back(position)
+
+
+def _settle(number: int, result: str) -> None:
+    value = 10**6 if result == "yes" else 0
+    Market.objects.filter(ticker=TICKERS[number]).update(status="finalized", result=result, settlement_value_e6=value)
+    settlement.run()
+
+
+def test_off_the_basket_locks_its_price() -> None:
+    position = _paper(collateral_return=False)
+    assert (position.status, position.returned, position.collateral) == ("open", 0, None)
+    assert PositionHoldings().committed(position.profile).money == position.cost
+
+
+def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
+    position = _paper()
+    assert position.status == "open"
+    assert position.returned == PAYS
+    assert position.cost < PAYS, "it pays more than it cost, so money came free"
+    assert position.reserved == collateral.exit_reserve(position)
+    assert 8 * world.DOLLAR < position.reserved < 10 * world.DOLLAR
+    committed = PositionHoldings().committed(position.profile).money
+    assert committed == position.cost + position.reserved - PAYS
+    assert committed * 5 < position.cost
+    _ties(position)
+
+
+def test_ten_dollars_buy_what_costs_fifty() -> None:
+    position = _paper(capital=10 * world.DOLLAR)
+    assert (position.status, position.matched_count) == ("open", 1_000)
+    balance = ProfileBalance.objects.get(profile=position.profile)
+    assert balance.cash >= 0
+    assert balance.cash + balance.reserved == 10 * world.DOLLAR - position.cost + PAYS
+    _ties(position)
+
+
+def test_without_it_ten_dollars_do_not() -> None:
+    assert _buy(world.add_profile(capital=10 * world.DOLLAR), _event()) is None
+    assert Denial.objects.get().code == "capital"
+
+
+def test_less_than_the_worst_moment_is_denied() -> None:
+    profile = world.add_profile(collateral_return=True, capital=8 * world.DOLLAR)
+    assert _buy(profile, _event()) is None
+    assert Denial.objects.get().code == "capital"
+
+
+def test_cash_is_never_short_whichever_legs_fill() -> None:
+    """Books that take only some legs: what is set aside suffices at every fill."""
+    event = _event()
+    profile = world.add_profile(collateral_return=True, capital=10 * world.DOLLAR)
+    books = dict(world.quoted(event, [(bid, bid + 200) for bid in BIDS]))
+    for ticker in TICKERS[3:]:
+        books[ticker] = (((1_000, DEPTH),), books[ticker][1])
+    world.publish(event.ticker, books)
+    limits = {ticker: 10_000 - bid for ticker, bid in zip(TICKERS, BIDS, strict=True)}
+    decision = world.decide(profile, event, limits, 1_000, "all_no", "no")
+    world.publish(event.ticker, world.quoted(event, [(bid, bid + 200) for bid in BIDS]))
+    position = executor.execute(decision.pk)
+    assert position is not None
+    balance = ProfileBalance.objects.get(profile=profile)
+    assert min(balance.cash, balance.reserved) >= 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(6)))[::97])
+def test_settlement_in_any_order_ties_at_every_step(order: tuple[int, ...]) -> None:
+    position = _paper()
+    start = ProfileBalance.objects.get(profile=position.profile)
+    before = start.cash + start.reserved
+    for number in order:
+        _settle(number, "yes" if number == 2 else "no")
+        _ties(position)
+    assert (position.status, position.returned, position.payout) == ("settled", 0, PAYS)
+    end = ProfileBalance.objects.get(profile=position.profile)
+    assert end.cash + end.reserved == before, "what it pays was returned before"
+    assert position.realised == PAYS - position.cost if position.cost else position.realised > 0
+
+
+def test_nobody_wins_pays_one_dollar_more() -> None:
+    position = _paper()
+    for number in range(6):
+        _settle(number, "no")
+    position.refresh_from_db()
+    assert (position.payout, position.returned) == (60 * world.DOLLAR, 0)
+    _ties(position)
+
+
+def test_an_amended_result_is_followed() -> None:
+    position = _paper()
+    _settle(0, "no")
+    assert Position.objects.get().returned == 40 * world.DOLLAR
+    _settle(0, "yes")
+    _ties(position)
+    assert position.returned == 50 * world.DOLLAR, "one has won: each of the others pays for sure"
+
+
+def test_after_a_scalar_result_nothing_is_counted_with() -> None:
+    position = _paper()
+    Market.objects.filter(ticker=TICKERS[0]).update(status="finalized", result="scalar", settlement_value_e6=300_000)
+    settlement.run()
+    _ties(position)
+    assert position.returned == 0
+
+
+def _exit(position: Position, monkeypatch: pytest.MonkeyPatch, tries: int = 12) -> Position:
+    monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
+    exits.request_exit(
+        position_id=position.pk,
+        actor="somebody",
+        reason="enough",
+        least_prices={(ticker, "no"): 100 for ticker in TICKERS},
+        below_floor="I want out",
+    )
+    for _ in range(tries):
+        world.publish("KXT-1", world.quoted(position.event, [(bid, bid + 200) for bid in BIDS]))
+        executor.step(position.pk)
+        _ties(position)
+        assert ProfileBalance.objects.get(profile=position.profile).cash >= 0
+    return position
+
+
+def test_an_exit_takes_back_what_was_returned_and_ends_flat(monkeypatch: pytest.MonkeyPatch) -> None:
+    position = _exit(_paper(capital=20 * world.DOLLAR), monkeypatch)
+    assert (position.status, position.returned, position.reserved) == ("closed", 0, 0)
+    assert position.realised < 0
+
+
+def test_a_leg_that_cannot_be_sold_for_want_of_cash_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    position = _paper(capital=20 * world.DOLLAR)
+    profile = Profile.objects.get(pk=position.profile_id)
+    balance = ProfileBalance.objects.get(profile=profile)
+    ledger.deposit(profile, -min(profile.capital, balance.cash + balance.reserved), "somebody")
+    Profile.objects.filter(pk=profile.pk).update(capital=0)
+    _hold_nothing_back(position)
+    position = Position.objects.get(pk=position.pk)
+    monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
+    exits.request_exit(
+        position_id=position.pk,
+        actor="somebody",
+        reason="enough",
+        least_prices={(ticker, "no"): 100 for ticker in TICKERS},
+        below_floor="I want out",
+    )
+    for _ in range(3):
+        world.publish("KXT-1", world.quoted(position.event, [(bid, bid + 200) for bid in BIDS]))
+        executor.step(position.pk)
+    position.refresh_from_db()
+    assert position.residual_code == "sale_needs_funds"
+    assert "KXT-1-" in position.residual
+    assert position.status == "exiting"
+
+
+def _hold_nothing_back(position: Position) -> None:
+    """As after a withdrawal: neither cash nor a reserve is left."""
+    with transaction.atomic():
+        ledger.move_reserve(position, -Position.objects.get(pk=position.pk).reserved, "release:test")
+    balance = ProfileBalance.objects.get(profile=position.profile)
+    if balance.cash > 0:
+        ledger.deposit(position.profile, 0, "somebody")
+        Profile.objects.filter(pk=position.profile_id).update(capital=max(0, position.profile.capital - balance.cash))
+        ledger.ensure_funded(Profile.objects.get(pk=position.profile_id))
+
+
+# ---- live, on the twin
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid in BIDS:
+        found.add_market([(bid, DEPTH)], [(bid + 200, DEPTH)])
+    connection.use(found.client())
+    type(found.row).objects.filter(pk=found.row.pk).update(collateral_return_type="MECNET")
+    found.row.refresh_from_db()
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found
+
+
+def _switch(twin: Twin, mode: str, exchange: bool = True) -> None:
+    """The account counts with it, and the exchange has it on."""
+    connection.client().portfolio.cash.set_netting(0, exchange)
+    reconcile.run("live", "test")
+    ExchangeAccount.objects.update(collateral=mode)
+    assert reconcile.run("live", "test").error == ""
+
+
+def _live(twin: Twin, **columns: Any) -> Position:
+    profile = world.add_profile("live", mode="live", **columns)
+    position = _buy(profile, twin.row)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    return position
+
+
+def _open_codes() -> set[str]:
+    return set(Discrepancy.objects.filter(resolved_at=None).values_list("code", flat=True))
+
+
+def test_the_exchange_shows_what_we_count_at_every_step(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    _switch(twin, "on")
+    position = _live(twin, capital=20 * world.DOLLAR)
+    assert position.returned == PAYS
+    row = reconcile.run("live", "test")
+    assert (row.differences, row.balance_difference) == (0, 0)
+    monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
+    exits.request_exit(
+        position_id=position.pk,
+        actor="somebody",
+        reason="enough",
+        least_prices={(ticker, "no"): 100 for ticker in TICKERS},
+        below_floor="I want out",
+    )
+    for _ in range(10):
+        twin.sync()
+        executor.step(position.pk)
+        assert reconcile.run("live", "test").balance_difference in (0, None)
+        _ties(position)
+    assert position.status == "closed"
+    assert reconcile.run("live", "test").balance_difference == 0
+
+
+def test_settlement_pays_the_rest_and_nothing_differs(twin: Twin) -> None:
+    _switch(twin, "on")
+    position = _live(twin)
+    for number in (4, 0, 2, 5, 1, 3):
+        twin.settle(TICKERS[number], "yes" if number == 0 else "no")
+        settlement.run("live")
+        row = reconcile.run("live", "test")
+        assert (row.differences, row.balance_difference) == (0, 0), _open_codes()
+        _ties(position)
+    assert (position.status, position.payout, position.returned) == ("settled", PAYS, 0)
+
+
+def test_what_the_exchange_has_and_our_books_do_not_is_named(twin: Twin) -> None:
+    _switch(twin, "off")
+    assert _open_codes() == {"netting_on"}
+    ExchangeAccount.objects.update(collateral="on")
+    reconcile.run("live", "test")
+    assert _open_codes() == set()
+    _switch(twin, "on", exchange=False)
+    assert _open_codes() == {"netting_on"}
+
+
+def test_an_exchange_that_returns_nothing_after_all_stops_new_risk(twin: Twin) -> None:
+    _switch(twin, "on")
+    twin.exchange.events[twin.event].collateral_return_type = ""
+    position = _live(twin)
+    assert reconcile.run("live", "test").balance_difference == -PAYS
+    assert "cash" in _open_codes()
+    assert halt.current(position.profile) == "reducing"
+
+
+def test_nothing_is_opened_beside_contracts_that_are_not_ours(twin: Twin) -> None:
+    _switch(twin, "on")
+    twin.exchange.ledger.credit((0, 0), 0)
+    ExchangeAccount.objects.update(foreign={TICKERS[0]: -500})
+    profile = world.add_profile("live", mode="live", beside_foreign=True)
+    assert _buy(profile, twin.row) is None
+    assert Denial.objects.get().code == "foreign_contracts"
+
+
+# ---- learning
+
+
+def test_the_first_smallest_basket_teaches_and_the_account_goes_on(twin: Twin) -> None:
+    _switch(twin, "learning")
+    position = _live(twin)
+    assert (position.status, position.target_count, position.sends_together) == ("open", 100, False)
+    account = ExchangeAccount.objects.get()
+    cash = [one["available"] for one in account.collateral_evidence]
+    assert len(cash) == 7
+    assert [later > earlier for earlier, later in pairwise(cash[1:])] == [True] * 5, "money comes free"
+    assert reconcile.run("live", "test").differences == 0
+    account.refresh_from_db()
+    assert (account.collateral, account.collateral_reading) == ("on", {"yes_counts": False, "whole_cents": False})
+
+
+def test_while_one_is_learnt_from_no_other_is_opened(twin: Twin) -> None:
+    _switch(twin, "learning")
+    _live(twin)
+    other = Twin("KXT-2", beside=twin)
+    for bid in BIDS:
+        other.add_market([(bid, DEPTH)], [(bid + 200, DEPTH)])
+    type(other.row).objects.filter(pk=other.row.pk).update(collateral_return_type="MECNET")
+    other.row.refresh_from_db()
+    other.sync()
+    limits = {ticker: 10_000 - bid for ticker, bid in zip(other.markets, BIDS, strict=True)}
+    decision = world.decide(world.add_profile("second", mode="live"), other.row, limits, 1_000, "all_no", "no")
+    assert executor.execute(decision.pk) is None
+    assert Denial.objects.get().code == "collateral_learning"
+    reconcile.run("live", "test")
+    Denial.objects.all().delete()
+    position = executor.execute(decision.pk)
+    assert position is not None
+    assert position.target_count == 1_000
+
+
+def test_what_no_reading_predicts_is_named_with_both_figures(twin: Twin) -> None:
+    _switch(twin, "learning")
+    twin.exchange.events[twin.event].collateral_return_type = ""
+    _live(twin)
+    reconcile.run("live", "test")
+    row = Discrepancy.objects.get(code="collateral")
+    assert "predicted" in row.ours
+    assert "after step 2" in row.theirs
+    assert ExchangeAccount.objects.get().collateral == "off"
+
+
+def test_somebody_elses_money_in_between_proves_nothing(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cash that cannot be read, too: the basket is kept, and the next one is learnt from."""
+    _switch(twin, "learning")
+    monkeypatch.setattr(collateral_learning, "_cash", lambda order, last: None)
+    position = _live(twin)
+    reconcile.run("live", "test")
+    position.refresh_from_db()
+    assert position.status == "open"
+    assert position.collateral is not None
+    assert position.collateral["learning"] is False
+    account = ExchangeAccount.objects.get()
+    assert (account.collateral, account.collateral_evidence) == ("learning", [])

@@ -1,0 +1,214 @@
+"""Collateral return: what the exchange credits for a position at once and takes back as it goes, in our own books.
+
+A position keeps the reading under which it was opened; what is credited is booked with every fill, sale, correction and settlement, in
+the same transaction, so that cash in the ledger is what the account can spend. Live positions of one event and subaccount are one
+at a time (``LiveEventClaim``) and none is opened beside contracts that are not ours, so the exchange's group is the position.
+
+The model is ``strategies.collateral``. Money in micro-dollars, counts 1/100 contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from django.db.models import F
+
+from kalbot.common.units import Money, dollars
+from markets.book import Side
+from markets.fees import FeeSchedule
+from markets.models import Event
+from markets.terms.states import Holding
+from strategies.collateral.funds import Funds, Purchase, exit_order, needed
+from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
+from strategies.models import Kind, Mode, Profile
+from trading.accounting import ledger
+from trading.closing import exit_prices
+from trading.models import Account, ExchangeAccount, Leg, Position, PositionStatus, Settlement
+
+EXCLUSIVE: Final = "MECNET"
+FUNDS: Final = "funds"
+"""Key of ``Position.collateral``: what was set aside for it at first."""
+LEARNING: Final = "learning"
+"""Key of ``Position.collateral``: the exchange's cash is compared with the model leg by leg while it is bought."""
+BUYING: Final = (PositionStatus.PENDING, PositionStatus.EXECUTING, PositionStatus.COMPLETING)
+Reading = Mapping[str, Any]
+
+
+def reading_for(profile: Profile, event: Event, kind: str, account: tuple[str, Reading] | None) -> Reading | None:
+    """Under which reading a basket of ``kind`` is opened now; None: without collateral return. ``account``: mode and reading of the
+    profile's account, live."""
+    if kind != Kind.ALL_NO or event.collateral_return_type != EXCLUSIVE:
+        return None
+    if profile.mode == Mode.SIM:
+        return stored(Choices()) if profile.collateral_return else None
+    if account is None or account[0] == ExchangeAccount.Collateral.OFF:
+        return None
+    reading: dict[str, Any] = stored(choices_of(account[1]))
+    return {**reading, LEARNING: True} if account[0] == ExchangeAccount.Collateral.LEARNING else reading
+
+
+def stored(choices: Choices) -> dict[str, bool]:
+    """A reading as it is kept in a row."""
+    return {"yes_counts": choices.yes_counts, "whole_cents": choices.whole_cents}
+
+
+def choices_of(reading: Reading) -> Choices:
+    """The reading of a row. What it does not name is as the model assumes."""
+    return Choices(bool(reading.get("yes_counts", False)), bool(reading.get("whole_cents", False)))
+
+
+def funds_for(reading: Reading | None, purchases: Iterable[Purchase], held: Iterable[Holding] = ()) -> Money:
+    """What must be set aside so that ``purchases`` can fill in any order and part, and all that is then held can be sold again for
+    what the purchases cost. Without a reading it is the sum of their costs."""
+    bought, before = list(purchases), list(held)
+    total = Money(sum(one.cost for one in bought))
+    if reading is None:
+        return total
+    group = _group([*(ticker for ticker, _, _ in before), *(one.ticker for one in bought)])
+    choices = choices_of(reading)
+    to_buy = needed(before, bought, group, choices)
+    whole = Funds(group, choices, held={(ticker, side): count for ticker, side, count in before})
+    began = whole.available
+    for one in bought:
+        whole.bought(one.ticker, one.side, one.count, one.cost)
+    locked = began - whole.available
+    _, to_sell = exit_order(whole, {(one.ticker, one.side): one.cost for one in bought})
+    return Money(min(total, max(to_buy, locked + to_sell)))
+
+
+def funds_to_complete(position: Position, purchases: Iterable[Purchase]) -> Money:
+    """The same for what ``position`` still lacks, beside what it holds."""
+    if position.collateral is None:
+        return funds_for(None, purchases)
+    held = [(leg.market_id, Side(leg.side), leg.held) for leg in Leg.objects.filter(position=position) if leg.held]
+    return funds_for(position.collateral, purchases, held)
+
+
+def follow(position: Position) -> None:
+    """Book what collateral return credits (or takes back) for what ``position`` holds now. To be called by whatever changes a leg, in
+    the same transaction, after the leg."""
+    if position.collateral is None:
+        return
+    now = held_back(position)
+    before = Position.objects.values_list("returned", flat=True).get(pk=position.pk)
+    if now == before:
+        return
+    number = position.ledger_transactions.filter(kind="collateral").count() + 1
+    ledger.post(
+        profile=position.profile,
+        kind="collateral",
+        key=f"collateral:{position.pk}:{number}",
+        entries=[(Account.CASH, now - before), (Account.RETURNED, before - now)],
+        position=position,
+        is_new=True,
+    )
+    Position.objects.filter(pk=position.pk).update(returned=F("returned") + now - before)
+    if position.status in BUYING:
+        _keep_for_the_rest(position)
+    position.returned, position.reserved = Position.objects.values_list("returned", "reserved").get(pk=position.pk)
+
+
+def _keep_for_the_rest(position: Position) -> None:
+    """While it is bought, what is credited stays set aside as far as the rest may still need it: never more than the funds of the
+    beginning less what is out by now."""
+    row = Position.objects.values("cost", "returned", "reserved").get(pk=position.pk)
+    wanted = int((position.collateral or {}).get(FUNDS, 0)) - (row["cost"] - row["returned"])
+    if wanted > row["reserved"]:
+        number = position.ledger_transactions.filter(kind="reserve").count() + 1
+        ledger.move_reserve(position, wanted - row["reserved"], f"reserve:{position.pk}:{number}")
+
+
+def exit_reserve(position: Position) -> Money:
+    """What stays set aside while the position is open, so that it can be left early: the most that is missing between the first sale and
+    the last when every leg is sold for what it cost."""
+    if position.collateral is None:
+        return Money(0)
+    legs = [leg for leg in Leg.objects.filter(position=position) if leg.held]
+    if not legs:
+        return Money(0)
+    funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral))
+    funds.held = {(leg.market_id, Side(leg.side)): leg.held for leg in legs}
+    _, missing = exit_order(funds, {(leg.market_id, Side(leg.side)): leg.open_cost for leg in legs})
+    return missing
+
+
+def held_back(position: Position) -> Money:
+    """What the exchange has returned for what ``position`` holds, by its reading and what has been settled. Nothing after a scalar
+    settlement: what that means for the rest of a group is not documented."""
+    if position.collateral is None:
+        return Money(0)
+    results = _results(position)
+    if results is None:
+        return Money(0)
+    legs = list(Leg.objects.filter(position=position))
+    holdings: list[Holding] = [
+        (leg.market_id, Side(leg.side), leg.held) for leg in legs if leg.held and leg.market_id not in results
+    ]
+    group = _group(leg.market_id for leg in legs)
+    return returned(holdings, group, choices_of(position.collateral), Known(results))
+
+
+def _group(tickers: Iterable[str]) -> Group:
+    return Exclusive(tuple(dict.fromkeys(tickers)))
+
+
+@dataclass(slots=True)
+class SaleFunds:
+    """What may be sold of a position whose collateral was returned: a sale takes that back, so it needs as much. Sales are counted one
+    after another; what earlier ones free counts only when they have been booked."""
+
+    funds: Funds
+    free: int
+
+    @classmethod
+    def of(cls, position: Position) -> SaleFunds | None:
+        """None where selling needs nothing."""
+        if position.collateral is None:
+            return None
+        results = _results(position)
+        if results is None:
+            return None
+        legs = list(Leg.objects.filter(position=position))
+        funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral), results=results)
+        funds.held = {
+            (leg.market_id, Side(leg.side)): leg.held for leg in legs if leg.held and leg.market_id not in results
+        }
+        reserved = Position.objects.values_list("reserved", flat=True).get(pk=position.pk)
+        return cls(funds, max(0, ledger.balance_of(position.profile).cash) + reserved)
+
+    def fundable(self, leg: Leg, count: int, price: int, fees: FeeSchedule) -> int:
+        """The most of ``count`` that can be sold at ``price`` with the funds that are free; counted as sold."""
+        low, high = 0, count
+        if self._left(leg, count, price, fees) >= 0:
+            low = count
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._left(leg, middle, price, fees) >= 0:
+                low = middle
+            else:
+                high = middle - 1
+        if low:
+            self.free = min(self.free, self._left(leg, low, price, fees))
+            self.funds.sold(leg.market_id, Side(leg.side), low, 0)
+        return low
+
+    def words(self, leg: Leg) -> str:
+        """Which leg, and what is there."""
+        return (
+            f"{leg.side.upper()} {leg.market_id}: selling takes back returned collateral; {dollars(self.free)} are free"
+        )
+
+    def _left(self, leg: Leg, count: int, price: int, fees: FeeSchedule) -> int:
+        tried = replace(self.funds, held=dict(self.funds.held))
+        return self.free + tried.sold(leg.market_id, Side(leg.side), count, exit_prices.proceeds_at(price, count, fees))
+
+
+def _results(position: Position) -> dict[str, bool] | None:
+    """Settled markets and whether they resolved Yes; None where one resolved otherwise."""
+    settled = Settlement.objects.filter(leg__position=position, reversed_at=None)
+    found = dict(settled.values_list("leg__market_id", "result"))
+    if any(result not in ("yes", "no") for result in found.values()):
+        return None
+    return {ticker: result == "yes" for ticker, result in found.items()}

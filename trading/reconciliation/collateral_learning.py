@@ -1,0 +1,163 @@
+"""Learning how the exchange returns collateral: one smallest basket, leg by leg, with the account's cash before and after each.
+
+The undocumented choices are readings (``strategies.collateral``); those that predict every balance to the micro-dollar are left. One is
+kept and the account goes *on*; where none is left, the account goes *off* for new baskets and the difference is named with both figures.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from django.db import transaction
+
+from kalbot.common import clock
+from kalbot.common.errors import KalbotError
+from kalbot.common.units import Money, dollars
+from markets.book import Side
+from strategies.collateral.groups import Exclusive
+from strategies.collateral.learning import Difference, Observed, agreeing
+from trading.accounting import accounts, collateral
+from trading.models import (
+    WORKING,
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    LedgerTransaction,
+    Order,
+    Position,
+    Reconciliation,
+)
+from trading.safety import discrepancies
+from trading.venues import connection
+
+READS: Final = (0.0, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each read of the cash: it may lag behind the fill, so it is read until it has changed."""
+Mode = ExchangeAccount.Collateral
+log = logging.getLogger(__name__)
+
+
+def is_learning(position: Position) -> bool:
+    """Whether the position is one that is learnt from."""
+    return bool((position.collateral or {}).get(collateral.LEARNING))
+
+
+def before(order: Order) -> None:
+    """Read the cash before the first order of a position that is learnt from. What cannot be read ends the learning from it."""
+    if is_learning(order.position) and not _evidence(order):
+        _keep(order, {"order": "", "available": _cash(order, None)})
+
+
+def after(order: Order) -> None:
+    """Read the cash after an order of a position that is learnt from."""
+    if is_learning(order.position):
+        seen = _evidence(order)
+        _keep(order, {"order": str(order.pk), "available": _cash(order, seen[-1]["available"] if seen else None)})
+
+
+def conclude(row: Reconciliation, subaccount: int) -> None:
+    """Compare what was seen of a basket that is open now with every reading, and set the account by it."""
+    account = ExchangeAccount.objects.filter(subaccount=subaccount, collateral=Mode.LEARNING).first()
+    if account is None:
+        return
+    position = _latest(subaccount)
+    if position is None or position.status in WORKING or not position.legs.filter(bought_count__gt=0).exists():
+        return
+    seen = [one for one in account.collateral_evidence if one["position"] == position.pk]
+    steps = _steps(position, seen)
+    if steps is None:
+        _forget(account, position)
+        return
+    group = Exclusive(tuple(dict.fromkeys(step.ticker for step in steps)))
+    found = agreeing(group, Money(seen[0]["available"]), steps)
+    if isinstance(found, Difference):
+        text = f"after step {found.step + 1}: {dollars(found.shown)} shown"
+        discrepancies.found(
+            row,
+            Discrepancy.Code.COLLATERAL,
+            str(subaccount),
+            ours=f"{dollars(found.predicted)} predicted",
+            theirs=text,
+            amount=found.shown - found.predicted,
+            profile=position.profile,
+        )
+        ExchangeAccount.objects.filter(pk=account.pk).update(collateral=Mode.OFF)
+        return
+    reading = collateral.stored(found[0])
+    log.warning("collateral return of subaccount %s is as modelled: %s of %s", subaccount, reading, len(found))
+    ExchangeAccount.objects.filter(pk=account.pk).update(collateral=Mode.ON, collateral_reading=reading)
+
+
+def _latest(subaccount: int) -> Position | None:
+    rows = Position.objects.filter(accounts.of_subaccount(subaccount), collateral__learning=True)
+    return rows.order_by("-id").first()
+
+
+def _steps(position: Position, seen: list[dict[str, Any]]) -> list[Observed] | None:
+    """What was bought step by step; None where a read is missing, or where somebody else's money moved meanwhile."""
+    if len(seen) < 2 or any(one["available"] is None for one in seen) or _is_disturbed(position, seen):
+        return None
+    orders = {str(order.pk): order for order in position.orders.select_related("leg")}
+    steps = []
+    for one in seen[1:]:
+        order = orders.get(one["order"])
+        if order is None:
+            return None
+        fills = list(Fill.objects.filter(order=order))
+        count = sum(fill.count for fill in fills)
+        if not count:
+            return None
+        cost = sum(fill.price * fill.count + fill.fee for fill in fills)
+        steps.append(Observed(order.leg.market_id, Side(order.side), count, Money(cost), Money(one["available"])))
+    return steps
+
+
+def _is_disturbed(position: Position, seen: list[dict[str, Any]]) -> bool:
+    subaccount = position.profile.subaccount or 0
+    others = LedgerTransaction.objects.filter(
+        accounts.of_subaccount(subaccount),
+        mode=position.mode,
+        at__gte=clock.from_ms(seen[0]["at_ms"]),
+        at__lte=clock.from_ms(seen[-1]["at_ms"]),
+        kind__in=["fill", "settlement", "reversal", "correction"],
+    )
+    return others.exclude(position=position).exists()
+
+
+def _forget(account: ExchangeAccount, position: Position) -> None:
+    """This basket proves nothing: the next one is learnt from."""
+    log.warning("nothing can be learnt about collateral return from position %s", position.pk)
+    with transaction.atomic():
+        now = ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        now.collateral_evidence = [one for one in now.collateral_evidence if one["position"] != position.pk]
+        now.save(update_fields=["collateral_evidence"])
+        reading = {**(position.collateral or {}), collateral.LEARNING: False}
+        Position.objects.filter(pk=position.pk).update(collateral=reading)
+
+
+def _evidence(order: Order) -> list[dict[str, Any]]:
+    account = ExchangeAccount.objects.filter(subaccount=order.subaccount or 0).first()
+    rows = [] if account is None else account.collateral_evidence
+    return [one for one in rows if one["position"] == order.position_id]
+
+
+def _keep(order: Order, row: dict[str, Any]) -> None:
+    with transaction.atomic():
+        account = ExchangeAccount.objects.select_for_update().get(subaccount=order.subaccount or 0)
+        account.collateral_evidence.append({"position": order.position_id, "at_ms": clock.now_ms(), **row})
+        account.save(update_fields=["collateral_evidence"])
+
+
+def _cash(order: Order, last: int | None) -> int | None:
+    """The account's cash, read until it differs from ``last``; None where it cannot be read."""
+    found: int | None = None
+    for pause in READS:
+        clock.sleep(pause)
+        try:
+            found = connection.client().portfolio.balance(subaccount=order.subaccount or None).available
+        except KalbotError as error:
+            log.warning("the cash cannot be read while learning about collateral return: %s", error)
+            return None
+        if last is None or found != last:
+            break
+    return found
