@@ -17,9 +17,9 @@ from trading.safety import protections
 
 
 @shared_task(name=messages.EXECUTE_DECISION)
-def execute_decision(decision_id: str) -> int | None:
+def execute_decision(decision_id: str, handed: str = "") -> int | None:
     """Carry out a decision."""
-    position = executor.execute(decision_id)
+    position = executor.execute(decision_id, handed)
     return position.pk if position is not None else None
 
 

@@ -15,7 +15,7 @@ from kalbot.common.units import PPM
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import holdings, quotes
+from strategies.cycle import handover, holdings, quotes
 from strategies.cycle.evaluation import basket_grade
 from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
@@ -80,7 +80,7 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
         written = [decision, *_shadows(decision)]
         Decision.objects.bulk_create(written)
         for each in written:
-            send_on_commit(EXECUTE_DECISION, str(each.pk))
+            send_on_commit(EXECUTE_DECISION, str(each.pk), handover.packed(each))
             events.emit(
                 events.Event.DECISION,
                 decision=each.pk,

@@ -267,6 +267,40 @@ def test_an_item_that_reports_an_internal_error_may_exist(twin: WatchedTwin) -> 
     _in_agreement(twin, position)
 
 
+@pytest.mark.parametrize(
+    ("code", "lag_ms"), [("invalid_order", 0), ("insufficient_balance", 0), ("market_inactive", 1_500)]
+)
+def test_an_item_whose_refusal_is_no_refusal_is_not_bought_again(twin: WatchedTwin, code: str, lag_ms: int) -> None:
+    """The order of an item was taken and the answer names a code that is known for refusals: an item has no status."""
+    twin.exchange.config.read_delay_ms = lag_ms
+    _item(twin, kind="error", when="after", status=500, code=code, skip=1)
+    position = _execute(twin)
+    assert position.orders.count() == 3
+    if lag_ms:
+        assert (position.status, position.orders.get(status="rejected").error_code) == ("executing", code)
+        with time_machine.travel(clock.now() + timedelta(seconds=3)):
+            twin.sync()
+            position = executor.step(position.pk)
+    assert (position.status, twin.held()) == ("open", dict.fromkeys(twin.markets, 1_000))
+    assert position.orders.count() == 3
+    twin.exchange.config.read_delay_ms = 0
+    _in_agreement(twin, position)
+
+
+def test_a_comparison_of_the_books_repairs_an_item_whose_refusal_was_none(twin: WatchedTwin) -> None:
+    twin.exchange.config.read_delay_ms = 1_500
+    _item(twin, kind="error", when="after", status=500, code="invalid_order", skip=1)
+    position = _execute(twin)
+    twin.exchange.config.read_delay_ms = 0
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences) == ("", 0)
+    twin.sync()
+    with time_machine.travel(clock.now() + timedelta(seconds=2)):
+        twin.sync()
+        assert executor.step(position.pk).status == "open"
+    assert position.orders.count() == 3
+
+
 def test_a_batch_refused_as_a_whole_buys_nothing(twin: WatchedTwin) -> None:
     twin.exchange.faults.add(kind="rate_limit", method="POST", path="/portfolio/events/orders", count=0)
     position = _execute(twin)

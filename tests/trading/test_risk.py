@@ -319,11 +319,9 @@ def test_live_profiles_of_several_subaccounts_share_an_events_limit() -> None:
         target_count=1_000,
         cost=9 * world.DOLLAR,
     )
-    assert (
-        facts.read(world.decide(ours, event, LIMITS), 0, clock.now(), None, everything=True).at_risk == 9 * world.DOLLAR
-    )
+    assert facts.read(world.decide(ours, event, LIMITS), 0, clock.now(), None).at_risk == 9 * world.DOLLAR
     paper = world.add_profile("paper")
-    assert facts.read(world.decide(paper, event, LIMITS), 0, clock.now(), None, everything=True).at_risk == 0
+    assert facts.read(world.decide(paper, event, LIMITS), 0, clock.now(), None).at_risk == 0
 
 
 def _keys(position: Position) -> list[tuple[str, str]]:

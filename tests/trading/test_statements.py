@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from strategies.cycle import handover
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin
 from trading.accounting import ledger, shard_cash
-from trading.execution import executor
+from trading.execution import executor, handed
 from trading.execution.orders import gate
 from trading.models import Denial, Fill, Order
 from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)
-BEFORE_FIRST_ORDER = 13
-"""One of them reads the decision by the id in its message."""
-IN_ALL = 43
+BEFORE_FIRST_ORDER = 12
+IN_ALL = 39
 """For a basket of four legs that is open in the end, one leg after the other."""
 CONTROL = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
 FIRST_ORDER = "first order"
@@ -74,11 +74,13 @@ def _decision(twin: StruckTwin, limits: dict[str, int] | None = None, **columns:
     return world.decide(profile, twin.row, limits or dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
 
 
-@pytest.mark.parametrize(("sending", "in_all"), [("thinnest_first", IN_ALL), ("all_at_once", IN_ALL - 12)])
+@pytest.mark.parametrize(("sending", "in_all"), [("thinnest_first", IN_ALL), ("all_at_once", IN_ALL - 9)])
 def test_statements_of_a_basket_keep_to_their_budget(struck: StruckTwin, sending: str, in_all: int) -> None:
-    decision = _decision(struck, _four(struck), sending=sending)
+    limits = _four(struck)
+    decision = _decision(struck, limits, sending=sending)
+    handed.remember(decision.profile)
     with _counted(struck) as seen:
-        position = executor.execute(decision.pk)
+        position = executor.execute(decision.pk, handover.packed(decision))
     assert position is not None
     assert position.status == "open"
     before = seen[: seen.index(FIRST_ORDER)]
@@ -155,3 +157,40 @@ def test_orders_stored_with_their_position_leave_through_the_gate(
     monkeypatch.setattr(gate, "check", watched)
     executor.execute(decision.pk)
     assert {order.pk for order in checked} == set(Order.objects.values_list("pk", flat=True))
+
+
+def test_what_a_message_says_is_compared_with_the_row(struck: StruckTwin) -> None:
+    decision = _decision(struck)
+    handed.remember(decision.profile)
+    sent = handover.unpacked(handover.packed(decision))
+    assert sent is not None
+    sent.legs = [leg | {"limit_price": 9_000} for leg in sent.legs]
+    sent.count, sent.max_cost = 2_000, 10**9
+    position = executor.execute(decision.pk, handover.packed(sent))
+    assert position is not None
+    assert position.target_count == 1_000
+    assert set(Order.objects.values_list("price", flat=True)) == set(LIMITS)
+
+
+@pytest.mark.parametrize(("now", "is_bought"), [(world.DOLLAR, False), (1_000 * world.DOLLAR, True)])
+def test_a_profile_that_is_known_of_old_neither_permits_nor_denies(
+    struck: StruckTwin, now: int, is_bought: bool
+) -> None:
+    decision = _decision(struck)
+    old = Profile.objects.get(pk=decision.profile_id)
+    old.max_per_position = old.min_profit = 1_001 * world.DOLLAR - now
+    handed.remember(old)
+    Profile.objects.filter(pk=old.pk).update(max_per_position=now)
+    position = executor.execute(decision.pk, handover.packed(decision))
+    assert (position is not None) == is_bought
+    assert set(Denial.objects.values_list("code", flat=True)) == (set() if is_bought else {"max_per_position"})
+
+
+def test_a_message_that_cannot_be_read_costs_a_statement_only(struck: StruckTwin) -> None:
+    decision = _decision(struck)
+    handed.remember(decision.profile)
+    packed = handover.packed(decision)
+    assert handover.unpacked(packed) == decision
+    for text in ("", "{", "[]", "{}", packed.replace('"count"', '"number"'), packed.replace('"cost": ', '"cost": "x')):
+        assert handover.unpacked(text) is None, text
+    assert executor.execute(decision.pk, "{") is not None

@@ -23,6 +23,7 @@ from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
+from trading.execution import handed
 from trading.execution.phases import buy
 from trading.execution.sizing import baskets, planner, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
@@ -75,11 +76,14 @@ def admit(decision: Decision) -> Position | None:
     return None if found is None else found.position
 
 
-def take_up(decision: Decision, *, sends: bool = True) -> Admitted | None:
-    """The same; ``sends``: the caller sends the first orders at once, so they are stored in the same transaction."""
+def take_up(decision: Decision, *, sends: bool = True, by_message: bool = False) -> Admitted | None:
+    """The same; ``sends``: the caller sends the first orders at once, so they are stored in the same transaction. ``by_message``: nobody
+    is denied by what a message says, or by what was known of a profile."""
     try:
         return _tried(decision, sends)
     except Denied as denied:
+        if by_message:
+            return take_up(handed.read(decision.pk), sends=sends)
         found = _deny(decision, denied)
         return None if found is None else Admitted(found)
 
@@ -135,12 +139,15 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     profile = decision.profile
     if abs(clock.now() - decision.created_at) > LONGEST_WAIT:
         raise Denied(DenialCode.EXPIRED, f"decided {(clock.now() - decision.created_at).total_seconds():.0f} s ago")
-    if profile.mode == Mode.LIVE:
-        exchange_hours.ensure(connection.client(), decision.event.exchange_index)
-        connection.measure_clock()
     began = clock.monotonic()
     legs = {(leg["ticker"], leg["side"]): 0 for leg in decision.legs}
     basket = Intent(profile, decision, 0, legs)
+    for market in basket.markets[:1]:
+        if market.event_id == decision.event_id:
+            decision.event = market.event
+    if profile.mode == Mode.LIVE:
+        exchange_hours.ensure(connection.client(), decision.event.exchange_index)
+        connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
     reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
@@ -161,6 +168,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
                 # Profiles of one subaccount share its cash.
                 shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
             found = risk.limits(intent)
+            handed.remember(found.profile)
             _same_account(profile, found.profile)
             if found.unbooked or not _is_same(found.decision, decision):
                 raise _Changed(found.decision)

@@ -15,9 +15,8 @@ from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
-from strategies.models import Decision
 from trading import states
-from trading.execution import admission
+from trading.execution import admission, handed
 from trading.execution.phases import buy, complete, exit, unwind
 from trading.models import TERMINAL, WORKING, Position, PositionStatus
 from trading.states import Lease, Overtaken
@@ -36,11 +35,13 @@ PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
 }
 
 
-def execute(decision_id: UUID | str) -> Position | None:
-    """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why)."""
-    decision = Decision.objects.select_related("profile", "event", "event__series").get(pk=decision_id)
+def execute(decision_id: UUID | str, message: str = "") -> Position | None:
+    """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why). ``message``: the decision as its
+    task message has it (``strategies.cycle.handover``)."""
+    given = handed.over(decision_id, message)
+    decision = given or handed.read(decision_id)
     with bound_contextvars(decision=str(decision.pk), profile=decision.profile.name, event_ticker=decision.event_id):
-        admitted = admission.take_up(decision)
+        admitted = admission.take_up(decision, by_message=given is not None)
         if admitted is None:
             return None
         if admitted.lease is None:

@@ -6,7 +6,7 @@ in the same statement, so that no old limit is ever used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -69,12 +69,14 @@ class Facts:
     """What was true of ``decision``, its profile and its event at one moment. Money micro-dollars, ids of rows that forbid a basket or
     None.
 
-    ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile where this one is live
-    (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best result.
+    ``mode``: the profile's. ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile
+    where this one is live (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best
+    result.
     ``free_on_shard``: None in paper, and before the account was first read. ``unbooked``: capital that the ledger does not have yet.
     """
 
     decision: Decision
+    mode: str
     state: halt.State
     is_reconciled: bool
     is_denied: bool = False
@@ -97,15 +99,13 @@ class Facts:
         return self.decision.profile
 
 
-def read(decision: Decision, shard: int, midnight: datetime, position: int | None, *, everything: bool) -> Facts:
-    """The facts of now. ``position``: the one that does not count against itself; ``everything``: what limits new risk too, not
-    only what every purchase needs. ``midnight``: since when losses of the day count. Decision.DoesNotExist if it is gone."""
+def read(decision: Decision, shard: int, midnight: datetime, position: int | None) -> Facts:
+    """The facts of now. ``position``: the one that does not count against itself. ``midnight``: since when losses of the day count.
+    Decision.DoesNotExist if it is gone."""
     now, profile = clock.now(), decision.profile
     live = decision.mode == Mode.LIVE
-    row: Any = _query(live, bool(profile.subaccount), everything).first(
+    row: Any = _query(live, bool(profile.subaccount)).first(
         decision=decision.pk,
-        profile=decision.profile_id,
-        scope=halt.scope_of(profile),
         event=decision.event_id,
         position=position or NOBODY,
         subaccount=profile.subaccount or 0,
@@ -114,18 +114,13 @@ def read(decision: Decision, shard: int, midnight: datetime, position: int | Non
         minute_ago=now - MINUTE,
         left_behind=now - LEFT_BEHIND,
         midnight=midnight,
-        reconciled=live_readiness.counts_since(),
+        **values_of_every_purchase(profile),
     )
     if row is None:
         raise Decision.DoesNotExist(decision.pk)
-    state = halt.stricter(row.global_state, row.own_state)
-    if not everything:
-        return Facts(row, state, bool(row.is_reconciled))
     booked = row.booked_capital or 0
-    return Facts(
-        decision=row,
-        state=state,
-        is_reconciled=bool(row.is_reconciled),
+    return replace(
+        of_every_purchase(row, row),
         is_denied=row.is_denied,
         unknown_order=row.unknown_order,
         lock=row.lock,
@@ -143,6 +138,30 @@ def read(decision: Decision, shard: int, midnight: datetime, position: int | Non
     )
 
 
+def of_every_purchase(row: Any, decision: Decision) -> Facts:
+    """The facts of a purchase that completes a basket, by a row with the annotations below."""
+    state = halt.stricter(row.global_state, row.own_state)
+    return Facts(decision, row.profile_mode or "", state, bool(row.is_reconciled))
+
+
+def annotations_of_every_purchase(live: bool) -> dict[str, Any]:
+    """What ``of_every_purchase`` takes, as annotations of any query that is run with ``values_of_every_purchase``."""
+    return {
+        **halt.stored(Param("scope", CharField())),
+        "is_reconciled": Exists(live_readiness.reconciliations(_RECONCILED)) if live else Value(1),
+        "profile_mode": Subquery(Profile.objects.filter(pk=_OWNER).order_by().values("mode")[:1]),
+    }
+
+
+def values_of_every_purchase(profile: Profile) -> dict[str, Any]:
+    """The parameters of the annotations."""
+    return {
+        "profile": profile.pk,
+        "scope": halt.scope_of(profile),
+        "reconciled": live_readiness.counts_since(),
+    }
+
+
 def results(profile: int | Expression, since: datetime | Expression) -> QuerySet[LedgerEntry]:
     """The entries of what a profile made or lost since a moment; a loss is positive."""
     return LedgerEntry.objects.filter(
@@ -151,21 +170,14 @@ def results(profile: int | Expression, since: datetime | Expression) -> QuerySet
 
 
 @cache
-def _query(live: bool, numbered: bool, everything: bool) -> Prepared[Decision]:
+def _query(live: bool, numbered: bool) -> Prepared[Decision]:
     """The statement of one sort of profile: live or paper, on a numbered subaccount or the primary one."""
 
     def build() -> QuerySet[Decision]:
-        found = Decision.objects.filter(pk=_DECISION).select_related("profile").annotate(**_of_every_purchase(live))
-        return found.annotate(**_of_new_risk(live, numbered)) if everything else found
+        found = Decision.objects.filter(pk=_DECISION).select_related("profile")
+        return found.annotate(**annotations_of_every_purchase(live), **_of_new_risk(live, numbered))
 
     return Prepared(build)
-
-
-def _of_every_purchase(live: bool) -> dict[str, Any]:
-    return {
-        **halt.stored(Param("scope", CharField())),
-        "is_reconciled": Exists(live_readiness.reconciliations(_RECONCILED)) if live else Value(1),
-    }
 
 
 def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:

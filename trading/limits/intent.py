@@ -13,7 +13,10 @@ from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared
 from markets import selectors
 from markets.models import Certificate, Market
-from strategies.models import Decision, Profile
+from strategies.models import Decision, Mode, Profile
+from trading.denials import DenialCode, Denied
+from trading.limits import facts
+from trading.limits.facts import Facts
 from trading.models import ExchangeAccount, Position
 
 NONE: Final = 0
@@ -52,19 +55,18 @@ class Intent:
     def markets(self) -> list[Market]:
         """The catalogue's rows of the legs, with their event; read at first use, and with them what the other properties say."""
         tickers = {f"ticker{number}": ticker for number, ticker in enumerate(self.tickers)}
-        certificate = self.decision.certificate_id or NONE
-        account = self.profile.subaccount or 0
-        return (
-            _markets(len(tickers)).rows(certificate=certificate, now=clock.now(), subaccount=account, **tickers)
-            if tickers
-            else []
-        )
+        if not tickers:
+            return []
+        values: dict[str, Any] = {"certificate": self.decision.certificate_id or NONE, "now": clock.now()}
+        values["subaccount"] = self.profile.subaccount or 0
+        if self.completes:
+            values |= facts.values_of_every_purchase(self.profile)
+        live = self.profile.mode == Mode.LIVE
+        return _markets(len(tickers), self.completes, live).rows(**values, **tickers)
 
-    def priced(
-        self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, completes: bool = False, orders: int = 1
-    ) -> Intent:
+    def priced(self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, orders: int = 1) -> Intent:
         """The same basket, or some of its legs, at other costs, on the rows that were read."""
-        found = replace(self, worst_cost=worst_cost, legs=legs, completes=completes, orders=orders)
+        found = replace(self, worst_cost=worst_cost, legs=legs, orders=orders)
         tickers = found.tickers
         found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
         return found
@@ -74,6 +76,13 @@ class Intent:
         found = replace(self, locks=locks)
         found.__dict__["markets"] = self.markets
         return found
+
+    @property
+    def facts(self) -> Facts:
+        """What a purchase that completes depends on, read with the catalogue's rows. Denied(NOT_ACTIVE) where there are none."""
+        if not self.markets:
+            raise Denied(DenialCode.NOT_ACTIVE, "no market of the basket is in the catalogue")
+        return facts.of_every_purchase(self.markets[0], self.decision)
 
     @property
     def certified_rules(self) -> str | None:
@@ -98,7 +107,7 @@ class Intent:
 
 
 @cache
-def _markets(count: int) -> Prepared[Market]:
+def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
     def build() -> QuerySet[Market]:
         granted = Certificate.objects.filter(
             pk=Param("certificate", BigIntegerField()), status=Certificate.Status.GRANTED
@@ -107,6 +116,8 @@ def _markets(count: int) -> Prepared[Market]:
         account = ExchangeAccount.objects.filter(subaccount=Param("subaccount", BigIntegerField()))
         wanted = [Param(f"ticker{number}", CharField()) for number in range(count)]
         rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
+        if completes:
+            rows = rows.annotate(**facts.annotations_of_every_purchase(live))
         return rows.annotate(
             certified_rules=Subquery(granted.values("rules_hash")),
             certified_states=Subquery(granted.values("states")),

@@ -49,18 +49,19 @@ def allows(state: halt.State, profile: Profile, *, reduces: bool) -> None:
 
 def limits(intent: Intent) -> Facts:
     """Limits that the database knows, checked on what it says at this moment: that is returned. Raises Denied."""
-    found = facts.read(
-        intent.decision,
-        intent.decision.event.exchange_index,
-        midnight(intent.profile),
-        intent.position.pk if intent.position is not None else None,
-        everything=not intent.completes,
-    )
+    found = intent.facts if intent.completes else _read(intent)
     allows(found.state, found.profile, reduces=intent.completes)
     for check in _COMPLETING if intent.completes else _LIMITS:
         for refusal in check(intent, found):
             raise Denied(refusal.code, refusal.detail)
     return found
+
+
+def _read(intent: Intent) -> Facts:
+    decision, itself = intent.decision, intent.position
+    return facts.read(
+        decision, decision.event.exchange_index, midnight(intent.profile), None if itself is None else itself.pk
+    )
 
 
 def market(intent: Intent, live: LiveBooks) -> None:
@@ -87,8 +88,8 @@ Check = Callable[[Intent, Facts], Checks]
 
 
 def _profile(intent: Intent, found: Facts) -> Checks:
-    if intent.decision.mode != found.profile.mode:
-        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.profile.mode}")
+    if intent.decision.mode != found.mode:
+        yield Refusal(DenialCode.MODE, f"the decision was {intent.decision.mode}, the profile is {found.mode}")
     if not found.is_reconciled:
         yield Refusal(DenialCode.NOT_RECONCILED, "no reconciliation with the exchange since this process began")
 

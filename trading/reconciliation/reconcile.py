@@ -28,7 +28,7 @@ from trading import premises
 from trading.accounting import booking
 from trading.accounting.booking import BookingError
 from trading.closing import settlement
-from trading.execution.orders import record
+from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
 from trading.reconciliation import collateral_learning, comparison, foreign, lost_baskets, own_books
 from trading.safety import discrepancies, live_readiness
@@ -121,7 +121,10 @@ def _orders(row: Reconciliation, since: datetime) -> None:
 
 
 def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
-    """Bring the row of an order of ours to what the exchange lists of it."""
+    """Bring the row of an order of ours to what the exchange lists of it. A refusal within a batch proves nothing, so what is listed
+    counts; of any other rejected order a fill is a difference."""
+    if inflight.is_refused_in_batch(order) and record.revive(order):
+        log.warning("order %s was refused as %s and exists: it is booked", order.pk, order.error_code)
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
         remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
         before = (order.status, order.reported_fill_count)

@@ -96,6 +96,21 @@ class LiveVenue:
             return None
         raise Unresolved(str(found.refused or "the exchange does not show it yet"))
 
+    def find(self, order: Order) -> Ack | None:
+        """List the account's orders, if the listing shows what happened until the order's row was written last. See Venue."""
+        with _translated():
+            as_of = self.client.exchange.user_data_time()
+        listed = self._listed(order)
+        if listed is None and as_of < (order.moved_at or clock.now()) + self._ahead():
+            raise Unresolved("the exchange's reads are older than the order")
+        return None if listed is None else _ack(listed)
+
+    def _ahead(self) -> timedelta:
+        """How far the exchange's clock is ahead of ours, as far as that is more than the measurement's own width."""
+        skew = self.client.transport.skew
+        found, width = skew.skew_ms or 0, skew.uncertainty_ms or 0
+        return timedelta(milliseconds=found if abs(found) > width else 0)
+
     def fetch(self, order: Order) -> Ack:
         """GET the order, or find it in the history that old orders move to."""
         with _translated():

@@ -116,6 +116,11 @@ class PaperVenue:
         found = PaperOrder.objects.filter(pk=order.pk).first()
         return _ack(found) if found is not None else None
 
+    def find(self, order: Order) -> Ack | None:
+        """Whatever was taken has its row."""
+        paper = PaperOrder.objects.filter(pk=order.pk).first()
+        return None if paper is None else _ack(paper)
+
     def fetch(self, order: Order) -> Ack:
         """The order's state after the present book has had its chance to fill it."""
         paper = PaperOrder.objects.get(pk=order.pk)

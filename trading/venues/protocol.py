@@ -66,6 +66,11 @@ class Venue(Protocol):
         """
         ...
 
+    def find(self, order: Order) -> Ack | None:
+        """The order by its own id, whatever its row says became of it. None: it does not exist, by reads that are newer than its
+        row. Unresolved: they are not."""
+        ...
+
     def fetch(self, order: Order) -> Ack:
         """The order's present state. Unresolved when the venue does not show it."""
         ...

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Final
 
 from kalbot.common import clock
 from trading import states
+from trading.denials import DenialCode
 from trading.execution.orders import cancel as cancelling
 from trading.execution.orders import fills, record, submit
 from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position
 from trading.venues import factory
 from trading.venues.protocol import Refused, Unresolved
+
+OURS: Final = frozenset({OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.NO_CREDENTIALS, *DenialCode})
+"""Codes of orders that did not leave, or whose absence was proved."""
+log = logging.getLogger(__name__)
 
 
 def orders_of(position: Position) -> list[Order]:
@@ -61,6 +68,32 @@ def advance_all(orders: list[Order], *, wanted: Callable[[Order], bool], cancel:
 def collect_all(orders: list[Order], then: fills.Then | None = None) -> bool:
     """Book the fills of every order that has ended at the venue, and ``then`` do what follows. True when nothing is missing."""
     return fills.collect_all([order for order in orders if order.status == OrderStatus.BOOKING], then)
+
+
+def find_refused(orders: Iterable[Order]) -> bool:
+    """Look up the purchases that were refused within a request of several orders: such a refusal has no status of its own, so its code
+    may stand for a failure after the order was taken. What exists is booked. True when it is known of each."""
+    known = True
+    for order in orders:
+        if not (is_refused_in_batch(order) and order.action == Order.Action.BUY):
+            continue
+        try:
+            record.no_transaction()
+            answer = factory.venue_for(order.mode).find(order)
+        except (Refused, Unresolved) as error:
+            log.warning("order %s: whether its refusal holds is not known yet (%s)", order.pk, error)
+            known = False
+            continue
+        if answer is not None and record.revive(order):
+            record.acknowledge(order, answer)
+            fills.collect(order)
+    return known
+
+
+def is_refused_in_batch(order: Order) -> bool:
+    """Whether the row's refusal is the exchange's own, of one order among several."""
+    is_refused = order.status == OrderStatus.REJECTED and order.error_code not in OURS
+    return is_refused and order.purpose == Order.Purpose.ENTRY and order.position.sends_together
 
 
 def reread(orders: Iterable[Order]) -> bool:

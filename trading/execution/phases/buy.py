@@ -166,6 +166,8 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
         return inflight.wait(position)
     if position.status != PositionStatus.EXECUTING:
         return True
+    if not inflight.find_refused(orders):
+        return inflight.wait(position)
     if inflight.reread(orders) and not inflight.collect_all(orders):
         return inflight.wait(position)
     legs = list(position.legs.all())

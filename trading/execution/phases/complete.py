@@ -67,6 +67,8 @@ def completing(position: Position, lease: Lease) -> bool:
     ended = inflight.advance_all(orders, wanted=lambda order: blocked is None, cancel=cancel)
     if not ended and not inflight.collect_all([o for o in orders if o.status != OrderStatus.RESTING]):
         return inflight.wait(position)
+    if not inflight.find_refused(orders):
+        return inflight.wait(position)
     legs = list(position.legs.select_related("market"))
     if opening.is_balanced(position, legs):
         if not ended:

@@ -42,7 +42,8 @@ def achievable(
     profile, decision, target = position.profile, position.decision, position.target_count
     try:
         legs_of_all = {(leg.market_id, leg.side): 0 for leg in legs}
-        basket = Intent(profile, decision, 0, legs_of_all, position)
+        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
+        basket = Intent(profile, decision, 0, legs_of_all, position, completes=begun)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
@@ -52,9 +53,8 @@ def achievable(
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
         worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fees) for leg, lack in todo}
         spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
-        begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         at_once = len(todo) if position.sends_together and not begun else 1
-        intent = basket.priced(spent + sum(worst.values()), worst, completes=begun, orders=at_once)
+        intent = basket.priced(spent + sum(worst.values()), worst, orders=at_once)
         if not orders and is_cleared(position):
             risk.may_send(profile, reduces=False)
             risk.books(intent, live)
