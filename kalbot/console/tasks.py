@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kalbot.common import clock, messages
 from kalbot.console.models import LogRecord, Notification, TaskRecord
-from kalbot.console.ops import exchange_status, heartbeats, price_history, price_keys
+from kalbot.console.ops import exchange_status, heartbeats, price_history, price_keys, settled
 from markets import identity
 
 BATCH = 1_000
@@ -47,6 +47,7 @@ def sample_prices() -> int:
 def prune() -> dict[str, int]:
     """Delete old rows in small batches; returns how many of each. Nothing about money is ever deleted."""
     deleted = {name: delete_in_batches(rows) for name, rows in old_rows().items()}
+    deleted["texts of ended events"] = settled.shorten()
     with suppress(redis.RedisError):
         deleted["prices in Redis"] = price_keys.forget_settled()
     if any(deleted.values()):
@@ -81,6 +82,7 @@ def old_rows() -> dict[str, QuerySet[Any]]:
         "reconciliations": Reconciliation.objects.filter(
             Exists(later_good), started_at__lt=before(days=30), differences=0, discrepancies=None
         ),
+        "ended events": settled.forgettable(),
         "sessions": Session.objects.filter(expire_date__lt=before(days=1)),
         "tasks": TaskRecord.objects.filter(
             Q(started_at__lt=before(days=14)) | Q(started_at__lt=before(days=1), status="done")

@@ -10,10 +10,10 @@ from django.contrib.sessions.models import Session
 
 from kalbot.common import cache, clock
 from kalbot.console import tasks
-from kalbot.console.ops import price_keys
-from markets.models import Event, Market
+from kalbot.console.ops import price_keys, settled
+from markets.models import Certificate, Event, Market
 from markets.prices import EVENT_KEY, QUOTE_KEY, Quote
-from strategies.models import Mode
+from strategies.models import Decision, Mode
 from trading.models import Discrepancy, Reconciliation
 
 
@@ -57,3 +57,59 @@ def test_old_comparisons_and_sessions_go_but_the_last_good_one_and_those_with_di
     tasks.prune()
     assert set(Reconciliation.objects.values_list("pk", flat=True)) == {rows[0].pk, rows[3].pk}
     assert list(Session.objects.filter(session_key__in=["gone", "here"]).values_list("pk", flat=True)) == ["here"]
+
+
+def test_an_event_that_ended_a_month_ago_keeps_its_results_and_one_short_certificate(sample: dict[str, Any]) -> None:
+    traded = Decision.objects.values_list("event_id", flat=True)[0]
+    events = [traded, "KXOLD-1", "KXOLD-2", "KXOLD-3"]
+    for name in events[1:]:
+        Event.objects.create(ticker=name, series_id=Event.objects.get(pk=traded).series_id)
+        Market.objects.create(ticker=f"{name}-0", event_id=name, status="finalized")
+    Certificate.objects.filter(event__in=events[1:]).delete()
+    Certificate.objects.filter(event=traded).update(evidence=["e"])
+    kept = Certificate.objects.filter(event=traded).count()
+    for event in events[1:]:
+        for version, status in ((1, "void"), (2, "granted")):
+            Certificate.objects.create(
+                event_id=event, version=version, status=status, rules_hash="h", evidence=["e"], states={"a": 1}
+            )
+    _, ended, young, revoked = events
+    Certificate.objects.filter(event=revoked, version=2).update(status="revoked", reason="a person's word")
+    Event.objects.filter(pk__in=events).update(is_open=False, content_hash="c", rules_hash="h")
+    Market.objects.filter(event__in=events).update(rules_primary="long", rules_secondary="longer", content_hash="c")
+    old = clock.now() - timedelta(days=31)
+    Event.objects.filter(pk__in=[traded, ended, revoked]).update(updated_at=old)
+
+    assert tasks.prune()["texts of ended events"] == 2
+    texts = dict(Market.objects.filter(event__in=events).values_list("event", "rules_primary").distinct())
+    assert texts == {traded: "long", ended: "", young: "long", revoked: ""}
+    (left,) = Certificate.objects.filter(event=ended)
+    assert (left.version, left.status, left.evidence, left.states) == (2, "void", [], {})
+    assert (left.reason, left.ended_at is not None) == ("It was granted until the event had ended.", True)
+    assert set(Certificate.objects.filter(event=revoked).values_list("status", "reason")) >= {
+        ("revoked", "a person's word")
+    }
+    assert Certificate.objects.filter(event__in=[traded, young]).exclude(evidence=[]).count() == kept + 2
+    assert tasks.prune()["texts of ended events"] == 0
+
+
+def test_an_ended_event_is_forgotten_after_a_year_unless_it_was_traded(sample: dict[str, Any]) -> None:
+    traded = Decision.objects.values_list("event_id", flat=True)[0]
+    other = Event.objects.exclude(pk__in=Decision.objects.values("event")).values_list("pk", flat=True)[0]
+    old = clock.now() - timedelta(days=401)
+    Event.objects.filter(pk__in=[traded, other]).update(is_open=False, updated_at=old)
+    tasks.prune()
+    assert set(Event.objects.filter(pk__in=[traded, other]).values_list("pk", flat=True)) == {traded}
+    assert not Market.objects.filter(event=other).exists()
+
+
+def test_an_event_that_is_listed_again_is_written_in_full(sample: dict[str, Any]) -> None:
+    """The scan skips rows whose hash it knows: a shortened one has none."""
+    event = Event.objects.exclude(pk__in=Decision.objects.values("event"))[0]
+    Event.objects.filter(pk=event.pk).update(
+        is_open=False, content_hash="c", rules_hash="h", updated_at=clock.now() - timedelta(days=31)
+    )
+    settled.shorten()
+    event.refresh_from_db()
+    hashes = set(Market.objects.filter(event=event).values_list("content_hash", flat=True))
+    assert (event.content_hash, event.rules_hash, hashes) == ("", "", {""})
