@@ -219,10 +219,10 @@ def legs_unlike_their_fills(mode: str) -> list[Leg]:
     }
     corrections = Correction.objects.filter(mode=mode).values_list("leg").annotate(total=Sum("count")).order_by()
     corrected = dict(corrections)
-    legs = Leg.objects.filter(position__mode=mode).select_related("position__profile")
-    return [
-        leg
-        for leg in legs
-        if (leg.bought_count, leg.sold_count)
-        != (sums.get((leg.pk, "buy"), 0), sums.get((leg.pk, "sell"), 0) + corrected.get(leg.pk, 0))
+    counts = Leg.objects.filter(position__mode=mode).order_by().values_list("pk", "bought_count", "sold_count")
+    wrong = [
+        pk
+        for pk, bought, sold in counts
+        if (bought, sold) != (sums.get((pk, "buy"), 0), sums.get((pk, "sell"), 0) + corrected.get(pk, 0))
     ]
+    return list(Leg.objects.filter(pk__in=wrong).select_related("position__profile"))

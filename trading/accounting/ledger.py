@@ -295,14 +295,16 @@ def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
     }
     held = dict(Leg.objects.filter(position__mode=mode).order_by().values_list("position").annotate(t=Sum("open_cost")))
     wrong = []
-    for position in Position.objects.filter(mode=mode).select_related("profile"):
-        cost = sum(booked.get((position.pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
+    columns = Position.objects.filter(mode=mode).values_list("pk", "cost", "reserved", "realised", "returned")
+    for pk, spent, reserved, realised, returned in columns:  # rows only where they differ: there are more every day
+        cost = sum(booked.get((pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
         checks = (
-            ("cost", position.cost, cost),
-            ("open cost of its legs", held.get(position.pk, 0), cost),
-            ("reserved", position.reserved, booked.get((position.pk, Account.RESERVED), 0)),
-            ("realised", position.realised, -booked.get((position.pk, Account.REALISED), 0)),
-            ("returned", position.returned, -booked.get((position.pk, Account.RETURNED), 0)),
+            ("cost", spent, cost),
+            ("open cost of its legs", held.get(pk, 0), cost),
+            ("reserved", reserved, booked.get((pk, Account.RESERVED), 0)),
+            ("realised", realised, -booked.get((pk, Account.REALISED), 0)),
+            ("returned", returned, -booked.get((pk, Account.RETURNED), 0)),
         )
-        wrong += [(position, name, ours, summed) for name, ours, summed in checks if ours != summed]
-    return wrong
+        wrong += [(pk, name, ours, summed) for name, ours, summed in checks if ours != summed]
+    rows = Position.objects.select_related("profile").in_bulk({pk for pk, *_ in wrong})
+    return [(rows[pk], name, ours, summed) for pk, name, ours, summed in wrong]
