@@ -307,7 +307,7 @@ def test_an_id_says_what_it_is_for_and_a_changed_one_says_nothing(kind: Kind, nu
         meant = ClientId(*numbers, kind, Order.Action(action), purpose, side)
         made = client_ids.make(meant)
         assert (client_ids.read(str(made)), made.version, made.variant) == (meant, 8, "specified in RFC 4122")
-        changed = str(made)[:-13].replace(str(made)[3], "0" if str(made)[3] != "0" else "1", 1) + str(made)[-13:]
+        changed = f"{int(str(made)[:3], 16) ^ 1:03x}{str(made)[3:]}"
         assert client_ids.read(changed) is None
         assert len({client_ids.make(meant) for _ in range(200)}) == 200
 

@@ -1,7 +1,7 @@
 """Events that are over and that nobody traded: first their long texts go, a year later the rows.
 
 What is left of them after a month is what statistics and triage read: the outcomes, strikes, results and settlement values, and
-one row of a certificate that says what was granted. An event that the exchange opens again is written and certified anew.
+one row of a certificate that says what was granted. An event that the exchange opens again is written and certified again.
 """
 
 from __future__ import annotations
