@@ -38,16 +38,20 @@ Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFee
 class Catalogue:
     """Records that become rows. Events wait until something reads rows (``flush``)."""
 
-    def __init__(self, books: ReplayBooks, rules: Mapping[str, Sample]) -> None:
-        self._books, self._rules = books, rules
+    def __init__(self, books: ReplayBooks, rules: Mapping[str, Sample], fees: str = "") -> None:
+        self._books, self._rules, self._fees = books, rules, fees
         self.without_rules: set[str] = set()
         """Events that were recorded without rules texts."""
         self.assumed_rules: set[str] = set()
         """Those of them that got the texts of their series from a file."""
+        self.assumed_fees: set[str] = set()
+        """Events of series whose fees were not recorded and were assumed."""
         self.event_of: dict[str, str] = {}
         """Market -> event."""
         self.settled = False
         """Results came since settlement last ran."""
+        self._unrecorded: set[str] = set()
+        """Series whose fees are assumed so far."""
         self._waiting: dict[str, WireEvent] = {}
         self._multipliers: dict[str, int] = {}
         """Series or event -> the multiplier of its taker fee, millionths."""
@@ -73,6 +77,7 @@ class Catalogue:
         """An event with its markets, as the listing had it."""
         event = parse_event(b'{"event":' + record.payload + b"}")
         event = self._with_rules(event)
+        self._assume_fees(event)
         self._waiting[event.event_ticker] = event
         if event.fee_type_override or event.fee_multiplier_override is not None:
             self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
@@ -82,6 +87,20 @@ class Catalogue:
         for ticker, status in statuses.items():
             self._books.set_status(ticker, status)
         self.settled = self.settled or "finalized" in statuses.values()
+
+    def _assume_fees(self, event: WireEvent) -> None:
+        series = event.series_ticker
+        if (
+            not self._fees
+            or event.fee_type_override
+            or (series in self._multipliers and series not in self._unrecorded)
+        ):
+            return
+        self.assumed_fees.add(event.event_ticker)
+        if series not in self._unrecorded:
+            self._unrecorded.add(series)
+            content = {"ticker": series, "title": "", "category": event.category or ""}
+            self._series(json.dumps(content | {"fee_type": self._fees, "fee_multiplier": 1}).encode())
 
     def _with_rules(self, event: WireEvent) -> WireEvent:
         if any(market.rules_primary or market.rules_secondary for market in event.markets):
@@ -102,7 +121,11 @@ class Catalogue:
 
     def series(self, record: Record) -> None:
         """A series with its fees."""
-        series = parse_series(b'{"series":' + record.payload + b"}")
+        self._unrecorded.discard(record.key)
+        self._series(record.payload)
+
+    def _series(self, content: bytes) -> None:
+        series = parse_series(b'{"series":' + content + b"}")
         store_series([series])
         self._charges(series.ticker, series.fee_type, series.fee_multiplier)
 

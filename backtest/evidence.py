@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from backtest import session
+from backtest import session, touch
 from backtest.options import Options, profile_columns
-from backtest.results import Result
 from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
@@ -45,6 +47,8 @@ class Line:
     has_sizes: bool = field(default=True)
     rules: tuple[Path, ...] = ()
     """Rules texts for events that were recorded without."""
+    fees: str = ""
+    """Fee type assumed for series that were recorded without fees."""
     is_continuous: bool = False
     """Every change is on the tape; else passes, whose prices are stale after seconds."""
 
@@ -55,42 +59,81 @@ class Line:
             profile=profile_columns(self.profile, list(self.columns)),
             touch_size=0 if self.has_sizes else TOUCH_SIZE,
             rules=self.rules,
+            fees=self.fees,
             cycle_seconds=CYCLE_SECONDS if self.is_continuous else 3,
         )
 
 
+def tapes(folder: Path) -> list[Path]:
+    """The tapes below ``folder``, by name."""
+    return sorted(path for path in folder.iterdir() if any(path.glob("*.tape")))
+
+
+def is_continuous(about: dict[str, Any]) -> bool:
+    """Whether a tape has every change, by its META record; else passes."""
+    return str(about.get("cadence", "")).startswith("every")
+
+
 def lines(
-    folder: Path, rules: tuple[Path, ...] = (), variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS
+    folder: Path,
+    rules: tuple[Path, ...] = (),
+    fees: str = "",
+    variants: Sequence[tuple[str, str, tuple[str, ...]]] = VARIANTS,
 ) -> Iterator[Line]:
     """Every variant on every tape below ``folder``."""
-    for tape in sorted(path for path in folder.iterdir() if any(path.glob("*.tape"))):
+    for tape in tapes(folder):
         about = Tape.open(tape).about
         lacking = about.get("absent", [])
         if "books" in lacking:
             continue  # prints alone: nothing could have been bought from them
         has_sizes = "sizes" not in lacking
         for name, profile, columns in variants:
-            yield Line(tape, name, profile, columns, has_sizes, rules, about.get("cadence", "").startswith("every"))
+            yield Line(tape, name, profile, columns, has_sizes, rules, fees, is_continuous(about))
 
 
-def run_line(line: Line) -> Result:
-    """One run, in whatever process."""
-    return session.run(line.options())
+def run_line(line: Line, kept: Path | None = None) -> dict[str, Any]:
+    """One run as a document, in whatever process. ``kept``: a folder in which it is written down, and read again if it is there."""
+    file = None if kept is None else kept / f"{line.tape.name}-{_fingerprint(line)}.json"
+    if file is not None and file.exists():
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+    document = session.run(line.options()).document()
+    text = json.dumps(document, default=str)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(text)
+        part.replace(file)
+    found = json.loads(text)
+    return found
+
+
+def _fingerprint(line: Line) -> str:
+    """The same for a run of the same settings on a tape of the same size."""
+    options = asdict(line.options()) | {"tape": line.tape.name, "rules": [path.name for path in line.rules]}
+    sizes = sorted((path.name, path.stat().st_size) for path in line.tape.glob("*.tape"))
+    return hashlib.sha256(json.dumps([options, sizes], default=str, sort_keys=True).encode()).hexdigest()[:16]
+
+
+Ran = tuple[Line, dict[str, Any]]
 
 
 def run_all(
-    wanted: Sequence[Line], jobs: int, done: Callable[[Line, Result], None] = lambda line, result: None
-) -> list[tuple[Line, Result]]:
+    wanted: Sequence[Line],
+    jobs: int,
+    kept: Path | None = None,
+    done: Callable[[Line, dict[str, Any]], None] = lambda line, result: None,
+) -> list[Ran]:
     """Every line, ``jobs`` at a time, each process with databases of its own. In the order of ``wanted``."""
-    results: list[tuple[Line, Result]] = []
+    results: list[Ran] = []
     if jobs <= 1:
-        work: Iterator[Result] = map(run_line, wanted)
-        for line, result in zip(wanted, work, strict=True):
+        for line in wanted:
+            result = run_line(line, kept)
             done(line, result)
             results.append((line, result))
         return results
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_set_up) as pool:
-        for line, result in zip(wanted, pool.map(run_line, wanted), strict=True):
+        for line, result in zip(wanted, pool.map(partial(run_line, kept=kept), wanted), strict=True):
             done(line, result)
             results.append((line, result))
     return results
@@ -110,6 +153,7 @@ HEAD: Final = (
     "not judged",
     "rules not recorded",
     "rules assumed",
+    "fees assumed",
     "decisions",
     "baskets",
     "unwound",
@@ -120,28 +164,23 @@ HEAD: Final = (
 )
 
 
-def markdown(results: Sequence[tuple[Line, Result]]) -> str:
+def markdown(results: Sequence[Ran]) -> str:
     """The table, with a mark at tapes without sizes."""
     rows = [HEAD, tuple("---" for _ in HEAD), *map(_row, results)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 
-def _row(pair: tuple[Line, Result]) -> tuple[str, ...]:
+def _row(pair: Ran) -> tuple[str, ...]:
     line, found = pair
+    counts = ("events", "unjudged", "without_rules", "assumed_rules", "assumed_fees", "decisions", "baskets", "unwound")
     return (
         line.tape.name + ("" if line.has_sizes else " (no sizes)"),
         line.name,
-        f"{found.events:,}",
-        f"{found.unjudged:,}",
-        f"{found.without_rules:,}",
-        f"{found.assumed_rules:,}",
-        f"{found.decisions:,}",
-        f"{found.baskets:,}",
-        f"{found.unwound:,}",
-        dollars(found.spent),
-        dollars(found.profit),
-        dollars(found.open_floor - found.open_cost),
-        dollars(found.fees),
+        *(f"{found[name]:,}" for name in counts),
+        dollars(found["spent"]),
+        dollars(found["profit"]),
+        dollars(found["open_floor"] - found["open_cost"]),
+        dollars(found["fees"]),
     )
 
 
@@ -149,7 +188,7 @@ def tapes_table(folder: Path) -> str:
     """What each tape is: hours, records, what it lacks."""
     head = ("tape", "from", "to", "hours present", "degraded", "missing", "records", "not recorded")
     rows: list[tuple[str, ...]] = [head, tuple("---" for _ in head)]
-    for path in sorted(path for path in folder.iterdir() if any(path.glob("*.tape"))):
+    for path in tapes(folder):
         tape = Tape.open(path)
         found = coverage(tape)
         lacking = sorted({one for about in found.about for one in about.get("absent", [])})
@@ -160,6 +199,45 @@ def tapes_table(folder: Path) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 
-def document(results: Sequence[tuple[Line, Result]]) -> list[dict[str, Any]]:
+def touch_table(folder: Path, only: str = "") -> str:
+    """What best prices alone would have paid: no sizes, no certificates, so upper bounds."""
+    head = (
+        "tape",
+        "kind",
+        "exclusive events",
+        "moments",
+        "of them paid",
+        "share of the time",
+        "moved within 10 min",
+        "within 1 min",
+    )
+    rows: list[tuple[str, ...]] = [(*head, "median life", "median best"), tuple("---" for _ in range(len(head) + 2))]
+    for path in tapes(folder):
+        tape = Tape.open(path)
+        if only in path.name and "books" not in tape.about.get("absent", []):
+            continuous = is_continuous(tape.about)
+            found = touch.measure(tape.records(), is_continuous=continuous).document()
+            if found["moments"]:
+                rows += [_touched(path.name, kind, found, continuous=continuous) for kind in ("yes", "no")]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
+
+
+def _touched(name: str, kind: str, found: dict[str, Any], *, continuous: bool) -> tuple[str, ...]:
+    side = found[kind]
+    shares = [None, None, None] if not continuous else [side["share"], *side["fresh_share"]]
+    life, best = side["median_seconds"] if continuous else None, side["median_best"]
+    return (
+        name,
+        kind.upper(),
+        f"{found['events']:,}",
+        f"{found['moments']:,}",
+        f"{side['moments']:,}",
+        *("" if share is None else f"{share:.2%}" for share in shares),
+        "" if life is None else f"{life:.1f} s",
+        "" if best is None else f"{best / 100:.2f} cents",
+    )
+
+
+def document(results: Sequence[Ran]) -> list[dict[str, Any]]:
     """For JSON."""
-    return [{"tape": line.tape.name, "variant": line.name, "result": result.document()} for line, result in results]
+    return [{"tape": line.tape.name, "variant": line.name, "result": result} for line, result in results]

@@ -45,8 +45,9 @@ class Feed:
         prices: ReplayPrices,
         touch_size: int = 0,
         rules: Mapping[str, Sample] = MappingProxyType({}),
+        fees: str = "",
     ) -> None:
-        """``rules``: series -> texts for its events that were recorded without."""
+        """``rules``: series -> texts for its events that were recorded without. ``fees``: fee type of series recorded without."""
         self.books, self.prices, self._touch_size = books, prices, touch_size
         self.on_print: Print = lambda ticker, side, price, count: None
         self.scanned: bool | None = None
@@ -54,7 +55,7 @@ class Feed:
         self.counts: Counter[str] = Counter()
         self._connections = Connections(self._intake)
         self._epoch = ""
-        self.catalogue = Catalogue(books, rules)
+        self.catalogue = Catalogue(books, rules, fees)
         self._sids: dict[int, set[str]] = {}
         self._apply: dict[Kind, Callable[[Record], None]] = {
             Kind.CONNECTION: self._connection,

@@ -38,6 +38,8 @@ class Options:
     touch_size: int = 0
     rules: tuple[Path, ...] = ()
     """Files of rules texts for events that were recorded without (``markets.terms.rules_file``)."""
+    fees: str = ""
+    """Fee type, at multiplier 1, of series whose fees were not recorded; empty: nothing is traded on them."""
     cycle_seconds: int = 3
     """Beat's interval. What is near to paying is evaluated at every change besides."""
 

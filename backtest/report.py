@@ -43,6 +43,7 @@ ROWS: tuple[tuple[str, Any], ...] = (
     ("could not be judged", lambda r: f"{r.unjudged:,}"),
     ("rules not recorded", lambda r: f"{r.without_rules:,}"),
     ("rules assumed from a file", lambda r: f"{r.assumed_rules:,}"),
+    ("fees assumed", lambda r: f"{r.assumed_fees:,}"),
     ("decisions", lambda r: f"{r.decisions:,}"),
     ("denied", lambda r: f"{sum(r.denials.values()):,}"),
     ("baskets", lambda r: f"{r.baskets:,}"),

@@ -78,6 +78,8 @@ class Result:
     """Events that were recorded without rules texts: nothing certifies them."""
     assumed_rules: int = 0
     """Those that got the texts of their series from a file instead: results on them rest on that assumption."""
+    assumed_fees: int = 0
+    """Events of series that were recorded without fees, replayed with the fee type of ``--fees``."""
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     equity: list[tuple[int, int]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
@@ -140,6 +142,7 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.funnel, found.screened = _funnel()
     assumed = feed.catalogue.assumed_rules
     found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)
+    found.assumed_fees = len(feed.catalogue.assumed_fees)
     found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
     found.by = {name: _grouped(bought, name) for name in ("category", "kind", "hour", "series")}
     found.missed = _missed()
@@ -152,7 +155,12 @@ def _options(options: Options) -> dict[str, Any]:
     kept = {"tape": options.tape.name, "seed": options.seed, "queue": options.queue.value}
     kept |= {"latency_ms": [options.latency.p10, options.latency.p50, options.latency.p90]}
     kept |= {"rules": [path.name for path in options.rules]}
-    kept |= {"touch_size": options.touch_size, "from_ns": options.start_ns, "to_ns": options.end_ns}
+    kept |= {
+        "fees": options.fees,
+        "touch_size": options.touch_size,
+        "from_ns": options.start_ns,
+        "to_ns": options.end_ns,
+    }
     return kept | {"profile": {k: v for k, v in sorted(options.profile.items()) if not callable(v)}}
 
 

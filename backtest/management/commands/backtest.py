@@ -16,6 +16,7 @@ from backtest import html, leaks, report, runs
 from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns, rules_files
 from backtest.results import Result
 from kalbot.common.units import UnitError, parse_count
+from markets.fees import RATES
 from markets.management.commands.tape import moment
 from markets.tape.coverage import Coverage, coverage
 from markets.tape.reader import Tape
@@ -69,6 +70,12 @@ class Command(BaseCommand):
             default=[],
             help='rules texts by series for events that were recorded without (repeat for several; "public" = those that come with the '
             "program); without them nothing certifies such events",
+        )
+        parser.add_argument(
+            "--fees",
+            choices=list(RATES),
+            default="",
+            help="fee type, at multiplier 1, of series whose fees were not recorded; without it nothing is traded on them",
         )
         parser.add_argument(
             "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"
@@ -147,6 +154,7 @@ def _options(options: dict[str, Any]) -> list[Options]:
             queue=model,
             touch_size=options["touch_size"],
             rules=rules_files(options["rules"]),
+            fees=options["fees"],
             cycle_seconds=options["cycle_seconds"],
         )
         for name in names

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backtest import evidence
 from backtest.evidence import Line
 from backtest.options import rules_files
-from backtest.results import Result
 from kalbot.common.units import dollars
+from markets.fees import RATES
 
 
 class Command(BaseCommand):
@@ -22,6 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path, help="tapes, each in a folder of its own (manage.py tape import)")
         parser.add_argument("--only", default="", help="tapes whose name contains this")
         parser.add_argument("--rules", action="append", default=[], help="as for backtest")
+        parser.add_argument("--fees", choices=list(RATES), default="", help="as for backtest")
+        parser.add_argument(
+            "--kept", type=Path, help="write each run here when it ends, and do not run again what is there"
+        )
         parser.add_argument("--jobs", type=int, default=1)
         parser.add_argument("--json", type=Path, help="write every result here")
 
@@ -30,16 +34,17 @@ class Command(BaseCommand):
             raise CommandError(f"{options['folder']} is not a folder")
         wanted = [
             line
-            for line in evidence.lines(options["folder"], rules_files(options["rules"]))
+            for line in evidence.lines(options["folder"], rules_files(options["rules"]), options["fees"])
             if options["only"] in line.tape.name
         ]
         if not wanted:
             raise CommandError(f"{options['folder']} holds no tape")
-        results = evidence.run_all(wanted, options["jobs"], self._done)
+        results = evidence.run_all(wanted, options["jobs"], options["kept"], self._done)
         if options["json"]:
             options["json"].write_text(json.dumps(evidence.document(results), default=str))
         self.stdout.write(evidence.tapes_table(options["folder"]))
         self.stdout.write(evidence.markdown(results))
+        self.stdout.write(evidence.touch_table(options["folder"], options["only"]))
 
-    def _done(self, line: Line, result: Result) -> None:
-        self.stderr.write(f"{line.tape.name}, {line.name}: {result.baskets} baskets, {dollars(result.profit)}")
+    def _done(self, line: Line, result: dict[str, Any]) -> None:
+        self.stderr.write(f"{line.tape.name}, {line.name}: {result['baskets']} baskets, {dollars(result['profit'])}")

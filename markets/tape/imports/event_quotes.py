@@ -23,7 +23,7 @@ def parts(root: Path) -> Iterator[Part]:
         about = {
             "source": "best prices of whole events over REST",
             "cadence": "passes about 30 minutes apart",
-            "absent": ["sizes", "volume", "rules", "prints"],
+            "absent": ["sizes", "volume", "rules of most events", "prints"],
             "assumed": ["one-cent steps"],
             "licence": "none stated",
         }
@@ -50,11 +50,11 @@ class _Reader:
                     yield from self._listing.records([name], at)
                 if listed.get(ticker) != tickers:
                     listed[ticker] = tickers
-                    yield json_record(at, Kind.EVENT, ticker, self._event(event, legs, whole=_is_whole(event)))
+                    yield json_record(at, Kind.EVENT, ticker, self._event(event, legs, at, whole=_is_whole(event)))
                 for leg in legs:
                     yield json_record(at, Kind.QUOTE, leg["ticker"], quote(leg.get("yes_bid"), leg.get("no_bid")))
 
-    def _event(self, event: dict[str, Any], legs: list[dict[str, Any]], *, whole: bool) -> dict[str, Any]:
+    def _event(self, event: dict[str, Any], legs: list[dict[str, Any]], at: int, *, whole: bool) -> dict[str, Any]:
         times = {
             "close_time": event.get("close_time"),
             "open_time": event.get("open_time"),
@@ -71,6 +71,7 @@ class _Reader:
         ]
         is_game = series_of(event["event_ticker"]).endswith("GAME")
         exclusive = (True if is_game else None) if whole else False  # an event with legs missing proves nothing
+        markets = self._listing.as_captured(event["event_ticker"], markets, at)
         return self._listing.event(
             event["event_ticker"], markets, title=event.get("game_title") or "", exclusive=exclusive
         )

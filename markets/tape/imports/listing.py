@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,30 @@ class Listing:
     def _rules(self) -> dict[str, dict[str, Any]]:
         path = self._root / "catalog" / "weather_series_meta_2026-07-16.jsonl.gz"
         return {line["series"]: line for line in lines(path)} if path.exists() else {}
+
+    @cached_property
+    def _games(self) -> dict[str, tuple[int, list[dict[str, Any]]]]:
+        """event -> (when it was captured, its markets as the exchange gave them)."""
+        found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+        for path in sorted((self._root / "catalog").glob("sports_markets_raw_*.jsonl.gz")):
+            for line in lines(path):
+                moment = datetime.strptime(line["capture_id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                found.setdefault(line["event_ticker"], (int(moment.timestamp()) * 10**9, line["markets"]))
+        return found
+
+    def as_captured(self, event: str, markets: list[dict[str, Any]], at_ns: int) -> list[dict[str, Any]]:
+        """``markets`` with rules, price steps and times where the whole event was captured by ``at_ns``; else as they are.
+
+        What moves with the market (prices, volume, status) stays out: it is another moment's.
+        """
+        captured_ns, known = self._games.get(event, (at_ns + 1, []))
+        rows = {row["ticker"]: row for row in known}
+        if captured_ns > at_ns or rows.keys() != {market["ticker"] for market in markets}:
+            return markets
+        return [
+            market | {name: rows[market["ticker"]][name] for name in _CAPTURED if name in rows[market["ticker"]]}
+            for market in markets
+        ]
 
     def series(self, ticker: str) -> dict[str, Any] | None:
         """The series as the exchange lists it, or None where it was not recorded."""
@@ -95,6 +120,23 @@ class Listing:
 
 _SERIES: Final = frozenset(
     {"ticker", "title", "category", "fee_type", "fee_multiplier", "frequency", "settlement_sources", "tags"}
+)
+_CAPTURED: Final = (
+    "can_close_early",
+    "close_time",
+    "custom_strike",
+    "early_close_condition",
+    "expected_expiration_time",
+    "expiration_time",
+    "latest_expiration_time",
+    "no_sub_title",
+    "open_time",
+    "price_level_structure",
+    "price_ranges",
+    "rules_primary",
+    "rules_secondary",
+    "strike_type",
+    "yes_sub_title",
 )
 _META: Final = ("title", "fee_type", "fee_multiplier", "frequency", "settlement_sources")
 

@@ -29,7 +29,7 @@ def parts(root: Path) -> Iterator[Part]:
         about: dict[str, Any] = {
             "source": "REST order books",
             "cadence": "passes minutes to hours apart; the books of a pass carry its one time",
-            "absent": ["volume", "open interest", "prints", "rules"],
+            "absent": ["volume", "open interest", "prints", "rules of most events"],
             "assumed": ["one-cent steps"] + ([ASSUMED_RULES] if daily else ["games and ranges: as the series' events"]),
             "licence": "none stated",
         }
@@ -65,14 +65,14 @@ class _Reader:
                 if listed.get(event) != tickers:
                     listed[event] = tickers
                     held |= tickers
-                    yield json_record(at, Kind.EVENT, event, self._event(event, legs))
+                    yield json_record(at, Kind.EVENT, event, self._event(event, legs, at))
             for book in books:
                 yield json_record(at, Kind.BOOK, book["ticker"], _body(book))
         for ticker in sorted(held & self._results.keys()):
             known_ns, result = self._results[ticker]
             yield settlement(known_ns, ticker, result)
 
-    def _event(self, event: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
+    def _event(self, event: str, legs: list[dict[str, Any]], at: int) -> dict[str, Any]:
         markets = []
         end = self._ends.get(event)
         for leg in legs:
@@ -88,6 +88,7 @@ class _Reader:
         exclusive = True if DAILY.match(series_of(event)) and legs[0].get("group") == "daily" else None
         if series_of(event).endswith("GAME"):
             exclusive = True  # as the README of the set says of games
+            markets = self._listing.as_captured(event, markets, at)
         return self._listing.event(event, markets, exclusive=exclusive)
 
 

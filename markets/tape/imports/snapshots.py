@@ -21,7 +21,7 @@ def parts(root: Path) -> Iterator[Part]:
         about = {
             "source": "one instant of the exchange, events and books",
             "cadence": "passes hours apart",
-            "absent": ["volume", "open interest", "rules", "open times of games"],
+            "absent": ["volume", "open interest", "rules of most events", "open times of most games"],
             "assumed": [],
             "licence": "none stated",
         }
@@ -38,7 +38,8 @@ class _Reader:
         events = [event for page in lines(self._folder / "events.jsonl.gz") for event in page["events"]]
         yield from self._listing.records({event["series_ticker"] for event in events}, at)
         for event in events:
-            yield json_record(at, Kind.EVENT, event["event_ticker"], event)
+            markets = self._listing.as_captured(event["event_ticker"], event["markets"], at)
+            yield json_record(at, Kind.EVENT, event["event_ticker"], event | {"markets": markets})
         for book in lines(self._folder / "orderbooks.jsonl.gz"):
             yield json_record(at, Kind.BOOK, book["ticker"], {"orderbook_fp": book["orderbook_fp"]})
         if self._last:

@@ -167,7 +167,7 @@ def test_recorded_books_become_a_tape_with_every_book(tmp_path: Path) -> None:
     registry.run(part, tmp_path)
     found = coverage(Tape.open(tmp_path / part.tape))
     assert found.kinds["book"] == 1_880
-    assert found.about[0]["absent"] == ["volume", "open interest", "prints", "rules"]
+    assert found.about[0]["absent"] == ["volume", "open interest", "prints", "rules of most events"]
 
 
 @pytest.mark.shared
