@@ -35,13 +35,13 @@ def _opened(at: int, state: str = "open") -> Record:
     return json_record(START + at, Kind.CONNECTION, "E-1", {"state": state})
 
 
-def _dear(at: int) -> list[Record]:
+def _unpaying(at: int) -> list[Record]:
     """Three legs at which nothing pays: YES asks of 40 cents, YES bids of 30."""
     return [_quote(at, f"E-1-L{n}", "0.3000", "0.6000") for n in range(3)]
 
 
 def test_the_time_in_which_a_set_pays_its_life_and_its_best_are_measured() -> None:
-    records = [_event(3), _opened(0), *_dear(0)]
+    records = [_event(3), _opened(0), *_unpaying(0)]
     records += [_quote(10 * SECOND, "E-1-L0", "0.4800", None), _quote(12 * SECOND, "E-1-L0", "0.3000", "0.6000")]
     records.append(_opened(100 * SECOND, "closed"))
     found = measure(iter(records), is_continuous=True)
@@ -62,12 +62,12 @@ def test_a_set_of_legs_that_did_not_move_is_counted_apart() -> None:
 
 def test_prices_of_a_pass_are_one_moment_and_known_for_a_minute_only() -> None:
     first = [_quote(0, f"E-1-L{n}", "0.4000", "0.6000") for n in range(3)]
-    found = measure(iter([_event(3), *first, *_dear(60 * MINUTE)]), is_continuous=False)
+    found = measure(iter([_event(3), *first, *_unpaying(60 * MINUTE)]), is_continuous=False)
     assert (found.moments, found.sides["no"].moments) == (2, 1)  # a pass half of another is no moment
     assert (found.watched_ns, found.sides["no"].paid_ns) == (2 * MINUTE, MINUTE)
 
 
-@pytest.mark.parametrize("records", [[_event(3, exclusive=False), *_dear(0)], [_event(4), *_dear(0)]])
+@pytest.mark.parametrize("records", [[_event(3, exclusive=False), *_unpaying(0)], [_event(4), *_unpaying(0)]])
 def test_an_event_that_is_not_exclusive_or_not_whole_is_not_priced(records: list[Record]) -> None:
     assert measure(iter(records), is_continuous=False).moments == 0
 
