@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
+
+
+def with_readable_key(view: Callable[..., Any]) -> Callable[..., Any]:
+    """``view`` of a list's rows, which answers a key that its column cannot hold as a row that is not there."""
+    model = getattr(getattr(view, "__self__", None), "model", None)
+    if model is None:
+        return view
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if "object_id" in kwargs:
+                model._meta.pk.to_python(unquote(kwargs["object_id"]))
+        except ValidationError as error:
+            raise Http404(f"no such row: {kwargs}") from error
+        return view(request, *args, **kwargs)
+
+    return checked
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -26,6 +48,9 @@ class ConsoleSite(UnfoldAdminSite):
         if request.method == "POST" and throttle.sprayed(request):
             return throttle.lockout_response(request)
         return super().login(request, extra_context)
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        return super().admin_view(with_readable_key(view), cacheable)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff; and who has switched the second factor on must have shown it in this session."""

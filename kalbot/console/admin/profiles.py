@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.models import ModelChange, ModelDelta
@@ -183,6 +184,14 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         self, request: HttpRequest, historical_record: Any
     ) -> HistoricalRecordContextHelper:
         return ChangesInUnits(self.model, historical_record)
+
+    def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, **kwargs: Any) -> HttpResponse:
+        """An old version is read only. The library hides the button of its form and would still store what is posted to it."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        if not (object_id.isdecimal() and version_id.isdecimal()):
+            raise Http404("no such version")
+        return super().history_form_view(request, object_id, version_id, **kwargs)
 
     def revert_disabled(self, request: HttpRequest, obj: Profile | None = None) -> bool:
         return True  # the history is read; a limit is changed on the form, with a reason
