@@ -94,6 +94,7 @@ class Event(models.Model):
     strike_period = models.CharField(max_length=64, blank=True)
     strike_date = models.DateTimeField(null=True, blank=True)
     settlement_sources = models.JSONField(default=list, blank=True)
+    product_metadata = models.JSONField(default=dict, blank=True, help_text="The exchange's own: competition, scope.")
     fee_type_override = models.CharField(max_length=64, blank=True)
     fee_multiplier_override_e6 = models.BigIntegerField(null=True, blank=True)
     exchange_index = models.IntegerField(default=0)
@@ -133,6 +134,11 @@ class Market(models.Model):
     yes_sub_title = models.CharField(max_length=300, blank=True)
     rules_primary = models.TextField(blank=True)
     rules_secondary = models.TextField(blank=True)
+    other_texts = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Title, name of the NO side, condition of an early close and the like, where the exchange gives them.",
+    )
     strike_type = models.CharField(max_length=32, blank=True)
     floor_strike = models.CharField(max_length=32, blank=True, help_text="Decimal string, exact.")
     cap_strike = models.CharField(max_length=32, blank=True, help_text="Decimal string, exact.")
@@ -197,6 +203,11 @@ class ReviewedSeries(models.Model):
         blank=True,
         help_text="A list of outcomes: the primary rule of each, with {outcome} for its name and {date} for any date in it. "
         'Where the rules differ: one line for each outcome, "name: rule".',
+    )
+    titles = models.TextField(
+        blank=True,
+        help_text="A list of outcomes: the titles of event and markets, one a line. A title that says a word which neither these nor "
+        "the rules have is of another event.",
     )
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
     reviewed_by = models.CharField(max_length=150)

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from kalbot.common.units import format_price
 from markets.kalshi.schemas import Event, FeeChange, Market, Series
 from markets.kalshi.vocabulary import OPEN_STATUSES
 
-LAYOUT: Final = b"2"
+LAYOUT: Final = b"3"
 """Part of every hash: raise it when the mapping below changes, and the next scan rewrites every row."""
 
 FACTS_DIGITS: Final = 16
@@ -69,6 +70,7 @@ def event_row(event: Event) -> Row:
         "collateral_return_type": event.collateral_return_type,
         "strike_period": event.strike_period[:64],
         "strike_date": event.strike_date,
+        "product_metadata": event.product_metadata or {},
         "settlement_sources": [{"name": s.name, "url": s.url} for s in event.settlement_sources],
         "fee_type_override": event.fee_type_override or "",
         "fee_multiplier_override_e6": None if override is None else multiplier_e6(override),
@@ -92,6 +94,7 @@ def market_row(market: Market) -> Row:
         "yes_sub_title": market.yes_sub_title[:300],
         "rules_primary": market.rules_primary,
         "rules_secondary": market.rules_secondary,
+        "other_texts": other_texts(market),
         "strike_type": str(market.strike_type or ""),
         "floor_strike": decimal_text(market.floor_strike),
         "cap_strike": decimal_text(market.cap_strike),
@@ -121,6 +124,19 @@ def market_row(market: Market) -> Row:
         "expiration_value": market.expiration_value[:200],
         "settled_at": market.settlement_time,
     }
+
+
+def other_texts(market: Market) -> dict[str, str]:
+    """What the exchange says of a market beside name and rules, where it says anything: certificates read it."""
+    said = {
+        "title": market.title,
+        "no_sub_title": "" if market.no_sub_title == market.yes_sub_title else market.no_sub_title,
+        "early_close_condition": market.early_close_condition,
+        "functional_strike": market.functional_strike,
+        "settlement_floor": "" if market.settlement_floor is None else format_price(market.settlement_floor),
+        "collection": (market.mve_collection_ticker or "legs") if market.mve else "",
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def decimal_text(value: Decimal | None) -> str:

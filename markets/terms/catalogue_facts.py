@@ -22,8 +22,13 @@ EVENT_FACTS: Final = (
     "mutually_exclusive",
     "collateral_return_type",
     "settlement_sources",
+    "strike_period",
+    "strike_date",
+    "product_metadata",
 )
 OF_SERIES: Final = "series__settlement_sources"
+UNIT_E6: Final = 1_000_000
+"""A dollar in Money."""
 MARKET_FACTS: Final = (
     "ticker",
     "event_id",
@@ -38,6 +43,14 @@ MARKET_FACTS: Final = (
     "custom_strike",
     "is_provisional",
     "result",
+    "other_texts",
+    "notional_e6",
+    "settlement_bounds",
+    "settlement_value_e6",
+    "expiration_value",
+    "close_time",
+    "expected_expiration_time",
+    "latest_expiration_time",
 )
 
 
@@ -66,6 +79,9 @@ def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) 
         title=event["title"],
         sub_title=event["sub_title"],
         sources=_sources(event["settlement_sources"], event.get(OF_SERIES) or ()),
+        strike_period=event["strike_period"],
+        strike_date=event["strike_date"],
+        metadata=tuple(sorted((key, _text(value)) for key, value in event["product_metadata"].items())),
         markets=tuple(_market_facts(row) for row in markets),
     )
 
@@ -76,7 +92,7 @@ def _sources(*listed: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
 
 
 def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
-    custom = row["custom_strike"]
+    custom, other = row["custom_strike"], row["other_texts"]
     return MarketFacts(
         ticker=row["ticker"],
         status=row["status"],
@@ -87,11 +103,36 @@ def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
         rules_primary=row["rules_primary"],
         rules_secondary=row["rules_secondary"],
         market_type=row["market_type"],
-        result=row["result"],
+        result=row["result"] or ("valued" if _is_valued(row) else ""),
         custom_strike=json.dumps(custom, sort_keys=True) if custom else "",
         is_provisional=row["is_provisional"],
-        is_combo=row["ticker"].startswith(COMBO_PREFIX),
+        is_combo=row["ticker"].startswith(COMBO_PREFIX) or "collection" in other,
+        title=other.get("title", ""),
+        no_sub_title=other.get("no_sub_title", ""),
+        early_close_condition=other.get("early_close_condition", ""),
+        functional_strike=other.get("functional_strike", ""),
+        unusual=_unusual(row),
+        ends=" ".join(str(row[name]) for name in ("close_time", "expected_expiration_time", "latest_expiration_time")),
     )
+
+
+def _is_valued(row: Mapping[str, Any]) -> bool:
+    """Whether the exchange already says what the market is worth."""
+    return row["settlement_value_e6"] is not None or bool(row["expiration_value"])
+
+
+def _unusual(row: Mapping[str, Any]) -> str:
+    """What a market pays other than nothing or one dollar, in words."""
+    if row["notional_e6"] != UNIT_E6:
+        return f"{row['notional_e6'] / UNIT_E6:g} dollar a contract"
+    if row["settlement_bounds"] not in ("", "default"):
+        return f"values with bounds: {row['settlement_bounds']}"
+    least = row["other_texts"].get("settlement_floor", "")
+    return f"at least {least}" if least else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _strike(text: str) -> Decimal | None:
@@ -113,4 +154,5 @@ def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | 
         outcomes=names,
         rule="\n".join(plain(line) for line in review.rule.splitlines()),
         tie_impossible=review.tie_impossible,
+        titles=tuple(plain(line) for line in review.titles.splitlines() if plain(line)),
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.reading.fields import check_sources, check_topic
 from markets.terms.reading.games import TIE, introductions, read_game
 from markets.terms.reading.labels import check_custom, check_labels
 from markets.terms.reading.meanings import Meaning
@@ -17,10 +19,10 @@ from markets.terms.reading.primary import Condition, read_condition
 from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
 from markets.terms.reading.secondary import Topic
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
-from markets.terms.reading.text import DATE, plain, same_day
+from markets.terms.reading.text import DATE, WEATHER_SERVICE, plain, same_day
 from markets.terms.registry.entry import RegisteredTerms
 from markets.terms.tiling import tile
-from markets.terms.weather_stations import Extreme, disagreement, foreign_source, label_words
+from markets.terms.weather_stations import Extreme, disagreement, foreign_address, foreign_source, label_words
 
 _CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
 _LOCATION: Final = re.compile(r'(?:choosing the location|then choose) "([^"]*)"')
@@ -29,6 +31,8 @@ _RELEASED: Final = re.compile(rf"\bthe release of the data for ({DATE}), or one 
 _FALLBACK: Final = re.compile(r'then the strike for "([^"]+)" will resolve to Yes')
 COINS: Final = {"BTC": ("Bitcoin", "BTC"), "ETH": ("Ethereum", "Ether", "ETH")}
 """Coin of an index -> its names in titles."""
+INDICES: Final = {"BTC": frozenset({"BRTI"}), "ETH": frozenset({"ERTI", "ETHUSD_RTI"})}
+"""Coin -> the last part of the address of its index."""
 NAMED: Final = frozenset({"", "structured", "custom"})
 STRIKES: Final = frozenset({"less", "less_or_equal", "greater", "greater_or_equal", "between"})
 _NO_TIE_LISTED: Final = "The rules speak of a market for the tie that is not listed."
@@ -57,7 +61,7 @@ class ReviewedSeries:
     of each outcome says, with ``{outcome}`` and ``{date}`` (exhaustive lists).
 
     ``tie_impossible``: the reviewer states that a game cannot end level. Without it a two-way game must have rules that
-    split the dollar.
+    split the dollar. ``titles``: of events and markets, as the reviewer saw them.
     """
 
     series_ticker: str
@@ -67,6 +71,7 @@ class ReviewedSeries:
     outcomes: frozenset[str]
     rule: str = ""
     tie_impossible: bool = False
+    titles: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -102,7 +107,9 @@ def _read_strikes(event: EventFacts, texts: Texts, terms: RegisteredTerms | None
     else:
         check_coin(event, first)
     check_labels(event, texts, label_words(event.series_ticker) if first.extreme else COINS[first.coin])
-    texts.read_others(topic=Topic.WEATHER if first.extreme else Topic.COIN)
+    topic = Topic.WEATHER if first.extreme else Topic.COIN
+    check_topic(event, texts, topic)
+    texts.read_others(topic=topic)
     if Meaning.TIE_WINS in texts.meanings:
         raise NotRead("rules_disagree", _NO_TIE_LISTED)
     for meaning in first.source.no_data:
@@ -120,6 +127,7 @@ def _check_weather(event: EventFacts, first: Condition, said: str) -> None:
     """Raises NotRead where what is said besides the condition is about another station, extreme or day."""
     extreme: Extreme = first.extreme or "high"
     wrong = disagreement(event.series_ticker, extreme, first.place, _CLI.findall(said), _LOCATION.findall(said))
+    wrong = wrong or foreign_address(event.series_ticker, re.findall(WEATHER_SERVICE, said))
     if not wrong and (other := foreign_source(event.series_ticker, event.sources)):
         wrong = f"a listed source is not the weather service's report of the station: {other}"
     if wrong:
@@ -138,8 +146,11 @@ def check_coin(event: EventFacts, first: Condition) -> None:
     if event.series_ticker not in (f"KX{first.coin}", f"KX{first.coin}D"):
         raise NotRead("source_differs", f"{event.series_ticker} is not known to settle by the {first.coin} index.")
     for source in event.sources:
-        if not source.startswith("CF Benchmarks "):
-            raise NotRead("source_differs", f"A listed source is not CF Benchmarks: {source}")
+        name, _, address = source.rpartition(" ")
+        at = urlsplit(address)
+        index = at.path.removeprefix("/data/indices/")
+        if name != "CF Benchmarks" or at.netloc != "www.cfbenchmarks.com" or index not in INDICES[first.coin]:
+            raise NotRead("source_differs", f"A listed source is not CF Benchmarks' index of {first.coin}: {source}")
 
 
 def _unit_of(condition: Condition, terms: RegisteredTerms | None) -> Decimal | None:
@@ -195,7 +206,9 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
             differing = ", ".join(sorted(names ^ review.outcomes))
             raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
         hole = check_named(event.markets, texts.heads, review.rule)
-        check_labels(event, texts, (), by_words=False)
+        check_labels(event, texts, review.titles)
+        check_topic(event, texts, Topic.NAMES)
+        check_sources(event)
         texts.read_others(topic=Topic.NAMES)
         if Meaning.TIE_WINS in texts.meanings and not any(TIE.fullmatch(name) for name in names):
             raise NotRead("rules_disagree", _NO_TIE_LISTED)
@@ -212,6 +225,8 @@ def _read_game(event: EventFacts, texts: Texts, review: ReviewedSeries | None) -
             "no_evidence", "No strikes, no game of two sides in a form that is read, no reviewed list of outcomes."
         )
     check_labels(event, texts, ("Pro",))
+    check_topic(event, texts, Topic.GAME)
+    check_sources(event)
     texts.read_others(introductions(game), topic=Topic.GAME)
     lines = [f"Game read: {game.text}"]
     if game.with_tie:

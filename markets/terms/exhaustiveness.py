@@ -25,13 +25,14 @@ from markets.kalshi.vocabulary import MarketStatus
 from markets.terms.evidence import Evidence, ReviewedSeries, ReviewShape, read_event
 from markets.terms.facts import EventFacts, MarketFacts, rules_hash
 from markets.terms.grades import Grade, grade_of
+from markets.terms.reading.fields import check_fields
 from markets.terms.reading.meanings import Meaning, states_of
 from markets.terms.reading.rules import NotRead
 from markets.terms.reading.text import odd_letter, plain, without_marks
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 from markets.terms.states import StateKind, StateList, floor, listed_states
 
-CERTIFICATE_VERSION: Final = 4
+CERTIFICATE_VERSION: Final = 5
 """Raised when the rules of reading change; certificates of another version do not count."""
 _APART: Final = "The registered terms have no clause by which one value settles all of the markets."
 
@@ -145,6 +146,7 @@ def _check_fit(event: EventFacts) -> None:
     if len(markets) < 2:
         raise NotRead("too_few_legs", f"{len(markets)} market listed.")
     check_markets(markets)
+    check_fields(event)
 
 
 def check_markets(markets: Sequence[MarketFacts]) -> None:
@@ -166,7 +168,7 @@ def check_markets(markets: Sequence[MarketFacts]) -> None:
         (
             "leg_not_active",
             [m for m in markets if m.status != MarketStatus.ACTIVE or m.result],
-            "is settled or not open",
+            "is settled, worth a known value or not open",
         ),
     ):
         if unfit:

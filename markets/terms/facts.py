@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from markets.kalshi.vocabulary import MarketStatus
 
-FACTS_VERSION: Final = 2
+FACTS_VERSION: Final = 3
 """Part of the hash: a new way to read the facts voids every certificate given under the old one."""
 
 _DIGITS: Final = 64
@@ -18,7 +19,11 @@ _DIGITS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class MarketFacts:
-    """One listed market. Strikes as exact decimals in the unit of the rules; texts as the exchange gives them."""
+    """One listed market. Strikes as exact decimals in the unit of the rules; texts as the exchange gives them.
+
+    ``unusual``: what it pays other than nothing or one dollar, in words ("" = that). ``ends``: when it closes and expires, to be
+    compared with the other markets of its event.
+    """
 
     ticker: str
     status: str = MarketStatus.ACTIVE.value
@@ -33,6 +38,12 @@ class MarketFacts:
     custom_strike: str = ""
     is_provisional: bool = False
     is_combo: bool = False
+    title: str = ""
+    no_sub_title: str = ""
+    early_close_condition: str = ""
+    functional_strike: str = ""
+    unusual: str = ""
+    ends: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +59,16 @@ class EventFacts:
     sub_title: str = ""
     sources: tuple[str, ...] = ()
     """Name and address of each settlement source that the exchange lists, of the event and its series."""
+    strike_period: str = ""
+    strike_date: datetime | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 def rules_hash(event: EventFacts) -> str:
     """sha256 over exclusivity, the set of markets and each market's rules, strikes and whether it can still be traded.
 
-    The order of the markets does not matter. Prices, sizes and times are not part of it.
+    The order of the markets does not matter. Prices and sizes are not part of it; of the times only
+    whether all markets have the same.
     """
     markets = sorted(
         [
@@ -70,6 +85,11 @@ def rules_hash(event: EventFacts) -> str:
             m.rules_secondary,
             m.is_provisional,
             m.is_combo,
+            m.title,
+            m.no_sub_title,
+            m.early_close_condition,
+            m.functional_strike,
+            m.unusual,
         ]
         for m in event.markets
     )
@@ -82,6 +102,10 @@ def rules_hash(event: EventFacts) -> str:
         event.title,
         event.sub_title,
         sorted(event.sources),
+        event.strike_period,
+        str(event.strike_date or ""),
+        event.metadata,
+        len({m.ends for m in event.markets}),
         markets,
     ]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()

@@ -15,6 +15,7 @@ from markets.terms.evidence import COINS, check_coin, condition_of
 from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, rules_hash
 from markets.terms.grades import Grade
+from markets.terms.reading.fields import check_fields, check_topic
 from markets.terms.reading.labels import check_labels
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.primary import Condition
@@ -116,6 +117,7 @@ class _Read:
 def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
     """Every market of one event, read; strikes, rule and name must agree."""
     check_markets(facts.markets)
+    check_fields(facts)
     texts = texts_of(facts)
     contradicted = terms.contradicted_by([f"{m.rules_primary} {m.rules_secondary}" for m in facts.markets])
     if contradicted:
@@ -128,6 +130,7 @@ def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
         check_coin(facts, condition)
         conditions[market.ticker] = condition
     check_labels(facts, texts, COINS[conditions[facts.markets[0].ticker].coin])
+    check_topic(facts, texts, Topic.COIN)
     texts.read_others(topic=Topic.COIN)
     return _Read(conditions, texts.meanings)
 

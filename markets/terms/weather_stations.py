@@ -6,9 +6,10 @@ known of it then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 Extreme = Literal["high", "low"]
 _HOSTS: Final = frozenset({"weather.gov", "www.weather.gov", "forecast.weather.gov"})
@@ -61,6 +62,30 @@ LOCATIONS: Final[dict[str, frozenset[str]]] = {
 }
 """Station -> what the weather service's page calls it, where rules say which location to choose there."""
 
+OFFICES: Final = {
+    "AUS": "EWX",
+    "MDW": "LOT",
+    "DEN": "BOU",
+    "LAX": "LOX",
+    "MIA": "MFL",
+    "NYC": "OKX",
+    "PHL": "PHI",
+    "ATL": "FFC",
+    "BOS": "BOX",
+    "DFW": "FWD",
+    "DCA": "LWX",
+    "HOU": "HGX",
+    "LAS": "VEF",
+    "MSP": "MPX",
+    "MSY": "LIX",
+    "OKC": "OUN",
+    "PHX": "PSR",
+    "SAT": "EWX",
+    "SEA": "SEW",
+    "SFO": "MTR",
+}
+"""Station -> the weather service's office that issues its report."""
+
 _BOTH: Final = {
     "TATL": "ATL",
     "TBOS": "BOS",
@@ -101,6 +126,13 @@ SERIES: Final[dict[str, tuple[str, Extreme]]] = {
 """Series -> (station, extreme)."""
 
 
+_UNSPECIFIC: Final = frozenset(
+    {
+        "the national weather service for area (e.g. Australian Bureau of Meteorology, the Met Office, etc.) https://kalshi.com",
+    }
+)
+"""Sources ("name address") that series list without a station; their rules name it."""
+_REPORT_WORDS: Final = ("NWS", "National Weather Service", "Climatological Report", "Daily Climate Report", "FW")
 _SHORT: Final[dict[str, tuple[str, ...]]] = {
     "NYC": ("NYC", "NY"),
     "LAX": ("LA",),
@@ -135,11 +167,31 @@ def foreign_source(series: str, sources: Iterable[str]) -> str:
     """The first listed settlement source ("name address") that is not the weather service's report of the series' station; ""."""
     for source in sources:
         name, _, address = source.rpartition(" ")
-        at = urlsplit(address)
-        issued = parse_qs(at.query).get("issuedby", [])
-        here = at.hostname in _HOSTS and all(code == SERIES[series][0] for code in issued)
-        if not here and not name.startswith("the national weather service for area"):
+        if source in _UNSPECIFIC:
+            continue
+        if not _is_report_name(name, series) or foreign_address(series, [address]):
             return source
+    return ""
+
+
+def _is_report_name(name: str, series: str) -> bool:
+    """Whether a source's name is the report's, with or without a name of the station of the series."""
+    known = {word.lower() for text in (*_REPORT_WORDS, *label_words(series)) for word in re.findall(r"\w+", text)}
+    return {word.lower() for word in re.findall(r"\w+", name)} <= known
+
+
+def foreign_address(series: str, addresses: Iterable[str]) -> str:
+    """The first address that leads neither to the daily climate report of the series' station, nor to the climate page of its office,
+    nor to the weather service as a whole; ""."""
+    station = SERIES[series][0]
+    for address in addresses:
+        at = urlsplit(address.rstrip(",."))
+        query = {(key.lower(), value.upper()) for key, value in parse_qsl(at.query)}
+        report = {("site", OFFICES[station]), ("product", "CLI"), ("issuedby", station)}
+        page = at.path.lower() == "/wrh/climate" and query == {("wfo", OFFICES[station])}
+        whole = at.path in ("", "/") and not at.query
+        if at.netloc not in _HOSTS or not (whole or page or (at.path == "/product.php" and query == report)):
+            return address
     return ""
 
 

@@ -81,7 +81,7 @@ def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series
     fee_type, multiplier = _fees(ticker)
     tags: list[str] = []
     frequency, name = "custom", title or ticker
-    sources = [{"name": "Official source named in the rules", "url": "https://kalshi.com/"}]
+    sources = [{"name": "Kalshi", "url": "https://kalshi.com/"}]
     city = weather_city(ticker)
     if city:
         kind = "Highest" if ticker.startswith("KXHIGH") else "Lowest"
@@ -94,7 +94,8 @@ def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series
     elif ticker in ("KXBTC", "KXETH"):
         tags, frequency = [ticker[2:], "Hourly"], "hourly"
         name = "Bitcoin range" if ticker == "KXBTC" else "Ethereum range"
-        sources = [{"name": "CF Benchmarks", "url": "https://www.cfbenchmarks.com/data/indices/BRTI"}]
+        index = "BRTI" if ticker == "KXBTC" else "ETHUSD_RTI"
+        sources = [{"name": "CF Benchmarks", "url": f"https://www.cfbenchmarks.com/data/indices/{index}"}]
     elif ticker in _SPORTS:
         name, tag, source, url = _SPORTS[ticker]
         tags, sources = [tag], [{"name": source, "url": url}]

@@ -10,17 +10,22 @@ import calendar
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
-from markets.terms.facts import EventFacts
+from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.rules import NotRead, Texts
-from markets.terms.reading.text import DATE, MONTH, MONTHS, plain, same_day
+from markets.terms.reading.strikes import at_least, at_most, greater, less, of_strikes
+from markets.terms.reading.text import DATE, MONTH, MONTHS, plain, same_day, weekday
 
 _DAY: Final = re.compile(rf"{DATE}|{MONTH} \d{{1,2}}\b(?!,? ?\d{{4}}|\d)", re.ASCII)
 _HOUR: Final = re.compile(r"\b(\d{1,2})(?::(\d{2}))? ?([AP])M(?: ([A-Z])[SD]?T\b)?", re.ASCII | re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+(?:[.'&´’-][^\W_]+)*|\S")
 _TICKER: Final = re.compile(r"-(\d{2})([A-Z]{3})(\d{2})(?:(\d{2})(?=-|\Z))?", re.ASCII)
+_MONTH_NAMES: Final = {name.lower(): name[:3].lower() for name in calendar.month_name if name}
 _MARKS: Final = frozenset("?,:()*/-–|;!\"'°.&")
+_BOUND: Final = re.compile(r"(?P<sign>[<>]=?|[≤≥]) ?\$?(?P<number>-?\d[\d,]*(?:\.\d+)?)°?", re.ASCII)
+_SIGNS: Final = {">": greater, ">=": at_least, "≥": at_least, "<": less, "<=": at_most, "≤": at_most}
 _SHORT: Final = 6
 """Letters that a short form has fewer of; short forms of sides ("ALP vs BET") are those of the ticker."""
 _QUESTION: Final = re.compile(
@@ -29,30 +34,59 @@ _QUESTION: Final = re.compile(
 )
 
 
-def check_labels(event: EventFacts, texts: Texts, known: Iterable[str], *, by_words: bool = True) -> None:
-    """Raises NotRead where title, sub-title or ticker say another day, hour, number or word than the conditions of the event.
+def check_labels(event: EventFacts, texts: Texts, known: Iterable[str]) -> None:
+    """Raises NotRead where title, sub-title, period or ticker of the event, or the title of a market, say another day, hour, number or
+    word than the conditions: of all outcomes, for a market's title of its own.
 
-    ``known``: other words for what the conditions name (a city's short name). ``by_words`` False: only days and numbers are compared.
+    ``known``: other words for what the conditions name (a city's short name).
     """
     rules = " ".join(texts.heads)
-    said = [rules, *(market.yes_sub_title for market in event.markets), *known]
-    words = {word for text in said for word in _words(text)}
-    days, hours = {same_day(found) for found in re.findall(DATE, rules)}, set(_hours(rules))
-    sides = event.event_ticker.rpartition("-")[2]
-    words |= {_weekday(day) for day in days}
-    for label in (event.title, event.sub_title):
-        text = "" if label == event.event_ticker else plain(label)
-        _check_days(text, days)
-        if other := [hour for hour in _hours(text) if by_words and not any(_agree(hour, one) for one in hours)]:
-            raise NotRead(
-                "label_differs", f'"{label}" names an hour that the rules do not: {other[0][0]}:{other[0][1]:02}.'
-            )
-        for word in _words(_HOUR.sub(" ", _DAY.sub(" ", text))):
-            if word in words or (word.isalpha() and 1 < len(word) < _SHORT and word.upper() in sides):
-                continue
-            if by_words or any(char.isdigit() for char in word):
-                raise NotRead("label_differs", f'"{label}" says "{word}", the rules of the outcomes do not.')
-    _check_ticker(event.event_ticker, days)
+    days = {same_day(found) for found in re.findall(DATE, rules)}
+    names = [market.yes_sub_title for market in event.markets]
+    whole = _Said.of([rules, *names, *known], event, days)
+    for label in (event.title, event.sub_title, event.strike_period):
+        _check_label("" if label == event.event_ticker else label, whole, days)
+    for market, head in zip(event.markets, texts.heads, strict=True):
+        if market.title and market.title != event.title:
+            title = _without_bound(plain(market.title), market)
+            _check_label(title, _Said.of([head, market.yes_sub_title, *known], event, days), days)
+    for ticker in (event.event_ticker, *(market.ticker for market in event.markets)):
+        _check_ticker(ticker, days)
+
+
+class _Said(NamedTuple):
+    """What a label may say. ``sides``: the last part of the event's ticker, where sides have their short forms."""
+
+    words: frozenset[str]
+    hours: tuple[tuple[int, int, str], ...]
+    sides: str
+
+    @classmethod
+    def of(cls, said: Sequence[str], event: EventFacts, days: set[str]) -> _Said:
+        words = {word for text in said for word in _words(text)} | {weekday(day).lower() for day in days}
+        return cls(frozenset(words), tuple(_hours(said[0])), event.event_ticker.rpartition("-")[2])
+
+
+def _check_label(label: str, said: _Said, days: set[str]) -> None:
+    text = plain(label)
+    _check_days(text, days)
+    if other := [hour for hour in _hours(text) if not any(_agree(hour, one) for one in said.hours)]:
+        raise NotRead(
+            "label_differs", f'"{label}" names an hour that the rules do not: {other[0][0]}:{other[0][1]:02}.'
+        )
+    for word in _words(_HOUR.sub(" ", _DAY.sub(" ", text))):
+        short = word.isalpha() and 1 < len(word) < _SHORT and word.upper() in said.sides
+        if word not in said.words and not short:
+            raise NotRead("label_differs", f'"{label}" says "{word}", the rules of the outcomes do not.')
+
+
+def _without_bound(title: str, market: MarketFacts) -> str:
+    """The title without a bound in signs (">90°"), if it is the one of the market's strikes."""
+    found = _BOUND.search(title)
+    strikes = of_strikes(market)
+    if found is None or strikes is None or _SIGNS[found["sign"]](Decimal(found["number"].replace(",", ""))) != strikes:
+        return title
+    return f"{title[: found.start()]} {title[found.end() :]}"
 
 
 def check_custom(event: EventFacts, heads: Sequence[str]) -> None:
@@ -102,7 +136,7 @@ def _same(short: str, day: str) -> bool:
 
 
 def _check_ticker(ticker: str, days: set[str]) -> None:
-    """The day in the ticker of an event must be one that the conditions name, where they name any."""
+    """The day in a ticker must be one that the conditions name, where they name any."""
     found = _TICKER.search(ticker)
     if found is None or found[2].title() not in MONTHS or not days:
         return
@@ -114,15 +148,9 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
         raise NotRead("label_differs", f"{ticker} is of another day than the rules: {', '.join(sorted(days))}.")
 
 
-def _weekday(day: str) -> str:
-    """The name of the weekday of "Jul 16, 2026", in small letters."""
-    name, number, year = day.replace(",", "").split()
-    return calendar.day_name[calendar.weekday(int(year), MONTHS.index(name) + 1, int(number))].lower()
-
-
 def _words(text: str) -> list[str]:
     """The words of a text that say something, in small letters."""
-    found = (word.lower() for word in _WORD.findall(text))
+    found = (_MONTH_NAMES.get(word.lower(), word.lower()) for word in _WORD.findall(text))
     return [word for word in found if word not in _MARKS and _QUESTION.fullmatch(word) is None]
 
 

@@ -19,7 +19,8 @@ _REPORT: Final = (
     r"(?:the )?(?:National Weather Service's|NWS's) (?:Climatological Report \(Daily\)|Daily Climate Report)"
 )
 _STRIKE: Final = rf"(?P<strike>{PHRASE})"
-_YES: Final = r", then the market resolves to Yes\."
+_THEN: Final = ", then the market resolves to Yes."
+_YES: Final = re.escape(_THEN)
 
 _WEATHER: Final = re.compile(
     rf"If the (?P<extreme>highest|maximum|lowest|minimum) temperature recorded (?:in|at) (?P<place>{PLACE}) (?:for|on) (?P<date>{DATE})"
@@ -39,8 +40,8 @@ _DEGREES: Final = re.compile(r"[°%]| degree")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One outcome's rule, read. ``rest``: the sentence without its strike. ``place`` and ``extreme``: of a temperature; ``coin``: of a
-    price, "BTC" or "ETH"."""
+    """One outcome's rule, read. ``rest``: what it says but for its strike, in one wording. ``place`` and
+    ``extreme``: of a temperature; ``coin``: of a price, "BTC" or "ETH"."""
 
     interval: Interval
     rest: str
@@ -57,20 +58,21 @@ def read_condition(sentence: str) -> Condition | None:
         if not (found["before"] or found["after"]):
             return None
         extreme: Extreme = "high" if found["extreme"] in ("highest", "maximum") else "low"
-        return None if _DOLLARS.search(found["strike"]) else _condition(found, NWS_CLI, found["place"], extreme)
-    if found := _CRYPTO.fullmatch(sentence):
-        return (
-            None
-            if _DEGREES.search(found["strike"])
-            else _condition(found, CF_BENCHMARKS, coin="BTC" if found["BTC"] else "ETH")
+        rest = (
+            f"If the {extreme}est temperature recorded in {found['place']} for {found['date']} as reported by the National Weather "
+            f"Service's Climatological Report (Daily), is {{}}{_THEN}"
         )
+        return None if _DOLLARS.search(found["strike"]) else _condition(found, NWS_CLI, rest, found["place"], extreme)
+    if found := _CRYPTO.fullmatch(sentence):
+        start, end = found.span("strike")
+        rest = f"{sentence[:start]}{{}}{sentence[end:]}"
+        coin = "BTC" if found["BTC"] else "ETH"
+        return None if _DEGREES.search(found["strike"]) else _condition(found, CF_BENCHMARKS, rest, coin=coin)
     return None
 
 
 def _condition(
-    found: re.Match[str], source: Source, place: str = "", extreme: Extreme | None = None, coin: str = ""
+    found: re.Match[str], source: Source, rest: str, place: str = "", extreme: Extreme | None = None, coin: str = ""
 ) -> Condition | None:
     interval = read_phrase(found["strike"])
-    start, end = found.span("strike")
-    rest = f"{found.string[:start]}{{}}{found.string[end:]}"
     return None if interval is None else Condition(interval, rest, source, place, extreme, coin)

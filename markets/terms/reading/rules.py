@@ -13,7 +13,7 @@ from markets.terms.reading.secondary import Topic, read_sentence
 from markets.terms.reading.text import one_spelling, plain, sentences
 
 _THEN_YES: Final = "the market resolves to Yes."
-_YES: Final = re.compile(r'(?:the|this) market (?:will resolve|resolves) to "?Yes"?\.', re.ASCII)
+_YES: Final = re.compile(r'(?:the|this) market (?:will resolve|resolves) to "?Yes"?(?:\.|\Z)', re.ASCII)
 
 
 class NotRead(Exception):
@@ -26,7 +26,8 @@ class NotRead(Exception):
 
 @dataclass(slots=True)
 class Texts:
-    """The texts of an event: ``heads`` the condition of each market as one sentence, ``common`` the secondary rules that all have."""
+    """The texts of an event: ``heads`` the condition of each market as one sentence, ``common`` the secondary rules that all have,
+    with the condition of an early close."""
 
     heads: tuple[str, ...]
     tails: tuple[str, ...]
@@ -38,7 +39,7 @@ class Texts:
         events of another topic are determined."""
         secondary = self.common
         for opening in introductions:
-            secondary = secondary.removeprefix(opening).strip()
+            secondary = re.sub(rf"(?:\A|(?<=[.!?] )){re.escape(opening)}", "", secondary, count=1).strip()
         for sentence in dict.fromkeys([*(s for tail in self.tails for s in sentences(tail)), *sentences(secondary)]):
             found = read_sentence(sentence, topic)
             if found is None:
@@ -50,15 +51,17 @@ class Texts:
 def texts_of(event: EventFacts) -> Texts:
     """The texts of an event, taken apart. Raises NotRead where one is missing or the outcomes' secondary rules differ."""
     pairs = [_halves(market) for market in event.markets]
-    secondary = {_dated(market, market.rules_secondary) for market in event.markets}
-    if len(secondary) > 1:
+    secondary = [_dated(market, market.rules_secondary) for market in event.markets]
+    early = [_dated(market, market.early_close_condition) for market in event.markets]
+    if any(len({tuple(sorted(sentences(text))) for text in texts}) > 1 for texts in (secondary, early)):
         raise NotRead("rules_differ", "The outcomes do not have the same secondary rules.")
     if len({tail for _, tail in pairs}) > 1:
         raise NotRead("rules_differ", "What follows the condition is not the same in all outcomes.")
-    common = secondary.pop()
-    if not common:
+    if not secondary[0]:
         raise NotRead("rules_missing", "The event has no secondary rules: what they leave out is not known.")
-    return Texts(tuple(head for head, _ in pairs), tuple(tail for _, tail in pairs), common)
+    return Texts(
+        tuple(head for head, _ in pairs), tuple(tail for _, tail in pairs), f"{secondary[0]} {early[0]}".strip()
+    )
 
 
 def _halves(market: MarketFacts) -> tuple[str, str]:

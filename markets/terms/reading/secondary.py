@@ -20,6 +20,7 @@ _FAIR: Final = r"resolves? to (?:a|the|the a) fair(?: market)? price(?: for each
 _TIES: Final = r"If the (?:game|match) (?:ends in|is declared|results in) a (?:tie|draw)"
 _OFF: Final = r"(?:cancelled|canceled|postponed|rescheduled|cancelled or rescheduled|canceled or rescheduled)"
 _NO: Final = r'(?:will )?resolves? to "?No"?'
+_WEEKDAY: Final = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 _ONE_OF: Final = (
     r"one (?:range|bucket|bracket|market|outcome|option|strike|of these markets|of the (?:markets|outcomes|ranges))"
 )
@@ -96,7 +97,10 @@ _ONLY: Final[dict[Topic, Read]] = {
 
 _READ: Final[Read] = (
     # what every market says
-    (rf"Otherwise,? (?:the|this) market {_NO}\.", (_M.NOTHING,)),
+    (
+        rf"(?:Otherwise|Else|If not|In (?:all other cases|any other case)),? (?:the|this) market {_NO}\.",
+        (_M.NOTHING,),
+    ),
     (r"(?:This market is|(?:These|The) (?:markets|strikes|ranges|outcomes) are) mutually exclusive\.", (_M.NOTHING,)),
     (
         rf"(?:Only|At most|No more than|Exactly) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve to \"?Yes\"?\.",
@@ -121,8 +125,30 @@ _READ: Final[Read] = (
         rf"(?:Trading is available|Trading takes place|Trading hours are) (?:from|between) {TIME} (?:to|and|until) {TIME}\.",
         (_M.NOTHING,),
     ),
+    (
+        rf"(?:The exchange|Kalshi|Trading) is (?:closed|paused)(?: for (?:scheduled )?maintenance)? (?:from|between) {TIME} "
+        rf"(?:to|and|until) {TIME}(?: (?:on|every|each) {_WEEKDAY})?\.",
+        (_M.NOTHING,),
+    ),
+    (
+        r"(?:Trading|The exchange) may be (?:paused|closed|unavailable) (?:for|during) (?:scheduled )?(?:exchange )?maintenance\.",
+        (_M.NOTHING,),
+    ),
+    (
+        rf"(?:The exchange's|Kalshi's|The) scheduled maintenance(?: window)? is (?:on {_WEEKDAY} )?(?:from|between) {TIME} "
+        rf"(?:to|and) {TIME}(?: (?:on|every|each) {_WEEKDAY})?\.",
+        (_M.NOTHING,),
+    ),
     (r"Trading is available (?:24 hours a day|around the clock|24/7)\.", (_M.NOTHING,)),
-    (r"This market will close and expire after a winner is declared\.", (_M.NOTHING,)),
+    (
+        r"(?:This|The) market will close(?: and expire)?(?: early)? (?:when|once|after|if) (?:a winner is declared|the winner is known"
+        r"|the (?:event|outcome) occurs|the result is (?:known|announced))\.",
+        (_M.NOTHING,),
+    ),
+    (
+        r"(?:If|When|Once) (?:this|the) event occurs, (?:the|this) market will close (?:early|the following 10am ET)\.",
+        (_M.NOTHING,),
+    ),
     # daily temperature
     (r"Not all weather data is the same\.", (_M.NOTHING,)),
     (

@@ -19,7 +19,11 @@ MONTH: Final = (
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.?"
 )
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DATE: Final = rf"(?:{MONTH} \d{{1,2}}, \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+DATE: Final = rf"(?:{MONTH} \d{{1,2}}(?:st|nd|rd|th)?, \d{{4}}|\d{{1,2}} {MONTH} \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+_DATED: Final = re.compile(
+    rf"\b(?:(?P<weekday>(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day),? )?(?P<date>{DATE})", re.ASCII
+)
+_DATE_WORD: Final = re.compile(r"[A-Za-z]{3,}|\d+", re.ASCII)
 TIME: Final = r"(?:1[0-2]|[1-9])(?::[0-5]\d)? ?[AP]M(?: (?:E[SD]?T|C[SD]?T|M[SD]?T|P[SD]?T|UTC|GMT))?"
 WORD: Final = r"[A-Z][A-Za-z.'-]*"
 PLACE: Final = rf"{WORD}(?:,? {WORD})*"
@@ -40,23 +44,38 @@ def sentences(text: str) -> tuple[str, ...]:
 
 
 def same_day(text: str) -> str:
-    """A text that fits ``DATE`` in one spelling: "July 16, 2026", "Jul. 16, 2026" and "2026-07-16" are "Jul 16, 2026".
+    """A text that fits ``DATE`` in one spelling: "July 16, 2026", "16 Jul. 2026" and "2026-07-16" are "Jul 16, 2026".
 
     Raises ValueError for a day that no calendar has.
     """
-    if text[:1].isdigit():
-        year, month, day = map(int, text.split("-"))
+    words = _DATE_WORD.findall(text)
+    name = next((word for word in words if word.isalpha()), "")
+    if name:
+        day, year = (int(word) for word in words if word != name)
+        month = MONTHS.index(name[:3]) + 1
     else:
-        name, day_text, year_text = text.replace(",", "").split()
-        year, month, day = int(year_text), MONTHS.index(name[:3]) + 1, int(day_text)
+        year, month, day = map(int, words)
     if not 1 <= month <= len(MONTHS) or not 1 <= day <= calendar.monthrange(year, month)[1]:
         raise ValueError(f"no day of the calendar: {text}")
     return f"{MONTHS[month - 1]} {day}, {year}"
 
 
 def one_spelling(text: str) -> str:
-    """The text with each date in one spelling. Raises ValueError for a day that no calendar has."""
-    return re.sub(rf"\b{DATE}", lambda found: same_day(found[0]), text, flags=re.ASCII)
+    """The text with each date in one spelling. Raises ValueError for a day that no calendar has, or that is another weekday."""
+    return _DATED.sub(_same_dated, text)
+
+
+def _same_dated(found: re.Match[str]) -> str:
+    day = same_day(found["date"])
+    if found["weekday"] and found["weekday"] != weekday(day):
+        raise ValueError(f"not a {found['weekday']}: {day}")
+    return day
+
+
+def weekday(day: str) -> str:
+    """The name of the weekday of a day in the one spelling, "Jul 16, 2026"."""
+    name, number, year = day.replace(",", "").split()
+    return calendar.day_name[calendar.weekday(int(year), MONTHS.index(name) + 1, int(number))]
 
 
 def odd_letter(name: str) -> str:

@@ -126,7 +126,9 @@ def decision() -> tuple[EventFacts, ReviewedSeries]:
 
 def test_a_rate_decision_with_all_legs_is_kept_when_each_legs_rule_was_reviewed() -> None:
     facts, review = decision()
-    assert kept(replace(facts, title="Fed decision in Jan 2028?", sub_title="On Jan 26, 2028"), review)
+    titled = replace(facts, title="Fed decision in Jan 2028?", sub_title="On Jan 26, 2028")
+    assert kept(titled, replace(review, titles=("Fed decision in Mar 2028?",)))
+    assert not isinstance(certify(titled, review), Certificate)  # whose titles nobody has seen
 
 
 def test_a_rate_decision_whose_leg_differs_from_the_review_or_whose_fallback_is_missing_is_refused() -> None:
