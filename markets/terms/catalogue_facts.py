@@ -80,7 +80,7 @@ def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) 
         sub_title=event["sub_title"],
         sources=_sources(event["settlement_sources"], event.get(OF_SERIES) or ()),
         strike_period=event["strike_period"],
-        strike_date=event["strike_date"],
+        strike_date="" if event["strike_date"] is None else f"{event['strike_date']:%Y-%m-%d}",
         metadata=tuple(sorted((key, _text(value)) for key, value in event["product_metadata"].items())),
         markets=tuple(_market_facts(row) for row in markets),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -60,7 +59,8 @@ class EventFacts:
     sources: tuple[str, ...] = ()
     """Name and address of each settlement source that the exchange lists, of the event and its series."""
     strike_period: str = ""
-    strike_date: datetime | None = None
+    strike_date: str = ""
+    """Its day, "2026-07-17" (UTC)."""
     metadata: tuple[tuple[str, str], ...] = ()
 
 
@@ -103,7 +103,7 @@ def rules_hash(event: EventFacts) -> str:
         event.sub_title,
         sorted(event.sources),
         event.strike_period,
-        str(event.strike_date or ""),
+        event.strike_date,
         event.metadata,
         len({m.ends for m in event.markets}),
         markets,

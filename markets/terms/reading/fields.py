@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.rules import NotRead, Texts
 from markets.terms.reading.secondary import Topic
-from markets.terms.reading.text import DATE, MONTHS, plain, same_day
+from markets.terms.reading.text import DATE, counted, plain, same_day
 
 NAME_LENGTH: Final = 300
 TITLE_LENGTH: Final = 400
@@ -29,8 +28,6 @@ _SCOPES: Final[dict[Topic, frozenset[str]]] = {
     Topic.NAMES: frozenset({"", "Future"}),
 }
 """What the exchange's metadata call the scope of events of a topic that are read."""
-_WHOLE_DAY: Final = timedelta(days=2)
-"""From the beginning of a day in the east of the world to its end in the west, and some hours more."""
 
 
 def check_fields(event: EventFacts) -> None:
@@ -90,12 +87,8 @@ def is_title(text: str) -> bool:
     )
 
 
-def _check_strike_date(at: datetime | None, days: Collection[str]) -> None:
-    if at is None or not days:
-        return
-    for day in days:
-        name, number, year = day.replace(",", "").split()
-        begins = datetime(int(year), MONTHS.index(name) + 1, int(number), tzinfo=UTC)
-        if begins <= at < begins + _WHOLE_DAY:
-            return
-    raise NotRead("label_differs", f"The event is dated {at:%Y-%m-%d}, its rules {', '.join(sorted(days))}.")
+def _check_strike_date(at: str, days: Collection[str]) -> None:
+    """A day of the rules ends on the same day of universal time or on the next."""
+    ends = {counted(day) + later for day in days for later in (0, 1)}
+    if at and days and counted(same_day(at)) not in ends:
+        raise NotRead("label_differs", f"The event is dated {at}, its rules {', '.join(sorted(days))}.")

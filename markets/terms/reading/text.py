@@ -72,10 +72,15 @@ def _same_dated(found: re.Match[str]) -> str:
     return day
 
 
-def weekday(day: str) -> str:
-    """The name of the weekday of a day in the one spelling, "Jul 16, 2026"."""
+def counted(day: str) -> int:
+    """The number of a day in the one spelling, "Jul 16, 2026", since 1970."""
     name, number, year = day.replace(",", "").split()
-    return calendar.day_name[calendar.weekday(int(year), MONTHS.index(name) + 1, int(number))]
+    return calendar.timegm((int(year), MONTHS.index(name) + 1, int(number), 0, 0, 0)) // 86_400
+
+
+def weekday(day: str) -> str:
+    """The name of the weekday of a day in the one spelling."""
+    return calendar.day_name[(counted(day) + 3) % 7]
 
 
 def odd_letter(name: str) -> str:

@@ -292,7 +292,7 @@ NAMED: Final[dict[str, Change]] = {
         {**wire["markets"][0], "ticker": "KXWARDEN-26-X", "yes_sub_title": "Distel", "no_sub_title": "Distel"}
     ),
     "field instead of another": both(named(2, "The field"), words("Another person", "The field", 2)),
-    "letters that look the same": both(named(0, "Аmsel"), words("Amsel", "Аmsel", 0)),
+    "a letter of another alphabet": both(named(0, "Аmsel"), words("Amsel", "Аmsel", 0)),
     "zero width": both(named(0, "Am\u200bsel"), words("Amsel", "Am\u200bsel", 0)),
     "number strike": one(1, floor_strike=1),
     "title of a first round": whole(title="Who will lead the first round for Warden?"),

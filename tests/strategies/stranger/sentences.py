@@ -21,7 +21,7 @@ NOBODY: Final = (
     "Unless two agencies agree, the answer is No throughout.",
 )
 SPLITS: Final = (
-    "If nobody can tell them apart, the dollar is divided evenly among all listed contracts.",
+    "If they cannot be ranked, the dollar is divided evenly among all listed contracts.",
     "A dead heat pays each contract the same fraction.",
     "Level finishes settle every market at 50 cents.",
     "On a void day all strikes settle half and half.",
