@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from kalbot.common import messages
+from kalbot.common.trace import Stage
 from strategies.catalogue import settling
 from strategies.cycle import cycle, hurdles
 from strategies.screening import screening
@@ -23,9 +24,9 @@ def run_cycle() -> None:
 
 
 @shared_task(name=messages.EVALUATE_EVENT)
-def evaluate_event(event_ticker: str) -> None:
+def evaluate_event(event_ticker: str, written_us: int = 0, notified_us: int = 0) -> None:
     """Evaluate one event now: its prices just moved."""
-    cycle.run(cycle.NUDGE, [event_ticker])
+    cycle.run(cycle.NUDGE, [event_ticker], {Stage.WRITTEN: written_us, Stage.NOTIFIED: notified_us})
 
 
 @shared_task(name=messages.LEARN_SETTLING)

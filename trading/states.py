@@ -10,12 +10,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
 
-from kalbot.common import clock, counters, events
+from kalbot.common import clock, counters, events, trace
+from kalbot.common.trace import Stage
 from markets import watchlist
 from trading.accounting import collateral, ledger
 from trading.accounting.position_booking import PositionBooking
@@ -147,7 +149,8 @@ def transition(
         changes |= {"ended_at": now, "next_step_at": None, "residual": "", "residual_code": ""}
     if to == PositionStatus.OPEN and position.opened_at is None:
         changes["opened_at"] = now
-    changes |= {"status": to, "attempts": 0, "waits": 0}
+        trace.mark(position.trace, Stage.STORED)
+    changes |= {"status": to, "attempts": 0, "waits": 0, **_traced(position)}
     before = position.status
     with transaction.atomic(savepoint=booking is None):
         if lease is not None:
@@ -192,9 +195,18 @@ def announce(position: Position, before: str, to: str, *, reason: str, actor: st
         actor=actor,
         reason=reason,
     )
+    if to == PositionStatus.OPEN and position.opened_at is None and not position.decision.quote:
+        # how long a quote rests is not ours to speed up
+        stages = position.decision.trace | position.trace
+        transaction.on_commit(partial(trace.count, stages, trace.AFTER), robust=True)
     if to == PositionStatus.EXECUTING:
         waited = (clock.now() - position.decision.created_at).total_seconds()
         transaction.on_commit(lambda: counters.observe("decision_to_order", waited, {"mode": position.mode}))
+
+
+def _traced(position: Position) -> dict[str, trace.Trace]:
+    """The trace as a column to be written, for as long as the position is being bought."""
+    return {"trace": position.trace} if position.opened_at is None else {}
 
 
 def reload(position: Position) -> None:
@@ -239,5 +251,5 @@ def event_of(
 
 def schedule(position: Position, at: datetime | None, **changes: Any) -> None:
     """When the sweeper steps the position next (None: nothing to do), with further columns."""
-    Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes)
+    Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes, **_traced(position))
     reload(position)

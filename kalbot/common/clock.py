@@ -69,6 +69,11 @@ def now_ms() -> int:
     return _clock.time_ns() // 1_000_000
 
 
+def now_us() -> int:
+    """Unix microseconds."""
+    return _clock.time_ns() // 1000
+
+
 def monotonic() -> float:
     """Seconds for measuring how long ago something was."""
     return _clock.monotonic()

@@ -19,7 +19,7 @@ from kalbot.common import cache
 
 KEY: Final = cache.key("counters")
 FLUSH_SECONDS: Final = 1.0
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds in seconds of every histogram."""
 
 _lock = threading.Lock()

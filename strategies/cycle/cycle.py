@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from kalbot.common import cache, clock
+from kalbot.common import cache, clock, trace
+from kalbot.common.trace import Stage
 from markets import exchange_hours, prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
@@ -32,7 +33,7 @@ from strategies.cycle import (
     quotes,
 )
 from strategies.cycle.candidates import Candidate, Exposure
-from strategies.models import Cycle, Profile
+from strategies.models import Cycle, Decision, Profile
 from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import episodes, watchlist
@@ -57,20 +58,25 @@ class _Run:
 
     row: Cycle
     reader: Prices
+    moments: Mapping[Stage, int]
     views: dict[str, EventView] = field(default_factory=dict)
     prices: dict[str, EventPrices] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def run(trigger: str = BEAT, event_tickers: Sequence[str] | None = None) -> Cycle:
+def run(
+    trigger: str = BEAT, event_tickers: Sequence[str] | None = None, moments: Mapping[Stage, int] | None = None
+) -> Cycle:
     """One cycle over all candidates, or only over ``event_tickers``. Returns its row.
 
     A fault in one profile is logged and counted, and keeps no other from trading. A nudged cycle that decides nothing is not
-    stored (its row comes back without an id): there may be many a second.
+    stored (its row comes back without an id): there may be many a second. ``moments``: what its message says of its way here.
     """
     began = time.monotonic()
     reader = prices.reader()
-    running = _Run(Cycle(started_at=clock.now(), trigger=trigger), reader)
+    running = _Run(
+        Cycle(started_at=clock.now(), trigger=trigger), reader, {**(moments or {}), Stage.STARTED: trace.now()}
+    )
     profiles = active_profiles()
     if event_tickers is None:
         watchlist.refresh(profiles, reader)
@@ -249,9 +255,17 @@ def _decide(
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
+    decision.trace = traced(decision, running.moments)
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     return verdict, decision.max_cost
+
+
+def traced(decision: Decision, moments: Mapping[Stage, int]) -> trace.Trace:
+    """The way to a decision that is made now. What happened before the newest frame behind it is about another one."""
+    received = max((leg["receive_ms"] for leg in decision.legs), default=0) * 1000
+    found: trace.Trace = {Stage.RECEIVED.value: received, Stage.DECIDED.value: trace.now()}
+    return found | {stage.value: at for stage, at in moments.items() if at >= received}
 
 
 def _follow(profile: Profile, verdicts: dict[str, Verdict]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from kalbot.common import events
+from kalbot.common import events, trace
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from kalbot.common.units import PPM
 from markets.book import Depth
@@ -80,6 +81,7 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
         written = [decision, *_shadows(decision)]
         Decision.objects.bulk_create(written)
         for each in written:
+            transaction.on_commit(partial(trace.count, each.trace, trace.BEFORE), robust=True)
             send_on_commit(EXECUTE_DECISION, str(each.pk), handover.packed(each))
             events.emit(
                 events.Event.DECISION,

@@ -62,6 +62,9 @@ class Decision(models.Model):
     epoch = models.CharField(max_length=40)
     price_age_ms = models.IntegerField(default=0)
     explanation = models.TextField(blank=True)
+    trace = models.JSONField(
+        default=dict, blank=True, help_text="When each stage up to the decision was reached, Unix microseconds."
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

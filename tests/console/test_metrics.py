@@ -58,13 +58,14 @@ def test_every_metric_that_rules_and_dashboard_name_is_served(sample: dict[str, 
     counters.count("rate_limited", {"kind": "write"})
     counters.count("lost_races", {"sqlstate": "40P01"})
     cache.prices().hincrby(task_runs.COUNTS, "trading.tasks.settle|failed", 1)
-    for name, label in (("task_duration", "task"), ("decision_to_order", "mode")):
+    for name, label in (("task_duration", "task"), ("decision_to_order", "mode"), ("stage", "stage")):
         counters.observe(name, 0.03, {label: "x"})
     counters.flush()
     served = scraped()
     assert {value for labels, value in served["kalbot_scrape_errors"]} == {0}, served["kalbot_scrape_errors"]
     named = {name for text in expressions() for name in re.findall(r"\bkalbot_\w+", text)}
     assert len(named) > 15
+    assert [labels["stage"] for labels, _ in served["kalbot_stage_seconds_count"]] == ["x"]
     assert named <= set(served), named - set(served)
 
 

@@ -258,7 +258,10 @@ def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other
     threading.Event().wait(0.4)
     assert running.sent == []
     running.exchange.set_level("EVENT-A", "no", 5900, 100)
-    wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in running.sent)
+    wait_for(lambda: ("strategies.tasks.evaluate_event", "EVENT") in [message[:2] for message in running.sent])
+    written, notified = next(message for message in running.sent if message[1] == "EVENT")[2:]
+    received = max(market.receive_ms for market in running.event().markets.values())
+    assert received * 1000 <= written <= notified
 
 
 def test_an_emptied_redis_costs_a_moment(running: Running, redis_db: redis.Redis) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kalbot.celery import app
-from kalbot.common import messages
+from kalbot.common import clock, messages, trace
 from strategies import tasks
 from strategies.models import Cycle, Decision, Screening
 from tests.strategies.world import add_event, add_profile, add_scan, books_of, publish
@@ -24,8 +24,16 @@ def test_scan_screen_cycle_and_nudge_lead_to_decisions() -> None:
     tasks.run_cycle()
     assert Cycle.objects.get().refused == {"no_book": 1}
     publish("E1", books_of("E1", PAYING))
-    tasks.evaluate_event("E1")
-    assert Decision.objects.count() == 1
+    now = clock.now_us()
+    tasks.evaluate_event("E1", now + 10, 1)
+    decision = Decision.objects.get()
+    stages = [stage for stage, _, _ in trace.steps(decision.trace)]
+    assert stages == [
+        "received",
+        "written",
+        "started",
+        "decided",
+    ]  # what is older than the newest frame is about another one
     tasks.evaluate_event("UNKNOWN")
 
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from kalbot.common import trace
+from kalbot.common.trace import Stage
 from strategies.cycle import handover
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin
 from trading.accounting import ledger, shard_cash
 from trading.execution import executor, handed
-from trading.execution.orders import gate
-from trading.models import Denial, Fill, Order
+from trading.execution.orders import fills, gate
+from trading.models import Denial, Fill, Order, Position
 from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -194,3 +196,29 @@ def test_a_message_that_cannot_be_read_costs_a_statement_only(struck: StruckTwin
     for text in ("", "{", "[]", "{}", packed.replace('"count"', '"number"'), packed.replace('"cost": ', '"cost": "x')):
         assert handover.unpacked(text) is None, text
     assert executor.execute(decision.pk, "{") is not None
+
+
+def test_an_opened_basket_has_every_stage_of_its_purchase_in_order(struck: StruckTwin) -> None:
+    decision = _decision(struck)
+    Decision.objects.filter(pk=decision.pk).update(trace={"received": 1, "decided": trace.now()})
+    position = executor.execute(decision.pk)
+    assert position is not None
+    stored = Position.objects.select_related("decision").get(pk=position.pk)
+    found = trace.steps(stored.decision.trace | stored.trace)
+    assert [stage for stage, _, _ in found] == [Stage.RECEIVED, Stage.DECIDED, *trace.AFTER]
+    assert all(taken is None or taken >= 0 for _, _, taken in found)
+
+
+def test_a_basket_that_another_step_completes_keeps_the_stages_that_it_went_through(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = _decision(struck)
+    monkeypatch.setattr(fills.collect_all, "__defaults__", (None, (0.0,)))
+    struck.session.answers["/portfolio/fills"] = b'{"fills": [], "cursor": ""}'
+    position = executor.execute(decision.pk)
+    assert position is not None
+    assert position.status == "executing"
+    struck.session.answers.clear()
+    position = executor.step(position.pk)
+    assert position.status == "open"
+    assert {stage.value for stage in trace.AFTER} == set(position.trace)

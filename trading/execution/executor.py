@@ -15,6 +15,8 @@ from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
+from kalbot.common import trace
+from kalbot.common.trace import Stage
 from trading import states
 from trading.execution import admission, handed
 from trading.execution.phases import buy, complete, exit, unwind
@@ -38,6 +40,7 @@ PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
 def execute(decision_id: UUID | str, message: str = "") -> Position | None:
     """Carry out a decision as far as possible now. None when it was denied (``Denial`` says why). ``message``: the decision as its
     task message has it (``strategies.cycle.handover``)."""
+    moments = {Stage.TAKEN.value: trace.now()}
     given = handed.over(decision_id, message)
     decision = given or handed.read(decision_id)
     with bound_contextvars(decision=str(decision.pk), profile=decision.profile.name, event_ticker=decision.event_id):
@@ -47,6 +50,7 @@ def execute(decision_id: UUID | str, message: str = "") -> Position | None:
         if admitted.lease is None:
             return step(admitted.position.pk)
         position = admitted.position
+        position.trace = moments | {Stage.ADMITTED.value: trace.now()}
         with states.given_back(admitted.lease), bound_contextvars(position=position.pk), _until_overtaken():
             if buy.begun(position, admitted.lease, admitted.legs, admitted.orders):
                 _run(position, admitted.lease)

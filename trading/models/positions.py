@@ -120,6 +120,9 @@ class Position(models.Model):
     residual_code = models.CharField(
         max_length=40, choices=DENIAL_CHOICES, blank=True, help_text="The denial code of the residual."
     )
+    trace = models.JSONField(
+        default=dict, blank=True, help_text="When each stage of the purchase was reached, Unix microseconds."
+    )
     lease_token = models.CharField(max_length=32, blank=True, help_text="The one worker that may act on it now.")
     lease_until = models.DateTimeField(null=True, blank=True)
 

@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
+from kalbot.common import clock, trace
 from kalbot.console.admin.base import column, event_link, key_link, label, link, titled, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
@@ -71,7 +72,7 @@ class DecisionAdmin(ExportedAdmin):
         "margin_ppm": "share",
         "price_age_ms": "ms",
     }
-    readonly_fields = ["legs_table", "payoff_table", "became", "decided_as"]
+    readonly_fields = ["legs_table", "payoff_table", "became", "decided_as", "stages_table"]
     fieldsets = [
         (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),
         (
@@ -97,6 +98,7 @@ class DecisionAdmin(ExportedAdmin):
         ),
         ("Legs", {"fields": ["legs_table"], "classes": ["tab"]}),
         ("Payoff", {"fields": ["payoff_table", "probabilities"], "classes": ["tab"]}),
+        ("Timing", {"fields": ["stages_table"], "classes": ["tab"]}),
     ]
 
     @display(description="Decision")
@@ -160,6 +162,30 @@ class DecisionAdmin(ExportedAdmin):
         return format_html(
             '<table class="k-table"><thead><tr><th>If</th><th class="k-right">Pays</th><th class="k-right">Profit</th></tr>'
             "</thead><tbody>{}</tbody></table>",
+            rows,
+        )
+
+    @display(description="From the frame to the open position")
+    def stages_table(self, decision: Decision) -> SafeString | str:
+        moments = {**decision.trace, **(decision.position.trace if hasattr(decision, "position") else {})}
+        known = trace.steps(moments)
+        if not known:
+            return "Nothing was noted."
+        rows = format_html_join(
+            "",
+            '<tr><td>{}</td><td>{}</td><td class="k-right">{}</td></tr>',
+            (
+                (
+                    trace.SENTENCES[stage],
+                    f"{clock.from_us(at):%H:%M:%S.%f}",
+                    "" if taken is None else f"{taken / 1000:+.1f} ms",
+                )
+                for stage, at, taken in known
+            ),
+        )
+        return format_html(
+            '<table class="k-table"><thead><tr><th>Stage</th><th>At (UTC)</th><th class="k-right">After the one before</th>'
+            "</tr></thead><tbody>{}</tbody></table>",
             rows,
         )
 

@@ -76,6 +76,7 @@ def events() -> Iterator[Metric]:
         lost.add_metric([values["sqlstate"]], number)
     yield lost
     yield histogram(found, "task_duration", "kalbot_task_seconds", "Duration of tasks", "task")
+    yield histogram(found, "stage", "kalbot_stage_seconds", "Stages from frame to open position", "stage")
     yield histogram(found, "decision_to_order", "kalbot_decision_to_order_seconds", "Decision to first order", "mode")
 
 

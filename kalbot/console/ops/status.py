@@ -21,6 +21,7 @@ from kalbot.console.ops.machinery import (
     workers,
 )
 from kalbot.console.ops.part import BAD, OK, WARN, Part
+from kalbot.console.ops.stage_times import speed
 from kalbot.console.ui import formats
 from markets.models import Scan, TapeGap
 from markets.prices import PriceReader
@@ -203,6 +204,7 @@ PARTS: Final[tuple[Callable[[], Part], ...]] = (
     scan,
     tape,
     trading,
+    speed,
     notifications,
 )
 

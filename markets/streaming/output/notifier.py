@@ -1,4 +1,5 @@
-"""Sends task messages from a thread of its own, so that a slow broker never holds up a price.
+"""Sends task messages from a thread of its own, so that a slow broker never holds up a price. A message about prices says when they
+were written and when it left.
 
 Equal messages that wait are one message; each kind has a least interval per key; and while the queue of the receiver is long
 no message about prices is sent at all: the receiver has work, and its next cycle reads fresh prices anyway.
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import redis
 
-from kalbot.common import cache, messages
+from kalbot.common import cache, messages, trace
 from markets.models import ExchangeMessage
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Notifier:
     def __init__(self, send: Callable[..., None] = messages.send_on_commit) -> None:
         self._send = send
         self._pending: dict[Message, float] = {}
+        self._since: dict[Message, int] = {}
         self._last: dict[Message, float] = {}
         self._wake = threading.Condition()
         self._stopping = False
@@ -52,6 +54,7 @@ class Notifier:
         with self._wake:
             if message in self._pending:
                 return
+            self._since[message] = trace.now()
             self._pending[message] = max(now, self._last.get(message, -KEEP_SECONDS) + interval)
             self._wake.notify()
 
@@ -92,11 +95,13 @@ class Notifier:
 
     def _deliver(self, message: Message) -> None:
         name, args = message
+        since = self._since.pop(message, 0)
         if name == messages.EVALUATE_EVENT and self._receiver_is_busy():
             self.suppressed += 1
             return
         try:
-            self._send(name, *args)
+            moments = (since, trace.now()) if name == messages.EVALUATE_EVENT else ()
+            self._send(name, *args, *moments)
             self.sent += 1
         except Exception:
             log.exception("task %s was not sent", name)

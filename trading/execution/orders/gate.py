@@ -16,6 +16,7 @@ from django.db.models import CharField, F, QuerySet, UUIDField
 from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared
 from trading.denials import DenialCode, Denied
+from trading.execution.orders import record
 from trading.limits import risk
 from trading.models import ExitRequest, Order, OrderStatus, PositionStatus
 from trading.safety import halt
@@ -77,6 +78,8 @@ def check(*orders: Order) -> None:
             risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)
         except Denied as denied:
             raise Refused(denied.code, denied.detail) from None
+    for order in orders:
+        record.leaving(order)
 
 
 def _stored(orders: Sequence[Order]) -> dict[object, Any]:

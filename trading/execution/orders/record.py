@@ -22,7 +22,8 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import F, Q
 
-from kalbot.common import clock, events
+from kalbot.common import clock, events, trace
+from kalbot.common.trace import Stage
 from markets import exchange_hours
 from strategies.models import Mode
 from trading.models import Order, OrderError, OrderStatus
@@ -50,8 +51,21 @@ def acknowledge(order: Order, answer: Ack) -> None:
     }
     if answer.spent is not None:
         columns["reported_cost"] = answer.spent
+    if _is_traced(order):
+        trace.mark(order.position.trace, Stage.ACKNOWLEDGED, again=True)
     to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
     move(order, (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING), to, **columns)
+
+
+def leaving(order: Order) -> None:
+    """The order's request is about to be signed: a stage of its position's trace."""
+    if _is_traced(order):
+        trace.mark(order.position.trace, Stage.SENT)
+        trace.mark(order.position.trace, Stage.ALL_SENT, again=True)
+
+
+def _is_traced(order: Order) -> bool:
+    return order.purpose == Order.Purpose.ENTRY and Stage.STORED not in order.position.trace
 
 
 def reject(order: Order, refusal: Refused) -> None:
