@@ -19,7 +19,7 @@ import time_machine
 
 from kalbot.common import cache, clock
 from kalbot.common.units import PPM
-from markets.models import ExchangeMessage, Market
+from markets.models import Event, ExchangeMessage, Market
 from markets.streaming.output.inbox import Message, store
 from simulator.control import timetable
 from simulator.listing import lifecycle
@@ -37,7 +37,7 @@ from trading import sweeper
 from trading.closing import exit_counts, exits, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
-from trading.models import WORKING, Discrepancy, Order, Position
+from trading.models import WORKING, Discrepancy, ExchangeAccount, Order, Position
 from trading.reconciliation import inbox, reconcile
 from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
@@ -230,9 +230,22 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     state.sync()
     if harsh.starts_well:
         reconcile.run("live", "start")
+    if harsh.collateral is not None:
+        _return_collateral(state, harsh.collateral)
     for terms in plan.exchange:
         twin.exchange.faults.add(**terms)
     return state
+
+
+def _return_collateral(run: Run, choices: dict[str, bool]) -> None:
+    """It is on, at the exchange and here, before anything is bought."""
+    for twin in run.twins:
+        Event.objects.filter(pk=twin.row.pk).update(collateral_return_type="MECNET")
+        twin.row.refresh_from_db()
+    for name, value in choices.items():
+        setattr(run.twin.exchange.config, name, value)
+    run.twin.exchange.ledger.set_option("netting:0", "1")
+    assert ExchangeAccount.objects.update(collateral=ExchangeAccount.Collateral.ON) == 1
 
 
 def _list(twin: Twin, books: list[tuple[Levels, Levels]], fine: bool) -> None:

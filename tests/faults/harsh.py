@@ -28,6 +28,8 @@ class Harsh:
     second_round: int | None = None
     cash: int | None = None
     beside_foreign: bool = False
+    collateral: dict[str, bool] | None = None
+    """Collateral return is on, with these undocumented choices of the exchange; None: off."""
     starts_well: bool = False
     """Whether the first comparison of the books comes before the trouble."""
 
@@ -59,7 +61,16 @@ def draw_harsh(seed: int) -> tuple[Schedule, Harsh]:
     if harsh.second_round is not None and rng.random() < 0.6:
         harsh.cash = rng.choice((3, 8, 15)) * 1_000_000
     plan.profile["leg_risk_budget"] = rng.choice((300_000, 1_000_000, 2_000_000, 20_000_000))
+    with_collateral(seed, plan, harsh)
     return plan, harsh
+
+
+def with_collateral(seed: int, plan: Schedule, harsh: Harsh, *, always: bool = False) -> None:
+    """Draw whether collateral return is on, and how the exchange does what is not documented. Live, of NO on several."""
+    rng = random.Random(f"collateral {seed}")
+    if plan.mode == "live" and plan.kind == "all_no" and (rng.random() < 0.5 or always):
+        harsh.starts_well = True
+        harsh.collateral = {name: rng.random() < 0.5 for name in ("netting_resting", "netting_revenue_net")}
 
 
 def _at_the_ends(rng: random.Random, plan: Schedule, tick: int) -> list[tuple[Levels, Levels]]:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Collection
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 
 from kalbot.common import clock
 from kalbot.common.snapshot import snapshot
@@ -102,8 +102,9 @@ def _settle_credited(legs: list[Leg], final: FinalResult, credit: Credit, reconc
     name = f"{subaccount}:{ticker}"
     if credit.count is None or credit.count == ours + foreign:
         discrepancies.resolved(Discrepancy.Code.SETTLEMENT_COUNT, name)
+        before = _returned(legs)
         count = sum(settle_leg(leg.pk, final) for leg in legs)
-        _compare_revenue(name, legs[0], final, credit, reconciliation)
+        _compare_revenue(name, legs[0], final, credit, before - _returned(legs), reconciliation)
         return count
     discrepancies.found(
         reconciliation,
@@ -131,14 +132,21 @@ def _settled_before(ticker: str, subaccount: int) -> int:
     return sum(count if side == "yes" else -count for side, count in rows)
 
 
+def _returned(legs: list[Leg]) -> int:
+    """Collateral that the exchange has returned for the positions of these legs, micro-dollars."""
+    rows = Position.objects.filter(pk__in={leg.position_id for leg in legs})
+    return rows.aggregate(total=Sum("returned"))["total"] or 0
+
+
 def _compare_revenue(
-    name: str, leg: Leg, final: FinalResult, credit: Credit, reconciliation: Reconciliation | None
+    name: str, leg: Leg, final: FinalResult, credit: Credit, taken: int, reconciliation: Reconciliation | None
 ) -> None:
-    """The exchange's own sum against what these contracts pay by the result that we read."""
+    """The exchange's own sum against what these contracts pay by the result that we read. With collateral return it may show what is
+    left of that after what it has ``taken`` back: which of the two is not documented, and the cash is compared anyway."""
     if credit.count is None or credit.revenue is None:
         return
     expected = payout("yes" if credit.count > 0 else "no", abs(credit.count), final)
-    if expected == credit.revenue:
+    if credit.revenue in (expected, expected - taken):
         discrepancies.resolved(Discrepancy.Code.SETTLEMENT_REVENUE, name)
         return
     discrepancies.found(
