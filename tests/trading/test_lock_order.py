@@ -37,7 +37,7 @@ LIMITS: Final = (3_000, 3_200, 3_100)
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[str]]]]:
     """(transaction, the ordered tables that it locks rows of, in the order in which it first does). ``FOR UPDATE`` is noted where it is
-    asked for, since SQLite does not say it."""
+    built, since SQLite does not say it."""
     seen: list[tuple[object, list[str]]] = []
     locked = QuerySet.select_for_update
 
