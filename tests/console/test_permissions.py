@@ -27,7 +27,15 @@ from strategies.models import Profile
 pytestmark = pytest.mark.django_db
 
 ROLES: Final = ("viewer", "operator", "risk manager")
-OPERATES: Final = {"force_exit", "halt", "accept_advice", "dismiss_advice", "triage_opt_out"}
+OPERATES: Final = {
+    "force_exit",
+    "withdraw_exit",
+    "exit_several",
+    "halt",
+    "accept_advice",
+    "dismiss_advice",
+    "triage_opt_out",
+}
 """Dialogs of an operator; every other one is a risk manager's until this table says otherwise."""
 NOBODYS: Final = {"remove_second_factor"}
 """Dialogs that no role has: a superuser's."""
@@ -49,7 +57,17 @@ EVERY_PERSON: Final = {
 """What each person with a login has: the landing page says that they have no role; a search finds what they may view; view_on_site
 finds no row, for no model of ours has an address outside the console."""
 READ: Final = {
-    *("dashboard_part", "position_progress", "event_books", "why", "why_event", "scoreboard", "operate", "backtests"),
+    *(
+        "dashboard_part",
+        "position_progress",
+        "event_books",
+        "why",
+        "why_event",
+        "scoreboard",
+        "operate",
+        "backtests",
+        "open_positions",
+    ),
     *("backtest", "shadows", "results", "exports", "exports_download", "strategies_profile_evaluate", "tokens"),
     *("autocomplete",),
 }

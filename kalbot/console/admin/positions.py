@@ -27,12 +27,13 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
-from kalbot.console.dialogs.exits import ForceExit
+from kalbot.console.dialogs.exits import ForceExit, WithdrawExit
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
 from kalbot.console.pages.summary import grade_of_held
 from kalbot.console.ui import formats
 from kalbot.console.ui.markup import signed, tag
+from trading.closing import exits
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -149,7 +150,7 @@ class PositionAdmin(ExportedAdmin):
         "floor": "money",
     }
     inlines = [LegInline, OrderInline, PositionEventInline]
-    actions_detail = ["force_exit"]
+    actions_detail = ["force_exit", "withdraw_exit"]
     actions_row = ["force_exit"]
     fieldsets = [
         (
@@ -183,6 +184,7 @@ class PositionAdmin(ExportedAdmin):
 
     change_form_outer_before_template = "console/position.html"
     force_exit = detail_action(ForceExit, "Force exit", icon="logout", name="force_exit")
+    withdraw_exit = detail_action(WithdrawExit, "Withdraw exit", icon="undo", name="withdraw_exit")
 
     @display(description="Pays at least")
     def least(self, position: Position) -> SafeString | str:
@@ -206,9 +208,13 @@ class PositionAdmin(ExportedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
-        if not Position.objects.filter(pk=object_id, status__in=ACTIVE).exists():
+        position = Position.objects.filter(pk=object_id, status__in=ACTIVE).first()
+        if position is None:
             return []
-        return super().get_actions_detail(request, object_id)
+        found = super().get_actions_detail(request, object_id)
+        if exits.open_request(position) is not None:
+            return found
+        return [one for one in found if not one.action_name.endswith("withdraw_exit")]
 
 
 @admin.register(Leg)

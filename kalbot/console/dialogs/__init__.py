@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
-    "exits": ["ForceExit"],
+    "exits": ["ForceExit", "WithdrawExit"],
+    "exit_several": ["ExitSeveral"],
     "halt": ["Halt", "Resume"],
     "discrepancies": ["ResolveDiscrepancy"],
     "locks": ["RemoveLock"],

@@ -164,6 +164,9 @@ class Dialog(PermissionRequiredMixin, View):
         return self.show(request, form, briefing)
 
     def show(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> HttpResponse:
+        for written in form.fields.values():
+            if "hx-get" in written.widget.attrs:
+                written.widget.attrs["hx-get"] = request.path
         context = {
             **admin.site.each_context(request),
             "title": self.title,

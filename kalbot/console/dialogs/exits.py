@@ -1,64 +1,29 @@
-"""Force exit: sell what a position holds through the real bids, on a person's word."""
+"""Exits on a person's word: of one position or a part of it, and the withdrawal of one that is under way."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from django import forms
 from django.http import Http404
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import UnitError, parse_price
+from kalbot.common.units import PPM
+from kalbot.console.dialogs import exit_form
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.exit_form import ExitForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from trading.closing import exit_preview, exit_prices, exits
-from trading.closing.exit_prices import LeastPrices, LegKey
-from trading.models import Position
+from trading.closing import exit_many, exit_preview, exit_prices, exits
+from trading.closing.exit_counts import Counts
+from trading.closing.exit_preview import ExitPreview
+from trading.models import ExitRequest, Position
 from trading.safety import halt
 
-LINE = re.compile(r"(yes|no)\s+(\S+)\s+\$?([0-9.]+)", re.IGNORECASE)
-
-
-class ExitForm(ReasonForm):
-    """What the person accepts: the least price of each leg, and in words less than a guaranteed basket is sure to pay."""
-
-    least_prices = forms.CharField(
-        label="Sell each leg at this price or better (side, market, dollars; one a line)",
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
-    )
-    below_floor = forms.CharField(
-        label="Only for a guaranteed basket: why less than it is sure to pay is accepted",
-        required=False,
-        max_length=300,
-        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
-    )
-    by_rest = forms.BooleanField(
-        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
-    )
-
-    def clean_least_prices(self) -> LeastPrices | None:
-        """The prices by leg; None when the field is empty: then the bids less the tolerance count."""
-        text = self.cleaned_data["least_prices"].strip()
-        if not text:
-            return None
-        found: dict[LegKey, int] = {}
-        for line in text.splitlines():
-            match = LINE.fullmatch(line.strip())
-            if match is None:
-                raise forms.ValidationError(f"This line is not a leg and a price: {line.strip()}")
-            try:
-                found[match[2], match[1].lower()] = parse_price(match[3])
-            except UnitError as error:
-                raise forms.ValidationError(f"{match[3]} is not a price: {error}.") from None
-        return found
+WAITS = "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
 
 
 class ForceExit(Dialog):
-    """Shows legs, bids, expected proceeds and loss; asks trading for the exit; the position's page follows it to its end."""
+    """Shows legs, bids, expected proceeds and loss; requests the exit; the position's page follows it to its end."""
 
     name = "force_exit"
     title = "Force exit"
@@ -70,30 +35,28 @@ class ForceExit(Dialog):
         position = Position.objects.filter(pk=int(pk) if str(pk).isdigit() else 0).first()
         if position is None:
             return {}
-        preview = exit_preview.preview(position)
+        preview = exit_preview.preview(position, self.wanted(position))
+        start = {"share": "100", **exit_form.written_before(self.request.GET)}
         if preview.unpriced is not None:
-            return {}
+            return start
         proposed = exit_prices.within_tolerance(preview.quoted())
-        lines = [f"{side.upper()} {ticker} {price / 10_000:.4f}" for (ticker, side), price in proposed.items()]
-        return {"least_prices": "\n".join(lines)}
+        return {**start, "least_prices": "\n".join(exit_form.price_line(*one) for one in proposed.items())}
+
+    def wanted(self, position: Position) -> Counts | None:
+        """What the form that is filled in says is sold; everything while it says nothing that can be read."""
+        form = ExitForm(self.request.POST if self.request.method == "POST" else self.request.GET)
+        form.full_clean()
+        counts, share = form.cleaned_data.get("counts"), form.cleaned_data.get("share") or PPM
+        return counts if counts is not None else exit_many.part_of(position, share)
 
     def brief(self, pk: str) -> Briefing:
-        position = (
-            Position.objects.select_related("profile", "event").filter(pk=int(pk) if str(pk).isdigit() else 0).first()
-        )
-        if position is None:
-            raise Http404
-        preview = exit_preview.preview(position)
+        position = _position(pk)
+        preview = exit_preview.preview(position, self.wanted(position))
         return Briefing(
             target=f"position {position} of {position.profile} ({position.mode})",
             url=page_url("trading.position", position.pk),
             sentences=sentences(position, preview),
-            numbers=[
-                ("Expected proceeds", formats.money(preview.proceeds)),
-                ("Paid for it", formats.money(position.cost)),
-                ("Expected result", formats.gain(preview.profit)),
-                ("If held, at least", formats.money(preview.floor)),
-            ],
+            numbers=numbers(preview),
             template="console/exit_legs.html",
             context={"preview": preview},
             refusal=refusal(position),
@@ -101,19 +64,62 @@ class ForceExit(Dialog):
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         if not isinstance(form, ExitForm):
-            raise KalbotError("this dialog asks for prices")
+            raise KalbotError("this dialog has a form of its own")
+        counts = self.wanted(_position(pk))
+        if counts is not None and not counts:
+            raise KalbotError("This share is less than one step of the profile's sizes; write a larger one.")
         try:
-            exits.request_exit(
+            made = exits.request_exit(
                 position_id=int(pk),
                 actor=actor,
                 reason=reason,
                 least_prices=form.cleaned_data["least_prices"],
+                counts=counts,
                 below_floor=form.cleaned_data["below_floor"],
                 by_rest=form.cleaned_data["by_rest"],
             )
         except exits.CannotExit as error:
             raise KalbotError(f"{error.code.sentence} {error.detail}".strip()) from error
-        return f"The exit of position #{pk} is on its way; this page follows it."
+        if (made.actor, made.reason) != (actor, reason):
+            return f"The exit that {made.actor} requested before ({made.reason}) is the same; it goes on as it is."
+        what = "a part of " if made.counts else ""
+        return f"The exit of {what}position #{pk} is on its way; this page follows it."
+
+
+class WithdrawExit(Dialog):
+    """Takes an exit back that is under way: what is not sold yet stays."""
+
+    name = "withdraw_exit"
+    title = "Withdraw exit"
+    submit = "Withdraw the exit"
+    variant = "primary"
+    permission_required = "console.force_exit"
+
+    def brief(self, pk: str) -> Briefing:
+        position = _position(pk)
+        under_way = exits.open_request(position)
+        words = [
+            "What is sold is sold; what is not sold yet stays in the position. Orders that have left are not called back."
+        ]
+        return Briefing(
+            target=f"position {position} of {position.profile} ({position.mode})",
+            url=page_url("trading.position", position.pk),
+            sentences=words if under_way is None else [under_way_in_words(under_way), *words],
+            refusal="" if under_way is not None else "No exit of this position is under way.",
+        )
+
+    def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
+        if not exits.withdraw(int(pk), actor=actor, reason=reason):
+            raise KalbotError("No exit of this position is under way.")
+        return f"The exit of position #{pk} is withdrawn."
+
+
+def _position(pk: str) -> Position:
+    rows = Position.objects.select_related("profile", "decision", "event", "event__series")
+    position = rows.filter(pk=int(pk) if str(pk).isdigit() else 0).first()
+    if position is None:
+        raise Http404
+    return position
 
 
 def refusal(position: Position) -> str:
@@ -122,18 +128,45 @@ def refusal(position: Position) -> str:
     return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
 
-def sentences(position: Position, preview: exit_preview.ExitPreview) -> list[str]:
-    """What a person should know before confirming."""
-    words = [
-        f"Sells everything {position.profile} holds in {position.event_id} at the bids, immediately or as they come."
+def under_way_in_words(request: ExitRequest) -> str:
+    """An exit that was requested before."""
+    what = "a part of it" if request.counts else "everything"
+    return f"An exit of {what} is under way: {request.actor} requested it {formats.ago(request.created_at)} ({request.reason})."
+
+
+def numbers(preview: ExitPreview) -> list[tuple[str, str]]:
+    """The sums of an exit, and of a part what stays."""
+    found = [
+        ("Expected proceeds", formats.money(preview.proceeds)),
+        ("Paid for it", formats.money(preview.cost)),
+        ("Expected result", formats.gain(preview.profit)),
+        ("If held, at least", formats.money(preview.floor)),
     ]
+    if preview.left is not None:
+        found += [
+            ("Whole baskets that stay", formats.count(preview.left.matched)),
+            ("They cost", formats.money(preview.left.cost)),
+            ("They pay at least", formats.money(preview.left.floor)),
+            ("They are", preview.left.grade.label),
+        ]
+    return found
+
+
+def sentences(position: Position, preview: ExitPreview) -> list[str]:
+    """What a person should know before confirming."""
+    what = "everything" if preview.left is None else "a part of what"
+    words = [f"Sells {what} {position.profile} holds in {position.event_id} at the bids, immediately or as they come."]
+    under_way = exits.open_request(position)
+    if under_way is not None:
+        words.append(f"{under_way_in_words(under_way)} What you confirm here takes its place where it differs.")
     if halt.current(position.profile) == halt.State.HALTED:
-        words.append(
-            "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
-        )
+        words.append(WAITS)
     short = [str(one.leg) for one in preview.legs if one.unsellable]
     if short:
         words.append(f"No bid now for {', '.join(short)}: that part stays until there is one or the market settles.")
+    if preview.naked:
+        legs = ", ".join(map(str, preview.naked))
+        words.append(f"Afterwards {legs} would hold contracts without their basket; nothing unwinds them by itself.")
     if preview.floor > preview.proceeds:
         words.append(
             "Held to settlement this basket is guaranteed to pay more than the sale brings. It is sold for less only if you say "

@@ -24,6 +24,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
     (
         "Trading",
         [
+            ("Open positions", "work", "admin:open_positions", "trading.view_position"),
             ("Positions", "inventory_2", "trading.position", ""),
             ("Recommendations", "recommend", "triage.recommendation", ""),
             ("Scoreboard", "leaderboard", "admin:scoreboard", "triage.view_sourceforecast"),

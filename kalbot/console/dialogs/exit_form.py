@@ -1,0 +1,147 @@
+"""What a person writes to exit positions: how much, at which least prices, and in words what is accepted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from kalbot.common.units import PPM, UnitError, format_decimal, parse_decimal, parse_price
+from kalbot.console.dialogs.dialog import ReasonForm
+from kalbot.console.ui.fields import PercentField
+from trading.closing.exit_counts import Counts
+from trading.closing.exit_prices import LeastPrices, LegKey
+
+LEG: Final = re.compile(r"(yes|no)\s+(\S+)\s+\$?([0-9.]+)", re.IGNORECASE)
+OF_POSITION: Final = re.compile(r"#?(\d+)\s+(.+)")
+REFRESH: Final = {
+    "hx-get": "",
+    "hx-trigger": "change",
+    "hx-include": "[name=share],[name=counts],[name=positions],[name=reason],[name=below_floor],[name=by_rest]",
+    "hx-target": "#dialog",
+    "hx-select": "#dialog",
+    "hx-swap": "outerHTML",
+}
+"""A field on which what is shown above depends: a change shows it again; nothing is done."""
+KEPT: Final = ("reason", "share", "counts", "below_floor", "by_rest", "positions")
+"""What a person wrote and the dialog shows again."""
+
+
+def share_field() -> PercentField:
+    """How much of each leg is sold."""
+    field = PercentField(label="How much of it", least=1, most=PPM, required=False)
+    field.widget.attrs |= REFRESH
+    return field
+
+
+class ManyForm(ReasonForm):
+    """Of several positions: the share of each, and least prices by position and leg."""
+
+    positions = forms.CharField(widget=forms.HiddenInput, max_length=4_000)
+    share = share_field()
+    least_prices = forms.CharField(
+        label="Sell each leg at this price or better (position, side, market, dollars; one a line)",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
+    )
+    below_floor = forms.CharField(
+        label="Only for guaranteed baskets: why less than they are sure to pay is accepted",
+        required=False,
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
+    by_rest = forms.BooleanField(
+        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
+    )
+
+    def clean_share(self) -> int:
+        """In millionths; an empty field is all."""
+        return self.cleaned_data["share"] or PPM
+
+    def clean_least_prices(self) -> Mapping[int, LeastPrices]:
+        """The prices by position and leg; a position without a line goes by the bids less the tolerance."""
+        found: dict[int, dict[LegKey, int]] = {}
+        for line in lines_of(self.cleaned_data["least_prices"]):
+            match = OF_POSITION.fullmatch(line)
+            if match is None:
+                raise forms.ValidationError(f"This line is not a position, a leg and a price: {line}")
+            name, price = leg_line(match[2], "price")
+            found.setdefault(int(match[1]), {})[name] = price
+        return found
+
+
+class ExitForm(ReasonForm):
+    """Of one position: a share of every leg or counts by leg, and the least price of each."""
+
+    share = share_field()
+    counts = forms.CharField(
+        label="Or so many contracts of single legs (side, market, contracts; one a line); a leg without a line is kept",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, **REFRESH}),
+    )
+    least_prices = forms.CharField(
+        label="Sell each leg at this price or better (side, market, dollars; one a line)",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+    )
+    below_floor = forms.CharField(
+        label="Only for a guaranteed basket: why less than it is sure to pay, or other than the same share of each leg, is accepted",
+        required=False,
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
+    by_rest = forms.BooleanField(
+        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
+    )
+
+    def clean_share(self) -> int:
+        """In millionths; an empty field is all."""
+        return self.cleaned_data["share"] or PPM
+
+    def clean_counts(self) -> Counts | None:
+        """The counts by leg; None when the field is empty: then the share counts."""
+        found = {}
+        for line in lines_of(self.cleaned_data["counts"]):
+            name, count = leg_line(line, "count")
+            found[name] = count
+        return found or None
+
+    def clean_least_prices(self) -> LeastPrices | None:
+        """The prices by leg; None when the field is empty: then the bids less the tolerance count."""
+        return dict(leg_line(line, "price") for line in lines_of(self.cleaned_data["least_prices"])) or None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("counts") and cleaned.get("share", PPM) != PPM:
+            self.add_error("counts", "Write a share of every leg or counts of single legs, not both.")
+        return cleaned
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that are not empty."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def leg_line(line: str, what: str) -> tuple[LegKey, int]:
+    """(leg, price or count) of a line. ValidationError for one that is neither."""
+    match = LEG.fullmatch(line.strip())
+    if match is None:
+        raise forms.ValidationError(f"This line is not a leg and a {what}: {line.strip()}")
+    try:
+        value = parse_price(match[3]) if what == "price" else int(parse_decimal(match[3], 2))
+    except UnitError as error:
+        raise forms.ValidationError(f"{match[3]} is not a {what}: {error}.") from None
+    return (match[2], match[1].lower()), value
+
+
+def price_line(name: LegKey, price: int) -> str:
+    """A leg and its least price as the form reads them."""
+    return f"{name[1].upper()} {name[0]} {format_decimal(price, 4, keep=4)}"
+
+
+def written_before(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the person has written already, when the dialog is shown again."""
+    return {name: data[name] for name in KEPT if data.get(name)}
