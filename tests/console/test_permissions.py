@@ -148,6 +148,7 @@ def may_act(role: str, dialog: str) -> bool:
 
 ROW_DIALOGS: Final = {
     "force_exit": "force_exit",
+    "withdraw_exit": "withdraw_exit",
     "remove": "remove_lock",
     "resolve": "resolve_discrepancy",
     "clone": "clone_profile",
