@@ -48,6 +48,8 @@ class DenialCode(StrEnum):
     ORDERS_PER_MINUTE = "orders_per_minute"
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
+    QUOTES_AT_ONCE = "quotes_at_once"
+    ORPHAN_BUDGET = "orphan_budget"
     CAPITAL = "capital"
     SHARD_CASH = "shard_cash"
     LEG_RISK = "leg_risk"
@@ -76,6 +78,8 @@ class DenialCode(StrEnum):
     NO_FILL = "no_fill"
     NOT_COMPLETED = "not_completed"
     ORDER_REFUSED = "order_refused"
+    QUOTE_ENDED = "quote_ended"
+    ORPHANS_HELD = "orphans_held"
     # an exit
     STILL_BUYING = "still_buying"
     ENDED = "ended"
@@ -132,6 +136,8 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.ORDERS_PER_MINUTE: "The profile has sent as many orders within a minute as it may.",
     DenialCode.DAILY_LOSS: "The profile has lost as much today as it may.",
     DenialCode.DRAWDOWN: "The profile is as far below its best result as it may be.",
+    DenialCode.QUOTES_AT_ONCE: "The profile quotes as many baskets as it may at once.",
+    DenialCode.ORPHAN_BUDGET: "What may fill without the rest of its basket would cost more than the orphan budget of the event or day.",
     DenialCode.CAPITAL: "The profile has not enough free capital.",
     DenialCode.SHARD_CASH: "The account has not enough cash on the shard where these markets trade.",
     DenialCode.LEG_RISK: "Selling a half-filled basket would lose more than the leg-risk budget.",
@@ -157,6 +163,8 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NO_FILL: "Nothing was offered at the limit price when the order arrived.",
     DenialCode.NOT_COMPLETED: "The basket could not be completed in time.",
     DenialCode.ORDER_REFUSED: "The exchange refused the order.",
+    DenialCode.QUOTE_ENDED: "The time for quoting this event is over.",
+    DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",
     DenialCode.MARKET_CLOSED: "The markets of what is left do not take orders any more.",

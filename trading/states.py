@@ -24,7 +24,16 @@ from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
 ALLOWED: Final[dict[str, frozenset[str]]] = {
-    PositionStatus.PENDING: frozenset({PositionStatus.EXECUTING, PositionStatus.ABORTED}),
+    PositionStatus.PENDING: frozenset({PositionStatus.EXECUTING, PositionStatus.QUOTING, PositionStatus.ABORTED}),
+    PositionStatus.QUOTING: frozenset(
+        {
+            PositionStatus.COMPLETING,
+            PositionStatus.OPEN,
+            PositionStatus.UNWINDING,
+            PositionStatus.ABORTED,
+            PositionStatus.SETTLED,
+        }
+    ),
     PositionStatus.EXECUTING: frozenset(
         {
             PositionStatus.COMPLETING,
@@ -35,7 +44,13 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
         }
     ),
     PositionStatus.COMPLETING: frozenset(
-        {PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.ABORTED, PositionStatus.SETTLED}
+        {
+            PositionStatus.QUOTING,
+            PositionStatus.OPEN,
+            PositionStatus.UNWINDING,
+            PositionStatus.ABORTED,
+            PositionStatus.SETTLED,
+        }
     ),
     PositionStatus.UNWINDING: frozenset(
         {

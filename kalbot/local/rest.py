@@ -19,7 +19,7 @@ from trading.models import Order, Position, PositionStatus
 LONGEST_SECONDS = 40.0
 SETTLING_SECONDS = 12.0
 """From the close of a simulated market to the score of its advice."""
-MOVING = ["pending", "executing", "completing", "unwinding", "exiting"]
+MOVING = ["pending", "quoting", "executing", "completing", "unwinding", "exiting"]
 
 
 def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_seconds: float = 0.0) -> None:

@@ -47,9 +47,6 @@ def bids(
 ) -> Bids | Refused:
     """What may rest now. ``kept``: prices of our own orders that stay where they are, if the margin allows that."""
     touch = {leg.ticker: leg.depth.best_bid(wanted.side) for leg in legs}
-    missing = next((ticker for ticker, price in touch.items() if price is None), None)
-    if missing is not None:
-        return Refused(NoQuote.NO_TOUCH, missing)
     if kept:
         found = _at(legs, wanted, held, {**touch, **kept})
         if not isinstance(found, Refused):

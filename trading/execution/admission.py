@@ -25,7 +25,7 @@ from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution import handed
 from trading.execution.phases import buy
-from trading.execution.sizing import baskets, planner, recheck, walk
+from trading.execution.sizing import baskets, planner, quotes, recheck, walk
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.limits import risk
 from trading.limits.intent import Intent
@@ -150,13 +150,20 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
-    reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
+    reading = None
+    if not decision.quote:  # a quote sets aside the whole price: what it holds comes leg by leg
+        reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
     is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
     if is_learning:
         _learns_alone(profile)
-    plan = fitting_plan(decision, plan_legs(decision, live), smallest=is_learning)
+    wanted = plan_legs(decision, live)
+    plan = (
+        quotes.plan(decision, wanted, write_budget)
+        if decision.quote
+        else fitting_plan(decision, wanted, smallest=is_learning)
+    )
     worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
-    funds = collateral.funds_for(reading, purchases_of(plan))
+    funds = plan.worst_cost if decision.quote else collateral.funds_for(reading, purchases_of(plan))
     intent = basket.priced(plan.worst_cost, worst_of)
     if reading is not None:
         intent = intent.funded(funds)
@@ -178,7 +185,8 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
                     raise _Changed(found.decision)
                 raise Denied(DenialCode.CAPITAL, f"{dollars(funds)} are not free")
             at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
-            return _store(decision, plan, intent, at_once, reading)
+            at_once = at_once and not decision.quote
+            return _store(decision, plan, intent, at_once, reading, risk.orphans_left(found))
     except IntegrityError as error:
         raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
 
@@ -267,9 +275,10 @@ def write_budget(decision: Decision, together: bool) -> WriteBudget:
 
 
 def _store(
-    decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None
+    decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None, orphans: int
 ) -> Admitted:
-    """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent."""
+    """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent.
+    ``orphans``: what a quote may leave beyond whole baskets, micro-dollars."""
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
     token = states.new_token() if at_once else ""
@@ -284,6 +293,8 @@ def _store(
         sends_together=plan.together,
         reserved=basket.funds,
         collateral=None if reading is None else {**reading, collateral.FUNDS: basket.funds},
+        quoting=decision.quote.get("way", ""),
+        orphan_limit=orphans if decision.quote else 0,
         next_step_at=until,
         lease_token=token,
         lease_until=until if at_once else None,
@@ -323,6 +334,9 @@ def _explain(decision: Decision, plan: Plan, funds: int) -> str:
     size = f"{plan.count / 100:g} baskets"
     if plan.count < decision.count:
         size += f" (of {decision.count / 100:g} decided: depth or leg-risk budget)"
+    if decision.quote:
+        rests = decision.quote["leg"] or "every leg"
+        return f"{size}, {rests} rests, at most {dollars(plan.worst_cost)} reserved"
     way = "all legs at once" if plan.together else "the thinnest leg first"
     if decision.profile.sending == Profile.Sending.TOGETHER and not plan.together:
         way += " (the account's write limit does not carry all at once)"

@@ -19,7 +19,7 @@ from kalbot.common import trace
 from kalbot.common.trace import Stage
 from trading import states
 from trading.execution import admission, handed
-from trading.execution.phases import buy, complete, exit, unwind
+from trading.execution.phases import buy, complete, exit, quoting, unwind
 from trading.models import TERMINAL, WORKING, Position, PositionStatus
 from trading.states import Lease, Overtaken
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 PHASES: Final[dict[str, Callable[[Position, Lease], bool]]] = {
     PositionStatus.PENDING: buy.pending,
     PositionStatus.EXECUTING: buy.executing,
+    PositionStatus.QUOTING: quoting.quoting,
     PositionStatus.COMPLETING: complete.completing,
     PositionStatus.UNWINDING: unwind.unwinding,
     PositionStatus.OPEN: exit.open_position,

@@ -45,6 +45,7 @@ from trading.models import (
     Order,
     OrderStatus,
     Position,
+    PositionStatus,
 )
 from trading.safety import discrepancies, halt, live_readiness, protections
 
@@ -72,6 +73,7 @@ class Facts:
     ``mode``: the profile's. ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile
     where this one is live (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best
     result.
+    ``quotes``: baskets that are being quoted; ``orphans_today``: what today's may leave, or left, beyond whole baskets.
     ``free_on_shard``: None in paper, and before the account was first read. ``unbooked``: capital that the ledger does not have yet.
     """
 
@@ -91,6 +93,8 @@ class Facts:
     realised_today: int = 0
     drawdown: int = 0
     unbooked: int = 0
+    quotes: int = 0
+    orphans_today: int = 0
     is_beside_foreign: bool = False
     free_on_shard: int | None = None
 
@@ -133,6 +137,8 @@ def read(decision: Decision, shard: int, midnight: datetime, position: int | Non
         realised_today=-(row.realised_today or 0),
         drawdown=(row.best_equity or 0) + (row.booked_result or 0),
         unbooked=row.profile.capital + booked,
+        quotes=row.quotes or 0,
+        orphans_today=row.orphans_today or 0,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
         free_on_shard=shard_cash.left(row, row.shards, row.cash, shard) if live and row.cash is not None else None,
     )
@@ -201,6 +207,15 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
         ),
         "is_taken": Exists(others.filter(event_id=_EVENT)),
         "active": Subquery(others.order_by().values("profile").annotate(n=Count("pk")).values("n")),
+        "quotes": Subquery(
+            others.exclude(status=PositionStatus.OPEN)
+            .exclude(quoting="")
+            .order_by()
+            .values("profile")
+            .annotate(n=Count("pk"))
+            .values("n")
+        ),
+        "orphans_today": total(own.exclude(pk=_ITSELF).filter(created_at__gte=_MIDNIGHT), F("orphan_limit")),
         "held": total(at_risk.filter(status__in=ACTIVE), F("cost") + F("reserved")),
         "result": total(here.filter(profile=_OWNER), F("realised")),
         "sent": Subquery(

@@ -26,7 +26,7 @@ from trading.denials import DenialCode, Denied, Refusal
 from trading.limits import facts
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
-from trading.models import Discrepancy, Lock, Order
+from trading.models import Discrepancy, Lock, Order, PositionStatus
 from trading.reconciliation import foreign
 from trading.safety import halt
 from trading.venues import connection
@@ -151,7 +151,7 @@ def _times(intent: Intent, found: Facts) -> Checks:
 
 def _exchange_hours(intent: Intent, found: Facts) -> Checks:
     """No basket begins while the exchange is shut, shortly before an announced pause, or without knowing."""
-    if intent.position is not None:
+    if intent.position is not None and intent.position.status != PositionStatus.QUOTING:
         return
     shut = exchange_hours.obstacle(intent.decision.event.exchange_index, is_live=found.profile.mode == Mode.LIVE)
     if shut is not None:
@@ -189,6 +189,28 @@ def _sizes(intent: Intent, found: Facts) -> Checks:
         yield Refusal(DenialCode.MAX_PER_EVENT, f"{dollars(at_risk)} of {dollars(profile.max_per_event)}")
     if found.active + 1 > profile.max_open_positions:
         yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{found.active + 1} of {profile.max_open_positions}")
+
+
+def _quotes(intent: Intent, found: Facts) -> Checks:
+    """How many baskets are quoted, and what may fill without the rest of its basket."""
+    position, quote, profile = intent.position, intent.decision.quote, found.profile
+    if not quote:
+        return
+    if position is not None:
+        if position.orphan_limit > profile.orphan_budget:
+            budget = dollars(profile.orphan_budget)
+            yield Refusal(DenialCode.ORPHAN_BUDGET, f"{dollars(position.orphan_limit)} of {budget} by now")
+        return
+    if found.quotes + 1 > profile.max_quotes:
+        yield Refusal(DenialCode.QUOTES_AT_ONCE, f"{found.quotes + 1} of {profile.max_quotes}")
+    if quote["orphans"] > orphans_left(found):
+        yield Refusal(DenialCode.ORPHAN_BUDGET, f"{dollars(quote['orphans'])} of {dollars(orphans_left(found))} left")
+
+
+def orphans_left(found: Facts) -> int:
+    """What one more quote may leave beyond whole baskets, by the budgets of the event and of the day, micro-dollars."""
+    profile = found.profile
+    return max(0, min(profile.orphan_budget, profile.orphan_budget_day - found.orphans_today))
 
 
 def _order_rate(intent: Intent, found: Facts) -> Checks:
@@ -233,6 +255,7 @@ _LIMITS: Final[tuple[Check, ...]] = (
     _exchange_hours,
     _foreign,
     _sizes,
+    _quotes,
     _order_rate,
     _losses,
     _shard,

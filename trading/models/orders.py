@@ -59,6 +59,7 @@ class Order(models.Model):
 
     class Purpose(models.TextChoices):
         ENTRY = "entry"
+        QUOTE = "quote"
         COMPLETE = "complete"
         UNWIND = "unwind"
         EXIT = "exit"

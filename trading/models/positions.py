@@ -20,6 +20,7 @@ DENIAL_CHOICES: Final = [(code.value, sentence) for code, sentence in SENTENCES.
 
 class PositionStatus(models.TextChoices):
     PENDING = "pending"
+    QUOTING = "quoting"
     EXECUTING = "executing"
     COMPLETING = "completing"
     OPEN = "open"
@@ -32,6 +33,7 @@ class PositionStatus(models.TextChoices):
 
 ACTIVE: Final = (
     PositionStatus.PENDING,
+    PositionStatus.QUOTING,
     PositionStatus.EXECUTING,
     PositionStatus.COMPLETING,
     PositionStatus.OPEN,
@@ -95,6 +97,13 @@ class Position(models.Model):
     registry_hash = models.CharField(max_length=64, blank=True, help_text="Of the registered terms as of opening.")
     sends_together = models.BooleanField(
         default=False, help_text="All legs in one request, as the plan found affordable; else the thinnest first."
+    )
+    quoting = models.CharField(
+        max_length=8, blank=True, help_text="How its legs rest: one_leg or all_legs; empty where all are taken."
+    )
+    orphan_limit = models.BigIntegerField(
+        default=0,
+        help_text="Most that contracts beyond whole baskets may have cost while quotes rest, micro-dollars; afterwards what they did.",
     )
     triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
     close_type = models.CharField(max_length=10, choices=CloseType, blank=True, help_text="How it ended.")

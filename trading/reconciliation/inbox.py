@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from django.db import DatabaseError
 
-from kalbot.common import clock
+from kalbot.common import clock, messages
 from kalbot.common.units import complement
 from markets.kalshi.vocabulary import Side
 from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
@@ -78,6 +78,8 @@ def _fill(order: Order, frame: FillFrame) -> None:
         at_ms=frame.ts_ms,
     )
     booking.book_fill(order.pk, report, "websocket")
+    if order.purpose == Order.Purpose.QUOTE:
+        messages.send_on_commit(messages.EXIT_POSITION, order.position_id)  # its other legs are bought now
     _finish(order)
 
 

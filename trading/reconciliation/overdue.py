@@ -59,9 +59,10 @@ def _older(statuses: tuple[OrderStatus, ...], seconds: int) -> list[Order]:
 
 def _waiting() -> list[Position]:
     """Positions at work that neither changed their status nor wrote an order for longer than the limit, and that no person had tried
-    again since. Another reason to wait is no progress."""
+    again since. Another reason to wait is no progress. A quote rests until an end of its own."""
     limit = _before(settings.KALBOT_WAITING_LIMIT_SECONDS)
-    at_work = Position.objects.filter(status__in=ACTIVE, created_at__lt=limit).exclude(status=PositionStatus.OPEN)
+    still = (PositionStatus.OPEN, PositionStatus.QUOTING)
+    at_work = Position.objects.filter(status__in=ACTIVE, created_at__lt=limit).exclude(status__in=still)
     events = PositionEvent.objects.filter(position__in=at_work, at__gte=limit)
     moved = events.filter(~Q(from_status=F("to_status")) | ~Q(actor="kalbot")).values_list("position_id", flat=True)
     sent = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from kalbot.common import clock
@@ -22,7 +22,7 @@ from markets.kalshi.errors import (
     Unreachable,
 )
 from markets.kalshi.grid import round_down, round_up
-from markets.kalshi.order_entry import Buy, CreateOrder, Sell
+from markets.kalshi.order_entry import AmendOrder, Buy, CreateOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
 from markets.kalshi.schemas.answers import BatchItem, CreateResult
@@ -131,6 +131,23 @@ class LiveVenue:
                     return ended
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
+    def prolong(self, order: Order, until: datetime) -> Ack:
+        """Amend nothing but the expiry, which keeps the place in the queue, and read the order back. See Venue."""
+        with _translated():
+            self.client.orders.amend(
+                AmendOrder(
+                    order_id=order.exchange_order_id,
+                    ticker=order.leg.market_id,
+                    outcome_side=Side(order.side),
+                    price=Price(order.price),
+                    count=Count(order.count),
+                    exchange_index=order.exchange_index,
+                    expiration_ts=int(until.timestamp()),
+                    subaccount=order.subaccount,
+                )
+            )
+            return _ack(self._read(order))
+
     def fills(self, order: Order) -> list[FillReport]:
         """Exact executions with exact fees, those of an old order from the history."""
         with _translated():
@@ -198,6 +215,7 @@ def _built(
     kind: type[CreateOrder], order: Order, price: Price, tif: TimeInForce, count: Count | None = None
 ) -> CreateOrder:
     expires = order.expires_at if tif is TimeInForce.GTC else None
+    is_quote = order.purpose == Order.Purpose.QUOTE and tif is TimeInForce.GTC
     return kind(
         ticker=order.leg.market_id,
         side=Side(order.side),
@@ -208,6 +226,8 @@ def _built(
         time_in_force=tif,
         expiration_ts=int(expires.timestamp()) if expires else None,
         subaccount=order.subaccount,
+        post_only=is_quote,
+        cancel_on_pause=is_quote,
     )
 
 

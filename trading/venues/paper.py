@@ -14,7 +14,7 @@ booking finds out exactly as it would from the real exchange.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -73,6 +73,8 @@ class PaperVenue:
                 OrderError.INVALID_PRICE, f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
             )
         levels, fees, ahead = self._levels(order)
+        if order.purpose == Order.Purpose.QUOTE and levels:
+            raise Refused(OrderError.INVALID_ORDER, "post only cross")
         try:
             with transaction.atomic():
                 paper = PaperOrder(
@@ -130,6 +132,10 @@ class PaperVenue:
         """Take a resting order out."""
         PaperOrder.objects.filter(pk=order.pk, is_open=True).update(is_open=False, remaining_count=0)
         return _ack(PaperOrder.objects.get(pk=order.pk))
+
+    def prolong(self, order: Order, until: datetime) -> Ack:
+        """The order's row says when it expires; ``until`` is there already."""
+        return self.fetch(order)
 
     def fills(self, order: Order) -> list[FillReport]:
         """Executions of the order so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from markets.kalshi.rest.transport import Check, allow
@@ -80,6 +81,11 @@ class Venue(Protocol):
 
         Refused while that is not possible (market closed), Unresolved when the final state is not known yet.
         """
+        ...
+
+    def prolong(self, order: Order, until: datetime) -> Ack:
+        """Let a resting order expire at ``until`` instead, in its place of the queue. Refused or Unresolved: it may expire at either
+        time."""
         ...
 
     def fills(self, order: Order) -> list[FillReport]:

@@ -79,7 +79,7 @@ def safe() -> dict[str, str]:
 
 def naked_positions() -> dict[int, tuple[HeldLeg, ...]]:
     """Positions that hold naked legs and are not being bought right now, by id."""
-    buying = (PositionStatus.PENDING, PositionStatus.EXECUTING)
+    buying = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING)
     return selectors.naked_legs(Position.objects.filter(status__in=ACTIVE).exclude(status__in=buying))
 
 

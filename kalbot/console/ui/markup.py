@@ -33,6 +33,7 @@ COLOURS = {
             "near_miss",
             "near miss",
             "executing",
+            "quoting",
             "completing",
             "unwinding",
             "exiting",

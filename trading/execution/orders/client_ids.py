@@ -18,6 +18,8 @@ from trading.models import Order
 KINDS: Final = (Kind.ALL_YES, Kind.ALL_NO, Kind.COVERAGE)
 """By their number in an id: new ones are appended, none is moved."""
 PURPOSES: Final = (Order.Purpose.ENTRY, Order.Purpose.COMPLETE, Order.Purpose.UNWIND, Order.Purpose.EXIT)
+SAME_AS: Final = {Order.Purpose.QUOTE: Order.Purpose.ENTRY}
+"""Purposes without a number of their own: a quote that fills is how its basket was begun."""
 SIDES: Final = ("yes", "no")
 WIDTHS: Final = (12, 16, 32, 9, 3, 1, 2, 1, 46)
 BODY: Final = sum(WIDTHS[1:])
@@ -47,7 +49,7 @@ def make(meant: ClientId) -> uuid.UUID:
         meant.legs,
         KINDS.index(meant.kind),
         int(meant.action == Order.Action.SELL),
-        PURPOSES.index(meant.purpose),
+        PURPOSES.index(SAME_AS.get(meant.purpose, meant.purpose)),
         SIDES.index(meant.side),
     )
     fresh: uuid.UUID = Order._meta.pk.get_default()

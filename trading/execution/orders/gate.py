@@ -27,6 +27,7 @@ SALE_LIFE: Final = timedelta(seconds=20)
 """So long after its row was written an order may be sent; a sale longer, for its price was accepted and it takes risk away."""
 STATUS_OF: Final = {
     Order.Purpose.ENTRY: PositionStatus.EXECUTING,
+    Order.Purpose.QUOTE: PositionStatus.QUOTING,
     Order.Purpose.COMPLETE: PositionStatus.COMPLETING,
     Order.Purpose.UNWIND: PositionStatus.UNWINDING,
     Order.Purpose.EXIT: PositionStatus.EXITING,

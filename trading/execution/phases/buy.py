@@ -45,6 +45,8 @@ def pending(position: Position, lease: Lease) -> bool:
             close_type=CloseType.NOT_BOUGHT,
             close_code=DenialCode.TOO_LATE,
         )
+    elif position.quoting:
+        states.transition(position, PositionStatus.QUOTING, reason="first quotes", lease=lease)
     else:
         states.transition(position, PositionStatus.EXECUTING, reason="first order", lease=lease)
     return True

@@ -18,7 +18,8 @@ from trading import states
 from trading.accounting import ledger
 from trading.books import live_books
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, submit
+from trading.execution.orders import batch, inflight, submit
+from trading.execution.orders.batch import Wanted
 from trading.execution.phases import buy, opening, rescue, selling
 from trading.execution.sizing import baskets, planner, recheck
 from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
@@ -73,7 +74,7 @@ def completing(position: Position, lease: Lease) -> bool:
     if opening.is_balanced(position, legs):
         if not ended:
             return inflight.wait(position)
-        opening.open_with(position, lease, baskets.matched(legs, position.target_count), "completed")
+        opening.completed(position, lease, baskets.matched(legs, position.target_count))
         return True
     if any(o.status in OPEN_ORDERS for o in orders):
         return inflight.wait(position)
@@ -92,7 +93,8 @@ def completing(position: Position, lease: Lease) -> bool:
         sent = _complete_once(position, lease, legs, orders, rests=holds)
     if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):
         return _wait_out(position, sent)
-    if isinstance(sent, Refusal) and position.attempts < MOST_TRIES:
+    holds_orphans = position.quoting and position.profile.orphans == Profile.Orphans.HOLD
+    if isinstance(sent, Refusal) and position.attempts < MOST_TRIES and not holds_orphans:
         sent = _rescue(position, lease, legs) or sent
     if isinstance(sent, Refusal):
         return opening.to_unwinding(position, lease, sent)
@@ -218,11 +220,18 @@ def _complete_once(
         ledger.reserve_up_to(position, recheck.funds_of(position, lacking))
     except Denied as denied:
         return denied.refusal
-    return [
-        _buy(lease, position, leg, leg.limit_price, count, f"completing {target / 100:g} baskets", **columns)
-        for leg, count in lacking
-        if count
-    ]
+    why = f"completing {target / 100:g} baskets"
+    if position.quoting and not rests:
+        return batch.place_all(
+            lease,
+            position,
+            [Wanted(leg, leg.limit_price, count) for leg, count in lacking if count],
+            keep_back=planner.tokens_kept(len(legs)) if position.profile.orphans == Profile.Orphans.SELL else 0,
+            action=Order.Action.BUY,
+            purpose=Order.Purpose.COMPLETE,
+            reason=why,
+        )
+    return [_buy(lease, position, leg, leg.limit_price, count, why, **columns) for leg, count in lacking if count]
 
 
 def _rescue(position: Position, lease: Lease, legs: list[Leg]) -> list[Order]:

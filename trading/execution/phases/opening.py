@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
 from kalbot.common import clock
+from kalbot.common.units import dollars
+from strategies.models import Profile
+from strategies.quoting.offer import Way
 from trading import states
 from trading.accounting import collateral, ledger
-from trading.accounting.position_booking import PositionBooking
-from trading.denials import Refusal
+from trading.accounting.position_booking import PositionBooking, cost_share
+from trading.denials import DenialCode, Refusal
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus
 from trading.states import Lease
@@ -24,8 +28,46 @@ def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
     return count > 0 and not any(baskets.excess(leg, count, position.target_count) for leg in legs)
 
 
-def open_with(position: Position, lease: Lease, count: int, why: str, booking: PositionBooking | None = None) -> None:
-    """Open the position with ``count`` whole baskets: from now on it is monitored, not traded. ``booking``: written with it."""
+def completed(position: Position, lease: Lease, count: int) -> None:
+    """A half-filled basket is whole again: its quote rests again where one leg was quoted and more is wanted, else it is open."""
+    if position.quoting == Way.ONE_LEG and count < position.target_count:
+        why = f"{count / 100:g} baskets complete: the quote rests again"
+        states.transition(
+            position, PositionStatus.QUOTING, reason=why, lease=lease, next_step_at=None, deadline_at=None
+        )
+    else:
+        open_with(position, lease, count, "completed", orphan_limit=0)
+
+
+def hold_orphans(position: Position, lease: Lease, legs: Iterable[Leg]) -> bool:
+    """Open a quoted basket whose rest did not fill as it is: what is alone is held until it settles. False where the profile sells it, or
+    where it cost more than the budget of the event."""
+    legs = list(legs)
+    count = baskets.matched(legs, position.target_count)
+    alone = [(leg, baskets.excess(leg, count, position.target_count)) for leg in legs]
+    cost = sum(cost_share(leg, number)[0] for leg, number in alone if number)
+    profile = position.profile
+    if not position.quoting or profile.orphans != Profile.Orphans.HOLD or not 0 < cost <= profile.orphan_budget:
+        return False
+    names = ", ".join(f"{number / 100:g} {leg}" for leg, number in alone if number)
+    text = f"{names} for {dollars(cost)} of {dollars(profile.orphan_budget)}"
+    open_with(
+        position,
+        lease,
+        count,
+        f"orphans are held: {text}",
+        orphan_limit=cost,
+        residual=text[:300],
+        residual_code=DenialCode.ORPHANS_HELD,
+    )
+    return True
+
+
+def open_with(
+    position: Position, lease: Lease, count: int, why: str, booking: PositionBooking | None = None, **changes: Any
+) -> None:
+    """Open the position with ``count`` whole baskets: from now on it is monitored, not traded. ``booking``: written with it;
+    ``changes``: further columns."""
     states.transition(
         position,
         PositionStatus.OPEN,
@@ -34,10 +76,11 @@ def open_with(position: Position, lease: Lease, count: int, why: str, booking: P
         booking=booking,
         next_step_at=None,
         deadline_at=None,
+        **changes,
     )
 
 
-def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal) -> bool:
+def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal, what: str = "completing given up") -> bool:
     """Give up completing; keep the whole baskets and sell the rest. Capital that waited for the purchase is free again."""
     legs = list(position.legs.all())
     count = baskets.matched(legs, position.target_count)
@@ -45,7 +88,7 @@ def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal) -> b
         states.transition(
             position,
             PositionStatus.UNWINDING,
-            reason=f"completing given up: {refusal}",
+            reason=f"{what}: {refusal}",
             lease=lease,
             matched_count=count,
             deadline_at=None,

@@ -37,6 +37,8 @@ def unwinding(position: Position, lease: Lease) -> bool:
     wanted = [(leg, extra) for leg in legs if (extra := baskets.excess(leg, count, position.target_count))]
     if not wanted:
         return _unwound(position, lease, count)
+    if opening.hold_orphans(position, lease, legs):
+        return True
     if complete.can_resume(position, legs):
         return opening.to_completing(position, lease, count, "the basket can be completed after all")
     try:

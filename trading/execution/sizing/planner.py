@@ -80,7 +80,7 @@ def plan(
 ) -> Plan | Refusal:
     """Plan ``count`` baskets. Refusal codes: DEPTH, LEG_RISK, RATE_LIMIT."""
     tokens, kept = CREATE_TOKENS * len(legs), tokens_kept(len(legs))
-    refusal = _too_many_tokens(tokens, kept, budget, together)
+    refusal = too_many_tokens(tokens, kept, budget, together)
     if refusal is not None:
         return refusal
     ordered = tuple(sorted(legs, key=lambda leg: (leg.available / leg.count, leg.ticker, leg.side)))
@@ -125,12 +125,12 @@ def tokens_kept(legs: int) -> int:
 def most_legs(budget: WriteBudget) -> int:
     """The largest basket whose purchases, one by one, and unwind fit a write bucket; 0 if no two legs do."""
     legs = 1
-    while _too_many_tokens(CREATE_TOKENS * (legs + 1), tokens_kept(legs + 1), budget, together=False) is None:
+    while too_many_tokens(CREATE_TOKENS * (legs + 1), tokens_kept(legs + 1), budget, together=False) is None:
         legs += 1
     return legs if legs > 1 else 0
 
 
-def _too_many_tokens(tokens: int, kept: int, budget: WriteBudget, together: bool) -> Refusal | None:
+def too_many_tokens(tokens: int, kept: int, budget: WriteBudget, together: bool) -> Refusal | None:
     """One by one, the last leg is sent while the tokens to unwind all before it are kept; in one request, all are."""
     seconds = max(0, tokens + kept - budget.available) / budget.refill
     at_once = tokens + kept if together else tokens

@@ -1,0 +1,93 @@
+"""A quote's orders: placed with an expiry, prolonged in their place of the queue, withdrawn and read back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+
+from kalbot.common import clock
+from strategies.models import Mode
+from trading.execution.orders import batch, fills, inflight, record, submit
+from trading.execution.orders.batch import Wanted
+from trading.models import OPEN_ORDERS, Order, OrderStatus, Position
+from trading.states import Lease
+from trading.venues import factory
+from trading.venues.protocol import Refused, Unresolved
+
+CHECKED_EVERY: Final = 5.0
+"""Seconds after which a resting order is read although no message said that it changed."""
+MOST_CHECKED: Final = 10_000
+log = logging.getLogger(__name__)
+_checked: dict[Any, float] = {}
+
+
+def place(lease: Lease, position: Position, wanted: Sequence[Wanted], keep_back: int) -> list[Order]:
+    """Rest ``wanted``, one order a leg, until they are prolonged or expire."""
+    columns: dict[str, Any] = {
+        "action": Order.Action.BUY,
+        "purpose": Order.Purpose.QUOTE,
+        "time_in_force": "good_till_canceled",
+        "expires_at": _expiry(),
+        "keep_back": keep_back,
+        "reason": "quote",
+    }
+    if len(wanted) > 1:
+        return batch.place_all(lease, position, wanted, **columns)
+    return [submit.place(lease, position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
+
+
+def refresh(orders: Sequence[Order]) -> bool:
+    """Bring every open order up to date: what is unclear is resolved, what ended is booked. Resting ones are read where no message would
+    say that they filled, or now and then. True when every open one rests."""
+    for order in orders:
+        if order.status in OPEN_ORDERS and (order.status != OrderStatus.RESTING or _is_due(order)):
+            inflight.advance(order, wanted=False, cancel=False)
+    return all(order.status == OrderStatus.RESTING for order in orders if order.status in OPEN_ORDERS)
+
+
+def withdraw(orders: Iterable[Order]) -> bool:
+    """Cancel what rests and read what it filled. True when each has ended and its fills are booked."""
+    return inflight.advance_all(list(orders), wanted=lambda order: False, cancel=True)
+
+
+def prolong(order: Order) -> None:
+    """Let a resting quote expire later, if half of its time is over. The row says so first, so that it never promises an earlier end than
+    the exchange keeps to; an unclear answer leaves it to expire or to be read."""
+    if order.expires_at is None or order.expires_at - clock.now() > timedelta(
+        seconds=settings.KALBOT_QUOTE_SECONDS / 2
+    ):
+        return
+    until = _expiry()
+    if not record.move(order, (OrderStatus.RESTING,), OrderStatus.RESTING, expires_at=until):
+        return
+    try:
+        record.no_transaction()
+        answer = factory.venue_for(order.mode).prolong(order, until)
+    except (Refused, Unresolved) as error:
+        log.warning("order %s: not prolonged (%s)", order.pk, error)
+        inflight.advance(order, wanted=False, cancel=False)
+        return
+    if answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
+        record.acknowledge(order, answer)
+        fills.collect(order, waits=(0.0,))
+
+
+def _is_due(order: Order) -> bool:
+    """Whether a resting order is read now: always on paper, whose exchange only moves when it is read."""
+    if order.mode != Mode.LIVE:
+        return True
+    now = clock.monotonic()
+    if now - _checked.get(order.pk, float("-inf")) < CHECKED_EVERY:
+        return False
+    if len(_checked) >= MOST_CHECKED:
+        _checked.clear()
+    _checked[order.pk] = now
+    return True
+
+
+def _expiry() -> Any:
+    return clock.now() + timedelta(seconds=settings.KALBOT_QUOTE_SECONDS)

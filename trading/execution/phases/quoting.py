@@ -1,0 +1,208 @@
+"""Quoting: legs rest in the book, are repriced as the books move, and are withdrawn for whatever forbids a new basket.
+
+What fills of a single quoted leg is hedged at once (``complete``), and the quote rests again afterwards. Where every leg rests, they fill
+in any order, inside the position's limit for orphans, until the time for quoting is over.
+
+Each phase does what can be done now and returns True when the step should go on at once with the position's new state,
+False when it has to wait (``next_step_at`` says until when).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+
+from kalbot.common import clock
+from strategies.models import Mode, Profile
+from strategies.quoting.offer import Way
+from trading import states
+from trading.books import live_books
+from trading.denials import DenialCode, Denied, Refusal
+from trading.execution.orders import inflight, quote
+from trading.execution.orders.batch import Wanted
+from trading.execution.phases import complete, opening
+from trading.execution.sizing import baskets, quotes
+from trading.execution.sizing.quotes import Rests
+from trading.limits import risk
+from trading.limits.facts import Facts
+from trading.limits.intent import Intent
+from trading.models import OPEN_ORDERS, CloseType, Leg, Order, OrderStatus, Position, PositionStatus
+from trading.reconciliation import reconcile
+from trading.states import Lease
+from trading.venues import connection
+
+STEP: Final = timedelta(seconds=1)
+WAITED_OUT: Final = complete.PASSING | {
+    DenialCode.REDUCING,
+    DenialCode.LOCKED,
+    DenialCode.DISCREPANCY,
+    DenialCode.CLOCK_SKEW,
+    DenialCode.BLACKOUT,
+    DenialCode.PAUSE_SOON,
+    DenialCode.HOURS_UNKNOWN,
+    DenialCode.ORDERS_PER_MINUTE,
+    DenialCode.DAILY_LOSS,
+    DenialCode.DRAWDOWN,
+    DenialCode.ORPHAN_BUDGET,
+    DenialCode.MARGIN_GONE,
+    DenialCode.DEPTH,
+    DenialCode.PRICE_NO_SIDE,
+}
+"""While one of these holds, a basket that has filled in part rests nothing and waits; whatever else is found ends its quoting."""
+
+
+def quoting(position: Position, lease: Lease) -> bool:
+    """Hedge what filled, withdraw what may not rest, and rest what may."""
+    every = inflight.orders_of(position)
+    orders = [order for order in every if order.status in OPEN_ORDERS]
+    is_clear = quote.refresh(orders)
+    legs = list(position.legs.select_related("market"))
+    if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
+        return _hedge(position, lease, legs, orders)
+    found = _may_rest(position, legs, every)
+    if isinstance(found, Refusal):
+        return _stop(position, lease, orders, found)
+    if not is_clear:
+        return inflight.wait(position)
+    rests, facts = found
+    if not rests.bids:
+        return _stop(position, lease, orders, Refusal(DenialCode.QUOTE_ENDED, "every basket has filled"))
+    moving = [order for order in orders if _must_move(order, rests)]
+    if moving:
+        return quote.withdraw(moving) or inflight.wait(position, 0.5)
+    _set_limits(lease, legs, rests.limits)
+    _rest(position, lease, legs, [order for order in orders if order.status == OrderStatus.RESTING], rests, facts)
+    states.schedule(position, clock.now() + STEP, residual="", residual_code="")
+    return False
+
+
+def _is_level(position: Position, legs: Sequence[Leg]) -> bool:
+    """Whether every leg holds what the whole baskets need, no more."""
+    count = baskets.matched(legs, position.target_count)
+    return not any(baskets.excess(leg, count, position.target_count) for leg in legs)
+
+
+def _hedge(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
+    """The quoted leg filled: withdraw what is left of it and buy the others for exactly what filled."""
+    if not quote.withdraw(orders):
+        return inflight.wait(position, 0.5)
+    legs = list(position.legs.select_related("market"))
+    with suppress(Denied):  # where no fees are known now, the limits of the last quote hold
+        _set_limits(lease, legs, quotes.hedge_limits(position, legs, live_books.read(position.event)))
+    return opening.to_completing(position, lease, baskets.matched(legs, position.target_count), "a quote filled")
+
+
+def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple[Rests, Facts] | Refusal:
+    """What may rest now, or why nothing may: every limit of a new basket holds for a quote as long as it rests."""
+    profile, decision = position.profile, position.decision
+    if profile.quoting == Profile.Quoting.NONE:
+        return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no more")
+    if not profile.is_active:
+        return Refusal(DenialCode.INACTIVE_PROFILE, profile.name)
+    if clock.now_ms() >= _until_ms(position, legs):
+        return Refusal(DenialCode.QUOTE_ENDED)
+    if position.mode == Mode.LIVE:
+        if not reconcile.ensure_reconciled():
+            return Refusal(DenialCode.NOT_RECONCILED)
+        connection.measure_clock()
+    try:
+        basket = Intent(profile, decision, 0, {(leg.market_id, leg.side): 0 for leg in legs}, position)
+        live = live_books.read(position.event, is_changed=basket.fees_changed)
+        worst = {(leg.market_id, leg.side): leg.open_cost for leg in legs}
+        found = risk.limits(basket.priced(position.cost + position.reserved, worst, orders=0))
+        risk.market(basket, live)
+    except Denied as denied:
+        return denied.refusal
+    rests = quotes.wanted(position, legs, orders, live)
+    if isinstance(rests, Refusal):
+        return rests
+    for leg in legs:
+        price, count = rests.bids.get(leg.pk, (0, 0))
+        if leg.open_cost + price * count > profile.max_per_leg:
+            return Refusal(DenialCode.MAX_PER_LEG, str(leg))
+    return rests, found
+
+
+def _until_ms(position: Position, legs: Sequence[Leg]) -> int:
+    """When nothing may rest any more: what the decision says, or earlier where a market closes earlier by now."""
+    stop = timedelta(seconds=position.profile.quote_stop_seconds)
+    closes = [leg.market.close_time for leg in legs if leg.market.close_time is not None]
+    ends = [int((at - stop).timestamp() * 1000) for at in closes]
+    return min([int(position.decision.quote["until_ms"]), *ends])
+
+
+def _must_move(order: Order, rests: Rests) -> bool:
+    """Whether a resting order is withdrawn: for another price, for less, or for at least twice as much."""
+    if order.status != OrderStatus.RESTING:
+        return False
+    price, count = rests.bids.get(order.leg_id, (0, 0))
+    left = quotes.left_of(order)
+    return order.price != price or left > count or 2 * left <= count
+
+
+def _rest(
+    position: Position, lease: Lease, legs: Sequence[Leg], resting: list[Order], rests: Rests, facts: Facts
+) -> None:
+    """Prolong what rests and place what does not, as far as the profile's orders a minute go."""
+    for order in resting:
+        quote.prolong(order)
+    occupied = {order.leg_id for order in resting}
+    wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
+    if wanted and facts.sent + len(wanted) <= facts.profile.max_orders_per_minute:
+        kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
+        quote.place(lease, position, wanted, kept)
+
+
+def _set_limits(lease: Lease, legs: Sequence[Leg], limits: dict[int, int]) -> None:
+    """Store at how much each leg may be bought, where that has changed."""
+    changed = [(leg, limits[leg.pk]) for leg in legs if limits.get(leg.pk, leg.limit_price) != leg.limit_price]
+    if not changed:
+        return
+    with transaction.atomic():
+        lease.renew()
+        for leg, price in changed:
+            Leg.objects.filter(pk=leg.pk).update(limit_price=price)
+            leg.limit_price = price
+
+
+def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusal) -> bool:
+    """Withdraw everything; then wait where that may help, else end with what is held."""
+    if not quote.withdraw(orders):
+        return inflight.wait(position, 0.5)
+    legs = list(position.legs.select_related("market"))
+    if inflight.reread(inflight.orders_of(position)):
+        return True
+    if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
+        return True
+    holds = any(leg.held for leg in legs)
+    if not holds:
+        states.transition(
+            position,
+            PositionStatus.ABORTED,
+            reason=f"nothing was bought: {refusal}",
+            lease=lease,
+            close_type=CloseType.NOT_BOUGHT,
+            close_code=refusal.code,
+            orphan_limit=0,
+        )
+    elif opening.is_balanced(position, legs):
+        count = baskets.matched(legs, position.target_count)
+        opening.open_with(position, lease, count, f"quoting ended: {refusal}", orphan_limit=0)
+    elif refusal.code in WAITED_OUT:
+        return _wait_out(position, refusal)
+    else:
+        opening.to_unwinding(position, lease, refusal, "quoting ended")
+    return True
+
+
+def _wait_out(position: Position, refusal: Refusal) -> bool:
+    """Rest nothing, visibly, until what forbids it has passed or the time for quoting is over."""
+    text = str(refusal)[:300]
+    if position.residual_code != refusal.code:
+        states.note(position, f"nothing rests: {text}")
+    states.schedule(position, clock.now() + STEP, residual=text, residual_code=refusal.code)
+    return False

@@ -1,0 +1,223 @@
+"""What a quoted basket may have in the book now, from its rows and the books of now: prices, counts and the limits of the other legs.
+
+Prices 1/10,000 dollar, counts 1/100 contract, money micro-dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.units import PPM, Count, Money, Price
+from markets.book import Depth, Side
+from markets.selectors import price_bands
+from markets.terms.states import StateError, StateList
+from strategies.dutch.basket import LegMarket
+from strategies.models import Decision, Mode, Profile
+from strategies.quoting import resting
+from strategies.quoting.joining import Held
+from strategies.quoting.offer import Way
+from strategies.quoting.refusal import NoQuote, Refused
+from strategies.quoting.resting import Wanted
+from strategies.quoting.synthetic import bid_cost, synthetic, takings
+from trading.books.live_books import LiveBooks
+from trading.denials import DenialCode, Denied, Refusal
+from trading.execution.sizing import baskets, planner, walk
+from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
+from trading.models import Leg, Order, OrderStatus, Position
+
+DWELL: Final = timedelta(seconds=2)
+"""A quote that still leaves the margin stays at least so long where it is, although others bid more by now."""
+AHEAD: Final = 200
+"""And as long as it likes where it is no more than this above the best bid of others: moving would cost its place in the queue."""
+CODE_OF: Final = {
+    NoQuote.STATES: DenialCode.CERTIFICATE,
+    NoQuote.NO_HEDGE: DenialCode.DEPTH,
+    NoQuote.HEDGE_DEPTH: DenialCode.DEPTH,
+    NoQuote.MARGIN: DenialCode.MARGIN_GONE,
+    NoQuote.GRID: DenialCode.MARGIN_GONE,
+    NoQuote.BEHIND: DenialCode.MARGIN_GONE,
+    NoQuote.PAIR: DenialCode.MARGIN_GONE,
+    NoQuote.NO_TOUCH: DenialCode.PRICE_NO_SIDE,
+    NoQuote.ORPHANS: DenialCode.ORPHAN_BUDGET,
+    NoQuote.COST: DenialCode.MAX_PER_LEG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """``bids``: leg id -> (price, count) that may rest. ``limits``: leg id -> the most at which it is bought, the legs that are taken
+    included."""
+
+    bids: dict[int, tuple[Price, Count]] = field(default_factory=dict)
+    limits: dict[int, int] = field(default_factory=dict)
+
+
+def plan(decision: Decision, legs: list[PlanLeg], write_budget: Callable[[Decision, bool], WriteBudget]) -> Plan:
+    """The whole decision: what may rest is worked out when it is placed. Denied(RATE_LIMIT) if the account cannot send the quotes, the
+    other legs and an unwind."""
+    quotes = 1 if decision.quote["leg"] else len(legs)
+    tokens, kept = planner.CREATE_TOKENS * quotes, tokens_kept(decision.profile, Way(decision.quote["way"]), len(legs))
+    refusal = planner.too_many_tokens(tokens, kept, write_budget(decision, True), together=True)
+    if refusal is not None:
+        raise Denied(refusal.code, refusal.detail)
+    return Plan(
+        legs=tuple(legs),
+        count=decision.count,
+        cost=Money(decision.cost),
+        worst_cost=Money(decision.max_cost),
+        unwind_losses=(),
+        worst_unwind=0,
+        tokens=tokens,
+        tokens_kept=kept,
+        together=True,
+    )
+
+
+def tokens_kept(profile: Profile, way: Way, legs: int) -> int:
+    """Write tokens that a quote leaves alone: for the legs that are taken when it fills, and for selling what stays alone."""
+    hedge = planner.tokens_kept(legs) if way is Way.ONE_LEG else 0
+    unwind = planner.tokens_kept(legs) if profile.orphans == Profile.Orphans.SELL else 0
+    return hedge + unwind
+
+
+def states_of(position: Position) -> StateList | None:
+    """The settlement states that were stored with the position; None where there are none or several lists."""
+    try:
+        return StateList.from_json(position.states[0]) if len(position.states) == 1 else None
+    except StateError:
+        return None
+
+
+def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], live: LiveBooks) -> Rests | Refusal:
+    """What may rest now, our own ``orders`` left out of the books; empty where every basket has filled."""
+    states = states_of(position)
+    if states is None:
+        return Refusal(DenialCode.CERTIFICATE, "no single list of settlement states is stored with the position")
+    own = [order for order in orders if order.purpose == Order.Purpose.QUOTE]
+    shown = [order for order in own if _is_shown(order)]
+    resting_now = [order for order in own if order.status == OrderStatus.RESTING]
+    markets = [_market(leg, shown, live, position.mode) for leg in legs]
+    kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
+    if position.quoting == Way.ONE_LEG:
+        found = _one_leg(position, legs, markets, states, kept)
+    else:
+        found = _all_legs(position, legs, markets, kept)
+    if isinstance(found, Refused):
+        return Refusal(CODE_OF[found.reason], found.sentence)
+    return found
+
+
+def _all_legs(
+    position: Position, legs: Sequence[Leg], markets: Sequence[LegMarket], kept: Mapping[str, Price]
+) -> Rests | Refused:
+    profile, decision = position.profile, position.decision
+    aim = Wanted(
+        Side(legs[0].side),
+        Count(position.target_count),
+        Count(max(1, profile.count_step)),
+        Price(decision.floor // decision.count),
+        profile.quote_min_margin_ppm,
+        Money(position.orphan_limit),
+    )
+    held = Held({leg.market_id: baskets.kept(leg) for leg in legs}, {leg.market_id: leg.bought_cost for leg in legs})
+    found = resting.bids(markets, aim, held, kept)
+    if isinstance(found, Refused):
+        return found
+    rests = {leg.pk: found[leg.market_id] for leg in legs if leg.market_id in found}
+    return Rests(rests, {pk: price for pk, (price, _) in rests.items()})
+
+
+def _one_leg(
+    position: Position,
+    legs: Sequence[Leg],
+    markets: Sequence[LegMarket],
+    states: StateList,
+    kept: Mapping[str, Price],
+) -> Rests | Refused:
+    """The largest size, halving, for which the others are offered."""
+    profile, side = position.profile, Side(legs[0].side)
+    at = next(n for n, leg in enumerate(legs) if leg.market_id == position.decision.quote["leg"])
+    left = position.target_count - baskets.matched(legs, position.target_count)
+    step = max(1, profile.count_step)
+    steps = left // step
+    refused = Refused(NoQuote.HEDGE_DEPTH)
+    while steps > 0:
+        count = Count(steps * step)
+        found = synthetic(markets, states, side, at, count, profile.quote_min_margin_ppm)
+        steps //= 2
+        if isinstance(found, Refused):
+            refused = found
+            continue
+        own = kept.get(found.ticker)
+        price = own if own is not None and own <= found.most else found.resting(markets[at], improve=True)
+        if isinstance(price, Refused):
+            refused = price
+            continue
+        alone = bid_cost(markets[at].fees, price, count) - position.orphan_limit
+        if alone > 0:
+            refused = Refused(NoQuote.ORPHANS, found.ticker, -(-alone // count))
+            continue
+        limits = {leg.ticker: int(leg.limit_price) for leg in found.hedge} | {found.ticker: int(price)}
+        return Rests({legs[at].pk: (price, count)}, {leg.pk: limits[leg.market_id] for leg in legs})
+    return refused if left >= step else Rests()
+
+
+def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> dict[int, int]:
+    """Leg id -> the price at which the books of now hold what it lacks, if the basket then keeps the margin of a taken one; empty where
+    it would not, or nobody offers as much."""
+    profile, target = position.profile, position.target_count
+    count = baskets.most(legs, target)
+    lacking = {leg.pk: baskets.missing(leg, count, target) for leg in legs}
+    markets = [LegMarket(leg.market_id, live.depth(leg.market_id), live.fees) for leg in legs]
+    found, cost = {}, sum(leg.open_cost for leg in legs)
+    for leg, market in zip(legs, markets, strict=True):
+        if not lacking[leg.pk]:
+            continue
+        (taken,) = takings([market], Side(leg.side), Count(lacking[leg.pk]))
+        if isinstance(taken, Refused):
+            return {}
+        found[leg.pk] = int(taken.limit_price)
+        cost += walk.most_for(taken.limit_price, lacking[leg.pk], live.fees)
+    profit = baskets.pays(position.decision, count) - cost
+    return found if profit > 0 and profit * PPM >= profile.min_margin_ppm * cost else {}
+
+
+def _market(leg: Leg, own: Iterable[Order], live: LiveBooks, mode: str) -> LegMarket:
+    """A leg's market with the bids of others. Paper orders are in no book."""
+    depth, side = live.depth(leg.market_id), Side(leg.side)
+    bids = dict(depth.bids(side))
+    for order in own if mode == Mode.LIVE else ():
+        shown, left = bids.get(order.price, 0), left_of(order)
+        if order.leg_id == leg.pk and (order.status == OrderStatus.RESTING or shown >= left):
+            bids[order.price] = max(0, shown - left)
+    others = depth.bids(side.other)
+    rest = tuple(bids.items())
+    alone = Depth.of(rest, others) if side is Side.YES else Depth.of(others, rest)
+    return LegMarket(leg.market_id, alone, live.fees, price_bands(leg.market))
+
+
+def _is_shown(order: Order) -> bool:
+    """Whether a book may still show the order: it rests, or was withdrawn so lately that the books may be older than that."""
+    if order.status == OrderStatus.RESTING:
+        return True
+    return order.ended_at is not None and clock.now() - order.ended_at < DWELL
+
+
+def left_of(order: Order) -> int:
+    """What of a resting order has not filled."""
+    return order.count - max(order.filled_count, order.reported_fill_count or 0)
+
+
+def _kept(market: LegMarket, side: str, own: Iterable[Order]) -> Price | None:
+    """The price of our order in a market, where moving it is not worth its place in the queue."""
+    order = next((one for one in own if one.leg.market_id == market.ticker), None)
+    touch, ask = market.depth.best_bid(Side(side)), market.depth.best_ask(Side(side))
+    if order is None or (ask is not None and order.price >= ask):
+        return None
+    is_young = timedelta(0) <= clock.now() - order.created_at < DWELL
+    is_good = touch is not None and touch <= order.price <= touch + AHEAD
+    return Price(order.price) if is_young or is_good else None
