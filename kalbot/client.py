@@ -119,9 +119,21 @@ def resume(client: Client, options: argparse.Namespace, out: Console) -> Any:
 
 
 def leave(client: Client, options: argparse.Namespace, out: Console) -> Any:
-    """Exit a position."""
-    body = {"reason": options.reason, "least_price": options.least_price, "below_floor": options.below_floor}
-    found = client.post(f"/positions/{options.position}/exit", body)
+    """Exit a position or a part of it, or several positions."""
+    body = {"reason": options.reason, "share": options.share, "below_floor": options.below_floor}
+    if options.least_price:
+        body["least_price"] = options.least_price
+    if len(options.position) > 1:
+        if options.count:
+            raise Failed("--count is of one position alone; say --share for several.")
+        found = client.post("/exits", {**body, "positions": options.position})
+    elif not options.least_price:
+        raise Failed("--least-price: say below which price nothing of this position may be sold.")
+    else:
+        counts = dict(one.rsplit("=", 1) for one in options.count if "=" in one)
+        if len(counts) != len(options.count):
+            raise Failed('--count is written "yes MARKET=CONTRACTS".')
+        found = client.post(f"/positions/{options.position[0]}/exit", {**body, "counts": counts})
     out.print(found["result"])
     return found
 
@@ -170,8 +182,14 @@ def parser() -> argparse.ArgumentParser:
         if run is halt:
             switch.add_argument("--everything", action="store_true", help="exits too, and cancel what rests")
     sale = command("exit", leave)
-    sale.add_argument("position", type=int)
-    sale.add_argument("--least-price", required=True, help="dollars a contract; nothing is sold below it")
+    sale.add_argument("position", type=int, nargs="+", help="several of one mode are exited with one reason")
+    sale.add_argument(
+        "--least-price",
+        default="",
+        help="dollars a contract; nothing is sold below it. Several: else the bids less 2 cents",
+    )
+    sale.add_argument("--share", default="100", help="per cent of every leg; default: all")
+    sale.add_argument("--count", action="append", default=[], help='"yes MARKET=4": so many contracts of one leg')
     sale.add_argument("--reason", required=True)
     sale.add_argument("--below-floor", default="", help="why less than a guaranteed basket is sure to pay is accepted")
     return found

@@ -291,3 +291,29 @@ def test_the_terminal_says_what_is_wrong(
     done = terminal(*arguments, **options)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_part_and_several_are_exited_as_in_the_console(call: Call, sample: dict[str, Any]) -> None:
+    held = sample["held"]
+    path, words = f"/positions/{held.pk}/exit", {**WHY, "least_price": "0.4", "below_floor": "a test"}
+    leg = held.legs.first()
+    for body, code in (
+        ({"share": "0"}, 422),
+        ({"share": "100.5"}, 422),
+        ({"share": "50", "counts": {f"{leg.side} {leg.market_id}": "1"}}, 409),
+        ({"counts": {f"{leg.side} {leg.market_id}": "0.001"}}, 409),
+        ({"counts": {f"{leg.side} {leg.market_id}": "1000000"}}, 409),
+        ({"counts": {"yes KXNOSUCH": "1"}}, 409),
+    ):
+        assert call("operator", "POST", path, {**words, **body}).status_code == code, body
+    assert not ExitRequest.objects.exists()
+    answer = call("operator", "POST", path, {**words, "share": "40"})
+    assert "part of position" in answer.json()["result"]
+    assert {row["count"] for row in ExitRequest.objects.get().counts} == {1_000}
+    for many, code in (([], 422), ([0], 409), ([held.pk, 10**15], 409)):
+        assert call("operator", "POST", "/exits", {**WHY, "positions": many}).status_code == code, many
+    assert ExitRequest.objects.count() == 1
+    whole = call("operator", "POST", "/exits", {**words, "positions": [held.pk]})
+    assert "1 exit is on the way" in whole.json()["result"]
+    assert [one.status for one in ExitRequest.objects.order_by("id")] == ["cancelled", "open"]
+    assert call("viewer", "POST", "/exits", {**WHY, "positions": [held.pk]}).status_code == 403

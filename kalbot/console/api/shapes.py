@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from ninja import Field, Schema
 
@@ -13,6 +13,10 @@ class Problem(Schema):
     """Why a request was refused."""
 
     detail: str
+
+
+PROBLEMS: Final = {400: Problem, 401: Problem, 403: Problem, 404: Problem, 409: Problem}
+"""The refusals of an operation by status."""
 
 
 class PartOut(Schema):
@@ -117,7 +121,29 @@ class ResumeIn(Because):
     profile: str | None = None
 
 
-class ExitIn(Because):
+class Part(Because):
+    """How much of a position is sold."""
+
+    share: Decimal = Field(
+        default=Decimal(100),
+        description="Per cent of every leg, rounded down to whole steps of the profile's sizes.",
+        gt=0,
+        le=100,
+        max_digits=7,
+        decimal_places=4,
+    )
+    below_floor: str = Field(
+        default="",
+        max_length=300,
+        description="Only for a guaranteed basket: why less than it is sure to pay, or other than equal shares, is accepted.",
+    )
+
+
+class ExitIn(Part):
+    counts: dict[str, Decimal] = Field(
+        default_factory=dict,
+        description='Contracts of single legs instead of a share, such as {"yes KXHIGHNY-26NOV24-B82": "4"}; other legs are kept.',
+    )
     least_price: Decimal = Field(
         description="No contract of any leg is sold below this price, in dollars.",
         gt=0,
@@ -129,10 +155,17 @@ class ExitIn(Because):
         default_factory=dict,
         description='Other prices by leg, such as {"yes KXHIGHNY-26NOV24-B82": "0.41"}.',
     )
-    below_floor: str = Field(
-        default="",
-        max_length=300,
-        description="Only for a guaranteed basket: why less than it is sure to pay is accepted.",
+
+
+class ExitManyIn(Part):
+    positions: list[int] = Field(min_length=1, max_length=200, description="Of one mode.")
+    least_price: Decimal | None = Field(
+        default=None,
+        description="No contract is sold below this price, in dollars; without it the bids of now less two cents.",
+        gt=0,
+        lt=1,
+        max_digits=5,
+        decimal_places=4,
     )
 
 

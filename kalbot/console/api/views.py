@@ -9,20 +9,19 @@ from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.api import reads, shapes, writes
+from kalbot.console.api import exits, reads, shapes
 from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
 from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
-from trading.closing import exits
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 from triage import advice
 from triage.models import Advice, Recommendation
 
 api = NinjaAPI(title="Kalbot", version="1", auth=Bearer(), urls_namespace="api", docs_url=None)
+api.add_router("", exits.router)
 MOST = 500
-Problems = {400: shapes.Problem, 401: shapes.Problem, 403: shapes.Problem, 404: shapes.Problem, 409: shapes.Problem}
 
 
 @api.get("/status", response=shapes.StatusOut, summary="Is it safe, is it working")
@@ -60,7 +59,7 @@ def position(request: HttpRequest, pk: int) -> shapes.PositionDetail:
     return reads.position_detail(get_object_or_404(Position.objects.select_related("event", "profile"), pk=pk))
 
 
-@api.get("/why/{event}", response={200: shapes.WhyOut, **Problems}, summary="Why an event is bought or not")
+@api.get("/why/{event}", response={200: shapes.WhyOut, **shapes.PROBLEMS}, summary="Why an event is bought or not")
 def why(request: HttpRequest, event: str, profile: str) -> shapes.WhyOut:
     require(request, "strategies.view_verdict")
     found = get_object_or_404(Profile, name=profile)
@@ -92,7 +91,7 @@ def recommendations(request: HttpRequest) -> list[shapes.RecommendationOut]:
     return [reads.recommendation(row) for row in rows.order_by("-id")[:MOST]]
 
 
-@api.post("/halt", response={200: shapes.Done, **Problems}, summary="Stop new risk, or stop everything")
+@api.post("/halt", response={200: shapes.Done, **shapes.PROBLEMS}, summary="Stop new risk, or stop everything")
 def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
     profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
     cancels = body.level == "halted"
@@ -105,7 +104,7 @@ def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
     return once(request, name="halt", permission="console.halt", target=target, reason=body.reason, act=act)
 
 
-@api.post("/resume", response={200: shapes.Done, **Problems}, summary="Let new baskets be bought again")
+@api.post("/resume", response={200: shapes.Done, **shapes.PROBLEMS}, summary="Let new baskets be bought again")
 def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
     profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
 
@@ -117,25 +116,9 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
     return once(request, name="resume", permission="console.resume", target=target, reason=body.reason, act=act)
 
 
-@api.post("/positions/{int:pk}/exit", response={200: shapes.Done, **Problems}, summary="Exit a position")
-def force_exit(request: HttpRequest, pk: int, body: shapes.ExitIn) -> shapes.Done:
-    position = get_object_or_404(Position, pk=pk)
-
-    def act(actor: str) -> str:
-        prices = writes.least_prices(position, body)
-        try:
-            exits.request_exit(
-                position_id=pk, actor=actor, reason=body.reason, least_prices=prices, below_floor=body.below_floor
-            )
-        except exits.CannotExit as error:
-            raise KalbotError(f"{error.code.sentence} {error.detail}".strip()) from error
-        return f"The exit of position #{pk} is on its way; nothing is sold below its least price."
-
-    target = f"position #{pk} at ${body.least_price} or better"
-    return once(request, name="force_exit", permission="console.force_exit", target=target, reason=body.reason, act=act)
-
-
-@api.post("/recommendations/{int:pk}/{answer}", response={200: shapes.Done, **Problems}, summary="Accept or dismiss")
+@api.post(
+    "/recommendations/{int:pk}/{answer}", response={200: shapes.Done, **shapes.PROBLEMS}, summary="Accept or dismiss"
+)
 def answer_advice(
     request: HttpRequest, pk: int, answer: Literal["accept", "dismiss"], body: shapes.Because
 ) -> shapes.Done:

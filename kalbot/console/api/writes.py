@@ -10,11 +10,9 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.api.shapes import Done, ExitIn
+from kalbot.console.api.shapes import Done
 from kalbot.console.api.tokens import require
 from kalbot.console.models import Act
-from trading.closing.exit_prices import LegKey
-from trading.models import Position
 
 
 def once(
@@ -42,18 +40,3 @@ def once(
         raise HttpError(409, str(error)) from error
     Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.DONE, result=result[:400])
     return Done(result=result)
-
-
-def least_prices(position: Position, body: ExitIn) -> dict[LegKey, int]:
-    """The least price of every held leg, 1/10,000 dollar. KalbotError for a leg that is not held or a price that is none."""
-    keys = {f"{leg.side} {leg.market_id}": (leg.market_id, leg.side) for leg in position.legs.all() if leg.held}
-    unknown = sorted(set(body.least_prices) - set(keys))
-    if unknown:
-        raise KalbotError(f"Not held: {', '.join(unknown)}.")
-    found = {}
-    for name, key in keys.items():
-        price = body.least_prices.get(name, body.least_price)
-        if not 0 < price < 1 or price * 10_000 != int(price * 10_000):
-            raise KalbotError(f"{price} is not a price between 0 and 1 dollar with at most four places.")
-        found[key] = int(price * 10_000)
-    return found
