@@ -1,0 +1,74 @@
+"""A worker that is ended in the middle of a basket finishes it, and what still waits is answered by the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kalbot.local.servers import start_redis
+from tests.deployment.test_workers import until
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = ("-m", "celery", "-A", "kalbot", "worker", "-Q", "execution", "--concurrency", "1", "--without-mingle")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Databases of this test's own; a paper order takes a second to reach the book."""
+    redis = start_redis(tmp_path / "redis")
+    unset = ("DATABASE_URL", "BROKER_URL", "PRICES_URL")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    yield {
+        **kept,
+        "KALBOT_STATE": str(tmp_path),
+        "REDIS_URL": redis.url,
+        "PAPER_LATENCY_MS": "1000",
+        "LOG_LEVEL": "INFO",
+        "DJANGO_SETTINGS_MODULE": "kalbot.settings",
+    }
+    redis.stop()
+
+
+def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
+    """What a query finds in the database of the processes."""
+    (file,) = folder.glob("*.sqlite3")
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=20) as database:
+        return database.execute(query).fetchall()
+
+
+def test_a_worker_ended_in_mid_basket_finishes_it_and_the_next_one_answers_what_waits(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.deployment.basket_in_work", "2"]
+    world = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        assert world.stdout is not None
+        assert world.stdout.readline() == "sent\n"
+        log = (tmp_path / "worker.log").open("wb")
+        for _ in range(2):
+            workers.append(subprocess.Popen([sys.executable, *WORKER], cwd=ROOT, env=env, stdout=log, stderr=log))
+            if len(workers) == 1:
+                assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_order"), 60)
+                assert rows(tmp_path, "SELECT status FROM trading_position") == [("executing",)]
+                workers[0].send_signal(signal.SIGTERM)
+                assert workers[0].wait(30) == 0
+                assert rows(tmp_path, "SELECT status, matched_count, lease_token FROM trading_position") == [
+                    ("open", 1_000, "")
+                ]
+        assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_denial"), 90)
+        assert rows(tmp_path, "SELECT code FROM trading_denial") == [("expired",)]
+        assert rows(tmp_path, "SELECT count(*) FROM trading_order") == [(3,)]
+    finally:
+        world.communicate("")
+        for worker in workers:
+            worker.terminate()
+            worker.wait(30)
