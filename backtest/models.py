@@ -8,6 +8,14 @@ from django.db import models
 class BacktestRun(models.Model):
     """One run: what went in, its headline figures, and the whole result as a document."""
 
+    class Status(models.TextChoices):
+        """Where it is; a run of the command line is kept when it is done."""
+
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     name = models.CharField(max_length=120, blank=True, help_text="What it was for.")
     tape = models.CharField(max_length=200)
@@ -24,11 +32,40 @@ class BacktestRun(models.Model):
     options = models.JSONField(default=dict)
     coverage = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
-    fingerprint = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64, blank=True)
     actor = models.CharField(max_length=150, default="kalbot")
+    status = models.CharField(max_length=12, choices=Status, default=Status.DONE)
+    failure = models.CharField(max_length=400, blank=True, help_text="Why it failed.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    before = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="after",
+        help_text="The run it is compared with.",
+    )
+    changes = models.JSONField(
+        default=dict, help_text="Columns of the profile that differ from the run it is compared with."
+    )
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"run {self.pk} of {self.profile}"
+
+
+class CalibrationReport(models.Model):
+    """What recorded prices said against what came, as ``backtest.calibration.report`` gave it."""
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    tapes = models.JSONField(default=list, help_text="Names of the tapes that were read.")
+    document = models.JSONField(default=dict)
+    actor = models.CharField(max_length=150, default="kalbot")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"calibration {self.pk}"

@@ -69,7 +69,7 @@ READ: Final = {
         "open_positions",
     ),
     *("backtest", "shadows", "results", "exports", "exports_download", "strategies_profile_evaluate", "tokens"),
-    *("autocomplete",),
+    *("autocomplete", "calibration"),
 }
 """Pages that every role reads."""
 OTHERS: Final = ("HEAD", "PUT", "PATCH", "DELETE")

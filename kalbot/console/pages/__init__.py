@@ -11,6 +11,7 @@ def __getattr__(name: str) -> Any:
     from kalbot.console.auth import second_factor, time_zone
     from kalbot.console.pages import (
         backtests,
+        calibration,
         event_story,
         exports,
         fragments,
@@ -35,6 +36,7 @@ def __getattr__(name: str) -> Any:
         ("operate/", "operate", operate.page),
         ("backtests/", "backtests", backtests.listing),
         ("backtests/<int:pk>/", "backtest", backtests.one),
+        ("calibration/", "calibration", calibration.page),
         ("shadows/", "shadows", shadows.page),
         ("results/", "results", results.page),
         ("exports/", "exports", exports.page),

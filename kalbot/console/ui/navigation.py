@@ -16,6 +16,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Overview", "space_dashboard", "admin:index", ""),
             ("Why not?", "help", "admin:why", "strategies.view_verdict"),
             ("Backtests", "history", "admin:backtests", "backtest.view_backtestrun"),
+            ("Calibration", "balance", "admin:calibration", "backtest.view_calibrationreport"),
             ("Results", "monitoring", "admin:results", "trading.view_ledgertransaction"),
             ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
             ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),

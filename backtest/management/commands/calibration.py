@@ -1,0 +1,81 @@
+"""``manage.py calibration``: what recorded prices said against what came, and whether correcting them has earned its use."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.table import Table
+
+from backtest.calibration.observe import Observed, observe
+from backtest.calibration.report import report
+from backtest.models import CalibrationReport
+from markets.tape.reader import Tape
+
+
+class Command(BaseCommand):
+    help = "Calibration of recorded prices by price, category and time to close, and the favourite-longshot correction, walk-forward."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("tapes", nargs="+", type=Path)
+        parser.add_argument("--save", action="store_true", help="keep the report for the console")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        observed: list[Observed] = []
+        for folder in options["tapes"]:
+            try:
+                observed += observe(Tape.open(folder).records())
+            except FileNotFoundError as error:
+                raise CommandError(str(error)) from None
+        found = report(observed)
+        if options["save"]:
+            CalibrationReport.objects.create(tapes=[folder.name for folder in options["tapes"]], document=found)
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        console.print(f"{found['events']:,} settled events, {found['observations']:,} observations")
+        for part in found["prices"]:
+            console.print(_bins(part))
+        console.print(_groups(found))
+        for what, value, source in found["public"]:
+            console.print(f"published: {what}: {value} ({source})")
+
+
+def _bins(part: dict[str, Any]) -> Table:
+    table = Table(title=f"{part['lead']} h before the close")
+    for head in ("price", "markets", "said", "came", "95 %"):
+        table.add_column(head, justify="right")
+    for one in part["bins"]:
+        table.add_row(
+            f"{one['low']:.0%} to {one['high']:.0%}",
+            f"{one['markets']:,}",
+            f"{one['said']:.2%}",
+            f"{one['came']:.2%}",
+            f"{one['from']:.2%} to {one['to']:.2%}",
+        )
+    return table
+
+
+def _groups(found: dict[str, Any]) -> Table:
+    table = Table(title="the correction against the plain probabilities (log score; negative is better)")
+    for head in ("category", "lead, h", "events", "days", "power", "difference", "e-value", "used"):
+        table.add_column(head, justify="right")
+    for one in found["groups"]:
+        interval = "" if one["log_interval"] is None else f" \N{PLUS-MINUS SIGN} {one['log_interval']:.4f}"
+        table.add_row(
+            one["category"],
+            str(one["lead"]),
+            f"{one['events']:,}",
+            f"{one['days']:,}",
+            f"{one['power']:.3f}",
+            f"{one['log']:+.4f}{interval}",
+            f"{one['e_value']:.2f}",
+            "yes" if one["is_used"] else "too few" if one["too_few"] else "no",
+        )
+    return table
