@@ -21,7 +21,7 @@ from markets.terms import certificates
 from strategies.cycle import plausibility
 from strategies.models import Profile
 from trading.closing import exits
-from trading.models import Discrepancy, ExitRequest, Lock, Position, PositionStatus, TradingState
+from trading.models import Discrepancy, ExchangeAccount, ExitRequest, Lock, Position, PositionStatus, TradingState
 from triage.models import Recommendation
 
 
@@ -138,6 +138,9 @@ def test_one_profile_can_be_halted_alone(sample: dict[str, Any], login: Any) -> 
     assert TradingState.objects.get(scope="global").state == "active"
 
 
+SEEN = {"opening": 0, "balance": 0, "seen_at": "2026-01-01T00:00Z"}
+
+
 @pytest.mark.parametrize("role", ["viewer", "operator", "risk manager"])
 def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login: Any) -> None:
     client = login(role)
@@ -153,6 +156,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         "grant_certificate": {"risk manager"},
         "revoke_certificate": {"risk manager"},
         "approve_event": {"risk manager"},
+        "choose_collateral": {"risk manager"},
         "dismiss_advice": {"operator", "risk manager"},
     }
     keys = {
@@ -164,6 +168,7 @@ def test_roles_may_do_what_they_are_for(role: str, sample: dict[str, Any], login
         "grant_certificate": sample["events"][1].pk,
         "revoke_certificate": sample["events"][0].pk,
         "approve_event": sample["events"][0].pk,
+        "choose_collateral": ExchangeAccount.objects.get_or_create(subaccount=9, defaults=SEEN)[0].pk,
         "dismiss_advice": Recommendation.objects.get().pk,
     }
     for name, roles in allowed.items():
@@ -347,3 +352,26 @@ def test_a_person_keeps_triage_from_exiting_a_position_and_lets_it_again(sample:
         assert held.triage_opt_out is out
     assert [event.actor for event in held.events.filter(reason__contains="triage may")] == ["otto", "otto"]
     assert login("viewer").get(address).status_code == 403
+
+
+def test_collateral_return_is_chosen_at_the_exchange_and_here(sample: dict[str, Any], login: Any) -> None:
+    from tests.trading.twin import Twin
+    from trading.venues import connection
+
+    twin = Twin("KXC-1")
+    connection.use(twin.client())
+    account = ExchangeAccount.objects.create(subaccount=0, **SEEN)
+    client, address = login("risk manager", "rita"), reverse("admin:act_choose_collateral_one", args=[account.pk])
+    assert "off: every leg costs its price" in client.get(address).content.decode()
+    confirm(client, address, mode="on")
+    account.refresh_from_db()
+    assert account.collateral == "off", "not learnt, and nobody said that the model is trusted"
+    confirm(client, address, mode="learning")
+    account.refresh_from_db()
+    assert account.collateral == "learning"
+    assert twin.exchange.ledger.options["netting:0"] == "1"
+    confirm(client, address, mode="on", trust="on")
+    confirm(client, address, mode="off")
+    account.refresh_from_db()
+    assert (account.collateral, twin.exchange.ledger.options["netting:0"]) == ("off", "0")
+    connection.use(None)

@@ -152,6 +152,7 @@ ROW_DIALOGS: Final = {
     "remove": "remove_lock",
     "resolve": "resolve_discrepancy",
     "clone": "clone_profile",
+    "collateral_return": "choose_collateral",
     "go_live": "go_live",
     "approve": "approve_terms",
     "withdraw": "withdraw_terms",

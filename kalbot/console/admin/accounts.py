@@ -10,9 +10,11 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, market_link
+from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, market_link, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
+from kalbot.console.dialogs.collateral import ChooseCollateral
+from kalbot.console.dialogs.register import detail_action
 from kalbot.console.ui.markup import signed
 from trading.models import ExchangeAccount, PaperOrder, Position, ProfileBalance, Settlement
 
@@ -99,12 +101,16 @@ class ExchangeAccountAdmin(ReadOnlyAdmin):
         "subaccount",
         "balance",
         column("difference", "gain", "Exchange less ours"),
+        words("collateral", "Collateral return"),
         "opening",
         column("seen_at", "ago", "Seen"),
         column("compared_at", "ago", "Compared"),
     ]
     ordering = ["subaccount"]
     units = {"opening": "money", "balance": "money", "difference": "gain"}
+    actions_detail = ["collateral_return"]
+    actions_row = ["collateral_return"]
+    collateral_return = detail_action(ChooseCollateral, "Collateral return", icon="savings", name="collateral_return")
 
 
 @admin.register(PaperOrder)

@@ -183,6 +183,7 @@ LABELS = {
     "quote_stop_seconds": "Nothing rests in the last (s)",
     "shape": "Shape",
     "allocation": "When money is short",
+    "collateral_return": "Collateral return, on paper",
     "kinds": "Kinds of basket",
 }
 

@@ -79,6 +79,7 @@ FIELDSETS = [
                 ("min_expected_margin_ppm", "min_annualised_ppm"),
                 "shape",
                 "allocation",
+                "collateral_return",
                 "count_step",
                 "sending",
                 "on_partial",

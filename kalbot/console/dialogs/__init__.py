@@ -16,6 +16,7 @@ _WHERE = {
     "certificates": ["GrantCertificate", "RevokeCertificate"],
     "terms": ["ApproveTerms", "WithdrawTerms"],
     "clone": ["CloneProfile"],
+    "collateral": ["ChooseCollateral"],
     "golive": ["GoLive"],
     "factor": ["RemoveSecondFactor"],
     "channels": ["TestChannel"],

@@ -25,6 +25,7 @@ from kalbot.console.ui.fields import MoneyField
 from kalbot.console.ui.links import page_url
 from strategies.models import Mode, Profile
 from strategies.profiles import validation
+from trading.accounting import collateral_mode
 from trading.models import TERMINAL, Discrepancy, Position
 
 PAPER_BASKETS: Final = 3
@@ -142,7 +143,11 @@ class GoLive(Dialog):
         return Briefing(
             target=profile.name,
             url=page_url("strategies.profile", profile.pk),
-            sentences=[does, "Its limits are entered here by hand; those of the profile on paper are below."],
+            sentences=[
+                does,
+                "Its limits are entered here by hand; those of the profile on paper are below.",
+                *_collateral(profile),
+            ],
             numbers=[
                 ("Capital", formats.money(profile.capital)),
                 ("Most in one basket", formats.money(profile.max_per_position)),
@@ -166,6 +171,17 @@ class GoLive(Dialog):
         live._change_reason = f"live, from {source.name}: {reason}"[:100]  # type: ignore[attr-defined]
         live.save()
         return f"{live.name} is live with {formats.money(live.capital)}."
+
+
+def _collateral(profile: Profile) -> list[str]:
+    """What collateral return would change, in the money of the profile's own latest NO basket."""
+    example = collateral_mode.example(profile)
+    if not example:
+        return []
+    advice = (
+        "Collateral return is chosen per account (Exchange accounts); a subaccount of its own is recommended for it."
+    )
+    return [f"{advice} {example}"]
 
 
 def _live_profile(source: Profile, entered: dict[str, Any]) -> Profile:
