@@ -53,7 +53,9 @@ def due_positions() -> list[int]:
 def forgotten_decisions() -> list[object]:
     """Decisions with neither position nor denial, whose message was lost. Old ones are denied as expired by the executor."""
     now = clock.now()
-    recent = Decision.objects.filter(created_at__lt=now - DECISION_GRACE, created_at__gt=now - DECISION_WINDOW)
+    # one of the future was made before a clock was set back
+    of_age = Q(created_at__lt=now - DECISION_GRACE) | Q(created_at__gt=now + DECISION_GRACE)
+    recent = Decision.objects.filter(of_age, created_at__gt=now - DECISION_WINDOW)
     return list(
         recent.filter(position=None).exclude(pk__in=Denial.objects.values("decision_id")).values_list("pk", flat=True)
     )

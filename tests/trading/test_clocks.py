@@ -54,6 +54,10 @@ def test_what_comes_from_the_future_has_no_known_age_and_is_not_acted_on(struck:
     Decision.objects.update(created_at=clock.now() + HOUR)
     assert _denial(decision) == "expired"
     position = execute(struck)
+    lost = world.decide(position.profile, struck.row, dict(zip(struck.markets, LIMITS, strict=True)), 100)
+    for ahead, found in ((timedelta(), []), (HOUR, [lost.pk])):
+        Decision.objects.filter(pk=lost.pk).update(created_at=clock.now() + ahead)
+        assert sweeper.forgotten_decisions() == found, "its message was lost: it is denied, not left"
     order = position.orders.all()[0]
     Order.objects.filter(pk=order.pk).update(status="sending", created_at=clock.now() + HOUR)
     Position.objects.update(status="executing")
