@@ -371,6 +371,7 @@ def _end(run: Run) -> None:
         settlement.run()
         _settle_down(run, 6)
         settlement.run()
+        sweeper.sweep()
     reconcile.run(run.plan.mode, "end")
     if run.harsh.has_actor:
         _answer_discrepancies(run)

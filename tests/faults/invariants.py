@@ -43,7 +43,7 @@ def check(run: Run) -> None:
     _ledgers(run)
     if run.plan.mode == "live":
         _exchange_agrees(run)
-    _loss_within_budget()
+    _loss_within_budget(run)
     _explained()
     _nothing_waits_for_ever()
     _settled_by_what_is_held(run)
@@ -111,7 +111,7 @@ def _exchange_agrees(run: Run) -> None:
     named = Discrepancy.objects.all()
     if run.harsh != Harsh():
         named = named.exclude(code__in=OF_AGE)
-    if "answers" in run.harsh.troubles:  # answered with nothing, and filled seconds later: what was bought twice is named
+    if "answers" in run.harsh.troubles:  # shown as ended with nothing, and filled seconds later: what was bought twice is named
         named = named.exclude(code=Discrepancy.Code.LATE_FILL)
     assert not named.exists(), f"unexplained: {list(named.values_list('code', 'key'))}"
     assert not account.foreign, f"somebody else's: {account.foreign}"
@@ -123,7 +123,7 @@ def _exchange_agrees(run: Run) -> None:
     assert booked == made, f"cash: ours {booked:+d}, theirs {made:+d}"
 
 
-def _loss_within_budget() -> None:
+def _loss_within_budget(run: Run) -> None:
     """What unwinding cost, at whatever prices the books had: sales with that purpose against what those contracts cost."""
     for position in Position.objects.select_related("profile"):
         sold = LedgerEntry.objects.filter(
@@ -133,6 +133,8 @@ def _loss_within_budget() -> None:
         )
         lost = sold.aggregate(total=Sum("amount"))["total"] or 0
         budget = position.profile.leg_risk_budget
+        if "fees" in run.harsh.troubles:  # they rise while it is sold, and nobody announced it
+            budget += position.fees
         assert lost <= budget, f"an unwind lost {lost} of {budget}"
 
 

@@ -287,6 +287,19 @@ def test_an_item_whose_refusal_is_no_refusal_is_not_bought_again(twin: WatchedTw
     _in_agreement(twin, position)
 
 
+def test_a_leg_answered_with_nothing_that_cannot_be_read_is_not_bought_again_for_a_while(twin: WatchedTwin) -> None:
+    """The exchange answers an order with nothing, shows nothing of it for a second, and fills it meanwhile."""
+    twin.exchange.config.read_delay_ms = 1_500
+    _item(twin, kind="zero_answer", delay_ms=500, skip=1)
+    position = _execute(twin)
+    assert (position.status, position.orders.count()) == ("executing", 3)
+    with time_machine.travel(clock.now() + timedelta(seconds=3)):
+        twin.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.orders.count()) == ("open", 3)
+        assert twin.held() == dict.fromkeys(twin.markets, 1_000)
+
+
 def test_a_comparison_of_the_books_repairs_an_item_whose_refusal_was_none(twin: WatchedTwin) -> None:
     twin.exchange.config.read_delay_ms = 1_500
     _item(twin, kind="error", when="after", status=500, code="invalid_order", skip=1)

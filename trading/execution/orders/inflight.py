@@ -14,10 +14,14 @@ from trading.execution.orders import cancel as cancelling
 from trading.execution.orders import fills, record, submit
 from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position
 from trading.venues import factory
-from trading.venues.protocol import Refused, Unresolved
+from trading.venues.protocol import Ack, Refused, Unresolved
 
 OURS: Final = frozenset({OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.NO_CREDENTIALS, *DenialCode})
 """Codes of orders that did not leave, or whose absence was proved."""
+READ_WAITS: Final = (0.0, 0.1, 0.3)
+"""Seconds before each read of an order that ended with less than it wanted."""
+UNREADABLE_FOR: Final = timedelta(seconds=20)
+"""So long an order that the venue does not show is waited for before its answer counts."""
 log = logging.getLogger(__name__)
 
 
@@ -96,26 +100,37 @@ def is_refused_in_batch(order: Order) -> bool:
     return is_refused and order.purpose == Order.Purpose.ENTRY and order.position.sends_together
 
 
-def reread(orders: Iterable[Order]) -> bool:
-    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did.
+def reread(orders: Iterable[Order]) -> bool | None:
+    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did, None
+    when one cannot be read yet.
 
     An answer of nothing may be early: acting on it would abandon contracts, or buy them a second time.
     """
-    more = False
+    more, known = False, True
     for order in orders:
         if order.action != Order.Action.BUY or order.status != OrderStatus.DONE or order.filled_count >= order.count:
             continue
-        try:
-            record.no_transaction()
-            answer = factory.venue_for(order.mode).fetch(order)
-        except (Refused, Unresolved):
-            continue
-        if answer.fill_count > order.filled_count and record.move(
+        answer = _read_again(order)
+        if answer is None:
+            known = known and clock.now() - (order.moved_at or order.created_at) > UNREADABLE_FOR
+        elif answer.fill_count > order.filled_count and record.move(
             order, (OrderStatus.DONE,), OrderStatus.BOOKING, reported_fill_count=answer.fill_count
         ):
             fills.collect(order)
             more = True
-    return more
+    return more if known or more else None
+
+
+def _read_again(order: Order) -> Ack | None:
+    """The order as the venue shows it, tried for a moment; None where it does not."""
+    for pause in READ_WAITS:
+        clock.sleep(pause)
+        try:
+            record.no_transaction()
+            return factory.venue_for(order.mode).fetch(order)
+        except (Refused, Unresolved) as error:
+            log.info("order %s cannot be read again (%s)", order.pk, error)
+    return None
 
 
 def wait(position: Position, seconds: float = 1.0) -> bool:

@@ -170,7 +170,8 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
         return True
     if not inflight.find_refused(orders):
         return inflight.wait(position)
-    if inflight.reread(orders) and not inflight.collect_all(orders):
+    more = inflight.reread(orders)
+    if more is None or (more and not inflight.collect_all(orders)):
         return inflight.wait(position)
     legs = list(position.legs.all())
     count = baskets.matched(legs, position.target_count)

@@ -85,8 +85,9 @@ def completing(position: Position, lease: Lease) -> bool:
     shut = selling.exchange_shut(position)
     if shut is not None:
         return _wait_out(position, shut)
-    if inflight.reread(orders):
-        return inflight.collect_all(orders) or inflight.wait(position)
+    more = inflight.reread(orders)
+    if more is not False:
+        return bool(more and inflight.collect_all(orders)) or inflight.wait(position)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:
