@@ -111,7 +111,9 @@ def _exchange_agrees(run: Run) -> None:
     named = Discrepancy.objects.all()
     if run.harsh != Harsh():
         named = named.exclude(code__in=OF_AGE)
-    if "answers" in run.harsh.troubles:  # shown as ended with nothing, and filled seconds later: what was bought twice is named
+    if (
+        "answers" in run.harsh.troubles
+    ):  # shown as ended with nothing, and filled seconds later: what was bought twice is named
         named = named.exclude(code=Discrepancy.Code.LATE_FILL)
     assert not named.exists(), f"unexplained: {list(named.values_list('code', 'key'))}"
     assert not account.foreign, f"somebody else's: {account.foreign}"
