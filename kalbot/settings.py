@@ -321,7 +321,7 @@ UNFOLD = {
     "BORDER_RADIUS": "6px",
     "LOGIN": {"form": "kalbot.console.auth.second_factor.LoginForm"},
     "ACCOUNT": {"navigation": "kalbot.console.ui.navigation.account"},
-    "COMMAND": {"search_models": ["markets.event", "strategies.profile", "trading.position"], "show_history": True},
+    "COMMAND": {"search_callback": "kalbot.console.ui.search.found", "show_history": True},
     "SIDEBAR": {
         "show_search": False,
         "command_search": True,

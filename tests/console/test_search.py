@@ -1,0 +1,54 @@
+"""Ctrl+K finds events, outcomes, positions and profiles by the words of their titles, and only what a person may view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.console.ui import search
+from markets.models import Event
+
+Login = Callable[..., Client]
+
+
+def titles(client: Client, term: str) -> list[str]:
+    """The titles of what is found for ``term``."""
+    page = client.get(reverse("admin:search"), {"s": term, "extended": "1"}).content.decode()
+    return re.findall(r'data-title="([^"]*)"', page)
+
+
+@pytest.mark.parametrize("term", ["chicago", "CHICAGO temperature", "temperature chicago"])
+def test_events_and_positions_are_found_by_their_title(term: str, sample: dict[str, Any], login: Login) -> None:
+    found = titles(login("viewer"), term)
+    assert any(one.startswith("#") and "Chicago" in one for one in found), "the position"
+    assert any(one.startswith("Highest temperature in Chicago") for one in found), "the event"
+    assert not [one for one in found if one.startswith("KX")], "no bare ticker"
+
+
+def test_a_position_is_found_by_its_number_and_an_event_by_its_ticker(sample: dict[str, Any], login: Login) -> None:
+    client, held = login("viewer"), sample["held"]
+    assert any(one.startswith(f"#{held.pk} ") for one in titles(client, f"#{held.pk}"))
+    assert any("New York" in one for one in titles(client, held.event_id.lower()))
+
+
+def test_open_events_come_first_and_there_are_a_few_of_each(sample: dict[str, Any], login: Login) -> None:
+    series = sample["events"][0].series
+    Event.objects.bulk_create(
+        Event(ticker=f"OLD-{n}", title=f"Boston {n}", series=series, is_open=False, volume=9) for n in range(40)
+    )
+    Event.objects.create(ticker="NEW-1", title="Rain in Boston", series=series, is_open=True)
+    found = titles(login("viewer"), "boston")
+    assert found[0] == "Rain in Boston"
+    assert len(found) == search.MOST
+
+
+def test_somebody_without_a_role_finds_nothing(sample: dict[str, Any]) -> None:
+    newcomer = Client()
+    newcomer.force_login(User.objects.create_user("newcomer", is_staff=True))
+    assert titles(newcomer, "chicago") == []
