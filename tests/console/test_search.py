@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from kalbot.console.admin.tickers import TickerAdmin
 from kalbot.console.ui import search
-from markets.models import Event
+from markets.models import Event, ExchangeMessage
 
 Login = Callable[..., Client]
 
@@ -52,3 +54,25 @@ def test_somebody_without_a_role_finds_nothing(sample: dict[str, Any]) -> None:
     newcomer = Client()
     newcomer.force_login(User.objects.create_user("newcomer", is_staff=True))
     assert titles(newcomer, "chicago") == []
+
+
+def test_every_list_that_names_an_event_or_a_market_is_searched_by_titles_too(db: None) -> None:
+    named = {"markets.Event", "markets.Market", "markets.Series", "trading.Position", "trading.Leg"}
+    blind = []
+    for model, shown in admin.site._registry.items():
+        fields = model._meta.fields
+        names = any(f.is_relation and f.related_model._meta.label in named or "ticker" in f.name for f in fields)
+        by_title = any("title" in field for field in shown.search_fields) or isinstance(shown, TickerAdmin)
+        if names and not by_title:
+            blind.append(model._meta.label)
+    assert blind == []
+
+
+def test_a_row_that_knows_only_a_ticker_shows_and_is_found_by_the_title(sample: dict[str, Any], login: Login) -> None:
+    ticker = sample["held"].legs.all()[0].market_id
+    for number, name in enumerate((ticker, "KXGONE-1")):
+        ExchangeMessage.objects.create(kind="lifecycle", key=f"k{number}", market_ticker=name, payload={})
+    client, address = login("viewer"), reverse("admin:markets_exchangemessage_changelist")
+    assert "81° to 82°: Highest temperature in New York City" in client.get(address).content.decode()
+    found = client.get(address, {"q": "highest new york"}).context["cl"].result_list
+    assert [row.market_ticker for row in found] == [ticker]

@@ -3,6 +3,7 @@
 from kalbot.console.admin import (  # noqa: F401
     accounts,
     decisions,
+    feed,
     ledger,
     markets,
     notify,

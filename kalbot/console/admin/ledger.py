@@ -53,7 +53,7 @@ class LedgerTransactionAdmin(ExportedAdmin):
     ]
     list_filter = [MODE, PROFILE, seen_values("kind"), ("at", RangeDateTimeFilter)]
     list_select_related = ["profile"]
-    search_fields = ["key", "=position__id"]
+    search_fields = ["key", "=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     inlines = [LedgerEntryInline]
 

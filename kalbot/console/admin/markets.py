@@ -16,7 +16,7 @@ from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventC
 from kalbot.console.admin.versions import SeenForm
 from kalbot.console.pages import event_story
 from kalbot.console.ui.links import list_url
-from markets.models import Certificate, Event, ExchangeMessage, FeeChange, Market, ReviewedSeries, Scan, Series, Watch
+from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries, Series
 from markets.terms import certificates
 
 QUOTE_UNITS = {
@@ -186,26 +186,6 @@ class MarketAdmin(ExportedAdmin):
     units = QUOTE_UNITS
 
 
-@admin.register(Scan)
-class ScanAdmin(ExportedAdmin):
-    list_display = [
-        "__str__",
-        label("status"),
-        column("started_at", "ago", "Started"),
-        column("duration_ms", "ms", "Took"),
-        "pages",
-        "events",
-        "markets",
-        "combos_left_out",
-        "rejected",
-        "events_written",
-        "markets_written",
-        "events_gone",
-    ]
-    list_filter = [("status", ChoicesDropdownFilter)]
-    units = {"duration_ms": "ms"}
-
-
 @admin.register(Certificate)
 class CertificateAdmin(ReadOnlyAdmin):
     list_display = [
@@ -257,38 +237,6 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
         series = obj.series_id
         super().delete_model(request, obj)
         certificates.refresh_series(series)
-
-
-@admin.register(Watch)
-class WatchAdmin(ReadOnlyAdmin):
-    list_display = ["event_id", "source", "priority", column("created_at", "ago", "Since")]
-    search_fields = ["event__ticker", "source"]
-    ordering = ["-priority", "id"]
-
-
-@admin.register(ExchangeMessage)
-class ExchangeMessageAdmin(ReadOnlyAdmin):
-    list_display = [
-        "id",
-        label("kind"),
-        "market_ticker",
-        column("received_at", "ago", "Received"),
-        column("applied_at", "ago", "Applied"),
-        "error",
-    ]
-    list_filter = [
-        ("kind", ChoicesDropdownFilter),
-        choice(
-            "state",
-            "state",
-            {
-                "waiting": ("Waiting", {"applied_at__isnull": True}),
-                "error": ("With an error", {"error__gt": ""}),
-            },
-        ),
-    ]
-    search_fields = ["market_ticker", "key"]
-    ordering = ["-id"]
 
 
 @admin.register(FeeChange)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, sentence, words
+from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, market_link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -14,6 +14,7 @@ from kalbot.console.admin.filters import (
     open_or_ended,
     seen_values,
 )
+from kalbot.console.admin.tickers import TickerAdmin, ticker_column
 from kalbot.console.dialogs.discrepancies import ResolveDiscrepancy
 from kalbot.console.dialogs.locks import RemoveLock
 from kalbot.console.dialogs.register import detail_action
@@ -49,6 +50,7 @@ class ExitRequestAdmin(ReadOnlyAdmin):
     list_display = [
         "id",
         key_link("position", text="#{}"),
+        event_link("position.event"),
         label("status"),
         "source",
         "actor",
@@ -59,6 +61,8 @@ class ExitRequestAdmin(ReadOnlyAdmin):
         column("created_at", "ago", "Requested"),
     ]
     list_filter = [("status", ChoicesDropdownFilter), seen_values("source")]
+    list_select_related = ["position__event"]
+    search_fields = ["=position__id", "position__event__ticker", "position__event__title", "reason"]
     ordering = ["-id"]
 
     @display(description="At least")
@@ -142,15 +146,16 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
 class LiveEventClaimAdmin(ReadOnlyAdmin):
     list_select_related = ["event"]
     list_display = [event_link(), "subaccount", key_link("position", text="#{}")]
+    search_fields = ["event__ticker", "event__title"]
     ordering = ["-id"]
 
 
 @admin.register(ForeignOrder)
-class ForeignOrderAdmin(ReadOnlyAdmin):
+class ForeignOrderAdmin(TickerAdmin):
     list_display = [
         "exchange_order_id",
         "subaccount",
-        "ticker",
+        ticker_column("ticker"),
         "side",
         column("price", "price", "Price"),
         column("count", "count", "Count"),
@@ -164,12 +169,12 @@ class ForeignOrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AccountTransaction)
-class AccountTransactionAdmin(ReadOnlyAdmin):
+class AccountTransactionAdmin(TickerAdmin):
     list_display = [
         label("kind"),
         "account",
         column("amount", "gain", "Cash"),
-        "ticker",
+        ticker_column("ticker"),
         column("count", "count", "Contracts"),
         "actor",
         "reason",
@@ -183,7 +188,8 @@ class AccountTransactionAdmin(ReadOnlyAdmin):
 @admin.register(Correction)
 class CorrectionAdmin(ReadOnlyAdmin):
     list_display = [
-        "leg",
+        market_link("leg.market"),
+        event_link("leg.market.event"),
         column("count", "count", "Contracts fewer"),
         column("proceeds", "money", "Proceeds"),
         column("cost", "money", "Cost"),
@@ -191,5 +197,6 @@ class CorrectionAdmin(ReadOnlyAdmin):
         "reason",
         column("created_at", "ago", "Booked"),
     ]
-    search_fields = ["leg__market__ticker", "key", "reason"]
+    list_select_related = ["leg__market__event"]
+    search_fields = ["leg__market__ticker", "leg__market__yes_sub_title", "leg__market__event__title", "key", "reason"]
     ordering = ["-id"]
