@@ -101,9 +101,9 @@ class EventAdmin(ReadOnlyAdmin):
     readonly_fields = ["rules"]
     fieldsets = [
         (
-            "Columns",
+            "The stored row",
             {
-                "classes": ["tab"],
+                "classes": ["collapse"],
                 "fields": [
                     "ticker",
                     "title",
@@ -133,10 +133,13 @@ class EventAdmin(ReadOnlyAdmin):
                     "fee_multiplier_override_e6",
                     "exchange_index",
                 ],
-                "classes": ["tab"],
+                "classes": ["collapse"],
             },
         ),
-        ("Catalogue", {"fields": ["last_scan", "first_seen_at", "updated_at", "content_hash"], "classes": ["tab"]}),
+        (
+            "Catalogue",
+            {"fields": [("last_scan", "first_seen_at", "updated_at", "content_hash")], "classes": ["collapse"]},
+        ),
     ]
 
     change_form_outer_before_template = "console/event.html"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
@@ -117,7 +118,6 @@ class PositionAdmin(ExportedAdmin):
         column("matched_count", "count", "Baskets"),
         "cost",
         "least",
-        "grade_now",
         "realised",
         column("created_at", "ago", "Age"),
     ]
@@ -154,31 +154,18 @@ class PositionAdmin(ExportedAdmin):
     actions_row = ["force_exit"]
     fieldsets = [
         (
-            "Columns",
+            "The stored row",
             {
-                "classes": ["tab"],
+                "classes": ["collapse"],
                 "fields": [
-                    "status",
-                    "mode",
-                    "profile",
-                    "event",
-                    "kind",
-                    "decision",
-                    "target_count",
-                    "matched_count",
-                    "cost",
-                    "floor",
-                    "grade_now",
-                    "grade",
-                    "realised",
-                    "close_type",
+                    ("status", "mode", "profile", "kind"),
+                    ("event", "decision", "close_type"),
+                    ("target_count", "matched_count", "cost", "floor"),
+                    ("grade_now", "grade", "realised"),
+                    ("reserved", "fees", "proceeds", "payout"),
+                    ("created_at", "opened_at", "ended_at", "next_step_at", "triage_opt_out"),
                 ],
             },
-        ),
-        ("Amounts", {"fields": ["reserved", "fees", "proceeds", "payout"], "classes": ["tab"]}),
-        (
-            "Times",
-            {"fields": ["created_at", "opened_at", "ended_at", "next_step_at", "triage_opt_out"], "classes": ["tab"]},
         ),
     ]
 
@@ -188,8 +175,10 @@ class PositionAdmin(ExportedAdmin):
 
     @display(description="Pays at least")
     def least(self, position: Position) -> SafeString | str:
+        """The floor of what is held, and below it how sure that is."""
         places = getattr(position, "_decimals", {}).get("floor", 2)
-        return signed("money", position.floor if position.cost else None, places)
+        amount = signed("money", position.floor if position.cost else None, places)
+        return format_html("{}<br>{}", amount, tag(grade_of_held(position))) if position.cost else amount
 
     least.amount = ("floor", "money")
 
