@@ -60,8 +60,9 @@ def test_every_list_that_names_an_event_or_a_market_is_searched_by_titles_too(db
     named = {"markets.Event", "markets.Market", "markets.Series", "trading.Position", "trading.Leg"}
     blind = []
     for model, shown in admin.site._registry.items():
-        fields = model._meta.fields
-        names = any(f.is_relation and f.related_model._meta.label in named or "ticker" in f.name for f in fields)
+        fields: list[Any] = list(model._meta.fields)
+        related = {field.related_model._meta.label for field in fields if field.is_relation}
+        names = bool(related & named) or any("ticker" in field.name for field in fields)
         by_title = any("title" in field for field in shown.search_fields) or isinstance(shown, TickerAdmin)
         if names and not by_title:
             blind.append(model._meta.label)
