@@ -68,7 +68,16 @@ READ: Final = {
         "backtests",
         "open_positions",
     ),
-    *("backtest", "shadows", "results", "exports", "exports_download", "strategies_profile_evaluate", "tokens"),
+    *(
+        "backtest",
+        "shadows",
+        "capital",
+        "results",
+        "exports",
+        "exports_download",
+        "strategies_profile_evaluate",
+        "tokens",
+    ),
     *("autocomplete", "calibration"),
 }
 """Pages that every role reads."""

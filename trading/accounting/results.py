@@ -104,9 +104,9 @@ def realised_steps(profile: Profile, since: datetime | None = None) -> list[Step
 
 
 def held_steps(profile: Profile) -> list[Step]:
-    """Each change of what is held, at its cost with fees, in order."""
+    """Each change of what is held, at its cost with fees less the collateral that was returned for it, in order."""
     entries = LedgerEntry.objects.filter(
-        transaction__profile=profile, account__in=[Account.POSITION_COST, Account.FEES]
+        transaction__profile=profile, account__in=[Account.POSITION_COST, Account.FEES, Account.RETURNED]
     )
     return list(entries.order_by("transaction__at", "id").values_list("transaction__at", "amount"))
 

@@ -12,6 +12,7 @@ def __getattr__(name: str) -> Any:
     from kalbot.console.pages import (
         backtests,
         calibration,
+        capital,
         event_story,
         exports,
         fragments,
@@ -37,6 +38,7 @@ def __getattr__(name: str) -> Any:
         ("backtests/", "backtests", backtests.listing),
         ("backtests/<int:pk>/", "backtest", backtests.one),
         ("calibration/", "calibration", calibration.page),
+        ("capital/", "capital", capital.page),
         ("shadows/", "shadows", shadows.page),
         ("results/", "results", results.page),
         ("exports/", "exports", exports.page),

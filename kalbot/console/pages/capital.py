@@ -1,0 +1,52 @@
+"""Capital: what is locked by what until when, what idle money waits for, and what locked money has earned by week."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from kalbot.common import clock
+from kalbot.common.units import PPM
+from strategies.models import Profile
+from strategies.reasons import sentence_of
+from trading.accounting import locked
+from trading.accounting.locked import Capital
+
+
+@permission_required(["trading.view_position", "trading.view_ledgertransaction"], raise_exception=True)
+def page(request: HttpRequest) -> HttpResponse:
+    """Every profile by itself, live ones first; never a sum over modes."""
+    now = clock.now()
+    profiles = Profile.objects.order_by("mode", "-is_active", "name")
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Capital",
+        "rows": [row(locked.capital_of(profile, now), now) for profile in profiles],
+    }
+    return TemplateResponse(request, "console/capital.html", context)
+
+
+def row(found: Capital, now: datetime) -> dict[str, Any]:
+    """One profile for the template; shares in millionths."""
+    return {
+        "capital": found,
+        "in_positions": ppm(found.in_positions / found.total if found.total > 0 else None),
+        "hurdle": ppm(found.hurdle or None),
+        "positions": [(one, ppm(one.return_a_day(now))) for one in found.locked],
+        "waiting": [(number, sentence_of(reason)) for reason, number in found.passed_over.items()],
+        "weeks": [
+            (week, ppm(week.on_locked), ppm(week.realised / found.total if found.total > 0 else None))
+            for week in found.weeks[::-1]
+            if week.realised or week.locked
+        ],
+    }
+
+
+def ppm(share: float | None) -> int | None:
+    """A share in millionths, as pages show it."""
+    return None if share is None else round(share * PPM)

@@ -1,0 +1,51 @@
+"""The capital page: what is locked by what until when, what idle money waits for, what locked money has earned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from kalbot.common import clock
+from strategies.models import Hurdle, Verdict
+from trading.accounting import ledger, locked
+from trading.models import ACTIVE, Position
+
+Login = Callable[..., Client]
+pytestmark = pytest.mark.django_db
+
+
+def test_locked_and_free_are_all_of_the_capital(sample: dict[str, Any]) -> None:
+    """Free, locked and realised of the ledger tie, less what was returned."""
+    for profile in {position.profile for position in Position.objects.all()}:
+        found = locked.capital_of(profile, clock.now())
+        assert found.free + found.in_positions == found.total, profile
+        assert {one.position.pk for one in found.locked} == set(
+            Position.objects.filter(profile=profile, status__in=ACTIVE).values_list("pk", flat=True)
+        )
+        assert found.total == ledger.summary(profile)["starting"] + ledger.summary(profile)["realised"]
+
+
+def test_weeks_add_up_to_what_was_realised(sample: dict[str, Any]) -> None:
+    for profile in {position.profile for position in Position.objects.all()}:
+        found = locked.capital_of(profile, clock.now(), weeks=60)
+        assert sum(week.realised for week in found.weeks) == ledger.summary(profile)["realised"]
+
+
+def test_the_page_says_what_waits_and_why(sample: dict[str, Any], login: Login) -> None:
+    careful = sample["careful"]
+    now = clock.now()
+    Hurdle.objects.create(profile=careful, return_a_day=0.0123, opportunities=30, since=now - timedelta(days=3), at=now)
+    verdict = Verdict.objects.filter(profile=careful).first()
+    assert verdict is not None
+    Verdict.objects.filter(pk=verdict.pk).update(live_constraint="hurdle", live_at=now)
+    answer = login("viewer").get(reverse("admin:capital"))
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert "1.23" in text
+    assert "1 in the last hour: it returns less than its capital is expected to earn elsewhere" in text
+    assert "Expected back" in text

@@ -1,0 +1,120 @@
+"""What of a profile's capital is locked, by what and until when; what idle money waits for; and what locked money has earned by week.
+
+Money is micro-dollars; returns are shares a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Max
+
+from markets.models import Market
+from strategies.catalogue import settling
+from strategies.models import Hurdle, Profile, Verdict
+from strategies.reasons import Reason
+from trading.accounting import ledger, results
+from trading.models import ACTIVE, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One position: ``amount`` is its cost and what is set aside for it, less what collateral return has credited."""
+
+    position: Position
+    amount: int
+    until: datetime | None
+
+    def return_a_day(self, now: datetime) -> float | None:
+        """What its floor earns on what it locks, a day until then; None where either is not known or nothing is locked."""
+        if self.until is None or self.amount <= 0 or self.position.floor <= 0:
+            return None
+        days = max((self.until - now) / timedelta(days=1), 1 / 24)
+        return (self.position.floor - self.position.cost) / self.amount / days
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """One week of a profile: ``locked`` is what was held on average, ``realised`` what it made."""
+
+    begin: datetime
+    realised: int
+    locked: int
+
+    @property
+    def on_locked(self) -> float | None:
+        """Profit over what was locked on average."""
+        return self.realised / self.locked if self.locked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Capital:
+    """Where a profile's capital is. ``free``: neither locked nor set aside; ``passed_over``: baskets that pay and wait, by reason."""
+
+    profile: Profile
+    total: int
+    free: int
+    returned: int
+    locked: tuple[Locked, ...]
+    hurdle: float
+    passed_over: dict[str, int]
+    weeks: tuple[Week, ...]
+
+    @property
+    def in_positions(self) -> int:
+        """Everything that positions lock."""
+        return sum(one.amount for one in self.locked)
+
+
+def capital_of(profile: Profile, now: datetime, weeks: int = 8) -> Capital:
+    """See Capital. ``now`` in UTC."""
+    summary = ledger.summary(profile)
+    locked = _locked(profile)
+    hurdle = Hurdle.objects.filter(profile=profile).first()
+    reasons = (Reason.OUTRANKED.value, Reason.HURDLE.value)
+    waiting = Verdict.objects.filter(profile=profile, live_constraint__in=reasons, live_at__gt=now - timedelta(hours=1))
+    passed = {reason: waiting.filter(live_constraint=reason).count() for reason in reasons}
+    return Capital(
+        profile=profile,
+        total=summary["starting"] + summary["realised"],
+        free=summary["cash"] - sum(one.position.reserved for one in locked),
+        returned=summary["returned"],
+        locked=locked,
+        hurdle=0.0 if hurdle is None else hurdle.return_a_day,
+        passed_over={reason: number for reason, number in passed.items() if number},
+        weeks=tuple(_weeks(profile, now, weeks)),
+    )
+
+
+def _locked(profile: Profile) -> tuple[Locked, ...]:
+    positions = list(Position.objects.filter(profile=profile, status__in=ACTIVE).select_related("event"))
+    ends = dict(
+        Market.objects.filter(event__in=[position.event_id for position in positions])
+        .values_list("event_id")
+        .annotate(ends=Max("expected_expiration_time"))
+    )
+    late = settling.late_ms()
+    found = []
+    for position in positions:
+        moments = [at for at in (position.event.close_time, ends.get(position.event_id)) if at is not None]
+        later = timedelta(milliseconds=late.get(position.event.series_id, 0))
+        amount = position.cost + position.reserved - position.returned
+        found.append(Locked(position, amount, max(moments) + later if moments else None))
+    return tuple(sorted(found, key=lambda one: (one.until is None, one.until or one.position.created_at)))
+
+
+def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
+    begin = results.begin("week", now)
+    assert begin is not None
+    first = begin - timedelta(weeks=number - 1)
+    held, made = results.held_steps(profile), results.realised_steps(profile, first)
+    weeks = []
+    for week in range(number):
+        start = first + timedelta(weeks=week)
+        end = min(start + timedelta(weeks=1), now)
+        realised = sum(amount for at, amount in made if start <= at < end)
+        days = max((end - start) / timedelta(days=1), 1 / 24)
+        locked = results.capital_days([step for step in held if step[0] < end], start, end) / days
+        weeks.append(Week(start, realised, int(locked)))
+    return weeks
