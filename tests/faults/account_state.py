@@ -12,7 +12,7 @@ from trading.accounting import accounts, ledger
 from trading.execution.sizing import baskets
 from trading.models import OPEN_ORDERS, Discrepancy, Order, Position, Reconciliation
 
-MOVING = ("pending", "executing", "completing", "unwinding", "exiting")
+MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
 
 
 def at_any_moment(exchange_orders: list[dict[str, Any]]) -> list[str]:

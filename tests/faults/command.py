@@ -31,6 +31,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--harsh", action="store_true", help="the harsher world of tests/faults/harsh.py")
     parser.add_argument(
+        "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
+    )
+    parser.add_argument(
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
     )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
@@ -51,7 +54,10 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
     done: Any = context.Queue()
     for seed in seeds:
         todo.put(seed)
-    workers = [context.Process(target=_work, args=(todo, done, show, options.harsh), daemon=True) for _ in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(todo, done, show, options.harsh, options.quoted), daemon=True)
+        for _ in range(jobs)
+    ]
     for worker in workers:
         worker.start()
     ends: Counter[str] = Counter()
@@ -98,7 +104,7 @@ def _next(done: Any, workers: list[Any]) -> Any:
                 return None
 
 
-def _work(todo: Any, done: Any, show: bool, harsh: bool) -> None:
+def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool) -> None:
     die_with_parent()
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
@@ -114,7 +120,7 @@ def _work(todo: Any, done: Any, show: bool, harsh: bool) -> None:
                 except Empty:
                     return
                 try:
-                    run = harness.run(seed, harsh=harsh)
+                    run = harness.run(seed, harsh=harsh, quoted=quoted)
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback
 

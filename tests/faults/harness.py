@@ -25,6 +25,7 @@ from simulator.control import timetable
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
 from tests.faults import invariants, wire
+from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
 from tests.faults.harsh import Harsh, draw_harsh
 from tests.faults.rows import clear
@@ -166,17 +167,23 @@ class MortalSession(TwinSession):
         return response
 
 
-def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False) -> Run:
+def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False, quoted: bool = False) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
     ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
-    ``harsh`` draws them and more (``tests/faults/harsh.py``).
+    ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``).
     """
     clear()
     ids = random.Random(f"ids {seed}")
     _ids_from(lambda: uuid.UUID(int=ids.getrandbits(128), version=4))
     cache.prices().flushdb()
-    plan, more = draw_harsh(seed) if harsh else (draw(seed), Harsh(troubles=tuple(troubles)))
+    plan, more = (
+        quotes.draw_quoted(seed)
+        if quoted
+        else draw_harsh(seed)
+        if harsh
+        else (draw(seed), Harsh(troubles=tuple(troubles)))
+    )
     with time_machine.travel(START, tick=False) as traveller:
         state = _world(plan, more, traveller)
         if more.troubles:
@@ -213,7 +220,7 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     profile = world.add_profile(
         "run", mode=plan.mode, min_profit=0, beside_foreign=harsh.beside_foreign, **plan.profile
     )
-    decision = _decide(profile, twin, plan, harsh)
+    decision = quotes.decide(profile, twin, plan) if profile.quoting != "none" else _decide(profile, twin, plan, harsh)
     if harsh.cash is not None:
         ledger = twin.exchange.ledger
         ledger.credit((0, twin.shard), harsh.cash - ledger.available((0, twin.shard)))
@@ -310,6 +317,9 @@ def _live(run: Run) -> None:
             run.step(run.harsh.steps[number])
         if run.plan.mode == "sim" or run.rng.random() < 0.8:
             run.sync()
+        if run.profile.quoting != "none":
+            quotes.flow(run)
+            quotes.check_now()
         _frames(run)
         if run.plan.exit_round == number:
             _ask_for_exit(run, in_parts=True)

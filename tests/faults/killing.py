@@ -29,7 +29,7 @@ from kalbot.local.servers import ServerError, start_postgres
 from kalbot.local.supervisor import Supervisor
 
 TARGETS = ("worker trading", "stream", "beat", "redis", "postgres")
-MOVING = ("pending", "executing", "completing", "unwinding", "exiting")
+MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
 WAIT_FOR_ORDERS = 60.0
 """A round begins when orders were sent since the last one: all processes are at work again."""
 WAIT_FOR_TRADE = 10.0

@@ -1,0 +1,97 @@
+"""Quoted baskets in the harsh world: books wide enough to rest in, somebody who sells into our bids, and what must hold at every moment."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from kalbot.common import clock
+from strategies.models import Decision, Profile
+from tests.faults.harsh import Harsh, draw_harsh
+from tests.faults.schedule import Levels, Schedule
+from tests.trading import world
+from trading.execution.sizing import baskets
+from trading.models import Leg, Position
+
+if TYPE_CHECKING:
+    from tests.faults.harness import Run
+    from tests.trading.twin import Twin
+
+REDUCING = ("completing", "unwinding", "exiting")
+
+
+def draw_quoted(seed: int) -> tuple[Schedule, Harsh]:
+    """The harsh world of a seed for a profile that quotes NO on every outcome."""
+    plan, harsh = draw_harsh(seed)
+    rng = random.Random(f"quoted {seed}")
+    plan.kind, harsh.shares, harsh.fine, harsh.second_round, harsh.cash = "all_no", (), False, None, None
+    harsh.collateral = None
+    plan.count = rng.choice((100, 300, 500, 1_000))
+    plan.books = [_book(rng, plan.outcomes) for _ in range(plan.outcomes)]
+    plan.profile |= {
+        "quoting": rng.choice(("one_leg", "all_legs", "all_legs")),
+        "orphans": rng.choice(("hold", "hold", "sell")),
+        "orphan_budget": rng.choice((3, 10, 50)) * world.DOLLAR,
+        "orphan_budget_day": 50 * world.DOLLAR,
+        "quote_min_margin_ppm": rng.choice((1_000, 20_000)),
+        "quote_stop_seconds": 3_600,
+        "max_orders_per_minute": 1_000,
+    }
+    return plan, harsh
+
+
+def _book(rng: random.Random, outcomes: int) -> tuple[Levels, Levels]:
+    """YES asks that make NO bids add up to less than the basket pays, and YES bids such that the others can be taken for about that."""
+    fair = 10_000 // outcomes // 100 * 100
+    ask = fair + rng.choice((200, 300, 500))
+    bid = max(100, fair - rng.choice((-100, 0, 100)))
+    sizes = (100, 400, 1_000, 3_000)
+    bids = [(max(100, bid - 100 * n), rng.choice(sizes)) for n in range(3)]
+    return list(dict(bids).items()), [(ask + 100 * n, rng.choice(sizes)) for n in range(3)]
+
+
+def decide(profile: Profile, twin: Twin, plan: Schedule) -> Decision:
+    """A decision of a cycle that saw the books as they are listed: one leg a tick inside, or all at their best bids."""
+    books, rng = twin.books(), random.Random(f"decide {plan.seed}")
+    bids = {ticker: books[ticker][1][0][0] for ticker in twin.markets}
+    asks = {ticker: 10_000 - books[ticker][0][0][0] for ticker in twin.markets}
+    leg = rng.choice(twin.markets) if plan.profile["quoting"] == "one_leg" else ""
+    limits = {ticker: bids[ticker] if leg in ("", ticker) else asks[ticker] for ticker in twin.markets}
+    until = clock.now_ms() + rng.choice((30_000, 120_000, 300_000))
+    quote: dict[str, Any] = {"way": plan.profile["quoting"], "leg": leg, "until_ms": until, "orphans": world.DOLLAR}
+    floor = 10_000 * plan.count * (plan.outcomes - 1)
+    sums = {"cost": floor * 98 // 100, "max_cost": floor * 99 // 100, "floor": floor}
+    return world.decide(profile, twin.row, limits, plan.count, "all_no", "no", quote=quote, guaranteed=True, **sums)
+
+
+def flow(run: Run) -> None:
+    """Somebody buys YES of some outcome through what is displayed: NO bids are met, ours among them."""
+    for _ in range(run.rng.choice((0, 1, 1, 2))):
+        ticker = run.rng.choice(run.twin.markets)
+        levels = run.twin.exchange.books[ticker].no_levels()
+        if not levels or run.twin.exchange.markets[ticker].status != "active":
+            continue
+        price = 10_000 - max(level for level, _ in levels) + run.rng.choice((0, 0, 100))
+        run.twin.quote(ticker, "bid", min(9_900, price), run.rng.choice((50, 100, 700, 2_500)), rest=False)
+        run.note(f"somebody buys YES {ticker} up to {price}")
+
+
+def check_now() -> None:
+    """Orphans are inside their limit, or the position is reducing. To be called whenever the worker rests."""
+    for position in Position.objects.exclude(quoting="").select_related("profile"):
+        cost = orphan_cost(position)
+        inside = cost <= max(position.orphan_limit, position.profile.orphan_budget)
+        assert inside or position.status in REDUCING, (
+            f"{position.status}: orphans for {cost} of {position.orphan_limit}"
+        )
+
+
+def orphan_cost(position: Position) -> int:
+    """What the contracts beyond whole baskets cost, each leg's at its average."""
+    legs = list(Leg.objects.filter(position=position))
+    count = baskets.matched(legs, position.target_count)
+    return sum(
+        leg.open_cost * extra // leg.held
+        for leg in legs
+        if leg.held and (extra := baskets.excess(leg, count, position.target_count))
+    )
