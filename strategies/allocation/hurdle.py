@@ -16,6 +16,8 @@ from strategies.allocation.choice import HOUR, UNKNOWN_DAYS, Offer
 
 FEWEST: Final = 20
 """Offers below which a window says nothing."""
+SHORTEST: Final = 1.0
+"""Days below which it says nothing: a basket cannot be seen to lock money for longer than the window is."""
 
 
 def hurdle(offered: Iterable[Offer], capital: Money, window_days: float) -> float:
@@ -26,7 +28,7 @@ def hurdle(offered: Iterable[Offer], capital: Money, window_days: float) -> floa
         key=lambda offer: offer.return_a_day,
         reverse=True,
     )
-    if len(known) < FEWEST or window_days <= 0 or capital <= 0:
+    if len(known) < FEWEST or window_days < SHORTEST or capital <= 0:
         return 0.0
     left = float(capital) * window_days
     for offer in known:

@@ -46,3 +46,4 @@ def test_few_offers_say_nothing() -> None:
     offers = [Offer(str(n), Money(100_000_000), Money(1_000_000), 30.0, 2) for n in range(FEWEST - 1)]
     assert hurdle(offers, Money(1_000_000), 1.0) == 0.0
     assert hurdle([*offers, offers[0]], Money(1_000_000), 1.0) > 0.0
+    assert hurdle([*offers, offers[0]], Money(1_000_000), 0.9) == 0.0, "less than a day"
