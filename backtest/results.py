@@ -14,6 +14,7 @@ from django.db.models import Count, Sum
 
 from backtest.options import Options
 from kalbot.common import clock
+from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 from strategies.reasons import Reason
 from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Order, Position
@@ -174,7 +175,7 @@ def _position(position: Position) -> dict[str, Any]:
         "series": position.event.series_id,
         "category": position.event.category or "none",
         "kind": position.kind,
-        "guaranteed": position.guaranteed,
+        "grade": Grade(position.grade).label,
         "status": position.status,
         "close_type": position.close_type,
         "close_code": position.close_code,

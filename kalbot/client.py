@@ -191,7 +191,9 @@ def parser() -> argparse.ArgumentParser:
     sale.add_argument("--share", default="100", help="per cent of every leg; default: all")
     sale.add_argument("--count", action="append", default=[], help='"yes MARKET=4": so many contracts of one leg')
     sale.add_argument("--reason", required=True)
-    sale.add_argument("--below-floor", default="", help="why less than a guaranteed basket is sure to pay is accepted")
+    sale.add_argument(
+        "--below-floor", default="", help="why less than the basket pays in every listed state is accepted"
+    )
     return found
 
 

@@ -82,7 +82,7 @@ class Reason(Coded):
     NOT_ACTIVE = "not_active", "a market is paused"
     OUTCOMES_CHANGED = "outcomes_changed", "the outcomes are not those of the last scan"
 
-    IMPLAUSIBLE = "implausible", "a guaranteed margin too high to be believed; a person must approve the event"
+    IMPLAUSIBLE = "implausible", "a margin too high to be believed; a person must approve the event"
 
     # The profile, whatever the prices are
     NOT_OPEN = "not_open", "the event has closed since the scan"

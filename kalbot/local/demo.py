@@ -226,7 +226,7 @@ def trade_live_on_the_simulator() -> None:
             "least_grade": Grade.IF_DETERMINED.value,
             "mode": Mode.LIVE,
             "capital": 10_000 * DOLLAR,
-            "description": "Orders to the simulated exchange of the demo. Guaranteed baskets only.",
+            "description": "Orders to the simulated exchange of the demo, for baskets that pay more than they cost; no bets.",
         },
     )
     # Events of the demo live about ninety seconds: the usual minute before the close would leave hardly any of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
@@ -18,6 +19,7 @@ from rich.text import Text
 from kalbot.local import story, summary, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
+from markets.terms.grades import Grade
 from strategies.models import NearMiss, Profile
 from trading.accounting import ledger
 from trading.models import Position
@@ -258,9 +260,9 @@ def grades(row: dict[str, Any]) -> list[str]:
 
 
 def still_result(row: dict[str, Any]) -> RenderableType:
-    sure = [held for held in row["bought"] if held["guaranteed"]]
-    bets = [held for held in row["bought"] if not held["guaranteed"]]
-    lines = [f"books as recorded: {len(sure)} guaranteed baskets and {len(bets)} coverage bets were bought"]
+    labels = Counter(held["grade"] for held in row["bought"])
+    bought = ", ".join(f"{labels[grade.label]} {grade.label}" for grade in Grade)
+    lines = [f"books as recorded, baskets bought by grade: {bought}"]
     lines += [
         f"  {held['profile']}: {held['kind']} {held['event']} x {held['count'] / 100:g}, cost {dollars(held['cost'])},"
         f" floor {dollars(held['floor'])}"

@@ -93,14 +93,14 @@ def profile_counts(profile: Profile) -> dict[str, Any]:
 
 
 def bought(position: Position) -> dict[str, Any]:
-    """One filled basket in numbers: what it cost, what it is sure to pay, and whether that is a guarantee."""
+    """One filled basket in numbers: what it cost, what it is sure to pay, and whether that is more (``sure``)."""
     return {
         "profile": position.profile.name,
         "mode": position.mode,
         "event": position.event_id,
         "kind": position.kind,
-        "guaranteed": position.guaranteed,
         "grade": Grade(position.grade).label,
+        "sure": position.guaranteed,
         "count": position.matched_count,
         "cost": sum(leg.bought_cost for leg in position.legs.all()),
         "floor": position.floor,
@@ -152,10 +152,10 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
         found.append(f"{result['discrepancies']} unexplained differences with the exchange")
     if not still:
         found += [f"no near misses of {name}" for name, row in result["profiles"].items() if not row["near_misses"]]
-    found += [f"guaranteed basket without a guarantee: {row}" for row in result["bought"] if _lied(row)]
+    found += [f"a basket that is called sure and may lose: {row}" for row in result["bought"] if _lied(row)]
     return found
 
 
 def _lied(row: dict[str, Any]) -> bool:
-    """Whether a whole basket is called guaranteed and is not. One of which legs have settled has the floor of the others only."""
-    return bool(row["guaranteed"]) and not row["realised"] and row["floor"] <= row["cost"]
+    """Whether a whole basket is called sure and is not. One of which legs have settled has the floor of the others only."""
+    return bool(row["sure"]) and not row["realised"] and row["floor"] <= row["cost"]

@@ -15,6 +15,7 @@ from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from kalbot.common.units import PPM
 from markets.book import Depth
 from markets.prices import EventPrices
+from markets.terms.grades import Grade
 from strategies.catalogue.universe import EventView
 from strategies.cycle import handover, holdings, quotes
 from strategies.cycle.evaluation import basket_grade
@@ -60,7 +61,7 @@ def build(
         probabilities=_probabilities(event, depths),
         epoch=prices.epoch,
         price_age_ms=prices.age_ms(now_ms),
-        explanation="\n".join([*explain_basket(basket, _names(event)), *quotes.explain(quote or {})]),
+        explanation="\n".join([*explain_basket(basket, _names(event), event.grade), *quotes.explain(quote or {})]),
     )
 
 
@@ -93,7 +94,7 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
                 count=each.count,
                 cost=each.cost,
                 floor=each.floor,
-                guaranteed=each.guaranteed,
+                grade=Grade(each.grade).label,
             )
     return True
 

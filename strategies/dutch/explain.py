@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kalbot.common.units import format_count, format_price
+from markets.terms.grades import Grade, grade_of
 from markets.terms.special_settlements import RESIDUAL
 from markets.terms.states import StateKind
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
@@ -18,12 +19,15 @@ KIND_WORDS = {
 }
 
 
-def explain(outcome: Outcome, names: Mapping[str, str] | None = None) -> list[str]:
-    """The outcome of a search, one line each. ``names``: ticker -> outcome name, beyond those the legs carry."""
-    return explain_basket(outcome.basket, names) if isinstance(outcome, Found) else explain_refusal(outcome, names)
+def explain(outcome: Outcome, names: Mapping[str, str] | None = None, *, cap: Grade = Grade.CONDITIONAL) -> list[str]:
+    """The outcome of a search, one line each. ``names``: ticker -> outcome name, beyond those the legs carry. ``cap``: the best grade
+    that the event's certificate allows."""
+    if isinstance(outcome, Found):
+        return explain_basket(outcome.basket, names, cap)
+    return explain_refusal(outcome, names, cap)
 
 
-def explain_basket(basket: Basket, names: Mapping[str, str] | None = None) -> list[str]:
+def explain_basket(basket: Basket, names: Mapping[str, str] | None = None, cap: Grade = Grade.CONDITIONAL) -> list[str]:
     """Legs, cost, every way the event can settle, and what is promised about it."""
     names = {**{leg.ticker: leg.name for leg in basket.legs if leg.name}, **(names or {})}
     title = f"{KIND_WORDS[basket.kind]}: {len(basket.legs)} legs x {format_count(basket.count)} contracts"
@@ -37,7 +41,7 @@ def explain_basket(basket: Basket, names: Mapping[str, str] | None = None) -> li
     lines.append(f"Cost: {dollars(price)} + fees {dollars(basket.fees)} = {dollars(basket.cost)}")
     lines.append(f"If every leg fills at its limit: {dollars(basket.cost_at_limits)}")
     lines += _settlements(basket, names)
-    lines += _verdict(basket)
+    lines += _verdict(basket, cap)
     return lines
 
 
@@ -52,24 +56,27 @@ def _settlements(basket: Basket, names: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _verdict(basket: Basket) -> list[str]:
+def _verdict(basket: Basket, cap: Grade) -> list[str]:
     lines = [
         f"Floor: {dollars(basket.floor)}, the least over every settlement its rules name ({basket.worst_state.words()})"
     ]
+    grade = grade_of(basket.floor, basket.cost, basket.fee_bound, cap)
     if basket.guaranteed:
         lines.append(
-            f"Guaranteed: floor {dollars(basket.floor)} - cost {dollars(basket.cost)} = {_signed(basket.floor - basket.cost)}"
+            f"{grade.label.capitalize()}: floor {dollars(basket.floor)} - cost {dollars(basket.cost)} = "
+            f"{_signed(basket.floor - basket.cost)}"
             f", a margin of {basket.margin_ppm / 10_000:.4f} %; {_signed(basket.floor - basket.cost - basket.fee_bound)} "
             "after the fee bound"
         )
     else:
+        label = grade.label.capitalize()
         covered = "" if basket.coverage is None else f", which live prices give {basket.coverage:.4f}"
         if basket.kind is Kind.COVERAGE:
-            lines.append(f"Not guaranteed. It pays {dollars(basket.conditional)} if a covered outcome wins{covered}.")
+            lines.append(f"{label}: it pays {dollars(basket.conditional)} if a covered outcome wins{covered}.")
         elif basket.pays > basket.cost:
-            lines.append(f"Not guaranteed. Unless it is voided it pays {dollars(basket.pays)}.")
+            lines.append(f"{label}: unless it is voided it pays {dollars(basket.pays)}.")
         else:
-            lines.append("Not guaranteed.")
+            lines.append(f"{label}.")
         worst = min(basket.payoff, key=lambda entry: entry[1])
         lines.append(f"At worst it loses {dollars(basket.cost - worst[1])}: {worst[0].words()}.")
     if basket.expected is not None:
@@ -89,7 +96,9 @@ def _verdict(basket: Basket) -> list[str]:
     return lines
 
 
-def explain_refusal(refused: Refused, names: Mapping[str, str] | None = None) -> list[str]:
+def explain_refusal(
+    refused: Refused, names: Mapping[str, str] | None = None, cap: Grade = Grade.CONDITIONAL
+) -> list[str]:
     """The binding constraint, how far away it is, what would change it, and the nearest basket."""
     what = f" ({KIND_WORDS[refused.kind]})" if refused.kind else ""
     lines = [f"Not bought{what}: {refused.constraint}. {refused.sentence}"]
@@ -113,7 +122,7 @@ def explain_refusal(refused: Refused, names: Mapping[str, str] | None = None) ->
         lines.append(f"Concerns {', '.join(_named(t, names or {}) for t in refused.tickers[:8])}")
     if refused.nearest is not None:
         lines.append("The nearest basket:")
-        lines += [f"  {line}" for line in explain_basket(refused.nearest, names)]
+        lines += [f"  {line}" for line in explain_basket(refused.nearest, names, cap)]
     return lines
 
 

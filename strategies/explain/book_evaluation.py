@@ -64,7 +64,6 @@ def basket_json(basket: Basket) -> dict[str, Any]:
     """One basket; see ``as_json``."""
     return {
         "kind": basket.kind.value,
-        "guaranteed": basket.guaranteed,
         "count": format_count(basket.count),
         "legs": [
             {

@@ -40,9 +40,9 @@ def test_a_naked_leg_takes_the_word_from_page_list_and_dashboard(sample: dict[st
     sample_positions.sell(held, 0, 2_000, 5_000)
     page = page_of(client, held)
     progress = page[page.index('id="part-progress"') : page.index('id="part-held"')]
-    assert "guaranteed" not in progress.replace("Not guaranteed", "")
+    assert "guaranteed" not in progress
     assert "naked legs" in progress
-    assert "Not guaranteed: it can lose" in progress
+    assert "Conditional: it can lose" in progress
     assert "Opened as <strong>guaranteed if determined</strong>" in page
     assert "guaranteed if determined" not in row_of(client, held)
     part = client.get(reverse("admin:dashboard_part", args=["positions"])).content.decode()

@@ -308,7 +308,7 @@ def test_a_coverage_bet_is_never_called_guaranteed() -> None:
     assert (decision.kind, decision.guaranteed, decision.floor) == ("coverage", False, 0)
     assert decision.conditional > decision.cost
     assert 0 in [pays for _, pays in decision.payoff]
-    assert "Not guaranteed" in decision.explanation
+    assert "Conditional" in decision.explanation
 
 
 def test_one_faulty_event_does_not_keep_the_others_from_being_bought() -> None:

@@ -259,7 +259,7 @@ class ExitRequest(models.Model):
     below_floor = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Why a person accepts less than a guaranteed basket is sure to pay; empty: less is not accepted.",
+        help_text="Why a person accepts less than the basket pays in every listed state; empty: less is not accepted.",
     )
     by_rest = models.BooleanField(
         default=False, help_text="A person accepts the books of the REST interface where there is no live one."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from kalbot.common import clock, trace
@@ -45,7 +44,7 @@ class DecisionAdmin(ExportedAdmin):
         ("mode", ChoicesDropdownFilter),
         ("profile", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("guaranteed", BooleanRadioFilter),
+        ("grade", ChoicesDropdownFilter),
         choice(
             "became",
             "outcome",
@@ -105,7 +104,7 @@ class DecisionAdmin(ExportedAdmin):
     def short_id(self, decision: Decision) -> str:
         return str(decision.pk)[:8]
 
-    @display(description="Decided as", ordering="guaranteed")
+    @display(description="Decided as", ordering="grade")
     def decided_as(self, decision: Decision) -> str:
         """The grade of that moment, without the colour of what is held."""
         return Grade(decision.grade).label

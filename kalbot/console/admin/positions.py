@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from kalbot.console.admin.base import (
@@ -131,7 +130,6 @@ class PositionAdmin(ExportedAdmin):
         PROFILE,
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("guaranteed", BooleanRadioFilter),
         ("grade", ChoicesDropdownFilter),
     ]
     list_select_related = ["profile", "event"]

@@ -57,7 +57,7 @@ PERCENTS: dict[str, tuple[str, int, int]] = {
     ),
     "min_margin_ppm": ("Least profit over cost, after fees.", -1_000_000, 1_000_000),
     "plausible_margin_ppm": (
-        "A guaranteed margin above this is held until a person has approved the event: free money usually means that something was "
+        "A margin of the floor above this is held until a person has approved the event: free money usually means that something was "
         "misread.",
         10_000,
         1_000_000,

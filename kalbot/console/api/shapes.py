@@ -135,7 +135,7 @@ class Part(Because):
     below_floor: str = Field(
         default="",
         max_length=300,
-        description="Only for a guaranteed basket: why less than it is sure to pay, or other than equal shares, is accepted.",
+        description="Only for a basket whose floor is above its cost: why less than the floor, or other than equal shares, is accepted.",
     )
 
 

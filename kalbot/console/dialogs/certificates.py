@@ -8,6 +8,7 @@ from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui.links import page_url
 from markets.models import Certificate, Event
 from markets.terms import certificates
+from markets.terms.grades import Grade
 from strategies.models import NearMiss
 from trading.models import ACTIVE, Position
 
@@ -36,14 +37,15 @@ class Review(Dialog):
 
 
 class GrantCertificate(Review):
-    """Makes YES on every outcome count as guaranteed for this event, until its rules or outcomes change."""
+    """Makes YES on every outcome pay in every listed state of this event, until its rules or outcomes change."""
 
     name = "grant_certificate"
     title = "Grant certificate"
     submit = "One of them must win"
     sentence = (
-        "You vouch that one of the listed outcomes must win. YES on all of them will then count as guaranteed for this event, "
-        "until its rules or its outcomes change. Quote the rule in the reason."
+        "You vouch that one of the listed outcomes must win. A basket of YES on all of them then is at best "
+        f"{Grade.IF_DETERMINED.label}, and {Grade.CONDITIONAL.label} where the rules were not read, until its rules or outcomes change. "
+        "Quote the rule in the reason."
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

@@ -48,7 +48,7 @@ class ManyForm(ReasonForm):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
     )
     below_floor = forms.CharField(
-        label="Only for guaranteed baskets: why less than they are sure to pay is accepted",
+        label="Only for baskets whose floor is above their cost: why less than the floor is accepted",
         required=False,
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
@@ -88,7 +88,7 @@ class ExitForm(ReasonForm):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
     )
     below_floor = forms.CharField(
-        label="Only for a guaranteed basket: why less than it is sure to pay, or other than the same share of each leg, is accepted",
+        label="Only for a basket whose floor is above its cost: why less than the floor, or other than equal shares, is accepted",
         required=False,
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),

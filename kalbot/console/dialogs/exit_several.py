@@ -153,7 +153,7 @@ def sentences(shown: list[Shown]) -> list[str]:
     for what, named in (
         ("cannot be exited now", [one for one in shown if one.refusal]),
         ("have no live books, so you must say their least prices or they are refused", _unpriced(able)),
-        ("are guaranteed to pay more if held; they are sold for less only if you say below why", _worth_more(able)),
+        ("pay more in every listed state if held; they are sold for less only if you say below why", _worth_more(able)),
     ):
         if named:
             words.append(f"{', '.join(f'#{one.position.pk}' for one in named)} {what}.")

@@ -169,7 +169,7 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
         words.append(f"Afterwards {legs} would hold contracts without their basket; nothing unwinds them by itself.")
     if preview.floor > preview.proceeds:
         words.append(
-            "Held to settlement this basket is guaranteed to pay more than the sale brings. It is sold for less only if you say "
+            "Held to settlement this basket pays more in every listed state than the sale brings. It is sold for less only if you say "
             "below why you accept that."
         )
     if preview.unpriced is not None:

@@ -10,6 +10,7 @@ from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui.links import page_url
 from markets.connect import environment
 from markets.models import ContractTerms, TermsChange
+from markets.terms.grades import Grade
 from markets.terms.registry import changes, documents
 from markets.terms.registry.entries import document_url, exchange_of
 from trading.models import ACTIVE, Position
@@ -61,7 +62,7 @@ class ApproveTerms(TermsDialog):
     form_class = HashForm
     sentence = (
         "You vouch that you have read the document, with its amendments, and that the entry says what it says. Baskets of its series may "
-        "be guaranteed from then on, until the document, its address or the rules change."
+        f"be {Grade.GUARANTEED.label} from then on, until the document, its address or the rules change."
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

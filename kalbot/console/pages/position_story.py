@@ -84,7 +84,7 @@ def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
         worst = held.cost - held.floor
         if worst > 0:
             sentences.append(
-                f"Not guaranteed: it can lose {formats.money(worst)}{f', if: {states}' if states else ''}."
+                f"{Grade.CONDITIONAL.label.capitalize()}: it can lose {formats.money(worst)}{f', if: {states}' if states else ''}."
             )
         else:
             sentences.append("It loses in no listed state, but the list of states is not certified.")

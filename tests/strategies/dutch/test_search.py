@@ -152,7 +152,7 @@ def test_a_void_named_by_the_rules_is_in_the_floor_and_refuses_the_basket() -> N
     assert (basket.floor, basket.guaranteed) == (0, False)
     assert basket.profit == bought(CHEAP).profit
     words = "\n".join(explain(outcome))
-    assert "Not guaranteed" in words
+    assert "Conditional" in words
     assert "void" in words
 
 
