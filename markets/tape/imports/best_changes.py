@@ -17,6 +17,7 @@ from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
 CENT: Final = Decimal("0.01")
+HALF: Final = Decimal("0.5")
 RESULT_KNOWN: Final = timedelta(days=1, hours=15)
 """The official report of a day is out by the next day's 15:00 UTC; the exchange determines after it."""
 _LEG: Final = re.compile(r"-(B|T)(-?\d+(?:\.\d+)?)$")
@@ -73,14 +74,14 @@ class _Reader:
 def strikes_of(legs: list[str]) -> dict[str, dict[str, Any]]:
     """The strikes that the tickers of a daily temperature carry: ``-B32.5`` is 32 to 33, ``-T37`` the outer side of 37."""
     found: dict[str, dict[str, Any]] = {}
-    middles = [float(match[2]) for leg in legs if (match := _LEG.search(leg)) and match[1] == "B"]
+    middles = [Decimal(match[2]) for leg in legs if (match := _LEG.search(leg)) and match[1] == "B"]
     for leg in legs:
         match = _LEG.search(leg)
         if match is None:
             continue
-        value = float(match[2])
+        value = Decimal(match[2])
         if match[1] == "B":
-            found[leg] = {"strike_type": "between", "floor_strike": int(value - 0.5), "cap_strike": int(value + 0.5)}
+            found[leg] = {"strike_type": "between", "floor_strike": int(value - HALF), "cap_strike": int(value + HALF)}
         elif middles and value > max(middles):
             found[leg] = {"strike_type": "greater", "floor_strike": int(value)}
         elif middles and value < min(middles):

@@ -111,10 +111,10 @@ def _every_count(asks: Asks, step: int, grid: int, max_leg: int | None) -> np.nd
     """Rows of (count, cost, cost at the limit price), from nothing to all that is offered and allowed."""
     rows = [(0, 0, 0)]
     for count in range(step, sum(size for _, size in asks) + 1, step):
-        limit = at_limit(asks, count, grid)
-        if max_leg is not None and limit > max_leg:
+        limit, cost = at_limit(asks, count, grid), walk(asks, count, grid)
+        if limit is None or cost is None or (max_leg is not None and limit > max_leg):
             break
-        rows.append((count, walk(asks, count, grid), limit))
+        rows.append((count, cost, limit))
     return np.array(rows, dtype=np.int64)
 
 

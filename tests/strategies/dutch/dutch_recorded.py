@@ -47,12 +47,13 @@ def facts(event: dict[str, Any]) -> EventFacts:
 
 
 def market(m: dict[str, Any]) -> MarketFacts:
-    strikes = [None if m.get(key) is None else Decimal(str(m[key])) for key in ("floor_strike", "cap_strike")]
+    low, high = (None if m.get(key) is None else Decimal(str(m[key])) for key in ("floor_strike", "cap_strike"))
     return MarketFacts(
         m["ticker"],
         m.get("status", "active"),
         m.get("strike_type") or "",
-        *strikes,
+        low,
+        high,
         m.get("yes_sub_title") or "",
         m.get("rules_primary") or "",
         m.get("rules_secondary") or "",

@@ -1,7 +1,7 @@
 """Coverage baskets against every set and every count: the best expected profit among those that meet the profile."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -30,7 +30,14 @@ def markets(rng: random.Random) -> list[LegMarket]:
     return found
 
 
-def best_by_force(legs, chance, certified, threshold, margin, expected_margin) -> float | None:
+def best_by_force(
+    legs: Sequence[LegMarket],
+    chance: Mapping[str, float],
+    certified: bool,
+    threshold: float,
+    margin: int,
+    expected_margin: int,
+) -> float | None:
     """The best expected profit over every set and count, Money."""
     asks = [leg.depth.asks(Side.YES) for leg in legs]
     best = None
@@ -72,12 +79,15 @@ def check(seed: int) -> bool:
             count_step=Count(100),
         ),
     )
+    assert chance is not None
     wanted = best_by_force(legs, chance, certified, threshold, margin, expected_margin)
     if not isinstance(outcome, Found):
         assert wanted is None, f"seed {seed}: refused ({outcome.constraint}), but {wanted:.0f} can be expected"
         return False
     assert wanted is not None, f"seed {seed}: found a basket where there is none"
     basket = outcome.basket
+    assert basket.expected is not None
+    assert basket.coverage is not None
     assert basket.expected - basket.cost == pytest.approx(wanted, abs=2)
     assert basket.coverage >= threshold
     assert basket.conditional > basket.cost

@@ -13,6 +13,10 @@ from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
 
 
+def _money(limit: int | None) -> Money | None:
+    return None if limit is None else Money(limit)
+
+
 def agree(seed: int) -> tuple[bool, bool]:
     """(a basket exists, the search found exactly the best) for one random event; fails on any disagreement."""
     rng = random.Random(seed)
@@ -38,10 +42,10 @@ def agree(seed: int) -> tuple[bool, bool]:
         True,
         Limits(
             kinds=frozenset({kind}),
-            min_profit=Money(limits["min_profit"]),
-            min_margin_ppm=limits["margin_ppm"],
-            max_cost=limits["max_cost"],
-            max_cost_per_leg=limits["max_leg"],
+            min_profit=Money(limits["min_profit"] or 0),
+            min_margin_ppm=limits["margin_ppm"] or 0,
+            max_cost=_money(limits["max_cost"]),
+            max_cost_per_leg=_money(limits["max_leg"]),
             max_legs=limits["max_legs"],
             count_step=Count(step),
             near_ppm=0,

@@ -41,7 +41,7 @@ def check(seed: int, kind: Kind, legs: int, levels: int, limits: dict[str, Any])
         assert optimum <= rounding, f"seed {seed}: refused ({outcome.constraint}), but {optimum:.0f} exists"
         return None
     basket = outcome.basket
-    missed = optimum - basket.profit
+    missed = float(optimum - basket.profit)
     assert missed >= -1e-6 * optimum - 1, f"seed {seed}: {-missed:.0f} better than the optimum"
     assert missed <= basket.gap + rounding + 1, f"seed {seed}: {missed:.0f} short, the gap says {basket.gap}"
     assert missed <= rounding + 1e-3 * optimum, f"seed {seed}: {missed:.0f} of {optimum:.0f} short"

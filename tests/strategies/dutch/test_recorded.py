@@ -1,8 +1,9 @@
 """Recorded full books: accepted is exactly what exact arithmetic allows."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import dutch_recorded as recorded
 import pytest
@@ -14,13 +15,18 @@ from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outc
 from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
 
+K = TypeVar("K")
+Key = tuple[str, str]
+Paid = dict[Key, tuple[str, int, int, bool]]
+"""(pass, event) -> kind, count, profit, accepted."""
+
 DIRECT, CENT = FeeSchedule(), FeeSchedule(grid=CENT_GRID)
 PAYING = "KXHIGHTDC-26JUL20"
 
 shared = pytest.mark.skipif(not recorded.SHARED.exists(), reason="the large recordings are not beside this checkout")
 
 
-def money_of(found: dict[str, Found]) -> dict[str, tuple[str, int, int]]:
+def money_of(found: Mapping[K, Found]) -> dict[K, tuple[str, int, int]]:
     return {t: (f.basket.kind.value, f.basket.count, f.basket.profit) for t, f in found.items()}
 
 
@@ -120,7 +126,7 @@ def test_ladders_are_never_treated_as_exclusive() -> None:
 @shared
 def test_all_four_passes_hold_exactly_one_guaranteed_basket() -> None:
     exclusive = 0
-    found = {}
+    found: dict[Key, Found] = {}
     for name in recorded.PASSES:
         events = list(recorded.snapshot(name))
         exclusive += sum(e.mutually_exclusive for e, _ in events)
@@ -159,11 +165,11 @@ CENTS_HUNDREDTHS = {("20260719T160038Z", PAYING): ("all_yes", 495, 20_000, False
 GRIDS = [(DIRECT, 100, WHOLE), (DIRECT, 1, HUNDREDTHS), (CENT, 100, CENTS_WHOLE), (CENT, 1, CENTS_HUNDREDTHS)]
 
 
-def all_captures(names: list[str]):
+def all_captures(names: list[str]) -> Iterator[tuple[Key, dict[str, Depth]]]:
     """(pass, event) -> books, for events of which at least two outcomes were recorded; legs missing in a pass are empty."""
     for name in names:
         passes = recorded.captures(name)
-        legs = defaultdict(set)
+        legs: dict[str, set[str]] = defaultdict(set)
         for (_, event), books in passes.items():
             legs[event] |= set(books)
         for (moment, event), books in passes.items():
@@ -171,7 +177,7 @@ def all_captures(names: list[str]):
                 yield (moment, event), {t: books.get(t, Depth()) for t in sorted(legs[event])}
 
 
-def paying(names: list[str], fees: FeeSchedule, step: int) -> dict:
+def paying(names: list[str], fees: FeeSchedule, step: int) -> Paid:
     """What would pay in whole fills if each of these events had a certain winner, and whether it is accepted: whether it pays
     however its levels are split."""
     limits = Limits(count_step=Count(step), min_profit=Money(1), near_ppm=0)
@@ -185,7 +191,9 @@ def paying(names: list[str], fees: FeeSchedule, step: int) -> dict:
 
 @shared
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
-def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
+def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(
+    fees: FeeSchedule, step: int, wanted: Paid
+) -> None:
     names = ["weather_2026-07-18.jsonl.gz", "weather_2026-07-19.jsonl.gz"]
     assert paying(names, fees, step) == wanted
 
@@ -193,6 +201,8 @@ def test_full_books_of_two_weather_days_pay_exactly_what_was_checked_by_hand(fee
 @shared
 @pytest.mark.slow
 @pytest.mark.parametrize("fees, step, wanted", GRIDS)
-def test_all_recorded_full_books_pay_exactly_what_was_checked_by_hand(fees, step, wanted) -> None:
+def test_all_recorded_full_books_pay_exactly_what_was_checked_by_hand(
+    fees: FeeSchedule, step: int, wanted: Paid
+) -> None:
     names = sorted(path.name for path in (recorded.SHARED / "books").iterdir())
     assert paying(names, fees, step) == wanted

@@ -87,7 +87,7 @@ def test_near_misses_are_kept_on_request() -> None:
 
 
 @pytest.mark.parametrize("multiplier", [0, 500_000, 1_000_000, 1_234_567])
-def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier) -> None:
+def test_the_table_is_the_exact_all_in_price_rounded_down(multiplier: int) -> None:
     fees = FeeSchedule("quadratic", multiplier)
     table = all_in_by_bid((fees.rate_e10(),))[0]
     assert table[0] == NO_PRICE

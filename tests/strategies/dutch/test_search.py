@@ -229,7 +229,7 @@ def test_a_yearly_return_shrinks_the_size_to_where_it_holds() -> None:
     ]
     basket = bought(steps, days_to_settlement=73.0, min_annualised_ppm=250_000)
     assert basket.margin_at_limits_ppm >= 50_000
-    assert basket.annualised_ppm >= 250_000
+    assert (basket.annualised_ppm or 0) >= 250_000
 
 
 def test_a_near_miss_names_a_price_move_that_really_turns_it() -> None:
@@ -239,6 +239,8 @@ def test_a_near_miss_names_a_price_move_that_really_turns_it() -> None:
     assert outcome.nearest is not None
     flip = outcome.flip
     assert flip is not None
+    assert flip.to is not None
+    assert flip.price is not None
     moved = [
         replace(m, depth=Depth.of(m.depth.yes_bids, [(10_000 - flip.to, 1_000)])) if m.ticker == flip.ticker else m
         for m in markets

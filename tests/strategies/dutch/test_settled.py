@@ -86,8 +86,8 @@ def weather_facts() -> dict[str, EventFacts]:
         for row in recorded.lines(path):
             if row.get("group") != "daily":
                 continue
-            strikes = [None if row[k] is None else Decimal(str(row[k])) for k in ("floor_strike", "cap_strike")]
-            facts = MarketFacts(row["ticker"], "active", row["strike_type"], *strikes, row["yes_sub_title"])
+            low, high = (None if row[k] is None else Decimal(str(row[k])) for k in ("floor_strike", "cap_strike"))
+            facts = MarketFacts(row["ticker"], "active", row["strike_type"], low, high, row["yes_sub_title"])
             markets[row["ticker"].rsplit("-", 1)[0]][row["ticker"]] = facts
     return {
         t: recorded.worded(EventFacts(t, t.split("-")[0], True, "MECNET", tuple(legs.values())))
