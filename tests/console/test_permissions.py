@@ -78,7 +78,7 @@ READ: Final = {
         "strategies_profile_evaluate",
         "tokens",
     ),
-    *("autocomplete", "calibration"),
+    *("autocomplete", "calibration", "first_run"),
 }
 """Pages that every role reads."""
 OTHERS: Final = ("HEAD", "PUT", "PATCH", "DELETE")

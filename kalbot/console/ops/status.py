@@ -22,7 +22,7 @@ from kalbot.console.ops.machinery import (
 )
 from kalbot.console.ops.part import BAD, OK, WARN, Part
 from kalbot.console.ops.stage_times import speed
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, navigation
 from markets.models import Scan, TapeGap
 from markets.prices import PriceReader
 from trading.safety import halt
@@ -124,7 +124,11 @@ def key() -> Part:
     if not has_key:
         if settings.KALBOT_LIVE:
             return Part("key", BAD, "Live trading is allowed but there is no key.")
-        return Part("key", OK, "No key is set; the public feed and paper trading need none.")
+        if navigation.exchange() == "simulator":
+            return Part("key", OK, "No key is set.")
+        return Part(
+            "key", WARN, "No key is set: events are listed, but there are no live prices, so nothing is bought."
+        )
     found = exchange_status.last()
     if found is None or found.error:
         return Part("key", OK, "A key is set; the exchange has not confirmed it yet.")

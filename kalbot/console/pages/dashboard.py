@@ -14,7 +14,7 @@ from django.urls import reverse
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ops import heartbeats, status, tokens
-from kalbot.console.pages import obstacles, summary
+from kalbot.console.pages import first_run, obstacles, summary
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.plots import Plot
@@ -34,7 +34,10 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """Everything of the first paint; later each part refreshes by itself."""
     shown = [name for name in PARTS if may_see(request, name)]
     found: dict[str, Any] = {"now": clock.now(), "shown": shown}
-    if may_see(request, "positions"):
+    if request.user.has_perms(first_run.NEEDS) and first_run.is_new():
+        found["shown"] = shown = [name for name in shown if name in ("glance", "system", "alerts")]
+        found.update(first_run.context())
+    elif may_see(request, "positions"):
         found["curves"] = curves()
     for name in shown:
         found.update(PARTS[name]())
