@@ -20,6 +20,8 @@ from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, Market, Watch
 
 CHANGED_CHANNEL: Final = cache.key("px:watch")
+QUOTE_SOURCE: Final = "quote:"
+"""How the source of an event's entry begins while something of ours rests in its books."""
 
 
 def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
@@ -53,6 +55,11 @@ def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False)
             [Watch(event_id=event_ticker, source=source, priority=priority)], ignore_conflicts=True
         )
         transaction.on_commit(notify)
+
+
+def quoted() -> frozenset[str]:
+    """The events in which a quote rests: whoever rests one has an entry of such a source."""
+    return frozenset(Watch.objects.filter(source__startswith=QUOTE_SOURCE).values_list("event_id", flat=True))
 
 
 def notify() -> None:

@@ -190,11 +190,21 @@ def transition(
             )
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
+        _watch_quote(position, before, to)
         announce(position, before, to, actor=actor, reason=reason)
     if booking is None or position.collateral is not None:
         reload(position)
     else:
         show(position, booking.position)
+
+
+def _watch_quote(position: Position, before: str, to: str) -> None:
+    """Have the stream report every move of the event's prices while something of the position rests there."""
+    source = f"{watchlist.QUOTE_SOURCE}{position.pk}"
+    if to == PositionStatus.QUOTING:
+        watchlist.keep(source, position.event_id, WATCH_PRIORITY)
+    elif before == PositionStatus.QUOTING:
+        watchlist.replace(source, [], 0)
 
 
 def announce(position: Position, before: str, to: str, *, reason: str, actor: str = "kalbot") -> None:

@@ -12,6 +12,7 @@ from strategies.models import Mode, Profile
 from trading import sweeper
 from trading.closing import settlement
 from trading.execution import executor
+from trading.models import Position, PositionStatus
 from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
 
@@ -27,6 +28,13 @@ def execute_decision(decision_id: str, handed: str = "") -> int | None:
 def exit_position(position_id: int) -> str:
     """Take a position one step on; an open exit request makes that step an exit."""
     return executor.step(position_id).status
+
+
+@shared_task(name=messages.REPRICE)
+def reprice(event_ticker: str) -> int:
+    """Step what is quoted in an event whose prices moved. Returns how many positions."""
+    quoting = Position.objects.filter(event_id=event_ticker, status=PositionStatus.QUOTING)
+    return len([executor.step(pk) for pk in quoting.values_list("pk", flat=True)])
 
 
 @shared_task(name=messages.APPLY_MESSAGES)

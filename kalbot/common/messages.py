@@ -22,6 +22,7 @@ EVALUATE_EVENT: Final = "strategies.tasks.evaluate_event"
 LEARN_SETTLING: Final = "strategies.tasks.learn_settling"
 EXECUTE_DECISION: Final = "trading.tasks.execute_decision"
 EXIT_POSITION: Final = "trading.tasks.exit_position"
+REPRICE: Final = "trading.tasks.reprice"
 APPLY_MESSAGES: Final = "trading.tasks.apply_messages"
 SWEEP: Final = "trading.tasks.sweep"
 RECONCILE: Final = "trading.tasks.reconcile"
@@ -41,6 +42,7 @@ QUEUES: Final = ("execution", "trading", "strategy", "scan", "triage", "default"
 ROUTES: Final = {
     EXECUTE_DECISION: {"queue": "execution"},
     EXIT_POSITION: {"queue": "execution"},
+    REPRICE: {"queue": "execution"},
     APPLY_MESSAGES: {"queue": "execution"},
     SWEEP: {"queue": "execution"},
     "markets.tasks.*": {"queue": "scan"},

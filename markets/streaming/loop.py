@@ -240,9 +240,11 @@ class Stream:
                 return
 
     def _notify(self, connection: Connection) -> None:
-        """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves. Only after the write, or
-        the evaluation would read the old prices."""
+        """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves, and quotes repriced. Only
+        after the write, or the evaluation would read the old prices."""
         for event in self._moved:
+            if event in self._watchlist.quoted:
+                self._notifier.notify(messages.REPRICE, event, interval=EVALUATE_SECONDS)
             multiplier = self._watchlist.fee_multipliers.get(event, 0)
             if is_worth_evaluating(self.books.events.get(event, ()), multiplier):
                 self._notifier.notify(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)

@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
-from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, wanted
+from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, quoted, wanted
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ Wanted = Mapping[str, Mapping[str, str]]
 class WatchlistReader:
     """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it.
 
-    ``fee_multipliers``: of each of these events, in millionths."""
+    ``fee_multipliers``: of each of these events, in millionths. ``quoted``: the events in which a quote rests."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class WatchlistReader:
     ) -> None:
         self.current: Wanted = {}
         self.fee_multipliers: Mapping[str, int] = {}
+        self.quoted: frozenset[str] = frozenset()
         self._redis = client
         self._limit = limit_markets
         self._mine = mine
@@ -52,6 +53,7 @@ class WatchlistReader:
         """Read once. Raises django.db errors."""
         mine = wanted(self._limit, self._mine)
         self.fee_multipliers = fee_multipliers(mine)
+        self.quoted = quoted()
         if mine != self.current:
             self.current = mine
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
+from markets import watchlist
 from markets.models import Certificate
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading import sweeper
+from trading import sweeper, tasks
 from trading.accounting import ledger
 from trading.closing import settlement
 from trading.execution import executor
@@ -308,6 +309,20 @@ def test_an_expiry_is_prolonged_in_place_and_ends_the_quote_of_a_dead_process(tw
     assert twin.exchange.ledger.orders[order.exchange_order_id].expiration_s == int(order.expires_at.timestamp())
     twin.exchange.advance(twin.exchange.now() + 61_000)
     assert _rests_at_the_exchange(twin) == 0
+
+
+def test_the_stream_reports_moves_of_the_prices_only_while_something_rests(twin: Twin) -> None:
+    position = _quoted(twin, _profile())
+    assert watchlist.quoted() == {twin.event}
+    Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
+    twin.quote(twin.markets[0], "ask", 4_400, 100)
+    twin.sync()
+    assert tasks.reprice(twin.event) == 1
+    assert _resting(position)[twin.markets[0]] == (5_600, 1_000)
+    _switched_off(twin, position)
+    assert tasks.reprice(twin.event) == 1
+    assert watchlist.quoted() == frozenset()
+    assert tasks.reprice(twin.event) == 0
 
 
 def test_budgets_of_the_day_and_of_the_number_of_quotes_are_kept_at_admission(twin: Twin) -> None:
