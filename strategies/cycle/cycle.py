@@ -18,7 +18,7 @@ from typing import Final
 
 from kalbot.common import cache, clock, trace
 from kalbot.common.trace import Stage
-from markets import exchange_hours, prices
+from markets import prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
@@ -28,16 +28,17 @@ from strategies.cycle import (
     candidates,
     decisions,
     event_cache,
-    memo,
     plausibility,
     quotes,
 )
 from strategies.cycle.candidates import Candidate, Exposure
+from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, unfit
 from strategies.models import Cycle, Decision, Profile
+from strategies.profiles import alike
 from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import episodes, watchlist
-from strategies.screening.filters import Miss, Rules, misses
+from strategies.screening.filters import Miss, Rules
 from strategies.screening.screening import active_profiles
 from strategies.screening.verdict import Status, Verdict, missed, passed_over
 
@@ -49,7 +50,6 @@ LOCK_SECONDS: Final = 8.0
 STILL_NEAR: Final = timedelta(seconds=60)
 BEAT: Final = "beat"
 NUDGE: Final = "nudge"
-NOT_OPEN: Final = Miss(Reason.NOT_OPEN, "closed", "an open event")
 
 
 @dataclass(slots=True)
@@ -87,12 +87,8 @@ def run(
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
         found = {profile.pk: candidates.of(profile, event_tickers) for profile in mine}
         _read(running, sorted({c.event for group in found.values() for c in group}))
-        for profile in mine:
-            try:
-                _consider(running, profile, found[profile.pk])
-            except Exception:
-                log.exception("cycle failed: profile %s", profile.name)
-                running.refused[Reason.ERROR.value] += len(found[profile.pk])
+        for group in alike.groups(mine):
+            _consider_all(running, group, found)
     row = running.row
     row.refused = dict(running.refused.most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -109,12 +105,26 @@ def _read(running: _Run, tickers: list[str]) -> None:
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
 
-def _consider(running: _Run, profile: Profile, found: list[Candidate]) -> None:
-    """Evaluate each candidate of one profile, decide for what pays (the best set), record the verdicts."""
+def _consider_all(running: _Run, group: Sequence[Profile], found: Mapping[int, list[Candidate]]) -> None:
+    """Judge the events of profiles that judge alike once, then decide for one after the other. A fault in one keeps no other from it."""
+    shared: Shared | None = None
+    for profile in group:
+        try:
+            if shared is None:
+                events = {candidate.event: None for one in group for candidate in found[one.pk]}
+                shared = judge(profile, events, running.views, running.prices)
+            _consider(running, profile, found[profile.pk], shared)
+        except Exception:
+            log.exception("cycle failed: profile %s", profile.name)
+            running.refused[Reason.ERROR.value] += len(found[profile.pk])
+
+
+def _consider(running: _Run, profile: Profile, found: list[Candidate], shared: Shared) -> None:
+    """Decide for what pays (the best set) among the candidates of one profile, and record the verdicts."""
     if not found:
         return
     exposure = candidates.exposure(profile, clock.now())
-    verdicts = _evaluate_all(running, profile, found, exposure)
+    verdicts = _verdicts_of(running, profile, found, exposure, shared)
     paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
     open_count, capital_left = exposure.open_count, exposure.capital_left
     taken = [c for c in paying if not verdicts[c.event].quote]
@@ -152,81 +162,47 @@ def _margin(verdict: Verdict) -> int:
     return 0 if verdict.basket is None else verdict.basket.margin_ppm
 
 
-def _evaluate_all(running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure) -> dict[str, Verdict]:
-    verdicts: dict[str, Verdict] = {}
-    usable: list[EventView] = []
-    paused, rules = in_blackout(profile.blackout, clock.now()), Rules.of(profile)
-    shut: dict[int, Miss | None] = {}
-    for candidate in found:
-        view, prices = running.views.get(candidate.event), running.prices.get(candidate.event)
-        bad = (
-            _blocked(profile, candidate, exposure, paused)
-            or _unfit(profile, rules, view, prices)
-            or (None if view is None else _shut(view, shut))
-        )
-        if bad is not None:
-            verdicts[candidate.event] = missed(Status.REJECTED, bad)
-        elif view is not None:
-            usable.append(view)
-    close = memo.close_ones(profile, usable, running.prices)
-    for view in usable:
-        books = candidate_evaluation.depths_of(running.prices[view.ticker])
-        verdict = memo.recall(profile, view, books, view.ticker in close)
-        if verdict is None:
-            verdict = _evaluate(profile, view, books, exposure.capital_left)
-            memo.remember(profile, view, books, verdict)
-        verdicts[view.ticker] = _quoted(profile, view, books, verdict, exposure.capital_left)
+def _verdicts_of(
+    running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure, shared: Shared
+) -> dict[str, Verdict]:
+    """The verdict of each candidate: what blocks the profile whatever the prices are, else what all that judge like it think."""
+    events = {candidate.event for candidate in found}
+    stopped = _stopped(profile, exposure)
+    if stopped is not None:
+        verdicts = dict.fromkeys(events, missed(Status.REJECTED, stopped))
+    else:
+        verdicts = {event: verdict for event, verdict in shared.verdicts.items() if event in events}
+        for event in shared.by_money.keys() & events:
+            if event not in exposure.blocked:
+                verdicts[event] = shared.with_money(profile, event, running.prices, exposure.capital_left)
+        if profile.quoting != Profile.Quoting.NONE:
+            _quote_instead(running, profile, verdicts, exposure)
+    for event in exposure.blocked.keys() & events:
+        blocked = Miss(exposure.blocked[event], "a basket of this event", "one at a time")
+        verdicts[event] = missed(Status.REJECTED, blocked)
     return verdicts
 
 
-def _blocked(profile: Profile, candidate: Candidate, exposure: Exposure, paused: bool) -> Miss | None:
-    """What keeps the profile from deciding on the event whatever its prices are."""
-    blocked = exposure.blocked.get(candidate.event)
-    if blocked is not None:
-        return Miss(blocked, "a basket of this event", "one at a time")
-    if paused:
+def _quote_instead(running: _Run, profile: Profile, verdicts: dict[str, Verdict], exposure: Exposure) -> None:
+    """Put what may rest in the place of what does not pay when it is taken."""
+    for event, verdict in verdicts.items():
+        view, prices = running.views.get(event), running.prices.get(event)
+        if verdict.on_books and event not in exposure.blocked and view is not None and prices is not None:
+            books = candidate_evaluation.depths_of(prices)
+            verdicts[event] = _quoted(profile, view, books, verdict, exposure.capital_left)
+
+
+def _stopped(profile: Profile, exposure: Exposure) -> Miss | None:
+    """What keeps the profile from deciding on any event."""
+    if in_blackout(profile.blackout, clock.now()):
         return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
     return _too_many(profile, exposure.open_count)
-
-
-def _shut(view: EventView, known: dict[int, Miss | None]) -> Miss | None:
-    """Whether the exchange takes no orders where the event trades, or soon will not, as far as is known: trading reads it again
-    where that matters. ``known``: the shards that were checked already."""
-    for shard in view.shards:
-        if shard not in known:
-            found = exchange_hours.obstacle(shard, is_live=False)
-            wanted = "open, and no pause soon"
-            known[shard] = None if found is None else Miss(Reason.EXCHANGE_SHUT, found.detail, wanted)
-        if known[shard] is not None:
-            return known[shard]
-    return None
-
-
-def _unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventPrices | None) -> Miss | None:
-    """Why the event cannot be bought now whatever it costs: it closed, a filter fails since the scan, prices are no prices."""
-    if view is None:
-        return NOT_OPEN
-    failed = misses(view, rules, clock.now_ms())
-    return (
-        failed[0] if failed else candidate_evaluation.unusable(view, prices, profile.max_price_age_ms, clock.now_ms())
-    )
 
 
 def _too_many(profile: Profile, open_count: int) -> Miss | None:
     if open_count < profile.max_open_positions:
         return None
     return Miss(Reason.OPEN_POSITIONS, f"{open_count} open", f"at most {profile.max_open_positions - 1} before")
-
-
-def _evaluate(profile: Profile, view: EventView, books: dict[str, Depth], capital_left: int) -> Verdict:
-    """A fault in one event must not keep the others from being evaluated: it is logged and becomes its verdict."""
-    try:
-        verdict = candidate_evaluation.evaluate_candidate(profile, view, books, clock.now_ms(), capital_left)
-        return plausibility.checked(verdict, profile, view, books)
-    except Exception as error:
-        log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
-        fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
-        return missed(Status.REJECTED, fault)
 
 
 def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: Verdict, capital_left: int) -> Verdict:
@@ -247,11 +223,11 @@ def _decide(
     prices = running.reader.events([candidate.event])[candidate.event]
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
-    bad = _too_many(profile, open_count) or _unfit(profile, Rules.of(profile), view, prices)
+    bad = _too_many(profile, open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
     books = candidate_evaluation.depths_of(prices)
-    verdict = _quoted(profile, view, books, _evaluate(profile, view, books, capital_left), capital_left)
+    verdict = _quoted(profile, view, books, evaluated(profile, view, books, capital_left), capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)

@@ -28,12 +28,11 @@ EMPTY: Final = Depth()
 
 def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int | None = None) -> Limits:
     """What ``profile`` allows on ``event``. ``capital_left``: micro-dollars (None: all of it)."""
-    left = profile.capital if capital_left is None else max(0, min(capital_left, profile.capital))
     return Limits(
         kinds=frozenset(Kind(kind) for kind in profile.kinds),
         min_profit=Money(profile.min_profit),
         min_margin_ppm=profile.min_margin_ppm,
-        max_cost=Money(min(left, profile.max_per_position, profile.max_per_event)),
+        max_cost=most_cost(profile, profile.capital if capital_left is None else capital_left),
         max_cost_per_leg=Money(profile.max_per_leg),
         max_legs=holdings.current().most_legs(),
         count_step=Count(profile.count_step),
@@ -46,6 +45,12 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
         near_ppm=profile.near_miss_ppm,
         least_grade=Grade(profile.least_grade),
     )
+
+
+def most_cost(profile: Profile, capital_left: int) -> Money:
+    """What one basket may cost: all that a profile's money means to a verdict."""
+    left = max(0, min(capital_left, profile.capital))
+    return Money(min(left, profile.max_per_position, profile.max_per_event))
 
 
 def legs_of(event: EventView, depths: Mapping[str, Depth], grid: Money | None = None) -> list[LegMarket]:

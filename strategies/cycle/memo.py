@@ -32,12 +32,11 @@ Books = dict[str, Depth]
 class _Remembered:
     verdict: Verdict
     event: EventView
-    rules: object
     books: Books
     at: float
 
 
-_verdicts: dict[tuple[int, str], _Remembered] = {}
+_verdicts: dict[tuple[str, str], _Remembered] = {}
 _packed: dict[str, tuple[EventView, Mapping[str, MarketPrice], Columns]] = {}
 
 
@@ -70,10 +69,11 @@ def _columns(event: EventView, prices: EventPrices) -> Columns:
     return columns
 
 
-def recall(profile: Profile, event: EventView, books: Books, is_close: bool) -> Verdict | None:
-    """The remembered verdict of ``event``, if it still says what a new one would, or may wait; else None."""
-    known = _verdicts.get((profile.pk, event.ticker))
-    if known is None or known.rules != profile.updated_at or not (known.event is event or known.event == event):
+def recall(key: str, event: EventView, books: Books, is_close: bool) -> Verdict | None:
+    """The remembered verdict of ``event`` for profiles of ``key`` (``profiles.alike``), if it still says what a new one would, or may
+    wait; else None."""
+    known = _verdicts.get((key, event.ticker))
+    if known is None or not (known.event is event or known.event == event):
         return None
     if known.books == books:
         return known.verdict
@@ -83,15 +83,15 @@ def recall(profile: Profile, event: EventView, books: Books, is_close: bool) -> 
     return known.verdict if waits else None
 
 
-def remember(profile: Profile, event: EventView, books: Books, verdict: Verdict) -> None:
+def remember(key: str, event: EventView, books: Books, verdict: Verdict) -> None:
     """Keep ``verdict`` for the next cycles of this process, if it is one that may be kept."""
     if verdict.constraint not in FIXED_BY_BOOKS:
-        _verdicts.pop((profile.pk, event.ticker), None)
+        _verdicts.pop((key, event.ticker), None)
         return
     if len(_verdicts) >= _MOST:
         _verdicts.clear()
     kept = replace(verdict, basket=None, recalled=True)
-    _verdicts[profile.pk, event.ticker] = _Remembered(kept, event, profile.updated_at, books, clock.monotonic())
+    _verdicts[key, event.ticker] = _Remembered(kept, event, books, clock.monotonic())
 
 
 def forget() -> None:
