@@ -19,6 +19,7 @@ from strategies.catalogue import live_quotes
 from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
 from strategies.models import Verdict as VerdictRow
+from strategies.profiles import alike
 from strategies.screening import counterfactual, episodes, verdict_rows, watchlist
 from strategies.screening.filters import Rules
 from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
@@ -37,7 +38,8 @@ class CountsDoNotAddUp(AssertionError):
 def screen(scan_id: int | None = None) -> list[Screening]:
     """Judge the universe as ``scan_id`` (default: the last finished scan) left it, for every active profile.
 
-    Shadows have no verdicts: they follow their live profile. Returns the rows written, one a profile; none without a scan.
+    Shadows have no verdicts: they follow their live profile. Profiles that judge alike are judged for once. Returns the rows written, one
+    a profile; none without a scan.
     """
     scan = Scan.objects.filter(pk=scan_id).first() if scan_id else None
     scan = scan or Scan.objects.filter(status=Scan.Status.DONE).order_by("-id").first()
@@ -45,7 +47,11 @@ def screen(scan_id: int | None = None) -> list[Screening]:
         return []
     at, events = clock.now(), live_quotes.load_universe()
     cache: QuoteCache = {}
-    rows = [_screen(profile, scan, events, cache, at) for profile in active_profiles()]
+    rows: list[Screening] = []
+    for group in alike.groups(active_profiles()):
+        judged = judge_all(group[0], events, clock.now_ms(), cache)
+        said = verdict_rows.columns(judged)
+        rows += [_screen(profile, scan, judged, said, at) for profile in group]
     _forget_the_inactive()
     counterfactual.record(clock.now())
     return rows
@@ -66,12 +72,12 @@ def judge_all(
 
 
 def _screen(
-    profile: Profile, scan: Scan, events: Mapping[str, EventView], cache: QuoteCache, at: datetime
+    profile: Profile, scan: Scan, judged: Mapping[str, Verdict], said: Mapping[str, verdict_rows.Said], at: datetime
 ) -> Screening:
+    """Write what ``profile``, and all that judge like it, think of the universe."""
     began = time.monotonic()
-    judged = judge_all(profile, events, clock.now_ms(), cache)
-    totals = tally(judged, len(events))
-    verdict_rows.write(profile, judged, scan.pk, at)
+    totals = tally(judged, len(said))
+    verdict_rows.write(profile, judged, said, scan.pk, at)
     _follow_episodes(profile, judged, at)
     watched = watchlist.watch_books(profile, judged)
     totals |= {"watched": watched, "duration_ms": int((time.monotonic() - began) * 1000)}

@@ -17,8 +17,20 @@ _COMPARED: Final = ("status", "constraint", "value", "limit", "distance_ppm", "f
 _WRITTEN: Final = (*_COMPARED, "summary", "scan", "since", "updated_at")
 
 
-def write(profile: Profile, judged: Mapping[str, Verdict], scan_id: int | None, at: datetime) -> int:
-    """Make the profile's rows hold the verdicts ``judged`` (by event ticker), and no others. Returns how many rows were written.
+Said = tuple[Any, ...]
+"""The values of ``_COMPARED``, as the database holds them."""
+
+
+def columns(judged: Mapping[str, Verdict]) -> dict[str, Said]:
+    """What the rows of these verdicts say, by event ticker: the same for every profile that judges alike."""
+    return {ticker: _columns(verdict) for ticker, verdict in judged.items()}
+
+
+def write(
+    profile: Profile, judged: Mapping[str, Verdict], said: Mapping[str, Said], scan_id: int | None, at: datetime
+) -> int:
+    """Make the profile's rows hold the verdicts ``judged`` (by event ticker; ``said``: their ``columns``), and no others. Returns how
+    many rows were written.
 
     ``since`` moves only when status or constraint changes. What the cycle wrote (``live_*``, ``decisions``) is never
     touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
@@ -26,19 +38,21 @@ def write(profile: Profile, judged: Mapping[str, Verdict], scan_id: int | None, 
     stored = {row[0]: row[1:] for row in _rows(profile)}
     new: list[VerdictRow] = []
     changed: list[tuple[int, tuple[Any, ...]]] = []
-    for ticker, verdict in judged.items():
-        said = _columns(verdict)
+    for ticker, new_values in said.items():
         old = stored.get(ticker)
+        if old is not None and old[2:] == new_values:
+            continue
+        verdict = judged[ticker]
         if old is None:
-            values = dict(zip(_COMPARED, said, strict=True))
+            values = dict(zip(_COMPARED, new_values, strict=True))
             new.append(
                 VerdictRow(
                     profile=profile, event_id=ticker, summary=verdict.summary, scan_id=scan_id, since=at, **values
                 )
             )
-        elif old[2:] != said:
-            since = old[1] if old[2:4] == said[:2] else at
-            changed.append((old[0], (*said, verdict.summary, scan_id, since, at)))
+        else:
+            since = old[1] if old[2:4] == new_values[:2] else at
+            changed.append((old[0], (*new_values, verdict.summary, scan_id, since, at)))
     for batch in batched(new, BATCH):
         VerdictRow.objects.bulk_create(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
@@ -54,8 +68,7 @@ def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
     return rows.iterator(chunk_size=5000)
 
 
-def _columns(verdict: Verdict) -> tuple[Any, ...]:
-    """The values of ``_COMPARED``, as the database holds them."""
+def _columns(verdict: Verdict) -> Said:
     constraint = "" if verdict.constraint is None else verdict.constraint.value
     rest = (verdict.value, verdict.limit, verdict.distance_ppm, verdict.flip, verdict.kind)
     return verdict.status.value, constraint, *map(_short, rest)

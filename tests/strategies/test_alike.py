@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ PAYING = [(5200, 5300), (5300, 5400)]
 DOLLAR = 1_000_000
 
 
-def _candidates(profiles: list[Profile], **events: list[tuple[int | None, int | None]]) -> None:
+def _candidates(profiles: list[Profile], **events: Sequence[tuple[int, int]]) -> None:
     for ticker, quotes in events.items():
         event = add_event(ticker, quotes)
         for profile in profiles:
@@ -85,7 +86,7 @@ class _Guarded:
 @pytest.mark.parametrize("quotes", [FAR, PAYING])
 @pytest.mark.parametrize("kinds", [["all_yes"], ["all_no"], ["coverage"], ["all_yes", "all_no", "coverage"]])
 def test_judging_looks_at_no_column_that_is_said_not_to_matter(
-    kinds: list[str], quotes: list[tuple[int | None, int | None]]
+    kinds: list[str], quotes: Sequence[tuple[int, int]]
 ) -> None:
     profile = add_profile("p", kinds=kinds, quoting="one_leg")
     _candidates([profile], E1=quotes)
