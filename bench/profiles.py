@@ -91,11 +91,12 @@ def measure(events: int, kinds: int, sizes: list[int]) -> None:
 
 
 def _for(size: int, kinds: int, rng: random.Random, tickers: list[str]) -> dict[str, Any]:
+    from kalbot.common.units import DOLLAR
     from strategies.cycle import cycle, memo
     from strategies.models import Cycle, Profile
     from strategies.screening import screening
     from tests.strategies import crowd
-    from tests.strategies.world import DOLLAR, add_profile, add_scan
+    from tests.strategies.world import add_profile, add_scan
 
     for number in range(Profile.objects.filter(name__startswith="many-").count(), size):
         add_profile(

@@ -128,9 +128,10 @@ FIXED_BY_BOOKS: Final = frozenset(
         Reason.NOT_CERTIFIED,
         Reason.VOID,
         Reason.SETTLEMENT_STATE,
+        Reason.MAX_LEGS,
     }
 )
-"""Constraints that depend on nothing but the event and its books: the same books give the same verdict again."""
+"""Constraints that depend on nothing but the event, its books and the account's write rate: the same give the same verdict again."""
 
 NEVER_NEAR: Final = frozenset({Reason.CLOSES_SOON})
 """Filters that nothing can lift any more, however closely they were missed: time only runs out."""

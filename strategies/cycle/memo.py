@@ -70,7 +70,7 @@ def _columns(event: EventView, prices: EventPrices) -> Columns:
 
 
 def recall(key: str, event: EventView, books: Books, is_close: bool) -> Verdict | None:
-    """The remembered verdict of ``event`` for profiles of ``key`` (``profiles.alike``), if it still says what a new one would, or may
+    """The remembered verdict of ``event`` of ``key`` (``shared.key_of``), if it still says what a new one would, or may
     wait; else None."""
     known = _verdicts.get((key, event.ticker))
     if known is None or not (known.event is event or known.event == event):

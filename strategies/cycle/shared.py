@@ -15,7 +15,7 @@ from markets import exchange_hours
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, memo, plausibility
+from strategies.cycle import candidate_evaluation, holdings, memo, plausibility
 from strategies.cycle.evaluation import most_cost
 from strategies.models import Profile
 from strategies.profiles import alike
@@ -62,7 +62,7 @@ def judge(
             found.verdicts[ticker] = missed(Status.REJECTED, bad)
         elif view is not None:
             usable.append(view)
-    close, key = memo.close_ones(profile, usable, prices), alike.key_of(profile)
+    close, key = memo.close_ones(profile, usable, prices), key_of(profile)
     for view in usable:
         books = candidate_evaluation.depths_of(prices[view.ticker])
         verdict = memo.recall(key, view, books, view.ticker in close)
@@ -75,6 +75,12 @@ def judge(
             found.by_money[view.ticker] = view
             found._known[view.ticker, most_cost(profile, profile.capital)] = verdict
     return found
+
+
+def key_of(profile: Profile) -> str:
+    """Equal where the same event and books give the same verdict: for profiles that judge alike, while the account's write rate allows
+    as many legs."""
+    return f"{alike.key_of(profile)} {holdings.current().most_legs()}"
 
 
 def unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventPrices | None) -> Miss | None:

@@ -72,20 +72,20 @@ def test_a_profile_is_alike_unless_a_column_that_matters_differs() -> None:
 
 
 class _Guarded:
-    """A profile that must not be asked for what is said not to matter."""
+    """A profile that refuses to name a column that is said not to matter."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
     def __getattr__(self, name: str) -> Any:
         if name in alike.NOT_JUDGED_BY - {"name", "capital"}:
-            raise AssertionError(f"{name} is looked at")
+            raise AssertionError(f"{name} is read")
         return getattr(self._profile, name)
 
 
 @pytest.mark.parametrize("quotes", [FAR, PAYING])
 @pytest.mark.parametrize("kinds", [["all_yes"], ["all_no"], ["coverage"], ["all_yes", "all_no", "coverage"]])
-def test_judging_looks_at_no_column_that_is_said_not_to_matter(
+def test_judging_reads_no_column_that_is_said_not_to_matter(
     kinds: list[str], quotes: Sequence[tuple[int, int]]
 ) -> None:
     profile = add_profile("p", kinds=kinds, quoting="one_leg")

@@ -10,10 +10,9 @@ import pytest
 
 from kalbot.common import clock
 from markets.prices import PriceReader
-from strategies.cycle import candidate_evaluation, cycle, event_cache, memo
+from strategies.cycle import candidate_evaluation, cycle, event_cache, memo, shared
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
-from strategies.profiles import alike
 from strategies.screening.verdict import Status, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
 
@@ -35,7 +34,7 @@ def _seen(profile: Profile, ticker: str = "E1") -> Verdict | None:
     event = event_cache.current([ticker])[ticker]
     prices = PriceReader().events([ticker])
     close = memo.close_ones(profile, [event], prices)
-    return memo.recall(alike.key_of(profile), event, candidate_evaluation.depths_of(prices[ticker]), ticker in close)
+    return memo.recall(shared.key_of(profile), event, candidate_evaluation.depths_of(prices[ticker]), ticker in close)
 
 
 def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
