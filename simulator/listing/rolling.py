@@ -68,6 +68,7 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     shift = rng.choice((-2, -1, 0, 1, 2)) if weather_city(series.ticker) else 0
     for source in (loaded.markets[t] for t in template.markets):
         market = _market(source, event, shift, now, now + life)
+        market.title = title if shift else moved_day(source.title, template.ticker, ticker)
         market.rules_primary, market.rules_secondary = rules_text(
             series, title, day or event.sub_title or "the stated day", _strikes(market), len(template.markets)
         )
