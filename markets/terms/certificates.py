@@ -15,7 +15,7 @@ from django.db.models import F, Max
 
 from kalbot.common import bulk, clock
 from kalbot.common.batches import batched
-from markets.models import Certificate, Event, ReviewedSeries
+from markets.models import Certificate, Event, ReviewedSeries, TermsChange
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import event_facts, facts_of, review_of
 from markets.terms.facts import EventFacts, rules_hash
@@ -133,6 +133,7 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
     new: list[Certificate] = []
     refused: list[Certificate] = []
     ended: list[Certificate] = []
+    _note_contradictions([facts[ticker] for ticker in due], registered)
     for ticker in due:
         judged = _judge(facts[ticker], reviews, registered)
         row = rows.get(ticker)
@@ -187,6 +188,22 @@ def _judge(
         terms_id=None if held is None else held.pk,
         reading=READING,
     )
+
+
+def _note_contradictions(events: Sequence[EventFacts], registered: Mapping[str, Held]) -> None:
+    """One change for each series whose live rules contradict its approved terms, and each way in which they do."""
+    found: dict[tuple[str, str], int] = {}
+    for event in events:
+        held = registered.get(event.series_ticker)
+        if held is not None and held.terms.approved:
+            detail = held.terms.contradicted_by(exhaustiveness.texts_of_markets(event))
+            if detail:
+                found[event.series_ticker, detail] = held.pk
+    for (series, detail), terms in found.items():
+        kind = TermsChange.Kind.TEXT_CHANGED
+        _, made = TermsChange.objects.get_or_create(terms_id=terms, kind=kind, series_ticker=series, detail=detail)
+        if made:
+            log.warning("rules of %s contradict its registered terms: %s", series, detail)
 
 
 def _reviews(series: Iterable[str]) -> dict[str, exhaustiveness.ReviewedSeries]:

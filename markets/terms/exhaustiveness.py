@@ -107,7 +107,7 @@ def certify(
     if terms is not None:
         for meaning in NO_DATA_MEANS[terms.no_data]:
             meanings.setdefault(meaning, f"Contract terms, no data: {terms.no_data}")
-    contradicted = "" if terms is None else terms.contradicted_by(_all_texts(event))
+    contradicted = "" if terms is None else terms.contradicted_by(texts_of_markets(event))
     apart = "" if terms is None or not terms.approved or terms.common_determination.strip() else _APART
     grade = Grade.GUARANTEED if terms is not None and terms.approved else Grade.IF_DETERMINED
     if apart or contradicted or Meaning.DISCRETION in meanings:
@@ -130,7 +130,8 @@ def certify(
     )
 
 
-def _all_texts(event: EventFacts) -> list[str]:
+def texts_of_markets(event: EventFacts) -> list[str]:
+    """The rules of each market, primary and secondary."""
     return [f"{m.rules_primary} {m.rules_secondary}" for m in event.markets]
 
 

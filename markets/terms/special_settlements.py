@@ -6,7 +6,7 @@
 - ``nobody``: a case in which every listed market resolves No.
 
 Apart from that the exchange's rulebook has a general fallback that holds for every market whatever its rules say;
-``RESIDUAL`` words it, and every explanation of a basket carries it.
+``residual`` words it, with how often it happened where that is known, and every explanation of a basket carries it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,21 @@ from typing import Final
 from markets.terms.reading.meanings import HALF
 from markets.terms.states import State, StateKind, StateList
 
-RESIDUAL: Final = (
+_RESIDUAL: Final = (
     "Not in these numbers: the exchange's rulebook lets it settle any market at a last or fair price when an outcome "
     "cannot be determined (missing data, cancellation). Each market then settles on its own and nothing makes the "
-    "prices of an event add up to one dollar."
+    "prices of an event add up to one dollar. How often that happens: "
 )
+_HAPPENED: Final = (
+    (("KXHIGH", "KXLOW"), "8 daily temperature markets in the 68 days up to 2026-09-08 (as others counted)."),
+)
+"""Beginnings of event tickers -> how often their markets were settled at another value than nothing or one dollar."""
+
+
+def residual(event_ticker: str) -> str:
+    """What the exchange may do at its discretion, and how often it did so in events of this kind."""
+    known = (often for beginnings, often in _HAPPENED if event_ticker.startswith(beginnings))
+    return _RESIDUAL + next(known, "unknown.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kalbot.common.units import format_count, format_price
 from markets.terms.grades import Grade, grade_of
-from markets.terms.special_settlements import RESIDUAL
+from markets.terms.special_settlements import residual
 from markets.terms.states import StateKind
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
 from strategies.dutch.refusal import dollars
@@ -92,7 +92,7 @@ def _verdict(basket: Basket, cap: Grade) -> list[str]:
     if basket.gap:
         lines.append(f"The best basket could earn at most {dollars(basket.gap)} more; this one is not proven to be it.")
     if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
-        lines.append(RESIDUAL)
+        lines.append(residual(basket.event_ticker))
     return lines
 
 

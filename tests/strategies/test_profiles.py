@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
+from django.apps import apps
 
 from strategies.models import DOLLAR, Profile
 from strategies.profiles import seeds, validation
@@ -99,3 +101,19 @@ def test_a_live_profile_with_a_shadow_is_sound() -> None:
     live = Profile(name="l", mode="live", kinds=["all_no"], subaccount=3)
     assert validation.problems(live) == {}
     assert validation.problems(Profile(name="s", mode="sim", kinds=["all_no"], shadow_of=live)) == {}
+
+
+@pytest.mark.django_db
+def test_an_old_profile_that_never_touched_its_most_outcomes_takes_wide_events_with_a_note() -> None:
+    upgrade = importlib.import_module("strategies.migrations.0014_wide_events_of_old_profiles")
+    untouched, chosen = (Profile.objects.create(name=name, max_outcomes=12) for name in ("untouched", "chosen"))
+    chosen.max_outcomes = 8
+    chosen.save()
+    chosen.max_outcomes = 12
+    chosen.save()
+    upgrade.raise_untouched(apps, None)
+    for profile, most in ((untouched, 400), (chosen, 12)):
+        profile.refresh_from_db()
+        assert profile.max_outcomes == most
+    last = untouched.history.latest()
+    assert (last.max_outcomes, last.history_change_reason) == (400, upgrade.NOTE)

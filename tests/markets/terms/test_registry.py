@@ -131,6 +131,10 @@ def test_rules_that_contradict_the_entry_cost_the_grade(
     entry = changes.revise(entry, {"must_contain": ["a phrase that is not there"]}, "rita", "for the test")
     approved(entry, document)
     assert grade() == Grade.IF_DETERMINED
+    changes.recertify(entry)
+    change = TermsChange.objects.get(kind=TermsChange.Kind.TEXT_CHANGED)  # said once
+    assert (change.series_ticker, "a phrase that is not there" in change.detail) == ("KXHIGHMIA", True)
+    assert TermsChange.Kind.TEXT_CHANGED in TermsChange.DEMOTIONS  # people are alerted
 
 
 def test_an_unreachable_document_counts_no_more_after_the_time_set_and_again_when_it_is_back(

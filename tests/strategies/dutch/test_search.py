@@ -10,7 +10,7 @@ import pytest
 from kalbot.common.units import CONTRACT, Count, Money, Price, parse_money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
-from markets.terms.special_settlements import ORDINARY, RESIDUAL, SettlementTerms
+from markets.terms.special_settlements import ORDINARY, SettlementTerms, residual
 from markets.terms.states import State, any_no, floor, listed_states, none, several, split, void
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.explain import explain
@@ -191,7 +191,9 @@ def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk() -> No
     assert "floor $10.00 - cost $9.427 = +$0.573" in words
     assert "buy 10.00 YES Outcome M1 (M1) at 0.3000 or better: $3.00 + fees $0.147" in words
     assert "a year" in words
-    assert RESIDUAL in words
+    assert residual("") in words
+    assert residual("").endswith("How often that happens: unknown.")
+    assert "8 daily temperature markets" in residual("KXHIGHNY-26JUL16")
 
 
 def test_limits_on_money_hold_even_at_limit_prices() -> None:
