@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from kalbot.common.units import PPM, format_count, format_money
 from strategies.models import Kind, Mode, Profile
-from strategies.profiles import blackout
+from strategies.profiles import blackout, contradictions
 
 Problem = tuple[str, str]
 
@@ -18,6 +18,9 @@ def problems(profile: Profile) -> dict[str, str]:
     found: dict[str, str] = {}
     for check in (_bought, _filters, _money, _quotes, _live, _shadow, _times):
         for name, sentence in check(profile):
+            found.setdefault(name, sentence)
+    if not found:
+        for name, sentence in contradictions.problems(profile):
             found.setdefault(name, sentence)
     return found
 

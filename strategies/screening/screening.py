@@ -20,7 +20,7 @@ from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
 from strategies.models import Verdict as VerdictRow
 from strategies.profiles import alike
-from strategies.screening import counterfactual, episodes, verdict_rows, watchlist
+from strategies.screening import counterfactual, episodes, kept, verdict_rows, watchlist
 from strategies.screening.filters import Rules
 from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
 
@@ -54,6 +54,7 @@ def screen(scan_id: int | None = None) -> list[Screening]:
         rows += [_screen(profile, scan, judged, said, at) for profile in group]
     _forget_the_inactive()
     counterfactual.record(clock.now())
+    kept.keep(events)
     return rows
 
 

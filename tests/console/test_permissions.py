@@ -67,6 +67,8 @@ READ: Final = {
         "operate",
         "backtests",
         "open_positions",
+        "profile_matches",
+        "profile_compare",
     ),
     *(
         "backtest",

@@ -22,7 +22,7 @@ from kalbot.console.ui.fields import (
     WordsField,
 )
 from strategies.models import Kind, Mode, Profile
-from strategies.profiles import validation
+from strategies.profiles import names, validation
 from trading.safety import mode_guard
 
 MOST_MONEY = 10_000_000 * DOLLAR
@@ -226,11 +226,28 @@ class ProfileForm(SeenForm):
         cleaned = super().clean() or {}
         risky = [name for name in self.changed_data if name in LIMITS]
         if self.instance.pk and risky and not cleaned.get("reason"):
-            names = ", ".join(str(self.fields[name].label).lower() for name in risky)
-            self.add_error("reason", f"Please say why; you are changing: {names}.")
+            limits = ", ".join(str(self.fields[name].label).lower() for name in risky)
+            self.add_error("reason", f"Please say why; you are changing: {limits}.")
+        self._check_names(cleaned)
         if self.instance.mode == Mode.LIVE and cleaned.get("is_active") and "is_active" in self.changed_data:
             self.add_error("is_active", "A live profile is switched on by the Go live dialog, with its checklist.")
         return cleaned
+
+    def _check_names(self, cleaned: dict[str, Any]) -> None:
+        """Categories and series that are new in this form are known to the exchange; those kept from before may have ended."""
+        for name, check in (
+            ("categories", names.unknown_categories),
+            ("series_include", names.unknown_series),
+            ("series_exclude", names.unknown_series),
+        ):
+            before = getattr(self.instance, name) or [] if self.instance.pk else []
+            added = [one for one in cleaned.get(name) or [] if one not in before]
+            sentence = check(added) if added else ""
+            if sentence:
+                self.add_error(name, sentence)
+        sentence = names.contradicts(cleaned.get("categories") or [], cleaned.get("series_include") or [])
+        if sentence and "series_include" not in self.errors:
+            self.add_error("series_include", sentence)
 
     def _post_clean(self) -> None:
         """After the instance has its values: problems between fields, in the words of the app that trades by them."""

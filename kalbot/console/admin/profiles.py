@@ -29,6 +29,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.markup import tag
 from strategies.models import Profile
+from strategies.profiles import presets
 
 
 class ChangesInUnits(HistoricalRecordContextHelper):
@@ -196,6 +197,20 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
 
     def revert_disabled(self, request: HttpRequest, obj: Profile | None = None) -> bool:
         return True  # the history is read; a limit is changed on the form, with a reason
+
+    change_form_outer_before_template = "console/profile_head.html"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new profile begins with a preset's values: the one that the address names, else the careful one."""
+        preset = presets.profile(request.GET.get("preset", presets.FIRST))
+        fields = {field.name: getattr(preset, field.name) for field in Profile._meta.concrete_fields}
+        return {**fields, "name": "", "is_active": False, **super().get_changeform_initial_data(request)}
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context["may_edit"] = self.has_change_permission(request)
+        if kwargs.get("obj") is None:
+            context |= {"presets": presets.PRESETS.items(), "preset": request.GET.get("preset", presets.FIRST)}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         actions = super().get_actions_detail(request, object_id)

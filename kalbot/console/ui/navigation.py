@@ -46,6 +46,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "Strategies",
         [
             ("Profiles", "tactic", "strategies.profile", ""),
+            ("Compare profiles", "compare", "admin:profile_compare", "strategies.view_profile"),
             ("Near misses", "target", "strategies.nearmiss", ""),
             ("Verdicts", "gavel", "strategies.verdict", ""),
             ("Decisions", "fact_check", "strategies.decision", ""),
