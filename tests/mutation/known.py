@@ -40,8 +40,26 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "completing at any loss",
         "trading/execution/phases/rescue.py",
-        "if result <= instead or result < -profile.leg_risk_budget:",
+        "if result <= instead or result < -left:",
         "if result <= instead:",
+    ),
+    Known(
+        "losses already taken are forgotten when a basket is completed at a loss",
+        "trading/execution/phases/rescue.py",
+        "left = profile.leg_risk_budget + min(0, position.realised)",
+        "left = profile.leg_risk_budget",
+    ),
+    Known(
+        "what an unwind sold is bought again at once",
+        COMPLETE,
+        "if not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs):",
+        "if _fits_its_limits(position, legs):",
+    ),
+    Known(
+        "what was sold still counts as held when a basket is completed",
+        "trading/execution/orders/inflight.py",
+        "return max(0, bought(leg, orders) - max(sold, leg.sold_count))",
+        "return max(0, bought(leg, orders))",
     ),
     Known(
         "completing reserves all of it again",
@@ -127,7 +145,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order leaves although its exit was withdrawn",
         GATE,
-        "if order.purpose == Order.Purpose.EXIT and not _is_requested(order.position):",
+        "if order.purpose == Order.Purpose.EXIT and not _is_requested(order):",
         "if False:",
     ),
     Known(

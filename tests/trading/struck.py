@@ -59,10 +59,10 @@ def struck_twin() -> StruckTwin:
     return found
 
 
-def execute(twin: StruckTwin, count: int = 1_000, **columns: Any) -> Position:
+def execute(twin: StruckTwin, count: int = 1_000, kind: str = "all_yes", **columns: Any) -> Position:
     """A live basket of all outcomes, as far as it goes at once."""
     profile = Profile.objects.filter(name="live").first() or world.add_profile("live", mode="live", **columns)
-    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count)
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), count, kind)
     position = executor.execute(decision.pk)
     assert position is not None
     return position

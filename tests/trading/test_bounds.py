@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,9 @@ from trading.books import live_books
 from trading.closing import exits, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import admission, executor
+from trading.execution.orders import inflight
 from trading.execution.phases import rescue, selling
+from trading.execution.sizing import recheck
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
 
@@ -58,6 +61,84 @@ def test_a_basket_is_not_completed_for_a_loss_beyond_the_leg_risk_budget(struck:
     found = rescue.find(position, legs)
     assert found is not None
     assert -2 * DOLLAR <= found.result < 0
+
+
+def test_losses_already_taken_are_part_of_what_completing_may_lose(struck: StruckTwin) -> None:
+    position = _half_bought(struck, leg_risk_budget=2 * DOLLAR)
+    legs = list(position.legs.select_related("market"))
+    struck.quote(struck.markets[2], "ask", 4_500, 5_000)
+    struck.sync()
+    position.realised = -1_500_000
+    assert rescue.find(position, legs) is None
+    position.realised = 0
+    assert rescue.find(position, legs) is not None
+
+
+def _sell_some(twin: StruckTwin, position: Position) -> Position:
+    """The unwind sells a part of one leg far below what it cost."""
+    twin.quote(twin.markets[0], "bid", 2_600, 200)
+    with _later(3):
+        twin.sync()
+        position = executor.step(position.pk)
+    assert (position.status, position.realised < 0) == ("unwinding", True)
+    return position
+
+
+@pytest.mark.parametrize("kind", ["all_yes", "coverage"])
+def test_what_an_unwind_sold_is_bought_again_only_where_the_whole_is_better(struck: StruckTwin, kind: str) -> None:
+    """All legs are offered again within their limits. A sure floor makes it worth while; a bet is not bought back."""
+    position = _sell_some(struck, _half_bought(struck, kind=kind))
+    sold = set(position.orders.filter(action="sell", filled_count__gt=0).values_list("leg__market_id", flat=True))
+    assert sold == {struck.markets[0]}
+    for ticker, limit in zip(struck.markets, LIMITS, strict=True):
+        struck.quote(ticker, "ask", limit, 5_000)
+    with _later(10):
+        struck.sync()
+        position = executor.step(position.pk)
+        bought_back = position.orders.filter(action="buy", leg__market_id__in=sold, purpose="complete")
+        if kind == "coverage":
+            assert (position.status, bought_back.exists()) == ("unwinding", False)
+        else:
+            assert (position.status, struck.held()) == ("open", dict.fromkeys(struck.markets, 1_000))
+
+
+def test_what_was_sold_is_no_part_of_what_the_basket_has(struck: StruckTwin) -> None:
+    """A leg that sold some needs an offer for them, like any that it lacks."""
+    position = _sell_some(struck, _half_bought(struck))
+    legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
+    struck.quote(struck.markets[2], "ask", 3_100, 5_000)
+    struck.sync()
+    assert recheck.achievable(position, legs, orders, 1_000) == 1_000, "what was sold is offered again"
+    struck.cancel_makers(struck.markets[0], "ask")
+    struck.sync()
+    assert recheck.achievable(position, legs, orders, 1_000) == 800
+
+
+def _suspect_last(twin: StruckTwin) -> None:
+    world.publish(twin.event, twin.books(), lease=None)
+
+
+def _paused_last(twin: StruckTwin) -> None:
+    statuses = {twin.markets[2]: "inactive"}
+    world.publish(twin.event, twin.books(), statuses=statuses)
+
+
+@pytest.mark.parametrize("trouble", [_suspect_last, _paused_last])
+def test_completing_is_not_given_up_for_what_passes(struck: StruckTwin, trouble: Callable[[StruckTwin], None]) -> None:
+    def thin() -> None:
+        struck.cancel_makers(struck.markets[2], "ask")
+        struck.quote(struck.markets[2], "ask", 3_100, 300)
+        trouble(struck)
+
+    struck.session.before = {3: thin}
+    position = execute(struck)
+    assert position.status == "completing"
+    assert not position.orders.filter(action="sell").exists()
+    struck.quote(struck.markets[2], "ask", 3_100, 5_000)
+    with _later(3):
+        struck.sync()
+        position = executor.step(position.pk)
+        assert (position.status, position.matched_count) == ("open", 1_000)
 
 
 def test_reserving_again_adds_only_what_is_missing(struck: StruckTwin) -> None:

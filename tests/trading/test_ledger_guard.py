@@ -106,6 +106,11 @@ def test_totals_of_positions_are_audited_against_the_entries() -> None:
     Position.objects.filter(pk=position.pk).update(realised=F("realised") + 7)
     Leg.objects.filter(position=position, market_id="KXT-1-1").update(open_cost=9)
     assert [name for _, name, _, _ in ledger.audit_positions("sim")] == ["open cost of its legs", "realised"]
+    for column in ("fees", "proceeds", "payout"):
+        with transaction.atomic():
+            Position.objects.filter(pk=position.pk).update(**{column: F(column) + 1})
+            assert column in [name for _, name, _, _ in ledger.audit_positions("sim")]
+            transaction.set_rollback(True)
     reconcile.run("sim", "test")
     assert Discrepancy.objects.filter(code="ledger_positions", key__startswith=f"position {position.pk}").count() == 2
 

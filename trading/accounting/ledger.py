@@ -286,8 +286,16 @@ def rebuild_totals(profile: Profile) -> list[str]:
     return [account for account, _, _ in wrong]
 
 
+def _sums_of_legs(mode: str) -> dict[int, tuple[int, int, int]]:
+    """(fees, sale proceeds, payout) of each position by its legs."""
+    sums = Leg.objects.filter(position__mode=mode).order_by().values_list("position")
+    found = sums.annotate(f=Sum("fees"), s=Sum("sold_proceeds"), p=Sum("payout"))
+    return {position: (fees, sold, paid) for position, fees, sold, paid in found}
+
+
 def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
-    """Totals of positions that differ from their ledger entries: (position, column, its value, by the entries). Empty when sound."""
+    """Totals of positions that differ from their ledger entries, or from the sums of their legs: (position, column, its value, by the
+    entries or the legs). Empty when sound."""
     of = LedgerEntry.objects.filter(transaction__position__mode=mode).order_by()
     booked: dict[tuple[int, str], int] = {
         (position, account): total
@@ -295,8 +303,18 @@ def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
     }
     held = dict(Leg.objects.filter(position__mode=mode).order_by().values_list("position").annotate(t=Sum("open_cost")))
     wrong = []
-    columns = Position.objects.filter(mode=mode).values_list("pk", "cost", "reserved", "realised", "returned")
-    for pk, spent, reserved, realised, returned in columns:  # rows only where they differ: there are more every day
+    legs = _sums_of_legs(mode)
+    columns = Position.objects.filter(mode=mode).values_list(
+        "pk", "cost", "reserved", "realised", "returned", "fees", "proceeds", "payout"
+    )
+    for (
+        pk,
+        spent,
+        reserved,
+        realised,
+        returned,
+        *totals,
+    ) in columns:  # rows only where they differ: there are more every day
         cost = sum(booked.get((pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
         checks = (
             ("cost", spent, cost),
@@ -304,6 +322,7 @@ def audit_positions(mode: str) -> list[tuple[Position, str, int, int]]:
             ("reserved", reserved, booked.get((pk, Account.RESERVED), 0)),
             ("realised", realised, -booked.get((pk, Account.REALISED), 0)),
             ("returned", returned, -booked.get((pk, Account.RETURNED), 0)),
+            *zip(("fees", "proceeds", "payout"), totals, legs.get(pk, (0, 0, 0)), strict=True),
         )
         wrong += [(pk, name, ours, summed) for name, ours, summed in checks if ours != summed]
     rows = Position.objects.select_related("profile").in_bulk({pk for pk, *_ in wrong})

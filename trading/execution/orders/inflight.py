@@ -40,6 +40,17 @@ def bought(leg: Leg, orders: Iterable[Order]) -> int:
     )
 
 
+def kept(leg: Leg, orders: Iterable[Order]) -> int:
+    """What of the leg's purchases has not left it again, by the venue's own answers: sold, or taken out because a person sold it."""
+    orders = list(orders)
+    sold = sum(
+        max(o.filled_count, o.reported_fill_count or 0)
+        for o in orders
+        if o.leg_id == leg.pk and o.action == Order.Action.SELL
+    )
+    return max(0, bought(leg, orders) - max(sold, leg.sold_count))
+
+
 def advance(order: Order, *, wanted: bool, cancel: bool) -> bool:
     """Bring an order that another step left behind towards its end. True when it has ended.
 

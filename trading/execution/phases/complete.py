@@ -169,7 +169,8 @@ def _wait_out(position: Position, refusal: Refusal) -> bool:
 
 def can_resume(position: Position, legs: list[Leg]) -> bool:
     """Whether an unwind should go back to completing: the books offer the rest within the limits, or for less than the sale
-    loses. Not again and again: there is a pause after each purchase that brought nothing, and an end."""
+    loses. Once something was sold only the second counts, so that nothing is bought back unless the whole is better for it. Not
+    again and again: there is a pause after each purchase that brought nothing, and an end."""
     if position.legs.filter(market__status="active").count() < len(legs) or buy.blocked(position, completes=True):
         return False
     last = position.orders.filter(action=Order.Action.BUY).select_related("leg__market").order_by("-created_at").first()
@@ -180,11 +181,15 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
     again = position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
     if again.count() >= MOST_RESUMED:
         return False
-    wanted = baskets.most(legs, position.target_count)
-    found = recheck.achievable(position, legs, inflight.orders_of(position), wanted)
-    if not isinstance(found, Refusal) and found > baskets.matched(legs, position.target_count):
+    if not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs):
         return True
     return rescue.find(position, legs) is not None
+
+
+def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:
+    wanted = baskets.most(legs, position.target_count)
+    found = recheck.achievable(position, legs, inflight.orders_of(position), wanted)
+    return not isinstance(found, Refusal) and found > baskets.matched(legs, position.target_count)
 
 
 def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]) -> bool:

@@ -34,10 +34,11 @@ class Rescue:
 def find(position: Position, legs: list[Leg]) -> Rescue | None:
     """The purchases that complete the basket for less than an unwind would lose; None when there are none.
 
-    Only for kinds whose floor is certain, only on live books of active markets, only within the leg-risk budget, and
-    only if the capital can be set aside. Raises nothing: what stands in the way means None.
+    Only for kinds whose floor is certain, only on live books of active markets, only within what losses already taken have left of
+    the leg-risk budget, and only if the capital can be set aside. Raises nothing: what stands in the way means None.
     """
     profile, decision, target = position.profile, position.decision, position.target_count
+    left = profile.leg_risk_budget + min(0, position.realised)
     if decision.kind == Kind.COVERAGE or not decision.guaranteed:
         return None
     try:
@@ -54,7 +55,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         spent = sum(leg.open_cost for leg in legs)
         result = decision.floor * wanted // decision.count - spent - sum(worst.values())
         instead = unwind_result(live, position, legs)
-        if result <= instead or result < -profile.leg_risk_budget:
+        if result <= instead or result < -left:
             return None
         intent = Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
         risk.limits(intent)

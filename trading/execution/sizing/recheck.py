@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from trading.accounting import collateral
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders.inflight import bought
+from trading.execution.orders.inflight import kept
 from trading.execution.sizing import baskets, planner, walk
 from trading.limits import risk
 from trading.limits.intent import Intent
@@ -49,7 +49,7 @@ def achievable(
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:
             return Refusal(DenialCode.DEPTH, "the books hold no whole basket at the limits any more")
-        todo = [(leg, baskets.needed(count, leg.target_count, target) - bought(leg, orders)) for leg in legs]
+        todo = [(leg, baskets.needed(count, leg.target_count, target) - kept(leg, orders)) for leg in legs]
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
         worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fees) for leg, lack in todo}
         spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
@@ -114,11 +114,11 @@ def _leg_risk(position: Position, legs: list[Leg], count: int, live: LiveBooks) 
 def _reach(leg: Leg, orders: list[Order], live: LiveBooks, target: int) -> int:
     """Baskets that the leg suffices for with what it has and what its book offers at the limit."""
     offered = sum(size for price, size in live.asks(leg.market_id, leg.side) if price <= leg.limit_price)
-    return baskets.whole(bought(leg, orders) + offered, leg.target_count, target)
+    return baskets.whole(kept(leg, orders) + offered, leg.target_count, target)
 
 
-def _spent(leg: Leg, orders: Iterable[Order], count: int, target: int, fees: FeeSchedule) -> int:
-    """Cost of what ``count`` baskets need of what the leg has bought so far, by the venue's answers."""
+def _spent(leg: Leg, orders: Sequence[Order], count: int, target: int, fees: FeeSchedule) -> int:
+    """Cost of what ``count`` baskets need of what the leg has bought and kept so far, by the venue's answers."""
     total = filled = 0
     for order in orders:
         got = max(order.filled_count, order.reported_fill_count or 0)
@@ -126,5 +126,5 @@ def _spent(leg: Leg, orders: Iterable[Order], count: int, target: int, fees: Fee
             at_limit = walk.most_for(order.price, got, fees)
             total += order.reported_cost if order.reported_cost is not None else at_limit
             filled += got
-    used = min(filled, baskets.needed(count, leg.target_count, target))
+    used = min(kept(leg, orders), baskets.needed(count, leg.target_count, target))
     return -(-total * used // filled) if filled else 0
