@@ -15,23 +15,29 @@ LEFT_OUT: Final = ("timeline", "options")
 
 def save(result: Result, covered: Coverage, *, name: str = "", actor: str = "kalbot") -> BacktestRun:
     """Keep a run for the console."""
-    document: dict[str, Any] = {key: value for key, value in result.document().items() if key not in LEFT_OUT}
     return BacktestRun.objects.create(
         name=name[:120],
         tape=str(result.options["tape"])[:200],
         profile=result.profile,
-        first_at=clock.from_ms(result.first_ms),
-        last_at=clock.from_ms(result.last_ms),
-        baskets=result.baskets,
-        profit=result.profit,
-        spent=result.spent,
-        fees=result.fees,
-        drawdown=result.drawdown,
-        unjudged=result.unjudged,
-        events=result.events,
-        options=result.options,
-        coverage=covered.document(),
-        result=document,
-        fingerprint=result.fingerprint,
         actor=actor,
+        **columns(result, covered),
     )
+
+
+def columns(result: Result, covered: Coverage) -> dict[str, Any]:
+    """What came of a run, as the columns of its row."""
+    return {
+        "first_at": clock.from_ms(result.first_ms),
+        "last_at": clock.from_ms(result.last_ms),
+        "baskets": result.baskets,
+        "profit": result.profit,
+        "spent": result.spent,
+        "fees": result.fees,
+        "drawdown": result.drawdown,
+        "unjudged": result.unjudged,
+        "events": result.events,
+        "options": result.options,
+        "coverage": covered.document(),
+        "result": {key: value for key, value in result.document().items() if key not in LEFT_OUT},
+        "fingerprint": result.fingerprint,
+    }

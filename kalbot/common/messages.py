@@ -29,6 +29,7 @@ RECONCILE: Final = "trading.tasks.reconcile"
 SETTLE: Final = "trading.tasks.settle"
 ASSESS: Final = "triage.tasks.assess_positions"
 WATCH_LINES: Final = "triage.tasks.watch_lines"
+RUN_BACKTEST: Final = "backtest.tasks.run_backtest"
 PRUNE: Final = "kalbot.console.tasks.prune"
 HEARTBEAT: Final = "kalbot.console.tasks.heartbeat"
 ASK_EXCHANGE: Final = "kalbot.console.tasks.ask_exchange"
@@ -49,6 +50,7 @@ ROUTES: Final = {
     "strategies.tasks.*": {"queue": "strategy"},
     "trading.tasks.*": {"queue": "trading"},
     "triage.tasks.*": {"queue": "triage"},
+    "backtest.tasks.*": {"queue": "default"},
     "kalbot.console.tasks.*": {"queue": "default"},
 }
 

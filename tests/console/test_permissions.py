@@ -80,7 +80,7 @@ READ: Final = {
         "strategies_profile_evaluate",
         "tokens",
     ),
-    *("autocomplete", "calibration", "first_run"),
+    *("autocomplete", "calibration", "first_run", "what_if"),
 }
 """Pages that every role reads."""
 OTHERS: Final = ("HEAD", "PUT", "PATCH", "DELETE")
@@ -147,6 +147,8 @@ def may(role: str, address: Address, method: str) -> bool | None:
             return may_act(role, dialog.name)
     if name in READ:
         return True
+    if name == "what_if_start":
+        return role == "risk manager"
     return may_in_list(role, address, method) if address.model else None
 
 

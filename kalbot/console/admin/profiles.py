@@ -155,6 +155,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     readonly_fields = ["mode", "shadow_of"]
     fieldsets = FIELDSETS
     compressed_fields = True
+    change_form_after_template = "console/parts/what_if.html"
     warn_unsaved_form = True
     actions = None
     actions_detail = ["evaluate", "clone", "go_live"]

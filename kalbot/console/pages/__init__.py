@@ -26,6 +26,7 @@ def __getattr__(name: str) -> Any:
         shadows,
         tokens,
         triage_card,
+        what_if,
         why,
     )
 
@@ -42,6 +43,8 @@ def __getattr__(name: str) -> Any:
         ("operate/", "operate", operate.page),
         ("backtests/", "backtests", backtests.listing),
         ("backtests/<int:pk>/", "backtest", backtests.one),
+        ("what-if/<int:pk>/", "what_if", what_if.page),
+        ("what-if/<int:pk>/start/", "what_if_start", what_if.start),
         ("calibration/", "calibration", calibration.page),
         ("capital/", "capital", capital.page),
         ("shadows/", "shadows", shadows.page),

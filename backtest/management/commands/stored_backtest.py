@@ -1,0 +1,26 @@
+"""``manage.py stored_backtest PK``: the process of one requested run. Workers start it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backtest import stored
+from backtest.models import BacktestRun
+from kalbot.common.errors import KalbotError
+from kalbot.common.life import die_with_parent
+
+
+class Command(BaseCommand):
+    help = "Replay one run that was requested on a page or by a sweep, and keep what came of it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("run", type=int)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        die_with_parent()
+        try:
+            stored.perform(options["run"])
+        except (BacktestRun.DoesNotExist, FileNotFoundError, KalbotError) as error:
+            raise CommandError(str(error)) from None
