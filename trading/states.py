@@ -154,12 +154,13 @@ def transition(
 ) -> None:
     """Move ``position`` to ``to`` if it is still where ``position.status`` says; Overtaken otherwise.
 
-    Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns. A ``booking`` of the
-    position, not written yet, is written with it.
+    Ends release what is reserved, give up the live claim and stamp ``ended_at``. ``changes`` are further columns; a residual that is not
+    among them has ended with the phase. A ``booking`` of the position, not written yet, is written with it.
     """
     if to not in ALLOWED[position.status]:
         raise ValueError(f"a position cannot go from {position.status} to {to}")
     now = clock.now()
+    changes = {"residual": "", "residual_code": ""} | changes  # what held up the phase before does not hold up this one
     if to in TERMINAL:
         changes |= {"ended_at": now, "next_step_at": None, "residual": "", "residual_code": ""}
     if to == PositionStatus.OPEN and position.opened_at is None:

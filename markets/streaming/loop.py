@@ -168,6 +168,7 @@ class Stream:
             if self._publisher.in_flight:
                 return
             if answered:
+                self.metrics.error = ""
                 self._notify(connection)
         except redis.RedisError as error:
             self._redis_failed(error, at)

@@ -233,6 +233,8 @@ def test_a_restarted_redis_costs_a_moment(world: World, polite: bool) -> None:
     world.redis.start_again()
     world.wait_usable(6)
     wait_for(lambda: len(world.rows("fill")) == 20)
+    wait_for(lambda: world.reader().stream_status().get("redis_errors", 0) > 0)
+    wait_for(lambda: world.reader().stream_status()["error"] == "", 5)  # it says no more what is over
     assert world.violations == []
 
 

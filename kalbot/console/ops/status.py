@@ -27,6 +27,10 @@ from markets.models import Scan, TapeGap
 from markets.prices import PriceReader
 from trading.safety import halt
 
+SAID_MS: Final = 30_000
+"""What the stream wrote of itself longer ago is not about now."""
+OLD_MS: Final = 5 * 60_000
+"""What the exchange answered longer ago is not about now."""
 _WORST = {OK: 0, WARN: 1, BAD: 2}
 
 
@@ -34,12 +38,7 @@ def stream() -> Part:
     """The WebSocket's process holds a living epoch."""
     status = PriceReader().stream_status()
     if not status.get("alive"):
-        return Part(
-            "stream",
-            BAD,
-            str(status.get("error") or "No living connection to the exchange; nothing is traded meanwhile."),
-            {"alive": 0},
-        )
+        return Part("stream", BAD, _why_silent(status), {"alive": 0})
     age = max(0, clock.now_ms() - int(status.get("alive_ms") or 0))
     state = OK if age < 15_000 else WARN
     rate = status.get("per_second")
@@ -57,14 +56,25 @@ def stream() -> Part:
     )
 
 
+def _why_silent(status: dict[str, Any]) -> str:
+    """The reason of the partition that is silent, if its process said so just now: a process that is gone says nothing of why."""
+    dead = next((one for one in status.get("partitions", ()) if not one.get("alive")), status)
+    if "at_ms" not in dead:
+        return str(dead.get("error") or "No living connection to the exchange; nothing is traded meanwhile.")
+    age = clock.now_ms() - int(dead["at_ms"])
+    if age > SAID_MS:
+        return f"No sign of life of the stream for {formats.milliseconds(age)}; nothing is traded meanwhile."
+    return str(dead.get("error") or "No living connection to the exchange; nothing is traded meanwhile.")
+
+
 def clock_skew() -> Part:
-    """Our clock against the exchange's, as the stream or the last request measured it."""
-    skew = PriceReader().stream_status().get("clock_skew_ms")
+    """Our clock against the exchange's, as the living stream or the last request measured it."""
+    status, found = PriceReader().stream_status(), exchange_status.last()
+    skew = status.get("clock_skew_ms") if status.get("alive") else None
+    if skew is None and found is not None and not _is_old(found):
+        skew = found.skew_ms
     if skew is None:
-        found = exchange_status.last()
-        skew = found.skew_ms if found else None
-    if skew is None:
-        return Part("clock", OK, "Not measured yet.")
+        return Part("clock", OK, "Not measured lately.")
     state = BAD if abs(skew) > 5_000 else WARN if abs(skew) > 1_000 else OK
     return Part(
         "clock",
@@ -74,11 +84,19 @@ def clock_skew() -> Part:
     )
 
 
+def _is_old(found: exchange_status.Outside) -> bool:
+    """Whether it was asked so long ago that its answer is of another time."""
+    return clock.now_ms() - found.checked_ms > OLD_MS
+
+
 def exchange() -> Part:
     """Is it open, and when is its next pause."""
     found = exchange_status.last()
     if found is None:
         return Part("exchange", OK, "Not checked yet; that happens once a minute.")
+    if _is_old(found):
+        then = f"failed then: {found.error}" if found.error else "open then" if found.trading else "shut then"
+        return Part("exchange", WARN, f"Last checked {formats.ago(clock.from_ms(found.checked_ms))}; {then}.")
     if found.error:
         return Part("exchange", BAD, f"The last request failed: {found.error}", {"open": 0})
     now = clock.now()
@@ -86,8 +104,6 @@ def exchange() -> Part:
     if not found.active or not found.trading:
         what = "Trading is paused" if found.active else "It is shut"
         return Part("exchange", BAD, f"{what}.{resumes}", {"open": 0})
-    if clock.now_ms() - found.checked_ms > 5 * 60_000:
-        return Part("exchange", WARN, f"Last checked {formats.ago(clock.from_ms(found.checked_ms))}; open then.")
     start, end = exchange_status.pause(found, now)
     when = f"{start.astimezone(exchange_status.EASTERN):%a %d %b %H:%M} to {end.astimezone(exchange_status.EASTERN):%H:%M} Eastern"
     if start <= now:
@@ -130,8 +146,8 @@ def key() -> Part:
             "key", WARN, "No key is set: events are listed, but there are no live prices, so nothing is bought."
         )
     found = exchange_status.last()
-    if found is None or found.error:
-        return Part("key", OK, "A key is set; the exchange has not confirmed it yet.")
+    if found is None or found.error or _is_old(found):
+        return Part("key", OK, "A key is set; the exchange has not confirmed it lately.")
     if found.key_listed is False:
         return Part("key", BAD, "The exchange does not list our key.")
     if found.region_expires_ms is None:
@@ -151,7 +167,8 @@ def scan() -> Part:
         return Part("scan", WARN, "No scan has ended yet.")
     age = clock.now() - (last.finished_at or last.started_at)
     if last.status == Scan.Status.FAILED:
-        return Part("scan", BAD, f"The last scan failed: {last.error[:120]}", {"age_s": age.total_seconds()})
+        words = f"The last scan failed {formats.span(age)} ago: {last.error[:120]}"
+        return Part("scan", BAD, words, {"age_s": age.total_seconds()})
     words = f"{last.events:,} events and {last.markets:,} markets in {formats.milliseconds(last.duration_ms)}, {formats.span(age)} ago."
     return Part(
         "scan",

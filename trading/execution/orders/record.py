@@ -44,10 +44,12 @@ log = logging.getLogger(__name__)
 
 
 def acknowledge(order: Order, answer: Ack) -> None:
-    """Store what the venue answered. The fills are booked by ``fills.collect``, when there is time."""
+    """Store what the venue answered; why it was unclear before is in the log. ``fills.collect`` books the fills when there is time."""
     columns: dict[str, Any] = {
         "exchange_order_id": answer.exchange_order_id,
         "reported_fill_count": max(answer.fill_count, order.filled_count),
+        "error_code": "",
+        "error_detail": "",
     }
     if answer.spent is not None:
         columns["reported_cost"] = answer.spent
