@@ -85,7 +85,7 @@ def clock_skew() -> Part:
 
 
 def _is_old(found: exchange_status.Outside) -> bool:
-    """Whether it was asked so long ago that its answer is of another time."""
+    """Whether the answer is so old that it is of another time."""
     return clock.now_ms() - found.checked_ms > OLD_MS
 
 
