@@ -12,7 +12,8 @@ from tests.trading.struck import StruckTwin
 from trading.accounting import ledger
 from trading.accounting.booking import BookingError
 from trading.execution.orders import fills, inflight
-from trading.models import Fill, Leg, Order, OrderStatus, Position
+from trading.models import Discrepancy, Fill, Leg, Order, OrderStatus, Position
+from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +98,18 @@ def test_an_order_that_more_was_reported_of_meanwhile_is_not_ended(struck: Struc
     assert not fills.collect_all(orders, waits=(0.0,))
     assert [order.status for order in orders] == ["booking", "done"]
     assert orders[0].reported_fill_count == 200
+
+
+def test_a_comparison_books_a_position_together_and_names_what_contradicts_its_order(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    _show(struck, "1.50", "1.00")
+    reconcile.run("live", "test")
+    assert list(Fill.objects.values_list("order", flat=True)) == [orders[1].pk]
+    assert list(Discrepancy.objects.filter(code=Discrepancy.Code.FILL_IMPOSSIBLE).values_list("key", flat=True)) == [
+        "t-o0"
+    ]
+    assert Order.objects.get(pk=orders[1].pk).status == "done"
+    _show(struck, "1.00", "1.00")
+    reconcile.run("live", "again")
+    assert Fill.objects.count() == 2
+    assert set(Order.objects.values_list("status", flat=True)) == {"done"}

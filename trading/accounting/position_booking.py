@@ -68,7 +68,8 @@ class PositionBooking:
     _fills: list[Fill] = field(default_factory=list)
     _postings: list[Posting] = field(default_factory=list)
     _changed: dict[int, dict[str, int]] = field(default_factory=dict)
-    _known: set[tuple[UUID, str, str]] | None = None
+    _known: dict[UUID, dict[str, str]] | None = None
+    """Trade id -> source of what each order has booked; read once it has filled anything."""
 
     @classmethod
     def of_orders(cls, order_ids: Collection[UUID]) -> PositionBooking:
@@ -127,18 +128,21 @@ class PositionBooking:
             self.take_out(order.leg, _key(fill), fill.count, proceeds, fill.fee, fill=fill)
         order.filled_count += fill.count
         self._fills.append(fill)
+        if self._known is not None:
+            self._known.setdefault(order.pk, {})[fill.trade_id] = source
         return True
 
     def _is_booked(self, order: Order, report: FillReport, source: str) -> bool:
-        mine = {(fill.order_id, fill.trade_id, fill.source) for fill in self._fills}
-        if order.filled_count and self._known is None:
+        if not order.filled_count:
+            return False
+        if self._known is None:
+            self._known = {}
             rows = Fill.objects.filter(order__in=list(self.orders)).values_list("order_id", "trade_id", "source")
-            self._known = set(rows)
-        return any(
-            trade_id == report.trade_id or (how == AVERAGES and source != AVERAGES)
-            for order_id, trade_id, how in mine | (self._known or set())
-            if order_id == order.pk
-        )
+            taken = ((fill.order_id, fill.trade_id, fill.source) for fill in self._fills)
+            for order_id, trade_id, how in (*rows, *taken):
+                self._known.setdefault(order_id, {})[trade_id] = how
+        booked = self._known.get(order.pk, {})
+        return report.trade_id in booked or (source != AVERAGES and AVERAGES in booked.values())
 
     def _bought(self, leg: Leg, fill: Fill) -> None:
         paid = fill.price * fill.count

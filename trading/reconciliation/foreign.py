@@ -7,7 +7,7 @@ cash and contracts still add up; contracts of ours that they sold are taken out 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db.models import Sum
 
 from kalbot.common import clock
+from kalbot.common.batches import batched
 from kalbot.common.units import CONTRACT, DOLLAR, complement
 from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas.funding import Funding, FundingStatus
@@ -115,6 +116,21 @@ def own_order(client_order_id: str, exchange_order_id: str) -> Order | None:
     if found is None and client_order_id:
         with suppress(ValueError):
             found = orders.filter(pk=UUID(client_order_id)).first()
+    return found
+
+
+def own_orders(listed: Collection[ListedOrder]) -> dict[str, Order]:
+    """The same for many, by the exchange's id, as they are now."""
+    orders = Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
+    found: dict[str, Order] = {}
+    by_client: dict[UUID, str] = {}
+    for theirs in listed:
+        with suppress(ValueError):
+            by_client[UUID(theirs.client_order_id)] = theirs.order_id
+    for ids in batched([theirs.order_id for theirs in listed if theirs.order_id]):
+        found |= {order.exchange_order_id: order for order in orders.filter(exchange_order_id__in=ids)}
+    for keys in batched([pk for pk, order_id in by_client.items() if order_id not in found]):
+        found |= {by_client[order.pk]: order for order in orders.filter(pk__in=keys)}
     return found
 
 

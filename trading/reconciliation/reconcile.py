@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -26,7 +27,7 @@ from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
 from trading import premises
 from trading.accounting import booking
-from trading.accounting.booking import BookingError
+from trading.accounting.booking import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
@@ -36,6 +37,8 @@ from trading.venues import account_limits, connection
 from trading.venues.live import report_of
 from trading.venues.protocol import Ack
 
+TOGETHER: Final = 200
+"""Fills of one position in one transaction, which holds the position."""
 OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
@@ -111,12 +114,14 @@ def _orders(row: Reconciliation, since: datetime) -> None:
     resting = {o.order_id: o for o in orders.list(status="resting", unreadable=unreadable)}
     row.orders = len(listed)
     discrepancies.name_unreadable(row, "order", unreadable)
-    for theirs in (listed | resting).values():
-        order = foreign.own_order(theirs.client_order_id, theirs.order_id)
-        if order is not None:
-            _bring_up(row, order, theirs)
-        elif theirs.fill_count or not theirs.status.is_terminal or theirs.order_id in resting:
-            foreign.note_order(theirs)
+    for batch in batched(list((listed | resting).values())):
+        ours = foreign.own_orders(batch)
+        for theirs in batch:
+            order = ours.get(theirs.order_id)
+            if order is not None:
+                _bring_up(row, order, theirs)
+            elif theirs.fill_count or not theirs.status.is_terminal or theirs.order_id in resting:
+                foreign.note_order(theirs)
     foreign.not_resting_any_more(resting)
 
 
@@ -126,6 +131,7 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
     if inflight.is_refused_in_batch(order) and record.revive(order):
         log.warning("order %s was refused as %s and exists: it is booked", order.pk, order.error_code)
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
+        record.refresh([order])  # many were read together, a while ago
         remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
         before = (order.status, order.reported_fill_count)
         if (
@@ -156,23 +162,45 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
     discrepancies.name_unreadable(row, "fill", unreadable)
     orders = {o.exchange_order_id: o for o in _by_exchange_id({f.order_id for f in listed.values()})}
     booked_already = _booked(orders.values())
-    for key, fill in listed.items():
-        order = orders.get(fill.order_id)
-        if order is None or key in booked_already:
-            continue
-        try:
-            row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
-        except BookingError as error:
-            discrepancies.found(
-                row, Discrepancy.Code.FILL_IMPOSSIBLE, fill.fill_id, theirs=str(error), profile=order.profile
-            )
-    for order in Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING):
-        if order.filled_count >= (order.reported_fill_count or 0):
-            record.finish(order)
+    _book(row, orders, [fill for key, fill in listed.items() if fill.order_id in orders and key not in booked_already])
+    booking_orders = Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING).select_related("leg")
+    for batch in batched(list(booking_orders)):
+        record.finish_all([order for order in batch if order.filled_count >= (order.reported_fill_count or 0)])
     if not unreadable:
         _missing(row, since, listed)
     _listed_after_all(listed.values())
     return [fill for fill in listed.values() if fill.order_id not in orders]
+
+
+def _book(row: Reconciliation, orders: Mapping[str, Order], fills: Sequence[ListedFill]) -> None:
+    """Book fills of orders of ours, those of one position together; one that contradicts its order is named and keeps no other from it."""
+    of_position: dict[int, list[ListedFill]] = {}
+    for fill in fills:
+        of_position.setdefault(orders[fill.order_id].position_id, []).append(fill)
+    for whole in of_position.values():
+        for batch in batched(whole, TOGETHER):
+            try:
+                row.repaired += _book_together(orders, batch)
+            except BookingError:
+                for fill in batch:
+                    _book_alone(row, orders[fill.order_id], fill)
+
+
+def _book_together(orders: Mapping[str, Order], fills: Sequence[ListedFill]) -> int:
+    reports: dict[UUID, list[FillReport]] = {}
+    for fill in fills:
+        order = orders[fill.order_id]
+        reports.setdefault(order.pk, []).append(report_of(fill, order.side))
+    return booking.book_fills(reports, "rest")
+
+
+def _book_alone(row: Reconciliation, order: Order, fill: ListedFill) -> None:
+    try:
+        row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
+    except BookingError as error:
+        discrepancies.found(
+            row, Discrepancy.Code.FILL_IMPOSSIBLE, fill.fill_id, theirs=str(error), profile=order.profile
+        )
 
 
 def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
