@@ -1,9 +1,11 @@
-"""``bin/kill-rounds [--rounds 20] [--seed 1]``: real processes on a real Postgres, one of them killed each round, in mid-trade.
+"""``bin/kill-rounds [--rounds 20] [--seed 1] [--freeze] [--actor]``: real processes on a real Postgres, one of them killed each round, in
+mid-trade.
 
 The demo's own processes trade on the simulated exchange. Each round waits for a basket to be under way, sends SIGKILL to the
 worker, the stream, beat, Redis or Postgres (postmaster and backends together), waits until it is back, and checks what must hold
-at any moment. At the end everything comes to rest and is compared with the exchange to the micro-dollar. Exit code 1 if anything
-does not hold, 2 if it cannot run.
+at any moment. With ``--freeze`` every other round stops a process (SIGSTOP) for seconds up to a minute and lets it go on; with ``--actor``
+somebody else trades, cancels, deposits and withdraws on the same account before each. At the end everything comes to rest and is
+compared with the exchange to the micro-dollar. Exit code 1 if anything does not hold, 2 if it cannot run.
 """
 
 from __future__ import annotations
@@ -22,12 +24,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from kalbot.local import demo
 from kalbot.local.servers import ServerError, start_postgres
 from kalbot.local.supervisor import Supervisor
 
+FREEZES = (2.0, 12.0, 50.0)
+"""Seconds for which a process is stopped: shorter and longer than an order, a signature and a lease live."""
+FREEZABLE = ("worker trading", "stream", "beat")
 TARGETS = ("worker trading", "stream", "beat", "redis", "postgres")
 MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
 WAIT_FOR_ORDERS = 60.0
@@ -43,6 +49,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another course of the markets, another order of the dead")
     parser.add_argument("--quiet-seconds", type=float, default=3.0, help="trading between two rounds (default 3)")
     parser.add_argument("--speed", type=float, default=200.0, help="how many times faster markets close (default 200)")
+    parser.add_argument("--freeze", action="store_true", help="every other round stops a process and lets it go on")
+    parser.add_argument("--actor", action="store_true", help="somebody else is at work on the account")
     parser.add_argument("--state", type=Path, help="keep logs and databases there")
     options = parser.parse_args()
     if options.rounds < 1 or options.quiet_seconds < 0 or options.speed <= 0:
@@ -62,6 +70,7 @@ class Rounds:
 
     def __init__(self, options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
         self.rounds, self.quiet = options.rounds, options.quiet_seconds
+        self.freezes, self.has_actor = options.freeze, options.actor
         self.random = random.Random(options.seed)
         database = folder / "postgres"
         database.mkdir(parents=True, exist_ok=True)
@@ -93,7 +102,11 @@ class Rounds:
         caught = self._until(lambda: _moving() > 0, WAIT_FOR_TRADE, pause=0.005)
         self.orders = _orders()
         time.sleep(self.random.random() * 0.05)
-        was = self._kill(name)
+        did = self._act() if self.has_actor else ""
+        freezes = self.freezes and number % 2 == 0
+        if freezes:
+            name = FREEZABLE[number // 2 % len(FREEZABLE)]
+        was = self._freeze(name) if freezes else self._kill(name)
         began = time.monotonic()
         back = self._until(lambda: self._is_back(name, was), BACK_WITHIN)
         took = time.monotonic() - began
@@ -103,7 +116,8 @@ class Rounds:
         self.problems += [f"round {number} ({name}): {one}" for one in found]
         state = "in mid-trade" if caught else "between trades"
         result = "; ".join(found) or "all invariants hold"
-        print(f"round {number:2}: {name:14} killed {state}, back after {took:4.1f} s, {_story()}: {result}", flush=True)
+        what = f"{'frozen' if freezes else 'killed'} {state}{did}"
+        print(f"round {number:2}: {name:14} {what}, back after {took:4.1f} s, {_story()}: {result}", flush=True)
 
     def _kill(self, name: str) -> int:
         if name == "postgres":
@@ -120,6 +134,31 @@ class Rounds:
         os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait(5)
         return child.process.pid
+
+    def _freeze(self, name: str) -> int:
+        """Stop the process with all that it has started, for a while in which the others go on; 0, for it need not be another one."""
+        child = next(one for one in self.supervisor.children if one.name == name)
+        assert child.process is not None
+        os.killpg(child.process.pid, signal.SIGSTOP)
+        try:
+            self._until(lambda: False, self.random.choice(FREEZES))
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # what hangs for too long is replaced
+                os.killpg(child.process.pid, signal.SIGCONT)
+        return 0
+
+    def _act(self) -> str:
+        """Somebody else does one thing in the markets that we hold or are buying."""
+        from trading.models import Leg
+
+        tickers = list(Leg.objects.filter(position__mode="live").values_list("market_id", flat=True).distinct()[:200])
+        body = json.dumps({"do": "any", "tickers": tickers}).encode()
+        request = Request(f"http://127.0.0.1:{self.plan.simulator_port}/twin/actor", body, method="POST")
+        try:
+            with urlopen(request, timeout=10) as answer:
+                return f", somebody: {json.load(answer).get('did')}"
+        except HTTPError as error:
+            return f", somebody was refused ({error.code})"
 
     def _is_back(self, name: str, was: int) -> bool:
         if name == "postgres":
@@ -164,7 +203,9 @@ class Rounds:
         result = summary.summary()
         self.problems += [one for one in summary.not_closed(result, still=False) if not one.startswith("no ")]
         self.problems += account_state.at_any_moment(self._exchange_orders())
-        self.problems += account_state.at_rest(self.truth)
+        if self.has_actor:
+            account_state.answer_discrepancies()
+        self.problems += account_state.at_rest(self.truth, beside_others=self.has_actor)
         positions, bought = result["positions"], sum(result["settled"].values())
         print(
             f"{self.rounds} rounds, {positions['sim']} paper and {positions['live']} live baskets filled, {bought} settled, "

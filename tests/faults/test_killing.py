@@ -25,6 +25,17 @@ def test_every_invariant_holds_after_each_death() -> None:
     assert all(f"{name}" in done.stdout for name in TARGETS)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_invariant_holds_beside_frozen_processes_and_somebody_else_on_the_account() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in CLEAN}
+    command = [sys.executable, "-m", "tests.faults.killing", "--rounds", "4", "--freeze", "--actor"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=850, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert "frozen" in done.stdout
+    assert "somebody" in done.stdout
+
+
 def test_wrong_options_are_refused_in_words() -> None:
     command = [sys.executable, "-m", "tests.faults.killing", "--rounds", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
