@@ -18,7 +18,7 @@ from simulator.units import ONE
 from . import lifecycle
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
-from .tickers import event_day, moved_day, next_ticker
+from .tickers import day_ms, event_day, moved_day, next_ticker
 
 Levels = list[tuple[int, int]]
 """(price, count), ascending."""
@@ -60,7 +60,7 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     event = copy.copy(template)
     event.ticker, event.title, event.markets, event.life_ms, event.rolled = ticker, title, [], life, False
     event.sub_title = moved_day(template.sub_title, template.ticker, ticker)
-    event.strike_ms = now + life if template.strike_ms else None
+    event.strike_ms = (day_ms(ticker) or now + life) if template.strike_ms else None
     event.updated_ms, event.generation = now, settled.generation + 1
     event.origin, event.edge_until_ms = template.ticker, 0
     event.fee_type_override = event.fee_multiplier_override = None

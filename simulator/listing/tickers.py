@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAY = re.compile(r"(\d\d)([A-Z]{3})(\d\d)")
@@ -34,6 +34,12 @@ def moved_day(text: str, old: str, new: str) -> str:
     if before is None or after is None:
         return text
     return text.replace(event_day(old), event_day(new)).replace(before.isoformat(), after.isoformat())
+
+
+def day_ms(ticker: str) -> int | None:
+    """Noon (UTC) of the day in a ticker, Unix ms; None where it has none."""
+    day = _date(_DAY.search(ticker.split("-", 1)[-1]))
+    return None if day is None else int(datetime.combine(day, time(12), UTC).timestamp() * 1000)
 
 
 def next_ticker(ticker: str, used: set[str]) -> str:

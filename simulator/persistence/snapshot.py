@@ -19,7 +19,7 @@ from simulator.clock import parse_iso_ms
 from simulator.config import SimulatorConfig
 from simulator.listing.model import ACTIVE, Event, Market, Series
 from simulator.listing.series import derive_series, rules_text, weather_city
-from simulator.listing.tickers import event_day
+from simulator.listing.tickers import day_ms, event_day
 from simulator.randomness import Streams, named_id
 from simulator.units import CONTRACT, ONE, parse_count, parse_price
 
@@ -126,7 +126,7 @@ def _add_event(
         category,
         bool(raw["mutually_exclusive"]),
         raw.get("collateral_return_type") or "",
-        last_close if weather_city(kind) else None,
+        (day_ms(ticker) or last_close) if weather_city(kind) else None,
         raw.get("strike_period") or None,
         series.shard,
         [],
@@ -214,7 +214,7 @@ def _market(
         anchor=0.0,
         early_close_condition="This market will close and expire after a winner is declared."
         if series.category == "Sports"
-        else "This market may close when the outcome has occurred.",
+        else "",
     )
 
 

@@ -17,6 +17,7 @@ from simulator.accounts.records import RESTING, Changes
 from simulator.core import ExchangeCore
 from simulator.listing import lifecycle
 from simulator.listing.model import CLOSED, FINALIZED, Event, Market, Series
+from simulator.listing.tickers import day_ms
 from simulator.matching import orders
 from simulator.matching.book import Book, MarketMakerOrder
 from simulator.matching.resting import reserve
@@ -211,7 +212,7 @@ def _shift(exchange: ExchangeCore, by_ms: int) -> None:
             market.determined_ms += by_ms
     for event in exchange.events.values():
         event.edge_until_ms = 0
-        if event.strike_ms is not None and not event.rolled:
+        if event.strike_ms is not None and not event.rolled and day_ms(event.ticker) is None:
             event.strike_ms += by_ms
 
 

@@ -208,6 +208,7 @@ def test_the_next_event_opens_after_settlement(make: Callable[..., Exchange]) ->
     legs = fresh[0]["markets"]
     assert len(legs) == 4
     assert {m["title"] for m in legs} == {"Highest temperature in NYC on Jul 21, 2026?"}, "no label of the day before"
+    assert fresh[0].get("strike_date", "2026-07-21")[:10] in ("2026-07-21", "2026-07-22"), "nor the date of today"
     assert all("July 21" in m["rules_primary"] or "Jul 21" in m["rules_primary"] for m in legs)
     between = [(m["floor_strike"], m["cap_strike"]) for m in legs if m["strike_type"] == "between"]
     low = next(m["cap_strike"] for m in legs if m["strike_type"] == "less")
