@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every position that is due, and execute
-    every decision that no worker took up. Returns how many."""
-    count = late_fills.reopen_all()
+    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
+    position that is due, and execute every decision that no worker took up. Returns how many."""
+    count = late_fills.withdraw_left() + late_fills.reopen_all()
     count += overdue.act()
     count += lock_causes.end()
     for position_id in due_positions():

@@ -31,7 +31,7 @@ NO_BIDS, NO_ASKS = (5_500, 5_800, 6_400), (6_400, 6_600, 7_200)
 @pytest.fixture
 def twin(settings: object) -> Twin:
     settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin(manual=True)
+    found = Twin()
     for bid, ask in zip(NO_BIDS, NO_ASKS, strict=True):
         found.add_market([(10_000 - ask, DEPTH)], [(10_000 - bid, DEPTH)])
     connection.use(found.client())
@@ -323,6 +323,31 @@ def test_the_stream_reports_moves_of_the_prices_only_while_something_rests(twin:
     assert tasks.reprice(twin.event) == 1
     assert watchlist.quoted() == frozenset()
     assert tasks.reprice(twin.event) == 0
+
+
+def test_an_order_answered_as_ended_that_rests_all_the_same_is_found_and_withdrawn(twin: Twin) -> None:
+    position = _quoted(twin, _profile())
+    order = position.orders.earliest("created_at")
+    Order.objects.filter(pk=order.pk).update(status="done", reported_fill_count=0, ended_at=clock.now())
+    position = _step(twin, position)
+    assert len(_resting(position)) == 3, "read once more, it rests, and is not placed a second time"
+    assert position.orders.count() == 3
+    _switched_off(twin, position)
+    position = executor.step(position.pk)
+    assert position.status == "aborted"
+    assert _rests_at_the_exchange(twin) == 0
+
+
+def test_what_rests_of_an_ended_position_is_cancelled_once_a_listing_shows_it(twin: Twin) -> None:
+    profile = _profile()
+    position = _quoted(twin, profile)
+    Order.objects.filter(position=position).update(status="done", reported_fill_count=0, ended_at=clock.now())
+    Position.objects.filter(pk=position.pk).update(status="aborted", ended_at=clock.now())
+    reconcile.run("live", "test")
+    assert position.orders.filter(status="resting").count() == 3
+    sweeper.sweep()
+    assert _rests_at_the_exchange(twin) == 0
+    assert not position.orders.filter(status="resting").exists()
 
 
 def test_budgets_of_the_day_and_of_the_number_of_quotes_are_kept_at_admission(twin: Twin) -> None:

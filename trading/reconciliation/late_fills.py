@@ -13,8 +13,20 @@ from django.db.models import F
 
 from strategies.models import Mode
 from trading import states
+from trading.execution.orders import cancel as cancelling
 from trading.execution.sizing import baskets
-from trading.models import ACTIVE, TERMINAL, Discrepancy, Fill, Leg, LiveEventClaim, Position, PositionStatus
+from trading.models import (
+    ACTIVE,
+    TERMINAL,
+    Discrepancy,
+    Fill,
+    Leg,
+    LiveEventClaim,
+    Order,
+    OrderStatus,
+    Position,
+    PositionStatus,
+)
 from trading.safety import discrepancies, protections
 
 log = logging.getLogger(__name__)
@@ -38,6 +50,16 @@ def reopen_all() -> int:
     count = sum(_reopen(position_id) for position_id in sorted(ids))
     _take_back_names()
     return count
+
+
+def withdraw_left() -> int:
+    """Cancel what still rests of positions that rest nothing: its answer was wrong, or a listing found it. Returns how many."""
+    done = (PositionStatus.OPEN, *TERMINAL)
+    left = Order.objects.filter(status=OrderStatus.RESTING, position__status__in=done)
+    orders = list(left.select_related("leg", "leg__market", "profile", "position", "position__event"))
+    for order in orders:
+        cancelling.refresh(order, cancel=True)
+    return len(orders)
 
 
 def _reopen(position_id: int) -> bool:

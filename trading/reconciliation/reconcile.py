@@ -130,6 +130,10 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
     counts; of any other rejected order a fill is a difference."""
     if inflight.is_refused_in_batch(order) and record.revive(order):
         log.warning("order %s was refused as %s and exists: it is booked", order.pk, order.error_code)
+    rests = not theirs.status.is_terminal and theirs.remaining_count > 0
+    if rests and order.status in (OrderStatus.DONE, OrderStatus.REJECTED) and record.rests_after_all(order):
+        log.warning("order %s had ended by its answer and is in the book: it is withdrawn", order.pk)
+        row.repaired += 1
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
         record.refresh([order])  # many were read together, a while ago
         remaining = 0 if theirs.status.is_terminal else theirs.remaining_count

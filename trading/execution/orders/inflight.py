@@ -112,8 +112,8 @@ def is_refused_in_batch(order: Order) -> bool:
 
 
 def reread(orders: Iterable[Order]) -> bool | None:
-    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did, None
-    when one cannot be read yet.
+    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did, or rests
+    after all, None when one cannot be read yet.
 
     An answer of nothing may be early: acting on it would abandon contracts, or buy them a second time.
     """
@@ -124,6 +124,8 @@ def reread(orders: Iterable[Order]) -> bool | None:
         answer = _read_again(order)
         if answer is None:
             known = known and clock.now() - (order.moved_at or order.created_at) > UNREADABLE_FOR
+        elif answer.remaining_count:
+            more = record.rests_after_all(order) or more
         elif answer.fill_count > order.filled_count and record.move(
             order, (OrderStatus.DONE,), OrderStatus.BOOKING, reported_fill_count=answer.fill_count
         ):

@@ -20,6 +20,7 @@ from trading.venues.protocol import Refused, Unresolved
 
 CHECKED_EVERY: Final = 5.0
 """Seconds after which a resting order is read although no message said that it changed."""
+ENDED_LATELY: Final = timedelta(seconds=10)
 MOST_CHECKED: Final = 10_000
 log = logging.getLogger(__name__)
 _checked: dict[Any, float] = {}
@@ -47,6 +48,14 @@ def refresh(orders: Sequence[Order]) -> bool:
         if order.status in OPEN_ORDERS and (order.status != OrderStatus.RESTING or _is_due(order)):
             inflight.advance(order, wanted=False, cancel=False)
     return all(order.status == OrderStatus.RESTING for order in orders if order.status in OPEN_ORDERS)
+
+
+def read_ends(orders: Iterable[Order]) -> bool:
+    """Read quotes that ended a moment ago with less than they wanted: an answer that one is not in the book may be early. True when one
+    has filled, or rests after all."""
+    late = clock.now() - ENDED_LATELY
+    ended = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.DONE]
+    return bool(inflight.reread(o for o in ended if o.ended_at is not None and o.ended_at > late and _is_due(o)))
 
 
 def withdraw(orders: Iterable[Order]) -> bool:

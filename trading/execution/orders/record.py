@@ -101,6 +101,11 @@ def revive(order: Order) -> bool:
     return move(order, (OrderStatus.REJECTED,), OrderStatus.UNKNOWN, ended_at=None)
 
 
+def rests_after_all(order: Order) -> bool:
+    """An order that we held for ended is in the book after all: it is to be read and withdrawn. False when it has moved on."""
+    return move(order, (OrderStatus.DONE, OrderStatus.REJECTED), OrderStatus.RESTING, ended_at=None)
+
+
 def finish(order: Order) -> None:
     """The order is terminal and its fills are all booked."""
     move(order, (OrderStatus.BOOKING,), OrderStatus.DONE, ended_at=clock.now())

@@ -59,6 +59,8 @@ def quoting(position: Position, lease: Lease) -> bool:
     """Hedge what filled, withdraw what may not rest, and rest what may."""
     every = inflight.orders_of(position)
     orders = [order for order in every if order.status in OPEN_ORDERS]
+    if quote.read_ends(every):
+        return True
     is_clear = quote.refresh(orders)
     legs = list(position.legs.select_related("market"))
     if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
@@ -71,7 +73,7 @@ def quoting(position: Position, lease: Lease) -> bool:
     rests, facts = found
     if not rests.bids:
         return _stop(position, lease, orders, Refusal(DenialCode.QUOTE_ENDED, "every basket has filled"))
-    moving = [order for order in orders if _must_move(order, rests)]
+    moving = [*_seconds(orders), *(order for order in orders if _must_move(order, rests))]
     if moving:
         return quote.withdraw(moving) or inflight.wait(position, 0.5)
     _set_limits(lease, legs, rests.limits)
@@ -144,6 +146,13 @@ def _must_move(order: Order, rests: Rests) -> bool:
     return order.price != price or left > count or 2 * left <= count
 
 
+def _seconds(orders: Sequence[Order]) -> list[Order]:
+    """Orders beside another one of their leg: an answer that was wrong had ended the first."""
+    resting = {order.pk: order.leg_id for order in orders if order.status == OrderStatus.RESTING}
+    first = {leg: pk for pk, leg in reversed(resting.items())}
+    return [order for order in orders if order.pk in resting and first[order.leg_id] != order.pk]
+
+
 def _rest(
     position: Position, lease: Lease, legs: Sequence[Leg], resting: list[Order], rests: Rests, facts: Facts
 ) -> None:
@@ -174,11 +183,14 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
     if not quote.withdraw(orders):
         return inflight.wait(position, 0.5)
     legs = list(position.legs.select_related("market"))
-    if inflight.reread(inflight.orders_of(position)):
-        return True
     if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
         return True
-    holds = any(leg.held for leg in legs)
+    holds, is_whole = any(leg.held for leg in legs), opening.is_balanced(position, legs)
+    if holds and not is_whole and refusal.code in WAITED_OUT:
+        return _wait_out(position, refusal)
+    read = inflight.reread(inflight.orders_of(position))
+    if read is not False:
+        return read or inflight.wait(position)
     if not holds:
         states.transition(
             position,
@@ -189,11 +201,9 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
             close_code=refusal.code,
             orphan_limit=0,
         )
-    elif opening.is_balanced(position, legs):
+    elif is_whole:
         count = baskets.matched(legs, position.target_count)
         opening.open_with(position, lease, count, f"quoting ended: {refusal}", orphan_limit=0)
-    elif refusal.code in WAITED_OUT:
-        return _wait_out(position, refusal)
     else:
         opening.to_unwinding(position, lease, refusal, "quoting ended")
     return True
