@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
+import sample_rows
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
 from kalbot.common import clock
+from kalbot.console.api import tokens
 from trading.accounting import ledger, results
 
 Login = Callable[..., Client]
@@ -67,10 +72,10 @@ def test_results_of_all_time_are_the_ledgers(sample: dict[str, Any]) -> None:
 def test_groups_hold_every_ended_basket_once(sample: dict[str, Any]) -> None:
     whole = results.result(sample["live"], None, clock.now())
     for what in ("category", "kind", "hour"):
-        groups = results.by(sample["live"], None, what)
+        groups = results.by(sample["live"], None, clock.now(), what)
         assert sum(one.ended for one in groups) == whole.ended
         assert sum(one.realised for one in groups) == whole.realised
-    assert results.by(sample["live"], None, "category")[0].name == "Climate and Weather"
+    assert results.by(sample["live"], None, clock.now(), "category")[0].name == "Climate and Weather"
 
 
 def test_the_page_and_its_csv_show_each_profile_by_itself(sample: dict[str, Any], login: Login) -> None:
@@ -78,7 +83,45 @@ def test_the_page_and_its_csv_show_each_profile_by_itself(sample: dict[str, Any]
     page = client.get(address, {"period": "all", "profile": "live"}).content.decode()
     for words in ("+$1.7775", "Climate and Weather", "never added up", "100.00 %"):
         assert words in page
-    rows = list(csv.DictReader(client.get(address, {"period": "all", "format": "csv"}).content.decode().splitlines()))
+    with time_machine.travel(clock.now(), tick=False):
+        answer = client.get(address, {"period": "all", "format": "csv"})
+        by_api = {row["profile"]: row for row in api_results(sample, "?period=all")}
+    rows = list(csv.DictReader(answer.content.decode().splitlines()))
     live = next(row for row in rows if row["profile"] == "live")
-    assert (live["mode"], live["realised"], live["ended"]) == ("live", "1.777500", "3")
+    assert (live["mode"], live["realised"], live["baskets"]) == ("live", "1.777500", "3")
+    for row in rows:
+        same = by_api[row["profile"]]
+        for name in row.keys() - {"until"}:
+            assert (str(same[name]) if same[name] is not None else "") == row[name].replace("+00:00", "Z"), name
     assert client.get(address, {"period": "nonsense", "profile": "nobody"}).status_code == 200
+
+
+def api_results(sample: dict[str, Any], query: str) -> Any:
+    """The answer of the API to a viewer's token."""
+    _, secret = tokens.make(sample_rows.person("reader", "viewer"), "script", "viewer", 1)
+    answer = Client().get(f"/api/v1/results{query}", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_rows(
+    sample: dict[str, Any], login: Login
+) -> None:
+    client, address = login("viewer"), reverse("admin:results")
+    today = clock.now().astimezone(results.DAY_ZONE).date()
+    page = client.get(
+        address, {"from": str(today - timedelta(days=2)), "to": str(today), "profile": ["live", "careful"]}
+    )
+    shown = page.content.decode()
+    for words in (f"to {today}", "live: by category", "careful: by hour", "live (live)", "+$1.7775"):
+        assert words in shown, words
+    long_ago = client.get(address, {"from": "2020-01-01", "to": "2020-12-31", "profile": "live"}).content.decode()
+    assert "Nothing was realised in this time" in long_ago
+    link = re.search(r'href="([^"]*of=live&amp;group=category[^"]*)"', shown)
+    assert link is not None
+    rows = client.get(address + unescape(link[1]).partition("#")[0]).content.decode()
+    assert "2 baskets, +$1.185" in rows
+    assert rows.count("/admin/trading/position/") >= 2
+    for strange in ({"from": "yesterday"}, {"to": "9999-99-99"}, {"of": "nobody", "group": "x", "name": "y"}):
+        assert client.get(address, strange).status_code == 200, strange
+    assert api_results(sample, "?first=2020-01-01&last=2020-12-31&profile=live")[0]["baskets"] == 0

@@ -114,7 +114,7 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
         start = first + timedelta(weeks=week)
         end = min(start + timedelta(weeks=1), now)
         realised = sum(amount for at, amount in made if start <= at < end)
-        days = max((end - start) / timedelta(days=1), 1 / 24)
+        days = max(results.elapsed(start, end) / timedelta(days=1), 1 / 24)
         locked = results.capital_days([step for step in held if step[0] < end], start, end) / days
         weeks.append(Week(start, realised, int(locked)))
     return weeks

@@ -7,17 +7,17 @@ added up: a result is of one profile. Money is micro-dollars; shares are million
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from kalbot.common.units import PPM
 from strategies.models import Profile
-from trading.models import TERMINAL, Account, Fill, LedgerEntry, Position
+from trading.models import TERMINAL, Account, Fill, LedgerEntry, Leg, Position
 
 DAY_ZONE: Final = ZoneInfo("America/New_York")
 """The zone in which days, weeks, months and years begin: the exchange's own."""
@@ -43,6 +43,7 @@ class Result:
 
     profile: Profile
     since: datetime | None
+    until: datetime
     realised: int
     fees: int
     ended: int
@@ -72,33 +73,53 @@ Step = tuple[datetime, int]
 """(moment, change in micro-dollars)."""
 
 
-def result(profile: Profile, since: datetime | None, now: datetime) -> Result:
-    """What ``profile`` made from ``since`` (None: from its beginning) until ``now``. A handful of queries."""
-    gains = realised_steps(profile, since)
-    ended = Position.objects.filter(profile=profile, status__in=TERMINAL).exclude(fees=0, realised=0)
-    fills = Fill.objects.filter(order__profile=profile)
+def days(
+    first: date | None, last: date | None, now: datetime, zone: ZoneInfo = DAY_ZONE
+) -> tuple[datetime | None, datetime]:
+    """(since, until) of the days from ``first`` to ``last``, both whole, in ``zone``; without them from the beginning, until now."""
+    since = None if first is None else datetime.combine(first, time(), zone)
+    until = (
+        now if last is None else datetime.combine(last + timedelta(days=1), time(), zone) - timedelta(microseconds=1)
+    )
+    return since, min(until, now)
+
+
+def ended(profile: Profile, since: datetime | None, until: datetime) -> QuerySet[Position]:
+    """The positions that ended in a time, of those that bought something."""
+    rows = Position.objects.filter(profile=profile, status__in=TERMINAL, ended_at__lte=until)
+    rows = rows.filter(Exists(Leg.objects.filter(position=OuterRef("pk"), bought_count__gt=0)))
+    return rows if since is None else rows.filter(ended_at__gte=since)
+
+
+def result(profile: Profile, since: datetime | None, until: datetime) -> Result:
+    """What ``profile`` made from ``since`` (None: from its beginning) to ``until``. A handful of queries."""
+    gains = realised_steps(profile, since, until)
+    fills = Fill.objects.filter(order__profile=profile, created_at__lte=until)
     if since is not None:
-        ended, fills = ended.filter(ended_at__gte=since), fills.filter(created_at__gte=since)
-    outcomes = sorted(ended.values_list("realised", "pk"))
+        fills = fills.filter(created_at__gte=since)
+    outcomes = sorted(ended(profile, since, until).values_list("realised", "pk"))
     return Result(
         profile=profile,
         since=since,
+        until=until,
         realised=sum(amount for _, amount in gains),
         fees=fills.aggregate(total=Sum("fee"))["total"] or 0,
         ended=len(outcomes),
         won=sum(1 for made, _ in outcomes if made > 0),
-        capital_days=capital_days(held_steps(profile), since, now),
+        capital_days=capital_days(held_steps(profile), since, until),
         drawdown=drawdown(amount for _, amount in gains),
         best=outcomes[-1][::-1] if outcomes else None,
         worst=outcomes[0][::-1] if outcomes else None,
     )
 
 
-def realised_steps(profile: Profile, since: datetime | None = None) -> list[Step]:
+def realised_steps(profile: Profile, since: datetime | None = None, until: datetime | None = None) -> list[Step]:
     """Each change of realised profit in the ledger, in order; the ledger keeps profit as credit, here it is positive."""
     entries = LedgerEntry.objects.filter(transaction__profile=profile, account=Account.REALISED)
     if since is not None:
         entries = entries.filter(transaction__at__gte=since)
+    if until is not None:
+        entries = entries.filter(transaction__at__lte=until)
     rows = entries.order_by("transaction__at", "id").values_list("transaction__at", "amount")
     return [(at, -amount) for at, amount in rows]
 
@@ -126,8 +147,13 @@ def capital_days(steps: Iterable[Step], since: datetime | None, now: datetime) -
     return total // (SECONDS_A_DAY * 1_000_000)
 
 
+def elapsed(start: datetime, end: datetime) -> timedelta:
+    """The time that passed. Python subtracts two moments of one zone by their clocks, an hour off where summer time began between."""
+    return end.astimezone(UTC) - start.astimezone(UTC)
+
+
 def _microseconds(start: datetime, end: datetime) -> int:
-    return max(0, (end - start) // timedelta(microseconds=1))
+    return max(0, elapsed(start, end) // timedelta(microseconds=1))
 
 
 def drawdown(changes: Iterable[int]) -> int:
@@ -150,18 +176,34 @@ class Group:
     realised: int
 
 
-def by(profile: Profile, since: datetime | None, what: str, zone: ZoneInfo = DAY_ZONE) -> list[Group]:
-    """Ended baskets by ``category``, ``kind`` or ``hour`` of their opening in ``zone``; the largest sums first, hours in order."""
-    ended = Position.objects.filter(profile=profile, status__in=TERMINAL).exclude(fees=0, realised=0)
-    if since is not None:
-        ended = ended.filter(ended_at__gte=since)
-    name: dict[str, Callable[[tuple[str, str, datetime]], str]] = {
-        "category": lambda row: row[0] or "no category",
-        "kind": lambda row: row[1].replace("_", " "),
-        "hour": lambda row: f"{row[2].astimezone(zone):%H}:00",
-    }
+GROUPS: Final = ("category", "kind", "hour")
+
+
+def by(profile: Profile, since: datetime | None, until: datetime, what: str, zone: ZoneInfo = DAY_ZONE) -> list[Group]:
+    """Ended baskets by ``category``, ``kind`` or ``hour`` of their decision in ``zone``; the largest sums first, hours in order."""
     made: dict[str, list[int]] = defaultdict(list)
-    for category, kind, at, realised in ended.values_list("event__category", "kind", "created_at", "realised"):
-        made[name[what]((category, kind, at))].append(realised)
+    rows = ended(profile, since, until).values_list("event__category", "kind", "created_at", "realised")
+    for category, kind, at, realised in rows:
+        made[_name(what, category, kind, at, zone)].append(realised)
     groups = [Group(key, len(sums), sum(1 for one in sums if one > 0), sum(sums)) for key, sums in made.items()]
     return sorted(groups, key=lambda one: (0 if what == "hour" else -one.realised, one.name))
+
+
+def members(
+    profile: Profile, since: datetime | None, until: datetime, what: str, name: str, zone: ZoneInfo = DAY_ZONE
+) -> list[Position]:
+    """The baskets of one group, the largest profit first: the rows behind its numbers."""
+    rows = ended(profile, since, until).select_related("event").order_by("-realised", "id")
+    return [row for row in rows if _name(what, row.event.category, row.kind, row.created_at, zone) == name]
+
+
+def _name(what: str, category: str, kind: str, at: datetime, zone: ZoneInfo) -> str:
+    """The group that a basket belongs to. ValueError for another word."""
+    names: dict[str, str] = {
+        "category": category or "no category",
+        "kind": kind.replace("_", " "),
+        "hour": f"{at.astimezone(zone):%H}:00",
+    }
+    if what not in names:
+        raise ValueError(f"{what!r} is none of {', '.join(GROUPS)}")
+    return names[what]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Q, Sum
 
+from kalbot.common import clock
 from kalbot.common.units import format_decimal
 from kalbot.console.api import shapes
+from kalbot.console.exports import results as table
 from kalbot.console.ops import status
+from kalbot.console.pages import results as results_page
 from strategies import reasons
 from strategies.models import NearMiss, Profile
+from trading.accounting import results
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 from triage.models import Recommendation
@@ -140,3 +145,15 @@ def pnl(mode: str) -> list[shapes.PnlOut]:
         )
         for row in sums
     ]
+
+
+def results_of(period: str, first: date | None, last: date | None, profile: str) -> list[shapes.ResultOut]:
+    """Every profile, or the named one, in a period or in whole days; the same numbers as the results page."""
+    now = clock.now()
+    whole = first is not None or last is not None
+    since, until = results.days(first, last, now) if whole else (results.begin(period, now), now)
+    rows = Profile.objects.order_by("mode", "name")
+    profiles = list(rows.filter(name=profile) if profile else rows)
+    open_ = results_page.unrealised_of(profiles)
+    lines = [table.line(results.result(one, since, until), *open_[one.pk]) for one in profiles]
+    return [shapes.ResultOut.model_validate({name: value or None for name, value in line.items()}) for line in lines]

@@ -106,6 +106,30 @@ class PnlOut(Schema):
     open_cost: Decimal
 
 
+class ResultOut(Schema):
+    """One profile in a time; the columns of the results page's CSV, amounts in dollars, shares in per cent."""
+
+    profile: str
+    mode: str
+    since: datetime | None
+    until: datetime
+    realised: Decimal
+    unrealised: Decimal | None = Field(description="Of what is open now, at the live bids; null without any.")
+    not_priced: int
+    fees: Decimal
+    baskets: int
+    won: int
+    win_rate_percent: Decimal | None
+    on_capital_percent: Decimal | None
+    capital_days: Decimal
+    on_capital_days_percent: Decimal | None
+    drawdown: Decimal
+    best: Decimal | None
+    best_position: int | None
+    worst: Decimal | None
+    worst_position: int | None
+
+
 class Because(Schema):
     """Every write says why; the reason is kept in the audit log."""
 

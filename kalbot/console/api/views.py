@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from django.http import HttpRequest
@@ -82,6 +83,19 @@ def near_misses(request: HttpRequest, profile: str = "", limit: int = 100) -> li
 def pnl(request: HttpRequest, mode: Literal["sim", "live"]) -> list[shapes.PnlOut]:
     require(request, "trading.view_position")
     return reads.pnl(mode)
+
+
+@api.get("/results", response=list[shapes.ResultOut], summary="What each profile made in a period or in whole days")
+def results(
+    request: HttpRequest,
+    period: Literal["day", "week", "month", "year", "all"] = "month",
+    first: date | None = None,
+    last: date | None = None,
+    profile: str = "",
+) -> list[shapes.ResultOut]:
+    require(request, "trading.view_position")
+    require(request, "trading.view_ledgertransaction")
+    return reads.results_of(period, first, last, profile)
 
 
 @api.get("/recommendations", response=list[shapes.RecommendationOut], summary="Open advice of triage")

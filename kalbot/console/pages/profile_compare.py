@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.console.admin.profile_form import LABELS, in_unit
-from kalbot.console.pages.results import unrealised
+from kalbot.console.pages.results import unrealised_of
 from kalbot.console.ui import formats
 from strategies import reasons
 from strategies.models import Profile, Screening
@@ -77,7 +77,8 @@ def made(profiles: Sequence[Profile], period: str) -> list[Line]:
     now = clock.now()
     since = results.begin(period, now)
     rows = [results.result(profile, since, now) for profile in profiles]
-    open_ = [unrealised(profile)[0] for profile in profiles]
+    now_worth = unrealised_of(profiles)
+    open_ = [now_worth[profile.pk][0] for profile in profiles]
     table = {
         "Realised": [formats.gain(one.realised) for one in rows],
         "Unrealised": [formats.gain(one) for one in open_],

@@ -1,64 +1,133 @@
-"""Results: every profile side by side for a day, week, month, year or all; one profile's curve and groups; the same as CSV."""
+"""Results: every profile side by side for a period or any days; curves and groups of the chosen ones; the same as CSV and by the API."""
 
 from __future__ import annotations
 
-import csv
-from typing import Any
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.db.models import OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.common.units import format_decimal
+from kalbot.console.exports import results as table
+from kalbot.console.exports import write
+from kalbot.console.pages import open_positions
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
 from trading.accounting import results
-from trading.accounting.results import PERIODS, Result
+from trading.accounting.results import GROUPS, PERIODS, Result
 from trading.models import ACTIVE, Position
 from triage.models import Assessment
 
-POINTS = 300
+POINTS: Final = 300
+MOST: Final = 4
+"""Profiles whose curves and groups stand side by side."""
+MOST_MEMBERS: Final = 200
 
 
 @permission_required(["trading.view_position", "trading.view_ledgertransaction"], raise_exception=True)
 def page(request: HttpRequest) -> HttpResponse:
-    """One table for all profiles, never a sum over modes; below it the chosen profile in detail."""
+    """One table for all profiles, never a sum over modes; below it the chosen profiles in detail."""
     now = clock.now()
-    period = request.GET.get("period", "month")
-    period = period if period in PERIODS else "month"
-    since = results.begin(period, now)
+    period, first, last = chosen_time(request.GET)
+    since, until = results.days(first, last, now) if not period else (results.begin(period, now), now)
     profiles = list(Profile.objects.order_by("mode", "name"))
-    rows = [results.result(profile, since, now) for profile in profiles]
+    rows = [results.result(profile, since, until) for profile in profiles]
+    open_ = unrealised_of(profiles)
     if request.GET.get("format") == "csv":
-        return as_csv(rows, period)
-    wanted = request.GET.get("profile", "")
-    chosen = next((one for one in profiles if one.name == wanted), profiles[0] if profiles else None)
+        return as_csv(rows, open_, period or f"{first}-{last}")
+    wanted = request.GET.getlist("profile")
+    chosen = [one for one in profiles if one.name in wanted][:MOST] or profiles[:1]
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Results",
         "periods": PERIODS,
         "period": period,
+        "first": first,
+        "last": last,
         "since": since,
+        "until": until,
         "zone": str(results.DAY_ZONE),
         "now": now,
         "rows": [
-            {"result": one, "unrealised": unrealised(one.profile), "ended_url": ended_url(one.profile)} for one in rows
+            {"result": one, "unrealised": open_[one.profile.pk], "ended_url": ended_url(one.profile)} for one in rows
         ],
         "chosen": chosen,
+        "address": address(period, first, last),
+        "groups": groups(chosen, since, until),
+        **members(request.GET, chosen, since, until),
+        **curve(chosen, since, until),
     }
-    if chosen is not None:
-        context["groups"] = [(what, results.by(chosen, since, what)) for what in ("category", "kind", "hour")]
-        context.update(curve(chosen, since))
     return TemplateResponse(request, "console/results.html", context)
+
+
+def chosen_time(data: QueryDict) -> tuple[str, date | None, date | None]:
+    """(period, first day, last day): days where one can be read, else a period, else the month."""
+    first, last = _day(data.get("from", "")), _day(data.get("to", ""))
+    if first is not None or last is not None:
+        return "", first, last
+    period = data.get("period", "month")
+    return period if period in PERIODS else "month", None, None
+
+
+def _day(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year <= 2200 else None
+
+
+def address(period: str, first: date | None, last: date | None) -> str:
+    """The query that names this time again."""
+    if period:
+        return f"period={period}"
+    return "&".join(f"{name}={day}" for name, day in (("from", first), ("to", last)) if day is not None)
+
+
+def groups(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> list[dict[str, Any]]:
+    """Each profile's ended baskets by category, kind and hour."""
+    return [
+        {"profile": profile, "what": what, "found": results.by(profile, since, until, what)}
+        for profile in chosen
+        for what in GROUPS
+    ]
+
+
+def members(data: QueryDict, chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, Any]:
+    """The rows of the group that the address names (``?of=careful&group=hour&name=14:00``)."""
+    profile = next((one for one in chosen if one.name == data.get("of", "")), None)
+    what, name = data.get("group", ""), data.get("name", "")
+    if profile is None or what not in GROUPS or not name:
+        return {"members": None}
+    found = results.members(profile, since, until, what, name)
+    return {
+        "members": found[:MOST_MEMBERS],
+        "members_of": profile,
+        "members_what": what,
+        "members_name": name,
+        "members_sum": sum(row.realised for row in found),
+        "members_number": len(found),
+    }
 
 
 def ended_url(profile: Profile) -> str:
     """The rows behind the numbers."""
     return list_url("trading.position", profile__id__exact=profile.pk, held="ended")
+
+
+def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, int]]:
+    """By profile: what selling now would make at the live bids, and how many open positions have no live book."""
+    found: dict[int, tuple[int | None, int]] = {profile.pk: (None, 0) for profile in profiles}
+    for total in open_positions.totals(open_positions.valued(open_positions.matching("", "", ""))):
+        if total.profile is not None and total.profile.pk in found:
+            found[total.profile.pk] = (total.unrealised, total.unpriced)
+    return found
 
 
 def unrealised(profile: Profile) -> tuple[int | None, int]:
@@ -70,30 +139,23 @@ def unrealised(profile: Profile) -> tuple[int | None, int]:
     return (sum(known) if known else None), len(rows) - len(known)
 
 
-def curve(profile: Profile, since: Any) -> dict[str, str]:
-    """Realised profit of one profile over the time."""
-    plot, total, points = Plot("dollars", legend=False), 0, []
-    for at, change in results.realised_steps(profile, since):
-        total += change
-        points.append((at, total / 1e6))
-    step = max(1, len(points) // POINTS)
-    shown = [*points[::step], (plot.now, total / 1e6)] if points else []
-    plot.line("realised, dollars", shown, colour="var(--color-primary-600)")
+def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:
+    """Realised profit of the chosen profiles over the time, a line each."""
+    plot = Plot("dollars", legend=len(chosen) > 1)
+    for profile in chosen:
+        total, points = 0, []
+        for at, change in results.realised_steps(profile, since, until):
+            total += change
+            points.append((at, total / 1e6))
+        step = max(1, len(points) // POINTS)
+        if points:
+            plot.line(f"{profile.name} ({profile.mode})", [*points[::step], (until, total / 1e6)])
     return plot.context("curve")
 
 
-COLUMNS = ("profile", "mode", "period", "since", "realised", "fees", "ended", "won", "capital_days", "drawdown")
-
-
-def as_csv(rows: list[Result], period: str) -> HttpResponse:
+def as_csv(rows: Sequence[Result], open_: dict[int, tuple[int | None, int]], name: str) -> HttpResponse:
     """The table as exact decimals."""
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="results-{period}.csv"'
-    out = csv.writer(answer)
-    out.writerow(COLUMNS)
-    for one in rows:
-        money = [format_decimal(value, 6) for value in (one.realised, one.fees)]
-        held = [format_decimal(value, 6) for value in (one.capital_days, one.drawdown)]
-        since = one.since.isoformat() if one.since else ""
-        out.writerow([one.profile.name, one.profile.mode, period, since, *money, one.ended, one.won, *held])
+    lines = (table.line(one, *open_[one.profile.pk]) for one in rows)
+    answer = HttpResponse("".join(write.lines(lines, table.COLUMNS)), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="results-{name}.csv"'
     return answer
