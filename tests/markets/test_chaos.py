@@ -12,14 +12,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from django.conf import settings
 from django.db.models import JSONField, Model
 
 from kalbot.local.servers import RunningRedis, start_redis
+from markets import prices
 from markets.prices import PriceReader
 from tests.markets.exchange import SmallExchange
 from tests.markets.live_exchange import LiveExchange, wait_for
@@ -169,8 +172,16 @@ def _insert(database: sqlite3.Connection, row: Model) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(tmp_path)
+    host = urlsplit(made.env["KALSHI_REST_URL"]).netloc
+    for name in (
+        "EVENT_KEY",
+        "LEASE_KEY",
+        "METRICS_KEY",
+    ):  # keys carry the exchange's host: this process reads what that one writes
+        key = getattr(prices, name).removeprefix(settings.REDIS_PREFIX)
+        monkeypatch.setattr(prices, name, f"{settings.KALBOT_ENVIRONMENT}:{host}:{key}")
     yield made
     made.close()
 
