@@ -1,0 +1,119 @@
+"""Rules of one line each that no longer story would miss: found by taking the line out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from markets.models import Certificate, Market
+from strategies.models import Decision
+from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
+from tests.trading.twin import Twin
+from trading.closing import exits, settlement
+from trading.closing.finals import Credit, FinalResult
+from trading.denials import Denied
+from trading.execution import executor
+from trading.execution.sizing import planner
+from trading.limits import risk
+from trading.limits.intent import Intent
+from trading.models import ExchangeAccount, Fill, Leg, Position
+from trading.reconciliation import inbox, reconcile
+from trading.safety import live_readiness
+from trading.venues import connection
+
+
+@pytest.mark.parametrize(
+    ("side", "foreign", "credited", "settled"),
+    [("yes", 300, 900, 600), ("no", 0, -700, 700), ("no", 200, -500, 700), ("yes", -100, -100, 0)],
+)
+def test_no_more_than_the_credit_less_what_is_somebody_elses_is_settled(
+    struck: StruckTwin, side: str, foreign: int, credited: int, settled: int
+) -> None:
+    position = execute(struck)
+    assert reconcile.run("live", "test").error == ""
+    leg = position.legs.get(market_id=struck.markets[0])
+    Leg.objects.filter(pk=leg.pk).update(side=side)
+    ExchangeAccount.objects.update(foreign={leg.market_id: foreign})
+    rows = list(Leg.objects.filter(pk=leg.pk).select_related("position__profile", "market"))
+    settlement._settle_credited(rows, FinalResult("yes", world.DOLLAR), Credit(leg.market_id, 0, credited, None), None)
+    leg.refresh_from_db()
+    assert (leg.settled_count, leg.held) == (settled, 1_000 - settled)
+
+
+def test_tokens_are_kept_for_one_sale_of_each_leg_but_the_missing_one() -> None:
+    assert [planner.tokens_kept(legs) for legs in (0, 1, 2, 5)] == [
+        0,
+        0,
+        planner.CREATE_TOKENS,
+        4 * planner.CREATE_TOKENS,
+    ]
+
+
+def _intent() -> tuple[Decision, Intent]:
+    event = world.add_event()
+    decision = world.decide(world.add_profile(), event, {f"KXT-1-{n}": 3_000 for n in range(3)})
+    legs = {(f"KXT-1-{n}", "yes"): 1_000_000 for n in range(3)}
+    return decision, Intent(decision.profile, decision, 3_000_000, legs)
+
+
+def _refusal(intent: Intent) -> str:
+    with pytest.raises(Denied) as denied:
+        risk.premises(intent)
+    return str(denied.value.code)
+
+
+def test_a_market_that_the_catalogue_shows_as_closed_is_not_bought() -> None:
+    decision, intent = _intent()
+    risk.premises(intent)
+    Market.objects.filter(ticker="KXT-1-2").update(status="closed")
+    assert _refusal(Intent(decision.profile, decision, 3_000_000, intent.legs)) == "not_active"
+
+
+@pytest.mark.parametrize("change", [{"rules_hash": "older"}, {"status": "revoked"}])
+def test_a_certificate_of_other_rules_or_that_is_gone_carries_no_basket(change: dict[str, Any]) -> None:
+    _, intent = _intent()
+    Certificate.objects.update(**change)
+    assert _refusal(intent) == "certificate"
+
+
+def test_books_within_the_limits_at_which_the_basket_earns_nothing_are_denied_at_admission() -> None:
+    event = world.add_event()
+    world.publish(event.ticker, world.quoted(event, [(3_300, 3_400)] * 3))
+    decision = world.decide(world.add_profile(), event, {f"KXT-1-{n}": 3_500 for n in range(3)})
+    assert executor.execute(decision.pk) is None
+    assert decision.denial.code == "margin_gone"
+
+
+def test_an_ended_position_is_not_exited(struck: StruckTwin) -> None:
+    position = execute(struck)
+    Position.objects.filter(pk=position.pk).update(status="closed")
+    with pytest.raises(exits.CannotExit) as refused:
+        exits.request_exit(position_id=position.pk, actor="ann", reason="out")
+    assert refused.value.code == "ended"
+
+
+def test_a_fill_of_no_that_only_a_message_brings_is_booked_at_its_own_price(settings: Any) -> None:
+    settings.KALBOT_LIVE = True
+    twin = Twin()
+    for bid in (4_000, 4_200, 4_100):
+        twin.add_market([(bid, 2_000)], [(bid + 100, 2_000)])
+    client = twin.client()
+    client.transport.sleep = lambda seconds: None
+    connection.use(client)
+    live_readiness.require_reconciliation()
+    twin.sync()
+    limits = dict(zip(twin.markets, (6_000, 5_800, 5_900), strict=True))
+    profile = world.add_profile("live", mode="live", sending="all_at_once")
+    decision = world.decide(profile, twin.row, limits, 1_000, "all_no", "no")
+    assert reconcile.run("live", "test").error == ""
+    twin.exchange.faults.add(kind="error", method="GET", path="/portfolio/fills", count=0, status=503)
+    position = executor.execute(decision.pk)
+    assert position is not None
+    assert not Fill.objects.exists()
+    twin.send_fills()
+    inbox.apply_waiting()
+    booked = dict(Fill.objects.values_list("order__leg__market_id", "price"))
+    assert (booked, set(Fill.objects.values_list("source", flat=True))) == (limits, {"websocket"})
+    assert not position.orders.exclude(status="done").exists(), "they add up to what was answered"
