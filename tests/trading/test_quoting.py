@@ -366,3 +366,17 @@ def test_budgets_of_the_day_and_of_the_number_of_quotes_are_kept_at_admission(tw
     again = world.decide(profile, other, limits, kind="all_no", side="no", quote=meant)
     assert executor.execute(again.pk) is None
     assert Denial.objects.get(decision=again).code == "quotes_at_once"
+
+
+def test_on_paper_a_quote_fills_when_somebody_offers_at_its_price_and_opens_as_it_is(twin: Twin) -> None:
+    profile = _profile(mode="sim", quoting="one_leg", quote_min_margin_ppm=1_000)
+    position = _quoted(twin, profile)
+    assert position.orders.get().status == "resting"
+    assert _rests_at_the_exchange(twin) == 0, "nothing left for the exchange"
+    twin.quote(twin.markets[0], "bid", 4_400, 400)  # NO is offered at 0.56
+    twin.sync()
+    position = executor.step(position.pk)
+    assert _held(position) == [400] * 3
+    assert position.guaranteed
+    quotes = position.orders.filter(purpose="quote").exclude(fills=None)
+    assert list(quotes.values_list("fills__is_taker", flat=True)) == [False]

@@ -22,6 +22,7 @@ from markets.models import TermsChange
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading import selectors
+from trading.denials import DenialCode
 from trading.models import ACTIVE, Discrepancy, Lock, Position, PositionStatus
 from trading.safety import halt
 from trading.selectors import HeldLeg
@@ -72,6 +73,8 @@ def safe() -> dict[str, str]:
     ]
     if naked:
         found.insert(1, f"naked legs in {naked} position{'s' * (naked > 1)}")
+    if orphans := Position.objects.filter(residual_code=DenialCode.ORPHANS_HELD, status__in=ACTIVE).count():
+        found.append(f"orphans of quotes held in {orphans} position{'s' * (orphans > 1)}")
     if state != "active":
         found.append(f"trading is {state}")
     bad = bool(differences or naked)
@@ -81,9 +84,10 @@ def safe() -> dict[str, str]:
 
 
 def naked_positions() -> dict[int, tuple[HeldLeg, ...]]:
-    """Positions that hold naked legs and are not being bought right now, by id."""
+    """Positions that hold naked legs and are not being bought right now, by id; orphans of quotes, held inside their budget, are none."""
     buying = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING)
-    return selectors.naked_legs(Position.objects.filter(status__in=ACTIVE).exclude(status__in=buying))
+    held = Position.objects.filter(status__in=ACTIVE).exclude(status__in=buying)
+    return selectors.naked_legs(held.exclude(residual_code=DenialCode.ORPHANS_HELD))
 
 
 def working() -> dict[str, str]:

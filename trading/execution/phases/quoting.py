@@ -36,6 +36,7 @@ from trading.states import Lease
 from trading.venues import connection
 
 STEP: Final = timedelta(seconds=1)
+REFUSED_PAUSE: Final = timedelta(seconds=3)
 WAITED_OUT: Final = complete.PASSING | {
     DenialCode.REDUCING,
     DenialCode.LOCKED,
@@ -77,7 +78,7 @@ def quoting(position: Position, lease: Lease) -> bool:
     if moving:
         return quote.withdraw(moving) or inflight.wait(position, 0.5)
     _set_limits(lease, legs, rests.limits)
-    _rest(position, lease, legs, [order for order in orders if order.status == OrderStatus.RESTING], rests, facts)
+    _rest(position, lease, legs, every, rests, facts)
     states.schedule(position, clock.now() + STEP, residual="", residual_code="")
     return False
 
@@ -154,12 +155,20 @@ def _seconds(orders: Sequence[Order]) -> list[Order]:
 
 
 def _rest(
-    position: Position, lease: Lease, legs: Sequence[Leg], resting: list[Order], rests: Rests, facts: Facts
+    position: Position, lease: Lease, legs: Sequence[Leg], orders: list[Order], rests: Rests, facts: Facts
 ) -> None:
-    """Prolong what rests and place what does not, as far as the profile's orders a minute go."""
-    for order in resting:
-        quote.prolong(order)
-    occupied = {order.leg_id for order in resting}
+    """Prolong what rests and place what does not, as far as the profile's orders a minute go. A leg whose quote was refused (it would have
+    crossed a book that had moved) is left alone for a moment."""
+    since = clock.now() - REFUSED_PAUSE
+    occupied = {
+        order.leg_id
+        for order in orders
+        if order.status == OrderStatus.REJECTED and order.ended_at is not None and order.ended_at > since
+    }
+    for order in orders:
+        if order.status == OrderStatus.RESTING:
+            quote.prolong(order)
+            occupied.add(order.leg_id)
     wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
     if wanted and facts.sent + len(wanted) <= facts.profile.max_orders_per_minute:
         kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
