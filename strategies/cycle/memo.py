@@ -11,13 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kalbot.common import clock
 from markets.book import Depth
-from markets.prices import EventPrices, MarketPrice
+from markets.fees import FeeSchedule
+from markets.prices import EventPrices, MarketPrice, RecordedMarkets
+from markets.prices.heads import Heads
+from markets.prices.layout import begin_of, digest
+from markets.selectors import fee_grid
 from strategies.catalogue.universe import EventView
 from strategies.cycle.candidate_evaluation import depths_of
-from strategies.cycle.evaluation import legs_of, limits_of
-from strategies.dutch.screen import Columns, columns_of, join, screen
+from strategies.cycle.evaluation import EMPTY, limits_of
+from strategies.dutch.screen import Facts, Fixed, screen, tops_of
 from strategies.models import Profile
 from strategies.reasons import FIXED_BY_BOOKS
 from strategies.screening.verdict import Status, Verdict
@@ -36,8 +43,11 @@ class _Remembered:
     at: float
 
 
+_Facts = tuple[EventView, Facts, bytes]
+"""A view, what the screen wants of it, and how the head of a record of its markets begins."""
 _verdicts: dict[tuple[str, str], _Remembered] = {}
-_packed: dict[str, tuple[EventView, Mapping[str, MarketPrice], Columns]] = {}
+_packed: dict[str, tuple[EventView, Mapping[str, MarketPrice], bytes]] = {}
+_facts: dict[str, _Facts] = {}
 
 
 def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[str, EventPrices]) -> set[str]:
@@ -49,24 +59,58 @@ def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[st
     known = [event for event in events if event.fee_known and event.outcomes]
     if not known:
         return {event.ticker for event in events}
-    packed = join([_columns(event, prices[event.ticker]) for event in known])
+    facts = [_facts_of(event) for event in known]
+    packed = Fixed.of([each[1] for each in facts]).priced(_bids(facts, [prices[event.ticker] for event in known]))
     # The days to settlement differ by event; without them the margin required is the lower one, so more is kept.
     limits = replace(limits_of(profile, known[0], 0), days_to_settlement=None)
     kept = {known[index].ticker for index in screen(packed, limits, near=True).survivors()}
     return kept | {event.ticker for event in events if not event.fee_known}
 
 
-def _columns(event: EventView, prices: EventPrices) -> Columns:
-    """The packed best prices of one event: kept until its facts or its books change (the reader hands out the same markets until
+def _facts_of(event: EventView) -> _Facts:
+    """What of an event does not move with its prices, kept as long as its view."""
+    kept = _facts.get(event.ticker)
+    if kept is None or kept[0] is not event:
+        if len(_facts) >= _MOST:
+            _facts.clear()
+        rate = FeeSchedule(event.fee_type, event.fee_multiplier_e6, fee_grid()).taker_e10
+        facts = Facts(len(event.outcomes), (rate,), event.exclusive, event.certified)
+        begin = begin_of(digest(*(outcome.ticker for outcome in event.outcomes)), facts.legs)
+        kept = _facts[event.ticker] = (event, facts, begin)
+    return kept
+
+
+def _bids(facts: Sequence[_Facts], prices: Sequence[EventPrices]) -> NDArray[np.int64]:
+    """Best YES and NO bid of every leg: as the stream packed them where a record has the same markets and all are sound, else packed
+    here."""
+    markets = [each.markets for each in prices]
+    recorded = [each.value if isinstance(each, RecordedMarkets) else b"" for each in markets]
+    found = Heads.of((begin, fact.legs) for _, fact, begin in facts).tops(recorded)
+    if found is None:
+        tops = [_tops(event, each) for (event, _, _), each in zip(facts, prices, strict=True)]
+        return np.frombuffer(b"".join(tops), dtype=np.int64).reshape(-1, 2)
+    bids, other = found
+    if len(other):
+        starts = np.cumsum([0, *(fact.legs for _, fact, _ in facts)])
+        for i in other:
+            row = np.frombuffer(_tops(facts[i][0], prices[i]), dtype=np.int64).reshape(-1, 2)
+            bids[starts[i] : starts[i + 1]] = row
+    return bids
+
+
+def _tops(event: EventView, prices: EventPrices) -> bytes:
+    """The best prices of one event, packed here, and kept until facts or books change (the reader hands out the same markets until
     then)."""
+    markets = prices.markets
     kept = _packed.get(event.ticker)
-    if kept is not None and kept[0] is event and kept[1] is prices.markets:
+    if kept is not None and kept[0] is event and kept[1] is markets:
         return kept[2]
     if len(_packed) >= _MOST:
         _packed.clear()
-    columns = columns_of(legs_of(event, depths_of(prices)), event.exclusive, event.certified)
-    _packed[event.ticker] = (event, prices.markets, columns)
-    return columns
+    books = depths_of(prices)
+    tops = tops_of(books.get(outcome.ticker, EMPTY) for outcome in event.outcomes)
+    _packed[event.ticker] = (event, markets, tops)
+    return tops
 
 
 def recall(key: str, event: EventView, books: Books, is_close: bool) -> Verdict | None:
@@ -98,3 +142,4 @@ def forget() -> None:
     """Empty the memory."""
     _verdicts.clear()
     _packed.clear()
+    _facts.clear()

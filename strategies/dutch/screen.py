@@ -11,15 +11,17 @@ Prices in 1/10,000 dollar; all-in costs in 1/1,000,000 of that, per contract of 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kalbot.common.units import DOLLAR_PRICE, PPM
+from markets.book import Depth
 from strategies.dutch.basket import Kind, LegMarket, Limits
 from strategies.dutch.event import least_margin_ppm
 
@@ -27,8 +29,6 @@ FINE: Final = 1_000_000
 DOLLAR_FINE: Final = DOLLAR_PRICE * FINE
 NO_PRICE: Final = 10**13
 """All-in cost of a side without an ask: more than any basket pays, and never a gain."""
-
-LEG_BYTES: Final = 3 * 8
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -116,44 +116,74 @@ def _largest(gain: Ints, starts: Ints, most: int) -> Ints:
     return np.where(rank < most, gain, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What the screen wants of one event, packed: three 64-bit integers a leg (best YES bid, best NO bid, ``taker_e10``). Made once
-    when its books change, joined to a universe in every cycle."""
+class Facts(NamedTuple):
+    """One event: how many legs, their fee rates (``taker_e10``; one = of all), and its flags."""
 
-    packed: bytes
+    legs: int
     rates: tuple[int, ...]
     exclusive: bool
     certified: bool
 
 
-def columns_of(legs: Sequence[LegMarket], exclusive: bool, certified: bool) -> Columns:
-    """The columns of one event. ValueError if it has no leg."""
-    if not legs:
-        raise ValueError("an event without a leg cannot be screened")
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What of a universe does not move with prices: see ``Universe``. ``rate``: of each leg. Made once for a list of events."""
+
+    starts: Ints
+    rate: Ints
+    rates: tuple[int, ...]
+    exclusive: Bools
+    certified: Bools
+
+    @classmethod
+    def of(cls, events: Sequence[Facts]) -> Fixed:
+        """Of these events, in their order. ValueError for one without a leg."""
+        if not all(event.legs for event in events):
+            raise ValueError("an event without a leg cannot be screened")
+        rates = sorted({rate for event in events for rate in event.rates})
+        index = {rate: i for i, rate in enumerate(rates)}
+        each = [[index[rate] for rate in event.rates] * (event.legs // len(event.rates)) for event in events]
+        return cls(
+            np.cumsum([0, *(event.legs for event in events)], dtype=np.int64),
+            np.fromiter(chain.from_iterable(each), dtype=np.int64),
+            tuple(rates),
+            np.array([event.exclusive for event in events], dtype=np.bool_),
+            np.array([event.certified for event in events], dtype=np.bool_),
+        )
+
+    def at(self, tops: Iterable[bytes]) -> Universe:
+        """The universe at these best bids: of each event its legs' best YES and NO bid, 64 bits each, 0 = nobody bids."""
+        return self.priced(np.frombuffer(b"".join(tops), dtype=np.int64).reshape(-1, 2))
+
+    def priced(self, bids: Ints) -> Universe:
+        """As ``at``, for best bids as one row (YES, NO) a leg."""
+        return Universe(
+            self.starts,
+            np.ascontiguousarray(bids[:, 0]),
+            np.ascontiguousarray(bids[:, 1]),
+            self.rate,
+            self.rates,
+            self.exclusive,
+            self.certified,
+        )
+
+
+def facts_of(legs: Sequence[LegMarket], exclusive: bool, certified: bool) -> Facts:
+    """The facts of an event with these legs."""
+    return Facts(len(legs), tuple(leg.fees.taker_e10 for leg in legs), exclusive, certified)
+
+
+def tops_of(depths: Iterable[Depth]) -> bytes:
+    """The packed best bids of legs with these books, for events whose prices did not come packed."""
     numbers: list[int] = []
-    for leg in legs:
-        yes, no = leg.depth.yes_bids, leg.depth.no_bids
-        numbers += (yes[0][0] if yes else 0, no[0][0] if no else 0, leg.fees.taker_e10)
-    return Columns(array("q", numbers).tobytes(), tuple({leg.fees.taker_e10 for leg in legs}), exclusive, certified)
-
-
-def join(columns: Sequence[Columns]) -> Universe:
-    """The universe of these events, in their order."""
-    table = np.frombuffer(b"".join([each.packed for each in columns]), dtype=np.int64).reshape(-1, 3)
-    rates = sorted({rate for each in columns for rate in each.rates})
-    starts = np.cumsum([0, *(len(each.packed) // LEG_BYTES for each in columns)], dtype=np.int64)
-    return Universe(
-        starts,
-        np.ascontiguousarray(table[:, 0]),
-        np.ascontiguousarray(table[:, 1]),
-        np.searchsorted(np.array(rates, dtype=np.int64), table[:, 2]),
-        tuple(rates),
-        np.array([each.exclusive for each in columns], dtype=np.bool_),
-        np.array([each.certified for each in columns], dtype=np.bool_),
-    )
+    for depth in depths:
+        yes, no = depth.yes_bids, depth.no_bids
+        numbers += (yes[0][0] if yes else 0, no[0][0] if no else 0)
+    return array("q", numbers).tobytes()
 
 
 def pack(events: Sequence[tuple[Sequence[LegMarket], bool, bool]]) -> Universe:
     """A universe from (legs, exclusive, certified) of each event, all packed again."""
-    return join([columns_of(*event) for event in events])
+    return Fixed.of([facts_of(*event) for event in events]).at(
+        tops_of(leg.depth for leg in legs) for legs, _, _ in events
+    )

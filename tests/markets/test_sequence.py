@@ -13,7 +13,7 @@ import pytest
 
 from markets.book import Depth
 from markets.kalshi.ws.frames import Ack
-from markets.prices import EVENT_KEY, EventRecord, _event
+from markets.prices import EVENT_KEY, RecordedMarkets
 from markets.streaming.connection import Connection
 from markets.streaming.output.metrics import Metrics
 from markets.streaming.state.books import Books
@@ -102,23 +102,23 @@ def connected() -> tuple[Connection, Recorder]:
     return connection, recorder
 
 
-def published(books: Books, kept: dict[str, EventRecord]) -> dict[str, EventRecord]:
+def published(books: Books, kept: dict[str, RecordedMarkets]) -> dict[str, RecordedMarkets]:
     """What readers would find after a flush now."""
     records, _ = books.take_changes()
     for key, value in records.items():
         if key.startswith(EVENT_KEY):
-            kept[key.removeprefix(EVENT_KEY)] = _event.decode(value)
+            kept[key.removeprefix(EVENT_KEY)] = RecordedMarkets(value)
     return kept
 
 
-def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str, EventRecord]) -> int:
+def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str, RecordedMarkets]) -> int:
     """Every record that is not suspect equals the truth. Returns how many there were."""
     sound = 0
     for record in published(connection.books, kept).values():
-        for market in record.markets:
-            if market.has_book and not market.suspect:
+        for market in record.values():
+            if market.depth is not None and not market.suspect:
                 sound += 1
-                found = Depth(market.yes, market.no)
+                found = market.depth
                 expected = Depth.of(truth[market.ticker]["yes"].items(), truth[market.ticker]["no"].items())
                 assert found == expected, market.ticker
     return sound
@@ -128,7 +128,7 @@ def assert_right(connection: Connection, truth: dict[str, Sides], kept: dict[str
 def test_a_book_that_is_not_suspect_is_right(seed: int) -> None:
     reference, (connection, recorder) = Reference(seed), connected()
     pick, sound, now = random.Random(seed + 1000), 0, 10_000
-    kept: dict[str, EventRecord] = {}
+    kept: dict[str, RecordedMarkets] = {}
     delivered = 0
 
     def deliver(frame: bytes) -> None:
@@ -199,7 +199,7 @@ def test_a_crossed_book_is_suspect_at_once_and_repaired_when_it_stays() -> None:
     }
     frame = {"type": "orderbook_delta", "sid": SID, "seq": reference.seq + 1, "msg": message}
     connection.intake.feed([json.dumps(frame).encode()])
-    suspect = {m.ticker: m.suspect for m in published(connection.books, {})["EVENT"].markets}
+    suspect = {m.ticker: m.suspect for m in published(connection.books, {})["EVENT"].values()}
     assert suspect == {"EVENT-A": True, "EVENT-B": False}
     assert not connection.books.repair
     connection.maintain(connection._followed, 10**14)

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from kalbot.common import cache, clock
-from markets.prices import EVENT_KEY, EventRecord
+from markets.prices import EVENT_KEY, EventRecord, RecordedMarkets
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
@@ -40,7 +40,7 @@ def _suspect(twin: StruckTwin, ticker: str) -> None:
     key = EVENT_KEY + twin.event
     stored = cache.prices().get(key)
     assert isinstance(stored, bytes)
-    record = msgspec.msgpack.decode(stored, type=EventRecord)
+    record = msgspec.msgpack.decode(RecordedMarkets(stored).body, type=EventRecord)
     changed = tuple(msgspec.structs.replace(one, suspect=one.suspect or one.ticker == ticker) for one in record.markets)
     cache.prices().set(key, msgspec.msgpack.encode(msgspec.structs.replace(record, markets=changed)))
 

@@ -16,7 +16,7 @@ import msgspec
 from markets.book import BookError
 from markets.kalshi.vocabulary import COMBO_PREFIX, Side
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot, TickerFrame
-from markets.prices import EVENT_KEY, QUOTE_KEY
+from markets.prices.layout import EVENT_KEY, QUOTE_KEY, digest, record_of
 from markets.streaming.state.market_state import MarketState
 
 CROSSED_PATIENCE_MS: Final = 250
@@ -46,6 +46,7 @@ class Books:
         self._changed: set[str] = set()
         self._quoted: set[str] = set()
         self._taken: set[str] = set()
+        self._digests: dict[str, tuple[tuple[MarketState, ...], bytes]] = {}
         self._encode = msgspec.msgpack.Encoder().encode
 
     # -- which markets ---------------------------------------------------------------------------------------------
@@ -82,6 +83,7 @@ class Books:
         for state in self.events.pop(event, ()):
             self._drop(state)
         self._changed.discard(event)
+        self._digests.pop(event, None)
         self.moved.discard(event)
         self.dropped.add(event)
 
@@ -194,6 +196,7 @@ class Books:
         changed, self._changed = self._changed, set()
         self._taken, self._quoted = self._quoted, set()
         encode, epoch, raw = self._encode, self.epoch, msgspec.Raw
+        of_epoch = digest(epoch)
         records: dict[str, bytes] = {}
         for ticker in self._taken:
             quote, at = self.quotes[ticker]
@@ -210,9 +213,23 @@ class Books:
                 )
             )
         for event in changed:
-            markets = [raw(state.packed or state.pack(encode)) for state in self.events[event]]
-            records[EVENT_KEY + event] = encode((epoch, markets))
+            states = self.events[event]
+            markets = [raw(state.packed or state.pack(encode)) for state in states]
+            tops = [price for state in states for price in (state.yes_top, state.no_top)]
+            sound = all(state.is_sound for state in states)
+            body = encode((epoch, markets))
+            records[EVENT_KEY + event] = record_of(
+                self._names(event), epoch, tops, body, sound=sound, of_epoch=of_epoch
+            )
         return records, changed
+
+    def _names(self, event: str) -> bytes:
+        """The digest of the tickers of an event, kept while it has these markets."""
+        states = self.events[event]
+        known = self._digests.get(event)
+        if known is None or known[0] is not states:
+            known = self._digests[event] = (states, digest(*(state.ticker for state in states)))
+        return known[1]
 
     def not_written(self, changed: Iterable[str]) -> None:
         """What was taken did not arrive: it stays changed."""

@@ -17,7 +17,7 @@ class MarketState:
     """Times are Unix milliseconds; ``seq`` is the subscription's number, ``clock`` the market's own.
 
     ``packed`` is the market's part of its event's record (``markets.prices.MarketRecord``), ``packed_yes`` and ``packed_no`` the
-    levels inside it; None where something changed since.
+    levels inside it; None where something changed since. ``yes_top`` and ``no_top``: best bids of what is packed, 0 = nobody bids.
     """
 
     __slots__ = (
@@ -27,6 +27,7 @@ class MarketState:
         "event",
         "exchange_ms",
         "has_book",
+        "no_top",
         "packed",
         "packed_no",
         "packed_yes",
@@ -38,6 +39,7 @@ class MarketState:
         "ticker",
         "yes_ask",
         "yes_bid",
+        "yes_top",
     )
 
     def __init__(self, ticker: str, event: str, status: str = "active") -> None:
@@ -58,14 +60,22 @@ class MarketState:
         self.packed: bytes | None = None
         self.packed_yes: bytes | None = None
         self.packed_no: bytes | None = None
+        self.yes_top = self.no_top = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it may be traded on: active, with a book without gap or crossing."""
+        return self.has_book and not self.suspect and not self.crossed_since and self.status in ("active", "")
 
     def pack(self, encode: Encode) -> bytes:
         """The record's bytes, kept until something changes. A side that did not change is not sorted again."""
         raw = msgspec.Raw
         if self.packed_yes is None:
-            self.packed_yes = encode(_best(self.book.yes))
+            best = _best(self.book.yes)
+            self.packed_yes, self.yes_top = encode(best), best[0][0] if best else 0
         if self.packed_no is None:
-            self.packed_no = encode(_best(self.book.no))
+            best = _best(self.book.no)
+            self.packed_no, self.no_top = encode(best), best[0][0] if best else 0
         self.packed = encode(
             (
                 self.ticker,

@@ -13,7 +13,7 @@ from markets.fees import CENT_GRID, FeeSchedule
 from markets.terms.exhaustiveness import Certificate, certify
 from strategies.dutch.basket import Found, Kind, LegMarket, Limits
 from strategies.dutch.coverage import Devig
-from strategies.dutch.screen import NO_PRICE, all_in_by_bid, columns_of, join, pack, screen
+from strategies.dutch.screen import NO_PRICE, Facts, Fixed, all_in_by_bid, facts_of, pack, screen, tops_of
 from strategies.dutch.search import best_basket
 from strategies.reasons import Reason
 
@@ -114,14 +114,14 @@ def test_the_recorded_pass_leaves_one_event() -> None:
     assert packed.starts.dtype == np.int64
 
 
-def test_columns_are_made_once_an_event_and_joined_in_any_order() -> None:
+def test_what_is_fixed_is_made_once_and_prices_come_packed_in_the_same_order() -> None:
     rng = random.Random(3)
     events = [random_event(rng) for _ in range(300)]
-    columns = [columns_of(*event) for event in events]
     rules = Limits(kinds=frozenset({Kind.ALL_YES, Kind.ALL_NO}), near_ppm=0)
-    whole = screen(join(columns), rules)
-    assert whole.survivors() == screen(pack(events), rules).survivors()
-    backwards = screen(join(columns[::-1]), rules)
-    assert [len(events) - 1 - i for i in backwards.survivors()][::-1] == whole.survivors()
+    fixed = Fixed.of([facts_of(*event) for event in events])
+    tops = [tops_of(leg.depth for leg in legs) for legs, _, _ in events]
+    assert screen(fixed.at(tops), rules).survivors() == screen(pack(events), rules).survivors()
+    one_rate = Fixed.of([Facts(len(legs), (legs[0].fees.taker_e10,), *flags) for legs, *flags in events])
+    assert screen(one_rate.at(tops), rules).survivors() == screen(pack(events), rules).survivors()
     with pytest.raises(ValueError, match="without a leg"):
-        columns_of([], True, True)
+        Fixed.of([Facts(0, (1,), True, True)])
