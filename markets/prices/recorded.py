@@ -81,7 +81,7 @@ _event = msgspec.msgpack.Decoder(EventRecord)
 
 class RecordedMarkets(Mapping[str, MarketPrice]):
     """The markets of one record, decoded when the first is wanted. ``value``: the record as it came, whose head
-    (``layout``) tells what a screen wants without that."""
+    (``layout``) has what a screen wants without that."""
 
     __slots__ = ("_decoded", "value")
 
