@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.trading.struck import StruckTwin
 from trading.accounting import ledger, shard_cash
 from trading.execution import executor, handed
 from trading.execution.orders import fills, gate
+from trading.execution.sizing import recheck
 from trading.models import Denial, Fill, Order, Position
 from trading.reconciliation import reconcile
 
@@ -77,7 +79,12 @@ def _decision(twin: StruckTwin, limits: dict[str, int] | None = None, **columns:
 
 
 @pytest.mark.parametrize(("sending", "in_all"), [("thinnest_first", IN_ALL), ("all_at_once", IN_ALL - 9)])
-def test_statements_of_a_basket_keep_to_their_budget(struck: StruckTwin, sending: str, in_all: int) -> None:
+def test_statements_of_a_basket_keep_to_their_budget(
+    struck: StruckTwin, sending: str, in_all: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        recheck, "CLEARED_FOR", timedelta(minutes=1)
+    )  # what is counted is the way of a machine that is not busy
     limits = _four(struck)
     decision = _decision(struck, limits, sending=sending)
     handed.remember(decision.profile)
