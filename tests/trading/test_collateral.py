@@ -158,7 +158,8 @@ def test_after_a_scalar_result_nothing_is_counted_with() -> None:
     assert position.returned == 0
 
 
-def _exit(position: Position, monkeypatch: pytest.MonkeyPatch, tries: int = 12) -> Position:
+def _request(position: Position, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody wants out, at almost any price."""
     monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
     exits.request_exit(
         position_id=position.pk,
@@ -167,6 +168,10 @@ def _exit(position: Position, monkeypatch: pytest.MonkeyPatch, tries: int = 12) 
         least_prices={(ticker, "no"): 100 for ticker in TICKERS},
         below_floor="I want out",
     )
+
+
+def _exit(position: Position, monkeypatch: pytest.MonkeyPatch, tries: int = 12) -> Position:
+    _request(position, monkeypatch)
     for _ in range(tries):
         world.publish("KXT-1", world.quoted(position.event, [(bid, bid + 200) for bid in BIDS]))
         executor.step(position.pk)
@@ -189,14 +194,7 @@ def test_a_leg_that_cannot_be_sold_for_want_of_cash_is_named(monkeypatch: pytest
     Profile.objects.filter(pk=profile.pk).update(capital=0)
     _hold_nothing_back(position)
     position = Position.objects.get(pk=position.pk)
-    monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
-    exits.request_exit(
-        position_id=position.pk,
-        actor="somebody",
-        reason="enough",
-        least_prices={(ticker, "no"): 100 for ticker in TICKERS},
-        below_floor="I want out",
-    )
+    _request(position, monkeypatch)
     for _ in range(3):
         world.publish("KXT-1", world.quoted(position.event, [(bid, bid + 200) for bid in BIDS]))
         executor.step(position.pk)
@@ -259,14 +257,7 @@ def test_the_exchange_shows_what_we_count_at_every_step(twin: Twin, monkeypatch:
     assert position.returned == PAYS
     row = reconcile.run("live", "test")
     assert (row.differences, row.balance_difference) == (0, 0)
-    monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
-    exits.request_exit(
-        position_id=position.pk,
-        actor="somebody",
-        reason="enough",
-        least_prices={(ticker, "no"): 100 for ticker in TICKERS},
-        below_floor="I want out",
-    )
+    _request(position, monkeypatch)
     for _ in range(10):
         twin.sync()
         executor.step(position.pk)

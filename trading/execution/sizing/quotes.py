@@ -5,7 +5,7 @@ Prices 1/10,000 dollar, counts 1/100 contract, money micro-dollars.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -25,8 +25,8 @@ from strategies.quoting.resting import Wanted
 from strategies.quoting.synthetic import bid_cost, synthetic, takings
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.sizing import baskets, planner, walk
-from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
+from trading.execution.sizing import baskets, fitting, planner, walk
+from trading.execution.sizing.planner import Plan, PlanLeg
 from trading.models import Leg, Order, OrderStatus, Position
 
 DWELL: Final = timedelta(seconds=2)
@@ -56,12 +56,12 @@ class Rests:
     limits: dict[int, int] = field(default_factory=dict)
 
 
-def plan(decision: Decision, legs: list[PlanLeg], write_budget: Callable[[Decision, bool], WriteBudget]) -> Plan:
+def plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
     """The whole decision: what may rest is worked out when it is placed. Denied(RATE_LIMIT) if the account cannot send the quotes, the
     other legs and an unwind."""
     quotes = 1 if decision.quote["leg"] else len(legs)
     tokens, kept = planner.CREATE_TOKENS * quotes, tokens_kept(decision.profile, Way(decision.quote["way"]), len(legs))
-    refusal = planner.too_many_tokens(tokens, kept, write_budget(decision, True), together=True)
+    refusal = planner.too_many_tokens(tokens, kept, fitting.write_budget(decision, True), together=True)
     if refusal is not None:
         raise Denied(refusal.code, refusal.detail)
     return Plan(
