@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LIMIT_MS = 300
+LIMIT_MS = 200
 PAGES = {
     "dashboard": "/admin/",
     "why": "/admin/why/",
@@ -23,6 +23,11 @@ PAGES = {
     "one event": "/admin/markets/event/E777/change/",
     "one position": "/admin/trading/position/30/change/",
     "one profile": "/admin/strategies/profile/1/change/",
+    "results of all time": "/admin/results/?period=all",
+    "open positions": "/admin/positions/",
+    "exports": "/admin/exports/",
+    "first steps": "/admin/first-steps/",
+    "search, two words": "/admin/search/?s=event+777&extended=1",
 }
 FILTERED = {
     "market, searched": "/admin/markets/market/?q=E777-",
@@ -76,7 +81,7 @@ def table(found: dict[str, dict[str, Any]]) -> None:
     shown = Table(title=f"median ms of a page (goal {LIMIT_MS}); queries and their share", header_style="bold")
     shown.add_column("list or page")
     for database in found:
-        for name in ("ms", "processor", "queries", "in queries"):
+        for name in ("ms", "processor", "queries", "in queries", "KB"):
             shown.add_column(f"{database if name == 'ms' else ''} {name}".strip(), justify="right")
     names = sorted(found["sqlite"]["pages"], key=lambda name: -found["sqlite"]["pages"][name]["ms"])
     for name in names:
@@ -89,6 +94,7 @@ def table(found: dict[str, dict[str, Any]]) -> None:
                 f"{one['processor_ms']:.0f}",
                 str(one["queries"]),
                 f"{one['query_ms']:.0f}",
+                str(one["kilobytes"]),
             ]
         shown.add_row(name, *cells)
     Console(file=sys.stderr, width=130).print(shown)
@@ -211,4 +217,5 @@ def timed(client: Any, address: str, repeat: int) -> dict[str, Any]:
         "processor_ms": round(statistics.median(processor), 1),
         "query_ms": round(statistics.median(spent), 1),
         "queries": number,
+        "kilobytes": round(len(answer.content) / 1000),
     }

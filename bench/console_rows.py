@@ -294,6 +294,7 @@ def traded(events: int, orders: int, profiles: list[tuple[int, str]]) -> None:
         orders,
         position_id=f"i % {held} + 1",
         kind="'fill'",
+        fill_id="i + 1",
         key="'k' || i",
         at=ago("i"),
         **of_position,

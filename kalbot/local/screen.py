@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from kalbot.local import story, summary, triage_screen
+from kalbot.local import pace, story, summary, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from markets.terms.grades import Grade
@@ -51,6 +51,7 @@ class Headless:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds, self.started, self.said = seconds or 0.0, time.monotonic(), 0.0
+        self.warned = False
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +76,10 @@ class Headless:
             file=sys.stderr,
             flush=True,
         )
+        slow = "" if self.warned else pace.slow()
+        if slow:
+            self.warned = True
+            print(f"  {slow}", file=sys.stderr, flush=True)
 
 
 class Live:
@@ -123,7 +128,9 @@ class Live:
             "admin  ",
             (f"http://127.0.0.1:{self.plan.web_port}/admin/", "underline"),
             f"  admin / {password}",
-            ("    Ctrl-C stops everything", "dim"),
+            ("    Ctrl-C stops everything\n", "dim"),
+            (pace.upcoming(self.plan), "dim"),
+            (f"\n{slow}" if (slow := pace.slow()) else "", "bold yellow"),
         )
         return Panel(text, box=box.SQUARE, padding=(0, 1))
 
@@ -203,6 +210,7 @@ def latest() -> RenderableType:
         table.add_column(name, no_wrap=True)
     for name in ("baskets", "cost", "floor", "profit"):
         table.add_column(name, justify="right")
+    table.add_column("because", ratio=1, no_wrap=True)
     for position in Position.objects.select_related("profile").order_by("-pk")[:LATEST]:
         table.add_row(
             str(position.pk),
@@ -213,8 +221,9 @@ def latest() -> RenderableType:
             position.status,
             f"{position.matched_count / 100:g}",
             dollars(position.cost),
-            dollars(position.floor),
+            dollars(position.floor) if position.cost else "",
             dollars(position.realised),
+            pace.cause(position),
         )
     return table
 
