@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +12,7 @@ import sample_positions
 from django.test import Client
 from django.urls import reverse
 
+from kalbot.console.api import reads
 from kalbot.console.pages import dashboard
 from trading.models import Position
 
@@ -92,3 +96,41 @@ def test_the_whole_page_follows_an_exit(sample: dict[str, Any], login: Login) ->
     ):
         assert fragment in part
     assert "sell 10 NO" in part
+
+
+def exported(client: Client, position: Position) -> dict[str, str]:
+    """The position's row of the list's export."""
+    address = reverse("admin:trading_position_export") + f"?q={position.pk}"
+    form = client.get(address).content.decode()
+    names = re.findall(r'name="(positionresource_\w+)"', form)
+    answer = client.post(address, {"format": "0", "resource": "0", **dict.fromkeys(names, "on")}).content.decode()
+    return next(row for row in csv.DictReader(io.StringIO(answer)) if row["id"] == str(position.pk))
+
+
+def test_the_export_and_the_api_say_what_is_held_now_and_how_it_was_opened(
+    sample: dict[str, Any], login: Login
+) -> None:
+    client, held = login("viewer"), sample["held"]
+    row, said = exported(client, held), reads.positions([held])[0]
+    assert (row["held_grade"], row["held_floor"], row["opened_as"]) == (
+        *("guaranteed if determined", "50.000000", "guaranteed if determined"),
+    )
+    assert (said.grade, said.floor, said.naked) == ("guaranteed if determined", 50, False)
+    for place in range(3):
+        sample_positions.sell(held, place, 2_500, 6_000)
+    Position.objects.filter(pk=held.pk).update(status="closed", close_type="exit")
+    held.refresh_from_db()
+    row, said = exported(client, held), reads.positions([held])[0]
+    assert (row["held_grade"], row["held_floor"], row["opened_as"]) == ("", "", "guaranteed if determined")
+    assert "guaranteed" not in row
+    assert "floor" not in row
+    assert (said.grade, said.floor, said.opened_as) == ("", None, "guaranteed if determined")
+
+
+def test_naked_legs_take_the_word_from_the_export_and_the_api(sample: dict[str, Any], login: Login) -> None:
+    held = sample["held"]
+    sample_positions.sell(held, 0, 2_000, 5_000)
+    held.refresh_from_db()
+    row, said = exported(login("viewer"), held), reads.positions([held])[0]
+    assert row["held_grade"] == said.grade == "conditional"
+    assert said.naked

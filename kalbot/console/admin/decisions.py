@@ -71,6 +71,8 @@ class DecisionAdmin(ExportedAdmin):
         "margin_ppm": "share",
         "price_age_ms": "ms",
     }
+    left_out = ("guaranteed", "grade")
+    computed = {"decided_as": lambda decision: Grade(decision.grade).label}
     readonly_fields = ["legs_table", "payoff_table", "became", "decided_as", "stages_table"]
     fieldsets = [
         (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django.http import HttpRequest
 from import_export.admin import ExportMixin
+from import_export.fields import Field
 from import_export.formats.base_formats import CSV, JSON, TSV
 from import_export.resources import ModelResource, modelresource_factory
 from import_export.widgets import Widget
@@ -31,8 +33,23 @@ class UnitWidget(Widget):
         return "" if value is None else format_decimal(int(value), self.places)
 
 
+class Computed(Field):
+    """A column that is no column of the table: what ``value`` makes of the row."""
+
+    def __init__(self, name: str, value: Callable[[Any], str]) -> None:
+        super().__init__(column_name=name, readonly=True)
+        self.value = value
+
+    def export(self, instance: Any, **kwargs: Any) -> str:
+        return self.value(instance)
+
+
 class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
-    """A read-only list with an export of the rows that its filters leave."""
+    """A read-only list with an export of the rows that its filters leave. ``computed``: columns beside the table's, by name;
+    ``left_out``: columns that say something of a moment that has passed, in words that would be read as of now."""
+
+    computed: ClassVar[dict[str, Callable[[Any], str]]] = {}
+    left_out: ClassVar[tuple[str, ...]] = ()
 
     export_form_class = SelectableFieldsExportForm
     formats = [CSV, TSV, JSON]
@@ -42,8 +59,10 @@ class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
         return self.formats
 
     def get_export_resource_classes(self, request: HttpRequest) -> list[type[ModelResource]]:
-        resource = modelresource_factory(self.model, meta_options={"exclude": INTERNAL})
+        resource = modelresource_factory(self.model, meta_options={"exclude": (*INTERNAL, *self.left_out)})
         for name, unit in self.units.items():
             if unit in PLACES and name in resource.fields:
                 resource.fields[name].widget = UnitWidget(PLACES[unit])
+        for name, value in self.computed.items():
+            resource.fields[name] = Computed(name, value)
         return [resource]

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from kalbot.common.units import format_decimal
 from kalbot.console.admin.base import (
     ReadOnlyAdmin,
     ReadOnlyInline,
@@ -33,6 +34,7 @@ from kalbot.console.pages import position_story
 from kalbot.console.pages.summary import grade_of_held
 from kalbot.console.ui import formats
 from kalbot.console.ui.markup import signed, tag
+from markets.terms.grades import Grade
 from trading.closing import exits
 from trading.models import (
     ACTIVE,
@@ -146,6 +148,12 @@ class PositionAdmin(ExportedAdmin):
         "payout": "money",
         "realised": "gain",
         "floor": "money",
+    }
+    left_out = ("guaranteed", "grade", "floor", "states")
+    computed = {
+        "held_floor": lambda position: format_decimal(position.floor, 6) if position.cost else "",
+        "held_grade": grade_of_held,
+        "opened_as": lambda position: Grade(position.grade).label,
     }
     inlines = [LegInline, OrderInline, PositionEventInline]
     actions_detail = ["force_exit", "withdraw_exit"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,8 +15,11 @@ from kalbot.console.api import shapes
 from kalbot.console.exports import results as table
 from kalbot.console.ops import status
 from kalbot.console.pages import results as results_page
+from kalbot.console.pages.summary import grade_of_held
+from markets.terms.grades import Grade
 from strategies import reasons
 from strategies.models import NearMiss, Profile
+from trading import selectors
 from trading.accounting import results
 from trading.models import ACTIVE, Position
 from trading.safety import halt
@@ -66,7 +70,14 @@ def profiles() -> list[shapes.ProfileOut]:
     return found
 
 
-def position(row: Position) -> dict[str, Any]:
+def positions(rows: Iterable[Position]) -> list[shapes.PositionOut]:
+    """Positions with what is held of each; one query finds the naked legs of all."""
+    found = list(rows)
+    naked = selectors.naked_legs(found)
+    return [shapes.PositionOut(**position(row, row.pk in naked)) for row in found]
+
+
+def position(row: Position, naked: bool) -> dict[str, Any]:
     """The columns of a position."""
     return {
         "id": row.pk,
@@ -77,6 +88,10 @@ def position(row: Position) -> dict[str, Any]:
         "kind": row.kind,
         "status": row.status,
         "cost": dollars(row.cost),
+        "floor": dollars(row.floor) if row.cost else None,
+        "grade": grade_of_held(row),
+        "opened_as": Grade(row.grade).label,
+        "naked": naked,
         "fees": dollars(row.fees),
         "realised": dollars(row.realised),
         "residual": row.residual,
@@ -94,7 +109,7 @@ def position_detail(row: Position) -> shapes.PositionDetail:
         for leg in row.legs.all()
     ]
     history = [f"{one.at:%Y-%m-%d %H:%M:%S} UTC {one.actor}: {one.reason}" for one in row.events.order_by("id")]
-    return shapes.PositionDetail(**position(row), legs=legs, history=history)
+    return shapes.PositionDetail(**position(row, bool(selectors.naked_legs([row]))), legs=legs, history=history)
 
 
 def near_miss(row: NearMiss) -> shapes.NearMissOut:

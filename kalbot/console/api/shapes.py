@@ -58,8 +58,12 @@ class PositionOut(Schema):
     mode: str
     kind: str
     status: str
-    cost: Decimal
-    fees: Decimal
+    cost: Decimal = Field(description="Of what is held now, fees included.")
+    floor: Decimal | None = Field(description="The least that what is held now pays; empty while nothing is held.")
+    grade: str = Field(description="How sure that is, by what is held now; empty while nothing is held.")
+    opened_as: str = Field(description="The grade when it was opened; history.")
+    naked: bool = Field(description="Whether legs are held that no whole basket needs.")
+    fees: Decimal = Field(description="All that were paid.")
     realised: Decimal
     residual: str
     created_at: datetime

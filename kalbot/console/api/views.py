@@ -51,7 +51,7 @@ def positions(
         rows = rows.filter(status__in=ACTIVE) if state == "active" else rows.exclude(status__in=ACTIVE)
     rows = rows.filter(profile__name=profile) if profile else rows
     rows = rows.filter(mode=mode) if mode else rows
-    return [shapes.PositionOut(**reads.position(row)) for row in rows[: max(1, min(limit, MOST))]]
+    return reads.positions(rows[: max(1, min(limit, MOST))])
 
 
 @api.get("/positions/{int:pk}", response=shapes.PositionDetail, summary="One position with legs and history")
