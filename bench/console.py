@@ -161,7 +161,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
     filled = time.monotonic() - began
-    client = Client()
+    client = Client(headers={"accept-encoding": "gzip"})
     user, _ = User.objects.get_or_create(username="bench", defaults={"is_staff": True, "is_superuser": True})
     client.force_login(user)
     lists = {

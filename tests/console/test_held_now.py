@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import sample_positions
@@ -115,7 +116,7 @@ def test_the_export_and_the_api_say_what_is_held_now_and_how_it_was_opened(
     assert (row["held_grade"], row["held_floor"], row["opened_as"]) == (
         *("guaranteed if determined", "50.000000", "guaranteed if determined"),
     )
-    assert (said.grade, said.floor, said.naked) == ("guaranteed if determined", 50, False)
+    assert (said.grade, said.floor, said.naked) == ("guaranteed if determined", Decimal(50), False)
     for place in range(3):
         sample_positions.sell(held, place, 2_500, 6_000)
     Position.objects.filter(pk=held.pk).update(status="closed", close_type="exit")

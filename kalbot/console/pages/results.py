@@ -16,6 +16,7 @@ from kalbot.common import clock
 from kalbot.console.exports import results as table
 from kalbot.console.exports import write
 from kalbot.console.pages import open_positions
+from kalbot.console.pages.summary import until_booked
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
@@ -37,7 +38,7 @@ def page(request: HttpRequest) -> HttpResponse:
     period, first, last = chosen_time(request.GET)
     since, until = results.days(first, last, now) if not period else (results.begin(period, now), now)
     profiles = list(Profile.objects.order_by("mode", "name"))
-    rows = [results.result(profile, since, until) for profile in profiles]
+    rows = [result_of(profile, since, until, now) for profile in profiles]
     open_ = unrealised_of(profiles)
     if request.GET.get("format") == "csv":
         return as_csv(rows, open_, period or f"{first}-{last}")
@@ -64,6 +65,14 @@ def page(request: HttpRequest) -> HttpResponse:
         **curve(chosen, since, until),
     }
     return TemplateResponse(request, "console/results.html", context)
+
+
+def result_of(profile: Profile, since: datetime | None, until: datetime, now: datetime) -> Result:
+    """The result of one profile; one that ends now is kept until the next booking, for it adds up the whole ledger."""
+    if until != now:
+        return results.result(profile, since, until)
+    name = f"result:{since and since.timestamp()}"
+    return until_booked(profile, name, lambda: results.result(profile, since, now))
 
 
 def chosen_time(data: QueryDict) -> tuple[str, date | None, date | None]:

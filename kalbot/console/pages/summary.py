@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.cache import cache as kept
 from django.db.models import Min, Q, Sum
@@ -18,6 +18,7 @@ from trading.limits import risk
 from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000
+Found = TypeVar("Found")
 
 
 def latency() -> dict[str, dict[str, float | None]]:
@@ -104,19 +105,21 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
     return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]
 
 
-def ledger_summary(profile: Profile) -> dict[str, int]:
-    """{starting, cash, open_cost, realised, difference} in micro-dollars.
-
-    It adds up the whole ledger, so it is kept until the next booking, and for a minute at most (it compares with the positions'
-    rows, which might change without one).
-    """
+def until_booked(profile: Profile, name: str, make: Callable[[], Found]) -> Found:
+    """What ``make`` finds for ``profile``, kept until its next booking, and for a minute at most. For what adds up whole ledgers."""
     last = LedgerTransaction.objects.filter(profile=profile).order_by("-id").values_list("pk", flat=True).first()
-    name = f"ledger:{profile.pk}:{last}:{profile.capital}"
-    found: dict[str, int] | None = kept.get(name)
+    key = f"{name}:{profile.pk}:{last}:{profile.capital}"
+    found: Found | None = kept.get(key)
     if found is None:
-        found = ledger.summary(profile)
-        kept.set(name, found, 60)
+        found = make()
+        kept.set(key, found, 60)
     return found
+
+
+def ledger_summary(profile: Profile) -> dict[str, int]:
+    """{starting, cash, open_cost, realised, difference} in micro-dollars. It compares with the positions' rows, which might change
+    without a booking."""
+    return until_booked(profile, "ledger", lambda: ledger.summary(profile))
 
 
 def grade_of_held(position: Position) -> str:
