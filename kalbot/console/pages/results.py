@@ -38,10 +38,11 @@ def page(request: HttpRequest) -> HttpResponse:
     period, first, last = chosen_time(request.GET)
     since, until = results.days(first, last, now) if not period else (results.begin(period, now), now)
     profiles = list(Profile.objects.order_by("mode", "name"))
-    rows = [result_of(profile, since, until, now) for profile in profiles]
     open_ = unrealised_of(profiles)
     if request.GET.get("format") == "csv":
+        rows = [results.result(profile, since, until) for profile in profiles]
         return as_csv(rows, open_, period or f"{first}-{last}")
+    rows = [result_of(profile, since, until, now) for profile in profiles]
     wanted = request.GET.getlist("profile")
     chosen = [one for one in profiles if one.name in wanted][:MOST] or profiles[:1]
     context: dict[str, Any] = {
