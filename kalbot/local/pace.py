@@ -22,7 +22,7 @@ SLOW_CYCLE_MS: Final = 4_000
 FEWEST: Final = 3
 """Measurements that say something."""
 RECENT: Final = 50
-"""The last so many of each are looked at."""
+"""How many of the last of each are read."""
 
 
 def slow() -> str:
