@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 import types
@@ -12,7 +13,7 @@ import pytest
 
 from tests.mutation import command, mutants
 from tests.mutation.known import KNOWN
-from tests.mutation.transplant import put
+from tests.mutation.transplant import forget_cached, put
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = '''
@@ -76,6 +77,25 @@ def test_a_change_takes_effect_for_whoever_holds_the_function(what: str, expecte
     mutant = next(one for one in mutants.of_source("box.py", SOURCE) if one.what == what)
     put(module, ast.parse(SOURCE), mutant.tree)
     assert (capped([4, 5]), box.half()) == expected
+
+
+def test_what_was_cached_from_the_old_code_is_forgotten() -> None:
+    module = types.ModuleType("box_of_caches")
+
+    @functools.cache
+    def once() -> list[int]:
+        return []
+
+    module.__dict__["once"] = once
+    sys.modules["box_of_caches"] = module
+    before = once()
+    try:
+        forget_cached("box_of")
+        assert once() is before, "another package's"
+        forget_cached("box_of_caches")
+        assert once() is not before
+    finally:
+        del sys.modules["box_of_caches"]
 
 
 def test_every_known_fault_fits_the_code() -> None:

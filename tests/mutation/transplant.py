@@ -24,6 +24,15 @@ def put(module: ModuleType, old: ast.Module, new: ast.Module) -> None:
             _rebind(module, after)
 
 
+def forget_cached(package: str) -> None:
+    """Empty the caches of all functions of ``package``: a statement that was built from the old code would hide the new one."""
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear") and hasattr(value, "__wrapped__"):
+                    value.cache_clear()
+
+
 def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
