@@ -16,12 +16,11 @@ from backtest.catalogue import Announced, Catalogue
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
 from markets import exchange_hours
 from markets.book import Side
-from markets.kalshi.errors import SchemaError
 from markets.kalshi.schemas.pages import parse_orderbook
 from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
-from markets.tape.records import Kind, Record, unpack_frames
+from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
 from markets.terms.rules_file import Sample
 from triage.sources import cached
 from triage.sources.protocol import Snapshot
@@ -83,7 +82,7 @@ class Feed:
             if handler is not None:
                 self.counts[NAMES[record.kind]] += 1
                 handler(record)
-        except (SchemaError, ValueError, KeyError, msgspec.MsgspecError) as error:
+        except (*UNREADABLE, msgspec.MsgspecError) as error:
             self.counts["refused"] += 1
             log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
 

@@ -8,7 +8,7 @@ Prices in 1/10,000 dollar, times in nanoseconds.
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from kalbot.common.units import DOLLAR_PRICE, parse_price
 from markets.fees import FeeSchedule, model_fee
-from markets.tape.records import Kind, Record
+from markets.tape.records import UNREADABLE, Kind, Record, content
+
+log = logging.getLogger(__name__)
 
 MINUTE: Final = 60 * 10**9
 FRESH: Final = (10 * MINUTE, MINUTE)
@@ -91,31 +93,39 @@ def measure(records: Iterator[Record], *, is_continuous: bool) -> Touch:
     """Price every moment of a tape of quotes or books. ``is_continuous``: silence means unchanged; else prices last ``PASS_NS``."""
     found, events, event_of = Touch(), dict[str, _Event](), dict[str, str]()
     for record in records:
-        if record.kind is Kind.EVENT:
-            _listed(record, events, event_of, found, is_continuous=is_continuous)
-        elif record.kind in (Kind.QUOTE, Kind.BOOK) and record.key in event_of:
-            event = events[event_of[record.key]]
-            if record.received_ns > event.moved_ns:  # what came at one instant is one moment
-                _close(event, record.received_ns, found, is_continuous=is_continuous)
-            _quote(event, record)
-        elif record.key in events and (
-            record.kind is Kind.GAP
-            or (record.kind is Kind.CONNECTION and json.loads(record.payload)["state"] != "open")
-        ):
-            _close(events[record.key], record.received_ns, found, is_continuous=is_continuous)
-            _end(events[record.key], found, record.received_ns)
+        try:
+            _take(record, events, event_of, found, is_continuous=is_continuous)
+        except UNREADABLE as error:
+            log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
     for event in events.values():
         _close(event, event.moved_ns + (0 if is_continuous else PASS_NS), found, is_continuous=is_continuous)
         _end(event, found, event.moved_ns)
     return found
 
 
+def _take(
+    record: Record, events: dict[str, _Event], event_of: dict[str, str], found: Touch, *, is_continuous: bool
+) -> None:
+    if record.kind is Kind.EVENT:
+        _listed(record, events, event_of, found, is_continuous=is_continuous)
+    elif record.kind in (Kind.QUOTE, Kind.BOOK) and record.key in event_of:
+        event = events[event_of[record.key]]
+        if record.received_ns > event.moved_ns:  # what came at one instant is one moment
+            _close(event, record.received_ns, found, is_continuous=is_continuous)
+        _quote(event, record)
+    elif record.key in events and (
+        record.kind is Kind.GAP or (record.kind is Kind.CONNECTION and content(record).get("state") != "open")
+    ):
+        _close(events[record.key], record.received_ns, found, is_continuous=is_continuous)
+        _end(events[record.key], found, record.received_ns)
+
+
 def _listed(
     record: Record, events: dict[str, _Event], event_of: dict[str, str], found: Touch, *, is_continuous: bool
 ) -> None:
-    content = json.loads(record.payload)
-    legs = tuple(market["ticker"] for market in content["markets"])
-    if content.get("mutually_exclusive") and len(legs) > 1:
+    listed = content(record)
+    legs = tuple(str(market["ticker"]) for market in listed["markets"])
+    if listed.get("mutually_exclusive") and len(legs) > 1:
         known = events.get(record.key)
         if known is not None and known.legs == legs:
             return
@@ -128,13 +138,13 @@ def _listed(
 
 
 def _quote(event: _Event, record: Record) -> None:
-    content = json.loads(record.payload)
+    said = content(record)
     if record.kind is Kind.BOOK:
-        sides = content["orderbook_fp"]
+        sides = said["orderbook_fp"]
         yes, no = (_best(sides.get(f"{side}_dollars") or []) for side in ("yes", "no"))
     else:
         yes, no = (
-            None if (text := content[f"{side}_bid_dollars"]) is None else parse_price(text) for side in ("yes", "no")
+            None if (text := said[f"{side}_bid_dollars"]) is None else parse_price(text) for side in ("yes", "no")
         )
     before = event.quotes.get(record.key)
     moved = record.received_ns if before is None or before[:2] != (yes, no) else before[2]

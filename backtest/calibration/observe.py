@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import heapq
-import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from kalbot.common.units import DOLLAR_PRICE, parse_price
 from markets.kalshi.ws.frames import TickerFrame
 from markets.kalshi.ws.intake import Intake
 from markets.tape.connections import Connections
 from markets.tape.imports.source import nanoseconds
-from markets.tape.records import Kind, Record
+from markets.tape.records import UNREADABLE, Kind, Record, content
 from strategies.dutch.coverage import Quote, from_quotes
+
+log = logging.getLogger(__name__)
 
 HOUR: Final = 3_600 * 10**9
 LEADS: Final = (48, 24, 12, 6, 3, 1)
@@ -59,35 +61,48 @@ def observe(records: Iterable[Record]) -> Iterator[Observed]:
         while due and due[0][0] < record.received_ns:
             at, ticker, lead = heapq.heappop(due)
             _read(events[ticker], at, lead)
-        if record.kind is Kind.EVENT:
-            event = _listed(record)
-            if event is not None and event.ticker not in events:
-                events[event.ticker] = event
-                event_of.update(dict.fromkeys(event.legs, event.ticker))
-                for lead in LEADS:
-                    if event.closes_ns - lead * HOUR > record.received_ns:
-                        heapq.heappush(due, (event.closes_ns - lead * HOUR, event.ticker, lead))
-            elif event is not None and event.results:  # a scan saw what it settled on
-                events[event.ticker].results |= event.results
-                yield from _settled(events[event.ticker], record.received_ns)
-        elif record.kind is Kind.SETTLEMENT and record.key in event_of:
-            event = events[event_of[record.key]]
-            event.results[record.key] = json.loads(record.payload)["result"] == "yes"
-            yield from _settled(event, record.received_ns)
-        else:
-            for ticker, quote in _quotes(record, connections):
-                if ticker in event_of:
-                    events[event_of[ticker]].quotes[ticker] = (quote, record.received_ns)
+        try:
+            yield from _take(record, events, event_of, due, connections)
+        except UNREADABLE as error:
+            log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
+
+
+def _take(
+    record: Record,
+    events: dict[str, _Event],
+    event_of: dict[str, str],
+    due: list[tuple[int, str, int]],
+    connections: Connections[Intake],
+) -> Iterator[Observed]:
+    if record.kind is Kind.EVENT:
+        event = _listed(record)
+        if event is not None and event.ticker not in events:
+            events[event.ticker] = event
+            event_of.update(dict.fromkeys(event.legs, event.ticker))
+            for lead in LEADS:
+                if event.closes_ns - lead * HOUR > record.received_ns:
+                    heapq.heappush(due, (event.closes_ns - lead * HOUR, event.ticker, lead))
+        elif event is not None and event.results:  # a scan saw what it settled on
+            events[event.ticker].results |= event.results
+            yield from _settled(events[event.ticker], record.received_ns)
+    elif record.kind is Kind.SETTLEMENT and record.key in event_of:
+        event = events[event_of[record.key]]
+        event.results[record.key] = content(record)["result"] == "yes"
+        yield from _settled(event, record.received_ns)
+    else:
+        for ticker, quote in _quotes(record, connections):
+            if ticker in event_of:
+                events[event_of[ticker]].quotes[ticker] = (quote, record.received_ns)
 
 
 def _listed(record: Record) -> _Event | None:
-    content: dict[str, Any] = json.loads(record.payload)
-    markets = content["markets"]
+    listed = content(record)
+    markets = listed["markets"]
     closes = [market["close_time"] for market in markets if market.get("close_time")]
-    if not content.get("mutually_exclusive") or len(markets) < 2 or not closes:
+    if not listed.get("mutually_exclusive") or len(markets) < 2 or not closes:
         return None
     legs = tuple(market["ticker"] for market in markets)
-    found = _Event(record.key, content.get("category") or UNKNOWN, legs, max(map(nanoseconds, closes)))
+    found = _Event(record.key, listed.get("category") or UNKNOWN, legs, max(map(nanoseconds, closes)))
     found.results = {m["ticker"]: m["result"] == "yes" for m in markets if m.get("result") in ("yes", "no")}
     return found
 
@@ -104,17 +119,17 @@ def _quotes(record: Record, connections: Connections[Intake]) -> Iterator[tuple[
 
 def _quote(record: Record) -> Quote | None:
     """Best bid and ask for YES; a print is both: the last price at which somebody dealt."""
-    content = json.loads(record.payload) if record.kind in (Kind.QUOTE, Kind.TRADE, Kind.BOOK) else None
-    if content is None:
+    if record.kind not in (Kind.QUOTE, Kind.TRADE, Kind.BOOK):
         return None
+    said = content(record)
     if record.kind is Kind.TRADE:
-        price = int(parse_price(content["yes_price_dollars"]))
+        price = int(parse_price(said["yes_price_dollars"]))
         return price, price
     if record.kind is Kind.QUOTE:
-        yes, no = content["yes_bid_dollars"], content["no_bid_dollars"]
+        yes, no = said["yes_bid_dollars"], said["no_bid_dollars"]
     else:
         yes, no = (
-            max((price for price, _ in content["orderbook_fp"].get(f"{side}_dollars") or []), default=None)
+            max((price for price, _ in said["orderbook_fp"].get(f"{side}_dollars") or []), default=None)
             for side in ("yes", "no")
         )
     return (None if yes is None else int(parse_price(yes))), (

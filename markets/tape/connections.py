@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from markets.kalshi.ws.frames import Frame
 from markets.kalshi.ws.intake import Intake
-from markets.tape.records import Kind, Record, unpack_frames
+from markets.tape.records import Kind, Record, content, unpack_frames
 
 Reading = TypeVar("Reading", bound=Intake)
 
@@ -22,12 +21,12 @@ class Connections(Generic[Reading]):
 
     def connection(self, record: Record) -> bool:
         """A CONNECTION record: true if it opened one. ``sequence`` in it says which numbers had come before a cut."""
-        content = json.loads(record.payload)
         self.open.pop(record.key, None)
-        if content.get("state") != "open":
+        said = content(record)
+        if said.get("state") != "open":
             return False
         intake = self.open[record.key] = self._make(record.key)
-        for sid, last in content.get("sequence", {}).items():
+        for sid, last in said.get("sequence", {}).items():
             intake.sequence.resume(int(sid), last)
         return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from markets.tape.reader import Tape
-from markets.tape.records import Kind
+from markets.tape.records import Damaged, Kind, Record, content
 from markets.tape.segments import HOUR_NS
 
 
@@ -77,12 +76,12 @@ def coverage(tape: Tape, start_ns: int = 0, end_ns: int | None = None) -> Covera
     for record in tape.records(start_ns, last):
         found.kinds[record.kind.name.lower()] += 1
         if record.kind is Kind.META:
-            about = json.loads(record.payload)
+            about = _read(record)
             if about not in found.about:
                 found.about.append(about)
             continue
         if record.kind is Kind.GAP:
-            gap = json.loads(record.payload)
+            gap = _read(record)
             found.gaps.append(gap)
             _mark(hours, gap, record.received_ns)
             continue
@@ -93,14 +92,23 @@ def coverage(tape: Tape, start_ns: int = 0, end_ns: int | None = None) -> Covera
     return found
 
 
+def _read(record: Record) -> dict[str, Any]:
+    """What a META or GAP record says; a gap that cannot be read is one all the same."""
+    try:
+        return content(record)
+    except Damaged as error:
+        return {"reason": str(error)}
+
+
 def _mark(hours: dict[int, Hour], gap: dict[str, Any], received_ns: int) -> None:
-    after = int(gap.get("after_ns") or received_ns)
-    before = int(gap.get("before_ns") or received_ns)
+    ends = (gap.get(name) for name in ("after_ns", "before_ns"))
+    after, before = (end if isinstance(end, int) else received_ns for end in ends)
     for key in range(after // HOUR_NS, max(after, before) // HOUR_NS + 1):
         hour = hours.get(key)
         if hour is None:
             continue
         inside = min(before, (key + 1) * HOUR_NS) - max(after, key * HOUR_NS)
         hour.gap_ns += max(0, inside)
-        if gap["reason"] not in hour.reasons:
-            hour.reasons.append(gap["reason"])
+        reason = str(gap.get("reason") or "no reason given")
+        if reason not in hour.reasons:
+            hour.reasons.append(reason)

@@ -7,6 +7,7 @@ snapshots with the last sequence numbers of their subscription.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from markets.kalshi.ws.intake import Intake
 from markets.tape import store
 from markets.tape.connections import Connections
 from markets.tape.reader import Tape
-from markets.tape.records import Kind, Record, pack_frames
+from markets.tape.records import UNREADABLE, Kind, Record, content, pack_frames
+
+log = logging.getLogger(__name__)
 
 KEPT: Final = (Kind.EVENT, Kind.SERIES, Kind.TERMS, Kind.STATUS, Kind.SETTLEMENT, Kind.CONNECTION)
 
@@ -35,6 +38,9 @@ class _Known:
     connections: Connections[Intake] = field(default_factory=lambda: Connections(lambda epoch: Intake()))
 
     def apply(self, record: Record) -> None:
+        if record.kind is Kind.GAP:
+            self._lost(record.key)
+            return
         if record.kind in KEPT:
             self.last[record.kind, record.key] = record
         if record.kind is Kind.CONNECTION:
@@ -60,6 +66,11 @@ class _Known:
                 except BookError:
                     del self.books[frame.market_ticker]
 
+    def _lost(self, key: str) -> None:
+        """Nothing known before a gap is a price: of the event of the market that it names, or of everything."""
+        event = key.rsplit("-", 1)[0] if key in self.books else None
+        self.books = {} if event is None else {t: one for t, one in self.books.items() if t.rsplit("-", 1)[0] != event}
+
     def records(self, at: int) -> Iterator[Record]:
         left = {sid: sum(one[1] == sid for one in self.books.values()) for sid in self.sequence}
         for record in self.last.values():
@@ -67,7 +78,7 @@ class _Known:
             if record.kind is Kind.CONNECTION:
                 sids = sorted(self.sids.get(record.key, ()))
                 before = {str(sid): self.sequence[sid] - left[sid] for sid in sids}
-                payload = json.dumps(json.loads(payload) | {"sequence": before}, sort_keys=True).encode()
+                payload = json.dumps(content(record) | {"sequence": before}, sort_keys=True).encode()
             yield Record(at, record.kind, record.key, payload)
         for ticker, (epoch, sid, book) in self.books.items():
             left[sid] -= 1
@@ -89,9 +100,12 @@ def cut(tape: Tape, folder: Path, start_ns: int, end_ns: int) -> int:
     about: dict[str, object] = {"cut": True}
     for record in tape.records(0, end_ns):
         if record.kind is Kind.META:
-            about |= json.loads(record.payload)
+            about |= tape.about
         elif record.received_ns < start_ns:
-            known.apply(record)
+            try:
+                known.apply(record)
+            except UNREADABLE as error:
+                log.warning("record of %s left out of the cut: %s: %s", record.key, type(error).__name__, error)
         else:
             kept.append(record)
     return store.write(folder, "cut", about, [*known.records(start_ns), *kept])

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,9 @@ from markets.kalshi.ws.frames import BookDelta, BookSnapshot, TradeFrame
 from markets.kalshi.ws.intake import Intake
 from markets.tape.connections import Connections
 from markets.tape.reader import Tape
-from markets.tape.records import Kind, Record
+from markets.tape.records import UNREADABLE, Kind, Record, content
+
+log = logging.getLogger(__name__)
 
 _TIME: Final = pyarrow.timestamp("ns", tz="UTC")
 SCHEMAS: Final = {
@@ -64,7 +66,12 @@ def export(tape: Tape, folder: Path, start_ns: int, end_ns: int) -> dict[str, in
     files = _Files(folder)
     connections = Connections(lambda epoch: Intake())
     for record in tape.records(start_ns, end_ns):
-        for dataset, row in _rows(record, connections):
+        try:
+            rows = list(_rows(record, connections))
+        except UNREADABLE as error:
+            log.warning("record of %s not exported: %s: %s", record.key, type(error).__name__, error)
+            continue
+        for dataset, row in rows:
             files.add(dataset, record.received_ns, row)
     return files.close()
 
@@ -79,9 +86,9 @@ def _rows(record: Record, connections: Connections[Intake]) -> Iterator[tuple[st
         book = parse_orderbook(record.payload)
         yield from _whole(ticker, at, 0, {"yes": book.yes, "no": book.no})
         return
-    content = json.loads(record.payload) if record.kind in (Kind.TRADE, Kind.QUOTE, Kind.SETTLEMENT) else {}
+    said = content(record) if record.kind in (Kind.TRADE, Kind.QUOTE, Kind.SETTLEMENT) else {}
     if record.kind is Kind.TRADE:
-        price, count = float(content["yes_price_dollars"]), float(content["count_fp"])
+        price, count = float(said["yes_price_dollars"]), float(said["count_fp"])
         yield (
             "trades",
             {
@@ -89,17 +96,17 @@ def _rows(record: Record, connections: Connections[Intake]) -> Iterator[tuple[st
                 "ts_recv": at,
                 "yes_price": price,
                 "count": count,
-                "taker_side": content["taker_side"],
+                "taker_side": said["taker_side"],
             },
         )
     elif record.kind is Kind.QUOTE:
-        bids = {side: content[f"{side}_dollars"] for side in ("yes_bid", "no_bid")}
+        bids = {side: said[f"{side}_dollars"] for side in ("yes_bid", "no_bid")}
         yield (
             "quotes",
             {"ticker": ticker, "ts_recv": at} | {k: None if v is None else float(v) for k, v in bids.items()},
         )
     elif record.kind is Kind.SETTLEMENT:
-        yield "settlements", {"ticker": ticker, "ts_recv": at, "result": content["result"]}
+        yield "settlements", {"ticker": ticker, "ts_recv": at, "result": said["result"]}
     elif record.kind is Kind.EVENT:
         yield "events", {"ticker": ticker, "ts_recv": at, "event": record.payload.decode()}
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from markets.tape.records import Damaged, Kind, Record
+from markets.tape.records import Damaged, Kind, Record, content
 from markets.tape.segments import NAME, Block, Hole, blocks, read_block
 
 END_OF_TIME: Final = 2**63
@@ -69,8 +69,10 @@ class Tape:
     def about(self) -> dict[str, Any]:
         """What its first writer says of it; empty where nothing is said."""
         meta = next(self.records(kinds=[Kind.META]), None)
-        found: dict[str, Any] = {} if meta is None else json.loads(meta.payload)
-        return found
+        try:
+            return {} if meta is None else content(meta)
+        except Damaged:
+            return {}
 
     @property
     def first_ns(self) -> int:

@@ -6,11 +6,12 @@ of the WebSocket are packed by the batch in which the socket delivered them: one
 
 from __future__ import annotations
 
+import json
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 HEAD: Final = struct.Struct("<BQHI")
 COUNT: Final = struct.Struct("<I")
@@ -20,6 +21,10 @@ _ONE: Final = COUNT.pack(1)
 
 class Damaged(Exception):
     """Bytes that are no record of a tape."""
+
+
+UNREADABLE: Final = (Damaged, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What reading a payload of another shape may raise. One such record is named and set aside; it never stops the rest."""
 
 
 class Kind(IntEnum):
@@ -65,6 +70,17 @@ class Record(NamedTuple):
     kind: Kind
     key: str
     payload: bytes
+
+
+def content(record: Record) -> dict[str, Any]:
+    """The payload of a record of JSON. Raises Damaged where it is no object."""
+    try:
+        found = json.loads(record.payload)
+    except ValueError as error:
+        raise Damaged(f"record of {record.key!r} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Damaged(f"record of {record.key!r} is no JSON object")
+    return found
 
 
 def pack(record: Record) -> bytes:

@@ -83,6 +83,15 @@ def test_a_cut_begins_with_what_was_known(tmp_path: Path) -> None:
     assert [r.key for r in part.records(kinds=[Kind.EVENT])] == ["A"]
 
 
+def test_a_cut_behind_a_gap_begins_without_what_was_known_before_it(tmp_path: Path) -> None:
+    records = [record for record in _tape(tmp_path / "a").records() if record.kind is not Kind.META]
+    for number, (key, left) in enumerate((("", set[str]()), ("A-1", set[str]()), ("B-1", set[str]()))):
+        gap = json_record(START + 3 * SECOND + 1, Kind.GAP, key, {"reason": "disk"})
+        store.write(tmp_path / f"g{number}", "w", {}, [*records, gap])
+        cut(Tape.open(tmp_path / f"g{number}"), tmp_path / f"c{number}", START + 10 * SECOND, START + 20 * SECOND)
+        assert set(_books(Tape.open(tmp_path / f"c{number}").records())) == left, key
+
+
 def test_a_cut_holds_nothing_from_after_its_end(tmp_path: Path) -> None:
     cut(_tape(tmp_path / "a"), tmp_path / "b", START, START + 3 * SECOND)
     assert Tape.open(tmp_path / "b").last_ns < START + 3 * SECOND
