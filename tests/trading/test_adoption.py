@@ -235,6 +235,11 @@ def test_a_position_of_the_event_that_is_active_is_in_the_way(twin: Twin) -> Non
     assert (Position.objects.count(), AccountTransaction.objects.filter(kind="adopted").count()) == (1, 0)
 
 
+def basket_key() -> str:
+    """The name of the one lost basket."""
+    return Discrepancy.objects.get(code=Discrepancy.Code.LOST_BASKET, resolved_at=None).key
+
+
 def test_a_lost_profile_is_a_refusal_that_names_it(twin: Twin) -> None:
     reconcile.run("live", "before")
     with lost():
@@ -246,6 +251,12 @@ def test_a_lost_profile_is_a_refusal_that_names_it(twin: Twin) -> None:
     assert basket.refusal == "its profile is not in this database, or trades on another subaccount"
     with pytest.raises(CannotAdopt):
         adoption.adopt(basket, actor="ann", reason="try")
+    call_command("adopt", leave=basket_key(), reason="its profile was deleted on purpose", stdout=StringIO())
+    for _ in range(2):
+        assert reconcile.run("live", "later").differences == 0
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
+    with pytest.raises(CommandError, match="is lost"):
+        call_command("adopt", leave="0:KXT-1:9:9", reason="no such")
 
 
 def test_the_dialogs_action_shows_and_adopts(twin: Twin) -> None:
@@ -292,7 +303,7 @@ def test_the_command_makes_nothing_without_confirmation_and_nothing_twice(twin: 
     said = StringIO()
     call_command("adopt", stdout=said)
     assert (Position.objects.count(), "Nothing was made." in said.getvalue()) == (0, True)
-    with pytest.raises(CommandError, match="needs --reason"):
+    with pytest.raises(CommandError, match="need --reason"):
         call_command("adopt", confirm=True)
     for _ in range(2):
         call_command("adopt", confirm=True, reason="older dump", stdout=said)

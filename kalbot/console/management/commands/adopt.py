@@ -1,4 +1,4 @@
-"""manage.py adopt [--confirm --reason "..."] [--event EVENT --profile NAME]"""
+"""manage.py adopt [--confirm | --leave BASKET] [--reason "..."] [--event EVENT --profile NAME]"""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.auth import audit
 from markets.kalshi.errors import KalshiError
 from strategies.models import Mode, Profile
+from trading.models import Discrepancy
 from trading.reconciliation import adoption, lost_baskets, reconcile
 from trading.reconciliation.adopted_rows import CannotAdopt
 from trading.reconciliation.lost_baskets import LostBasket
+from trading.safety import discrepancies
 
 
 class Command(BaseCommand):
@@ -21,18 +23,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--confirm", action="store_true", help="Make the rows that are shown.")
-        parser.add_argument("--reason", default="", help="Needed with --confirm; it is kept.")
+        parser.add_argument("--leave", default="", metavar="BASKET", help="Leave this one as somebody else's for good.")
+        parser.add_argument("--reason", default="", help="Needed with --confirm and --leave; it is kept.")
         parser.add_argument("--event", default="", help="Orders there whose ids say nothing are ours, too.")
         parser.add_argument("--profile", default="", help="The profile that they belong to.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["confirm"] and not options["reason"].strip():
-            raise CommandError("--confirm needs --reason.")
+        if (options["confirm"] or options["leave"]) and not options["reason"].strip():
+            raise CommandError("--confirm and --leave need --reason.")
         if bool(options["event"]) != bool(options["profile"]):
             raise CommandError("--event and --profile belong together.")
         row = reconcile.run(Mode.LIVE, "adopt")
         if row.error:
             raise CommandError(f"could not compare: {row.error}")
+        if options["leave"]:
+            self._leave(options["leave"], options["reason"])
+            return
         try:
             found = self._found(options["event"], options["profile"])
             adopted = [self._show(one, options) for one in found]
@@ -69,6 +75,18 @@ class Command(BaseCommand):
         audit.record("adopt", actor=actor, reason=options["reason"], target=basket.key, result=done)
         self.stdout.write(f"  {done}")
         return True
+
+    def _leave(self, key: str, reason: str) -> None:
+        """Its trades stay booked as somebody else's, and it is not named again until more orders of it appear."""
+        of = {"code": Discrepancy.Code.LOST_BASKET, "key": key, "resolved_at": None}
+        row = Discrepancy.objects.filter(**of).first()
+        if row is None:
+            raise CommandError(f"No basket {key} is lost.")
+        actor = getpass.getuser()
+        Discrepancy.objects.filter(pk=row.pk).update(accepted=True)
+        discrepancies.close(row, actor=actor, resolution=f"{reason}: left as somebody else's")
+        audit.record("adopt", actor=actor, reason=reason, target=key, result="left as somebody else's")
+        self.stdout.write(f"{key} is left as somebody else's.")
 
     def _compare(self, adopted: int) -> None:
         row = reconcile.run(Mode.LIVE, "adopt")
