@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -19,6 +20,8 @@ from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, Order, Position
 from trading.reconciliation import late_fills, reconcile
+from trading.venues import connection
+from trading.venues.live import LiveVenue
 
 
 def _later(seconds: float) -> time_machine.travel:
@@ -144,3 +147,20 @@ def test_a_market_that_settles_in_mid_unwind_pays_what_is_left_once(struck: Stru
     assert (position.status, leg.held, leg.payout) == ("settled", 0, (1_000 - leg.sold_count) * 10_000)
     assert not Order.objects.exclude(status__in=("done", "rejected")).exists()
     _agrees(position)
+
+
+def test_what_has_left_the_live_listing_is_found_in_the_history(struck: StruckTwin) -> None:
+    """Of an order of yesterday neither its end nor its fills are listed any more; nor is its absence concluded from that."""
+    position = execute(struck)
+    order = position.orders.select_related("leg", "profile").first()
+    assert order is not None
+    struck.exchange.config.account_historical_ms = 60_000
+    with _later(7_200):
+        venue = LiveVenue()
+        assert not any(one.order_id == order.exchange_order_id for one in connection.client().orders.list())
+        found = venue.find(order)
+        assert found is not None
+        assert (found.fill_count, venue.fetch(order).fill_count) == (1_000, 1_000)
+        assert sum(fill.count for fill in venue.fills(order)) == 1_000
+        order.pk = uuid4()
+        assert venue.find(order) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -97,10 +97,13 @@ class LiveVenue:
         raise Unresolved(str(found.refused or "the exchange does not show it yet"))
 
     def find(self, order: Order) -> Ack | None:
-        """List the account's orders, if the listing shows what happened until the order's row was written last. See Venue."""
+        """List the account's orders, if the listing shows what happened until the order's row was written last, and those of the
+        history for one that may have moved there. See Venue."""
         with _translated():
             as_of = self.client.exchange.user_data_time()
-        listed = self._listed(order)
+            listed = self._listed(order)
+            if listed is None and clock.now() - order.created_at > LISTED_FOR:
+                listed = next((one for one in self._history(order) if one.client_order_id == str(order.pk)), None)
         if listed is None and as_of < (order.moved_at or clock.now()) + self._ahead():
             raise Unresolved("the exchange's reads are older than the order")
         return None if listed is None else _ack(listed)
@@ -169,12 +172,14 @@ class LiveVenue:
         try:
             return self.client.orders.get(order.exchange_order_id)
         except NotFound:
-            since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
-            old = self.client.orders.historical(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
-            found = next((one for one in old if one.order_id == order.exchange_order_id), None)
+            found = next((one for one in self._history(order) if one.order_id == order.exchange_order_id), None)
             if found is None:
                 raise Unresolved(f"order {order.exchange_order_id} is neither listed nor in the history") from None
             return found
+
+    def _history(self, order: Order) -> Iterable[ListedOrder]:
+        since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
+        return self.client.orders.historical(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
 
     def _listed(self, order: Order) -> ListedOrder | None:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
