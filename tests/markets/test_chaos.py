@@ -22,8 +22,8 @@ from django.conf import settings
 from django.db.models import JSONField, Model
 
 from kalbot.local.servers import RunningRedis, start_redis
-from markets import prices
 from markets.prices import PriceReader
+from markets.prices import reader as price_reader
 from tests.markets.exchange import SmallExchange
 from tests.markets.live_exchange import LiveExchange, wait_for
 
@@ -180,8 +180,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "LEASE_KEY",
         "METRICS_KEY",
     ):  # keys carry the exchange's host: this process reads what that one writes
-        key = getattr(prices, name).removeprefix(settings.REDIS_PREFIX)
-        monkeypatch.setattr(prices, name, f"{settings.KALBOT_ENVIRONMENT}:{host}:{key}")
+        key = getattr(price_reader, name).removeprefix(settings.REDIS_PREFIX)
+        monkeypatch.setattr(price_reader, name, f"{settings.KALBOT_ENVIRONMENT}:{host}:{key}")
     yield made
     made.close()
 
