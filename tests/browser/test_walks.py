@@ -11,6 +11,7 @@ import sample_markets
 from django.db.models import F
 
 from strategies.models import Profile
+from strategies.screening import screening
 from trading import tasks
 from trading.models import ExitRequest, Order, TradingState
 
@@ -22,6 +23,9 @@ PAGES = {
     "operate": "/admin/operate/",
     "results": "/admin/results/?period=all&profile=live",
     "positions": "/admin/trading/position/",
+    "open-positions": "/admin/positions/",
+    "compare-profiles": "/admin/profiles/compare/?name=careful&name=live&period=all",
+    "new-profile": "/admin/strategies/profile/add/",
     "near-misses": "/admin/strategies/nearmiss/",
     "decisions": "/admin/strategies/decision/",
     "orders": "/admin/trading/order/",
@@ -128,6 +132,43 @@ def test_a_position_is_forced_out_and_watched_until_it_is_closed(
     held.refresh_from_db()
     assert held.status == "closed"
     assert held.realised != 0
+
+
+@WIDE_ALWAYS
+def test_chosen_positions_are_exited_in_part_with_what_that_leaves_shown_before(
+    width: int, visit: Any, sample: dict[str, Any], screenshot: Any
+) -> None:
+    held = sample["paper"]
+    page = visit("operator", width)
+    page.goto("/admin/positions/?mode=sim")
+    page.get_by_label(f"Choose position {held.pk}", exact=True).check()
+    page.get_by_role("button", name="Exit the chosen ones").click()
+    page.locator("#dialog").get_by_text(f"#{held.pk} ").first.wait_for()
+    page.goto(f"/admin/act/force-exit/{held.pk}/")
+    dialog = page.locator("#dialog")
+    dialog.get_by_label("Reason").fill("half of it is enough")
+    dialog.get_by_label("How much of it").fill("50")
+    dialog.get_by_label("How much of it").press("Tab")
+    dialog.get_by_text("They pay at least").wait_for()
+    screenshot(page, "partial-exit-dialog")
+    assert dialog.get_by_label("Reason").input_value() == "half of it is enough"
+    dialog.get_by_label("Only for a basket whose floor").fill("the rest is kept")
+    dialog.get_by_role("button", name="Exit this position").click()
+    page.wait_for_url(f"**/position/{held.pk}/change/")
+    request = ExitRequest.objects.get(position=held)
+    assert 0 < sum(row["count"] for row in request.counts) < sum(leg.held for leg in held.legs.all())
+
+
+def test_a_new_profile_counts_what_matches_while_it_is_written(visit: Any, sample: dict[str, Any]) -> None:
+    screening.screen()
+    page = visit("chief", 1440)
+    page.goto("/admin/strategies/profile/add/?preset=paper-trial")
+    matches = page.locator("#matches")
+    matches.get_by_text("of them candidates").wait_for()
+    page.locator("#id_min_outcomes").evaluate(
+        "one => { one.value = 60; one.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    matches.get_by_text(re.compile("match 0 of")).wait_for()
 
 
 @WIDE_ALWAYS

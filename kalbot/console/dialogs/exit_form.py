@@ -24,6 +24,7 @@ REFRESH: Final = {
     "hx-target": "#dialog",
     "hx-select": "#dialog",
     "hx-swap": "outerHTML",
+    "hx-disabled-elt": "unset",
 }
 """A field on which what is shown above depends: a change shows it again; nothing is done."""
 KEPT: Final = ("reason", "share", "counts", "below_floor", "by_rest", "positions")

@@ -97,7 +97,9 @@ class ExitSeveral(Dialog):
         profiles = sorted({str(one.position.profile) for one in shown})
         mode = shown[0].position.mode if shown else "no mode"
         return Briefing(
-            target=f"{len(shown)} positions of {', '.join(profiles) or 'nobody'} ({mode})"[:120],
+            target=f"{len(shown)} position{'' if len(shown) == 1 else 's'} of {', '.join(profiles) or 'nobody'} ({mode})"[
+                :120
+            ],
             url=reverse("admin:open_positions"),
             sentences=sentences(shown),
             numbers=[
