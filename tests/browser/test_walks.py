@@ -227,11 +227,40 @@ def test_the_switch_works_by_keyboard_alone(visit: Any) -> None:
     assert TradingState.objects.get(scope="global").state == "reducing"
 
 
-def test_no_serious_finding_of_axe(visit: Any, sample: dict[str, Any]) -> None:
+def test_a_position_is_forced_out_by_keyboard_alone(visit: Any, sample: dict[str, Any]) -> None:
+    held = sample["paper"]
+    page = visit("operator")
+    page.goto(f"/admin/act/force-exit/{held.pk}/")
+    page.locator("#dialog").get_by_label("Reason").focus()
+    page.keyboard.type("by keyboard")
+    submit = page.locator("#dialog").get_by_role("button", name="Exit this position")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if submit.evaluate("one => one === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/position/{held.pk}/change/")
+    assert ExitRequest.objects.get(position=held).reason == "by keyboard"
+
+
+SCHEMES = [
+    ("light", 1440),
+    *(
+        pytest.param(scheme, width, marks=pytest.mark.slow)
+        for scheme, width in (("dark", 1440), ("dark", 390), ("light", 390))
+    ),
+]
+
+
+@pytest.mark.parametrize(("scheme", "width"), SCHEMES)
+def test_no_serious_finding_of_axe(
+    scheme: str, width: int, visit: Any, sample: dict[str, Any], screenshot: Any
+) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
-    page, found = visit("chief"), {}
+    page, found = visit("chief", width), {}
+    page.emulate_media(color_scheme=scheme)
     for address in [
         "/admin/",
         "/admin/why/",
@@ -239,6 +268,7 @@ def test_no_serious_finding_of_axe(visit: Any, sample: dict[str, Any]) -> None:
         "/admin/results/?period=all&profile=live",
         "/admin/shadows/",
         "/admin/account/second-factor/",
+        "/admin/first-steps/",
         "/admin/trading/position/",
         "/admin/strategies/nearmiss/",
         f"/admin/strategies/profile/{sample['careful'].pk}/change/",
@@ -249,6 +279,9 @@ def test_no_serious_finding_of_axe(visit: Any, sample: dict[str, Any]) -> None:
     ]:
         page.goto(address)
         page.wait_for_timeout(400)
+        assert page.evaluate("document.documentElement.classList.contains('dark')") is (scheme == "dark")
+        if scheme == "dark":
+            screenshot(page, f"dark-{address.strip('/').replace('/', '-').partition('?')[0]}")
         violations = axe.run(page).response["violations"]
         serious = [
             f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in violations if v["impact"] in ("serious", "critical")

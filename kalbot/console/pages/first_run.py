@@ -107,6 +107,7 @@ def context() -> dict[str, Any]:
     failing = TaskRecord.objects.filter(status="failed").order_by("-started_at").first()
     return {
         "steps": found,
+        "is_new": is_new(),
         "next_step": next((one for one in found if not one.done), None),
         "failing": failing,
         "failing_url": page_url("console.taskrecord", failing.pk) if failing is not None else "",

@@ -123,7 +123,7 @@ def of_profile(profile: Profile, stops: Stops) -> Iterator[Obstacle]:
         yield locked(lock)
     if profile.mode == Mode.LIVE and not settings.KALBOT_LIVE:
         who = "whoever runs the installation may set it"
-        title = f"{name} is live, and the environment forbids live orders"
+        title = f"{name} trades live, but the environment forbids live orders"
         yield Obstacle("live_off", title, "KALBOT_LIVE is not set", who, page, profile=name)
     if in_blackout(profile.blackout, clock.now()):
         yield Obstacle(
