@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from simulator.errors import bad_query
 
 T = TypeVar("T")
-_WHOLE = re.compile(r"-?[0-9]{1,20}\Z")
+_WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,19})\Z")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -52,7 +52,7 @@ class Query:
         raw = self.text(name)
         if raw is None:
             return None
-        if not _WHOLE.match(raw):  # int() takes other digits, underscores and blanks too
+        if not _WHOLE.match(raw):  # int() takes other digits, leading zeros, underscores and blanks too
             raise bad_query(f"{name} must be an integer")
         value = int(raw)
         if (low is not None and value < low) or (high is not None and value > high) or abs(value) > 2**63 - 1:

@@ -116,7 +116,9 @@ def test_spans_that_cannot_be_served_are_refused(client: Client, query: dict[str
     assert client.call("GET", f"/series/KXMLBGAME/markets/{MIN}/candlesticks", **query)[0] == 400
 
 
-@pytest.mark.parametrize("text", ["\uff11", "1_0", "+1", " 1", "1 ", "\u0661\u0662", "1e1", "0x1", ""])
+@pytest.mark.parametrize(
+    "text", ["\uff11", "1_0", "+1", " 1", "1 ", "\u0661\u0662", "1e1", "0x1", "01", "-0", "-01", "00", ""]
+)
 def test_odd_digits_in_a_query_are_refused(client: Client, text: str) -> None:
     assert client.call("GET", "/markets", limit=text)[0] == (200 if text == "" else 400)
 
