@@ -100,6 +100,11 @@ def test_the_end_of_a_session_is_one_redirect_with_a_sentence(sample: dict[str, 
         headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/admin/operate/"},
     )
     assert (part.content, part.headers["HX-Redirect"]) == (b"", "/admin/login/?next=%2Fadmin%2Foperate%2F&ended=1")
+    for headers in ({"X-Requested-With": "XMLHttpRequest"}, {"Accept": "application/json"}):
+        answer = client.get(reverse("admin:autocomplete"), headers=headers)
+        assert (answer.status_code, "session has ended" in answer.json()["detail"]) == (401, True), (
+            "a script gets no form"
+        )
     answer = client.get(reverse("admin:operate"))
     assert answer.headers["Location"] == "/admin/login/?next=%2Fadmin%2Foperate%2F&ended=1"
     assert "Your session has ended" in client.get(answer.headers["Location"]).content.decode()

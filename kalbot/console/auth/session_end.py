@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 
 
@@ -24,6 +24,8 @@ class SessionEndMiddleware:
         if request.headers.get("HX-Request"):
             page = urlsplit(request.headers.get("HX-Current-URL", "")).path or reverse("admin:index")
             return HttpResponse(headers={"HX-Redirect": login_url(page)})
+        if request.headers.get("X-Requested-With") == "XMLHttpRequest" or "json" in request.headers.get("Accept", ""):
+            return JsonResponse({"detail": "Your session has ended; log in again."}, status=401)
         if settings.SESSION_COOKIE_NAME in request.COOKIES:
             return HttpResponseRedirect(login_url(request.get_full_path()))
         return self.get_response(request)
