@@ -19,8 +19,6 @@ PAGES = {
     "dashboard": "/admin/",
     "why": "/admin/why/",
     "operate": "/admin/operate/",
-    "open positions": "/admin/positions/",
-    "results": "/admin/results/?period=year",
     "compare profiles": "/admin/profiles/compare/",
     "why of one event": "/admin/why/E777/",
     "one event": "/admin/markets/event/E777/change/",
