@@ -7,17 +7,18 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Count, Sum
 
+from backtest import timeline
 from backtest.options import Options
+from backtest.timeline import ms
 from kalbot.common import clock
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 from strategies.reasons import Reason
-from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Order, Position
+from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Position
 from trading.venues.replay import ReplayVenue
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
     found.by = {name: _grouped(bought, name) for name in ("category", "kind", "hour", "series")}
     found.missed = _missed()
-    found.timeline = _timeline()
+    found.timeline = timeline.read()
     found.fingerprint = hashlib.sha256(json.dumps(found.timeline).encode()).hexdigest()
     return found
 
@@ -179,10 +180,10 @@ def _position(position: Position) -> dict[str, Any]:
         "status": position.status,
         "close_type": position.close_type,
         "close_code": position.close_code,
-        "at_ms": _ms(position.created_at),
+        "at_ms": ms(position.created_at),
         "hour": f"{position.created_at:%H}",
-        "held_ms": _ms(ended) - _ms(opened) if spent else 0,
-        "ended_ms": _ms(position.ended_at) if position.ended_at else None,
+        "held_ms": ms(ended) - ms(opened) if spent else 0,
+        "ended_ms": ms(position.ended_at) if position.ended_at else None,
         "count": position.matched_count or position.target_count,
         "decided_cost": position.decision.cost,
         "decided_floor": position.decision.floor,
@@ -205,10 +206,6 @@ def _position(position: Position) -> dict[str, Any]:
     }
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
-
-
 def _tally(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
     return {str(code): count for code, count in rows}
 
@@ -219,7 +216,7 @@ def _equity() -> list[tuple[int, int]]:
     total, curve = 0, list[tuple[int, int]]()
     for at, amount in rows.values_list("transaction__at", "amount"):
         total -= amount
-        curve.append((_ms(at), total))
+        curve.append((ms(at), total))
     return curve
 
 
@@ -281,29 +278,10 @@ def _missed() -> list[dict[str, Any]]:
             "value": row.value,
             "limit": row.limit,
             "best_distance_ppm": row.best_distance_ppm,
-            "from_ms": _ms(row.started_at),
+            "from_ms": ms(row.started_at),
             "seconds": round((row.last_seen_at - row.started_at).total_seconds()),
             "flip": row.flip,
             "outcome": row.outcome,
         }
         for row in rows
     ]
-
-
-def _timeline() -> list[tuple[int, str]]:
-    found: list[tuple[int, int, str]] = []
-    for decision in Decision.objects.all():
-        legs = ",".join(f"{leg['side']} {leg['ticker']} {leg['count']}@{leg['limit_price']}" for leg in decision.legs)
-        text = f"decision {decision.event_id} {decision.kind} {decision.count} cost {decision.cost} [{legs}]"
-        found.append((_ms(decision.created_at), 0, text))
-    found += [
-        (_ms(denial.at), 1, f"denial {denial.decision.event_id} {denial.code}")
-        for denial in Denial.objects.select_related("decision")
-    ]
-    for order in Order.objects.select_related("leg"):
-        text = f"order {order.leg.market_id} {order} {order.purpose} filled {order.filled_count} {order.status}"
-        found.append((_ms(order.created_at), 2, text))
-    for fill in Fill.objects.select_related("order__leg"):
-        text = f"fill {fill.order.leg.market_id} {fill.count}@{fill.price} fee {fill.fee}"
-        found.append((_ms(fill.created_at), 3, text))
-    return [(at, text) for at, _, text in sorted(found)]

@@ -1,4 +1,4 @@
-"""Runs that somebody requested on a page or by a sweep: rows are the queue, and workers take the oldest.
+"""Runs that somebody requested on a page: rows are the queue, and workers take the oldest.
 
 Each run has a process of its own: a replay puts clock, database and venue of its process in the place of the real ones. At most
 ``KALBOT_BACKTEST_JOBS`` run at once, so that replays never take every worker. A message only says that there may be work: one that is
@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -42,12 +42,6 @@ def request(options: Options, changes: dict[str, Any], *, actor: str, name: str 
     with transaction.atomic():
         before = _queue(options, actor=actor, name=name)
         return _queue(after, actor=actor, name=name, before=before, changes=changes)
-
-
-def queue_all(wanted: Sequence[Options], *, actor: str, name: str) -> list[BacktestRun]:
-    """A row for each run."""
-    with transaction.atomic():
-        return [_queue(one, actor=actor, name=name) for one in wanted]
 
 
 def _queue(options: Options, *, actor: str, name: str, **columns: Any) -> BacktestRun:

@@ -13,7 +13,7 @@ from kalbot.common.life import die_with_parent
 
 
 class Command(BaseCommand):
-    help = "Replay one run that was requested on a page or by a sweep, and keep what came of it."
+    help = "Replay one run that was requested on a page, and keep what came of it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("run", type=int)
