@@ -232,9 +232,7 @@ KALBOT_LIVE = boolean("KALBOT_LIVE", False)
 CONTACT = env.str("KALBOT_CONTACT", "")
 
 KALBOT_TAPE_DIR = env.str("KALBOT_TAPE_DIR", "")  # where everything that comes is recorded; empty: nowhere
-KALBOT_BACKTEST_JOBS = env.int(
-    "KALBOT_BACKTEST_JOBS", 1
-)  # replays of the console at once, over all workers
+KALBOT_BACKTEST_JOBS = env.int("KALBOT_BACKTEST_JOBS", 1)  # replays of the console at once, over all workers
 KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30)
 KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
 
