@@ -36,7 +36,7 @@ from markets.prices.layout import (
     MarketRecord,
     Quote,
 )
-from markets.prices.reader import PriceReader, Prices, partition_count, reader, use
+from markets.prices.reading import PriceReader, Prices, partition_count, reader, use
 from markets.prices.recorded import AHEAD_MS, EventPrices, MarketPrice, RecordedMarkets
 
 __all__ = [

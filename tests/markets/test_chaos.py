@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from django.conf import settings
 from django.db.models import JSONField, Model
 
 from kalbot.local.servers import RunningRedis, start_redis
-from markets.prices import PriceReader
+from markets.prices import PriceReader, reading
 from tests.markets.exchange import SmallExchange
 from tests.markets.live_exchange import LiveExchange, wait_for
 
@@ -174,7 +173,7 @@ def _insert(database: sqlite3.Connection, row: Model) -> None:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(tmp_path)
-    price_reader = import_module("markets.prices.reader")  # the package has a function of this name
+    price_reader = reading
     host = urlsplit(made.env["KALSHI_REST_URL"]).netloc
     for name in (
         "EVENT_KEY",
