@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -46,7 +47,7 @@ class Running:
         signer = Signer.from_pem("test-key", key)
         environment = Environment("local", "http://127.0.0.1:1/trade-api/v2", exchange.url)
         self.exchange = exchange
-        self.sent: list[tuple[object, ...]] = []
+        self.sent: list[tuple[Any, ...]] = []
         self.inbox = Kept()
         self.watchlist = WatchlistReader(price_connection(), 1000)
         self.watchlist.current = {"EVENT": LEGS}

@@ -22,7 +22,7 @@ def test_a_temperature_event_and_its_follower_are_certified(tmp_path: Path) -> N
     client = KalshiClient(
         from_settings(BASE, "ws://twin.invalid/trade-api/ws/v2"),
         Unsigned(),  # type: ignore[arg-type]  # the twin has no keys
-        NoLimit(),  # type: ignore[arg-type]  # nor limits
+        NoLimit(),
         TwinSession(exchange),
         clock=clock.now_ms,
     )
