@@ -47,12 +47,12 @@ def test_a_change_that_was_not_saved_is_replayed_beside_the_profile_as_it_is(
     client = login("risk manager")
     answer = client.post(
         reverse("admin:what_if_start", args=[profile.pk]),
-        _form(client, profile) | {"min_profit": "150", "what_if_days": "7"},
+        _form(client, profile) | {"min_profit": "15", "what_if_days": "7"},
     )
     assert answer["Location"] == reverse("admin:what_if", args=[profile.pk]), _said(answer)
     assert Profile.objects.get(pk=profile.pk).min_profit == 0  # nothing is saved
     queued = list(BacktestRun.objects.filter(status="queued").order_by("pk"))
-    assert [run.changes for run in queued] == [{}, {"min_profit": 150_000_000}]
+    assert [run.changes for run in queued] == [{}, {"min_profit": 15_000_000}]
     assert b"Queued and queued" in client.get(answer["Location"]).content
     for _ in queued:
         taken = stored.take()
@@ -62,7 +62,7 @@ def test_a_change_that_was_not_saved_is_replayed_beside_the_profile_as_it_is(
     before, after = BacktestRun.objects.filter(pk__in=[run.pk for run in queued]).order_by("pk")
     assert (before.status, before.baskets, after.status, after.baskets) == ("done", 1, "done", 0)
     shown = client.get(answer["Location"]).content.decode()
-    for text in ("$0.00 to $150.00", "As it is", "With the change", "too few to judge"):
+    for text in ("$0.00 to $15.00", "As it is", "With the change", "too few to judge"):
         assert text in shown
 
 

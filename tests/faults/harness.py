@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ from trading.reconciliation import inbox, reconcile
 from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
 
+UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROUNDS = 8
 SIGNATURE_MS = 30_000
@@ -103,6 +105,12 @@ class Run:
         self.note(f"the clock is set by {seconds:g} s")
         self.stepped += seconds
         self.time.shift(seconds)
+
+    @property
+    def story(self) -> list[str]:
+        """The log with every id by its first appearance: ids name rows, whose numbers go on from run to run."""
+        seen: dict[str, int] = {}
+        return [UUIDS.sub(lambda one: f"id {seen.setdefault(one[0], len(seen))}", line) for line in self.log]
 
     def note(self, text: str) -> None:
         self.log.append(f"{clock.now():%H:%M:%S.%f} {text}")

@@ -41,7 +41,7 @@ def test_every_invariant_holds_with_collateral_returned(redis_db: object) -> Non
 def test_a_harsh_seed_runs_the_same_way_twice(redis_db: object) -> None:
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
         first, second = harness.run(2, harsh=True), harness.run(2, harsh=True)
-    assert first.log == second.log
+    assert first.story == second.story
 
 
 def test_the_seeds_draw_every_part_of_the_harsh_world() -> None:

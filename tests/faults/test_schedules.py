@@ -33,5 +33,5 @@ def test_a_seed_runs_the_same_way_twice(redis_db: object) -> None:
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
         for seed in (3, 20, 29):
             first, second = harness.run(seed), harness.run(seed)
-            assert first.log == second.log
+            assert first.story == second.story
             assert first.mortal.died_at == second.mortal.died_at

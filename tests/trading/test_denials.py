@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from markets import prices
+from markets.prices import recorded
 from trading import denials
 from trading.denials import SENTENCES, DenialCode, Denied, Refusal
 from trading.execution.orders import sell_ladder
@@ -76,7 +76,7 @@ def test_no_code_is_written_out_as_a_string() -> None:
 
 
 def test_every_reason_of_the_prices_has_a_code_of_its_own() -> None:
-    source = ast.parse(Path(prices.__file__).read_text(encoding="utf-8"))
+    source = ast.parse(Path(recorded.__file__).read_text(encoding="utf-8"))
     functions = [
         node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name in ("usable", "_unusable")
     ]

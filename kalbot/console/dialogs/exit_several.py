@@ -33,6 +33,12 @@ class Shown:
     refusal: str
 
 
+def ids_in(text: str) -> list[int]:
+    """The ids that a list such as ``7,12`` names; what cannot be one is left out."""
+    found = [int(one) for one in text.split(",") if one.strip().isdecimal()]
+    return [one for one in found if 0 < one <= LARGEST_ID]
+
+
 class ExitSeveral(Dialog):
     """Shows each position with what it would bring, and the sum; requests all those exits with one reason."""
 
@@ -47,13 +53,17 @@ class ExitSeveral(Dialog):
             raise Http404
         return super().get(request, pk)
 
+    def post(self, request: HttpRequest, pk: str = "") -> HttpResponse:
+        if pk and not ids_in(pk):
+            raise Http404
+        return super().post(request, pk)
+
     def positions(self, pk: str) -> list[Position]:
         """Those of the address (``7,12``), of the form, or of a mode and a profile; none for what names none."""
         data = self.request.POST if self.request.method == "POST" else self.request.GET
         named = pk or data.get("positions", "") or ",".join(data.getlist("id"))
         if named:
-            ids = [int(one) for one in named.split(",") if one.strip().isdecimal()]
-            return exit_many.chosen([one for one in ids if one <= LARGEST_ID])
+            return exit_many.chosen(ids_in(named))
         if self.request.method == "POST" or not data.get("mode"):
             return []
         return exit_many.chosen(of_group(data["mode"], data.get("profile", "")).values_list("pk", flat=True))
