@@ -189,6 +189,16 @@ def test_the_least_grade_of_the_profile_is_checked_again_before_an_order() -> No
     assert executor.execute(decision.pk) is not None
 
 
+def test_a_basket_that_lacks_nothing_more_still_knows_its_limits() -> None:
+    """Every leg is bought, some of it not booked yet: there is nothing to price, and that is no reason to wait."""
+    profile, _, decision = _ready()
+    position = executor.execute(decision.pk)
+    assert position is not None
+    legs = {(leg.market_id, leg.side): 0 for leg in position.legs.all()}
+    whole = Intent(profile, decision, 0, legs, position, completes=True)
+    assert whole.priced(0, {}).facts.mode == whole.facts.mode == "sim"
+
+
 def test_all_no_needs_an_exclusive_event() -> None:
     profile, event, _ = _ready()
     Event.objects.update(mutually_exclusive=False)

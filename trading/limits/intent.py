@@ -65,9 +65,10 @@ class Intent:
         return _markets(len(tickers), self.completes, live).rows(**values, **tickers)
 
     def priced(self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, orders: int = 1) -> Intent:
-        """The same basket, or some of its legs, at other costs, on the rows that were read."""
+        """The same basket, or some of its legs (perhaps none any more), at other costs, on the rows that were read."""
         found = replace(self, worst_cost=worst_cost, legs=legs, orders=orders)
         tickers = found.tickers
+        found.__dict__["first_row"] = self.first_row
         found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
         return found
 
@@ -80,9 +81,14 @@ class Intent:
     @property
     def facts(self) -> Facts:
         """What a purchase that completes depends on, read with the catalogue's rows. Denied(NOT_ACTIVE) where there are none."""
-        if not self.markets:
+        if self.first_row is None:
             raise Denied(DenialCode.NOT_ACTIVE, "no market of the basket is in the catalogue")
-        return facts.of_every_purchase(self.markets[0], self.decision)
+        return facts.of_every_purchase(self.first_row, self.decision)
+
+    @cached_property
+    def first_row(self) -> Market | None:
+        """A row that was read with what every purchase depends on; None where no leg is in the catalogue."""
+        return self.markets[0] if self.markets else None
 
     @property
     def certified_rules(self) -> str | None:
