@@ -34,7 +34,7 @@ PER_DAY: Final = {
 def fill(scale: float, days: int) -> None:
     """The last ``days`` of a busy exchange at ``scale``, its open events included."""
     from strategies.models import Profile
-    from trading.accounting import ledger
+    from trading.accounting import audit
 
     number = {name: max(1, int(rows * scale * days)) for name, rows in PER_DAY.items()}
     spread = {name: f"(i * {days * DAY}.0 / {rows})::int" for name, rows in number.items()}
@@ -43,7 +43,7 @@ def fill(scale: float, days: int) -> None:
     _machinery(number, spread)
     _judged(number, spread, max(1, int(OPEN_EVENTS * scale)), profiles)
     _traded(number, spread, profiles[0])
-    ledger.rebuild_totals(Profile.objects.get(pk=profiles[0]))
+    audit.rebuild_totals(Profile.objects.get(pk=profiles[0]))
     models = apps.get_models()
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), models):

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from strategies.models import Profile
-from trading.accounting import accounts, ledger
+from trading.accounting import accounts, audit, ledger
 from trading.execution.sizing import baskets
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Order, Position, Reconciliation
 from trading.reconciliation import reconcile
@@ -81,7 +81,7 @@ def _orders(exchange_orders: list[dict[str, Any]]) -> list[str]:
 def _ledgers() -> list[str]:
     found = []
     for profile in Profile.objects.filter(balance__isnull=False):
-        found += [f"{profile.name}: {account} runs at {a}, sums to {b}" for account, a, b in ledger.audit(profile)]
+        found += [f"{profile.name}: {account} runs at {a}, sums to {b}" for account, a, b in audit.totals(profile)]
         difference = ledger.summary(profile)["difference"]
         if difference:
             found.append(f"{profile.name}: ledger and positions differ by {difference}")

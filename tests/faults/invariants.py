@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from tests.faults.harsh import Harsh
 from trading import selectors
-from trading.accounting import accounts, collateral, ledger
+from trading.accounting import accounts, audit, collateral, ledger
 from trading.closing import exit_counts
 from trading.execution.sizing import baskets
 from trading.models import (
@@ -84,12 +84,12 @@ def _ledgers(run: Run) -> None:
     for position in Position.objects.select_related("profile"):
         summary = ledger.summary(position.profile)
         assert summary["difference"] == 0, f"ledger and positions differ: {summary}"
-        assert ledger.audit(position.profile) == [], "running totals differ from the entries"
+        assert audit.totals(position.profile) == [], "running totals differ from the entries"
         if position.status in (*TERMINAL, "open"):
             kept = 0 if position.status in TERMINAL else collateral.exit_reserve(position)
             assert position.reserved <= kept, f"capital still reserved: {position.reserved}, {kept} for an exit"
         assert position.returned == collateral.held_back(position), "returned collateral is not that of what is held"
-    assert ledger.audit_positions(run.plan.mode) == [], "positions differ from their entries"
+    assert audit.positions(run.plan.mode) == [], "positions differ from their entries"
     assert accounts.legs_unlike_their_fills(run.plan.mode) == [], "legs differ from their fills"
 
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from strategies.models import Decision, Kind, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import accounts, ledger
+from trading.accounting import accounts, audit, ledger
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.orders import client_ids, submit
@@ -82,7 +82,7 @@ def _agrees(twin: Twin) -> None:
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
     summary = ledger.summary(_profile())
     assert summary["difference"] == 0
-    assert (ledger.audit(_profile()), ledger.audit_positions("live")) == ([], [])
+    assert (audit.totals(_profile()), audit.positions("live")) == ([], [])
     assert accounts.legs_unlike_their_fills("live") == []
     account = ExchangeAccount.objects.get()
     assert accounts.expected_cash(account, [_profile()]) == twin.cash() == account.balance

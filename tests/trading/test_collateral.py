@@ -13,7 +13,7 @@ from markets.models import Event, Market
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import collateral, ledger
+from trading.accounting import audit, collateral, ledger
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.phases import selling
@@ -51,8 +51,8 @@ def _ties(position: Position) -> None:
     """Every way of counting the same money agrees."""
     position.refresh_from_db()
     assert ledger.summary(position.profile)["difference"] == 0
-    assert ledger.audit(position.profile) == []
-    assert ledger.audit_positions(position.mode) == []
+    assert audit.totals(position.profile) == []
+    assert audit.positions(position.mode) == []
     assert position.returned == collateral.held_back(position)
 
 

@@ -7,7 +7,7 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import ledger
+from trading.accounting import audit, ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -187,7 +187,7 @@ def test_contracts_that_nobody_explains_are_aligned(twin: Twin, gone: int) -> No
     assert held == max(0, min(1_000, 1_000 - gone))
     assert ExchangeAccount.objects.get().foreign.get(twin.markets[0], 0) == 1_000 - gone - held
     assert ledger.summary(profile)["difference"] == 0
-    assert ledger.audit(profile) == []
+    assert audit.totals(profile) == []
 
 
 def test_a_rejected_order_that_has_filled_is_booked(twin: Twin) -> None:
@@ -212,7 +212,7 @@ def test_running_totals_are_taken_from_the_entries(twin: Twin) -> None:
     reconcile.run("live", "test")
     for row in Discrepancy.objects.filter(code="ledger", resolved_at=None):
         resolution.resolve(row.pk, actor="anna", reason="checked it")
-    assert ledger.audit(profile) == []
+    assert audit.totals(profile) == []
 
 
 def test_collateral_return_is_switched_off(twin: Twin) -> None:

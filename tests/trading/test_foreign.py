@@ -11,7 +11,7 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import ledger
+from trading.accounting import audit, ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -72,7 +72,7 @@ def _agrees(twin: Twin) -> None:
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
     for profile in Profile.objects.filter(mode="live"):
         assert ledger.summary(profile)["difference"] == 0
-        assert ledger.audit(profile) == []
+        assert audit.totals(profile) == []
         assert halt.current(profile) == "active"
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.trading import world
-from trading.accounting import booking, ledger
+from trading.accounting import audit, booking, ledger
 from trading.accounting.booking import BookingError, FillReport
 from trading.accounting.position_booking import LEG_COLUMNS
 from trading.models import CapitalChange, Fill, LedgerTransaction, Leg, Order, Position
@@ -74,7 +74,7 @@ def test_ledger_balances_after_any_fills_and_sales(
     leg.refresh_from_db()
     summary = ledger.summary(position.profile)
     assert summary["difference"] == 0
-    assert ledger.audit(position.profile) == []
+    assert audit.totals(position.profile) == []
     assert leg.held == held
     assert summary["cash"] == position.profile.capital - spent + got
     assert position.realised == got - (spent - leg.open_cost)
@@ -139,7 +139,7 @@ def test_fills_booked_together_say_the_same_as_one_by_one(
         ]
         rows += [{name: getattr(balance, name) for name in ("cash", "reserved", "fees", "realised", "best_equity")}]
         seen.append((rows, purchase.filled_count, LedgerTransaction.objects.filter(profile=position.profile).count()))
-        assert ledger.audit(position.profile) == []
+        assert audit.totals(position.profile) == []
     assert seen[0] == seen[1]
 
 

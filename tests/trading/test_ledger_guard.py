@@ -11,7 +11,7 @@ from django.db.models import F, Model
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import ledger
+from trading.accounting import audit, ledger
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import (
@@ -75,7 +75,7 @@ def test_a_commit_of_entries_that_do_not_balance_is_refused() -> None:
     last = LedgerTransaction.objects.latest("id")
     with pytest.raises(IntegrityError):
         LedgerEntry.objects.create(transaction=last, account="cash", amount=1)
-    assert ledger.audit(profile) == []
+    assert audit.totals(profile) == []
 
 
 @pytest.mark.parametrize("model", [LedgerEntry, LedgerTransaction, Fill, Settlement, CapitalChange])
@@ -102,14 +102,14 @@ def test_every_transaction_leads_to_what_it_books() -> None:
 
 def test_totals_of_positions_are_audited_against_the_entries() -> None:
     position = _settled()
-    assert ledger.audit_positions("sim") == []
+    assert audit.positions("sim") == []
     Position.objects.filter(pk=position.pk).update(realised=F("realised") + 7)
     Leg.objects.filter(position=position, market_id="KXT-1-1").update(open_cost=9)
-    assert [name for _, name, _, _ in ledger.audit_positions("sim")] == ["open cost of its legs", "realised"]
+    assert [name for _, name, _, _ in audit.positions("sim")] == ["open cost of its legs", "realised"]
     for column in ("fees", "proceeds", "payout"):
         with transaction.atomic():
             Position.objects.filter(pk=position.pk).update(**{column: F(column) + 1})
-            assert column in [name for _, name, _, _ in ledger.audit_positions("sim")]
+            assert column in [name for _, name, _, _ in audit.positions("sim")]
             transaction.set_rollback(True)
     reconcile.run("sim", "test")
     assert Discrepancy.objects.filter(code="ledger_positions", key__startswith=f"position {position.pk}").count() == 2

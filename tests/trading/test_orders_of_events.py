@@ -15,7 +15,7 @@ from simulator.flow import second_actor
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
 from trading import sweeper
-from trading.accounting import ledger
+from trading.accounting import audit
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, Order, Position
@@ -36,7 +36,7 @@ def _agrees(position: Position) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
-    assert ledger.audit_positions("live") == []
+    assert audit.positions("live") == []
 
 
 @pytest.mark.parametrize(("status", "code"), [(408, "insufficient_balance"), (504, "market_inactive")])

@@ -9,7 +9,7 @@ import pytest
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import ledger
+from trading.accounting import audit, ledger
 from trading.closing import exit_preview, exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Order, Position
@@ -29,7 +29,7 @@ def _bought(count: int = 1_000, size: int = 10_000, **columns: Any) -> Position:
 def _sound(profile: Profile) -> dict[str, int]:
     summary = ledger.summary(profile)
     assert summary["difference"] == 0, summary
-    assert ledger.audit(profile) == []
+    assert audit.totals(profile) == []
     return summary
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from markets.models import Market
 from tests.trading import world
-from trading.accounting import ledger
+from trading.accounting import audit, ledger
 from trading.closing import finals, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import executor
@@ -100,7 +100,7 @@ def test_amended_result_is_reversed_by_entries_and_booked_again() -> None:
     assert Settlement.objects.filter(reversed_at=None).count() == 3
     assert Settlement.objects.count() == 5
     assert ledger.summary(position.profile)["difference"] == 0
-    assert ledger.audit(position.profile) == []
+    assert audit.totals(position.profile) == []
     assert settlement.run() == 0
 
 

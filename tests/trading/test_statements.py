@@ -16,7 +16,7 @@ from strategies.cycle import handover
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin
-from trading.accounting import ledger, shard_cash
+from trading.accounting import audit, ledger, shard_cash
 from trading.execution import executor, handed
 from trading.execution.orders import fills, gate
 from trading.execution.sizing import recheck
@@ -129,7 +129,7 @@ def test_a_budget_lowered_after_the_plan_was_made_is_planned_for_again(
     monkeypatch.setattr(ledger, "hold", lowered)
     assert executor.execute(decision.pk) is None
     assert Denial.objects.get().code == "margin_gone"
-    assert ledger.audit(decision.profile) == []
+    assert audit.totals(decision.profile) == []
 
 
 def test_capital_that_another_worker_books_meanwhile_is_no_lack_of_it(

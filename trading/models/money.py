@@ -95,7 +95,7 @@ class LedgerEntry(models.Model):
 class ProfileBalance(models.Model):
     """The sums of a profile's ledger entries, kept in the same transaction as the entries themselves.
 
-    A running total so that capital is reserved by one conditional UPDATE; ``ledger.audit`` compares it with the entries.
+    A running total so that capital is reserved by one conditional UPDATE; ``audit.totals`` compares it with the entries.
     """
 
     profile = models.OneToOneField(Profile, models.PROTECT, related_name="balance")

@@ -12,7 +12,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.snapshot import snapshot
 from strategies.models import Profile
-from trading.accounting import accounts, ledger
+from trading.accounting import accounts, audit, ledger
 from trading.models import Discrepancy, Reconciliation
 from trading.safety import discrepancies
 
@@ -50,12 +50,12 @@ def differences(mode: str) -> Found:
     found: Found = {}
     with snapshot():
         for profile in Profile.objects.filter(mode=mode, balance__isnull=False):
-            for account, running, summed in ledger.audit(profile):
+            for account, running, summed in audit.totals(profile):
                 key = Discrepancy.Code.LEDGER, f"{profile.name}:{account}"
                 found[key] = Difference(str(running), str(summed), profile)
             if difference := ledger.summary(profile)["difference"]:
                 found[Discrepancy.Code.LEDGER_POSITIONS, profile.name] = Difference(str(difference), "0", profile)
-        for position, name, running, summed in ledger.audit_positions(mode):
+        for position, name, running, summed in audit.positions(mode):
             key = Discrepancy.Code.LEDGER_POSITIONS, f"position {position.pk}: {name}"
             found[key] = Difference(str(running), str(summed), position.profile)
         for leg in accounts.legs_unlike_their_fills(mode):

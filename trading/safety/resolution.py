@@ -18,7 +18,7 @@ from kalbot.common.units import dollars
 from markets.kalshi.errors import KalshiError
 from strategies.models import Mode
 from trading import states
-from trading.accounting import account_ledger, accounts, booking, ledger
+from trading.accounting import account_ledger, accounts, audit, booking
 from trading.execution.orders import record, submit
 from trading.models import (
     ACTIVE,
@@ -156,7 +156,7 @@ def _switch_off_netting(row: Discrepancy, actor: str, reason: str) -> str:
 def _recount(row: Discrepancy, actor: str, reason: str) -> str:
     if row.profile is None:
         raise CannotResolve("the difference names no profile")
-    changed = ledger.rebuild_totals(row.profile)
+    changed = audit.rebuild_totals(row.profile)
     return f"running totals taken from the entries: {', '.join(changed) or 'nothing differed'}"
 
 
