@@ -82,7 +82,7 @@ DECLARED: Final = (
     "kalbot/console/notify/models.py",
     "kalbot/console/api/shapes.py",
     *(
-        "markets/models.py",
+        "markets/models/",
         "markets/kalshi/vocabulary.py",
         "markets/kalshi/schemas/",
         "markets/kalshi/ws/",
