@@ -296,6 +296,3 @@ def _skew(connection: Connection | None) -> int | None:
     """Our clock minus the exchange's in ms, from the handshake (whole seconds, so coarse)."""
     skew = connection.session.skew.skew_ms if connection is not None else None
     return None if skew is None else -skew
-
-
-__all__ = ["Refused", "Stream"]

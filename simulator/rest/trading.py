@@ -9,7 +9,7 @@ from simulator.accounts.records import Order
 from simulator.errors import ApiError, bad_query, invalid
 from simulator.faults.injection import inject, of_item
 from simulator.faults.schedule import Fault
-from simulator.matching import orders
+from simulator.matching import amending, orders
 from simulator.matching.order_requests import (
     client_id,
     count_of,
@@ -199,7 +199,7 @@ def amend(request: Request, order_id: str) -> Answer:
             "client_order_id": client_id(body),
         }
     )
-    placed, changed = orders.amend(request.exchange, order, new, total, expiration, updated)
+    placed, changed = amending.amend(request.exchange, order, new, total, expiration, updated)
     answer: dict[str, Any] = {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from kalbot.console.dialogs import DIALOGS
 from kalbot.console.models import LogRecord
-from kalbot.console.pages import dashboard
+from kalbot.console.pages import attention, dashboard
 
 Login = Callable[..., Client]
 
@@ -116,7 +116,7 @@ def test_noise_of_strangers_pushes_no_warning_away(sample: dict[str, Any]) -> No
         LogRecord.objects.create(level="WARNING", logger="django.request", message=f"Not Found: /wp-login{number}")
         LogRecord.objects.create(level="WARNING", logger="django.security.csrf", message="Forbidden (CSRF)")
         LogRecord.objects.create(level="WARNING", logger="axes.attempts", message="AXES: Repeated login failure")
-    titles = [alert["title"] for alert in dashboard.alerts()["alerts"]]
+    titles = [alert["title"] for alert in attention.alerts()["alerts"]]
     assert "Error in trading.reconciliation.reconcile" in titles
     assert not [title for title in titles if "django" in title or "axes" in title]
 

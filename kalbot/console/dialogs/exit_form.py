@@ -38,11 +38,25 @@ def share_field() -> PercentField:
     return field
 
 
-class ManyForm(ReasonForm):
+class ShareForm(ReasonForm):
+    """What every exit may say: how much of what is held, and whether books of the REST interface will do."""
+
+    share = share_field()
+    by_rest = forms.BooleanField(
+        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
+    )
+
+    field_order = ["token", "version", "reason", "share", "counts", "least_prices", "below_floor", "by_rest"]
+
+    def clean_share(self) -> int:
+        """In millionths; an empty field is all."""
+        return self.cleaned_data["share"] or PPM
+
+
+class ManyForm(ShareForm):
     """Of several positions: the share of each, and least prices by position and leg."""
 
     positions = forms.CharField(widget=forms.HiddenInput, max_length=4_000)
-    share = share_field()
     least_prices = forms.CharField(
         label="Sell each leg at this price or better (position, side, market, dollars; one a line)",
         required=False,
@@ -54,13 +68,6 @@ class ManyForm(ReasonForm):
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
     )
-    by_rest = forms.BooleanField(
-        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
-    )
-
-    def clean_share(self) -> int:
-        """In millionths; an empty field is all."""
-        return self.cleaned_data["share"] or PPM
 
     def clean_least_prices(self) -> Mapping[int, LeastPrices]:
         """The prices by position and leg; a position without a line goes by the bids less the tolerance."""
@@ -74,10 +81,9 @@ class ManyForm(ReasonForm):
         return found
 
 
-class ExitForm(ReasonForm):
+class ExitForm(ShareForm):
     """Of one position: a share of every leg or counts by leg, and the least price of each."""
 
-    share = share_field()
     counts = forms.CharField(
         label="Or so many contracts of single legs (side, market, contracts; one a line); a leg without a line is kept",
         required=False,
@@ -94,13 +100,6 @@ class ExitForm(ReasonForm):
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
     )
-    by_rest = forms.BooleanField(
-        label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
-    )
-
-    def clean_share(self) -> int:
-        """In millionths; an empty field is all."""
-        return self.cleaned_data["share"] or PPM
 
     def clean_counts(self) -> Counts | None:
         """The counts by leg; None when the field is empty: then the share counts."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.core.cache import cache as kept
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 
 from kalbot.common import clock
-from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ops import heartbeats, status, tokens
-from kalbot.console.pages import first_run, obstacles, summary
+from kalbot.console.pages import attention, first_run, obstacles, summary
 from kalbot.console.ui import formats
-from kalbot.console.ui.links import list_url, page_url
+from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
-from markets.models import TermsChange
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading import selectors
@@ -26,7 +23,7 @@ from trading.denials import DenialCode
 from trading.models import ACTIVE, Discrepancy, Lock, Position, PositionStatus
 from trading.safety import halt
 from trading.selectors import HeldLeg
-from triage.models import Assessment, Recommendation
+from triage.models import Assessment
 
 SHOWN = 12
 
@@ -251,75 +248,6 @@ def nearest() -> dict[str, Any]:
     }
 
 
-def alerts() -> dict[str, Any]:
-    """What needs attention, worst first: discrepancies, advice to exit, failed tasks, errors and warnings of a day."""
-    since = clock.now() - timedelta(days=1)
-    found = [
-        *(
-            alert(
-                "bad",
-                f"Contract terms: {c.get_kind_display()}",
-                c.detail,
-                c.at,
-                page_url("markets.contractterms", c.terms_id),
-            )
-            for c in TermsChange.objects.filter(kind__in=TermsChange.DEMOTIONS, at__gte=since).order_by("-id")[:3]
-        ),
-        *(
-            alert(
-                "bad",
-                f"Discrepancy: {d.code.replace('_', ' ')} ({d.mode})",
-                f"ours {d.ours}, theirs {d.theirs}",
-                d.last_seen_at,
-                page_url("trading.discrepancy", d.pk),
-            )
-            for d in Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]
-        ),
-        *(
-            alert(
-                "warn",
-                f"Triage advises exit of #{r.position_id}",
-                r.detail,
-                r.opened_at,
-                page_url("trading.position", r.position_id),
-            )
-            for r in Recommendation.objects.filter(status="open", advice="exit").order_by("-id")[:3]
-        ),
-        *(
-            alert(
-                "bad",
-                f"Task failed: {t.name}",
-                t.error.strip().splitlines()[-1] if t.error.strip() else "",
-                t.started_at,
-                page_url("console.taskrecord", t.pk),
-            )
-            for t in TaskRecord.objects.filter(status="failed", started_at__gte=since).order_by("-started_at")[:3]
-        ),
-        *(
-            alert(
-                "bad" if r.level != "WARNING" else "warn",
-                f"{r.level.capitalize()} in {r.logger}",
-                r.message[:200],
-                r.at,
-                page_url("console.logrecord", r.pk),
-            )
-            for r in own_records(since)[:4]
-        ),
-    ]
-    return {"alerts": sorted(found, key=lambda a: (a["state"] != "bad", -a["at"].timestamp()))[:10]}
-
-
-def own_records(since: datetime) -> QuerySet[LogRecord]:
-    """Warnings of trading, markets and the rest of ours. What strangers cause (404, CSRF, wrong passwords) stays in the log alone."""
-    stranger = Q(logger__startswith="django.") | Q(logger__startswith="axes")
-    return LogRecord.objects.filter(at__gte=since).exclude(stranger & Q(level="WARNING")).order_by("-id")
-
-
-def alert(state: str, title: str, text: str, at: datetime, url: str) -> dict[str, Any]:
-    """One line of the alerts."""
-    return {"state": state, "title": title, "text": text, "at": at, "url": url}
-
-
 def curves() -> dict[str, dict[str, str]]:
     """A plot of realised profit for each mode. Kept half a minute: thousands of rows go into it."""
     names = (Mode.LIVE.value, Mode.SIM.value)
@@ -342,7 +270,7 @@ PARTS = {
     "system": system,
     "positions": positions,
     "nearest": nearest,
-    "alerts": alerts,
+    "alerts": attention.alerts,
 }
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "glance": ("trading.view_position", "trading.view_discrepancy", "trading.view_lock", "strategies.view_verdict"),
