@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import logging
 import os
 import secrets
 import signal
@@ -182,6 +183,8 @@ def prepare_database(plan: processes.Plan) -> None:
     import django
 
     django.setup()
+    # What the demo's operator does stands on the screen in words of its own.
+    logging.getLogger("kalbot.events").setLevel(logging.WARNING)
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
