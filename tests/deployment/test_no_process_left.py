@@ -49,12 +49,19 @@ def left(mark: str, seconds: float) -> dict[int, str]:
     return found
 
 
+def _as_on_a_terminal() -> None:
+    """Ctrl-C is not ignored, as it is by whatever a shell has put into the background, this test run perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(command: Sequence[str], state: Path) -> tuple[subprocess.Popen[bytes], str]:
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     env = {name: value for name, value in os.environ.items() if name not in CLEAN}
     env |= {MARK: mark, "KALBOT_STATE": str(state)}
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=quiet, stderr=quiet, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=quiet, stderr=quiet, start_new_session=True, preexec_fn=_as_on_a_terminal
+    )
     return process, mark
 
 
