@@ -110,7 +110,7 @@ def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_ro
     client, address = login("viewer"), reverse("admin:results")
     today = clock.now().astimezone(results.DAY_ZONE).date()
     page = client.get(
-        address, {"from": str(today - timedelta(days=2)), "to": str(today), "profile": ["live", "careful"]}
+        address, {"from": str(today - timedelta(days=30)), "to": str(today), "profile": ["live", "careful"]}
     )
     shown = page.content.decode()
     for words in (f"to {today}", "live: by category", "careful: by hour", "live (live)", "+$1.7775"):
@@ -120,8 +120,8 @@ def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_ro
     link = re.search(r'href="([^"]*of=live&amp;group=category[^"]*)"', shown)
     assert link is not None
     rows = client.get(address + unescape(link[1]).partition("#")[0]).content.decode()
-    assert "2 baskets, +$1.185" in rows
-    assert rows.count("/admin/trading/position/") >= 2
+    assert "3 baskets, +$1.7775" in rows
+    assert rows.count("/admin/trading/position/") >= 3
     for strange in ({"from": "yesterday"}, {"to": "9999-99-99"}, {"of": "nobody", "group": "x", "name": "y"}):
         assert client.get(address, strange).status_code == 200, strange
     assert api_results(sample, "?first=2020-01-01&last=2020-12-31&profile=live")[0]["baskets"] == 0
