@@ -37,7 +37,8 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
         "capital": found,
         "in_positions": ppm(found.in_positions / found.total if found.total > 0 else None),
         "hurdle": ppm(found.hurdle or None),
-        "positions": [(one, ppm(one.return_a_day(now))) for one in found.locked],
+        "positions": [{"locked": one, "a_day": ppm(one.return_a_day(now))} for one in found.locked],
+        "parts": any(one.position.reserved or one.position.returned for one in found.locked),
         "waiting": [(number, sentence_of(reason)) for reason, number in found.passed_over.items()],
         "weeks": [
             (week, ppm(week.on_locked), ppm(week.realised / found.total if found.total > 0 else None))
