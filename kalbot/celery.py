@@ -1,8 +1,11 @@
 """The Celery application. Queues and routes are explicit: a typo in a route fails instead of making a queue."""
 
+import inspect
 import logging
 import os
-from functools import partial
+import sys
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, Final
 
 import redis
@@ -20,7 +23,11 @@ log = logging.getLogger(__name__)
 
 class BoundedTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
     """A task whose message cannot end one worker after the other (redelivered too often, it is logged and dropped), and which runs
-    again when the database gave up a transaction of it: every task may run twice, because a message may come twice."""
+    again when the database gave up a transaction of it: every task may run twice, because a message may come twice.
+
+    A newer version beside this one may send positional arguments that this one does not know. They are left out: what is appended is a
+    hint that saves time. What must not be left out is sent by keyword, and then a worker that does not know it refuses (TypeError).
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it, unless it was started too often already."""
@@ -28,16 +35,30 @@ class BoundedTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
         if info.get("redelivered") and _starts(self.request.id) >= MOST_STARTS:
             log.error("task %s dropped: its workers ended %s times before it did", self.name, MOST_STARTS)
             return None
-        return retried(partial(super().__call__, *args, **kwargs))
+        known = _positional(self.run)
+        if len(args) > known:
+            log.warning(
+                "task %s was sent %s arguments and knows %s; the others are left out", self.name, len(args), known
+            )
+        return retried(partial(super().__call__, *args[:known], **kwargs))
+
+
+@cache
+def _positional(run: Callable[..., Any]) -> int:
+    """How many positional arguments ``run`` takes at most."""
+    kinds = [parameter.kind for parameter in inspect.signature(run).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return sys.maxsize
+    return len([kind for kind in kinds if kind is not inspect.Parameter.KEYWORD_ONLY])
 
 
 def _starts(task_id: str | None) -> int:
     """How often a redelivered message was started, with its first time; counted by this call. 1 when Redis is away."""
-    from kalbot.common import cache
+    from kalbot.common import cache as store
 
-    name = cache.key(f"starts:{task_id}")
+    name = store.key(f"starts:{task_id}")
     try:
-        with cache.broker().pipeline() as pipe:
+        with store.broker().pipeline() as pipe:
             pipe.incr(name)
             pipe.expire(name, 86_400)
             return int(pipe.execute()[0])

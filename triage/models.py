@@ -105,6 +105,7 @@ class Recommendation(models.Model):
     )
     plan = models.JSONField(
         default=dict,
+        db_default={},
         blank=True,
         help_text="How to leave: the least price of each leg, what buying the opposite or the missing legs would bring, their record.",
     )
@@ -151,7 +152,10 @@ class SourceForecast(models.Model):
     probabilities = models.JSONField(help_text="Of each listed outcome, by the source.")
     market_probabilities = models.JSONField(help_text="De-vigged, at the same moment.")
     learned = models.JSONField(
-        default=dict, blank=True, help_text="Version and values of the learned errors or weights that it used."
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Version and values of the learned errors or weights that it used.",
     )
     outcome = models.CharField(
         max_length=128, blank=True, help_text="Ticker of the outcome that won; empty = none of the listed."

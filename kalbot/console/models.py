@@ -56,7 +56,9 @@ class LogRecord(models.Model):
     process = models.CharField(max_length=60, blank=True)
     message = models.TextField()
     traceback = models.TextField(blank=True)
-    repeats = models.IntegerField(default=0, help_text="How often the same was logged again within the hour.")
+    repeats = models.IntegerField(
+        default=0, db_default=0, help_text="How often the same was logged again within the hour."
+    )
     last_at = models.DateTimeField(null=True, blank=True, help_text="When it was logged again.")
 
     class Meta:

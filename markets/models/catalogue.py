@@ -17,7 +17,7 @@ class Series(models.Model):
     fee_multiplier_e6 = models.BigIntegerField(default=1_000_000)
     settlement_sources = models.JSONField(default=list, blank=True)
     contract_terms_url = models.CharField(
-        max_length=300, blank=True, help_text="The document that controls settlement."
+        max_length=300, blank=True, help_text="The document that controls settlement.", default="", db_default=""
     )
     exchange_index = models.IntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
@@ -86,7 +86,9 @@ class Event(models.Model):
     strike_period = models.CharField(max_length=64, blank=True)
     strike_date = models.DateTimeField(null=True, blank=True)
     settlement_sources = models.JSONField(default=list, blank=True)
-    product_metadata = models.JSONField(default=dict, blank=True, help_text="The exchange's own: competition, scope.")
+    product_metadata = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="The exchange's own: competition, scope."
+    )
     fee_type_override = models.CharField(max_length=64, blank=True)
     fee_multiplier_override_e6 = models.BigIntegerField(null=True, blank=True)
     exchange_index = models.IntegerField(default=0)
@@ -128,6 +130,7 @@ class Market(models.Model):
     rules_secondary = models.TextField(blank=True)
     other_texts = models.JSONField(
         default=dict,
+        db_default={},
         blank=True,
         help_text="Title, name of the NO side, condition of an early close and the like, where the exchange gives them.",
     )
@@ -165,6 +168,8 @@ class Market(models.Model):
         max_length=200,
         blank=True,
         help_text="The measured value that the exchange settled on, in its own words; empty = not published.",
+        default="",
+        db_default="",
     )
     settled_at = models.DateTimeField(null=True, blank=True)
     content_hash = models.CharField(max_length=32, blank=True)

@@ -29,11 +29,15 @@ class ReviewedSeries(models.Model):
         blank=True,
         help_text="A list of outcomes: the primary rule of each, with {outcome} for its name and {date} for any date in it. "
         'Where the rules differ: one line for each outcome, "name: rule".',
+        default="",
+        db_default="",
     )
     titles = models.TextField(
         blank=True,
         help_text="A list of outcomes: the titles of event and markets, one a line. A title that says a word which neither these nor "
         "the rules have is of another event.",
+        default="",
+        db_default="",
     )
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
     reviewed_by = models.CharField(max_length=150)
@@ -63,12 +67,17 @@ class Certificate(models.Model):
         max_length=16,
         choices=[(grade.value, grade.label) for grade in Grade],
         default=Grade.CONDITIONAL.value,
+        db_default=Grade.CONDITIONAL.value,
         help_text="The surest that a basket under it can be.",
     )
-    states = models.JSONField(default=dict, blank=True, help_text="The settlement states (markets.terms.states).")
-    one_must_win = models.BooleanField(default=False, help_text="No state lets every outcome resolve No.")
+    states = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="The settlement states (markets.terms.states)."
+    )
+    one_must_win = models.BooleanField(
+        default=False, db_default=False, help_text="No state lets every outcome resolve No."
+    )
     residual = models.JSONField(
-        default=list, blank=True, help_text="Sentences about what is at the exchange's discretion."
+        default=list, db_default=[], blank=True, help_text="Sentences about what is at the exchange's discretion."
     )
     terms = models.ForeignKey(
         "ContractTerms",
@@ -79,7 +88,7 @@ class Certificate(models.Model):
         help_text="What it rests on.",
     )
     reading = models.IntegerField(
-        default=1, help_text="Version of the reading rules; one of another version does not count."
+        default=1, db_default=1, help_text="Version of the reading rules; one of another version does not count."
     )
     evidence = models.JSONField(default=list, blank=True)
     reason = models.TextField(blank=True, help_text="Why refused, voided, revoked, or granted by a person.")

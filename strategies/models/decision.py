@@ -34,6 +34,7 @@ class Decision(models.Model):
     count = models.BigIntegerField(help_text="Baskets, 1/100 contract.")
     quote = models.JSONField(
         default=dict,
+        db_default={},
         blank=True,
         help_text='Where legs rest: {"way", "leg", "until_ms"}; "leg" is empty where all do. Empty: all legs are taken.',
     )
@@ -51,6 +52,7 @@ class Decision(models.Model):
         max_length=16,
         choices=[(grade.value, grade.label) for grade in Grade],
         default=Grade.CONDITIONAL.value,
+        db_default=Grade.CONDITIONAL.value,
         help_text="How sure the payoff is: by the certificate, and by floor - cost - fee bound.",
     )
     certificate = models.ForeignKey(Certificate, models.PROTECT, null=True, blank=True, related_name="decisions")
@@ -63,7 +65,10 @@ class Decision(models.Model):
     price_age_ms = models.IntegerField(default=0)
     explanation = models.TextField(blank=True)
     trace = models.JSONField(
-        default=dict, blank=True, help_text="When each stage up to the decision was reached, Unix microseconds."
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="When each stage up to the decision was reached, Unix microseconds.",
     )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

@@ -114,10 +114,12 @@ class Profile(models.Model):
         max_length=16,
         choices=[(grade.value, grade.label) for grade in Grade if grade is not Grade.CONDITIONAL],
         default=Grade.GUARANTEED.value,
+        db_default=Grade.GUARANTEED.value,
         help_text="How sure YES on all and NO on several must be. Coverage is a bet and has no grade.",
     )
     plausible_margin_ppm = models.PositiveIntegerField(
         default=100_000,
+        db_default=100_000,
         help_text="A guaranteed margin above this, in millionths, is held until a person has approved the event.",
     )
     shape = models.CharField(max_length=16, choices=Shape, default=Shape.EQUAL)
@@ -125,6 +127,7 @@ class Profile(models.Model):
         max_length=10,
         choices=Allocation,
         default=Allocation.BEST_SET,
+        db_default=Allocation.BEST_SET,
         help_text="What is bought when capital, positions or orders do not suffice for every basket that pays.",
     )
     count_step = models.PositiveIntegerField(default=100, help_text="Sizes are multiples of this, 1/100 contract.")
@@ -139,6 +142,7 @@ class Profile(models.Model):
 
     collateral_return = models.BooleanField(
         default=False,
+        db_default=False,
         help_text="Paper only: as if the account had collateral return on. Live, the account's own setting counts.",
     )
 
@@ -160,6 +164,7 @@ class Profile(models.Model):
     day_zone = models.CharField(
         max_length=40,
         default="America/New_York",
+        db_default="America/New_York",
         help_text="Time zone whose midnight begins the day of the daily loss.",
     )
     max_drawdown = models.BigIntegerField(default=200 * DOLLAR, help_text="From the best equity, micro-dollars.")
@@ -175,6 +180,7 @@ class Profile(models.Model):
     )
     beside_foreign = models.BooleanField(
         default=False,
+        db_default=False,
         help_text="Live only: buy also in events in which the account holds or rests contracts that are not Kalbot's.",
     )
     sending = models.CharField(
@@ -193,30 +199,36 @@ class Profile(models.Model):
         max_length=8,
         choices=Quoting,
         default=Quoting.NONE,
+        db_default=Quoting.NONE,
         help_text="What may rest in the book where taking every leg does not pay.",
     )
     quote_sides = models.CharField(
         max_length=4,
         choices=QuoteSides,
         default=QuoteSides.NO,
+        db_default=QuoteSides.NO,
         help_text="On recorded prints NO earned a little under every fill model, YES lost under every one.",
     )
     quote_min_margin_ppm = models.PositiveIntegerField(
-        default=30_000, help_text="Net margin of a basket whose quotes fill, in millionths."
+        default=30_000, db_default=30_000, help_text="Net margin of a basket whose quotes fill, in millionths."
     )
-    quote_count = models.BigIntegerField(default=1_000, help_text="Baskets quoted in one event, 1/100 contract.")
-    max_quotes = models.PositiveIntegerField(default=5, help_text="Quoted baskets at once.")
+    quote_count = models.BigIntegerField(
+        default=1_000, db_default=1_000, help_text="Baskets quoted in one event, 1/100 contract."
+    )
+    max_quotes = models.PositiveIntegerField(default=5, db_default=5, help_text="Quoted baskets at once.")
     orphan_budget = models.BigIntegerField(
         default=10 * DOLLAR,
+        db_default=10 * DOLLAR,
         help_text="Most that contracts which filled without the rest of their basket may have cost in one event, micro-dollars.",
     )
     orphan_budget_day = models.BigIntegerField(
         default=50 * DOLLAR,
+        db_default=50 * DOLLAR,
         help_text="The same for all quotes begun since midnight of the profile's time zone, micro-dollars.",
     )
-    orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD)
+    orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD, db_default=Orphans.HOLD)
     quote_stop_seconds = models.PositiveIntegerField(
-        default=21_600, help_text="Nothing rests in the last seconds before the event ends."
+        default=21_600, db_default=21_600, help_text="Nothing rests in the last seconds before the event ends."
     )
 
     # Triage

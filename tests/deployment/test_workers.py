@@ -196,6 +196,20 @@ def test_a_task_whose_transaction_was_given_up_runs_again() -> None:
     assert len(calls) == 3
 
 
+def test_arguments_of_a_newer_version_are_left_out_and_its_keywords_are_refused() -> None:
+    calls: list[tuple[str, str]] = []
+
+    @shared_task(name="tests.deployment.newer_message")
+    def newer_message(one: str, two: str = "") -> None:
+        calls.append((one, two))
+
+    newer_message("a")
+    newer_message("a", "b", "unknown here")
+    assert calls == [("a", ""), ("a", "b")]
+    with pytest.raises(TypeError):
+        newer_message("a", must="be obeyed")
+
+
 def test_ten_messages_that_piled_up_are_one_run(redis_db: Any) -> None:
     class Request:
         sent_ms = 1_000

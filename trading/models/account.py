@@ -31,13 +31,20 @@ class ExchangeAccount(models.Model):
         default=dict, blank=True, help_text="Contracts on the account that are not ours: {ticker: signed count}."
     )
     collateral = models.CharField(
-        max_length=8, choices=Collateral, default=Collateral.OFF, help_text="How collateral return is used here."
+        max_length=8,
+        choices=Collateral,
+        default=Collateral.OFF,
+        db_default=Collateral.OFF,
+        help_text="How collateral return is used here.",
     )
     collateral_reading = models.JSONField(
-        default=dict, blank=True, help_text="The undocumented choices as they are counted with."
+        default=dict, db_default={}, blank=True, help_text="The undocumented choices as they are counted with."
     )
     collateral_evidence = models.JSONField(
-        default=list, blank=True, help_text="What was bought while learning, and the cash that the exchange showed."
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What was bought while learning, and the cash that the exchange showed.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     difference = models.BigIntegerField(

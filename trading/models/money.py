@@ -106,7 +106,7 @@ class ProfileBalance(models.Model):
     position_cost = models.BigIntegerField(default=0)
     fees = models.BigIntegerField(default=0)
     realised = models.BigIntegerField(default=0)
-    returned = models.BigIntegerField(default=0)
+    returned = models.BigIntegerField(default=0, db_default=0)
     best_equity = models.BigIntegerField(
         default=0, help_text="Highest realised result so far; the drawdown is measured from it."
     )

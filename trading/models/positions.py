@@ -99,10 +99,15 @@ class Position(models.Model):
         default=False, help_text="All legs in one request, as the plan found affordable; else the thinnest first."
     )
     quoting = models.CharField(
-        max_length=8, blank=True, help_text="How its legs rest: one_leg or all_legs; empty where all are taken."
+        default="",
+        db_default="",
+        max_length=8,
+        blank=True,
+        help_text="How its legs rest: one_leg or all_legs; empty where all are taken.",
     )
     orphan_limit = models.BigIntegerField(
         default=0,
+        db_default=0,
         help_text="Most that contracts beyond whole baskets may have cost while quotes rest, micro-dollars; afterwards what they did.",
     )
     triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
@@ -122,7 +127,7 @@ class Position(models.Model):
     attempts = models.PositiveIntegerField(
         default=0, help_text="Tries of the present phase in which an order was sent; waiting is not a try."
     )
-    waits = models.PositiveIntegerField(default=0, help_text="Times in a row that nothing could be sent.")
+    waits = models.PositiveIntegerField(default=0, db_default=0, help_text="Times in a row that nothing could be sent.")
     residual = models.CharField(
         max_length=300, blank=True, help_text="Why contracts beyond the matched baskets are still held."
     )
@@ -130,7 +135,10 @@ class Position(models.Model):
         max_length=40, choices=DENIAL_CHOICES, blank=True, help_text="The denial code of the residual."
     )
     trace = models.JSONField(
-        default=dict, blank=True, help_text="When each stage of the purchase was reached, Unix microseconds."
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="When each stage of the purchase was reached, Unix microseconds.",
     )
     lease_token = models.CharField(max_length=32, blank=True, help_text="The one worker that may act on it now.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -249,10 +257,13 @@ class ExitRequest(models.Model):
     actor = models.CharField(max_length=150)
     reason = models.CharField(max_length=300)
     least_prices = models.JSONField(
-        default=list, help_text='What was accepted: [{"ticker", "side", "price"}, ...]; no contract is sold below it.'
+        default=list,
+        db_default=[],
+        help_text='What was accepted: [{"ticker", "side", "price"}, ...]; no contract is sold below it.',
     )
     counts = models.JSONField(
         default=list,
+        db_default=[],
         blank=True,
         help_text='What a partial exit sells: [{"ticker", "side", "count", "sold_before"}, ...]; empty: all that is held.',
     )
@@ -260,9 +271,13 @@ class ExitRequest(models.Model):
         max_length=300,
         blank=True,
         help_text="Why a person accepts less than the basket pays in every listed state; empty: less is not accepted.",
+        default="",
+        db_default="",
     )
     by_rest = models.BooleanField(
-        default=False, help_text="A person accepts the books of the REST interface where there is no live one."
+        default=False,
+        db_default=False,
+        help_text="A person accepts the books of the REST interface where there is no live one.",
     )
     status = models.CharField(max_length=9, choices=Status, default=Status.OPEN)
     outcome = models.CharField(max_length=8, choices=Outcome, blank=True)

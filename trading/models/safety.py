@@ -53,12 +53,14 @@ class Lock(models.Model):
     code = models.CharField(max_length=40, choices=Code)
     reason = models.CharField(max_length=300)
     until = models.DateTimeField(db_index=True)
-    actor = models.CharField(max_length=150, default=MACHINE, help_text="Who set it.")
+    actor = models.CharField(max_length=150, default=MACHINE, db_default=MACHINE, help_text="Who set it.")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(
         null=True, blank=True, help_text="When it ended before its time; empty = it did not."
     )
-    end_note = models.CharField(max_length=300, blank=True, help_text="What or who ended it before its time.")
+    end_note = models.CharField(
+        max_length=300, blank=True, help_text="What or who ended it before its time.", default="", db_default=""
+    )
 
     def __str__(self) -> str:
         return f"{self.code} until {self.until:%H:%M:%S}"
