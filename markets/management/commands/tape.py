@@ -16,7 +16,7 @@ from rich.table import Table
 from markets.tape import export as tape_export
 from markets.tape.coverage import Coverage, State, coverage
 from markets.tape.cut import cut
-from markets.tape.imports import registry
+from markets.tape.imports import inventory, registry
 from markets.tape.imports.source import iso, nanoseconds
 from markets.tape.reader import END_OF_TIME, Tape
 from markets.tape.records import Damaged
@@ -131,6 +131,9 @@ class Command(BaseCommand):
             except (ValueError, KeyError, Damaged) as error:
                 raise CommandError(f"{part.writer} cannot be read: {type(error).__name__}: {error}") from error
             self.stdout.write(f"{part.tape}/{part.writer}: {count:,} records")
+        if options["kind"] == "recorded" and not options["only"]:
+            for name, why in inventory.left_out(options["source"]):
+                self.stdout.write(f"{name}: not imported: {why}")
 
 
 def _summary(tape: Tape, found: Coverage) -> dict[str, Any]:

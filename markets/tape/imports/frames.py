@@ -1,7 +1,7 @@
-"""WebSocket frames with their receive time, one market a file (``ws/gold15m``).
+"""WebSocket frames with their receive time: one market a file (``ws/gold15m``), or one connection (``ws/orderbook_stream_*``).
 
-A file is one market's share of a subscription that carried several, so its sequence numbers jump. They are renumbered for each file;
-a number that falls is a new connection, and the time between is a named gap.
+A file of the first is one market's share of a subscription that carried several, so its sequence numbers jump. They are renumbered for
+each file; a number that falls is a new connection, and the time between is a named gap.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from markets.tape.imports.listing import Listing
+from markets.tape.imports.listing import Listing, event_of, market, series_of
 from markets.tape.imports.prints import as_listed
 from markets.tape.imports.rest_books import _catalogued
 from markets.tape.imports.source import Part, lines
@@ -20,7 +20,8 @@ from markets.tape.store import json_record
 
 
 def parts(root: Path) -> Iterator[Part]:
-    """One part for each file of frames."""
+    """One part for each file of frames: one market a file, or a whole connection."""
+    yield from _connections(root)
     listing = Listing(_catalogued(root))
     for path in sorted((root / "ws" / "gold15m").glob("*.ndjson.gz")):
         about = {
@@ -31,6 +32,43 @@ def parts(root: Path) -> Iterator[Part]:
             "licence": "none stated",
         }
         yield Part("frames-gold15m", path.name.split(".")[0], about, _Reader(path, listing))
+
+
+def _connections(root: Path) -> Iterator[Part]:
+    """``ws/orderbook_stream_*``: everything that one connection received in a minute."""
+    for path in sorted((root / "ws").glob("orderbook_stream_*.json")):
+        about = {
+            "source": "WebSocket frames as received",
+            "cadence": "every frame, to the millisecond",
+            "absent": ["rules", "times of close"],
+            "assumed": ["one-cent steps"],
+            "licence": "none stated",
+        }
+        yield Part("frames-games", path.stem, about, _Connection(path, Listing(_catalogued(root))))
+
+
+class _Connection:
+    def __init__(self, path: Path, listing: Listing) -> None:
+        self._path, self._listing = path, listing
+
+    def __call__(self) -> Iterator[Record]:
+        recording = json.loads(self._path.read_text())
+        frames = recording["frames"]
+        at = int(frames[0]["received_ms"]) * 10**6
+        legs: dict[str, list[str]] = {}
+        for ticker in sorted(recording["tickers"]):
+            legs.setdefault(event_of(ticker), []).append(ticker)
+        yield from self._listing.records({series_of(event) for event in legs}, at)
+        for event, tickers in legs.items():
+            is_whole = len(tickers) > 1  # both sides of a game without a draw; one side proves nothing
+            markets = [market(ticker) for ticker in tickers]
+            yield json_record(at, Kind.EVENT, event, self._listing.event(event, markets, exclusive=is_whole))
+        yield json_record(at, Kind.CONNECTION, self._path.stem, {"state": "open"})
+        for line in frames:
+            frame = json.dumps(line["frame"], separators=(",", ":")).encode()
+            yield Record(int(line["received_ms"]) * 10**6, Kind.FRAMES, self._path.stem, pack_frames([frame]))
+        last = int(frames[-1]["received_ms"]) * 10**6
+        yield json_record(last, Kind.CONNECTION, self._path.stem, {"state": "closed"})
 
 
 class _Reader:

@@ -17,20 +17,22 @@ _RESULTS: Final = ("result", "expiration_value", "settlement_value_dollars", "st
 
 
 def parts(root: Path) -> Iterator[Part]:
-    """One part for each series and month."""
+    """One part for each series and month; those of days whose events were not recorded become a tape of their own."""
     listing = Listing(_catalogued(root))
-    for path in sorted((root / "trades" / "weather").glob("*.csv.gz")):
-        about = {
-            "source": "every print, with the events as the exchange answered after settlement",
-            "cadence": "every print, to the microsecond",
-            "absent": ["books", "quotes"],
-            "assumed": [],
-            "licence": "MIT (github.com/cpratim/Kalshi-Weather-Trading)",
-        }
-        series = path.name.split("_")[0]
-        yield Part(
-            "prints", path.name.split(".")[0], about, _Reader(path, root / "events" / f"{series}.jsonl.gz", listing)
-        )
+    for folder, tape in (("weather", "prints"), ("weather_unlabelled", "prints-without-events")):
+        lacking = ["books", "quotes"] + ([] if tape == "prints" else ["events", "results"])
+        for path in sorted((root / "trades" / folder).glob("*.csv.gz")):
+            about = {
+                "source": "every print"
+                + (", with the events as the exchange answered after settlement" if tape == "prints" else ""),
+                "cadence": "every print, to the microsecond",
+                "absent": lacking,
+                "assumed": [],
+                "licence": "MIT (github.com/cpratim/Kalshi-Weather-Trading)",
+            }
+            series = path.name.split("_")[0]
+            events = root / "events" / f"{series}.jsonl.gz"
+            yield Part(tape, path.name.split(".")[0], about, _Reader(path, events, listing))
 
 
 class _Reader:
@@ -56,12 +58,14 @@ class _Reader:
                     at = nanoseconds(one["expected_expiration_time"])
                     yield settlement(at, one["ticker"], one["result"], one["expiration_value"])
         for row in prints:
-            content = {
-                "yes_price_dollars": dollars(Decimal(row["yes_price_cents"]) / 100),
-                "count_fp": contracts(row["count"]),
-                "taker_side": row["taker_side"],
-            }
-            yield json_record(nanoseconds(row["created_time"]), Kind.TRADE, row["ticker"], content)
+            price = Decimal(row["yes_price_cents"]) / 100
+            yield print_of(nanoseconds(row["created_time"]), row["ticker"], price, row["count"], row["taker_side"])
+
+
+def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, taker_side: str) -> Record:
+    """One print; ``yes_price`` in dollars, ``count`` in contracts."""
+    content = {"yes_price_dollars": dollars(yes_price), "count_fp": contracts(count), "taker_side": taker_side}
+    return json_record(at_ns, Kind.TRADE, ticker, content)
 
 
 def as_listed(answer: dict[str, Any]) -> dict[str, Any]:

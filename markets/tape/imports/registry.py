@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from markets.tape import store
-from markets.tape.imports import best_changes, event_quotes, flat_files, frames, prints, rest_books, snapshots
+from markets.tape.imports import (
+    best_changes,
+    event_quotes,
+    flat_files,
+    frames,
+    prints,
+    rest_books,
+    settled,
+    snapshots,
+    touches,
+)
+from markets.tape.imports.inventory import READ
 from markets.tape.imports.source import Part, lines, nanoseconds
 from markets.tape.records import Kind, Record
 
@@ -19,10 +30,14 @@ KINDS: Final[dict[str, Callable[[Path], Iterator[Part]]]] = {
     "best-changes": best_changes.parts,
     "prints": prints.parts,
     "frames": frames.parts,
+    "winners": touches.winners,
+    "basketball": touches.games,
+    "crypto15m": touches.quarter_hours,
+    "settled": settled.parts,
     "kalshi-eye": flat_files.kalshi_eye,
     "predictiondata": flat_files.predictiondata,
 }
-RECORDED: Final = ("snapshots", "books", "quotes", "best-changes", "prints", "frames")
+RECORDED: Final = tuple(dict.fromkeys(kind for _, kind in READ))
 """What ``recorded`` stands for: everything that a folder of recorded sets holds."""
 
 

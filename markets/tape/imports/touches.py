@@ -1,0 +1,163 @@
+"""Best prices of single legs: the winner of a tournament, coins up or down in a quarter of an hour, one side of basketball games.
+
+Events whose other legs were not recorded are not exclusive here: what is missing proves nothing, so no basket is made of them. They serve
+triage, calibration and queue models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from markets.tape.imports.listing import Listing, event_of, market, series_of
+from markets.tape.imports.prints import print_of
+from markets.tape.imports.rest_books import _catalogued, settlement
+from markets.tape.imports.source import Part, contracts, dollars, iso, lines, nanoseconds
+from markets.tape.records import Kind, Record
+from markets.tape.store import json_record
+
+DECI_CENT_GRID: Final = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
+NOISE: Final = Decimal("0.000001")
+"""Dollars by which a recorded floating number may miss the price that it was computed from."""
+_Read = Callable[[Path, Listing], Iterator[Record]]
+
+
+def winners(root: Path) -> Iterator[Part]:
+    """``sports/worldcup_winner_*``: two legs of one event with sizes, every three seconds during two matches."""
+    about = _about("best prices with sizes, two of 48 legs", "polls 3 to 4 s apart", ["other legs", "prints", "rules"])
+    yield from _parts(root, "sports/worldcup_winner_*.jsonl.gz", "quotes-tournament-winner", about, _winners)
+
+
+def quarter_hours(root: Path) -> Iterator[Part]:
+    """``crypto15m``: best prices of one market an event twice a second, its prints and, where labelled, what it settled on."""
+    about = _about(
+        "best prices of coins up or down",
+        "polls 0.5 to 1 s apart",
+        ["sizes of best prices", "rules"],
+        licence="CC BY 4.0 (Johnny-God/kalshi-crypto-15m-dataset)",
+    )
+    yield from _parts(root, "crypto15m/*_raw_snapshots.jsonl.gz", "quotes-crypto15m", about, _quarter_hours)
+
+
+def games(root: Path) -> Iterator[Part]:
+    """``sports/*_games.jsonl.gz``: one leg a game, the bid and ask at the end of each minute, with the result."""
+    about = _about("bid and ask at the end of each minute", "minutes", ["the other leg", "sizes", "rules"])
+    yield from _parts(root, "sports/*_games.jsonl.gz", "quotes-basketball", about, _games)
+
+
+def _about(source: str, cadence: str, absent: list[str], licence: str = "none stated") -> dict[str, Any]:
+    assumed = ["steps of a tenth of a cent"]
+    return {"source": source, "cadence": cadence, "absent": absent, "assumed": assumed, "licence": licence}
+
+
+def _parts(root: Path, pattern: str, tape: str, about: dict[str, Any], read: _Read) -> Iterator[Part]:
+    listing = Listing(_catalogued(root))
+    for path in sorted(root.glob(pattern)):
+        yield Part(tape, path.name.split(".")[0], about, _Reader(path, listing, read))
+
+
+class _Reader:
+    def __init__(self, path: Path, listing: Listing, read: _Read) -> None:
+        self._path, self._listing, self._read = path, listing, read
+
+    def __call__(self) -> Iterator[Record]:
+        return self._read(self._path, self._listing)
+
+
+def _winners(path: Path, listing: Listing) -> Iterator[Record]:
+    polled = list(lines(path))
+    at = int(polled[0]["ts"]) * 10**6
+    yield from _listed(listing, {event_of(line["ticker"]): {line["ticker"] for line in polled} for line in polled}, at)
+    for line in polled:
+        yes, ask = (_price(line[name], cents=True) for name in ("yes_bid", "yes_ask"))
+        content = touch(yes, ask, line.get("yes_bid_sz"), line.get("yes_ask_sz"))
+        yield json_record(int(line["ts"]) * 10**6, Kind.QUOTE, line["ticker"], content)
+
+
+def _quarter_hours(path: Path, listing: Listing) -> Iterator[Record]:
+    polled = sorted(lines(path), key=lambda line: line["ts"])
+    seen: set[str] = set()
+    for line in polled:
+        ticker, at = line["ticker"], int(Decimal(line["ts"]) * 10**9)
+        if ticker not in seen:
+            seen.add(ticker)
+            yield from _listed(listing, {event_of(ticker): {ticker}}, at, whole=True)
+        content = touch(_price(line["yb"]), _price(line["ya"]))
+        yield json_record(at, Kind.QUOTE, ticker, content)
+    series = path.name.split("_")[0]
+    printed = path.parent / f"{series}_trades.jsonl.gz"
+    for line in lines(printed) if printed.exists() else ():
+        price, count = _price(line["yes_price"]) or Decimal(0), line["count"]
+        yield print_of(nanoseconds(line["created_time"]), line["ticker"], price, count, line["taker_side"])
+    labelled = path.parent / f"{series}_model_training_data.jsonl.gz"
+    known: dict[str, Record] = {}
+    for line in lines(labelled) if labelled.exists() else ():
+        if line["outcome"] in ("yes", "no") and line["ticker"] not in known:
+            known[line["ticker"]] = settlement(nanoseconds(line["ts"]), line["ticker"], line["outcome"])
+    yield from (known[ticker] for ticker in sorted(known))
+
+
+def _games(path: Path, listing: Listing) -> Iterator[Record]:
+    for game in lines(path):
+        ticker, minutes = game["game"]["ticker"], sorted(game["candles"])
+        if not minutes:
+            continue
+        yield from _listed(listing, {event_of(ticker): {ticker}}, int(minutes[0][0]) * 10**9)
+        for ended, bid, ask, *_ in minutes:
+            content = touch(_price(bid), _price(ask))
+            yield json_record(int(ended) * 10**9, Kind.QUOTE, ticker, content)
+        if game["result"] in ("yes", "no"):
+            yield settlement(int(minutes[-1][0]) * 10**9, ticker, game["result"])
+
+
+def _listed(listing: Listing, legs: dict[str, set[str]], at: int, *, whole: bool = False) -> Iterator[Record]:
+    """The series and events of these legs. ``whole``: all markets of the events are there, so the catalogue's word on them holds."""
+    yield from listing.records({series_of(event) for event in legs}, at)
+    for event, tickers in sorted(legs.items()):
+        times = {"close_time": closes(event)}
+        markets = [market(ticker, times=times) | {"price_ranges": DECI_CENT_GRID} for ticker in sorted(tickers)]
+        yield json_record(
+            at,
+            Kind.EVENT,
+            event,
+            listing.event(event, markets, exclusive=None if whole and len(tickers) > 1 else False),
+        )
+
+
+def closes(event: str) -> str | None:
+    """When an event whose ticker carries day and hour in New York ends (``KXETH15M-26AUG170145``); None where it carries none.
+
+    >>> closes("KXETH15M-26AUG170145"), closes("KXNBAGAME-26MAR19CLECHI")
+    ('2026-08-17T05:45:00Z', None)
+    """
+    try:
+        moment = datetime.strptime(event.split("-")[1], "%y%b%d%H%M").replace(tzinfo=ZoneInfo("America/New_York"))
+    except (IndexError, ValueError):
+        return None
+    return iso(int(moment.astimezone(UTC).timestamp()) * 10**9)
+
+
+def touch(yes: Decimal | None, ask: Decimal | None, yes_size: Any = None, ask_size: Any = None) -> dict[str, str]:
+    """A QUOTE payload from a YES bid and ask in dollars: the NO bid is a dollar less the ask. A side that nobody quotes is absent."""
+    found: dict[str, Any] = {"yes_bid_dollars": None, "no_bid_dollars": None}
+    for side, price, size in (("yes", yes, yes_size), ("no", None if ask is None else 1 - ask, ask_size)):
+        if price is not None and 0 < price < 1:
+            found[f"{side}_bid_dollars"] = dollars(price)
+            if size is not None:
+                found[f"{side}_bid_size_fp"] = contracts(size)
+    return found
+
+
+def _price(value: Any, *, cents: bool = False) -> Decimal | None:
+    """A recorded floating number as the price that it stands for. Raises ValueError where it stands for none."""
+    if value is None or value == "":
+        return None
+    exact = Decimal(value) / (100 if cents else 1)
+    price = round(exact, 4)
+    if abs(price - exact) > NOISE:
+        raise ValueError(f"not a price: {value}")
+    return price

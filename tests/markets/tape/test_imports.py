@@ -1,0 +1,215 @@
+"""Imports of small recordings: what is on the tape, when, and what is refused by name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from markets.tape.imports import inventory, registry
+from markets.tape.imports.source import nanoseconds
+from markets.tape.imports.touches import touch
+from markets.tape.records import Kind, Record
+from tests.conftest import SHARED
+
+SECOND = 10**9
+
+
+def _lines(path: Path, *lines: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _table(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as file:
+        file.write(text)
+
+
+def _records(kind: str, root: Path) -> list[Record]:
+    return [record for part in registry.parts(kind, root) for record in part.read()]
+
+
+def _of(records: list[Record], kind: Kind) -> list[tuple[int, str, dict[str, Any]]]:
+    return [(r.received_ns, r.key, json.loads(r.payload)) for r in records if r.kind is kind]
+
+
+def test_floating_cents_with_sizes_become_exact_prices_of_an_event_that_is_not_whole(tmp_path: Path) -> None:
+    leg = {
+        "ts": 1783029536939,
+        "ticker": "KXCUP-26-PT",
+        "yes_bid": 6.1,
+        "yes_ask": 6.200000000000003,
+        "yes_bid_sz": "4695.94",
+    }
+    none = {
+        "ts": 1783029536939,
+        "ticker": "KXCUP-26-HR",
+        "yes_bid": None,
+        "yes_ask": 0.0999999999999943,
+        "yes_ask_sz": "5.00",
+    }
+    _lines(
+        tmp_path / "sports" / "worldcup_winner_a_b.jsonl.gz",
+        leg | {"yes_ask_sz": "61280.73"},
+        none | {"yes_bid_sz": None},
+    )
+    records = _records("winners", tmp_path)
+    assert [content["mutually_exclusive"] for _, _, content in _of(records, Kind.EVENT)] == [False]
+    assert _of(records, Kind.QUOTE) == [
+        (
+            1783029536939 * 10**6,
+            "KXCUP-26-PT",
+            {
+                "yes_bid_dollars": "0.0610",
+                "no_bid_dollars": "0.9380",
+                "yes_bid_size_fp": "4695.94",
+                "no_bid_size_fp": "61280.73",
+            },
+        ),
+        (
+            1783029536939 * 10**6,
+            "KXCUP-26-HR",
+            {"yes_bid_dollars": None, "no_bid_dollars": "0.9990", "no_bid_size_fp": "5.00"},
+        ),
+    ]
+
+
+def test_a_number_that_is_no_price_is_refused_and_not_rounded(tmp_path: Path) -> None:
+    leg = {
+        "ts": 1783029536939,
+        "ticker": "KXCUP-26-PT",
+        "yes_bid": 6.1234,
+        "yes_ask": 7.0,
+        "yes_bid_sz": "1",
+        "yes_ask_sz": "1",
+    }
+    _lines(tmp_path / "sports" / "worldcup_winner_a_b.jsonl.gz", leg)
+    with pytest.raises(ValueError, match="not a price"):
+        _records("winners", tmp_path)
+
+
+def test_quarter_hours_carry_prints_and_the_label_when_it_was_known(tmp_path: Path) -> None:
+    ticker, folder = "KXETH15M-26AUG170145-45", tmp_path / "crypto15m"
+    _lines(folder / "KXETH15M_raw_snapshots.jsonl.gz", {"ticker": ticker, "ts": 1786945083.5, "yb": 0.093, "ya": 0.094})
+    _lines(
+        folder / "KXETH15M_trades.jsonl.gz",
+        {
+            "ticker": ticker,
+            "created_time": "2026-08-17T05:40:00.25+00:00",
+            "yes_price": 0.8,
+            "count": 53.0,
+            "taker_side": "no",
+        },
+    )
+    _lines(
+        folder / "KXETH15M_model_training_data.jsonl.gz",
+        {"ticker": ticker, "outcome": "yes", "ts": "2026-08-17T05:46:00+00:00"},
+    )
+    records = _records("crypto15m", tmp_path)
+    (event,) = _of(records, Kind.EVENT)
+    assert event[2]["markets"][0]["close_time"] == "2026-08-17T05:45:00Z"
+    (printed,) = _of(records, Kind.TRADE)
+    assert printed[2] == {"yes_price_dollars": "0.8000", "count_fp": "53.00", "taker_side": "no"}
+    (settled,) = _of(records, Kind.SETTLEMENT)
+    assert (settled[0], settled[2]["result"]) == (nanoseconds("2026-08-17T05:46:00Z"), "yes")
+    assert _of(records, Kind.QUOTE)[0][0] == 1786945083_500_000_000
+
+
+def test_settled_highs_have_three_moments_and_results_after_the_report(tmp_path: Path) -> None:
+    folder, ticker = tmp_path / "settled", "KXHIGHNY-26MAY06-T74"
+    _table(
+        folder / "weather_19cities_markets.csv.gz",
+        "event_ticker,ticker,strike_type,floor_strike,cap_strike,result,expiration_value,open_time,close_time\n"
+        f"KXHIGHNY-26MAY06,{ticker},greater,74,,yes,76.00,2026-05-05T14:00:00Z,2026-05-07T04:59:00Z\n",
+    )
+    _table(
+        folder / "weather_19cities_quotes_3x_day.csv.gz",
+        "target,ticker,snapshot_hour_utc,last_yes_bid,last_yes_ask\n"
+        f"2026-05-06,{ticker},12,0.04,0.05\n2026-05-06,{ticker},20,0.0,1.0\n2026-05-06,OTHER-1,4,0.1,0.2\n",
+    )
+    records = _records("settled", tmp_path)
+    assert _of(records, Kind.QUOTE) == [
+        (nanoseconds("2026-05-06T12:00:00Z"), ticker, {"yes_bid_dollars": "0.0400", "no_bid_dollars": "0.9500"}),
+        (nanoseconds("2026-05-06T20:00:00Z"), ticker, {"yes_bid_dollars": None, "no_bid_dollars": None}),
+    ]
+    (settled,) = _of(records, Kind.SETTLEMENT)
+    assert (settled[0], settled[2]["expiration_value"]) == (nanoseconds("2026-05-07T15:00:00Z"), "76.00")
+
+
+def test_games_near_their_close_have_asks_only_and_a_synthetic_one_is_none(tmp_path: Path) -> None:
+    def leg(name: str, ask: float, source: str) -> dict[str, Any]:
+        times = {"open_time": "2026-07-01T00:00:00Z", "close_time": "2026-07-03T23:59:41Z", "occurrence_datetime": None}
+        near = {"end_period_ts": 1783119600, "price_source_tag": source, "yes_ask": ask}
+        return {"ticker": f"KXWCGAME-26JUL03AB-{name}", "result": "no", "sample_ask_near_close": near, **times}
+
+    game = {"event_ticker": "KXWCGAME-26JUL03AB", "captured_at": "2026-07-04T00:09:41Z"}
+    _lines(
+        tmp_path / "settled" / "sports_near_close_x.jsonl.gz",
+        game | {"outcomes": [leg("A", 0.95, "real_ask"), leg("B", 0.01, "synthetic")]},
+        {"moneyline": {}},
+    )
+    quotes = _of(_records("settled", tmp_path), Kind.QUOTE)
+    assert [(key, content) for _, key, content in quotes] == [
+        ("KXWCGAME-26JUL03AB-A", {"yes_bid_dollars": None, "no_bid_dollars": "0.0500"})
+    ]
+
+
+def test_one_leg_of_a_game_makes_no_basket_and_its_result_comes_after_its_prices(tmp_path: Path) -> None:
+    game = {"ticker": "KXNBAGAME-26MAR19CLECHI-CHI"}
+    candles = [[1773965220, 0.19, 0.2, 0.2, 495.0], [1773965160, 0.2, 0.21, 0.2, 1.0]]
+    _lines(
+        tmp_path / "sports" / "nba_games.jsonl.gz",
+        {"game": game, "result": "no", "candles": candles},
+        {"game": game, "result": None, "candles": []},
+    )
+    records = _records("basketball", tmp_path)
+    assert [at for at, _, _ in _of(records, Kind.QUOTE)] == [1773965160 * SECOND, 1773965220 * SECOND]
+    assert _of(records, Kind.SETTLEMENT)[0][0] == 1773965220 * SECOND
+    assert not _of(records, Kind.EVENT)[0][2]["mutually_exclusive"]
+
+
+def test_prints_without_events_are_a_tape_of_their_own(tmp_path: Path) -> None:
+    _table(
+        tmp_path / "trades" / "weather_unlabelled" / "KXHIGHNY_2024Q1.csv.gz",
+        "created_time,ticker,yes_price_cents,count,taker_side\n2024-01-01T13:00:00.5Z,HIGHNY-24JAN01-B31.5,2,1,no\n",
+    )
+    (part,) = registry.parts("prints", tmp_path)
+    assert (part.tape, part.about["absent"]) == ("prints-without-events", ["books", "quotes", "events", "results"])
+    assert [record.kind for record in part.read()] == [Kind.TRADE]
+
+
+def test_a_side_at_the_end_of_the_grid_is_nobodys() -> None:
+    assert touch(None, None) == {"yes_bid_dollars": None, "no_bid_dollars": None}
+
+
+def test_a_file_that_nobody_reads_is_named_with_its_reason(tmp_path: Path) -> None:
+    for name in ("minutes/KXHIGHMIA_2026-04-20.csv.gz", "books/odd.parquet", "books/weather_2026-07-19.jsonl.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = dict(inventory.left_out(tmp_path))
+    assert found["books/odd.parquet"] == "no reader knows it"
+    assert "percentages of a chart" in found["minutes/KXHIGHMIA_2026-04-20.csv.gz"]
+    assert len(found) == 2
+
+
+@pytest.mark.shared
+def test_every_recorded_file_is_read_or_refused_with_a_reason(shared: Path) -> None:
+    for name in ("recorded", "recorded2"):
+        unknown = [path for path, why in inventory.left_out(shared / name) if why == "no reader knows it"]
+        assert not unknown
+        for pattern, kind in inventory.READ:
+            if any(shared.glob(f"{name}/{pattern}")):
+                assert any(registry.parts(kind, shared / name)), kind
+
+
+@pytest.mark.shared
+def test_one_connection_of_games_is_replayed_frame_by_frame() -> None:
+    (part,) = (p for p in registry.parts("frames", SHARED / "recorded2") if p.tape == "frames-games")
+    records = list(part.read())
+    whole = [content["mutually_exclusive"] for _, _, content in _of(records, Kind.EVENT)]
+    assert (sum(r.kind is Kind.FRAMES for r in records), sum(whole), len(whole)) == (269, 2, 10)
