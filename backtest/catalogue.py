@@ -38,8 +38,11 @@ Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFee
 class Catalogue:
     """Records that become rows. Events wait until something reads rows (``flush``)."""
 
-    def __init__(self, books: ReplayBooks, rules: Mapping[str, Sample], fees: str = "") -> None:
+    def __init__(
+        self, books: ReplayBooks, rules: Mapping[str, Sample], fees: str = "", fee_ppm: int = 1_000_000
+    ) -> None:
         self._books, self._rules, self._fees = books, rules, fees
+        self._fee_factor = Decimal(fee_ppm) / 1_000_000
         self.without_rules: set[str] = set()
         """Events that were recorded without rules texts."""
         self.assumed_rules: set[str] = set()
@@ -77,6 +80,8 @@ class Catalogue:
         """An event with its markets, as the listing had it."""
         event = parse_event(b'{"event":' + record.payload + b"}")
         event = self._with_rules(event)
+        if event.fee_multiplier_override is not None:
+            event = structs.replace(event, fee_multiplier_override=event.fee_multiplier_override * self._fee_factor)
         self._assume_fees(event)
         self._waiting[event.event_ticker] = event
         if event.fee_type_override or event.fee_multiplier_override is not None:
@@ -126,6 +131,7 @@ class Catalogue:
 
     def _series(self, content: bytes) -> None:
         series = parse_series(b'{"series":' + content + b"}")
+        series = structs.replace(series, fee_multiplier=series.fee_multiplier * self._fee_factor)
         store_series([series])
         self._charges(series.ticker, series.fee_type, series.fee_multiplier)
 
@@ -166,6 +172,9 @@ class Catalogue:
                 self._books.set_status(frame.market_ticker, status.value)
             self.settled = True
         elif isinstance(frame, frames.EventFeeFrame):
+            if frame.fee_multiplier_override is not None:
+                factor = self._fee_factor
+                frame = structs.replace(frame, fee_multiplier_override=frame.fee_multiplier_override * factor)
             self._multipliers.pop(frame.event_ticker, None)
             if frame.fee_type_override or frame.fee_multiplier_override is not None:
                 self._charges(frame.event_ticker, frame.fee_type_override or "", frame.fee_multiplier_override)

@@ -45,8 +45,10 @@ class Feed:
         touch_size: int = 0,
         rules: Mapping[str, Sample] = MappingProxyType({}),
         fees: str = "",
+        fee_ppm: int = 1_000_000,
     ) -> None:
-        """``rules``: series -> texts for its events that were recorded without. ``fees``: fee type of series recorded without."""
+        """``rules``: series -> texts for its events that were recorded without. ``fees``: fee type of series recorded without.
+        ``fee_ppm``: every recorded fee multiplier times this, millionths."""
         self.books, self.prices, self._touch_size = books, prices, touch_size
         self.on_print: Print = lambda ticker, side, price, count: None
         self.scanned: bool | None = None
@@ -54,7 +56,7 @@ class Feed:
         self.counts: Counter[str] = Counter()
         self._connections = Connections(self._intake)
         self._epoch = ""
-        self.catalogue = Catalogue(books, rules, fees)
+        self.catalogue = Catalogue(books, rules, fees, fee_ppm)
         self._sids: dict[int, set[str]] = {}
         self._apply: dict[Kind, Callable[[Record], None]] = {
             Kind.CONNECTION: self._connection,

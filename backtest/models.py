@@ -5,6 +5,35 @@ from __future__ import annotations
 from django.db import models
 
 
+class Study(models.Model):
+    """Runs that belong together: one profile on one tape with something varied. Its runs are the queue of the workers."""
+
+    class Kind(models.TextChoices):
+        """What is varied."""
+
+        SWEEP = "sweep", "settings of the profile"
+        SENSITIVITY = "sensitivity", "size, latency and fees"
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    kind = models.CharField(max_length=12, choices=Kind)
+    of = models.ForeignKey(
+        "BacktestRun",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="studies",
+        help_text="The run whose size, latency and fees are varied.",
+    )
+    actor = models.CharField(max_length=150, default="kalbot")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "studies"
+
+    def __str__(self) -> str:
+        return f"study {self.pk} ({self.kind})"
+
+
 class BacktestRun(models.Model):
     """One run: what went in, its headline figures, and the whole result as a document."""
 
@@ -48,6 +77,20 @@ class BacktestRun(models.Model):
     changes = models.JSONField(
         default=dict, help_text="Columns of the profile that differ from the run it is compared with."
     )
+    study = models.ForeignKey(
+        Study,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="runs",
+        help_text="The study it is part of.",
+    )
+    varied = models.CharField(
+        max_length=12,
+        blank=True,
+        help_text="In a study: size, latency or fees; or chosen or judged, the part of the tape.",
+    )
+    value = models.CharField(max_length=40, blank=True, help_text="In a study: the value of what is varied.")
 
     class Meta:
         ordering = ["-id"]

@@ -18,6 +18,7 @@ from trading.venues.replay import Latency, QueueModel
 
 DEFAULT_LATENCY: Final = Latency(20, 30, 60)
 """Around the setting of paper trading, which has one number; ``--latency`` states your own."""
+_USUAL: Final = (DEFAULT_LATENCY.p10, DEFAULT_LATENCY.p50, DEFAULT_LATENCY.p90)
 
 
 class BadOption(KalbotError):
@@ -40,12 +41,52 @@ class Options:
     """Files of rules texts for events that were recorded without (``markets.terms.rules_file``)."""
     fees: str = ""
     """Fee type, at multiplier 1, of series whose fees were not recorded; empty: nothing is traded on them."""
+    fee_ppm: int = 1_000_000
+    """Every recorded fee multiplier times this, in millionths: what higher or lower fees would have left."""
     cycle_seconds: int = 3
     """Beat's interval. What is near to paying is evaluated at every change besides."""
 
     def changed(self, **changes: Any) -> Options:
         """The same with other profile columns."""
         return replace(self, profile=self.profile | changes)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON; ``from_document`` reads it. ``tape``: the folder's name, for people."""
+        return {
+            "tape": self.tape.name,
+            "folder": str(self.tape.resolve()),
+            "from_ns": self.start_ns,
+            "to_ns": self.end_ns,
+            "seed": self.seed,
+            "latency_ms": [self.latency.p10, self.latency.p50, self.latency.p90],
+            "queue": self.queue.value,
+            "touch_size": self.touch_size,
+            "rules": [str(path.resolve()) for path in self.rules],
+            "fees": self.fees,
+            "fee_ppm": self.fee_ppm,
+            "cycle_seconds": self.cycle_seconds,
+            "profile": {name: value for name, value in sorted(self.profile.items()) if not callable(value)},
+        }
+
+
+def from_document(kept: dict[str, Any]) -> Options:
+    """The options of a kept document. Raises BadOption for one that names no folder, as runs kept by earlier versions."""
+    if "folder" not in kept:
+        raise BadOption("this run was kept without the folder of its tape")
+    return Options(
+        tape=Path(kept["folder"]),
+        profile=checked(kept["profile"]),
+        start_ns=kept["from_ns"],
+        end_ns=kept["to_ns"],
+        seed=kept["seed"],
+        latency=Latency(*kept.get("latency_ms", _USUAL)),
+        queue=QueueModel(kept.get("queue", QueueModel.REALISTIC)),
+        touch_size=kept.get("touch_size", 0),
+        rules=tuple(Path(name) for name in kept.get("rules", ())),
+        fees=kept.get("fees", ""),
+        fee_ppm=kept.get("fee_ppm", 1_000_000),
+        cycle_seconds=kept.get("cycle_seconds", 3),
+    )
 
 
 def profile_columns(name_or_file: str, settings: list[str]) -> dict[str, Any]:

@@ -95,12 +95,19 @@ def _details(result: Result) -> Iterator[RenderableType]:
     yield funnel
     if result.denials:
         yield "Denied: " + ", ".join(f"{code} {count}" for code, count in result.denials.items())
-    for name in ("category", "kind", "hour"):
+    for name in ("category", "kind", "entry", "hour"):
         groups = result.by.get(name, {})
         if groups:
             yield f"By {name}: " + ", ".join(
                 f"{key} {group['baskets']} ({dollars(group['profit'])})" for key, group in groups.items()
             )
+    if result.advice:
+        columns = ("advice", "given", "right", "leaving less holding", "followed", "of which followed")
+        advice = Table(*columns, box=None, pad_edge=False)
+        for row in result.advice:
+            cells = (f"{row.advice}: {row.reason}", f"{row.opened}", f"{row.right}", dollars(row.difference))
+            advice.add_row(*cells, f"{row.followed}", dollars(row.followed_difference))
+        yield advice
     for one in result.positions[:20]:
         yield (
             f"{moment(one['at_ms'])} {one['kind']} {one['event']}: spent {dollars(one['spent'])}, "

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Count, Sum
 
-from backtest import timeline
+from backtest import advice, baskets, timeline
 from backtest.options import Options
 from backtest.timeline import ms
-from kalbot.common import clock
-from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 from strategies.reasons import Reason
 from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Position
@@ -41,6 +39,8 @@ UNJUDGED: Final = frozenset(
 )
 """Constraints that say nothing about prices: what the tape lacks, or the product will not vouch for."""
 MOST_LISTED: Final = 500
+GROUPS: Final = ("category", "kind", "entry", "hour", "series")
+"""What profit is listed by."""
 
 
 @dataclass(slots=True)
@@ -83,6 +83,8 @@ class Result:
     assumed_fees: int = 0
     """Events of series that were recorded without fees, replayed with the fee type of ``--fees``."""
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    advice: list[advice.Reason] = field(default_factory=list)
+    """What triage advised, by reason, and what leaving would have brought against holding (``backtest.advice``)."""
     equity: list[tuple[int, int]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
     missed: list[dict[str, Any]] = field(default_factory=list)
@@ -111,11 +113,11 @@ class Result:
 def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) -> Result:
     """Read the run's rows while its database stands."""
     positions = list(Position.objects.select_related("event", "decision").order_by("pk"))
-    listed = [_position(position) for position in positions]
+    listed = [baskets.described(position) for position in positions]
     bought = [one for one in listed if one["spent"]]
     found = Result(
         profile=str(options.profile.get("name", "")),
-        options=_options(options),
+        options=options.document(),
         first_ms=engine.first_ns // 1_000_000,
         last_ms=engine.last_ns // 1_000_000,
         records=engine.records,
@@ -140,70 +142,18 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.open_floor = sum(position.floor for position in still_open)
     found.equity = _equity()
     found.drawdown = _drawdown(found.equity)
-    found.most_locked, found.locked_ms_money = _locked(listed)
+    found.most_locked, found.locked_ms_money = baskets.locked(listed)
     found.funnel, found.screened = _funnel()
     assumed = feed.catalogue.assumed_rules
     found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)
     found.assumed_fees = len(feed.catalogue.assumed_fees)
     found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
-    found.by = {name: _grouped(bought, name) for name in ("category", "kind", "hour", "series")}
+    found.by = {name: baskets.grouped(bought, name) for name in GROUPS}
+    found.advice = advice.replayed()
     found.missed = _missed()
     found.timeline = timeline.read()
     found.fingerprint = hashlib.sha256(json.dumps(found.timeline).encode()).hexdigest()
     return found
-
-
-def _options(options: Options) -> dict[str, Any]:
-    kept = {"tape": options.tape.name, "seed": options.seed, "queue": options.queue.value}
-    kept |= {"latency_ms": [options.latency.p10, options.latency.p50, options.latency.p90]}
-    kept |= {"rules": [path.name for path in options.rules]}
-    kept |= {
-        "fees": options.fees,
-        "touch_size": options.touch_size,
-        "from_ns": options.start_ns,
-        "to_ns": options.end_ns,
-    }
-    return kept | {"profile": {k: v for k, v in sorted(options.profile.items()) if not callable(v)}}
-
-
-def _position(position: Position) -> dict[str, Any]:
-    legs = list(position.legs.all())
-    spent = sum(leg.bought_cost for leg in legs)
-    opened = position.opened_at or position.created_at
-    ended = position.ended_at or clock.now()
-    return {
-        "event": position.event_id,
-        "series": position.event.series_id,
-        "category": position.event.category or "none",
-        "kind": position.kind,
-        "grade": Grade(position.grade).label,
-        "status": position.status,
-        "close_type": position.close_type,
-        "close_code": position.close_code,
-        "at_ms": ms(position.created_at),
-        "hour": f"{position.created_at:%H}",
-        "held_ms": ms(ended) - ms(opened) if spent else 0,
-        "ended_ms": ms(position.ended_at) if position.ended_at else None,
-        "count": position.matched_count or position.target_count,
-        "decided_cost": position.decision.cost,
-        "decided_floor": position.decision.floor,
-        "spent": spent,
-        "profit": position.realised,
-        "residual": position.residual,
-        "legs": [
-            {
-                "ticker": leg.market_id,
-                "side": leg.side,
-                "bought": leg.bought_count,
-                "cost": leg.bought_cost,
-                "fees": leg.fees,
-                "sold": leg.sold_count,
-                "payout": leg.payout,
-            }
-            for leg in legs
-        ],
-        "explanation": position.decision.explanation,
-    }
 
 
 def _tally(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -228,21 +178,6 @@ def _drawdown(curve: list[tuple[int, int]]) -> int:
     return worst
 
 
-def _locked(positions: list[dict[str, Any]]) -> tuple[int, int]:
-    """The most that was locked at once, and the integral of what was locked over time."""
-    changes: list[tuple[int, int]] = []
-    integral = 0
-    for one in positions:
-        if one["spent"]:
-            changes += [(one["at_ms"], one["spent"]), (one["at_ms"] + max(1, one["held_ms"]), -one["spent"])]
-            integral += one["spent"] * one["held_ms"]
-    level = most = 0
-    for _, change in sorted(changes):
-        level += change
-        most = max(most, level)
-    return most, integral
-
-
 def _funnel() -> tuple[dict[str, int], dict[str, int]]:
     last: Counter[str] = Counter()
     for constraint, live in Verdict.objects.values_list("constraint", "live_constraint"):
@@ -255,16 +190,6 @@ def _funnel() -> tuple[dict[str, int], dict[str, int]]:
     for refused in Cycle.objects.values_list("refused", flat=True):
         screened.update({f"live:{code}": count for code, count in refused.items()})
     return dict(last.most_common()), dict(screened.most_common())
-
-
-def _grouped(positions: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:
-    groups: dict[str, dict[str, int]] = defaultdict(lambda: {"baskets": 0, "spent": 0, "profit": 0})
-    for one in positions:
-        group = groups[str(one[name])]
-        group["baskets"] += 1
-        group["spent"] += one["spent"]
-        group["profit"] += one["profit"]
-    return dict(sorted(groups.items()))
 
 
 def _missed() -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         books = ReplayBooks()
         source = ReplayPrices(books)
         stack.enter_context(prices.use(source))
-        feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees)
+        feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         stack.enter_context(factory.use(venue))

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -20,7 +19,7 @@ from django.db import transaction
 
 from backtest import runs, session
 from backtest.models import BacktestRun
-from backtest.options import Options, checked
+from backtest.options import Options, checked, from_document
 from kalbot.common import clock, messages
 from kalbot.common.life import ROOT
 from markets.tape.coverage import coverage
@@ -40,11 +39,12 @@ def request(options: Options, changes: dict[str, Any], *, actor: str, name: str 
     after = options.changed(**changes)
     checked(after.profile)
     with transaction.atomic():
-        before = _queue(options, actor=actor, name=name)
-        return _queue(after, actor=actor, name=name, before=before, changes=changes)
+        before = queue(options, actor=actor, name=name)
+        return queue(after, actor=actor, name=name, before=before, changes=changes)
 
 
-def _queue(options: Options, *, actor: str, name: str, **columns: Any) -> BacktestRun:
+def queue(options: Options, *, actor: str, name: str = "", **columns: Any) -> BacktestRun:
+    """One run for the workers; the message goes out when the transaction is committed. Raises FileNotFoundError without a tape."""
     tape = Tape.open(options.tape)
     first, last = max(options.start_ns, tape.first_ns), min(options.end_ns, tape.last_ns + 1)
     row = BacktestRun.objects.create(
@@ -53,14 +53,7 @@ def _queue(options: Options, *, actor: str, name: str, **columns: Any) -> Backte
         profile=str(options.profile["name"])[:48],
         first_at=clock.from_ms(first // 10**6),
         last_at=clock.from_ms(last // 10**6),
-        options={
-            "folder": str(options.tape.resolve()),
-            "from_ns": options.start_ns,
-            "to_ns": options.end_ns,
-            "seed": options.seed,
-            "cycle_seconds": options.cycle_seconds,
-            "profile": options.profile,
-        },
+        options=options.document(),
         actor=actor[:150],
         status=Status.QUEUED,
         **columns,
@@ -115,25 +108,13 @@ def _wait(process: subprocess.Popen[str], renew: Callable[[], object]) -> str:
 def perform(pk: int) -> None:
     """Replay a row's options and write what came of it, in this process."""
     row = BacktestRun.objects.get(pk=pk)
-    options = _options(row.options)
+    options = from_document(row.options)
     result = session.run(options)
     covered = coverage(
         Tape.open(options.tape), options.start_ns, min(options.end_ns, Tape.open(options.tape).last_ns + 1)
     )
     columns = runs.columns(result, covered)
-    columns["options"] = row.options | columns["options"]
     _moved(row, Status.RUNNING, Status.DONE, **columns)
-
-
-def _options(kept: dict[str, Any]) -> Options:
-    return Options(
-        tape=Path(kept["folder"]),
-        profile=checked(kept["profile"]),
-        start_ns=kept["from_ns"],
-        end_ns=kept["to_ns"],
-        seed=kept["seed"],
-        cycle_seconds=kept["cycle_seconds"],
-    )
 
 
 def _end_abandoned() -> None:

@@ -82,28 +82,40 @@ def grid(values: Mapping[str, Sequence[Any]], most: int | None = None, seed: int
     yield from combinations
 
 
-def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1) -> Found:
-    """Replay every setting on both parts, ``jobs`` at a time."""
+Outcome = tuple[int, int]
+"""Profit (micro-dollars) and baskets of one run."""
+
+
+def parts(options: Options, settings: Sequence[Mapping[str, Any]]) -> list[Options]:
+    """The runs of a sweep: every setting on the first part of the tape, then every setting on the rest. Raises BadOption."""
     tape = Tape.open(options.tape)
     first, last = max(options.start_ns, tape.first_ns), min(options.end_ns, tape.last_ns + 1)
     middle = first + int((last - first) * LEARNED)
     wanted = [replace(options, profile=checked({**options.profile, **changes})) for changes in settings]
-    parts = [replace(one, end_ns=middle) for one in wanted] + [replace(one, start_ns=middle) for one in wanted]
-    if jobs <= 1:
-        outcomes = [_outcome(one) for one in parts]
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_set_up) as pool:
-            outcomes = list(pool.map(_outcome, parts))
-    tries = [
-        Try(dict(changes), *chosen, *judged)
-        for changes, chosen, judged in zip(settings, outcomes[: len(wanted)], outcomes[len(wanted) :], strict=True)
-    ]
+    return [replace(one, end_ns=middle) for one in wanted] + [replace(one, start_ns=middle) for one in wanted]
+
+
+def found(settings: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> Found:
+    """The tries of a sweep from the outcomes of its ``parts``, in their order."""
+    chosen, judged = outcomes[: len(settings)], outcomes[len(settings) :]
+    tries = [Try(dict(changes), *one, *other) for changes, one, other in zip(settings, chosen, judged, strict=True)]
     return Found(tuple(sorted(tries, key=lambda one: -one.chosen_profit)))
 
 
-def _outcome(options: Options) -> tuple[int, int]:
-    found = session.run(options)
-    return found.profit, found.baskets
+def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1) -> Found:
+    """Replay every setting on both parts, ``jobs`` at a time."""
+    wanted = parts(options, settings)
+    if jobs <= 1:
+        outcomes = [_outcome(one) for one in wanted]
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_set_up) as pool:
+            outcomes = list(pool.map(_outcome, wanted))
+    return found(settings, outcomes)
+
+
+def _outcome(options: Options) -> Outcome:
+    result = session.run(options)
+    return result.profit, result.baskets
 
 
 def _set_up() -> None:

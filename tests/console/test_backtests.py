@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from backtest import runs, session
+from backtest import runs, session, stored
 from backtest.calibration.report import report
 from backtest.models import BacktestRun, CalibrationReport
 from markets.tape.coverage import coverage
@@ -33,6 +33,29 @@ def test_a_kept_run_is_listed_and_shown_with_its_basket_and_curve(
     assert "GAME-EDGE" in shown
     assert "Too few baskets" in shown
     assert "Nothing was realised" not in shown
+
+
+def test_a_kept_run_is_varied_by_a_risk_manager_and_its_page_shows_what_is_done(
+    sample: dict[str, Any], login: Any, tmp_path: Path
+) -> None:
+    tape = planted(tmp_path)
+    kept = runs.save(session.run(options(tape)), coverage(Tape.open(tape)))
+    address, page = (reverse(f"admin:{name}", args=[kept.pk]) for name in ("backtest_vary", "backtest"))
+    assert login("viewer").post(address).status_code == 403
+    client = login("risk manager")
+    assert client.post(address)["Location"] == page
+    row = BacktestRun.objects.get(study__of=kept, varied="size", value="x 0.25")
+    BacktestRun.objects.filter(pk=row.pk).update(status="running")
+    stored.perform(row.pk)
+    shown = client.get(page).content.decode()
+    for text in ("Capacity: profit against size", "Sensitivity to fees", "480 ms", "Queued", "By reason of entry"):
+        assert text in shown
+    assert f"/backtests/{row.pk}/" in shown
+    assert f"#{row.pk}" not in client.get(reverse("admin:backtests")).content.decode()
+    BacktestRun.objects.filter(pk=kept.pk).update(options={"profile": {}})
+    client.post(address)
+    assert b"kept without the folder" in client.get(page).content
+    assert BacktestRun.objects.filter(study__of=kept).count() == 12
 
 
 def test_somebody_without_the_permission_sees_no_backtests(db: None) -> None:

@@ -147,7 +147,7 @@ def may(role: str, address: Address, method: str) -> bool | None:
             return may_act(role, dialog.name)
     if name in READ:
         return True
-    if name == "what_if_start":
+    if name in ("what_if_start", "backtest_vary"):
         return role == "risk manager"
     return may_in_list(role, address, method) if address.model else None
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from backtest import sweep
+from backtest import studies, sweep
 from backtest.options import BadOption, Options, profile_columns
+from backtest.sweep import Found
 from kalbot.common.units import dollars
+
+POLL_SECONDS: Final = 2
 
 
 class Command(BaseCommand):
@@ -25,7 +29,12 @@ class Command(BaseCommand):
         parser.add_argument("--try", dest="grid", action="append", required=True, help="column=[value, value]; repeat")
         parser.add_argument("--most", type=int, help="draw so many combinations instead of all")
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--jobs", type=int, default=1)
+        parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
+        parser.add_argument(
+            "--workers",
+            action="store_true",
+            help="queue the runs for the workers, who need the tape's folder, and wait",
+        )
         parser.add_argument("--cycle-seconds", type=int, default=3)
         parser.add_argument("--json", action="store_true")
 
@@ -39,7 +48,9 @@ class Command(BaseCommand):
                 cycle_seconds=options["cycle_seconds"],
             )
             settings = list(sweep.grid(values, options["most"], options["seed"]))
-            found = sweep.run(base, settings, options["jobs"])
+            found = (
+                self._by_workers(base, settings) if options["workers"] else sweep.run(base, settings, options["jobs"])
+            )
         except (BadOption, FileNotFoundError, tomllib.TOMLDecodeError, TypeError) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
@@ -66,3 +77,14 @@ class Command(BaseCommand):
             )
         Console().print(table)
         self.stdout.write(found.sentence)
+
+    def _by_workers(self, base: Options, settings: list[dict[str, Any]]) -> Found:
+        """Queue the sweep and wait for it. What is queued goes on when this command is ended."""
+        study = studies.over_workers(base, settings, actor="sweep")
+        self.stderr.write(f"study {study.pk}: {2 * len(settings)} runs are queued")
+        while (state := studies.progress(study)).left:
+            time.sleep(POLL_SECONDS)
+        result = studies.swept(study)
+        if result is None:
+            raise CommandError(f"study {study.pk} has no result: {'; '.join(state.failed)}")
+        return result

@@ -43,6 +43,7 @@ def __getattr__(name: str) -> Any:
         ("operate/", "operate", operate.page),
         ("backtests/", "backtests", backtests.listing),
         ("backtests/<int:pk>/", "backtest", backtests.one),
+        ("backtests/<int:pk>/vary/", "backtest_vary", backtests.vary),
         ("what-if/<int:pk>/", "what_if", what_if.page),
         ("what-if/<int:pk>/start/", "what_if_start", what_if.start),
         ("calibration/", "calibration", calibration.page),

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.views.decorators.http import require_POST
 
-from backtest import report
+from backtest import report, studies
 from backtest.models import BacktestRun
+from backtest.options import BadOption
 from backtest.results import UNJUDGED
 from kalbot.common import clock
 from kalbot.console.ui.plots import Plot
 from strategies.reasons import sentence_of
 
 SHOWN: Final = 100
-GROUPS: Final = ("category", "kind", "hour", "series")
+GROUPS: Final = {"category": "category", "kind": "kind", "entry": "reason of entry", "hour": "hour", "series": "series"}
+VARIED: Final = {
+    "size": "Capacity: profit against size",
+    "latency": "Sensitivity to latency",
+    "fees": "Sensitivity to fees",
+}
 
 
 @permission_required("backtest.view_backtestrun", raise_exception=True)
 def listing(request: HttpRequest) -> HttpResponse:
     """The latest runs side by side."""
-    runs = list(BacktestRun.objects.defer("result", "coverage")[:SHOWN])
+    runs = list(BacktestRun.objects.filter(study=None).defer("result", "coverage")[:SHOWN])
     context: dict[str, Any] = {**admin.site.each_context(request), "title": "Backtests", "runs": runs}
     return TemplateResponse(request, "console/backtests.html", context)
 
@@ -34,6 +41,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One run."""
     run = get_object_or_404(BacktestRun, pk=pk)
     result: dict[str, Any] = run.result
+    lines = studies.lines(run)
     plot = Plot("dollars", legend=False)
     plot.line("realised", [(clock.from_ms(at), money / 1_000_000) for at, money in result.get("equity", [])])
     context: dict[str, Any] = {
@@ -51,10 +59,27 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
             (count, sentence_of(code) or code, code in UNJUDGED) for code, count in result.get("funnel", {}).items()
         ],
         "groups": [
-            (name, [(key, group) for key, group in result.get("by", {}).get(name, {}).items()]) for name in GROUPS
+            (title, [(key, group) for key, group in result.get("by", {}).get(name, {}).items()])
+            for name, title in GROUPS.items()
         ],
         "positions": [{**p, "at": clock.from_ms(p["at_ms"])} for p in result.get("positions", [])[:SHOWN]],
+        "varied": [(title, [one for one in lines if one.varied == name]) for name, title in VARIED.items()],
+        "advice": result.get("advice", []),
         "missed": [{**m, "at": clock.from_ms(m["from_ms"])} for m in result.get("missed", [])[:20]],
         **plot.context("equity"),
     }
     return TemplateResponse(request, "console/backtest.html", context)
+
+
+@require_POST
+@permission_required("console.change_limits", raise_exception=True)
+def vary(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue what shows how much a run depends on its size, its latency and the exchange's fees."""
+    run = get_object_or_404(BacktestRun, pk=pk)
+    try:
+        study = studies.sensitivity(run, actor=request.user.get_username())
+    except (BadOption, FileNotFoundError) as error:
+        messages.error(request, str(error))
+    else:
+        messages.info(request, f"{study.runs.count()} runs are queued; this page shows them as they are done.")
+    return redirect("admin:backtest", pk)
