@@ -10,7 +10,7 @@ from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
-from trading.models import TERMINAL, WORKING
+from trading.models import TERMINAL, WORKING, ProfileBalance
 from trading.venues import account_limits
 
 
@@ -33,7 +33,7 @@ class PositionHoldings:
         return planner.most_legs(WriteBudget(write.bucket_capacity, write.refill_rate, write.bucket_capacity))
 
     def committed(self, profile: Profile) -> Committed:
-        """Number and cost of the open decisions, micro-dollars, and how many of them are being quoted."""
+        """Number and cost of the open decisions, micro-dollars, how many of them are being quoted, and what was realised."""
         at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
         totals = self.open_decisions(profile).aggregate(
             count=Count("pk"),
@@ -41,4 +41,5 @@ class PositionHoldings:
             waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
             committed=Sum(F("position__cost") + F("position__reserved") - F("position__returned"), default=0),
         )
-        return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"])
+        made = ProfileBalance.objects.filter(profile=profile).values_list("realised", flat=True).first() or 0
+        return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"], -made)

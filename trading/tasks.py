@@ -10,6 +10,7 @@ from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
 from strategies.models import Mode, Profile
 from trading import sweeper
+from trading.accounting import pool
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Position, PositionStatus
@@ -77,3 +78,10 @@ def settle(self: Any) -> int:
             return 0
         with unless_covered(self.request, messages.SETTLE) as one:
             return settlement.run() if one.needed else 0
+
+
+@shared_task(name=messages.MOVE_CAPITAL)
+def move_capital() -> int:
+    """Sweep profits, give back what is idle, lend what is waited for. Returns how many loans and returns."""
+    with cache.lock("move_capital", 60) as acquired:
+        return len(pool.run()) if acquired else 0

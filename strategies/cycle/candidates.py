@@ -63,4 +63,5 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
     blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
     committed = positions.committed(profile)
-    return Exposure(blocked, committed.decisions, profile.capital - committed.money, committed.quotes)
+    made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
+    return Exposure(blocked, committed.decisions, profile.working + made - committed.money, committed.quotes)

@@ -32,7 +32,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
         kinds=frozenset(Kind(kind) for kind in profile.kinds),
         min_profit=Money(profile.min_profit),
         min_margin_ppm=profile.min_margin_ppm,
-        max_cost=most_cost(profile, profile.capital if capital_left is None else capital_left),
+        max_cost=most_cost(profile, profile.working if capital_left is None else capital_left),
         max_cost_per_leg=Money(profile.max_per_leg),
         max_legs=holdings.current().most_legs(),
         count_step=Count(profile.count_step),
@@ -49,8 +49,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
 
 def most_cost(profile: Profile, capital_left: int) -> Money:
     """What one basket may cost: all that a profile's money means to a verdict."""
-    left = max(0, min(capital_left, profile.capital))
-    return Money(min(left, profile.max_per_position, profile.max_per_event))
+    return Money(min(max(0, capital_left), profile.max_per_position, profile.max_per_event))
 
 
 def legs_of(event: EventView, depths: Mapping[str, Depth], grid: Money | None = None) -> list[LegMarket]:

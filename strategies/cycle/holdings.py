@@ -14,11 +14,13 @@ from strategies.models import Decision, Profile
 
 
 class Committed(NamedTuple):
-    """Open decisions of a profile, what they take of its capital (micro-dollars), and how many of them are quotes."""
+    """Open decisions of a profile, what they take of its capital (micro-dollars), how many of them are quotes, and what the profile has
+    made so far (micro-dollars)."""
 
     decisions: int
     money: int
     quotes: int = 0
+    made: int = 0
 
 
 class Holdings(Protocol):

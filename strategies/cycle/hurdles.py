@@ -57,7 +57,7 @@ def _learn(profile: Profile) -> Hurdle | None:
         return None
     offers = [Offer(key, Money(locked), Money(profit), days, 0) for key, locked, profit, days, _ in found]
     first = found[0][-1]
-    least = hurdle(offers, Money(profile.capital), (now - first).total_seconds() / _DAY)
+    least = hurdle(offers, Money(max(0, profile.working)), (now - first).total_seconds() / _DAY)
     learnt, _ = Hurdle.objects.update_or_create(
         profile=profile,
         defaults={"return_a_day": least, "opportunities": len(found), "since": first, "at": now},

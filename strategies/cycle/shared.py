@@ -67,13 +67,13 @@ def judge(
         books = candidate_evaluation.depths_of(prices[view.ticker])
         verdict = memo.recall(key, view, books, view.ticker in close)
         if verdict is None:
-            verdict = evaluated(profile, view, books, profile.capital)
+            verdict = evaluated(profile, view, books, profile.working)
             memo.remember(key, view, books, verdict)
         if verdict.constraint in FIXED_BY_BOOKS:
             found.verdicts[view.ticker] = verdict
         else:
             found.by_money[view.ticker] = view
-            found._known[view.ticker, most_cost(profile, profile.capital)] = verdict
+            found._known[view.ticker, most_cost(profile, profile.working)] = verdict
     return found
 
 

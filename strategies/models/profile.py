@@ -46,6 +46,11 @@ class Profile(models.Model):
         BEST_SET = "best_set", "what returns most on the locked dollar and day"
         FIRST_COME = "first_come", "first come, first served"
 
+    class Profits(models.TextChoices):
+        WAIT = "wait", "wait in cash: no more than the capital is at work"
+        KEEP = "keep", "work too, and losses make what works smaller"
+        SWEEP = "sweep", "work too up to a limit; what is above it is taken out once a day"
+
     class Quoting(models.TextChoices):
         NONE = "none", "nothing rests: every leg is taken"
         ONE_LEG = "one_leg", "one leg rests, the others are taken when it fills"
@@ -149,6 +154,30 @@ class Profile(models.Model):
     # Limits
     capital = models.BigIntegerField(
         default=1_000 * DOLLAR, validators=[MinValueValidator(0)], help_text="Micro-dollars."
+    )
+    moved = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Borrowed less lent and swept, micro-dollars: works beside the capital, kept by the books alone.",
+    )
+    profits = models.CharField(
+        max_length=5,
+        choices=Profits,
+        default=Profits.WAIT,
+        db_default=Profits.WAIT.value,
+        help_text="What becomes of what the profile has earned.",
+    )
+    sweep_above = models.BigIntegerField(
+        default=0, db_default=0, help_text="With sweeping: what its own money may grow to, micro-dollars."
+    )
+    lend_above = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Free cash above this may be lent to profiles of the same mode and account; empty = lends nothing.",
+    )
+    borrow_up_to = models.BigIntegerField(
+        default=0, db_default=0, help_text="Most that it may owe to others, micro-dollars; 0 = borrows nothing."
     )
     max_per_event = models.BigIntegerField(
         default=200 * DOLLAR,
@@ -254,3 +283,8 @@ class Profile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def working(self) -> int:
+        """What may be at work before profits: the capital with what was borrowed, less what was lent and swept, micro-dollars."""
+        return self.capital + self.moved

@@ -16,7 +16,7 @@ Problem = tuple[str, str]
 def problems(profile: Profile) -> dict[str, str]:
     """field -> sentence; empty when the profile makes sense. Reads no other rows but ``shadow_of``."""
     found: dict[str, str] = {}
-    for check in (_bought, _filters, _money, _quotes, _live, _shadow, _times):
+    for check in (_bought, _filters, _money, _pool, _quotes, _live, _shadow, _times):
         for name, sentence in check(profile):
             found.setdefault(name, sentence)
     if not found:
@@ -82,6 +82,7 @@ def _filters(profile: Profile) -> Iterator[Problem]:
 def _money(profile: Profile) -> Iterator[Problem]:
     if profile.capital <= 0:
         yield "capital", "A profile needs capital to buy anything."
+    most = profile.capital + max(0, profile.borrow_up_to)
     for name, what in (
         ("max_per_event", "one event"),
         ("max_per_position", "one position"),
@@ -90,11 +91,9 @@ def _money(profile: Profile) -> Iterator[Problem]:
         limit = getattr(profile, name)
         if limit <= 0:
             yield name, f"With nothing allowed in {what} the profile can never buy."
-        elif limit > profile.capital > 0:
-            yield (
-                name,
-                f"${format_money(limit)} in {what} is more than the capital of ${format_money(profile.capital)}.",
-            )
+        elif limit > most > 0:
+            owned = "capital and what it may borrow, together" if profile.borrow_up_to > 0 else "capital of"
+            yield name, f"${format_money(limit)} in {what} is more than the {owned} ${format_money(most)}."
     if profile.max_per_position > profile.max_per_event > 0:
         yield (
             "max_per_position",
@@ -112,6 +111,17 @@ def _money(profile: Profile) -> Iterator[Problem]:
     smallest = max(profile.count_step, profile.min_depth)
     if profile.max_per_position > 0 and smallest * 100 > profile.max_per_position:
         yield "count_step", f"Even {format_count(smallest)} contracts at 1 cent a leg cost more than one position may."
+
+
+def _pool(profile: Profile) -> Iterator[Problem]:
+    if profile.profits == Profile.Profits.SWEEP and profile.sweep_above < profile.capital:
+        yield "sweep_above", f"Its own ${format_money(profile.capital)} would be taken out; sweep above that or more."
+    if profile.lend_above is not None and profile.lend_above < 0:
+        yield "lend_above", "What is kept back cannot be below zero; leave it empty to lend nothing."
+    if profile.borrow_up_to < 0:
+        yield "borrow_up_to", "Nobody can owe less than nothing; 0 means that it borrows nothing."
+    if profile.shadow_of_id is not None and (profile.borrow_up_to or profile.lend_above is not None):
+        yield "borrow_up_to", "A shadow has the money that its live profile has; it neither lends nor borrows."
 
 
 def _quotes(profile: Profile) -> Iterator[Problem]:

@@ -96,17 +96,15 @@ def processes_with(text: str) -> list[str]:
 @pytest.mark.timeout(240)
 def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
-    process = demo(
-        "--seconds", "115", "--speed", "1500", "--turn-every", "0", "--json", str(out), "--state", str(state)
-    )
+    process = demo("--seconds", "95", "--speed", "1500", "--turn-every", "0", "--json", str(out), "--state", str(state))
     try:
         assert wait_for(lambda: pid_of(state, "web") > 0, 60), "the demo did not come up"
-        time.sleep(20)
+        time.sleep(14)
         for name in ("stream", "worker trading", "beat", "redis", "worker strategy"):
             before = pid_of(state, name)
             os.kill(before, signal.SIGKILL)
             assert wait_for(partial(lives_again, state, name, before), 20), f"{name} stayed dead"
-            time.sleep(7)
+            time.sleep(5)
         _, errors = process.communicate(timeout=150)
     finally:
         if process.poll() is None:

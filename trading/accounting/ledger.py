@@ -114,14 +114,14 @@ def ensure_funded(profile: Profile, actor: str = "kalbot") -> None:
 
     Capital lowered below what is in positions makes cash negative: nothing new is bought until positions return it.
     """
-    if -balance_of(profile).capital == Profile.objects.values_list("capital", flat=True).get(pk=profile.pk):
+    if -balance_of(profile).capital == Profile.objects.get(pk=profile.pk).working:
         return
     with transaction.atomic():
         balance = ProfileBalance.objects.select_for_update().get(profile=profile)
         current = Profile.objects.get(pk=profile.pk)
-        missing = current.capital + balance.capital
+        missing = current.working + balance.capital
         if missing:
-            _deposit(current, missing, actor)
+            _book(CapitalChange(profile=current, amount=missing, actor=actor))
 
 
 def deposit(profile: Profile, amount: int, actor: str) -> None:
@@ -137,14 +137,29 @@ def deposit(profile: Profile, amount: int, actor: str) -> None:
         ensure_funded(profile, actor)
 
 
-def _deposit(profile: Profile, amount: int, actor: str) -> None:
-    change = CapitalChange.objects.create(profile=profile, amount=amount, actor=actor)
+def move(profile: Profile, amount: int, kind: CapitalChange.Kind, actor: str, other: Profile | None = None) -> bool:
+    """Give ``profile`` ``amount`` more to work with (negative: less), beside its capital. False, and nothing is booked, when it has not
+    as much free. Must run inside ``transaction.atomic``; of two profiles the one with the lower id is moved first."""
+    ensure_funded(profile)
+    balance = ProfileBalance.objects.select_for_update().get(profile=profile)
+    if balance.cash + amount < 0:
+        return False
+    Profile.objects.filter(pk=profile.pk).update(moved=F("moved") + amount)
+    _book(CapitalChange(profile=profile, amount=amount, kind=kind, other=other, actor=actor))
+    return True
+
+
+def _book(change: CapitalChange) -> None:
+    change.save(force_insert=True)
+    about = "" if change.other is None else f", {change.other.name}"
     post(
-        profile=profile,
+        profile=change.profile,
         kind="deposit",
-        key=f"deposit:{profile.pk}:{change.pk}:{amount}",
-        entries=[(Account.CASH, amount), (Account.CAPITAL, -amount)],
-        memo=f"by {actor}",
+        key=f"deposit:{change.profile_id}:{change.pk}:{change.amount}",
+        entries=[(Account.CASH, change.amount), (Account.CAPITAL, -change.amount)],
+        memo=f"by {change.actor}"
+        if change.kind == CapitalChange.Kind.CAPITAL
+        else f"{change.get_kind_display()}{about}",
         capital_change=change,
     )
 
@@ -248,10 +263,10 @@ def summary(profile: Profile) -> dict[str, int]:
             made=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "realised"),
             back=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "returned"),
         )
-        .values("capital", "booked", "free", "held", "made", "back")
+        .values("capital", "moved", "booked", "free", "held", "made", "back")
         .get()
     )
-    unbooked = found["capital"] + found["booked"]
+    unbooked = found["capital"] + found["moved"] + found["booked"]
     starting, cash = unbooked - found["booked"], unbooked + found["free"]
     return {
         "starting": starting,

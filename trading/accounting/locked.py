@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, Sum
 
 from markets.models import Market
 from strategies.catalogue import settling
 from strategies.models import Hurdle, Profile, Verdict
 from strategies.reasons import Reason
-from trading.accounting import ledger, results
-from trading.models import ACTIVE, Position
+from trading.accounting import ledger, pool, results
+from trading.models import ACTIVE, CapitalChange, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Capital:
-    """Where a profile's capital is. ``free``: neither locked nor set aside; ``passed_over``: baskets that pay and wait, by reason."""
+    """Where a profile's capital is. ``free``: neither locked nor set aside; ``passed_over``: baskets that pay and wait, by reason;
+    ``borrowed``, ``lent`` and ``swept``: what was moved so far, none below zero; ``moves``: the latest of these."""
 
     profile: Profile
     total: int
@@ -60,6 +61,10 @@ class Capital:
     hurdle: float
     passed_over: dict[str, int]
     weeks: tuple[Week, ...]
+    borrowed: int = 0
+    lent: int = 0
+    swept: int = 0
+    moves: tuple[CapitalChange, ...] = ()
 
     @property
     def in_positions(self) -> int:
@@ -75,7 +80,14 @@ def capital_of(profile: Profile, now: datetime, weeks: int = 8) -> Capital:
     reasons = (Reason.OUTRANKED.value, Reason.HURDLE.value)
     waiting = Verdict.objects.filter(profile=profile, live_constraint__in=reasons, live_at__gt=now - timedelta(hours=1))
     passed = {reason: waiting.filter(live_constraint=reason).count() for reason in reasons}
+    debts = pool.owed()
+    changes = CapitalChange.objects.filter(profile=profile).exclude(kind=CapitalChange.Kind.CAPITAL)
+    swept = changes.filter(kind=CapitalChange.Kind.SWEEP).aggregate(n=Sum("amount", default=0))["n"]
     return Capital(
+        borrowed=sum(amount for (borrower, _), amount in debts.items() if borrower == profile.pk),
+        lent=sum(amount for (_, lender), amount in debts.items() if lender == profile.pk),
+        swept=-swept,
+        moves=tuple(changes.select_related("other").order_by("-id")[:10]),
         profile=profile,
         total=summary["starting"] + summary["realised"],
         free=summary["cash"] - sum(one.position.reserved for one in locked),

@@ -136,7 +136,7 @@ def read(decision: Decision, shard: int, midnight: datetime, position: int | Non
         sent=row.sent or 0,
         realised_today=-(row.realised_today or 0),
         drawdown=(row.best_equity or 0) + (row.booked_result or 0),
-        unbooked=row.profile.capital + booked,
+        unbooked=row.profile.working + booked,
         quotes=row.quotes or 0,
         orphans_today=row.orphans_today or 0,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),

@@ -26,10 +26,20 @@ class Account(models.TextChoices):
 
 
 class CapitalChange(models.Model):
-    """A person raised or lowered a profile's capital."""
+    """What a profile works with grew or shrank: a person changed its capital, profits were swept, or money was lent (one row of each
+    profile)."""
+
+    class Kind(models.TextChoices):
+        CAPITAL = "capital", "capital set by a person"
+        SWEEP = "sweep", "profits taken out"
+        POOL = "pool", "lent or borrowed, or given back"
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="capital_changes")
     amount = models.BigIntegerField(help_text="Micro-dollars; negative for a withdrawal.")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.CAPITAL, db_default=Kind.CAPITAL.value)
+    other = models.ForeignKey(
+        Profile, models.PROTECT, null=True, blank=True, related_name="+", help_text="Of a loan: the other side."
+    )
     actor = models.CharField(max_length=150)
     at = models.DateTimeField(auto_now_add=True)
 

@@ -30,6 +30,9 @@ MOST_MONEY = 10_000_000 * DOLLAR
 MONEY = {
     "min_profit": "Least profit of a whole basket after fees.",
     "capital": "What this profile may have at work and in cash together.",
+    "sweep_above": "With sweeping: what its own money may grow to. Once a day what is free above it is taken out.",
+    "lend_above": "Free cash above this may be lent to profiles of the same mode and account; empty = it lends nothing.",
+    "borrow_up_to": "Most that it may owe to other profiles; 0 = it borrows nothing.",
     "max_per_event": "Most at risk in one event: the cost of every position there, and what was lost in it already.",
     "max_per_position": "Most cost of one basket.",
     "max_per_leg": "Most cost of one leg.",
@@ -40,6 +43,7 @@ MONEY = {
     "orphan_budget": "Most that contracts which filled without the rest of their basket may have cost, in one event.",
     "orphan_budget_day": "The same for all quotes begun since midnight, in the time zone of the daily loss.",
 }
+MAY_BE_EMPTY = {"lend_above"}
 COUNTS = {
     "min_volume": "Contracts traded in the whole event.",
     "min_open_interest": "Contracts open in the whole event.",
@@ -87,6 +91,7 @@ RATIOS = {
 #: Fields whose change is a change of risk and asks for a reason: name -> whether *more* is looser.
 LIMITS: dict[str, bool] = {
     "capital": True,
+    "borrow_up_to": True,
     "max_per_event": True,
     "max_per_position": True,
     "max_per_leg": True,
@@ -125,7 +130,7 @@ def unit_fields() -> dict[str, UnitField]:
     """The form field of every column that holds an amount."""
     made: dict[str, UnitField] = {}
     for name, text in MONEY.items():
-        made[name] = MoneyField(help_text=text, least=0, most=MOST_MONEY)
+        made[name] = MoneyField(help_text=text, least=0, most=MOST_MONEY, required=name not in MAY_BE_EMPTY)
     for name, text in COUNTS.items():
         made[name] = CountField(help_text=text, least=1 if name == "count_step" else 0)
     for name, (text, least, most) in PERCENTS.items():
@@ -183,6 +188,10 @@ LABELS = {
     "quote_stop_seconds": "Nothing rests in the last (s)",
     "shape": "Shape",
     "allocation": "When money is short",
+    "profits": "What is earned",
+    "sweep_above": "Swept above",
+    "lend_above": "Lends free cash above",
+    "borrow_up_to": "Borrows, at most",
     "collateral_return": "Collateral return, on paper",
     "kinds": "Kinds of basket",
 }

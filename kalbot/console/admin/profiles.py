@@ -108,6 +108,8 @@ FIELDSETS = [
             "classes": ["tab"],
             "fields": [
                 "capital",
+                ("profits", "sweep_above"),
+                ("lend_above", "borrow_up_to"),
                 ("max_per_event", "max_per_position"),
                 ("max_per_leg", "leg_risk_budget"),
                 ("max_daily_loss", "day_zone"),

@@ -60,6 +60,7 @@ PLAN: Final = (
     ),
     Entry("ask exchange", messages.ASK_EXCHANGE, 60, "default", "Is it open, when will it pause, does our key hold."),
     Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "Price history of watched events, for pages."),
+    Entry("move capital", messages.MOVE_CAPITAL, 60, "trading", "Sweeps profits; lends idle capital where it waits."),
     Entry("learn settling", messages.LEARN_SETTLING, 21_600, "strategy", "When the money of each series comes back."),
     Entry("notify", messages.NOTIFY, 5, "default", "Collects what happened and sends notifications."),
     Entry("dead-man ping", messages.DEADMAN, 60, "default", "Requests DEADMAN_URL, so that silence is noticed."),

@@ -78,7 +78,7 @@ def capital_use(profile: Profile) -> dict[str, Any]:
     at_work = held.aggregate(cost=Sum("cost"), reserved=Sum("reserved"))
     used = (at_work["cost"] or 0) + (at_work["reserved"] or 0)
     return {
-        "capital": bar(used, profile.capital),
+        "capital": bar(used, profile.working),
         "positions": bar(held.count(), profile.max_open_positions),
         "daily_loss": bar(max(0, -risk.realised_today(profile)), profile.max_daily_loss),
     }
