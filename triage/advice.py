@@ -19,7 +19,7 @@ from trading.closing.exit_prices import LeastPrices
 from trading.closing.exits import advised_prices, request_exit
 from trading.models import PositionStatus
 from triage.assessment import exit_plan
-from triage.assessment.assess import Assessed, is_cheap_to_leave, open_states
+from triage.assessment.assess import Assessed, open_states, word_of
 from triage.assessment.case import Word
 from triage.assessment.gather import Gathered
 from triage.assessment.signals import Severity, Signal
@@ -79,10 +79,7 @@ def could_see(row: Recommendation, result: Assessed) -> bool:
 
 def advice_of(signal: Signal, result: Assessed, item: Gathered) -> Word:
     """What one reason alone advises."""
-    if signal.severity is Severity.EXIT:
-        return "exit"
-    cheap = is_cheap_to_leave(result.sale, result.market, item.case.thresholds)
-    return "exit" if signal.severity is Severity.BROKEN and cheap else "watch"
+    return word_of(signal, result, item.case.thresholds)
 
 
 def gain_of(signal: Signal, result: Assessed) -> int | None:

@@ -16,9 +16,11 @@ from trading.closing import exit_prices
 from trading.models import ExitRequest
 from triage import advice, agent
 from triage.assessment.assess import is_cheap_to_leave
-from triage.assessment.case import Holding, Thresholds
+from triage.assessment.case import Case, Holding, Thresholds
 from triage.assessment.exit_plan import buy_missing, buy_opposite, least_prices, plan
 from triage.assessment.leg_record import held_by_default, of_leg, of_side
+from triage.assessment.price_signals import gain_signal
+from triage.assessment.signals import EntryFacts, MarketFacts, Severity
 from triage.assessment.valuation import HeldLeg, sell
 from triage.evidence.orphans import Orphan, kinds, orphans
 from triage.models import Recommendation
@@ -118,6 +120,21 @@ def test_no_legs_alone_are_not_left_at_a_cost_and_yes_legs_may_be() -> None:
     assert band is not None
     assert (band.low, band.high) == (0.5, 0.9)
     assert "holding NO brought" in band.words()
+
+
+def test_selling_no_has_to_bring_more_than_holding_it_did_on_the_record() -> None:
+    """Ten contracts; a gain between the usual margin and the record is shown, and nothing is advised."""
+    record = of_side(Side.NO)
+    assert record is not None
+    least = record.brought(NO_A.count)
+    assert least == round(record.mean * 1_000_000 * NO_A.count / 100)
+    facts = EntryFacts(frozenset()), MarketFacts(())
+    no, yes = (Case((leg,), "all_no", Money(6_000_000), *facts, {}, FEES, 0) for leg in (NO_A, YES_A))
+    below, above = (Holding("market", Money(6_000_000), 0.5, Money(gain)) for gain in (least - 1, least))
+    assert [s.severity for s in gain_signal(no, below, "sell_beats_hold")] == [Severity.INFO]
+    assert [s.severity for s in gain_signal(no, above, "sell_beats_hold")] == [Severity.EXIT]
+    assert [s.severity for s in gain_signal(yes, below, "sell_beats_hold")] == [Severity.EXIT]
+    assert "holding NO brought" in gain_signal(no, below, "sell_beats_hold")[0].detail
 
 
 def test_kinds_of_legs_are_averaged_over_events_with_their_interval() -> None:

@@ -166,6 +166,14 @@ def advise(signals: list[Signal], sale: Sale | None, market: Holding | None, lin
     return "watch" if worst >= Severity.WATCH else "hold"
 
 
+def word_of(signal: Signal, result: Assessed, lines: Thresholds) -> Word:
+    """What one reason alone advises."""
+    if signal.severity is Severity.EXIT:
+        return "exit"
+    cheap = is_cheap_to_leave(result.sale, result.market, lines)
+    return "exit" if signal.severity is Severity.BROKEN and cheap else "watch"
+
+
 def is_cheap_to_leave(sale: Sale | None, market: Holding | None, lines: Thresholds) -> bool:
     """Whether selling costs at most ``leave_cost_ppm`` of what holding is worth. Legs that were better held on the record
     (``leg_record``) are never left at a cost."""

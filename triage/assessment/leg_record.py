@@ -1,8 +1,8 @@
 """What holding a leg brought against selling it at once, on recorded prints, by side and bid. Pure.
 
 ``triage/data/legs.json`` is written by ``manage.py triage_evidence --legs``. Selling pays the spread and a fee; on the record NO legs were
-worth more held. So NO legs are held unless the numbers of the moment say that selling is better: a reason that only asks to leave
-cheaply does not sell them.
+worth more held. So NO legs are held unless the numbers of the moment say that selling brings more than holding them did on the record: a
+reason that only asks to leave cheaply does not sell them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from kalbot.common.units import DOLLAR_PRICE
+from kalbot.common.units import CONTRACT, DOLLAR, DOLLAR_PRICE, Money
 from markets.book import Side
 from triage.assessment.valuation import HeldLeg
 
@@ -38,6 +38,10 @@ class LegRecord:
     def favours_holding(self) -> bool:
         """The whole interval is above nothing."""
         return self.mean - self.half_width > 0
+
+    def brought(self, contracts: int) -> Money:
+        """What holding so many contracts (1/100) brought more than selling them, micro-dollars, on average."""
+        return Money(round(self.mean * DOLLAR * contracts / CONTRACT))
 
     def words(self) -> str:
         """``holding brought +4.2 ± 1.9 ¢ a contract (1,724 legs, 631 events)``."""

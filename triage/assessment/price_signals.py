@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kalbot.common.units import CENT, PPM, Money, format_money
 from triage.assessment.case import Case, Holding
+from triage.assessment.leg_record import held_by_default
 from triage.assessment.signals import ENDED, Severity, Signal
 from triage.assessment.valuation import Sale
 
@@ -28,7 +29,10 @@ def priced_signals(case: Case, sale: Sale | None, market: Holding | None, floor:
 
 
 def gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
-    """Selling beats holding by the margin. Advice of a source names the source in the code, so each has its own line."""
+    """Selling beats holding by the margin. Advice of a source names the source in the code, so each has its own line.
+
+    Legs that were better held on the record (``leg_record``) are sold for more than what holding them brought besides: below it the figures
+    are shown and nothing is advised."""
     lines = case.thresholds
     if holding.gain is None or holding.gain < max(lines.margin, holding.worth * lines.margin_ppm // PPM):
         return []
@@ -40,6 +44,9 @@ def gain_signal(case: Case, holding: Holding, code: str) -> list[Signal]:
     if not holding.sells_in_full:
         words += f", and what nobody bids for, worth ${_about(holding.unsold)}, stays"
     severity = Severity.EXIT if holding.leaves else Severity.WATCH
+    record = held_by_default(case.legs)
+    if record is not None and holding.gain < record.brought(sum(leg.count for leg in case.legs)):
+        severity, words = Severity.INFO, f"{words}; {record.words()}, which is more"
     return [Signal(name[:40], severity, words, holding.source, holding.age_ms, needs_prices=True)]
 
 

@@ -45,6 +45,12 @@ class Orphan:
 
 def orphans(roots: Iterable[Path]) -> list[Orphan]:
     """Every leg of the settled events of these folders, at each moment at which its bid is known."""
+    touch, results = touches(roots)
+    return [one for (ticker, side), prints in touch.items() for one in _of_leg(ticker, side, prints, results)]
+
+
+def touches(roots: Iterable[Path]) -> tuple[Touch, dict[str, str]]:
+    """Bids as prints show them, and market -> result, of the settled events of these folders."""
     touch: Touch = defaultdict(list)
     results: dict[str, str] = {}
     for root in roots:
@@ -56,7 +62,7 @@ def orphans(roots: Iterable[Path]) -> list[Orphan]:
                 touch[(ticker, "yes")].append((at, price))
     for prints in touch.values():
         prints.sort()
-    return [one for (ticker, side), prints in touch.items() for one in _of_leg(ticker, side, prints, results)]
+    return touch, results
 
 
 def _of_leg(

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from triage.evidence import subjects
-from triage.evidence.orphans import kinds, orphans
+from triage.evidence import advice_replay, advice_report, subjects
+from triage.evidence.orphans import kinds, orphans, touches
 from triage.evidence.recorded import read
 from triage.evidence.report import markdown
 from triage.evidence.walk_forward import run
@@ -36,11 +36,16 @@ class Command(BaseCommand):
             "--legs", type=Path, help="write what legs brought held against sold to this file, and nothing else"
         )
 
+        parser.add_argument(
+            "--advice", action="store_true", help="advice replayed on prints: leaving against holding, by reason"
+        )
         parser.add_argument("--subjects", action="store_true", help="coins and games instead of temperatures")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["subjects"]:
-            return self._subjects(options["folder"], options["write"])
+            return self._part("subjects", subjects.markdown(options["folder"]), options["write"])
+        if options["advice"]:
+            return self._part("advice", advised(options["folder"]), options["write"])
         if options["legs"] is not None:
             return self._legs(options["folder"], options["legs"])
         recorded = read(options["folder"])
@@ -62,17 +67,25 @@ class Command(BaseCommand):
         file.write_text(json.dumps({"about": ABOUT, "legs": rows}, indent=1) + "\n", "utf-8")
         self.stdout.write(f"{len(rows)} kinds of legs written to {file}.")
 
-    def _subjects(self, folders: list[Path], page: Path | None) -> None:
-        tables = subjects.markdown(folders)
+    def _part(self, name: str, tables: str, page: Path | None) -> None:
+        """Tables to a marked part of a page, or to the terminal."""
         if not tables:
-            raise CommandError("These folders hold no coin ranges and no games.")
+            raise CommandError(f"These folders hold nothing for {name}.")
         if page is None:
             self.stdout.write(tables)
-        else:
-            replace_part(
-                page, tables, BEGIN.replace("walk-forward", "subjects"), END.replace("walk-forward", "subjects")
-            )
-            self.stdout.write(f"written to {page}.")
+            return
+        replace_part(page, tables, BEGIN.replace("walk-forward", name), END.replace("walk-forward", name))
+        self.stdout.write(f"written to {page}.")
+
+
+def advised(folders: list[Path]) -> str:
+    """The tables of advice replayed on these folders' prints; empty without settled events."""
+    touch, results = touches(folders)
+    events = list(advice_replay.settled_events(touch, results))
+    if not events:
+        return ""
+    views = advice_replay.views_of(run(read(folders).cases))
+    return advice_report.markdown(advice_replay.replay(events, views))
 
 
 def replace_part(page: Path, tables: str, begin: str, end: str) -> None:
