@@ -72,10 +72,12 @@ def _orders(exchange_orders: list[dict[str, Any]]) -> list[str]:
     bought: Counter[int] = Counter()
     for order in exchange_orders:
         row = rows.get(order["client_order_id"])
-        if row is not None and row.action == "buy":
-            bought[row.leg_id] += order["filled"]
+        if row is not None:  # what an unwind sold may be bought again
+            bought[row.leg_id] += order["filled"] if row.action == "buy" else -order["filled"]
     targets = {row.leg_id: row.leg.target_count for row in rows.values()}
-    return found + [f"leg {leg}: bought {n} of {targets[leg]}" for leg, n in bought.items() if n > targets[leg]]
+    return found + [
+        f"leg {leg}: bought {n} more than sold, of {targets[leg]}" for leg, n in bought.items() if n > targets[leg]
+    ]
 
 
 def _ledgers() -> list[str]:

@@ -38,6 +38,8 @@ TRADES_WITHIN = 90.0
 """An order leaves within so many seconds after each fault: all processes are at work again."""
 WAIT_FOR_TRADE = 10.0
 BACK_WITHIN = 60.0
+NO_LIMIT = 10_000
+"""Positions, and dollars of loss: a limit that is reached looks like a fault from outside."""
 
 
 @dataclass(frozen=True)
@@ -235,27 +237,33 @@ def _stopped_by() -> str:
     from datetime import timedelta
 
     from kalbot.common import clock
+    from strategies.models import Cycle
     from trading.models import Denial, Lock, TradingState
 
     lately = clock.now() - timedelta(seconds=TRADES_WITHIN)
     states = [f"{one.scope} {one.state}: {one.reason}" for one in TradingState.objects.exclude(state="active")]
     locks = [f"lock {one.code}: {one.reason}" for one in Lock.objects.filter(until__gt=clock.now())]
     denied = sorted(set(Denial.objects.filter(at__gt=lately).values_list("code", flat=True)))
+    cycle = Cycle.objects.first()
+    locks.append(f"not bought: {cycle and cycle.refused}")
     return "; ".join([*states, *locks, f"denied lately: {', '.join(denied) or 'nothing'}"])
 
 
 def _as_an_operator(number: int, *, answers: bool) -> None:
-    """Every other round sends all legs at once; locks that the trouble before has left are lifted, so that trading goes on.
+    """No position or loss is one too many, every other round sends all legs at once, and locks that the trouble before has left are
+    lifted, so that trading goes on.
     ``answers``: differences are answered too, and what they tightened is loosened."""
     from django.db import DatabaseError, connection
 
-    from strategies.models import Profile
+    from strategies.models import DOLLAR, Profile
     from tests.faults import account_state
     from trading.models import Lock, TradingState
 
     way = Profile.Sending.TOGETHER if number % 2 else Profile.Sending.THINNEST
     try:
-        Profile.objects.update(sending=way)
+        Profile.objects.update(
+            sending=way, max_open_positions=NO_LIMIT, max_daily_loss=NO_LIMIT * DOLLAR, max_drawdown=NO_LIMIT * DOLLAR
+        )
         Lock.objects.all().delete()
         if answers:
             account_state.answer_discrepancies()

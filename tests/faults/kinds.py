@@ -23,7 +23,7 @@ LASTING: Final = 6.0
 
 @dataclass(frozen=True)
 class Kind:
-    """One fault. ``differs``: it changes the account beside us, so that differences are named and a person answers them."""
+    """One fault. ``differs``: what it does to the account is named as a difference, and a person answers it."""
 
     name: str
     happen: Callable[[Stack], Back]
@@ -54,7 +54,7 @@ def frozen(name: str, seconds: float) -> Kind:
     return Kind(f"{name} frozen for {seconds:g} s", happen)
 
 
-def answered(what: str, **rule: Any) -> Kind:
+def answered(what: str, *, differs: bool = False, **rule: Any) -> Kind:
     """The exchange answers every matching request or frame otherwise, for a while."""
 
     def happen(stack: Stack) -> Back:
@@ -65,7 +65,7 @@ def answered(what: str, **rule: Any) -> Kind:
             stack.twin("faults", method="DELETE")
         return _at_once
 
-    return Kind(what, happen)
+    return Kind(what, happen, differs)
 
 
 def done(what: str, call: str, *, differs: bool = False, lasts: float = 1.0, **body: Any) -> Kind:
@@ -134,7 +134,7 @@ def _table_locked(stack: Stack) -> Back:
 
 
 def _poison(stack: Stack) -> Back:
-    """Thousands of messages that nobody can read, and heartbeats that nobody needs, before the exits."""
+    """Messages that nobody can read, and hundreds that nobody needs, before the exits and in every other queue."""
     import json
 
     from kalbot.common import cache
@@ -144,7 +144,7 @@ def _poison(stack: Stack) -> Back:
     for value in poison():
         broker.lpush(cache.key("execution"), value)
     for queue in ("trading", "strategy", "scan", "triage", "default"):
-        broker.lpush(cache.key(queue), *(json.dumps(message()) for _ in range(2_000)))
+        broker.lpush(cache.key(queue), *(json.dumps(message()) for _ in range(500)))
     return lambda: all(broker.llen(cache.key(name)) < 100 for name in ("execution", "trading"))
 
 
@@ -170,7 +170,7 @@ def _another_exchange(stack: Stack) -> Back:
     environment = {**stack.child("stream").environment, "KALSHI_REST_URL": "http://127.0.0.1:9/trade-api/v2"}
     command = [sys.executable, "manage.py", "stream"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    refused = stack.until(lambda: process.poll() not in (None, 0), 30)
+    refused = stack.until(lambda: process.poll() not in (None, 0), 60)
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     process.wait()
@@ -203,7 +203,7 @@ KINDS: Final = (
     Kind("Redis emptied", _redis_emptied),
     Kind("connections to Postgres ended", _connections_ended),
     Kind("a table of Postgres locked by somebody", _table_locked),
-    Kind("unreadable and thousands of other messages in every queue", _poison),
+    Kind("unreadable and hundreds of other messages in every queue", _poison),
     Kind("a second beat", _beside("-m", "celery", "-A", "kalbot", "beat", "--pidfile=")),
     Kind("a second stream", _beside("manage.py", "stream")),
     Kind("a stream of another exchange", _another_exchange),
@@ -211,7 +211,6 @@ KINDS: Final = (
     answered("orders answered 503, carried out", kind="error", when="after", path=ORDERS),
     answered("orders answered 503, not carried out", kind="error", path=ORDERS),
     answered("orders not answered, carried out", kind="timeout", when="after", path=ORDERS, rate=0.2),
-    answered("orders answered with nothing, filled later", kind="zero_answer", path=ORDERS, delay_ms=1_500, rate=0.3),
     answered("reads of the account answered 500", kind="error", status=500, method="GET", path="/portfolio"),
     answered("429 on every second request", kind="rate_limit"),
     answered("frames lost", kind="drop", rate=0.2),
@@ -226,6 +225,14 @@ KINDS: Final = (
     set_for_a_while("reads three seconds late", read_delay_ms=3_000),
     set_for_a_while("answers about the account ten seconds old", stale_account_ms=10_000),
     set_for_a_while("every answer takes a second", latency_ms=1_000),
+    answered(
+        "orders answered with nothing, filled later",
+        differs=True,
+        kind="zero_answer",
+        path=ORDERS,
+        delay_ms=1_500,
+        rate=0.3,
+    ),
     done("somebody sells our contracts", "actor", differs=True, do="sell", tickers=[]),
     done("somebody buys beside us", "actor", differs=True, do="buy", tickers=[]),
     done("somebody withdraws", "actor", differs=True, do="withdraw", tickers=[]),

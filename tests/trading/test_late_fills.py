@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection as database
+from django.db.models import F
 
 from kalbot.common import clock
 from strategies.models import Profile
@@ -129,6 +131,35 @@ def test_a_fill_of_an_open_position_reopens_it_and_what_is_whole_stays_open(twin
     position.refresh_from_db()
     assert position.status == "unwinding"
     assert late_fills.reopen_all() == 0
+
+
+@pytest.mark.parametrize("becomes", ["settled", "exiting", "unwinding"])
+def test_what_ends_or_is_taken_up_between_two_reads_is_not_reopened_and_rings_no_alarm(
+    twin: Twin, becomes: str
+) -> None:
+    position = _execute(twin)
+    Position.objects.filter(pk=position.pk).update(
+        opened_at=clock.now() - timedelta(seconds=1)
+    )  # its fills are late by that
+    seen: list[str] = []
+
+    def then(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Another worker, right after the fills were read."""
+        answer = execute(sql, params, many, context)
+        if "trading_fill" in sql and not seen:
+            seen.append(sql)
+            if becomes == "settled":
+                position.legs.update(settled_count=F("bought_count"))
+            Position.objects.filter(pk=position.pk).update(status=becomes)
+        return answer
+
+    with database.execute_wrapper(then):
+        assert late_fills.reopen_all() == 0
+    assert seen
+    position.refresh_from_db()
+    assert position.status == becomes
+    assert not Discrepancy.objects.exists()
+    assert not Lock.objects.exists()
 
 
 def test_contracts_that_cannot_be_acted_on_are_named_until_they_can(

@@ -65,11 +65,8 @@ def withdraw_left() -> int:
 def _reopen(position_id: int) -> bool:
     position = Position.objects.select_related("profile").get(pk=position_id)
     legs = list(position.legs.all())
-    count = baskets.matched(legs, position.target_count)
-    if position.status == PositionStatus.OPEN:
-        unneeded = any(baskets.excess(leg, count, position.target_count) for leg in legs)
-        if not unneeded:
-            return False
+    if not _needs_work(position, legs):
+        return False
     held = ", ".join(f"{leg.held / 100:g} {leg.side} {leg.market_id}" for leg in legs if leg.held)
     try:
         with transaction.atomic():
@@ -96,6 +93,16 @@ def _reopen(position_id: int) -> bool:
     _name(Discrepancy.Code.LATE_FILL, position, held)
     protections.after_difference(position.profile, f"position #{position_id}: a fill came late")
     return True
+
+
+def _needs_work(position: Position, legs: list[Leg]) -> bool:
+    """Whether nobody acts on what it holds. Read anew: since it was found another sweep may have reopened it, or its markets settled."""
+    if position.status in TERMINAL:
+        return any(leg.held for leg in legs)
+    count = baskets.matched(legs, position.target_count)
+    return position.status == PositionStatus.OPEN and any(
+        baskets.excess(leg, count, position.target_count) for leg in legs
+    )
 
 
 def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
