@@ -96,7 +96,7 @@ def _reopen(position_id: int) -> bool:
 
 
 def _needs_work(position: Position, legs: list[Leg]) -> bool:
-    """Whether nobody acts on what it holds. Read once more: since it was found another sweep may have reopened it, or its markets settled."""
+    """Whether nobody acts on what it holds. Since it was found another sweep may have reopened it, or its markets settled."""
     if position.status in TERMINAL:
         return any(leg.held for leg in legs)
     count = baskets.matched(legs, position.target_count)
