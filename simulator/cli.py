@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="let the weather turn against the first and every Nth planted coverage basket (0: never)",
     )
+    add(
+        "--maker-events",
+        type=int,
+        default=0,
+        metavar="N",
+        help="so many weather events at once in which a resting leg pays, benign, informed and thin in turn (0: none)",
+    )
     add("--still", action="store_true", help="books exactly as recorded: no flow, no edge, no new events")
     add("--state", type=Path, metavar="FILE", help="go on from this file and keep it")
     add("--save-every", type=float, default=5.0, metavar="SECONDS", help="checkpoint into --state this often")
@@ -119,6 +126,7 @@ def config_of(args: argparse.Namespace) -> SimulatorConfig:
             still=args.still,
             edge_every_s=args.edge_every,
             turn_every=args.turn_every,
+            maker_events=args.maker_events,
             tier=args.tier,
             fee_grid=CENTICENT if args.fee_grid == "0.0001" else CENT,
             balance=balance,

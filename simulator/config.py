@@ -20,6 +20,8 @@ class SimulatorConfig:
     edge_every_s: float = 0.0
     turn_every: int = 0
     """Every how many planted coverage baskets the weather turns against one; 0: never."""
+    maker_events: int = 0
+    """How many weather events at once have a flow of single orders in every market, in which a resting leg pays."""
     tier: str = "basic"
     fee_grid: int = CENTICENT
     balance: int = 10_000 * DOLLAR
@@ -93,5 +95,7 @@ class SimulatorConfig:
             raise ValueError("speed must be above zero")
         if self.turn_every < 0:
             raise ValueError("turn_every must not be below zero")
+        if self.maker_events < 0:
+            raise ValueError("maker_events must not be below zero")
         if sum(self.balance_split.values()) != 100:
             raise ValueError("the percentages of the balance split must sum to 100")

@@ -11,7 +11,7 @@ from simulator.config import SHARDS, SimulatorConfig
 from simulator.core import ExchangeCore
 from simulator.faults.read_lag import ReadSide
 from simulator.faults.stale_cache import StaleCache
-from simulator.flow import edges, market_makers
+from simulator.flow import edges, maker_flow, market_makers
 from simulator.listing import lifecycle, maintenance, rolling
 from simulator.listing.model import Event
 from simulator.persistence.snapshot import Snapshot
@@ -62,6 +62,7 @@ class Exchange(ExchangeCore):
         """Start what recurs: maintenance, market makers, takers and planted edges."""
         maintenance.start(self)
         market_makers.start(self)
+        maker_flow.start(self)
         edges.start(self)
 
     def _list_next_event(self, settled: Event) -> None:

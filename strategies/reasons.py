@@ -72,6 +72,7 @@ class Reason(Coded):
     QUOTE_PAIR = "quote_pair", "no quote: the best bids of all legs together leave less than the margin"
     QUOTE_ORPHANS = "quote_orphans", "no quote: what may fill alone costs more than the orphan budget"
     QUOTE_COST = "quote_cost", "no quote: the least one costs more than the profile may put in or has left"
+    QUOTE_LOSES = "quote_loses", "no quote: fills of the series' quotes have lost more than complete baskets would earn"
     QUOTES = "quotes", "as many quotes as the profile may have at once"
 
     # Live prices that must not be traded on

@@ -79,6 +79,7 @@ class DenialCode(StrEnum):
     NOT_COMPLETED = "not_completed"
     ORDER_REFUSED = "order_refused"
     QUOTE_ENDED = "quote_ended"
+    QUOTE_LOSES = "quote_loses"
     ORPHANS_HELD = "orphans_held"
     # an exit
     STILL_BUYING = "still_buying"
@@ -164,6 +165,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NOT_COMPLETED: "The basket could not be completed in time.",
     DenialCode.ORDER_REFUSED: "The exchange refused the order.",
     DenialCode.QUOTE_ENDED: "The time for quoting this event is over.",
+    DenialCode.QUOTE_LOSES: "Fills of the series' quotes have lost more than complete baskets would earn.",
     DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",

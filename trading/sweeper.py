@@ -14,6 +14,7 @@ from strategies.models import Decision
 from trading import states
 from trading.execution import executor
 from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
+from trading.quoted import markouts
 from trading.reconciliation import late_fills, overdue
 from trading.safety import lock_causes
 
@@ -25,11 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
-    position that is due, and execute every decision that no worker took up. Returns how many."""
+    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, measure
+    what fills of quotes are worth by now, step every position that is due, and execute every decision that no worker took up. Returns how many."""
     count = late_fills.withdraw_left() + late_fills.reopen_all()
     count += overdue.act()
     count += lock_causes.end()
+    count += markouts.measure()
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1

@@ -14,6 +14,7 @@ from trading.accounting import pool
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Position, PositionStatus
+from trading.quoted import records
 from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
 
@@ -36,6 +37,13 @@ def reprice(event_ticker: str) -> int:
     """Step what is quoted in an event whose prices moved. Returns how many positions."""
     quoting = Position.objects.filter(event_id=event_ticker, status=PositionStatus.QUOTING)
     return len([executor.step(pk) for pk in quoting.values_list("pk", flat=True)])
+
+
+@shared_task(name=messages.COUNT_QUOTES)
+def count_quotes() -> int:
+    """Count what quotes of each series have brought. Returns how many series have a record."""
+    with cache.lock("count_quotes", 60) as acquired:
+        return records.refresh() if acquired else 0
 
 
 @shared_task(name=messages.APPLY_MESSAGES)

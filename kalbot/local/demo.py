@@ -66,6 +66,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="the weather turns against every Nth coverage edge (default 2; 0: never)",
     )
+    parser.add_argument(
+        "--maker-events",
+        type=int,
+        default=3,
+        metavar="N",
+        help="weather events at once in which a resting leg pays and taking every leg does not (default 3; 0: none)",
+    )
     parser.add_argument("--port", type=int, help="of the web server (default: 8000, or a free one)")
     parser.add_argument("--host", default="127.0.0.1", help="address of the web server (in a container: 0.0.0.0)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder of the demo's state (default: under .demo/)")
@@ -74,8 +81,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--seconds must be more than zero")
     if options.speed <= 0 or options.edge_every <= 0:
         parser.error("--speed and --edge-every must be more than zero")
-    if options.turn_every < 0:
-        parser.error("--turn-every must not be below zero")
+    if options.turn_every < 0 or options.maker_events < 0:
+        parser.error("--turn-every and --maker-events must not be below zero")
     return options
 
 
@@ -123,6 +130,7 @@ def make_plan(options: argparse.Namespace, state: Path) -> processes.Plan:
         speed=1.0 if options.still else options.speed,
         edge_every=options.edge_every,
         turn_every=options.turn_every,
+        maker_events=options.maker_events,
         still=options.still,
         web_host=options.host,
         web_port=web,
@@ -218,9 +226,12 @@ def approve_simulated_terms() -> None:
 
 def trade_live_on_the_simulator() -> None:
     """The demo's live profile, whose exchange is the simulator. Nowhere else is one made without the console's dialog."""
+    from kalbot.local import quoting
     from markets.terms.grades import Grade
     from strategies.models import DOLLAR, Mode, Profile
     from strategies.profiles.seeds import GUARANTEED_ONLY
+
+    quoting.seed()
 
     live, made = Profile.objects.get_or_create(
         name="live",

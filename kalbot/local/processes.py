@@ -21,6 +21,7 @@ class Plan:
     speed: float
     edge_every: float
     turn_every: int
+    maker_events: int
     still: bool
     web_host: str
     web_port: int
@@ -51,10 +52,14 @@ def simulator(plan: Plan) -> Child:
         "--speed",
         str(plan.speed),
     ]
-    command += (
-        ["--still"] if plan.still else ["--edge-every", str(plan.edge_every), "--turn-every", str(plan.turn_every)]
-    )
+    command += ["--still"] if plan.still else _moving(plan)
     return Child("simulator", python(*command), environment({}), _log(plan, "simulator"))
+
+
+def _moving(plan: Plan) -> list[str]:
+    """What moves the simulator's books."""
+    edges = ["--edge-every", str(plan.edge_every), "--turn-every", str(plan.turn_every)]
+    return [*edges, "--maker-events", str(plan.maker_events)]
 
 
 def weather(plan: Plan, exchange: str) -> Child:

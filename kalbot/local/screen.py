@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from kalbot.local import pace, story, summary, triage_screen
+from kalbot.local import pace, quoting, story, summary, triage_screen
 from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from markets.terms.grades import Grade
@@ -242,7 +242,7 @@ def print_result(row: dict[str, Any], *, still: bool) -> None:
     if not console.is_terminal:
         console = Console(stderr=True, width=PLAIN_WIDTH)
     console.print(pipeline(row, 0.0), profiles())
-    for line in grades(row):
+    for line in [*grades(row), *quoting.in_words(row["quoted"])]:
         console.print(line, markup=False, highlight=False)
     if not still:
         console.print(triage_screen.triage(row["triage"]))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from kalbot.console.models import LogRecord, TaskRecord
-from kalbot.local import story
+from kalbot.local import quoting, story
 from markets.models import Scan
 from markets.prices import PriceReader
 from markets.terms.grades import Grade
@@ -57,6 +57,7 @@ def summary() -> dict[str, Any]:
         ],
         "denied": dict(Counter(Denial.objects.values_list("code", flat=True))),
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).count(),
+        "quoted": {mode: quoting.counts(mode) for mode in MODES},
         "triage": story.triage(),
         "errors": errors(),
     }
@@ -151,7 +152,12 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
     if result["discrepancies"]:
         found.append(f"{result['discrepancies']} unexplained differences with the exchange")
     if not still:
-        found += [f"no near misses of {name}" for name, row in result["profiles"].items() if not row["near_misses"]]
+        found += [f"nothing was quoted in mode {mode}" for mode in MODES if not result["quoted"][mode]["begun"]]
+        found += [
+            f"no near misses of {name}"
+            for name, row in result["profiles"].items()
+            if not row["near_misses"] and name not in quoting.PROFILES
+        ]
     found += [f"a basket that is called sure and may lose: {row}" for row in result["bought"] if _lied(row)]
     return found
 

@@ -10,6 +10,7 @@ is traded.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -53,22 +54,36 @@ KINDS = {
 
 
 class OrderFlow:
-    """The flow of one market. ``fair`` is the value of YES in 1/10,000 dollar, on the grid."""
+    """The flow of one market. ``fair`` is the value of YES in 1/10,000 dollar, on the grid.
 
-    def __init__(self, exchange: ExchangeCore, market: Market, kind: str) -> None:
+    ``pace``: by how much there are fewer orders, makers and trades than in the recording. ``value``: what ``fair`` follows, where
+    the market is one of an event with values of its own; whoever knows that it moved is as fast as at a jump.
+    """
+
+    def __init__(
+        self,
+        exchange: ExchangeCore,
+        market: Market,
+        kind: str,
+        pace: float = 1.0,
+        value: Callable[[], float] | None = None,
+    ) -> None:
         book = exchange.books[market.ticker]
         bid, ask = book.best_bid() or 0, book.best_ask() or ONE
         self.exchange, self.market, self.kind = exchange, market, KINDS[kind]
         self.rng: Random = exchange.streams.stream(f"order flow {market.ticker}")
         self.tick = market.tick(ONE // 2)
-        self.fair = self._inside((bid + ask) // 2 // self.tick * self.tick)
+        self.pace, self.value = pace, value
+        self.margin = MARGIN if value is None else 2 * HALF_SPREAD
+        self.deepest = max(6, round(DEEPEST / pace))
+        self.fair = self._inside((bid + ask) // 2 if value is None else round(value()))
         self.stopped = False
         market.quoted = False
         for side in (BID, ASK):
             for order in list(book.orders(side)):
                 if isinstance(order, MarketMakerOrder):
                     book.remove(order)
-        for _ in range(DEEPEST):
+        for _ in range(self.deepest):
             self._arrive()
 
     def step(self) -> None:
@@ -80,16 +95,20 @@ class OrderFlow:
             self.exchange.now(), self.market.shard
         ):
             return
-        if self._happens(self.kind.jumps):
+        if self.value is not None:
+            self._move_to(self._inside(round(self.value())))
+        elif self._happens(self.kind.jumps):
             self._jump()
-        if self._happens(self.kind.trades):
+        if self._happens(self.kind.trades / self.pace):
             self._take()
-        for _ in range(self._number(self.kind.orders)):
+        for _ in range(self._number(self.kind.orders / self.pace)):
             self._arrive()
         self._leave()
 
     def _inside(self, price: int) -> int:
-        return min(max(price, MARGIN * self.tick), ONE - MARGIN * self.tick)
+        """The price on the grid, away from its ends."""
+        kept = self.margin * self.tick
+        return min(max(price // self.tick * self.tick, kept), ONE - kept)
 
     def _happens(self, a_second: float) -> bool:
         return self.rng.random() < a_second * STEP_MS / 1000
@@ -106,9 +125,15 @@ class OrderFlow:
         return max(1, round(low + (high - low) * (share - _SHARES[at]) / (_SHARES[at + 1] - _SHARES[at])))
 
     def _jump(self) -> None:
-        """The fair value moves; who knows it takes what is now on the wrong side, then the makers follow."""
         by = self.rng.choice((-1, 1)) * self.rng.randint(*self.kind.ticks) * self.tick
-        self.fair = self._inside(self.fair + by)
+        self._move_to(self._inside(self.fair + by))
+
+    def _move_to(self, fair: int) -> None:
+        """The fair value moves; who knows it takes what is now on the wrong side, then the makers follow."""
+        by = fair - self.fair
+        if not by:
+            return
+        self.fair = fair
         side = BID if by > 0 else ASK
         limit = self.fair - self.tick if side == BID else self.fair + self.tick
         if self.rng.random() < self.kind.informed:
@@ -120,7 +145,7 @@ class OrderFlow:
             wrong = order.price <= self.fair if side == BID else order.price >= self.fair
             if wrong and isinstance(order, MarketMakerOrder):
                 book.remove(order)
-        for _ in range(10):
+        for _ in range(max(3, round(10 / self.pace))):
             self._arrive()
 
     def _take(self) -> None:
@@ -150,16 +175,23 @@ class OrderFlow:
         book = self.exchange.books[self.market.ticker]
         for side in (BID, ASK):
             makers = [order for order in book.orders(side) if isinstance(order, MarketMakerOrder)]
-            excess = max(0, len(makers) - DEEPEST)
-            for order in self.rng.sample(makers, min(len(makers), excess + self._number(self.kind.orders * 0.45))):
+            excess = max(0, len(makers) - self.deepest)
+            leaving = excess + self._number(self.kind.orders * 0.45 / self.pace)
+            for order in self.rng.sample(makers, min(len(makers), leaving)):
                 if len(makers) > 3:
                     book.remove(order)
 
 
-def start(exchange: ExchangeCore, market: Market, kind: str) -> OrderFlow:
+def start(
+    exchange: ExchangeCore,
+    market: Market,
+    kind: str,
+    pace: float = 1.0,
+    value: Callable[[], float] | None = None,
+) -> OrderFlow:
     """Let a market have this flow from now on, instead of what it had."""
     stop(exchange, market.ticker)
-    flow = exchange.order_flows[market.ticker] = OrderFlow(exchange, market, kind)
+    flow = exchange.order_flows[market.ticker] = OrderFlow(exchange, market, kind, pace, value)
     exchange.timers.at(exchange.now() + STEP_MS, flow.step)
     return flow
 

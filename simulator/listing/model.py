@@ -159,6 +159,8 @@ class Event(msgspec.Struct):
     edge_until_ms: int = 0
     origin: str = ""
     """The recorded event this one was made after."""
+    flow: str = ""
+    """The kind of its flow of single orders; empty where makers quote it (``flow.maker_flow``)."""
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     event.sub_title = moved_day(template.sub_title, template.ticker, ticker)
     event.strike_ms = (day_ms(ticker) or now + life) if template.strike_ms else None
     event.updated_ms, event.generation = now, settled.generation + 1
-    event.origin, event.edge_until_ms = template.ticker, 0
+    event.origin, event.edge_until_ms, event.flow = template.ticker, 0, ""
     event.fee_type_override = event.fee_multiplier_override = None
     exchange.events[ticker] = event
     shift = rng.choice((-2, -1, 0, 1, 2)) if weather_city(series.ticker) else 0

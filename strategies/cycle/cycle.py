@@ -149,8 +149,9 @@ def _consider(running: _Run, profile: Profile, found: list[Candidate], shared: S
 def _quoting(
     profile: Profile, paying: Sequence[Candidate], verdicts: dict[str, Verdict], open_quotes: int
 ) -> tuple[list[allocation.Turn], int]:
-    """The candidates that may be quoted, those that keep most first, and how many of them; the others' verdicts say why not."""
-    ranked = sorted((c for c in paying if verdicts[c.event].quote), key=lambda c: -_margin(verdicts[c.event]))
+    """The candidates that may be quoted, those first that are expected to return most on what they lock, and how many of them; the
+    others' verdicts say why not."""
+    ranked = sorted((c for c in paying if verdicts[c.event].quote), key=lambda c: -_return(verdicts[c.event]))
     free = max(0, profile.max_quotes - open_quotes)
     for candidate in ranked[free:]:
         miss = Miss(Reason.QUOTES, f"{open_quotes} quoted", f"at most {profile.max_quotes} at once")
@@ -158,8 +159,10 @@ def _quoting(
     return [allocation.Turn(candidate) for candidate in ranked], free
 
 
-def _margin(verdict: Verdict) -> int:
-    return 0 if verdict.basket is None else verdict.basket.margin_ppm
+def _return(verdict: Verdict) -> float:
+    """Expected profit on the capital that a quote locks."""
+    locked = 0 if verdict.basket is None else verdict.basket.cost_at_limits
+    return verdict.quote.get("expected", 0) / locked if locked else 0.0
 
 
 def _verdicts_of(

@@ -6,17 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from django.conf import settings
+
 from kalbot.common import clock
-from kalbot.common.units import Count, Money
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeError
 from markets.terms.grades import Grade
+from markets.terms.states import floor
 from strategies.catalogue.universe import EventView
+from strategies.cycle import quote_records
 from strategies.cycle.evaluation import basket_grade, basket_summary, legs_of, limits_of
 from strategies.dutch.basket import Basket, Kind
 from strategies.dutch.payoff import conditional_of, floor_of, payoff
 from strategies.models import Profile
-from strategies.quoting import offer
+from strategies.quoting import expectation, offer
+from strategies.quoting.expectation import Measured
 from strategies.quoting.offer import Offer, QuoteLimits, Way
 from strategies.quoting.refusal import NoQuote, Refused
 from strategies.reasons import Reason
@@ -81,7 +86,13 @@ def explain(quote: Mapping[str, Any]) -> list[str]:
     until = clock.from_ms(quote["until_ms"])
     rests = f"{quote['leg']} rests and the others are taken when it fills" if quote["leg"] else "every leg rests"
     orphans = f"${quote['orphans'] / 1_000_000:,.2f}"
-    return [f"Quoted: {rests}, until {until:%Y-%m-%d %H:%M} UTC. What fills alone costs at most {orphans}."]
+    lines = [f"Quoted: {rests}, until {until:%Y-%m-%d %H:%M} UTC. What fills alone costs at most {orphans}."]
+    if "margin_ppm" in quote:
+        expected = quote["expected"] / 1_000_000
+        lines.append(
+            f"At least {quote['margin_ppm'] / 10_000:g} % of its cost; expected to bring ${expected:,.2f} as quotes fill."
+        )
+    return lines
 
 
 def _ends(event: EventView) -> str:
@@ -103,10 +114,14 @@ def _judge(
     profile: Profile, event: EventView, books: Mapping[str, Depth], side: Side, capital_left: int, until: int
 ) -> Verdict:
     limits = limits_of(profile, event, clock.now_ms(), capital_left)
+    measured = quote_records.of(profile.mode, event.series, side.value)
+    margin_ppm = quote_records.margin_ppm(profile, measured, _pays(event, side))
+    if margin_ppm is None:
+        return missed(Status.REJECTED, _loses(event, measured), Prices.BOOKS, kind=KIND_OF[side].value)
     allowed = QuoteLimits(
         Count(profile.quote_count),
         Count(max(1, profile.count_step)),
-        profile.quote_min_margin_ppm,
+        margin_ppm,
         limits.max_cost or Money(0),
         limits.max_cost_per_leg or Money(0),
         Money(profile.orphan_budget),
@@ -124,7 +139,26 @@ def _judge(
         miss = _miss(found)
         status = near_or_rejected(is_near(miss.distance_ppm, profile))
         return missed(status, miss, Prices.BOOKS, kind=kind.value)
-    return _graded(event, found, Grade(profile.least_grade), until)
+    found_in = {"margin_ppm": margin_ppm, "expected": _expected(found, measured)}
+    return _graded(event, found, Grade(profile.least_grade), until, found_in)
+
+
+def _pays(event: EventView, side: Side) -> Price:
+    """What a set pays at least, 1/10,000 dollar; a dollar where no certificate says so (then nothing is quoted either)."""
+    holdings = [(outcome.ticker, side, Count(CONTRACT)) for outcome in event.outcomes]
+    return Price(DOLLAR_PRICE if event.states is None else floor(holdings, event.states) // CONTRACT)
+
+
+def _expected(found: Offer, measured: Measured | None) -> int:
+    """What the offer brings on average, as quotes of its series have, micro-dollars."""
+    each = (found.pays - found.cost) * CONTRACT // found.count
+    return expectation.expected(each, measured, settings.KALBOT_TOKEN_COST) * found.count // CONTRACT
+
+
+def _loses(event: EventView, measured: Measured | None) -> Miss:
+    loss = 0 if measured is None else measured.loss
+    value = f"{event.series}: a fill was worth ${loss / 1_000_000:.4f} a contract less after a minute"
+    return Miss(Reason.QUOTE_LOSES, value, "a margin that carries what fills of the series lose")
 
 
 def _miss(refused: Refused) -> Miss:
@@ -134,7 +168,7 @@ def _miss(refused: Refused) -> Miss:
     return Miss(REASON_OF[refused.reason], value, by, distance, refused.sentence)
 
 
-def _graded(event: EventView, found: Offer, least: Grade, until: int) -> Verdict:
+def _graded(event: EventView, found: Offer, least: Grade, until: int, found_in: Mapping[str, int]) -> Verdict:
     """The verdict of an offer: a candidate if its payoff is as sure as the profile asks for."""
     basket = basket_of(event, found)
     summary = basket_summary(basket)
@@ -142,7 +176,7 @@ def _graded(event: EventView, found: Offer, least: Grade, until: int) -> Verdict
     if not grade.meets(least):
         miss = Miss(Reason.GRADE, grade.label, least.label)
         return missed(Status.REJECTED, miss, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
-    quote = {"way": found.way.value, "leg": found.leg, "until_ms": until, "orphans": int(found.orphans)}
+    quote = {"way": found.way.value, "leg": found.leg, "until_ms": until, "orphans": int(found.orphans), **found_in}
     verdict = Verdict(Status.CANDIDATE, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
     return replace(verdict, quote=quote)
 

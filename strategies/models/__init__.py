@@ -7,6 +7,7 @@ from strategies.models.approval import EventApproval
 from strategies.models.capital import Hurdle, Opportunity, SettlingTime
 from strategies.models.decision import Decision
 from strategies.models.profile import DOLLAR, Kind, Mode, Profile
+from strategies.models.quotes import QuoteRecord
 from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "NearMiss",
     "Opportunity",
     "Profile",
+    "QuoteRecord",
     "Screening",
     "SettlingTime",
     "Verdict",

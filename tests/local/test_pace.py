@@ -25,7 +25,15 @@ def plan(**columns: Any) -> Plan:
     """A plan of a demo that is not started."""
     ports = dict.fromkeys(("web_port", "simulator_port", "weather_port", "redis_port"), 1)
     paths = dict.fromkeys(("state", "snapshot"), Path("nowhere"))
-    rest = {"seed": 1, "speed": 1.0, "edge_every": 6.0, "turn_every": 0, "still": False, "web_host": "h"}
+    rest = {
+        "seed": 1,
+        "speed": 1.0,
+        "edge_every": 6.0,
+        "turn_every": 0,
+        "maker_events": 0,
+        "still": False,
+        "web_host": "h",
+    }
     return Plan(**{**paths, **ports, **rest, **columns})
 
 

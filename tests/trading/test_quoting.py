@@ -11,119 +11,42 @@ from kalbot.common import clock
 from markets import watchlist
 from markets.models import Certificate
 from strategies.models import Decision, Profile
-from tests.trading import world
+from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading import sweeper, tasks
-from trading.accounting import ledger
 from trading.closing import settlement
 from trading.execution import executor
-from trading.execution.orders import quote
-from trading.models import Denial, Discrepancy, Order, Position
-from trading.reconciliation import inbox, reconcile
-from trading.safety import halt, live_readiness
-from trading.venues import connection
-
-DEPTH = 10_000
-NO_BIDS, NO_ASKS = (5_500, 5_800, 6_400), (6_400, 6_600, 7_200)
-"""Taking NO on all costs 2.02 and pays 2; at the best bids it costs 1.77."""
+from trading.models import Denial, Order, Position
+from trading.reconciliation import reconcile
+from trading.safety import halt
 
 
 @pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in zip(NO_BIDS, NO_ASKS, strict=True):
-        found.add_market([(10_000 - ask, DEPTH)], [(10_000 - bid, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    quote._checked.clear()
-    return found
-
-
-def _profile(**columns: Any) -> Profile:
-    quoting = {"quoting": "all_legs", "quote_min_margin_ppm": 10_000, "quote_stop_seconds": 3_600}
-    budgets = {"orphan_budget": 20 * world.DOLLAR, "orphan_budget_day": 50 * world.DOLLAR}
-    return world.add_profile("maker", **{"mode": "live"} | quoting | budgets | columns)
-
-
-def _decision(profile: Profile, twin: Twin, count: int = 1_000, **quote_columns: Any) -> Decision:
-    limits = dict(zip(twin.markets, NO_BIDS if profile.quoting == "all_legs" else NO_ASKS, strict=True))
-    until = clock.now_ms() + 86_400_000
-    leg = twin.markets[0] if profile.quoting == "one_leg" else ""
-    if leg:
-        limits[leg] = 5_600
-    meant = {"way": profile.quoting, "leg": leg, "until_ms": until, "orphans": 13 * world.DOLLAR} | quote_columns
-    most = count * 20_000 * 1_000_000 // 1_010_000
-    return world.decide(profile, twin.row, limits, count, kind="all_no", side="no", quote=meant, max_cost=most)
-
-
-def _quoted(twin: Twin, profile: Profile, **columns: Any) -> Position:
-    position = executor.execute(_decision(profile, twin, **columns).pk)
-    assert position is not None, Denial.objects.values_list("code", "detail")
-    assert position.status == "quoting"
-    return position
-
-
-def _step(twin: Twin, position: Position) -> Position:
-    """Books and messages of now, then one step."""
-    twin.sync()
-    twin.send_fills()
-    inbox.apply_waiting()
-    quote._checked.clear()
-    return executor.step(position.pk)
-
-
-def _resting(position: Position) -> dict[str, tuple[int, int]]:
-    rows = position.orders.filter(status="resting")
-    return {row.leg.market_id: (row.price, quote_left(row)) for row in rows}
-
-
-def quote_left(order: Order) -> int:
-    return order.count - order.filled_count
-
-
-def _rests_at_the_exchange(twin: Twin) -> int:
-    return sum(order.status == "resting" for order in twin.exchange.ledger.orders.values())
-
-
-def _sell_no(twin: Twin, number: int, price: int, count: int) -> None:
-    """Somebody sells NO at ``price``: he buys YES at the rest of a dollar, behind whom rests at that price before us."""
-    twin.quote(twin.markets[number], "bid", 10_000 - price, count, rest=False)
-
-
-def _held(position: Position) -> list[int]:
-    return [leg.held for leg in position.legs.all()]
-
-
-def _agree(profile: Profile) -> None:
-    row = reconcile.run("live", "test")
-    assert row.error == ""
-    assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == []
-    assert ledger.summary(profile)["difference"] == 0
+def twin(settings: Any) -> Twin:
+    return quoted.begin(settings)
 
 
 def test_every_leg_rests_post_only_with_an_expiry_and_leaves_no_pause_behind(twin: Twin) -> None:
-    position = _quoted(twin, _profile())
-    assert _resting(position) == {m: (p, 1_000) for m, p in zip(twin.markets, NO_BIDS, strict=True)}
+    position = quoted.begun(twin, quoted.profile())
+    assert quoted.resting(position) == {m: (p, 1_000) for m, p in zip(twin.markets, quoted.NO_BIDS, strict=True)}
     sent = [body for method, _, body in twin.session.sent if method == "POST"]
     orders = [order for body in sent for order in body.get("orders", [body])]
     assert len(orders) == 3
     assert all(o["post_only"] and o["cancel_order_on_pause"] and o["expiration_time"] for o in orders)
     assert position.reserved == position.decision.max_cost
     assert position.orphan_limit == 20 * world.DOLLAR
-    assert _step(twin, position).status == "quoting"
+    assert quoted.step(twin, position).status == "quoting"
     assert len(position.orders.all()) == 3, "nothing moved, so nothing was sent"
 
 
 def test_all_legs_fill_in_any_order_and_the_basket_settles(twin: Twin) -> None:
-    profile = _profile()
-    position = _quoted(twin, profile)
+    profile = quoted.profile()
+    position = quoted.begun(twin, profile)
     for number, price in ((2, 6_400), (0, 5_500), (1, 5_800)):
-        _sell_no(twin, number, price, DEPTH + 1_000)
-        position = _step(twin, position)
+        quoted.sell_no(twin, number, price, quoted.DEPTH + 1_000)
+        position = quoted.step(twin, position)
     assert position.status == "open"
-    assert _held(position) == [1_000] * 3
+    assert quoted.held(position) == [1_000] * 3
     assert position.guaranteed
     assert position.residual_code == ""
     assert position.orphan_limit == 0
@@ -131,25 +54,25 @@ def test_all_legs_fill_in_any_order_and_the_basket_settles(twin: Twin) -> None:
     assert settlement.run() == 3
     position.refresh_from_db()
     assert position.status == "settled"
-    assert position.realised == 20_000_000 - 1_000 * sum(NO_BIDS)
-    _agree(profile)
+    assert position.realised == 20_000_000 - 1_000 * sum(quoted.NO_BIDS)
+    quoted.agree(profile)
 
 
 def test_what_fills_alone_is_held_inside_the_budget_until_it_settles(twin: Twin) -> None:
-    profile = _profile()
-    position = _quoted(twin, profile)
-    _sell_no(twin, 0, 5_500, DEPTH + 300)
-    position = _step(twin, position)
+    profile = quoted.profile()
+    position = quoted.begun(twin, profile)
+    quoted.sell_no(twin, 0, 5_500, quoted.DEPTH + 300)
+    position = quoted.step(twin, position)
     assert position.status == "quoting"
-    assert _held(position) == [300, 0, 0]
+    assert quoted.held(position) == [300, 0, 0]
     Decision.objects.filter(pk=position.decision_id).update(quote=position.decision.quote | {"until_ms": 0})
-    position = _step(twin, position)
+    position = quoted.step(twin, position)
     assert (position.status, position.residual_code) == ("open", "orphans_held")
     assert not position.guaranteed
     assert position.orphan_limit == 300 * 5_500
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
     assert sweeper.sweep() == 0
-    _agree(profile)
+    quoted.agree(profile)
     twin.finish(winner=twin.markets[1])
     settlement.run()
     position.refresh_from_db()
@@ -158,47 +81,47 @@ def test_what_fills_alone_is_held_inside_the_budget_until_it_settles(twin: Twin)
 
 
 def test_what_fills_alone_is_sold_where_the_profile_sells(twin: Twin) -> None:
-    position = _quoted(twin, _profile(orphans="sell"))
-    _sell_no(twin, 0, 5_500, DEPTH + 300)
-    twin.quote(twin.markets[0], "ask", 4_500, DEPTH)  # somebody else bids for NO again
-    position = _step(twin, position)
+    position = quoted.begun(twin, quoted.profile(orphans="sell"))
+    quoted.sell_no(twin, 0, 5_500, quoted.DEPTH + 300)
+    twin.quote(twin.markets[0], "ask", 4_500, quoted.DEPTH)  # somebody else bids for NO again
+    position = quoted.step(twin, position)
     Decision.objects.filter(pk=position.decision_id).update(quote=position.decision.quote | {"until_ms": 0})
-    position = _step(twin, position)
+    position = quoted.step(twin, position)
     assert position.status == "aborted"
-    assert _held(position) == [0, 0, 0]
+    assert quoted.held(position) == [0, 0, 0]
 
 
 @pytest.mark.parametrize("filled", [1_000, 370, 100])
 def test_a_quote_that_fills_is_hedged_for_exactly_what_filled(twin: Twin, filled: int) -> None:
-    profile = _profile(quoting="one_leg", quote_min_margin_ppm=1_000, count_step=1)
-    position = _quoted(twin, profile)
-    (price, count) = _resting(position)[twin.markets[0]]
+    profile = quoted.profile(quoting="one_leg", quote_min_margin_ppm=1_000, count_step=1)
+    position = quoted.begun(twin, profile)
+    (price, count) = quoted.resting(position)[twin.markets[0]]
     assert count == 1_000
     assert price == 5_600, "a tick above the best bid of others"
-    _sell_no(twin, 0, price, filled)
-    position = _step(twin, position)
-    assert _held(position) == [filled] * 3
+    quoted.sell_no(twin, 0, price, filled)
+    position = quoted.step(twin, position)
+    assert quoted.held(position) == [filled] * 3
     assert position.guaranteed
     if filled == 1_000:
         assert position.status == "open"
     else:
         assert position.status == "quoting"
-        assert _resting(position) == {twin.markets[0]: (price, 1_000 - filled)}
-    _agree(profile)
+        assert quoted.resting(position) == {twin.markets[0]: (price, 1_000 - filled)}
+    quoted.agree(profile)
 
 
 def test_a_hedge_that_is_gone_leaves_a_held_orphan_and_nothing_resting(twin: Twin) -> None:
-    position = _quoted(twin, _profile(quoting="one_leg", quote_min_margin_ppm=1_000))
-    _sell_no(twin, 0, 5_600, 400)
+    position = quoted.begun(twin, quoted.profile(quoting="one_leg", quote_min_margin_ppm=1_000))
+    quoted.sell_no(twin, 0, 5_600, 400)
     twin.cancel_makers(twin.markets[2], "bid")  # nobody offers NO there any more
-    position = _step(twin, position)
+    position = quoted.step(twin, position)
     for _ in range(3):
-        position = _step(twin, position)
+        position = quoted.step(twin, position)
     assert (position.status, position.residual_code) == ("open", "orphans_held")
-    assert _held(position)[0] == 400
+    assert quoted.held(position)[0] == 400
     assert position.cost <= 400 * (5_600 + 6_700)
     assert not position.guaranteed
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
 
 
 def _halted(twin: Twin, position: Position) -> None:
@@ -242,7 +165,7 @@ def _budget(twin: Twin, position: Position) -> None:
 
 
 def _moved(twin: Twin, position: Position) -> None:
-    for market, ask in zip(twin.markets, NO_ASKS, strict=True):
+    for market, ask in zip(twin.markets, quoted.NO_ASKS, strict=True):
         twin.quote(market, "ask", 10_000 - ask + 100, 100)  # NO bids a cent below the asks: 1.99 for 2 dollars
     twin.sync()
     Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
@@ -253,72 +176,72 @@ def _moved(twin: Twin, position: Position) -> None:
     [_halted, _reducing, _switched_off, _inactive, _revoked, _rules, _feed_away, _stale, _paused, _budget, _moved],
 )
 def test_nothing_rests_once_a_new_basket_would_be_forbidden(twin: Twin, forbid: Any) -> None:
-    position = _quoted(twin, _profile())
-    assert _rests_at_the_exchange(twin) == 3
+    position = quoted.begun(twin, quoted.profile())
+    assert quoted.rests_at_the_exchange(twin) == 3
     later = clock.now() + timedelta(seconds=3)
     assert position.next_step_at is not None
     assert position.next_step_at < later, "the sweeper finds it"
     forbid(twin, position)
     position = executor.step(position.pk)
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
     assert not position.orders.filter(status="resting").exists()
     assert (position.status, position.close_type) == ("aborted", "not_bought")
     assert position.reserved == 0
 
 
 def test_a_basket_filled_in_part_waits_out_what_passes_and_rests_again(twin: Twin) -> None:
-    position = _quoted(twin, _profile())
-    _sell_no(twin, 0, 5_500, DEPTH + 300)
-    position = _step(twin, position)
+    position = quoted.begun(twin, quoted.profile())
+    quoted.sell_no(twin, 0, 5_500, quoted.DEPTH + 300)
+    position = quoted.step(twin, position)
     _stale(twin, position)
     position = executor.step(position.pk)
     assert (position.status, position.residual_code) == ("quoting", "price_stale")
-    assert _rests_at_the_exchange(twin) == 0
-    twin.quote(twin.markets[0], "ask", 4_500, DEPTH)
-    position = _step(twin, position)
-    assert _rests_at_the_exchange(twin) == 3
+    assert quoted.rests_at_the_exchange(twin) == 0
+    twin.quote(twin.markets[0], "ask", 4_500, quoted.DEPTH)
+    position = quoted.step(twin, position)
+    assert quoted.rests_at_the_exchange(twin) == 3
     assert sum(leg.held for leg in position.legs.all()) == 300
 
 
 def test_a_quote_outbid_moves_and_one_that_still_leads_keeps_its_place(twin: Twin) -> None:
-    position = _quoted(twin, _profile())
+    position = quoted.begun(twin, quoted.profile())
     Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
     twin.quote(twin.markets[0], "ask", 4_400, 100)  # NO bid of 0.56
-    position = _step(twin, position)
-    assert _resting(position)[twin.markets[0]] == (5_600, 1_000)
+    position = quoted.step(twin, position)
+    assert quoted.resting(position)[twin.markets[0]] == (5_600, 1_000)
     assert position.orders.count() == 4
     Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
     twin.cancel_makers(twin.markets[0], "ask")
     twin.quote(twin.markets[0], "ask", 4_500, 100)
-    position = _step(twin, position)
-    assert _resting(position)[twin.markets[0]] == (5_600, 1_000), "a cent above the others is not worth the place"
+    position = quoted.step(twin, position)
+    assert quoted.resting(position)[twin.markets[0]] == (5_600, 1_000), "a cent above the others is not worth the place"
     assert position.orders.count() == 4
 
 
 def test_an_expiry_is_prolonged_in_place_and_ends_the_quote_of_a_dead_process(twin: Twin, settings: object) -> None:
     settings.KALBOT_QUOTE_SECONDS = 60  # type: ignore[attr-defined]
-    position = _quoted(twin, _profile())
+    position = quoted.begun(twin, quoted.profile())
     order = position.orders.first()
     assert order is not None
     ids = set(position.orders.values_list("exchange_order_id", flat=True))
     Order.objects.update(expires_at=clock.now() + timedelta(seconds=20))
-    position = _step(twin, position)
+    position = quoted.step(twin, position)
     assert set(position.orders.values_list("exchange_order_id", flat=True)) == ids
     order.refresh_from_db()
     assert order.expires_at is not None
     assert twin.exchange.ledger.orders[order.exchange_order_id].expiration_s == int(order.expires_at.timestamp())
     twin.exchange.advance(twin.exchange.now() + 61_000)
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
 
 
 def test_the_stream_reports_moves_of_the_prices_only_while_something_rests(twin: Twin) -> None:
-    position = _quoted(twin, _profile())
+    position = quoted.begun(twin, quoted.profile())
     assert watchlist.quoted() == {twin.event}
     Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
     twin.quote(twin.markets[0], "ask", 4_400, 100)
     twin.sync()
     assert tasks.reprice(twin.event) == 1
-    assert _resting(position)[twin.markets[0]] == (5_600, 1_000)
+    assert quoted.resting(position)[twin.markets[0]] == (5_600, 1_000)
     _switched_off(twin, position)
     assert tasks.reprice(twin.event) == 1
     assert watchlist.quoted() == frozenset()
@@ -326,37 +249,41 @@ def test_the_stream_reports_moves_of_the_prices_only_while_something_rests(twin:
 
 
 def test_an_order_answered_as_ended_that_rests_all_the_same_is_found_and_withdrawn(twin: Twin) -> None:
-    position = _quoted(twin, _profile())
+    position = quoted.begun(twin, quoted.profile())
     order = position.orders.earliest("created_at")
     Order.objects.filter(pk=order.pk).update(status="done", reported_fill_count=0, ended_at=clock.now())
-    position = _step(twin, position)
-    assert len(_resting(position)) == 3, "read once more, it rests, and is not placed a second time"
+    position = quoted.step(twin, position)
+    assert len(quoted.resting(position)) == 3, "read once more, it rests, and is not placed a second time"
     assert position.orders.count() == 3
     _switched_off(twin, position)
     position = executor.step(position.pk)
     assert position.status == "aborted"
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
 
 
 def test_what_rests_of_an_ended_position_is_cancelled_once_a_listing_shows_it(twin: Twin) -> None:
-    profile = _profile()
-    position = _quoted(twin, profile)
+    profile = quoted.profile()
+    position = quoted.begun(twin, profile)
     Order.objects.filter(position=position).update(status="done", reported_fill_count=0, ended_at=clock.now())
     Position.objects.filter(pk=position.pk).update(status="aborted", ended_at=clock.now())
     reconcile.run("live", "test")
     assert position.orders.filter(status="resting").count() == 3
     sweeper.sweep()
-    assert _rests_at_the_exchange(twin) == 0
+    assert quoted.rests_at_the_exchange(twin) == 0
     assert not position.orders.filter(status="resting").exists()
 
 
 def test_budgets_of_the_day_and_of_the_number_of_quotes_are_kept_at_admission(twin: Twin) -> None:
-    profile = _profile(orphan_budget_day=30 * world.DOLLAR)
-    _quoted(twin, profile)
+    profile = quoted.profile(orphan_budget_day=30 * world.DOLLAR)
+    quoted.begun(twin, profile)
     other = world.add_event("KXT-2")
-    limits = {f"KXT-2-{n}": price for n, price in enumerate(NO_BIDS)}
+    limits = {f"KXT-2-{n}": price for n, price in enumerate(quoted.NO_BIDS)}
     world.publish(
-        "KXT-2", {t: (((10_000 - a, DEPTH),), ((b, DEPTH),)) for t, a, b in zip(limits, NO_ASKS, NO_BIDS, strict=True)}
+        "KXT-2",
+        {
+            t: (((10_000 - a, quoted.DEPTH),), ((b, quoted.DEPTH),))
+            for t, a, b in zip(limits, quoted.NO_ASKS, quoted.NO_BIDS, strict=True)
+        },
     )
     meant = {"way": "all_legs", "leg": "", "until_ms": clock.now_ms() + 86_400_000, "orphans": 13 * world.DOLLAR}
     decision = world.decide(profile, other, limits, kind="all_no", side="no", quote=meant)
@@ -369,14 +296,14 @@ def test_budgets_of_the_day_and_of_the_number_of_quotes_are_kept_at_admission(tw
 
 
 def test_on_paper_a_quote_fills_when_somebody_offers_at_its_price_and_opens_as_it_is(twin: Twin) -> None:
-    profile = _profile(mode="sim", quoting="one_leg", quote_min_margin_ppm=1_000)
-    position = _quoted(twin, profile)
+    profile = quoted.profile(mode="sim", quoting="one_leg", quote_min_margin_ppm=1_000)
+    position = quoted.begun(twin, profile)
     assert position.orders.get().status == "resting"
-    assert _rests_at_the_exchange(twin) == 0, "nothing left for the exchange"
+    assert quoted.rests_at_the_exchange(twin) == 0, "nothing left for the exchange"
     twin.quote(twin.markets[0], "bid", 4_400, 400)  # NO is offered at 0.56
     twin.sync()
     position = executor.step(position.pk)
-    assert _held(position) == [400] * 3
+    assert quoted.held(position) == [400] * 3
     assert position.guaranteed
     quotes = position.orders.filter(purpose="quote").exclude(fills=None)
     assert list(quotes.values_list("fills__is_taker", flat=True)) == [False]

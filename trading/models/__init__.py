@@ -1,6 +1,7 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
 from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder, ShardCash
+from trading.models.markouts import MarkOut
 from trading.models.money import (
     Account,
     CapitalChange,
@@ -47,6 +48,7 @@ __all__ = [
     "Leg",
     "LiveEventClaim",
     "Lock",
+    "MarkOut",
     "Order",
     "OrderError",
     "OrderStatus",

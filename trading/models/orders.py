@@ -87,6 +87,10 @@ class Order(models.Model):
         null=True, blank=True, help_text="By the same answer, rounded, for planning only."
     )
     filled_count = models.BigIntegerField(default=0, help_text="Sum of booked fills.")
+    queue_ahead = models.BigIntegerField(
+        null=True, blank=True, help_text="Contracts before a resting order at its price, as last read; 1/100."
+    )
+    queue_at = models.DateTimeField(null=True, blank=True, help_text="When that was read.")
     attempts = models.PositiveIntegerField(default=0, help_text="How often its request was sent, always under this id.")
     error_code = models.CharField(max_length=80, blank=True)
     error_detail = models.TextField(blank=True)
@@ -135,6 +139,9 @@ class Fill(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["mode", "trade_id", "order"], name="a_fill_is_booked_once"),
             models.CheckConstraint(condition=Q(count__gt=0), name="fill_count_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(is_taker=False), name="maker_fills_by_time"),
         ]
 
 

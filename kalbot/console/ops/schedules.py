@@ -42,6 +42,7 @@ PLAN: Final = (
     Entry(
         "reconcile", messages.RECONCILE, 60, "trading", "Our books against the exchange's.", "KALBOT_RECONCILE_SECONDS"
     ),
+    Entry("count quotes", messages.COUNT_QUOTES, 60, "trading", "What quotes of each series have brought."),
     Entry(
         "assess positions",
         messages.ASSESS,

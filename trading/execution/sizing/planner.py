@@ -26,6 +26,7 @@ from trading.execution.sizing import walk
 from trading.execution.sizing.walk import Levels
 
 CREATE_TOKENS: Final = 10
+CANCEL_TOKENS: Final = 2
 LONGEST_SEND_SECONDS: Final = 2
 PLANNED_SHARE: Final = (3, 5)
 """Share of the leg-risk budget that a plan may use: the rest is for the books to move in before the unwind is done."""

@@ -15,8 +15,9 @@ from kalbot.common.units import PPM, Count, Money, Price
 from markets.book import Depth, Side
 from markets.selectors import price_bands
 from markets.terms.states import StateError, StateList
+from strategies.cycle import quote_records
 from strategies.dutch.basket import LegMarket
-from strategies.models import Decision, Mode, Profile
+from strategies.models import Decision, Kind, Mode, Profile
 from strategies.quoting import resting
 from strategies.quoting.joining import Held
 from strategies.quoting.offer import Way
@@ -33,6 +34,8 @@ DWELL: Final = timedelta(seconds=2)
 """A quote that still leaves the margin stays at least so long where it is, although others bid more by now."""
 AHEAD: Final = 200
 """And as long as it likes where it is no more than this above the best bid of others: moving would cost its place in the queue."""
+SIDE_OF: Final = {Kind.ALL_NO: Side.NO, Kind.ALL_YES: Side.YES}
+"""The side of every leg of a quoted basket."""
 CODE_OF: Final = {
     NoQuote.STATES: DenialCode.CERTIFICATE,
     NoQuote.NO_HEDGE: DenialCode.DEPTH,
@@ -97,22 +100,33 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     states = states_of(position)
     if states is None:
         return Refusal(DenialCode.CERTIFICATE, "no single list of settlement states is stored with the position")
+    margin = margin_of(position)
+    if margin is None:
+        return Refusal(DenialCode.QUOTE_LOSES, position.event.series_id)
     own = [order for order in orders if order.purpose == Order.Purpose.QUOTE]
     shown = [order for order in own if _is_shown(order)]
     resting_now = [order for order in own if order.status == OrderStatus.RESTING]
     markets = [_market(leg, shown, live, position.mode) for leg in legs]
     kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
     if position.quoting == Way.ONE_LEG:
-        found = _one_leg(position, legs, markets, states, kept)
+        found = _one_leg(position, legs, markets, states, kept, margin)
     else:
-        found = _all_legs(position, legs, markets, kept)
+        found = _all_legs(position, legs, markets, kept, margin)
     if isinstance(found, Refused):
         return Refusal(CODE_OF[found.reason], found.sentence)
     return found
 
 
+def margin_of(position: Position) -> int | None:
+    """The margin in ppm that its quotes must leave by what those of its series have brought up to now; None where none would do."""
+    decision, side = position.decision, SIDE_OF[Kind(position.kind)]
+    measured = quote_records.of(position.mode, position.event.series_id, side.value)
+    pays = Price(decision.floor // decision.count)
+    return quote_records.margin_ppm(position.profile, measured, pays)
+
+
 def _all_legs(
-    position: Position, legs: Sequence[Leg], markets: Sequence[LegMarket], kept: Mapping[str, Price]
+    position: Position, legs: Sequence[Leg], markets: Sequence[LegMarket], kept: Mapping[str, Price], margin: int
 ) -> Rests | Refused:
     profile, decision = position.profile, position.decision
     aim = Wanted(
@@ -120,7 +134,7 @@ def _all_legs(
         Count(position.target_count),
         Count(max(1, profile.count_step)),
         Price(decision.floor // decision.count),
-        profile.quote_min_margin_ppm,
+        margin,
         Money(position.orphan_limit),
     )
     held = Held({leg.market_id: baskets.kept(leg) for leg in legs}, {leg.market_id: leg.bought_cost for leg in legs})
@@ -137,6 +151,7 @@ def _one_leg(
     markets: Sequence[LegMarket],
     states: StateList,
     kept: Mapping[str, Price],
+    margin: int,
 ) -> Rests | Refused:
     """The largest size, halving, for which the others are offered."""
     profile, side = position.profile, Side(legs[0].side)
@@ -147,7 +162,7 @@ def _one_leg(
     refused = Refused(NoQuote.HEDGE_DEPTH)
     while steps > 0:
         count = Count(steps * step)
-        found = synthetic(markets, states, side, at, count, profile.quote_min_margin_ppm)
+        found = synthetic(markets, states, side, at, count, margin)
         steps //= 2
         if isinstance(found, Refused):
             refused = found

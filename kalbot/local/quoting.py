@@ -1,0 +1,74 @@
+"""The demo's quoted profiles: on paper every leg rests, at the simulated exchange one leg rests and the others are taken when it fills."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.models import Count, Q, Sum
+
+from markets.terms.grades import Grade
+from strategies.models import DOLLAR, Mode, Profile
+from strategies.profiles.presets import PRESETS
+from strategies.profiles.seeds import GUARANTEED_ONLY
+from trading.models import Fill, Order, Position, PositionStatus
+
+STOP_SECONDS: Final = 30
+"""Nothing rests so shortly before the close: a simulated day lasts a minute and a half, and its outcome shows in its last quarter."""
+COLUMNS: Final[dict[str, Any]] = {
+    "least_grade": Grade.IF_DETERMINED.value,
+    "categories": ["Climate and Weather"],
+    "quote_stop_seconds": STOP_SECONDS,
+    "quote_count": 500,
+    "orphan_budget": 20 * DOLLAR,
+    "orphan_budget_day": 1_000 * DOLLAR,
+    "watch_margin_ppm": 200_000,
+    "max_quotes": 4,
+}
+PROFILES: Final[dict[str, dict[str, Any]]] = {
+    "quotes": {
+        **PRESETS["quotes"].columns,
+        **COLUMNS,
+        "mode": Mode.SIM.value,
+        "quote_min_margin_ppm": 10_000,
+    },
+    "live-quotes": {
+        **GUARANTEED_ONLY,
+        **COLUMNS,
+        "mode": Mode.LIVE.value,
+        "description": "Orders to the simulated exchange of the demo: one leg rests, the others are taken when it fills.",
+        "quoting": Profile.Quoting.ONE_LEG.value,
+        "quote_sides": Profile.QuoteSides.NO.value,
+        "quote_min_margin_ppm": 2_000,
+        "min_margin_ppm": 500,
+        "count_step": 100,
+    },
+}
+
+
+def seed() -> None:
+    """Create those that are missing; what a person has edited stays."""
+    for name, columns in PROFILES.items():
+        Profile.objects.get_or_create(name=name, defaults=columns)
+
+
+def counts(mode: str) -> dict[str, int]:
+    """What the quotes of a mode have come to: baskets begun, fills of resting orders, baskets that became whole, held alone, settled."""
+    positions = Position.objects.filter(mode=mode).exclude(quoting="")
+    found = positions.aggregate(
+        begun=Count("pk"),
+        whole=Count("pk", filter=Q(matched_count__gt=0)),
+        alone=Count("pk", filter=Q(residual_code="orphans_held")),
+        settled=Count("pk", filter=Q(status=PositionStatus.SETTLED)),
+        realised=Sum("realised", default=0),
+    )
+    fills = Fill.objects.filter(mode=mode, order__purpose=Order.Purpose.QUOTE, is_taker=False)
+    return {**found, "fills": fills.count()}
+
+
+def in_words(quoted: dict[str, dict[str, int]]) -> list[str]:
+    """The same of each mode, one line each."""
+    return [
+        f"{mode}: {n['begun']} baskets quoted, {n['fills']} fills of resting orders, {n['whole']} became whole, {n['alone']} held in part, "
+        f"{n['settled']} settled, {n['realised'] / 1_000_000:+.2f} dollars"
+        for mode, n in quoted.items()
+    ]

@@ -1,0 +1,105 @@
+"""Counts what the quotes of each series have brought, for those who choose and price quotes (``strategies.models.QuoteRecord``)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import BigIntegerField, Case, Count, F, Max, Min, Q, QuerySet, Sum, When
+
+from kalbot.common import clock
+from strategies.models import Kind, QuoteRecord
+from trading.execution.sizing import planner
+from trading.execution.sizing.quotes import SIDE_OF
+from trading.models import MarkOut, Order, Position, PositionStatus
+
+COUNTED: Final = timedelta(days=30)
+"""Older quotes say nothing any more, so a series that is quoted no more is tried again some day."""
+PRICE_UNIT: Final = 100
+"""Micro-dollars in 1/10,000 dollar."""
+Key = tuple[str, str, str]
+"""(series, mode, side)"""
+
+
+def refresh() -> int:
+    """Count all series again. Returns how many have a record."""
+    now = clock.now()
+    found: dict[Key, dict[str, Any]] = defaultdict(dict)
+    for key, columns in [*_marks(now), *_baskets(now)]:
+        found[key] |= columns
+    rows = [QuoteRecord(series_id=s, mode=m, side=side, at=now, **columns) for (s, m, side), columns in found.items()]
+    with transaction.atomic():
+        QuoteRecord.objects.all().delete()
+        QuoteRecord.objects.bulk_create(rows)
+    return len(rows)
+
+
+def _marks(now: datetime) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """Averages over the contracts that were measured."""
+    rows = MarkOut.objects.filter(at__gt=now - COUNTED).values("series", "mode", "side")
+    sums = {f"sum_{h}": Sum((F(f"leg_{h}") - F("price") * PRICE_UNIT) * F("count")) for h in (1, 10, 60)}
+    counts = {f"count_{h}": Sum(_count_where(h)) for h in (1, 10, 60)}
+    for row in rows.annotate(fills=Count("leg_60"), **sums, **counts).order_by():
+        marks = {f"mark_{h}": _mean(row[f"sum_{h}"], row[f"count_{h}"]) for h in (1, 10, 60)}
+        yield (row["series"], row["mode"], row["side"]), {"fills": row["fills"], **marks}
+
+
+def _count_where(horizon: int) -> Case:
+    measured = Q(**{f"leg_{horizon}__isnull": False})
+    return Case(When(measured, then=F("count")), default=0, output_field=BigIntegerField())
+
+
+def _mean(total: int | None, count: int | None) -> int | None:
+    return round(total / count) if total is not None and count else None
+
+
+def _baskets(now: datetime) -> Iterator[tuple[Key, dict[str, Any]]]:
+    sums: dict[Key, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("baskets", *_COUNTED_COLUMNS), 0))
+    for row in _ended(now):
+        one = sums[row["event__series_id"], row["mode"], SIDE_OF[Kind(row["kind"])].value]
+        one["baskets"] += 1
+        one["wanted"] += row["target_count"]
+        one["complete"] += row["whole"]
+        one["orphaned"] += row["bought"] - row["whole"] * row["legs__count"]
+    for key, tokens in _tokens(now).items():
+        if key in sums:
+            sums[key]["tokens"] = tokens
+    yield from sums.items()
+
+
+_COUNTED_COLUMNS: Final = ("wanted", "complete", "orphaned", "tokens")
+
+
+def _quoted(now: datetime) -> QuerySet[Position]:
+    still = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING, PositionStatus.COMPLETING)
+    return (
+        Position.objects.filter(created_at__gt=now - COUNTED, kind__in=SIDE_OF)
+        .exclude(quoting="")
+        .exclude(status__in=still)
+    )
+
+
+def _ended(now: datetime) -> QuerySet[Position, dict[str, Any]]:
+    """Each with what it bought: of its least filled leg and of all legs together. Every leg of a quoted basket wants the same count."""
+    return (
+        _quoted(now)
+        .annotate(whole=Min("legs__bought_count"), bought=Sum("legs__bought_count"), legs__count=Count("legs"))
+        .values("event__series_id", "mode", "kind", "target_count", "whole", "bought", "legs__count")
+        .order_by()
+    )
+
+
+def _tokens(now: datetime) -> dict[Key, int]:
+    """Write tokens of placing and withdrawing quotes; what prolonging them took is not kept."""
+    orders = Order.objects.filter(purpose=Order.Purpose.QUOTE, position__in=_quoted(now))
+    rows = orders.values("position__event__series_id", "mode", "side").annotate(
+        placed=Count("pk"), whole=Count("pk", filter=Q(filled_count=F("count"))), last=Max("created_at")
+    )
+    return {
+        (row["position__event__series_id"], row["mode"], row["side"]): row["placed"] * planner.CREATE_TOKENS
+        + (row["placed"] - row["whole"]) * planner.CANCEL_TOKENS
+        for row in rows.order_by()
+    }
