@@ -15,7 +15,7 @@ from typing import Final
 from kalbot.common.units import CONTRACT, PPM
 
 ENOUGH_FILLS: Final = 20
-"""With fewer measured fills a series is not judged by them: chance is larger than what is looked for."""
+"""With fewer measured fills a series is not judged by them: chance is larger than what they could show."""
 USUAL_FILL_PPM: Final = 175_000
 """Sets that complete of those wanted where nothing has been measured: as on recorded prints, filled only when traded through."""
 

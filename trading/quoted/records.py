@@ -39,7 +39,7 @@ def refresh() -> int:
 
 def _marks(now: datetime) -> Iterator[tuple[Key, dict[str, Any]]]:
     """Averages over the contracts that were measured."""
-    rows = MarkOut.objects.filter(at__gt=now - COUNTED).values("series", "mode", "side")
+    rows: QuerySet[MarkOut, Any] = MarkOut.objects.filter(at__gt=now - COUNTED).values("series", "mode", "side")
     sums = {f"sum_{h}": Sum((F(f"leg_{h}") - F("price") * PRICE_UNIT) * F("count")) for h in (1, 10, 60)}
     counts = {f"count_{h}": Sum(_count_where(h)) for h in (1, 10, 60)}
     for row in rows.annotate(fills=Count("leg_60"), **sums, **counts).order_by():
@@ -82,7 +82,7 @@ def _quoted(now: datetime) -> QuerySet[Position]:
     )
 
 
-def _ended(now: datetime) -> QuerySet[Position, dict[str, Any]]:
+def _ended(now: datetime) -> QuerySet[Position, Any]:
     """Each with what it bought: of its least filled leg and of all legs together. Every leg of a quoted basket wants the same count."""
     return (
         _quoted(now)
