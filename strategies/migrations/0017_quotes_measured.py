@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('markets', '0010_database_defaults'),
-        ('strategies', '0015_database_defaults'),
+        ('strategies', '0016_capital_pool'),
     ]
 
     operations = [

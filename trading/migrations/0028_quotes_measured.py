@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('strategies', '0016_quotes_measured'),
-        ('trading', '0026_database_defaults'),
+        ('strategies', '0017_quotes_measured'),
+        ('trading', '0027_capital_changes'),
     ]
 
     operations = [
