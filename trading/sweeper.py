@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, measure
-    what fills of quotes are worth by now, step every position that is due, and execute every decision that no worker took up. Returns how many."""
+    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, measure what
+    fills of quotes are worth by now, step every position that is due, and execute every decision that no worker took up. Returns how
+    many."""
     count = late_fills.withdraw_left() + late_fills.reopen_all()
     count += overdue.act()
     count += lock_causes.end()
