@@ -50,7 +50,7 @@ def _read() -> dict[Key, Measured]:
 
 
 def margin_ppm(profile: Profile, measured: Measured | None, pays: Price) -> int | None:
-    """The margin in ppm of cost that a quote of a set which pays ``pays`` must leave: the profile's, or more where what filled has cost more;
+    """The margin in ppm of cost that a quote of a set which pays ``pays`` must leave: the profile's, or more where fills have cost more;
     None where no margin would do that anybody believes in (``plausible_margin_ppm``)."""
     least = expectation.least_margin(measured, settings.KALBOT_TOKEN_COST)
     worth = pays * 100

@@ -12,8 +12,8 @@ from strategies.models.profile import Mode
 
 
 class QuoteRecord(models.Model):
-    """One series, mode and side over the last days. The marks: what a fill was worth 1, 10 and 60 s later by the middle of the book, less its
-    price, on average over the contracts that were measured."""
+    """One series, mode and side over the last days. The marks: what a fill was worth 1, 10 and 60 s later by the middle of the book, less
+    its price, on average over the contracts that were measured."""
 
     series = models.ForeignKey(Series, models.CASCADE, related_name="quote_records")
     mode = models.CharField(max_length=4, choices=Mode)

@@ -1,1 +1,1 @@
-"""Quoted baskets after the fact: what fills were worth a moment later, what quotes of a series have brought, and what a person sees of them."""
+"""Quoted baskets after the fact: what fills were worth a moment later, and what the quotes of a series have brought."""
