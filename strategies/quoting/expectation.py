@@ -1,8 +1,8 @@
 """What a quote may be expected to earn, from what quotes of its series have brought.
 
-Per set wanted: fill rate x margin - contracts that fill alone x what such a fill loses - write tokens. The loss of a fill is measured: by
-how much the middle of its book stood below its price a minute later. So the margin below which quotes of a series lose follows from the same
-numbers; where none is high enough nothing is quoted.
+Per set wanted: fill rate x margin - contracts that fill alone x what such a fill loses - write tokens. The loss of a fill is
+measured: by how much the middle of its book stood below its price a minute later. So the margin below which quotes of a series lose
+follows from the same numbers; where none is high enough nothing is quoted.
 
 Values are micro-dollars a contract (of a set: one contract of every leg), counts 1/100 contract.
 """
