@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
 
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Money
 from markets.book import Side
 from strategies.collateral.funds import Funds, Purchase, exit_order, needed
-from strategies.collateral.groups import Alone, Choices, Exclusive, Group, GroupError, Ladder, returned
+from strategies.collateral.groups import Alone, Choices, Exclusive, GroupError, Ladder, returned
 from strategies.collateral.learning import Difference, Observed, agreeing
 from strategies.collateral.words import locked
 
@@ -71,12 +74,29 @@ def test_what_cannot_be_is_refused() -> None:
 # -- brute force ---------------------------------------------------------------------------------------------------------
 
 
-def worlds(group: Group) -> list[dict[str, bool]]:
+@dataclass(frozen=True)
+class Listed:
+    """Any list of outcomes, as another rule of the exchange might allow them."""
+
+    markets: tuple[str, ...]
+    allowed: tuple[frozenset[str], ...]
+
+    def outcomes(self) -> Iterable[frozenset[str]]:
+        return self.allowed
+
+
+AnyGroup = Exclusive | Ladder | Listed
+
+
+@lru_cache(10_000)
+def worlds(group: AnyGroup) -> list[dict[str, bool]]:
     """Every assignment of Yes and No that the group allows, found by trying all of them."""
     found = []
     for values in product((False, True), repeat=len(group.markets)):
         world = dict(zip(group.markets, values, strict=True))
-        if isinstance(group, Exclusive):
+        if isinstance(group, Listed):
+            allowed = frozenset(ticker for ticker, yes in world.items() if yes) in group.allowed
+        elif isinstance(group, Exclusive):
             allowed = sum(values) <= 1
         else:
             allowed = all(not later or earlier for earlier, later in pairwise(values))
@@ -85,7 +105,7 @@ def worlds(group: Group) -> list[dict[str, bool]]:
     return found
 
 
-def brute(held: Held, group: Group, choices: Choices, known: dict[str, bool]) -> int:
+def brute(held: Held, group: AnyGroup, choices: Choices, known: dict[str, bool]) -> int:
     """The least that what counts pays over every world that agrees with what is known."""
     least = []
     for world in worlds(group):
@@ -102,8 +122,11 @@ def brute(held: Held, group: Group, choices: Choices, known: dict[str, bool]) ->
     return money // 10_000 * 10_000 if choices.whole_cents else money
 
 
-def some_group(numbers: random.Random, most: int) -> Group:
+def some_group(numbers: random.Random, most: int) -> AnyGroup:
     names = tuple(f"M{n}" for n in range(numbers.randint(1, most)))
+    if numbers.random() < 0.15:
+        subsets = [frozenset(name for name in names if numbers.random() < 0.4) for _ in range(numbers.randint(1, 9))]
+        return Listed(names, tuple(dict.fromkeys(subsets)))
     return Exclusive(names) if numbers.random() < 0.6 else Ladder(names)
 
 
@@ -195,9 +218,10 @@ def test_no_part_of_the_fills_needs_more_than_is_needed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
-def test_a_million_portfolios() -> None:
-    for seed in range(1_000_000):
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("part", range(10))
+def test_a_million_portfolios(part: int) -> None:
+    for seed in range(part * 100_000, (part + 1) * 100_000):
         portfolio(seed)
 
 
