@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 from backtest.timeline import ms
 from kalbot.common import clock
 from markets.terms.grades import Grade
-from trading.models import Position
+from trading.models import Account, LedgerEntry, Position
 
 
 def described(position: Position) -> dict[str, Any]:
@@ -59,19 +59,22 @@ def entry_of(position: Position) -> str:
     return f"{grade}, quoted" if position.decision.quote else grade
 
 
-def locked(positions: list[dict[str, Any]]) -> tuple[int, int]:
-    """The most that was locked at once, and the integral of what was locked over time."""
-    changes: list[tuple[int, int]] = []
-    integral = 0
-    for one in positions:
-        if one["spent"]:
-            changes += [(one["at_ms"], one["spent"]), (one["at_ms"] + max(1, one["held_ms"]), -one["spent"])]
-            integral += one["spent"] * one["held_ms"]
-    level = most = 0
-    for _, change in sorted(changes):
-        level += change
+LOCKS: Final = (Account.RESERVED, Account.POSITION_COST, Account.FEES, Account.RETURNED)
+"""What is not free: set aside, paid for what is held, and less what collateral return has credited."""
+
+
+def locked(until_ms: int) -> tuple[int, int, int]:
+    """By the ledger: the most that was locked at once, the integral of it over time (money times ms), and how long anything was (ms)."""
+    entries = LedgerEntry.objects.filter(account__in=LOCKS).order_by("transaction_id", "pk")
+    level = most = integral = span = last = 0
+    for at, amount in [*entries.values_list("transaction__at", "amount"), (None, 0)]:
+        now = until_ms if at is None else ms(at)
+        if level > 0:
+            integral += level * max(0, now - last)
+            span += max(0, now - last)
+        level, last = level + amount, now
         most = max(most, level)
-    return most, integral
+    return most, integral, span
 
 
 def grouped(positions: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:

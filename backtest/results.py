@@ -69,6 +69,8 @@ class Result:
     most_locked: int = 0
     locked_ms_money: int = 0
     """Money times milliseconds: what was locked, for how long."""
+    locked_ms: int = 0
+    """How long anything was locked."""
     drawdown: int = 0
     rested: int = 0
     residuals: int = 0
@@ -96,7 +98,7 @@ class Result:
     @property
     def return_on_locked(self) -> float | None:
         """Profit over the mean of what was locked while anything was; None without any."""
-        held, span = self.locked_ms_money, sum(p["held_ms"] for p in self.positions)
+        held, span = self.locked_ms_money, self.locked_ms
         return None if not held or not span else self.profit / (held / span)
 
     @property
@@ -142,7 +144,7 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.open_floor = sum(position.floor for position in still_open)
     found.equity = _equity()
     found.drawdown = _drawdown(found.equity)
-    found.most_locked, found.locked_ms_money = baskets.locked(listed)
+    found.most_locked, found.locked_ms_money, found.locked_ms = baskets.locked(engine.last_ns // 1_000_000)
     found.funnel, found.screened = _funnel()
     assumed = feed.catalogue.assumed_rules
     found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from trading.accounting import audit, ledger, pool
 from trading.accounting.pool import Moved
 from trading.accounting.posting import Entry
 from trading.models import Account, CapitalChange, ProfileBalance
-from trading.safety import halt
+from trading.safety import halt, mode_guard
 
 pytestmark = pytest.mark.django_db
 MUCH = [(5600, 5700), (5600, 5700)]  # NO on both: 0.88, for 1
@@ -134,6 +134,34 @@ def test_only_what_is_free_goes_back() -> None:
     assert pool.run() == [Moved("taker", "lender", 50 * DOLLAR)], "the lender lends no more"
     assert pool.owed() == {(taker.pk, lender.pk): 130 * DOLLAR}
     _ties_but_for(taker)
+
+
+def test_a_lender_whose_capital_is_taken_out_has_its_money_back_first() -> None:
+    lender, taker = _two()
+    _waits(taker)
+    pool.run()
+    ledger.deposit(Profile.objects.get(pk=lender.pk), -950 * DOLLAR, "ann")
+    assert ProfileBalance.objects.get(profile=lender).cash == -130 * DOLLAR
+    assert pool.run() == [Moved("taker", "lender", 180 * DOLLAR)]
+    assert ProfileBalance.objects.get(profile=lender).cash == 50 * DOLLAR
+    _ties()
+
+
+def test_who_owes_or_is_owed_keeps_its_subaccount() -> None:
+    """Or the debt would lie between two accounts, and nothing could give it back."""
+    active()
+    taker = add_profile("taker", mode=Mode.LIVE, capital=20 * DOLLAR, borrow_up_to=300 * DOLLAR)
+    lender = add_profile("lender", mode=Mode.LIVE, lend_above=0)
+    _waits(taker)
+    assert len(pool.run()) == 1
+    for profile in (taker, lender):
+        assert mode_guard.has_open(profile)
+        with pytest.raises(IntegrityError, match="keeps its subaccount"), transaction.atomic():
+            Profile.objects.filter(pk=profile.pk).update(subaccount=7)
+    Verdict.objects.update(live_constraint="price")
+    assert len(pool.run()) == 1
+    assert not mode_guard.has_open(lender)
+    Profile.objects.filter(pk=lender.pk).update(subaccount=7)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ POOL: Final = CapitalChange.Kind.POOL
 @dataclass(slots=True)
 class Member:
     """One profile with its free cash, what its waiting baskets need beyond it, and the best return (a day and dollar) of these; a
-    lender's ``hurdle`` is what its own money is expected to earn. ``has_unused``: it borrowed a while ago, and some of it is free."""
+    lender's ``hurdle`` is what its own money is expected to earn. ``has_unused``: it borrowed a while ago, and some of it is free;
+    ``is_short``: it has less than nothing, because a person took out what it had lent."""
 
     profile: Profile
     free: int
@@ -51,6 +52,7 @@ class Member:
     best: float = 0.0
     hurdle: float = 0.0
     has_unused: bool = False
+    is_short: bool = False
 
     @property
     def spare(self) -> int:
@@ -114,7 +116,7 @@ def _member(profile: Profile) -> Member:
     hurdle = Hurdle.objects.filter(profile=profile).first()
     cash = (0 if balance is None else balance.cash + balance.capital) + profile.working
     free = min(cash, candidates.exposure(profile, clock.now()).capital_left)
-    member = Member(profile, max(0, free), hurdle=0.0 if hurdle is None else hurdle.return_a_day)
+    member = Member(profile, max(0, free), is_short=free < 0, hurdle=0.0 if hurdle is None else hurdle.return_a_day)
     loans = CapitalChange.objects.filter(profile=profile, kind=POOL, other__isnull=False)
     now = clock.now()
     member.has_unused = not loans.filter(amount__gt=0, at__gt=now - UNUSED).exists()
@@ -169,7 +171,13 @@ def _give_back(members: Mapping[int, Member], debts: dict[tuple[int, int], int])
         taker, giver = members[borrower], members[lender]
         over = sum(owes for (who, _), owes in debts.items() if who == borrower) - taker.profile.borrow_up_to
         wanted = amount
-        if not taker.has_unused and taker.best and giver.profile.lend_above is not None and giver.best <= taker.best:
+        if (
+            not giver.is_short
+            and not taker.has_unused
+            and taker.best
+            and giver.profile.lend_above is not None
+            and giver.best <= taker.best
+        ):
             wanted = max(0, min(amount, over))
         back = min(wanted, taker.free)
         if back >= min(LEAST, amount) > 0 and _move(taker, giver, back):

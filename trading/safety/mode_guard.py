@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import connections
-from django.db.models import F
+from django.db.models import F, Sum
 
 from strategies.models import Profile
-from trading.models import ACTIVE, OPEN_ORDERS, Leg, Order, Position
+from trading.models import ACTIVE, OPEN_ORDERS, CapitalChange, Leg, Order, Position
 
 GUARDED: Final = (
     ("strategies_decision", "profile_id", "strategies_profile"),
@@ -38,18 +38,23 @@ IS_OPEN: Final = (
     f"(EXISTS (SELECT 1 FROM trading_position WHERE profile_id = OLD.id AND status IN ({_ACTIVE})) "
     f"OR EXISTS (SELECT 1 FROM trading_order WHERE profile_id = OLD.id AND status IN ({_OPEN})) "
     "OR EXISTS (SELECT 1 FROM trading_leg l JOIN trading_position p ON p.id = l.position_id "
-    "WHERE p.profile_id = OLD.id AND l.bought_count > l.sold_count + l.settled_count))"
+    "WHERE p.profile_id = OLD.id AND l.bought_count > l.sold_count + l.settled_count) "
+    "OR EXISTS (SELECT 1 FROM trading_capitalchange WHERE profile_id = OLD.id AND kind = 'pool' "
+    "GROUP BY other_id HAVING SUM(amount) <> 0))"
 )
 MOVES: Final = "COALESCE(NEW.subaccount, 0) <> COALESCE(OLD.subaccount, 0)"
 
 
 def has_open(profile: Profile) -> bool:
-    """Whether anything of the profile is open: a position at work or held, an order, contracts of a position that has ended."""
+    """Whether anything of the profile is open: a position at work or held, an order, contracts of a position that has ended, money
+    lent or borrowed."""
     held = Leg.objects.filter(position__profile=profile, bought_count__gt=F("sold_count") + F("settled_count"))
+    loans = CapitalChange.objects.filter(profile=profile, kind=CapitalChange.Kind.POOL).order_by().values("other")
     return (
         Position.objects.filter(profile=profile, status__in=ACTIVE).exists()
         or Order.objects.filter(profile=profile, status__in=OPEN_ORDERS).exists()
         or held.exists()
+        or loans.annotate(owed=Sum("amount")).exclude(owed=0).exists()
     )
 
 
