@@ -1,11 +1,9 @@
-"""Floors over settlement states in closed form, against every settlement written out."""
+"""Floors over settlement states in closed form. Random lists are in ``tests/strategies/dutch/test_floors.py``."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations
 
 import pytest
 
@@ -32,55 +30,6 @@ from markets.terms.states import (
 )
 
 ONE = CONTRACT
-RANDOM_BASKETS = 20_000
-
-
-def settlements(states: StateList) -> Iterator[dict[str, int]]:
-    """Every settlement: value of each market in 1/10,000 dollar. Values between two bounds: both bounds, for a payoff is linear."""
-    for state in states.states:
-        for size in range(state.least, state.most + 1):
-            for chosen in combinations(state.among or states.outcomes, size):
-                for values in product({state.low, state.high}, repeat=size):
-                    yield dict.fromkeys(states.outcomes, 0) | dict(zip(chosen, values, strict=True))
-
-
-def pays(legs: list[Holding], values: dict[str, int]) -> int:
-    return sum(count * (values[t] if side is Side.YES else 10_000 - values[t]) for t, side, count in legs)
-
-
-def random_state(dice: random.Random, outcomes: list[str]) -> State:
-    among = tuple(dice.sample(outcomes, dice.randint(1, len(outcomes)))) if dice.random() < 0.3 else ()
-    most = len(among or outcomes)
-    high = dice.choice([10_000, 10_000, 5_000, 3_400, 100])
-    low = dice.choice([high, high, dice.randint(0, high)])
-    top = dice.randint(0, most)
-    return State(dice.choice(list(StateKind)), dice.randint(0, top), top, Price(low), Price(high), among)
-
-
-def random_basket(dice: random.Random) -> tuple[list[Holding], StateList]:
-    outcomes = [f"M{i}" for i in range(dice.randint(1, 5))]
-    named = [winner(), none(), any_no(), void(len(outcomes)), scalar(len(outcomes)), split(len(outcomes))]
-    states = [dice.choice(named) if dice.random() < 0.5 else random_state(dice, outcomes) for _ in range(3)]
-    legs = [
-        (dice.choice(outcomes), dice.choice([Side.YES, Side.NO]), dice.randint(0, 5_000))
-        for _ in range(dice.randint(1, 6))
-    ]
-    return legs, StateList(tuple(outcomes), tuple(states))
-
-
-@pytest.mark.parametrize(
-    "seeds",
-    [
-        pytest.param(range(RANDOM_BASKETS)),
-        pytest.param(range(RANDOM_BASKETS, 1_000_000), marks=pytest.mark.slow),
-    ],
-    ids=["some", "a million"],
-)
-def test_the_floor_is_that_of_all_settlements_written_out(seeds: range) -> None:
-    dice = random.Random(seeds.start)
-    for _ in seeds:
-        legs, states = random_basket(dice)
-        assert floor(legs, states) == min(pays(legs, values) for values in settlements(states)), (legs, states)
 
 
 def yes(*outcomes: str, count: int = ONE) -> list[Holding]:
