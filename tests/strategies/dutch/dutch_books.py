@@ -56,3 +56,17 @@ def markets(offers: list[list[tuple[int, int]]], kind: str, fees: FeeSchedule) -
         depth = Depth.of([], bids) if kind == "all_yes" else Depth.of(bids, [])
         legs.append(LegMarket(f"E-{i}", depth, fees, TENTHS))
     return legs
+
+
+def wide(rng: random.Random, outcomes: int, tick: int = 100) -> list[LegMarket]:
+    """Books of many outcomes: a few likely ones, a tail, and now and then a crumb at the best price of one."""
+    weights = sorted((rng.random() ** 4 + 0.003 for _ in range(outcomes)), reverse=True)
+    found, dollar = [], 10_000 // tick
+    for i, weight in enumerate(weights):
+        fair = weight / sum(weights) * dollar
+        ask = min(dollar - 2, max(1, round(fair * rng.uniform(0.8, 1.05) + rng.choice((0, 0, 1)))))
+        sizes = [rng.choice((1, 1, 2, 8)) if k == 0 else rng.randint(1, 20) for k in range(rng.randint(1, 3))]
+        levels = [(10_000 - tick * (ask + k), 100 * size) for k, size in enumerate(sizes) if ask + k < dollar - 1]
+        bid = ask - rng.randint(1, 3)
+        found.append(LegMarket(f"T{i}", Depth.of([(tick * bid, 100)] if bid > 0 else [], levels), FeeSchedule()))
+    return found

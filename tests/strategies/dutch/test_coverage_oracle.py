@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import dutch_books
 import dutch_oracle
 import numpy as np
 import pytest
@@ -106,20 +107,6 @@ def test_coverage_baskets_have_the_best_expected_profit_of_5000_books() -> None:
     assert found > 500
 
 
-def wide(rng: random.Random, outcomes: int) -> list[LegMarket]:
-    """Books of many outcomes: a few likely ones, a tail, and now and then a crumb at the best price of one."""
-    weights = sorted((rng.random() ** 4 + 0.003 for _ in range(outcomes)), reverse=True)
-    found = []
-    for i, weight in enumerate(weights):
-        fair = weight / sum(weights) * 100
-        ask = min(98, max(1, round(fair * rng.uniform(0.8, 1.05) + rng.choice((0, 0, 1)))))
-        sizes = [rng.choice((1, 1, 2, 8)) if k == 0 else rng.randint(1, 20) for k in range(rng.randint(1, 3))]
-        levels = [(10_000 - 100 * (ask + k), 100 * size) for k, size in enumerate(sizes) if ask + k < 99]
-        bid = ask - rng.randint(1, 3)
-        found.append(LegMarket(f"T{i}", Depth.of([(100 * bid, 100)] if bid > 0 else [], levels), FeeSchedule()))
-    return found
-
-
 def best_of_all_sets(
     legs: list[LegMarket], chance: Mapping[str, float], certified: bool, limits: dict[str, Any]
 ) -> float | None:
@@ -150,7 +137,7 @@ def best_of_all_sets(
 
 def check_wide(seed: int) -> bool:
     rng = random.Random(seed)
-    legs, certified = wide(rng, rng.randint(9, 12)), rng.random() < 0.5
+    legs, certified = dutch_books.wide(rng, rng.randint(9, 12)), rng.random() < 0.5
     limits: dict[str, Any] = {
         "threshold": rng.choice((0.4003, 0.6003, 0.8003, 0.9003)),
         "margin": rng.choice((0, 20_000)),

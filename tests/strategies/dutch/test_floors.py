@@ -69,7 +69,7 @@ def random_state(dice: np.random.Generator, outcomes: tuple[str, ...]) -> State:
     among = tuple(str(t) for t in dice.permutation(outcomes)[: dice.integers(1, count + 1)])
     most = int(dice.integers(len(among) + 1))
     high = int(dice.choice((10_000, 10_000, 5_000, 3_400, 100)))
-    low = int(dice.choice((high, high, dice.integers(high + 1))))
+    low = int(dice.choice((high, high, int(dice.integers(high + 1)))))
     kind = list(StateKind)[dice.integers(1, len(StateKind))]
     return State(kind, int(dice.integers(most + 1)), most, Price(low), Price(high), among)
 
