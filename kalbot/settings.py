@@ -272,6 +272,9 @@ NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
 OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
 CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
 COINPRICE_URL = env.str("COINPRICE_URL", "https://api.exchange.coinbase.com")
+SCORES_URL = env.str("SCORES_URL", "https://site.api.espn.com/apis/site/v2/sports")
+FRED_URL = env.str("FRED_URL", "https://api.stlouisfed.org/fred")
+FRED_API_KEY = env.str("FRED_API_KEY", "")
 
 # Notifications.
 NOTIFY_KEY = env.str("NOTIFY_KEY", "")

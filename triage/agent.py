@@ -96,7 +96,8 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
         try:
             seen = reports.get(item.event.ticker, [])
             views = tuple(report.view() for report in seen if report.opinion is not None)
-            done.append((item, assess(item.case, views, tuple(flags(seen))), seen))
+            is_certain = item.position.floor >= item.position.cost
+            done.append((item, assess(item.case, views, tuple(flags(seen, is_certain=is_certain))), seen))
         except Exception:
             run.failed += 1
             log.exception("position %s could not be assessed", item.position.pk)
@@ -113,8 +114,11 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
     return run
 
 
-def flags(reports: Iterable[Report]) -> Iterator[Signal]:
-    """What a person has to check before anything is believed about the event."""
+def flags(reports: Sequence[Report], *, is_certain: bool) -> Iterator[Signal]:
+    """What a person has to check before anything is believed about the event. ``is_certain``: what is held pays whatever comes."""
+    near = next((report for report in reports if report.code is Silence.RELEASE_NEAR), None)
+    if near is not None:
+        yield Signal("release_near", Severity.INFO if is_certain else Severity.WATCH, near.reason)
     other = next((report.reason for report in reports if report.code is Silence.OTHER_SOURCE), None)
     if other is not None:
         yield Signal("source_not_as_reviewed", Severity.WATCH, f"no outside opinion, a person has to check: {other}")

@@ -45,6 +45,16 @@ def coinprice_url() -> str:
     return str(settings.COINPRICE_URL).rstrip("/")
 
 
+def scores_url() -> str:
+    """Base address of the scoreboards."""
+    return str(settings.SCORES_URL).rstrip("/")
+
+
+def fred_url() -> str:
+    """Base address of the calendar of economic releases."""
+    return str(settings.FRED_URL).rstrip("/")
+
+
 def user_agent() -> str:
     """How requests name us, with the contact that the weather services require."""
     contact = settings.CONTACT

@@ -39,9 +39,10 @@ def code_samples() -> list[str]:
 
 
 def edited_registry(added: str) -> ModuleType:
-    """The registry with the document's import added and its ``BUILT_IN`` line instead of the present one."""
-    import_line, built_in = (line for line in added.splitlines() if line)
-    text, places = re.subn(r"^BUILT_IN: .*$", built_in, Path(registry.__file__).read_text("utf-8"), flags=re.MULTILINE)
+    """The registry with the document's import added and its ``BUILT_IN`` instead of the present one."""
+    import_line, built_in = added.strip().split("\n\n")
+    source = Path(registry.__file__).read_text("utf-8")
+    text, places = re.subn(r"^BUILT_IN: .*?^\)$", built_in, source, flags=re.MULTILINE | re.DOTALL)
     assert places == 1
     anchor = "from triage.sources.protocol import"
     module = ModuleType("edited_registry")

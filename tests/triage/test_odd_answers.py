@@ -18,6 +18,8 @@ from triage.sources.coinprice import last_trade
 from triage.sources.jsonfeed import moment_ms, pointer, probability
 from triage.sources.openmeteo import hours, issued_ms
 from triage.sources.protocol import SourceError
+from triage.sources.releases import release_days
+from triage.sources.scoreclock import games
 from triage.sources.values import number, unix_ms
 
 DATA = Path(__file__).parent.parent / "data" / "weather" / "nws"
@@ -87,6 +89,23 @@ INDEX = {
     ],
 }
 FEED = {"meta": {"updated": "2026-07-16T00:00:00+00:00"}, "outcomes": {"A": 0.4, "B": 0.6}}
+SCOREBOARD = {
+    "events": [
+        {
+            "competitions": [
+                {
+                    "competitors": [
+                        {"homeAway": "home", "team": {"abbreviation": "GS"}, "score": "101"},
+                        {"homeAway": "away", "team": {"abbreviation": "SAC"}, "score": "95"},
+                    ],
+                    "status": {"period": 4, "displayClock": "5:00", "type": {"state": "in"}},
+                    "odds": [{"spread": -4.5}],
+                }
+            ]
+        }
+    ]
+}
+CALENDAR = {"release_dates": [{"release_id": 101, "date": "2026-11-05"}, {"release_id": 101, "date": "2026-12-16"}]}
 
 
 def feed(answer: Any) -> Any:
@@ -124,6 +143,8 @@ READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "coin price": (TICKER, last_trade),
     "city index": (INDEX, lambda answer: index_points(answer, "miami")),
     "feed": (FEED, feed),
+    "scoreboard": (SCOREBOARD, games),
+    "calendar": (CALENDAR, lambda answer: release_days(answer, 101)),
 }
 
 

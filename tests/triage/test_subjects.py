@@ -16,10 +16,10 @@ from kalbot.common import clock
 from tests.triage.stub import Weather, serving
 from tests.triage.world import World, make_profile
 from triage import agent
-from triage.evidence import coins, games, subjects
+from triage.evidence import coins, subjects
 from triage.models import Assessment, SourceForecast
 from triage.scoring import trial
-from triage.sources import registry
+from triage.sources import registry, scoreclock
 from triage.sources.coinprice import CoinPrice, published_spread
 from triage.sources.fetch import PoliteClient
 from triage.sources.protocol import EventFacts, Listing, NoOpinion, Opinion, Report, Snapshot, Subject
@@ -130,15 +130,15 @@ def test_a_configured_feed_can_be_on_trial(tmp_path: Path, settings: Any) -> Non
     file = tmp_path / "feeds.json"
     file.write_text(json.dumps([feed, feed | {"name": "other", "on_trial": True}]))
     settings.TRIAGE_JSON_FEEDS = str(file)
-    assert registry.on_trial() == {"coinprice", "other"}
+    assert registry.on_trial() == {"coinprice", "scoreclock", "other"}
 
 
 def test_a_lead_is_worth_more_the_less_time_is_left() -> None:
-    assert games.win_probability(0, 2880, 0.6) == pytest.approx(0.6)
-    early, late = games.win_probability(6, 2000, 0.5), games.win_probability(6, 120, 0.5)
+    assert scoreclock.win_probability(0, 2880, scoreclock.strength_of(0.6)) == pytest.approx(0.6)
+    early, late = scoreclock.win_probability(6, 2000, 0), scoreclock.win_probability(6, 120, 0)
     assert 0.5 < early < late < 1
-    assert games.win_probability(-6, 120, 0.5) == pytest.approx(1 - late)
-    assert [games.win_probability(lead, 0, 0.9) for lead in (-1, 0, 1)] == [0.0, 0.5, 1.0]
+    assert scoreclock.win_probability(-6, 120, 0) == pytest.approx(1 - late)
+    assert [scoreclock.win_probability(lead, 0, 9) for lead in (-1, 0, 1)] == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_lead_is_worth_more_the_less_time_is_left() -> None:
     ],
 )
 def test_a_clock_is_read_or_refused(period: int, clock_text: str, left: float | None) -> None:
-    assert games.seconds_left(period, clock_text) == left
+    assert scoreclock.seconds_left(period, clock_text) == left
 
 
 @pytest.mark.shared

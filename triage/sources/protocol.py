@@ -103,6 +103,10 @@ class Silence(StrEnum):
     ORDINARY = ""
     OTHER_SOURCE = "other_source"
     """The event's own texts name another source than was reviewed: a person has to check it."""
+    RELEASE_NEAR = "release_near"
+    """The figure that decides the event comes out within a day: a person decides before it."""
+    RELEASED = "released"
+    """The figure is out: what any source said before it holds no longer."""
 
 
 @dataclass(frozen=True, slots=True)

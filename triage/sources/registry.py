@@ -19,13 +19,22 @@ from triage.sources.coinprice import CoinPrice
 from triage.sources.nws import NationalWeatherService
 from triage.sources.openmeteo import OpenMeteo
 from triage.sources.protocol import EventFacts, NoOpinion, Opinion, Report, Silence, Snapshot, Source, Subject
+from triage.sources.releases import Releases
+from triage.sources.scoreclock import ScoreClock
 
 log = logging.getLogger(__name__)
 
-BUILT_IN: Final[tuple[Source, ...]] = (NationalWeatherService(), OpenMeteo(), CityTemperature(), CoinPrice())
+BUILT_IN: Final[tuple[Source, ...]] = (
+    NationalWeatherService(),
+    OpenMeteo(),
+    CityTemperature(),
+    CoinPrice(),
+    ScoreClock(),
+    Releases(),
+)
 JSON_FEEDS: Final = "jsonfeed"
 """Enables the feeds of ``TRIAGE_JSON_FEEDS``."""
-ON_TRIAL: Final = frozenset({"coinprice"})
+ON_TRIAL: Final = frozenset({"coinprice", "scoreclock"})
 DISAGREE: Final = 0.5
 REMEMBERED_MS: Final = 20_000
 KEPT: Final = 20_000
@@ -82,7 +91,15 @@ def reports(events: Iterable[EventFacts], now_ms: int) -> dict[str, list[Report]
     for event, source, subject in covered:
         snapshot = snapshots.get((source.name, subject.key))
         found.setdefault(event.ticker, []).append(_report(source, event, subject, snapshot, now_ms))
-    return {ticker: silence_contradictions(lines) for ticker, lines in found.items()}
+    return {ticker: silence_contradictions(silence_after_release(lines)) for ticker, lines in found.items()}
+
+
+def silence_after_release(lines: list[Report]) -> list[Report]:
+    """The reports with every opinion taken back where the figure that decides the event is out."""
+    out = next((line.reason for line in lines if line.code is Silence.RELEASED), None)
+    if out is None:
+        return lines
+    return [line if line.opinion is None else Report(line.source, None, out, line.age_ms) for line in lines]
 
 
 def silence_contradictions(lines: list[Report]) -> list[Report]:
