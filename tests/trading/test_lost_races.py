@@ -1,0 +1,165 @@
+"""The database gives up one transaction of a basket's life, whichever: the task runs again, nothing is bought twice, the books tie.
+
+A lost transaction is not a death: the process lives on with what it has in memory, and its connection works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import OperationalError
+from django.db import connection as database
+
+from kalbot.common import clock
+from simulator.control.internal_state import internal_state
+from strategies.models import Decision, Profile
+from tests.faults import account_state, rows
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading import selectors, tasks
+from trading.accounting import ledger
+from trading.closing import exits
+from trading.execution import handed
+from trading.models import Discrepancy, Lock, Position
+from trading.reconciliation import reconcile
+from trading.safety import live_readiness
+from trading.venues import connection
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIMITS = (3_000, 3_200, 3_100)
+WRITES = ("INSERT", "UPDATE", "DELETE")
+
+
+class Lost(Exception):
+    """What the driver raises for the victim of a deadlock."""
+
+    sqlstate = "40P01"
+
+
+class Races:
+    """Loses the race of the write with number ``at``, counted from 0: it was done, and is rolled back with its transaction."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.writes: list[str] = []
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        with database.execute_wrapper(self._execute):
+            yield
+
+    def _execute(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.startswith(WRITES):
+            return execute(sql, params, many, context)
+        self.writes.append(sql[:80])
+        if len(self.writes) - 1 == self.at:
+            raise OperationalError("deadlock detected") from Lost()
+        return execute(sql, params, many, context)
+
+    @property
+    def lost(self) -> bool:
+        """Whether there were so many writes."""
+        return len(self.writes) > self.at
+
+
+def _world() -> Twin:
+    rows.clear()
+    handed._profiles.clear()
+    world.active()
+    twin = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        twin.add_market([(bid, 10_000)], [(ask, 10_000)])
+    connection.use(twin.client())
+    live_readiness.require_reconciliation()
+    twin.sync()
+    return twin
+
+
+def _decision(twin: Twin, sending: str) -> Decision:
+    profile = world.add_profile("live", mode="live", sending=sending)
+    return world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+
+
+def _carried_on(twin: Twin, task: Callable[[], object]) -> None:
+    """The task, and the sweeps of the next seconds."""
+    task()
+    for seconds in (0, 3, 8):
+        with time_machine.travel(clock.now() + timedelta(seconds=seconds)):
+            live_readiness.require_reconciliation()
+            twin.sync()
+            tasks.sweep()
+
+
+def _holds(twin: Twin, position: Position, at: Races) -> None:
+    reconcile.run("live", "test")
+    said = f"write {at.at}: {at.writes[at.at]}"
+    assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == [], said
+    assert not Lock.objects.exists(), said
+    orders = internal_state(twin.exchange, {"orders"})["orders"]
+    assert account_state.at_any_moment(orders) == [], said
+    assert selectors.exchange_difference() == 0, said
+    assert ledger.summary(position.profile)["difference"] == 0, said
+
+
+def _bought(sending: str, at: int) -> bool:
+    """Buy a basket whose write ``at`` is lost. False when there are fewer writes."""
+    twin, races = _world(), Races(at)
+    decision = _decision(twin, sending)
+    with races.run():
+        _carried_on(twin, lambda: tasks.execute_decision(str(decision.pk)))
+    if not races.lost:
+        return False
+    position = Position.objects.get(decision=decision)
+    assert position.status == "open", (at, races.writes[at], position.status, position.residual)
+    assert twin.held() == dict.fromkeys(twin.markets, position.target_count), (at, races.writes[at])
+    _holds(twin, position, races)
+    return True
+
+
+def _sold(at: int) -> bool:
+    """Sell a basket; the write ``at`` of the exit is lost."""
+    twin, races = _world(), Races(at)
+    tasks.execute_decision(str(_decision(twin, Profile.Sending.THINNEST).pk))
+    position = Position.objects.get()
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="a person said so")
+    with races.run():
+        _carried_on(twin, lambda: tasks.exit_position(position.pk))
+    if not races.lost:
+        return False
+    position.refresh_from_db()
+    assert position.status == "closed", (at, races.writes[at], position.status, position.residual)
+    assert twin.held() == {}, (at, races.writes[at])
+    _holds(twin, position, races)
+    return True
+
+
+@pytest.mark.parametrize("at", [0, 3, 6, 9])
+def test_a_basket_whose_transaction_is_given_up_is_bought_once(settings: Any, at: int) -> None:
+    settings.KALBOT_LIVE = True
+    assert _bought(Profile.Sending.THINNEST, at)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("sending", [Profile.Sending.THINNEST, Profile.Sending.TOGETHER])
+def test_whichever_transaction_of_a_purchase_is_given_up_it_is_bought_once(settings: Any, sending: str) -> None:
+    settings.KALBOT_LIVE = True
+    at = 0
+    while _bought(sending, at):
+        at += 1
+    assert at > 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whichever_transaction_of_an_exit_is_given_up_it_is_sold_once(settings: Any) -> None:
+    settings.KALBOT_LIVE = True
+    at = 0
+    while _sold(at):
+        at += 1
+    assert at > 5
