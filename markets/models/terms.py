@@ -39,6 +39,13 @@ class ReviewedSeries(models.Model):
         default="",
         db_default="",
     )
+    different = models.TextField(
+        blank=True,
+        help_text="A list of outcomes: every two of them, one pair a line, with the reason why they are two things: "
+        "name | other name | reason. Two names may mean one party, person or country; pairs that are not here get no certificate.",
+        default="",
+        db_default="",
+    )
     reason = models.TextField(help_text="Why one of them must win; quote the rules.")
     reviewed_by = models.CharField(max_length=150)
     reviewed_at = models.DateTimeField(auto_now=True)

@@ -12,6 +12,7 @@ from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, Market, ReviewedSeries
 from markets.terms import exhaustiveness
 from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.reading.identity import stated_pairs
 from markets.terms.reading.text import plain
 
 EVENT_FACTS: Final = (
@@ -155,4 +156,5 @@ def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | 
         rule="\n".join(plain(line) for line in review.rule.splitlines()),
         tie_impossible=review.tie_impossible,
         titles=tuple(plain(line) for line in review.titles.splitlines() if plain(line)),
+        different=stated_pairs(review.different),
     )

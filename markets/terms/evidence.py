@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.fields import check_sources, check_topic
 from markets.terms.reading.games import TIE, introductions, read_game
+from markets.terms.reading.identity import Pair, check_different
 from markets.terms.reading.labels import check_custom, check_labels
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.named import check_named
@@ -61,7 +62,8 @@ class ReviewedSeries:
     of each outcome says, with ``{outcome}`` and ``{date}`` (exhaustive lists).
 
     ``tie_impossible``: the reviewer states that a game cannot end level. Without it a two-way game must have rules that
-    split the dollar. ``titles``: of events and markets, as the reviewer saw them.
+    split the dollar. ``titles``: of events and markets, as the reviewer saw them. ``different``: the pairs of names of an exhaustive list
+    of which the reviewer states that they are two things (lower case); any other two may be one thing under two names.
     """
 
     series_ticker: str
@@ -72,6 +74,7 @@ class ReviewedSeries:
     rule: str = ""
     tie_impossible: bool = False
     titles: tuple[str, ...] = ()
+    different: frozenset[Pair] = frozenset()
 
 
 @dataclass(slots=True)
@@ -206,6 +209,7 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
             differing = ", ".join(sorted(names ^ review.outcomes))
             raise NotRead("review_differs", f"Outcomes other than reviewed: {differing}.")
         hole = check_named(event.markets, texts.heads, review.rule)
+        check_different(names, review.different)
         check_labels(event, texts, review.titles)
         check_topic(event, texts, Topic.NAMES)
         check_sources(event)

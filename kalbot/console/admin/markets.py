@@ -13,7 +13,7 @@ from unfold.decorators import display
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
-from kalbot.console.admin.versions import SeenForm
+from kalbot.console.admin.review_form import ReviewForm
 from kalbot.console.pages import event_story
 from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries, Series
@@ -220,7 +220,7 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
     search_fields = ["series__ticker", "series__title"]
     autocomplete_fields = ["series"]
     exclude = ["reviewed_by"]
-    form = SeenForm
+    form = ReviewForm
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("console.review_certificate")

@@ -26,6 +26,7 @@ from tests.markets.terms.wording import (
     primary,
     secondary,
     soccer,
+    stated,
     temperature,
 )
 
@@ -34,13 +35,15 @@ TERMS = RegisteredTerms(
 )
 NOMINEE_RULE = "If {} wins the vote originally scheduled for Jul 9, 2026, then the market resolves to Yes."
 NOTE = "This market is mutually exclusive."
-REVIEW = ReviewedSeries(
-    "KXNAMED",
-    ReviewShape.EXHAUSTIVE,
-    "a reviewer",
-    "Three options, one is chosen.",
-    frozenset({"hikes", "maintains", "cuts"}),
-    "If {outcome} wins the vote originally scheduled for {date}, then the market resolves to Yes.",
+REVIEW = stated(
+    ReviewedSeries(
+        "KXNAMED",
+        ReviewShape.EXHAUSTIVE,
+        "a reviewer",
+        "Three options, one is chosen.",
+        frozenset({"hikes", "maintains", "cuts"}),
+        "If {outcome} wins the vote originally scheduled for {date}, then the market resolves to Yes.",
+    )
 )
 SIDES = ReviewedSeries(
     "KXMLBGAME",

@@ -9,7 +9,7 @@ import pytest
 
 from markets.terms.exhaustiveness import Certificate, ReviewedSeries, ReviewShape, certify
 from markets.terms.facts import EventFacts
-from tests.markets.terms.wording import changed, named, price_range, primary, secondary, soccer, temperature
+from tests.markets.terms.wording import changed, named, price_range, primary, secondary, soccer, stated, temperature
 
 SENTENCES = (
     "Trading closes at 11:59 PM ET.",
@@ -110,7 +110,7 @@ DECISION_NOTE = (
 
 def reviewed(series: str, names: tuple[str, ...], rule: str) -> ReviewedSeries:
     outcomes = frozenset(name.lower() for name in names)
-    return ReviewedSeries(series, ReviewShape.EXHAUSTIVE, "a reviewer", "The list is complete.", outcomes, rule)
+    return stated(ReviewedSeries(series, ReviewShape.EXHAUSTIVE, "a reviewer", "The list is complete.", outcomes, rule))
 
 
 def decision() -> tuple[EventFacts, ReviewedSeries]:

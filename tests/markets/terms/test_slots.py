@@ -30,6 +30,7 @@ from tests.markets.terms.wording import (
     primary,
     secondary,
     soccer,
+    stated,
     strike,
     temperature,
     worded,
@@ -263,7 +264,7 @@ CASES = dict([*rules(), *labels(), *games(), *others()])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_another_filling_of_a_slot_is_refused_or_listed(case: Case) -> None:
     facts, truth, review = case
-    found = certify(facts, review)
+    found = certify(facts, None if review is None else stated(review))
     if isinstance(found, Certificate):
         assert_no_false_promise(facts, truth, found, random.Random(1))
     else:

@@ -34,6 +34,7 @@ from tests.markets.terms.wording import (
     primary,
     secondary,
     soccer,
+    stated,
     strike,
     temperature,
     worded,
@@ -433,7 +434,7 @@ def assert_no_false_promise(facts: EventFacts, truth: Truth, found: Certificate,
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS.keys())
 def test_no_trap_is_promised_more_than_it_may_pay(trap: Trap) -> None:
     facts, truth = trap[:2]
-    found = certify(facts, trap[2] if len(trap) == 3 else None)
+    found = certify(facts, stated(trap[2]) if len(trap) == 3 else None)
     if isinstance(found, Certificate):
         assert_no_false_promise(facts, truth, found, random.Random(1))
     else:
@@ -465,17 +466,17 @@ def test_sentences_about_the_same_station_extreme_and_day_lose_nothing() -> None
 )
 def test_reviewed_names_that_do_not_nest_lose_nothing(names: tuple[str, ...]) -> None:
     facts, _, review = launch(*names)
-    assert isinstance(certify(facts, review), Certificate)
+    assert isinstance(certify(facts, stated(review)), Certificate)
 
 
 def test_words_elsewhere_in_the_rule_do_not_make_a_name_a_threshold() -> None:
     facts, _, review = launch(
         "Quill", "Rook", rule="If before May 1, 2026, {} leads after 90 minutes, then the market resolves to Yes."
     )
-    assert isinstance(certify(facts, review), Certificate)
+    assert isinstance(certify(facts, stated(review)), Certificate)
 
 
 def test_the_reviewed_list_that_the_traps_were_made_of_is_sound() -> None:
-    found = certify(nominees(), BALLOT)
+    found = certify(nominees(), stated(BALLOT))
     assert isinstance(found, Certificate)
     assert found.one_must_win

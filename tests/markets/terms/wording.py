@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import combinations
 
+from markets.terms.exhaustiveness import ReviewedSeries
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.rules_file import strike_words
+
+
+def stated(review: ReviewedSeries) -> ReviewedSeries:
+    """The review with the statement that every two of its names are two things, which only the tests of that statement leave out."""
+    return replace(review, different=frozenset(map(frozenset, combinations(review.outcomes, 2))))
+
 
 WEATHER_SERIES = "KXHIGHNY"
 WEATHER_RULE = (

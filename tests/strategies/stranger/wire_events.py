@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Final
 
 from kalbot.common.units import CONTRACT, Money
@@ -233,6 +234,7 @@ def warden() -> Base:
         "Somebody is sworn in on that day by law.",
         frozenset(name.lower() for name in WARDENS),
         WARDEN.replace("{}", "{outcome}").replace("Sep 1, 2026", "{date}"),
+        different=frozenset(frozenset(pair) for pair in combinations([name.lower() for name in WARDENS], 2)),
     )
     return Base(event(at, "KXWARDEN", "Who will be sworn in as Warden?", markets), review, worlds=winners(3))
 
