@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from kalbot.common import clock
 from kalbot.common.errors import SettingError
 from kalbot.common.units import Money, UnitError, parse_money
-from markets.fees import FeeSchedule, resolve
+from markets.fees import FeeError, FeeSchedule, resolve
 from markets.kalshi.grid import PriceBand
-from markets.models import Event, FeeChange, Market
+from markets.models import Event, FamilyMember, FeeChange, Market
 
 
 def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
     """The fees in force now for every market of ``event`` (fetch it with its series: ``select_related("series")``).
 
     An announced change counts from its time on, whatever the rows still say; ``is_changed`` False: it is known that none is due
-    (``due_changes``). Raises markets.fees.FeeError for a fee type that is not known: then nothing of this event may be traded.
+    (``due_changes``). Raises markets.fees.FeeError for a fee type that is not known: then nothing of this event may be traded. The
+    members of a family must have one schedule.
     """
+    if event.is_family:
+        members = Event.objects.filter(families__family=event).select_related("series")
+        schedules = {fee_schedule(member, is_changed=is_changed) for member in members}
+        if len(schedules) != 1:
+            raise FeeError(f"the events of {event.pk} have {len(schedules)} fee schedules")
+        return schedules.pop()
     series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
     override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
     due = due_changes(event.series_id, clock.now()).order_by("scheduled_at")
@@ -37,6 +46,41 @@ def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
 def due_changes(series: str | Combinable, now: datetime | Combinable) -> QuerySet[FeeChange]:
     """The announced changes of a series' fees whose time has come."""
     return FeeChange.objects.filter(series_id=series, scheduled_at__lte=now)
+
+
+def books_of(event: Event) -> tuple[str, ...]:
+    """The events whose books ``event`` is traded on: itself, or the members of a family."""
+    if not event.is_family:
+        return (event.pk,)
+    return tuple(FamilyMember.objects.filter(family=event).order_by("event_id").values_list("event_id", flat=True))
+
+
+def with_families(events: Sequence[str]) -> list[str]:
+    """These events and the open families that they are members of: what moves one moves the other."""
+    rows = FamilyMember.objects.filter(event__in=events, family__is_open=True).values_list("family_id", flat=True)
+    return [*events, *sorted(set(rows) - set(events))]
+
+
+def overlapping(events: Collection[str]) -> dict[str, str]:
+    """event -> the one of ``events`` that has markets in common with it: families of theirs, and members of theirs."""
+    named = set(events)
+    if not named:
+        return {}
+    found: dict[str, str] = {}
+    of_family: dict[str, list[str]] = defaultdict(list)
+    touched = FamilyMember.objects.filter(Q(family__in=named) | Q(event__in=named)).values("family")
+    for family, event in FamilyMember.objects.filter(family__in=touched).values_list("family_id", "event_id"):
+        of_family[family].append(event)
+    for family, members in of_family.items():
+        cause = family if family in named else next(event for event in members if event in named)
+        found[family] = cause
+        if family in named:
+            found |= dict.fromkeys(members, family)
+    for family, members in of_family.items():  # two families of one event
+        shared = next((event for event in members if event in found), None)
+        if shared is not None:
+            found.setdefault(family, found[shared])
+    return {event: cause for event, cause in found.items() if event not in named}
 
 
 def fee_grid() -> Money:

@@ -17,7 +17,8 @@ from django.db.models import Max
 from kalbot.common import cache
 from kalbot.common.batches import batched
 from markets.kalshi.vocabulary import OPEN_STATUSES
-from markets.models import Event, Market, Watch
+from markets.models import Event, FamilyMember, Market, Watch
+from markets.models.catalogue import FAMILY_PREFIX
 
 CHANGED_CHANNEL: Final = cache.key("px:watch")
 QUOTE_SOURCE: Final = "quote:"
@@ -30,7 +31,7 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
     ``source`` says who and why ("candidate:careful", "position:17"); a higher ``priority`` comes first when the stream's
     limit is reached. Concurrent calls of one source end with the entries of one of them, never in an error.
     """
-    wanted = set(event_tickers)
+    wanted = set(_books_of(event_tickers))
     with transaction.atomic():
         rows = dict(Watch.objects.filter(source=source).values_list("event_id", "priority"))
         gone = rows.keys() - wanted
@@ -50,11 +51,24 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
 
 def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False) -> None:
     """Make sure that ``source`` has an entry for the event. ``is_new``: it has none, as far as is known."""
-    if is_new or not Watch.objects.filter(source=source, event_id=event_ticker).exists():
+    if is_new or not Watch.objects.filter(source=source, event__in=_books_of([event_ticker])).exists():
         Watch.objects.bulk_create(
-            [Watch(event_id=event_ticker, source=source, priority=priority)], ignore_conflicts=True
+            [Watch(event_id=ticker, source=source, priority=priority) for ticker in _books_of([event_ticker])],
+            ignore_conflicts=True,
         )
         transaction.on_commit(notify)
+
+
+def _books_of(events: Iterable[str]) -> list[str]:
+    """The events whose books these are traded on: those of a family are its members'."""
+    named = list(dict.fromkeys(events))
+    families = [event for event in named if event.startswith(FAMILY_PREFIX)]
+    if not families:
+        return named
+    members: dict[str, list[str]] = {}
+    for family, event in FamilyMember.objects.filter(family__in=families).values_list("family_id", "event_id"):
+        members.setdefault(family, []).append(event)
+    return list(dict.fromkeys(one for event in named for one in members.get(event, [event])))
 
 
 def quoted() -> frozenset[str]:

@@ -21,6 +21,7 @@ def of(decision: Decision, certified: Any) -> dict[str, Any]:
     try:
         if certified:
             listed, grade = StateList.from_json(certified), Grade(decision.grade)
+            listed = listed.about({leg["ticker"] for leg in decision.legs})
         else:
             tickers = (
                 Market.objects.filter(event_id=decision.event_id).order_by("ticker").values_list("ticker", flat=True)

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from kalbot.common import clock, counters, events, trace
 from kalbot.common.trace import Stage
-from markets import watchlist
+from markets import selectors, watchlist
 from trading.accounting import collateral, ledger
 from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
@@ -273,6 +273,15 @@ def event_of(
         reason=reason[:300],
         data=data or {},
     )
+
+
+def claim(position: Position, subaccount: int) -> None:
+    """Claim each event in which the position has contracts, if it has not. IntegrityError where another position has one of them."""
+    rows = [
+        LiveEventClaim(event_id=event, subaccount=subaccount, position=position)
+        for event in selectors.books_of(position.event)
+    ]
+    LiveEventClaim.objects.bulk_create(rows)
 
 
 def schedule(position: Position, at: datetime | None, **changes: Any) -> None:

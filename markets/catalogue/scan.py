@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from kalbot.common import clock
 from kalbot.common.batches import batched
 from kalbot.common.retry import retried
+from markets.catalogue import families
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
 from markets.catalogue.upsert import ABSENT, PageResult, store_events
@@ -52,6 +53,8 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
             row.events_gone = _close_absent(seen)
         refetch_missing(client)
         refetch_absent(client)
+        if complete:
+            retried(families.refresh)
         row.status = Scan.Status.DONE
         tape = recorder("scan")
         if tape is not None:
@@ -158,9 +161,8 @@ def _count(row: Scan, events: list[WireEvent], result: PageResult) -> None:
 def _close_absent(seen: set[str]) -> int:
     """Mark events that were open and are not any more. An event whose page entry was refused counts as gone too: what cannot
     be read must not be traded."""
-    gone = [
-        ticker for ticker in Event.objects.filter(is_open=True).values_list("ticker", flat=True) if ticker not in seen
-    ]
+    listed = Event.objects.filter(is_open=True, is_family=False).values_list("ticker", flat=True)
+    gone = [ticker for ticker in listed if ticker not in seen]
     for batch in batched(gone):
         Event.objects.filter(ticker__in=batch).update(is_open=False, content_hash="", updated_at=clock.now())
     return len(gone)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
+
+FAMILY_PREFIX: Final = "FAMILY-"
+"""How the ticker of a family begins; the exchange has no such series."""
 
 
 class Series(models.Model):
@@ -99,6 +104,11 @@ class Event(models.Model):
     volume = models.BigIntegerField(default=0, help_text="Sum over its markets, 1/100 contract.")
     open_interest = models.BigIntegerField(default=0, help_text="Sum over its markets, 1/100 contract.")
     is_open = models.BooleanField(default=True, db_index=True)
+    is_family = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Not listed by the exchange: several events that one value settles, with the markets of all of them.",
+    )
     content_hash = models.CharField(
         max_length=32, blank=True, help_text="Of everything written here; unchanged rows are not touched."
     )
@@ -114,6 +124,37 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.ticker
+
+
+class FamilyMember(models.Model):
+    """One event of a family (an event with ``is_family``), whose markets are markets of the family."""
+
+    family = models.ForeignKey(Event, models.CASCADE, related_name="members")
+    event = models.ForeignKey(Event, models.CASCADE, related_name="families")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["family", "event"], name="one_member_an_event_and_family")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} in {self.family_id}"
+
+
+class RefusedFamily(models.Model):
+    """Series whose events might be a family, and the clause that is missing. Written by the last scan."""
+
+    series_tickers = models.CharField(max_length=400, unique=True, help_text="In alphabetical order.")
+    code = models.CharField(max_length=40)
+    sentence = models.TextField()
+    groups = models.IntegerField(default=1, help_text="Groups of open events that it concerns.")
+    example = models.CharField(max_length=400, blank=True, help_text="The events of one of them.")
+    since = models.DateTimeField(help_text="Since when it is refused for this.")
+
+    class Meta:
+        ordering = ["series_tickers"]
+        verbose_name_plural = "refused families"
+
+    def __str__(self) -> str:
+        return f"{self.series_tickers}: {self.code}"
 
 
 class Market(models.Model):

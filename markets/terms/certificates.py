@@ -121,12 +121,15 @@ def revoke(event: Event, actor: str, reason: str) -> Certificate:
 
 def _refresh(tickers: Sequence[str], force: bool) -> int:
     facts = facts_of(tickers)
+    for family in Event.objects.filter(pk__in=tickers, is_family=True).values_list("pk", flat=True):
+        del facts[family]  # what it rests on are its members
     known = dict(Event.objects.filter(pk__in=tickers).values_list("pk", "rules_hash"))
     rows = {row.event_id: row for row in Certificate.objects.filter(event_id__in=tickers, status__in=CURRENT)}
     digests = {ticker: rules_hash(found) for ticker, found in facts.items()}
     due = [t for t in facts if force or known.get(t) != digests[t] or (t in rows and rows[t].reading != READING)]
     if not due:
         return 0
+    _void_families(due)
     bulk.update_rows(Event, ["rules_hash"], [(ticker, [digests[ticker]]) for ticker in due])
     series = {facts[ticker].series_ticker for ticker in due}
     reviews, registered = _reviews(series), terms_of(series)
@@ -157,6 +160,13 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
     for row in voided:
         log.info("certificate of %s voided: its facts changed", row.event_id)
     return len(voided)
+
+
+def _void_families(changed: Sequence[str]) -> None:
+    """What one value settles together is judged again, by the next scan, as soon as anything about one of the events has changed."""
+    Certificate.objects.filter(event__members__event__in=changed, status=Status.GRANTED).update(
+        status=Status.VOID, ended_at=clock.now(), reason="The facts or terms of one of its events changed."
+    )
 
 
 def _judge(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from markets.terms.atoms import Atoms
 from markets.terms.evidence import COINS, check_coin, condition_of
 from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, rules_hash
@@ -49,8 +50,13 @@ class FamilyCertificate:
     any_no: bool
     grade: Grade
     rest: str
-    terms: str
+    terms: RegisteredTerms
     rules_hashes: Mapping[str, str]
+
+    @property
+    def atoms(self) -> Atoms:
+        """The values that tell its markets apart. AtomError where a market takes none."""
+        return Atoms.of(self.intervals, nobody=self.nobody, any_no=self.any_no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def certify_family(members: Sequence[Member]) -> FamilyCertificate | FamilyRefus
 def _certified(members: Sequence[Member]) -> FamilyCertificate:
     if len(members) < 2:
         raise NotRead("too_few_events", "A family has two events or more.")
-    terms = _common_terms(members)
+    terms = common_terms([(member.facts.series_ticker, member.terms) for member in members])
     _one_moment(members)
     intervals: dict[str, Interval] = {}
     conditions: list[Condition] = []
@@ -103,7 +109,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         Meaning.ANY_NO in said,
         Grade.GUARANTEED if terms.approved and Meaning.DISCRETION not in said else Grade.IF_DETERMINED,
         conditions[0].rest,
-        terms.fingerprint,
+        terms,
         {member.facts.event_ticker: rules_hash(member.facts) for member in members},
     )
 
@@ -135,13 +141,13 @@ def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
     return _Read(conditions, texts.meanings)
 
 
-def _common_terms(members: Sequence[Member]) -> RegisteredTerms:
-    """The one entry of all members, with a clause of common determination. Raises NotRead."""
+def common_terms(registered: Sequence[tuple[str, RegisteredTerms | None]]) -> RegisteredTerms:
+    """The one entry of all members (series, its terms), with a clause of common determination. Raises NotRead."""
     found: list[RegisteredTerms] = []
-    for member in members:
-        if member.terms is None:
-            raise NotRead("terms_missing", f"No terms are registered for {member.facts.series_ticker}.")
-        found.append(member.terms)
+    for series, terms in registered:
+        if terms is None:
+            raise NotRead("terms_missing", f"No terms are registered for {series}.")
+        found.append(terms)
     first = found[0]
     if any((terms.url, terms.fingerprint) != (first.url, first.fingerprint) for terms in found):
         raise NotRead("terms_differ", "The members have different terms documents.")

@@ -66,6 +66,6 @@ def of_states(states: StateList | None) -> SettlementTerms:
         split=StateKind.SPLIT in kinds,
         void=bool(kinds & {StateKind.VOID, StateKind.SCALAR, StateKind.SEVERAL})
         or any(map(_wide_split, states.states)),
-        quotes=tuple(state.quote for state in states.states if state.quote),
+        quotes=tuple(state.quote for state in states.states if state.quote and state.kind is not StateKind.VALUE),
         nobody=bool(kinds & {StateKind.NONE, StateKind.ANY_NO}),
     )

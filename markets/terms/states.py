@@ -12,6 +12,7 @@ none        every market resolves No                                  0, 0, 0, 0
 several     two or more resolve Yes (each tied nominee)               2, n, $1, $1
 split       ``least`` markets share: half a dollar each, a third ...  k, k, value, value (rounded both ways)
 any_no      per-strike No: any subset of the markets resolves No      0, most, as the state it weakens
+value       one value settles all: these resolve Yes, no others       k, k, $1, $1 (0, k: any may resolve No)
 scalar      each market at a value of its own                         n, n, 0, $1
 void        each market at a price that the exchange finds            n, n, 0, $1
 ==========  ========================================================  =====================================
@@ -23,7 +24,7 @@ Money. Pure: no Django, no input or output.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -31,6 +32,7 @@ from typing import Any, Final
 
 from kalbot.common.units import DOLLAR_PRICE, Money, Price, format_price
 from markets.book import Side
+from markets.terms.atoms import Atoms
 
 Holding = tuple[str, Side, int]
 """(ticker, side, count)."""
@@ -52,6 +54,7 @@ class StateKind(StrEnum):
     SEVERAL = "several"
     SPLIT = "split"
     ANY_NO = "any_no"
+    VALUE = "value"
     SCALAR = "scalar"
     VOID = "void"
 
@@ -91,6 +94,8 @@ class State:
                 return f"{named} settle at {value} each" if named else f"{count} markets settle at {value} each"
             case StateKind.ANY_NO:
                 return "any of the markets may resolve No, whatever the value"
+            case StateKind.VALUE:
+                return self.quote
             case StateKind.SCALAR:
                 return "each market settles at a value of its own"
             case StateKind.VOID:
@@ -138,10 +143,22 @@ def void(outcomes: int, quote: str = "") -> State:
 
 @dataclass(frozen=True, slots=True)
 class StateList:
-    """Everything that may happen to these outcomes (tickers). At least one state; none may ask for more outcomes than there are."""
+    """Everything that may happen to these outcomes (tickers). At least one state; none may ask for more outcomes than there are.
+    ``atoms``: of a family, the values that its states stand for."""
 
     outcomes: tuple[str, ...]
     states: tuple[State, ...]
+    atoms: Atoms | None = None
+
+    @classmethod
+    def of_atoms(cls, atoms: Atoms) -> StateList:
+        """One state for each atom, and what the terms add."""
+        further = [none("every market resolves No")] if atoms.nobody else []
+        return cls(tuple(atoms.spans), (*_values(atoms), *further), atoms)
+
+    def about(self, tickers: Collection[str]) -> StateList:
+        """What may happen to these outcomes. Of a family the list is as short as they allow; else it is the list itself."""
+        return self if self.atoms is None else StateList.of_atoms(self.atoms.about(tickers))
 
     def __post_init__(self) -> None:
         known = set(self.outcomes)
@@ -157,6 +174,8 @@ class StateList:
 
     def to_json(self) -> dict[str, Any]:
         """The stored form: plain JSON, complete."""
+        if self.atoms is not None:
+            return {"format": FORMAT, "atoms": self.atoms.to_json()}
         return {
             "format": FORMAT,
             "outcomes": list(self.outcomes),
@@ -180,11 +199,19 @@ class StateList:
         try:
             if stored["format"] != FORMAT:
                 raise StateError(f"stored states of format {stored['format']!r}")
+            if "atoms" in stored:
+                return cls.of_atoms(Atoms.from_json(stored["atoms"]))
             return cls(tuple(stored["outcomes"]), tuple(_state(row) for row in stored["states"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise StateError(f"not a stored state list: {error!r}") from None
         except ValueError as error:
             raise StateError(str(error)) from None
+
+
+def _values(atoms: Atoms) -> Iterator[State]:
+    for atom, paying in enumerate(atoms.paying()):
+        least = 0 if atoms.any_no else len(paying)
+        yield State(StateKind.VALUE, least, len(paying), among=paying, quote=atoms.words(atom))
 
 
 def _state(row: Mapping[str, Any]) -> State:

@@ -20,11 +20,13 @@ from markets.fees import RATES
 from markets.kalshi.grid import PriceBand
 from markets.models import Certificate, Event, FeeChange, Market
 from markets.terms import special_settlements
+from markets.terms.atoms import Atoms
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
-from strategies.catalogue import settling
+from strategies.catalogue import family_views, settling
+from strategies.catalogue.family_views import Member
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
@@ -51,7 +53,7 @@ class EventView:
     ``oddity`` names the first thing that makes a market no plain one-dollar contract ("" = none). ``exclusive``: by both fields of
     the exchange. ``certificate_id`` is that of the granted certificate for exactly these rules and markets; ``grade`` the surest
     that a basket under it can be (conditional without one), ``certified`` whether one outcome must win by it. ``states`` (deep
-    views only): its settlement states, None without one.
+    views only): its settlement states, None without one. ``members``: the events of a family, whose settlement is in its ``atoms``.
     """
 
     ticker: str
@@ -75,11 +77,18 @@ class EventView:
     grade: Grade = Grade.CONDITIONAL
     states: StateList | None = None
     late_ms: int = 0
+    members: tuple[Member, ...] = ()
+    atoms: Atoms | None = None
 
     @property
     def states_known(self) -> bool:
         """Whether a certificate says in which ways the event can settle; without one NO on several outcomes proves nothing."""
         return self.grade is not Grade.CONDITIONAL or self.states is not None
+
+    @property
+    def books_of(self) -> tuple[str, ...]:
+        """The events whose books it is traded on: itself, or the members of a family."""
+        return tuple(member.ticker for member in self.members) or (self.ticker,)
 
     @property
     def terms(self) -> SettlementTerms:
@@ -139,12 +148,21 @@ _DEEP_COLUMNS = ("price_bands",)
 
 
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
-    """Views of the open events (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
+    """Views of the open events and families (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
+    families = family_views.of(tickers)
+    wanted = None if tickers is None else [*tickers, *(t for family in families for t in family.events)]
+    listed = _listed(wanted, deep=deep)
+    found = listed if tickers is None else {ticker: listed[ticker] for ticker in listed if ticker in set(tickers)}
+    return dict(sorted((found | family_views.views(families, listed)).items())) if families else found
+
+
+def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView]:
+    """Views of events that the exchange lists."""
     found: dict[str, EventView] = {}
     changes, late = _due_fee_changes(), settling.late_ms()
     batches: Iterable[Sequence[str] | None] = [None] if tickers is None else batched(sorted(set(tickers)))
     for batch in batches:
-        events = Event.objects.filter(is_open=True)
+        events = Event.objects.filter(is_open=True, is_family=False)
         markets = Market.objects.filter(event__is_open=True)
         certificates = Certificate.objects.filter(status=Certificate.Status.GRANTED, reading=CERTIFICATE_VERSION)
         if batch is not None:

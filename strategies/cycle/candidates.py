@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from markets import selectors
 from strategies.cycle import holdings
 from strategies.models import Decision, Profile, Verdict
 from strategies.reasons import Reason
@@ -62,6 +63,8 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     blocked = dict.fromkeys([*taken, *ended], Reason.COOLDOWN)
     open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
     blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
+    for event, cause in selectors.overlapping(blocked).items():
+        blocked[event] = blocked[cause]
     committed = positions.committed(profile)
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
     return Exposure(blocked, committed.decisions, profile.working + made - committed.money, committed.quotes)

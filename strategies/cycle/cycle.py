@@ -18,9 +18,9 @@ from typing import Final
 
 from kalbot.common import cache, clock, trace
 from kalbot.common.trace import Stage
-from markets import prices
+from markets import prices, selectors
 from markets.book import Depth
-from markets.prices import EventPrices, Prices
+from markets.prices import EventPrices, Prices, families
 from strategies.catalogue.universe import EventView
 from strategies.cycle import (
     allocation,
@@ -81,6 +81,7 @@ def run(
     if event_tickers is None:
         watchlist.refresh(profiles, reader)
     else:
+        event_tickers = selectors.with_families(event_tickers)
         profiles = candidates.interested(profiles, event_tickers)
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
@@ -101,7 +102,8 @@ def _read(running: _Run, tickers: list[str]) -> None:
     """Facts and prices of all events at once; every leg's book is of the same instant."""
     running.views = event_cache.current(tickers)
     began = time.monotonic()
-    running.prices = running.reader.events(tickers) if tickers else {}
+    wanted = {ticker: view.books_of for ticker, view in running.views.items()}
+    running.prices = families.read(running.reader, wanted)
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
 
@@ -223,9 +225,9 @@ def _decide(
 ) -> tuple[Verdict, int]:
     """Read event and prices once more and decide on those. Returns the verdict and what the decision reserves (0 = none)."""
     view = event_cache.fresh(candidate.event)
-    prices = running.reader.events([candidate.event])[candidate.event]
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
+    prices = families.read(running.reader, {view.ticker: view.books_of})[view.ticker]
     bad = _too_many(profile, open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0

@@ -137,6 +137,8 @@ def _payoff(event: EventView, basket: Basket) -> list[list[Any]]:
 
 
 def _probabilities(event: EventView, depths: Mapping[str, Depth]) -> dict[str, float]:
+    if event.members:
+        return {}
     books = {outcome.ticker: depths.get(outcome.ticker, Depth()) for outcome in event.outcomes}
     found = probabilities(books, certified=event.certified) or {}
     return {ticker: round(chance, 6) for ticker, chance in found.items()}

@@ -18,6 +18,7 @@ from strategies.catalogue.universe import EventView
 from strategies.cycle import holdings
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
 from strategies.dutch.search import best_basket
+from strategies.families.judge import best_family
 from strategies.models import Profile
 from strategies.reasons import Reason
 from strategies.screening.filters import Miss
@@ -73,6 +74,9 @@ def evaluate(
 ) -> Found | Refused:
     """The best basket of ``event`` on these books, or the one constraint in its way. NO on several outcomes needs a certificate that
     they exclude each other."""
+    if event.members:
+        return _sure_enough(event, _family(event, depths, limits, grid), limits.least_grade)
+    limits = replace(limits, kinds=limits.kinds - {Kind.FAMILY})
     if not event.states_known:
         limits = replace(limits, kinds=limits.kinds - {Kind.ALL_NO})
         if not limits.kinds:
@@ -89,6 +93,13 @@ def evaluate(
         states=event.states,
     )
     return _sure_enough(event, found, limits.least_grade)
+
+
+def _family(event: EventView, depths: Mapping[str, Depth], limits: Limits, grid: Money | None) -> Found | Refused:
+    """The same across the events of a family."""
+    if event.atoms is None or Kind.FAMILY not in limits.kinds:
+        return Refused(Reason.NO_KINDS, "The profile buys no baskets across events.")
+    return best_family(legs_of(event, depths, grid), event.atoms, limits, ticker=event.ticker)
 
 
 def _sure_enough(event: EventView, found: Found | Refused, least: Grade) -> Found | Refused:

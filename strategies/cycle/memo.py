@@ -54,9 +54,9 @@ def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[st
     """Tickers of the events that could pay by their best live prices, or miss by no more than a near miss may.
 
     Never leaves out an event in which ``best_basket`` would find a basket. An event whose fee is unknown is kept: judging it
-    fails with a reason.
+    fails with a reason. So is a family, which has a screen of its own.
     """
-    known = [event for event in events if event.fee_known and event.outcomes]
+    known = [event for event in events if event.fee_known and event.outcomes and not event.members]
     if not known:
         return {event.ticker for event in events}
     facts = [_facts_of(event) for event in known]
@@ -64,7 +64,7 @@ def close_ones(profile: Profile, events: Sequence[EventView], prices: Mapping[st
     # The days to settlement differ by event; without them the margin required is the lower one, so more is kept.
     limits = replace(limits_of(profile, known[0], 0), days_to_settlement=None)
     kept = {known[index].ticker for index in screen(packed, limits, near=True).survivors()}
-    return kept | {event.ticker for event in events if not event.fee_known}
+    return kept | {event.ticker for event in events if event.members or not event.fee_known}
 
 
 def _facts_of(event: EventView) -> _Facts:

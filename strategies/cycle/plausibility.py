@@ -73,6 +73,8 @@ def suspicions(basket: Basket, event: EventView, books: Mapping[str, Depth]) -> 
         found.append(
             f"{len(asks)} YES asks add up to ${format_price(sum(asks))}, as if a likely outcome were not listed"
         )
+    elif basket.kind is Kind.FAMILY:
+        found.append(f"{len(basket.legs)} prices of one value do not agree")
     else:
         found.append(f"YES bids add up to ${format_price(bids)}, as if several outcomes could win")
     silent = sum(1 for depth in depths if not depth.yes_bids or not depth.no_bids)

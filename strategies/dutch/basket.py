@@ -28,11 +28,12 @@ CENT_BANDS: Final = (PriceBand(Price(0), Price(10_000), Price(100)),)
 
 
 class Kind(StrEnum):
-    """What is bought: YES on every outcome, NO on k >= 2 outcomes, YES on some outcomes."""
+    """What is bought: YES on every outcome, NO on k >= 2 outcomes, YES on some outcomes, legs of several events on one value."""
 
     ALL_YES = "all_yes"
     ALL_NO = "all_no"
     COVERAGE = "coverage"
+    FAMILY = "family"
 
 
 class Shape(StrEnum):
@@ -142,7 +143,7 @@ class Basket:
             return self.conditional
         if self.floor > self.cost:
             return self.floor
-        return min((m for s, m in self.payoff if s.kind is StateKind.WINNER), default=Money(0))
+        return min((m for s, m in self.payoff if s.kind in (StateKind.WINNER, StateKind.VALUE)), default=Money(0))
 
     @property
     def profit(self) -> Money:

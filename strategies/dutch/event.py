@@ -46,7 +46,9 @@ class Event:
 
     @cached_property
     def chance(self) -> Mapping[str, float] | None:
-        """De-vigged probability of each outcome; None when an outcome has no price."""
+        """De-vigged probability of each outcome; None when an outcome has no price, and of a family, whose outcomes may win together."""
+        if self.states is not None and self.states.atoms is not None:
+            return None
         return probabilities(
             {leg.ticker: leg.depth for leg in self.legs},
             certified=self.certified,
@@ -97,7 +99,7 @@ class Event:
             kind=kind,
             event_ticker=self.ticker,
             legs=tuple(legs),
-            count=Count(max(counts) if kind is Kind.ALL_NO else min(counts)),
+            count=Count(max(counts) if kind in (Kind.ALL_NO, Kind.FAMILY) else min(counts)),
             cost=Money(sum(leg.cost for leg in legs)),
             fees=Money(sum(leg.fees for leg in legs)),
             cost_at_limits=Money(sum(c.cost_at_limit(n) for c, n in zip(plain, counts, strict=True))),

@@ -16,6 +16,7 @@ KIND_WORDS = {
     Kind.ALL_YES: "YES on every outcome",
     Kind.ALL_NO: "NO on several outcomes",
     Kind.COVERAGE: "YES on some outcomes",
+    Kind.FAMILY: "legs of several events on one value",
 }
 
 

@@ -8,7 +8,7 @@ from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from markets import prices as live_prices
 from markets.models import Certificate, Event
-from markets.prices import EventPrices
+from markets.prices import EventPrices, families
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView
 from strategies.collateral.funds import Purchase
@@ -38,7 +38,7 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
         raise NoSuchEvent(
             f"{event_ticker} is {'closed' if known else 'not known here'}; only open events can be explained."
         )
-    prices = live_prices.reader().events([event_ticker])[event_ticker]
+    prices = families.read(live_prices.reader(), {event.ticker: event.books_of})[event.ticker]
     return [
         *_heading(event, profile),
         *_verdict(event, profile),
@@ -96,6 +96,9 @@ def _certificate(event: EventView) -> Iterator[str]:
     )
     if event.certified and row is not None:
         yield f"Certificate v{row.version} ({row.kind}): one of the listed outcomes must win. {' '.join(row.evidence)}"
+    elif row is not None and event.atoms is not None:
+        size = f"{len(event.members)} events, cut into {len(event.atoms)} atoms"
+        yield f"Certificate v{row.version} ({row.kind}): one value settles {size}. {' '.join(row.evidence)}"
     elif row is not None and event.states is not None:
         yield f"Certificate v{row.version} ({row.kind}): at most one outcome wins, and none may. {' '.join(row.evidence)}"
     elif row is not None and row.reason:
@@ -113,7 +116,7 @@ def _quotes(event: EventView, profile: Profile) -> Iterator[str]:
         return
     rules = Rules.of(profile)
     for kind in KINDS:
-        if kind not in rules.kinds:
+        if kind not in rules.kinds or (kind == Kind.FAMILY) is not bool(event.members):
             continue
         found = quoted(event, kind, profile)
         if isinstance(found, Miss):

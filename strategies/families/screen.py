@@ -18,8 +18,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kalbot.common.units import PPM
 from markets.book import Side
-from strategies.families.atoms import Atoms
+from markets.terms.atoms import Atoms
 
 EPSILON: Final = 1e-9
 """Dollars a contract below which nothing is found: far below the smallest amount that can be booked."""
@@ -85,6 +86,18 @@ class Graph:
         """A measure that agrees with these prices ((ticker, side) -> dollars a contract, fees included; absent: nobody offers it), or
         a basket."""
         return self.solve_array(np.array([prices.get(leg, np.inf) for leg in self.legs]))
+
+    def nearest(self, prices: Mapping[tuple[str, Side], float], slack_ppm: int) -> Cycle | None:
+        """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the
+        quotes agree even then. Its profit is by the prices as they are, so it may be negative."""
+        found = self.solve(prices)
+        if isinstance(found, Coherent):
+            found = self.solve({leg: price * (1 - slack_ppm / PPM) for leg, price in prices.items()})
+        if isinstance(found, Coherent):
+            return None
+        legs = tuple(Ask(ask.ticker, ask.side, prices[ask.ticker, ask.side]) for ask in found.legs)
+        pays = found.profit + sum(ask.price for ask in found.legs)
+        return Cycle(legs, pays - sum(ask.price for ask in legs))
 
     def solve_array(self, quoted: Floats) -> Coherent | Cycle:
         """The same for prices in the order of ``legs``. The search begins at the last measure that agreed, so prices that moved little

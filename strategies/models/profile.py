@@ -20,6 +20,7 @@ class Kind(models.TextChoices):
     ALL_YES = "all_yes", "YES on every outcome"
     ALL_NO = "all_no", "NO on two or more outcomes"
     COVERAGE = "coverage", "YES on the likely outcomes"
+    FAMILY = "family", "legs of several events that one value settles"
 
 
 class Profile(models.Model):

@@ -69,16 +69,31 @@ def _category(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
 
 
 def _series(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    if rules.series_in and event.series not in rules.series_in:
-        return Miss(Reason.SERIES, event.series, _some(rules.profile.series_include))
-    if event.series in rules.series_out:
-        return Miss(Reason.SERIES, event.series, "not one of the excluded series")
+    of = [member.series for member in event.members] or [event.series]
+    for series in of:
+        if rules.series_in and series not in rules.series_in:
+            return Miss(Reason.SERIES, series, _some(rules.profile.series_include))
+        if series in rules.series_out:
+            return Miss(Reason.SERIES, series, "not one of the excluded series")
+    return None
+
+
+def _kinds(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
+    """Across events only families are bought, and within one event never."""
+    if event.members and Kind.FAMILY not in rules.kinds:
+        return Miss(Reason.KINDS, "a family", "a kind of basket that the profile may buy")
+    if not event.members and rules.kinds == {Kind.FAMILY}:
+        return Miss(Reason.KINDS, "one event", "a kind of basket that the profile may buy")
     return None
 
 
 def _exclusive(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    """Every kind of basket needs it: without it several outcomes may win, or the sum of prices means nothing."""
-    return None if event.exclusive else Miss(Reason.EXCLUSIVE, "outcomes may win together", "at most one outcome wins")
+    """Every kind of basket in one event needs it: without it several outcomes may win, or the sum of prices means nothing."""
+    return (
+        None
+        if event.exclusive or event.members
+        else Miss(Reason.EXCLUSIVE, "outcomes may win together", "at most one outcome wins")
+    )
 
 
 def _outcomes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
@@ -150,6 +165,7 @@ FILTERS: Final[tuple[tuple[str, Check], ...]] = (
     ("combo", _combo),
     ("category", _category),
     ("series", _series),
+    ("kinds", _kinds),
     ("exclusive", _exclusive),
     ("outcomes", _outcomes),
     ("contract", _contract),

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from kalbot.common.units import DOLLAR_PRICE, PPM, Money
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, PPM, Money
+from markets.book import Side
 from markets.fees import FeeSchedule, model_fee
 from markets.kalshi.vocabulary import MarketStatus
 from strategies.catalogue.universe import EventView, Outcome
 from strategies.dutch.coverage import DUST, from_quotes
+from strategies.families import graphs
 from strategies.models import Kind, Profile
 from strategies.reasons import Reason
 from strategies.screening.filters import Miss
@@ -129,6 +131,30 @@ def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted 
     )
 
 
+def family(event: EventView, profile: Profile) -> Quoted | Miss:
+    """The legs across the events of a family that come nearest to paying; none where the quotes agree even if every ask were lower
+    by what the profile calls near."""
+    if event.atoms is None:
+        return Miss(Reason.CERTIFICATE, "none", "a certificate that one value settles all of its events")
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
+    legs: dict[tuple[str, Side], QuotedLeg] = {}
+    for outcome in event.outcomes:
+        for side, leg in ((Side.YES, _yes_leg(outcome, fees)), (Side.NO, _no_leg(outcome, fees))):
+            if leg is not None and leg.cost < DOLLAR and leg.size >= profile.min_depth:
+                legs[outcome.ticker, side] = leg
+    prices = {key: leg.cost / DOLLAR for key, leg in legs.items()}
+    slack_ppm = max(profile.near_miss_ppm, profile.watch_margin_ppm) + profile.min_margin_ppm
+    cycle = graphs.of(event.ticker, event.atoms).nearest(prices, slack_ppm)
+    if cycle is None:
+        return Miss(Reason.MARGIN, "all quotes agree", "a basket that pays more than it costs")
+    chosen = tuple(legs[ask.ticker, ask.side] for ask in cycle.legs)
+    cost = sum(leg.cost for leg in chosen)
+    floor = event.atoms.floor([(ask.ticker, ask.side, CONTRACT) for ask in cycle.legs])
+    if floor <= 0:
+        return Miss(Reason.MARGIN, "all quotes agree", "a basket that pays more than it costs")
+    return Quoted(Kind.FAMILY, chosen, cost, floor)
+
+
 def probabilities(event: EventView) -> list[float] | None:
     """De-vigged probability of each outcome by the best prices, in the order of the outcomes (``dutch.coverage``); None if they
     say too little."""
@@ -149,6 +175,8 @@ def quoted(event: EventView, kind: str, profile: Profile) -> Quoted | Miss:
         return all_yes(event, profile.min_depth)
     if kind == Kind.ALL_NO:
         return all_no(event, profile.min_depth)
+    if kind == Kind.FAMILY:
+        return family(event, profile)
     return coverage(event, profile.coverage_threshold_ppm, profile.min_depth)
 
 

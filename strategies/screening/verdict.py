@@ -27,7 +27,7 @@ from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 
 Status = VerdictRow.Status
-KINDS: Final = (Kind.ALL_YES.value, Kind.ALL_NO.value, Kind.COVERAGE.value)
+KINDS: Final = (Kind.ALL_YES.value, Kind.ALL_NO.value, Kind.COVERAGE.value, Kind.FAMILY.value)
 
 QuoteCache = dict[tuple[Any, ...], Quoted | Miss]
 """What the best prices suggest per event and question, shared by the profiles of one screening."""
@@ -157,7 +157,7 @@ def _nearest_price(event: EventView, rules: Rules, cache: QuoteCache) -> tuple[M
     """The allowed kind that comes nearest to paying, as the price it misses by; with the basket, if one can be quoted."""
     best: tuple[Miss, Quoted | None] | None = None
     for kind in KINDS:
-        if kind not in rules.kinds:
+        if kind not in rules.kinds or (kind == Kind.FAMILY) is not bool(event.members):
             continue
         found = _quoted(event, kind, rules, cache)
         basket = None if isinstance(found, Miss) else found
@@ -183,9 +183,10 @@ def price_of(basket: Quoted, rules: Rules) -> Miss:
     """By how much the quoted cost misses what the profile requires of the price (distance <= 0: it does not)."""
     distance = basket.missing_ppm(rules.profile.min_margin_ppm)
     amount = distance * basket.pays // PPM
-    value = f"${basket.cost / DOLLAR:.4f} for {len(basket.legs)} {basket.legs[0].side.upper()} legs"
+    sides = "YES and NO" if basket.kind == Kind.FAMILY else basket.legs[0].side.upper()
+    value = f"${basket.cost / DOLLAR:.4f} for {len(basket.legs)} {sides} legs"
     limit = f"pays ${basket.pays / DOLLAR:.4f}"
-    flip = f"the {basket.legs[0].side.upper()} asks of its legs must fall by ${amount / DOLLAR:.4f} in all"
+    flip = f"the {sides} asks of its legs must fall by ${amount / DOLLAR:.4f} in all"
     by_price = Miss(Reason.MARGIN, value, limit, distance, flip)
     if basket.kind != Kind.COVERAGE:
         return by_price

@@ -93,7 +93,7 @@ def test_an_order_that_a_dead_worker_left_in_sending_is_of_unknown_outcome(struc
     position = execute(struck)
     order = position.orders.all()[0]
     Position.objects.update(status="closed")
-    position.claim.delete()
+    position.claims.all().delete()
     Order.objects.filter(pk=order.pk).update(status="sending", sent_at=clock.now() - timedelta(seconds=30))
     assert _denial(_decide(struck)) == "order_unknown"
     Order.objects.filter(pk=order.pk).update(sent_at=clock.now())

@@ -123,7 +123,7 @@ def test_three_profiles_promise_the_cash_of_a_shard_once(struck: StruckTwin) -> 
         if executor.execute(decision.pk) is None:
             codes.append(decision.denial.code)
             continue
-        Position.objects.filter(decision=decision).first().claim.delete()  # type: ignore[union-attr]
+        Position.objects.filter(decision=decision).first().claims.all().delete()  # type: ignore[union-attr]
     assert codes == ["shard_cash", "shard_cash"]
     assert struck.exchange.ledger.available(account) >= 0
 

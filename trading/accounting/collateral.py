@@ -22,9 +22,10 @@ from markets.models import Event
 from markets.terms.states import Holding
 from strategies.collateral.funds import Funds, Purchase, exit_order, needed
 from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
-from strategies.models import Kind, Mode, Profile
+from strategies.models import Decision, Kind, Mode, Profile
 from trading.accounting import ledger
 from trading.closing import exit_prices
+from trading.denials import DenialCode, Denied
 from trading.models import Account, ExchangeAccount, Leg, Position, PositionStatus, Settlement
 
 EXCLUSIVE: Final = "MECNET"
@@ -47,6 +48,13 @@ def reading_for(profile: Profile, event: Event, kind: str, account: tuple[str, R
         return None
     reading: dict[str, Any] = stored(choices_of(account[1]))
     return {**reading, LEARNING: True} if account[0] == ExchangeAccount.Collateral.LEARNING else reading
+
+
+def check_family(decision: Decision, account: tuple[str, Reading] | None) -> None:
+    """Denied where the exchange would return collateral for legs of a family: the model counts the NO legs of one event alone."""
+    if decision.kind != Kind.FAMILY or account is None or account[0] == ExchangeAccount.Collateral.OFF:
+        return
+    raise Denied(DenialCode.COLLATERAL_FAMILY, f"the account's collateral return is {account[0]}")
 
 
 def stored(choices: Choices) -> dict[str, bool]:

@@ -106,6 +106,11 @@ def _locked(profile: Profile) -> tuple[Locked, ...]:
         .values_list("event_id")
         .annotate(ends=Max("expected_expiration_time"))
     )
+    ends |= dict(
+        Market.objects.filter(event__families__family__in=[position.event_id for position in positions])
+        .values_list("event__families__family")
+        .annotate(ends=Max("expected_expiration_time"))
+    )
     late = settling.late_ms()
     found = []
     for position in positions:

@@ -10,7 +10,7 @@ from markets import prices, selectors
 from markets.book import Depth, Side
 from markets.fees import FeeError, FeeSchedule
 from markets.models import Event
-from markets.prices import EventPrices
+from markets.prices import EventPrices, families
 from trading import denials
 from trading.denials import DenialCode, Denied
 
@@ -55,4 +55,5 @@ class LiveBooks:
 
 def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
     """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been."""
-    return LiveBooks(prices.reader().events([event.ticker])[event.ticker], fee_schedule(event, is_changed=is_changed))
+    found = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
+    return LiveBooks(found, fee_schedule(event, is_changed=is_changed))

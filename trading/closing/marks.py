@@ -10,7 +10,7 @@ from kalbot.common import clock
 from markets import prices, selectors
 from markets.fees import FeeError, FeeSchedule
 from markets.models import Event, FeeChange
-from markets.prices import EventPrices
+from markets.prices import EventPrices, families
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode
 from trading.execution.sizing import walk
@@ -35,7 +35,7 @@ def of(positions: Sequence[Position]) -> dict[int, Mark]:
         if leg.held:
             legs[leg.position_id].append(leg)
     events = {position.event_id: position.event for position in positions}
-    books = prices.reader().events(list(events)) if events else {}
+    books = families.read(prices.reader(), {ticker: selectors.books_of(event) for ticker, event in events.items()})
     fees = _fees(events)
     return {
         position.pk: _mark(position, legs[position.pk], books[position.event_id], fees[position.event_id])

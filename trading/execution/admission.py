@@ -29,7 +29,6 @@ from trading.models import (
     WORKING,
     Denial,
     Leg,
-    LiveEventClaim,
     Order,
     Position,
     PositionEvent,
@@ -146,6 +145,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
+    collateral.check_family(decision, basket.account_collateral)
     reading = None
     if not decision.quote:  # a quote sets aside the whole price: what it holds comes leg by leg
         reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
@@ -245,7 +245,7 @@ def _store(
         for number, leg in enumerate(plan.legs)
     )
     if profile.mode == Mode.LIVE:
-        LiveEventClaim.objects.create(event=decision.event, subaccount=profile.subaccount or 0, position=position)
+        states.claim(position, profile.subaccount or 0)
     ledger.book_reserve(position, basket.funds)
     admitted = states.event_of(position, _explain(decision, plan, basket.funds), data={"losses": plan.unwind_losses})
     admitted.from_status = admitted.to_status = PositionStatus.PENDING

@@ -20,6 +20,7 @@ from django.db.models import (
     Exists,
     Expression,
     F,
+    OuterRef,
     Q,
     QuerySet,
     Subquery,
@@ -29,7 +30,7 @@ from django.db.models import (
 
 from kalbot.common import clock
 from kalbot.common.prepared import Param, Prepared, total
-from markets.models import Market
+from markets.models import FamilyMember, Market
 from strategies.models import Decision, Mode, Profile
 from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
@@ -186,10 +187,21 @@ def _query(live: bool, numbered: bool) -> Prepared[Decision]:
     return Prepared(build)
 
 
+def _overlaps() -> Q:
+    """Positions that have markets in common with the event: of itself, of its families, of its members, of their families."""
+    theirs = FamilyMember.objects.filter(family=OuterRef("event"))
+    beside = FamilyMember.objects.filter(family=_EVENT).values("event")
+    return Q(event_id=_EVENT) | Q(Exists(theirs.filter(Q(event_id=_EVENT) | Q(event__in=beside)))) | Q(event__in=beside)
+
+
+def _is_of_event() -> Q:
+    return Q(event_id=_EVENT) | Q(event__in=FamilyMember.objects.filter(family=_EVENT).values("event"))
+
+
 def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
     own = Position.objects.filter(profile=_OWNER)
     others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
-    here = Position.objects.exclude(pk=_ITSELF).filter(event_id=_EVENT)
+    here = Position.objects.exclude(pk=_ITSELF).filter(_overlaps())
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
     left = Q(status=OrderStatus.SENDING, sent_at__lt=_LEFT_BEHIND)
     unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left)
@@ -201,11 +213,11 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
         "lock": _first(protections.in_force(_OWNER, _NOW).order_by("-until")),
         "open_discrepancy": _first(binding.order_by("id")),
         "last_ended": Subquery(
-            own.filter(event_id=_EVENT, status__in=TERMINAL, ended_at__isnull=False)
+            own.filter(_overlaps(), status__in=TERMINAL, ended_at__isnull=False)
             .order_by("-ended_at")
             .values("ended_at")[:1]
         ),
-        "is_taken": Exists(others.filter(event_id=_EVENT)),
+        "is_taken": Exists(others.filter(_overlaps())),
         "active": Subquery(others.order_by().values("profile").annotate(n=Count("pk")).values("n")),
         "quotes": Subquery(
             others.exclude(status=PositionStatus.OPEN)
@@ -243,7 +255,7 @@ def _of_account(live: bool, account: Q) -> dict[str, Any]:
         "shards": Subquery(seen.values("shards")[:1]),
         "cash": Subquery(seen.values("balance")[:1]),
         "foreign": Subquery(seen.values("foreign")[:1]),
-        "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(event_id=_EVENT).values("pk"))),
+        "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(_is_of_event()).values("pk"))),
         **shard_cash.promised(account),
     }
 

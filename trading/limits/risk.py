@@ -16,7 +16,8 @@ from django.db.models import Sum
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
-from markets import exchange_hours
+from markets import exchange_hours, selectors
+from markets.models import Event
 from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
@@ -270,7 +271,7 @@ def _premises(intent: Intent) -> Checks:
         yield Refusal(DenialCode.NOT_ACTIVE, "a market of the basket is not in the catalogue")
     if not legs:
         return
-    event = legs[0].event
+    event = legs[0].event if decision.kind != Kind.FAMILY else Event.objects.get(pk=decision.event_id)
     if decision.kind == Kind.ALL_NO and not event.mutually_exclusive:
         yield Refusal(DenialCode.NOT_EXCLUSIVE, event.ticker)
     if decision.rules_hash and decision.rules_hash != event.rules_hash:
@@ -280,6 +281,9 @@ def _premises(intent: Intent) -> Checks:
         yield Refusal(DenialCode.CERTIFICATE, f"no valid certificate for {event.ticker}")
     if len({leg.exchange_index for leg in legs}) > 1:
         yield Refusal(DenialCode.SHARDS, "the legs are on different shards")
+    strangers = {leg.event_id for leg in legs} - set(selectors.books_of(event))
+    if strangers:
+        yield Refusal(DenialCode.NOT_ACTIVE, f"{', '.join(sorted(strangers))} is no event of {event.ticker}")
     shut = [leg.ticker for leg in legs if leg.status != "active"]
     if shut:
         yield Refusal(DenialCode.NOT_ACTIVE, ", ".join(shut)[:200])

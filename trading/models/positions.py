@@ -159,11 +159,12 @@ class Position(models.Model):
 
 
 class LiveEventClaim(models.Model):
-    """In live mode two profiles on one account may not hold the same event: their contracts would net each other out."""
+    """In live mode two profiles on one account may not hold the same event: their contracts would net each other out. A basket across
+    the events of a family claims each of them."""
 
     event = models.ForeignKey(Event, models.PROTECT, related_name="+")
     subaccount = models.PositiveSmallIntegerField(default=0)
-    position = models.OneToOneField(Position, models.CASCADE, related_name="claim")
+    position = models.ForeignKey(Position, models.CASCADE, related_name="claims")
 
     class Meta:
         constraints = [

@@ -9,13 +9,14 @@ from uuid import UUID
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import CONTRACT, DOLLAR, complement
+from markets import selectors
 from markets.book import Side
 from markets.kalshi.schemas.orders import Fill as ListedFill
-from markets.models import Certificate, Market
+from markets.models import Certificate, Event, Market
 from markets.terms.grades import Grade, grade_of
 from markets.terms.states import Holding, StateError, StateList, floor_over
 from strategies.models import Decision, Kind, Mode, Profile
-from trading import premises
+from trading import premises, states
 from trading.accounting import booking
 from trading.execution.orders import record
 from trading.models import ACTIVE, Leg, LiveEventClaim, Order, OrderStatus, Position, PositionStatus
@@ -55,7 +56,9 @@ def _created(one: LostOrder) -> datetime:
 
 def new_position(basket: LostBasket, profile: Profile, kind: Kind) -> Position:
     taken = Position.objects.filter(profile=profile, event_id=basket.event, status__in=ACTIVE).first()
-    claim = LiveEventClaim.objects.filter(event_id=basket.event, subaccount=basket.subaccount).first()
+    claim = LiveEventClaim.objects.filter(
+        event__in=selectors.books_of(Event.objects.get(pk=basket.event)), subaccount=basket.subaccount
+    ).first()
     if taken is not None or claim is not None:
         number = taken.pk if taken is not None else claim.position_id if claim is not None else 0
         raise CannotAdopt(f"position #{number} is active in {basket.event}: adopt this one when it has ended")
@@ -85,7 +88,7 @@ def new_position(basket: LostBasket, profile: Profile, kind: Kind) -> Position:
         )
         for number, ((ticker, side), count) in enumerate(targets.items())
     )
-    LiveEventClaim.objects.create(event_id=basket.event, subaccount=basket.subaccount, position=position)
+    states.claim(position, basket.subaccount)
     return position
 
 

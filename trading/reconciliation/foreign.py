@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from kalbot.common import clock
 from kalbot.common.batches import batched
@@ -23,7 +23,7 @@ from markets.kalshi.schemas.funding import Funding, FundingStatus
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
-from markets.models import Market
+from markets.models import FamilyMember, Market
 from strategies.models import Mode
 from trading.accounting import account_ledger, accounts, booking
 from trading.closing import finals
@@ -68,7 +68,9 @@ def not_resting_any_more(resting: Iterable[str]) -> None:
 
 def in_event(event_ticker: str, subaccount: int) -> str:
     """What the account holds or rests in the event's markets that is not ours, in words; empty when there is nothing."""
-    tickers = set(Market.objects.filter(event_id=event_ticker).values_list("ticker", flat=True))
+    inside = FamilyMember.objects.filter(family=event_ticker).values("event")
+    of_event = Market.objects.filter(Q(event_id=event_ticker) | Q(event__in=inside))
+    tickers = set(of_event.values_list("ticker", flat=True))
     account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
     held = {t: n for t, n in (account.foreign if account is not None else {}).items() if t in tickers}
     orders = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount, ticker__in=tickers)

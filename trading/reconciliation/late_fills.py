@@ -71,10 +71,8 @@ def _reopen(position_id: int) -> bool:
     try:
         with transaction.atomic():
             if position.mode == Mode.LIVE:
-                LiveEventClaim.objects.get_or_create(
-                    position=position,
-                    defaults={"event_id": position.event_id, "subaccount": position.profile.subaccount or 0},
-                )
+                LiveEventClaim.objects.filter(position=position).delete()
+                states.claim(position, position.profile.subaccount or 0)
             states.transition(
                 position,
                 PositionStatus.UNWINDING,

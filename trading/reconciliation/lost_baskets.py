@@ -20,7 +20,7 @@ from markets.kalshi.errors import KalshiError
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
-from markets.models import Market
+from markets.models import FamilyMember, Market
 from strategies.models import Kind, Profile
 from trading.execution.orders import client_ids
 from trading.models import AccountTransaction, Discrepancy, ForeignOrder, Order, Reconciliation
@@ -127,8 +127,16 @@ def _groups() -> dict[str, list[ForeignOrder]]:
     for row in rows:
         said = _said(row)
         if said is not None and not Order.objects.filter(pk=UUID(row.client_order_id)).exists():
-            groups[f"{row.subaccount}:{events.get(row.ticker, '')}:{said.profile}:{said.position}"].append(row)
+            event = events.get(row.ticker, "")
+            event = _family_of(event) if said.kind == Kind.FAMILY else event
+            groups[f"{row.subaccount}:{event}:{said.profile}:{said.position}"].append(row)
     return dict(groups)
+
+
+def _family_of(event: str) -> str:
+    """The family that a basket with legs in ``event`` was of; empty where there is none, or more than one."""
+    found = list(FamilyMember.objects.filter(event=event).values_list("family_id", flat=True)[:2])
+    return found[0] if len(found) == 1 else ""
 
 
 def _said(row: ForeignOrder) -> client_ids.ClientId | None:

@@ -19,7 +19,7 @@ from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, Prices
 from markets.terms.special_settlements import SettlementTerms, of_states
 from markets.terms.states import StateList
-from strategies.models import Decision, Profile
+from strategies.models import Decision, Kind, Profile
 from trading.models import Leg, Position, PositionStatus
 from triage.assessment.case import Case, Thresholds
 from triage.assessment.fees_in_force import fee_schedules
@@ -83,8 +83,10 @@ class Batch:
 
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = None) -> list[Gathered]:
-    """Cases of those of the positions that are open. Positions without a held leg are left out."""
-    positions = list(Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).only(*_POSITION))
+    """Cases of those of the positions that are open. Positions without a held leg are left out, and so are baskets across events: their
+    floor is what they were bought for, and no source knows more of it."""
+    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).exclude(kind=Kind.FAMILY)
+    positions = list(rows.only(*_POSITION))
     if not positions:
         return []
     events = _parents(positions)

@@ -121,6 +121,8 @@ def still_possible(states: StateList, results: Mapping[str, str]) -> StateList:
         named = set(state.among)
         if state.kind is StateKind.WINNER:
             return not named & lost and won <= named
+        if state.kind is StateKind.VALUE:
+            return won <= named and (state.least == 0 or not named & lost)
         if state.kind is StateKind.NONE:
             return not won
         return not named & (lost | won)

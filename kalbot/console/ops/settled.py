@@ -47,7 +47,8 @@ def forgettable() -> QuerySet[Event]:
 def _over(days: int) -> QuerySet[Event]:
     before = clock.now() - timedelta(days=days)
     ended = Event.objects.filter(is_open=False, updated_at__lt=before)
-    return ended.exclude(Exists(Decision.objects.filter(event=OuterRef("pk"))))
+    decided = Decision.objects.filter(Q(event=OuterRef("pk")) | Q(event__members__event=OuterRef("pk")))
+    return ended.exclude(Exists(decided))
 
 
 @transaction.atomic

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from kalbot.common.units import Money, UnitError, dollars, format_count, format_price, parse_money
 from markets.fees import FeeError
+from markets.terms.atoms import AtomError, Atoms
 from markets.terms.families import FamilyCertificate, FamilyRefusal
 from strategies.catalogue import families, live_quotes, universe
 from strategies.catalogue.families import Group
 from strategies.cycle.evaluation import legs_of
 from strategies.dutch.basket import LegMarket
 from strategies.explain.book_evaluation import percent
-from strategies.families.atoms import AtomError, Atoms
 from strategies.families.basket import Family, FamilyBasket, NoBasket, Sizes
 
 WIDTH = 150

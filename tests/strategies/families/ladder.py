@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
+from markets.terms.atoms import Atoms
 from markets.terms.reading.strikes import Interval, at_least, greater, less
 from strategies.dutch.basket import LegMarket
 from strategies.dutch.program import Program
-from strategies.families.atoms import Atoms
 from strategies.families.screen import Ask
 
 

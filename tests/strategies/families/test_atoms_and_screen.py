@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
+from markets.terms.atoms import AtomError, Atoms
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from strategies.dutch.basket import LegMarket
-from strategies.families.atoms import AtomError, Atoms
 from strategies.families.basket import Family, FamilyBasket, NoBasket, Sizes
 from strategies.families.screen import Ask, Coherent, Cycle, screen
 from tests.strategies.families.ladder import by_programme, ladder

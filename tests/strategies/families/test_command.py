@@ -3,83 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from kalbot.common import clock
-from markets.connect import environment
-from markets.models import ContractTerms, Event, Market, Series
-from markets.terms.facts import EventFacts
-from tests.markets.terms.test_families import thresholds
-from tests.markets.terms.wording import price_range
+from markets.models import ContractTerms, Market
+from tests.strategies.families import coins
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
-URL = "/contract_terms/BTC.txt"
 
 
 @pytest.fixture(autouse=True)
 def catalogue(settings: Any) -> None:
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
-    closes = clock.now() + timedelta(hours=1)
-    ContractTerms.objects.create(
-        exchange="simulator",
-        url=URL,
-        series_tickers=["KXBTC", "KXBTCD"],
-        status="approved",
-        approved_sha256="a" * 64,
-        no_data="all_no",
-        common_determination="One average at one instant.",
-    )
-    # asks add up to more than a dollar everywhere: ranges 5, 40, 40, 20; thresholds 97, 60, 22
-    add(price_range(), closes, [(3, 5), (38, 40), (38, 40), (18, 20)])
-    add(thresholds(), closes, [(95, 97), (57, 60), (17, 22)])
-
-
-def add(facts: EventFacts, closes: datetime, quotes: list[tuple[int, int]]) -> None:
-    Series.objects.create(
-        ticker=facts.series_ticker, category="Crypto", fee_type="quadratic", contract_terms_url=document()
-    )
-    event = Event.objects.create(
-        ticker=facts.event_ticker,
-        series_id=facts.series_ticker,
-        title=facts.event_ticker,
-        mutually_exclusive=facts.mutually_exclusive,
-        collateral_return_type=facts.collateral_return_type,
-        close_time=closes,
-        market_count=len(facts.markets),
-    )
-    for market, (bid, ask) in zip(facts.markets, quotes, strict=True):
-        Market.objects.create(
-            ticker=market.ticker,
-            event=event,
-            status="active",
-            market_type="binary",
-            yes_sub_title=market.yes_sub_title,
-            rules_primary=market.rules_primary,
-            rules_secondary=market.rules_secondary,
-            strike_type=market.strike_type,
-            floor_strike=str(market.floor_strike or ""),
-            cap_strike=str(market.cap_strike or ""),
-            close_time=closes,
-            expected_expiration_time=closes + timedelta(minutes=10),
-            price_bands=[[0, 10_000, 100]],
-            yes_bid=bid * 100,
-            yes_bid_size=10_000,
-            yes_ask=ask * 100,
-            yes_ask_size=10_000,
-        )
-
-
-def document() -> str:
-    """The simulator's address of the document, as a series carries it."""
-    at = urlsplit(environment().rest_url)
-    return f"{at.scheme}://{at.netloc}{URL}"
+    coins.add_coins()
 
 
 def families(*options: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Final
 from strategies.models import Kind
 from trading.models import Order
 
-KINDS: Final = (Kind.ALL_YES, Kind.ALL_NO, Kind.COVERAGE)
+KINDS: Final = (Kind.ALL_YES, Kind.ALL_NO, Kind.COVERAGE, Kind.FAMILY)
 """By their number in an id: new ones are appended, none is moved."""
 PURPOSES: Final = (Order.Purpose.ENTRY, Order.Purpose.COMPLETE, Order.Purpose.UNWIND, Order.Purpose.EXIT)
 SAME_AS: Final = {Order.Purpose.QUOTE: Order.Purpose.ENTRY}

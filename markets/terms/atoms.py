@@ -9,16 +9,18 @@ Counts in 1/100 contract, payoffs in Money.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import accumulate
-from typing import Final
+from decimal import Decimal, InvalidOperation
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from kalbot.common.units import DOLLAR_PRICE, Money
 from markets.book import Side
 from markets.terms.reading.strikes import Interval
-from markets.terms.states import Holding
+
+if TYPE_CHECKING:
+    from markets.terms.states import Holding
 
 Cut = tuple[int, Decimal, int]
 """Between two atoms: (-1, 0 or 1 for minus infinity, a number or infinity; the number; 0 just below it, 1 just above)."""
@@ -58,6 +60,54 @@ class Atoms:
         """The number of atoms."""
         return len(self.cuts) - 1
 
+    def about(self, tickers: Collection[str]) -> Atoms:
+        """The same line cut by these members alone: no atom is lost that makes a difference to them. AtomError for a stranger."""
+        strangers = [ticker for ticker in tickers if ticker not in self.spans]
+        if strangers or not tickers:
+            raise AtomError(f"not a member of the family: {', '.join(strangers) or 'nothing'}")
+        ends = {ticker: self.spans[ticker] for ticker in sorted(tickers)}
+        kept = sorted({0, len(self.cuts) - 1, *(end for pair in ends.values() for end in pair)})
+        at = {cut: n for n, cut in enumerate(kept)}
+        spans = {ticker: (at[low], at[high]) for ticker, (low, high) in ends.items()}
+        return Atoms(tuple(self.cuts[n] for n in kept), spans, self.nobody, self.any_no)
+
+    def paying(self) -> Iterator[tuple[str, ...]]:
+        """For each atom in order: the members that resolve Yes in it."""
+        begins: list[list[str]] = [[] for _ in self.cuts]
+        ends: list[list[str]] = [[] for _ in self.cuts]
+        for ticker, (low, high) in self.spans.items():
+            begins[low].append(ticker)
+            ends[high].append(ticker)
+        now: dict[str, None] = {}
+        for atom in range(len(self)):
+            for ticker in ends[atom]:
+                del now[ticker]
+            now |= dict.fromkeys(begins[atom])
+            yield tuple(now)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form: plain JSON, complete."""
+        return {
+            "cuts": [[where, str(value), above] for where, value, above in self.cuts],
+            "spans": {ticker: list(span) for ticker, span in self.spans.items()},
+            "nobody": self.nobody,
+            "any_no": self.any_no,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Atoms:
+        """The atoms of the stored form. AtomError for anything that is not exactly one."""
+        try:
+            cuts = tuple(_cut(row) for row in stored["cuts"])
+            spans = {ticker: _span(row, len(cuts)) for ticker, row in stored["spans"].items()}
+            nobody, any_no = stored["nobody"], stored["any_no"]
+        except (KeyError, TypeError, AttributeError, InvalidOperation, ValueError) as error:
+            raise AtomError(f"not stored atoms: {error!r}") from None
+        is_ordered = all(a < b for a, b in pairwise(cuts)) and cuts[:1] == (FIRST,) and cuts[-1:] == (LAST,)
+        if not is_ordered or not spans or type(nobody) is not bool or type(any_no) is not bool:
+            raise AtomError("not stored atoms: the line is not whole")
+        return cls(cuts, spans, nobody, any_no)
+
     def payoffs(self, holdings: Iterable[Holding]) -> list[Money]:
         """What the holdings pay in each atom, the least where markets may resolve No by themselves. KeyError for a stranger."""
         steps, always = [0] * len(self.cuts), 0
@@ -96,3 +146,19 @@ def _low(interval: Interval) -> Cut:
 
 def _high(interval: Interval) -> Cut:
     return LAST if interval.high is None else (0, interval.high, 1 if interval.high_in else 0)
+
+
+def _cut(row: Any) -> Cut:
+    where, value, above = row
+    number = Decimal(value)
+    is_end = where in (-1, 1) and number == 0 and above == 0
+    if type(value) is not str or not number.is_finite() or not (is_end or (where == 0 and above in (0, 1))):
+        raise AtomError(f"no cut: {row!r}")
+    return where, number, above
+
+
+def _span(row: Any, cuts: int) -> tuple[int, int]:
+    low, high = row
+    if type(low) is not int or type(high) is not int or not 0 <= low < high < cuts:
+        raise AtomError(f"no run of atoms: {row!r}")
+    return low, high

@@ -1,0 +1,109 @@
+"""Families as the strategies see them: the views of their events laid together, with the atoms of the certificate in force."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db.models import F
+
+from markets.models import Certificate, FamilyMember
+from markets.terms.atoms import Atoms
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.terms.grades import Grade
+
+if TYPE_CHECKING:
+    from strategies.catalogue.universe import EventView
+
+
+class Member(NamedTuple):
+    """One event of a family."""
+
+    ticker: str
+    series: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family with a certificate for exactly its facts of now. ``certificate``: pk, grade, states as stored."""
+
+    ticker: str
+    title: str
+    rules_hash: str
+    events: tuple[str, ...]
+    certificate: Mapping[str, Any]
+
+
+def of(tickers: Sequence[str] | None) -> list[Family]:
+    """The open families with a certificate in force (of ``tickers``, if given), by ticker."""
+    rows = Certificate.objects.filter(
+        event__is_family=True,
+        event__is_open=True,
+        status=Certificate.Status.GRANTED,
+        reading=CERTIFICATE_VERSION,
+        rules_hash=F("event__rules_hash"),
+    )
+    if tickers is not None:
+        rows = rows.filter(event__in=tickers)
+    granted = {
+        row["event_id"]: row
+        for row in rows.values("event_id", "pk", "grade", "states", "event__title", "event__rules_hash")
+    }
+    if not granted:
+        return []
+    members: dict[str, list[str]] = defaultdict(list)
+    pairs = FamilyMember.objects.filter(family__in=granted).order_by("event_id").values_list("family_id", "event_id")
+    for family, event in pairs:
+        members[family].append(event)
+    return [
+        Family(ticker, row["event__title"], row["event__rules_hash"], tuple(members[ticker]), row)
+        for ticker, row in sorted(granted.items())
+    ]
+
+
+def views(families: Iterable[Family], listed: Mapping[str, EventView]) -> dict[str, EventView]:
+    """The view of each family all of whose events are among ``listed``; one with an event that is not open is none."""
+    return {
+        family.ticker: _view(family, [listed[event] for event in family.events])
+        for family in families
+        if family.events and all(event in listed for event in family.events)
+    }
+
+
+def _view(family: Family, events: Sequence[EventView]) -> EventView:
+    first, atoms = events[0], Atoms.from_json(family.certificate["states"]["atoms"])
+    outcomes = tuple(sorted(outcome for event in events for outcome in event.outcomes))
+    odd = next((f"{event.ticker}: {event.oddity}" for event in events if event.oddity), "")
+    if {outcome.ticker for outcome in outcomes} != atoms.spans.keys():
+        odd = odd or "its markets are not those of its certificate"
+    return replace(
+        first,
+        ticker=family.ticker,
+        title=family.title,
+        exclusive=False,
+        fee_type=first.fee_type if len({(e.fee_type, e.fee_multiplier_e6) for e in events}) == 1 else "",
+        shards=tuple(sorted({shard for event in events for shard in event.shards})),
+        oddity=odd,
+        closes_ms=_first(event.closes_ms for event in events),
+        over_ms=max((event.over_ms for event in events if event.over_ms is not None), default=None),
+        ends_ms=_first(event.ends_ms for event in events),
+        volume=sum(event.volume for event in events),
+        open_interest=sum(event.open_interest for event in events),
+        rules_hash=family.rules_hash,
+        certified=False,
+        certificate_id=family.certificate["pk"],
+        outcomes=outcomes,
+        grade=Grade(family.certificate["grade"]),
+        states=None,
+        late_ms=max(event.late_ms for event in events),
+        members=tuple(Member(event.ticker, event.series) for event in events),
+        atoms=atoms,
+    )
+
+
+def _first(moments: Iterable[int | None]) -> int | None:
+    """The earliest; None where one is not known."""
+    known = list(moments)
+    return None if None in known else min(moment for moment in known if moment is not None)

@@ -1,0 +1,162 @@
+"""Families as rows: grouped, certified, refused by name, ended with what they rest on; and judged like any other event."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kalbot.common import clock
+from markets import watchlist
+from markets.catalogue import families
+from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily, Series
+from markets.terms import certificates
+from strategies.catalogue import universe
+from strategies.cycle import cycle, event_cache
+from strategies.explain.live_event import explain_event
+from strategies.models import Decision, Profile, Verdict
+from strategies.screening import screening
+from tests.strategies import world
+from tests.strategies.families import coins
+from tests.strategies.families.coins import FAMILY
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
+
+
+@pytest.fixture(autouse=True)
+def catalogue(settings: Any) -> None:
+    settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
+    coins.add_coins()
+    event_cache.forget()
+
+
+def test_events_of_one_value_become_one_event_with_the_markets_of_all() -> None:
+    assert families.refresh().families == [FAMILY]
+    found = universe.load()
+    assert set(found) == {"KXBTC-1", "KXBTCD-1", FAMILY}
+    view = found[FAMILY]
+    assert [member.ticker for member in view.members] == ["KXBTC-1", "KXBTCD-1"]
+    assert {outcome.ticker for outcome in view.outcomes} == set(Market.objects.values_list("pk", flat=True))
+    assert (view.grade.value, view.exclusive, view.oddity, view.fee_known) == ("guaranteed", False, "", True)
+    assert set(universe.load([FAMILY], deep=True)) == {FAMILY}
+    first = Certificate.objects.get(event=FAMILY)
+    families.refresh()
+    assert Certificate.objects.get(event=FAMILY) == first, "nothing changed, nothing is written"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: Market.objects.filter(event="KXBTCD-1").update(rules_primary="Another rule."),
+        lambda: Market.objects.filter(event="KXBTC-1").update(status="closed"),
+        lambda: Market.objects.filter(event="KXBTC-1").update(result="yes"),
+    ],
+    ids=["rule", "status", "result"],
+)
+def test_what_changes_in_one_member_ends_the_family_at_once(change: Any) -> None:
+    families.refresh()
+    change()
+    certificates.refresh(["KXBTC-1", "KXBTCD-1"])
+    assert FAMILY not in universe.load()
+    families.refresh()
+    assert FAMILY not in universe.load()
+    assert not Event.objects.get(pk=FAMILY).is_open
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda: ContractTerms.objects.update(common_determination=""), "common_determination"),
+        (lambda: ContractTerms.objects.update(series_tickers=["KXBTC"], url="/other.txt"), "terms_missing"),
+        (lambda: Series.objects.filter(pk="KXBTCD").update(fee_multiplier_e6=500_000), "fees_differ"),
+        (lambda: Market.objects.filter(event="KXBTCD-1").update(rules_primary="Another rule."), "rules_unread"),
+    ],
+    ids=["clause", "terms", "fees", "rule"],
+)
+def test_what_is_no_family_says_which_clause_is_missing(change: Any, code: str) -> None:
+    change()
+    assert families.refresh().families == []
+    row = RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD")
+    assert row.code == code
+    assert row.sentence
+    assert row.example == "KXBTC-1 + KXBTCD-1"
+    assert FAMILY not in universe.load()
+
+
+@pytest.mark.parametrize("column", ["close_time", "expected_expiration_time"])
+def test_events_of_another_moment_are_not_grouped(column: str) -> None:
+    Market.objects.filter(event="KXBTCD-1").update(**{column: clock.now() + timedelta(hours=2)})
+    assert families.refresh().families == []
+
+
+def test_a_family_that_a_person_revoked_stays_revoked() -> None:
+    families.refresh()
+    certificates.revoke(Event.objects.get(pk=FAMILY), "ann", "I do not believe it")
+    families.refresh()
+    assert FAMILY not in universe.load()
+    assert RefusedFamily.objects.get().code == "revoked"
+
+
+def test_a_fee_change_of_one_member_alone_makes_the_fee_unknown() -> None:
+    families.refresh()
+    Event.objects.filter(pk="KXBTCD-1").update(fee_type_override="quadratic_with_maker_fees")
+    assert not universe.load()[FAMILY].fee_known
+
+
+def profile(**columns: Any) -> Profile:
+    return world.add_profile(kinds=["family"], min_seconds_to_close=0, **columns)
+
+
+def screened() -> Verdict:
+    families.refresh()
+    world.add_scan()
+    screening.screen()
+    return Verdict.objects.get(event=FAMILY)
+
+
+def test_a_profile_that_did_not_choose_families_buys_none() -> None:
+    coins.quote("KXBTCD-1", coins.CHEAP)
+    world.add_profile()
+    verdict = screened()
+    assert (verdict.status, verdict.constraint) == ("rejected", "kinds")
+
+
+def test_coherent_quotes_are_rejected_with_one_reason_and_no_books_are_watched() -> None:
+    profile(near_miss_ppm=1_000, watch_margin_ppm=1_000)
+    verdict = screened()
+    assert (verdict.status, verdict.constraint) == ("rejected", "margin")
+    assert watchlist.wanted(100) == {}
+    others = Verdict.objects.exclude(event=FAMILY).values_list("constraint", flat=True)
+    assert set(others) == {"kinds"}, "within one event a profile of families buys nothing"
+
+
+def test_quotes_that_nearly_disagree_are_a_near_miss_with_what_would_turn_it() -> None:
+    profile(near_miss_ppm=60_000, watch_margin_ppm=1_000)
+    coins.quote("KXBTC-1", coins.RANGES)
+    coins.quote("KXBTCD-1", [(95, 97), (57, 60), (17, 22)])
+    verdict = screened()
+    assert verdict.status == "near_miss", (verdict.constraint, verdict.value)
+    assert verdict.distance_ppm is not None
+    assert 0 < verdict.distance_ppm <= 60_000
+    assert "must fall" in verdict.flip
+
+
+def test_a_planted_edge_is_watched_decided_and_explained() -> None:
+    one = profile()
+    coins.quote("KXBTC-1", coins.RANGES)
+    coins.quote("KXBTCD-1", coins.CHEAP)
+    verdict = screened()
+    assert verdict.status == "candidate"
+    assert set(watchlist.wanted(100)) == {"KXBTC-1", "KXBTCD-1"}, "the stream keeps the books of its events"
+    row = cycle.run(cycle.NUDGE, ["KXBTCD-1"])
+    assert row.decisions == 1, Verdict.objects.filter(event=FAMILY).values("live_constraint", "live_value")
+    decision = Decision.objects.get()
+    assert (decision.event_id, decision.kind, decision.grade) == (FAMILY, "family", "guaranteed")
+    assert decision.floor > decision.cost
+    assert min(pays for _, pays in decision.payoff) == decision.floor
+    assert any("54299.99 < x" in state or "x <= 54299.99" in state for state, _ in decision.payoff)
+    assert cycle.run().decisions == 0, "one basket of a family at a time"
+    told = "\n".join(explain_event(FAMILY, one))
+    assert "one value settles 2 events" in told
