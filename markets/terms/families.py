@@ -55,7 +55,7 @@ class FamilyCertificate:
 
     @property
     def atoms(self) -> Atoms:
-        """The values that tell its markets apart. AtomError where a market takes none."""
+        """The values that distinguish its markets. AtomError where a market takes none."""
         return Atoms.of(self.intervals, nobody=self.nobody, any_no=self.any_no)
 
 

@@ -217,8 +217,8 @@ def _of_cycle(cycle: Cycle, curves: Curves, sizes: Sizes) -> Counts:
         each = sum(ask.price for ask in cycle.legs)
         most = min(most, int(sizes.max_cost / 10**6 / each * CONTRACT))
     if sizes.max_cost_per_leg is not None:
-        dearest = max(ask.price * times[ask.ticker, ask.side] for ask in cycle.legs)
-        most = min(most, int(sizes.max_cost_per_leg / 10**6 / dearest * CONTRACT))
+        costliest = max(ask.price * times[ask.ticker, ask.side] for ask in cycle.legs)
+        most = min(most, int(sizes.max_cost_per_leg / 10**6 / costliest * CONTRACT))
     most = most // sizes.step * sizes.step
     return {key: most * n for key, n in times.items()}
 

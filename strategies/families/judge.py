@@ -51,8 +51,8 @@ def _judged(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker:
     if refused is not None:
         return refused
     over = rules.max_cost is not None and basket.cost_at_limits > rules.max_cost
-    dearest = max(leg.limit_price * leg.count for leg in basket.legs)
-    if over or (rules.max_cost_per_leg is not None and dearest > rules.max_cost_per_leg):
+    costliest = max(leg.limit_price * leg.count for leg in basket.legs)
+    if over or (rules.max_cost_per_leg is not None and costliest > rules.max_cost_per_leg):
         return _smaller(basket, counts, curves, atoms, rules, ticker)
     return Found(basket)
 
@@ -65,15 +65,15 @@ def _smaller(basket: Basket, counts: Counts, curves: Curves, atoms: Atoms, rules
         tried = basket_of(smaller, curves, atoms, rules, ticker) if min(smaller.values()) >= rules.min_count else None
         if tried is None:
             break
-        dearest = max(leg.limit_price * leg.count for leg in tried.legs)
+        costliest = max(leg.limit_price * leg.count for leg in tried.legs)
         fits = rules.max_cost is None or tried.cost_at_limits <= rules.max_cost
-        if fits and (rules.max_cost_per_leg is None or dearest <= rules.max_cost_per_leg):
+        if fits and (rules.max_cost_per_leg is None or costliest <= rules.max_cost_per_leg):
             return refuse_money(tried, rules) or Found(tried)
     return refuse_capital(basket, rules)
 
 
 def basket_of(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker: str) -> Basket:
-    """The basket of these counts, with what it pays in every atom that its legs tell apart."""
+    """The basket of these counts, with what it pays in every atom that its legs distinguish."""
     chosen: list[Curve] = [curves[key] for key in counts]
     states = StateList.of_atoms(atoms.about({market for market, _ in counts}))
     event = Event(

@@ -158,5 +158,5 @@ def test_a_planted_edge_is_watched_decided_and_explained() -> None:
     assert min(pays for _, pays in decision.payoff) == decision.floor
     assert any("54299.99 < x" in state or "x <= 54299.99" in state for state, _ in decision.payoff)
     assert cycle.run().decisions == 0, "one basket of a family at a time"
-    told = "\n".join(explain_event(FAMILY, one))
-    assert "one value settles 2 events" in told
+    words = "\n".join(explain_event(FAMILY, one))
+    assert "one value settles 2 events" in words
