@@ -1,0 +1,191 @@
+"""A basket across two events: bought, limited, unwound, sold, settled in any order, found again; on paper and live on the twin."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from markets import watchlist
+from markets.models import Certificate, Event
+from markets.terms.states import StateKind, StateList
+from strategies.models import Profile
+from tests.trading import families, world
+from tests.trading.families import FAMILY
+from tests.trading.twin import Twin
+from trading import selectors
+from trading.accounting import ledger
+from trading.closing import exits, settlement
+from trading.execution import executor
+from trading.models import Denial, Discrepancy, ExchangeAccount, LiveEventClaim, Position
+from trading.reconciliation import reconcile
+from trading.safety import live_readiness
+from trading.venues import connection
+
+Pair = tuple[Twin, Twin]
+
+
+@pytest.fixture
+def pair(settings: object) -> Pair:
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = families.pair()
+    connection.use(found[0].client())
+    live_readiness.require_reconciliation()
+    return found
+
+
+def profile(mode: str = "live", name: str = "families", **columns: object) -> Profile:
+    return world.add_profile(name, mode=mode, kinds=["family", "coverage"], **columns)
+
+
+def bought(pair: Pair, **columns: object) -> Position:
+    position = executor.execute(families.decide(profile(**columns), *pair).pk)  # type: ignore[arg-type]  # columns by name
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    return position
+
+
+def denied(decision_of: Profile, pair: Pair) -> str:
+    assert executor.execute(families.decide(decision_of, *pair).pk) is None
+    return Denial.objects.get(decision__profile=decision_of).code
+
+
+def agree(owner: Profile) -> None:
+    row = reconcile.run("live", "test")
+    assert row.error == ""
+    assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == []
+    assert (row.balance_difference, selectors.exchange_difference(), ledger.summary(owner)["difference"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_legs_of_both_events_are_bought_and_the_atoms_are_kept(pair: Pair, mode: str) -> None:
+    position = bought(pair, mode=mode)
+    assert (position.status, position.kind, position.event_id) == ("open", "family", FAMILY)
+    assert {leg.market.event_id for leg in position.legs.all()} == {"KXT-1", "KXT-2"}
+    assert (position.floor, position.grade, position.guaranteed) == (10 * world.DOLLAR, "guaranteed", True)
+    states = StateList.from_json(position.states[0])
+    assert states.kinds() == {StateKind.VALUE}
+    assert [state.quote for state in states.states] == [
+        "x < 100",
+        "100 <= x <= 109.99",
+        "109.99 < x < 110",
+        "110 <= x",
+    ], "cut by its own legs alone, readable row by row"
+    assert [len(state.among) for state in states.states] == [1, 1, 2, 1]
+    assert set(watchlist.wanted(100)) == {"KXT-1", "KXT-2"}
+    if mode == "live":
+        assert set(LiveEventClaim.objects.values_list("event_id", flat=True)) == {"KXT-1", "KXT-2"}
+        agree(position.profile)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_markets_settle_in_any_order(pair: Pair, order: tuple[int, ...]) -> None:
+    position = bought(pair)
+    results = ["no", "yes", "yes"]  # 109.995: two of the three pay
+    legs = list(position.legs.order_by("sequence"))
+    legs.sort(key=lambda leg: leg.market_id)
+    for number in order:
+        ticker = legs[number].market_id
+        next(twin for twin in pair if ticker in twin.markets).settle(ticker, results[number])
+        settlement.run()
+        position.refresh_from_db()
+        assert position.floor + position.payout >= 10 * world.DOLLAR
+        agree(position.profile)
+    assert (position.status, position.payout) == ("settled", 20 * world.DOLLAR)
+    assert not LiveEventClaim.objects.exists()
+
+
+def test_results_that_no_atom_allows_are_said_to_be_impossible(pair: Pair) -> None:
+    position = bought(pair)
+    for leg in position.legs.order_by("market_id")[:2]:
+        pair[0].settle(leg.market_id, "yes")  # below 100 and from 100 on
+    settlement.run()
+    position.refresh_from_db()
+    assert "no listed state allows" in selectors.held_of(position, list(position.legs.all())).unknown
+    assert (position.floor, position.guaranteed) == (0, False)
+
+
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_it_is_sold_whole_before_it_settles(pair: Pair, mode: str) -> None:
+    position = bought(pair, mode=mode)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
+    position = executor.step(position.pk)
+    assert position.status == "closed"
+    if mode == "live":
+        assert pair[0].held() == {}
+        agree(position.profile)
+
+
+def test_a_leg_that_vanishes_leaves_nothing_behind(pair: Pair) -> None:
+    owner = profile(complete_seconds=0)
+    decision = families.decide(owner, *pair)
+    ranges, thresholds = pair
+    ranges.cancel_makers(ranges.markets[1], "ask")  # gone on the exchange, still in the stream's book
+    position = executor.execute(decision.pk)
+    assert position is not None
+    for _ in range(6):
+        if position.status in ("aborted", "open"):
+            break
+        families.sync(ranges, thresholds)
+        position = executor.step(position.pk)
+    assert position.status == "aborted", position.residual
+    assert ranges.held() == {}
+    agree(owner)
+
+
+@pytest.mark.parametrize("first", ["family", "member"])
+def test_an_event_is_held_once_alone_or_in_a_family(pair: Pair, first: str) -> None:
+    for mode in ("sim", "live"):
+        one, other = profile(mode, f"{mode}-one"), profile(mode, f"{mode}-other")
+        alone = {"sim": one, "live": other}[mode]
+        prices = dict.fromkeys(pair[0].markets, 4_300)
+        plain = world.decide(alone, pair[0].row, prices, kind="coverage", conditional=100 * world.DOLLAR)
+        across = families.decide(one, *pair)
+        begun, refused = (across, plain) if first == "family" else (plain, across)
+        assert executor.execute(begun.pk) is not None, Denial.objects.values_list("code", "detail")
+        assert executor.execute(refused.pk) is None
+        assert refused.denial.code == "event_taken"
+
+
+def test_the_most_at_risk_in_an_event_counts_what_a_family_has_there(pair: Pair) -> None:
+    owner = profile("sim", max_per_event=9 * world.DOLLAR)
+    bought_first = families.decide(owner, *pair)
+    assert executor.execute(bought_first.pk) is not None
+    Position.objects.update(status="settled", realised=-4 * world.DOLLAR)
+    assert denied_again(owner, pair) == "max_per_event"
+
+
+def denied_again(owner: Profile, pair: Pair) -> str:
+    plain = world.decide(owner, pair[1].row, {pair[1].markets[1]: 6_000}, kind="coverage", coverage_ppm=1_000_000)
+    assert executor.execute(plain.pk) is None
+    return str(plain.denial.code)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda: Certificate.objects.filter(event=FAMILY).update(status="void"), "certificate"),
+        (lambda: Event.objects.filter(pk=FAMILY).update(rules_hash="other"), "rules_changed"),
+        (lambda: Event.objects.get(pk=FAMILY).members.filter(event="KXT-2").delete(), "price_no_book"),
+        (lambda: Event.objects.filter(pk="KXT-2").update(fee_type_override="flat"), "fee_unknown"),
+        (lambda: Event.objects.filter(pk="KXT-2").update(fee_multiplier_override_e6=500_000), "fee_unknown"),
+    ],
+    ids=["certificate", "rules", "member", "fee", "other_fee"],
+)
+def test_what_it_rests_on_is_read_again_before_it_is_bought(pair: Pair, change: object, code: str) -> None:
+    owner = profile()
+    decision = families.decide(owner, *pair)
+    change()  # type: ignore[operator]
+    assert executor.execute(decision.pk) is None
+    assert decision.denial.code == code
+
+
+def test_it_is_not_bought_while_the_exchange_returns_collateral(pair: Pair) -> None:
+    owner = profile()
+    reconcile.run("live", "test")
+    ExchangeAccount.objects.update(collateral="on")
+    assert denied(owner, pair) == "collateral_family"
+
+
+def test_a_dead_book_of_one_event_stops_the_purchase(pair: Pair) -> None:
+    world.publish("KXT-2", pair[1].books(), age_ms=60_000)
+    assert denied(profile("sim"), pair).startswith("price")
