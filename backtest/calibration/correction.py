@@ -15,11 +15,12 @@ from typing import Final
 
 from backtest.calibration.observe import Observed
 from kalbot.common import clock
-from triage.scoring.scoring import SMALLEST, Scored, brier, evidence, probability_of
+from strategies.dutch.coverage import SMALLEST, corrected
+from strategies.models.corrections import NEEDED
+from triage.scoring.scoring import Scored, brier, evidence, probability_of
 
 PRIOR: Final = 20.0
 """Events' worth of belief that prices are right."""
-NEEDED: Final = 20.0
 RANGE: Final = (0.5, 2.0)
 STEPS: Final = 15
 _GOLDEN: Final = (sqrt(5) - 1) / 2
@@ -47,13 +48,6 @@ class Judged:
     def is_used(self) -> bool:
         """Whether the correction has earned its use."""
         return self.e_value >= NEEDED and self.log_difference < 0
-
-
-def corrected(said: Mapping[str, float], power: float) -> dict[str, float]:
-    """``said`` to ``power``, scaled to the same sum. What is next to nothing stays at least ``SMALLEST`` before."""
-    raised = {ticker: max(p, SMALLEST) ** power for ticker, p in said.items()}
-    scale = sum(said.values()) / sum(raised.values())
-    return {ticker: p * scale for ticker, p in raised.items()}
 
 
 def fitted(past: Sequence[Observed]) -> float:

@@ -14,13 +14,12 @@ from markets.kalshi.ws.intake import Intake
 from markets.tape.connections import Connections
 from markets.tape.imports.source import nanoseconds
 from markets.tape.records import UNREADABLE, Kind, Record, content
+from strategies.catalogue.corrections import LEADS
 from strategies.dutch.coverage import Quote, from_quotes
 
 log = logging.getLogger(__name__)
 
 HOUR: Final = 3_600 * 10**9
-LEADS: Final = (48, 24, 12, 6, 3, 1)
-"""Hours before the close at which prices are read."""
 OLDEST: Final = 24 * HOUR
 """A price that has not come for so long says nothing."""
 UNKNOWN: Final = "none"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from kalbot.common import clock
@@ -25,7 +26,8 @@ from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
-from strategies.catalogue import family_views, settling
+from strategies.catalogue import corrections, family_views, settling
+from strategies.catalogue.corrections import Powers, power_of
 from strategies.catalogue.family_views import Member
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
@@ -79,6 +81,8 @@ class EventView:
     late_ms: int = 0
     members: tuple[Member, ...] = ()
     atoms: Atoms | None = None
+    power: float = 1.0
+    """Of its probabilities, where a correction has earned its use (``catalogue.corrections``); 1: as prices say."""
 
     @property
     def states_known(self) -> bool:
@@ -159,7 +163,7 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
 def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView]:
     """Views of events that the exchange lists."""
     found: dict[str, EventView] = {}
-    changes, late = _due_fee_changes(), settling.late_ms()
+    changes, late, powers = _due_fee_changes(), settling.late_ms(), corrections.powers()
     batches: Iterable[Sequence[str] | None] = [None] if tickers is None else batched(sorted(set(tickers)))
     for batch in batches:
         events = Event.objects.filter(is_open=True, is_family=False)
@@ -181,7 +185,7 @@ def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView
             certificate = granted.get(row["ticker"])
             if certificate is not None and certificate["rules_hash"] != row["rules_hash"]:
                 certificate = None
-            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, late, deep=deep)
+            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, late, powers, deep=deep)
     return found
 
 
@@ -190,24 +194,26 @@ def view_of(
     markets: Sequence[Row],
     certificate: Row | None,
     late: Mapping[str, int] | None = None,
+    powers: Powers = MappingProxyType({}),
     *,
     deep: bool = False,
 ) -> EventView:
     """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them).
 
     ``certificate``: pk, grade, one_must_win and (deep) the stored states of the certificate in force. ``late``: series -> milliseconds
-    after the expected end at which it settles.
+    after the expected end at which it settles. ``powers``: corrections of probabilities that have earned their use.
     """
     listed = [m for m in markets if m["status"] != "absent"]
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
     closes = [t for t in (_ms(m["close_time"]) for m in listed if m["status"] not in GONE) if t is not None]
     over = [t for t in (_ms(m["expected_expiration_time"]) for m in listed) if t is not None]
     closes_ms, over_ms = min(closes, default=_ms(event["close_time"])), max(over, default=None)
+    category = event["category"] or event.get("series__category") or ""
     return EventView(
         ticker=event["ticker"],
         series=event["series_id"],
         title=event["title"],
-        category=event["category"] or event.get("series__category") or "",
+        category=category,
         exclusive=event["mutually_exclusive"] and event["collateral_return_type"] == "MECNET",
         fee_type=override or event["series__fee_type"],
         fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
@@ -225,6 +231,7 @@ def view_of(
         grade=Grade.CONDITIONAL if certificate is None else Grade(certificate["grade"]),
         states=StateList.from_json(certificate["states"]) if certificate is not None and deep else None,
         late_ms=(late or {}).get(event["series_id"], 0),
+        power=power_of(powers, category, closes_ms, clock.now_ms()),
     )
 
 

@@ -140,5 +140,5 @@ def _probabilities(event: EventView, depths: Mapping[str, Depth]) -> dict[str, f
     if event.members:
         return {}
     books = {outcome.ticker: depths.get(outcome.ticker, Depth()) for outcome in event.outcomes}
-    found = probabilities(books, certified=event.certified) or {}
+    found = probabilities(books, certified=event.certified, power=event.power) or {}
     return {ticker: round(chance, 6) for ticker, chance in found.items()}

@@ -45,6 +45,7 @@ def limits_of(profile: Profile, event: EventView, now_ms: int, capital_left: int
         shape=Shape(profile.shape),
         near_ppm=profile.near_miss_ppm,
         least_grade=Grade(profile.least_grade),
+        power=event.power,
     )
 
 

@@ -62,7 +62,8 @@ class Limits:
     ``min_profit`` is what the basket must earn in its floor (coverage: if a covered outcome wins) by the prices of the
     book; ``min_margin_ppm`` must hold even if every leg fills at its limit price. ``max_legs``: orders that can be sent, and
     unwound, at the account's write rate. ``near_ppm``: how near, in millionths of a
-    dollar a set, a refusal must be for the price move that would turn it to be worked out.
+    dollar a set, a refusal must be for the price move that would turn it to be worked out. ``power``: of the probabilities of coverage
+    (``coverage.corrected``).
     """
 
     kinds: frozenset[Kind] = frozenset({Kind.ALL_YES, Kind.ALL_NO})
@@ -80,6 +81,7 @@ class Limits:
     min_annualised_ppm: int | None = None
     devig: Devig = Devig.SCORED
     unlisted_floor: float = 0.02
+    power: float = 1.0
     shape: Shape = Shape.EQUAL
     near_ppm: int = 20_000
     least_grade: Grade = Grade.CONDITIONAL

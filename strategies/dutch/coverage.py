@@ -32,6 +32,8 @@ WIDE: Final = 1.1
 UNBID: Final = 0.0005
 """Weight of an outcome that nobody bids for, where bids alone count: somebody may still be right about it."""
 
+SMALLEST: Final = 0.001
+
 Quote = tuple[int | None, int | None]
 """Best bid and ask for YES, 1/10,000 dollar; None = nobody."""
 
@@ -83,10 +85,11 @@ def probabilities(
     certified: bool,
     method: Devig = Devig.SCORED,
     unlisted_floor: float = 0.02,
+    power: float = 1.0,
 ) -> dict[str, float] | None:
     """``from_quotes`` of order books."""
     quotes = {ticker: firm_quote(depth) for ticker, depth in books.items()}
-    return from_quotes(quotes, certified=certified, method=method, unlisted_floor=unlisted_floor)
+    return from_quotes(quotes, certified=certified, method=method, unlisted_floor=unlisted_floor, power=power)
 
 
 def from_quotes(
@@ -95,8 +98,9 @@ def from_quotes(
     certified: bool,
     method: Devig = Devig.SCORED,
     unlisted_floor: float = 0.02,
+    power: float = 1.0,
 ) -> dict[str, float] | None:
-    """De-vigged probability of each outcome; they add up to 1 if certified, else to 1 minus the remainder.
+    """De-vigged probability of each outcome; they add up to 1 if certified, else to 1 minus the remainder. ``power``: see ``corrected``.
 
     None when the quotes say too little of it.
     """
@@ -107,7 +111,16 @@ def from_quotes(
     share = 1.0 if certified else 1.0 - max(unlisted_floor, min(1.0, 1.0 - total))
     scaled = _SCALES[method](raw, quotes)
     total = sum(scaled.values())
-    return {ticker: share * p / total for ticker, p in scaled.items()}
+    found = {ticker: share * p / total for ticker, p in scaled.items()}
+    return found if power == 1.0 else corrected(found, power)
+
+
+def corrected(said: Mapping[str, float], power: float) -> dict[str, float]:
+    """``said`` to ``power``, scaled to the same sum: above one from long shots to favourites. What is next to nothing counts as
+    ``SMALLEST`` before."""
+    raised = {ticker: max(p, SMALLEST) ** power for ticker, p in said.items()}
+    scale = sum(said.values()) / sum(raised.values())
+    return {ticker: p * scale for ticker, p in raised.items()}
 
 
 Scale = Callable[[Mapping[str, float], Mapping[str, Quote]], Mapping[str, float]]

@@ -54,6 +54,7 @@ class Event:
             certified=self.certified,
             method=self.rules.devig,
             unlisted_floor=self.rules.unlisted_floor,
+            power=self.rules.power,
         )
 
     def promise_e14(self, kind: Kind, chosen: Sequence[Curve]) -> int:

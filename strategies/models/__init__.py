@@ -5,6 +5,7 @@ Units are in the names or the help: prices 1/10,000 dollar, counts 1/100 contrac
 
 from strategies.models.approval import EventApproval
 from strategies.models.capital import Hurdle, Opportunity, SettlingTime
+from strategies.models.corrections import ProbabilityCorrection
 from strategies.models.decision import Decision
 from strategies.models.profile import DOLLAR, Kind, Mode, Profile
 from strategies.models.quotes import QuoteRecord
@@ -20,6 +21,7 @@ __all__ = [
     "Mode",
     "NearMiss",
     "Opportunity",
+    "ProbabilityCorrection",
     "Profile",
     "QuoteRecord",
     "Screening",

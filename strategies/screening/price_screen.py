@@ -165,7 +165,7 @@ def probabilities(event: EventView) -> list[float] | None:
         )
         for o in event.outcomes
     }
-    found = from_quotes(quotes, certified=event.certified)
+    found = from_quotes(quotes, certified=event.certified, power=event.power)
     return None if found is None else [found[outcome.ticker] for outcome in event.outcomes]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +16,7 @@ from backtest.calibration.observe import Observed, observe
 from backtest.calibration.report import report
 from backtest.models import CalibrationReport
 from markets.tape.reader import Tape
+from strategies.models import ProbabilityCorrection
 
 
 class Command(BaseCommand):
@@ -23,6 +25,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tapes", nargs="+", type=Path)
         parser.add_argument("--save", action="store_true", help="keep the report for the console")
+        parser.add_argument(
+            "--use",
+            action="store_true",
+            help="use the corrections that have earned it (e-value) for coverage from now on, and no other",
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,6 +42,8 @@ class Command(BaseCommand):
         found = report(observed)
         if options["save"]:
             CalibrationReport.objects.create(tapes=[folder.name for folder in options["tapes"]], document=found)
+        if options["use"]:
+            self.stderr.write(f"{use(found)} corrections are used from now on")
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
             return
@@ -45,6 +54,25 @@ class Command(BaseCommand):
         console.print(_groups(found))
         for what, value, source in found["public"]:
             console.print(f"published: {what}: {value} ({source})")
+
+
+def use(found: dict[str, Any]) -> int:
+    """Put the corrections of a report that have earned their use in the place of those in force; returns how many."""
+    rows = [
+        ProbabilityCorrection(
+            category=one["category"],
+            lead_hours=one["lead"],
+            power=one["power"],
+            e_value=one["e_value"],
+            events=one["events"],
+        )
+        for one in found["groups"]
+        if one["is_used"]
+    ]
+    with transaction.atomic():
+        ProbabilityCorrection.objects.all().delete()
+        ProbabilityCorrection.objects.bulk_create(rows)
+    return len(rows)
 
 
 def _bins(part: dict[str, Any]) -> Table:
