@@ -67,6 +67,8 @@ class ExchangeCore:
         self.faults = Faults(self.streams)
         self.timers = Timers()
         self.trades: deque[dict[str, Any]] = deque(maxlen=50_000)
+        self.new_trades: list[dict[str, Any]] = []
+        """Those that were not made durable yet."""
         self.candles = Candles()
         self.incentives: list[dict[str, Any]] = []
         self.market_maker_cash = 0

@@ -96,10 +96,9 @@ class Exchange(ExchangeCore):
         """Make what changed durable and visible: journal, late copy for reads, tickers. Call it before an answer leaves."""
         self.flush()
         changes = self.ledger.take_changes(self.now())
-        if self.file is not None:
-            line = take_line(self, changes)
-            if line is not None:
-                self.file.append(line)
+        line = take_line(self, changes)
+        if self.file is not None and line is not None:
+            self.file.append(line)
         if changes is not None:
             self.reads.note(changes)
 

@@ -1,6 +1,6 @@
 """Candlesticks: what a market's touch and its trades did in each minute, and in each hour or day made of them.
 
-Only minutes in which something moved have one. They live as long as the process.
+Only minutes in which something moved have one.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Candle:
 
 
 class Candles:
-    """Minutes of all markets."""
+    """Minutes of all markets. ``changed``: those that differ from what was last made durable, by ticker and end."""
 
     def __init__(self) -> None:
         self._minutes: dict[str, deque[Candle]] = {}
+        self.changed: dict[tuple[str, int], Candle] = {}
 
     def touch(self, ticker: str, bid: int | None, ask: int | None, open_interest: int, now_ms: int) -> None:
         """The touch as it is now; a side without a level stands at 0, or at a dollar."""
@@ -72,6 +73,19 @@ class Candles:
 
     def forget(self, ticker: str) -> None:
         self._minutes.pop(ticker, None)
+        self.changed = {key: candle for key, candle in self.changed.items() if key[0] != ticker}
+
+    def whole(self) -> list[tuple[str, Candle]]:
+        """Every minute, of each market the oldest first."""
+        return [(ticker, candle) for ticker, minutes in self._minutes.items() for candle in minutes]
+
+    def put(self, ticker: str, candle: Candle) -> None:
+        """A minute as it was made durable. Of one minute the last one counts; one from before the newest is known already."""
+        minutes = self._minutes.setdefault(ticker, deque(maxlen=_KEPT))
+        if minutes and minutes[-1].end_s == candle.end_s:
+            minutes[-1] = candle
+        elif not minutes or minutes[-1].end_s < candle.end_s:
+            minutes.append(candle)
 
     def of(self, ticker: str, start_s: int, end_s: int, period: int) -> tuple[list[Candle], Candle | None]:
         """The candles that end within [start, end], ascending, and the last one before them."""
@@ -88,6 +102,7 @@ class Candles:
                 bid, ask = minutes[-1].bid.close, minutes[-1].ask.close
             interest = minutes[-1].open_interest if minutes else 0
             minutes.append(Candle(end_s, Range(bid, bid, bid, bid), Range(ask, ask, ask, ask), None, 0, 0, interest))
+        self.changed[ticker, end_s] = minutes[-1]
         return minutes[-1]
 
     @staticmethod

@@ -86,7 +86,9 @@ def _trade(
     market.open_interest += count // 2
     market.dollar_volume += count * (price if taker.book_side == BID else ONE - price)
     row = {"trade_id": trade_id, "ticker": market.ticker, "price": price, "count": count}
-    exchange.trades.append(row | {"taker_side": taker.book_side, "ms": exchange.now()})
+    row |= {"taker_side": taker.book_side, "ms": exchange.now()}
+    exchange.trades.append(row)
+    exchange.new_trades.append(row)
     exchange.candles.trade(market.ticker, price, count, exchange.now())
     exchange.moved.add(market.ticker)
     exchange.feed.trade(market, trade_id, price, count, taker.book_side)

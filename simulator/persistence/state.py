@@ -1,4 +1,4 @@
-"""The state file: a checkpoint now and then, and a journal line for every change of the account in between.
+"""The state file: a checkpoint now and then, and a journal line for every change of the account, the listing or the prints in between.
 
 A line is handed to the operating system before the answer leaves, so a killed process loses no committed write. Each
 checkpoint starts a new journal (the generation is in both), so no line is ever applied twice.
@@ -21,6 +21,7 @@ from simulator.listing.tickers import day_ms
 from simulator.matching import orders
 from simulator.matching.book import Book, MarketMakerOrder
 from simulator.matching.resting import reserve
+from simulator.persistence.past import Minute, PastFile, Row, recall
 
 VERSION = 2
 Level = tuple[str, int, list[int | str]]
@@ -43,6 +44,8 @@ class Line(msgspec.Struct, omit_defaults=True):
     balances: tuple[int, int, int] = (0, 0, 0)
     """Market makers' cash, fees collected, deposits."""
     fee_changes: list[dict[str, Any]] | None = None
+    minutes: list[Minute] = []
+    trades: list[Row] = []
 
 
 class Checkpoint(msgspec.Struct):
@@ -64,6 +67,7 @@ class StateFile:
         self.path = path
         self.generation = 0
         self._journal: Any = None
+        self._past = PastFile(path.with_name(f"{path.name}.past"))
 
     def journal_path(self, generation: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{generation}.journal")
@@ -74,11 +78,12 @@ class StateFile:
     def save(self, exchange: ExchangeCore) -> None:
         """Write a checkpoint atomically and start a new journal."""
         self.generation += 1
+        running = self._past.save(exchange)
         checkpoint = Checkpoint(
             VERSION,
             self.generation,
             exchange.streams.seed,
-            whole_line(exchange),
+            whole_line(exchange, running),
             list(exchange.series.values()),
             {ticker: _levels(book) for ticker, book in exchange.books.items()},
             sorted(exchange.used_tickers),
@@ -95,12 +100,14 @@ class StateFile:
 
     def append(self, line: Line) -> None:
         """Hand one line to the operating system."""
+        self._past.note(line.minutes, line.trades)
         self._journal.write(msgspec.json.encode(line) + b"\n")
 
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+        self._past.close()
 
     def load(self) -> tuple[Checkpoint, list[Line]]:
         """The checkpoint and the lines written after it; StateError if it is not a state file."""
@@ -120,6 +127,8 @@ class StateFile:
                         lines.append(msgspec.json.decode(raw, type=Line))
                 except msgspec.MsgspecError:
                     break  # the last line of a killed process may be cut short; its answer never left
+        minutes, trades = self._past.load()
+        checkpoint.line.minutes, checkpoint.line.trades = [*minutes, *checkpoint.line.minutes], trades
         return checkpoint, lines
 
 
@@ -139,7 +148,7 @@ def _levels(book: Book) -> list[Level]:
     return found
 
 
-def whole_line(exchange: ExchangeCore) -> Line:
+def whole_line(exchange: ExchangeCore, running: list[Minute]) -> Line:
     now = exchange.now()
     return Line(
         now,
@@ -150,12 +159,16 @@ def whole_line(exchange: ExchangeCore) -> Line:
         dict(exchange.streams.counters),
         (exchange.market_maker_cash, exchange.fees_collected, exchange.deposits),
         exchange.fee_changes,
+        running,
     )
 
 
 def take_line(exchange: ExchangeCore, changes: Changes | None) -> Line | None:
     """What changed since the last line, or None."""
-    if changes is None and not exchange.relisted and not exchange.delisted:
+    minutes = [(ticker, candle) for (ticker, _), candle in exchange.candles.changed.items()]
+    exchange.candles.changed.clear()
+    trades, exchange.new_trades = exchange.new_trades, []
+    if changes is None and not exchange.relisted and not exchange.delisted and not minutes and not trades:
         return None
     relisted, exchange.relisted = exchange.relisted, set()
     gone, exchange.delisted = exchange.delisted, []
@@ -168,6 +181,8 @@ def take_line(exchange: ExchangeCore, changes: Changes | None) -> Line | None:
         dict(exchange.streams.counters),
         (exchange.market_maker_cash, exchange.fees_collected, exchange.deposits),
         exchange.fee_changes,
+        minutes,
+        trades,
     )
 
 
@@ -184,6 +199,7 @@ def restore(exchange: ExchangeCore, checkpoint: Checkpoint, lines: list[Line]) -
             exchange.markets.pop(ticker, None)
             exchange.events.pop(ticker, None)
         last = line
+    recall(exchange, ((each.minutes, each.trades) for each in (checkpoint.line, *lines)))
     exchange.streams.counters = dict(last.counters)
     exchange.market_maker_cash, exchange.fees_collected, exchange.deposits = last.balances
     exchange.fee_changes = last.fee_changes or []
