@@ -1,7 +1,7 @@
 """What has happened: trades and finished minutes of candlesticks, in a file that only grows while a process lives.
 
 They are too many to be in every checkpoint. Since the last one they are in the journal; a checkpoint moves what is finished to this
-file and keeps the running minutes. The first checkpoint of a process writes the file anew, without what memory has let go.
+file and keeps the running minutes. The first checkpoint of a process replaces the file, without what memory has let go.
 """
 
 from __future__ import annotations
