@@ -81,6 +81,8 @@ class DenialCode(StrEnum):
     ORDER_REFUSED = "order_refused"
     QUOTE_ENDED = "quote_ended"
     QUOTE_LOSES = "quote_loses"
+    QUOTE_WITHDRAWN = "quote_withdrawn"
+    NOT_QUOTED = "not_quoted"
     ORPHANS_HELD = "orphans_held"
     # an exit
     STILL_BUYING = "still_buying"
@@ -168,6 +170,8 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.ORDER_REFUSED: "The exchange refused the order.",
     DenialCode.QUOTE_ENDED: "The time for quoting this event is over.",
     DenialCode.QUOTE_LOSES: "Fills of the series' quotes have lost more than complete baskets would earn.",
+    DenialCode.QUOTE_WITHDRAWN: "A person withdrew its quotes or requested its exit.",
+    DenialCode.NOT_QUOTED: "Nothing of this position rests as a quote.",
     DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",

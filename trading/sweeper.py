@@ -14,7 +14,7 @@ from strategies.models import Decision
 from trading import states
 from trading.execution import executor
 from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
-from trading.quoted import markouts
+from trading.quoted import markouts, queue
 from trading.reconciliation import late_fills, overdue
 from trading.safety import lock_causes
 
@@ -26,20 +26,27 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, measure what
-    fills of quotes are worth by now, step every position that is due, and execute every decision that no worker took up. Returns how
-    many."""
+    """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
+    position that is due, execute every decision that no worker took up, and measure quotes. Returns how many."""
     count = late_fills.withdraw_left() + late_fills.reopen_all()
     count += overdue.act()
     count += lock_causes.end()
-    count += markouts.measure()
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1
     for decision_id in forgotten_decisions():
         _guarded(executor.execute, decision_id)
         count += 1
-    return count
+    return count + _measured()
+
+
+def _measured() -> int:
+    """What fills of quotes are worth by now, and the places of quotes in their queues: a fault there keeps nothing from trading."""
+    try:
+        return markouts.measure() + queue.measure()
+    except Exception:
+        log.exception("quotes were not measured; it will be tried again")
+        return 0
 
 
 def due_positions() -> list[int]:

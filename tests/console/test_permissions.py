@@ -30,6 +30,7 @@ ROLES: Final = ("viewer", "operator", "risk manager")
 OPERATES: Final = {
     "force_exit",
     "withdraw_exit",
+    "withdraw_quote",
     "exit_several",
     "halt",
     "accept_advice",
@@ -74,6 +75,7 @@ READ: Final = {
         "backtest",
         "shadows",
         "capital",
+        "quotes",
         "results",
         "exports",
         "exports_download",
@@ -162,6 +164,7 @@ def may_act(role: str, dialog: str) -> bool:
 ROW_DIALOGS: Final = {
     "force_exit": "force_exit",
     "withdraw_exit": "withdraw_exit",
+    "withdraw_quote": "withdraw_quote",
     "remove": "remove_lock",
     "resolve": "resolve_discrepancy",
     "clone": "clone_profile",

@@ -20,7 +20,11 @@ from trading.closing.exit_prices import LeastPrices, LegKey
 from trading.denials import DenialCode, Denied, Refusal
 from trading.models import TERMINAL, ExitRequest, Leg, Position, PositionStatus
 
-EXITABLE: Final = (PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.EXITING)
+EXITABLE: Final = (PositionStatus.QUOTING, PositionStatus.OPEN, PositionStatus.UNWINDING, PositionStatus.EXITING)
+
+
+QUOTED: Final = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.COMPLETING)
+"""While one of these, a quoted basket may have an order in the book, now or later."""
 
 
 class CannotExit(Denied, ValueError):
@@ -68,6 +72,8 @@ def request_exit(
         position = Position.objects.select_for_update().get(pk=position_id)
         first = open_request(position)
         refusal = None if first is not None else why_not(position)
+        if first is None and position.status == PositionStatus.QUOTING and source != "person":
+            refusal = Refusal(DenialCode.STILL_BUYING, f"position #{position.pk} is {position.get_status_display()}")
         if refusal is not None:
             raise CannotExit(refusal.code, refusal.detail)
         legs = list(position.legs.all())
@@ -129,6 +135,18 @@ def _create(position: Position, wanted: _Wanted, accepted: LeastPrices, counts: 
         reason=wanted.reason,
     )
     return request
+
+
+def withdraw_quote(position_id: int, *, actor: str, reason: str) -> None:
+    """Let nothing of a quoted basket rest any more: what it holds stays, by the profile's rule for orphans. Raises CannotExit(NOT_QUOTED),
+    also where it is withdrawn already."""
+    with transaction.atomic():
+        position = Position.objects.select_for_update().get(pk=position_id)
+        if position.status not in QUOTED or not position.quoting or position.quote_withdrawn:
+            raise CannotExit(DenialCode.NOT_QUOTED, f"position #{position.pk} is {position.get_status_display()}")
+        Position.objects.filter(pk=position.pk).update(quote_withdrawn=f"{actor}: {reason}"[:300])
+        states.note(position, f"quotes withdrawn: {reason}"[:300], actor=actor)
+        messages.send_on_commit(messages.EXIT_POSITION, position.pk)
 
 
 def withdraw(position_id: int, *, actor: str, reason: str) -> bool:

@@ -110,6 +110,13 @@ class Position(models.Model):
         db_default=0,
         help_text="Most that contracts beyond whole baskets may have cost while quotes rest, micro-dollars; afterwards what they did.",
     )
+    quote_withdrawn = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Who withdrew its quotes for good, and why; empty while they may rest.",
+    )
     triage_opt_out = models.BooleanField(default=False, help_text="Triage may advise but never exit this one.")
     close_type = models.CharField(max_length=10, choices=CloseType, blank=True, help_text="How it ended.")
     close_code = models.CharField(

@@ -29,6 +29,7 @@ from kalbot.console.admin.filters import (
     seen_values,
 )
 from kalbot.console.dialogs.exits import ForceExit, WithdrawExit
+from kalbot.console.dialogs.quotes import WithdrawQuote
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
 from kalbot.console.pages.summary import grade_of_held
@@ -156,7 +157,7 @@ class PositionAdmin(ExportedAdmin):
         "opened_as": lambda position: Grade(position.grade).label,
     }
     inlines = [LegInline, OrderInline, PositionEventInline]
-    actions_detail = ["force_exit", "withdraw_exit"]
+    actions_detail = ["force_exit", "withdraw_exit", "withdraw_quote"]
     actions_row = ["force_exit"]
     fieldsets = [
         (
@@ -177,6 +178,7 @@ class PositionAdmin(ExportedAdmin):
 
     change_form_outer_before_template = "console/position.html"
     force_exit = detail_action(ForceExit, "Force exit", icon="logout", name="force_exit")
+    withdraw_quote = detail_action(WithdrawQuote, "Withdraw quotes", icon="undo", name="withdraw_quote")
     withdraw_exit = detail_action(WithdrawExit, "Withdraw exit", icon="undo", name="withdraw_exit")
 
     @display(description="Pays at least")
@@ -206,10 +208,13 @@ class PositionAdmin(ExportedAdmin):
         position = Position.objects.filter(pk=object_id, status__in=ACTIVE).first()
         if position is None:
             return []
+        hidden = set()
+        if exits.open_request(position) is None:
+            hidden.add("withdraw_exit")
+        if not position.quoting or position.status not in exits.QUOTED or position.quote_withdrawn:
+            hidden.add("withdraw_quote")
         found = super().get_actions_detail(request, object_id)
-        if exits.open_request(position) is not None:
-            return found
-        return [one for one in found if not one.action_name.endswith("withdraw_exit")]
+        return [one for one in found if not any(one.action_name.endswith(name) for name in hidden)]
 
 
 @admin.register(Leg)

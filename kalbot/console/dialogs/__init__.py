@@ -7,6 +7,7 @@ from typing import Any
 
 _WHERE = {
     "exits": ["ForceExit", "WithdrawExit"],
+    "quotes": ["WithdrawQuote"],
     "exit_several": ["ExitSeveral"],
     "halt": ["Halt", "Resume"],
     "discrepancies": ["ResolveDiscrepancy"],

@@ -16,7 +16,7 @@ from kalbot.console.ui.links import page_url
 from trading.closing import exit_many, exit_preview, exit_prices, exits
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_preview import ExitPreview
-from trading.models import ExitRequest, Position
+from trading.models import ExitRequest, Position, PositionStatus
 from trading.safety import halt
 
 WAITS = "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
@@ -161,6 +161,10 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
         words.append(f"{under_way_in_words(under_way)} What you confirm here takes its place where it differs.")
     if halt.current(position.profile) == halt.State.HALTED:
         words.append(WAITS)
+    if position.status == PositionStatus.QUOTING:
+        words.append(
+            "Its quotes are withdrawn first. What fills until then has no least price here, so it stays; exit it afterwards."
+        )
     short = [str(one.leg) for one in preview.legs if one.unsellable]
     if short:
         words.append(f"No bid now for {', '.join(short)}: that part stays until there is one or the market settles.")

@@ -20,7 +20,8 @@ from markets.models import Market
 from markets.terms.grades import Grade
 from strategies.models import Kind
 from trading import selectors
-from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position
+from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position, PositionStatus
+from trading.quoted import open_quotes
 from trading.selectors import Held
 
 
@@ -118,6 +119,7 @@ def progress(position: Position) -> dict[str, Any]:
         "request_of_exit": ExitRequest.objects.filter(position=position).order_by("-id").first(),
         "last": position.events.order_by("-id").first(),
         "held": held,
+        "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
         "payoff": payoff(held, names),
         "sentence": in_words(position, held, names),

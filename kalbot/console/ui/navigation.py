@@ -19,6 +19,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Calibration", "balance", "admin:calibration", "backtest.view_calibrationreport"),
             ("Results", "monitoring", "admin:results", "trading.view_ledgertransaction"),
             ("Capital", "account_balance_wallet", "admin:capital", "trading.view_ledgertransaction"),
+            ("Quotes", "format_list_numbered", "admin:quotes", "trading.view_ledgertransaction"),
             ("Paper against live", "compare", "admin:shadows", "trading.view_position"),
             ("Operate", "tune", "admin:operate", "trading.view_tradingstate"),
         ],

@@ -24,7 +24,7 @@ from trading.books import live_books
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, quote
 from trading.execution.orders.batch import Wanted
-from trading.execution.phases import complete, opening
+from trading.execution.phases import complete, opening, selling
 from trading.execution.sizing import baskets, quotes
 from trading.execution.sizing.quotes import Rests
 from trading.limits import risk
@@ -102,6 +102,11 @@ def _hedge(position: Position, lease: Lease, legs: list[Leg], orders: list[Order
 def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple[Rests, Facts] | Refusal:
     """What may rest now, or why nothing may: every limit of a new basket holds for a quote as long as it rests."""
     profile, decision = position.profile, position.decision
+    if position.quote_withdrawn:
+        return Refusal(DenialCode.QUOTE_WITHDRAWN, position.quote_withdrawn)
+    request = selling.open_request(position)
+    if request is not None:
+        return Refusal(DenialCode.QUOTE_WITHDRAWN, f"{request.actor}: {request.reason}")
     if profile.quoting == Profile.Quoting.NONE:
         return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no more")
     if not profile.is_active:

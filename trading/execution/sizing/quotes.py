@@ -104,9 +104,9 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     if margin is None:
         return Refusal(DenialCode.QUOTE_LOSES, position.event.series_id)
     own = [order for order in orders if order.purpose == Order.Purpose.QUOTE]
-    shown = [order for order in own if _is_shown(order)]
+    shown = [order for order in own if is_shown(order)]
     resting_now = [order for order in own if order.status == OrderStatus.RESTING]
-    markets = [_market(leg, shown, live, position.mode) for leg in legs]
+    markets = [market_of(leg, shown, live, position.mode) for leg in legs]
     kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
     if position.quoting == Way.ONE_LEG:
         found = _one_leg(position, legs, markets, states, kept, margin)
@@ -201,7 +201,7 @@ def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> di
     return found if profit > 0 and profit * PPM >= profile.min_margin_ppm * cost else {}
 
 
-def _market(leg: Leg, own: Iterable[Order], live: LiveBooks, mode: str) -> LegMarket:
+def market_of(leg: Leg, own: Iterable[Order], live: LiveBooks, mode: str) -> LegMarket:
     """A leg's market with the bids of others. Paper orders are in no book."""
     depth, side = live.depth(leg.market_id), Side(leg.side)
     bids = dict(depth.bids(side))
@@ -215,7 +215,7 @@ def _market(leg: Leg, own: Iterable[Order], live: LiveBooks, mode: str) -> LegMa
     return LegMarket(leg.market_id, alone, live.fees, price_bands(leg.market))
 
 
-def _is_shown(order: Order) -> bool:
+def is_shown(order: Order) -> bool:
     """Whether a book may still show the order: it rests, or was withdrawn so lately that the books may be older than that."""
     if order.status == OrderStatus.RESTING:
         return True

@@ -1,0 +1,70 @@
+"""The page of quotes and the position page of a quoted basket: its arithmetic, its records, why there is none, what it made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from kalbot.common import clock
+from kalbot.console.ui.links import page_url
+from strategies.models import QuoteRecord, Verdict
+from tests.trading import quoted
+from trading.models import Position
+
+
+@pytest.fixture
+def position(settings: Any) -> Position:
+    """Quoted on every leg, 3 contracts of one filled."""
+    twin = quoted.begin(settings)
+    position = quoted.begun(twin, quoted.profile())
+    quoted.sell_no(twin, 0, 5_500, quoted.DEPTH + 300)
+    found = quoted.step(twin, position)
+    series = twin.row.series_id
+    marks = {"fills": 25, "mark_1": -5_000, "mark_10": -12_000, "mark_60": -19_300}
+    QuoteRecord.objects.create(
+        series_id=series, mode="live", side="no", wanted=1_000, complete=250, at=clock.now(), **marks
+    )
+    Verdict.objects.create(
+        profile=found.profile,
+        event=found.event,
+        status="candidate",
+        live_constraint="quote_pair",
+        updated_at=clock.now(),
+    )
+    return found
+
+
+def test_the_page_shows_what_rests_with_its_arithmetic_and_why_nothing_else_does(
+    position: Position, login: Any
+) -> None:
+    answer = login("viewer").get(reverse("admin:quotes"))
+    text = answer.content.decode()
+    (quote,) = answer.context["quotes"]
+    assert quote.position == position
+    for leg in quote.legs:
+        assert f">{leg.left / 100:g}<" in text
+    assert "The best bids of all legs together" not in text
+    assert "the best bids of all legs together leave less than the margin" in text
+    assert "−$0.0193" in text, "after 60 s"
+    assert "25%" in text.replace(" ", ""), "sets complete of those wanted"
+    (made,) = answer.context["made"]
+    assert (made.way, made.open) == ("all_legs", 1)
+    (hedge,) = answer.context["hedges"]
+    assert (hedge.fills, hedge.contracts) == (1, 300)
+
+
+def test_the_page_of_a_quoted_position_shows_the_same_and_offers_to_withdraw(position: Position, login: Any) -> None:
+    text = login("operator").get(page_url("trading.position", position.pk)).content.decode()
+    assert "What is quoted, by the books of now" in text
+    assert "Withdraw quotes" in text
+    Position.objects.filter(pk=position.pk).update(quote_withdrawn="ann: enough")
+    text = login("operator").get(page_url("trading.position", position.pk)).content.decode()
+    assert "Withdrawn by ann: enough" in text
+    assert "withdraw_quote" not in text
+
+
+def test_without_quotes_the_page_says_so(db: None, login: Any) -> None:
+    text = login("viewer").get(reverse("admin:quotes")).content.decode()
+    assert "No profile quotes" in text
