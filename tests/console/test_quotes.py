@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from kalbot.common import clock
+from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from strategies.models import QuoteRecord, Verdict
 from tests.trading import quoted
@@ -15,7 +16,7 @@ from trading.models import Position
 
 
 @pytest.fixture
-def position(settings: Any) -> Position:
+def position(db: None, settings: Any) -> Position:
     """Quoted on every leg, 3 contracts of one filled."""
     twin = quoted.begin(settings)
     position = quoted.begun(twin, quoted.profile())
@@ -26,13 +27,8 @@ def position(settings: Any) -> Position:
     QuoteRecord.objects.create(
         series_id=series, mode="live", side="no", wanted=1_000, complete=250, at=clock.now(), **marks
     )
-    Verdict.objects.create(
-        profile=found.profile,
-        event=found.event,
-        status="candidate",
-        live_constraint="quote_pair",
-        updated_at=clock.now(),
-    )
+    seen = {"live_constraint": "quote_pair", "since": clock.now(), "updated_at": clock.now()}
+    Verdict.objects.create(profile=found.profile, event=found.event, status="candidate", **seen)
     return found
 
 
@@ -47,7 +43,7 @@ def test_the_page_shows_what_rests_with_its_arithmetic_and_why_nothing_else_does
         assert f">{leg.left / 100:g}<" in text
     assert "The best bids of all legs together" not in text
     assert "the best bids of all legs together leave less than the margin" in text
-    assert "−$0.0193" in text, "after 60 s"
+    assert formats.gain(-19_300, 4) in text, "after 60 s"
     assert "25%" in text.replace(" ", ""), "sets complete of those wanted"
     (made,) = answer.context["made"]
     assert (made.way, made.open) == ("all_legs", 1)
@@ -56,11 +52,12 @@ def test_the_page_shows_what_rests_with_its_arithmetic_and_why_nothing_else_does
 
 
 def test_the_page_of_a_quoted_position_shows_the_same_and_offers_to_withdraw(position: Position, login: Any) -> None:
-    text = login("operator").get(page_url("trading.position", position.pk)).content.decode()
+    operator = login("operator")
+    text = operator.get(page_url("trading.position", position.pk)).content.decode()
     assert "What is quoted, by the books of now" in text
     assert "Withdraw quotes" in text
     Position.objects.filter(pk=position.pk).update(quote_withdrawn="ann: enough")
-    text = login("operator").get(page_url("trading.position", position.pk)).content.decode()
+    text = operator.get(page_url("trading.position", position.pk)).content.decode()
     assert "Withdrawn by ann: enough" in text
     assert "withdraw_quote" not in text
 

@@ -65,7 +65,7 @@ def test_a_machine_exits_nothing_that_is_being_quoted_and_nobody_a_part_of_it(tw
     position = _filled(twin)
     for terms in ({"source": "triage"}, {"counts": {(twin.markets[0], "no"): 100}}):
         with pytest.raises(exits.CannotExit) as caught:
-            exits.request_exit(position_id=position.pk, actor="ann", reason="leave", **terms)  # type: ignore[arg-type]
+            exits.request_exit(position_id=position.pk, actor="ann", reason="leave", **terms)
         assert caught.value.code in ("still_buying", "not_in_parts")
     assert quoted.step(twin, position).status == "quoting"
 
@@ -89,13 +89,13 @@ def test_what_is_quoted_is_shown_with_its_arithmetic(twin: Twin) -> None:
 
 def test_the_place_in_the_queue_is_read_now_and_then(twin: Twin) -> None:
     position = quoted.begun(twin, quoted.profile())
-    for key in cache.prices().keys(cache.key("queue positions:*")):  # type: ignore[union-attr]
+    for key in cache.prices().keys(cache.key("queue positions:*")):
         cache.prices().delete(key)
     sweeper.sweep()
     assert [leg.ahead for leg in open_quotes.of(position).legs] == [quoted.DEPTH] * 3
     quoted.sell_no(twin, 0, 5_500, quoted.DEPTH)
     assert queue.measure() == 0, "read a moment ago"
-    for key in cache.prices().keys(cache.key("queue positions:*")):  # type: ignore[union-attr]
+    for key in cache.prices().keys(cache.key("queue positions:*")):
         cache.prices().delete(key)
     assert queue.measure() == 3
     assert open_quotes.of(position).legs[0].ahead == 0
