@@ -44,7 +44,7 @@ def test_the_page_shows_what_rests_with_its_arithmetic_and_why_nothing_else_does
     assert "The best bids of all legs together" not in text
     assert "the best bids of all legs together leave less than the margin" in text
     assert formats.gain(-19_300, 4) in text, "after 60 s"
-    assert "25%" in text.replace(" ", ""), "sets complete of those wanted"
+    assert formats.share(250_000) in text, "sets complete of those wanted"
     (made,) = answer.context["made"]
     assert (made.way, made.open) == ("all_legs", 1)
     (hedge,) = answer.context["hedges"]

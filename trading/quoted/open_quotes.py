@@ -69,6 +69,11 @@ class OpenQuote:
         return None if not self.cost else (self.pays - self.cost) * PPM // self.cost
 
     @property
+    def is_short(self) -> bool:
+        """Whether it would keep less by the books of now than a quote must."""
+        return self.keeps_ppm is not None and (self.wants_ppm is None or self.keeps_ppm < self.wants_ppm)
+
+    @property
     def expires_at(self) -> datetime | None:
         """When the first of its orders expires, if nobody prolongs it."""
         return min((leg.expires_at for leg in self.legs if leg.expires_at is not None), default=None)

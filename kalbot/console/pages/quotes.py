@@ -42,7 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "records": [record(row) for row in records],
         "enough": ENOUGH_FILLS,
         "made": results.by_way(since),
-        "hedges": [one for one in results.hedges(since) if one.fills],
+        "hedges": [one for one in results.hedges(since) if one.resting_cost],
         "is_quoting": Profile.objects.exclude(quoting=Profile.Quoting.NONE).filter(is_active=True).exists(),
         **plot(records),
     }
