@@ -9,9 +9,9 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from backtest.calibration.correction import NEEDED
 from backtest.models import CalibrationReport
 from kalbot.common import clock
+from strategies.models.corrections import NEEDED
 
 
 @permission_required("backtest.view_calibrationreport", raise_exception=True)
