@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from backtest.calibration.correction import corrected
 from backtest.calibration.observe import HOUR, Observed
+from strategies.dutch.coverage import corrected
 
 START: Final = 1_786_406_400 * 10**9
 DAY: Final = 24 * HOUR
