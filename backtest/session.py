@@ -25,9 +25,9 @@ from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
-from strategies.cycle import event_cache, memo
+from strategies.cycle import candidates, event_cache, memo
 from strategies.models import Profile
-from strategies.screening import watchlist
+from strategies.screening import verdict_rows, watchlist
 from trading.venues import factory
 from trading.venues.replay import ReplayVenue
 
@@ -106,8 +106,10 @@ def _exchange_of(tape: Path) -> Iterator[None]:
 
 def _forget() -> None:
     """The product remembers things between cycles; a run begins and ends with none of them."""
+    candidates.forget()
     event_cache.forget()
     memo.forget()
+    verdict_rows.forget()
     watchlist.forget()
 
 

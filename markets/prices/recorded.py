@@ -53,14 +53,21 @@ class EventPrices:
         ``no_book`` no order book is kept; ``suspect`` a gap or contradiction is being repaired; ``not_active`` the market cannot be
         traded; ``no_side`` nobody offers ``side`` (without ``side``: nobody bids on either side).
         """
-        if not self.live:
-            return "dead_epoch" if self.epoch else "no_book"
-        if self.age_ms(now_ms) > max_age_ms or self.alive_ms > now_ms + AHEAD_MS:
-            return "stale"
+        silent = self.silent(max_age_ms, now_ms)
+        if silent:
+            return silent
         for ticker in tickers:
             reason = _unusable(self.markets.get(ticker), side)
             if reason:
                 return reason
+        return None
+
+    def silent(self, max_age_ms: int, now_ms: int) -> str | None:
+        """Why no market may be traded on whatever its book is: ``dead_epoch``, ``no_book`` or ``stale``; None if some may."""
+        if not self.live:
+            return "dead_epoch" if self.epoch else "no_book"
+        if now_ms - self.alive_ms > max_age_ms or self.alive_ms > now_ms + AHEAD_MS:
+            return "stale"
         return None
 
 

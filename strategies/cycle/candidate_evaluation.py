@@ -6,6 +6,7 @@ It ends in a basket that could be bought now, or in the one constraint that stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +14,8 @@ from kalbot.common import bulk
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
-from strategies.cycle.candidates import Candidate
+from strategies.cycle import candidates
+from strategies.cycle.candidates import Listed
 from strategies.cycle.evaluation import evaluate, limits_of, verdict_of
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
@@ -61,16 +63,26 @@ def depths_of(prices: EventPrices) -> dict[str, Depth]:
 _LIVE: Final = ("live_at", "live_constraint", "live_value", "live_limit", "live_distance_ppm", "live_flip")
 
 
-def record(verdicts: Iterable[tuple[Candidate, Verdict]], at: datetime) -> int:
-    """Write the verdicts that say something new into their rows' ``live_*`` columns. Returns how many rows."""
-    rows = []
-    for candidate, verdict in verdicts:
+def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdict]], at: datetime) -> int:
+    """Write the verdicts (by event) that say something new into their rows' ``live_*`` columns. Returns how many rows."""
+    written = []
+    for event, verdict in verdicts:
+        candidate = listed.by_event[event]
         miss = verdict.miss or Miss(Reason.DECIDED, "", "")
-        same = candidate.live_constraint == miss.code
-        recent = candidate.live_at is not None and at - candidate.live_at < REWRITE
-        if same and (recent or candidate.live_value == miss.value[:60]):
-            continue
-        values = (at, miss.code.value, miss.value[:60], miss.limit[:60], miss.distance_ppm, miss.flip[:300])
-        rows.append((candidate.verdict_id, values))
+        if candidate.live_constraint == miss.code:
+            if candidate.live_value == miss.value[:60]:
+                listed.said[event] = verdict
+                continue
+            if candidate.live_at is not None and at - candidate.live_at < REWRITE:
+                continue
+        written.append((candidate, miss, verdict))
+    rows = [
+        (c.verdict_id, (at, miss.code.value, miss.value[:60], miss.limit[:60], miss.distance_ppm, miss.flip[:300]))
+        for c, miss, _ in written
+    ]
     bulk.update_rows(VerdictRow, _LIVE, rows)
+    for candidate, miss, verdict in written:
+        now = replace(candidate, live_constraint=miss.code.value, live_value=miss.value[:60], live_at=at)
+        candidates.update(profile, listed, now)
+        listed.said[candidate.event] = verdict
     return len(rows)

@@ -5,26 +5,51 @@ What is needed of positions comes through ``holdings``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
+from kalbot.common import clock
 from markets import selectors
 from strategies.cycle import holdings
-from strategies.models import Decision, Profile, Verdict
+from strategies.models import Decision, Profile
+from strategies.models import Verdict as VerdictRow
 from strategies.reasons import Reason
+from strategies.screening import versions
+from strategies.screening.verdict import Verdict
+
+LIST_SECONDS: Final = 60.0
+"""A list is read again after half to one and a half of it, though nobody said that it changed: what other processes wrote into
+its rows is no reason to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One verdict row that a cycle may act on, with what the last evaluation wrote into it."""
+    """One verdict row that a cycle may act on, with what the last evaluation wrote into it. ``rank``: 0 = the most promising."""
 
+    rank: int
     verdict_id: int
     event: str
     decisions: int
     live_constraint: str
     live_value: str
     live_at: datetime | None
+
+
+@dataclass(slots=True)
+class Listed:
+    """The candidates of one profile by event, and the verdicts that their rows are known to say (``said``)."""
+
+    by_event: dict[str, Candidate]
+    said: dict[str, Verdict] = field(default_factory=dict)
+    version: int = 0
+    until: float = 0.0
+
+
+_lists: dict[int, Listed] = {}
+"""What this process read of each profile. It only picks what to judge: ``decisions.take`` asks the row itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +63,47 @@ class Exposure:
     quotes: int = 0
 
 
-def of(profile: Profile, events: Sequence[str] | None = None) -> list[Candidate]:
-    """The profile's candidates, the most promising first; only those of ``events`` when given."""
-    rows = Verdict.objects.filter(profile=profile, status=Verdict.Status.CANDIDATE).order_by("distance_ppm", "pk")
+def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) -> dict[int, Listed]:
+    """The candidates of each profile, by its id; of ``events`` alone, read from the database, when given."""
+    if events is not None:
+        return {profile.pk: _read(profile, events) for profile in profiles}
+    counted, at = versions.candidates([profile.pk for profile in profiles]), clock.monotonic()
+    for profile in profiles:
+        known = _lists.get(profile.pk)
+        if known is None or known.version != counted[profile.pk] or at >= known.until:
+            fresh = _lists[profile.pk] = _read(profile)
+            fresh.version, fresh.until = counted[profile.pk], at + LIST_SECONDS * (0.5 + random.random())
+    return {profile.pk: _lists[profile.pk] for profile in profiles}
+
+
+def _read(profile: Profile, events: Collection[str] | None = None) -> Listed:
+    rows = VerdictRow.objects.filter(profile=profile, status=VerdictRow.Status.CANDIDATE).order_by("distance_ppm", "pk")
     if events is not None:
         rows = rows.filter(event_id__in=events)
     columns = ("pk", "event_id", "decisions", "live_constraint", "live_value", "live_at")
-    return [Candidate(*row) for row in rows.values_list(*columns)]
+    found = (Candidate(rank, *row) for rank, row in enumerate(rows.values_list(*columns)))
+    return Listed({candidate.event: candidate for candidate in found})
+
+
+def update(profile: Profile, listed: Listed, candidate: Candidate) -> None:
+    """Its row was written: ``listed``, and the list that this process keeps of the profile, are to say so."""
+    for each in (listed, _lists.get(profile.pk)):
+        if each is not None and (old := each.by_event.get(candidate.event)) is not None:
+            each.by_event[candidate.event] = replace(candidate, rank=old.rank)
+            each.said.pop(candidate.event, None)
+
+
+def forget(profile: Profile | None = None) -> None:
+    """Read the candidates of ``profile`` (of all, when None) again."""
+    if profile is None:
+        _lists.clear()
+    else:
+        _lists.pop(profile.pk, None)
 
 
 def interested(profiles: Sequence[Profile], events: Sequence[str]) -> list[Profile]:
     """Those of ``profiles`` that have one of ``events`` as a candidate."""
-    rows = Verdict.objects.filter(event_id__in=events, status=Verdict.Status.CANDIDATE)
+    rows = VerdictRow.objects.filter(event_id__in=events, status=VerdictRow.Status.CANDIDATE)
     wanted = set(rows.values_list("profile_id", flat=True))
     return [profile for profile in profiles if profile.pk in wanted]
 

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -31,8 +31,8 @@ from strategies.cycle import (
     plausibility,
     quotes,
 )
-from strategies.cycle.candidates import Candidate, Exposure
-from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, unfit
+from strategies.cycle.candidates import Candidate, Exposure, Listed
+from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
 from strategies.models import Cycle, Decision, Profile
 from strategies.profiles import alike
 from strategies.profiles.blackout import in_blackout
@@ -86,12 +86,12 @@ def run(
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
-        found = {profile.pk: candidates.of(profile, event_tickers) for profile in mine}
-        _read(running, sorted({c.event for group in found.values() for c in group}))
+        found = candidates.lists(mine, event_tickers)
+        _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))))
         for group in alike.groups(mine):
             _consider_all(running, group, found)
     row = running.row
-    row.refused = dict(running.refused.most_common())
+    row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
     if trigger == BEAT or row.decisions:
         row.save()
@@ -107,45 +107,62 @@ def _read(running: _Run, tickers: list[str]) -> None:
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
 
-def _consider_all(running: _Run, group: Sequence[Profile], found: Mapping[int, list[Candidate]]) -> None:
+def _consider_all(running: _Run, group: Sequence[Profile], found: Mapping[int, Listed]) -> None:
     """Judge the events of profiles that judge alike once, then decide for one after the other. A fault in one keeps no other from it."""
     shared: Shared | None = None
     for profile in group:
         try:
             if shared is None:
-                events = {candidate.event: None for one in group for candidate in found[one.pk]}
+                events = set().union(*(found[one.pk].by_event.keys() for one in group))
                 shared = judge(profile, events, running.views, running.prices)
             _consider(running, profile, found[profile.pk], shared)
         except Exception:
             log.exception("cycle failed: profile %s", profile.name)
-            running.refused[Reason.ERROR.value] += len(found[profile.pk])
+            candidates.forget(profile)
+            running.refused[Reason.ERROR.value] += len(found[profile.pk].by_event)
 
 
-def _consider(running: _Run, profile: Profile, found: list[Candidate], shared: Shared) -> None:
-    """Decide for what pays (the best set) among the candidates of one profile, and record the verdicts."""
-    if not found:
+def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -> None:
+    """Decide for what pays (the best set) among the candidates of one profile, and record the verdicts.
+
+    What holds for all that judge like it is not gone through again: only its own verdicts are, and what has changed.
+    """
+    if not listed.by_event:
         return
     exposure = candidates.exposure(profile, clock.now())
-    verdicts = _verdicts_of(running, profile, found, exposure, shared)
-    paying = [c for c in found if verdicts[c.event].status is Status.CANDIDATE]
+    shared = shared.of(listed.by_event.keys())
+    own = _own_verdicts(running, profile, listed, exposure, shared)
+    paying = [listed.by_event[event] for event, verdict in own.items() if verdict.status is Status.CANDIDATE]
+    paying.sort(key=lambda candidate: candidate.rank)
     open_count, capital_left = exposure.open_count, exposure.capital_left
-    taken = [c for c in paying if not verdicts[c.event].quote]
-    allocated = allocation.allocate(profile, taken, verdicts, exposure)
+    taken = [c for c in paying if not own[c.event].quote]
+    allocated = allocation.allocate(profile, taken, own, exposure)
     for event, miss in allocated.passed_over.items():
-        verdicts[event] = passed_over(verdicts[event], miss)
-    quoting, free = _quoting(profile, paying, verdicts, exposure.quotes)
+        own[event] = passed_over(own[event], miss)
+    quoting, free = _quoting(profile, paying, own, exposure.quotes)
     for turn in [*allocated.turns, *quoting[:free]]:
         allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
-        verdict, spent = _decide(running, profile, turn.candidate, allowed, open_count)
-        verdicts[turn.candidate.event] = verdict
+        verdict, spent = _decide(running, profile, listed, turn.candidate, allowed, open_count)
+        own[turn.candidate.event] = verdict
         capital_left -= spent
         open_count += spent > 0
         running.row.decisions += spent > 0
-    running.row.candidates += len(found)
-    running.row.evaluated += sum(1 for verdict in verdicts.values() if verdict.on_books)
-    running.refused.update(v.constraint.value for v in verdicts.values() if v.constraint is not None)
-    candidate_evaluation.record(((candidate, verdicts[candidate.event]) for candidate in found), clock.now())
-    _follow(profile, verdicts)
+    running.row.candidates += len(listed.by_event)
+    _count(running, own, shared)
+    said = listed.said
+    new = [(e, v) for e, v in shared.verdicts.items() if said.get(e) is not v and e not in own]
+    candidate_evaluation.record(profile, listed, [*new, *own.items()], clock.now())
+    _follow(profile, own, shared)
+
+
+def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
+    """Add one profile's verdicts to the totals of the cycle: its own, and the shared ones that they do not replace."""
+    replaced = [verdict for event in own if (verdict := shared.verdicts.get(event)) is not None]
+    running.row.evaluated += shared.on_books
+    running.row.evaluated += sum(v.on_books for v in own.values()) - sum(v.on_books for v in replaced)
+    running.refused.update(shared.refused)
+    running.refused.update(v.constraint.value for v in own.values() if v.constraint is not None)
+    running.refused.subtract(v.constraint.value for v in replaced if v.constraint is not None)
 
 
 def _quoting(
@@ -167,34 +184,36 @@ def _return(verdict: Verdict) -> float:
     return verdict.quote.get("expected", 0) / locked if locked else 0.0
 
 
-def _verdicts_of(
-    running: _Run, profile: Profile, found: list[Candidate], exposure: Exposure, shared: Shared
+def _own_verdicts(
+    running: _Run, profile: Profile, listed: Listed, exposure: Exposure, shared: Shared
 ) -> dict[str, Verdict]:
-    """The verdict of each candidate: what blocks the profile whatever the prices are, else what all that judge like it think."""
-    events = {candidate.event for candidate in found}
+    """The verdicts in which the profile differs from those that judge like it: what blocks it whatever the prices are, what its money
+    decides, what it quotes."""
     stopped = _stopped(profile, exposure)
     if stopped is not None:
-        verdicts = dict.fromkeys(events, missed(Status.REJECTED, stopped))
+        own = dict.fromkeys(listed.by_event, rejected(stopped))
     else:
-        verdicts = {event: verdict for event, verdict in shared.verdicts.items() if event in events}
-        for event in shared.by_money.keys() & events:
-            if event not in exposure.blocked:
-                verdicts[event] = shared.with_money(profile, event, running.prices, exposure.capital_left)
+        own = {
+            event: shared.with_money(profile, event, running.prices, exposure.capital_left)
+            for event in shared.by_money
+            if event not in exposure.blocked
+        }
         if profile.quoting != Profile.Quoting.NONE:
-            _quote_instead(running, profile, verdicts, exposure)
-    for event in exposure.blocked.keys() & events:
-        blocked = Miss(exposure.blocked[event], "a basket of this event", "one at a time")
-        verdicts[event] = missed(Status.REJECTED, blocked)
-    return verdicts
+            _quote_instead(running, profile, own, exposure, shared)
+    for event in exposure.blocked.keys() & listed.by_event.keys():
+        own[event] = rejected(Miss(exposure.blocked[event], "a basket of this event", "one at a time"))
+    return own
 
 
-def _quote_instead(running: _Run, profile: Profile, verdicts: dict[str, Verdict], exposure: Exposure) -> None:
+def _quote_instead(
+    running: _Run, profile: Profile, own: dict[str, Verdict], exposure: Exposure, shared: Shared
+) -> None:
     """Put what may rest in the place of what does not pay when it is taken."""
-    for event, verdict in verdicts.items():
+    for event, verdict in (shared.verdicts | own).items():
         view, prices = running.views.get(event), running.prices.get(event)
         if verdict.on_books and event not in exposure.blocked and view is not None and prices is not None:
             books = candidate_evaluation.depths_of(prices)
-            verdicts[event] = _quoted(profile, view, books, verdict, exposure.capital_left)
+            own[event] = _quoted(profile, view, books, verdict, exposure.capital_left)
 
 
 def _stopped(profile: Profile, exposure: Exposure) -> Miss | None:
@@ -221,7 +240,7 @@ def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: V
 
 
 def _decide(
-    running: _Run, profile: Profile, candidate: Candidate, capital_left: int, open_count: int
+    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, capital_left: int, open_count: int
 ) -> tuple[Verdict, int]:
     """Read event and prices once more and decide on those. Returns the verdict and what the decision reserves (0 = none)."""
     view = event_cache.fresh(candidate.event)
@@ -238,7 +257,9 @@ def _decide(
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
     decision.trace = traced(decision, running.moments)
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
+        candidates.forget(profile)
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
+    candidates.update(profile, listed, replace(candidate, decisions=candidate.decisions + 1))
     return verdict, decision.max_cost
 
 
@@ -249,21 +270,22 @@ def traced(decision: Decision, moments: Mapping[Stage, int]) -> trace.Trace:
     return found | {stage.value: at for stage, at in moments.items() if at >= received}
 
 
-def _follow(profile: Profile, verdicts: dict[str, Verdict]) -> None:
+def _follow(profile: Profile, own: Mapping[str, Verdict], shared: Shared) -> None:
     """Feed the near-miss episodes with what live books showed; unusable prices say nothing about closeness.
 
     A recalled verdict adds nothing to an episode but the proof that it still goes on, which is written now and then.
     """
     running, at = episodes.running(profile), clock.now()
-    near: dict[str, Verdict] = {}
     ended: dict[str, str] = {}
-    for ticker, verdict in verdicts.items():
+    for ticker in running:
+        verdict = own.get(ticker) or shared.verdicts.get(ticker)
+        if verdict is None:
+            continue
         if verdict.status is Status.CANDIDATE:
             ended[ticker] = Reason.DECIDED.value
-        elif not verdict.on_books:
-            continue
-        elif verdict.status is Status.REJECTED:
+        elif verdict.on_books and verdict.status is Status.REJECTED:
             ended[ticker] = "moved away"
-        elif not (verdict.recalled and ticker in running and at - running[ticker] < STILL_NEAR):
-            near[ticker] = verdict
-    episodes.follow(profile, near, {ticker: became for ticker, became in ended.items() if ticker in running}, at)
+    near = {ticker: verdict for ticker, verdict in shared.near.items() if ticker not in own}
+    near |= {t: verdict for t, verdict in own.items() if verdict.on_books and verdict.status is Status.NEAR_MISS}
+    still = {t for t in near.keys() & running.keys() if near[t].recalled and at - running[t] < STILL_NEAR}
+    episodes.follow(profile, {t: verdict for t, verdict in near.items() if t not in still}, ended, at)

@@ -1,8 +1,8 @@
 """Verdicts that need not be reached again: the same books give the same one, and what is far away keeps for a few seconds.
 
-Only verdicts that depend on nothing but an event and its books are remembered (``reasons.FIXED_BY_BOOKS``). Before every cycle one
-vectorised screen over the best prices says which events could pay or are near; those are always judged exactly when their
-books moved, the others' reason is brought up to date every ``EXPLAIN_SECONDS``.
+Only verdicts that depend on nothing but an event and its books are remembered (``reasons.FIXED_BY_BOOKS``). In every cycle one
+vectorised screen over the best prices of what moved says which events could pay or are near; those are always judged exactly, the
+others' reason is brought up to date every ``EXPLAIN_SECONDS``.
 """
 
 from __future__ import annotations
@@ -31,21 +31,76 @@ from strategies.screening.verdict import Status, Verdict
 
 EXPLAIN_SECONDS: Final = 10.0
 _MOST: Final = 50_000
+_MOST_KEYS: Final = 100
 
 Books = dict[str, Depth]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Remembered:
     verdict: Verdict
     event: EventView
+    markets: Mapping[str, MarketPrice]
     books: Books
     at: float
 
 
+class Memory:
+    """What the profiles of one ``shared.key_of`` thought of each event."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, _Remembered] = {}
+        self._fit: dict[str, tuple[EventView, int]] = {}
+
+    def fits(self, event: EventView, now_ms: int) -> bool:
+        """Whether the event, as it is, is known to pass every filter at ``now_ms``."""
+        known = self._fit.get(event.ticker)
+        return known is not None and known[0] is event and now_ms < known[1]
+
+    def passed(self, event: EventView, until_ms: int) -> None:
+        """The event passes every filter until ``until_ms``."""
+        self._fit[event.ticker] = (event, until_ms)
+
+    def unmoved(self, event: EventView, markets: Mapping[str, MarketPrice]) -> Verdict | None:
+        """The verdict on the very record of ``markets``, found good then. (The reader hands out the same markets while it is.)"""
+        known = self._verdicts.get(event.ticker)
+        return None if known is None or known.markets is not markets or known.event is not event else known.verdict
+
+    def waiting(self, event: EventView) -> Verdict | None:
+        """The verdict on books that have moved since, of an event that is far from paying by its best prices: while its reason may
+        wait to be brought up to date."""
+        known = self._of(event)
+        if known is None or known.verdict.status is Status.NEAR_MISS or clock.monotonic() - known.at >= EXPLAIN_SECONDS:
+            return None
+        return known.verdict
+
+    def recall(self, event: EventView, prices: EventPrices) -> Verdict | None:
+        """The verdict on the same books, if any is remembered."""
+        known = self._of(event)
+        if known is None or known.books != depths_of(prices):
+            return None
+        known.event, known.markets = event, prices.markets
+        return known.verdict
+
+    def remember(self, event: EventView, prices: EventPrices, books: Books, verdict: Verdict) -> None:
+        """Keep ``verdict`` for the next cycles of this process, if it is one that may be kept."""
+        if verdict.constraint not in FIXED_BY_BOOKS:
+            self._verdicts.pop(event.ticker, None)
+            return
+        if len(self._verdicts) >= _MOST:
+            self._verdicts.clear()
+            self._fit.clear()
+        kept = replace(verdict, basket=None, recalled=True)
+        self._verdicts[event.ticker] = _Remembered(kept, event, prices.markets, books, clock.monotonic())
+
+    def _of(self, event: EventView) -> _Remembered | None:
+        known = self._verdicts.get(event.ticker)
+        return known if known is not None and (known.event is event or known.event == event) else None
+
+
 _Facts = tuple[EventView, Facts, bytes]
 """A view, what the screen wants of it, and how the head of a record of its markets begins."""
-_verdicts: dict[tuple[str, str], _Remembered] = {}
+_memories: dict[str, Memory] = {}
 _packed: dict[str, tuple[EventView, Mapping[str, MarketPrice], bytes]] = {}
 _facts: dict[str, _Facts] = {}
 
@@ -113,33 +168,17 @@ def _tops(event: EventView, prices: EventPrices) -> bytes:
     return tops
 
 
-def recall(key: str, event: EventView, books: Books, is_close: bool) -> Verdict | None:
-    """The remembered verdict of ``event`` of ``key`` (``shared.key_of``), if it still says what a new one would, or may
-    wait; else None."""
-    known = _verdicts.get((key, event.ticker))
-    if known is None or not (known.event is event or known.event == event):
-        return None
-    if known.books == books:
-        return known.verdict
-    waits = (
-        not is_close and known.verdict.status is not Status.NEAR_MISS and clock.monotonic() - known.at < EXPLAIN_SECONDS
-    )
-    return known.verdict if waits else None
-
-
-def remember(key: str, event: EventView, books: Books, verdict: Verdict) -> None:
-    """Keep ``verdict`` for the next cycles of this process, if it is one that may be kept."""
-    if verdict.constraint not in FIXED_BY_BOOKS:
-        _verdicts.pop((key, event.ticker), None)
-        return
-    if len(_verdicts) >= _MOST:
-        _verdicts.clear()
-    kept = replace(verdict, basket=None, recalled=True)
-    _verdicts[key, event.ticker] = _Remembered(kept, event, books, clock.monotonic())
+def of(key: str) -> Memory:
+    """The memory of ``key``. Those that were not asked for the longest are dropped: profiles that were edited judge by another key."""
+    memory = _memories.pop(key, None) or Memory()
+    while len(_memories) >= _MOST_KEYS:
+        del _memories[next(iter(_memories))]
+    _memories[key] = memory
+    return memory
 
 
 def forget() -> None:
     """Empty the memory."""
-    _verdicts.clear()
+    _memories.clear()
     _packed.clear()
     _facts.clear()

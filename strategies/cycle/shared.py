@@ -6,8 +6,10 @@ An event that the money of a profile may matter to is judged once for each sum t
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from kalbot.common import clock
@@ -29,11 +31,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Shared:
-    """``verdicts``: what holds for every profile of the group; ``by_money``: the events whose verdict depends on what may be spent."""
+    """``verdicts``: what holds for every profile of the group; ``by_money``: the events whose verdict depends on what may be spent.
+
+    The sums are over ``verdicts``: how many by constraint (``refused``) and on books, and which are near misses on books.
+    """
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     by_money: dict[str, EventView] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    on_books: int = 0
+    near: dict[str, Verdict] = field(default_factory=dict)
     _known: dict[tuple[str, int], Verdict] = field(default_factory=dict)
+
+    def sum(self) -> None:
+        """Fill in the sums, once all verdicts are there."""
+        for ticker, verdict in self.verdicts.items():
+            if verdict.constraint is not None:
+                self.refused[verdict.constraint.value] += 1
+            if verdict.on_books:
+                self.on_books += 1
+                if verdict.status is Status.NEAR_MISS:
+                    self.near[ticker] = verdict
+
+    def of(self, events: Set[str]) -> Shared:
+        """The same for ``events`` alone; itself when those are all."""
+        if len(events) == len(self.verdicts) + len(self.by_money):
+            return self
+        verdicts = {event: verdict for event, verdict in self.verdicts.items() if event in events}
+        fewer = Shared(verdicts, {event: view for event, view in self.by_money.items() if event in events})
+        fewer._known = self._known
+        fewer.sum()
+        return fewer
 
     def with_money(
         self, profile: Profile, ticker: str, prices: Mapping[str, EventPrices], capital_left: int
@@ -52,29 +80,69 @@ def judge(
     profile: Profile, tickers: Collection[str], views: Mapping[str, EventView], prices: Mapping[str, EventPrices]
 ) -> Shared:
     """Judge the events as ``profile`` and all that judge like it do."""
-    found, rules = Shared(), Rules.of(profile)
-    usable: list[EventView] = []
-    shut: dict[int, Miss | None] = {}
+    found, rules, memory, now_ms = Shared(), Rules.of(profile), memo.of(key_of(profile)), clock.now_ms()
+    shut: dict[tuple[int, ...], Miss | None] = {}
+    moved: list[EventView] = []
     for ticker in tickers:
-        view = views.get(ticker)
-        bad = unfit(profile, rules, view, prices.get(ticker)) or (None if view is None else _shut(view, shut))
+        view, price = views.get(ticker), prices.get(ticker)
+        if view is None:
+            found.verdicts[ticker] = rejected(NOT_OPEN)
+            continue
+        bad = _unfit_whatever_its_books(profile, rules, memory, view, price, now_ms) or _shut(view, shut)
         if bad is not None:
-            found.verdicts[ticker] = missed(Status.REJECTED, bad)
-        elif view is not None:
-            usable.append(view)
-    close, key = memo.close_ones(profile, usable, prices), key_of(profile)
-    for view in usable:
-        books = candidate_evaluation.depths_of(prices[view.ticker])
-        verdict = memo.recall(key, view, books, view.ticker in close)
-        if verdict is None:
-            verdict = evaluated(profile, view, books, profile.working)
-            memo.remember(key, view, books, verdict)
-        if verdict.constraint in FIXED_BY_BOOKS:
-            found.verdicts[view.ticker] = verdict
+            found.verdicts[ticker] = rejected(bad)
+        elif price is not None and (known := memory.unmoved(view, price.markets)) is not None:
+            found.verdicts[ticker] = known
         else:
-            found.by_money[view.ticker] = view
-            found._known[view.ticker, most_cost(profile, profile.working)] = verdict
+            moved.append(view)
+    close = memo.close_ones(profile, moved, prices)
+    for view in moved:
+        known = memory.waiting(view) if view.ticker not in close else None
+        if known is None:
+            _judge_books(found, profile, memory, view, prices[view.ticker])
+        else:
+            found.verdicts[view.ticker] = known
+    found.sum()
     return found
+
+
+def _unfit_whatever_its_books(
+    profile: Profile, rules: Rules, memory: memo.Memory, view: EventView, price: EventPrices | None, now_ms: int
+) -> Miss | None:
+    """Why the event cannot be bought: a filter fails since the scan, or nothing that is alive says what it costs."""
+    if not memory.fits(view, now_ms):
+        failed = misses(view, rules, now_ms)
+        if failed:
+            return failed[0]
+        # Of the filters only those of the time to the end depend on the time, and an event does not become too far away.
+        memory.passed(view, (view.ends_ms or now_ms) - profile.min_seconds_to_close * 1000)
+    if price is None or price.silent(profile.max_price_age_ms, now_ms) is not None:
+        return candidate_evaluation.unusable(view, price, profile.max_price_age_ms, now_ms)
+    return None
+
+
+def _judge_books(found: Shared, profile: Profile, memory: memo.Memory, view: EventView, price: EventPrices) -> None:
+    """Add the verdict on books that moved."""
+    bad = candidate_evaluation.unusable(view, price, profile.max_price_age_ms, clock.now_ms())
+    if bad is not None:
+        found.verdicts[view.ticker] = rejected(bad)
+        return
+    verdict = memory.recall(view, price)
+    if verdict is None:
+        books = candidate_evaluation.depths_of(price)
+        verdict = evaluated(profile, view, books, profile.working)
+        memory.remember(view, price, books, verdict)
+    if verdict.constraint in FIXED_BY_BOOKS:
+        found.verdicts[view.ticker] = verdict
+    else:
+        found.by_money[view.ticker] = view
+        found._known[view.ticker, most_cost(profile, profile.working)] = verdict
+
+
+@lru_cache(maxsize=1_000)
+def rejected(miss: Miss) -> Verdict:
+    """The verdict of an event that was not judged on books; the same object for the same reason."""
+    return missed(Status.REJECTED, miss)
 
 
 def key_of(profile: Profile) -> str:
@@ -93,17 +161,16 @@ def unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventP
     )
 
 
-def _shut(view: EventView, known: dict[int, Miss | None]) -> Miss | None:
+def _shut(view: EventView, known: dict[tuple[int, ...], Miss | None]) -> Miss | None:
     """Whether the exchange takes no orders where the event trades, or soon will not, as far as is known: trading reads it again
     where that matters. ``known``: the shards that were checked already."""
-    for shard in view.shards:
-        if shard not in known:
-            found = exchange_hours.obstacle(shard, is_live=False)
-            wanted = "open, and no pause soon"
-            known[shard] = None if found is None else Miss(Reason.EXCHANGE_SHUT, found.detail, wanted)
-        if known[shard] is not None:
-            return known[shard]
-    return None
+    shards = view.shards
+    if shards not in known:
+        details = (exchange_hours.obstacle(shard, is_live=False) for shard in shards)
+        found = next((detail for detail in details if detail is not None), None)
+        wanted = "open, and no pause soon"
+        known[shards] = None if found is None else Miss(Reason.EXCHANGE_SHUT, found.detail, wanted)
+    return known[shards]
 
 
 def evaluated(profile: Profile, view: EventView, books: dict[str, Depth], capital_left: int) -> Verdict:

@@ -9,7 +9,7 @@ from strategies.models.corrections import ProbabilityCorrection
 from strategies.models.decision import Decision
 from strategies.models.profile import DOLLAR, Kind, Mode, Profile
 from strategies.models.quotes import QuoteRecord
-from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict
+from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict, VerdictVersion
 
 __all__ = [
     "DOLLAR",
@@ -27,4 +27,5 @@ __all__ = [
     "Screening",
     "SettlingTime",
     "Verdict",
+    "VerdictVersion",
 ]

@@ -73,6 +73,17 @@ class Verdict(models.Model):
         return f"{self.profile_id}/{self.event_id}: {self.status} {self.constraint}"
 
 
+class VerdictVersion(models.Model):
+    """How often a profile's verdict rows were rewritten: what a process remembers of them holds while the counts are the same.
+
+    Counted up after the rows were written, so whoever reads a count before the rows never takes old rows for new ones.
+    """
+
+    profile = models.OneToOneField(Profile, models.CASCADE, primary_key=True, related_name="+")
+    rows = models.BigIntegerField(default=0, db_default=0, help_text="Rows rewritten or removed by a screening.")
+    candidates = models.BigIntegerField(default=0, db_default=0, help_text="Changes of which events are candidates.")
+
+
 class NearMiss(models.Model):
     """An episode: an event stayed close to passing from ``started_at`` to ``ended_at``."""
 

@@ -20,7 +20,7 @@ from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
 from strategies.models import Verdict as VerdictRow
 from strategies.profiles import alike
-from strategies.screening import counterfactual, episodes, kept, verdict_rows, watchlist
+from strategies.screening import counterfactual, episodes, kept, verdict_rows, versions, watchlist
 from strategies.screening.filters import Rules
 from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
 
@@ -139,4 +139,6 @@ def _forget_the_inactive() -> None:
     """A profile that is switched off, or that follows another, has neither verdicts nor watched events."""
     names = [profile.name for profile in active_profiles()]
     watchlist.drop_all_but(names)
-    VerdictRow.objects.exclude(profile__name__in=names).delete()
+    others = list(Profile.objects.exclude(name__in=names).values_list("pk", flat=True))
+    if VerdictRow.objects.filter(profile__in=others).delete()[0]:
+        versions.outdated(others)

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from kalbot.common import bulk
+from kalbot.common import bulk, clock
 from kalbot.common.batches import batched
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
-from strategies.screening.verdict import Verdict
+from strategies.screening import versions
+from strategies.screening.verdict import Status, Verdict
 
 BATCH: Final = 1000
 _COMPARED: Final = ("status", "constraint", "value", "limit", "distance_ppm", "flip", "kind")
 _WRITTEN: Final = (*_COMPARED, "summary", "scan", "since", "updated_at")
-
+_CANDIDATE: Final = Status.CANDIDATE.value
 
 Said = tuple[Any, ...]
 """The values of ``_COMPARED``, as the database holds them."""
+
+ALL_AGAIN: Final = 600.0
+"""Seconds after which the rows themselves are read again, whatever is remembered of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What this process wrote last for a profile: all of its rows said this when the count was ``version``."""
+
+    version: int
+    said: Mapping[str, Said]
+    until: float
+
+
+_kept: dict[int, _Kept] = {}
 
 
 def columns(judged: Mapping[str, Verdict]) -> dict[str, Said]:
@@ -33,39 +51,77 @@ def write(
     many rows were written.
 
     ``since`` moves only when status or constraint changes. What the cycle wrote (``live_*``, ``decisions``) is never
-    touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event.
+    touched, and rows of events that are not in ``judged`` are removed: there is one verdict a *scanned* event. Rows that this process
+    wrote itself, and nobody since, are not read again.
     """
-    stored = {row[0]: row[1:] for row in _rows(profile)}
+    version = versions.rows(profile.pk)
+    wanted, stored = _to_compare(profile, said, version)
     new: list[VerdictRow] = []
     changed: list[tuple[int, tuple[Any, ...]]] = []
-    for ticker, new_values in said.items():
-        old = stored.get(ticker)
+    gone = stored.keys() - said.keys()
+    relisted = any(stored[ticker][2] == _CANDIDATE for ticker in gone)
+    for ticker in wanted:
+        new_values, old = said[ticker], stored.get(ticker)
         if old is not None and old[2:] == new_values:
             continue
-        verdict = judged[ticker]
+        relisted = relisted or (new_values[0] == _CANDIDATE) != (old is not None and old[2] == _CANDIDATE)
+        summary = judged[ticker].summary
         if old is None:
             values = dict(zip(_COMPARED, new_values, strict=True))
             new.append(
-                VerdictRow(
-                    profile=profile, event_id=ticker, summary=verdict.summary, scan_id=scan_id, since=at, **values
-                )
+                VerdictRow(profile=profile, event_id=ticker, summary=summary, scan_id=scan_id, since=at, **values)
             )
         else:
             since = old[1] if old[2:4] == new_values[:2] else at
-            changed.append((old[0], (*new_values, verdict.summary, scan_id, since, at)))
+            changed.append((old[0], (*new_values, summary, scan_id, since, at)))
+    _store(profile, new, changed, gone)
+    if new or changed or gone:
+        counted = versions.count(profile.pk, rows=1, candidates=int(relisted))
+        version = version + 1 if counted == version + 1 else -1  # another screening wrote at the same time
+    _kept[profile.pk] = _Kept(version, said, clock.monotonic() + ALL_AGAIN * (0.5 + random.random()))
+    return len(new) + len(changed)
+
+
+def forget() -> None:
+    """Empty this process's memory."""
+    _kept.clear()
+
+
+def _to_compare(
+    profile: Profile, said: Mapping[str, Said], version: int
+) -> tuple[Collection[str], dict[str, tuple[Any, ...]]]:
+    """The events whose rows may have to be written, and the stored rows of those and of events that are gone."""
+    kept = _kept.get(profile.pk)
+    rows = VerdictRow.objects.filter(profile=profile)
+    columns = ("event_id", "pk", "since", *_COMPARED)
+    if kept is None or kept.version != version or clock.monotonic() >= kept.until:
+        found = rows.values_list(*columns).iterator(chunk_size=5000)
+        return said.keys(), {row[0]: row[1:] for row in found}
+    before = kept.said
+    wanted = {ticker for ticker, values in said.items() if before.get(ticker) != values}
+    listed = rows.filter(status=Status.CANDIDATE).values_list("event_id", flat=True)
+    wanted |= {ticker for ticker in listed if ticker not in before or before[ticker][0] != _CANDIDATE}
+    stored = {
+        row[0]: row[1:]
+        for batch in batched(sorted(wanted | (before.keys() - said.keys())))
+        for row in rows.filter(event_id__in=batch).values_list(*columns)
+    }
+    return wanted & said.keys(), stored
+
+
+def _store(
+    profile: Profile,
+    new: Sequence[VerdictRow],
+    changed: Sequence[tuple[int, tuple[Any, ...]]],
+    gone: Collection[str],
+) -> None:
     for batch in batched(new, BATCH):
         VerdictRow.objects.bulk_create(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
         )
     bulk.update_rows(VerdictRow, _WRITTEN, changed)
-    for gone in batched(sorted(stored.keys() - judged.keys()), BATCH):
-        VerdictRow.objects.filter(profile=profile, event_id__in=gone).delete()
-    return len(new) + len(changed)
-
-
-def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
-    rows = VerdictRow.objects.filter(profile=profile).values_list("event_id", "pk", "since", *_COMPARED)
-    return rows.iterator(chunk_size=5000)
+    for batch in batched(sorted(gone), BATCH):
+        VerdictRow.objects.filter(profile=profile, event_id__in=batch).delete()
 
 
 def _columns(verdict: Verdict) -> Said:

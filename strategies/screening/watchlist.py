@@ -21,9 +21,11 @@ from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
 from strategies.models import Verdict as VerdictRow
+from strategies.profiles import alike
 from strategies.reasons import LIFTED_BY_PRICES
+from strategies.screening import versions
 from strategies.screening.filters import Rules
-from strategies.screening.verdict import Status, Verdict, judge
+from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
 
 CANDIDATE_PRIORITY: Final = 50
 NEAR_PRIORITY: Final = 10
@@ -96,13 +98,17 @@ def refresh(
     events = {ticker: _known.events[ticker] for ticker in tickers}
     moved = _moved(events, live_quotes.read(events.values(), reader)) if events else {}
     at, promoted = clock.now(), {}
-    for profile in profiles:
-        rules, mine = Rules.of(profile), _known.profiles.get(profile.pk, set())
-        seen = {ticker: judge(event, rules, clock.now_ms()) for ticker, event in moved.items() if ticker in mine}
-        close = {ticker: j for ticker, j in seen.items() if j.status is Status.CANDIDATE}
-        if close:
-            promoted[profile.name] = _promote(profile, close, at)
-            mine.difference_update(close)
+    cache: QuoteCache = {}
+    for group in alike.groups(profiles) if moved else []:
+        rules, in_play = Rules.of(group[0]), [_known.profiles.get(profile.pk, set()) for profile in group]
+        wanted = moved.keys() & set().union(*in_play)
+        seen = {ticker: judge(moved[ticker], rules, clock.now_ms(), cache) for ticker in wanted}
+        candidates = {ticker: j for ticker, j in seen.items() if j.status is Status.CANDIDATE}
+        for profile, mine in zip(group, in_play, strict=True):
+            close = {ticker: j for ticker, j in candidates.items() if ticker in mine}
+            if close:
+                promoted[profile.name] = _promote(profile, close, at)
+                mine.difference_update(close)
     return promoted
 
 
@@ -158,6 +164,7 @@ def _promote(profile: Profile, close: Mapping[str, Verdict], at: datetime) -> li
     source = candidate_source(profile.name)
     watched = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
     if won:
+        versions.count(profile.pk, candidates=1)
         watchlist.replace(source, [*won, *watched][: most_events()], CANDIDATE_PRIORITY)
     return won
 

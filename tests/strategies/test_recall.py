@@ -34,7 +34,9 @@ def _seen(profile: Profile, ticker: str = "E1") -> Verdict | None:
     event = event_cache.current([ticker])[ticker]
     prices = PriceReader().events([ticker])
     close = memo.close_ones(profile, [event], prices)
-    return memo.recall(shared.key_of(profile), event, candidate_evaluation.depths_of(prices[ticker]), ticker in close)
+    memory = memo.of(shared.key_of(profile))
+    waiting = memory.waiting(event) if ticker not in close else None
+    return waiting or memory.recall(event, prices[ticker])
 
 
 def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
