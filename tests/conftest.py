@@ -56,7 +56,11 @@ def recorded(shared: Path) -> Path:
 def redis_db() -> Iterator[object]:
     """The prices database of the real Redis, empty before and after."""
     from kalbot.common import cache
+    from strategies.cycle import candidates
+    from strategies.screening import verdict_rows
 
+    candidates.forget()  # a new database begins to count its versions again
+    verdict_rows.forget()
     client = cache.prices()
     client.flushdb()
     cache.broker().flushdb()

@@ -74,10 +74,14 @@ def write(
         else:
             since = old[1] if old[2:4] == new_values[:2] else at
             changed.append((old[0], (*new_values, summary, scan_id, since, at)))
-    _store(profile, new, changed, gone)
     if new or changed or gone:
-        counted = versions.count(profile.pk, rows=1, candidates=int(relisted))
-        version = version + 1 if counted == version + 1 else -1  # another screening wrote at the same time
+        # Counted before as well, so that what others remember does not outlive a process that is killed in between.
+        _kept.pop(profile.pk, None)
+        begun = versions.count(profile.pk, rows=1)
+        _store(profile, new, changed, gone)
+        ended = versions.count(profile.pk, rows=1, candidates=int(relisted))
+        alone = begun == version + 1 and ended == version + 2
+        version = ended if alone else -1  # another screening wrote at the same time: read it all again
     _kept[profile.pk] = _Kept(version, said, clock.monotonic() + ALL_AGAIN * (0.5 + random.random()))
     return len(new) + len(changed)
 
@@ -120,8 +124,8 @@ def _store(
             batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
         )
     bulk.update_rows(VerdictRow, _WRITTEN, changed)
-    for batch in batched(sorted(gone), BATCH):
-        VerdictRow.objects.filter(profile=profile, event_id__in=batch).delete()
+    for tickers in batched(sorted(gone), BATCH):
+        VerdictRow.objects.filter(profile=profile, event_id__in=tickers).delete()
 
 
 def _columns(verdict: Verdict) -> Said:

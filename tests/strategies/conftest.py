@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from strategies.cycle import candidates, event_cache, memo
-from strategies.screening import verdict_rows, watchlist
+from strategies.cycle import event_cache, memo
+from strategies.screening import watchlist
 
 
 @pytest.fixture(autouse=True)
 def _fresh_world(redis_db: object) -> None:
-    candidates.forget()
     event_cache.forget()
     memo.forget()
-    verdict_rows.forget()
     watchlist.forget()

@@ -96,4 +96,5 @@ def test_judging_reads_no_column_that_is_said_not_to_matter(
     shared.unfit(guarded, Rules.of(guarded), view, prices)
     verdict = shared.evaluated(guarded, view, books, profile.capital)
     assert verdict.constraint is not Reason.ERROR, verdict.flip
-    assert quotes_of.instead(guarded, view, books, verdict, profile.capital).prices is Prices.BOOKS
+    # What may rest is judged for each profile alone: the record of its quotes is one of a mode.
+    assert quotes_of.instead(profile, view, books, verdict, profile.capital).prices is Prices.BOOKS

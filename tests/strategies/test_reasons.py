@@ -59,7 +59,9 @@ def test_no_result_is_made_with_a_bare_string_as_its_reason() -> None:
 
 def test_every_code_of_unusable_prices_is_a_reason() -> None:
     tree = ast.parse((ROOT / "markets/prices/recorded.py").read_text(encoding="utf-8"))
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in ("usable", "silent", "_unusable")]
+    functions = [
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in ("usable", "silent", "_unusable")
+    ]
     codes = {
         node.value
         for function in functions
