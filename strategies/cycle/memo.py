@@ -169,7 +169,7 @@ def _tops(event: EventView, prices: EventPrices) -> bytes:
 
 
 def of(key: str) -> Memory:
-    """The memory of ``key``. Those that were not asked for the longest are dropped: profiles that were edited judge by another key."""
+    """The memory of ``key``. The least recently used are dropped: profiles that were edited judge by another key."""
     memory = _memories.pop(key, None) or Memory()
     while len(_memories) >= _MOST_KEYS:
         del _memories[next(iter(_memories))]

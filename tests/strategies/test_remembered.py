@@ -12,7 +12,7 @@ from markets.models import Market
 from strategies.cycle import candidates, cycle, event_cache, memo
 from strategies.models import Cycle, Decision, Profile, Verdict
 from strategies.screening import screening, verdict_rows, versions, watchlist
-from tests.strategies.world import add_event, add_profile, add_scan, books_of, publish
+from tests.strategies.world import EPOCH, add_event, add_profile, add_scan, books_of, publish
 
 pytestmark = pytest.mark.django_db
 FAR = [(1000, 5300), (1000, 5400)]
@@ -163,7 +163,7 @@ def _something_happens(rng: random.Random) -> None:
     if what == 0:
         publish(event, books_of(event, rng.choice([FAR, PAYING])))
     elif what == 1:
-        publish(event, books_of(event, FAR), **rng.choice([{"suspect": {f"{event}-0"}}, {"epoch": "an-older-life"}]))
+        publish(event, books_of(event, FAR), suspect=[f"{event}-0"], epoch=rng.choice([EPOCH, "an-older-life"]))
     elif what == 2:
         Profile.objects.filter(name=profile).update(max_days_to_close=rng.choice([0, 30]))
     elif what == 3:
