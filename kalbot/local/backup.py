@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from kalbot.local import tape_position
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -39,6 +41,7 @@ def save(folder: Path) -> Path:
         "made_at": now.isoformat(),
         "code": code_version(),
         "migrations": sorted(applied()),
+        "tape": tape_position.position(tape_folder()),
         "sha256": digest(partial),
     }
     described(dump).write_text(json.dumps(about, indent=1) + "\n")
@@ -86,6 +89,13 @@ def halt(about: dict[str, Any]) -> None:
     reason = f"restored from the dump of {about['made_at'][:19]}; reconcile before you resume"
     trading_state.set_state(state=trading_state.State.HALTED, actor="restore", reason=reason)
     audit.record("restore", actor=getpass.getuser(), reason=reason, target="the database")
+
+
+def tape_folder() -> str:
+    """Where the settings have the tape; empty without one."""
+    from django.conf import settings
+
+    return str(settings.KALBOT_TAPE_DIR)
 
 
 def database_url() -> str:
@@ -165,6 +175,7 @@ def main(argv: Sequence[str]) -> int:
         else:
             about = load(options.path)
             print(f"restored what was dumped at {about['made_at'][:19]} by {about['code']}; trading is halted")
+            print(tape_position.since(about.get("tape"), tape_folder()))
             print('next: manage.py adopt, manage.py reconcile, then manage.py resume --reason "..."')
     except BackupError as error:
         print(error, file=sys.stderr)

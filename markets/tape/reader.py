@@ -76,13 +76,19 @@ class Tape:
 
     @property
     def first_ns(self) -> int:
-        """The first moment on the tape."""
-        return min(block.first_ns for segment in self.segments for block in segment.blocks)
+        """The first moment on the tape. Raises FileNotFoundError where nothing of it can be read."""
+        return min(block.first_ns for block in self._blocks())
 
     @property
     def last_ns(self) -> int:
-        """The last moment on the tape."""
-        return max(block.last_ns for segment in self.segments for block in segment.blocks)
+        """The last moment on the tape. Raises FileNotFoundError where nothing of it can be read."""
+        return max(block.last_ns for block in self._blocks())
+
+    def _blocks(self) -> list[Block]:
+        found = [block for segment in self.segments for block in segment.blocks]
+        if not found:
+            raise FileNotFoundError(f"{self.folder} holds nothing that can be read")
+        return found
 
     def records(
         self, start_ns: int = 0, end_ns: int = END_OF_TIME, *, kinds: Collection[Kind] | None = None

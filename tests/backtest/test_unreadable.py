@@ -6,8 +6,9 @@ import itertools
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
-from backtest import session
+from backtest import session, stored
 from backtest.calibration.observe import observe
 from backtest.touch import measure
 from markets.tape import export, store
@@ -50,3 +51,19 @@ def test_coverage_cuts_exports_and_measures_go_on_too(tmp_path: Path) -> None:
     assert export.export(tape, tmp_path / "d", 0, END_OF_TIME)["settlements"] == 3
     assert list(observe(tape.records())) == []
     assert measure(tape.records(), is_continuous=True).moments == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "torn", [b"", b"KTB1", bytes(4096), b"KTB1" + b"\xff" * 200], ids=["empty", "magic", "zeros", "large"]
+)
+def test_a_tape_of_which_nothing_can_be_read_is_refused_in_words_by_every_command(tmp_path: Path, torn: bytes) -> None:
+    """The recorder died in its first block, or the disk was full before it was whole."""
+    (tmp_path / "20260811T00-one.tape").write_bytes(torn)
+    tape = ["--tape", str(tmp_path)]
+    for command in (["tape", "info", str(tmp_path)], ["backtest", *tape], ["sweep", *tape, "--try", "min_profit=[0]"]):
+        with pytest.raises(CommandError, match="holds nothing that can be read"):
+            call_command(*command)
+    with pytest.raises(FileNotFoundError):
+        stored.request(options(tmp_path), {"min_profit": 1}, actor="somebody")
+    assert list(Tape.open(tmp_path).records(kinds=[Kind.TRADE])) == []

@@ -92,9 +92,9 @@ class Command(BaseCommand):
             tape = Tape.open(options["tape"])
             wanted = _options(options)
             read_rules(rules_files(options["rules"]))
+            covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
         except (FileNotFoundError, BadOption, RulesFileError) as error:
             raise CommandError(str(error)) from None
-        covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
         if options["check_leaks"]:
             self._check(wanted)
             return
