@@ -82,7 +82,7 @@ def best_by_force(
     max_legs: int | None = None,
 ) -> int | None:
     """Profit of the best basket over every count of every leg, or None. YES: the same count of each; NO: any counts."""
-    tables = [_every_count(asks, step, grid, max_leg) for asks in legs]
+    tables = [every_count(asks, step, grid, max_leg) for asks in legs]
     if kind == "all_yes":
         shared = min((len(table) for table in tables), default=0)
         cost, limit = (sum(table[1:shared, column] for table in tables) for column in (1, 2))
@@ -103,7 +103,7 @@ def best_by_force(
     return int((pays - cost)[good].max()) if good.any() else None
 
 
-def _every_count(asks: Asks, step: int, grid: int, max_leg: int | None) -> np.ndarray:
+def every_count(asks: Asks, step: int, grid: int, max_leg: int | None) -> np.ndarray:
     """Rows of (count, cost, cost at the limit price), from nothing to all that is offered and allowed."""
     rows = [(0, 0, 0)]
     for count in range(step, sum(size for _, size in asks) + 1, step):

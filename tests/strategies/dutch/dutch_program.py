@@ -136,9 +136,11 @@ def best_expected(
     expected_ppm: int = 0,
     max_cost: int | None = None,
     max_legs: int | None = None,
+    spare: int = 0,
     step: int = 100,
 ) -> Proven | None:
-    """What YES on some outcomes, the same count of each, can be expected to earn at best; they win with ``threshold`` or more."""
+    """What YES on some outcomes, the same count of each, can be expected to earn at best; they win with ``threshold`` or more.
+    ``spare``: money by which every demand is exceeded, say for the rounding of fees."""
     programme = Programme(legs, step, 0.0, [PAYS * share for share in chance])
     deepest = max((sum(size for _, size in asks) for asks in legs), default=0) / step
     programme.upper[0] = deepest
@@ -150,9 +152,9 @@ def best_expected(
     if certified:
         programme.add(dict.fromkeys(chain.from_iterable(programme.used), 1.0), -np.inf, len(legs) - 1)
     programme.add({0: 1.0}, 1, np.inf)
-    programme.beyond({0: PAYS}, margin_ppm, programme.at_limits)
-    programme.beyond({0: PAYS}, 0, programme.cost, 1 / step)
+    programme.beyond({0: PAYS}, margin_ppm, programme.at_limits, spare / step)
+    programme.beyond({0: PAYS}, 0, programme.cost, (1 + spare) / step)
     expected = {column: PAYS * share for _, counts, share in shares for column in counts}
-    programme.beyond(expected, expected_ppm, programme.at_limits)
-    programme.limits(max_cost, max_legs)
+    programme.beyond(expected, expected_ppm, programme.at_limits, spare / step)
+    programme.limits(None if max_cost is None else max_cost - spare, max_legs)
     return programme.solve()

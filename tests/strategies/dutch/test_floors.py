@@ -1,77 +1,20 @@
 """Floors and payoffs of random baskets over random state lists against every settlement written out: exact integers, by arrays.
 
-A list's settlements are rows of a matrix, made from the words of ``markets.terms.states`` alone, over which many baskets are paid at once.
+Many baskets are paid at once over the rows of a matrix (``dutch_settlements``).
 """
 
 from collections.abc import Iterator
-from functools import cache
-from itertools import combinations, product
 
 import numpy as np
 import pytest
+from dutch_settlements import Matrix, random_state, settlements
 
-from kalbot.common.units import DOLLAR_PRICE, Price
+from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Side
-from markets.terms.states import (
-    Holding,
-    State,
-    StateKind,
-    StateList,
-    any_no,
-    floor,
-    listed_states,
-    none,
-    scalar,
-    several,
-    split,
-    void,
-    winner,
-)
+from markets.terms.states import Holding, State, StateKind, StateList, floor, listed_states, winner
 from strategies.dutch.payoff import conditional_of, floor_of, payoff
 
-Matrix = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 TICKERS = tuple("ABCDEF")
-
-
-@cache
-def rows(columns: int, least: int, most: int, values: tuple[int, ...], among: tuple[int, ...]) -> Matrix:
-    """Every settlement of one state: ``least`` to ``most`` of the markets ``among`` at one of the ``values`` each, the others at
-    nothing. A payoff is linear in each value, so the two ends of a range are enough."""
-    written = [
-        [dict(zip(chosen, worth, strict=True)).get(column, 0) for column in range(columns)]
-        for size in range(least, most + 1)
-        for chosen in combinations(among, size)
-        for worth in product(values, repeat=size)
-    ]
-    return np.array(written, dtype=np.int64).reshape(-1, columns)
-
-
-def settlements(state: State, outcomes: tuple[str, ...]) -> Matrix:
-    among = tuple(outcomes.index(ticker) for ticker in state.among or outcomes)
-    ends = tuple(sorted({int(state.low), int(state.high)}))
-    return rows(len(outcomes), state.least, state.most, ends, among)
-
-
-def random_state(dice: np.random.Generator, outcomes: tuple[str, ...]) -> State:
-    """One of the named states, or one with numbers of its own."""
-    count = len(outcomes)
-    named = [
-        none("no figure"),
-        split(int(dice.integers(1, count + 1)), "a tie"),
-        split(count, "all of them", Price(int(dice.choice((5_000, 10_000 // count))))),
-        any_no(int(dice.integers(1, count + 1)), "per strike"),
-        several(count, "each of the tied", least=min(2, count)),
-        scalar(count, "by formula"),
-        void(count, "fair price"),
-    ]
-    if dice.random() < 0.6:
-        return named[dice.integers(len(named))]
-    among = tuple(str(t) for t in dice.permutation(outcomes)[: dice.integers(1, count + 1)])
-    most = int(dice.integers(len(among) + 1))
-    high = int(dice.choice((10_000, 10_000, 5_000, 3_400, 100)))
-    low = int(dice.choice((high, high, int(dice.integers(high + 1)))))
-    kind = list(StateKind)[dice.integers(1, len(StateKind))]
-    return State(kind, int(dice.integers(most + 1)), most, Price(low), Price(high), among)
 
 
 def random_list(dice: np.random.Generator) -> StateList:

@@ -73,11 +73,13 @@ def check_coverage(seed: int, outcomes: int) -> bool | None:
     outcome = best_basket(legs, True, certified, rules)
     asks = [leg.depth.asks(Side.YES) for leg in legs]
     demands = {"threshold": threshold, "certified": certified, "margin_ppm": margin, "expected_ppm": expected}
-    best = dutch_program.best_expected(asks, [chance[leg.ticker] for leg in legs], **demands, **limits)
+    shares = [chance[leg.ticker] for leg in legs]
     rounding = sum(FEES.grid + len(leg) for leg in asks)
     if not isinstance(outcome, Found):
-        assert best is None, f"seed {seed}: refused ({outcome}), but {best} exists"
+        best = dutch_program.best_expected(asks, shares, spare=rounding, **demands, **limits)
+        assert best is None, f"seed {seed}: refused ({outcome.sentence}), but {best} exists"
         return None
+    best = dutch_program.best_expected(asks, shares, **demands, **limits)
     assert best is not None, f"seed {seed}: found a basket where there is none"
     assert outcome.basket.expected is not None
     profit = outcome.basket.expected - outcome.basket.cost
