@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from kalbot.local import processes
 from kalbot.local.servers import ServerError, free_port, port_is_free, wait_for_port
@@ -213,22 +213,30 @@ def prepare_database(plan: processes.Plan) -> None:
     send_on_commit(SCAN_CATALOGUE)
 
 
+READ_FOR_THE_DEMO: Final = {
+    "/terms/TEMPERATURE.txt": "one report, whole degrees, no void.",
+    "/terms/BTC.txt": "one average at one instant for ranges and thresholds, no void.",
+}
+
+
 def approve_simulated_terms() -> None:
-    """The demo's risk manager approves the simulator's document about temperatures, not those about coins: so both grades are traded."""
+    """The demo's risk manager approves the simulator's documents about temperatures and Bitcoin, not the one about Ethereum: so both
+    grades are traded."""
     from markets.models import ContractTerms
     from markets.terms.registry import changes, documents
 
     documents.check_all()
-    entry = ContractTerms.objects.get(exchange="simulator", url="/terms/TEMPERATURE.txt", version=1)
-    if entry.status == ContractTerms.Status.PROPOSED and entry.fetched_sha256:
-        changes.approve(entry, entry.fetched_sha256, "demo", "Read for the demo: one report, whole degrees, no void.")
+    for url, note in READ_FOR_THE_DEMO.items():
+        entry = ContractTerms.objects.get(exchange="simulator", url=url, version=1)
+        if entry.status == ContractTerms.Status.PROPOSED and entry.fetched_sha256:
+            changes.approve(entry, entry.fetched_sha256, "demo", f"Read for the demo: {note}")
 
 
 def trade_live_on_the_simulator() -> None:
     """The demo's live profile, whose exchange is the simulator. Nowhere else is one made without the console's dialog."""
     from kalbot.local import quoting
     from markets.terms.grades import Grade
-    from strategies.models import DOLLAR, Mode, Profile
+    from strategies.models import DOLLAR, Kind, Mode, Profile
     from strategies.profiles.seeds import GUARANTEED_ONLY
 
     quoting.seed()
@@ -243,6 +251,9 @@ def trade_live_on_the_simulator() -> None:
             "description": "Orders to the simulated exchange of the demo, for baskets that pay more than they cost; no bets.",
         },
     )
+    if made:
+        across = [*GUARANTEED_ONLY["kinds"], Kind.FAMILY.value]
+        Profile.objects.filter(name__in=["careful", "live"], kinds=GUARANTEED_ONLY["kinds"]).update(kinds=across)
     # Events of the demo live about ninety seconds: the usual minute before the close would leave hardly any of it.
     Profile.objects.filter(min_seconds_to_close=USUAL_SECONDS_TO_CLOSE).update(min_seconds_to_close=SECONDS_TO_CLOSE)
     # A bet, not arbitrage: for triage's story only. A new installation keeps it switched off.

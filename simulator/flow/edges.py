@@ -12,6 +12,7 @@ from itertools import pairwise
 from random import Random
 
 from simulator.core import ExchangeCore
+from simulator.listing import thresholds
 from simulator.listing.model import ACTIVE, Edge, Event, Market
 from simulator.listing.series import weather_city
 from simulator.matching.book import ASK, BID
@@ -20,9 +21,11 @@ from simulator.matching.fees import worst_fee
 from simulator.units import CONTRACT, ONE
 from simulator.weather import adverse_turns
 
-from . import market_makers
+from . import family_edges, market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
+FAMILY = "family"
+"""A fourth kind, where an event of thresholds stands beside one of ranges."""
 RANGES = ("KXBTC", "KXETH")
 FEW = 8
 """More outcomes than this, and NO is offered on three of them only."""
@@ -50,9 +53,14 @@ def _plant_next(exchange: ExchangeCore) -> None:
     exchange.timers.at(exchange.now() + _every(exchange), lambda: _plant_next(exchange))
     rng = exchange.streams.stream("edges")
     number = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
-    kind = KINDS[(number - 1) % len(KINDS)]
     names = exchange.live_events()
     rng.shuffle(names)
+    across = [name for name in names if thresholds.ranges_of(exchange, exchange.events[name]) is not None]
+    kinds = (*KINDS, FAMILY) if across else KINDS
+    kind = kinds[(number - 1) % len(kinds)]
+    if kind == FAMILY:
+        any(family_edges.plant(exchange, exchange.events[name], rng.randint(*HOLD_MS), rng) for name in across)
+        return
     if kind == "all_no":  # each range event once, as soon as it can be; then everything else
         names.sort(key=lambda name: _turn_of(exchange.events[name]))
     hold = rng.randint(*HOLD_MS)

@@ -11,6 +11,7 @@ import math
 from random import Random
 
 from simulator.core import ExchangeCore
+from simulator.listing import thresholds
 from simulator.listing.model import ACTIVE, Event, Market
 from simulator.matching.book import ASK, BID, MarketMakerOrder
 from simulator.matching.engine import execute_market_maker
@@ -61,6 +62,13 @@ def move_event(exchange: ExchangeCore, event: Event, rng: Random) -> None:
         shock = NOISE * rng.gauss(0, 1)
         for market in markets:
             market.walk += -REVERSION * market.walk + shock
+    _requote_all(exchange, event, markets, rng)
+    second = thresholds.beside(exchange, event)
+    if second is not None and exchange.now() >= second.edge_until_ms:
+        _requote_all(exchange, second, active_markets(exchange, second), rng)
+
+
+def _requote_all(exchange: ExchangeCore, event: Event, markets: list[Market], rng: Random) -> None:
     for market, fair in zip(markets, fair_probabilities(exchange, event, markets), strict=True):
         if market.quoted:
             requote(exchange, market, fair, rng)
@@ -68,6 +76,11 @@ def move_event(exchange: ExchangeCore, event: Event, rng: Random) -> None:
 
 def fair_probabilities(exchange: ExchangeCore, event: Event, markets: list[Market]) -> list[float]:
     """Present fair probability of each market: anchor, walk, and the drift towards the outcome."""
+    ranges = thresholds.ranges_of(exchange, event)
+    if ranges is not None:
+        steps = [exchange.markets[ticker] for ticker in ranges.markets]
+        chances = fair_probabilities(exchange, ranges, steps)
+        return [thresholds.chance(market.floor_strike or 0, steps, chances) for market in markets]
     pull = drift(exchange, event)
     if event.mutually_exclusive and len(markets) > 1:
         logs = [math.log(m.anchor) + m.walk + (pull if m.ticker == event.outcome else 0.0) for m in markets]

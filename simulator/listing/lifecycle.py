@@ -11,6 +11,7 @@ from simulator.core import ExchangeCore
 from simulator.matching.resting import cancel_order
 from simulator.units import ONE
 
+from . import thresholds
 from .model import ACTIVE, AMENDED, CLOSED, DETERMINED, DISPUTED, FINALIZED, INACTIVE, INITIALIZED, Event, Market
 
 CLOSE_CANCEL_MS = 250
@@ -110,7 +111,13 @@ def outcome_of(exchange: ExchangeCore, event: Event, market: Market) -> tuple[st
     """(result, settlement value of YES) that the drawn outcome gives a market."""
     if event.outcome == "void":
         return "scalar", min(max(market.last_price, 0), ONE)
-    if event.outcome == "ladder":
+    ranges = thresholds.ranges_of(exchange, event)
+    if ranges is not None and ranges.outcome == "void":
+        return "scalar", min(max(market.last_price, 0), ONE)
+    if event.outcome.startswith(thresholds.MARK):
+        winner = None if ranges is None else exchange.markets.get(ranges.outcome)
+        won = winner is not None and thresholds.is_above(market, winner)
+    elif event.outcome == "ladder":
         won = event.ladder_draw < market.anchor
     else:
         won = event.outcome == market.ticker

@@ -15,7 +15,7 @@ from simulator.persistence.snapshot import Snapshot
 from simulator.randomness import named_id
 from simulator.units import ONE
 
-from . import lifecycle
+from . import lifecycle, thresholds
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
 from .tickers import day_ms, event_day, moved_day, next_ticker
@@ -77,10 +77,19 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     lifecycle.draw_outcome(exchange, event)
     lifecycle.schedule(exchange, event)
     exchange.feed.event_created(event)
+    _announce(exchange, event)
+    second = thresholds.list_beside(exchange, event)
+    if second is not None:
+        lifecycle.schedule(exchange, second)
+        exchange.feed.event_created(second)
+        _announce(exchange, second)
+    return event
+
+
+def _announce(exchange: ExchangeCore, event: Event) -> None:
     for market_ticker in event.markets:
         exchange.feed.lifecycle(exchange.markets[market_ticker], "created")
         exchange.moved.add(market_ticker)
-    return event
 
 
 def _books(loaded: Snapshot, source: Market, rng: Random) -> tuple[Levels, Levels]:

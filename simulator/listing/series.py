@@ -49,7 +49,11 @@ _SPORTS = {
 _WITH_MAKER = {"KXFED", "KXFEDDECISION", "KXNFLGAME", "KXNBAGAME", "KXCPI", "KXWNBAGAME", "KXUCLGAME", "KXPAYROLLS"}
 _FREE = {"KXBTCY", "KXETHY", "KXGREENLAND"}
 _SHARD_TAGS = {"Tennis", "Baseball", "Basketball"}
-_INDICES = {"KXBTC": "Bitcoin Real-Time Index (BRTI)", "KXETH": "Ethereum Real-Time Index (ERTI)"}
+_INDICES = {
+    "KXBTC": "Bitcoin Real-Time Index (BRTI)",
+    "KXBTCD": "Bitcoin Real-Time Index (BRTI)",
+    "KXETH": "Ethereum Real-Time Index (ERTI)",
+}
 _COIN_NOTE = (
     "Not all cryptocurrency price data is the same. At the last minute before expiration, 60 RTI prices are collected. "
     "The official and final value is the average of these prices."
@@ -91,10 +95,10 @@ def derive_series(ticker: str, category: str, title: str, now_ms: int) -> Series
     elif ticker.startswith("KXTEMP"):
         tags, frequency, name = ["Hourly temperature"], "hourly", "Hourly directional temperature"
         sources = [{"name": "The Weather Company", "url": "https://weather.com/kalshi"}]
-    elif ticker in ("KXBTC", "KXETH"):
-        tags, frequency = [ticker[2:], "Hourly"], "hourly"
-        name = "Bitcoin range" if ticker == "KXBTC" else "Ethereum range"
-        index = "BRTI" if ticker == "KXBTC" else "ETHUSD_RTI"
+    elif ticker in _INDICES:
+        tags, frequency = [ticker[2:5], "Hourly"], "hourly"
+        name = {"KXBTC": "Bitcoin range", "KXBTCD": "Bitcoin price"}.get(ticker, "Ethereum range")
+        index = "ETHUSD_RTI" if ticker == "KXETH" else "BRTI"
         sources = [{"name": "CF Benchmarks", "url": f"https://www.cfbenchmarks.com/data/indices/{index}"}]
     elif ticker in _SPORTS:
         name, tag, source, url = _SPORTS[ticker]

@@ -8,9 +8,9 @@ from simulator.core import ExchangeCore
 
 from .series import weather_city
 
-_COIN: Final = """Simulated contract terms: ranges of the {coin} price.
+_COIN: Final = """Simulated contract terms: ranges and thresholds of the {coin} price.
 The value is the simple average of the {index} over the sixty seconds before the hour. "Between" includes both ends.
-One value at one instant determines all markets of an event. Values have two decimals.
+One value at one instant determines all markets of all events of an hour. Values have two decimals.
 If no value is available, all markets resolve to No.
 These are terms of the simulator and of no other exchange.
 """
@@ -29,8 +29,8 @@ These are terms of the simulator and of no other exchange.
 
 def path_of(series: str) -> str:
     """The path of the document that controls a series, "" without one."""
-    if series in ("KXBTC", "KXETH"):
-        return f"/terms/{series[2:]}.txt"
+    if series in ("KXBTC", "KXBTCD", "KXETH"):
+        return f"/terms/{series[2:5]}.txt"
     return "/terms/TEMPERATURE.txt" if weather_city(series) else ""
 
 
