@@ -24,8 +24,8 @@ from simulator.weather import adverse_turns
 from . import family_edges, market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
-FAMILY = "family"
-"""A fourth kind, where an event of thresholds stands beside one of ranges."""
+ACROSS_EVERY = 3
+"""Beside every so many of them one is planted across two events, where thresholds stand beside ranges."""
 RANGES = ("KXBTC", "KXETH")
 FEW = 8
 """More outcomes than this, and NO is offered on three of them only."""
@@ -55,12 +55,10 @@ def _plant_next(exchange: ExchangeCore) -> None:
     number = exchange.streams.counters["edge"] = exchange.streams.counters.get("edge", 0) + 1
     names = exchange.live_events()
     rng.shuffle(names)
-    across = [name for name in names if thresholds.ranges_of(exchange, exchange.events[name]) is not None]
-    kinds = (*KINDS, FAMILY) if across else KINDS
-    kind = kinds[(number - 1) % len(kinds)]
-    if kind == FAMILY:
+    kind = KINDS[(number - 1) % len(KINDS)]
+    if number % ACROSS_EVERY == 0:
+        across = [name for name in names if thresholds.ranges_of(exchange, exchange.events[name]) is not None]
         any(family_edges.plant(exchange, exchange.events[name], rng.randint(*HOLD_MS), rng) for name in across)
-        return
     if kind == "all_no":  # each range event once, as soon as it can be; then everything else
         names.sort(key=lambda name: _turn_of(exchange.events[name]))
     hold = rng.randint(*HOLD_MS)

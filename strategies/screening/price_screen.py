@@ -136,12 +136,7 @@ def family(event: EventView, profile: Profile) -> Quoted | Miss:
     by what the profile calls near."""
     if event.atoms is None:
         return Miss(Reason.CERTIFICATE, "none", "a certificate that one value settles all of its events")
-    fees = _fees(event.fee_type, event.fee_multiplier_e6)
-    legs: dict[tuple[str, Side], QuotedLeg] = {}
-    for outcome in event.outcomes:
-        for side, leg in ((Side.YES, _yes_leg(outcome, fees)), (Side.NO, _no_leg(outcome, fees))):
-            if leg is not None and leg.cost < DOLLAR and leg.size >= profile.min_depth:
-                legs[outcome.ticker, side] = leg
+    legs = family_legs(event, profile.min_depth)
     prices = {key: leg.cost / DOLLAR for key, leg in legs.items()}
     slack_ppm = max(profile.near_miss_ppm, profile.watch_margin_ppm) + profile.min_margin_ppm
     cycle = graphs.of(event.ticker, event.atoms).nearest(prices, slack_ppm)
@@ -153,6 +148,17 @@ def family(event: EventView, profile: Profile) -> Quoted | Miss:
     if floor <= 0:
         return Miss(Reason.MARGIN, "all quotes agree", "a basket that pays more than it costs")
     return Quoted(Kind.FAMILY, chosen, cost, floor)
+
+
+def family_legs(event: EventView, min_size: int = 0) -> dict[tuple[str, Side], QuotedLeg]:
+    """Every side that is offered for less than a dollar, by (ticker, side)."""
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
+    legs: dict[tuple[str, Side], QuotedLeg] = {}
+    for outcome in event.outcomes:
+        for side, leg in ((Side.YES, _yes_leg(outcome, fees)), (Side.NO, _no_leg(outcome, fees))):
+            if leg is not None and leg.cost < DOLLAR and leg.size >= min_size:
+                legs[outcome.ticker, side] = leg
+    return legs
 
 
 def probabilities(event: EventView) -> list[float] | None:

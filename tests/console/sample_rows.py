@@ -16,7 +16,8 @@ from sample_triage import assess, trouble
 
 from kalbot.common import clock
 from kalbot.console.ops import exchange_status
-from markets.models import Certificate, Event
+from markets.catalogue import families
+from markets.models import Certificate, Event, RefusedFamily
 from strategies.models import DOLLAR, Cycle, NearMiss, Profile, Screening, Verdict
 from strategies.profiles import seeds
 from trading.models import (
@@ -168,3 +169,19 @@ def sample(*, history: int = 6) -> dict[str, Any]:
         "leaving": leaving,
         "scan": last,
     }
+
+
+def family() -> Event:
+    """A family of two coin events with its certificate, and the series of another that is refused."""
+    from tests.strategies.families import coins
+
+    coins.add_coins()
+    families.refresh()
+    RefusedFamily.objects.create(
+        series_tickers="KXINX + KXINXU",
+        code="common_determination",
+        sentence="The registered terms have no clause by which one value settles all markets.",
+        example="KXINX-1 + KXINXU-1",
+        since=clock.now(),
+    )
+    return Event.objects.get(pk=coins.FAMILY)

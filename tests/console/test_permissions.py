@@ -82,7 +82,7 @@ READ: Final = {
         "strategies_profile_evaluate",
         "tokens",
     ),
-    *("autocomplete", "calibration", "first_run", "what_if", "same_day"),
+    *("autocomplete", "calibration", "families", "family", "first_run", "what_if", "same_day"),
 }
 """Pages that every role reads."""
 OTHERS: Final = ("HEAD", "PUT", "PATCH", "DELETE")

@@ -14,10 +14,12 @@ from django.views.decorators.cache import never_cache
 from kalbot.common import clock
 from kalbot.common.units import PPM
 from kalbot.console.pages import triage_card
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, value_plot
 from kalbot.console.ui.links import page_url
 from markets.models import Market
+from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
+from markets.terms.states import StateKind
 from strategies.models import Kind
 from trading import selectors
 from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position, PositionStatus
@@ -67,6 +69,15 @@ def payoff(held: Held, names: dict[str, str]) -> list[dict[str, Any]]:
         }
         for row in held.payoff
     ]
+
+
+def plot_of(position: Position, held: Held) -> value_plot.ValuePlot | None:
+    """What a basket across events pays over the value that settles it; None for other baskets, and once a market has settled."""
+    if len(position.states) != 1 or "atoms" not in position.states[0]:
+        return None
+    atoms = Atoms.from_json(position.states[0]["atoms"])
+    pays = [row.pays for row in held.payoff if row.state.kind is StateKind.VALUE]
+    return value_plot.of(atoms, pays, held.cost)
 
 
 def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
@@ -122,6 +133,7 @@ def progress(position: Position) -> dict[str, Any]:
         "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
         "payoff": payoff(held, names),
+        "plot": plot_of(position, held),
         "sentence": in_words(position, held, names),
         "legs": list(position.legs.select_related("market")),
         "timeline": timeline(position, names),

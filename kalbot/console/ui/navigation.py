@@ -60,6 +60,7 @@ SECTIONS: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "Markets",
         [
             ("Events", "event", "markets.event", ""),
+            ("Families", "join", "admin:families", "markets.view_event"),
             ("Markets", "storefront", "markets.market", ""),
             ("Series", "category", "markets.series", ""),
             ("Certificates", "verified", "markets.certificate", ""),

@@ -1,0 +1,54 @@
+"""What a basket pays over the axis of the value that settles it: steps for an inline drawing, in units of its view box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markets.terms.atoms import FIRST, LAST, Atoms, Cut
+
+WIDTH: Final = 600
+HEIGHT: Final = 120
+MARGIN: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePlot:
+    """``line``: points of the steps; ``cost``: height of the line at the cost, None without one; ``marks``: (across, strike) of some cuts;
+    ``words``: what it shows, for who cannot see it."""
+
+    line: str
+    cost: float | None
+    marks: tuple[tuple[float, str], ...]
+    words: str
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_marks: int = 6) -> ValuePlot | None:
+    """``pays``: of each atom in order, in any unit; ``cost`` in the same. None where nothing is cut."""
+    inner = [cut for cut in atoms.cuts if cut not in (FIRST, LAST)]
+    if not inner or len(pays) != len(atoms):
+        return None
+    low, high = float(inner[0][1]), float(inner[-1][1])
+    beside = (high - low or 1.0) * 0.08
+    low, high = low - beside, high + beside
+    most, least = max([*pays, cost or 0]), min([*pays, cost or pays[0]])
+    span = (most - least) or 1
+
+    def across(cut: Cut) -> float:
+        value = low if cut == FIRST else high if cut == LAST else float(cut[1])
+        return round(MARGIN + (value - low) / (high - low) * (WIDTH - 2 * MARGIN), 1)
+
+    def up(amount: float) -> float:
+        return round(HEIGHT - MARGIN - (amount - least) / span * (HEIGHT - 2 * MARGIN), 1)
+
+    points = []
+    for atom, amount in enumerate(pays):
+        points += [f"{across(atoms.cuts[atom])},{up(amount)}", f"{across(atoms.cuts[atom + 1])},{up(amount)}"]
+    each = max(1, len(inner) // most_marks)
+    marks = tuple((across(cut), f"{cut[1]:,}") for cut in inner[::each])
+    where = atoms.words(list(pays).index(min(pays)))
+    words = f"payoff over the value, least where {where}"
+    return ValuePlot(" ".join(points), None if cost is None else up(cost), marks, words)

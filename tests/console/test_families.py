@@ -1,0 +1,90 @@
+"""The pages of families: what is listed, the atoms row by row, the nearest basket as a plot, and what is missing elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from kalbot.console.ui import value_plot
+from markets.models import Event
+from markets.terms.atoms import Atoms
+from strategies.models import Verdict
+from strategies.screening import screening
+from tests.console import sample_rows
+from tests.markets.terms.test_families import thresholds
+from tests.strategies import world
+from tests.strategies.families import coins
+from tests.trading import families as traded
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
+
+
+@pytest.fixture
+def viewer(client: Client, settings: Any) -> Client:
+    settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
+    client.force_login(sample_rows.person("ann", "viewer"))
+    return client
+
+
+def test_the_list_says_what_is_a_family_what_profiles_think_and_what_is_missing(viewer: Client) -> None:
+    event = sample_rows.family()
+    world.add_profile()
+    world.add_scan()
+    screening.screen()
+    shown = viewer.get("/admin/families/").content.decode()
+    assert event.sub_title in shown
+    assert "the profile buys no kind of basket that fits" in shown
+    assert "KXINX + KXINXU" in shown
+    assert "no clause" in shown
+
+
+def test_a_page_shows_each_atom_and_the_proof_that_there_is_no_basket(viewer: Client) -> None:
+    event = sample_rows.family()
+    shown = viewer.get(f"/admin/families/{event.pk}/").content.decode()
+    assert "54199.99 &lt; x &lt; 54200" in shown
+    assert "a proof that there is no basket" in shown
+    assert "One average at one instant." in shown
+    why = viewer.get(f"/admin/why/{event.pk}/")
+    assert why.status_code == 200
+
+
+def test_prices_that_do_not_agree_show_their_basket_as_a_plot(viewer: Client) -> None:
+    event = sample_rows.family()
+    coins.quote("KXBTC-1", coins.RANGES)
+    coins.quote("KXBTCD-1", coins.CHEAP)
+    shown = viewer.get(f"/admin/families/{event.pk}/").content.decode()
+    assert "A basket at the best prices" in shown
+    assert "<polyline" in shown
+    assert thresholds().markets[1].yes_sub_title in shown
+
+
+def test_an_event_that_is_no_family_has_no_such_page(viewer: Client) -> None:
+    sample_rows.family()
+    assert viewer.get("/admin/families/KXBTC-1/").status_code == 404
+    assert viewer.get("/admin/families/NOBODY/").status_code == 404
+    Event.objects.filter(is_family=True).update(is_open=False)
+    assert viewer.get(f"/admin/families/{coins.FAMILY}/").status_code == 200
+    assert Verdict.objects.count() == 0
+
+
+def test_a_plot_has_a_step_for_each_atom_and_the_cost() -> None:
+    atoms = Atoms.of(traded_spans())
+    plot = value_plot.of(atoms, [1, 1, 2, 1], 1.5)
+    assert plot is not None
+    points = [tuple(map(float, point.split(","))) for point in plot.line.split()]
+    assert len(points) == 2 * len(atoms)
+    assert min(y for _, y in points) < (plot.cost or 0) < max(y for _, y in points)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert value_plot.of(atoms, [1, 2], 1) is None
+
+
+def traded_spans() -> dict[str, Any]:
+    class Named:
+        def __init__(self, *markets: str) -> None:
+            self.markets = markets
+
+    spans = traded.spans(Named("low", "middle", "high"), Named("first", "second"))  # type: ignore[arg-type]  # markets alone
+    return {ticker: spans[ticker] for ticker in ("low", "middle", "second")}
