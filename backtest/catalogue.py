@@ -51,6 +51,8 @@ class Catalogue:
         """Events of series whose fees were not recorded and were assumed."""
         self.event_of: dict[str, str] = {}
         """Market -> event."""
+        self.listed = False
+        """Events came since screening last ran."""
         self.settled = False
         """Results came since settlement last ran."""
         self._unrecorded: set[str] = set()
@@ -84,6 +86,7 @@ class Catalogue:
             event = structs.replace(event, fee_multiplier_override=event.fee_multiplier_override * self._fee_factor)
         self._assume_fees(event)
         self._waiting[event.event_ticker] = event
+        self.listed = True
         if event.fee_type_override or event.fee_multiplier_override is not None:
             self._charges(event.event_ticker, event.fee_type_override or "", event.fee_multiplier_override)
         statuses = {market.ticker: market.status.value for market in event.markets}

@@ -41,6 +41,9 @@ SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
 """The intervals that a new installation has."""
+LISTED_SECONDS: Final = 10
+"""How often at most a pass that goes on listing events is screened: prices are old after fifteen."""
+PASSED: Final = ("after a pass",)
 JUDGING: Final = (messages.SCREEN, messages.RUN_CYCLE)
 """Tasks that make candidates."""
 TASK_NS: Final = 5_000_000
@@ -71,6 +74,7 @@ class Engine:
         """Events whose best prices pay, or nearly: kept up to date with every move."""
         self._candidates: set[str] | None = None
         self._full_cycle_ns = 0
+        self._screened_ns = -NEVER
         self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
         self._holds = False
         self._is_idle = True
@@ -146,10 +150,12 @@ class Engine:
         if self._is_idle:
             self._is_idle = False
             if feed.scanned is None:
-                self._every(at, SCREEN_SECONDS, messages.SCREEN)
+                self._screen_passes(at)
             self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
             if self._holds:
                 self._every(at, ASSESS_SECONDS, messages.ASSESS)
+        elif feed.scanned is None and feed.catalogue.listed:
+            self._screen_passes(at)
         if feed.scanned:
             feed.scanned = False
             self._schedule(at + TASK_NS, messages.SCREEN, ("after a scan",))
@@ -196,8 +202,17 @@ class Engine:
     def _every(self, at: int, seconds: int, name: str) -> None:
         if (name, ()) not in self._waiting:
             period = seconds * SECOND
-            first = name == messages.SCREEN and not self.ran[name]
-            self._schedule(at + SECOND if first else (at // period + 1) * period, name, ())
+            self._schedule((at // period + 1) * period, name, ())
+
+    def _screen_passes(self, at: int) -> None:
+        """A tape without scans is screened at the usual interval, and a moment after what comes behind a pause or lists events: whoever
+        recorded a pass had fetched just then what it says, and a while later its prices are old."""
+        pause = LISTED_SECONDS if self._feed.catalogue.listed else SCREEN_SECONDS
+        if at - self._screened_ns >= pause * SECOND:
+            if (messages.SCREEN, PASSED) not in self._waiting:
+                self._schedule(at + SECOND, messages.SCREEN, PASSED)
+        else:
+            self._every(at, SCREEN_SECONDS, messages.SCREEN)
 
     def _schedule(self, at: int, name: str, args: tuple[Any, ...]) -> None:
         if (name, args) not in self._waiting:
@@ -215,8 +230,9 @@ class Engine:
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
 
     def _screen(self, why: str = "") -> None:
-        if not why and self._feed.scanned is not None:
+        if why in ("", *PASSED) and self._feed.scanned is not None:
             return  # scheduled before the first scan came
+        self._screened_ns, self._feed.catalogue.listed = self._clock.time_ns(), False
         now = clock.now()
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
         screening.screen(scan.pk)

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 
 from triage.evidence.cases import Forecast, RecordedCase, agreement
 from triage.evidence.recorded import read, two_degrees
-from triage.evidence.report import difference
+from triage.evidence.report import difference, months_of
 from triage.evidence.walk_forward import COMBINED, MARKET, Score, run
 from triage.learning.calibration import coverage, pit_histogram
 from triage.learning.estimator import DAY_MS
@@ -56,6 +56,11 @@ def test_learning_finds_a_bias_and_leaves_an_honest_source_alone() -> None:
     assert better.days == 90
     assert same is not None
     assert same.mean < 0.01
+    months = months_of(of(biased, "desk, learned"), of(biased, "desk"))
+    assert len(months) == 3
+    assert months == sorted(months)
+    assert months[-1] < 0, "in each month by itself"
+    assert months_of(of(biased, "desk, learned")[:9], of(biased, "desk")) == [], "nine days say nothing"
 
 
 def test_a_source_that_knows_more_than_the_market_moves_the_combination_and_the_first_days_do_not() -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Final
 
 from triage.evidence.cases import Recorded
@@ -25,6 +25,10 @@ ORDER: Final = (
     COMBINED,
     "uniform",
 )
+
+
+LEAST_DAYS: Final = 10
+"""A month with fewer days says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ def markdown(scores: Sequence[Score], recorded: Recorded) -> str:
         *_scores(scores),
         "",
         *_learned(scores),
+        "",
+        *_by_month(scores),
         "",
         *_combined(scores),
         "",
@@ -100,6 +106,29 @@ def _learned(scores: Iterable[Score]) -> Iterator[str]:
         for name in ("openmeteo", "persistence", "climatology"):
             if name in names:
                 yield _row(f"{name}, {where}", names[f"{name}, learned"], names[name])
+
+
+def _by_month(scores: Iterable[Score]) -> Iterator[str]:
+    """Learned less unlearned month by month: what helps on the whole has to help on days that had nothing to do with each other."""
+    yield "| learned less unlearned, Brier, by month | better in | least | median | most |"
+    yield "|---|---|---|---|---|"
+    for where, names in _groups(scores):
+        for name in ("openmeteo", "persistence", "climatology"):
+            months = months_of(names[f"{name}, learned"], names[name]) if name in names else []
+            if months:
+                better = f"{sum(one < 0 for one in months)} of {len(months)}"
+                yield f"| {name}, {where} | {better} | {months[0]:+.3f} | {median(months):+.3f} | {months[-1]:+.3f} |"
+
+
+def months_of(one: Sequence[Score], other: Sequence[Score]) -> list[float]:
+    """Mean Brier of ``one`` less ``other``'s in each month of ``LEAST_DAYS`` or more, least first."""
+    against = {id(score.case): score.brier for score in other}
+    months: dict[tuple[int, int], dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for score in one:
+        if id(score.case) in against:
+            day = score.case.day
+            months[(day.year, day.month)][day].append(score.brier - against[id(score.case)])
+    return sorted(mean(mean(values) for values in days.values()) for days in months.values() if len(days) >= LEAST_DAYS)
 
 
 def _combined(scores: Sequence[Score]) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Tapes of passes far apart: a screening follows each pass, so that what pays in one is judged on its prices while they are fresh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backtest import session
+from markets.tape import store
+from markets.tape.records import Kind, Record
+from markets.tape.store import json_record
+from tests.backtest.tapes import SECOND, START, Recorder, options
+
+pytestmark = pytest.mark.django_db
+MINUTE = 60 * SECOND
+
+
+def _pass(at: int, yes_bid: str, apart: int = 0) -> list[Record]:
+    """The books of two games; those of the second come ``apart`` ns later, with these YES bids."""
+    fair, edge = (("0.0500", "0.6000"), (yes_bid, "0.5500"))
+    found = []
+    for event, (yes, no), late in (("GAME-FAIR", fair, 0), ("GAME-EDGE", edge, apart)):
+        for leg in range(3):
+            body = {"orderbook_fp": {"yes_dollars": [[yes, "50.00"]], "no_dollars": [[no, "50.00"]]}}
+            found.append(json_record(START + at + late, Kind.BOOK, f"{event}-L{leg}", body))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("second", "apart"), [(30 * MINUTE + 7 * SECOND, 0), (31 * MINUTE + 59 * SECOND, 100 * SECOND)]
+)
+def test_what_pays_in_a_pass_is_bought_also_where_the_pass_before_was_far_from_it(
+    tmp_path: Path, second: int, apart: int
+) -> None:
+    tape = Recorder()
+    for event in ("GAME-FAIR", "GAME-EDGE"):
+        tape.event(0, event, 3)
+    records = [*tape.records, *_pass(1 * SECOND, "0.0500"), *_pass(second, "0.4000", apart)]
+    records += _pass(second + 30 * MINUTE, "0.0500")
+    _written(tmp_path, records)
+    found = session.run(options(tmp_path))
+    assert [(one["event"], one["kind"]) for one in found.positions] == [("GAME-EDGE", "all_no")]
+    assert found.positions[0]["at_ms"] - (START + second + apart) // 10**6 < 15_000
+
+
+def test_a_bet_on_coverage_is_judged_on_the_prices_of_its_own_pass(tmp_path: Path) -> None:
+    """The screen of best prices does not know coverage: only a screening right after the pass finds it while its prices are fresh."""
+    tape = Recorder()
+    tape.event(0, "GAME-FAIR", 3)
+    second = 30 * MINUTE + 7 * SECOND
+    tape.event(second / SECOND, "GAME-EDGE", 3)
+    cheap = [("0.7000", "0.2900"), ("0.1800", "0.8000"), ("0.0400", "0.9400")]
+    records = list(tape.records)
+    for leg, (yes, no) in enumerate(cheap):
+        body = {"orderbook_fp": {"yes_dollars": [[yes, "50.00"]], "no_dollars": [[no, "50.00"]]}}
+        records.append(json_record(START + second, Kind.BOOK, f"GAME-EDGE-L{leg}", body))
+    _written(tmp_path, records)
+    bets = {
+        "kinds": ["coverage"],
+        "coverage_threshold_ppm": 900_000,
+        "min_margin_ppm": 0,
+        "min_expected_margin_ppm": -50_000,
+    }
+    found = session.run(options(tmp_path, profile={**bets, "categories": []}))
+    assert [(one["event"], one["kind"]) for one in found.positions] == [("GAME-EDGE", "coverage")]
+    assert found.positions[0]["at_ms"] - (START + second) // 10**6 < 15_000
+
+
+def _written(folder: Path, records: list[Record]) -> None:
+    about = {"cadence": "passes 30 minutes apart"}
+    store.write(folder, "passes", about, sorted(records, key=lambda record: record.received_ns))
