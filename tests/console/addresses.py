@@ -77,7 +77,7 @@ def _placed(pattern: URLPattern, path: str) -> Address:
     event, held = Event.objects.order_by("pk").first(), Position.objects.first()
     known: dict[str | None, Any] = {
         "part": "glance",
-        "family": Event.objects.filter(is_family=True).values_list("pk", flat=True).first() or "",
+        "family": Event.objects.filter(is_family=True).values_list("pk", flat=True).first() or "none",
         "content_type_id": 1,
         "object_id": key,
         "id": key,

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         refused = sum(isinstance(one.outcome, FamilyRefusal) for one in judged)
         console.print(
             f"{len(judged)} groups: {found} baskets, {refused} without a family certificate, the others proven to have none. "
-            "Best prices of the catalogue, laid over by live ones. Kalbot does not trade families."
+            "Best prices of the catalogue, laid over by live ones; a cycle decides on books."
         )
 
     def _atoms(self, judged: list[Judged], ticker: str) -> None:

@@ -1,0 +1,149 @@
+"""The floor over atoms, over the states made of them, and over the atoms of the legs alone, against every value by brute force."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kalbot.common.units import DOLLAR_PRICE, Price
+from markets.book import Side
+from markets.terms.atoms import AtomError, Atoms
+from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
+from markets.terms.settled import given
+from markets.terms.states import Holding, StateError, StateList, floor, payoffs
+from triage.assessment.valuation import still_possible
+
+GRID = [Decimal(n) / 2 for n in range(-9, 10)]
+"""Strikes are whole numbers from -3 to 3: values half a unit apart meet every strike and lie between any two."""
+
+
+def some_family(numbers: random.Random) -> dict[str, Interval]:
+    found = {}
+    for n in range(numbers.randint(1, 6)):
+        low = Decimal(numbers.randint(-3, 3))
+        kinds = (greater(low), at_least(low), less(low), at_most(low))
+        between = Interval(low, True, low + numbers.randint(0, 2), bool(numbers.random() < 0.7))
+        if between.low == between.high:
+            between = Interval(low, True, low, True)
+        found[f"M{n}"] = numbers.choice([*kinds, between])
+    return found
+
+
+def taken(family: dict[str, Interval]) -> Any:
+    """Values by members: whether the market takes the value."""
+    rows = [
+        [
+            (one.low is None or value > one.low or (value == one.low and one.low_in))
+            and (one.high is None or value < one.high or (value == one.high and one.high_in))
+            for one in family.values()
+        ]
+        for value in GRID
+    ]
+    return np.array(rows, dtype=bool)
+
+
+def worst(yes: Any, tickers: list[str], held: list[Holding], any_no: bool) -> Any:
+    """What the holdings pay at each value, market by market: at its result, or at No where any market may resolve No and that is less."""
+    total = np.zeros(len(yes), dtype=np.int64)
+    for number, ticker in enumerate(tickers):
+        if_yes, if_no = (
+            sum(n for t, s, n in held if t == ticker and s is side) * DOLLAR_PRICE for side in (Side.YES, Side.NO)
+        )
+        total += np.where(yes[:, number], min(if_yes, if_no) if any_no else if_yes, if_no)
+    return total
+
+
+def check(seed: int) -> None:
+    numbers = random.Random(seed)
+    family = some_family(numbers)
+    atoms = Atoms.of(family, nobody=numbers.random() < 0.5, any_no=numbers.random() < 0.3)
+    tickers = list(family)
+    held: list[Holding] = [
+        (numbers.choice(tickers), numbers.choice(list(Side)), numbers.randint(1, 500))
+        for _ in range(numbers.randint(1, 5))
+    ]
+    yes = taken(family)
+    if atoms.nobody:
+        yes = np.vstack([yes, np.zeros(len(tickers), dtype=bool)])
+    least = int(worst(yes, tickers, held, atoms.any_no).min())
+    states = StateList.of_atoms(atoms)
+    hedged = atoms.any_no and len({t for t, _, _ in held}) < len({(t, side) for t, side, _ in held})
+    assert (atoms.floor(held) <= least) if hedged else (atoms.floor(held) == least)
+    assert floor(held, states) == least
+    about = states.about({ticker for ticker, _, _ in held})
+    assert floor(held, about) == least
+    assert StateList.from_json(about.to_json()) == about
+    assert len(about.states) <= len(states.states)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_the_floor_is_that_of_the_worst_value(part: int) -> None:
+    for seed in range(part * 400, part * 400 + 400):
+        check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_the_floor_of_a_hundred_thousand_families(part: int) -> None:
+    for seed in range(10_000 * (part + 1), 10_000 * (part + 2)):
+        check(seed)
+
+
+def test_what_has_settled_leaves_the_values_that_agree_with_it() -> None:
+    for seed in range(300):
+        numbers = random.Random(seed)
+        family = some_family(numbers)
+        atoms = Atoms.of(family, any_no=numbers.random() < 0.3)
+        states = StateList.of_atoms(atoms)
+        row = numbers.choice(list(taken(family)))
+        known = {ticker: bool(won) for ticker, won in zip(family, row, strict=True) if numbers.random() < 0.5}
+        left = given(states, {ticker: Price(10_000 if won else 0) for ticker, won in known.items()})
+        rest = [(ticker, Side.YES, 100) for ticker in family if ticker not in known]
+        agreeing = [r for r in taken(family) if all(bool(r[list(family).index(t)]) is won for t, won in known.items())]
+        if left is None or atoms.any_no:
+            continue
+        least = min(sum(100 * DOLLAR_PRICE for t, _, _ in rest if r[list(family).index(t)]) for r in agreeing)
+        assert floor(rest, left) == least
+        results = {ticker: "yes" if won else "no" for ticker, won in known.items()}
+        possible = still_possible(states, results)
+        assert {state.quote for state in possible.states} == {state.quote for state in left.states}
+
+
+def test_a_stored_form_that_is_not_whole_is_refused() -> None:
+    atoms = Atoms.of({"A": greater(Decimal(1)), "B": less(Decimal(3))})
+    whole = atoms.to_json()
+    assert Atoms.from_json(whole) == atoms
+    broken: list[dict[str, Any]] = [
+        {**whole, "cuts": whole["cuts"][1:]},
+        {**whole, "cuts": whole["cuts"][::-1]},
+        {**whole, "cuts": [*whole["cuts"][:1], [0, "NaN", 0], *whole["cuts"][1:]]},
+        {**whole, "cuts": [*whole["cuts"][:1], [0, 1.5, 0], *whole["cuts"][1:]]},
+        {**whole, "spans": {"A": [2, 1]}},
+        {**whole, "spans": {"A": [0, 9]}},
+        {**whole, "spans": {"A": [0.0, 1]}},
+        {**whole, "spans": {}},
+        {**whole, "nobody": 0},
+        {name: value for name, value in whole.items() if name != "any_no"},
+    ]
+    for stored in broken:
+        with pytest.raises(AtomError):
+            Atoms.from_json(stored)
+        with pytest.raises(StateError):
+            StateList.from_json({"format": 1, "atoms": stored})
+    with pytest.raises(AtomError, match="not a member"):
+        atoms.about({"C"})
+
+
+def test_each_atom_is_a_row_that_a_person_can_read() -> None:
+    states = StateList.of_atoms(Atoms.of({"A": greater(Decimal(1)), "B": less(Decimal(3))}, nobody=True))
+    rows = [(state.words(), pays) for state, pays in payoffs([("A", Side.YES, 100), ("B", Side.YES, 100)], states)]
+    assert rows == [
+        ("x <= 1", 1_000_000),
+        ("1 < x < 3", 2_000_000),
+        ("3 <= x", 1_000_000),
+        ("no listed outcome wins", 0),
+    ]
