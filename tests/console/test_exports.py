@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.urls import reverse
 from hypothesis import given
@@ -18,15 +22,16 @@ from hypothesis import strategies as st
 
 from kalbot.common import clock
 from kalbot.console.exports import compare, rows, write
-from kalbot.console.exports.lots import Closing, MoreClosedThanBought, Purchase, lots
+from kalbot.console.exports.history import ZONE, Scope
+from kalbot.console.exports.lots import Closing, Lot, MoreClosedThanBought, Purchase, lots
+from kalbot.console.models import Act
 from kalbot.console.pages.exports import KINDS
 from markets.models import Market
-from strategies.models import Profile
 from tests.trading import world
 from trading.accounting import booking, ledger
 from trading.closing import settlement
 from trading.execution import executor
-from trading.models import LedgerEntry, Leg, Order, Position
+from trading.models import LedgerEntry, Leg, Order, Position, Settlement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -49,18 +54,18 @@ def test_more_than_was_bought_is_refused() -> None:
         lots([Purchase(at(0), 100, 1, 0)], [Closing("s", at(1), 101, 1, 0, False)])
 
 
+received = st.tuples(st.integers(0, 10**8), st.integers(0, 10**5))
 amounts = st.tuples(st.integers(1, 500), st.integers(0, 10**8), st.integers(0, 10**5))
 
 
 @given(st.lists(amounts, min_size=1, max_size=6), st.data())
 def test_over_a_closed_leg_nothing_is_lost_or_made(bought: list[tuple[int, int, int]], data: st.DataObject) -> None:
     purchases = [Purchase(at(number), *one) for number, one in enumerate(bought)]
-    left, closings = sum(one.count for one in purchases), []
-    while left:
-        count = data.draw(st.integers(1, left))
-        received, fee = data.draw(st.integers(0, 10**8)), data.draw(st.integers(0, 10**5))
-        closings.append(Closing(f"s{left}", at(1_000 - left), count, received, fee, False))
-        left -= count
+    total = sum(one.count for one in purchases)
+    cuts = sorted(data.draw(st.sets(st.integers(0, total), max_size=6)) | {0, total})
+    closings = [
+        Closing(f"s{end}", at(begin), end - begin, *data.draw(received), False) for begin, end in pairwise(cuts)
+    ]
     closed = lots(purchases, closings)
     assert sum(one.cost for one in closed) == sum(one.paid + one.fee for one in purchases)
     assert sum(one.proceeds for one in closed) == sum(one.received - one.fee for one in closings)
@@ -110,11 +115,8 @@ def traded(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch, settings: An
     return position
 
 
-def scope(mode: str = "sim") -> rows.Scope:
-    zone = ZoneInfo("America/New_York")
-    return rows.Scope.of_year(
-        tuple(Profile.objects.values_list("pk", flat=True)), mode, clock.now().astimezone(zone).year, zone
-    )
+def scope(mode: str = "sim") -> Scope:
+    return Scope.of_tax_year(None, mode, clock.now().astimezone(ZONE).year)
 
 
 def parsed(content: bytes) -> list[dict[str, str]]:
@@ -122,7 +124,7 @@ def parsed(content: bytes) -> list[dict[str, str]]:
 
 
 def download(client: Any, kind: str, mode: str = "sim") -> list[dict[str, str]]:
-    year = clock.now().astimezone(ZoneInfo("America/New_York")).year
+    year = clock.now().astimezone(ZONE).year
     answer = client.get(reverse("admin:exports_download"), {"kind": kind, "mode": mode, "year": year})
     assert answer.status_code == 200
     return parsed(answer.getvalue())
@@ -164,6 +166,81 @@ def test_each_line_that_closes_carries_its_basis_and_result(traded: Position, lo
     assert sum(exact(line["cost_basis"]) for line in closing) == paid
 
 
+def test_contracts_that_somebody_else_sold_are_in_every_sheet(traded: Position, login: Any) -> None:
+    held = next(leg for leg in Leg.objects.filter(position__mode="sim").order_by("pk") if leg.held > 100)
+    booking.correct(
+        held.pk,
+        count=100,
+        key="trade-9",
+        proceeds=410_000,
+        fees=7_000,
+        evidence={},
+        actor="rita",
+        reason="sold by hand",
+    )
+    client, mine = login("viewer"), {"position": str(held.position_id), "market": held.market_id}
+    (fill,) = [row for row in download(client, "fills") if row["kind"] == "correction"]
+    (lot,) = [row for row in download(client, "tax") if mine.items() <= row.items()]
+    for row in (fill, lot):
+        assert mine.items() <= row.items()
+        assert (exact(row["count"]), exact(row["proceeds"])) == (1_000_000, 410_000)
+    assert (exact(fill["amount"]), exact(fill["fee"])) == (417_000, 7_000)
+    (line,) = [one for one in rows.exchange_lines(scope()) if one["position"] == str(held.position_id)]
+    assert exact(line["close_fees_dollars"]) == 7_000
+
+
+def test_the_tax_years_totals_are_the_sums_of_its_lots_and_the_ledgers_profit(traded: Position, login: Any) -> None:
+    client, name = login("viewer"), traded.profile.name
+    (total,) = [row for row in download(client, "totals") if row["profile"] == name]
+    each_lot = [row for row in download(client, "tax") if row["profile"] == name]
+    assert total["term"] == "short"
+    assert int(total["lots"]) == len(each_lot)
+    for column in ("count", "cost_basis", "proceeds", "realised"):
+        assert exact(total[column]) == sum(exact(row[column]) for row in each_lot)
+    assert exact(total["realised"]) == ledger.summary(traded.profile)["realised"]
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "term"),
+    [
+        ("2025-06-01T12:00", "2026-06-01T13:00", "short"),
+        ("2025-06-01T12:00", "2026-06-02T05:00", "long"),
+        ("2025-06-01T12:00", "2026-06-02T03:00", "short"),
+        ("2024-02-29T12:00", "2025-02-28T12:00", "short"),
+        ("2024-02-29T12:00", "2025-03-01T12:00", "long"),
+        ("2023-06-01T12:00", "2024-06-01T12:00", "short"),
+    ],
+)
+def test_long_is_more_than_a_year_by_the_days_of_new_york(opened: str, closed: str, term: str) -> None:
+    begin, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (opened, closed))
+    assert rows.term(Lot("s", 100, begin, end, 1, 0, 1, 0, False), ZONE) == term
+
+
+def test_a_settlement_is_of_the_year_in_which_the_exchange_settled(traded: Position) -> None:
+    last = scope().start - timedelta(minutes=5)
+    Market.objects.filter(ticker="KXT-1-0").update(settled_at=last)
+    before = Scope.of_tax_year(None, "sim", scope().start.astimezone(ZONE).year - 1)
+    assert {line["market"] for line in rows.fills_and_settlements(before)} == {"KXT-1-0"}
+    assert "KXT-1-0" not in {line["market"] for line in rows.tax_lots(scope()) if line["by"] == "settlement"}
+
+
+def test_rows_that_close_more_than_they_bought_make_no_file_but_a_sentence(traded: Position, login: Any) -> None:
+    leg = traded.legs.get(market_id="KXT-1-0")
+    Settlement.objects.create(
+        leg=leg, mode="sim", version=9, result="yes", value_e6=1_000_000, count=1, payout=10_000, cost=0, fees=0
+    )
+    client, year = login("viewer"), scope().start.astimezone(ZONE).year
+    for kind in ("fills", "tax", "totals", "exchange"):
+        answer = client.get(reverse("admin:exports_download"), {"kind": kind, "mode": "sim", "year": year})
+        assert answer.status_code == 409
+        assert f"Position #{traded.pk}, KXT-1-0 yes" in answer.content.decode()
+
+
+def test_more_legs_cost_no_more_queries(traded: Position, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(5):
+        assert len({line["position"] for line in rows.fills_and_settlements(scope())}) > 1
+
+
 def test_the_ledger_is_exported_with_its_amounts(sample: dict[str, Any], login: Any) -> None:
     found = download(login("viewer"), "ledger")
     assert sum(exact(row["amount"]) for row in found) == 0
@@ -171,13 +248,13 @@ def test_the_ledger_is_exported_with_its_amounts(sample: dict[str, Any], login: 
 
 
 def upload(client: Any, content: bytes) -> Any:
-    year = clock.now().astimezone(ZoneInfo("America/New_York")).year
+    year = clock.now().astimezone(ZONE).year
     file = SimpleUploadedFile("transactions.csv", content, "text/csv")
     return client.post(reverse("admin:exports"), {"year": year, "file": file})
 
 
 def form_of(lines: list[dict[str, str]]) -> bytes:
-    return "".join(write.lines(lines, KINDS["exchange"][2])).encode()
+    return "".join(write.lines(lines, KINDS["exchange"].columns)).encode()
 
 
 def test_our_own_form_read_back_agrees_line_by_line(traded: Position) -> None:
@@ -225,16 +302,81 @@ def test_the_same_trades_cut_into_other_lines_are_said_to_be_the_same_in_sum() -
     assert found.sentence == "the same in sum, cut into other lines"
 
 
+def test_each_line_of_the_file_says_which_row_it_is(sample: dict[str, Any], login: Any) -> None:
+    lines = rows.exchange_lines(scope("live"))
+    own = lines[-1]["position"]
+    foreign = dict(lines[0], market_ticker="KXOTHER-1")
+    early = dict(lines[1], close_timestamp="2021-05-01T00:00:00+00:00")
+    page = upload(login("viewer"), form_of([*lines[1:], foreign, early])).content.decode()
+    assert f"{len(lines) - 1} lines agree, 2 markets differ" in page
+    for words in ("no such line here", "not in the file", "closed outside of the year", f"position #{own}"):
+        assert words in page
+    act = Act.objects.get(name="compare_transactions")
+    assert (act.actor, act.result.split(";")[0]) == ("viewer", f"{len(lines) - 1} lines agree, 2 markets differ")
+
+
+def test_the_command_says_the_same_and_ends_with_1_when_they_differ(
+    sample: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = rows.exchange_lines(scope("live"))
+    file, year = tmp_path / "form.csv", str(scope().start.astimezone(ZONE).year)
+    file.write_bytes(form_of(lines))
+    call_command("compare_transactions", str(file), "--year", year, "--lines")
+    told = capsys.readouterr().out
+    assert f"{len(lines)} lines agree, 0 markets differ" in told
+    assert told.count("agrees, position #") == len(lines) > 1
+    file.write_bytes(form_of(lines[1:]))
+    with pytest.raises(CommandError, match="differ"):
+        call_command("compare_transactions", str(file), "--year", year)
+    assert "only in our rows" in capsys.readouterr().out
+    assert Act.objects.filter(name="compare_transactions").count() == 2
+
+
+@pytest.mark.slow
+def test_a_spreadsheet_opens_each_file_and_finds_the_same(traded: Position, tmp_path: Path) -> None:
+    """LibreOffice reads the files and writes what it saw: every cell is what was written, and no title was run as a formula."""
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    assert office, "LibreOffice is not installed: Debian's libreoffice-calc-nogui has all that this needs"
+    type(traded.event).objects.update(title="=1+1")
+    written, seen = {}, tmp_path / "seen"
+    for name, kind in KINDS.items():
+        text = "".join(write.lines(kind.lines(scope()), kind.columns))
+        written[name] = list(csv.reader(io.StringIO(text, newline="")))
+        (tmp_path / f"{name}.csv").write_text(text, "utf-8", newline="")
+    own = f"-env:UserInstallation=file://{tmp_path}/office"
+    command = [office, own, "--headless", f"--infilter={READING}", "--convert-to", SHEET, "--outdir", str(seen)]
+    subprocess.run([*command, *(str(tmp_path / f"{name}.csv") for name in KINDS)], check=True, capture_output=True)
+    for name, lines in written.items():
+        found = list(csv.reader((seen / f"{name}.csv").open(encoding="utf-8", newline="")))
+        assert len(found) == len(lines) > 1
+        assert [[plain(cell) for cell in row] for row in found] == [[plain(cell) for cell in row] for row in lines]
+
+
+READING = "CSV:44,34,76,1"
+SHEET = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false"
+"""Comma, double quotes, UTF-8, from the first line, no quoted texts, and cells as they are kept, not as they are shown."""
+
+
+def plain(cell: str) -> str:
+    """A number without its useless zeros; every other cell as it is."""
+    return f"{Decimal(cell):f}".rstrip("0").rstrip(".") if write.NUMBER.match(cell) and "." in cell else cell
+
+
 @pytest.mark.slow
 def test_a_strangers_reader_finds_the_totals_of_our_ledger(traded: Position, tmp_path: Path) -> None:
     """kalshi-csv, a public package that reads the exchange's own form."""
     from kalshi_csv.parser import KalshiCSV
 
     file = tmp_path / "form.csv"
-    file.write_bytes(form_of(rows.exchange_lines(scope())))
+    mine = Scope.of_tax_year(traded.profile, "sim", scope().start.astimezone(ZONE).year)
+    file.write_bytes(form_of(rows.exchange_lines(mine)))
     reader = KalshiCSV(str(file))
     reader.parse()
-    assert round(reader.summary["total_pnl_with_fees"] * 1_000_000) == traded.realised
+    assert round(reader.summary["total_pnl_with_fees"] * 1_000_000) == ledger.summary(traded.profile)["realised"]
+    legs = traded.legs.all()
+    assert reader.summary["total_tax_basis"] == pytest.approx(sum(leg.bought_cost for leg in legs) / 1e6, abs=0.01)
+    made = sum(leg.sold_proceeds + leg.payout for leg in legs)
+    assert reader.summary["total_tax_proceeds"] == pytest.approx(made / 1e6, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +386,11 @@ def test_a_strangers_reader_finds_the_totals_of_our_ledger(traded: Position, tmp
         (b"\xff\xfe\x00", "not text in UTF-8"),
         (",".join(compare.NEEDED).encode() + b"\nM,yes,one,0.4,1,0,0,0.6,0.6\n", "Line 2"),
         (b"", "columns are missing"),
+        (",".join(compare.NEEDED).encode() + b"\nM,yes,1,0.4,1,0,0,0.6,0.6\x00\n", "Line 2"),
+        (",".join(compare.NEEDED).encode() + b'\n"' + b"x" * 140_000 + b'",yes,1,0.4,1,0,0,0.6,0.6\n', "not CSV"),
+        (",".join((*compare.NEEDED, "side")).encode() + b"\nM,yes,1,0.4,1,0,0,0.6,0.6,no\n", "twice: side"),
+        (",".join(compare.NEEDED).encode() + b"\nM,yes,1,0.4,1,0,0,0.6\n", "Line 2"),
+        (",".join(compare.NEEDED).encode() + b"\nM,yes,1,0.4,1,0,0,0.6," + b"9" * 5_000 + b"\n", "Line 2"),
     ],
 )
 def test_a_file_that_is_not_the_form_is_refused_with_a_sentence(

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kalbot.common import cache, counters
 from kalbot.common.retry import retried
 from kalbot.console.ops import task_runs
+from kalbot.console.pages import open_positions
 from tests.common.test_retry import failing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,22 @@ def test_a_histogram_adds_up(sample: dict[str, Any]) -> None:
     assert served["kalbot_decision_to_order_seconds_sum"][0][1] == pytest.approx(400.064)
 
 
+def test_unrealised_is_the_number_of_the_page_of_open_positions(sample: dict[str, Any]) -> None:
+    shown = open_positions.totals(open_positions.valued(open_positions.matching("", "", "")))
+    wanted = {one.profile.name: one for one in shown if one.profile is not None}
+    assert any(one.unrealised for one in wanted.values())
+    served = scraped()
+    made = {labels["profile"]: value for labels, value in served["kalbot_unrealised_dollars"]}
+    for name, total in wanted.items():
+        assert made[name] == pytest.approx((total.unrealised or 0) / 1e6)
+    cache.prices().flushdb()
+    served = scraped()
+    missing = {labels["profile"]: value for labels, value in served["kalbot_unpriced_positions"]}
+    without = {labels["profile"] for labels, _ in served["kalbot_unrealised_dollars"]}
+    for name, total in wanted.items():
+        assert (missing[name], name in without) == (total.number, False)
+
+
 def test_without_a_database_the_rest_is_served(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
@@ -92,7 +109,7 @@ def test_without_a_database_the_rest_is_served(sample: dict[str, Any], monkeypat
         patch.setattr(connections["default"], "cursor", away)
         served = scraped()
     failed = {labels["family"] for labels, value in served["kalbot_scrape_errors"] if value}
-    assert failed == {"positions", "profit", "account", "safety", "search", "latencies"}
+    assert failed == {"positions", "profit", "open_profit", "account", "safety", "search", "latencies"}
     assert served["kalbot_rate_limited_total"] == [({"kind": "read"}, 1)]
     assert ({"part": "database"}, 2) in served["kalbot_part_state"]
 

@@ -7,14 +7,19 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
+import addresses as site_addresses
 import pytest
-from django.core.management import call_command
-from django.test import Client
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client, RequestFactory
 from django.urls import reverse
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.common import clock, messages
-from kalbot.console.models import Act
+from kalbot.console.dialogs import DIALOGS
+from kalbot.console.models import Act, Channel, Rule
+from kalbot.console.notify import addresses
 from kalbot.console.ops import schedules
 from markets.models import Certificate
 from markets.terms import certificates
@@ -172,3 +177,101 @@ def test_users_and_their_roles_are_in_the_audit_log(sample: dict[str, Any], logi
 def test_a_short_password_is_refused(sample: dict[str, Any], login: Login) -> None:
     short = {"username": "nina", "password1": "short-one", "password2": "short-one"}
     assert "at least 12 characters" in login().post(reverse("admin:auth_user_add"), short).content.decode()
+
+
+def opened(client: Client, address: str, **values: str) -> dict[str, str]:
+    """What a browser would send back of the dialog at ``address``, filled in."""
+    form = client.get(address).context["form"]
+    return {name: form[name].value() or "" for name in form.fields} | {"reason": "a good reason"} | values
+
+
+@pytest.mark.parametrize("by", ["dialog", "command"])
+def test_halting_never_takes_a_stricter_halt_back(by: str, sample: dict[str, Any], login: Login) -> None:
+    client, address = login("operator"), reverse("admin:act_halt")
+    old = opened(client, address, level="reducing")
+    halt.set_state(state="halted", actor="rita", reason="the books are wrong")
+    if by == "dialog":
+        assert "It is HALTED already" in client.post(address, old).content.decode()
+    else:
+        with pytest.raises(CommandError, match="It is HALTED already"):
+            call_command("halt", "--reason", "thin books")
+    assert halt.row_of().state == "halted"
+
+
+def test_a_risk_manager_goes_from_halted_to_reducing(sample: dict[str, Any], login: Login) -> None:
+    halt.set_state(state="halted", actor="otto", reason="odd prices")
+    client, address = login("risk manager"), reverse("admin:act_resume")
+    assert client.post(address, opened(client, address, level="reducing")).status_code == 302
+    assert halt.row_of().state == "reducing"
+
+
+def test_two_people_who_keep_triage_away_do_not_undo_each_other(sample: dict[str, Any], login: Login) -> None:
+    held, first, second = sample["held"], login("operator", "otto"), login("operator", "olga")
+    address = reverse("admin:act_triage_opt_out_one", args=[held.pk])
+    old = opened(second, address)
+    assert first.post(address, opened(first, address)).status_code == 302
+    assert "changed while you were reading" in second.post(address, old).content.decode()
+    held.refresh_from_db()
+    assert held.triage_opt_out
+
+
+def test_a_profile_that_was_loosened_meanwhile_is_not_cloned(sample: dict[str, Any], login: Login) -> None:
+    profile, client = sample["careful"], login("risk manager")
+    address = reverse("admin:act_clone_profile_one", args=[profile.pk])
+    old = opened(client, address, name="copied")
+    profile.max_per_event *= 10
+    profile.save()
+    assert "changed while you were reading" in client.post(address, old).content.decode()
+    assert not Profile.objects.filter(name="copied").exists()
+
+
+def test_an_old_form_gives_nobody_a_role_back(sample: dict[str, Any], login: Login) -> None:
+    person = User.objects.get(username=login("risk manager", "rob") and "rob")
+    first, second = login(name="chief"), login(name="boss")
+    address = reverse("admin:auth_user_change", args=[person.pk])
+    joined = {"date_joined_0": "2026-01-02", "date_joined_1": "10:00:00"}
+    old = fields_of(second, address)
+    assert first.post(address, fields_of(first, address) | joined | {"groups": []}).status_code == 302
+    answer = second.post(address, old | joined | {"first_name": "Robert"})
+    assert "Groups: it was" in answer.content.decode()
+    assert not person.groups.exists()
+    assert person.password not in first.get(address).content.decode()
+
+
+def test_an_old_form_does_not_silence_a_channel(sample: dict[str, Any], login: Login) -> None:
+    channel = Channel.objects.create(name="night", address=addresses.encrypt("json://localhost/"), service="JSON")
+    client, address = login("risk manager"), reverse("admin:console_channel_change", args=[channel.pk])
+    rules = {"rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
+    old = fields_of(client, address) | rules | {"reason": "at night only"}
+    Rule.objects.create(channel=channel)
+    assert "Rules: it was" in client.post(address, old).content.decode()
+    assert client.post(address, fields_of(client, address) | rules | {"reason": "a reason"}).status_code == 302
+
+
+def test_every_form_of_a_row_that_people_change_carries_its_version(sample: dict[str, Any], login: Login) -> None:
+    request = RequestFactory().get("/")
+    request.user = User.objects.get(username=login(name="chief") and "chief")
+    without = []
+    for model, shown in admin.site._registry.items():
+        if shown.has_change_permission(request) and model not in MADE_ONLY:
+            form = shown.get_form(request, model(pk=1), change=True)
+            without += [] if "seen" in form.base_fields else [model._meta.label]
+    assert without == []
+
+
+MADE_ONLY = {IntervalSchedule}
+"""Rows that are made and never changed."""
+VERSIONLESS = {"halt", "exit_several", "test_channel", "remove_second_factor"}
+"""Dialogs that can only stop or test, and the exit of several, whose form lists what it is about."""
+
+
+def test_every_dialog_of_a_row_carries_its_version(sample: dict[str, Any], login: Login) -> None:
+    client, without = login(name="chief"), []
+    rows = [one for one in site_addresses.every() if (one.name or "").startswith("act_")]
+    for dialog in DIALOGS:
+        paths = [one.path for one in rows if one.name == f"act_{dialog.name}_one" and one.has_row]
+        for path in paths:
+            answer = client.get(path)
+            if answer.status_code == 200 and dialog.name not in VERSIONLESS:
+                without += [] if answer.context["form"]["version"].value() else [path]
+    assert without == []

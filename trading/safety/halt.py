@@ -14,6 +14,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Expression, Subquery
 
 from kalbot.common import events, messages
+from kalbot.common.errors import KalbotError
 from strategies.models import Profile
 from trading.models import Order, OrderStatus, TradingState
 
@@ -71,14 +72,30 @@ def row_of(profile: Profile | None = None) -> TradingState:
     return ABSENT
 
 
+class WouldLoosen(KalbotError):
+    """Stopping asked for less than what is stopped already."""
+
+
 def set_state(
-    *, state: str, actor: str, reason: str, profile: Profile | None = None, cancel_resting: bool = False
+    *,
+    state: str,
+    actor: str,
+    reason: str,
+    profile: Profile | None = None,
+    cancel_resting: bool = False,
+    may_loosen: bool = True,
 ) -> TradingState:
     """Change the state, with who and why. ``cancel_resting`` also wakes every position that has an order resting, so that
-    it is cancelled now rather than at its deadline. Raises ValueError for an unknown state or no reason."""
+    it is cancelled now rather than at its deadline. Raises ValueError for an unknown state or no reason, and without ``may_loosen``
+    WouldLoosen where the scope is stopped more strictly already."""
     if not reason.strip():
         raise ValueError("a change of the trading state needs a reason")
     with transaction.atomic():
+        now = _locked(profile)
+        if not may_loosen and _STRICTNESS[State(state)] < _STRICTNESS[now]:
+            raise WouldLoosen(
+                f"It is {now.upper()} already, which is stricter; only resuming makes it {state.upper()}."
+            )
         row, _ = TradingState.objects.update_or_create(
             scope=scope_of(profile),
             defaults={"state": State(state), "actor": actor, "reason": reason[:300], "profile": profile},
@@ -95,9 +112,14 @@ def set_state(
 
 def tighten(*, state: str, actor: str, reason: str, profile: Profile | None = None) -> bool:
     """Set ``state`` only if it is stricter than what is set for the same scope: a machine never loosens. True if changed."""
-    row = TradingState.objects.filter(scope=scope_of(profile)).first()
-    now = State(row.state) if row is not None else State.ACTIVE
-    if row is not None and _STRICTNESS[State(state)] <= _STRICTNESS[now]:
-        return False
-    set_state(state=state, actor=actor, reason=reason, profile=profile)
+    with transaction.atomic():
+        if _STRICTNESS[State(state)] <= _STRICTNESS[_locked(profile)]:
+            return False
+        set_state(state=state, actor=actor, reason=reason, profile=profile)
     return True
+
+
+def _locked(profile: Profile | None) -> State:
+    """What is stored for the scope alone, the row held until the transaction ends. Nothing stored: see ``row_of``."""
+    row = TradingState.objects.select_for_update().filter(scope=scope_of(profile)).first()
+    return stricter((row or row_of(profile)).state, None)

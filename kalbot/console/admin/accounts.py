@@ -74,7 +74,7 @@ class SettlementAdmin(ExportedAdmin):
     list_display = [
         "id",
         label("mode"),
-        key_link("leg"),
+        market_link("leg.market", "leg.side"),
         "result",
         column("value_e6", "money", "Paid a contract"),
         "count",

@@ -108,13 +108,13 @@ def event_link(path: str = "event", title: str = "Event") -> Column:
 
 
 def market_link(path: str = "market", side: str = "") -> Column:
-    """A column with an outcome's name and, smaller, its ticker. ``side``: name of the attribute that holds yes or no, if any."""
+    """A column with an outcome's name and, smaller, its ticker. ``side``: path of the attribute that holds yes or no, if any."""
 
     def shown(obj: Any) -> SafeString | str:
         market = obj
         for part in path.split("."):
             market = getattr(market, part)
-        prefix = f"{getattr(obj, side).upper()} " if side else ""
+        prefix = f"{value_at(obj, side).upper()} " if side else ""
         return titled(page_url("markets.market", market.pk), f"{prefix}{market.yes_sub_title or market.pk}", market.pk)
 
     shown.__name__ = "market"

@@ -14,6 +14,7 @@ from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, eve
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
 from kalbot.console.admin.review_form import ReviewForm
+from kalbot.console.auth import audit
 from kalbot.console.pages import event_story
 from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries, Series
@@ -234,12 +235,20 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: ReviewedSeries, form: object, change: bool) -> None:
         obj.reviewed_by = request.user.get_username()
         super().save_model(request, obj, form, change)
+        _kept(request, "change_reviewed_series" if change else "add_reviewed_series", obj)
         certificates.refresh_series(obj.series_id)
 
     def delete_model(self, request: HttpRequest, obj: ReviewedSeries) -> None:
         series = obj.series_id
+        _kept(request, "delete_reviewed_series", obj)
         super().delete_model(request, obj)
         certificates.refresh_series(series)
+
+
+def _kept(request: HttpRequest, name: str, row: ReviewedSeries) -> None:
+    """The audit log has it: who said what of which series, and why."""
+    names = f"outcome names: {row.outcome_names or 'none'}"
+    audit.record(name, actor=request.user.get_username(), reason=row.reason, target=row.series_id, result=names)
 
 
 @admin.register(FeeChange)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from secrets import token_urlsafe
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
@@ -15,6 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, sentence
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
+from kalbot.console.admin.versions import SeenForm
 from kalbot.console.dialogs.channels import TestChannel
 from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.models import Act, Channel, Delivery, Notification, Rule
@@ -22,7 +25,7 @@ from kalbot.console.notify import addresses, service
 from kalbot.console.ui import formats
 
 
-class ChannelForm(forms.ModelForm):
+class ChannelForm(SeenForm):
     """The address is written here and never read back; the reason is kept with the change."""
 
     new_address = forms.CharField(
@@ -33,6 +36,18 @@ class ChannelForm(forms.ModelForm):
         help_text="An apprise address (mailtos://…, tgram://…, ntfys://…). Stored encrypted; empty keeps the present one.",
     )
     reason = forms.CharField(label="Reason", min_length=3, max_length=300, widget=UnfoldAdminTextInputWidget())
+
+    def stored(self, row: models.Model) -> dict[str, Any]:
+        """With its rules, which are edited on the same page, and whether the address is still the same."""
+        rules = Rule.objects.filter(channel=row.pk).order_by("pk")
+        address = Channel.objects.filter(pk=row.pk).values_list("address", flat=True).first()
+        return {
+            **super().stored(row),
+            "rules": [
+                f"{one.kind} {one.least_severity} {one.profile_id or 'every profile'} {one.mode}" for one in rules
+            ],
+            "address": hashlib.sha256(str(address).encode()).hexdigest()[:12],
+        }
 
     class Meta:
         model = Channel
@@ -86,7 +101,7 @@ class ChannelAdmin(DialogActions, ModelAdmin):
         (None, {"fields": ("name", "new_address", "service", "person", "is_active")}),
         ("When", {"fields": ("time_zone", "quiet_from", "quiet_until", "bundle_seconds")}),
         ("Health", {"fields": ("failures", "last_error", "last_sent_at", "retry_at")}),
-        ("Why", {"fields": ("reason",)}),
+        ("Why", {"fields": ("reason", "seen")}),
     )
     send_test = detail_action(TestChannel, "Send test", icon="send", name="send_test")
 
@@ -102,7 +117,7 @@ class ChannelAdmin(DialogActions, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        changed = [name for name in form.changed_data if name != "reason"]
+        changed = [name for name in form.changed_data if name not in ("reason", "seen")]
         _record(request, "change_channel" if change else "add_channel", obj, form.cleaned_data["reason"], changed)
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:

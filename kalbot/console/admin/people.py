@@ -20,6 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from kalbot.console.admin.base import column
+from kalbot.console.admin.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.dialogs.factor import RemoveSecondFactor
 from kalbot.console.dialogs.register import detail_action
@@ -38,6 +39,12 @@ for model in (
 ):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
+
+
+class PersonForm(SeenForm, UserChangeForm):
+    """An old form gives nobody a role back."""
+
+    unseen = ("password", "last_login")
 
 
 class Audited:
@@ -73,7 +80,8 @@ class Audited:
 
 @admin.register(User)
 class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):
-    form = UserChangeForm
+    form = PersonForm
+    fieldsets = ((None, {"fields": ("username", "password", "seen")}), *(BaseUserAdmin.fieldsets or ())[1:])
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = [
@@ -113,4 +121,4 @@ class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):
 
 @admin.register(Group)
 class GroupAdmin(Audited, BaseGroupAdmin, ModelAdmin):
-    pass
+    form = SeenForm

@@ -121,7 +121,7 @@ class PositionAdmin(ExportedAdmin):
         "cost",
         "least",
         "realised",
-        column("created_at", "ago", "Age"),
+        column("created_at", "since", "Age"),
     ]
     list_filter = [
         choice(

@@ -33,7 +33,7 @@ def constraint(row: Any) -> SafeString | str:
     if not row.constraint:
         return formats.NOTHING
     against = f"{row.value or formats.NOTHING} vs. {row.limit or formats.NOTHING}" if row.value or row.limit else ""
-    return format_html('{}<small class="k-quiet k-num">{}</small>', row.constraint.replace("_", " "), against)
+    return format_html('{}<small class="k-quiet k-below">{}</small>', row.constraint.replace("_", " "), against)
 
 
 @admin.register(NearMiss)

@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, label
+from kalbot.console.admin.versions import SeenForm
+from kalbot.console.auth import audit
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.dialogs.terms import ApproveTerms, WithdrawTerms
 from markets.models import ContractTerms, TermsChange
@@ -41,7 +43,8 @@ class ContractTermsAdmin(ReadOnlyAdmin):
     search_fields = ["title", "url"]
     ordering = ["exchange", "url", "-version"]
     inlines = [TermsChangeInline]
-    fields = [
+    form = SeenForm
+    own = [
         "url",
         "exchange",
         "version",
@@ -62,13 +65,18 @@ class ContractTermsAdmin(ReadOnlyAdmin):
     def has_change_permission(self, request: HttpRequest, obj: ContractTerms | None = None) -> bool:
         return request.user.has_perm("console.review_certificate")
 
+    def get_fields(self, request: HttpRequest, obj: ContractTerms | None = None) -> list[str]:
+        return [*self.own, "seen"] if self.has_change_permission(request, obj) else self.own
+
     def get_readonly_fields(self, request: HttpRequest, obj: ContractTerms | None = None) -> list[str]:
         if not self.has_change_permission(request, obj):
-            return list(self.fields)
-        return [name for name in self.fields if name not in (*changes.CONTENT, "note")]
+            return list(self.own)
+        return [name for name in self.own if name not in (*changes.CONTENT, "note")]
 
     def save_model(self, request: HttpRequest, obj: ContractTerms, form: ModelForm[Any], change: bool) -> None:
         changed = {name: form.cleaned_data[name] for name in form.changed_data if name in changes.CONTENT}
         stored = ContractTerms.objects.get(pk=obj.pk)
         if changed:
-            changes.revise(stored, changed, request.user.get_username(), obj.note or "edited in the admin")
+            who, why = request.user.get_username(), obj.note or "edited in the admin"
+            changes.revise(stored, changed, who, why)
+            audit.record("revise_terms", actor=who, reason=why, target=str(stored), result=", ".join(changed))

@@ -7,7 +7,7 @@ Two people edit one profile; without this the second's old form would put the fi
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core import signing
@@ -22,6 +22,8 @@ class SeenForm(forms.ModelForm):
     """A form of a row that other people edit too. To be saved inside a transaction, as the admin does."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    unseen: ClassVar[tuple[str, ...]] = ()
+    """Fields that are no part of the version: what the machine writes, and what may not stand in a page."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,8 +32,8 @@ class SeenForm(forms.ModelForm):
 
     def stored(self, row: models.Model) -> dict[str, Any]:
         """The row's values of the fields that this form edits, as JSON holds them."""
-        names = [name for name in self._meta.model._meta.get_fields() if getattr(name, "name", "") in self.fields]
-        values = model_to_dict(row, fields=[field.name for field in names])
+        own = [field.name for field in self._meta.model._meta.get_fields()]
+        values = model_to_dict(row, fields=[name for name in own if name in self.fields and name not in self.unseen])
         plain = json.dumps(values, cls=DjangoJSONEncoder, default=lambda one: getattr(one, "pk", str(one)))
         found: dict[str, Any] = json.loads(plain)
         return found
@@ -62,13 +64,13 @@ class SeenForm(forms.ModelForm):
                 None, "Somebody changed this since you opened it; nothing of yours was saved. Reload the page first."
             )
         for name in changed:
-            label = self.fields[name].label or name.replace("_", " ").capitalize()
+            label = (self.fields[name].label if name in self.fields else "") or name.replace("_", " ").capitalize()
             was, is_now = (self.shown(name, values.get(name)) for values in (seen, now))
             self.add_error(None, f"{label}: it was {was} when you opened it and is {is_now} now.")
 
     def shown(self, name: str, value: Any) -> str:
         """A stored value as this form would write it."""
-        field = self.fields[name]
+        field = self.fields.get(name)
         if isinstance(field, forms.ModelChoiceField) and value is not None and field.queryset is not None:
             return str(field.queryset.filter(pk=value).first() or value)
         show = getattr(field, "shown", None)

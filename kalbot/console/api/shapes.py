@@ -146,6 +146,7 @@ class HaltIn(Because):
 
 
 class ResumeIn(Because):
+    level: Literal["active", "reducing"] = "active"
     profile: str | None = None
 
 

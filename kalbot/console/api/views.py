@@ -111,7 +111,14 @@ def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
     cancels = body.level == "halted"
 
     def act(actor: str) -> str:
-        halt.set_state(state=body.level, actor=actor, reason=body.reason, profile=profile, cancel_resting=cancels)
+        halt.set_state(
+            state=body.level,
+            actor=actor,
+            reason=body.reason,
+            profile=profile,
+            cancel_resting=cancels,
+            may_loosen=False,
+        )
         return f"{profile or 'All profiles'}: {body.level}."
 
     target = f"{profile or 'all profiles'}: {body.level}"
@@ -123,10 +130,10 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
     profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
 
     def act(actor: str) -> str:
-        halt.set_state(state="active", actor=actor, reason=body.reason, profile=profile)
-        return f"{profile or 'All profiles'}: active."
+        halt.set_state(state=body.level, actor=actor, reason=body.reason, profile=profile)
+        return f"{profile or 'All profiles'}: {body.level}."
 
-    target = str(profile or "all profiles")
+    target = str(profile or "all profiles") if body.level == "active" else f"{profile or 'all profiles'}: {body.level}"
     return once(request, name="resume", permission="console.resume", target=target, reason=body.reason, act=act)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.shortcuts import get_object_or_404
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from trading.closing import exits
@@ -32,6 +32,7 @@ class Answer(Dialog):
                 ("Stands since", formats.ago(advice.opened_at)),
             ],
             refusal=self.refusal(advice),
+            version=version_of(advice.status, advice.advice, advice.detail),
         )
 
     def refusal(self, advice: Recommendation) -> str:
@@ -105,6 +106,7 @@ class OptOut(Dialog):
             sentences=[sentences[position.triage_opt_out]],
             numbers=[("Policy of the profile", position.profile.get_triage_policy_display())],
             refusal="" if position.status in ACTIVE else f"The position is {position.get_status_display()}.",
+            version=version_of(position.triage_opt_out, position.profile.triage_policy),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

@@ -8,7 +8,7 @@ from django import forms
 from django.shortcuts import get_object_or_404
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from markets.models import Event
@@ -57,6 +57,7 @@ class ApproveEvent(Dialog):
                 *((f"Held for {v.profile}", f"{v.live_value}, {v.live_limit}") for v in held.select_related("profile")),
                 ("Approved until", formats.moment(approval.expires_at) if approval else "not approved"),
             ],
+            version=version_of(event.rules_hash, event.market_count, approval and approval.expires_at),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

@@ -45,6 +45,7 @@ class CloneProfile(Dialog):
             sentences=[
                 f"Makes a copy of {profile.name} in sim, switched off, with the same filters and limits and its own capital."
             ],
+            version=profile.updated_at.isoformat(),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

@@ -7,6 +7,7 @@ the result of the first.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ class Briefing:
     context: dict[str, Any] = field(default_factory=dict)
     refusal: str = ""
     version: str = ""
+
+
+def version_of(*parts: object) -> str:
+    """The version of a row by what of it the decision rests on, short enough for the form."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 class ReasonForm(forms.Form):

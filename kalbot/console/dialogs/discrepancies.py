@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.shortcuts import get_object_or_404
 
-from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from trading.models import Discrepancy
@@ -37,6 +37,7 @@ class ResolveDiscrepancy(Dialog):
                 *action.preview(row),
             ],
             refusal="" if row.resolved_at is None else "This difference is not open any more.",
+            version=version_of(action.title, row.ours, row.theirs, row.amount),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

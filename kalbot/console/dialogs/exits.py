@@ -9,7 +9,7 @@ from django.http import Http404
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import PPM
 from kalbot.console.dialogs import exit_form
-from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
 from kalbot.console.dialogs.exit_form import ExitForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
@@ -60,6 +60,7 @@ class ForceExit(Dialog):
             template="console/exit_legs.html",
             context={"preview": preview},
             refusal=refusal(position),
+            version=version_of(getattr(exits.open_request(position), "pk", None)),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
@@ -106,6 +107,7 @@ class WithdrawExit(Dialog):
             url=page_url("trading.position", position.pk),
             sentences=words if under_way is None else [under_way_in_words(under_way), *words],
             refusal="" if under_way is not None else "No exit of this position is under way.",
+            version=version_of(getattr(under_way, "pk", None)),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

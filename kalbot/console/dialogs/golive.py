@@ -157,6 +157,7 @@ class GoLive(Dialog):
             template="console/checklist.html",
             context={"checks": items},
             refusal="" if all(holds for holds, _ in items) else "Not yet: the checklist is not complete.",
+            version=profile.updated_at.isoformat(),
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

@@ -35,6 +35,22 @@ class HaltForm(ReasonForm):
     field_order = ["token", "level", "reason"]
 
 
+class ResumeForm(ReasonForm):
+    """All the way, or from halted to reducing."""
+
+    level = forms.ChoiceField(
+        label="How far",
+        initial="active",
+        widget=forms.RadioSelect,
+        choices=[
+            ("active", "Active: new baskets are bought again"),
+            ("reducing", "Reducing: exits, completing and unwinding go on; no new baskets"),
+        ],
+        error_messages={"required": "Please choose how far to resume."},
+    )
+    field_order = ["token", "level", "reason"]
+
+
 class TradingSwitch(Dialog):
     """What halting and resuming share. ``pk`` is a profile's id, or empty for everything."""
 
@@ -87,7 +103,7 @@ class Halt(TradingSwitch):
             url=reverse("admin:operate"),
             sentences=[
                 f"Stops {profile or 'all profiles'}. Open positions are kept: they are watched and settled as before.",
-                "Only a risk manager can resume.",
+                "Only a risk manager can resume, or go from halted back to reducing.",
                 naked_in_words(profile),
             ],
             numbers=self.numbers(profile),
@@ -96,7 +112,12 @@ class Halt(TradingSwitch):
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         level = form.cleaned_data["level"]
         halt.set_state(
-            state=level, actor=actor, reason=reason, profile=self.profile(pk), cancel_resting=level == "halted"
+            state=level,
+            actor=actor,
+            reason=reason,
+            profile=self.profile(pk),
+            cancel_resting=level == "halted",
+            may_loosen=False,
         )
         return "Halted: only cancels are sent." if level == "halted" else "Reducing: no new baskets; exits go on."
 
@@ -109,6 +130,7 @@ class Resume(TradingSwitch):
     submit = "Resume"
     variant = "success"
     permission_required = "console.resume"
+    form_class = ResumeForm
 
     def brief(self, pk: str) -> Briefing:
         profile = self.profile(pk)
@@ -117,10 +139,11 @@ class Resume(TradingSwitch):
             version=f"{state.state} {state.actor} {state.reason}"[:200],
             target=str(profile or "all profiles"),
             url=reverse("admin:operate"),
-            sentences=[f"New baskets become possible at once for {profile or 'all profiles'}."],
+            sentences=[f"Made active, new baskets become possible at once for {profile or 'all profiles'}."],
             numbers=[("Stopped by", state.actor), ("Because", state.reason or formats.NOTHING), *self.numbers(profile)],
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        halt.set_state(state="active", actor=actor, reason=reason, profile=self.profile(pk))
-        return "Trading is active again."
+        level = form.cleaned_data["level"]
+        halt.set_state(state=level, actor=actor, reason=reason, profile=self.profile(pk))
+        return "Trading is active again." if level == "active" else "Reducing: exits go on, no new baskets."

@@ -6,7 +6,7 @@ from django import forms
 from django.shortcuts import get_object_or_404
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
 from kalbot.console.ui.links import page_url
 from markets.connect import environment
 from markets.models import ContractTerms, TermsChange
@@ -50,6 +50,9 @@ class TermsDialog(Dialog):
                 ("Without data", entry.get_no_data_display()),
                 ("Open positions on it", ", ".join(f"#{position.pk}" for position in resting) or "none"),
             ],
+            version=version_of(
+                entry.status, entry.approved_sha256, entry.fetched_sha256, entry.url, entry.about, entry.no_data
+            ),
         )
 
 

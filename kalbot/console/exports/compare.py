@@ -1,20 +1,22 @@
 """The exchange's own CSV of an account against our rows: each line matched, each difference named. Pure but for what it is given.
 
-The columns are those of the account's transaction export (one file a tax year). Lines agree when market, side, count, prices and profit
-agree; what is left is compared by market and side, since the exchange may cut the same trades into other lines.
+The columns are those of the account's transaction export (one file a tax year). Lines agree when market, side, count, prices, fees and
+profit agree; what is left is compared by market and side, since the exchange may cut the same trades into other lines.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from kalbot.common.units import UnitError, format_decimal, parse_decimal
-from kalbot.console.exports.rows import Line
+from kalbot.console.exports.history import Scope
+from kalbot.console.exports.rows import POSITION, Line
 
 COUNT: Final = "quantity_fp"
 MONEY: Final = (
@@ -25,7 +27,10 @@ MONEY: Final = (
 )
 PRICES: Final = ("entry_price_dollars", "exit_price_dollars")
 NEEDED: Final = ("market_ticker", "side", COUNT, *PRICES, *MONEY)
+CLOSED: Final = "close_timestamp"
 LARGEST: Final = 20 * 2**20
+AGREES: Final = "agrees"
+OTHER_YEAR: Final = "closed outside of the year"
 
 
 class NotTheForm(ValueError):
@@ -34,7 +39,7 @@ class NotTheForm(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One line: counts 1/100 contract, prices 1/10,000 dollar, money micro-dollars."""
+    """What has to agree of a line: counts 1/100 contract, prices 1/10,000 dollar, money micro-dollars."""
 
     market: str
     side: str
@@ -43,6 +48,17 @@ class Trade:
     exit: int
     fees: int
     profit: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """A line of the file (``number``: where it stands) or of ours (0). ``positions``: ours that it is, or may be, of."""
+
+    trade: Trade
+    number: int = 0
+    closed_at: datetime | None = None
+    positions: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,10 @@ class Difference:
         if not self.ours:
             return "only in the exchange's file"
         if not (self.count or self.fees or self.profit):
-            return "the same in sum, cut into other lines"
+            cut = (
+                "cut into other lines" if self.ours != self.theirs else "prices or the split of fees and profit differ"
+            )
+            return f"the same in sum, {cut}"
         parts = [
             f"{words} differ by {format_decimal(value, places, 2)}"
             for words, value, places in (
@@ -80,37 +99,65 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What came of it."""
+    """What came of it. ``lines``: each line of the file with what it is here; ``missing``: ours that the file does not have."""
 
-    matched: int = 0
-    skipped: int = 0
+    lines: list[Entry] = field(default_factory=list)
+    missing: list[Entry] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    skipped: int = 0
     profit_ours: int = 0
     profit_theirs: int = 0
 
+    @property
+    def matched(self) -> int:
+        """Lines that agree."""
+        return sum(line.words == AGREES for line in self.lines)
 
-def read(content: bytes) -> tuple[list[Trade], int]:
-    """Trades of a file, and how many lines it holds that are no closed trade (they carry no profit). Raises NotTheForm."""
+    @property
+    def unmatched(self) -> list[Entry]:
+        """Lines of the file that agree with none of ours, in its order."""
+        return [line for line in self.lines if line.words != AGREES]
+
+    @property
+    def sentence(self) -> str:
+        """In words, for the audit log and the command line."""
+        return (
+            f"{self.matched} lines agree, {len(self.differences)} markets differ; profit by our rows "
+            f"{format_decimal(self.profit_ours, 6, 2)}, by the file {format_decimal(self.profit_theirs, 6, 2)}"
+        )
+
+
+def read(content: bytes) -> tuple[list[Entry], int]:
+    """Lines of a file, and how many it holds that are no closed trade (they carry no profit). Raises NotTheForm."""
     if len(content) > LARGEST:
         raise NotTheForm("The file is larger than 20 MB.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise NotTheForm("The file is not text in UTF-8.") from None
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in NEEDED if name not in (reader.fieldnames or [])]
-    if missing:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        return _entries(reader)
+    except csv.Error as error:
+        raise NotTheForm(f"The file is not CSV: {error}.") from None
+
+
+def _entries(reader: csv.DictReader[str]) -> tuple[list[Entry], int]:
+    names = list(reader.fieldnames or [])
+    if missing := [name for name in NEEDED if name not in names]:
         raise NotTheForm(f"These columns are missing: {', '.join(missing)}.")
-    trades, skipped = [], 0
-    for number, row in enumerate(reader, start=2):
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise NotTheForm(f"These columns stand there twice: {', '.join(twice)}.")
+    entries, skipped = [], 0
+    for row in reader:
         if not (row["realized_pnl_without_fees_dollars"] or "").strip():
             skipped += 1
             continue
         try:
-            trades.append(_trade(row))
+            entries.append(Entry(_trade(row), reader.line_num, _moment(row)))
         except (UnitError, AttributeError) as error:
-            raise NotTheForm(f"Line {number}: {error}") from None
-    return trades, skipped
+            raise NotTheForm(f"Line {reader.line_num}: {error}") from None
+    return entries, skipped
 
 
 def _trade(row: Line) -> Trade:
@@ -126,30 +173,51 @@ def _trade(row: Line) -> Trade:
     )
 
 
-def compare(ours: Iterable[Line], theirs: Iterable[Trade]) -> Comparison:
-    """Match line by line, then by market and side."""
-    mine, other = Counter(_trade(line) for line in ours), Counter(theirs)
-    both = mine & other
-    found = Comparison(matched=both.total())
-    found.profit_ours = sum(one.profit * number for one, number in mine.items())
-    found.profit_theirs = sum(one.profit * number for one, number in other.items())
-    left, right = mine - both, other - both
-    for market, side in sorted({(one.market, one.side) for one in [*left, *right]}):
-        found.differences.append(_difference(market, side, left, right))
+def _moment(row: Line) -> datetime | None:
+    """When the line says that it was closed; None where it says nothing that is a moment with its zone."""
+    try:
+        at = datetime.fromisoformat((row.get(CLOSED) or "").strip())
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def compare(ours: Iterable[Line], theirs: Sequence[Entry], scope: Scope | None = None) -> Comparison:
+    """Match line by line, then by market and side. Lines that were closed outside of ``scope`` are named and not compared."""
+    free: dict[Trade, list[str]] = defaultdict(list)
+    for line in ours:
+        free[_trade(line)].append(line.get(POSITION, ""))
+    found = Comparison(profit_ours=sum(one.profit * len(held) for one, held in free.items()))
+    for entry in theirs:
+        found.lines.append(_matched(entry, free, scope))
+    inside = [line for line in found.lines if line.words != OTHER_YEAR]
+    found.profit_theirs = sum(line.trade.profit for line in inside)
+    found.missing = [Entry(one, positions=(position,)) for one, held in free.items() for position in held]
+    left = [line for line in inside if line.words != AGREES]
+    for market, side in sorted({(one.trade.market, one.trade.side) for one in [*found.missing, *left]}):
+        found.differences.append(_difference(market, side, found.missing, left))
     return found
 
 
-def _difference(market: str, side: str, left: Counter[Trade], right: Counter[Trade]) -> Difference:
-    def total(trades: Counter[Trade], name: str) -> int:
-        here = [(one, number) for one, number in trades.items() if (one.market, one.side) == (market, side)]
-        return sum((getattr(one, name) if name else 1) * number for one, number in here)
+def _matched(entry: Entry, free: dict[Trade, list[str]], scope: Scope | None) -> Entry:
+    if scope is not None and entry.closed_at is not None and not scope.holds(entry.closed_at):
+        return Entry(entry.trade, entry.number, entry.closed_at, words=OTHER_YEAR)
+    if held := free.get(entry.trade):
+        return Entry(entry.trade, entry.number, entry.closed_at, (held.pop(0),), AGREES)
+    return Entry(entry.trade, entry.number, entry.closed_at, words="no such line here")
 
+
+def _difference(market: str, side: str, ours: list[Entry], theirs: list[Entry]) -> Difference:
+    def of(entries: list[Entry]) -> list[Trade]:
+        return [one.trade for one in entries if (one.trade.market, one.trade.side) == (market, side)]
+
+    left, right = of(ours), of(theirs)
     return Difference(
         market=market,
         side=side,
-        ours=total(left, ""),
-        theirs=total(right, ""),
-        count=total(left, "count") - total(right, "count"),
-        fees=total(left, "fees") - total(right, "fees"),
-        profit=total(left, "profit") - total(right, "profit"),
+        ours=len(left),
+        theirs=len(right),
+        count=sum(one.count for one in left) - sum(one.count for one in right),
+        fees=sum(one.fees for one in left) - sum(one.fees for one in right),
+        profit=sum(one.profit for one in left) - sum(one.profit for one in right),
     )

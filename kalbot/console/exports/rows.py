@@ -1,40 +1,21 @@
-"""Lines of the exports, from fills, settlements and ledger entries. Amounts are exact decimal strings in dollars and contracts."""
+"""Lines of the exports, from fills, settlements, corrections and ledger entries. Amounts are exact decimal dollars, counts contracts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
-
 from kalbot.common.units import format_decimal
-from kalbot.console.exports.lots import Closing, Lot, Purchase, lots
-from trading.models import Fill, LedgerEntry, Leg, Order, Settlement
+from kalbot.console.exports.history import History, Scope, histories, key, traded_at
+from kalbot.console.exports.lots import Lot
+from trading.models import LedgerEntry, Leg, Order
 
 Line = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which rows: of these profiles (ids) in one mode, between two moments; times are written in ``zone``."""
-
-    profiles: tuple[int, ...]
-    mode: str
-    start: datetime
-    end: datetime
-    zone: ZoneInfo
-
-    @classmethod
-    def of_year(cls, profiles: tuple[int, ...], mode: str, year: int, zone: ZoneInfo) -> Scope:
-        """A calendar year in a time zone."""
-        return cls(profiles, mode, datetime(year, 1, 1, tzinfo=zone), datetime(year + 1, 1, 1, tzinfo=zone), zone)
-
-    def holds(self, at: datetime) -> bool:
-        """Whether a moment belongs to it."""
-        return self.start <= at < self.end
+POSITION: Final = "position"
+"""Of a line in the exchange's form: our position, for the page that matches lines; no column of the file."""
 
 
 def dollars(value: int) -> str:
@@ -59,39 +40,10 @@ def when(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat()
 
 
-def legs_of(scope: Scope) -> QuerySet[Leg]:
-    """Every leg of the scope's profiles that ever bought something."""
-    rows = Leg.objects.filter(position__profile__in=scope.profiles, position__mode=scope.mode, bought_count__gt=0)
-    return rows.select_related("position__profile", "position__event", "market").order_by("pk")
-
-
-def moment(fill: Fill) -> datetime:
-    """When the exchange says that it happened, else when it was booked."""
-    return fill.exchange_at or fill.created_at
-
-
-def history(leg: Leg) -> tuple[list[Purchase], list[Closing]]:
-    """What was bought and what was sold or settled of a leg."""
-    purchases, closings = [], []
-    for fill in Fill.objects.filter(order__leg=leg).select_related("order"):
-        amount = fill.price * fill.count
-        if fill.order.action == Order.Action.BUY:
-            purchases.append(Purchase(moment(fill), fill.count, amount, fill.fee))
-        else:
-            closings.append(Closing(f"fill {fill.pk}", moment(fill), fill.count, amount, fill.fee, False))
-    closings += [
-        Closing(f"settlement {row.pk}", row.created_at, row.count, row.payout, 0, True)
-        for row in Settlement.objects.filter(leg=leg, reversed_at=None)
-    ]
-    return purchases, closings
-
-
-def closed_lots(scope: Scope) -> Iterator[tuple[Leg, Lot]]:
-    """First in, first out, leg by leg: the lots that were closed within the scope."""
-    for leg in legs_of(scope).iterator(500):
-        for lot in lots(*history(leg)):
-            if scope.holds(lot.closed_at):
-                yield leg, lot
+def closed_lots(scope: Scope) -> list[tuple[Leg, Lot]]:
+    """First in, first out, leg by leg: the lots that were closed within the scope, in order of closing. Raises DoesNotAddUp."""
+    found = [(one.leg, lot) for one in histories(scope) for lot in one.lots() if scope.holds(lot.closed_at)]
+    return sorted(found, key=lambda pair: pair[1].closed_at)
 
 
 def what(leg: Leg) -> Line:
@@ -110,44 +62,36 @@ def what(leg: Leg) -> Line:
 
 
 def fills_and_settlements(scope: Scope) -> list[Line]:
-    """One line for each fill and each settlement, in order of time; closing lines carry cost basis (first in, first out) and result."""
-    found: list[tuple[datetime, Line]] = []
-    for leg in legs_of(scope).iterator(500):
-        found += list(_of_leg(leg, scope))
+    """One line for each fill, settlement and correction, in order of time; closing lines carry cost basis (first in, first out) and
+    result. Raises DoesNotAddUp."""
+    found = [pair for one in histories(scope) for pair in _of_leg(one, scope)]
     return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 
-def _of_leg(leg: Leg, scope: Scope) -> Iterator[tuple[datetime, Line]]:
+def _of_leg(history: History, scope: Scope) -> Iterator[tuple[datetime, Line]]:
     basis: Counter[str] = Counter()
-    for lot in lots(*history(leg)):
+    for lot in history.lots():
         basis[lot.key] += lot.cost
-    for fill in Fill.objects.filter(order__leg=leg).select_related("order").order_by("pk"):
-        at, amount, key = moment(fill), fill.price * fill.count, f"fill {fill.pk}"
-        if scope.holds(at):
-            sold = fill.order.action == Order.Action.SELL
-            cost = basis[key] if sold else amount + fill.fee
-            yield (
-                at,
-                {
-                    **_head(at, scope, "fill", fill.order.action, leg),
-                    **_numbers(fill.count, amount, fill.fee, cost, amount - fill.fee if sold else None),
-                    "id": fill.trade_id,
-                },
-            )
-    for row in Settlement.objects.filter(leg=leg, reversed_at=None):
-        if scope.holds(row.created_at):
-            yield (
-                row.created_at,
-                {
-                    **_head(row.created_at, scope, "settlement", row.result, leg),
-                    **_numbers(row.count, row.payout, 0, basis[f"settlement {row.pk}"], row.payout),
-                    "id": f"settlement {row.pk}",
-                },
-            )
 
+    def line(at: datetime, kind: str, action: str, ident: str, numbers: Line) -> tuple[datetime, Line]:
+        head = {"time": when(at, scope.zone), "kind": kind, "action": action, **what(history.leg)}
+        return at, {**head, **numbers, "id": ident}
 
-def _head(at: datetime, scope: Scope, kind: str, action: str, leg: Leg) -> Line:
-    return {"time": when(at, scope.zone), "kind": kind, "action": action, **what(leg)}
+    for fill in history.fills:
+        if scope.holds(at := traded_at(fill)):
+            amount, sold = fill.price * fill.count, fill.order.action == Order.Action.SELL
+            cost = basis[key(fill)] if sold else amount + fill.fee
+            numbers = _numbers(fill.count, amount, fill.fee, cost, amount - fill.fee if sold else None)
+            yield line(at, "fill", fill.order.action, fill.trade_id, numbers)
+    for row in history.settlements:
+        if scope.holds(at := history.settled_at(row)):
+            numbers = _numbers(row.count, row.payout, 0, basis[key(row)], row.payout)
+            yield line(at, "settlement", row.result, key(row), numbers)
+    for one in history.corrections:
+        if scope.holds(one.created_at):
+            gross = one.proceeds + one.fees
+            numbers = _numbers(one.count, gross, one.fees, basis[key(one)], one.proceeds)
+            yield line(one.created_at, "correction", "sell", key(one), numbers)
 
 
 def _numbers(count: int, amount: int, fee: int, cost: int, proceeds: int | None) -> Line:
@@ -162,31 +106,59 @@ def _numbers(count: int, amount: int, fee: int, cost: int, proceeds: int | None)
     }
 
 
+def term(lot: Lot, zone: ZoneInfo) -> str:
+    """``long`` when held for more than a year: disposed after the anniversary of the day of acquisition, by the days of ``zone``."""
+    acquired, disposed = lot.opened_at.astimezone(zone).date(), lot.closed_at.astimezone(zone).date()
+    leap = acquired.month == 2 and acquired.day == 29
+    anniversary = (acquired - timedelta(days=1) if leap else acquired).replace(year=acquired.year + 1)
+    return "long" if disposed > anniversary else "short"
+
+
 def tax_lots(scope: Scope) -> list[Line]:
     """Closed lots, first in, first out, with dates of acquisition and disposal."""
-    found = []
-    for leg, lot in closed_lots(scope):
-        held = lot.closed_at - lot.opened_at
-        line = {
+    return [
+        {
             **what(leg),
             "count": contracts(lot.count),
             "acquired": when(lot.opened_at, scope.zone),
             "disposed": when(lot.closed_at, scope.zone),
-            "term": "long" if held > timedelta(days=365) else "short",
+            "term": term(lot, scope.zone),
             "by": "settlement" if lot.is_settlement else "sale",
             "cost_basis": dollars(lot.cost),
             "proceeds": dollars(lot.proceeds),
             "realised": dollars(lot.realised),
         }
-        found.append((lot.closed_at, line))
-    return [line for _, line in sorted(found, key=lambda pair: pair[0])]
+        for leg, lot in closed_lots(scope)
+    ]
+
+
+def tax_totals(scope: Scope) -> list[Line]:
+    """The year on one sheet: a line for each profile and term with the sums of its closed lots."""
+    sums: dict[tuple[str, str], Counter[str]] = {}
+    for leg, lot in closed_lots(scope):
+        total = sums.setdefault((leg.position.profile.name, term(lot, scope.zone)), Counter())
+        total.update(lots=1, count=lot.count, cost=lot.cost, proceeds=lot.proceeds, fees=lot.open_fee + lot.close_fee)
+    return [
+        {
+            "profile": profile,
+            "mode": scope.mode,
+            "year": str(scope.start.astimezone(scope.zone).year),
+            "term": held,
+            "lots": str(total["lots"]),
+            "count": contracts(total["count"]),
+            "cost_basis": dollars(total["cost"]),
+            "proceeds": dollars(total["proceeds"]),
+            "realised": dollars(total["proceeds"] - total["cost"]),
+            "fees_included": dollars(total["fees"]),
+        }
+        for (profile, held), total in sorted(sums.items())
+    ]
 
 
 def exchange_lines(scope: Scope) -> list[Line]:
     """Closed lots in the form of the exchange's own transaction export."""
-    found = []
-    for leg, lot in closed_lots(scope):
-        line = {
+    return [
+        {
             "type": "trade",
             "quantity_fp": contracts(lot.count),
             "market_ticker": leg.market_id,
@@ -199,9 +171,10 @@ def exchange_lines(scope: Scope) -> list[Line]:
             "realized_pnl_with_fees_dollars": dollars(lot.realised),
             "close_timestamp": when(lot.closed_at, scope.zone),
             "open_timestamp": when(lot.opened_at, scope.zone),
+            POSITION: str(leg.position_id),
         }
-        found.append((lot.closed_at, line))
-    return [line for _, line in sorted(found, key=lambda pair: pair[0])]
+        for leg, lot in closed_lots(scope)
+    ]
 
 
 def ledger_lines(scope: Scope) -> Iterator[Line]:

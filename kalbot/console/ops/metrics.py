@@ -102,6 +102,7 @@ FAMILIES: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
     events,
     money_metrics.positions,
     money_metrics.profit,
+    money_metrics.open_profit,
     money_metrics.account,
     money_metrics.safety,
     money_metrics.search,

@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Q, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from kalbot.common import clock
-from kalbot.console.pages.results import unrealised
+from kalbot.console.pages.results import unrealised_of
 from kalbot.console.pages.summary import latency, ledger_summary
 from strategies.models import NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Denial, Discrepancy, ExchangeAccount, Position, Reconciliation, TradingState
@@ -37,22 +37,35 @@ def positions() -> Iterator[Metric]:
 
 
 def profit() -> Iterator[Metric]:
-    """Per profile: realised profit, open profit by the last assessments, equity, and what the ledger is off by."""
+    """Per profile: realised profit, and what the ledger is off by."""
     labels = ["profile", "mode"]
     realised = GaugeMetricFamily("kalbot_realised_dollars", "Realised profit since the beginning", labels=labels)
-    open_ = GaugeMetricFamily("kalbot_unrealised_dollars", "What selling now would make, by triage", labels=labels)
-    equity = GaugeMetricFamily(
-        "kalbot_equity_dollars", "Cash and cost of what is held, with open profit", labels=labels
-    )
     off = GaugeMetricFamily("kalbot_ledger_difference_dollars", "Ledger against positions; must be 0", labels=labels)
     for profile in Profile.objects.all():
-        found, now = ledger_summary(profile), unrealised(profile)[0]
-        key = [profile.name, profile.mode]
-        realised.add_metric(key, dollars(found["realised"]))
-        open_.add_metric(key, dollars(now))
+        found = ledger_summary(profile)
+        realised.add_metric([profile.name, profile.mode], dollars(found["realised"]))
+        off.add_metric([profile.name, profile.mode], dollars(found["difference"]))
+    yield from (realised, off)
+
+
+def open_profit() -> Iterator[Metric]:
+    """Per profile what selling everything now would make, the number of the page of open positions, and equity with it. Positions
+    without live books are in neither: they are counted, and a profile that has no other has no number."""
+    labels = ["profile", "mode"]
+    open_ = GaugeMetricFamily("kalbot_unrealised_dollars", "What selling at the bids of now would make", labels=labels)
+    unpriced = GaugeMetricFamily("kalbot_unpriced_positions", "Open positions without live books", labels=labels)
+    equity = GaugeMetricFamily(
+        "kalbot_equity_dollars", "Cash and cost of what is held, with open profit where it is known", labels=labels
+    )
+    profiles = list(Profile.objects.all())
+    made = unrealised_of(profiles)
+    for profile in profiles:
+        key, (now, missing), found = [profile.name, profile.mode], made[profile.pk], ledger_summary(profile)
+        if now is not None or not missing:
+            open_.add_metric(key, dollars(now))
+        unpriced.add_metric(key, missing)
         equity.add_metric(key, dollars(found["cash"] + found["open_cost"] + (now or 0)))
-        off.add_metric(key, dollars(found["difference"]))
-    yield from (realised, open_, equity, off)
+    yield from (open_, unpriced, equity)
 
 
 def account() -> Iterator[Metric]:

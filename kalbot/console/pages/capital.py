@@ -16,6 +16,7 @@ from strategies.models import Profile
 from strategies.reasons import sentence_of
 from trading.accounting import locked
 from trading.accounting.locked import Capital
+from trading.accounting.results import DAY_ZONE
 
 
 @permission_required(["trading.view_position", "trading.view_ledgertransaction"], raise_exception=True)
@@ -26,6 +27,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Capital",
+        "zone": DAY_ZONE.key,
         "rows": [row(locked.capital_of(profile, now), now) for profile in profiles],
     }
     return TemplateResponse(request, "console/capital.html", context)
@@ -41,7 +43,12 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
         "parts": any(one.position.reserved or one.position.returned for one in found.locked),
         "waiting": [(number, sentence_of(reason)) for reason, number in found.passed_over.items()],
         "weeks": [
-            (week, ppm(week.on_locked), ppm(week.realised / found.total if found.total > 0 else None))
+            (
+                week.begin.astimezone(DAY_ZONE).date(),
+                week,
+                ppm(week.on_locked),
+                ppm(week.realised / found.total if found.total > 0 else None),
+            )
             for week in found.weeks[::-1]
             if week.realised or week.locked
         ],

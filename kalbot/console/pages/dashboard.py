@@ -19,6 +19,7 @@ from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading import selectors
+from trading.closing import marks
 from trading.denials import DenialCode
 from trading.models import ACTIVE, Discrepancy, Lock, Position, PositionStatus
 from trading.safety import halt
@@ -199,25 +200,24 @@ def price_age(stream: dict[str, Any]) -> float | None:
 
 
 def positions() -> dict[str, Any]:
-    """Open positions with what triage last saw."""
+    """Open positions, live first, with what selling them now would bring and what triage last advised."""
     latest = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id")
     held = (
         Position.objects.filter(status__in=ACTIVE)
-        .select_related("profile", "event")
+        .select_related("profile", "event__series")
         .annotate(
-            value=Subquery(latest.values("sell_now")[:1]),
             advice=Subquery(latest.values("advice")[:1]),
         )
-        .order_by("-mode", "-id")
+        .order_by("mode", "-id")
     )
     rows = list(held[: SHOWN + 1])
     now = clock.now()
-    naked = naked_positions()
+    naked, worth = naked_positions(), marks.of(rows[:SHOWN])
     return {
         "positions": [
             {
                 "position": p,
-                "value": p.value,
+                "value": worth[p.pk].proceeds,
                 "advice": p.advice,
                 "age": formats.span(now - p.created_at),
                 "grade": summary.grade_of_held(p),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin
@@ -16,30 +16,53 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminIntegerFieldWi
 
 from kalbot.common import clock
 from kalbot.console.exports import compare, rows, write
+from kalbot.console.exports.check import check
+from kalbot.console.exports.history import ZONE, DoesNotAddUp, Scope
 from strategies.models import Mode, Profile
 
-ZONE: Final = ZoneInfo("America/New_York")
-"""The exchange's tax year."""
-KINDS: Final[dict[str, tuple[str, Callable[[rows.Scope], Iterable[rows.Line]], tuple[str, ...], str]]] = {
-    "fills": (
+LINES_SHOWN: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A file: its name for people, its lines and columns, and what a person must be allowed to see."""
+
+    title: str
+    lines: Callable[[Scope], Iterable[rows.Line]]
+    columns: tuple[str, ...]
+    permissions: tuple[str, ...]
+
+
+TRADES: Final = ("trading.view_fill", "trading.view_settlement", "trading.view_position")
+KINDS: Final = {
+    "fills": Kind(
         "Fills and settlements, one a line",
         rows.fills_and_settlements,
         (
             *("time", "kind", "action", "profile", "mode", "position", "event", "event_title", "market", "outcome"),
             *("side", "count", "price", "amount", "fee", "cost_basis", "proceeds", "realised", "id"),
         ),
-        "trading.view_fill",
+        TRADES,
     ),
-    "tax": (
-        "Closed lots of the year, first in first out",
+    "tax": Kind(
+        "Tax year: closed lots, first in first out",
         rows.tax_lots,
         (
             *("profile", "mode", "position", "event", "event_title", "market", "outcome", "side", "count", "acquired"),
             *("disposed", "term", "by", "cost_basis", "proceeds", "realised"),
         ),
-        "trading.view_fill",
+        TRADES,
     ),
-    "exchange": (
+    "totals": Kind(
+        "Tax year: totals of each profile",
+        rows.tax_totals,
+        (
+            *("profile", "mode", "year", "term", "lots", "count", "cost_basis", "proceeds", "realised"),
+            "fees_included",
+        ),
+        TRADES,
+    ),
+    "exchange": Kind(
         "Closed lots in the exchange's own form",
         rows.exchange_lines,
         (
@@ -47,13 +70,13 @@ KINDS: Final[dict[str, tuple[str, Callable[[rows.Scope], Iterable[rows.Line]], t
             *("open_fees_dollars", "close_fees_dollars", "realized_pnl_without_fees_dollars"),
             *("realized_pnl_with_fees_dollars", "close_timestamp", "open_timestamp"),
         ),
-        "trading.view_fill",
+        TRADES,
     ),
-    "ledger": (
+    "ledger": Kind(
         "Ledger, one entry a line",
         rows.ledger_lines,
         ("time", "transaction", "kind", "profile", "mode", "position", "account", "amount", "memo", "key"),
-        "trading.view_ledgertransaction",
+        ("trading.view_ledgertransaction",),
     ),
 }
 
@@ -62,7 +85,7 @@ class ScopeForm(forms.Form):
     """Which rows. Sim and live never come into one file."""
 
     kind = forms.ChoiceField(
-        choices=[(name, found[0]) for name, found in KINDS.items()], widget=UnfoldAdminSelectWidget()
+        choices=[(name, kind.title) for name, kind in KINDS.items()], widget=UnfoldAdminSelectWidget()
     )
     mode = forms.ChoiceField(choices=Mode.choices, initial=Mode.LIVE, widget=UnfoldAdminSelectWidget())
     profile = forms.ModelChoiceField(
@@ -70,9 +93,9 @@ class ScopeForm(forms.Form):
     )
     year = forms.IntegerField(min_value=2021, max_value=2100, widget=UnfoldAdminIntegerFieldWidget())
 
-    def scope(self) -> rows.Scope:
+    def scope(self) -> Scope:
         """The rows that the form names; the year is New York's."""
-        return scope_of(self.cleaned_data["profile"], self.cleaned_data["mode"], self.cleaned_data["year"])
+        return Scope.of_tax_year(self.cleaned_data["profile"], self.cleaned_data["mode"], self.cleaned_data["year"])
 
 
 class CompareForm(forms.Form):
@@ -82,35 +105,43 @@ class CompareForm(forms.Form):
     file = forms.FileField(label="The exchange's CSV", widget=UnfoldAdminFileFieldWidget())
 
 
-def scope_of(profile: Profile | None, mode: str, year: int) -> rows.Scope:
-    """A year of one profile, or of every profile that ever traded in a mode."""
-    chosen = (profile.pk,) if profile is not None else tuple(Profile.objects.values_list("pk", flat=True))
-    return rows.Scope.of_year(chosen, mode, year, ZONE)
-
-
-@permission_required("trading.view_fill", raise_exception=True)
+@permission_required(TRADES, raise_exception=True)
 def page(request: HttpRequest) -> HttpResponse:
     """Both forms; the first posts to ``download``, the second here."""
     year = clock.now().astimezone(ZONE).year
     form = CompareForm(request.POST, request.FILES) if request.method == "POST" else CompareForm(initial={"year": year})
     found: compare.Comparison | None = None
     if request.method == "POST" and form.is_valid():
+        content, actor = form.cleaned_data["file"].read(), request.user.get_username()
         try:
-            theirs, skipped = compare.read(form.cleaned_data["file"].read())
+            found = check(content, form.cleaned_data["year"], actor=actor)
         except compare.NotTheForm as error:
             form.add_error("file", str(error))
-        else:
-            ours = rows.exchange_lines(scope_of(None, Mode.LIVE, form.cleaned_data["year"]))
-            found = compare.compare(ours, theirs)
-            found.skipped = skipped
+        except DoesNotAddUp as error:
+            form.add_error(None, str(error))
+    return _shown(request, ScopeForm(initial={"year": year, "mode": Mode.LIVE}), form, found)
+
+
+def _shown(
+    request: HttpRequest,
+    form: ScopeForm,
+    beside: CompareForm,
+    found: compare.Comparison | None = None,
+    status: int = 200,
+) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Exports",
-        "form": ScopeForm(initial={"year": year, "mode": Mode.LIVE}),
-        "compare": form,
+        "form": form,
+        "compare": beside,
         "found": found,
+        "most": LINES_SHOWN,
     }
-    return TemplateResponse(request, "console/exports.html", context)
+    if found is not None:
+        other = [line for line in found.lines if line.words == compare.AGREES]
+        context["lines"] = [*found.missing, *found.unmatched, *other][:LINES_SHOWN]
+        context["number"] = len(found.missing) + len(found.lines)
+    return TemplateResponse(request, "console/exports.html", context, status=status)
 
 
 @permission_required("trading.view_fill", raise_exception=True)
@@ -118,14 +149,17 @@ def download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The file, or the form again with what is wrong."""
     form = ScopeForm(request.GET)
     if not form.is_valid():
-        context = {**admin.site.each_context(request), "title": "Exports", "form": form, "compare": CompareForm()}
-        return TemplateResponse(request, "console/exports.html", context, status=400)
-    kind = form.cleaned_data["kind"]
-    _, make, columns, permission = KINDS[kind]
-    if not request.user.has_perm(permission):
+        return _shown(request, form, CompareForm(), status=400)
+    name = form.cleaned_data["kind"]
+    kind, scope = KINDS[name], form.scope()
+    if not request.user.has_perms(kind.permissions):
         raise PermissionDenied
-    scope = form.scope()
-    answer = StreamingHttpResponse(write.lines(make(scope), columns), content_type="text/csv; charset=utf-8")
-    name = f"kalbot-{kind}-{scope.mode}-{form.cleaned_data['year']}.csv"
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    try:
+        lines = write.lines(kind.lines(scope), kind.columns)
+    except DoesNotAddUp as error:
+        form.add_error(None, f"{error} No file was made; a reconciliation says what is missing.")
+        return _shown(request, form, CompareForm(), status=409)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    file = f"kalbot-{name}-{scope.mode}-{form.cleaned_data['year']}.csv"
+    answer["Content-Disposition"] = f'attachment; filename="{file}"'
     return answer

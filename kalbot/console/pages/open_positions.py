@@ -49,14 +49,14 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Total:
     """Open positions of one mode, or of one profile of it. ``unpriced``: those without live books, which no sum but cost and floor
-    holds; ``unrealised`` is None where all are."""
+    holds; ``proceeds`` and ``unrealised`` are None where all are."""
 
     mode: str
     profile: Profile | None
     number: int
     cost: int
     floor: int
-    proceeds: int
+    proceeds: int | None
     unrealised: int | None
     unpriced: int
 
@@ -177,7 +177,7 @@ def _total(mode: str, profile: Profile | None, rows: list[Row]) -> Total:
         number=len(rows),
         cost=sum(row.position.cost for row in rows),
         floor=sum(row.position.floor for row in rows),
-        proceeds=sum(row.mark.proceeds or 0 for row in rows),
+        proceeds=sum(row.mark.proceeds or 0 for row in rows) if gains else None,
         unrealised=sum(gains) if gains else None,
         unpriced=len(rows) - len(gains),
     )

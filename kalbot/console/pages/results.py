@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
-from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 
@@ -22,8 +21,6 @@ from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
 from trading.accounting import results
 from trading.accounting.results import GROUPS, PERIODS, Result
-from trading.models import ACTIVE, Position
-from triage.models import Assessment
 
 POINTS: Final = 300
 MOST: Final = 4
@@ -138,15 +135,6 @@ def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, in
         if total.profile is not None and total.profile.pk in found:
             found[total.profile.pk] = (total.unrealised, total.unpriced)
     return found
-
-
-def unrealised(profile: Profile) -> tuple[int | None, int]:
-    """(what selling now would make, by triage's last assessments; positions that none has assessed). None when nothing is held."""
-    last = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id").values("sell_now")[:1]
-    held = Position.objects.filter(profile=profile, status__in=ACTIVE, cost__gt=0).annotate(sell=Subquery(last))
-    rows = list(held.values_list("sell", "cost"))
-    known = [sell - cost for sell, cost in rows if sell is not None]
-    return (sum(known) if known else None), len(rows) - len(known)
 
 
 def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:

@@ -120,6 +120,7 @@ SHOW: dict[str, Callable[..., str]] = {
     "ms": milliseconds,
     "ago": ago,
     "credit": credit,
+    "since": lambda at: NOTHING if at is None else span(clock.now() - at),
     "seconds": lambda value: NOTHING if value is None else span(timedelta(seconds=int(value))),
     "text": lambda value: str(value or NOTHING),
     "plain": lambda value: NOTHING if value is None else str(value),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.console.auth import audit
 from trading import selectors
@@ -30,13 +30,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = profile_named(options["profile"])
-        row = halt.set_state(
-            state=halt.State.HALTED if options["cancels_only"] else halt.State.REDUCING,
-            actor=options["actor"],
-            reason=options["reason"],
-            profile=profile,
-            cancel_resting=options["cancel_resting"],
-        )
+        try:
+            row = halt.set_state(
+                state=halt.State.HALTED if options["cancels_only"] else halt.State.REDUCING,
+                actor=options["actor"],
+                reason=options["reason"],
+                profile=profile,
+                cancel_resting=options["cancel_resting"],
+                may_loosen=False,
+            )
+        except halt.WouldLoosen as error:
+            raise CommandError(f"{error} (manage.py resume --reducing)") from None
         audit.record(
             "halt",
             actor=options["actor"],
