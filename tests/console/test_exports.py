@@ -322,9 +322,9 @@ def test_the_command_says_the_same_and_ends_with_1_when_they_differ(
     file, year = tmp_path / "form.csv", str(scope().start.astimezone(ZONE).year)
     file.write_bytes(form_of(lines))
     call_command("compare_transactions", str(file), "--year", year, "--lines")
-    told = capsys.readouterr().out
-    assert f"{len(lines)} lines agree, 0 markets differ" in told
-    assert told.count("agrees, position #") == len(lines) > 1
+    written = capsys.readouterr().out
+    assert f"{len(lines)} lines agree, 0 markets differ" in written
+    assert written.count("agrees, position #") == len(lines) > 1
     file.write_bytes(form_of(lines[1:]))
     with pytest.raises(CommandError, match="differ"):
         call_command("compare_transactions", str(file), "--year", year)

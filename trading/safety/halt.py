@@ -73,7 +73,7 @@ def row_of(profile: Profile | None = None) -> TradingState:
 
 
 class WouldLoosen(KalbotError):
-    """Stopping asked for less than what is stopped already."""
+    """Halting would have been less strict than the state that holds."""
 
 
 def set_state(

@@ -51,7 +51,7 @@ class ForceExit(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         position = _position(pk)
-        preview = exit_preview.preview(position, self.wanted(position))
+        preview, under_way = exit_preview.preview(position, self.wanted(position)), exits.open_request(position)
         return Briefing(
             target=f"position {position} of {position.profile} ({position.mode})",
             url=page_url("trading.position", position.pk),
@@ -60,7 +60,7 @@ class ForceExit(Dialog):
             template="console/exit_legs.html",
             context={"preview": preview},
             refusal=refusal(position),
-            version=version_of(getattr(exits.open_request(position), "pk", None)),
+            version=version_of(under_way.pk) if under_way is not None else "",
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
@@ -107,7 +107,7 @@ class WithdrawExit(Dialog):
             url=page_url("trading.position", position.pk),
             sentences=words if under_way is None else [under_way_in_words(under_way), *words],
             refusal="" if under_way is not None else "No exit of this position is under way.",
-            version=version_of(getattr(under_way, "pk", None)),
+            version=version_of(under_way.pk) if under_way is not None else "",
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

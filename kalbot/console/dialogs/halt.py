@@ -46,9 +46,13 @@ class ResumeForm(ReasonForm):
             ("active", "Active: new baskets are bought again"),
             ("reducing", "Reducing: exits, completing and unwinding go on; no new baskets"),
         ],
-        error_messages={"required": "Please choose how far to resume."},
+        required=False,
     )
     field_order = ["token", "level", "reason"]
+
+    def clean_level(self) -> str:
+        """Resuming without more words is resuming all the way."""
+        return str(self.cleaned_data["level"] or "active")
 
 
 class TradingSwitch(Dialog):

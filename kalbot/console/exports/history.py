@@ -88,8 +88,8 @@ class History:
 
     def settled_at(self, row: Settlement) -> datetime:
         """When the exchange settled the market, where it says so, else when it was booked: the year that the exchange files it under."""
-        told = self.leg.market.settled_at
-        return min(told, row.created_at) if told is not None else row.created_at
+        stated = self.leg.market.settled_at
+        return min(stated, row.created_at) if stated is not None else row.created_at
 
 
 def key(row: Fill | Settlement | Correction) -> str:
