@@ -261,7 +261,15 @@ def test_every_form_of_a_row_that_people_change_carries_its_version(sample: dict
 
 MADE_ONLY = {IntervalSchedule}
 """Rows that are made and never changed."""
-VERSIONLESS = {"halt", "exit_several", "force_exit", "withdraw_exit", "test_channel", "remove_second_factor"}
+VERSIONLESS = {
+    "halt",
+    "exit_several",
+    "withdraw_quote",
+    "force_exit",
+    "withdraw_exit",
+    "test_channel",
+    "remove_second_factor",
+}
 """Dialogs that can only stop or test, the exit of several, whose form lists what it is about, and those of one position, whose
 version is the exit that is under way."""
 

@@ -71,6 +71,8 @@ class SeenForm(forms.ModelForm):
     def shown(self, name: str, value: Any) -> str:
         """A stored value as this form would write it."""
         field = self.fields.get(name)
+        if isinstance(field, forms.ModelMultipleChoiceField) and field.queryset is not None:
+            return ", ".join(str(one) for one in field.queryset.filter(pk__in=value or [])) or "none"
         if isinstance(field, forms.ModelChoiceField) and value is not None and field.queryset is not None:
             return str(field.queryset.filter(pk=value).first() or value)
         show = getattr(field, "shown", None)
