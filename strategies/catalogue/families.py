@@ -33,7 +33,7 @@ class Group:
 
 def groups(events: Iterable[EventView]) -> list[Group]:
     """Every group of two events or more that share their terms and times, by name. Events without registered terms form none."""
-    views = list(events)
+    views = [event for event in events if not event.members]
     terms = {ticker: held.terms for ticker, held in entries.terms_of({view.series for view in views}).items()}
     together: dict[Key, list[EventView]] = defaultdict(list)
     for view in views:

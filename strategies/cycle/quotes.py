@@ -63,8 +63,8 @@ def instead(
     profile: Profile, event: EventView, books: Mapping[str, Depth], taken: Verdict, capital_left: int
 ) -> Verdict:
     """``taken``, or what the profile may rest in its place: a candidate with a ``quote``, or the reason why nothing may rest."""
-    if profile.quoting == Profile.Quoting.NONE or taken.constraint not in QUOTED_INSTEAD:
-        return taken
+    if profile.quoting == Profile.Quoting.NONE or taken.constraint not in QUOTED_INSTEAD or event.members:
+        return taken  # across events nothing rests: what a quote relies on is one event's exclusivity
     until = None if event.ends_ms is None else event.ends_ms - profile.quote_stop_seconds * 1000
     if until is None or clock.now_ms() >= until:
         limit = f"more than {profile.quote_stop_seconds / 3600:g} h before the event ends"

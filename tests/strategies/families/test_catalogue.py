@@ -11,11 +11,14 @@ from kalbot.common import clock
 from markets import watchlist
 from markets.catalogue import families
 from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily, Series
+from markets.prices import families as family_prices
+from markets.prices import reader as prices_of
 from markets.terms import certificates
 from strategies.catalogue import universe
-from strategies.cycle import cycle, event_cache
+from strategies.cycle import candidate_evaluation, cycle, event_cache, quotes
 from strategies.explain.live_event import explain_event
 from strategies.models import Decision, Profile, Verdict
+from strategies.reasons import Reason
 from strategies.screening import screening
 from tests.strategies import world
 from tests.strategies.families import coins
@@ -141,6 +144,23 @@ def test_quotes_that_nearly_disagree_are_a_near_miss_with_what_would_turn_it() -
     assert verdict.distance_ppm is not None
     assert 0 < verdict.distance_ppm <= 60_000
     assert "must fall" in verdict.flip
+
+
+def test_nothing_rests_across_events_whatever_the_profile_quotes() -> None:
+    one = profile(
+        near_miss_ppm=60_000, quoting="one_leg", quote_sides="both", quote_stop_seconds=0, orphan_budget=10**9
+    )
+    one.kinds = ["family", "all_no", "all_yes"]
+    one.save()
+    coins.quote("KXBTC-1", coins.RANGES)
+    coins.quote("KXBTCD-1", coins.THRESHOLDS)
+    families.refresh()
+    view = universe.load([FAMILY], deep=True)[FAMILY]
+    prices = family_prices.read(prices_of(), {FAMILY: view.books_of})[FAMILY]
+    books = candidate_evaluation.depths_of(prices)
+    taken = candidate_evaluation.evaluate_candidate(one, view, books, clock.now_ms(), one.capital)
+    assert taken.constraint == Reason.PRICE
+    assert quotes.instead(one, view, books, taken, one.capital) is taken
 
 
 def test_a_planted_edge_is_watched_decided_and_explained() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from markets.catalogue import families as stored
 from markets.models import ContractTerms, Market
 from tests.strategies.families import coins
 
@@ -38,6 +39,8 @@ def test_coherent_prices_are_proven_to_hold_no_basket() -> None:
     assert "54199.99 < x < 54200" in shown
     call_command("families", stdout=out)
     assert "1 groups: 0 baskets" in out.getvalue()
+    stored.refresh()
+    assert len(families()) == 1, "the stored family is no further event of the group"
 
 
 def test_a_threshold_that_is_too_cheap_beside_a_range_makes_a_guaranteed_basket() -> None:
