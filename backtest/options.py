@@ -14,7 +14,8 @@ from kalbot.common.errors import KalbotError
 from markets.terms.rules_file import PUBLIC
 from strategies.models import Mode, Profile
 from strategies.profiles import seeds
-from trading.venues.replay import Latency, QueueModel
+from trading.venues.queues import QueueModel
+from trading.venues.replay import Latency
 
 DEFAULT_LATENCY: Final = Latency(20, 30, 60)
 """Around the setting of paper trading, which has one number; ``--latency`` states your own."""

@@ -13,7 +13,8 @@ from backtest.options import BadOption, Options, from_document
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 from tests.backtest.tapes import options, planted
-from trading.venues.replay import Latency, QueueModel
+from trading.venues.queues import QueueModel
+from trading.venues.replay import Latency
 
 pytestmark = pytest.mark.django_db
 DOLLAR = 1_000_000

@@ -157,7 +157,17 @@ class PaperOrder(models.Model):
     filled_count = models.BigIntegerField(default=0)
     remaining_count = models.BigIntegerField(default=0)
     queue_ahead = models.BigIntegerField(
-        default=0, help_text="Displayed before us at our price when we joined, 1/100 contract."
+        default=0,
+        help_text="Before us at our price: what was displayed when we joined, less what trades and cancels took; 1/100.",
+    )
+    queue_level = models.BigIntegerField(
+        default=0, db_default=0, help_text="Displayed at our price when it was read last, 1/100 contract."
+    )
+    queue_printed = models.BigIntegerField(
+        default=0, db_default=0, help_text="Traded there since, not yet seen to have left the level; 1/100 contract."
+    )
+    prints_ms = models.BigIntegerField(
+        default=0, db_default=0, help_text="Trades fetched up to then have been counted, Unix milliseconds."
     )
     fee_carried = models.BigIntegerField(default=0, help_text="The order's rounding accumulator, micro-dollars.")
     fills = models.JSONField(default=list, help_text="[[trade id, price, count, fee, is_taker, ms], ...]")

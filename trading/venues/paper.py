@@ -4,8 +4,9 @@
 - it fills level by level at the levels' own prices, never beyond what they hold, with exact fees;
 - what the profile took lately is not there a second time, although the real book still shows it;
 - a price off the market's grid is refused, and no more is sold than this leg bought here and still holds;
-- a resting order waits behind everything displayed at its price: it fills (as a maker, at its own limit) only when
-  somebody offers at that price or better, which is later than a real one would. That is naive on the safe side.
+- a resting order waits behind everything displayed at its price. It fills (as a maker, at its own limit) when somebody offers at that
+  price or better; a quote also by public trades, once they and cancels have brought it to the front of its queue
+  (``queues``: three models, ``KALBOT_PAPER_QUEUE``).
 
 Its memory (``PaperOrder``) is its own, so that a worker that takes over from one that died between sending and
 booking finds out exactly as it would from the real exchange.
@@ -31,7 +32,10 @@ from trading.accounting.booking import FillReport
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder
+from trading.venues import prints
+from trading.venues.prints import Print
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
+from trading.venues.queues import Queue, QueueModel
 
 MEMORY_SECONDS: Final = 60
 """How long a level that we took from counts as taken. A real book refills or moves on within that time."""
@@ -92,7 +96,8 @@ class PaperVenue:
                     fill(paper, order, fees, price, count, is_taker=True)
                 rests = order.time_in_force == "good_till_canceled" and paper.remaining_count > 0
                 paper.is_open = rests
-                paper.queue_ahead = ahead if rests else 0
+                paper.queue_ahead = paper.queue_level = ahead if rests else 0
+                paper.prints_ms = clock.now_ms()
                 paper.save(force_insert=True)
         except IntegrityError:
             paper = PaperOrder.objects.get(pk=order.pk)  # the id is spent: this is what became of it
@@ -106,6 +111,13 @@ class PaperVenue:
     def _taken(self, order: Order) -> dict[tuple[str, int], int]:
         """What the profile took from each level lately: a real book would not show it any more."""
         return _taken_lately(order)
+
+    def _printed(self, order: Order, paper: PaperOrder) -> list[Print]:
+        """Trades at which somebody sold what the order bids for, not counted yet."""
+        if order.purpose != Order.Purpose.QUOTE or order.action != Order.Action.BUY:
+            return []
+        placed_ms = int(paper.at.timestamp() * 1000)
+        return [one for one in prints.since(order.leg.market_id, paper.prints_ms) if one.at_ms > placed_ms]
 
     def _met(self, order: Order, price: int, count: int) -> None:
         """Called for each level that an order traded with; the levels' own price."""
@@ -169,13 +181,17 @@ class PaperVenue:
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         expired = order.expires_at is not None and clock.now() >= order.expires_at
         try:
-            levels, fees, _ = self._levels(order)
+            levels, fees, displayed = self._levels(order)
         except Refused:
-            levels, fees = [], None
+            levels, fees, displayed = [], None, None
         with transaction.atomic():
             paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
             if not paper.is_open:
                 return paper
+            if displayed is not None:
+                reached = _queued(paper, order, self._printed(order, paper), displayed)
+                if reached:
+                    fill(paper, order, fees, order.price, reached, is_taker=False)
             met = _available(paper, order, levels, self._taken(order))
             for _, count in met:
                 fill(paper, order, fees, order.price, count, is_taker=False)
@@ -185,6 +201,20 @@ class PaperVenue:
         for price, count in met:
             self._met(order, price, count)
         return paper
+
+
+def _queued(paper: PaperOrder, order: Order, printed: Sequence[Print], displayed: int) -> int:
+    """Bring the order forward in its queue (not saved) by trades and by what is displayed at its price now; the contracts that reach it."""
+    queue = Queue(QueueModel(settings.KALBOT_PAPER_QUEUE), paper.queue_ahead, paper.queue_level, paper.queue_printed)
+    reached = 0
+    for one in printed:
+        price = one.sold(Side(order.side))
+        if price is not None and price <= order.price:
+            reached += one.count if price < order.price else queue.on_print(one.count)
+        paper.prints_ms = max(paper.prints_ms, one.seen_ms)
+    queue.on_level(displayed)
+    paper.queue_ahead, paper.queue_level, paper.queue_printed = queue.ahead, queue.level, queue.printed
+    return min(reached, paper.remaining_count)
 
 
 def _wanted(order: Order) -> int:

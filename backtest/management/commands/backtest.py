@@ -21,7 +21,8 @@ from markets.management.commands.tape import moment
 from markets.tape.coverage import Coverage, coverage
 from markets.tape.reader import Tape
 from markets.terms.rules_file import RulesFileError, read_rules
-from trading.venues.replay import Latency, QueueModel
+from trading.venues.queues import QueueModel
+from trading.venues.replay import Latency
 
 
 def latency(text: str) -> Latency:

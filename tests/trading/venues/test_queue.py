@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.venues.replay import Latency, Queue, QueueModel
+from trading.venues.queues import Queue, QueueModel
+from trading.venues.replay import Latency
 
 EVENTS = st.lists(st.tuples(st.sampled_from(["print", "level"]), st.integers(0, 300)), max_size=30)
 

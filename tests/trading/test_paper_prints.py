@@ -1,0 +1,89 @@
+"""Quotes on paper fill by public trades, behind who stood before them: three models, each trade once, none from before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kalbot.common import cache
+from tests.trading import quoted, world
+from tests.trading.twin import Twin
+from trading.execution import executor
+from trading.models import PaperOrder, Position
+from trading.quoted import open_quotes
+from trading.venues import prints
+
+
+@pytest.fixture
+def twin(settings: Any) -> Twin:
+    _due()
+    for key in cache.prices().keys(cache.key("prints:*")):
+        cache.prices().delete(key)
+    return quoted.begin(settings)
+
+
+def _due() -> None:
+    cache.prices().delete(cache.key("paper prints"))
+
+
+def _begun(twin: Twin, settings: Any, model: str) -> Position:
+    settings.KALBOT_PAPER_QUEUE = model
+    position = quoted.begun(twin, quoted.profile(mode="sim", orphan_budget=50 * world.DOLLAR))
+    twin.exchange.clock.move_to(twin.exchange.now() + 50)  # type: ignore[attr-defined]
+    return position
+
+
+def _step(twin: Twin, position: Position) -> int:
+    """What the first leg holds once the trades of now are known."""
+    _due()
+    prints.fetch()
+    twin.sync()
+    return quoted.held(executor.step(position.pk))[0]
+
+
+def test_trades_fill_a_quote_once_all_that_stood_before_it_has_traded(twin: Twin, settings: Any) -> None:
+    position = _begun(twin, settings, "pessimistic")
+    quoted.sell_no(twin, 0, 5_500, quoted.DEPTH - 200)
+    assert _step(twin, position) == 0
+    paper = PaperOrder.objects.get(order__leg__market_id=twin.markets[0])
+    assert (paper.queue_ahead, paper.queue_level) == (200, 200)
+    assert open_quotes.of(position).legs[0].ahead == 200
+    twin.quote(twin.markets[0], "ask", 4_500, 500)  # others join behind us
+    quoted.sell_no(twin, 0, 5_500, 350)
+    assert _step(twin, position) == 150
+    assert _step(twin, position) == 150, "each trade counts once"
+
+
+@pytest.mark.parametrize(("model", "filled"), [("optimistic", 100), ("realistic", 60), ("pessimistic", 0)])
+def test_the_models_differ_by_what_they_say_of_cancels(twin: Twin, settings: Any, model: str, filled: int) -> None:
+    position = _begun(twin, settings, model)
+    twin.cancel_makers(twin.markets[0], "ask")
+    twin.quote(twin.markets[0], "ask", 4_500, 40)  # all but 40 have left
+    assert _step(twin, position) == 0
+    twin.quote(twin.markets[0], "ask", 4_500, 200)  # others join behind us
+    quoted.sell_no(twin, 0, 5_500, 100)
+    assert _step(twin, position) == filled
+
+
+def test_a_trade_below_the_bid_passed_through_it_whatever_stood_before(twin: Twin, settings: Any) -> None:
+    position = _begun(twin, settings, "pessimistic")
+    twin.cancel_makers(twin.markets[0], "ask")
+    twin.quote(twin.markets[0], "ask", 4_600, 400)  # NO bid of 0.54
+    quoted.sell_no(twin, 0, 5_400, 250)
+    assert _step(twin, position) == 250
+
+
+def test_trades_of_the_other_side_of_other_markets_and_from_before_fill_nothing(twin: Twin, settings: Any) -> None:
+    quoted.sell_no(twin, 0, 5_500, 100)
+    position = _begun(twin, settings, "optimistic")
+    twin.quote(twin.markets[0], "ask", 3_600, 300, rest=False)  # somebody buys NO at 0.64
+    assert _step(twin, position) == 0
+    assert quoted.held(position) == [0, 0, 0]
+
+
+def test_without_quotes_on_paper_nothing_is_requested(twin: Twin, settings: Any) -> None:
+    quoted.begun(twin, quoted.profile())
+    before = len(twin.session.sent)
+    assert prints.fetch() == 0
+    assert len(twin.session.sent) == before
