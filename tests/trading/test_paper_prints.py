@@ -30,7 +30,7 @@ def _due() -> None:
 def _begun(twin: Twin, settings: Any, model: str) -> Position:
     settings.KALBOT_PAPER_QUEUE = model
     position = quoted.begun(twin, quoted.profile(mode="sim", orphan_budget=50 * world.DOLLAR))
-    twin.exchange.clock.move_to(twin.exchange.now() + 50)  # type: ignore[attr-defined]
+    twin.exchange.clock.move_to(twin.exchange.now() + 50)
     return position
 
 
