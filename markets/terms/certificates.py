@@ -15,6 +15,7 @@ from django.db.models import F, Max
 
 from kalbot.common import bulk, clock
 from kalbot.common.batches import batched
+from kalbot.common.errors import KalbotError
 from markets.models import Certificate, Event, ReviewedSeries, TermsChange
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import event_facts, facts_of, review_of
@@ -30,6 +31,10 @@ CURRENT = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
 PERSON = "person"
 READING = exhaustiveness.CERTIFICATE_VERSION
 BATCH = 200
+
+
+class NotVouchable(KalbotError):
+    """A person's word cannot certify this event; the message says why."""
 
 
 def in_force(event: Event) -> Certificate | None:
@@ -65,8 +70,11 @@ def refresh_series(series_ticker: str) -> int:
 def grant(event: Event, actor: str, reason: str) -> Certificate:
     """A person vouches that one of the listed outcomes must win, as the event is now; the next change of its facts ends that.
 
-    What the rules name besides stays in the list of states. Rules that were not read make everything under it conditional.
+    What the rules name besides stays in the list of states. Rules that were not read make everything under it conditional. Raises
+    NotVouchable for a family.
     """
+    if event.is_family:
+        raise NotVouchable("A family rests on the rules and terms of its events; nobody can vouch for it.")
     facts = event_facts(event)
     with transaction.atomic():
         digest = rules_hash(facts)

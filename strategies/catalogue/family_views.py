@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.models import F
 
 from markets.models import Certificate, FamilyMember
-from markets.terms.atoms import Atoms
+from markets.terms.atoms import AtomError, Atoms
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 
 if TYPE_CHECKING:
     from strategies.catalogue.universe import EventView
+
+log = logging.getLogger(__name__)
 
 
 class Member(NamedTuple):
@@ -65,15 +68,21 @@ def of(tickers: Sequence[str] | None) -> list[Family]:
 
 def views(families: Iterable[Family], listed: Mapping[str, EventView]) -> dict[str, EventView]:
     """The view of each family all of whose events are among ``listed``; one with an event that is not open is none."""
-    return {
-        family.ticker: _view(family, [listed[event] for event in family.events])
-        for family in families
-        if family.events and all(event in listed for event in family.events)
-    }
+    found = {}
+    for family in families:
+        if not family.events or any(event not in listed for event in family.events):
+            continue
+        try:
+            atoms = Atoms.from_json(family.certificate["states"]["atoms"])
+        except (AtomError, KeyError, TypeError) as error:
+            log.error("the certificate of %s lists no atoms: %r", family.ticker, error)
+            continue
+        found[family.ticker] = _view(family, atoms, [listed[event] for event in family.events])
+    return found
 
 
-def _view(family: Family, events: Sequence[EventView]) -> EventView:
-    first, atoms = events[0], Atoms.from_json(family.certificate["states"]["atoms"])
+def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventView:
+    first = events[0]
     outcomes = tuple(sorted(outcome for event in events for outcome in event.outcomes))
     odd = next((f"{event.ticker}: {event.oddity}" for event in events if event.oddity), "")
     if {outcome.ticker for outcome in outcomes} != atoms.spans.keys():

@@ -102,6 +102,22 @@ def test_a_family_that_a_person_revoked_stays_revoked() -> None:
     assert RefusedFamily.objects.get().code == "revoked"
 
 
+@pytest.mark.parametrize(
+    "states", [{}, {"atoms": None}, {"atoms": {"cuts": []}}, {"format": 1, "outcomes": ["A"]}], ids=str
+)
+def test_a_certificate_without_atoms_costs_its_family_and_nothing_else(states: Any) -> None:
+    families.refresh()
+    Certificate.objects.filter(event=FAMILY).update(states=states)
+    assert set(universe.load()) == {"KXBTC-1", "KXBTCD-1"}
+
+
+def test_nobody_can_vouch_for_a_family() -> None:
+    families.refresh()
+    with pytest.raises(certificates.NotVouchable):
+        certificates.grant(Event.objects.get(pk=FAMILY), "ann", "one of them must win")
+    assert FAMILY in universe.load()
+
+
 def test_a_fee_change_of_one_member_alone_makes_the_fee_unknown() -> None:
     families.refresh()
     Event.objects.filter(pk="KXBTCD-1").update(fee_type_override="quadratic_with_maker_fees")
