@@ -44,17 +44,18 @@ def test_what_pays_in_a_pass_is_bought_also_where_the_pass_before_was_far_from_i
     assert found.positions[0]["at_ms"] - (START + second + apart) // 10**6 < 15_000
 
 
-def test_a_bet_on_coverage_is_judged_on_the_prices_of_its_own_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize("second", [1807, 1805.5], ids=["between", "just before a cycle"])
+def test_a_bet_on_coverage_is_judged_on_the_prices_of_its_own_pass(tmp_path: Path, second: float) -> None:
     """The screen of best prices does not know coverage: only a screening right after the pass finds it while its prices are fresh."""
     tape = Recorder()
     tape.event(0, "GAME-FAIR", 3)
-    second = 30 * MINUTE + 7 * SECOND
-    tape.event(second / SECOND, "GAME-EDGE", 3)
+    tape.event(second, "GAME-EDGE", 3)
+    at = round(second * SECOND)
     cheap = [("0.7000", "0.2900"), ("0.1800", "0.8000"), ("0.0400", "0.9400")]
     records = list(tape.records)
     for leg, (yes, no) in enumerate(cheap):
         body = {"orderbook_fp": {"yes_dollars": [[yes, "50.00"]], "no_dollars": [[no, "50.00"]]}}
-        records.append(json_record(START + second, Kind.BOOK, f"GAME-EDGE-L{leg}", body))
+        records.append(json_record(START + at, Kind.BOOK, f"GAME-EDGE-L{leg}", body))
     _written(tmp_path, records)
     bets = {
         "kinds": ["coverage"],
@@ -64,7 +65,7 @@ def test_a_bet_on_coverage_is_judged_on_the_prices_of_its_own_pass(tmp_path: Pat
     }
     found = session.run(options(tmp_path, profile={**bets, "categories": []}))
     assert [(one["event"], one["kind"]) for one in found.positions] == [("GAME-EDGE", "coverage")]
-    assert found.positions[0]["at_ms"] - (START + second) // 10**6 < 15_000
+    assert found.positions[0]["at_ms"] - (START + at) // 10**6 < 15_000
 
 
 def _written(folder: Path, records: list[Record]) -> None:
