@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from markets.kalshi.ws.batch_reader import BatchReader
 from markets.kalshi.ws.session import Session
 
 from .test_batch_reader import connection, frame
+from .tls import client_side, server_side
 
 PAUSE = 2.0
 """No measure of speed: a read with a timeout of 0.05 s that lasts longer was held by its peer."""
@@ -154,7 +154,7 @@ def test_frame_that_drips_does_not_hold_a_read(secure: bool, tmp_path: Path) -> 
     stop = threading.Event()
 
     def drip() -> None:
-        sock = _server_side(theirs, tmp_path) if secure else theirs
+        sock = server_side(theirs, tmp_path) if secure else theirs
         while not stop.is_set():
             for byte in frame(ABNF.OPCODE_TEXT, b"x" * 200):
                 if stop.wait(0.02):
@@ -165,24 +165,12 @@ def test_frame_that_drips_does_not_hold_a_read(secure: bool, tmp_path: Path) -> 
         certificate(tmp_path)
     thread = threading.Thread(target=drip, daemon=True)
     thread.start()
-    reader = BatchReader(connection(_client_side(ours) if secure else ours))
+    reader = BatchReader(connection(client_side(ours) if secure else ours))
     _, longest, ended = reads(reader, 1.0)
     stop.set()
     thread.join(5)
     assert ended == ""
     assert longest < PAUSE
-
-
-def _server_side(sock: socket.socket, folder: Path) -> socket.socket:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate(folder))
-    return context.wrap_socket(sock, server_side=True)
-
-
-def _client_side(sock: socket.socket) -> socket.socket:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(sock)
 
 
 def test_half_a_tls_record_does_not_hold_a_read(tmp_path: Path) -> None:
@@ -206,14 +194,14 @@ def test_half_a_tls_record_does_not_hold_a_read(tmp_path: Path) -> None:
     ready = threading.Event()
 
     def serve() -> None:
-        sock = _server_side(theirs, tmp_path)
+        sock = server_side(theirs, tmp_path)
         ready.wait(5)
         sock.sendall(frame(ABNF.OPCODE_TEXT, b"x" * 15_000))
 
     threads = [threading.Thread(target=work, daemon=True) for work in (relay, serve)]
     for thread in threads:
         thread.start()
-    reader = BatchReader(connection(_client_side(ours)))
+    reader = BatchReader(connection(client_side(ours)))
     ready.set()
     payloads, longest, _ = reads(reader, 1.0)
     assert payloads == []
