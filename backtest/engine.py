@@ -236,5 +236,5 @@ class Engine:
         now = clock.now()
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
         screening.screen(scan.pk)
-        if self._feed.scanned is None:  # nothing may come any more that would begin a cycle
+        if why in PASSED:  # nothing may come any more that would begin a cycle while the pass is fresh
             self._every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)
