@@ -17,8 +17,8 @@ from markets.terms.settled import given
 from markets.terms.states import Holding, StateError, StateList, floor, payoffs
 from triage.assessment.valuation import still_possible
 
-GRID = [Decimal(n) / 2 for n in range(-9, 10)]
-"""Strikes are whole numbers from -3 to 3: values half a unit apart meet every strike and lie between any two."""
+GRID = [Decimal(n) / 2 for n in range(-9, 13)]
+"""Strikes are whole numbers from -3 to 5: values half a unit apart meet every strike and lie between any two."""
 
 
 def some_family(numbers: random.Random) -> dict[str, Interval]:
