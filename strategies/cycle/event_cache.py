@@ -23,13 +23,16 @@ _known: dict[str, tuple[float, EventView | None]] = {}
 def current(tickers: Iterable[str]) -> dict[str, EventView]:
     """Deep views of the open events among ``tickers``, as remembered or else as the database has them."""
     wanted, at = set(tickers), clock.monotonic()
-    for ticker in [t for t, (lapses, _) in _known.items() if at >= lapses]:
-        del _known[ticker]
-    missing = sorted(wanted - _known.keys())
+    for ticker in [t for t, (lapses, _) in list(_known.items()) if at >= lapses]:
+        _known.pop(ticker, None)
+    kept = {ticker: known for ticker in wanted if (known := _known.get(ticker)) is not None}
+    missing = sorted(wanted - kept.keys())
     if missing:
         loaded = universe.load(missing, deep=True)
-        _known.update((ticker, (_lapse(), loaded.get(ticker))) for ticker in missing)
-    return {ticker: view for ticker in wanted if (view := _known[ticker][1]) is not None}
+        read = {ticker: (_lapse(), loaded.get(ticker)) for ticker in missing}
+        _known.update(read)
+        kept |= read  # another thread may let a memory lapse meanwhile
+    return {ticker: view for ticker, (_, view) in kept.items() if view is not None}
 
 
 def fresh(ticker: str) -> EventView | None:
