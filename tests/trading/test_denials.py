@@ -78,7 +78,9 @@ def test_no_code_is_written_out_as_a_string() -> None:
 def test_every_reason_of_the_prices_has_a_code_of_its_own() -> None:
     source = ast.parse(Path(recorded.__file__).read_text(encoding="utf-8"))
     functions = [
-        node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name in ("usable", "_unusable")
+        node
+        for node in ast.walk(source)
+        if isinstance(node, ast.FunctionDef) and node.name in ("usable", "silent", "_unusable")
     ]
     returned = {
         text.value
