@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("KALBOT_SHARED", ROOT.parent / "shared")) / "kalshi"
+REMEMBERING = (
+    "strategies.screening.verdict_rows",
+    "strategies.screening.watchlist",
+    "strategies.cycle.candidates",
+    "strategies.cycle.event_cache",
+    "strategies.cycle.memo",
+    "strategies.cycle.quote_records",
+    "triage.learning.current",
+)
+"""Modules that keep what they read for as long as nothing says that it has changed."""
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "django_db_reset_sequences"}
 
 
@@ -66,6 +77,14 @@ def redis_db() -> Iterator[object]:
     cache.broker().flushdb()
     yield client
     client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_of_the_test_before() -> None:
+    """What a process remembers is vouched for by versions in a database, and that of the test before is gone."""
+    for name in REMEMBERING:
+        if name in sys.modules:
+            sys.modules[name].forget()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,6 @@ from trading.quoted import markouts, records
 
 @pytest.fixture
 def twin(settings: Any) -> Twin:
-    quote_records.forget()
     return quoted.begin(settings)
 
 
