@@ -11,6 +11,7 @@ COPY markets markets
 COPY strategies strategies
 COPY trading trading
 COPY triage triage
+COPY backtest backtest
 RUN STATIC_ROOT=/srv/static KALBOT_STATE=/tmp /srv/venv/bin/python manage.py collectstatic --noinput \
  && rm -r kalbot/local
 

@@ -31,6 +31,7 @@ GROWTH: Final = 0.05
 LATE: Final = 0.15
 """A periodic task may have run less often, or more often, by this share and by three runs."""
 EVERY: Final = 10.0
+NO_LIMIT: Final = 100_000
 PROFILES: Final = ("careful", "balanced", "live")
 
 
@@ -87,16 +88,18 @@ def run(minutes: float, environment: Mapping[str, str], folder: Path) -> int:
 
 
 def _three_profiles() -> None:
-    """Two on paper as seeded, and the live one that the demo makes, whose exchange is the simulator."""
+    """Two on paper as seeded, and the live one that the demo makes, whose exchange is the simulator. They trade to the end: no number of
+    positions is too many, and on paper no money either."""
     import django
 
     django.setup()
     from kalbot.local import demo
-    from strategies.models import Profile
+    from strategies.models import DOLLAR, Profile
 
     demo.approve_simulated_terms()
     demo.trade_live_on_the_simulator()
     Profile.objects.exclude(name__in=PROFILES).update(is_active=False)
+    Profile.objects.update(max_open_positions=NO_LIMIT, capital=NO_LIMIT * DOLLAR)
 
 
 def watch(installation: Installation, minutes: float) -> Watched:

@@ -77,7 +77,7 @@ def test_secrets_are_in_no_commit_and_in_no_image() -> None:
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert allowed == {
         *("manage.py", "requirements.lock", "requirements-demo.lock"),
-        *("kalbot", "markets", "strategies", "trading", "triage", "simulator"),
+        *("kalbot", "markets", "strategies", "trading", "triage", "backtest", "simulator"),
     }
 
 
