@@ -26,6 +26,7 @@ from strategies.cycle import (
     allocation,
     candidate_evaluation,
     candidates,
+    claims,
     decisions,
     event_cache,
     plausibility,
@@ -88,8 +89,7 @@ def run(
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
         found = candidates.lists(mine, event_tickers)
         _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))))
-        for group in alike.groups(mine):
-            _consider_all(running, group, found)
+        _consider_all(running, mine, found)
     row = running.row
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -107,15 +107,19 @@ def _read(running: _Run, tickers: list[str]) -> None:
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
 
-def _consider_all(running: _Run, group: Sequence[Profile], found: Mapping[int, Listed]) -> None:
-    """Judge the events of profiles that judge alike once, then decide for one after the other. A fault in one keeps no other from it."""
-    shared: Shared | None = None
-    for profile in group:
+def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int, Listed]) -> None:
+    """Decide for one profile after the other, each in its turn (``claims.in_turn``); those that judge alike judge once. A fault in one
+    keeps no other from it."""
+    group_of = {profile.pk: group for group in alike.groups(profiles) for profile in group}
+    judged: dict[int, Shared] = {}
+    for profile in claims.in_turn(profiles):
         try:
-            if shared is None:
+            group = group_of[profile.pk]
+            first = group[0].pk
+            if first not in judged:
                 events = set().union(*(found[one.pk].by_event.keys() for one in group))
-                shared = judge(profile, events, running.views, running.prices)
-            _consider(running, profile, found[profile.pk], shared)
+                judged[first] = judge(profile, events, running.views, running.prices)
+            _consider(running, profile, found[profile.pk], judged[first])
         except Exception:
             log.exception("cycle failed: profile %s", profile.name)
             candidates.forget(profile)
@@ -129,10 +133,11 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     """
     if not listed.by_event:
         return
+    before = dict(listed.by_event)  # the counts of decisions as they were before the open ones are read
     exposure = candidates.exposure(profile, clock.now())
     shared = shared.of(listed.by_event.keys())
     own = _own_verdicts(running, profile, listed, exposure, shared)
-    paying = [listed.by_event[event] for event, verdict in own.items() if verdict.status is Status.CANDIDATE]
+    paying = [before[event] for event, verdict in own.items() if verdict.status is Status.CANDIDATE]
     paying.sort(key=lambda candidate: candidate.rank)
     open_count, capital_left = exposure.open_count, exposure.capital_left
     taken = [c for c in paying if not own[c.event].quote]
@@ -250,13 +255,14 @@ def _decide(
     bad = _too_many(profile, open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
-    books = candidate_evaluation.depths_of(prices)
+    claimed = claims.of(profile.mode, {outcome.ticker for outcome in view.outcomes})
+    books = claimed.left(candidate_evaluation.depths_of(prices))
     verdict = _quoted(profile, view, books, evaluated(profile, view, books, capital_left), capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
     decision.trace = traced(decision, running.moments)
-    if not decisions.take(decision, candidate.verdict_id, candidate.decisions):
+    if not decisions.take(decision, candidate.verdict_id, candidate.decisions, view, claimed):
         candidates.forget(profile)
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     candidates.update(profile, listed, replace(candidate, decisions=candidate.decisions + 1))

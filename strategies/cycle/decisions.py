@@ -17,7 +17,8 @@ from markets.book import Depth
 from markets.prices import EventPrices
 from markets.terms.grades import Grade
 from strategies.catalogue.universe import EventView
-from strategies.cycle import handover, holdings, quotes
+from strategies.cycle import claims, handover, holdings, quotes
+from strategies.cycle.claims import Claims
 from strategies.cycle.evaluation import basket_grade
 from strategies.dutch.basket import Basket
 from strategies.dutch.coverage import probabilities
@@ -65,8 +66,9 @@ def build(
     )
 
 
-def take(decision: Decision, verdict_id: int, seen: int) -> bool:
-    """Store ``decision`` unless another cycle was faster; True if this one won.
+def take(decision: Decision, verdict_id: int, seen: int, event: EventView, claimed: Claims) -> bool:
+    """Store ``decision`` unless another cycle was faster; True if this one won. ``claimed``: what was taken off the books of ``event``
+    when it was made; a live decision of another profile on them since then makes it one that lost.
 
     ``seen`` is the verdict's count of decisions as it was read *before* the open decisions were. Counting it up, only if it
     still is ``seen``, in the transaction that inserts the decision, lets exactly one of several racing cycles through.
@@ -76,7 +78,8 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
         rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
         if not rows.update(decisions=F("decisions") + 1):
             return False
-        if holdings.current().open_decisions(decision.profile).filter(event_id=decision.event_id).exists():
+        is_alone = claims.still(claimed, decision.mode, event.books_of, {o.ticker for o in event.outcomes})
+        if not is_alone or _is_open(decision):
             transaction.set_rollback(True)
             return False
         written = [decision, *_shadows(decision)]
@@ -97,6 +100,11 @@ def take(decision: Decision, verdict_id: int, seen: int) -> bool:
                 grade=Grade(each.grade).label,
             )
     return True
+
+
+def _is_open(decision: Decision) -> bool:
+    """Whether the profile has a basket of the event."""
+    return holdings.current().open_decisions(decision.profile).filter(event_id=decision.event_id).exists()
 
 
 def _shadows(decision: Decision) -> list[Decision]:

@@ -15,7 +15,8 @@ from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market, Watch
 from markets.terms import certificates
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, candidates, cycle, decisions
+from strategies.cycle import candidate_evaluation, candidates, cycle, decisions, event_cache
+from strategies.cycle.claims import Claims
 from strategies.models import Cycle, Decision, NearMiss, Profile, Verdict
 from strategies.screening import screening
 from strategies.screening.verdict import Verdict as VerdictValue
@@ -459,12 +460,12 @@ def test_the_count_of_decisions_lets_only_one_reading_through() -> None:
     copy = Decision(
         **{f.attname: getattr(stored, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
     )
-    verdict = Verdict.objects.get()
-    assert not decisions.take(copy, verdict.pk, verdict.decisions - 1)
+    verdict, view = Verdict.objects.get(), event_cache.current(["E1"])["E1"]
+    assert not decisions.take(copy, verdict.pk, verdict.decisions - 1, view, Claims())
     Verdict.objects.update(status="rejected")
-    assert not decisions.take(copy, verdict.pk, verdict.decisions)
+    assert not decisions.take(copy, verdict.pk, verdict.decisions, view, Claims())
     Verdict.objects.update(status="candidate")
-    assert decisions.take(copy, verdict.pk, verdict.decisions)
+    assert decisions.take(copy, verdict.pk, verdict.decisions, view, Claims())
     assert Verdict.objects.get().decisions == verdict.decisions + 1
     assert Decision.objects.filter(event=event).count() == 2
 

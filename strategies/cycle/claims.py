@@ -1,0 +1,93 @@
+"""Several live profiles on one book: contracts that one decided to take are not there for the next, and whose turn it is.
+
+Profiles on paper have each an exchange of its own (``trading.venues.paper``); they share nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Max
+
+from kalbot.common import clock
+from markets.book import Depth, Level, Side
+from markets.models import Event
+from strategies.models import Decision, Mode, Profile
+
+CLAIMED_FOR: Final = timedelta(seconds=10)
+"""After that an order has left or was denied, and the books show what it took. Until then a book may show it already: then it is
+taken off twice, which costs a smaller basket, never the same contracts."""
+REMEMBERED_FOR: Final = timedelta(days=1)
+_NOBODY: Final = datetime.min
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Live decisions of a moment ago on some markets (``ids``), and what they take: (ticker, side) -> 1/100 contracts."""
+
+    ids: frozenset[UUID] = frozenset()
+    taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def left(self, books: Mapping[str, Depth]) -> dict[str, Depth]:
+        """``books`` (by ticker) without what is taken, the best levels first."""
+        return {ticker: self._left(ticker, depth) for ticker, depth in books.items()} if self.taken else dict(books)
+
+    def _left(self, ticker: str, depth: Depth) -> Depth:
+        # Who buys YES takes NO bids, and the other way round.
+        yes = _without(depth.yes_bids, self.taken.get((ticker, Side.NO.value), 0))
+        return Depth(yes, _without(depth.no_bids, self.taken.get((ticker, Side.YES.value), 0)))
+
+
+def of(mode: str, tickers: Collection[str]) -> Claims:
+    """What live decisions of the last moments take of these markets; nothing on paper. Quotes rest and take nothing."""
+    if mode != Mode.LIVE:
+        return Claims()
+    ids: set[UUID] = set()
+    taken: dict[tuple[str, str], int] = {}
+    rows = Decision.objects.filter(mode=Mode.LIVE, created_at__gt=clock.now() - CLAIMED_FOR, quote={})
+    for pk, legs in rows.values_list("pk", "legs"):
+        for leg in _among(legs, tickers):
+            ids.add(pk)
+            key = leg["ticker"], leg["side"]
+            taken[key] = taken.get(key, 0) + leg["count"]
+    return Claims(frozenset(ids), taken)
+
+
+def still(claims: Claims, mode: str, events: Collection[str], tickers: Collection[str]) -> bool:
+    """Whether nobody has decided on these markets since ``claims`` were read; in the transaction that inserts a decision, which then is
+    the only one on ``events`` until it ends."""
+    if mode != Mode.LIVE:
+        return True
+    list(Event.objects.select_for_update(no_key=True).filter(pk__in=events).order_by("pk").values_list("pk"))
+    return of(mode, tickers).ids <= claims.ids
+
+
+def in_turn(profiles: Sequence[Profile]) -> list[Profile]:
+    """``profiles`` in the order in which they may take what several want: those first that decided longest ago, or not within a day;
+    by name where that is the same."""
+    since = clock.now() - REMEMBERED_FOR
+    rows = Decision.objects.filter(created_at__gt=since, profile__in=profiles).values_list("profile_id")
+    last: dict[int, datetime] = dict(rows.annotate(Max("created_at")).order_by())
+    decided = {pk: at.replace(tzinfo=None) for pk, at in last.items()}
+    return sorted(profiles, key=lambda profile: (decided.get(profile.pk, _NOBODY), profile.name))
+
+
+def _among(legs: Sequence[dict[str, Any]], tickers: Collection[str]) -> list[dict[str, Any]]:
+    return [leg for leg in legs if leg["ticker"] in tickers]
+
+
+def _without(levels: tuple[Level, ...], count: int) -> tuple[Level, ...]:
+    """``levels`` less ``count``, from the best on."""
+    if not count:
+        return levels
+    found: list[Level] = []
+    for price, offered in levels:
+        gone = min(count, offered)
+        count -= gone
+        if offered > gone:
+            found.append((price, offered - gone))
+    return tuple(found)
