@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from strategies.models import Profile
 from trading.accounting import accounts, audit, ledger
@@ -38,7 +39,10 @@ def answer_discrepancies() -> None:
 def at_rest(truth: dict[str, Any], *, beside_others: bool = False) -> list[str]:
     """Sentences about what does not hold although nothing moves any more. ``truth``: orders and positions of the exchange.
     ``beside_others``: somebody else holds contracts too, and what was named of them has only to have ended."""
-    found = [f"order without an end: {o} {o.status}" for o in Order.objects.filter(status__in=OPEN_ORDERS)]
+    quoted = Q(position__status="quoting", status="resting")  # a quote rests until it fills or its own end
+    found = [
+        f"order without an end: {o} {o.status}" for o in Order.objects.filter(status__in=OPEN_ORDERS).exclude(quoted)
+    ]
     live = list(Profile.objects.filter(mode="live"))
     theirs = {p["ticker"]: p["count"] for p in truth["positions"] if p["count"]}
     ours = accounts.holdings(live)
@@ -54,7 +58,7 @@ def at_rest(truth: dict[str, Any], *, beside_others: bool = False) -> list[str]:
         found.append(f"last reconciliation: {last and (last.error or last.differences)}")
     named = Discrepancy.objects.filter(resolved_at=None) if beside_others else Discrepancy.objects.all()
     found += [f"unexplained: {d.code} {d.key} ours {d.ours} theirs {d.theirs}" for d in named]
-    for position in Position.objects.filter(status__in=MOVING):
+    for position in Position.objects.filter(status__in=MOVING).exclude(status="quoting"):
         if not position.residual or position.next_step_at is None:
             found.append(f"{position} is {position.status} without a reason or a next step")
     for position in Position.objects.filter(status="aborted"):

@@ -145,7 +145,7 @@ def _poison(stack: Stack) -> Back:
         broker.lpush(cache.key("execution"), value)
     for queue in ("trading", "strategy", "scan", "triage", "default"):
         broker.lpush(cache.key(queue), *(json.dumps(message()) for _ in range(500)))
-    return lambda: all(broker.llen(cache.key(name)) < 100 for name in ("execution", "trading"))
+    return lambda: int(broker.llen(cache.key("execution"))) < 20  # exits go first; the others drain when there is time
 
 
 def _beside(*command: str) -> Callable[[Stack], Back]:
