@@ -15,7 +15,7 @@ from trading.closing import exits, finals, settlement
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
-from trading.safety import halt, live_readiness
+from trading.safety import halt, live_readiness, resolution
 from trading.venues import connection
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Unresolved
@@ -101,6 +101,34 @@ def test_fewer_contracts_in_the_record_are_settled_and_the_rest_is_named(twin: T
     assert "settlement_count" in _open_codes()
     assert halt.current(position.profile) == "reducing"
     assert ledger.summary(position.profile)["difference"] == 0
+
+
+@pytest.mark.parametrize("counted", [0, 400, 1_200])
+def test_a_person_ends_a_position_whose_contracts_the_record_does_not_count(
+    twin: Twin, settings: Any, counted: int
+) -> None:
+    position = _buy(twin)
+    winner = twin.markets[0]
+    twin.exchange.ledger.positions[(0, winner)].count = counted
+    twin.finish(winner)
+    if not counted:  # the exchange writes no record, and says so only by never writing one
+        settlement.run()
+        assert "settlement_count" not in _open_codes()
+        settings.KALBOT_WAITING_LIMIT_SECONDS = -1
+    reconcile.run("live", "test")
+    assert "settlement_count" in _open_codes()
+    for row in list(Discrepancy.objects.filter(resolved_at=None).order_by("code")):
+        if Discrepancy.objects.filter(pk=row.pk, resolved_at=None).exists():
+            resolution.resolve(row.pk, actor="anna", reason="sold by hand")
+    position.refresh_from_db()
+    assert position.status in ("settled", "closed")
+    leg = Leg.objects.get(position=position, market_id=winner)
+    assert (leg.held, leg.settled_count) == (0, min(counted, 1_000))
+    reconcile.run("live", "test")
+    for row in Discrepancy.objects.filter(resolved_at=None):  # the cash of the same contracts
+        resolution.resolve(row.pk, actor="anna", reason="sold by hand")
+    _agrees(twin, position.profile)
+    assert not _open_codes()
 
 
 def test_contracts_found_after_a_settlement_are_a_further_version(twin: Twin) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from django.db import transaction
 from django.db.models import Count, Expression, F, Max, Q, Sum
 
 from kalbot.common import clock
@@ -170,10 +171,15 @@ def mark(profiles: list[Profile]) -> tuple[object, ...]:
 
 
 def seen(
-    subaccount: int, balance: Balance, positions: Mapping[str, int], profiles: list[Profile], at: datetime
+    subaccount: int,
+    balance: Balance,
+    positions: Mapping[str, int],
+    profiles: list[Profile],
+    at: datetime,
+    first: Callable[[ExchangeAccount], None],
 ) -> ExchangeAccount:
     """Write down what the exchange said when it was read, from ``at`` on. The first time also fixes what was there before our first
-    trade."""
+    trade, and ``first`` is done in the same transaction."""
     values = {
         "balance": balance.available,
         "shards": {str(shard.exchange_index): shard.balance for shard in balance.shards},
@@ -181,15 +187,18 @@ def seen(
     }
     ours = holdings(profiles)
     foreign = {t: c - ours.get(t, 0) for t, c in positions.items() if c != ours.get(t, 0)}
-    account, made = ExchangeAccount.objects.get_or_create(
-        subaccount=subaccount,
-        defaults={
-            **values,
-            "opening": balance.available + set_aside_by_others(subaccount)[0] - _traded(profiles),
-            "opening_shards": _opening_shards(subaccount, balance, profiles),
-            "foreign": foreign,
-        },
-    )
+    with transaction.atomic():
+        account, made = ExchangeAccount.objects.get_or_create(
+            subaccount=subaccount,
+            defaults={
+                **values,
+                "opening": balance.available + set_aside_by_others(subaccount)[0] - _traded(profiles),
+                "opening_shards": _opening_shards(subaccount, balance, profiles),
+                "foreign": foreign,
+            },
+        )
+        if made:
+            first(account)
     if not made:
         ExchangeAccount.objects.filter(pk=account.pk).update(**values)
         account.refresh_from_db()

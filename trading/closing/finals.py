@@ -30,17 +30,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FinalResult:
-    """A final result. ``value_e6``: what one YES contract paid, micro-dollars."""
+    """A final result. ``value_e6``: what one YES contract paid, micro-dollars; ``at``: since when, None where nobody says."""
 
     result: str
     value_e6: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credit:
     """What the exchange credited one subaccount for one market: signed contracts (YES positive, 1/100) and micro-dollars.
 
-    ``count`` and ``revenue`` are None where only the settled position is listed any more: paid, but not how much.
+    ``count`` and ``revenue`` are None where only the settled position is listed any more: paid, but not how much. ``is_recorded``: False
+    where the exchange's records, read to their end, have nothing of it.
     """
 
     ticker: str
@@ -48,6 +50,7 @@ class Credit:
     count: int | None
     revenue: int | None
     shard: int = 0
+    is_recorded: bool = True
 
 
 def known_finals(tickers: Iterable[str], vanished: Collection[str] = ()) -> dict[str, FinalResult]:
@@ -60,7 +63,7 @@ def known_finals(tickers: Iterable[str], vanished: Collection[str] = ()) -> dict
     finals, overdue, now = {}, [], clock.now()
     for row in rows:
         if row.status == "finalized" and row.settlement_value_e6 is not None:
-            finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6)
+            finals[row.ticker] = FinalResult(row.result, row.settlement_value_e6, row.settled_at)
         elif row.ticker in vanished or row.status != "active" or (row.close_time is not None and row.close_time <= now):
             overdue.append(row.ticker)
     for batch in batched(overdue, CHUNK):
@@ -85,7 +88,7 @@ def _results(pages: Iterable[MarketPage]) -> tuple[dict[str, FinalResult], set[s
     """(final results, all tickers listed)."""
     markets = [market for page in pages for market in page.markets]
     finals = {
-        m.ticker: FinalResult(str(m.result), m.settlement_value * 100)
+        m.ticker: FinalResult(str(m.result), m.settlement_value * 100, m.settlement_time)
         for m in markets
         if m.status == "finalized" and m.settlement_value is not None
     }
@@ -95,8 +98,8 @@ def _results(pages: Iterable[MarketPage]) -> tuple[dict[str, FinalResult], set[s
 def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable[int]) -> dict[tuple[str, int], Credit]:
     """(ticker, subaccount) -> what was credited for these markets since ``since``, from before the first of them was bought.
 
-    Every settlement record of the time is given, and of ``tickers`` also those that are only listed as settled positions any more.
-    A subaccount whose records cannot be read to their end is left out.
+    Every settlement record of the time is given, and of ``tickers`` also those that are only listed as settled positions any more, and
+    those without a record. A subaccount whose records cannot be read to their end is left out.
     """
     found: dict[tuple[str, int], Credit] = {}
     wanted = set(tickers)
@@ -108,6 +111,7 @@ def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable
         except (KalshiError, KalbotError) as error:
             log.warning("settlements of subaccount %s cannot be read: %s", subaccount, error)
             continue
+        found |= {(ticker, subaccount): Credit(ticker, subaccount, 0, 0, is_recorded=False) for ticker in wanted}
         found |= {(one.ticker, subaccount): one for one in listed}
     return found
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
 
@@ -73,8 +75,14 @@ def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collecti
     return sum(
         _settle_credited(group, results[key[0]], credited[key], reconciliation)
         for key, group in by_key.items()
-        if key in credited
+        if key in credited and _counts(credited[key], results[key[0]])
     )
+
+
+def _counts(credit: Credit, final: FinalResult) -> bool:
+    """Whether the record says what was credited. One that is missing comes a moment after the result; past the limit it says: nothing."""
+    limit = timedelta(seconds=settings.KALBOT_WAITING_LIMIT_SECONDS)
+    return credit.is_recorded or (final.at is not None and clock.now() - final.at > limit)
 
 
 def _key(leg: Leg) -> Key:

@@ -7,7 +7,7 @@ the read; what differs is compared once more before it counts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from kalbot.common import clock
@@ -25,8 +25,11 @@ PAUSES: Final = (0.0, 0.6, 1.2)
 log = logging.getLogger(__name__)
 
 
-def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> None:
-    """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies."""
+def compare(
+    row: Reconciliation, subaccount: int, profiles: list[Profile], first: Callable[[ExchangeAccount], None]
+) -> None:
+    """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
+    the transaction that makes the account."""
     account: ExchangeAccount | None = None
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
@@ -43,7 +46,7 @@ def compare(row: Reconciliation, subaccount: int, profiles: list[Profile]) -> No
             for p in connection.client().portfolio.positions(subaccount or None, unreadable=unreadable)
             if p.position
         }
-        account = accounts.seen(subaccount, balance, theirs, profiles, began)
+        account = accounts.seen(subaccount, balance, theirs, profiles, began, first)
         still = accounts.mark(profiles) == mark
         if not still:
             continue

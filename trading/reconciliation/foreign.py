@@ -1,7 +1,7 @@
 """What somebody else does on our account: seen, booked with its evidence, and respected.
 
-A person may trade beside us. Their orders are listed; their trades, deposits and withdrawals are transactions of the account, so that
-cash and contracts still add up; contracts of ours that they sold are taken out of the leg by a correction that names the trade.
+A person may trade beside us. Their orders are listed; their trades are transactions of the account, so that cash and contracts still
+add up; contracts of ours that they sold are taken out of the leg by a correction that names the trade.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q, Sum
 
 from kalbot.common import clock
 from kalbot.common.batches import batched
 from kalbot.common.units import CONTRACT, DOLLAR, complement
 from markets.kalshi.errors import KalshiError, NotFound
-from markets.kalshi.schemas.funding import Funding, FundingStatus
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
@@ -32,10 +32,9 @@ from trading.venues import connection
 
 log = logging.getLogger(__name__)
 PRIMARY: Final = 0
-"""The subaccount that deposits reach."""
+"""The subaccount that orders without a number belong to."""
 MARGIN: Final = timedelta(minutes=10)
 OPENING: Final = "in the opening balance"
-Moved = tuple[AccountTransaction.Kind, Funding]
 
 
 def note_order(listed: ListedOrder) -> None:
@@ -98,17 +97,13 @@ def _is_new(fill: ListedFill, account: ExchangeAccount) -> bool:
     return fill.created is not None and fill.created > account.created_at - MARGIN
 
 
-def remember_opening(account: ExchangeAccount, fills: Iterable[ListedFill], funding: Iterable[Moved]) -> None:
-    """What is listed when the account is first seen is in its opening balance: it is written down and changes nothing."""
+def remember_opening(account: ExchangeAccount, fills: Iterable[ListedFill]) -> None:
+    """Trades that are listed when the account is first seen are in its opening balance: they are written down and change nothing."""
     trades = [
         _key(fill) for fill in fills if (fill.subaccount or PRIMARY) == account.subaccount and _is_new(fill, account)
     ]
     for key in trades:
         account_ledger.post(account, AccountTransaction.Kind.TRADE, key, evidence={}, reason=OPENING)
-    if account.subaccount == PRIMARY:
-        for kind, one in funding:
-            if one.status is FundingStatus.APPLIED:
-                account_ledger.post(account, kind, _funding_key(kind, one), evidence={}, reason=OPENING)
 
 
 def own_order(client_order_id: str, exchange_order_id: str) -> Order | None:
@@ -164,9 +159,14 @@ def _is_foreign(fill: ListedFill) -> bool:
 def _book_trade(account: ExchangeAccount, fill: ListedFill) -> bool:
     """Cash and contracts of one execution, split into what it did to contracts of ours and to the others.
 
-    Buying NO of a market whose YES is held sells the YES: a pair of both is a dollar at once.
+    Buying NO of a market whose YES is held sells the YES: a pair of both is a dollar at once. All of it is booked or nothing: half of
+    it would count as booked for ever.
     """
-    account.refresh_from_db()
+    with transaction.atomic():
+        return _book_trade_of(ExchangeAccount.objects.select_for_update().get(pk=account.pk), fill)
+
+
+def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
     legs = _own_legs(account.subaccount, fill.ticker)
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
     other = account.foreign.get(fill.ticker, 0)
@@ -226,46 +226,6 @@ def _align(legs: list[Leg], count: int, received: int, fee: int, key: str, evide
         left -= part
 
 
-def listed_funding() -> list[Moved]:
-    """Deposits and withdrawals that the exchange lists. Raises KalshiError."""
-    cash = connection.client().portfolio.cash
-    deposits = [(AccountTransaction.Kind.DEPOSIT, one) for one in cash.deposits()]
-    return deposits + [(AccountTransaction.Kind.WITHDRAWAL, one) for one in cash.withdrawals()]
-
-
-def book_funding(listed: Iterable[Moved]) -> int:
-    """Book deposits and withdrawals that have taken effect, and take back those that were returned since. How many were new."""
-    account = ExchangeAccount.objects.filter(subaccount=PRIMARY).first()
-    if account is None:
-        return 0
-    new = 0
-    for kind, one in listed:
-        amount = one.amount if kind == AccountTransaction.Kind.DEPOSIT else -one.amount
-        key = _funding_key(kind, one)
-        booked = AccountTransaction.objects.filter(key=key).first()
-        if one.status is FundingStatus.APPLIED:
-            new += _fund(account, kind, key, amount, one)
-        elif one.status is FundingStatus.RETURNED and booked is not None and booked.amount:
-            new += _fund(account, kind, f"{key}:returned", -amount, one)
-    return new
-
-
-def _fund(account: ExchangeAccount, kind: AccountTransaction.Kind, key: str, amount: int, one: Funding) -> bool:
-    return account_ledger.post(
-        account,
-        kind,
-        key,
-        amount=amount,
-        evidence={"id": one.id, "method": one.kind, "fee": one.fee, "status": one.status.value},
-        exchange_at=one.finalised,
-        reason="the exchange lists it",
-    )
-
-
-def _funding_key(kind: AccountTransaction.Kind, one: Funding) -> str:
-    return f"{kind}:{one.id}"
-
-
 def book_settlements() -> int:
     """Book what settled contracts that are not ours were credited. Returns how many markets."""
     count = 0
@@ -276,7 +236,7 @@ def book_settlements() -> int:
         credited = finals.credits_since(account.created_at, ended, [account.subaccount])
         for ticker in ended:
             credit = credited.get((ticker, account.subaccount))
-            if credit is not None and not _own_legs(account.subaccount, ticker):
+            if credit is not None and credit.is_recorded and not _own_legs(account.subaccount, ticker):
                 count += _book_settlement(account, credit)
     return count
 

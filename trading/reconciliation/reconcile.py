@@ -31,7 +31,7 @@ from trading.accounting.booking import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import collateral_learning, comparison, foreign, lost_baskets, own_books
+from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import report_of
@@ -75,11 +75,15 @@ def _live(row: Reconciliation) -> None:
     since = _since(row)
     account_limits.refresh(connection.client())
     exchange_hours.refresh(connection.client())
-    known_accounts = set(ExchangeAccount.objects.values_list("subaccount", flat=True))
     _orders(row, since)
     fills = _fills(row, since)
-    funding = _funding()
-    row.repaired += foreign.book_trades(fills) + foreign.book_funding(funding)
+    moved = _funding()
+    row.repaired += foreign.book_trades(fills) + funding.book(moved)
+
+    def first(account: ExchangeAccount) -> None:
+        foreign.remember_opening(account, fills)
+        funding.remember_opening(account, moved)
+
     settlement.run(Mode.LIVE, row)
     foreign.book_settlements()
     lost_baskets.name(row)
@@ -87,10 +91,8 @@ def _live(row: Reconciliation) -> None:
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
-        comparison.compare(row, subaccount, members)
+        comparison.compare(row, subaccount, members, first)
         collateral_learning.conclude(row, subaccount)
-    for account in ExchangeAccount.objects.exclude(subaccount__in=known_accounts):
-        foreign.remember_opening(account, fills, funding)
 
 
 def _since(row: Reconciliation) -> datetime:
@@ -236,10 +238,10 @@ def _listed_after_all(fills: Iterable[ListedFill]) -> None:
             discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
 
 
-def _funding() -> list[foreign.Moved]:
+def _funding() -> list[funding.Moved]:
     """Deposits and withdrawals that the exchange lists. What cannot be read is left to the comparison of cash."""
     try:
-        return foreign.listed_funding()
+        return funding.listed()
     except RateLimited:
         raise  # the next run tries again
     except KalshiError as error:

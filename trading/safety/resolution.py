@@ -19,6 +19,7 @@ from markets.kalshi.errors import KalshiError
 from strategies.models import Mode
 from trading import states
 from trading.accounting import account_ledger, accounts, audit, booking
+from trading.closing import finals, settlement
 from trading.execution.orders import record, submit
 from trading.models import (
     ACTIVE,
@@ -118,6 +119,26 @@ def _align(row: Discrepancy, actor: str, reason: str) -> str:
                 reason=reason,
             )
     return f"{taken / 100:g} taken out of our legs, {rest / 100:g} are somebody else's"
+
+
+def _take_uncredited(row: Discrepancy, actor: str, reason: str) -> str:
+    """Contracts of a market that has ended and that the exchange's record does not count are taken out of the legs, so that their
+    position ends. What it counts is booked first."""
+    number, _, ticker = row.key.partition(":")
+    settlement.run(Mode.LIVE)
+    if Discrepancy.objects.filter(pk=row.pk, resolved_at__isnull=False).exists():
+        return "the record agrees by now"
+    of = accounts.of_subaccount(int(number), "position__profile__")
+    legs = [leg for leg in Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker) if leg.held]
+    if any(leg.orders.filter(status__in=OPEN_ORDERS).exists() for leg in legs):
+        raise CannotResolve("an order of ours is still open there: its end may explain the difference")
+    if legs and not finals.known_finals([ticker]):
+        raise CannotResolve("the market's final result cannot be read now")
+    taken = sum(leg.held for leg in legs)
+    with transaction.atomic():
+        _take_out(legs, taken, row, {"row": row.pk, "held": taken, "difference": row.amount or 0}, actor, reason)
+    settlement.run(Mode.LIVE)
+    return f"{taken / 100:g} taken out of our legs"
 
 
 def _take_out(legs: list[Leg], count: int, row: Discrepancy, evidence: dict[str, int], actor: str, reason: str) -> None:
@@ -253,6 +274,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         _adopt,
         preview=_adoption,
     ),
-    Discrepancy.Code.SETTLEMENT_COUNT: _KNOWN,
+    Discrepancy.Code.SETTLEMENT_COUNT: Action(
+        "Take the exchange's count",
+        "What the record counts is settled; contracts of ours beyond it are taken out of the legs for nothing received.",
+        _take_uncredited,
+    ),
     Discrepancy.Code.SETTLEMENT_REVENUE: _KNOWN,
 }
