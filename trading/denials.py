@@ -96,6 +96,7 @@ class DenialCode(StrEnum):
     BELOW_FLOOR = "below_floor"
     NO_LEAST_PRICE = "no_least_price"
     NO_BID = "no_bid"
+    OWN_ORDER = "own_order"
     SALE_NEEDS_FUNDS = "sale_needs_funds"
     REQUEST_WITHDRAWN = "request_withdrawn"
 
@@ -185,6 +186,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
     DenialCode.SALE_NEEDS_FUNDS: "Selling takes back collateral that was returned, and there is not as much cash.",
     DenialCode.NO_BID: "Nobody bids enough for what is left.",
+    DenialCode.OWN_ORDER: "An order on the account itself rests before all other bids: the exchange would stop the sale.",
     DenialCode.REQUEST_WITHDRAWN: "The exit request was withdrawn.",
 }
 

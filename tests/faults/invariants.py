@@ -147,8 +147,8 @@ def _explained() -> None:
 
 
 def _kept() -> list[Position]:
-    """Positions that only their budget keeps: nobody bids what they may be sold for. They are named for as long as that lasts."""
-    return list(Position.objects.filter(status="unwinding", residual_code="no_bid"))
+    """Positions that only their budget keeps: nobody else bids what they may be sold for. They are named for as long as that lasts."""
+    return list(Position.objects.filter(status="unwinding", residual_code__in=("no_bid", "own_order")))
 
 
 def _nothing_waits_for_ever() -> None:

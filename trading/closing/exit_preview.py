@@ -99,9 +99,9 @@ def preview(position: Position, counts: Counts | None = None, *, by_rest: bool =
     naked = () if counts is None else tuple(exit_counts.leaves_naked(legs, position.target_count, wanted))
     try:
         if by_rest:
-            live = rest_books.read(position.event, [leg.market_id for leg, _ in parts])
+            live = live_books.beside_own(position, rest_books.read(position.event, [leg.market_id for leg, _ in parts]))
         else:
-            live = live_books.read(position.event)
+            live = live_books.read_beside(position)
     except Denied as error:
         unknown = tuple(LegPreview(leg, count, (), 0, 0, count, 0) for leg, count in parts)
         unsellable = sum(count for _, count in parts)

@@ -23,6 +23,7 @@ from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
+from markets.kalshi.ws.frames import UserOrderFrame
 from markets.models import FamilyMember, Market
 from strategies.models import Mode
 from trading.accounting import account_ledger, accounts, booking
@@ -57,6 +58,28 @@ def note_order(listed: ListedOrder) -> None:
     )
     if made:
         log.warning("order %s in %s on our account is not ours", listed.order_id, listed.ticker)
+
+
+def note_frame(frame: UserOrderFrame) -> None:
+    """The same of what the stream says, before the next comparison lists it."""
+    rests = not frame.status.is_terminal and frame.remaining_count > 0
+    if not rests and not ForeignOrder.objects.filter(exchange_order_id=frame.order_id).exists():
+        return
+    ForeignOrder.objects.update_or_create(
+        exchange_order_id=frame.order_id,
+        defaults={
+            "client_order_id": frame.client_order_id[:128],
+            "subaccount": frame.subaccount or PRIMARY,
+            "ticker": frame.ticker,
+            "side": frame.outcome_side.value,
+            "price": frame.yes_price if frame.outcome_side is Side.YES else complement(frame.yes_price),
+            "count": frame.initial_count,
+            "filled_count": frame.fill_count,
+            "remaining_count": frame.remaining_count if rests else 0,
+            "is_resting": rests,
+            "exchange_at": None if frame.created_ts_ms is None else clock.from_ms(frame.created_ts_ms),
+        },
+    )
 
 
 def not_resting_any_more(resting: Iterable[str]) -> None:

@@ -38,11 +38,14 @@ def apply_waiting() -> int:
 
 
 def _apply(message: ExchangeMessage) -> str:
-    """Apply one message; returns why it could not be, empty when it was. What is not ours is left to reconciliation."""
+    """Apply one message; returns why it could not be, empty when it was. Of what is not ours the orders are kept, the rest is left to
+    reconciliation."""
     try:
         frame = _frame_of(message)
         order = foreign.own_order(frame.client_order_id or "", frame.order_id)
         if order is None:
+            if isinstance(frame, UserOrderFrame):
+                foreign.note_frame(frame)
             return "not an order of ours"
         if isinstance(frame, FillFrame):
             _fill(order, frame)

@@ -198,7 +198,7 @@ def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]
     if not any(order.status == OrderStatus.RESTING for order in orders):
         return False
     try:
-        live = live_books.read(position.event)
+        live = live_books.read_beside(position)
         if live.unusable([leg.market_id for leg in legs], position.profile.max_price_age_ms) is not None:
             return False
     except Denied:

@@ -25,6 +25,9 @@ from trading.states import Lease
 EXIT_PATIENCE: Final = timedelta(minutes=3)
 """How long an exit waits for bids, on live books, before what is left becomes an explicit residual."""
 
+TOO_FEW: Final = (DenialCode.NO_BID, DenialCode.OWN_ORDER)
+"""What patience is for: nobody else bids enough."""
+
 
 def open_position(position: Position, lease: Lease) -> bool:
     """An open position is only ever left on request."""
@@ -59,10 +62,13 @@ def exiting(position: Position, lease: Lease) -> bool:
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
     refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live)
     if refusal is None:
-        return not exit_counts.to_sell(request.counts, selling.next_rung(position))
-    if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code is DenialCode.NO_BID and _is_patience_over(position)):
+        after = selling.next_rung(position)
+        if not isinstance(after, Refusal):
+            return not exit_counts.to_sell(request.counts, after)
+        refusal = after
+    if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code in TOO_FEW and _is_patience_over(position)):
         return _give_up(position, lease, request, refusal)
-    if refusal.code is not DenialCode.NO_BID:
+    if refusal.code not in TOO_FEW:
         states.schedule(position, position.next_step_at, deadline_at=None)
     return selling.stuck(position, refusal)
 

@@ -42,7 +42,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
     if decision.kind == Kind.COVERAGE or not decision.guaranteed:
         return None
     try:
-        live = live_books.read(position.event)
+        live = live_books.read_beside(position)
         wanted = baskets.most(legs, target)
         bought = [(leg, _buy(live, leg, baskets.missing(leg, wanted, target))) for leg in legs]
         if any(got.count < baskets.missing(leg, wanted, target) for leg, got in bought):

@@ -24,6 +24,8 @@ from trading.venues import connection, market_status
 
 RUNG_PAUSE: Final = timedelta(seconds=1)
 """Between two tries: the book has a moment to refill, and the feed to show it."""
+FRUITLESS: Final = 4
+"""Tries without any fill after which the books are not believed at once again."""
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
 """Seconds between two reads of a book that takes nothing."""
@@ -34,14 +36,14 @@ Holding = tuple[Leg, int]
 def books(position: Position, legs: Iterable[Leg], request: ExitRequest | None) -> LiveBooks:
     """The books to sell on: the live ones, or where a person accepted that and a live one is missing, those of the REST
     interface. Raises Denied."""
-    live = live_books.read(position.event)
+    live = live_books.read_beside(position)
     if request is None or not request.by_rest:
         return live
     tickers = [leg.market_id for leg in legs]
     age = position.profile.max_price_age_ms
     if not any(live.why_unusable(ticker, age) in FEED_OUTAGES for ticker in tickers):
         return live
-    return rest_books.read(position.event, tickers)
+    return live_books.beside_own(position, rest_books.read(position.event, tickers))
 
 
 def exchange_shut(position: Position) -> Refusal | None:
@@ -86,6 +88,8 @@ def _why_not(position: Position, leg: Leg, live: LiveBooks) -> Refusal | None:
         return Refusal(DenialCode.MARKET_PAUSED, leg.market_id)
     if unusable is DenialCode.PRICE_NO_SIDE:
         return Refusal(DenialCode.NO_BID, leg.market_id)
+    if unusable is None and live.hides_bids(leg.market_id, leg.side):
+        return Refusal(DenialCode.OWN_ORDER, leg.market_id)
     return None if unusable is None else Refusal(unusable, leg.market_id)
 
 
@@ -161,14 +165,25 @@ def all_ended(position: Position) -> bool:
     return not any(order.status in OPEN_ORDERS for order in orders)
 
 
-def next_rung(position: Position) -> list[Leg]:
-    """Book what the last try sold, count the try, and schedule the next one. The legs as they are then."""
+def next_rung(position: Position) -> list[Leg] | Refusal:
+    """Book what the last try sold, count the try, and schedule the next one. The legs as they are then; a refusal where one try after
+    the other took nothing of the bids that the books show."""
     inflight.collect_all([o for o in inflight.orders_of(position) if o.status == OrderStatus.BOOKING])
-    at = clock.now() + RUNG_PAUSE
+    legs, at = list(position.legs.select_related("market")), clock.now() + RUNG_PAUSE
+    if _takes_nothing(position, len(legs)):
+        states.schedule(position, at, attempts=position.attempts + 1)
+        return Refusal(DenialCode.NO_BID, "sales at the bids that are shown take nothing")
     states.schedule(
         position, at, attempts=position.attempts + 1, waits=0, residual="", residual_code="", deadline_at=None
     )
-    return list(position.legs.select_related("market"))
+    return legs
+
+
+def _takes_nothing(position: Position, legs: int) -> bool:
+    """Whether the last sales, as many as every leg has in some tries, all ended without a fill."""
+    sales = position.orders.filter(action=Order.Action.SELL).exclude(status=OrderStatus.REJECTED)
+    last = list(sales.order_by("-created_at", "-id").values_list("status", "filled_count")[: FRUITLESS * legs])
+    return len(last) == FRUITLESS * legs and all(one == (OrderStatus.DONE, 0) for one in last)
 
 
 def stuck(position: Position, refusal: Refusal) -> bool:

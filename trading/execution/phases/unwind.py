@@ -50,7 +50,10 @@ def unwinding(position: Position, lease: Lease) -> bool:
     refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live)
     if refusal is not None:
         return selling.stuck(position, refusal)
-    legs = selling.next_rung(position)
+    after = selling.next_rung(position)
+    if isinstance(after, Refusal):
+        return selling.stuck(position, after)
+    legs = after
     return opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
 
 

@@ -45,6 +45,8 @@ def achievable(
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         basket = Intent(profile, decision, 0, legs_of_all, position, completes=begun)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
+        if begun:  # a purchase that is stopped by an order of the account itself completes nothing
+            live = live_books.beside_own(position, live)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:

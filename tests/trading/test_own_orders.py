@@ -1,0 +1,127 @@
+"""Orders of a person that rest on the account: the exchange stops an order of ours that would trade with one, so none is sent into it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from markets.kalshi.ws.intake import Intake
+from markets.streaming.output.inbox import store
+from markets.streaming.output.messages import to_message
+from simulator.flow import second_actor
+from simulator.ws.frames import order as order_body
+from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
+from trading.closing import exit_preview, exits
+from trading.execution import executor
+from trading.models import ForeignOrder, Order, Position
+from trading.reconciliation import inbox
+
+
+def _later(seconds: float) -> time_machine.travel:
+    return time_machine.travel(clock.now() + timedelta(seconds=seconds))
+
+
+def _rest(twin: StruckTwin, ticker: str, side: str, price: int, count: int = 300) -> str:
+    terms = {"tickers": [ticker], "side": side, "price": price, "count": count, "rest": True}
+    return str(second_actor.act(twin.exchange, "buy", terms, Random(1))["order_id"])
+
+
+def _bids(twin: StruckTwin, ticker: str, *levels: tuple[int, int]) -> None:
+    """Everybody else's bids in one market are these."""
+    twin.cancel_makers(ticker, "bid")
+    for price, count in levels:
+        twin.quote(ticker, "bid", price, count)
+
+
+def _hear(twin: StruckTwin, order_id: str) -> None:
+    """The stream says how the order is now."""
+    body = order_body(twin.exchange, twin.exchange.ledger.orders[order_id])
+    (frame,) = Intake().feed([b'{"type":"user_order","sid":1,"msg":' + body + b"}"])
+    store([to_message(frame, epoch="", receive_ms=clock.now_ms())])  # type: ignore[arg-type]  # an order's frame
+    inbox.apply_waiting()
+
+
+def _exit(position: Position, least: int = 2_000) -> Position:
+    prices: dict[Any, int] = {(leg.market_id, leg.side): least for leg in position.legs.all()}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=prices, below_floor="cash")
+    return executor.step(position.pk)
+
+
+def _steps(twin: StruckTwin, position: Position, *seconds: float) -> Position:
+    for at in seconds:
+        with _later(at):
+            twin.sync()
+            if position.next_step_at is None or position.next_step_at <= clock.now():
+                position = executor.step(position.pk)
+    return position
+
+
+def test_nothing_is_sold_into_a_persons_bid_which_is_named_until_it_is_gone(struck: StruckTwin) -> None:
+    position = execute(struck)
+    own = struck.markets[0]
+    _bids(struck, own, (2_600, 5_000))
+    order_id = _rest(struck, own, "bid", 2_800)
+    _hear(struck, order_id)
+    struck.sync()
+    assert exit_preview.preview(position).unsellable == 1_000
+    position = _steps(struck, _exit(position), 3)
+    assert (position.status, position.residual_code) == ("exiting", "own_order")
+    assert struck.held() == {own: 1_000}
+    assert not Order.objects.filter(action="sell", leg__market_id=own).exists()
+    second_actor.act(struck.exchange, "cancel", {"tickers": [own], "order_id": order_id}, Random(1))
+    _hear(struck, order_id)
+    assert not ForeignOrder.objects.get().is_resting
+    assert _steps(struck, position, 6, 9, 12).status == "closed"
+
+
+def test_bids_before_the_persons_own_are_taken_and_none_behind_it(struck: StruckTwin) -> None:
+    position = execute(struck)
+    own = struck.markets[0]
+    _bids(struck, own, (2_900, 400), (2_600, 5_000))
+    _hear(struck, _rest(struck, own, "bid", 2_800))
+    struck.sync()
+    position = _steps(struck, _exit(position), 5, 10)
+    assert struck.held() == {own: 600}
+    assert (position.status, position.residual_code) == ("exiting", "own_order")
+
+
+def test_sales_that_take_nothing_are_not_repeated_for_ever_and_are_named(struck: StruckTwin) -> None:
+    """Nobody said that the bid is the person's."""
+    position = execute(struck)
+    own = struck.markets[0]
+    _bids(struck, own, (2_600, 5_000))
+    _rest(struck, own, "bid", 2_800)
+    struck.sync()
+    position = _steps(struck, _exit(position), *(2 * n for n in range(1, 40)))
+    sales = Order.objects.filter(action="sell", leg__market_id=own)
+    assert all(order.filled_count == 0 for order in sales)
+    assert 4 <= sales.count() <= 30
+    assert (position.residual_code, "take nothing" in position.residual) == ("no_bid", True)
+    position = _steps(struck, position, *(90 + 60 * n for n in range(6)))
+    assert position.status == "open", "an explicit residual after the exit's patience"
+    assert struck.held() == {own: 1_000}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_offer_of_a_person_completes_nothing(struck: StruckTwin, known: bool) -> None:
+    last = struck.markets[2]
+
+    def take_the_place() -> None:
+        struck.cancel_makers(last, "ask")
+        order_id = _rest(struck, last, "ask", 3_100, 5_000)
+        if known:
+            _hear(struck, order_id)
+        struck.sync()
+
+    struck.session.before = {3: take_the_place}
+    position = _steps(struck, execute(struck, leg_risk_budget=20 * world.DOLLAR), 1, 3, 6, 10)
+    assert position.status == "aborted"
+    assert struck.held() == {}
+    more = Order.objects.filter(action="buy", leg__market_id=last).exclude(purpose="entry")
+    assert more.exists() != known, "of an offer that is known to be the account's own nothing is bought"
