@@ -115,7 +115,7 @@ class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):
         return bool(request.user.has_perm("auth.change_user"))
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
-        shown = TOTPDevice.objects.filter(user=object_id, confirmed=True).exists()
+        shown = User.objects.filter(pk=object_id, totpdevice__confirmed=True).exists()
         return super().get_actions_detail(request, object_id) if shown else []
 
 
