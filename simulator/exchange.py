@@ -56,7 +56,7 @@ class Exchange(ExchangeCore):
             self.add_market(copy.deepcopy(market), *loaded.levels.get(ticker, ([], [])))
         for event in list(self.events.values()):
             lifecycle.draw_outcome(self, event)
-            second = thresholds.list_beside(self, event)
+            second = None if self.config.still else thresholds.list_beside(self, event)
             for each in (event, second) if second is not None else (event,):
                 lifecycle.schedule(self, each)
 
