@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from kalbot.local.supervisor import Supervisor
 from markets.models import Market
 from strategies.models import Decision
 from trading import selectors
+from trading.closing import exits
 from trading.models import Order, Position, PositionStatus
 
 LONGEST_SECONDS = 40.0
@@ -35,6 +37,7 @@ def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_
     end = calm - seconds + max(seconds, story_seconds)
     while (now := time.monotonic()) < end:
         supervisor.tick()
+        withdraw_quotes()
         scores = story.lacks_only_its_score(end - now - SETTLING_SECONDS)
         if now >= calm and not scores:
             return
@@ -46,6 +49,14 @@ def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_
             if selectors.exchange_difference() == 0:
                 return
         time.sleep(0.5)
+
+
+def withdraw_quotes() -> None:
+    """Let nothing rest any more: quotes are prolonged for as long as their market trades."""
+    quoted = Position.objects.filter(status__in=exits.QUOTED, quote_withdrawn="").exclude(quoting="")
+    for position in quoted:
+        with contextlib.suppress(exits.CannotExit):
+            exits.withdraw_quote(position.pk, actor="demo", reason="the demo comes to rest")
 
 
 def first_settlement_is_due(seconds: float) -> bool:
