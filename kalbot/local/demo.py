@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from kalbot.local import processes
 from kalbot.local.servers import ServerError, free_port, port_is_free, wait_for_port
@@ -27,8 +27,6 @@ OPERATOR_WAITS = 12.0
 HEADLESS_WAITS = 2.0
 STORY_SECONDS = 110.0
 """Longest wait at the end for the settlement that scores accepted advice: about a simulated day and its settlement."""
-USUAL_SECONDS_TO_CLOSE, SECONDS_TO_CLOSE = 60, 20
-"""Least seconds to the close: what profiles are made with, and what they have in the demo."""
 
 
 class DemoError(Exception):
@@ -197,69 +195,21 @@ def prepare_database(plan: processes.Plan) -> None:
     from django.core.management import call_command
 
     from kalbot.common.messages import SCAN_CATALOGUE, send_on_commit
+    from kalbot.local import seeding
     from markets import identity
 
     say("migrating the database and seeding profiles")
     call_command("migrate", verbosity=0, interactive=False)
     call_command("seed", verbosity=0)
     identity.accept()  # the simulator of this folder listens on another port at each start
-    approve_simulated_terms()
-    trade_live_on_the_simulator()
+    seeding.approve_simulated_terms()
+    seeding.trade_live_on_the_simulator()
     password = remembered(plan.state / "admin_password", lambda: secrets.token_urlsafe(9))
     users = get_user_model().objects
     if not users.filter(username="admin").exists():
         users.create_superuser("admin", "", password)
     say(f"admin: http://127.0.0.1:{plan.web_port}/admin/  user admin  password {password}")
     send_on_commit(SCAN_CATALOGUE)
-
-
-READ_FOR_THE_DEMO: Final = {
-    "/terms/TEMPERATURE.txt": "one report, whole degrees, no void.",
-    "/terms/BTC.txt": "one average at one instant for ranges and thresholds, no void.",
-}
-
-
-def approve_simulated_terms() -> None:
-    """The demo's risk manager approves the simulator's documents about temperatures and Bitcoin, not the one about Ethereum: so both
-    grades are traded."""
-    from markets.models import ContractTerms
-    from markets.terms.registry import changes, documents
-
-    documents.check_all()
-    for url, note in READ_FOR_THE_DEMO.items():
-        entry = ContractTerms.objects.get(exchange="simulator", url=url, version=1)
-        if entry.status == ContractTerms.Status.PROPOSED and entry.fetched_sha256:
-            changes.approve(entry, entry.fetched_sha256, "demo", f"Read for the demo: {note}")
-
-
-def trade_live_on_the_simulator() -> None:
-    """The demo's live profile, whose exchange is the simulator. Nowhere else is one made without the console's dialog."""
-    from kalbot.local import quoting
-    from markets.terms.grades import Grade
-    from strategies.models import DOLLAR, Kind, Mode, Profile
-    from strategies.profiles.seeds import GUARANTEED_ONLY
-
-    quoting.seed()
-
-    live, made = Profile.objects.get_or_create(
-        name="live",
-        defaults={
-            **GUARANTEED_ONLY,
-            "least_grade": Grade.IF_DETERMINED.value,
-            "mode": Mode.LIVE,
-            "capital": 10_000 * DOLLAR,
-            "description": "Orders to the simulated exchange of the demo, for baskets that pay more than they cost; no bets.",
-        },
-    )
-    if made:
-        across = [*GUARANTEED_ONLY["kinds"], Kind.FAMILY.value]
-        Profile.objects.filter(name__in=["careful", "live"], kinds=GUARANTEED_ONLY["kinds"]).update(kinds=across)
-    # Events of the demo live about ninety seconds: the usual minute before the close would leave hardly any of it.
-    Profile.objects.filter(min_seconds_to_close=USUAL_SECONDS_TO_CLOSE).update(min_seconds_to_close=SECONDS_TO_CLOSE)
-    # A bet, not arbitrage: for triage's story only. A new installation keeps it switched off.
-    Profile.objects.filter(name="coverage", is_active=False).update(is_active=True)
-    if not made and not live.is_active:  # an earlier version seeded it; the upgrade switched it off
-        Profile.objects.filter(pk=live.pk).update(is_active=True)
 
 
 def remembered(path: Path, make: Any) -> str:

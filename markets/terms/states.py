@@ -17,8 +17,7 @@ scalar      each market at a value of its own                         n, n, 0, $
 void        each market at a price that the exchange finds            n, n, 0, $1
 ==========  ========================================================  =====================================
 
-Nothing normalises the values of a scalar or a void. Counts in 1/100 contract, values in 1/10,000 dollar a contract, payoffs in
-Money. Pure: no Django, no input or output.
+Values of a scalar or a void are not normalised. Counts in 1/100 contract, values in 1/10,000 dollar a contract, payoffs in Money. Pure.
 """
 
 from __future__ import annotations

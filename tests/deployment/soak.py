@@ -93,11 +93,11 @@ def _three_profiles() -> None:
     import django
 
     django.setup()
-    from kalbot.local import demo
+    from kalbot.local import seeding
     from strategies.models import DOLLAR, Profile
 
-    demo.approve_simulated_terms()
-    demo.trade_live_on_the_simulator()
+    seeding.approve_simulated_terms()
+    seeding.trade_live_on_the_simulator()
     Profile.objects.exclude(name__in=PROFILES).update(is_active=False)
     Profile.objects.update(max_open_positions=NO_LIMIT, capital=NO_LIMIT * DOLLAR)
 

@@ -9,6 +9,8 @@ import pytest
 from kalbot.common import clock
 from tests.trading import world
 from tests.trading.struck import StruckTwin, struck_twin
+from tests.trading.twin import Twin
+from trading.safety import live_readiness
 from trading.venues import connection
 
 
@@ -25,3 +27,16 @@ def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, se
 def struck(settings: object) -> StruckTwin:
     settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
     return struck_twin()
+
+
+@pytest.fixture
+def twin(settings: object) -> Twin:
+    """A simulated exchange, live, with an event of three outcomes whose YES cost 0.30, 0.32 and 0.31, read and compared once."""
+    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
+    found = Twin()
+    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
+        found.add_market([(bid, 10_000)], [(ask, 10_000)])
+    connection.use(found.client())
+    live_readiness.require_reconciliation()
+    found.sync()
+    return found

@@ -21,24 +21,12 @@ from trading.models import (
     ProfileBalance,
 )
 from trading.reconciliation import reconcile
-from trading.safety import discrepancies, halt, live_readiness, resolution
+from trading.safety import discrepancies, halt, resolution
 from trading.venues import connection
 
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 DOLLAR = 1_000_000
-
-
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def _try(twin: Twin, profile: Profile) -> Position | None:

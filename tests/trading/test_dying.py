@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
@@ -15,24 +13,10 @@ from trading.accounting import audit, ledger
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Reconciliation
 from trading.reconciliation import reconcile
-from trading.safety import live_readiness
-from trading.venues import connection
 
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 DOLLAR = 1_000_000
-
-
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def _buy(twin: Twin) -> None:

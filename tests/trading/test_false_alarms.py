@@ -13,15 +13,13 @@ from django.db import transaction
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from tests.trading.test_reconcile import _buy, _codes, twin
+from tests.trading.test_reconcile import _buy, _codes
 from tests.trading.twin import Twin
 from trading.accounting import ledger
 from trading.closing import settlement
 from trading.models import CapitalChange, Discrepancy, ProfileBalance, Reconciliation, TradingState
 from trading.reconciliation import own_books, reconcile
 from trading.safety import discrepancies, halt
-
-__all__ = ["twin"]
 
 
 def test_cash_of_a_settlement_that_is_not_booked_yet_is_no_difference(

@@ -25,24 +25,11 @@ from trading.models import (
     Position,
 )
 from trading.reconciliation import reconcile
-from trading.safety import halt, live_readiness
-from trading.venues import connection
+from trading.safety import halt
 
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 DOLLAR = 1_000_000
-
-
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def _try(twin: Twin, **columns: Any) -> Position | None:

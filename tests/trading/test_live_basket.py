@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.db import transaction
 
 from strategies.models import Decision, Profile
@@ -14,22 +13,8 @@ from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
 from trading.reconciliation import inbox, reconcile
-from trading.safety import live_readiness
-from trading.venues import connection
 
 DEPTH = 10_000
-
-
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def _profile(**columns: object) -> Profile:

@@ -23,18 +23,6 @@ DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 
 
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
-
-
 def _buy(twin: Twin, profile: Profile | None = None) -> Position:
     profile = profile or world.add_profile("live", mode="live")
     decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))

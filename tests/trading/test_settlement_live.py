@@ -15,26 +15,13 @@ from trading.closing import exits, finals, settlement
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
-from trading.safety import halt, live_readiness, resolution
-from trading.venues import connection
+from trading.safety import halt, resolution
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Unresolved
 
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 DOLLAR = 1_000_000
-
-
-@pytest.fixture
-def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def _buy(twin: Twin) -> Position:

@@ -25,7 +25,7 @@ from strategies.cycle.evaluation import most_cost
 from strategies.models import Hurdle, Kind, Opportunity, Profile, Verdict
 from strategies.reasons import Reason
 from trading.accounting import ledger
-from trading.limits import risk
+from trading.limits import day
 from trading.models import ACTIVE, CapitalChange, Position, ProfileBalance
 from trading.safety import halt
 
@@ -96,7 +96,7 @@ def sweep(profile: Profile) -> int:
     day of its zone. Returns how much."""
     if profile.profits != Profile.Profits.SWEEP:
         return 0
-    since = risk.midnight(profile)
+    since = day.midnight(profile)
     if CapitalChange.objects.filter(profile=profile, kind=CapitalChange.Kind.SWEEP, at__gte=since).exists():
         return 0
     borrowed = sum(amount for (borrower, _), amount in owed().items() if borrower == profile.pk)

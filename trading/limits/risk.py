@@ -7,12 +7,10 @@ locked and no other worker can slip past a limit. ``market`` needs the live book
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Sum
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
@@ -24,7 +22,7 @@ from strategies.profiles.blackout import in_blackout
 from trading.accounting import shard_cash
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.limits import facts
+from trading.limits import day, facts
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import Discrepancy, Lock, Order, PositionStatus
@@ -61,7 +59,7 @@ def limits(intent: Intent) -> Facts:
 def _read(intent: Intent) -> Facts:
     decision, itself = intent.decision, intent.position
     return facts.read(
-        decision, decision.event.exchange_index, midnight(intent.profile), None if itself is None else itself.pk
+        decision, decision.event.exchange_index, day.midnight(intent.profile), None if itself is None else itself.pk
     )
 
 
@@ -287,18 +285,3 @@ def _premises(intent: Intent) -> Checks:
     shut = [leg.ticker for leg in legs if leg.status != "active"]
     if shut:
         yield Refusal(DenialCode.NOT_ACTIVE, ", ".join(shut)[:200])
-
-
-def realised_today(profile: Profile) -> int:
-    """Profit realised since midnight of the profile's time zone, micro-dollars."""
-    return -(facts.results(profile.pk, midnight(profile)).aggregate(t=Sum("amount"))["t"] or 0)
-
-
-def midnight(profile: Profile) -> datetime:
-    """When the profile's day began. A zone that cannot be read counts the last two days: more losses, never fewer."""
-    now = clock.now()
-    try:
-        zone = ZoneInfo(profile.day_zone)
-    except (ValueError, OSError, KeyError):
-        return now - timedelta(days=2)
-    return datetime.combine(now.astimezone(zone).date(), time(), zone)

@@ -1,6 +1,7 @@
 """Money: positions, legs, orders, fills, the ledger, and what may stop them. Every row that a profile makes carries its mode."""
 
 from trading.models.account import AccountTransaction, ExchangeAccount, ForeignOrder, ShardCash
+from trading.models.exits import ExitRequest
 from trading.models.markouts import MarkOut
 from trading.models.money import (
     Account,
@@ -18,7 +19,6 @@ from trading.models.positions import (
     WORKING,
     CloseType,
     Denial,
-    ExitRequest,
     Leg,
     LiveEventClaim,
     Position,

@@ -14,7 +14,7 @@ from kalbot.console.ui import verdicts
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, Profile, Verdict
 from trading.accounting import ledger
-from trading.limits import risk
+from trading.limits import day
 from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000
@@ -55,14 +55,14 @@ def quantiles(ordered: list[Any]) -> dict[str, float | None]:
 
 def today(mode: str) -> int:
     """Profit that the ledgers of ``mode`` realised since midnight of each profile's own zone, micro-dollars."""
-    return sum(risk.realised_today(profile) for profile in Profile.objects.filter(mode=mode))
+    return sum(day.realised_today(profile) for profile in Profile.objects.filter(mode=mode))
 
 
 def ended_today(mode: str) -> int:
     """Positions of ``mode`` that ended since midnight of each profile's own zone."""
     profiles = Profile.objects.filter(mode=mode)
     return sum(
-        Position.objects.filter(profile=profile, ended_at__gte=risk.midnight(profile)).count() for profile in profiles
+        Position.objects.filter(profile=profile, ended_at__gte=day.midnight(profile)).count() for profile in profiles
     )
 
 
@@ -80,7 +80,7 @@ def capital_use(profile: Profile) -> dict[str, Any]:
     return {
         "capital": bar(used, profile.working),
         "positions": bar(held.count(), profile.max_open_positions),
-        "daily_loss": bar(max(0, -risk.realised_today(profile)), profile.max_daily_loss),
+        "daily_loss": bar(max(0, -day.realised_today(profile)), profile.max_daily_loss),
     }
 
 
