@@ -235,7 +235,7 @@ def watch(
     with view:
         while not stopping and (deadline is None or time.monotonic() < deadline):
             supervisor.tick()
-            (plan.state / "pids.json").write_text(json.dumps(supervisor.pids()))
+            note_processes(plan.state, supervisor.pids())
             for line in story.operate(OPERATOR_WAITS if deadline is None else HEADLESS_WAITS):
                 messages.append(line)
                 if deadline is not None:
@@ -253,6 +253,13 @@ def watch(
     if options.seconds is None:
         return 0
     return 1 if problems else 0
+
+
+def note_processes(state: Path, pids: dict[str, int]) -> None:
+    """Write which process has which id; whoever reads meanwhile finds the list of before, never a part of one."""
+    part = state / "pids.part"
+    part.write_text(json.dumps(pids))
+    part.replace(state / "pids.json")
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kalbot.local.demo import note_processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
@@ -162,3 +165,19 @@ def test_a_coverage_position_turns_bad_is_left_on_advice_and_the_advice_is_score
     for mode in ("sim", "live"):
         for label in ("guaranteed", "guaranteed if determined"):
             assert result["grades"][mode][label]["settled"] > 0, result["grades"]
+
+
+def test_whoever_reads_the_list_of_processes_finds_a_whole_one(tmp_path: Path) -> None:
+    """Read again and again while it is written again and again: no empty file, no part of one."""
+    pids = {f"worker {number}": number for number in range(2_000)}
+    note_processes(tmp_path, pids)
+
+    def again_and_again() -> None:
+        for _ in range(200):
+            note_processes(tmp_path, pids)
+
+    writer = threading.Thread(target=again_and_again)
+    writer.start()
+    while writer.is_alive():
+        assert pid_of(tmp_path, "worker 1999") == 1999
+    writer.join()
