@@ -30,6 +30,8 @@ RANGES = ("KXBTC", "KXETH")
 FEW = 8
 """More outcomes than this, and NO is offered on three of them only."""
 HOLD_MS = (10_000, 20_000)
+AGAIN_MS = 5_000
+"""Ranges get the next NO basket so soon after the last one was withdrawn: the only ones of grade *if determined*, and few events."""
 DEFERRED = "deferred turn"
 """Counter: the next coverage basket turns, because no day could when one was due."""
 TURN_MS = 14_000
@@ -59,8 +61,8 @@ def _plant_next(exchange: ExchangeCore) -> None:
     if number % ACROSS_EVERY == 0:
         across = [name for name in names if thresholds.ranges_of(exchange, exchange.events[name]) is not None]
         any(family_edges.plant(exchange, exchange.events[name], rng.randint(*HOLD_MS), rng) for name in across)
-    if kind == "all_no":  # each range event once, as soon as it can be; then everything else
-        names.sort(key=lambda name: _turn_of(exchange.events[name]))
+    if kind == "all_no":  # range events as soon as they can be; then everything else
+        names.sort(key=lambda name: _turn_of(exchange.events[name], exchange.now()))
     hold = rng.randint(*HOLD_MS)
     if kind == "coverage" and _turn_is_due(exchange):
         if _plant_on_first(exchange, names, kind, TURN_MS, rng, turning=True):
@@ -69,11 +71,11 @@ def _plant_next(exchange: ExchangeCore) -> None:
     _plant_on_first(exchange, names, kind, hold, rng)
 
 
-def _turn_of(event: Event) -> int:
-    """Where an event stands among those that may get a NO basket: ranges that had none, all others, ranges that had one."""
+def _turn_of(event: Event, now: int) -> int:
+    """Where an event stands among those that may get a NO basket: ranges that had none lately, all others, ranges that had one."""
     if event.series_ticker not in RANGES:
         return 1
-    return 2 if event.edge_until_ms else 0
+    return 2 if now < event.edge_until_ms + AGAIN_MS else 0
 
 
 def _plant_on_first(
