@@ -52,13 +52,50 @@ def test_an_exit_of_what_is_quoted_withdraws_first_and_sells_at_the_least_prices
     twin.quote(twin.markets[0], "ask", 4_500, quoted.DEPTH)  # somebody else bids for NO again
     twin.sync()
     request = exits.request_exit(position_id=position.pk, actor="ann", reason="leave")
-    assert len(request.least_prices) == 1
+    assert len(request.least_prices) == 3
     position = quoted.step(twin, position)
     for _ in range(4):
         position = quoted.step(twin, position)
     assert quoted.rests_at_the_exchange(twin) == 0
     assert (position.status, quoted.held(position)) == ("closed", [0, 0, 0])
     quoted.agree(position.profile)
+
+
+def test_what_fills_after_an_exit_was_requested_is_sold_too_at_no_less_than_it_may_cost(twin: Twin) -> None:
+    position = _filled(twin)
+    for number, bid in enumerate((4_500, 4_200)):
+        twin.quote(twin.markets[number], "ask", bid, quoted.DEPTH)
+    twin.sync()
+    request = exits.request_exit(position_id=position.pk, actor="ann", reason="leave")
+    least = {row["ticker"]: row["price"] for row in request.least_prices}
+    assert least[twin.markets[1]] == quoted.NO_BIDS[1] - 200
+    again = exits.request_exit(
+        position_id=position.pk,
+        actor="ann",
+        reason="leave",
+        least_prices={(twin.markets[0], "no"): least[twin.markets[0]]},
+    )
+    assert again == request, "the same prices are no other request"
+    quoted.sell_no(twin, 1, quoted.NO_BIDS[1], quoted.DEPTH + 200)  # before anybody withdraws
+    twin.quote(twin.markets[1], "ask", 4_200, quoted.DEPTH)
+    for _ in range(6):
+        position = quoted.step(twin, position)
+    bought = [leg.bought_count for leg in position.legs.all()]
+    assert bought == [300, 200, 0]
+    assert (position.status, quoted.held(position)) == ("closed", [0, 0, 0])
+    quoted.agree(position.profile)
+
+
+def test_baskets_that_became_whole_after_an_exit_was_requested_are_not_sold_below_what_they_pay(twin: Twin) -> None:
+    position = _filled(twin)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="leave")
+    for number in (1, 2):
+        quoted.sell_no(twin, number, quoted.NO_BIDS[number], quoted.DEPTH + 300)
+    for _ in range(4):
+        position = quoted.step(twin, position)
+    assert quoted.held(position) == [300] * 3
+    assert position.guaranteed
+    assert not position.orders.filter(action="sell").exists()
 
 
 def test_a_machine_exits_nothing_that_is_being_quoted_and_nobody_a_part_of_it(twin: Twin) -> None:

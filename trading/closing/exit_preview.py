@@ -11,10 +11,10 @@ from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_counts import Counts
-from trading.closing.exit_prices import Quoted
+from trading.closing.exit_prices import LegKey, Quoted
 from trading.denials import DenialCode, Denied
 from trading.execution.sizing import baskets, walk
-from trading.models import Leg, Position
+from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
 from trading.selectors import Held
 
 
@@ -118,6 +118,19 @@ def preview(position: Position, counts: Counts | None = None, *, by_rest: bool =
         schedule=live.fees,
         left=left,
         naked=naked,
+    )
+
+
+def of_later_fills(position: Position) -> dict[LegKey, int]:
+    """Least prices of the legs that hold nothing while their basket is quoted, should they fill before that is over: what they may cost,
+    less the usual tolerance."""
+    if position.status != PositionStatus.QUOTING:
+        return {}
+    resting = position.orders.filter(purpose=Order.Purpose.QUOTE, status=OrderStatus.RESTING)
+    bids = dict(resting.values_list("leg_id", "price"))
+    empty = [leg for leg in position.legs.all() if not leg.held]
+    return exit_prices.within_tolerance(
+        Quoted(exit_counts.key(leg), 0, bids.get(leg.pk, leg.limit_price)) for leg in empty
     )
 
 

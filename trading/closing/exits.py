@@ -184,7 +184,10 @@ def _differs(
         return dict(exit_counts.to_sell(first.counts, legs)) != {
             leg: part[exit_counts.key(leg)] for leg in legs if part.get(exit_counts.key(leg))
         }
-    return least_prices is not None and exit_prices.loaded(first.least_prices) != dict(least_prices)
+    if least_prices is None:
+        return False
+    accepted = exit_prices.loaded(first.least_prices)
+    return any(accepted.get(key) != price for key, price in least_prices.items())
 
 
 def _partial(position: Position, legs: list[Leg], counts: Counts | None, in_words: bool) -> Counts | None:
@@ -211,7 +214,16 @@ def _words(counts: Counts) -> str:
 def _accepted(
     position: Position, least_prices: LeastPrices | None, counts: Counts | None, may_be_below: bool, by_rest: bool
 ) -> dict[LegKey, int]:
-    """The least price of every leg that is to be sold."""
+    """The least price of every leg that is to be sold, those included that may fill before their quotes are withdrawn."""
+    later = exit_preview.of_later_fills(position) if counts is None else {}
+    named = {key: price for key, price in (least_prices or {}).items() if key in later}
+    return later | named | _of_held(position, least_prices, counts, may_be_below, by_rest)
+
+
+def _of_held(
+    position: Position, least_prices: LeastPrices | None, counts: Counts | None, may_be_below: bool, by_rest: bool
+) -> dict[LegKey, int]:
+    """The least price of every leg that is held."""
     found = exit_preview.preview(position, counts, by_rest=by_rest)
     legs, fees = found.quoted(), found.schedule
     if least_prices is None:

@@ -12,6 +12,7 @@ from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_preview import guaranteed_floor
+from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
@@ -94,6 +95,8 @@ def _sell_some(
     """One try. None when an order was sent, else why not."""
     least = exit_prices.loaded(request.least_prices)
     whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
+    if whole and position.quoting:
+        least = _not_below_floor(position, legs, least, live)
     now, refusal = selling.ready(position, wanted, live)
     if whole and refusal is not None:
         return refusal
@@ -116,6 +119,20 @@ def _sell_some(
         return None
     passes = refusal is not None and refusal.code is not DenialCode.MARKET_CLOSED
     return refusal if refusal is not None and (passes or not sales) else not_sold
+
+
+def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, live: LiveBooks) -> LeastPrices:
+    """``least``, or higher ones where baskets that became whole after the request would be sold for less than they are sure to pay."""
+    matched, floor = baskets.matched(legs, position.target_count), guaranteed_floor(position, legs)
+    whole = [
+        Quoted(key, count, least[key])
+        for leg in legs
+        if (key := exit_counts.key(leg)) in least
+        and (count := leg.held - baskets.excess(leg, matched, position.target_count))
+    ]
+    if exit_prices.worth(whole, least, live.fees) >= floor:
+        return least
+    return {**least, **exit_prices.for_total(whole, floor, live.fees)}
 
 
 def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: LiveBooks) -> list[Sale]:
