@@ -151,8 +151,8 @@ def check_coin(event: EventFacts, first: Condition) -> None:
     for source in event.sources:
         name, _, address = source.rpartition(" ")
         at = urlsplit(address)
-        index = at.path.removeprefix("/data/indices/")
-        if name != "CF Benchmarks" or at.netloc != "www.cfbenchmarks.com" or index not in INDICES[first.coin]:
+        index = at.path.removeprefix("/data/indices/").removesuffix("/")
+        if name != "CF Benchmarks" or at.netloc != "www.cfbenchmarks.com" or index not in INDICES[first.coin] | {""}:
             raise NotRead("source_differs", f"A listed source is not CF Benchmarks' index of {first.coin}: {source}")
 
 
@@ -173,7 +173,7 @@ def condition_of(market: MarketFacts, head: str, terms: RegisteredTerms | None) 
         raise NotRead("strike_missing", f"Strikes do not fit the strike type in {market.ticker}.")
     if condition is None:
         raise NotRead("rules_unread", f"The rule of {market.ticker} is in no form that is read: {head}")
-    if condition.interval != strikes:
+    if not condition.interval.same(strikes, _unit_of(condition, terms)):
         raise NotRead("rules_disagree", f"The rule of {market.ticker} and its strikes take different values: {head}")
     if market.custom_strike:
         raise NotRead("label_differs", f"{market.ticker} has a custom strike beside its numbers.")

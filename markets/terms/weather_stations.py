@@ -20,7 +20,7 @@ PLACES: Final[dict[str, frozenset[str]]] = {
     "DEN": frozenset({"Denver", "Denver, CO"}),
     "LAX": frozenset({"Los Angeles", "Los Angeles Airport", "Los Angeles Airport, CA"}),
     "MIA": frozenset({"Miami", "Miami, FL", "Miami International Airport"}),
-    "NYC": frozenset({"Central Park, New York", "New York City"}),
+    "NYC": frozenset({"Central Park, New York", "Central Park, NY", "New York City"}),
     "PHL": frozenset({"Philadelphia", "Philadelphia International Airport"}),
     "ATL": frozenset({"Atlanta"}),
     "BOS": frozenset({"Boston"}),
@@ -126,13 +126,17 @@ SERIES: Final[dict[str, tuple[str, Extreme]]] = {
 """Series -> (station, extreme)."""
 
 
+_PAGE: Final = frozenset(
+    {("site", "NWS"), ("format", "CI"), ("format", "TXT"), ("version", "1"), ("glossary", "0"), ("glossary", "1")}
+)
+"""How an address may ask for the page of a report; version 1 is the latest."""
 _UNSPECIFIC: Final = frozenset(
     {
         "the national weather service for area (e.g. Australian Bureau of Meteorology, the Met Office, etc.) https://kalshi.com",
     }
 )
 """Sources ("name address") that series list without a station; their rules name it."""
-_REPORT_WORDS: Final = ("NWS", "National Weather Service", "Climatological Report", "Daily Climate Report", "FW")
+_REPORT_WORDS: Final = ("the", "NWS", "National Weather Service", "Climatological Report", "Daily Climate Report", "FW")
 _SHORT: Final[dict[str, tuple[str, ...]]] = {
     "NYC": ("NYC", "NY"),
     "LAX": ("LA",),
@@ -142,8 +146,8 @@ _SHORT: Final[dict[str, tuple[str, ...]]] = {
     "LAS": ("Vegas",),
 }
 _EXTREME_WORDS: Final[dict[Extreme, tuple[str, ...]]] = {
-    "high": ("highest", "high", "maximum", "max"),
-    "low": ("lowest", "low", "minimum", "min"),
+    "high": ("highest", "high", "maximum", "max", "hot", "hottest"),
+    "low": ("lowest", "low", "minimum", "min", "cold", "coldest"),
 }
 
 
@@ -187,10 +191,11 @@ def foreign_address(series: str, addresses: Iterable[str]) -> str:
     for address in addresses:
         at = urlsplit(address.rstrip(",."))
         query = {(key.lower(), value.upper()) for key, value in parse_qsl(at.query)}
-        report = {("site", OFFICES[station]), ("product", "CLI"), ("issuedby", station)}
+        report = {("product", "CLI"), ("issuedby", station)}
+        report_page = at.path == "/product.php" and report <= query <= report | _PAGE | {("site", OFFICES[station])}
         page = at.path.lower() == "/wrh/climate" and query == {("wfo", OFFICES[station])}
         whole = at.path in ("", "/") and not at.query
-        if at.netloc not in _HOSTS or not (whole or page or (at.path == "/product.php" and query == report)):
+        if at.netloc not in _HOSTS or not (whole or page or report_page):
             return address
     return ""
 
@@ -208,7 +213,7 @@ def disagreement(
     expected, kind = SERIES[series]
     if extreme != kind:
         return f"{series} is about the {kind} temperature, its rules about the {extreme}"
-    if place not in PLACES[expected]:
+    if place not in PLACES[expected] | LOCATIONS[expected]:
         return f"{place} is not known to mean {expected}, the station of {series}"
     for station in stations:
         if station != expected:

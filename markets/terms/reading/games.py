@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from markets.terms.facts import MarketFacts
-from markets.terms.reading.text import DATE, TIME, plain
+from markets.terms.reading.text import DATE, THEN_YES, TIME, plain
 
 TIE: Final = re.compile(r"(?:the )?(?:tie|draw)", re.IGNORECASE)
-YES: Final = ", then the market resolves to Yes."
+_YES: Final = re.escape(THEN_YES)
 _REGULATION_PREFIX: Final = re.compile(r"^reg(?:ulation)? time:\s*", re.IGNORECASE | re.ASCII)
 _SMALL: Final = re.compile("al?|and|at|d[aeiou]|del|der|dos|el?|en|i|la|le|o[fg]|och|s|the|und|van|von|y")
 _SIDE_WORD: Final = re.compile(r"(?:\d{1,4}|\d*[^\W\d_][\w.'´’&/-]*|&|\([A-Z][\w. ]*\)|\"[A-Z]\w*\")")
@@ -74,13 +74,13 @@ def read_game(markets: Sequence[MarketFacts], heads: Sequence[str]) -> Game | No
 def _game_of(name: str, head: str) -> str:
     """What an outcome's rule calls the game; "" if the rule is not "this side wins it" or "it is a tie"."""
     if TIE.fullmatch(name):
-        found = re.fullmatch(rf"If {re.escape(name)} is the result of (?:the )?(?P<game>.+){YES}", head)
+        found = re.fullmatch(rf"If {re.escape(name)} is the result of (?:the )?(?P<game>.+){_YES}", head)
         if found is None and (
-            found := re.fullmatch(rf"If (?P<game>.+) ends in a tie after regulation time{YES}", head)
+            found := re.fullmatch(rf"If (?P<game>.+) ends in a tie after regulation time{_YES}", head)
         ):
             return f"{found['game']} in regulation time"
     else:
-        found = re.fullmatch(rf"If (?:the )?{re.escape(name)} wins? (?:the )?(?P<game>.+){YES}", head)
+        found = re.fullmatch(rf"If (?:the )?{re.escape(name)} wins? (?:the )?(?P<game>.+){_YES}", head)
     return found["game"] if found else ""
 
 

@@ -23,14 +23,14 @@ _HOUR: Final = re.compile(r"\b(\d{1,2})(?::(\d{2}))? ?([AP])M(?: ([A-Z])[SD]?T\b
 _WORD: Final = re.compile(r"[^\W_]+(?:[.'&´’-][^\W_]+)*|\S")
 _TICKER: Final = re.compile(r"-(\d{2})([A-Z]{3})(\d{2})(?:(\d{2})(?=-|\Z))?", re.ASCII)
 _MONTH_NAMES: Final = {name.lower(): name[:3].lower() for name in calendar.month_name if name}
-_MARKS: Final = frozenset("?,:()*/-–|;!\"'°.&")
+_MARKS: Final = frozenset("?,:()*/-|;!\"'°.&@")
 _BOUND: Final = re.compile(r"(?P<sign>[<>]=?|[≤≥]) ?\$?(?P<number>-?\d[\d,]*(?:\.\d+)?)°?", re.ASCII)
 _SIGNS: Final = {">": greater, ">=": at_least, "≥": at_least, "<": less, "<=": at_most, "≤": at_most}
 _SHORT: Final = 6
 """Letters that a short form has fewer of; short forms of sides ("ALP vs BET") are those of the ticker."""
 _QUESTION: Final = re.compile(
     "will|would|the|an?|be|is|o[fn]|in|at|to|for|it|get|does|do|what|which|who|how|when|vs?|wins?|winners?|won|market|game|match|price"
-    "|range|today"
+    "|range|today|and|results?"
 )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from markets.terms.facts import MarketFacts
 from markets.terms.reading.extents import UnreadName, compare
 from markets.terms.reading.rules import NotRead
-from markets.terms.reading.text import DATE, MONTH, one_spelling, plain
+from markets.terms.reading.text import DATE, MONTH, in_one_form, one_spelling, plain
 
 _DAY: Final = rf"(?:the )?(?:{MONTH}|\d|end|noon|midnight|mid|early|late|Q\d|spring|summer|autumn|fall|winter)"
 _THRESHOLDS: Final = tuple(
@@ -83,7 +83,7 @@ def _forms(names: Sequence[str], rule: str) -> list[str]:
 
 def _pattern(part: str) -> str:
     """A part of a reviewed rule as a pattern: to the letter, but any date where it says ``{date}``."""
-    return re.escape(one_spelling(part)).replace(re.escape("{date}"), f"({DATE})")
+    return re.escape(in_one_form(one_spelling(part))).replace(re.escape("{date}"), f"({DATE})")
 
 
 def check_names(names: Sequence[str]) -> None:

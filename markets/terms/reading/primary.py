@@ -11,26 +11,28 @@ from functools import lru_cache
 from typing import Final
 
 from markets.terms.reading.strikes import PHRASE, Interval, read_phrase
-from markets.terms.reading.text import DATE, PLACE, TIME
+from markets.terms.reading.text import DATE, PLACE, THEN_YES, TIME
 from markets.terms.sources import CF_BENCHMARKS, NWS_CLI, Source
 from markets.terms.weather_stations import Extreme
 
 _REPORT: Final = (
-    r"(?:the )?(?:National Weather Service's|NWS's) (?:Climatological Report \(Daily\)|Daily Climate Report)"
+    r"(?:as (?:reported|published) (?:by|in)|according to) (?:the )?(?:National Weather Service|NWS)(?:'s)? "
+    r"(?:Climatological Report \(Daily\)|Daily Climate Report)"
 )
+_SCALE: Final = r"(?: \(in (?:degrees )?[Ff]ahrenheit\))?"
 _STRIKE: Final = rf"(?P<strike>{PHRASE})"
-_THEN: Final = ", then the market resolves to Yes."
-_YES: Final = re.escape(_THEN)
+_YES: Final = re.escape(THEN_YES)
 
 _WEATHER: Final = re.compile(
-    rf"If the (?P<extreme>highest|maximum|lowest|minimum) temperature recorded (?:in|at) (?P<place>{PLACE}) (?:for|on) (?P<date>{DATE})"
-    rf"(?P<before>,? as reported by {_REPORT})?,? is {_STRIKE}(?: fahrenheit)?(?P<after>,? according to {_REPORT})?{_YES}",
+    rf"If the (?:daily )?(?P<extreme>highest|maximum|lowest|minimum) temperature{_SCALE} recorded (?:in|at) (?P<place>{PLACE}) "
+    rf"(?:for|on) (?P<date>{DATE})(?P<before>,? {_REPORT})?,? is {_STRIKE}(?: [Ff]ahrenheit)?(?P<after>,? {_REPORT})?{_YES}",
     re.ASCII,
 )
 _BITCOIN: Final = r"(?:Bitcoin Real-Time Index \(BRTI\)|BRTI)"
 _ETHER: Final = r"(?:(?:Ethereum|Ether) Real-Time Index \((?:ERTI|ETHUSD_RTI|ETHUSD RTI)\)|ERTI|ETHUSD_RTI)"
 _CRYPTO: Final = re.compile(
-    rf"If the simple average of the sixty seconds of CF Benchmarks' (?:(?P<BTC>{_BITCOIN})|(?P<ETH>{_ETHER})) before (?P<time>{TIME}) "
+    r"If the simple average of the (?:sixty|60) seconds of (?:the )?CF Benchmarks(?:'s?)? "
+    rf"(?:(?P<BTC>{_BITCOIN})|(?P<ETH>{_ETHER})) before (?P<time>{TIME}) "
     rf"is {_STRIKE} at (?P=time) on (?P<date>{DATE}){_YES}",
     re.ASCII,
 )
@@ -60,7 +62,7 @@ def read_condition(sentence: str) -> Condition | None:
         extreme: Extreme = "high" if found["extreme"] in ("highest", "maximum") else "low"
         rest = (
             f"If the {extreme}est temperature recorded in {found['place']} for {found['date']} as reported by the National Weather "
-            f"Service's Climatological Report (Daily), is {{}}{_THEN}"
+            f"Service's Climatological Report (Daily), is {{}}{THEN_YES}"
         )
         return None if _DOLLARS.search(found["strike"]) else _condition(found, NWS_CLI, rest, found["place"], extreme)
     if found := _CRYPTO.fullmatch(sentence):

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.secondary import Topic, read_sentence
-from markets.terms.reading.text import one_spelling, plain, sentences
-
-_THEN_YES: Final = "the market resolves to Yes."
-_YES: Final = re.compile(r'(?:the|this) market (?:will resolve|resolves) to "?Yes"?(?:\.|\Z)', re.ASCII)
+from markets.terms.reading.text import THEN_YES, one_spelling, plain, sentences, yes_of
 
 
 class NotRead(Exception):
@@ -39,7 +35,7 @@ class Texts:
         events of another topic are determined."""
         secondary = self.common
         for opening in introductions:
-            secondary = re.sub(rf"(?:\A|(?<=[.!?] )){re.escape(opening)}", "", secondary, count=1).strip()
+            secondary = re.sub(rf"(?:\A|(?<=[.!?] )){re.escape(opening)}", "", secondary).strip()
         for sentence in dict.fromkeys([*(s for tail in self.tails for s in sentences(tail)), *sentences(secondary)]):
             found = read_sentence(sentence, topic)
             if found is None:
@@ -68,10 +64,10 @@ def _halves(market: MarketFacts) -> tuple[str, str]:
     primary = _dated(market, market.rules_primary)
     if not primary:
         raise NotRead("rules_missing", f"{market.ticker} has no rules text.")
-    found = _YES.search(primary)
+    found = yes_of(primary)
     if found is None:
         raise NotRead("rules_unread", f"The rules of {market.ticker} are in no form that is read: {primary}")
-    return primary[: found.start()] + _THEN_YES, primary[found.end() :].strip()
+    return primary[: found.start()] + THEN_YES, primary[found.end() :].strip()
 
 
 def _dated(market: MarketFacts, text: str) -> str:

@@ -19,11 +19,11 @@ _AS_RULED: Final = r"(?: in accordance with the rules)?"
 _FAIR: Final = r"resolves? to (?:a|the|the a) fair(?: market)? price(?: for each team)?" + _AS_RULED
 _TIES: Final = r"If the (?:game|match) (?:ends in|is declared|results in) a (?:tie|draw)"
 _OFF: Final = r"(?:cancelled|canceled|postponed|rescheduled|cancelled or rescheduled|canceled or rescheduled)"
-_NO: Final = r'(?:will )?resolves? to "?No"?'
+_NO: Final = r'(?:will )?resolves?(?: to)? "?(?:No|NO|no)"?'
 _WEEKDAY: Final = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
-_ONE_OF: Final = (
-    r"one (?:range|bucket|bracket|market|outcome|option|strike|of these markets|of the (?:markets|outcomes|ranges))"
-)
+_KINDS: Final = r"(?:range|bucket|bracket|market|outcome|option|strike|contract)s?"
+_ONE_OF: Final = rf"one (?:{_KINDS}|of (?:the|these) {_KINDS})"
+_APART: Final = "(?:mutually exclusive|mutually exclusive and do not overlap)"
 _WHEN: Final = rf"(?:at {TIME}(?: on {DATE})?|on {DATE}(?: at {TIME})?)"
 
 Read = tuple[tuple[str, tuple[Meaning, ...]], ...]
@@ -98,27 +98,43 @@ _ONLY: Final[dict[Topic, Read]] = {
 _READ: Final[Read] = (
     # what every market says
     (
-        rf"(?:Otherwise|Else|If not|In (?:all other cases|any other case)),? (?:the|this) market {_NO}\.",
+        rf"(?:Otherwise|Else|If not|In (?:all|any) other (?:case|circumstance)s?),? (?:(?:the|this) (?:market|contract|strike)|it) {_NO}\.",
         (_M.NOTHING,),
     ),
-    (r"(?:This market is|(?:These|The) (?:markets|strikes|ranges|outcomes) are) mutually exclusive\.", (_M.NOTHING,)),
+    (rf"(?:The|This) (?:market|contract|strike) {_NO} otherwise\.", (_M.NOTHING,)),
+    (rf"All other {_KINDS} {_NO}\.", (_M.NOTHING,)),
     (
-        rf"(?:Only|At most|No more than|Exactly) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve to \"?Yes\"?\.",
+        rf"(?:This (?:market|event) is|(?:All|These|The|All of the|All of these) {_KINDS}(?: (?:in|of) this event)? are) {_APART}\.",
+        (_M.NOTHING,),
+    ),
+    (rf"(?:These|The) {_KINDS} do not overlap\.", (_M.NOTHING,)),
+    (
+        rf"(?:Only|At most|No more than|Exactly) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve(?: to)? "
+        r'"?(?:Yes|YES|yes)"?\.',
         (_M.NOTHING,),
     ),
     (
-        r"(?:For (?:more|further|full) (?:details|information), )?(?:[Pp]lease )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) "
-        r"(?:the )?(?:full |complete )?(?:rules|contract terms|[Rr]ulebook)(?: for (?:more |further |full )?(?:details|information)"
-        r"| before trading)?\.",
+        r"(?:For (?:(?:more|further|full) )?(?:details|information), )?(?:[Pp]lease )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) "
+        r"(?:the )?(?:full |complete )?(?:rules|[Cc]ontract [Tt]erms|[Rr]ulebook)(?: carefully)?"
+        r"(?: for (?:more |further |full )?(?:details|information)| before trading)?\.",
         (_M.NOTHING,),
     ),
+    (
+        r"(?:The )?(?:[Ff]ull|[Cc]omplete) rules are available (?:on the market page|at kalshi\.com|on the website)\.",
+        (_M.NOTHING,),
+    ),
+    (r"(?:(?:Trading |Exchange )?[Ff]ees|[Pp]osition limits)(?: may)? apply\.", (_M.NOTHING,)),
+    (r"Trading involves risk(?: of loss)?\.", (_M.NOTHING,)),
+    (r"(?:All times|Times) are (?:in )?(?:Eastern(?: [Tt]ime)?|E[SD]?T)\.", (_M.NOTHING,)),
+    (r"(?:Each|A|A Yes) contract pays \$1(?:\.00)? if (?:it|the market) resolves to Yes\.", (_M.NOTHING,)),
     # when it trades
     (
-        rf"(?:Trading|(?:The|This) market|(?:The )?[Mm]arkets) (?:will )?(?:close|end|open|stop|halt)s? {_WHEN}\.",
+        rf"(?:Trading(?: (?:for|on|in) (?:this|the) market)?|(?:The|This) market|(?:The )?[Mm]arkets) (?:will )?"
+        rf"(?:close|end|open|stop|halt)s? {_WHEN}\.",
         (_M.NOTHING,),
     ),
     (
-        rf"(?:The )?(?:[Ll]ast [Tt]rading [Tt]ime|[Cc]los(?:ing|e) [Tt]ime) (?:is|will be) {TIME}(?: on {DATE})?\.",
+        rf"(?:The )?(?:[Ll]ast [Tt]rading [Tt]ime|[Cc]los(?:ing|e) [Tt]ime)(?: is| will be|:) {TIME}(?: on {DATE})?\.",
         (_M.NOTHING,),
     ),
     (
@@ -126,20 +142,20 @@ _READ: Final[Read] = (
         (_M.NOTHING,),
     ),
     (
-        rf"(?:The exchange|Kalshi|Trading) is (?:closed|paused)(?: for (?:scheduled )?maintenance)? (?:from|between) {TIME} "
-        rf"(?:to|and|until) {TIME}(?: (?:on|every|each) {_WEEKDAY})?\.",
+        rf"(?:The exchange|Kalshi|Trading) is (?:closed|paused)(?: for (?:scheduled )?maintenance)?(?: on {_WEEKDAY})? "
+        rf"(?:from|between) {TIME} (?:to|and|until) {TIME}(?: (?:on|every|each) {_WEEKDAY})?\.",
         (_M.NOTHING,),
     ),
     (
-        r"(?:Trading|The exchange) may be (?:paused|closed|unavailable) (?:for|during) (?:scheduled )?(?:exchange )?maintenance\.",
+        r"(?:Trading|The exchange) may be (?:paused|closed|halted|unavailable) (?:for|during) (?:scheduled )?(?:exchange )?maintenance\.",
         (_M.NOTHING,),
     ),
     (
-        rf"(?:The exchange's|Kalshi's|The) scheduled maintenance(?: window)? is (?:on {_WEEKDAY} )?(?:from|between) {TIME} "
+        rf"(?:The exchange's|Kalshi's|The)? ?[Ss]cheduled maintenance(?: window)? is (?:on {_WEEKDAY} )?(?:from|between) {TIME} "
         rf"(?:to|and) {TIME}(?: (?:on|every|each) {_WEEKDAY})?\.",
         (_M.NOTHING,),
     ),
-    (r"Trading is available (?:24 hours a day|around the clock|24/7)\.", (_M.NOTHING,)),
+    (r"Trading (?:is available|hours:|takes place) (?:24 hours a day|around the clock|24/7)\.", (_M.NOTHING,)),
     (
         r"(?:This|The) market will close(?: and expire)?(?: early)? (?:when|once|after|if) (?:a winner is declared|the winner is known"
         r"|the (?:event|outcome) occurs|the result is (?:known|announced))\.",
@@ -210,7 +226,7 @@ _READ: Final[Read] = (
         r"Kalshi is not affiliated, associated, authorized, endorsed by, or in any way officially connected with the NCAA\.",
         (_M.NOTHING,),
     ),
-    (r"All trademarks, logos, and brand names are the property of their respective owners\.", (_M.NOTHING,)),
+    (r"All trademarks(?:, logos, and brand names)? are the property of their respective owners\.", (_M.NOTHING,)),
     (r"This market and these products have not been endorsed by FIFA\.", (_M.NOTHING,)),
     (
         r'Any references to "FIFA", the "FIFA World Cup," or any other associated marks are descriptive only, and do not indicate an '
@@ -249,7 +265,15 @@ def _compiled(listed: Read) -> list[tuple[re.Pattern[str], tuple[Meaning, ...]]]
 _PATTERNS: Final = {topic: _compiled((*_ONLY.get(topic, ()), *_READ)) for topic in Topic}
 
 
+_OPENING: Final = re.compile(r"(?:(?:Please )?[Nn]ote(?: that |: ?)|(?:As a r|R)eminder[:,] )(?P<rest>\S.*)", re.ASCII)
+
+
 @lru_cache(maxsize=16384)
 def read_sentence(sentence: str, topic: Topic) -> tuple[Meaning, ...] | None:
-    """What a plain sentence means in an event of this topic, or None: it was not read, or is about another."""
-    return next((meanings for pattern, meanings in _PATTERNS[topic] if pattern.fullmatch(sentence)), None)
+    """What a plain sentence means in an event of this topic, or None: it was not read, or is about another. "Note that" before it
+    says no more."""
+    found = next((meanings for pattern, meanings in _PATTERNS[topic] if pattern.fullmatch(sentence)), None)
+    if found is None and (opened := _OPENING.fullmatch(sentence)):
+        rest = opened["rest"]
+        return read_sentence(f"{rest[0].upper()}{rest[1:]}", topic)
+    return found

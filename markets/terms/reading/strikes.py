@@ -14,7 +14,7 @@ from typing import Final
 from markets.terms.facts import MarketFacts
 
 _NUMBER: Final = r"(?:-?\$?|\$-)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_UNIT: Final = r"(?:°F?| degrees(?: [Ff]ahrenheit)?|%)?"
+_UNIT: Final = r"(?: ?°(?: ?F| [Ff]ahrenheit)?| degrees(?: F| [Ff]ahrenheit)?|%)?"
 _FLAGS: Final = re.IGNORECASE | re.ASCII
 _PLACES: Final = 15
 """Digits before and after the point that a strike may have."""
@@ -38,9 +38,11 @@ class Interval:
 
     def same(self, other: Interval, unit: Decimal | None) -> bool:
         """Whether both take the same values, given the unit in which values come (None: any number)."""
-        if unit is None:
+        if self == other or unit is None:
             return self == other
-        return self.on_grid(unit) == other.on_grid(unit)
+        bounds = [bound for one in (self, other) for bound in (one.low, one.high) if bound is not None]
+        on_grid = all(_is_usual(bound) and not bound % unit for bound in bounds)
+        return on_grid and self.on_grid(unit) == other.on_grid(unit)
 
 
 def greater(n: Decimal) -> Interval:
@@ -64,23 +66,34 @@ def at_most(n: Decimal) -> Interval:
 
 
 _ONE: Final[tuple[tuple[str, Callable[[Decimal], Interval]], ...]] = (
-    (r"(?:strictly )?(?:greater|more|higher) than {n}|(?:strictly )?above {n}|over {n}", greater),
-    (r"at least {n}|greater than or equal to {n}|{n} or (?:above|more|higher|greater)", at_least),
-    (r"(?:strictly )?(?:less|lower|fewer) than {n}|(?:strictly )?below {n}|under {n}", less),
-    (r"at most {n}|less than or equal to {n}|{n} or (?:below|less|lower|fewer)", at_most),
+    (
+        r"(?:strictly )?(?:greater|more|higher) than {n}|(?:strictly )?above {n}|over {n}|in excess of {n}|> ?{n}",
+        greater,
+    ),
+    (
+        r"at least {n}|(?:greater than or equal to|equal to or greater than|(?:no|not) less than) {n}"
+        r"|{n} (?:or|and) (?:above|over|more|higher|greater)|{n}\+|(?:≥|>=) ?{n}",
+        at_least,
+    ),
+    (r"(?:strictly )?(?:less|lower|fewer) than {n}|(?:strictly )?below {n}|under {n}|< ?{n}", less),
+    (
+        r"at most {n}|(?:less than or equal to|equal to or less than|(?:no|not) more than) {n}"
+        r"|{n} (?:or|and) (?:below|under|less|lower|fewer)|(?:≤|<=) ?{n}",
+        at_most,
+    ),
 )
-_TWO: Final = r"(?:between )?{n}(?:-|–| to | and ){n}(?:,? inclusive)?"
+_TWO: Final = r"(?:(?:between|from) )?{n}(?: ?- ?| to | and ){n}(?:,? inclusive| \(inclusive\))?"
 
 
-def _any(shape: str, name: str = "") -> str:
-    return shape.replace("{n}", f"{_NUMBER}{_UNIT}" if not name else f"(?:{_NUMBER}){_UNIT}")
+def _any(shape: str) -> str:
+    return shape.replace("{n}", f"{_NUMBER}{_UNIT}")
 
 
 PHRASE: Final = "(?:" + "|".join(_any(shape) for shape, _ in (*_ONE, (_TWO, greater))) + ")"
 """Matches any strike phrase that is read."""
 
 _READ: Final = tuple((re.compile(_any(shape), _FLAGS), build) for shape, build in _ONE)
-_READ_TWO: Final = re.compile(_any(_TWO), _FLAGS)
+_READ_TWO: Final = re.compile(_any(_TWO.replace("{n}", "(?P<low>{n})", 1).replace("){n}(", ")(?P<high>{n})(")), _FLAGS)
 _FIND: Final = re.compile(_NUMBER, re.ASCII)
 
 
@@ -88,11 +101,14 @@ def read_phrase(phrase: str) -> Interval | None:
     """The values that a phrase takes, or None if it is not one that is read. "between" has both ends, as the terms say."""
     for pattern, build in _READ:
         if pattern.fullmatch(phrase):
-            return build(_decimal(_FIND.findall(phrase)[0]))
-    if _READ_TWO.fullmatch(phrase):
-        low, high = (_decimal(found) for found in _FIND.findall(re.sub(r"(?<=[\d°%])[-–]", " to ", phrase)))
-        return Interval(low, True, high, True)
+            return build(_first(phrase))
+    if found := _READ_TWO.fullmatch(phrase):
+        return Interval(_first(found["low"]), True, _first(found["high"]), True)
     return None
+
+
+def _first(phrase: str) -> Decimal:
+    return _decimal(_FIND.findall(phrase)[0])
 
 
 def of_strikes(market: MarketFacts) -> Interval | None:

@@ -11,7 +11,10 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-_QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " "})
+_MARKS: Final = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "º": "°", "˚": "°", "℉": "°F"}
+    | dict.fromkeys("‐‑‒–—−", "-")
+)
 _END: Final = re.compile(r'(?<=[.!?])\s+(?=[A-Z"])')
 
 MONTH: Final = (
@@ -19,11 +22,20 @@ MONTH: Final = (
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.?"
 )
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DATE: Final = rf"(?:{MONTH} \d{{1,2}}(?:st|nd|rd|th)?, \d{{4}}|\d{{1,2}} {MONTH} \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+DATE: Final = rf"(?:{MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{1,2}} {MONTH} \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
 _DATED: Final = re.compile(
-    rf"\b(?:(?P<weekday>(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day),? )?(?P<date>{DATE})", re.ASCII
+    rf"\b(?:(?P<weekday>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:\.|(?:s|nes|rs|ur)?day)?),? )?(?P<date>{DATE})", re.ASCII
 )
 _DATE_WORD: Final = re.compile(r"[A-Za-z]{3,}|\d+", re.ASCII)
+_HOUR: Final = re.compile(
+    r"(?<![\w:])(\d{1,2}(?::[0-5]\d)?) ?([AaPp])(?:[Mm]\b|\.[Mm]\.(?= (?:[a-z]|[ECMP][SD]?T\b|UTC\b|GMT\b)))", re.ASCII
+)
+_QUOTED_END: Final = re.compile(r'(\w)\."(?=\s|\Z)')
+THEN_YES: Final = ", then the market resolves to Yes."
+_YES: Final = re.compile(
+    r'(?:,? then|,) (?:(?:the|this) (?:[Mm]arket|contract|strike)|it) (?:will resolve|resolves)(?: to)? "?(?:Yes|YES|yes)"?(?:\.|\Z)',
+    re.ASCII,
+)
 TIME: Final = r"(?:1[0-2]|[1-9])(?::[0-5]\d)? ?[AP]M(?: (?:E[SD]?T|C[SD]?T|M[SD]?T|P[SD]?T|UTC|GMT))?"
 WORD: Final = r"[A-Z][A-Za-z.'-]*"
 PLACE: Final = rf"{WORD}(?:,? {WORD})*"
@@ -33,8 +45,8 @@ WEATHER_SERVICE: Final = r"https://(?:www|forecast)\.weather\.gov/[A-Za-z0-9/?=&
 
 @lru_cache(maxsize=8192)
 def plain(text: str) -> str:
-    """One line, plain quotes. Anything else that is odd stays, and is then not read."""
-    return " ".join(text.translate(_QUOTES).split())
+    """One line, plain quotes, dashes and degree signs. Anything else that is odd stays, and is then not read."""
+    return " ".join(text.translate(_MARKS).split())
 
 
 @lru_cache(maxsize=8192)
@@ -61,14 +73,27 @@ def same_day(text: str) -> str:
 
 
 def one_spelling(text: str) -> str:
-    """The text with each date in one spelling. Raises ValueError for a day that no calendar has, or that is another weekday."""
-    return _DATED.sub(_same_dated, text)
+    """The text with each date, hour and quoted last word of a sentence in one spelling. Raises ValueError for a day that no calendar
+    has, or that is another weekday."""
+    text = _HOUR.sub(lambda found: f"{found[1]} {found[2].upper()}M", text)
+    return _DATED.sub(_same_dated, _QUOTED_END.sub(r'\1".', text))
+
+
+def in_one_form(rule: str) -> str:
+    """A rule of an outcome with its first "then it resolves to Yes" in the one form, ``THEN_YES``; as it is without any."""
+    return _YES.sub(THEN_YES, rule, count=1)
+
+
+def yes_of(rule: str) -> re.Match[str] | None:
+    """Where a rule of an outcome first says that it resolves to Yes."""
+    return _YES.search(rule)
 
 
 def _same_dated(found: re.Match[str]) -> str:
     day = same_day(found["date"])
-    if found["weekday"] and found["weekday"] != weekday(day):
-        raise ValueError(f"not a {found['weekday']}: {day}")
+    named = (found["weekday"] or "").removesuffix(".")
+    if named and named not in (weekday(day), weekday(day)[:3]):
+        raise ValueError(f"not a {named}: {day}")
     return day
 
 

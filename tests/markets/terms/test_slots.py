@@ -62,6 +62,9 @@ WEATHER = {
         "for July 16, 2026 before noon",
         "for July 16, 2026, or July 17, 2026 if unavailable",
         "for July 32, 2026",
+        "for Friday, July 16, 2026",
+        "for Fri, July 16, 2026",
+        "for July 16 or July 17, 2026",
         "for February 30, 2026",
     ),
     "Central Park, New York": ("Central Park, New York or JFK", "La Guardia", "Central Park, New Jersey"),
@@ -69,7 +72,10 @@ WEATHER = {
     "°": (" degrees Celsius", "°C", " kelvin", "% "),
 }
 STRIKES = {
-    0: ("less than 84°", ("at most 84°", "less than 84.5°")),
+    0: (
+        "less than 84°",
+        ("at most 84°", "less than 84.5°", "at most 83.5°", "≤84°", "< 84.5°", "83° and above", "no less than 83°"),
+    ),
     1: (
         "between 84-85°",
         (
@@ -78,12 +84,27 @@ STRIKES = {
             "between 85-84°",
             "84°",
             "outside 84-85°",
+            "84° - 86°",
+            "84°F--85°F",
+            "between 84° and 85° (exclusive)",
+            "more than 84° and at most 85°",
             "between 84-85° or 90-91°",
         ),
     ),
     3: (
         "greater than 87°",
-        ("greater than 87.4°", "no less than 87°", "about 88°", "greater than ８７°", "greater than ٨٧°"),
+        (
+            "greater than 87.4°",
+            "no less than 87°",
+            "at least 88.5°",
+            "≥ 87°",
+            "87°+",
+            ">= 87.5°",
+            "-88°+",
+            "about 88°",
+            "greater than ８７°",
+            "greater than ٨٧°",
+        ),
     ),
 }
 COIN = {
@@ -111,6 +132,15 @@ SENTENCES = (
     "Trading closes at 11:59 PM ET unless the value is known.",
     "Only one range can resolve to Yes, or none.",
     "Only two ranges can resolve to Yes.",
+    "Only one of the two ranges can resolve to Yes.",
+    "Note that no range can resolve to Yes.",
+    "Please note that the market resolves to No.",
+    "Note: Otherwise, the market resolves to Yes.",
+    "All other markets will resolve to Yes.",
+    "All markets will resolve to No.",
+    "Each contract pays $1 if the market resolves to No.",
+    "A contract pays $0.50 if it resolves to Yes.",
+    "The ranges do overlap.",
     "See the full rules, which provide for a 50/50 split.",
     "This market is not mutually exclusive.",
     "A value equal to a bound belongs to neither.",
@@ -183,9 +213,13 @@ def labels() -> Iterator[tuple[str, Case]]:
         "The Weather Company https://weather.com/kalshi",
         "NWS https://forecast.weather.gov/product.php?site=EWX&product=CLI&issuedby=AUS",
         "NWS https://weather.gov.example/",
+        "NWS https://forecast.weather.gov/product.php?site=NWS&product=CLI&issuedby=NYC&version=2",
+        "NWS https://forecast.weather.gov/product.php?site=NWS&product=CLI&issuedby=NYC&issuedby=BOS",
+        "NWS https://forecast.weather.gov/product.php?site=NWS&product=CLM&issuedby=NYC",
     ):
         yield source, (replace(temperature(), sources=(source,)), NOBODY4, None)
-    yield "coin's source", (replace(price_range(), sources=("Coinbase https://coinbase.com",)), [(1.0,) * 4], None)
+    for source in ("Coinbase https://coinbase.com", "CF Benchmarks https://www.cfbenchmarks.com/data/indices/ERTI/"):
+        yield source, (replace(price_range(), sources=(source,)), [(1.0,) * 4], None)
     yield "coin's series", (replace(price_range(), series_ticker="KXETH"), [(1.0,) * 4], None)
     yield "a series that nobody mapped", (replace(temperature(), series_ticker="KXHIGHX"), NOBODY4, None)
 
