@@ -14,7 +14,8 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.common import clock
-from kalbot.console.pages import dashboard, summary
+from kalbot.console.pages import dashboard
+from kalbot.console.pages.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Account, LedgerEntry, LedgerTransaction, Lock, Position
@@ -64,11 +65,16 @@ def test_today_begins_at_midnight_of_each_profiles_own_zone(sample: dict[str, An
         Position.objects.filter(mode="live", status="settled").update(ended_at=clock.now())
     with time_machine.travel("2027-07-02T03:30:00Z", tick=False):  # 23:30 in New York, tomorrow in UTC
         live.update(day_zone="America/New_York")
-        assert (summary.today("live"), summary.ended_today("live")) == (gain, 3)
+        assert of_today(live.get()) == (gain, 3)
         live.update(day_zone="UTC")
-        assert (summary.today("live"), summary.ended_today("live")) == (0, 0)
-        assert summary.day_zones("live") == "UTC"
-        assert any("since midnight UTC" in tile["detail"] for tile in dashboard.earning())
+        assert of_today(live.get()) == (0, 0)
+        assert any("since midnight UTC" in tile["detail"] for tile in dashboard.earning(Reading()))
+
+
+def of_today(profile: Profile) -> tuple[int, int]:
+    """(what a profile realised, how many of its positions ended) since its midnight."""
+    reading = Reading()
+    return reading.realised_today[profile.pk], reading.ended_today.get(profile.pk, 0)
 
 
 def book_gain(profile: Profile, amount: int) -> None:

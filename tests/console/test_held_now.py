@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from kalbot.console.api import reads
 from kalbot.console.pages import dashboard
+from kalbot.console.pages.reading import Reading
 from trading.models import Position
 
 Login = Callable[..., Client]
@@ -52,7 +53,7 @@ def test_a_naked_leg_takes_the_word_from_page_list_and_dashboard(sample: dict[st
     assert "guaranteed if determined" not in row_of(client, held)
     part = client.get(reverse("admin:dashboard_part", args=["positions"])).content.decode()
     assert "naked legs" in part
-    safe = dashboard.safe()
+    safe = dashboard.safe(Reading())
     assert (safe["answer"], safe["state"]) == ("No", "bad")
     assert "naked legs in 1 position" in safe["detail"]
 

@@ -14,6 +14,7 @@ from django_celery_beat.models import PeriodicTask
 from kalbot.common import cache, clock, messages
 from kalbot.console.ops import exchange_status, schedules, status
 from kalbot.console.pages import dashboard, obstacles
+from kalbot.console.pages.reading import Reading
 from markets import prices
 from strategies.models import Profile
 from trading.models import Lock
@@ -39,7 +40,7 @@ def banner(client: Client) -> str:
 def test_nothing_stops_a_sound_installation(working: dict[str, Any], login: Login) -> None:
     assert obstacles.found() == []
     assert "ACTIVE<" in banner(login("viewer"))
-    assert dashboard.why_not()["state"] == "ok"
+    assert dashboard.why_not(Reading())["state"] == "ok"
 
 
 def a_lock(sample: dict[str, Any]) -> None:
@@ -86,7 +87,7 @@ def test_what_stops_everything_is_named_everywhere(
     assert "ACTIVE<" not in shown
     for word in words:
         assert word in shown
-    assert dashboard.why_not()["state"] == "bad"
+    assert dashboard.why_not(Reading())["state"] == "bad"
     why = client.get(reverse("admin:why"), {"profile": "careful"}).content.decode()
     assert "Stopped before any filter" in why
     assert "stopped" in client.get(reverse("admin:strategies_profile_changelist")).content.decode()
@@ -97,17 +98,17 @@ def test_a_lock_of_one_profile_is_named_with_it(working: dict[str, Any], login: 
     Lock.objects.create(profile=working["careful"], code="loss_streak", reason="four in a row", until=until)
     client = login("viewer")
     assert "careful is locked: one loss after another" in banner(client)
-    assert dashboard.why_not()["state"] == "warn"
+    assert dashboard.why_not(Reading())["state"] == "warn"
     page = client.get(reverse("admin:strategies_profile_changelist")).content.decode()
     assert "careful is locked" in page
 
 
 def test_it_is_not_simply_safe_under_a_lock(working: dict[str, Any]) -> None:
-    assert dashboard.safe()["answer"] == "No"  # the sample holds an unexplained difference
+    assert dashboard.safe(Reading())["answer"] == "No"  # the sample holds an unexplained difference
     working["held"].profile.discrepancies.model.objects.update(resolved_at=clock.now())
-    assert dashboard.safe()["answer"] == "Yes"
+    assert dashboard.safe(Reading())["answer"] == "Yes"
     a_lock(working)
-    assert dashboard.safe()["answer"] == "Limited"
+    assert dashboard.safe(Reading())["answer"] == "Limited"
 
 
 def test_schedules_that_do_not_run_are_red(working: dict[str, Any]) -> None:

@@ -283,14 +283,14 @@ def test_a_day_of_losses_begins_at_midnight_of_the_profiles_zone() -> None:
         profile, _, _ = _ready()
         _lose(profile, 2 * world.DOLLAR)
     with time_machine.travel("2026-11-28T04:59:00+00:00", tick=False):
-        assert day.realised_today(profile) == -2 * world.DOLLAR
+        assert day.realised_today([profile])[profile.pk] == -2 * world.DOLLAR
         profile.day_zone = "UTC"
-        assert day.realised_today(profile) == 0
+        assert day.realised_today([profile])[profile.pk] == 0
         profile.day_zone = "Mars"  # what cannot be read counts more, never less
-        assert day.realised_today(profile) == -2 * world.DOLLAR
+        assert day.realised_today([profile])[profile.pk] == -2 * world.DOLLAR
     with time_machine.travel("2026-11-28T05:00:00+00:00", tick=False):
         profile.day_zone = "America/New_York"
-        assert day.realised_today(profile) == 0
+        assert day.realised_today([profile])[profile.pk] == 0
 
 
 def test_what_was_lost_in_an_event_counts_against_its_limit() -> None:

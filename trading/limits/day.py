@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,9 +14,23 @@ from strategies.models import Profile
 from trading.limits import facts
 
 
-def realised_today(profile: Profile) -> int:
-    """Profit realised since midnight of the profile's time zone, micro-dollars."""
-    return -(facts.results(profile.pk, midnight(profile)).aggregate(t=Sum("amount"))["t"] or 0)
+def realised_today(profiles: Iterable[Profile]) -> dict[int, int]:
+    """Profit of each since midnight of its own time zone, micro-dollars, by profile id; one query for all whose day began at the same
+    moment."""
+    found: dict[int, int] = {}
+    for since, owners in by_midnight(profiles).items():
+        booked = facts.results(since).filter(transaction__profile__in=owners).order_by()
+        lost = dict(booked.values_list("transaction__profile").annotate(t=Sum("amount")))
+        found |= {pk: -lost.get(pk, 0) for pk in owners}
+    return found
+
+
+def by_midnight(profiles: Iterable[Profile]) -> dict[datetime, list[int]]:
+    """The ids of ``profiles`` by the moment at which their day began."""
+    found: dict[datetime, list[int]] = defaultdict(list)
+    for profile in profiles:
+        found[midnight(profile)].append(profile.pk)
+    return found
 
 
 def midnight(profile: Profile) -> datetime:

@@ -169,11 +169,9 @@ def values_of_every_purchase(profile: Profile) -> dict[str, Any]:
     }
 
 
-def results(profile: int | Expression, since: datetime | Expression) -> QuerySet[LedgerEntry]:
-    """The entries of what a profile made or lost since a moment; a loss is positive."""
-    return LedgerEntry.objects.filter(
-        transaction__profile=profile, transaction__at__gte=since, account=Account.REALISED
-    )
+def results(since: datetime | Expression) -> QuerySet[LedgerEntry]:
+    """The entries of what profiles made or lost since a moment; a loss is positive."""
+    return LedgerEntry.objects.filter(transaction__at__gte=since, account=Account.REALISED)
 
 
 @cache
@@ -237,7 +235,7 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
             .annotate(n=Count("pk"))
             .values("n")
         ),
-        "realised_today": total(results(_OWNER, _MIDNIGHT), F("amount")),
+        "realised_today": total(results(_MIDNIGHT).filter(transaction__profile=_OWNER), F("amount")),
         "is_denied": Exists(Denial.objects.filter(decision=_DECISION)),
         "best_equity": F("profile__balance__best_equity"),
         "booked_result": F("profile__balance__realised"),

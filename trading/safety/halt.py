@@ -8,6 +8,7 @@ to be completed or unwound.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from django.db import DatabaseError, transaction
@@ -65,8 +66,18 @@ def row_of(profile: Profile | None = None) -> TradingState:
     """The stored state of ``profile`` (None: global) with who and why, for people to read; where none is stored, an unsaved row
     that says what holds: globally halted, a profile by itself active."""
     row = TradingState.objects.filter(scope=scope_of(profile)).first()
-    if row is not None:
-        return row
+    return row or _unstored(profile)
+
+
+def of_each(profiles: Iterable[Profile]) -> list[tuple[Profile, TradingState, State]]:
+    """Each profile with its own row, as ``row_of`` gives it, and the state in force for it. One query."""
+    rows = {row.scope: row for row in TradingState.objects.all()}
+    of_all = rows[GLOBAL].state if GLOBAL in rows else None
+    owned = [(profile, rows.get(scope_of(profile)) or _unstored(profile)) for profile in profiles]
+    return [(profile, own, stricter(of_all, own.state)) for profile, own in owned]
+
+
+def _unstored(profile: Profile | None) -> TradingState:
     if profile is not None:
         return TradingState(scope=scope_of(profile), profile=profile, state=State.ACTIVE, reason="", actor="")
     return ABSENT

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from kalbot.common import clock
 from kalbot.console.pages.results import unrealised_of
-from kalbot.console.pages.summary import latency, ledger_summary
+from kalbot.console.pages.summary import latency, ledger_summaries
 from strategies.models import NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Denial, Discrepancy, ExchangeAccount, Position, Reconciliation, TradingState
 
@@ -41,8 +41,9 @@ def profit() -> Iterator[Metric]:
     labels = ["profile", "mode"]
     realised = GaugeMetricFamily("kalbot_realised_dollars", "Realised profit since the beginning", labels=labels)
     off = GaugeMetricFamily("kalbot_ledger_difference_dollars", "Ledger against positions; must be 0", labels=labels)
-    for profile in Profile.objects.all():
-        found = ledger_summary(profile)
+    books = ledger_summaries()
+    for profile in Profile.objects.filter(pk__in=books):
+        found = books[profile.pk]
         realised.add_metric([profile.name, profile.mode], dollars(found["realised"]))
         off.add_metric([profile.name, profile.mode], dollars(found["difference"]))
     yield from (realised, off)
@@ -58,9 +59,9 @@ def open_profit() -> Iterator[Metric]:
         "kalbot_equity_dollars", "Cash and cost of what is held, with open profit where it is known", labels=labels
     )
     profiles = list(Profile.objects.all())
-    made = unrealised_of(profiles)
+    made, books = unrealised_of(profiles), ledger_summaries()
     for profile in profiles:
-        key, (now, missing), found = [profile.name, profile.mode], made[profile.pk], ledger_summary(profile)
+        key, (now, missing), found = [profile.name, profile.mode], made[profile.pk], books[profile.pk]
         if now is not None or not missing:
             open_.add_metric(key, dollars(now))
         unpriced.add_metric(key, missing)

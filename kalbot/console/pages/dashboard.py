@@ -13,17 +13,16 @@ from django.urls import reverse
 from kalbot.common import clock
 from kalbot.console.ops import heartbeats, status, tokens
 from kalbot.console.pages import attention, first_run, obstacles, summary
+from kalbot.console.pages.reading import Reading
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
-from trading import selectors
 from trading.closing import marks
 from trading.denials import DenialCode
-from trading.models import ACTIVE, Discrepancy, Lock, Position, PositionStatus
+from trading.models import ACTIVE, Discrepancy, Lock, Position
 from trading.safety import halt
-from trading.selectors import HeldLeg
 from triage.models import Assessment
 
 SHOWN = 12
@@ -38,8 +37,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
         found.update(first_run.context())
     elif may_see(request, "positions"):
         found["curves"] = curves()
+    reading = Reading()
     for name in shown:
-        found.update(PARTS[name]())
+        found.update(PARTS[name](reading))
     return found
 
 
@@ -48,9 +48,9 @@ def may_see(request: HttpRequest, part: str) -> bool:
     return bool(request.user.has_perms(NEEDED[part]))
 
 
-def glance() -> dict[str, Any]:
+def glance(reading: Reading) -> dict[str, Any]:
     """Four answers at the top: is it safe, is it working, is it making money, and if it does not trade, why."""
-    return {"tiles": [safe(), working(), *earning(), why_not()]}
+    return {"tiles": [safe(reading), working(reading), *earning(reading), why_not(reading)]}
 
 
 def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[str, str]:
@@ -58,11 +58,11 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
     return {"question": question, "state": state, "answer": answer, "detail": detail, "url": url}
 
 
-def safe() -> dict[str, str]:
+def safe(reading: Reading) -> dict[str, str]:
     """Unexplained differences, naked legs, locks and the trading state. "Yes" is said only when none of them speaks against it."""
     differences = Discrepancy.objects.filter(resolved_at=None).count()
     locks = Lock.objects.filter(until__gt=clock.now()).count()
-    naked = len(naked_positions())
+    naked = len(reading.naked)
     state = halt.row_of().state
     found = [
         f"{number} {words}{'s' * (number > 1)}"
@@ -81,16 +81,9 @@ def safe() -> dict[str, str]:
     return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
 
 
-def naked_positions() -> dict[int, tuple[HeldLeg, ...]]:
-    """Positions that hold naked legs and are not being bought right now, by id; orphans of quotes, held inside their budget, are none."""
-    buying = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING)
-    held = Position.objects.filter(status__in=ACTIVE).exclude(status__in=buying)
-    return selectors.naked_legs(held.exclude(residual_code=DenialCode.ORPHANS_HELD))
-
-
-def working() -> dict[str, str]:
+def working(reading: Reading) -> dict[str, str]:
     """The worst of all parts, by name."""
-    parts = [part for part in status.check() if part.name != "trading"]
+    parts = [part for part in reading.parts if part.name != "trading"]
     wrong = [part for part in parts if part.state != status.OK]
     if not wrong:
         return tile("Is it working?", "ok", "Yes", f"all {len(parts)} parts are fine", "#part-system")
@@ -99,36 +92,38 @@ def working() -> dict[str, str]:
     return tile("Is it working?", worst, "No" if worst == status.BAD else "With a warning", names, "#part-system")
 
 
-def earning() -> list[dict[str, str]]:
+def earning(reading: Reading) -> list[dict[str, str]]:
     """Today's profit, a tile for each mode that a profile runs in."""
     tiles = []
     for mode in (Mode.LIVE.value, Mode.SIM.value):
-        if not Profile.objects.filter(mode=mode).exists():
+        profiles = reading.of_mode(mode)
+        if not profiles:
             continue
-        gained, ended = summary.today(mode), summary.ended_today(mode)
-        held = Position.objects.filter(mode=mode, status__in=ACTIVE).count()
+        gained = sum(reading.realised_today[profile.pk] for profile in profiles)
+        ended = sum(reading.ended_today.get(profile.pk, 0) for profile in profiles)
+        held = sum(reading.at_work[profile.pk].number for profile in profiles if profile.pk in reading.at_work)
         tiles.append(
             tile(
                 f"Earned today, {mode}",
                 "bad" if gained < 0 else "ok",
                 formats.gain(gained),
-                f"{ended} ended since midnight {summary.day_zones(mode)}, {held} open",
+                f"{ended} ended since midnight {summary.day_zones(profiles)}, {held} open",
                 list_url("trading.position", mode__exact=mode),
             )
         )
     return tiles
 
 
-def why_not() -> dict[str, str]:
+def why_not(reading: Reading) -> dict[str, str]:
     """What stops everything, if anything does; else how many events could be traded now, and the nearest miss."""
     stops = obstacles.read()
     first = next(obstacles.everything(stops), None)
     if first is not None:
         until = f", until {formats.moment(first.until)}" if first.until else ""
         return tile("Why not more?", "bad", first.title, f"{first.why}{until}; {first.who}", first.url)
-    profiles = list(Profile.objects.filter(is_active=True))
+    profiles = reading.active
     blocked = obstacles.by_profile(profiles, stops)
-    tradable, watched = summary.candidate_events([profile.pk for profile in profiles])
+    tradable, watched = reading.candidates
     miss = NearMiss.objects.filter(ended_at=None, profile__in=profiles).order_by("distance_ppm").first()
     detail = f"{watched} watched, " + (
         f"nearest miss {formats.share(miss.distance_ppm)} away" if miss else "no near miss"
@@ -139,26 +134,27 @@ def why_not() -> dict[str, str]:
     return tile("Why not more?", "warn" if blocked else "ok", answer, detail, reverse("admin:why"))
 
 
-def modes() -> dict[str, Any]:
+def modes(reading: Reading) -> dict[str, Any]:
     """Sim and live side by side, never summed."""
-    profiles = list(Profile.objects.order_by("name"))
-    return {
-        "modes": [one_mode(mode, [p for p in profiles if p.mode == mode]) for mode in (Mode.LIVE.value, Mode.SIM.value)]
-    }
+    books = summary.ledger_summaries()
+    return {"modes": [one_mode(mode, reading, books) for mode in (Mode.LIVE.value, Mode.SIM.value)]}
 
 
-def one_mode(mode: str, profiles: list[Profile]) -> dict[str, Any]:
+def one_mode(mode: str, reading: Reading, books: dict[int, dict[str, int]]) -> dict[str, Any]:
     """Totals of a mode from each profile's ledger, and what is used of its limits."""
-    sums = dict.fromkeys(("cash", "open_cost", "realised", "difference"), 0)
-    for profile in profiles:
-        books = summary.ledger_summary(profile)
-        sums = {name: total + books[name] for name, total in sums.items()}
-    return {"mode": mode, "today": summary.today(mode), **sums, "profiles": [use(profile) for profile in profiles]}
+    profiles = reading.of_mode(mode)
+    sums = {
+        name: sum(books[profile.pk][name] for profile in profiles)
+        for name in ("cash", "open_cost", "realised", "difference")
+    }
+    today = sum(reading.realised_today[profile.pk] for profile in profiles)
+    return {"mode": mode, "today": today, **sums, "profiles": [use(profile, reading) for profile in profiles]}
 
 
-def use(profile: Profile) -> dict[str, Any]:
+def use(profile: Profile, reading: Reading) -> dict[str, Any]:
     """A profile's bars: name, share and text."""
-    bars = summary.capital_use(profile)
+    open_now = reading.at_work.get(profile.pk, summary.AtWork())
+    bars = summary.capital_use(profile, open_now, reading.realised_today[profile.pk])
     show: dict[str, Callable[[int], str]] = {"capital": formats.money, "positions": str, "daily_loss": formats.money}
     names = {"capital": "capital", "positions": "positions", "daily_loss": "daily loss"}
     return {
@@ -175,13 +171,13 @@ def _side_by_side(numbers: dict[str, float | None]) -> str:
     return " / ".join(formats.milliseconds(value).replace(" ", "\u00a0") for value in numbers.values())
 
 
-def system() -> dict[str, Any]:
+def system(reading: Reading) -> dict[str, Any]:
     """The parts of the system with their sentences, and a few metrics."""
     stream = PriceReader().stream_status()
     depths = heartbeats.depths()
     latency = summary.latency()
     return {
-        "parts": status.check(),
+        "parts": reading.parts,
         "metrics": [
             ("Price messages", f"{stream.get('per_second', 0):,.0f}/s" if stream.get("alive") else formats.NOTHING),
             ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
@@ -199,7 +195,7 @@ def price_age(stream: dict[str, Any]) -> float | None:
     return max(0, clock.now_ms() - int(alive)) if alive else None
 
 
-def positions() -> dict[str, Any]:
+def positions(reading: Reading) -> dict[str, Any]:
     """Open positions, live first, with what selling them now would bring and what triage last advised."""
     latest = Assessment.objects.filter(position=OuterRef("pk")).order_by("-id")
     held = (
@@ -212,7 +208,7 @@ def positions() -> dict[str, Any]:
     )
     rows = list(held[: SHOWN + 1])
     now = clock.now()
-    naked, worth = naked_positions(), marks.of(rows[:SHOWN])
+    naked, worth = reading.naked, marks.of(rows[:SHOWN])
     return {
         "positions": [
             {
@@ -225,19 +221,18 @@ def positions() -> dict[str, Any]:
             }
             for p in rows[:SHOWN]
         ],
-        "more": held.count() - SHOWN if len(rows) > SHOWN else 0,
+        "more": sum(one.number for one in reading.at_work.values()) - SHOWN if len(rows) > SHOWN else 0,
     }
 
 
-def nearest() -> dict[str, Any]:
+def nearest(reading: Reading) -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
-    profiles = list(Profile.objects.values_list("pk", flat=True))  # the index of near misses begins with the profile
+    profiles = [profile.pk for profile in reading.profiles]  # the index of near misses begins with the profile
     near = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
     candidates = Verdict.objects.filter(
         status="candidate", profile_id__in=profiles, profile__is_active=True, event__is_open=True
     )
-    active = Profile.objects.filter(is_active=True).values_list("pk", flat=True)
-    tradable, watched = summary.candidate_events(active)
+    tradable, watched = reading.candidates
     return {
         "tradable": tradable,
         "watched": watched,
@@ -264,13 +259,13 @@ def curve(mode: str) -> dict[str, str]:
     return plot.context("curve")
 
 
-PARTS = {
+PARTS: Final[dict[str, Callable[[Reading], dict[str, Any]]]] = {
     "glance": glance,
     "modes": modes,
     "system": system,
     "positions": positions,
     "nearest": nearest,
-    "alerts": attention.alerts,
+    "alerts": lambda _: attention.alerts(),
 }
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "glance": ("trading.view_position", "trading.view_discrepancy", "trading.view_lock", "strategies.view_verdict"),

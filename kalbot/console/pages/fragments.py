@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
 from kalbot.console.pages.dashboard import PARTS, may_see
+from kalbot.console.pages.reading import Reading
 
 
 @never_cache
@@ -18,4 +19,4 @@ def part(request: HttpRequest, part: str) -> HttpResponse:
         raise Http404
     if not may_see(request, part):
         raise PermissionDenied
-    return render(request, f"console/parts/{part}.html", {**PARTS[part](), "now": clock.now()})
+    return render(request, f"console/parts/{part}.html", {**PARTS[part](Reading()), "now": clock.now()})

@@ -14,6 +14,7 @@ from kalbot.common import clock
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.ops import heartbeats, task_runs
 from kalbot.console.pages import dashboard
+from kalbot.console.pages.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Discrepancy, Lock, Order, OrderStatus
@@ -31,15 +32,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": "Operate",
         "now": clock.now(),
         "state": halt.row_of(),
-        "profiles": [
-            (profile, halt.row_of(profile), halt.current(profile)) for profile in Profile.objects.order_by("name")
-        ],
+        "profiles": halt.of_each(Profile.objects.order_by("name")),
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
         .select_related("profile", "leg")
         .order_by("created_at")[:20],
-        **dashboard.system(),
+        **dashboard.system(Reading()),
         "depths": heartbeats.depths() or {},
         "signs": heartbeats.signs(),
         "runs": sorted(task_runs.counts().items()),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.core.cache import cache as kept
-from django.db.models import Min, Q, Sum
+from django.db.models import Count, Min, OuterRef, Q, Subquery, Sum
 
 from kalbot.common import clock
 from kalbot.console.ui import verdicts
@@ -53,34 +54,42 @@ def quantiles(ordered: list[Any]) -> dict[str, float | None]:
     return {"p50": rank(0.50), "p95": rank(0.95), "p99": rank(0.99)}
 
 
-def today(mode: str) -> int:
-    """Profit that the ledgers of ``mode`` realised since midnight of each profile's own zone, micro-dollars."""
-    return sum(day.realised_today(profile) for profile in Profile.objects.filter(mode=mode))
+def ended_today(profiles: Iterable[Profile]) -> dict[int, int]:
+    """Positions that ended since midnight of each profile's own zone, by profile id; those with none are absent. A query a midnight."""
+    found: dict[int, int] = {}
+    for since, owners in day.by_midnight(profiles).items():
+        ended = Position.objects.filter(profile__in=owners, ended_at__gte=since).order_by()
+        found.update(ended.values_list("profile").annotate(number=Count("pk")))
+    return found
 
 
-def ended_today(mode: str) -> int:
-    """Positions of ``mode`` that ended since midnight of each profile's own zone."""
-    profiles = Profile.objects.filter(mode=mode)
-    return sum(
-        Position.objects.filter(profile=profile, ended_at__gte=day.midnight(profile)).count() for profile in profiles
-    )
+def day_zones(profiles: Iterable[Profile]) -> str:
+    """The zones whose midnight begins the day of ``profiles``, for people to read."""
+    return ", ".join(sorted({profile.day_zone.replace("_", " ") for profile in profiles}))
 
 
-def day_zones(mode: str) -> str:
-    """The zones whose midnight begins the day of the profiles of ``mode``, for people to read."""
-    zones = Profile.objects.filter(mode=mode).order_by("day_zone").values_list("day_zone", flat=True).distinct()
-    return ", ".join(zone.replace("_", " ") for zone in zones)
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """What is open of one profile: positions, and micro-dollars of their cost and of what is reserved for them."""
+
+    number: int = 0
+    cost: int = 0
+    reserved: int = 0
 
 
-def capital_use(profile: Profile) -> dict[str, Any]:
+def at_work() -> dict[int, AtWork]:
+    """Open positions of every profile that has some, by profile id."""
+    rows = Position.objects.filter(status__in=ACTIVE).order_by().values("profile")
+    summed = rows.annotate(number=Count("pk"), paid=Sum("cost"), kept=Sum("reserved"))
+    return {row["profile"]: AtWork(row["number"], row["paid"], row["kept"]) for row in summed}
+
+
+def capital_use(profile: Profile, open_now: AtWork, realised_today: int) -> dict[str, Any]:
     """What of a profile's limits is used: capital, open positions, daily loss; each (used, limit, share in per cent)."""
-    held = Position.objects.filter(profile=profile, status__in=ACTIVE)
-    at_work = held.aggregate(cost=Sum("cost"), reserved=Sum("reserved"))
-    used = (at_work["cost"] or 0) + (at_work["reserved"] or 0)
     return {
-        "capital": bar(used, profile.working),
-        "positions": bar(held.count(), profile.max_open_positions),
-        "daily_loss": bar(max(0, -day.realised_today(profile)), profile.max_daily_loss),
+        "capital": bar(open_now.cost + open_now.reserved, profile.working),
+        "positions": bar(open_now.number, profile.max_open_positions),
+        "daily_loss": bar(max(0, -realised_today), profile.max_daily_loss),
     }
 
 
@@ -108,6 +117,10 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
 def until_booked(profile: Profile, name: str, make: Callable[[], Found]) -> Found:
     """What ``make`` finds for ``profile``, kept until its next booking, and for a minute at most. For what adds up whole ledgers."""
     last = LedgerTransaction.objects.filter(profile=profile).order_by("-id").values_list("pk", flat=True).first()
+    return _kept(profile, name, last, make)
+
+
+def _kept(profile: Profile, name: str, last: int | None, make: Callable[[], Found]) -> Found:
     key = f"{name}:{profile.pk}:{last}:{profile.capital}"
     found: Found | None = kept.get(key)
     if found is None:
@@ -116,10 +129,14 @@ def until_booked(profile: Profile, name: str, make: Callable[[], Found]) -> Foun
     return found
 
 
-def ledger_summary(profile: Profile) -> dict[str, int]:
-    """{starting, cash, open_cost, realised, difference} in micro-dollars. It compares with the positions' rows, which might change
-    without a booking."""
-    return until_booked(profile, "ledger", lambda: ledger.summary(profile))
+def ledger_summaries() -> dict[int, dict[str, int]]:
+    """{starting, cash, open_cost, realised, difference} in micro-dollars of each profile, by its id. It compares with the positions'
+    rows, which might change without a booking."""
+    latest = LedgerTransaction.objects.filter(profile=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    return {
+        profile.pk: _kept(profile, "ledger", profile.last_booking, lambda profile=profile: ledger.summary(profile))
+        for profile in Profile.objects.annotate(last_booking=Subquery(latest))
+    }
 
 
 def grade_of_held(position: Position) -> str:
