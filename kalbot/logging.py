@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import MutableMapping
 from typing import Any, Final, Literal
 
 import structlog
@@ -76,23 +77,37 @@ def config(level: str, style: Literal["json", "text"]) -> dict[str, Any]:
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style)],
             }
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["storm"]}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["storm"]},
+            "nowhere": {"class": "logging.NullHandler"},
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             **{name: {"level": quiet} for name in QUIET},
+            # the addresses of notification channels are secrets: the plugins' own lines repeat them, the sender says what failed
+            "apprise": {"handlers": ["nowhere"], "propagate": False},
+            # at DEBUG it prints the path of every request
+            "urllib3": {"level": "INFO" if level == "DEBUG" else level},
             # gunicorn gives its logger a level and a handler of its own
             "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
         },
     }
 
 
+def hide_secrets(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Every text of a line without private keys, passwords, tokens and the values of our own secret settings."""
+    from kalbot.console.ops.redaction import scrub  # it reads the settings, which read this module
+
+    return {key: scrub(value) if isinstance(value, str) else value for key, value in line.items()}
+
+
 def _renderers(style: Literal["json", "text"]) -> list[Processor]:
+    # plain tracebacks: one with local variables is a hundred times as long, and shows what they hold
+    end: list[Processor] = [structlog.processors.format_exc_info, hide_secrets]
     if style == "json":
         return [
-            structlog.processors.format_exc_info,
+            *end,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(default=str),
         ]
-    # a traceback with local variables is a hundred times as long, and shows what they hold
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
+    return [*end, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 REST_ROOT: Final = "/trade-api/v2"
 WS_ROOT: Final = "/trade-api/ws/v2"
+LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ DEMO: Final = Environment(
 def from_settings(rest_url: str, ws_url: str) -> Environment:
     """The environment of two configured addresses. A bare host gets the API's own path (docs/kalshi-protocol.md 1).
 
-    Raises ValueError for anything that is not an http(s) and a ws(s) address.
+    Raises ValueError for anything that is not an http(s) and a ws(s) address, and for two addresses of different exchanges: prices of
+    one would move orders at the other.
     """
     rest, socket = rest_url.rstrip("/"), ws_url.rstrip("/")
     if urlsplit(rest).path == "":
@@ -60,6 +63,15 @@ def from_settings(rest_url: str, ws_url: str) -> Environment:
     for known in (PROD, DEMO):
         if (rest, socket) == (known.rest_url, known.ws_url):
             return known
-    hosts = {urlsplit(rest).hostname, urlsplit(socket).hostname}
-    local = hosts <= {"127.0.0.1", "localhost", "::1"}
-    return Environment("local" if local else "custom", rest, socket)
+    hosts = [urlsplit(rest).hostname or "", urlsplit(socket).hostname or ""]
+    found = Environment("local" if LOCAL.issuperset(hosts) else "custom", rest, socket)
+    if not are_one_exchange(*hosts):
+        raise ValueError(f"{hosts[0]} and {hosts[1]} are different exchanges")
+    return found
+
+
+def are_one_exchange(rest_host: str, ws_host: str) -> bool:
+    """Whether two host names belong together: they are equal but for the ``-ws`` with which Kalshi marks the WebSocket's, or both are
+    this machine."""
+    first, dot, rest = ws_host.partition(".")
+    return rest_host in (ws_host, f"{first.removesuffix('-ws')}{dot}{rest}") or LOCAL.issuperset((rest_host, ws_host))

@@ -10,6 +10,9 @@ import sample_rows
 from django.core.cache import cache
 from django.test import Client
 
+from kalbot.common import clock
+from kalbot.console.ops import exchange_status
+
 
 @pytest.fixture(autouse=True)
 def forgetful() -> None:
@@ -21,6 +24,14 @@ def forgetful() -> None:
 def quick_passwords(settings: Any) -> None:
     """A second of key stretching for each login belongs to production."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def no_usual_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exchange's weekly pause is not now, whatever day it is."""
+    monkeypatch.setattr(
+        exchange_status, "USUAL_DAY", (clock.now().astimezone(exchange_status.EASTERN).weekday() + 3) % 7
+    )
 
 
 @pytest.fixture

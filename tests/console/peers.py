@@ -18,10 +18,11 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Receiver:
-    """What a server got. ``answer`` is the status with which HTTP answers."""
+    """What a server got. ``answer`` is the status with which HTTP answers; what holds ``refused`` it answers with 400."""
 
     port: int = 0
     answer: int = 200
+    refused: str = ""
     messages: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     mails: list[Message] = field(default_factory=list)
@@ -36,9 +37,10 @@ def http_receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             got.paths.append(self.path)
-            if got.answer < 300:
+            answer = 400 if got.refused and got.refused.encode() in body else got.answer
+            if answer < 300:
                 got.messages.append(json.loads(body))
-            self.send_response(got.answer)
+            self.send_response(answer)
             self.end_headers()
 
         def do_GET(self) -> None:

@@ -44,7 +44,8 @@ def test_an_announced_window_comes_before_the_usual_one(db: None, redis_db: obje
     assert soon.metrics["pause_in_s"] == pytest.approx(60, abs=5)
 
 
-def test_the_usual_pause_is_thursday_at_three_eastern_in_winter_and_summer() -> None:
+def test_the_usual_pause_is_thursday_at_three_eastern_in_winter_and_summer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_status, "USUAL_DAY", 3)
     for text, start in (
         ("2026-11-25T12:00:00+00:00", "2026-11-26T08:00:00+00:00"),
         ("2026-07-16T08:59:00+00:00", "2026-07-16T07:00:00+00:00"),  # it is on

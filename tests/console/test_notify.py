@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
+import apprise
 import pytest
 from django.urls import reverse
 from peers import Receiver, http_receiver, smtp_receiver
@@ -13,11 +18,13 @@ from peers import Receiver, http_receiver, smtp_receiver
 from kalbot.common import clock
 from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
-from kalbot.console.notify import addresses, collect, deadman, deliver, quiet, service, summaries
+from kalbot.console.notify import addresses, collect, deadman, deliver, parts, quiet, service, summaries
 from kalbot.console.notify.drafts import SEVERITIES, Draft, store
 from trading import states
 from trading.models import Discrepancy, ExitRequest, Lock, PositionEvent, PositionStatus, TradingState
 from trading.safety import halt
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -301,12 +308,168 @@ def test_a_part_is_reported_after_half_a_minute_and_when_it_is_back(
     good = [status.Part("stream", status.OK, "Fine.")]
     now = clock.now()
     monkeypatch.setattr(status, "check", lambda: bad)
-    assert collect.parts(now) == []
-    assert [draft.kind for draft in collect.parts(now + timedelta(seconds=31))] == [EventKind.PART_DOWN]
-    assert collect.parts(now + timedelta(seconds=60)) == []
+    assert parts.parts(now) == []
+    assert [draft.kind for draft in parts.parts(now + timedelta(seconds=31))] == [EventKind.PART_DOWN]
+    assert parts.parts(now + timedelta(seconds=60)) == []
     monkeypatch.setattr(status, "check", lambda: good)
-    assert [draft.kind for draft in collect.parts(now + timedelta(seconds=90))] == [EventKind.PART_BACK]
-    assert collect.parts(now + timedelta(seconds=95)) == []
+    assert [draft.kind for draft in parts.parts(now + timedelta(seconds=90))] == [EventKind.PART_BACK]
+    assert parts.parts(now + timedelta(seconds=95)) == []
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, at: datetime, bad: bool, name: str = "stream") -> list[str]:
+    """Titles of what is said of a part that is or is not bad at ``at``."""
+    from kalbot.console.ops import status
+
+    part = status.Part(name, status.BAD if bad else status.OK, "A sentence.")
+    monkeypatch.setattr(status, "check", lambda: [part])
+    return [draft.title for draft in parts.parts(at)]
+
+
+def test_a_part_that_comes_and_goes_is_reported_and_less_and_less_often(
+    db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, said = clock.now(), []
+    for second in range(0, 3_600, 5):  # 35 s bad, 10 s well, for an hour
+        at = start + timedelta(seconds=second)
+        said += [(second, title) for title in judged(monkeypatch, at, bad=second % 45 < 35)]
+    down = [second for second, title in said if title.startswith("Down")]
+    assert 2 <= len(down) <= 8, said
+    assert down[0] == 30
+    assert said[-1][1].startswith("Back") or said[-1][1].startswith("Down again")
+    assert judged(monkeypatch, start + timedelta(hours=2), bad=False) in ([], ["Back: stream"])
+    late = start + timedelta(hours=4)
+    assert judged(monkeypatch, late, bad=True) == []
+    assert judged(monkeypatch, late + timedelta(seconds=31), bad=True) == ["Down: stream"], (
+        "a new fault, as soon as ever"
+    )
+
+
+def test_short_faults_with_shorter_pauses_are_one_fault_and_rare_ones_are_none(
+    db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = clock.now()
+    rare = [judged(monkeypatch, start + timedelta(seconds=s), bad=s % 60 < 10) for s in range(0, 600, 5)]
+    assert not any(rare)
+    often = [judged(monkeypatch, start + timedelta(seconds=s), bad=s % 30 < 20, name="beat") for s in range(0, 600, 5)]
+    assert ["Down: beat"] in often
+
+
+def test_a_difference_that_is_explained_is_reported_as_such(collecting: dict[str, Any]) -> None:
+    known = Discrepancy.objects.create(mode="live", code="cash", key="cash:0", ours="$10", theirs="$9")
+    collect.collect()
+    short = Discrepancy.objects.create(mode="live", code="cash", key="cash:1", resolved_at=clock.now())
+    Discrepancy.objects.filter(pk=known.pk).update(resolved_at=clock.now(), resolution="a deposit")
+    collect.collect()
+    collect.collect()
+    said = list(Notification.objects.order_by("id").values_list("title", "severity"))
+    assert [title.split(":")[0] for title, _ in said] == ["Difference with the exchange", "Explained"]
+    assert said[-1][1] == Severity.WARNING
+    assert short.pk
+
+
+def test_a_reader_that_fails_holds_up_no_other(
+    collecting: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def broken(since: datetime) -> Iterator[Any]:
+        raise ValueError("an odd row")
+
+    monkeypatch.setitem(collect.READERS, "position events", broken)
+    halt.tighten(state=TradingState.State.HALTED, actor="rita", reason="fire drill")
+    collect.collect()
+    assert kinds() == ["trading_state"]
+    assert "position events" in caplog.text
+
+
+def test_more_rows_than_are_read_at_once_are_all_reported(
+    collecting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "MOST", 3)
+    held = collecting["held"]
+    made = [PositionEvent(position=held, from_status="x", to_status="open", reason=str(n)) for n in range(20)]
+    PositionEvent.objects.bulk_create(made)
+    PositionEvent.objects.filter(reason__in=map(str, range(20))).update(at=clock.now())
+    collect.collect()
+    assert kinds() == ["opened"] * 20
+
+
+def test_long_keys_that_begin_alike_are_two_things(db: None) -> None:
+    say("x" * 300 + "1")
+    say("x" * 300 + "2")
+    say("x" * 300 + "2")
+    assert Notification.objects.count() == 2
+
+
+def test_what_is_urgent_goes_before_a_hundred_others(db: None, web: Receiver) -> None:
+    channel(web)
+    for number in range(100):
+        say(f"calm {number}", EventKind.OPENED)
+    say("grave", EventKind.DISCREPANCY)
+    run()
+    assert web.messages[0]["title"].startswith("Kalbot: title of grave (and")
+
+
+def test_a_message_that_a_service_never_takes_holds_up_no_other(db: None, web: Receiver) -> None:
+    channel(web)
+    web.refused = "poison"
+    say("poison", EventKind.DISCREPANCY)
+    for number in range(3):
+        say(f"sound {number}", EventKind.DISCREPANCY)
+    at = clock.now()
+    for _ in range(6):
+        run(at)
+        at += timedelta(seconds=61)
+    arrived = " ".join(message["message"] for message in web.messages)
+    assert all(f"sound {number}" in arrived for number in range(3))
+    assert Delivery.objects.filter(status=Delivery.Status.PENDING).count() == 1
+
+
+def test_a_long_bundle_is_cut_into_what_the_service_takes(db: None, web: Receiver) -> None:
+    address = f"json://127.0.0.1:{web.port}/hook"
+    plugin = apprise.Apprise.instantiate(address)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(plugin), "body_maxlen", 500)
+        assert service.send(address, "title", "word " * 400, urgent=False) == ""
+    assert len(web.messages) > 1
+    assert all(len(message["message"]) <= 500 for message in web.messages)
+
+
+def test_a_message_that_is_cut_says_so() -> None:
+    rows = [Notification(title=f"t{n}", body="b" * 400, severity=Severity.INFO, pk=n) for n in range(20)]
+    _, text, _ = deliver.message(rows)
+    assert len(text) <= deliver.LONGEST
+    assert text.endswith("more in the console, under Notifications)")
+
+
+def test_a_zone_that_nobody_knows_any_more_is_not_quiet_for_ever() -> None:
+    assert quiet.is_quiet(datetime(2030, 6, 1, 3, tzinfo=UTC), "Mars/Olympus", time(22), time(7)) is False
+
+
+def test_the_plugins_say_no_address_in_any_log(db: None, web: Receiver, tmp_path: Path) -> None:
+    """A process of its own, with the settings' own logging at its most talkative."""
+    web.answer = 500
+    code = (
+        "import django; django.setup(); from kalbot.console.notify import service, deadman; from django.conf import settings;"
+        f"print(service.send('json://user:hunter2hunter2@127.0.0.1:{web.port}/secretpathsecret', 't', 'b', urgent=True));"
+        "deadman.status.check = lambda: []; print(deadman.ping())"
+    )
+    for level, style in (("DEBUG", "text"), ("DEBUG", "json"), ("INFO", "json")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "kalbot.settings",
+                "LOG_LEVEL": level,
+                "LOG_FORMAT": style,
+                "DEADMAN_URL": f"http://127.0.0.1:{web.port}/0f8fad5b-d9cb-469f",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said = done.stdout + done.stderr
+        assert "failed" in done.stdout, said
+        assert not [word for word in ("hunter2", "secretpath", "0f8fad5b") if word in said], said
 
 
 def test_the_summary_comes_once_a_day_after_seven_and_keeps_the_modes_apart(sample: dict[str, Any]) -> None:

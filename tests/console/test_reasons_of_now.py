@@ -59,3 +59,21 @@ def test_a_failed_scan_is_dated(sample: dict[str, Any]) -> None:
     began = clock.now() - timedelta(minutes=7)
     Scan.objects.create(started_at=began, finished_at=began, status=Scan.Status.FAILED, error="Unreachable")
     assert status.scan().sentence == "The last scan failed 7 min ago: Unreachable"
+
+
+def test_what_is_silent_in_an_announced_pause_is_no_alarm_but_a_process_that_is_gone_is(sample: dict[str, Any]) -> None:
+    now = clock.now_ms()
+    window = ((now - 10 * MINUTE, now + 10 * MINUTE),)
+    exchange_status.keep(Outside(now, active=False, trading=False, windows=window))
+    at = clock.now()
+    Scan.objects.create(started_at=at, finished_at=at, status=Scan.Status.FAILED, error="503")
+    assert (status.exchange().state, status.scan().state) == ("warn", "warn")
+    assert stream_said("Unreachable: refused", 1_000).state == "warn"
+    assert stream_said("Unreachable: refused", 10 * MINUTE).state == "bad"
+    just_over = ((now - 10 * MINUTE, now - MINUTE),)
+    exchange_status.keep(Outside(now, error="503", windows=just_over))
+    assert (status.exchange().state, status.scan().state) == ("warn", "warn")
+    long_over = ((now - 30 * MINUTE, now - 20 * MINUTE),)
+    exchange_status.keep(Outside(now, error="503", windows=long_over))
+    assert (status.exchange().state, status.scan().state) == ("bad", "bad")
+    assert stream_said("Unreachable: refused", 1_000).state == "bad"

@@ -10,9 +10,13 @@ import pytest
 from django.test import Client
 
 from kalbot.common import cache, clock
+from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
-from kalbot.console.ops import checks, heartbeats, status
+from kalbot.console.ops import checks, heartbeats, pulse, status
 from kalbot.console.tasks import heartbeat
+from markets import connect
+
+PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
 
 
 def by_name() -> dict[str, status.Part]:
@@ -136,23 +140,20 @@ def test_healthz_and_metrics_answer_without_login_and_without_secrets(sample: di
             {"KALSHI_REST_URL": "https://api.elections.kalshi.com/x", "KALSHI_WS_URL": "wss://demo.kalshi.co/x"},
             "kalbot.E009",
         ),
-        ({"KALSHI_REST_URL": "http://api.example.org/x", "KALSHI_WS_URL": "ws://api.example.org/x"}, "kalbot.E010"),
+        ({"KALSHI_REST_URL": PRODUCTION, "KALSHI_WS_URL": "ws://127.0.0.1:8000/x"}, "kalbot.E009"),
+        (
+            {"KALSHI_REST_URL": "http://localhost:1/x", "KALSHI_WS_URL": "wss://external-api-ws.kalshi.com/x"},
+            "kalbot.E009",
+        ),
+        ({"KALSHI_REST_URL": PRODUCTION, "KALSHI_WS_URL": "wss://external-api-ws.kalshi.com.x.org/x"}, "kalbot.E009"),
+        ({"KALSHI_REST_URL": "http://api.example.org/x", "KALSHI_WS_URL": "wss://api.example.org/x"}, "kalbot.E010"),
+        ({"KALSHI_REST_URL": "https://api.example.org/x", "KALSHI_WS_URL": "ws://api.example.org/x"}, "kalbot.E010"),
     ],
 )
 def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, settings: Any) -> None:
     for name, value in values.items():
         setattr(settings, name, value)
-    found = [
-        m
-        for check in (
-            checks.check_live,
-            checks.check_key_file,
-            checks.check_redis,
-            checks.check_secret,
-            checks.check_exchange,
-        )
-        for m in check(None)
-    ]
+    found = [message for check in checks.CHECKS for message in check(None)]
     assert code in {message.id for message in found}
     assert all(message.msg.count("\n") == 0 and message.msg.endswith(".") for message in found)
 
@@ -182,3 +183,47 @@ def test_machines_are_answered_whatever_host_name_they_use(
     settings.ALLOWED_HOSTS = ["kalbot.example.org"]
     assert Client().get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
     assert Client().get("/admin/login/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
+
+
+def test_a_part_that_cannot_be_checked_keeps_its_name(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [part.name for part in status.check()]
+    assert names == list(status.PARTS)
+
+    def away() -> status.Part:
+        raise OSError
+
+    monkeypatch.setattr(status, "PARTS", dict.fromkeys(status.PARTS, away))
+    broken = status.check(status.PARTS)
+    assert [part.name for part in broken] == names
+    assert {part.state for part in broken} == {"bad"}
+
+
+def test_settings_that_must_not_be_are_red_on_every_page_and_stop_what_works(
+    sample: dict[str, Any], settings: Any
+) -> None:
+    checks.require()
+    assert by_name()["settings"].state == "ok"
+    settings.KALSHI_REST_URL, settings.KALSHI_WS_URL = PRODUCTION, "ws://127.0.0.1:8000/trade-api/ws/v2"
+    assert "different exchanges (external-api.kalshi.com, 127.0.0.1)" in by_name()["settings"].sentence
+    with pytest.raises(SettingError, match="different exchanges"):
+        checks.require()
+    with pytest.raises(SystemExit, match="different exchanges"):
+        pulse._require()
+    with pytest.raises(SettingError, match="different exchanges"):
+        connect.environment()
+
+
+@pytest.mark.parametrize(
+    "host", ["api.elections.kalshi.com", "demo-api.kalshi.co", "external-api.kalshi.com", "external-api.demo.kalshi.co"]
+)
+def test_the_exchange_s_own_pairs_of_addresses_are_accepted(settings: Any, host: str) -> None:
+    settings.KALSHI_REST_URL = f"https://{host}/trade-api/v2"
+    settings.KALSHI_WS_URL = f"wss://{host.replace('external-api', 'external-api-ws')}/trade-api/ws/v2"
+    assert checks.check_exchange(None) == []
+
+
+def test_a_known_secret_key_serves_no_page_to_others(settings: Any) -> None:
+    checks.require_secret()
+    settings.ALLOWED_HOSTS, settings.SECRET_KEY = ["kalbot.example.org"], "development-only-x"
+    with pytest.raises(SettingError, match="set your own"):
+        checks.require_secret()

@@ -6,8 +6,11 @@ lower id may be committed later; the unique key of a notification keeps it from 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from django.db.models import F, QuerySet
@@ -15,17 +18,19 @@ from django.db.models import F, QuerySet
 from kalbot.common import clock
 from kalbot.console.notify import summaries
 from kalbot.console.notify.drafts import Draft, store
-from kalbot.console.notify.models import Cursor, EventKind, Severity
-from kalbot.console.ops import status
+from kalbot.console.notify.models import Cursor, EventKind, Notification, Severity
+from kalbot.console.notify.parts import parts
 from kalbot.console.ui import formats
 from markets.models import Certificate
 from trading.models import ACTIVE, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
 from triage.models import Advice, Recommendation
 
+log = logging.getLogger(__name__)
 OVERLAP: Final = timedelta(minutes=2)
-MOST: Final = 1_000
-DOWN_AFTER: Final = timedelta(seconds=30)
-"""A part must be bad for so long before somebody is woken."""
+MOST: Final = 500
+"""Rows that are read and stored at once."""
+WHOLE: Final = ("parts", "summaries")
+"""What is judged as it is now instead of being read from rows."""
 STATUS_KINDS: Final[dict[str, EventKind]] = {
     PositionStatus.OPEN: EventKind.OPENED,
     PositionStatus.UNWINDING: EventKind.UNWINDING,
@@ -36,23 +41,36 @@ STATUS_KINDS: Final[dict[str, EventKind]] = {
 
 
 def collect(now: datetime | None = None) -> int:
-    """One pass over everything; returns how many notifications are new."""
+    """One pass over everything; returns how many notifications are new. A reader that fails is logged and holds up no other."""
     now = now or clock.now()
-    new = sum(store(_new_rows(name, reader, now)) for name, reader in READERS.items())
-    return new + store(parts(now)) + store(summaries.due(now))
+    return sum(_tried(name, partial(_read, name, reader, now)) for name, reader in READERS.items()) + sum(
+        _tried(name, partial(_store_all, name, now)) for name in WHOLE
+    )
 
 
-def _new_rows(
-    name: str, reader: Callable[[datetime], Iterable[tuple[datetime, Draft]]], now: datetime
-) -> Iterator[Draft]:
+def _tried(name: str, work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except Exception:
+        log.exception("notifications of %s could not be collected", name)
+        return 0
+
+
+def _store_all(name: str, now: datetime) -> int:
+    return store(parts(now) if name == "parts" else summaries.due(now))
+
+
+def _read(name: str, reader: Callable[[datetime], Iterable[tuple[datetime, Draft]]], now: datetime) -> int:
+    """What the reader finds is stored in pieces, and the cursor goes on behind each: however much there is, none is lost."""
     cursor, fresh = Cursor.objects.get_or_create(name=name, defaults={"at": now})
     if fresh:  # what happened before notifications were there is history
-        return
-    last = cursor.at
-    for at, draft in reader(max(cursor.at - OVERLAP, _first(cursor))):
-        last = max(last, at)
-        yield draft
-    Cursor.objects.filter(name=name).update(at=last)
+        return 0
+    found, new, last = iter(reader(max(cursor.at - OVERLAP, _first(cursor)))), 0, cursor.at
+    while piece := list(islice(found, MOST)):
+        new += store(draft for _, draft in piece)
+        last = max(last, *(at for at, _ in piece))
+        Cursor.objects.filter(name=name).update(at=last)
+    return new
 
 
 def _first(cursor: Cursor) -> datetime:
@@ -64,8 +82,8 @@ def _first(cursor: Cursor) -> datetime:
     return datetime.fromisoformat(begun)
 
 
-def _since(rows: QuerySet[Any], field: str, since: datetime) -> QuerySet[Any]:
-    return rows.filter(**{f"{field}__gt": since}).order_by(field, "pk")[:MOST]
+def _since(rows: QuerySet[Any], field: str, since: datetime) -> Iterable[Any]:
+    return rows.filter(**{f"{field}__gt": since}).order_by(field, "pk").iterator(MOST)
 
 
 def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
@@ -84,7 +102,7 @@ def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
 def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
     """Contracts that are held because they could not be sold, once for each reason."""
     held = Position.objects.filter(status__in=ACTIVE).exclude(residual="").select_related("profile", "event")
-    for position in held[:MOST]:
+    for position in held.iterator(MOST):
         key = f"residual:{position.pk}:{position.residual_code}"
         title = f"Held without a way to sell: {_name(position)}"
         yield since, _of_position(EventKind.RESIDUAL, key, position, title, [position.residual])
@@ -165,6 +183,26 @@ def discrepancies(since: datetime) -> Iterator[tuple[datetime, Draft]]:
         )
 
 
+def explained(since: datetime) -> Iterator[tuple[datetime, Draft]]:
+    """Differences that were reported and are none any more."""
+    rows = Discrepancy.objects.exclude(resolved_at=None)
+    for row in _since(rows, "resolved_at", since):
+        if Notification.objects.filter(key__startswith=f"discrepancy:{row.pk}:").exists():
+            yield (
+                row.resolved_at,
+                Draft(
+                    kind=EventKind.DISCREPANCY,
+                    key=f"explained:{row.pk}:{row.resolved_at.isoformat()}",
+                    title=f"Explained: {row.get_code_display()}",
+                    body="\n".join(line for line in (f"{row.key}.", row.resolution) if line),
+                    severity=Severity.WARNING,
+                    profile_id=row.profile_id,
+                    mode=row.mode,
+                    path="/admin/trading/discrepancy/",
+                ),
+            )
+
+
 def trading_states(since: datetime) -> Iterator[tuple[datetime, Draft]]:
     """Halted, reduced, resumed."""
     for row in _since(TradingState.objects.select_related("profile"), "changed_at", since):
@@ -228,34 +266,8 @@ READERS: Final[dict[str, Callable[[datetime], Iterable[tuple[datetime, Draft]]]]
     "exits": exits,
     "advice": advice,
     "discrepancies": discrepancies,
+    "explained differences": explained,
     "trading states": trading_states,
     "locks": locks,
     "certificates": certificates,
 }
-
-
-def parts(now: datetime) -> list[Draft]:
-    """Parts of the system that have been bad for a while, and those that came back. The key of the exchange has a kind of its own."""
-    cursor, _ = Cursor.objects.get_or_create(name="parts", defaults={"at": now})
-    bad_since: dict[str, str] = dict(cursor.state.get("bad_since", {}))
-    reported: dict[str, str] = dict(cursor.state.get("reported", {}))
-    drafts = []
-    for part in status.check():
-        bad = part.state == status.BAD or (part.name == "key" and part.state == status.WARN)
-        kind = EventKind.KEY if part.name == "key" else EventKind.PART_DOWN
-        if not bad:
-            bad_since.pop(part.name, None)
-            since = reported.pop(part.name, None)
-            if since is not None:
-                drafts.append(
-                    Draft(EventKind.PART_BACK, f"part back:{part.name}:{since}", f"Back: {part.name}", part.sentence)
-                )
-            continue
-        since = bad_since.setdefault(part.name, now.isoformat())
-        if part.name not in reported and now - datetime.fromisoformat(since) >= DOWN_AFTER:
-            reported[part.name] = since
-            drafts.append(
-                Draft(kind, f"part:{part.name}:{since}", f"Down: {part.name}", part.sentence, path="/admin/operate/")
-            )
-    Cursor.objects.filter(name="parts").update(at=now, state={"bad_since": bad_since, "reported": reported})
-    return drafts

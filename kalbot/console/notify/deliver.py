@@ -52,31 +52,40 @@ def channels_of(notification: Notification) -> list[int]:
 def due_channels(now: datetime) -> list[int]:
     """Channels with something that should be sent now."""
     ready = Channel.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), is_active=True)
-    ready = ready.filter(deliveries__status=Delivery.Status.PENDING).distinct()
-    return [channel.pk for channel in ready if due(channel, now)]
+    return [
+        channel.pk
+        for channel in ready.filter(deliveries__status=Delivery.Status.PENDING).distinct()
+        if due(channel, now)
+    ]
 
 
 def due(channel: Channel, now: datetime) -> list[Delivery]:
-    """What one message to this channel would hold now, oldest first."""
+    """What one message to this channel would hold now: what is urgent first, then the oldest."""
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
     pending = list(
         channel.deliveries.filter(free, status=Delivery.Status.PENDING).select_related("notification").order_by("id")
     )
     urgent = [one for one in pending if one.notification.severity >= Severity.URGENT]
     is_quiet = quiet.is_quiet(now, channel.time_zone, channel.quiet_from, channel.quiet_until)
-    if is_quiet:
-        return urgent[:MOST_IN_ONE]
-    if not pending or (not urgent and now - pending[0].created_at < timedelta(seconds=channel.bundle_seconds)):
+    if (
+        not is_quiet
+        and not urgent
+        and pending
+        and now - pending[0].created_at < timedelta(seconds=channel.bundle_seconds)
+    ):
         return []
-    return pending[:MOST_IN_ONE]
+    wanted = urgent if is_quiet else sorted(pending, key=lambda one: one.notification.severity < Severity.URGENT)
+    # together only what was tried as often: one that the service will never take holds up no other
+    fewest = min((one.attempts for one in wanted), default=0)
+    return [one for one in wanted if one.attempts == fewest][: 1 if channel.failures else MOST_IN_ONE]
 
 
 def send_due(channel_id: int, now: datetime | None = None) -> int:
     """Send one message to a channel; returns how many notifications it held. Never raises for a failing service."""
     now = now or clock.now()
-    channel = Channel.objects.get(pk=channel_id)
-    claimed = [one for one in due(channel, now) if _claim(one, now)]
-    if not claimed:
+    channel = Channel.objects.filter(pk=channel_id, is_active=True).first()
+    claimed = [one for one in due(channel, now) if _claim(one, now)] if channel else []
+    if channel is None or not claimed:
         return 0
     title, text, urgent = message([one.notification for one in claimed])
     try:
@@ -129,4 +138,10 @@ def message(notifications: Sequence[Notification]) -> tuple[str, str, bool]:
         lines += [f"{settings.CONSOLE_URL.rstrip('/')}{one.path}"] if one.path and settings.CONSOLE_URL else []
         paragraphs.append("\n".join(lines))
     text = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) or first
-    return f"Kalbot: {title}"[:160], text[:LONGEST], urgent
+    return f"Kalbot: {title}"[:160], _cut(text), urgent
+
+
+def _cut(text: str) -> str:
+    """At most ``LONGEST`` characters; what is left out is said."""
+    more = "\n... (more in the console, under Notifications)"
+    return text if len(text) <= LONGEST else text[: LONGEST - len(more)] + more

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from kalbot.console.notify.models import EventKind, Notification, Severity
 
+LONGEST_KEY: Final = 200
 SEVERITIES: Final[dict[EventKind, Severity]] = {
     EventKind.OPENED: Severity.INFO,
     EventKind.CLOSED: Severity.INFO,
@@ -54,16 +56,23 @@ def store(drafts: Iterable[Draft]) -> int:
         Notification(
             kind=draft.kind,
             severity=draft.weighed(),
-            key=draft.key[:200],
+            key=_key(draft.key),
             title=draft.title[:160],
             body=draft.body,
             profile_id=draft.profile_id,
             mode=draft.mode,
-            path=draft.path,
+            path=draft.path if len(draft.path) <= LONGEST_KEY else "",
         )
         for draft in drafts
     ]
     known = set(Notification.objects.filter(key__in=[row.key for row in rows]).values_list("key", flat=True))
-    fresh = [row for row in rows if row.key not in known]
-    Notification.objects.bulk_create(fresh, ignore_conflicts=True)
+    fresh = {row.key: row for row in rows if row.key not in known}
+    Notification.objects.bulk_create(fresh.values(), ignore_conflicts=True)
     return len(fresh)
+
+
+def _key(key: str) -> str:
+    """A key that fits: what is cut off a long one goes on as a hash, so that two that begin alike stay two."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"{key[: LONGEST_KEY - 17]}:{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -24,6 +24,8 @@ def send(address: str, title: str, body: str, *, urgent: bool) -> str:
         plugin = apprise.Apprise.instantiate(address, suppress_exceptions=True)
         if plugin is None:
             return "The address is not one that apprise knows."
+        if plugin.overflow_mode == apprise.OverflowMode.UPSTREAM:  # the service refuses what is too long, for ever
+            plugin.overflow_mode = apprise.OverflowMode.SPLIT
         with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]  # apprise
             sent = plugin.notify(body=body, title=title, notify_type=kind)
             reason = "; ".join(line for line in str(said.getvalue()).splitlines() if line)

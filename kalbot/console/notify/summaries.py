@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, Sum
 
 from kalbot.console.notify.drafts import Draft
-from kalbot.console.notify.models import EventKind
+from kalbot.console.notify.models import EventKind, Notification
 from kalbot.console.ui import formats
 from strategies.models import Mode
 from trading.models import ACTIVE, Denial, Discrepancy, Lock, Position
@@ -26,10 +26,11 @@ def due(now: datetime) -> list[Draft]:
     if local.time() < HOUR:
         return []
     today = datetime.combine(local.date(), time(), zone)
-    drafts = [summary("Daily summary", today - timedelta(days=1), today, f"daily:{local.date()}")]
+    wanted = [("Daily summary", 1, f"daily:{local.date()}")]
     if local.weekday() == 0:
-        drafts.append(summary("Weekly summary", today - timedelta(days=7), today, f"weekly:{local.date()}"))
-    return drafts
+        wanted.append(("Weekly summary", 7, f"weekly:{local.date()}"))
+    known = set(Notification.objects.filter(key__in=[key for *_, key in wanted]).values_list("key", flat=True))
+    return [summary(title, today - timedelta(days), today, key) for title, days, key in wanted if key not in known]
 
 
 def summary(title: str, start: datetime, end: datetime, key: str) -> Draft:

@@ -5,17 +5,42 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlparse
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from kalbot.common.errors import SettingError
+from markets.kalshi.environment import LOCAL, are_one_exchange
+
 
 def register_all() -> None:
     """Hang the checks into Django's; called once when the application is ready."""
-    for check in (check_live, check_key_file, check_redis, check_secret, check_exchange):
+    for check in CHECKS:
         register(check, "kalbot")
+
+
+def require() -> None:
+    """Before a process works: Django's own commands run the checks, but Celery ignores what they find. Raises SettingError."""
+    found = errors()
+    if found:
+        raise SettingError(" ".join(found))
+
+
+def require_secret() -> None:
+    """Before pages are served: a key that everybody knows makes sessions that everybody can make. What else is wrong is shown on them.
+
+    Raises SettingError.
+    """
+    for one in check_secret(None):
+        if one.is_serious():
+            raise SettingError(str(one.msg))
+
+
+def errors() -> list[str]:
+    """The sentences of what must not be."""
+    return [str(one.msg) for check in CHECKS for one in check(None) if one.is_serious()]
 
 
 def check_live(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -89,17 +114,24 @@ def check_exchange(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return [Error("KALSHI_REST_URL is not an http(s) address.", id="kalbot.E007")]
     if ws.scheme not in ("ws", "wss") or not ws.hostname:
         return [Error("KALSHI_WS_URL is not a ws(s) address.", id="kalbot.E008")]
-    if ("demo" in rest.hostname) != ("demo" in ws.hostname):
+    if not are_one_exchange(rest.hostname, ws.hostname):
         return [
             Error(
-                "KALSHI_REST_URL and KALSHI_WS_URL are of different exchanges (demo and production).", id="kalbot.E009"
+                f"KALSHI_REST_URL and KALSHI_WS_URL are of different exchanges ({rest.hostname}, {ws.hostname}).",
+                id="kalbot.E009",
             )
         ]
-    if rest.scheme == "http" and rest.hostname not in ("localhost", "127.0.0.1", "::1", "simulator"):
-        return [Error("KALSHI_REST_URL is not encrypted; orders would be sent in the clear.", id="kalbot.E010")]
-    return []
+    plain = [
+        Error(f"{name} is not encrypted; orders or prices would be sent in the clear.", id="kalbot.E010")
+        for name, url, scheme in (("KALSHI_REST_URL", rest, "http"), ("KALSHI_WS_URL", ws, "ws"))
+        if url.scheme == scheme and url.hostname not in LOCAL
+    ]
+    return list(plain)
 
 
 def local_only() -> bool:
     """Whether the console answers to names of this machine only."""
     return set(settings.ALLOWED_HOSTS) <= {"localhost", "127.0.0.1", "[::1]", "testserver"}
+
+
+CHECKS: Final = (check_live, check_key_file, check_redis, check_secret, check_exchange)

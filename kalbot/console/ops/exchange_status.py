@@ -24,6 +24,8 @@ from markets.kalshi.rest.client import KalshiClient
 KEY: Final = cache.key("console:exchange")
 KEPT_SECONDS: Final = 86_400
 EASTERN: Final = ZoneInfo("America/New_York")
+AFTER_PAUSE: Final = timedelta(minutes=3)
+"""Connections, scans and prices are back within this after a pause."""
 USUAL_DAY, USUAL_FROM, USUAL_HOURS = 3, 3, 2  # Thursday, 03:00, two hours
 
 
@@ -97,7 +99,10 @@ def last() -> Outside | None:
         stored = cache.prices().get(KEY)
     except redis.RedisError:
         return None
-    return msgspec.json.decode(stored, type=Outside) if isinstance(stored, bytes) else None
+    try:
+        return msgspec.json.decode(stored, type=Outside) if isinstance(stored, bytes) else None
+    except msgspec.MsgspecError:  # of another version
+        return None
 
 
 def milliseconds(moment: datetime | None) -> int | None:
@@ -119,3 +124,9 @@ def pause(found: Outside, now: datetime) -> tuple[datetime, datetime]:
     """The pause that is on at ``now`` or comes first: an announced one, or the usual one."""
     announced = [(clock.from_ms(start), clock.from_ms(end)) for start, end in found.windows]
     return min((one for one in [*announced, usual_pause(now)] if one[1] > now), key=lambda one: one[0])
+
+
+def is_pause(at: datetime) -> bool:
+    """Whether ``at`` lies in a pause that was announced, or in the usual one, or shortly after it, when all comes back."""
+    found = last() or Outside(0)
+    return any(pause(found, moment)[0] <= moment for moment in (at, at - AFTER_PAUSE))

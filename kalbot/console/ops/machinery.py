@@ -10,10 +10,18 @@ from django.db.migrations.executor import MigrationExecutor
 
 from kalbot.common import cache
 from kalbot.common.messages import QUEUES
-from kalbot.console.ops import heartbeats
+from kalbot.console.ops import checks, heartbeats
 from kalbot.console.ops.part import BAD, OK, WARN, Part
 from kalbot.console.ui import formats
 from markets import identity
+
+
+def settings_checked() -> Part:
+    """The settings of the web process, as the checks at the start of every other process judge them."""
+    wrong = checks.errors()
+    if wrong:
+        return Part("settings", BAD, " ".join(wrong), {"wrong": len(wrong)})
+    return Part("settings", OK, "Nothing is wrong with them.", {"wrong": 0})
 
 
 def database() -> Part:

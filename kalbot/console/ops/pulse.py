@@ -17,7 +17,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from kalbot.common import cache, life
 from kalbot.common.errors import SettingError
-from kalbot.console.ops import heartbeats
+from kalbot.console.ops import checks, heartbeats
 from markets import identity
 
 PERIOD_SECONDS: Final = 5.0
@@ -103,6 +103,7 @@ class Scheduler(DatabaseScheduler):
 def _require(**kwargs: Any) -> None:
     try:
         identity.require()
+        checks.require()
     except SettingError as error:
         raise SystemExit(f"kalbot: {error}") from None
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from kalbot.console.ops.machinery import (
     migrations,
     queues,
     redis_server,
+    settings_checked,
     workers,
 )
 from kalbot.console.ops.part import BAD, OK, WARN, Part
@@ -38,7 +39,7 @@ def stream() -> Part:
     """The WebSocket's process holds a living epoch."""
     status = PriceReader().stream_status()
     if not status.get("alive"):
-        return Part("stream", BAD, _why_silent(status), {"alive": 0})
+        return _silent(status)
     age = max(0, clock.now_ms() - int(status.get("alive_ms") or 0))
     state = OK if age < 15_000 else WARN
     rate = status.get("per_second")
@@ -56,15 +57,22 @@ def stream() -> Part:
     )
 
 
-def _why_silent(status: dict[str, Any]) -> str:
-    """The reason of the partition that is silent, if its process said so just now: a process that is gone says nothing of why."""
+def _unless_paused(state: str, at: datetime | None = None) -> str:
+    """A state that is bad, but only to be noted in a pause that was announced."""
+    return WARN if exchange_status.is_pause(at or clock.now()) else state
+
+
+def _silent(status: dict[str, Any]) -> Part:
+    """The reason of the partition that is silent, if its process said so just now: a process that is gone says nothing of why, and is
+    missed in a pause of the exchange too."""
     dead = next((one for one in status.get("partitions", ()) if not one.get("alive")), status)
-    if "at_ms" not in dead:
-        return str(dead.get("error") or "No living connection to the exchange; nothing is traded meanwhile.")
-    age = clock.now_ms() - int(dead["at_ms"])
+    age = clock.now_ms() - int(dead["at_ms"]) if "at_ms" in dead else 0
     if age > SAID_MS:
-        return f"No sign of life of the stream for {formats.milliseconds(age)}; nothing is traded meanwhile."
-    return str(dead.get("error") or "No living connection to the exchange; nothing is traded meanwhile.")
+        words = f"No sign of life of the stream for {formats.milliseconds(age)}; nothing is traded meanwhile."
+    else:
+        words = str(dead.get("error") or "No living connection to the exchange; nothing is traded meanwhile.")
+    state = _unless_paused(BAD) if "at_ms" in dead and age <= SAID_MS else BAD
+    return Part("stream", state, words, {"alive": 0})
 
 
 def clock_skew() -> Part:
@@ -98,12 +106,12 @@ def exchange() -> Part:
         then = f"failed then: {found.error}" if found.error else "open then" if found.trading else "shut then"
         return Part("exchange", WARN, f"Last checked {formats.ago(clock.from_ms(found.checked_ms))}; {then}.")
     if found.error:
-        return Part("exchange", BAD, f"The last request failed: {found.error}", {"open": 0})
+        return Part("exchange", _unless_paused(BAD), f"The last request failed: {found.error}", {"open": 0})
     now = clock.now()
     resumes = f" It expects to resume {formats.ago(clock.from_ms(found.resume_ms))}." if found.resume_ms else ""
     if not found.active or not found.trading:
         what = "Trading is paused" if found.active else "It is shut"
-        return Part("exchange", BAD, f"{what}.{resumes}", {"open": 0})
+        return Part("exchange", _unless_paused(BAD), f"{what}.{resumes}", {"open": 0})
     start, end = exchange_status.pause(found, now)
     when = f"{start.astimezone(exchange_status.EASTERN):%a %d %b %H:%M} to {end.astimezone(exchange_status.EASTERN):%H:%M} Eastern"
     if start <= now:
@@ -168,7 +176,8 @@ def scan() -> Part:
     age = clock.now() - (last.finished_at or last.started_at)
     if last.status == Scan.Status.FAILED:
         words = f"The last scan failed {formats.span(age)} ago: {last.error[:120]}"
-        return Part("scan", BAD, words, {"age_s": age.total_seconds()})
+        state = _unless_paused(BAD, last.finished_at or last.started_at)
+        return Part("scan", state, words, {"age_s": age.total_seconds()})
     words = f"{last.events:,} events and {last.markets:,} markets in {formats.milliseconds(last.duration_ms)}, {formats.span(age)} ago."
     return Part(
         "scan",
@@ -208,36 +217,38 @@ def notifications() -> Part:
     return Part("notifications", OK, f"{count} channels." if count else "No channel is set up.", {"failing": 0})
 
 
-PARTS: Final[tuple[Callable[[], Part], ...]] = (
-    database,
-    migrations,
-    installation,
-    redis_server,
-    queues,
-    workers,
-    beat,
-    schedules,
-    stream,
-    exchange,
-    clock_skew,
-    host_clocks,
-    key,
-    scan,
-    tape,
-    trading,
-    speed,
-    notifications,
-)
+PARTS: Final[Mapping[str, Callable[[], Part]]] = {
+    "settings": settings_checked,
+    "database": database,
+    "migrations": migrations,
+    "installation": installation,
+    "redis": redis_server,
+    "queues": queues,
+    "workers": workers,
+    "beat": beat,
+    "schedules": schedules,
+    "stream": stream,
+    "exchange": exchange,
+    "clock": clock_skew,
+    "host clocks": host_clocks,
+    "key": key,
+    "scan": scan,
+    "tape": tape,
+    "trading": trading,
+    "speed": speed,
+    "notifications": notifications,
+}
+"""Every part by its name, which alerts and metrics know it by, also while it cannot be checked."""
 
 
-def check(parts: tuple[Callable[[], Part], ...] = PARTS) -> list[Part]:
+def check(names: Iterable[str] = PARTS) -> list[Part]:
     """Every part; one that cannot be checked is bad, and does not hide the others."""
     found = []
-    for ask in parts:
+    for name in names:
         try:
-            found.append(ask())
+            found.append(PARTS[name]())
         except Exception as error:
-            found.append(Part(ask.__name__.replace("_", " "), BAD, f"Cannot be checked ({type(error).__name__})."))
+            found.append(Part(name, BAD, f"Cannot be checked ({type(error).__name__})."))
     return found
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from kalbot.console.ops import metrics as prometheus
 from kalbot.console.ops import status
 
-NEEDED = (status.database, status.migrations, status.installation, status.redis_server)
+NEEDED = ("database", "migrations", "installation", "redis")
 
 
 @never_cache
