@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise, permutations
+from random import Random
 from typing import Any
 
 import pytest
 from django.db import transaction
 
 from markets.models import Event, Market
+from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
@@ -277,6 +279,38 @@ def test_settlement_pays_the_rest_and_nothing_differs(twin: Twin) -> None:
         assert (row.differences, row.balance_difference) == (0, 0), _open_codes()
         _ties(position)
     assert (position.status, position.payout, position.returned) == ("settled", PAYS, 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "winner"),
+    [((4, 0, 2, 5, 1, 3), 0), ((0, 1, 2, 3, 4, 5), 0), ((5, 4, 3, 2, 1, 0), 5), ((5, 0, 1, 2, 4, 3), None)],
+)
+def test_a_record_that_shows_what_is_left_is_no_difference_in_whatever_order_markets_settle(
+    twin: Twin, order: tuple[int, ...], winner: int | None
+) -> None:
+    """Legs of unequal counts, all settled by the exchange before we book the first."""
+    twin.exchange.config.netting_revenue_net = True
+    _switch(twin, "on")
+    position = _live(twin)
+    for number, sold in enumerate((100, 300, 300, 750, 999)):
+        did = second_actor.act(twin.exchange, "sell", {"tickers": [TICKERS[number]], "count": sold}, Random(1))
+        assert did.get("filled") == sold
+    assert reconcile.run("live", "test").differences == 0
+    for number in order:
+        twin.settle(TICKERS[number], "yes" if number == winner else "no")
+    row = reconcile.run("live", "test")
+    assert (row.differences, row.balance_difference, _open_codes()) == (0, 0, set())
+    _ties(position)
+
+
+def test_a_record_of_a_basket_with_collateral_return_that_no_order_explains_is_named(twin: Twin) -> None:
+    _switch(twin, "on")
+    _live(twin)
+    twin.settle(TICKERS[1], "no")
+    (record,) = twin.exchange.ledger.settlements
+    record.revenue -= 3 * world.DOLLAR
+    settlement.run("live")
+    assert "settlement_revenue" in _open_codes()
 
 
 def test_what_the_exchange_has_and_our_books_do_not_is_named(twin: Twin) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db.models import F
 
-from kalbot.common.units import Money, dollars
+from kalbot.common.units import CENT, DOLLAR_PRICE, Money, dollars
 from markets.book import Side
 from markets.fees import FeeSchedule
 from markets.models import Event
@@ -156,6 +156,27 @@ def held_back(position: Position) -> Money:
     ]
     group = _group(leg.market_id for leg in legs)
     return returned(holdings, group, choices_of(position.collateral), Known(results))
+
+
+def changes_at_settlement(leg: Leg, result: str) -> list[range]:
+    """By how much what is returned may have changed at the exchange when it settled ``leg`` (micro-dollars, negative: taken back).
+
+    In which order it settles the markets of an event, and when it counts the winner, is its own affair: every order is possible. Empty
+    without collateral return.
+    """
+    if leg.position.collateral is None:
+        return []
+    legs = Leg.objects.filter(position=leg.position_id)
+    held = {one.pk: one.held + one.settled_count for one in legs}
+    own = held.pop(leg.pk)
+    width = CENT if choices_of(leg.position.collateral).whole_cents else 1
+    if result == "yes":
+        found = {max(own, other) - own for other in held.values()} | {0}
+    elif result == "no":
+        found = {-own, 0} | {-other for other in held.values() if other < own}
+    else:  # nothing is returned any more, and how much was depends on what had settled
+        return [range(-(own + sum(held.values())) * DOLLAR_PRICE, 1)]
+    return [range(DOLLAR_PRICE * count - width + 1, DOLLAR_PRICE * count + width) for count in sorted(found)]
 
 
 def _group(tickers: Iterable[str]) -> Group:

@@ -15,14 +15,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F
 
 from kalbot.common import clock
 from kalbot.common.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
 from trading import states
-from trading.accounting import accounts, booking, ledger
+from trading.accounting import accounts, booking, collateral, ledger
 from trading.closing import finals
 from trading.closing.finals import Credit, FinalResult
 from trading.models import (
@@ -110,9 +110,9 @@ def _settle_credited(legs: list[Leg], final: FinalResult, credit: Credit, reconc
     name = f"{subaccount}:{ticker}"
     if credit.count is None or credit.count == ours + foreign:
         discrepancies.resolved(Discrepancy.Code.SETTLEMENT_COUNT, name)
-        before = _returned(legs)
+        kept = [change for leg in legs for change in collateral.changes_at_settlement(leg, final.result)]
         count = sum(settle_leg(leg.pk, final) for leg in legs)
-        _compare_revenue(name, legs[0], final, credit, before - _returned(legs), reconciliation)
+        _compare_revenue(name, legs[0], final, credit, kept, reconciliation)
         return count
     discrepancies.found(
         reconciliation,
@@ -140,21 +140,20 @@ def _settled_before(ticker: str, subaccount: int) -> int:
     return sum(count if side == "yes" else -count for side, count in rows)
 
 
-def _returned(legs: list[Leg]) -> int:
-    """Collateral that the exchange has returned for the positions of these legs, micro-dollars."""
-    rows = Position.objects.filter(pk__in={leg.position_id for leg in legs})
-    return rows.aggregate(total=Sum("returned"))["total"] or 0
-
-
 def _compare_revenue(
-    name: str, leg: Leg, final: FinalResult, credit: Credit, taken: int, reconciliation: Reconciliation | None
+    name: str,
+    leg: Leg,
+    final: FinalResult,
+    credit: Credit,
+    changes: Collection[range],
+    reconciliation: Reconciliation | None,
 ) -> None:
-    """The exchange's own sum against what these contracts pay by the result that we read. With collateral return it may show what is
-    left of that after what it has ``taken`` back: which of the two is not documented, and the cash is compared anyway."""
+    """The exchange's own sum against what these contracts pay by the result that we read. With collateral return it may show that sum
+    with what it took back or credited at that moment (``changes``): which of the two is not documented, and the cash is compared anyway."""
     if credit.count is None or credit.revenue is None:
         return
     expected = payout("yes" if credit.count > 0 else "no", abs(credit.count), final)
-    if credit.revenue in (expected, expected - taken):
+    if credit.revenue == expected or any(credit.revenue - expected in change for change in changes):
         discrepancies.resolved(Discrepancy.Code.SETTLEMENT_REVENUE, name)
         return
     discrepancies.found(
