@@ -83,6 +83,7 @@ class DenialCode(StrEnum):
     QUOTE_LOSES = "quote_loses"
     QUOTE_WITHDRAWN = "quote_withdrawn"
     NOT_QUOTED = "not_quoted"
+    NO_ORDER_GROUP = "no_order_group"
     ORPHANS_HELD = "orphans_held"
     # an exit
     STILL_BUYING = "still_buying"
@@ -173,6 +174,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.QUOTE_LOSES: "Fills of the series' quotes have lost more than complete baskets would earn.",
     DenialCode.QUOTE_WITHDRAWN: "A person withdrew its quotes or requested its exit.",
     DenialCode.NOT_QUOTED: "Nothing of this position rests as a quote.",
+    DenialCode.NO_ORDER_GROUP: "The exchange gave the quotes no order group, which bounds what may fill before the other legs are taken.",
     DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",

@@ -17,7 +17,7 @@ from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatu
 from trading.quoted import markouts, queue
 from trading.reconciliation import late_fills, overdue
 from trading.safety import lock_causes
-from trading.venues import prints
+from trading.venues import groups, prints
 
 LONGEST_WAIT: Final = timedelta(seconds=120)
 """No step is put off for longer: a later one was scheduled before a clock was set back."""
@@ -42,10 +42,10 @@ def sweep() -> int:
 
 
 def _measured() -> int:
-    """Trades where paper quotes rest, what fills of quotes are worth by now, and the places of quotes in their queues: a fault there keeps
-    nothing from trading."""
+    """Trades where paper quotes rest, what fills of quotes are worth by now, the places of quotes in their queues, and order groups of
+    what is quoted no more: a fault there keeps nothing from trading."""
     try:
-        return prints.fetch() + markouts.measure() + queue.measure()
+        return groups.delete_ended() + prints.fetch() + markouts.measure() + queue.measure()
     except Exception:
         log.exception("quotes were not measured; it will be tried again")
         return 0

@@ -84,7 +84,11 @@ def explain(quote: Mapping[str, Any]) -> list[str]:
     if not quote:
         return []
     until = clock.from_ms(quote["until_ms"])
-    rests = f"{quote['leg']} rests and the others are taken when it fills" if quote["leg"] else "every leg rests"
+    rests = {
+        Way.ONE_LEG: f"{quote['leg']} rests and the others are taken when it fills",
+        Way.SEVERAL: "each leg whose price keeps the margin rests and the others are taken when one fills",
+        Way.ALL_LEGS: "every leg rests",
+    }[Way(quote["way"])]
     orphans = f"${quote['orphans'] / 1_000_000:,.2f}"
     lines = [f"Quoted: {rests}, until {until:%Y-%m-%d %H:%M} UTC. What fills alone costs at most {orphans}."]
     if "margin_ppm" in quote:

@@ -55,6 +55,7 @@ class Profile(models.Model):
     class Quoting(models.TextChoices):
         NONE = "none", "nothing rests: every leg is taken"
         ONE_LEG = "one_leg", "one leg rests, the others are taken when it fills"
+        SEVERAL = "several", "several legs rest, the others are taken when one fills"
         ALL_LEGS = "all_legs", "every leg rests at its best bid"
 
     class QuoteSides(models.TextChoices):

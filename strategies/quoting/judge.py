@@ -5,7 +5,7 @@ Counts in 1/100 contract, prices in 1/10,000 dollar, margins in parts per millio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kalbot.common.units import PPM, Count, Price
@@ -69,23 +69,42 @@ def best_leg(
     improve: bool = True,
 ) -> LegQuote | Refused:
     """The leg that is best left to rest while the others are taken, or why none is."""
+    quotes = leg_quotes(legs, states, side, count, margin_ppm, improve=improve)
+    if isinstance(quotes, Refused):
+        return quotes
+    return max(quotes, key=lambda quote: (quote.inside, quote.margin_ppm))
+
+
+def leg_quotes(
+    legs: Sequence[LegMarket],
+    states: StateList | None,
+    side: Side,
+    count: Count,
+    margin_ppm: int,
+    *,
+    improve: bool = True,
+    kept: Mapping[str, Price] | None = None,
+    only: str = "",
+) -> list[LegQuote] | Refused:
+    """Every leg (``only``: that one, where named) that may rest while the others are taken, or why none may. ``kept``: prices that stay
+    while they leave the margin."""
     taken = takings(legs, side, count)
-    found = [
-        _leg(synthetic(legs, states, side, at, count, margin_ppm, taken), legs[at], improve) for at in range(len(legs))
-    ]
-    quotes = [one for one in found if isinstance(one, LegQuote)]
-    if quotes:
-        return max(quotes, key=lambda quote: (quote.inside, quote.margin_ppm))
-    return _binding([one for one in found if isinstance(one, Refused)])
-
-
-def _leg(found: Synthetic | Refused, leg: LegMarket, improve: bool) -> LegQuote | Refused:
-    if isinstance(found, Refused):
-        return found
-    price = found.resting(leg, improve=improve)
-    if isinstance(price, Refused):
-        return price
-    return LegQuote(found, price, found.margin_ppm(price, leg.fees))
+    quotes: list[LegQuote] = []
+    refused: list[Refused] = []
+    for at, leg in enumerate(legs):
+        if only not in ("", leg.ticker):
+            continue
+        found = synthetic(legs, states, side, at, count, margin_ppm, taken)
+        if isinstance(found, Refused):
+            refused.append(found)
+            continue
+        own = (kept or {}).get(leg.ticker)
+        price = own if own is not None and own <= found.most else found.resting(leg, improve=improve)
+        if isinstance(price, Refused):
+            refused.append(price)
+        else:
+            quotes.append(LegQuote(found, price, found.margin_ppm(price, leg.fees)))
+    return quotes or _binding(refused)
 
 
 def _binding(refused: Sequence[Refused]) -> Refused:

@@ -13,7 +13,8 @@ from kalbot.common.units import PPM, Count, Money, Price
 from markets.book import Side
 from markets.terms.states import StateList, floor
 from strategies.dutch.basket import Leg, LegMarket
-from strategies.quoting import resting
+from strategies.quoting import hedged, resting
+from strategies.quoting.hedged import Aim
 from strategies.quoting.joining import Held
 from strategies.quoting.judge import best_leg
 from strategies.quoting.refusal import NoQuote, Refused
@@ -22,10 +23,16 @@ from strategies.quoting.synthetic import bid_cost
 
 
 class Way(StrEnum):
-    """How a quoted basket is bought: one leg rests and the others are taken when it fills, or every leg rests."""
+    """How a quoted basket is bought: one leg or several rest and the others are taken when one fills, or every leg rests."""
 
     ONE_LEG = "one_leg"
+    SEVERAL = "several"
     ALL_LEGS = "all_legs"
+
+    @property
+    def takes(self) -> bool:
+        """Whether what fills is hedged at once by taking the others."""
+        return self is not Way.ALL_LEGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,8 @@ class QuoteLimits:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A basket whose first orders may rest now. ``leg``: the ticker that rests, empty where all do. ``legs``: every leg of it with the
-    price at which it rests or is taken. ``most_cost``: what it may cost in the end, however it is repriced; ``orphans``: the most
+    """A basket whose first orders may rest now. ``leg``: the ticker that rests, empty where several or all do. ``legs``: every leg of it
+    with the price at which it rests or is taken. ``most_cost``: what it may cost in the end, however it is repriced; ``orphans``: the most
     that may fill alone of what rests first."""
 
     way: Way
@@ -76,7 +83,7 @@ def best(
     found: Offer | Refused = Refused(NoQuote.COST)
     for count in _sizes(limits, one.pays - one.margin):
         found = (
-            _one(legs, states, side, limits, count) if way is Way.ONE_LEG else _all(legs, states, side, limits, count)
+            _hedged(legs, states, way, side, limits, count) if way.takes else _all(legs, states, side, limits, count)
         )
         if isinstance(found, Offer):
             return found
@@ -96,23 +103,25 @@ def _wanted(legs: Sequence[LegMarket], states: StateList, side: Side, limits: Qu
     return Wanted(side, count, limits.step, pays, limits.margin_ppm, limits.orphan_budget)
 
 
-def _one(
-    legs: Sequence[LegMarket], states: StateList, side: Side, limits: QuoteLimits, count: Count
+def _hedged(
+    legs: Sequence[LegMarket], states: StateList, way: Way, side: Side, limits: QuoteLimits, count: Count
 ) -> Offer | Refused:
+    """By the leg whose quote is best, the others taken; where several rest the others of them only make it cheaper."""
     found = best_leg(legs, states, side, count, limits.margin_ppm)
     if isinstance(found, Refused):
         return found
     quoted = found.synthetic
+    only = quoted.ticker if way is Way.ONE_LEG else ""
+    rests = hedged.bids(legs, states, Aim(side, count, limits.margin_ppm, limits.orphan_budget, only))
+    if isinstance(rests, Refused):
+        return rests
     market = next(leg for leg in legs if leg.ticker == quoted.ticker)
-    alone = Money(bid_cost(market.fees, found.price, count))
-    if alone > limits.orphan_budget:
-        return Refused(NoQuote.ORPHANS, quoted.ticker, -(-(alone - limits.orphan_budget) // count))
     by_ticker = {leg.ticker: leg for leg in quoted.hedge} | {market.ticker: _resting(market, side, count, found.price)}
     all_legs = tuple(by_ticker[leg.ticker] for leg in legs)
     if any(leg.cost > limits.max_leg_cost for leg in all_legs):
         return Refused(NoQuote.COST)
     wanted = _wanted(legs, states, side, limits, count)
-    return Offer(Way.ONE_LEG, side, count, quoted.ticker, all_legs, quoted.floor, _most_cost(wanted), alone)
+    return Offer(way, side, count, only, all_legs, quoted.floor, _most_cost(wanted), rests.orphans)
 
 
 def _all(

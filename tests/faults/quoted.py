@@ -37,6 +37,8 @@ def draw_quoted(seed: int) -> tuple[Schedule, Harsh]:
         "quote_stop_seconds": 3_600,
         "max_orders_per_minute": 1_000,
     }
+    if plan.profile["quoting"] == "one_leg" and random.Random(f"several {seed}").random() < 0.5:
+        plan.profile["quoting"] = "several"
     return plan, harsh
 
 

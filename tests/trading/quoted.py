@@ -41,11 +41,11 @@ def profile(**columns: Any) -> Profile:
 
 
 def decision(profile: Profile, twin: Twin, count: int = 1_000, **quote_columns: Any) -> Decision:
-    limits = dict(zip(twin.markets, NO_BIDS if profile.quoting == "all_legs" else NO_ASKS, strict=True))
+    limits: dict[str, int] = dict(zip(twin.markets, NO_BIDS if profile.quoting == "all_legs" else NO_ASKS, strict=True))
     until = clock.now_ms() + 86_400_000
     leg = twin.markets[0] if profile.quoting == "one_leg" else ""
-    if leg:
-        limits[leg] = 5_600
+    if profile.quoting != "all_legs":
+        limits[twin.markets[0]] = 5_600
     meant = {"way": profile.quoting, "leg": leg, "until_ms": until, "orphans": 13 * world.DOLLAR} | quote_columns
     most = count * 20_000 * 1_000_000 // 1_010_000
     return world.decide(profile, twin.row, limits, count, kind="all_no", side="no", quote=meant, max_cost=most)

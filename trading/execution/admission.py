@@ -14,6 +14,7 @@ from kalbot.common import clock, events
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
+from strategies.quoting.offer import Way
 from trading import premises, states
 from trading.accounting import collateral, ledger, shard_cash
 from trading.accounting.accounts import of_subaccount
@@ -267,8 +268,8 @@ def _explain(decision: Decision, plan: Plan, funds: int) -> str:
     if plan.count < decision.count:
         size += f" (of {decision.count / 100:g} decided: depth or leg-risk budget)"
     if decision.quote:
-        rests = decision.quote["leg"] or "every leg"
-        return f"{size}, {rests} rests, at most {dollars(plan.worst_cost)} reserved"
+        rests = {Way.ONE_LEG: decision.quote["leg"], Way.SEVERAL: "what keeps the margin", Way.ALL_LEGS: "every leg"}
+        return f"{size}, {rests[Way(decision.quote['way'])]} rests, at most {dollars(plan.worst_cost)} reserved"
     way = "all legs at once" if plan.together else "the thinnest leg first"
     if decision.profile.sending == Profile.Sending.TOGETHER and not plan.together:
         way += " (the account's write limit does not carry all at once)"

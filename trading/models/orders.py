@@ -78,6 +78,7 @@ class Order(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.NEW, db_index=True)
     exchange_order_id = models.CharField(max_length=64, blank=True, db_index=True)
+    order_group = models.CharField(max_length=64, blank=True, default="", db_default="")
     exchange_index = models.IntegerField(default=0)
     subaccount = models.PositiveSmallIntegerField(null=True, blank=True)
     reported_fill_count = models.BigIntegerField(

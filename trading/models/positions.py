@@ -103,7 +103,14 @@ class Position(models.Model):
         db_default="",
         max_length=8,
         blank=True,
-        help_text="How its legs rest: one_leg or all_legs; empty where all are taken.",
+        help_text="How its legs rest: one_leg, several or all_legs; empty where all are taken.",
+    )
+    order_group = models.CharField(
+        default="",
+        db_default="",
+        max_length=64,
+        blank=True,
+        help_text="The exchange's order group of its quotes, which cancels them all once so much has filled; empty where there is none.",
     )
     orphan_limit = models.BigIntegerField(
         default=0,
@@ -159,6 +166,9 @@ class Position(models.Model):
             ),
             models.CheckConstraint(condition=Q(reserved__gte=0), name="position_reserved_not_negative"),
             models.CheckConstraint(condition=Q(status__in=[*ACTIVE, *TERMINAL]), name="position_status_known"),
+        ]
+        indexes = [
+            models.Index(fields=["status"], condition=~Q(order_group=""), name="positions_with_an_order_group"),
         ]
 
     def __str__(self) -> str:

@@ -233,6 +233,7 @@ def _built(
         subaccount=order.subaccount,
         post_only=is_quote,
         cancel_on_pause=is_quote,
+        order_group_id=(order.order_group or None) if is_quote else None,
     )
 
 

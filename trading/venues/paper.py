@@ -32,7 +32,7 @@ from trading.accounting.booking import FillReport
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder
-from trading.venues import prints
+from trading.venues import groups, prints
 from trading.venues.prints import Print
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 from trading.venues.queues import Queue, QueueModel
@@ -198,6 +198,8 @@ class PaperVenue:
             if expired or paper.remaining_count == 0:
                 paper.is_open, paper.remaining_count = False, 0
             paper.save()
+            groups.count_paper_fill(order)
+        paper.refresh_from_db(fields=["is_open", "remaining_count"])
         for price, count in met:
             self._met(order, price, count)
         return paper

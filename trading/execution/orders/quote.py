@@ -33,6 +33,7 @@ def place(lease: Lease, position: Position, wanted: Sequence[Wanted], keep_back:
         "purpose": Order.Purpose.QUOTE,
         "time_in_force": "good_till_canceled",
         "expires_at": _expiry(),
+        "order_group": position.order_group,
         "keep_back": keep_back,
         "reason": "quote",
     }

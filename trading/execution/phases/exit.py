@@ -93,7 +93,7 @@ def _sell_some(
     live: LiveBooks,
 ) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
-    least = exit_prices.loaded(request.least_prices)
+    least: LeastPrices = exit_prices.loaded(request.least_prices)
     whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
     if whole and position.quoting:
         least = _not_below_floor(position, legs, least, live)

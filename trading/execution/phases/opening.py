@@ -29,8 +29,8 @@ def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:
 
 
 def completed(position: Position, lease: Lease, count: int) -> None:
-    """A half-filled basket is whole again: its quote rests again where one leg was quoted and more is wanted, else it is open."""
-    if position.quoting == Way.ONE_LEG and count < position.target_count:
+    """A half-filled basket is whole again: its quotes rest again where more is wanted, else it is open."""
+    if position.quoting and Way(position.quoting).takes and count < position.target_count:
         why = f"{count / 100:g} baskets complete: the quote rests again"
         states.transition(
             position, PositionStatus.QUOTING, reason=why, lease=lease, next_step_at=None, deadline_at=None

@@ -1,7 +1,7 @@
 """Quoting: legs rest in the book, are repriced as the books move, and are withdrawn for whatever forbids a new basket.
 
-What fills of a single quoted leg is hedged at once (``complete``), and the quote rests again afterwards. Where every leg rests, they fill
-in any order, inside the position's limit for orphans, until the time for quoting is over.
+What fills of one quoted leg or of several is hedged at once (``complete``), and the quotes rest again afterwards. Where every leg rests and
+none is taken, they fill in any order, inside the position's limit for orphans, until the time for quoting is over.
 
 Each phase does what can be done now and returns True when the step should go on at once with the position's new state,
 False when it has to wait (``next_step_at`` says until when).
@@ -22,7 +22,7 @@ from strategies.quoting.offer import Way
 from trading import states
 from trading.books import live_books
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, quote
+from trading.execution.orders import inflight, quote, record
 from trading.execution.orders.batch import Wanted
 from trading.execution.phases import complete, opening, selling
 from trading.execution.sizing import baskets, quotes
@@ -33,7 +33,7 @@ from trading.limits.intent import Intent
 from trading.models import OPEN_ORDERS, CloseType, Leg, Order, OrderStatus, Position, PositionStatus
 from trading.reconciliation import reconcile
 from trading.states import Lease
-from trading.venues import connection
+from trading.venues import connection, groups
 
 STEP: Final = timedelta(seconds=1)
 REFUSED_PAUSE: Final = timedelta(seconds=3)
@@ -64,7 +64,7 @@ def quoting(position: Position, lease: Lease) -> bool:
         return True
     is_clear = quote.refresh(orders)
     legs = list(position.legs.select_related("market"))
-    if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
+    if Way(position.quoting).takes and not _is_level(position, legs):
         return _hedge(position, lease, legs, orders)
     found = _may_rest(position, legs, every)
     if isinstance(found, Refusal):
@@ -78,7 +78,9 @@ def quoting(position: Position, lease: Lease) -> bool:
     if moving:
         return quote.withdraw(moving) or inflight.wait(position, 0.5)
     _set_limits(lease, legs, rests.limits)
-    _rest(position, lease, legs, every, rests, facts)
+    refused = _rest(position, lease, legs, every, rests, facts)
+    if refused is not None:
+        return _stop(position, lease, orders, refused)
     states.schedule(position, clock.now() + STEP, residual="", residual_code="")
     return False
 
@@ -161,9 +163,9 @@ def _seconds(orders: Sequence[Order]) -> list[Order]:
 
 def _rest(
     position: Position, lease: Lease, legs: Sequence[Leg], orders: list[Order], rests: Rests, facts: Facts
-) -> None:
+) -> Refusal | None:
     """Prolong what rests and place what does not, as far as the profile's orders a minute go. A leg whose quote was refused (it would have
-    crossed a book that had moved) is left alone for a moment."""
+    crossed a book that had moved) is left alone for a moment. Refusal: of several quotes nothing bounds what may fill together."""
     since = clock.now() - REFUSED_PAUSE
     occupied = {
         order.leg_id
@@ -176,8 +178,15 @@ def _rest(
             occupied.add(order.leg_id)
     wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
     if wanted and facts.sent + len(wanted) <= facts.profile.max_orders_per_minute:
+        rests_already = any(order.status == OrderStatus.RESTING for order in orders)
+        if position.quoting == Way.SEVERAL and not rests_already:
+            record.no_transaction()
+            refusal = groups.ready(position)
+            if refusal is not None:
+                return refusal
         kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
         quote.place(lease, position, wanted, kept)
+    return None
 
 
 def _set_limits(lease: Lease, legs: Sequence[Leg], limits: dict[int, int]) -> None:
@@ -197,7 +206,7 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
     if not quote.withdraw(orders):
         return inflight.wait(position, 0.5)
     legs = list(position.legs.select_related("market"))
-    if position.quoting == Way.ONE_LEG and not _is_level(position, legs):
+    if Way(position.quoting).takes and not _is_level(position, legs):
         return True
     holds, is_whole = any(leg.held for leg in legs), opening.is_balanced(position, legs)
     if holds and not is_whole and refusal.code in WAITED_OUT:

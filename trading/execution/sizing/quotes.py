@@ -18,12 +18,13 @@ from markets.terms.states import StateError, StateList
 from strategies.cycle import quote_records
 from strategies.dutch.basket import LegMarket
 from strategies.models import Decision, Kind, Mode, Profile
-from strategies.quoting import resting
+from strategies.quoting import hedged, resting
+from strategies.quoting.hedged import Aim
 from strategies.quoting.joining import Held
 from strategies.quoting.offer import Way
 from strategies.quoting.refusal import NoQuote, Refused
 from strategies.quoting.resting import Wanted
-from strategies.quoting.synthetic import bid_cost, synthetic, takings
+from strategies.quoting.synthetic import takings
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, fitting, planner, walk
@@ -82,7 +83,7 @@ def plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
 
 def tokens_kept(profile: Profile, way: Way, legs: int) -> int:
     """Write tokens that a quote leaves alone: for the legs that are taken when it fills, and for selling what stays alone."""
-    hedge = planner.tokens_kept(legs) if way is Way.ONE_LEG else 0
+    hedge = planner.tokens_kept(legs) if way.takes else 0
     unwind = planner.tokens_kept(legs) if profile.orphans == Profile.Orphans.SELL else 0
     return hedge + unwind
 
@@ -108,8 +109,8 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     resting_now = [order for order in own if order.status == OrderStatus.RESTING]
     markets = [market_of(leg, shown, live, position.mode) for leg in legs]
     kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
-    if position.quoting == Way.ONE_LEG:
-        found = _one_leg(position, legs, markets, states, kept, margin)
+    if Way(position.quoting).takes:
+        found = _hedged(position, legs, markets, states, kept, margin)
     else:
         found = _all_legs(position, legs, markets, kept, margin)
     if isinstance(found, Refused):
@@ -145,7 +146,7 @@ def _all_legs(
     return Rests(rests, {pk: price for pk, (price, _) in rests.items()})
 
 
-def _one_leg(
+def _hedged(
     position: Position,
     legs: Sequence[Leg],
     markets: Sequence[LegMarket],
@@ -154,31 +155,24 @@ def _one_leg(
     margin: int,
 ) -> Rests | Refused:
     """The largest size, halving, for which the others are offered."""
-    profile, side = position.profile, Side(legs[0].side)
-    at = next(n for n, leg in enumerate(legs) if leg.market_id == position.decision.quote["leg"])
+    profile = position.profile
     left = position.target_count - baskets.matched(legs, position.target_count)
     step = max(1, profile.count_step)
     steps = left // step
-    refused = Refused(NoQuote.HEDGE_DEPTH)
-    while steps > 0:
-        count = Count(steps * step)
-        found = synthetic(markets, states, side, at, count, margin)
+    if not steps:
+        return Rests()
+    only = position.decision.quote["leg"]
+    while True:
+        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only)
+        found = hedged.bids(markets, states, aim, kept)
         steps //= 2
-        if isinstance(found, Refused):
-            refused = found
-            continue
-        own = kept.get(found.ticker)
-        price = own if own is not None and own <= found.most else found.resting(markets[at], improve=True)
-        if isinstance(price, Refused):
-            refused = price
-            continue
-        alone = bid_cost(markets[at].fees, price, count) - position.orphan_limit
-        if alone > 0:
-            refused = Refused(NoQuote.ORPHANS, found.ticker, -(-alone // count))
-            continue
-        limits = {leg.ticker: int(leg.limit_price) for leg in found.hedge} | {found.ticker: int(price)}
-        return Rests({legs[at].pk: (price, count)}, {leg.pk: limits[leg.market_id] for leg in legs})
-    return refused if left >= step else Rests()
+        if not isinstance(found, Refused):
+            return Rests(
+                {leg.pk: found.bids[leg.market_id] for leg in legs if leg.market_id in found.bids},
+                {leg.pk: int(found.limits[leg.market_id]) for leg in legs},
+            )
+        if not steps:
+            return found
 
 
 def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> dict[int, int]:

@@ -1,0 +1,117 @@
+"""Several legs rest in one order group: whichever fills first is hedged, and the exchange itself cancels the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulator.errors import ApiError
+from simulator.matching import groups as matching
+from strategies.models import Profile
+from tests.trading import quoted, world
+from tests.trading.twin import Twin
+from trading import sweeper
+from trading.execution import executor
+
+BIDS = (5_600, 5_900, 6_500)
+"""A tick above the best bids of others."""
+
+
+@pytest.fixture
+def twin(settings: Any) -> Twin:
+    return quoted.begin(settings)
+
+
+def profile(**columns: Any) -> Profile:
+    wide = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
+    return quoted.profile(**{"quoting": "several", **wide, **columns})
+
+
+def rests_there(twin: Twin) -> int:
+    return quoted.rests_at_the_exchange(twin)
+
+
+def test_the_leg_that_fills_first_is_hedged_and_the_exchange_has_cancelled_the_others(twin: Twin) -> None:
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    assert quoted.resting(position) == {m: (p, 1_000) for m, p in zip(twin.markets, BIDS, strict=True)}
+    (group,) = twin.exchange.ledger.groups.values()
+    assert (group.limit, group.group_id) == (1_000, position.order_group)
+    assert all(order.group_id == group.group_id for order in matching.members(twin.exchange, group))
+    quoted.sell_no(twin, 1, BIDS[1], 1_000)
+    assert rests_there(twin) == 0, "before anybody of us has heard of it"
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position), position.guaranteed) == ("open", [1_000] * 3, True)
+    assert rests_there(twin) == 0
+    sweeper.sweep()
+    position.refresh_from_db()
+    assert position.order_group == ""
+    assert group.deleted
+    quoted.agree(maker)
+
+
+def test_legs_that_filled_unequally_are_levelled_and_what_is_left_rests_again(twin: Twin) -> None:
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    quoted.sell_no(twin, 0, BIDS[0], 150)
+    quoted.sell_no(twin, 2, BIDS[2], 401)
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position)) == ("quoting", [401] * 3)
+    assert {count for _, count in quoted.resting(position).values()} == {599}
+    assert len(twin.exchange.ledger.groups) == 1, "the same group, reset"
+    assert position.guaranteed
+    quoted.agree(maker)
+
+
+@pytest.mark.parametrize(("dollars", "legs"), [(5, 0), (6, 1), (12, 2), (13, 3)])
+def test_no_more_legs_rest_than_may_all_fill_inside_the_budget(twin: Twin, dollars: int, legs: int) -> None:
+    maker = profile(orphan_budget=dollars * world.DOLLAR, count_step=1_000)
+    position = executor.execute(quoted.decision(maker, twin, orphans=world.DOLLAR).pk)
+    assert position is not None
+    assert (position.status, rests_there(twin)) == ("quoting" if legs else "aborted", legs)
+    assert position.close_code == ("" if legs else "orphan_budget")
+
+
+@pytest.mark.parametrize("sizes", [(999, 999, 999), (400, 1_000, 1_000), (1, 1_000, 1)])
+def test_while_nobody_listens_less_than_the_limit_and_one_order_fill(twin: Twin, sizes: tuple[int, ...]) -> None:
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    for number in (2, 0, 1):
+        quoted.sell_no(twin, number, BIDS[number], sizes[number])
+    assert 1_000 <= sum(-held for held in twin.held().values()) < 2_000
+    position = quoted.step(twin, position)
+    assert quoted.held(position) == [max(-held for held in twin.held().values())] * 3
+    quoted.agree(maker)
+
+
+def test_without_a_group_nothing_rests(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise ApiError(400, "invalid_parameters", "too many groups", "")
+
+    monkeypatch.setattr(matching, "create", refuse)
+    position = executor.execute(quoted.decision(profile(), twin).pk)
+    assert position is not None
+    assert (position.status, position.close_code, rests_there(twin)) == ("aborted", "no_order_group", 0)
+
+
+def test_a_group_that_somebody_deleted_is_replaced(twin: Twin) -> None:
+    position = quoted.begun(twin, profile())
+    first = twin.exchange.ledger.groups[position.order_group]
+    matching.delete(twin.exchange, first)
+    for _ in range(3):
+        position = quoted.step(twin, position)
+    assert position.order_group != first.group_id
+    assert rests_there(twin) == 3
+
+
+def test_on_paper_the_others_are_cancelled_at_the_limit_too(twin: Twin) -> None:
+    position = quoted.begun(twin, profile(mode="sim"))
+    twin.quote(twin.markets[0], "bid", 10_000 - BIDS[0], 1_000)  # NO is offered at both bids
+    twin.quote(twin.markets[1], "bid", 10_000 - BIDS[1], 1_000)
+    twin.sync()
+    position = executor.step(position.pk)
+    assert quoted.held(position) == [1_000] * 3
+    filled = position.orders.filter(purpose="quote").exclude(filled_count=0)
+    assert filled.count() == 1, "the second one was cancelled, its leg was taken"
+    assert (position.status, position.guaranteed) == ("open", True)

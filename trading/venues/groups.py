@@ -1,0 +1,93 @@
+"""Order groups: the quotes of one basket, which the exchange cancels together once so many contracts of them have filled within 15 s.
+
+So what fills before the others are taken is bounded however late a worker hears of it. A group refuses orders after that until it is
+reset. On paper the group is a name: ``trading.venues.paper`` counts the fills of its orders itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from kalbot.common import clock
+from kalbot.common.units import CONTRACT, Count
+from markets.kalshi.errors import KalshiError, NotFound
+from strategies.models import Mode
+from trading.denials import DenialCode, Refusal
+from trading.models import Order, PaperOrder, Position, PositionStatus
+from trading.venues import connection
+
+WINDOW: Final = timedelta(seconds=15)
+"""Fills of a group count for so long."""
+QUOTED: Final = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.COMPLETING)
+"""While a basket is one of these, its group may be wanted again."""
+log = logging.getLogger(__name__)
+
+
+def limit_of(position: Position) -> Count:
+    """Contracts (1/100) at which the exchange cancels the basket's quotes: one leg filled whole, at least the exchange's least limit."""
+    return Count(max(CONTRACT, position.target_count))
+
+
+def ready(position: Position) -> Refusal | None:
+    """Let the basket have a group that takes orders, while none of its quotes rests. None, or why it has none now."""
+    if position.order_group and position.mode == Mode.LIVE and _is_reset(position):
+        return None
+    try:
+        name = _create(position)
+    except KalshiError as error:
+        log.warning("position %s: no order group (%s)", position.pk, error)
+        return Refusal(DenialCode.NO_ORDER_GROUP, str(error)[:200])
+    Position.objects.filter(pk=position.pk).update(order_group=name)
+    position.order_group = name
+    return None
+
+
+def count_paper_fill(order: Order) -> None:
+    """Cancel the paper orders of a group whose fills have reached its limit, as the exchange does. Inside the fill's transaction."""
+    if not order.order_group:
+        return
+    since = clock.now_ms() - int(WINDOW.total_seconds() * 1000)
+    rows = PaperOrder.objects.filter(order__order_group=order.order_group)
+    filled = sum(count for fills in rows.values_list("fills", flat=True) for *_, count, _, _, ms in fills if ms > since)
+    if filled >= limit_of(order.position):
+        rows.filter(is_open=True).update(is_open=False, remaining_count=0)
+
+
+def delete_ended() -> int:
+    """Remove the groups of baskets that are quoted no more, and with them whatever might still rest. Returns how many."""
+    ended = Position.objects.exclude(order_group="").exclude(status__in=QUOTED).select_related("profile", "event")
+    return sum(_delete(position) for position in ended)
+
+
+def _create(position: Position) -> str:
+    if position.mode != Mode.LIVE:
+        return f"paper-{position.pk}-{clock.now_ms()}"
+    groups = connection.client().orders.groups
+    return groups.create(limit_of(position), position.event.exchange_index, position.profile.subaccount)
+
+
+def _is_reset(position: Position) -> bool:
+    """Whether its group takes orders again; if not it gets a new one."""
+    groups = connection.client().orders.groups
+    try:
+        groups.reset(position.order_group, position.event.exchange_index, position.profile.subaccount)
+    except KalshiError as error:
+        log.warning("position %s: order group not reset (%s)", position.pk, error)
+        return False
+    return True
+
+
+def _delete(position: Position) -> bool:
+    """False where the exchange did not answer: it is tried again."""
+    if position.mode == Mode.LIVE:
+        groups = connection.client().orders.groups
+        try:
+            groups.delete(position.order_group, position.event.exchange_index, position.profile.subaccount)
+        except NotFound:
+            pass
+        except KalshiError as error:
+            log.warning("position %s: order group not deleted (%s)", position.pk, error)
+            return False
+    return bool(Position.objects.filter(pk=position.pk, order_group=position.order_group).update(order_group=""))
