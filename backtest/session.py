@@ -25,7 +25,7 @@ from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
-from strategies.cycle import candidates, event_cache, memo
+from strategies.cycle import candidates, event_cache, memo, near_misses
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
 from trading.venues import factory
@@ -109,6 +109,7 @@ def _forget() -> None:
     candidates.forget()
     event_cache.forget()
     memo.forget()
+    near_misses.forget()
     verdict_rows.forget()
     watchlist.forget()
 

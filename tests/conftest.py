@@ -17,6 +17,7 @@ REMEMBERING = (
     "strategies.cycle.candidates",
     "strategies.cycle.event_cache",
     "strategies.cycle.memo",
+    "strategies.cycle.near_misses",
     "strategies.cycle.quote_records",
     "triage.learning.current",
 )

@@ -63,10 +63,13 @@ def depths_of(prices: EventPrices) -> dict[str, Depth]:
 _LIVE: Final = ("live_at", "live_constraint", "live_value", "live_limit", "live_distance_ppm", "live_flip")
 
 
-def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdict]], at: datetime) -> int:
-    """Write the verdicts (by event) that say something new into their rows' ``live_*`` columns. Returns how many rows."""
+def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdict]], at: datetime, most: int) -> int:
+    """Write the verdicts (by event) that say something new, the first ``most`` of them, into their rows' ``live_*`` columns. Returns how
+    many rows."""
     written = []
     for event, verdict in verdicts:
+        if len(written) >= most:
+            break
         candidate = listed.by_event[event]
         miss = verdict.miss or Miss(Reason.DECIDED, "", "")
         if candidate.live_constraint == miss.code:

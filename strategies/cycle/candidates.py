@@ -8,8 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from django.db.models import Q
 
 from kalbot.common import clock
 from markets import selectors
@@ -20,16 +22,24 @@ from strategies.reasons import Reason
 from strategies.screening import versions
 from strategies.screening.verdict import Verdict
 
-LIST_SECONDS: Final = 60.0
-"""A list is read again after half to one and a half of it, though nobody said that it changed: what other processes wrote into
-its rows is no reason to."""
+CATCH_UP_SECONDS: Final = 60.0
+"""What other processes wrote into the rows of a list is read after half to one and a half of it."""
+WHOLE_SECONDS: Final = 600.0
+"""The same for the whole list."""
+SCREENED_LATE: Final = timedelta(minutes=15)
+JUDGED_LATE: Final = timedelta(seconds=30)
+"""Rows may be written so much later than they say: a screening stamps them when it begins, a cycle when it writes."""
+
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_COLUMNS: Final = ("distance_ppm", "pk", "event_id", "decisions", "live_constraint", "live_value", "live_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One verdict row that a cycle may act on, with what the last evaluation wrote into it. ``rank``: 0 = the most promising."""
+    """One verdict row that a cycle may act on, with what the last evaluation wrote into it. ``rank``: the lower, the more promising."""
 
-    rank: int
+    rank: tuple[int, int]
     verdict_id: int
     event: str
     decisions: int
@@ -40,12 +50,15 @@ class Candidate:
 
 @dataclass(slots=True)
 class Listed:
-    """The candidates of one profile by event, and the verdicts that their rows are known to say (``said``)."""
+    """The candidates of one profile by event, and the verdicts that their rows are known to say (``said``). ``version``: of the rows,
+    when they were read at ``read_at``; on the process's clock ``until`` that holds and ``whole_until`` the list itself."""
 
     by_event: dict[str, Candidate]
     said: dict[str, Verdict] = field(default_factory=dict)
     version: int = 0
+    read_at: datetime = NEVER
     until: float = 0.0
+    whole_until: float = 0.0
 
 
 _lists: dict[int, Listed] = {}
@@ -70,19 +83,46 @@ def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) ->
     counted, at = versions.candidates([profile.pk for profile in profiles]), clock.monotonic()
     for profile in profiles:
         known = _lists.get(profile.pk)
-        if known is None or known.version != counted[profile.pk] or at >= known.until:
-            fresh = _lists[profile.pk] = _read(profile)
-            fresh.version, fresh.until = counted[profile.pk], at + LIST_SECONDS * (0.5 + random.random())
+        if known is not None and known.version == counted[profile.pk] and at < known.until:
+            continue
+        read_at = clock.now()
+        if known is None or at >= known.whole_until or not _catch_up(profile, known):
+            known = _lists[profile.pk] = _read(profile)
+            known.whole_until = at + WHOLE_SECONDS * (0.5 + random.random())
+        known.version, known.read_at = counted[profile.pk], read_at
+        known.until = at + CATCH_UP_SECONDS * (0.5 + random.random())
     return {profile.pk: _lists[profile.pk] for profile in profiles}
 
 
 def _read(profile: Profile, events: Collection[str] | None = None) -> Listed:
-    rows = VerdictRow.objects.filter(profile=profile, status=VerdictRow.Status.CANDIDATE).order_by("distance_ppm", "pk")
+    rows = VerdictRow.objects.filter(profile=profile, status=VerdictRow.Status.CANDIDATE)
     if events is not None:
         rows = rows.filter(event_id__in=events)
-    columns = ("pk", "event_id", "decisions", "live_constraint", "live_value", "live_at")
-    found = (Candidate(rank, *row) for rank, row in enumerate(rows.values_list(*columns)))
+    found = (_candidate(*row) for row in rows.values_list(*_COLUMNS))
     return Listed({candidate.event: candidate for candidate in found})
+
+
+def _candidate(
+    distance_ppm: int | None, pk: int, event: str, decisions: int, constraint: str, value: str, at: datetime | None
+) -> Candidate:
+    return Candidate((distance_ppm or 0, pk), pk, event, decisions, constraint, value, at)
+
+
+def _catch_up(profile: Profile, known: Listed) -> bool:
+    """Read the rows that were written since the list was. False if it has not as many candidates then as the database: rows were
+    removed."""
+    rows = VerdictRow.objects.filter(profile=profile)
+    screened, judged = known.read_at - SCREENED_LATE, known.read_at - JUDGED_LATE
+    written = rows.filter(Q(updated_at__gte=screened) | Q(live_at__gte=judged))
+    for status, *row in written.values_list("status", *_COLUMNS):
+        candidate = _candidate(*row)
+        if status != VerdictRow.Status.CANDIDATE:
+            known.by_event.pop(candidate.event, None)
+            known.said.pop(candidate.event, None)
+        elif known.by_event.get(candidate.event) != candidate:
+            known.by_event[candidate.event] = candidate
+            known.said.pop(candidate.event, None)
+    return rows.filter(status=VerdictRow.Status.CANDIDATE).count() == len(known.by_event)
 
 
 def update(profile: Profile, listed: Listed, candidate: Candidate) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final
 
 from kalbot.common import cache, clock, trace
@@ -29,6 +28,7 @@ from strategies.cycle import (
     claims,
     decisions,
     event_cache,
+    near_misses,
     plausibility,
     quotes,
 )
@@ -38,7 +38,7 @@ from strategies.models import Cycle, Decision, Profile
 from strategies.profiles import alike
 from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
-from strategies.screening import episodes, watchlist
+from strategies.screening import watchlist
 from strategies.screening.filters import Miss, Rules
 from strategies.screening.screening import active_profiles
 from strategies.screening.verdict import Status, Verdict, missed, passed_over
@@ -48,20 +48,26 @@ log = logging.getLogger(__name__)
 LOCK_SECONDS: Final = 8.0
 """A killed worker's lock costs at most that; a cycle that outlives it is safe, only double work."""
 
-STILL_NEAR: Final = timedelta(seconds=60)
+MOST_ROWS: Final = 20_000
+"""Verdict rows that one cycle writes, so that none takes minutes because a reason holds for every event of many profiles (a stream that
+is silent, a pause). The others follow in the next ones."""
+LEAST_ROWS: Final = 100
+"""What every profile may write in any case."""
 BEAT: Final = "beat"
 NUDGE: Final = "nudge"
 
 
 @dataclass(slots=True)
 class _Run:
-    """One cycle in flight: what was read once for all profiles."""
+    """One cycle in flight: what was read once for all profiles. ``rows``: how many verdict rows each may write."""
 
     row: Cycle
     reader: Prices
     moments: Mapping[Stage, int]
     views: dict[str, EventView] = field(default_factory=dict)
     prices: dict[str, EventPrices] = field(default_factory=dict)
+    read_at_ms: int = 0
+    rows: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -104,6 +110,7 @@ def _read(running: _Run, tickers: list[str]) -> None:
     began = time.monotonic()
     wanted = {ticker: view.books_of for ticker, view in running.views.items()}
     running.prices = families.read(running.reader, wanted)
+    running.read_at_ms = clock.now_ms()
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
 
@@ -112,17 +119,19 @@ def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int
     keeps no other from it."""
     group_of = {profile.pk: group for group in alike.groups(profiles) for profile in group}
     judged: dict[int, Shared] = {}
+    running.rows = max(LEAST_ROWS, MOST_ROWS // max(1, len(profiles)))
     for profile in claims.in_turn(profiles):
         try:
             group = group_of[profile.pk]
             first = group[0].pk
             if first not in judged:
                 events = set().union(*(found[one.pk].by_event.keys() for one in group))
-                judged[first] = judge(profile, events, running.views, running.prices)
+                judged[first] = judge(profile, events, running.views, running.prices, running.read_at_ms)
             _consider(running, profile, found[profile.pk], judged[first])
         except Exception:
             log.exception("cycle failed: profile %s", profile.name)
             candidates.forget(profile)
+            near_misses.forget(profile)
             running.refused[Reason.ERROR.value] += len(found[profile.pk].by_event)
 
 
@@ -154,10 +163,16 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
         running.row.decisions += spent > 0
     running.row.candidates += len(listed.by_event)
     _count(running, own, shared)
+    candidate_evaluation.record(profile, listed, _new(own, shared, listed), clock.now(), running.rows)
+    near_misses.follow(profile, own, shared, clock.now())
+
+
+def _new(own: Mapping[str, Verdict], shared: Shared, listed: Listed) -> list[tuple[str, Verdict]]:
+    """The verdicts that the rows of one profile do not say yet, what was decided first."""
     said = listed.said
-    new = [(e, v) for e, v in shared.verdicts.items() if said.get(e) is not v and e not in own]
-    candidate_evaluation.record(profile, listed, [*new, *own.items()], clock.now())
-    _follow(profile, own, shared)
+    new = [(event, verdict) for event, verdict in own.items() if said.get(event) is not verdict]
+    new.sort(key=lambda each: each[1].status is not Status.CANDIDATE)
+    return new + [(e, v) for e, v in shared.verdicts.items() if said.get(e) is not v and e not in own]
 
 
 def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
@@ -274,24 +289,3 @@ def traced(decision: Decision, moments: Mapping[Stage, int]) -> trace.Trace:
     received = max((leg["receive_ms"] for leg in decision.legs), default=0) * 1000
     found: trace.Trace = {Stage.RECEIVED.value: received, Stage.DECIDED.value: trace.now()}
     return found | {stage.value: at for stage, at in moments.items() if at >= received}
-
-
-def _follow(profile: Profile, own: Mapping[str, Verdict], shared: Shared) -> None:
-    """Feed the near-miss episodes with what live books showed; unusable prices say nothing about closeness.
-
-    A recalled verdict adds nothing to an episode but the proof that it still goes on, which is written now and then.
-    """
-    running, at = episodes.running(profile), clock.now()
-    ended: dict[str, str] = {}
-    for ticker in running:
-        verdict = own.get(ticker) or shared.verdicts.get(ticker)
-        if verdict is None:
-            continue
-        if verdict.status is Status.CANDIDATE:
-            ended[ticker] = Reason.DECIDED.value
-        elif verdict.on_books and verdict.status is Status.REJECTED:
-            ended[ticker] = "moved away"
-    near = {ticker: verdict for ticker, verdict in shared.near.items() if ticker not in own}
-    near |= {t: verdict for t, verdict in own.items() if verdict.on_books and verdict.status is Status.NEAR_MISS}
-    still = {t for t in near.keys() & running.keys() if near[t].recalled and at - running[t] < STILL_NEAR}
-    episodes.follow(profile, {t: verdict for t, verdict in near.items() if t not in still}, ended, at)

@@ -77,10 +77,15 @@ class Shared:
 
 
 def judge(
-    profile: Profile, tickers: Collection[str], views: Mapping[str, EventView], prices: Mapping[str, EventPrices]
+    profile: Profile,
+    tickers: Collection[str],
+    views: Mapping[str, EventView],
+    prices: Mapping[str, EventPrices],
+    now_ms: int,
 ) -> Shared:
-    """Judge the events as ``profile`` and all that judge like it do."""
-    found, rules, memory, now_ms = Shared(), Rules.of(profile), memo.of(key_of(profile)), clock.now_ms()
+    """Judge the events as ``profile`` and all that judge like it do. ``now_ms``: when the prices were read, so that none grows too old
+    by the time that the cycle itself takes; what is bought is read again."""
+    found, rules, memory = Shared(), Rules.of(profile), memo.of(key_of(profile))
     shut: dict[tuple[int, ...], Miss | None] = {}
     moved: list[EventView] = []
     for ticker in tickers:
@@ -99,7 +104,7 @@ def judge(
     for view in moved:
         known = memory.waiting(view) if view.ticker not in close else None
         if known is None:
-            _judge_books(found, profile, memory, view, prices[view.ticker])
+            _judge_books(found, profile, memory, view, prices[view.ticker], now_ms)
         else:
             found.verdicts[view.ticker] = known
     found.sum()
@@ -121,9 +126,11 @@ def _unfit_whatever_its_books(
     return None
 
 
-def _judge_books(found: Shared, profile: Profile, memory: memo.Memory, view: EventView, price: EventPrices) -> None:
+def _judge_books(
+    found: Shared, profile: Profile, memory: memo.Memory, view: EventView, price: EventPrices, now_ms: int
+) -> None:
     """Add the verdict on books that moved."""
-    bad = candidate_evaluation.unusable(view, price, profile.max_price_age_ms, clock.now_ms())
+    bad = candidate_evaluation.unusable(view, price, profile.max_price_age_ms, now_ms)
     if bad is not None:
         found.verdicts[view.ticker] = rejected(bad)
         return

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import F
+
 from kalbot.common import bulk
 from kalbot.common.batches import batched
 from strategies.models import NearMiss, Profile
@@ -55,6 +57,13 @@ def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, st
         for keys in batched(ids):
             closed += NearMiss.objects.filter(pk__in=keys, ended_at=None).update(ended_at=at, ended_as=became)
     return len(fresh) + len(moved) + closed
+
+
+def go_on(profile: Profile, tickers: Collection[str], at: datetime) -> None:
+    """The open episodes of these events go on, and there is nothing new to say of them."""
+    for batch in batched(list(tickers)):
+        rows = NearMiss.objects.filter(profile=profile, ended_at=None, event_id__in=batch)
+        rows.update(last_seen_at=at, evaluations=F("evaluations") + 1)
 
 
 def running(profile: Profile) -> dict[str, datetime]:
