@@ -30,7 +30,7 @@ def test_released_migrations_are_as_they_were(released: Path) -> None:
 
 def test_every_column_that_was_added_to_a_released_table_has_a_default_in_the_database() -> None:
     nodes = [Path(line.split()[1]) for path in RELEASED for line in path.read_text().splitlines()]
-    loader = MigrationLoader(None)
+    loader = MigrationLoader(None, replace_migrations=False)
     released = loader.project_state([(path.parts[-3], path.stem) for path in nodes]).apps
     columns = {model._meta.db_table: {f.column for f in model._meta.local_fields} for model in released.get_models()}
     without = {
