@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,9 @@ from tests.markets.terms.wording import price_range, temperature
 WEATHER_RULES = Path(__file__).resolve().parents[2] / "data" / "dutch" / "weather_rules.jsonl.gz"
 
 
-def lines(path: Path) -> Iterator[dict[str, Any]]:
+def lines(path: Path, having: str = "") -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line, parse_float=Decimal)
+        yield from (json.loads(line) for line in file if having in line)
 
 
 def market(row: dict[str, Any]) -> MarketFacts:
@@ -46,16 +46,17 @@ def bucket_event(ticker: str, markets: list[MarketFacts]) -> EventFacts:
     return EventFacts(ticker, ticker.split("-")[0], True, "MECNET", tuple(markets))
 
 
+@cache
 def weather(recorded: Path) -> dict[str, EventFacts]:
     """The daily temperature events of the recorded books."""
     markets: dict[str, dict[str, MarketFacts]] = defaultdict(dict)
     for path in sorted((recorded / "books").glob("weather_2026*")):
-        for row in lines(path):
-            if row["group"] == "daily":
-                markets[row["ticker"].rsplit("-", 1)[0]][row["ticker"]] = market(row)
+        for row in lines(path, '"group":"daily"'):
+            markets[row["ticker"].rsplit("-", 1)[0]][row["ticker"]] = market(row)
     return {ticker: bucket_event(ticker, list(legs.values())) for ticker, legs in markets.items()}
 
 
+@cache
 def coins(recorded: Path) -> dict[str, EventFacts]:
     """The range events of the recorded quotes."""
     found = {}
