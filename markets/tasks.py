@@ -32,6 +32,7 @@ def scan_catalogue() -> int | None:
         scan.end_abandoned()
         with connect.client() as client:
             row = scan.scan(client, progress=lambda _row: acquired.renew())
+    documents.note_out_of_reach()
     if row.status == Scan.Status.DONE:
         messages.send_on_commit(messages.SCREEN, row.pk)
     return int(row.pk)

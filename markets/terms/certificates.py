@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F, Max
@@ -31,6 +32,8 @@ CURRENT = (Status.GRANTED, Status.REFUSED, Status.REVOKED)
 PERSON = "person"
 READING = exhaustiveness.CERTIFICATE_VERSION
 BATCH = 200
+AGAIN = timedelta(days=1)
+"""After which a contradiction is said once more: it may have gone and come back."""
 
 
 class NotVouchable(KalbotError):
@@ -209,7 +212,7 @@ def _judge(
 
 
 def _note_contradictions(events: Sequence[EventFacts], registered: Mapping[str, Held]) -> None:
-    """One change for each series whose live rules contradict its approved terms, and each way in which they do."""
+    """One change a day for each series whose live rules contradict its approved terms, and each way in which they do."""
     found: dict[tuple[str, str], int] = {}
     for event in events:
         held = registered.get(event.series_ticker)
@@ -218,9 +221,10 @@ def _note_contradictions(events: Sequence[EventFacts], registered: Mapping[str, 
             if detail:
                 found[event.series_ticker, detail] = held.pk
     for (series, detail), terms in found.items():
-        kind = TermsChange.Kind.TEXT_CHANGED
-        _, made = TermsChange.objects.get_or_create(terms_id=terms, kind=kind, series_ticker=series, detail=detail)
-        if made:
+        said = TermsChange(terms_id=terms, kind=TermsChange.Kind.TEXT_CHANGED, series_ticker=series, detail=detail)
+        same = TermsChange.objects.filter(terms_id=terms, kind=said.kind, series_ticker=series, detail=detail)
+        if not same.filter(at__gte=clock.now() - AGAIN).exists():
+            said.save()
             log.warning("rules of %s contradict its registered terms: %s", series, detail)
 
 

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import F
+
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR_PRICE, format_price
 from markets.book import Depth, Side
+from markets.models import Event
 from strategies.catalogue.universe import EventView
 from strategies.dutch.basket import Basket, Kind
 from strategies.models import EventApproval, Profile
@@ -35,13 +38,20 @@ def approve(event_ticker: str, *, actor: str, note: str, lasts: timedelta) -> Ev
         raise CannotApprove("An approval needs a person and a note that says why the margin is believed.")
     if not timedelta(0) < lasts <= LONGEST:
         raise CannotApprove(f"An approval lasts at most {LONGEST.days} days.")
-    return EventApproval.objects.create(event_id=event_ticker, actor=actor, note=note, expires_at=clock.now() + lasts)
+    read = Event.objects.get(pk=event_ticker).rules_hash
+    return EventApproval.objects.create(
+        event_id=event_ticker, actor=actor, note=note, rules_hash=read, expires_at=clock.now() + lasts
+    )
 
 
 def approval_of(event_ticker: str) -> EventApproval | None:
-    """The approval in force that lasts longest, or None."""
+    """The approval in force that lasts longest, or None. One ends as soon as the event's rules or outcomes are others."""
     return (
-        EventApproval.objects.filter(event_id=event_ticker, expires_at__gt=clock.now()).order_by("-expires_at").first()
+        EventApproval.objects.filter(
+            event_id=event_ticker, rules_hash=F("event__rules_hash"), expires_at__gt=clock.now()
+        )
+        .order_by("-expires_at")
+        .first()
     )
 
 

@@ -8,11 +8,13 @@ from markets.models import Event
 
 
 class EventApproval(models.Model):
-    """For the whole event and a stated time, never for one price. Rows are not edited: a later one adds to an earlier one."""
+    """For the whole event as it was read and a stated time, never for one price. Rows are not edited: a later one adds to an earlier
+    one. ``rules_hash``: of the event's facts then; an event whose rules or outcomes have changed is another one."""
 
     event = models.ForeignKey(Event, models.CASCADE, related_name="+")
     actor = models.CharField(max_length=150)
     note = models.CharField(max_length=300, help_text="Why the margin is believed.")
+    rules_hash = models.CharField(max_length=64, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
 

@@ -1,9 +1,10 @@
-"""A risk manager's review of a list shows the pairs of names that are left to state, and takes it when none is."""
+"""Forms of a risk manager: a review shows the pairs of names that are left to state, contract terms say what their columns are for."""
 
 import pytest
 
 from kalbot.console.admin.review_form import ReviewForm
-from markets.models import ReviewedSeries, Series
+from kalbot.console.admin.terms import TermsForm
+from markets.models import ContractTerms, ReviewedSeries, Series
 
 pytestmark = pytest.mark.django_db
 
@@ -34,3 +35,18 @@ def test_pairs_that_may_be_one_thing_are_shown_until_each_is_stated() -> None:
 
 def test_sides_of_games_need_no_pairs() -> None:
     assert form("", "two_way").is_valid()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("unit", "0.01", True),
+        ("unit", "NaN", False),
+        ("must_contain", '["CF Benchmarks"]', True),
+        ("must_contain", '"CF Benchmarks"', False),
+        ("must_contain", "", True),
+    ],
+)
+def test_terms_whose_content_says_nothing_are_refused_in_the_form(name: str, value: str, valid: bool) -> None:
+    built = type("Form", (TermsForm,), {"Meta": type("Meta", (), {"model": ContractTerms, "fields": [name]})})
+    assert built({name: value}).is_valid() is valid

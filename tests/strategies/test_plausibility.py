@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets.models import Certificate, Event
 from strategies.cycle import cycle, plausibility
 from strategies.models import Decision, EventApproval, NearMiss, Profile, Verdict
 from tests.strategies.test_cycle import PAYING, _candidate
@@ -49,6 +50,17 @@ def test_an_approval_covers_the_event_at_any_price_until_it_ends() -> None:
     publish("E", books_of("E", better))
     assert cycle.run().decisions == 1
     assert Decision.objects.get().event_id == "E"
+
+
+def test_an_approval_ends_when_the_rules_or_outcomes_of_the_event_change() -> None:
+    _offered(TOO_GOOD, plausible_margin_ppm=100_000)
+    plausibility.approve("E", actor="rita", note="read the rules", lasts=timedelta(hours=2))
+    for changed in (Event, Certificate):
+        changed.objects.update(rules_hash="b" * 64)
+    assert cycle.run().decisions == 0
+    assert Verdict.objects.get().live_constraint == "implausible"
+    plausibility.approve("E", actor="rita", note="read them again", lasts=timedelta(hours=2))
+    assert cycle.run().decisions == 1
 
 
 def test_an_approval_of_another_event_helps_nothing() -> None:

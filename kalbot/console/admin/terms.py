@@ -26,6 +26,21 @@ class TermsChangeInline(ReadOnlyInline):
     readonly_fields = fields
 
 
+class TermsForm(SeenForm):
+    """Content that says something else than its column is for is refused in the form."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for name in changes.LISTS:
+            if name in cleaned and cleaned[name] is None:  # an empty field
+                cleaned[name] = []
+        try:
+            changes.check_content(cleaned)
+        except changes.TermsError as error:
+            self.add_error(None, str(error))
+        return cleaned
+
+
 @admin.register(ContractTerms)
 class ContractTermsAdmin(ReadOnlyAdmin):
     """Editing makes a new version, a proposal; only the dialog approves one."""
@@ -43,7 +58,7 @@ class ContractTermsAdmin(ReadOnlyAdmin):
     search_fields = ["title", "url"]
     ordering = ["exchange", "url", "-version"]
     inlines = [TermsChangeInline]
-    form = SeenForm
+    form = TermsForm
     own = [
         "url",
         "exchange",

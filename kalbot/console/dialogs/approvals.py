@@ -48,7 +48,7 @@ class ApproveEvent(Dialog):
             url=page_url("markets.event", event.pk),
             sentences=[
                 "Free money usually means that something was misread: an outcome that is missing, a rule, a book. Read the rules first.",
-                "The approval covers the event for the time that you state, never one price.",
+                "The approval covers the event as its rules and outcomes are now, for the time that you state, never one price.",
                 event.title,
                 *sorted({verdict.live_flip for verdict in held if verdict.live_flip}),
             ],

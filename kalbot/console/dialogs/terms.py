@@ -37,7 +37,11 @@ class TermsDialog(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         entry = get_object_or_404(ContractTerms, pk=pk)
-        resting = Position.objects.filter(decision__certificate__terms=entry, status__in=ACTIVE).order_by("pk")
+        resting = Position.objects.filter(
+            decision__certificate__terms__url=entry.url,
+            decision__certificate__terms__exchange=entry.exchange,
+            status__in=ACTIVE,
+        ).order_by("pk")
         return Briefing(
             target=str(entry),
             url=page_url("markets.contractterms", entry.pk),

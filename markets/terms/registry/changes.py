@@ -16,7 +16,7 @@ from kalbot.common.errors import KalbotError
 from markets.connect import environment
 from markets.models import ContractTerms, Event, TermsChange
 from markets.terms import certificates
-from markets.terms.registry.entries import document_key, exchange_of
+from markets.terms.registry.entries import document_key, exchange_of, unit_of
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ CONTENT: Final = (
     "must_not_contain",
     "about",
 )
+LISTS: Final = ("series_tickers", "must_contain", "must_not_contain")
 Status, Kind = ContractTerms.Status, TermsChange.Kind
 
 
@@ -54,12 +55,13 @@ def ensure_proposals() -> int:
 def revise(entry: ContractTerms, changes: Mapping[str, Any], actor: str, note: str) -> ContractTerms:
     """A new version with other content: a proposal until it is approved. What was approved stays so until then.
 
-    Raises TermsError for a column that is not content, or without a note.
+    Raises TermsError for a column that is not content, content that says nothing, or without a note.
     """
     if not note.strip():
         raise TermsError("A change of contract terms needs a note.")
     if unknown := set(changes) - set(CONTENT):
         raise TermsError(f"Not content of contract terms: {', '.join(sorted(unknown))}.")
+    check_content(changes)
     content = {name: getattr(entry, name) for name in CONTENT} | dict(changes)
     same = ContractTerms.objects.filter(exchange=entry.exchange, url=entry.url)
     with transaction.atomic():
@@ -75,6 +77,16 @@ def revise(entry: ContractTerms, changes: Mapping[str, Any], actor: str, note: s
             fetched_at=entry.fetched_at,
             **content,
         )
+
+
+def check_content(changes: Mapping[str, Any]) -> None:
+    """Raises TermsError for content that says something else than its column is for."""
+    if (unit := changes.get("unit")) and unit_of(unit) is None:
+        raise TermsError(f'"{unit}" is no unit: a decimal number above zero, or nothing.')
+    for name in LISTS:
+        found = changes.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+            raise TermsError(f"{name} is a list of texts, none of them empty.")
 
 
 def approve(entry: ContractTerms, sha256: str, actor: str, note: str) -> None:

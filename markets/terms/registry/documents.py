@@ -13,7 +13,7 @@ from kalbot.common.clock import now
 from markets.connect import environment
 from markets.models import ContractTerms, TermsChange
 from markets.terms.registry import changes
-from markets.terms.registry.entries import document_url, exchange_of, too_long_unreachable
+from markets.terms.registry.entries import document_url, exchange_of, longest_unreachable, too_long_unreachable
 
 log = logging.getLogger(__name__)
 
@@ -59,31 +59,49 @@ def check(entry: ContractTerms, url: str) -> bool:
     try:
         found = fetch_hash(url)
     except Unreachable as error:
-        return _unreachable(entry, str(error))
-    ContractTerms.objects.filter(pk=entry.pk).update(
-        fetched_sha256=found, fetched_at=now(), fetch_error="", unreachable_since=None
-    )
-    if entry.unreachable_since is not None and entry.status == Status.APPROVED:
-        TermsChange.objects.create(terms=entry, kind=Kind.REACHABLE, detail=url)
-        changes.recertify(entry)
+        since = entry.unreachable_since = entry.unreachable_since or now()
+        ContractTerms.objects.filter(pk=entry.pk).update(fetch_error=str(error), unreachable_since=since)
+        return _out_of_reach(entry, str(error))
+    was_away = entry.unreachable_since is not None
+    arrived = {"fetched_sha256": found, "fetched_at": now(), "fetch_error": ""}
     if entry.status == Status.APPROVED and found != entry.approved_sha256:
         detail = f"The document's hash is {found}, approved was {entry.approved_sha256}."
-        return changes.demote(entry, Kind.HASH_CHANGED, detail)
+        demoted = changes.demote(
+            entry, Kind.HASH_CHANGED, detail
+        )  # first: as long as it is approved its return would restore it
+        ContractTerms.objects.filter(pk=entry.pk).update(**arrived, unreachable_since=None)
+        return demoted
+    ContractTerms.objects.filter(pk=entry.pk).update(**arrived, unreachable_since=None)
+    if was_away and entry.status == Status.APPROVED:
+        TermsChange.objects.create(terms=entry, kind=Kind.REACHABLE, detail=url)
+        changes.recertify(entry)
     return False
 
 
-def _unreachable(entry: ContractTerms, error: str) -> bool:
-    """An approved document that stays away too long counts for no new basket; its return restores it."""
-    was_out = too_long_unreachable(entry, now())
-    entry.unreachable_since = entry.unreachable_since or now()
-    ContractTerms.objects.filter(pk=entry.pk).update(fetch_error=error, unreachable_since=entry.unreachable_since)
+def note_out_of_reach() -> int:
+    """A document that nobody has fetched for too long (the periodic task does not run) is out of reach too. Returns how many entries
+    lost their force by it."""
+    forgotten = ContractTerms.objects.filter(
+        Q(fetched_at=None) | Q(fetched_at__lt=now() - longest_unreachable()),
+        status=Status.APPROVED,
+        exchange=exchange_of(environment()),
+        unreachable_since=None,
+    )
+    lost = 0
+    for entry in forgotten:
+        entry.unreachable_since = entry.fetched_at or entry.created_at
+        forgotten.filter(pk=entry.pk).update(unreachable_since=entry.unreachable_since)
+        lost += _out_of_reach(entry, "nobody has fetched it since")
+    return lost
+
+
+def _out_of_reach(entry: ContractTerms, error: str) -> bool:
+    """An approved document that stays away too long counts for no new basket; its return restores it. True the first time."""
     if entry.status != Status.APPROVED or not too_long_unreachable(entry, now()):
         return False
-    if not was_out or not entry.changes.filter(kind=Kind.UNREACHABLE, at__gte=entry.unreachable_since).exists():
-        TermsChange.objects.create(
-            terms=entry, kind=Kind.UNREACHABLE, detail=f"Since {entry.unreachable_since}: {error}"
-        )
-        log.warning("contract terms %s cannot be fetched: %s", entry.url, error)
-        changes.recertify(entry)
-        return True
-    return False
+    if entry.changes.filter(kind=Kind.UNREACHABLE, at__gte=entry.unreachable_since).exists():
+        return False
+    TermsChange.objects.create(terms=entry, kind=Kind.UNREACHABLE, detail=f"Since {entry.unreachable_since}: {error}")
+    log.warning("contract terms %s cannot be fetched: %s", entry.url, error)
+    changes.recertify(entry)
+    return True

@@ -90,7 +90,7 @@ def as_terms(entry: ContractTerms, *, same_document: bool, at: datetime) -> Regi
         no_data=_rule(entry.no_data),
         fingerprint=f"{entry.exchange} {entry.url} v{entry.version} {entry.approved_sha256[:16]} {'approved' if approved else 'proposed'}",
         between_inclusive=entry.between_inclusive,
-        unit=_unit(entry.unit),
+        unit=unit_of(entry.unit),
         must_contain=tuple(entry.must_contain),
         must_not_contain=tuple(entry.must_not_contain),
         common_determination=entry.common_determination,
@@ -100,15 +100,21 @@ def as_terms(entry: ContractTerms, *, same_document: bool, at: datetime) -> Regi
 def too_long_unreachable(entry: ContractTerms, at: datetime) -> bool:
     """Whether the document could not be fetched for longer than the settings allow."""
     since = entry.unreachable_since
-    return since is not None and at - since > timedelta(seconds=settings.KALBOT_TERMS_UNREACHABLE_SECONDS)
+    return since is not None and at - since > longest_unreachable()
 
 
-def _unit(text: str) -> Decimal | None:
+def longest_unreachable() -> timedelta:
+    """For how long a document may be out of reach before new baskets no longer count on it."""
+    return timedelta(seconds=settings.KALBOT_TERMS_UNREACHABLE_SECONDS)
+
+
+def unit_of(text: str) -> Decimal | None:
+    """The unit that a text states, or None if it is none: a number above zero."""
     try:
-        unit = Decimal(text) if text else None
+        unit = Decimal(text)
     except InvalidOperation:
         return None
-    return unit if unit is not None and unit > 0 else None
+    return unit if unit.is_finite() and unit > 0 else None
 
 
 def _rule(stored: str) -> NoDataRule:

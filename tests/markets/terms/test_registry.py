@@ -19,7 +19,7 @@ from markets.models import Certificate, ContractTerms, Event, Series, TermsChang
 from markets.terms import certificates
 from markets.terms.grades import Grade
 from markets.terms.registry import changes, documents
-from markets.terms.registry.entries import document_url, exchange_of, terms_of
+from markets.terms.registry.entries import document_url, exchange_of, terms_of, unit_of
 from tests.markets.exchange import SmallExchange, temperature
 
 PATH = "/terms/TEMPERATURE.txt"
@@ -134,6 +134,9 @@ def test_rules_that_contradict_the_entry_cost_the_grade(
     changes.recertify(entry)
     change = TermsChange.objects.get(kind=TermsChange.Kind.TEXT_CHANGED)  # said once
     assert (change.series_ticker, "a phrase that is not there" in change.detail) == ("KXHIGHMIA", True)
+    TermsChange.objects.update(at=clock.now() - timedelta(days=2))
+    changes.recertify(entry)
+    assert TermsChange.objects.filter(kind=TermsChange.Kind.TEXT_CHANGED).count() == 2  # it may have gone and come back
     assert TermsChange.Kind.TEXT_CHANGED in TermsChange.DEMOTIONS  # people are alerted
 
 
@@ -155,6 +158,59 @@ def test_an_unreachable_document_counts_no_more_after_the_time_set_and_again_whe
     entry.refresh_from_db()
     documents.check(entry, document.url)
     assert grade() == Grade.GUARANTEED
+
+
+def test_a_document_that_comes_back_as_another_never_counts_again(
+    entry: ContractTerms, document: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved(entry, document)
+    document.status = 503
+    ContractTerms.objects.filter(pk=entry.pk).update(unreachable_since=clock.now() - timedelta(days=2))
+    entry.refresh_from_db()
+    documents.check(entry, document.url)
+    assert grade() == Grade.IF_DETERMINED
+    document.status, document.body = 200, b"the terms, amended while nobody could read them"
+    entry.refresh_from_db()
+    granted: list[str] = []
+    judge = certificates.refresh_series
+
+    def noted(series_ticker: str) -> int:
+        voided = judge(series_ticker)
+        granted.append(grade())
+        return voided
+
+    monkeypatch.setattr(certificates, "refresh_series", noted)
+    assert documents.check(entry, document.url)
+    assert set(granted) == {Grade.IF_DETERMINED}
+    assert grade() == Grade.IF_DETERMINED
+
+
+def test_a_document_that_nobody_fetches_counts_no_more_either(entry: ContractTerms, document: Documents) -> None:
+    approved(entry, document)
+    assert documents.note_out_of_reach() == 0
+    ContractTerms.objects.filter(pk=entry.pk).update(fetched_at=clock.now() - timedelta(days=2))
+    assert documents.note_out_of_reach() == 1
+    assert documents.note_out_of_reach() == 0
+    assert grade() == Grade.IF_DETERMINED
+    assert TermsChange.objects.latest("id").kind == TermsChange.Kind.UNREACHABLE
+    entry.refresh_from_db()
+    documents.check(entry, document.url)
+    assert grade() == Grade.GUARANTEED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"unit": "NaN"}, {"unit": "Infinity"}, {"unit": "0"}, {"unit": "-1"}, {"unit": "one"}]
+    + [{"must_contain": found} for found in ("NWS", [""], [7], {"a": 1})],
+)
+def test_content_that_says_nothing_is_refused(content: dict[str, object]) -> None:
+    with pytest.raises(changes.TermsError):
+        changes.check_content(content)
+
+
+@pytest.mark.parametrize("unit", ["NaN", "sNaN", "Infinity", "-1", "1/2"])
+def test_a_unit_that_is_none_is_not_stated(unit: str) -> None:
+    assert unit_of(unit) is None
 
 
 def test_an_edit_is_a_new_version_and_the_approved_one_stays_until_it_is_approved(
