@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('strategies', '0020_verdict_versions'),
+        ('strategies', '0021_order_groups'),
     ]
 
     operations = [
