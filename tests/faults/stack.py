@@ -85,7 +85,10 @@ class Stack:
     def is_back(self, name: str, was: int) -> bool:
         """Whether the killed process ``was`` has a successor."""
         if name == "postgres":
-            self.postgres.ensure_postgres_running()
+            try:
+                self.postgres.ensure_postgres_running()
+            except AssertionError:  # how the package says that it is starting still
+                return False
             return positions() > 0
         return self.supervisor.pids().get(name, was) != was
 
