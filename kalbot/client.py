@@ -8,10 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import requests
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 TIMEOUT: Final = 15.0
 COLOURS: Final = {"ok": "green", "warn": "yellow", "bad": "red"}
@@ -38,10 +41,15 @@ class Client:
         return self._answer("POST", path, json=body)
 
     def _answer(self, method: str, path: str, **options: Any) -> Any:
+        # a redirect would turn a POST into a GET, or take the token elsewhere
+        options |= {"timeout": TIMEOUT, "allow_redirects": False}
         try:
-            answer = self._session.request(method, self._root + path, timeout=TIMEOUT, **options)
-        except requests.RequestException as error:
-            raise Failed(f"{self._root} does not answer ({type(error).__name__}).") from None
+            answer = self._session.request(method, self._root + path, **options)
+        except (requests.RequestException, UnicodeError) as error:
+            sent = "" if method == "GET" else " It may have been done all the same: look at kalbot status."
+            raise Failed(f"{self._root} does not answer ({type(error).__name__}).{sent}") from None
+        if answer.is_redirect:
+            raise Failed(f"{self._root} sends us to {answer.headers['Location']}; use that address if it is Kalbot's.")
         try:
             content = answer.json()
         except ValueError:
@@ -55,7 +63,7 @@ class Client:
 
 def _detail(content: Any) -> str:
     found = content.get("detail") if isinstance(content, dict) else None
-    if isinstance(found, list):
+    if isinstance(found, list) and all(isinstance(one, dict) for one in found):
         return "; ".join(f"{'.'.join(map(str, one.get('loc', [])[2:]))}: {one.get('msg', '')}" for one in found)
     return str(found or "")
 
@@ -65,8 +73,9 @@ def status(client: Client, options: argparse.Namespace, out: Console) -> Any:
     found = client.get("/status")
     table = _table("Part", "State", "")
     for part in found["parts"]:
-        table.add_row(part["name"], f"[{COLOURS[part['state']]}]{part['state']}[/]", part["sentence"])
-    out.print(f"Trading is [bold]{found['trading']}[/].")
+        state = Text(part["state"], style=COLOURS.get(part["state"], ""))
+        table.add_row(escape(part["name"]), state, escape(part["sentence"]))
+    out.print(f"Trading is [bold]{escape(found['trading'])}[/].")
     out.print(table)
     return found
 
@@ -76,9 +85,9 @@ def positions(client: Client, options: argparse.Namespace, out: Console) -> Any:
     found = client.get("/positions", state=options.state, profile=options.profile, mode=options.mode)
     table = _table("#", "Event", "Profile", "Mode", "Status", "Cost >", "Realised >")
     for row in found:
-        event = f"{row['title'] or row['event']}\n[dim]{row['event']}[/]"
+        event = Text(f"{row['title'] or row['event']}\n").append(row["event"], style="dim")
         money = (_money(row["cost"]), _money(row["realised"]))
-        table.add_row(str(row["id"]), event, row["profile"], row["mode"], row["status"], *money)
+        table.add_row(str(row["id"]), event, escape(row["profile"]), row["mode"], row["status"], *money)
     out.print(table if found else "No position.")
     return found
 
@@ -90,14 +99,14 @@ def pnl(client: Client, options: argparse.Namespace, out: Console) -> Any:
         table = _table("Profile", "Ended >", "Realised >", "Fees >", "Open cost >", title=mode)
         for row in rows:
             money = [_money(row[name]) for name in ("realised", "fees", "open_cost")]
-            table.add_row(row["profile"], str(row["ended"]), *money)
+            table.add_row(escape(row["profile"]), str(row["ended"]), *money)
         out.print(table if rows else f"{mode}: nothing yet.")
     return found
 
 
 def why(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Why an event is bought or not."""
-    found = client.get(f"/why/{options.event}", profile=options.profile)
+    found = client.get(f"/why/{quote(options.event, safe='')}", profile=options.profile)
     for line in found["lines"]:
         out.print(line, markup=False, highlight=False)
     return found
@@ -107,14 +116,16 @@ def halt(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Stop new risk, or everything."""
     level = "halted" if options.everything else "reducing"
     found = client.post("/halt", {"reason": options.reason, "level": level, "profile": options.profile or None})
-    out.print(found["result"])
+    _done(found, out)
     return found
 
 
 def resume(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Let new baskets be bought again."""
+    if options.profile == "":
+        raise Failed("--profile is empty: name one, or leave the option out to resume all.")
     found = client.post("/resume", {"reason": options.reason, "profile": options.profile or None})
-    out.print(found["result"])
+    _done(found, out)
     return found
 
 
@@ -134,8 +145,14 @@ def leave(client: Client, options: argparse.Namespace, out: Console) -> Any:
         if len(counts) != len(options.count):
             raise Failed('--count is written "yes MARKET=CONTRACTS".')
         found = client.post(f"/positions/{options.position[0]}/exit", {**body, "counts": counts})
-    out.print(found["result"])
+    _done(found, out)
     return found
+
+
+def _done(found: Any, out: Console) -> None:
+    """What the server says of a write. It was accepted: an answer of another form is no failure."""
+    words = found.get("result") if isinstance(found, dict) else None
+    out.print(str(words or f"Accepted: {json.dumps(found)}"), markup=False, highlight=False)
 
 
 def _table(*columns: str, title: str = "") -> Table:
@@ -178,7 +195,7 @@ def parser() -> argparse.ArgumentParser:
     for name, run in (("halt", halt), ("resume", resume)):
         switch = command(name, run)
         switch.add_argument("--reason", required=True)
-        switch.add_argument("--profile", default="")
+        switch.add_argument("--profile", default=None)
         if run is halt:
             switch.add_argument("--everything", action="store_true", help="exits too, and cancel what rests")
     sale = command("exit", leave)
@@ -200,7 +217,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run one command; 0, 1 when it was refused, 2 when the command line is wrong."""
     options = parser().parse_args(arguments)
-    token = os.environ.get("KALBOT_API_TOKEN", "")
+    token = os.environ.get("KALBOT_API_TOKEN", "").strip()
     if not token:
         print("kalbot: set KALBOT_API_TOKEN to a token of the account menu's page API tokens.", file=sys.stderr)
         return 2
@@ -210,6 +227,12 @@ def main(arguments: Sequence[str]) -> int:
     except Failed as error:
         print(f"kalbot: {error}", file=sys.stderr)
         return 1
+    except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
+        words = f"{options.url} answered in a form that this version does not know ({type(error).__name__})"
+        print(f"kalbot: {words}; is it of another version?", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
     if options.json:
         print(json.dumps(found, indent=2))
     return 0

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "kalbot.console.auth.machine_paths.MachinePathsMiddleware",
+    "kalbot.console.auth.no_nul.NoNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "kalbot.console.auth.security_headers.PolicyMiddleware",

@@ -6,22 +6,27 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 import sample_rows
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
+from kalbot import client
 from kalbot.common import cache, clock
 from kalbot.console.api import tokens
 from kalbot.console.api.views import api
 from kalbot.console.models import Act, ApiToken
 from trading.models import ExitRequest, TradingState
+from trading.safety import halt
 from triage.models import Recommendation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -237,6 +242,65 @@ def test_a_wrong_token_form_makes_none(sample: dict[str, Any], login: Any, days:
     assert not ApiToken.objects.exists()
 
 
+def test_a_refusal_and_an_unfinished_write_are_no_success_when_they_are_repeated(
+    sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "phone", "operator", 1)
+    path, body = f"/positions/{sample['held'].pk}/exit", {**WHY, "least_price": "0.4"}
+    type(sample["held"]).objects.filter(pk=sample["held"].pk).update(status="settled")
+    refused = [send(secret, "POST", path, body, **{"Idempotency-Key": "k1"}) for _ in range(2)]
+    assert [one.status_code for one in refused] == [409, 409]
+    assert refused[0].json() == refused[1].json()
+
+    def dies(**values: Any) -> None:
+        raise OperationalError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(halt, "set_state", dies)
+        with pytest.raises(OperationalError):
+            send(secret, "POST", "/halt", WHY, **{"Idempotency-Key": "k2"})
+    again = send(secret, "POST", "/halt", WHY, **{"Idempotency-Key": "k2"})
+    assert (again.status_code, again.json()["detail"][:24]) == (409, "It failed (OperationalEr")
+    Act.objects.filter(token__endswith=":k2").update(outcome="started", result="")
+    assert "died" in send(secret, "POST", "/halt", WHY, **{"Idempotency-Key": "k2"}).json()["detail"]
+    assert not TradingState.objects.filter(scope="global", state="reducing").exists()
+
+
+def test_a_key_with_another_body_is_another_request_and_the_body_is_kept(call: Call, sample: dict[str, Any]) -> None:
+    person = sample_rows.person("olga", "operator")
+    _, secret = tokens.make(person, "phone", "operator", 1)
+    path = "/exits"
+    body = {**WHY, "positions": [sample["held"].pk], "below_floor": "a test"}
+    first = send(secret, "POST", path, body, **{"Idempotency-Key": "k1"})
+    assert first.status_code == 200, first.content
+    other = send(secret, "POST", path, {**body, "positions": [*range(9_000, 9_100)]}, **{"Idempotency-Key": "k1"})
+    assert other.status_code == 409
+    assert json.loads(Act.objects.get().shown[0][1])["below_floor"] == "a test"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/why/A%00B?profile=careful", None, 400),
+        ("GET", "/positions?profile=%00", None, 400),
+        ("POST", "/halt", {"reason": "a\0b is odd"}, 400),
+        ("POST", "/resume", {**WHY, "profile": ""}, 422),
+        ("POST", "/exits", {**WHY, "positions": [10**30]}, 422),
+        ("POST", "/positions/1/exit", {**WHY, "least_price": "0.4", "counts": {"yes X": "1e999999"}}, 422),
+        ("POST", "/positions/1/exit", {**WHY, "least_price": "0.4", "least_prices": {"yes X": "NaN"}}, 422),
+        ("GET", "/results?first=0001-01-01&last=9999-12-31", None, 200),
+        ("GET", "/results?first=9999-12-31&last=9999-12-31", None, 200),
+        ("POST", "/halt", [], 422),
+    ],
+)
+def test_hostile_values_are_refused_and_break_nothing(
+    call: Call, method: str, path: str, body: Any, status: int
+) -> None:
+    answer = call("risk manager", method, path, body)
+    assert answer.status_code == status, answer.content
+    assert not TradingState.objects.exclude(state="active").exists()
+
+
 @pytest.fixture
 def terminal(live_server: Any, sample: dict[str, Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``kalbot …`` as a process of its own against a real server."""
@@ -291,6 +355,75 @@ def test_the_terminal_says_what_is_wrong(
     done = terminal(*arguments, **options)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Odd(BaseHTTPRequestHandler):
+    """A server that is no Kalbot of this version: what it answers is said by the first part of the address."""
+
+    ANSWERS: ClassVar[dict[str, tuple[int, bytes]]] = {
+        "old": (200, b'{"state": "ok"}'),
+        "list": (200, b"[]"),
+        "text": (200, b'"fine"'),
+        "none": (404, b'{"detail": "Not Found"}'),
+        "page": (502, b"<html>"),
+        "null": (200, b"null"),
+        "moved": (302, b"{}"),
+        "markup": (
+            200,
+            b'{"trading": "active [/x]", "parts": [{"name": "[b", "state": "new", "sentence": "[/red] [1/2]"}]}',
+        ),
+        "detail": (422, b'{"detail": ["odd"]}'),
+    }
+
+    def do_GET(self) -> None:
+        code, body = self.ANSWERS[self.path.split("/")[1]]
+        self.send_response(code)
+        if code == 302:
+            self.send_header("Location", "https://elsewhere.example/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def odd_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", list(Odd.ANSWERS))
+@pytest.mark.parametrize("command", [["status"], ["positions"], ["pnl"], ["halt", "--reason", "enough"]])
+def test_the_terminal_ends_with_a_sentence_whatever_answers(
+    odd_server: str, kind: str, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_x")
+    code = client.main(["--url", f"{odd_server}/{kind}", *command])
+    said = capsys.readouterr()
+    good = {("status", "markup"), ("positions", "list"), ("pnl", "list")}
+    if command[0] == "halt":  # an answer of another form to a write that was accepted is no failure
+        assert code == (1 if kind in ("none", "page", "moved", "detail") else 0)
+    else:
+        assert code == 0 if (command[0], kind) in good else code in (0, 1)
+        assert (command[0], kind) not in {("status", "old"), ("status", "list"), ("pnl", "moved")} or code == 1
+    assert code == 0 or said.err.startswith("kalbot: "), said
+    if kind == "markup" and command == ["status"]:
+        assert "[/red] [1/2]" in said.out
+
+
+def test_an_empty_name_resumes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_ñ☃")
+    assert client.main(["resume", "--reason", "enough", "--profile", ""]) == 1
+    assert "--profile is empty" in capsys.readouterr().err
+    assert client.main(["--url", "http://127.0.0.1:9", "halt", "--reason", "enough"]) == 1
+    assert "may have been done" in capsys.readouterr().err
 
 
 def test_a_part_and_several_are_exited_as_in_the_console(call: Call, sample: dict[str, Any]) -> None:

@@ -90,3 +90,8 @@ def test_the_page_shows_the_day_of_its_query_and_nothing_is_compared_without_bas
     assert client.get(reverse("admin:same_day", args=[profile.pk]), {"day": "nonsense"}).status_code == 200
     assert dict(lines(same_day.sides(profile, day)))["Made more than the first"] == ["", ""]
     assert chosen_day("2026-02-30") == clock.now().date() - timedelta(days=1)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "0001-01-01", "1970-01-01", "", "soon", "20260229", "2026-11-28 "])
+def test_a_day_on_which_nobody_traded_is_yesterday(text: str) -> None:
+    assert chosen_day(text) == clock.now().date() - timedelta(days=1)

@@ -69,6 +69,8 @@ class Result:
         return self.realised * PPM // self.capital_days if self.capital_days else None
 
 
+EARLIEST: Final = date(1970, 1, 1)
+"""Nobody traded before; days about the year 1 have no moment in other zones."""
 Step = tuple[datetime, int]
 """(moment, change in micro-dollars)."""
 
@@ -77,10 +79,10 @@ def days(
     first: date | None, last: date | None, now: datetime, zone: ZoneInfo = DAY_ZONE
 ) -> tuple[datetime | None, datetime]:
     """(since, until) of the days from ``first`` to ``last``, both whole, in ``zone``; without them from the beginning, until now."""
-    since = None if first is None else datetime.combine(first, time(), zone)
-    until = (
-        now if last is None else datetime.combine(last + timedelta(days=1), time(), zone) - timedelta(microseconds=1)
-    )
+    since = None if first is None else datetime.combine(max(first, EARLIEST), time(), zone)
+    if last is None or last >= now.date() + timedelta(days=1):
+        return since, now
+    until = datetime.combine(max(last, EARLIEST) + timedelta(days=1), time(), zone) - timedelta(microseconds=1)
     return since, min(until, now)
 
 

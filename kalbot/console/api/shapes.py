@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from ninja import Field, Schema
+
+Number = Annotated[Decimal, Field(max_digits=18)]
+"""Written out, so that nobody's exponent fills the memory."""
 
 
 class Problem(Schema):
@@ -147,7 +150,9 @@ class HaltIn(Because):
 
 class ResumeIn(Because):
     level: Literal["active", "reducing"] = "active"
-    profile: str | None = None
+    profile: str | None = Field(
+        default=None, min_length=1, description="Without one, all: an empty name is a mistake, and resumes nothing."
+    )
 
 
 class Part(Because):
@@ -169,7 +174,7 @@ class Part(Because):
 
 
 class ExitIn(Part):
-    counts: dict[str, Decimal] = Field(
+    counts: dict[str, Number] = Field(
         default_factory=dict,
         description='Contracts of single legs instead of a share, such as {"yes KXHIGHNY-26NOV24-B82": "4"}; other legs are kept.',
     )
@@ -180,14 +185,14 @@ class ExitIn(Part):
         max_digits=5,
         decimal_places=4,
     )
-    least_prices: dict[str, Decimal] = Field(
+    least_prices: dict[str, Number] = Field(
         default_factory=dict,
         description='Other prices by leg, such as {"yes KXHIGHNY-26NOV24-B82": "0.41"}.',
     )
 
 
 class ExitManyIn(Part):
-    positions: list[int] = Field(min_length=1, max_length=200, description="Of one mode.")
+    positions: list[Annotated[int, Field(lt=2**63)]] = Field(min_length=1, max_length=200, description="Of one mode.")
     least_price: Decimal | None = Field(
         default=None,
         description="No contract is sold below this price, in dollars; without it the bids of now less two cents.",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from secrets import token_urlsafe
+from typing import Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from ninja.errors import HttpError
 
@@ -13,6 +16,9 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.api.shapes import Done
 from kalbot.console.api.tokens import require
 from kalbot.console.models import Act
+
+LONGEST: Final = 20_000
+"""Characters of a request that are kept with it."""
 
 
 def once(
@@ -24,19 +30,42 @@ def once(
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > 24:
         raise HttpError(400, "An Idempotency-Key has at most 24 characters.")
+    sent = json.dumps(json.loads(request.body or b"{}"), sort_keys=True)
     with transaction.atomic():
         record, fresh = Act.objects.get_or_create(
             token=f"api:{token.pk}:{key}" if key else token_urlsafe(24),
-            defaults={"name": name, "actor": actor[:150], "reason": reason, "target": target[:120]},
+            defaults={
+                "name": name,
+                "actor": actor[:150],
+                "reason": reason,
+                "target": target[:120],
+                "shown": [["Request", sent[:LONGEST]]],
+            },
         )
     if not fresh:
-        if (record.name, record.target) != (name, target[:120]):
-            raise HttpError(409, "This Idempotency-Key was used for something else.")
-        return Done(result=record.result or "It is still being done.", repeated=True)
+        return _repeated(record, name, [["Request", sent[:LONGEST]]])
     try:
         result = act(actor)
     except KalbotError as error:
         Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=str(error)[:400])
         raise HttpError(409, str(error)) from error
+    except Exception as error:
+        words = f"It failed ({type(error).__name__}); look at what came of it before sending it again."
+        with suppress(DatabaseError):
+            Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=words)
+        raise
     Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.DONE, result=result[:400])
     return Done(result=result)
+
+
+def _repeated(record: Act, name: str, shown: list[list[str]]) -> Done:
+    """What came of the first request with this key. 409 where it was refused, is not known to have ended, or was another one."""
+    if (record.name, record.shown) != (name, shown):
+        raise HttpError(409, "This Idempotency-Key was used for something else.")
+    if record.outcome == Act.Outcome.DONE:
+        return Done(result=record.result, repeated=True)
+    if record.outcome == Act.Outcome.REFUSED:
+        raise HttpError(409, record.result)
+    raise HttpError(
+        409, "It is still being done, or whoever did it died. Look at what came of it; another key sends it again."
+    )

@@ -17,6 +17,7 @@ from backtest.same_day import Side
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Profile
+from trading.accounting.results import EARLIEST
 
 
 @permission_required(
@@ -44,11 +45,13 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def chosen_day(text: str) -> date:
-    """A day as the query has it; yesterday for anything else."""
+    """A day as the query has it; yesterday for anything else, and for a day on which nobody can have traded."""
+    today = clock.now().date()
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        return clock.now().date() - timedelta(days=1)
+        day = EARLIEST
+    return day if EARLIEST < day <= today else today - timedelta(days=1)
 
 
 def _address(side: Side) -> str:
