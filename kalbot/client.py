@@ -46,7 +46,7 @@ class Client:
         try:
             answer = self._session.request(method, self._root + path, **options)
         except (requests.RequestException, UnicodeError) as error:
-            sent = "" if method == "GET" else " It may have been done all the same: look at kalbot status."
+            sent = "" if method == "GET" else " It may have been done all the same: check kalbot status."
             raise Failed(f"{self._root} does not answer ({type(error).__name__}).{sent}") from None
         if answer.is_redirect:
             raise Failed(f"{self._root} sends us to {answer.headers['Location']}; use that address if it is Kalbot's.")

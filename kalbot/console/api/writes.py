@@ -50,7 +50,7 @@ def once(
         Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=str(error)[:400])
         raise HttpError(409, str(error)) from error
     except Exception as error:
-        words = f"It failed ({type(error).__name__}); look at what came of it before sending it again."
+        words = f"It failed ({type(error).__name__}); check what came of it before sending it again."
         with suppress(DatabaseError):
             Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.REFUSED, result=words)
         raise
@@ -67,5 +67,5 @@ def _repeated(record: Act, name: str, shown: list[list[str]]) -> Done:
     if record.outcome == Act.Outcome.REFUSED:
         raise HttpError(409, record.result)
     raise HttpError(
-        409, "It is still being done, or whoever did it died. Look at what came of it; another key sends it again."
+        409, "It is still being done, or whoever did it died. Check what came of it; another key sends it again."
     )

@@ -10,7 +10,7 @@ API = "/api/"
 
 
 class NoNulMiddleware:
-    """Looks at the address, and at the body of what is sent to the API; the fields of forms refuse it by themselves."""
+    """Checks the address, and the body of what is sent to the API; the fields of forms refuse it by themselves."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
