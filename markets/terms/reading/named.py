@@ -35,6 +35,15 @@ _THRESHOLDS: Final = tuple(
 """Words of a threshold, one way and the other: two names on the same side of one may both be right."""
 
 
+_SEVERAL: Final = re.compile(
+    r"\b(?:top|first|last|final|best) (?:\d+|two|three|four|five|six|eight|ten)\b|\b(?:one|any|some|each|either|both) of the\b|\bamong\b"
+    r"|\bat least one\b|\bmedals?\b|\bpodium\b|\bplayoffs?\b|\bfinalists?\b|\b(?:semi|quarter)-?finals?\b|\b(?:short|long)-?list(?:ed)?\b"
+    r"|\bqualif(?:y|ies)\b|\badvances?\b|\brelegated\b|\bmakes? the cut\b|\bjointly\b|\bco-\w+",
+    re.IGNORECASE,
+)
+"""What a rule asks that two names may both do, whatever a reviewer found about the list."""
+
+
 def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str) -> str:
     """Why no outcome may be right although a person found the list complete ("" = nothing against it).
 
@@ -53,6 +62,8 @@ def check_named(markets: Sequence[MarketFacts], heads: Sequence[str], rule: str)
         days.add(found.groups())
     if len(days) > 1:
         raise NotRead("rules_differ", "The rules of the outcomes name different days.")
+    if found := _SEVERAL.search(rule):
+        raise NotRead("several_may_win", f'The reviewed rule says "{found[0]}": two outcomes may be right.')
     check_names(names)
     check_thresholds(names, rule)
     try:

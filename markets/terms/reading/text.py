@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 _MARKS: Final = str.maketrans(
-    {"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "º": "°", "˚": "°", "℉": "°F"}
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "º": "°", "˚": "°", "℉": "°F", "•": " "}
     | dict.fromkeys("‐‑‒–—−", "-")
 )
 _END: Final = re.compile(r'(?<=[.!?])\s+(?=[A-Z"])')
@@ -40,7 +40,7 @@ TIME: Final = r"(?:1[0-2]|[1-9])(?::[0-5]\d)? ?[AP]M(?: (?:E[SD]?T|C[SD]?T|M[SD]
 WORD: Final = r"[A-Z][A-Za-z.'-]*"
 PLACE: Final = rf"{WORD}(?:,? {WORD})*"
 SPAN: Final = r"(?:\d{1,3}|one|two|three|four|five|seven|ten|fourteen|thirty) (?:hour|day|week)s?"
-WEATHER_SERVICE: Final = r"https://(?:www|forecast)\.weather\.gov/[A-Za-z0-9/?=&._%-]*"
+WEATHER_SERVICE: Final = r"https://(?:(?:www|forecast)\.)?weather\.gov/[A-Za-z0-9/?=&._%-]*"
 
 
 @lru_cache(maxsize=8192)
@@ -73,9 +73,11 @@ def same_day(text: str) -> str:
 
 
 def one_spelling(text: str) -> str:
-    """The text with each date, hour and quoted last word of a sentence in one spelling. Raises ValueError for a day that no calendar
-    has, or that is another weekday."""
-    text = _HOUR.sub(lambda found: f"{found[1]} {found[2].upper()}M", text)
+    """The text with each date, hour and quoted last word of a sentence in one spelling, without bold type.
+
+    Raises ValueError for a day that no calendar has, or that is another weekday.
+    """
+    text = _HOUR.sub(lambda found: f"{found[1]} {found[2].upper()}M", text.replace("**", ""))
     return _DATED.sub(_same_dated, _QUOTED_END.sub(r'\1".', text))
 
 

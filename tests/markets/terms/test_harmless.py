@@ -51,6 +51,7 @@ SENTENCES = (
     "Trading fees may apply.",
     "All times are Eastern.",
     "Each contract pays $1 if it resolves to Yes.",
+    "\u2022 **Only one range** can resolve to Yes.",
 )
 RULES = (
     (

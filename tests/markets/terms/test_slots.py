@@ -274,6 +274,19 @@ def others() -> Iterator[tuple[str, Case]]:
     for names in NAMES:
         facts, truth, review = launch(*names)
         yield str(names), (facts, truth, review)
+    for several in (
+        "finishes in the top 2",
+        "is among the nominees",
+        "reaches the semifinals",
+        "is one of the winners",
+        "wins a medal",
+        "qualifies for the cup",
+        "is jointly nominated",
+        "wins at least one state",
+        "is in the first three",
+    ):
+        rule = f"If {{}} {several}, then the market resolves to Yes."
+        yield several, (nominees(rule=rule), [(1.0, 1.0, 0.0)], replace(BALLOT, rule=rule.replace("{}", "{outcome}")))
     gap = launch("3 to 5", "7 to 9", "10 or more")
     yield "a gap between names", (gap[0], NOBODY3, gap[2])
     for name in ("Quill or Rook", "Anyone but Quill", "Rook (first ballot)", "The Rook", "not Quill"):
