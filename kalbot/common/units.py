@@ -28,6 +28,11 @@ CENT: Final = Money(10_000)
 PPM: Final = 1_000_000
 """One whole, in parts per million: the unit of margins, probabilities and shares (``*_ppm``)."""
 
+LARGEST_COUNT: Final = Count(10**12)
+"""Ten billion contracts: what can stand for a count. At any price it is money that a column holds, and so is a sum of thousands."""
+LARGEST_MONEY: Final = Money(10**16)
+"""Ten billion dollars."""
+
 _DECIMAL: Final = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,12}))?\Z", re.ASCII)
 
 
@@ -73,13 +78,19 @@ def parse_price(text: str) -> Price:
 
 
 def parse_count(text: str) -> Count:
-    """Contract string to signed Count."""
-    return Count(parse_decimal(text, 2))
+    """Contract string to signed Count. Beyond ``LARGEST_COUNT`` either way: UnitError."""
+    value = parse_decimal(text, 2)
+    if abs(value) > LARGEST_COUNT:
+        raise UnitError(f"no number of contracts: {text!r}")
+    return Count(value)
 
 
 def parse_money(text: str) -> Money:
-    """Dollar string (up to 6 decimal places) to signed Money."""
-    return Money(parse_decimal(text, 6))
+    """Dollar string (up to 6 decimal places) to signed Money. Beyond ``LARGEST_MONEY`` either way: UnitError."""
+    value = parse_decimal(text, 6)
+    if abs(value) > LARGEST_MONEY:
+        raise UnitError(f"no sum of money: {text!r}")
+    return Money(value)
 
 
 def format_price(price: int) -> str:

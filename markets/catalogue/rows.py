@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kalbot.common import clock
 from kalbot.common.units import format_price
 from markets.kalshi.schemas import Event, FeeChange, Market, Series
 from markets.kalshi.vocabulary import OPEN_STATUSES
@@ -44,7 +45,7 @@ def series_row(series: Series) -> Row:
 
 
 def fee_change_row(change: FeeChange) -> Row:
-    """Columns of one announced fee change that has a time."""
+    """Columns of one announced fee change; without a time it is in force."""
     multiplier = change.fee_multiplier
     return {
         "change_id": change.id,
@@ -52,7 +53,7 @@ def fee_change_row(change: FeeChange) -> Row:
         "event_ticker": change.event_ticker or "",
         "fee_type": change.fee_type or "",
         "fee_multiplier_e6": None if multiplier is None else multiplier_e6(multiplier),
-        "scheduled_at": change.scheduled,
+        "scheduled_at": change.scheduled or clock.now(),
     }
 
 

@@ -78,7 +78,7 @@ def store_series(listed: Iterable[WireSeries]) -> int:
 def store_fee_changes(changes: Iterable[WireFeeChange]) -> None:
     """Keep announced changes. Those that the exchange no longer announces before their time were cancelled; those that
     have been in force for ``IN_FORCE_AFTER`` are in the rows of series and events by now."""
-    rows = {row["change_id"]: row for row in map(fee_change_row, changes) if row["scheduled_at"] is not None}
+    rows = {row["change_id"]: row for row in map(fee_change_row, changes)}
     with transaction.atomic():
         known = FeeChange.objects.values_list("change_id", "scheduled_at")
         past, moment = clock.now() - IN_FORCE_AFTER, clock.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -42,6 +43,8 @@ _BY_STATUS: Final[dict[int, type[Rejected]]] = {
     404: NotFound,
     429: RateLimited,
 }
+LONGEST_TEXT: Final = 300
+"""Characters of a code, a message or details that are kept."""
 _AMBIGUOUS: Final = frozenset({408, 499})
 """A time-out that is reported as a 4xx."""
 _REFUSED_ITEM: Final = frozenset(_BY_CODE) | {
@@ -92,17 +95,22 @@ def read_error_body(body: bytes) -> tuple[str, str, str]:
     try:
         data = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return "", body[:200].decode("utf-8", "replace").strip(), ""
+        return "", _text(body[:200].decode("utf-8", "replace").strip()), ""
     if not isinstance(data, dict):
-        return "", str(data)[:200], ""
+        return "", _text(data), ""
     inner = data.get("error", data)
     if not isinstance(inner, dict):
-        return "", str(inner), ""
+        return "", _text("None" if inner is None else inner), ""
     message = inner.get("message") or inner.get("msg")
     return _text(inner.get("code")), _text(message), _text(inner.get("details"))
 
 
 def _text(value: Any) -> str:
+    """As a log and a column take it: shortened, without the character zero."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        found = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        found = f"a {type(value).__name__} that cannot be written"
+    return found[:LONGEST_TEXT].replace("\0", " ")

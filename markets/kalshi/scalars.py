@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 import msgspec
 
@@ -27,6 +27,8 @@ from kalbot.common.units import (
     parse_price,
 )
 
+from .sizes import DEEPEST, FIRST_YEAR, LAST_YEAR, NO_SECONDS
+
 Micros = NewType("Micros", int)
 """1/1,000,000 dollar per contract: averages are finer than a Price can hold."""
 
@@ -37,9 +39,13 @@ OptionalNumber = NewType("OptionalNumber", msgspec.Raw)
 ABSENT: Final = OptionalNumber(msgspec.Raw())
 
 MOST_MULTIPLIED: Final = 100
+_LARGEST_AVERAGE: Final = 100_000_000
+"""A hundred dollars, where a contract pays one."""
 _PLAIN: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _NUMBER: Final = re.compile(_PLAIN.pattern + rb"(?:[eE][+-]?[0-9]{1,3})?")
 _LONGEST: Final = 40
+_KEPT: Final = 32
+"""Characters of a decimal that a column holds, written without an exponent."""
 _MEMO_LIMIT: Final = 200_000
 
 
@@ -107,8 +113,8 @@ _money = lru_cache(maxsize=16_384)(parse_money)
 def micros(text: str) -> Micros:
     """An average in dollars per contract, up to six decimal places, not negative."""
     value = parse_decimal(text, 6)
-    if value < 0:
-        raise UnitError(f"negative average: {text!r}")
+    if not 0 <= value <= _LARGEST_AVERAGE:
+        raise UnitError(f"no average of a contract: {text!r}")
     return Micros(value)
 
 
@@ -116,7 +122,8 @@ def decimal(raw: Number | OptionalNumber) -> Decimal | None:
     """A JSON number, or a text that is a plain decimal, exactly; None for absent and null.
 
     Texts have ASCII digits, a point, a minus, and nothing else: what ``Decimal`` reads besides (underscores, other digits, exponents,
-    blanks, ``NaN``) is refused, and so are numbers of more than forty characters.
+    blanks, ``NaN``) is refused, and so are numbers of more than forty characters,
+    or of more than 32 written without an exponent, or of more digits than ``Decimal`` keeps (28).
     """
     found = bytes(raw)
     if found in (b"", b"null"):
@@ -125,7 +132,11 @@ def decimal(raw: Number | OptionalNumber) -> Decimal | None:
     grammar = _NUMBER if text is found else _PLAIN
     if len(text) > _LONGEST or not grammar.fullmatch(text):
         raise UnitError(f"no decimal: {found[:60]!r}")
-    return Decimal(text.decode())
+    value = Decimal(text.decode())
+    plain = value.normalize()
+    if plain != value or len(format(plain, "f")) > _KEPT:
+        raise UnitError(f"no decimal that can be kept: {found[:60]!r}")
+    return value
 
 
 def required_multiplier(raw: Number) -> Decimal:
@@ -149,6 +160,22 @@ def optional_multiplier(raw: OptionalNumber) -> Decimal | None:
     return None if value is None else fee_multiplier(value)
 
 
+def kept_object(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An object that is kept as it came: no deeper than ``DEEPEST``, its whole numbers within 64 bits."""
+    _check_depth(found, DEEPEST)
+    return found
+
+
+def _check_depth(found: Any, left: int) -> None:
+    if isinstance(found, int) and abs(found) >= 2**63:
+        raise UnitError(f"a number that cannot be kept: {str(found)[:40]}")
+    if isinstance(found, dict | list):
+        if not left:
+            raise UnitError(f"an object deeper than {DEEPEST}")
+        for part in found.values() if isinstance(found, dict) else found:
+            _check_depth(part, left - 1)
+
+
 def money_from_cents(cents: int) -> Money:
     """The integer cents that a few fields still carry (docs/kalshi-protocol.md 4)."""
     return Money(cents * CENT)
@@ -166,6 +193,14 @@ def moment(text: str | None) -> datetime | None:
     return _moment(text) if text else None
 
 
+def required_moment(text: str | None) -> datetime:
+    """A time that must be there."""
+    found = moment(text)
+    if found is None:
+        raise UnitError(f"no time where one must be: {text!r}")
+    return found
+
+
 @lru_cache(maxsize=16_384)
 def _moment(text: str) -> datetime | None:
     try:
@@ -174,12 +209,16 @@ def _moment(text: str) -> datetime | None:
         raise UnitError(f"not a time: {text!r}") from None
     if found.tzinfo is None:
         raise UnitError(f"a time without a zone: {text!r}")
-    return None if found.year == 1 else found.astimezone(UTC)
+    if found.year == 1:
+        return None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise UnitError(f"a time too far away: {text!r}")
+    return found.astimezone(UTC)
 
 
 def moment_from_seconds(seconds: int | None) -> datetime | None:
     """A Unix time in seconds as an aware datetime; None and 0 are no time."""
-    if not seconds:
+    if not seconds or seconds == NO_SECONDS:
         return None
     try:
         return datetime.fromtimestamp(seconds, UTC)

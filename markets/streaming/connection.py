@@ -85,7 +85,7 @@ class Connection:
         self._whole = whole
         self._channels: dict[int, str] = {}
         self._unreadable: dict[tuple[str | None, str], tuple[int, int]] = {}
-        """Rejected frames by type and market: how many, since when."""
+        """Rejected frames by type and, of those whose book is kept, by market: how many, since when."""
         self._followed: Mapping[str, Mapping[str, str]] = {}
         self._beat: tuple[int, int] | None = None
         self._last_beat_ms = 0
@@ -212,7 +212,7 @@ class Connection:
         """One market's unreadable frame is that market's trouble; after ``UNREADABLE`` of them its book is given up."""
         self.metrics.rejected += 1
         ticker = frame.market_ticker or ""
-        known = (frame.type, ticker)
+        known = (frame.type, ticker if ticker in self.books.markets else "")
         count, since = self._unreadable.get(known, (0, at))
         count, since = (1, at) if at - since > FORGIVEN_MS else (count + 1, since)
         self._unreadable[known] = (count, since)

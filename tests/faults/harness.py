@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import time
@@ -171,7 +172,7 @@ class MortalSession(TwinSession):
         response = requests.Response()
         response.status_code = 401
         response.headers["Date"] = format_datetime(clock.from_ms(self.exchange.now()), usegmt=True)
-        response._content = b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}'
+        response.raw = io.BytesIO(b'{"error":{"code":"header_timestamp_expired","message":"header timestamp expired"}}')
         return response
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kalbot.common.units import CENT, Money
-from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.boundary import decode, decode_page, decoder_of, parse, parse_all
 from markets.kalshi.schemas.funding import DEPOSITS, WITHDRAWALS, Funding
 from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.portfolio import (
@@ -74,8 +74,8 @@ class Cash:
     def subaccount_balances(self) -> tuple[SubaccountBalance, ...]:
         """Cash per subaccount and shard."""
         body = self._transport.read("/portfolio/subaccounts/balances", private=True)
-        found = decode(_BALANCES, body).subaccount_balances
-        return parse_all(SUBACCOUNT_BALANCE, build_subaccount_balance, found)
+        _, records = decode_page(_BALANCES, lambda page: page.subaccount_balances, body)
+        return parse_all(SUBACCOUNT_BALANCE, build_subaccount_balance, records)
 
     def create_subaccount(self, exchange_index: int = 0) -> int:
         """The number (1 to 63) of a new subaccount."""

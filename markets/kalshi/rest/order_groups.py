@@ -6,7 +6,7 @@ import msgspec
 
 from kalbot.common.units import Count, format_count
 from markets.kalshi.schemas.answers import ORDER_GROUP, OrderGroup, build_order_group
-from markets.kalshi.schemas.boundary import decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.boundary import decode, decode_page, decoder_of, parse, parse_all
 
 from .outcome import after_write
 from .transport import Transport
@@ -54,7 +54,8 @@ class OrderGroups:
     def list(self, subaccount: int | None = None) -> tuple[OrderGroup, ...]:
         """All groups, without their orders."""
         body = self._transport.read(GROUPS, params={"subaccount": subaccount}, private=True)
-        return parse_all(ORDER_GROUP, build_order_group, decode(_GROUPS, body).order_groups or [])
+        _, records = decode_page(_GROUPS, lambda page: page.order_groups or (), body)
+        return parse_all(ORDER_GROUP, build_order_group, records)
 
     def set_limit(
         self, order_group_id: str, contracts_limit: Count, exchange_index: int, subaccount: int | None = None

@@ -20,7 +20,7 @@ from markets.kalshi.schemas.answers import (
     DecreaseResult,
     QueuePosition,
 )
-from markets.kalshi.schemas.boundary import Rejection, decode, decoder_of, parse, parse_all
+from markets.kalshi.schemas.boundary import Rejection, decode_page, decoder_of, parse, parse_all
 from markets.kalshi.schemas.orders import ORDER, Order, OrderWire, build_order
 
 from ..errors import OutcomeUnknown
@@ -240,5 +240,5 @@ class Orders:
             "subaccount": subaccount,
         }
         body = self._transport.read("/portfolio/orders/queue_positions", params=params, private=True)
-        found = decode(_QUEUE, body).queue_positions or []
-        return parse_all(answers.QUEUE_POSITION, answers.build_queue_position, found)
+        _, records = decode_page(_QUEUE, lambda page: page.queue_positions or (), body)
+        return parse_all(answers.QUEUE_POSITION, answers.build_queue_position, records)

@@ -4,7 +4,8 @@ write."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,7 @@ from ..errors import CredentialError, KalshiError, OutcomeUnknown, RateLimited, 
 from ..refusals import is_definite, refusal
 from ..signing import Signer
 from ..token_buckets import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
-from .deadline import DeadlineAdapter, within
+from .deadline import LARGEST_ANSWER, DeadlineAdapter, within
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
@@ -36,8 +37,17 @@ WRITE_TRIES: Final = 3
 """Tries of a write that keeps being refused for want of tokens; any other answer ends it."""
 ANSWER_SECONDS: Final = 12.0
 """For a whole answer; ``timeout`` is for each byte of it."""
+CHUNK: Final = 1 << 16
 READ_TOKEN_WAIT: Final = 30.0
 WRITE_TOKEN_WAIT: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and body of an answer that came whole."""
+
+    status: int
+    body: bytes
 
 
 class Transport:
@@ -96,12 +106,12 @@ class Transport:
             except requests.RequestException as error:
                 failure = Unreachable(f"GET {route}: {describe(error)}")
                 continue
-            status = answer.status_code
+            status = answer.status
             if 200 <= status < 300 or status in also_accept:
-                return answer.content
+                return answer.body
             if status < 400:
                 raise Unreachable(f"GET {route}: unexpected status {status}", status)
-            refused = refusal(status, answer.content)
+            refused = refusal(status, answer.body)
             if status >= 500 or not is_definite(refused):
                 failure = Unreachable(f"GET {route}: {refused}", status)
             elif isinstance(refused, RateLimited):
@@ -158,12 +168,12 @@ class Transport:
         except requests.RequestException as error:
             text = f"{method} {route}: {describe(error)}"
             raise (Unreachable(text) if nothing_was_sent(error) else OutcomeUnknown(text)) from error
-        status = answer.status_code
+        status = answer.status
         if 200 <= status < 300:
-            return answer.content
+            return answer.body
         if status < 400:
             raise OutcomeUnknown(f"{method} {route}: unexpected status {status}", status)
-        refused = refusal(status, answer.content)
+        refused = refusal(status, answer.body)
         if is_definite(refused):
             raise refused
         raise OutcomeUnknown(f"{method} {route}: {refused}", status)
@@ -181,7 +191,7 @@ class Transport:
         payload: bytes | None,
         private: bool,
         check: Check = allow,
-    ) -> requests.Response:
+    ) -> Answer:
         if private and self.signer is None:
             raise CredentialError(f"{method} {route} needs an API key, and this client has none.")
         filled = route.format_map({k: quote(v, safe="") for k, v in (path or {}).items()})
@@ -196,10 +206,23 @@ class Transport:
             signed_path = urlsplit(prepared.url or "").path
             prepared.headers.update(self.signer.headers(method, signed_path, sent))
         with within(self.answer_seconds):
-            answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False)
+            answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False, stream=True)
+            with answer:
+                body = whole_body(answer.iter_content(CHUNK))
         if "Age" not in answer.headers:
             self.skew.observe(answer.headers.get("Date"), sent, self._clock())
-        return answer
+        return Answer(answer.status_code, body)
+
+
+def whole_body(chunks: Iterable[bytes]) -> bytes:
+    """The body of an answer, unpacked. Raises a RequestException for one that grows without end, however small it came."""
+    kept, size = [], 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise requests.exceptions.ContentDecodingError(f"an answer of more than {LARGEST_ANSWER} bytes")
+        kept.append(chunk)
+    return b"".join(kept)
 
 
 def plain_session() -> requests.Session:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from ..scalars import moment_from_seconds
+from ..sizes import Seconds, Subaccount
 from .boundary import decoder_of
 
 
@@ -21,7 +22,7 @@ class GrantWire(msgspec.Struct, kw_only=True):
     exchange_instance: str
     level: str
     source: str
-    expires_ts: int | None = None
+    expires_ts: Seconds | None = None
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -68,12 +69,12 @@ class KeyWire(msgspec.Struct, kw_only=True):
     api_key_id: str
     name: str
     scopes: list[str]
-    subaccount: int | None = None
+    subaccount: Subaccount | None = None
 
 
 class KeysWire(msgspec.Struct, kw_only=True):
     api_keys: list[KeyWire]
-    api_key_region_expiration_ts: int | None = None
+    api_key_region_expiration_ts: Seconds | None = None
 
 
 class ApiKey(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from kalbot.common.units import Count
 from ..errors import OutcomeUnknown, Rejected
 from ..refusals import of_item
 from ..scalars import Micros, micros, positive_count
+from ..sizes import ClientId, Identifier, MarketTicker, Milliseconds, Reference, Shard
 from .boundary import decoder_of
 
 
@@ -19,13 +20,13 @@ class ErrorWire(msgspec.Struct):
 
 
 class CreateWire(msgspec.Struct, kw_only=True):
-    order_id: str | None = None
-    client_order_id: str | None = None
+    order_id: Reference | None = None
+    client_order_id: ClientId | None = None
     fill_count: str | None = None
     remaining_count: str | None = None
     average_fill_price: str | None = None
     average_fee_paid: str | None = None
-    ts_ms: int | None = None
+    ts_ms: Milliseconds | None = None
     error: ErrorWire | None = None
 
 
@@ -63,10 +64,10 @@ class BatchCreateWire(msgspec.Struct):
 
 
 class CancelWire(msgspec.Struct, kw_only=True):
-    order_id: str
+    order_id: Reference
     reduced_by: str
-    client_order_id: str | None = None
-    ts_ms: int | None = None
+    client_order_id: ClientId | None = None
+    ts_ms: Milliseconds | None = None
     error: ErrorWire | None = None
 
 
@@ -84,9 +85,9 @@ class BatchCancelWire(msgspec.Struct):
 
 
 class AmendWire(msgspec.Struct, kw_only=True):
-    order_id: str
-    ts_ms: int
-    client_order_id: str | None = None
+    order_id: Identifier
+    ts_ms: Milliseconds
+    client_order_id: ClientId | None = None
     remaining_count: str | None = None
     fill_count: str | None = None
     average_fill_price: str | None = None
@@ -106,10 +107,10 @@ class AmendResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecreaseWire(msgspec.Struct, kw_only=True):
-    order_id: str
+    order_id: Identifier
     remaining_count: str
-    ts_ms: int
-    client_order_id: str | None = None
+    ts_ms: Milliseconds
+    client_order_id: ClientId | None = None
 
 
 class DecreaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,8 +121,8 @@ class DecreaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueWire(msgspec.Struct):
-    order_id: str
-    market_ticker: str
+    order_id: Identifier
+    market_ticker: MarketTicker
     queue_position_fp: str
 
 
@@ -135,10 +136,10 @@ class QueuePosition(msgspec.Struct, frozen=True):
 
 class OrderGroupWire(msgspec.Struct, kw_only=True):
     is_auto_cancel_enabled: bool
-    id: str | None = None
+    id: Identifier | None = None
     contracts_limit_fp: str | None = None
     orders: list[str] | None = None
-    exchange_index: int | None = None
+    exchange_index: Shard | None = None
 
 
 class OrderGroup(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ SchemaError."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,51 +28,100 @@ class Rejection(msgspec.Struct, frozen=True):
 def decode(decoder: msgspec.json.Decoder[W], body: bytes | msgspec.Raw) -> W:
     """``body`` in the wire's shape.
 
-    Unknown fields are ignored; a missing or mistyped one raises SchemaError, and so does a key that comes twice.
+    Unknown fields are ignored; a missing or mistyped one raises SchemaError, and so does what ``check_keys`` refuses.
     """
     try:
         found = decoder.decode(body)
-        if isinstance(body, bytes):  # a Raw record is part of a body that was checked
-            check_keys(body)
+        check_keys(bytes(body))
         return found
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SchemaError(str(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of a page, as they came. ``suspect``: one of them, it is not known which, is refused by ``check_keys``."""
+
+    bodies: tuple[msgspec.Raw, ...]
+    suspect: bool
+
+
+def decode_page(
+    decoder: msgspec.json.Decoder[W], records: Callable[[W], Sequence[msgspec.Raw]], body: bytes
+) -> tuple[W, Records]:
+    """A page in the wire's shape, and its records, whose faults are theirs alone. Raises SchemaError for the page's own."""
+    try:
+        page = decoder.decode(body)
+        bodies = tuple(records(page))
+        try:
+            check_keys(body)
+        except (ValueError, RecursionError):
+            check_keys(_without(body, bodies))
+            return page, Records(bodies, suspect=True)
+        return page, Records(bodies, suspect=False)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise SchemaError(str(error)) from None
+
+
+def _without(page: bytes, records: Iterable[msgspec.Raw]) -> bytes:
+    """What is left of a page when ``null`` stands for each of its records, which it has in this order."""
+    kept, at = [], 0
+    for record in records:
+        found = page.index(bytes(record), at)
+        kept += [page[at:found], b"null"]
+        at = found + len(bytes(record))
+    return b"".join([*kept, page[at:]])
+
+
 def parse(decoder: msgspec.json.Decoder[W], build: Callable[[W], T], body: bytes | msgspec.Raw) -> T:
     """``body`` in our shape and units. Raises SchemaError."""
-    wire = decode(decoder, body)
+    return _built(build, decode(decoder, body))
+
+
+def _built(build: Callable[[W], T], wire: W) -> T:
     try:
         return build(wire)
     except (ValueError, ArithmeticError) as error:
         raise SchemaError(str(error)) from None
 
 
+def parse_record(decoder: msgspec.json.Decoder[W], build: Callable[[W], T], body: msgspec.Raw, suspect: bool) -> T:
+    """One record of a page; ``suspect`` as in Records. Raises SchemaError."""
+    try:
+        wire = decoder.decode(body)
+        if suspect:
+            check_keys(bytes(body))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise SchemaError(str(error)) from None
+    return _built(build, wire)
+
+
 def parse_each(
-    decoder: msgspec.json.Decoder[W], build: Callable[[W], T], bodies: Iterable[msgspec.Raw]
+    decoder: msgspec.json.Decoder[W], build: Callable[[W], T], records: Records
 ) -> tuple[tuple[T, ...], tuple[Rejection, ...]]:
-    """Each body by itself, so that one bad record does not hide the others: ``(parsed, rejected)``."""
+    """Each record by itself, so that one bad one does not hide the others: ``(parsed, rejected)``."""
     parsed: list[T] = []
     rejected: list[Rejection] = []
-    for body in bodies:
+    for body in records.bodies:
         try:
-            parsed.append(parse(decoder, build, body))
+            parsed.append(parse_record(decoder, build, body, records.suspect))
         except SchemaError as error:
             rejected.append(Rejection(str(error), sample(bytes(body))))
     return tuple(parsed), tuple(rejected)
 
 
-def parse_all(
-    decoder: msgspec.json.Decoder[W], build: Callable[[W], T], bodies: Iterable[msgspec.Raw]
-) -> tuple[T, ...]:
+def parse_all(decoder: msgspec.json.Decoder[W], build: Callable[[W], T], records: Records) -> tuple[T, ...]:
     """Like ``parse_each`` for lists about our own money: one record that cannot be read refuses the whole
     page."""
-    return tuple(parse(decoder, build, body) for body in bodies)
+    return tuple(parse_record(decoder, build, body, records.suspect) for body in records.bodies)
 
 
 def check_keys(body: bytes) -> None:
-    """Raises ValueError for a body with a key that comes twice in one object: which of the two is meant is not known."""
+    """Raises ValueError for a body with a key that comes twice in one object, of which it is not known which is meant, and for one
+    with the character zero, which no database keeps (a backslash before its spelling is taken for it too)."""
     _UNIQUE.decode(body.decode())
+    if b"\\u0000" in body:
+        raise ValueError("a text with the character zero")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

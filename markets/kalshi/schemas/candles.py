@@ -9,6 +9,7 @@ import msgspec
 from kalbot.common.units import Count, Price, UnitError
 
 from ..scalars import PRICES, Micros, micros, moment_from_seconds, optional_price, positive_count
+from ..sizes import MarketTicker, Seconds
 from .boundary import decoder_of
 
 PERIODS = (1, 60, 1440)
@@ -48,7 +49,7 @@ class OldTradesWire(msgspec.Struct, kw_only=True):
 
 
 class CandleWire(msgspec.Struct, kw_only=True):
-    end_period_ts: int
+    end_period_ts: Seconds
     yes_bid: QuotesWire
     yes_ask: QuotesWire
     price: TradesWire
@@ -57,7 +58,7 @@ class CandleWire(msgspec.Struct, kw_only=True):
 
 
 class OldCandleWire(msgspec.Struct, kw_only=True):
-    end_period_ts: int
+    end_period_ts: Seconds
     yes_bid: OldQuotesWire
     yes_ask: OldQuotesWire
     price: OldTradesWire
@@ -89,23 +90,23 @@ class Candle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandlesWire(msgspec.Struct):
-    ticker: str
+    ticker: MarketTicker
     candlesticks: list[CandleWire]
 
 
 class OldCandlesWire(msgspec.Struct):
-    ticker: str
+    ticker: MarketTicker
     candlesticks: list[OldCandleWire]
 
 
 class EventCandlesWire(msgspec.Struct):
     market_tickers: list[str]
     market_candlesticks: list[list[CandleWire]]
-    adjusted_end_ts: int
+    adjusted_end_ts: Seconds
 
 
 class MarketCandlesWire(msgspec.Struct):
-    market_ticker: str
+    market_ticker: MarketTicker
     candlesticks: list[CandleWire]
 
 

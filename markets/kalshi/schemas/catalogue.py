@@ -8,28 +8,29 @@ from typing import Any
 
 import msgspec
 
-from ..scalars import ABSENT, OptionalNumber, moment, optional_multiplier
+from ..scalars import ABSENT, OptionalNumber, kept_object, moment, optional_multiplier
+from ..sizes import EventTicker, SeriesTicker, Shard, ShortWord, Word
 from .boundary import Rejection, decoder_of
 from .market import Market, MarketWire, build_market
 from .series import SettlementSource, SourceWire, build_sources
 
 
 class EventWire(msgspec.Struct, kw_only=True, gc=False):
-    event_ticker: str
-    series_ticker: str
+    event_ticker: EventTicker
+    series_ticker: SeriesTicker
     mutually_exclusive: bool
     title: str | None = None
     sub_title: str | None = None
-    collateral_return_type: str | None = None
-    category: str | None = None
+    collateral_return_type: ShortWord | None = None
+    category: Word | None = None
     strike_date: str | None = None
     strike_period: str | None = None
     settlement_sources: list[SourceWire] | None = None
     product_metadata: dict[str, Any] | None = None
     last_updated_ts: str | None = None
-    fee_type_override: str | None = None
+    fee_type_override: Word | None = None
     fee_multiplier_override: OptionalNumber = ABSENT
-    exchange_index: int | None = None
+    exchange_index: Shard | None = None
     markets: list[MarketWire] | None = None
 
 
@@ -98,7 +99,7 @@ def build_event(w: EventWire) -> Event:
         strike_date=moment(w.strike_date),
         strike_period=w.strike_period or "",
         settlement_sources=build_sources(w.settlement_sources),
-        product_metadata=w.product_metadata,
+        product_metadata=kept_object(w.product_metadata),
         last_updated=moment(w.last_updated_ts),
         fee_type_override=w.fee_type_override or None,
         fee_multiplier_override=optional_multiplier(w.fee_multiplier_override),

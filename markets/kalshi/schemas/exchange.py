@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from ..scalars import moment
+from ..sizes import Shard
 from .boundary import decoder_of
 
 _HH_MM: Final = re.compile(r"([01]\d|2[0-3]|24(?=:00)):([0-5]\d)(?::00)?")
@@ -17,7 +18,7 @@ _HH_MM: Final = re.compile(r"([01]\d|2[0-3]|24(?=:00)):([0-5]\d)(?::00)?")
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of one shard."""
 
-    exchange_index: int
+    exchange_index: Shard
     exchange_active: bool
     trading_active: bool
     intra_exchange_transfers_active: bool

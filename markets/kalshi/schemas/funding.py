@@ -10,6 +10,7 @@ import msgspec
 from kalbot.common.units import Money, UnitError
 
 from ..scalars import moment_from_seconds, money_from_cents
+from ..sizes import Cents, Identifier, Seconds, Word
 from .boundary import decoder_of
 from .listing import Listing
 
@@ -23,13 +24,13 @@ class FundingStatus(StrEnum):
 
 
 class FundingWire(msgspec.Struct, kw_only=True):
-    id: str
+    id: Identifier
     status: str
-    type: str
-    amount_cents: int
-    fee_cents: int
-    created_ts: int
-    finalized_ts: int | None = None
+    type: Word
+    amount_cents: Cents
+    fee_cents: Cents
+    created_ts: Seconds
+    finalized_ts: Seconds | None = None
 
 
 class Funding(msgspec.Struct, frozen=True, kw_only=True):

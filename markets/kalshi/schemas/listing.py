@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .boundary import Rejection, decode, parse_all, parse_each
+from .boundary import Rejection, decode_page, parse_all, parse_each
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -31,12 +31,17 @@ class Listing(Generic[W, T]):
 
     def parse_readable(self, body: bytes, unreadable: list[Rejection]) -> tuple[tuple[T, ...], str]:
         """Like ``parse``, but a record that cannot be read is added to ``unreadable`` and the others are given."""
-        page = decode(self._page, body)
-        found, rejected = parse_each(self._record, self._build, page.records)
+        page, records = decode_page(self._page, _records, body)
+        found, rejected = parse_each(self._record, self._build, records)
         unreadable.extend(rejected)
         return found, page.cursor or ""
 
     def parse(self, body: bytes) -> tuple[tuple[T, ...], str]:
         """The records of a page and its cursor, empty at the end. Raises SchemaError."""
-        page = decode(self._page, body)
-        return parse_all(self._record, self._build, page.records), page.cursor or ""
+        page, records = decode_page(self._page, _records, body)
+        return parse_all(self._record, self._build, records), page.cursor or ""
+
+
+def _records(page: Any) -> list[msgspec.Raw]:
+    found: list[msgspec.Raw] = page.records
+    return found

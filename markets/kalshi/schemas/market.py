@@ -21,12 +21,14 @@ from ..scalars import (
     PRICES,
     OptionalNumber,
     decimal,
+    kept_object,
     level_price,
     moment,
     optional_count,
     optional_money,
     optional_price,
 )
+from ..sizes import Duration, EventTicker, KindWord, MarketTicker, Shard, ShortWord, StatusWord, Word
 from ..vocabulary import COMBO_PREFIX, MarketResult, MarketStatus, MarketType, SettlementBounds, StrikeType
 from .boundary import decoder_of
 
@@ -38,10 +40,10 @@ class BandWire(msgspec.Struct, gc=False, frozen=True):
 
 
 class MarketWire(msgspec.Struct, kw_only=True, gc=False):
-    ticker: str
-    event_ticker: str
-    market_type: str
-    status: str
+    ticker: MarketTicker
+    event_ticker: EventTicker
+    market_type: KindWord
+    status: StatusWord
     title: str | None = None
     yes_sub_title: str | None = None
     no_sub_title: str | None = None
@@ -51,7 +53,7 @@ class MarketWire(msgspec.Struct, kw_only=True, gc=False):
     close_time: str | None = None
     expected_expiration_time: str | None = None
     latest_expiration_time: str | None = None
-    settlement_timer_seconds: int | None = None
+    settlement_timer_seconds: Duration | None = None
     can_close_early: bool | None = None
     early_close_condition: str | None = None
     yes_bid_dollars: str | None = None
@@ -66,23 +68,23 @@ class MarketWire(msgspec.Struct, kw_only=True, gc=False):
     result: str | None = None
     settlement_value_dollars: str | None = None
     settlement_ts: str | None = None
-    settlement_bounds_type: str | None = None
+    settlement_bounds_type: KindWord | None = None
     settlement_floor_dollars: str | None = None
     expiration_value: str | None = None
-    strike_type: str | None = None
+    strike_type: ShortWord | None = None
     floor_strike: OptionalNumber = ABSENT
     cap_strike: OptionalNumber = ABSENT
     functional_strike: str | None = None
     custom_strike: dict[str, Any] | None = None
     rules_primary: str | None = None
     rules_secondary: str | None = None
-    price_level_structure: str | None = None
+    price_level_structure: Word | None = None
     price_ranges: list[BandWire] | None = None
     mve_collection_ticker: str | None = None
     mve_selected_legs: list[msgspec.Raw] | None = None
     fee_waiver_expiration_time: str | None = None
     is_provisional: bool | None = None
-    exchange_index: int | None = None
+    exchange_index: Shard | None = None
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -195,7 +197,7 @@ def build_market(w: MarketWire) -> Market:
         floor_strike=decimal(w.floor_strike),
         cap_strike=decimal(w.cap_strike),
         functional_strike=w.functional_strike or "",
-        custom_strike=w.custom_strike,
+        custom_strike=kept_object(w.custom_strike),
         rules_primary=w.rules_primary or "",
         rules_secondary=w.rules_secondary or "",
         price_level_structure=w.price_level_structure or "",

@@ -15,13 +15,14 @@ from ..scalars import (
     optional_money,
     positive_count,
 )
+from ..sizes import ClientId, Identifier, MarketTicker, Seconds, Shard, Subaccount
 from ..vocabulary import BookSide, OrderStatus, Side
 from .boundary import decoder_of
 
 
 class OrderWire(msgspec.Struct, kw_only=True):
-    order_id: str
-    ticker: str
+    order_id: Identifier
+    ticker: MarketTicker
     outcome_side: str
     book_side: str
     status: str
@@ -30,7 +31,7 @@ class OrderWire(msgspec.Struct, kw_only=True):
     initial_count_fp: str
     fill_count_fp: str
     remaining_count_fp: str
-    client_order_id: str | None = None
+    client_order_id: ClientId | None = None
     taker_fill_cost_dollars: str | None = None
     maker_fill_cost_dollars: str | None = None
     taker_fees_dollars: str | None = None
@@ -39,8 +40,8 @@ class OrderWire(msgspec.Struct, kw_only=True):
     created_time: str | None = None
     last_update_time: str | None = None
     order_group_id: str | None = None
-    subaccount_number: int | None = None
-    exchange_index: int | None = None
+    subaccount_number: Subaccount | None = None
+    exchange_index: Shard | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +85,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillWire(msgspec.Struct, kw_only=True):
-    fill_id: str
-    order_id: str
-    ticker: str
+    fill_id: Identifier
+    order_id: Identifier
+    ticker: MarketTicker
     outcome_side: str
     book_side: str
     count_fp: str
@@ -95,9 +96,9 @@ class FillWire(msgspec.Struct, kw_only=True):
     is_taker: bool
     fee_cost: str
     created_time: str | None = None
-    subaccount_number: int | None = None
-    ts: int | None = None
-    exchange_index: int | None = None
+    subaccount_number: Subaccount | None = None
+    ts: Seconds | None = None
+    exchange_index: Shard | None = None
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 
-from .boundary import decode, decoder_of, parse, parse_all, parse_each
+from ..errors import SchemaError
+from .boundary import Records, decode_page, decoder_of, parse, parse_all, parse_each, parse_record
 from .catalogue import EVENT, Event, EventPage, EventWire, MarketPage, build_event
 from .market import MARKET, Market, MarketWire, build_market
 from .orderbook import BOOK, BOOKS, Book, build_book
 from .programmes import PROGRAMME, Programme, build_programme
 from .series import (
+    CHANGED,
     EVENT_FEE_CHANGE,
     SERIES,
     SERIES_FEE_CHANGE,
@@ -20,8 +25,11 @@ from .series import (
     build_event_fee_change,
     build_series,
     build_series_fee_change,
+    build_unreadable_change,
 )
 from .trades import TRADE, Trade, build_trade
+
+W = TypeVar("W")
 
 
 class _Events(msgspec.Struct):
@@ -82,15 +90,15 @@ def parse_event_page(body: bytes) -> EventPage:
 
     Events that the boundary refuses are in ``rejected``; a page that is none: SchemaError.
     """
-    wire = decode(_EVENTS, body)
-    events, rejected = parse_each(EVENT, build_event, wire.events)
+    wire, records = decode_page(_EVENTS, lambda page: page.events, body)
+    events, rejected = parse_each(EVENT, build_event, records)
     return EventPage(events, wire.cursor or "", rejected, tuple(wire.events))
 
 
 def parse_market_page(body: bytes) -> MarketPage:
     """A page of GET /markets; see parse_event_page."""
-    wire = decode(_MARKETS, body)
-    markets, rejected = parse_each(MARKET, build_market, wire.markets)
+    wire, records = decode_page(_MARKETS, lambda page: page.markets, body)
+    markets, rejected = parse_each(MARKET, build_market, records)
     return MarketPage(markets, wire.cursor or "", rejected)
 
 
@@ -107,7 +115,8 @@ def _build_event_answer(answer: _EventAnswer) -> Event:
 
 def parse_series_list(body: bytes) -> SeriesPage:
     """The answer of GET /series."""
-    series, rejected = parse_each(SERIES, build_series, decode(_SERIES_LIST, body).series)
+    _, records = decode_page(_SERIES_LIST, lambda page: page.series, body)
+    series, rejected = parse_each(SERIES, build_series, records)
     return SeriesPage(series, rejected)
 
 
@@ -133,23 +142,36 @@ def parse_orderbooks(body: bytes) -> dict[str, Book]:
 
 def parse_series_fee_changes(body: bytes) -> tuple[FeeChange, ...]:
     """The answer of GET /series/fee_changes."""
-    wire = decode(_SERIES_FEES, body)
-    return parse_all(SERIES_FEE_CHANGE, build_series_fee_change, wire.series_fee_change_arr)
+    _, records = decode_page(_SERIES_FEES, lambda page: page.series_fee_change_arr, body)
+    return _fee_changes(SERIES_FEE_CHANGE, build_series_fee_change, records)
 
 
 def parse_trade_page(body: bytes) -> tuple[tuple[Trade, ...], str]:
     """A page of GET /markets/trades and its cursor."""
-    wire = decode(_TRADES, body)
-    return parse_all(TRADE, build_trade, wire.trades), wire.cursor or ""
+    wire, records = decode_page(_TRADES, lambda page: page.trades, body)
+    return parse_all(TRADE, build_trade, records), wire.cursor or ""
 
 
 def parse_programme_page(body: bytes) -> tuple[tuple[Programme, ...], str]:
     """A page of GET /incentive_programs and its cursor, which has a name of its own."""
-    wire = decode(_PROGRAMMES, body)
-    return parse_all(PROGRAMME, build_programme, wire.incentive_programs), wire.next_cursor or ""
+    wire, records = decode_page(_PROGRAMMES, lambda page: page.incentive_programs, body)
+    return parse_all(PROGRAMME, build_programme, records), wire.next_cursor or ""
 
 
 def parse_event_fee_page(body: bytes) -> tuple[tuple[FeeChange, ...], str]:
     """A page of GET /events/fee_changes and its cursor."""
-    wire = decode(_EVENT_FEES, body)
-    return parse_all(EVENT_FEE_CHANGE, build_event_fee_change, wire.event_fee_changes), wire.cursor or ""
+    wire, records = decode_page(_EVENT_FEES, lambda page: page.event_fee_changes, body)
+    return _fee_changes(EVENT_FEE_CHANGE, build_event_fee_change, records), wire.cursor or ""
+
+
+def _fee_changes(
+    decoder: msgspec.json.Decoder[W], build: Callable[[W], FeeChange], records: Records
+) -> tuple[FeeChange, ...]:
+    """Every change; one that cannot be read stops what it names, and only one that names nothing raises SchemaError."""
+    found = []
+    for body in records.bodies:
+        try:
+            found.append(parse_record(decoder, build, body, records.suspect))
+        except SchemaError:
+            found.append(parse_record(CHANGED, build_unreadable_change, body, records.suspect))
+    return tuple(found)

@@ -9,18 +9,19 @@ import msgspec
 from kalbot.common.units import Count, Money, Price, parse_count, parse_money
 
 from ..scalars import moment, moment_from_seconds, money_from_cents, positive_count, price_from_cents
+from ..sizes import Cents, ClientId, EventTicker, Identifier, MarketTicker, Seconds, Shard, Subaccount
 from ..vocabulary import MarketResult
 from .boundary import decoder_of
 
 
 class PositionWire(msgspec.Struct, kw_only=True):
-    ticker: str
+    ticker: MarketTicker
     position_fp: str
     total_traded_dollars: str
     market_exposure_dollars: str
     realized_pnl_dollars: str
     fees_paid_dollars: str
-    exchange_index: int | None = None
+    exchange_index: Shard | None = None
     last_updated_ts: str | None = None
 
 
@@ -38,18 +39,18 @@ class MarketPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettlementWire(msgspec.Struct, kw_only=True):
-    ticker: str
-    event_ticker: str
+    ticker: MarketTicker
+    event_ticker: EventTicker
     market_result: str
     yes_count_fp: str
     yes_total_cost_dollars: str
     no_count_fp: str
     no_total_cost_dollars: str
-    revenue: int
+    revenue: Cents
     fee_cost: str
     settled_time: str
-    value: int | None = None
-    exchange_index: int | None = None
+    value: Cents | None = None
+    exchange_index: Shard | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +74,14 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardBalanceWire(msgspec.Struct):
-    exchange_index: int
+    exchange_index: Shard
     balance: str
 
 
 class BalanceWire(msgspec.Struct, kw_only=True):
-    balance: int
-    portfolio_value: int
-    updated_ts: int
+    balance: Cents
+    portfolio_value: Cents
+    updated_ts: Seconds
     balance_dollars: str | None = None
     balance_breakdown: list[ShardBalanceWire] | None = None
 
@@ -106,10 +107,10 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubaccountBalanceWire(msgspec.Struct):
-    subaccount_number: int
-    exchange_index: int
+    subaccount_number: Subaccount
+    exchange_index: Shard
     balance: str
-    updated_ts: int
+    updated_ts: Seconds
 
 
 class SubaccountBalance(msgspec.Struct, frozen=True):
@@ -124,19 +125,19 @@ class SubaccountBalance(msgspec.Struct, frozen=True):
 class NettingConfig(msgspec.Struct, frozen=True):
     """Whether a subaccount nets collateral on a shard; off by default (docs/kalshi-protocol.md 13)."""
 
-    subaccount_number: int
+    subaccount_number: Subaccount
     enabled: bool
-    exchange_index: int
+    exchange_index: Shard
 
 
 class ShardTransferWire(msgspec.Struct, kw_only=True):
-    transfer_id: str
-    source_exchange_shard: int
-    destination_exchange_shard: int
+    transfer_id: Identifier
+    source_exchange_shard: Shard
+    destination_exchange_shard: Shard
     amount: str
     status: str
-    created_ts: int
-    client_transfer_id: str | None = None
+    created_ts: Seconds
+    client_transfer_id: ClientId | None = None
 
 
 class ShardTransfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +159,7 @@ class ShardTransfer(msgspec.Struct, frozen=True, kw_only=True):
 class Allocation(msgspec.Struct, frozen=True):
     """Share of the cash that automatic rebalancing keeps on a shard, in percent."""
 
-    exchange_index: int
+    exchange_index: Shard
     percent: int
 
 

@@ -9,6 +9,7 @@ import msgspec
 from kalbot.common.units import Count, Money, UnitError
 
 from ..scalars import moment, optional_count
+from ..sizes import Centicents, Duration, Identifier, MarketTicker, Word
 from .boundary import decoder_of
 from .series import SettlementSource, SourceWire, build_sources
 
@@ -31,17 +32,17 @@ class EventMetadata(msgspec.Struct, frozen=True):
 
 
 class ProgrammeWire(msgspec.Struct, kw_only=True):
-    id: str
-    market_ticker: str
-    incentive_type: str
+    id: Identifier
+    market_ticker: MarketTicker
+    incentive_type: Word
     incentive_description: str
     start_date: str
     end_date: str
-    period_reward: int
+    period_reward: Centicents
     paid_out: bool
-    discount_factor_bps: int | None = None
+    discount_factor_bps: Duration | None = None
     target_size_fp: str | None = None
-    max_reward_per_account: int | None = None
+    max_reward_per_account: Centicents | None = None
 
 
 class Programme(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
-from kalbot.common.units import Count
+from kalbot.common.units import Count, UnitError
 
-from ..scalars import ABSENT, Number, OptionalNumber, moment, optional_count, optional_multiplier, required_multiplier
+from ..scalars import (
+    ABSENT,
+    Number,
+    OptionalNumber,
+    moment,
+    optional_count,
+    optional_multiplier,
+    required_moment,
+    required_multiplier,
+)
+from ..sizes import Address, EventTicker, Identifier, SeriesTicker, Shard, ShortWord, Word
 from .boundary import Rejection, decoder_of
 
 
@@ -25,20 +36,20 @@ class SettlementSource(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeriesWire(msgspec.Struct, kw_only=True):
-    ticker: str
-    fee_type: str
+    ticker: SeriesTicker
+    fee_type: Word
     fee_multiplier: Number
     title: str | None = None
-    frequency: str | None = None
-    category: str | None = None
+    frequency: ShortWord | None = None
+    category: Word | None = None
     categories: list[str] | None = None
     tags: list[str] | None = None
     settlement_sources: list[SourceWire] | None = None
     contract_url: str | None = None
-    contract_terms_url: str | None = None
+    contract_terms_url: Address | None = None
     volume_fp: str | None = None
     last_updated_ts: str | None = None
-    exchange_index: int | None = None
+    exchange_index: Shard | None = None
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,25 +82,38 @@ class SeriesPage(msgspec.Struct, frozen=True):
 
 
 class SeriesFeeChangeWire(msgspec.Struct):
-    id: str
-    series_ticker: str
-    fee_type: str
+    id: Identifier
+    series_ticker: SeriesTicker
+    fee_type: Word
     fee_multiplier: Number
     scheduled_ts: str
 
 
 class EventFeeChangeWire(msgspec.Struct):
-    id: str
-    event_ticker: str
-    series_ticker: str
+    id: Identifier
+    event_ticker: EventTicker
+    series_ticker: SeriesTicker
     scheduled_ts: str
-    fee_type_override: str | None = None
+    fee_type_override: Word | None = None
     fee_multiplier_override: OptionalNumber = ABSENT
 
 
+class ChangedWire(msgspec.Struct):
+    """What names a fee change of which the rest cannot be read."""
+
+    id: Identifier
+    series_ticker: SeriesTicker
+    event_ticker: EventTicker | None = None
+    scheduled_ts: str | None = None
+
+
+UNREADABLE: Final = "unreadable"
+"""The fee type of an announced change that could not be read: no fees are known by that name, so nothing is traded on it."""
+
+
 class FeeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A fee change that takes effect at ``scheduled``. ``event_ticker`` is None for a whole series; for an
-    event, ``fee_type`` None means that its override is cleared."""
+    """A fee change that takes effect at ``scheduled``, or from now on if that cannot be read (None). ``event_ticker`` is None for
+    a whole series; for an event, ``fee_type`` None means that its override is cleared."""
 
     id: str
     series_ticker: str
@@ -119,27 +143,43 @@ def build_series(w: SeriesWire) -> Series:
     )
 
 
+def build_unreadable_change(w: ChangedWire) -> FeeChange:
+    """A change that stops all trading on what it names."""
+    try:
+        scheduled = moment(w.scheduled_ts)
+    except UnitError:
+        scheduled = None
+    return FeeChange(
+        id=w.id,
+        series_ticker=w.series_ticker,
+        event_ticker=w.event_ticker,
+        fee_type=UNREADABLE,
+        fee_multiplier=None,
+        scheduled=scheduled,
+    )
+
+
 def build_series_fee_change(w: SeriesFeeChangeWire) -> FeeChange:
-    """Wire to ours."""
+    """Wire to ours; refuses one without a time."""
     return FeeChange(
         id=w.id,
         series_ticker=w.series_ticker,
         event_ticker=None,
         fee_type=w.fee_type,
         fee_multiplier=required_multiplier(w.fee_multiplier),
-        scheduled=moment(w.scheduled_ts),
+        scheduled=required_moment(w.scheduled_ts),
     )
 
 
 def build_event_fee_change(w: EventFeeChangeWire) -> FeeChange:
-    """Wire to ours."""
+    """Wire to ours; refuses one without a time."""
     return FeeChange(
         id=w.id,
         series_ticker=w.series_ticker,
         event_ticker=w.event_ticker,
         fee_type=w.fee_type_override or None,
         fee_multiplier=optional_multiplier(w.fee_multiplier_override),
-        scheduled=moment(w.scheduled_ts),
+        scheduled=required_moment(w.scheduled_ts),
     )
 
 
@@ -151,3 +191,4 @@ def build_sources(wire: list[SourceWire] | None) -> tuple[SettlementSource, ...]
 SERIES = decoder_of(SeriesWire)
 SERIES_FEE_CHANGE = decoder_of(SeriesFeeChangeWire)
 EVENT_FEE_CHANGE = decoder_of(EventFeeChangeWire)
+CHANGED = decoder_of(ChangedWire)

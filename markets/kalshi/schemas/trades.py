@@ -9,14 +9,15 @@ import msgspec
 from kalbot.common.units import Count, Price
 
 from ..scalars import moment, positive_count
+from ..sizes import Identifier, MarketTicker
 from ..vocabulary import Side
 from .boundary import decoder_of
 from .orders import both_prices
 
 
 class TradeWire(msgspec.Struct, kw_only=True):
-    trade_id: str
-    ticker: str
+    trade_id: Identifier
+    ticker: MarketTicker
     count_fp: str
     yes_price_dollars: str
     no_price_dollars: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markets.kalshi.schemas.market import build_bands
 
-from ..scalars import decimal, moment_from_seconds, optional_multiplier, optional_price
+from ..scalars import decimal, kept_object, moment_from_seconds, optional_multiplier, optional_price
 from ..vocabulary import LifecycleEvent, MarketResult
 from .lifecycle_frames import EventFeeFrame, EventLifecycleFrame, LifecycleFrame, MarketMetadata
 from .lifecycle_wire import LifecycleMsg
@@ -44,7 +44,7 @@ def _metadata(m: LifecycleMsg) -> MarketMetadata | None:
             strike_type=m.strike_type,
             floor_strike=decimal(m.floor_strike),
             cap_strike=decimal(m.cap_strike),
-            custom_strike=m.custom_strike,
+            custom_strike=kept_object(m.custom_strike),
         )
     return MarketMetadata(
         event_ticker=a.event_ticker,
@@ -59,7 +59,7 @@ def _metadata(m: LifecycleMsg) -> MarketMetadata | None:
         strike_type=a.strike_type,
         floor_strike=decimal(a.floor_strike),
         cap_strike=decimal(a.cap_strike),
-        custom_strike=a.custom_strike,
+        custom_strike=kept_object(a.custom_strike),
     )
 
 

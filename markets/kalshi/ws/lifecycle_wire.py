@@ -9,6 +9,7 @@ import msgspec
 from markets.kalshi.schemas.market import BandWire
 
 from ..scalars import ABSENT, OptionalNumber
+from ..sizes import ClientId, EventTicker, MarketTicker, Seconds, SeriesTicker, Shard, ShortWord, Word
 
 
 class MetadataMsg(msgspec.Struct, kw_only=True):
@@ -19,29 +20,29 @@ class MetadataMsg(msgspec.Struct, kw_only=True):
     rules_primary: str | None = None
     rules_secondary: str | None = None
     can_close_early: bool | None = None
-    event_ticker: str | None = None
-    expected_expiration_ts: int | None = None
-    strike_type: str | None = None
+    event_ticker: ClientId | None = None
+    expected_expiration_ts: Seconds | None = None
+    strike_type: ShortWord | None = None
     floor_strike: OptionalNumber = ABSENT
     cap_strike: OptionalNumber = ABSENT
     custom_strike: dict[str, Any] | None = None
 
 
 class LifecycleMsg(msgspec.Struct, kw_only=True):
-    market_ticker: str
-    event_type: str
-    exchange_index: int | None = None
-    open_ts: int | None = None
-    close_ts: int | None = None
-    determination_ts: int | None = None
-    settled_ts: int | None = None
+    market_ticker: MarketTicker
+    event_type: Word
+    exchange_index: Shard | None = None
+    open_ts: Seconds | None = None
+    close_ts: Seconds | None = None
+    determination_ts: Seconds | None = None
+    settled_ts: Seconds | None = None
     result: str | None = None
     settlement_value: str | None = None
     is_deactivated: bool | None = None
     additional_metadata: MetadataMsg | None = None
-    price_level_structure: str | None = None
+    price_level_structure: Word | None = None
     price_ranges: list[BandWire] | None = None
-    strike_type: str | None = None
+    strike_type: ShortWord | None = None
     floor_strike: OptionalNumber = ABSENT
     cap_strike: OptionalNumber = ABSENT
     custom_strike: dict[str, Any] | None = None
@@ -49,17 +50,17 @@ class LifecycleMsg(msgspec.Struct, kw_only=True):
 
 
 class EventLifecycleMsg(msgspec.Struct, kw_only=True):
-    event_ticker: str
-    series_ticker: str
-    exchange_index: int
+    event_ticker: EventTicker
+    series_ticker: SeriesTicker
+    exchange_index: Shard
     title: str
     subtitle: str
-    collateral_return_type: str
-    strike_date: int | None = None
+    collateral_return_type: ShortWord
+    strike_date: Seconds | None = None
     strike_period: str | None = None
 
 
 class EventFeeMsg(msgspec.Struct):
-    event_ticker: str
-    fee_type_override: str | None
+    event_ticker: EventTicker
+    fee_type_override: Word | None
     fee_multiplier_override: OptionalNumber

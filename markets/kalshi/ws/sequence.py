@@ -16,6 +16,10 @@ LARGEST_JUMP: Final = 10_000
 """A number further ahead than this is not the count of what was lost: the subscription has to be made again."""
 
 
+MOST_SUBSCRIPTIONS: Final = 1_000
+"""Of one connection; ours has five. Numbers of further ones are not believed."""
+
+
 class Arrival(Enum):
     NEXT = "next"
     DUPLICATE = "duplicate"
@@ -50,15 +54,15 @@ class SequenceTracker:
         """
         last = self._last.get(sid)
         expected = (last or 0) + 1
+        if last is None and len(self._last) >= MOST_SUBSCRIPTIONS:
+            return self._jump(expected)
         if seq == expected:
             self._last[sid] = seq
             if self._old:
                 self._old.pop(sid, None)
             return Arrival.NEXT
         if seq < 1 or (last is not None and seq > expected + LARGEST_JUMP):
-            self.gaps += 1
-            self.missing_from = expected
-            return Arrival.JUMP
+            return self._jump(expected)
         if seq < expected and not self._was_skipped(sid, seq) and not self._restarted(sid, seq):
             self.duplicates += 1
             return Arrival.DUPLICATE
@@ -70,6 +74,11 @@ class SequenceTracker:
         self.gaps += 1
         self.missing_from = expected
         return Arrival.GAP
+
+    def _jump(self, expected: int) -> Arrival:
+        self.gaps += 1
+        self.missing_from = expected
+        return Arrival.JUMP
 
     def expected(self, sid: int) -> int:
         """The number that should come next."""

@@ -35,6 +35,10 @@ SILENCE_MS: Final = 27_000
 """The exchange pings every 10 s (docs/kalshi-protocol.md 12.1); a connection without a frame for this long is dead."""
 
 
+GIVE_UP_SECONDS: Final = 0.1
+"""Between two attempts to end an upgrade that is overdue."""
+
+
 class Command(msgspec.Struct):
     """A command that has not been answered in full. ``awaited`` counts the answers still to come."""
 
@@ -90,9 +94,9 @@ class Session:
             sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             sslopt={"ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH},  # as for REST
         )
-        deadline = threading.Timer(self._connect_timeout, _give_up, [connection])
-        deadline.daemon = True
-        deadline.start()
+        upgraded = threading.Event()
+        watch = threading.Thread(target=_give_up, args=(connection, upgraded, self._connect_timeout), daemon=True)
+        watch.start()
         try:
             connection.connect(  # type: ignore[no-untyped-call]  # the library left this method untyped
                 url,
@@ -110,7 +114,7 @@ class Session:
         except (OSError, websocket.WebSocketException) as error:
             raise Unreachable(f"no WebSocket: {type(error).__name__}: {error}") from error
         finally:
-            deadline.cancel()
+            upgraded.set()
         answered = connection.handshake_response
         if answered is not None:
             self.skew.observe(answered.headers.get("date"), sent, self._clock())
@@ -274,9 +278,12 @@ class Session:
         return self._reader
 
 
-def _give_up(connection: websocket.WebSocket) -> None:
-    """End an upgrade that takes too long: the library's timeout counts from each byte on."""
-    sock = connection.sock
-    if sock is not None:
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+def _give_up(connection: websocket.WebSocket, upgraded: threading.Event, seconds: float) -> None:
+    """End an upgrade that takes too long: the library's timeout counts from each byte on. The socket is there only after the TLS
+    handshake, which has the same time for itself, so it may have to be waited for."""
+    wait = seconds
+    while not upgraded.wait(wait):
+        sock, wait = connection.sock, GIVE_UP_SECONDS
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)

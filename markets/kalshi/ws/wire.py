@@ -9,11 +9,23 @@ from typing import Literal
 
 import msgspec
 
+from ..sizes import (
+    ClientId,
+    Clock,
+    Identifier,
+    MarketTicker,
+    Milliseconds,
+    Reference,
+    Seconds,
+    Shard,
+    Subaccount,
+    Word,
+)
 from .lifecycle_wire import EventFeeMsg, EventLifecycleMsg, LifecycleMsg
 
 
 class TickerMsg(msgspec.Struct, gc=False):
-    market_ticker: str
+    market_ticker: MarketTicker
     yes_bid_dollars: str
     yes_ask_dollars: str
     yes_bid_size_fp: str
@@ -21,45 +33,45 @@ class TickerMsg(msgspec.Struct, gc=False):
     price_dollars: str
     volume_fp: str
     open_interest_fp: str
-    ts_ms: int | None = None
-    ts: int | None = None
+    ts_ms: Milliseconds | None = None
+    ts: Seconds | None = None
 
 
 class SnapshotMsg(msgspec.Struct):
-    market_ticker: str
+    market_ticker: MarketTicker
     yes_dollars_fp: list[tuple[str, str]] | None = None
     no_dollars_fp: list[tuple[str, str]] | None = None
-    clock: int | None = None
+    clock: Clock | None = None
 
 
 class DeltaMsg(msgspec.Struct, gc=False):
-    market_ticker: str
+    market_ticker: MarketTicker
     price_dollars: str
     delta_fp: str
     side: Literal["yes", "no"]
-    ts_ms: int | None = None
-    clock: int | None = None
-    client_order_id: str | None = None
+    ts_ms: Milliseconds | None = None
+    clock: Clock | None = None
+    client_order_id: ClientId | None = None
 
 
 class TradeMsg(msgspec.Struct, gc=False):
-    trade_id: str
-    market_ticker: str
+    trade_id: Identifier
+    market_ticker: MarketTicker
     yes_price_dollars: str
     no_price_dollars: str
     count_fp: str
-    ts: int | None = None
+    ts: Seconds | None = None
     taker_outcome_side: str | None = None
     taker_side: str | None = None
     is_block_trade: bool = False
-    ts_ms: int | None = None
+    ts_ms: Milliseconds | None = None
 
 
 class FillMsg(msgspec.Struct, gc=False):
-    trade_id: str
-    order_id: str
-    market_ticker: str
-    exchange_index: int
+    trade_id: Identifier
+    order_id: Identifier
+    market_ticker: MarketTicker
+    exchange_index: Shard
     is_taker: bool
     outcome_side: str
     book_side: str
@@ -67,15 +79,15 @@ class FillMsg(msgspec.Struct, gc=False):
     count_fp: str
     fee_cost: str
     post_position_fp: str
-    ts_ms: int
-    client_order_id: str | None = None
-    subaccount: int | None = None
+    ts_ms: Milliseconds
+    client_order_id: ClientId | None = None
+    subaccount: Subaccount | None = None
 
 
 class UserOrderMsg(msgspec.Struct, gc=False, kw_only=True):
-    order_id: str
-    ticker: str
-    exchange_index: int
+    order_id: Identifier
+    ticker: MarketTicker
+    exchange_index: Shard
     status: str
     outcome_side: str
     book_side: str
@@ -87,34 +99,34 @@ class UserOrderMsg(msgspec.Struct, gc=False, kw_only=True):
     maker_fill_cost_dollars: str
     taker_fees_dollars: str
     maker_fees_dollars: str
-    client_order_id: str | None = None
-    order_group_id: str | None = None
-    created_ts_ms: int | None = None
-    last_updated_ts_ms: int | None = None
-    last_update_reason: str | None = None
-    subaccount_number: int | None = None
+    client_order_id: ClientId | None = None
+    order_group_id: Reference | None = None
+    created_ts_ms: Milliseconds | None = None
+    last_updated_ts_ms: Milliseconds | None = None
+    last_update_reason: Word | None = None
+    subaccount_number: Subaccount | None = None
 
 
 class PositionMsg(msgspec.Struct, gc=False, kw_only=True):
-    market_ticker: str
+    market_ticker: MarketTicker
     position_fp: str
     position_cost_dollars: str
     realized_pnl_dollars: str
     fees_paid_dollars: str
     position_fee_cost_dollars: str
     volume_fp: str
-    subaccount: int | None = None
+    subaccount: Subaccount | None = None
 
 
 class OrderGroupMsg(msgspec.Struct):
-    event_type: str
-    order_group_id: str
-    ts_ms: int
+    event_type: Word
+    order_group_id: Identifier
+    ts_ms: Milliseconds
     contracts_limit_fp: str | None = None
 
 
 class SubscribedMsg(msgspec.Struct):
-    channel: str
+    channel: Word
     sid: int
 
 
@@ -125,7 +137,7 @@ class OkMsg(msgspec.Struct):
 class ErrorMsg(msgspec.Struct):
     code: int
     msg: str
-    market_ticker: str | None = None
+    market_ticker: MarketTicker | None = None
     market_tickers: tuple[str, ...] | None = None
 
 

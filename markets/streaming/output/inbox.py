@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, DataError, InterfaceError, connection
 
 from markets.models import ExchangeMessage
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 BATCH: Final = 500
 FIRST_RETRY: Final = 0.1
 LONGEST_RETRY: Final = 2.0
+IMPOSSIBLE: Final = (DataError, ValueError, OverflowError)
+"""What a value raises that no column holds: trying again would fail for ever, and hold up every other message."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -48,6 +50,7 @@ class Inbox:
         self._unwritten: list[Message] = []
         self.written = 0
         self.retries = 0
+        self.impossible = 0
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
 
     def start(self) -> None:
@@ -105,6 +108,12 @@ class Inbox:
             try:
                 store(batch)
                 break
+            except IMPOSSIBLE:
+                if len(batch) > 1:
+                    return all(self._write_until_done([message]) for message in batch)
+                self.impossible += 1
+                log.exception("a message is set aside, the database cannot hold it: %s %s", batch[0].kind, batch[0].key)
+                return True
             except (DatabaseError, InterfaceError) as error:
                 self.retries += 1
                 log.warning("%s messages not stored (%s); retrying", len(batch), error)

@@ -20,7 +20,7 @@ from markets.kalshi.errors import SchemaError
 from markets.kalshi.rest.orders import ORDER_LISTING
 from markets.kalshi.rest.portfolio import FILL_LISTING, POSITION_LISTING, SETTLEMENT_LISTING
 from markets.kalshi.schemas import pages
-from markets.kalshi.schemas.boundary import parse, parse_each
+from markets.kalshi.schemas.boundary import Records, parse, parse_each
 from markets.kalshi.schemas.catalogue import EVENT, build_event
 from markets.kalshi.schemas.market import MARKET, build_market
 from markets.kalshi.schemas.orderbook import BOOK, build_book
@@ -177,7 +177,7 @@ def raw_markets(path: Path) -> Count:
     count = Count()
     for line in lines(path):
         bodies = msgspec.json.decode(line, type=_Markets).markets
-        parsed, rejected = parse_each(MARKET, build_market, bodies)
+        parsed, rejected = parse_each(MARKET, build_market, Records(tuple(bodies), suspect=False))
         count.received += len(bodies)
         count.applied += len(parsed)
         count.reasons.update(r.reason for r in rejected)

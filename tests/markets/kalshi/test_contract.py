@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -186,7 +187,7 @@ class Captured(requests.adapters.BaseAdapter):
         self.sent.append(request)
         answer = requests.Response()
         answer.status_code = 200
-        answer._content = b"{}"
+        answer.raw = io.BytesIO(b"{}")
         answer.request = request
         return answer
 

@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from bench.streaming.stage import certificate
 from markets.kalshi.environment import Environment
 from markets.kalshi.errors import KalshiError, OutcomeUnknown, Unreachable
-from markets.kalshi.rest import deadline
+from markets.kalshi.rest import deadline, transport
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.transport import READ_TRIES
 from markets.kalshi.signing import Signer
@@ -102,6 +104,26 @@ def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         client.transport.answer_seconds = 20
         with pytest.raises(Unreachable, match="more than"):
             client.exchange.status()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_unpacks_without_end_is_cut(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1_000_000)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
+    packed = packer.compress(b" " * 50_000_000) + packer.flush()
+    head = HEAD + b"Connection: close\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (
+        encoding.encode(),
+        len(packed),
+    )
+    with dripping(head + packed, b"", 0.5) as environment:
+        client = impatient(environment)
+        client.transport.answer_seconds = 20
+        tracemalloc.start()
+        with pytest.raises(Unreachable, match="more than"):
+            client.exchange.status()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 @pytest.mark.parametrize(

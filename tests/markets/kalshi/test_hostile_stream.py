@@ -251,6 +251,44 @@ def test_closing_does_not_wait_for_the_peer() -> None:
         assert time.monotonic() - began < PAUSE
 
 
+@pytest.mark.timeout(60)
+def test_upgrade_that_drips_after_a_slow_handshake_is_given_up_too(
+    signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline passes while the TLS handshake goes on, when there is no socket to be ended yet."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+    handshakes: list[socket.socket] = []
+
+    def drip() -> None:
+        sock, _ = listener.accept()
+        secure = server_side(sock, tmp_path)
+        handshakes.append(secure)
+        while not stop.wait(0.05):
+            try:
+                secure.sendall(b"x")
+            except OSError:
+                return
+
+    def slow(sock: socket.socket, *args: object) -> socket.socket:
+        found = client_side(sock)
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr("websocket._http._ssl_socket", slow)
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    port = listener.getsockname()[1]
+    address = f"//127.0.0.1:{port}"
+    session = Session(from_settings(f"https:{address}", f"wss:{address}"), signer, connect_timeout=0.3)
+    with pytest.raises(Unreachable):
+        session.connect()
+    stop.set()
+    thread.join(5)
+    listener.close()
+    assert len(handshakes) == 1
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 101 Switching Protocols\r\n", b"HTTP/1.1 400 Bad\r\nContent-Length: 900\r\n\r\n"]
 )

@@ -31,6 +31,21 @@ def test_every_shape_is_read(body: Any, read: tuple[str, str, str]) -> None:
     assert read_error_body(json.dumps(body).encode()) == read
 
 
+NESTED = b'{"error":{"details":%s1%s}}' % (b"[" * 900, b"]" * 900)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"code":%d}' % 10**30, NESTED, b'{"code":"a\\u0000b"}'],
+)
+@pytest.mark.parametrize("name", ["code", "message", "details"])
+def test_what_is_kept_of_a_hostile_body_is_short_and_can_be_stored(body: bytes, name: str) -> None:
+    long = json.dumps({"error": {name: "x" * 10_000_000}}).encode()
+    for found in (*read_error_body(body), *read_error_body(long)):
+        assert len(found) <= 300
+        assert "\0" not in found
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"\xff\xfe", b"{", b"[" * 10_000])
 def test_a_body_that_is_none_of_them_never_raises(body: Any) -> None:
     code, message, details = read_error_body(body)

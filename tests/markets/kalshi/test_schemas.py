@@ -126,8 +126,14 @@ def test_combos_are_known_by_any_of_three_marks(change: Json) -> None:
 
 
 def test_strikes_are_never_floats() -> None:
-    body = j({"market": MARKET}).replace(b"79.99999", b"79.1000000000000000055511151231257827")
-    assert parse_market(body).cap_strike == Decimal("79.1000000000000000055511151231257827")
+    body = j({"market": MARKET}).replace(b"79.99999", b"79.10000000000000000555111512")
+    assert parse_market(body).cap_strike == Decimal("79.10000000000000000555111512")
+
+
+@pytest.mark.parametrize("strike", [b"79.1000000000000000055511151231257827", b"1e32", b"1e-31", b"-1e999", b"1e-999"])
+def test_strike_that_cannot_be_kept_exactly_is_refused(strike: bytes) -> None:
+    with pytest.raises(SchemaError, match="no decimal"):
+        parse_market(j({"market": MARKET}).replace(b"79.99999", strike))
 
 
 def test_a_market_of_which_nothing_is_known_but_its_name_has_no_prices_and_no_grid() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from markets.kalshi.ws import frames
 from markets.kalshi.ws.intake import Intake
-from markets.kalshi.ws.sequence import LARGEST_JUMP, RESTART_RUN, Arrival, SequenceTracker
+from markets.kalshi.ws.sequence import LARGEST_JUMP, MOST_SUBSCRIPTIONS, RESTART_RUN, Arrival, SequenceTracker
 
 from .bodies import (
     DELTA,
@@ -167,3 +167,11 @@ def test_scattered_duplicates_are_no_restart() -> None:
         tracker.arrive(1, seq)
     draw = random.Random(5)
     assert all(tracker.arrive(1, draw.choice(range(1, 100, 2))) is Arrival.DUPLICATE for _ in range(500))
+
+
+def test_subscriptions_without_end_are_not_counted_along() -> None:
+    tracker = SequenceTracker()
+    arrivals = [tracker.arrive(sid, 1) for sid in range(5_000)]
+    assert arrivals[:MOST_SUBSCRIPTIONS] == [Arrival.NEXT] * MOST_SUBSCRIPTIONS
+    assert set(arrivals[MOST_SUBSCRIPTIONS:]) == {Arrival.JUMP}
+    assert tracker.arrive(7, 2) is Arrival.NEXT
