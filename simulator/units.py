@@ -19,7 +19,7 @@ CENT = 10_000
 CENTICENT = 100
 """Money of 1/10,000 dollar, the unit of shard transfers."""
 
-_PLAIN = re.compile(r"(\d{1,12})(?:\.(\d{0,8}))?\Z", re.ASCII)
+_PLAIN = re.compile(r"(\d{1,12})(?:\.(\d{1,8}))?\Z", re.ASCII)
 
 
 def parse_units(text: object, places: int) -> int:

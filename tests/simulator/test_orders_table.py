@@ -103,6 +103,8 @@ def test_an_ask_buys_no_and_a_taker_gets_the_better_price(client: Client) -> Non
         ({"price": 0.42}, (400, "invalid_parameters")),
         ({"count": "0"}, (400, "invalid_order_size")),
         ({"count": "1.005"}, (400, "invalid_order_size")),
+        ({"count": "1."}, (400, "invalid_order_size")),
+        ({"count": "١"}, (400, "invalid_order_size")),
         ({"count": "-1"}, (400, "invalid_order_size")),
         ({"price": "0.4250"}, (400, "invalid_price")),
         ({"price": "0.0000"}, (400, "invalid_price")),

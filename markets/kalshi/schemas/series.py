@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -104,7 +104,7 @@ class ChangedWire(msgspec.Struct):
     id: Identifier
     series_ticker: SeriesTicker
     event_ticker: EventTicker | None = None
-    scheduled_ts: str | None = None
+    scheduled_ts: Any = None
 
 
 UNREADABLE: Final = "unreadable"
@@ -146,7 +146,7 @@ def build_series(w: SeriesWire) -> Series:
 def build_unreadable_change(w: ChangedWire) -> FeeChange:
     """A change that stops all trading on what it names."""
     try:
-        scheduled = moment(w.scheduled_ts)
+        scheduled = moment(w.scheduled_ts) if isinstance(w.scheduled_ts, str) else None
     except UnitError:
         scheduled = None
     return FeeChange(
