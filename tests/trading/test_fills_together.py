@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from kalbot.common import clock
 from tests.trading import world
 from tests.trading.struck import StruckTwin
 from trading.accounting import ledger
@@ -69,6 +71,41 @@ def test_all_orders_are_booked_and_ended_together(struck: StruckTwin) -> None:
     assert fills.collect_all(orders, lambda booking: seen.append(len(booking.orders)))
     assert seen == [2]
     assert {order.status for order in orders} == set(Order.objects.values_list("status", flat=True)) == {"done"}
+    assert Fill.objects.count() == 2
+
+
+def test_the_fills_of_several_orders_are_one_request(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    _show(struck, "1.00", "1.00")
+    struck.session.sent.clear()
+    assert fills.collect_all(orders)
+    assert [path for _, path, _ in struck.session.sent if path.endswith("/fills")] == ["/trade-api/v2/portfolio/fills"]
+
+
+def test_a_listing_of_several_orders_that_cannot_be_read_is_no_harm_to_one_that_can(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    unreadable = msgspec.json.encode({"fills": [_listed("o0", struck.markets[0], "much")], "cursor": ""})
+    readable = msgspec.json.encode({"fills": [_listed("o1", struck.markets[1], "1.00")], "cursor": ""})
+    real = struck.session.send
+
+    def of_each(request: Any, **kwargs: Any) -> Any:
+        struck.session.answers["/portfolio/fills"] = readable if "order_id=o1" in request.url else unreadable
+        return real(request, **kwargs)
+
+    struck.session.send = of_each  # type: ignore[method-assign]
+    assert not fills.collect_all(orders, waits=(0.0,))
+    assert [order.status for order in orders] == ["booking", "done"]
+
+
+def test_an_old_order_among_several_is_read_from_the_history_too(struck: StruckTwin) -> None:
+    orders = _two_orders(struck)
+    Order.objects.update(created_at=clock.now() - timedelta(hours=2))
+    for order in orders:
+        order.refresh_from_db()
+    struck.session.answers["/portfolio/fills"] = msgspec.json.encode({"fills": [], "cursor": ""})
+    listed = [_listed(f"o{n}", struck.markets[n], "1.00") for n in range(2)]
+    struck.session.answers["/historical/fills"] = msgspec.json.encode({"fills": listed, "cursor": ""})
+    assert fills.collect_all(orders)
     assert Fill.objects.count() == 2
 
 

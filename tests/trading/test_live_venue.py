@@ -22,7 +22,7 @@ from markets.kalshi.errors import (
 from markets.kalshi.order_entry import Buy, Sell
 from tests.trading import world
 from trading.models import Leg, Order, Position
-from trading.venues import live
+from trading.venues import wire as wire_orders
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Refused, Unresolved
 
@@ -106,7 +106,7 @@ def test_a_sale_is_a_reduce_only_order_of_the_other_direction(
     order: Any, action: str, side: str, book_side: str, yes_price: str
 ) -> None:
     row = order(action, side)
-    wire = live.to_wire(row)
+    wire = wire_orders.to_wire(row)
     assert type(wire) is (Sell if action == "sell" else Buy)
     body = wire.to_wire()
     assert (body["side"], body["price"]) == (book_side, yes_price)
@@ -118,7 +118,7 @@ def test_a_sale_is_a_reduce_only_order_of_the_other_direction(
 @pytest.mark.parametrize(("action", "side"), [("buy", "yes"), ("buy", "no"), ("sell", "yes"), ("sell", "no")])
 def test_spending_an_id_can_trade_only_at_a_cent(order: Any, action: str, side: str) -> None:
     row = order(action, side)
-    probe = live.harmless(row)
+    probe = wire_orders.harmless(row)
     assert probe is not None
     body = probe.to_wire()
     own = body["price"] if side == "yes" else f"{1 - float(body['price']):.4f}"

@@ -21,7 +21,7 @@ from trading.accounting import booking
 from trading.execution.orders import record
 from trading.models import ACTIVE, Leg, LiveEventClaim, Order, OrderStatus, Position, PositionStatus
 from trading.reconciliation.lost_baskets import LostBasket, LostOrder
-from trading.venues.live import report_of
+from trading.venues.wire import report_of
 
 LEAST_PRICE: Final = 1
 """Limit of a leg of which no order was found: nothing is bought at it."""

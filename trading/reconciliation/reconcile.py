@@ -34,8 +34,8 @@ from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Orde
 from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
-from trading.venues.live import report_of
 from trading.venues.protocol import Ack
+from trading.venues.wire import report_of
 
 TOGETHER: Final = 200
 """Fills of one position in one transaction, which holds the position."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from kalbot.common import clock
 from kalbot.common.errors import SettingError
-from kalbot.common.units import CONTRACT, DOLLAR, DOLLAR_PRICE, Count, Price, complement
+from kalbot.common.units import CONTRACT, DOLLAR, Count, Price
 from markets.kalshi.errors import (
     AlreadyExists,
     KalshiError,
@@ -21,25 +22,24 @@ from markets.kalshi.errors import (
     Rejected,
     Unreachable,
 )
-from markets.kalshi.grid import round_down, round_up
-from markets.kalshi.order_entry import AmendOrder, Buy, CreateOrder, Sell
+from markets.kalshi.order_entry import AmendOrder
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
 from markets.kalshi.schemas.answers import BatchItem, CreateResult
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
-from markets.kalshi.vocabulary import Side, TimeInForce
-from markets.selectors import price_bands
+from markets.kalshi.vocabulary import Side
 from trading.accounting.booking import FillReport
 from trading.models import Order, OrderError
 from trading.venues import averages, connection
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
+from trading.venues.wire import harmless, report_of, to_wire
 
-SMALLEST: Final = Count(1)
-"""0.01 contract: what an order that only spends an id may trade at most, should somebody sell at the lowest price of the grid."""
 LISTING_MARGIN_S: Final = 60
 LISTED_FOR: Final = timedelta(hours=1)
 """Executions of younger orders cannot have left the live listing."""
+MOST_TICKERS: Final = 100
+"""Markets that one listing of executions takes."""
 READ_BACK_WAITS: Final = (0.0, 0.05, 0.1, 0.2)
 """Seconds before each read of a cancelled order: the listing lags behind the answer."""
 
@@ -163,6 +163,23 @@ class LiveVenue:
                 )
         return [report_of(fill, order.side) for fill in listed if fill.order_id == order.exchange_order_id]
 
+    def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:
+        """One listing of their markets where all are young; see Venue."""
+        oldest = min(order.created_at for order in orders)
+        tickers = {order.leg.market_id for order in orders}
+        if len(orders) == 1 or len(tickers) > MOST_TICKERS or clock.now() - oldest > LISTED_FOR:
+            return {order.pk: self.fills(order) for order in orders}
+        since = int(oldest.timestamp()) - LISTING_MARGIN_S
+        with _translated():
+            listed = list(self.client.portfolio.fills(ticker=",".join(sorted(tickers)), min_ts=since))
+        mine: dict[str, list[ListedFill]] = {}
+        for fill in listed:
+            mine.setdefault(fill.order_id, []).append(fill)
+        return {
+            order.pk: [report_of(fill, order.side) for fill in mine.get(order.exchange_order_id, ())]
+            for order in orders
+        }
+
     def by_averages(self, order: Order) -> list[FillReport]:
         """See Venue."""
         with _translated():
@@ -189,59 +206,12 @@ class LiveVenue:
             )
 
 
-def to_wire(order: Order) -> CreateOrder:
-    """The exchange's order of our row. A sale is a ``Sell``, which no code path can encode as a purchase."""
-    kind = Sell if order.action == Order.Action.SELL else Buy
-    return _built(kind, order, Price(order.price), TimeInForce(order.time_in_force))
-
-
-def harmless(order: Order) -> CreateOrder | None:
-    """An order that spends the same id and can trade next to nothing: 0.01 contract at the end of the market's grid. None where the
-    grid is not known."""
-    bands = price_bands(order.leg.market)
-    is_ask = (order.action == Order.Action.SELL) == (order.side == Side.YES)
-    yes_price = round_down(DOLLAR_PRICE - 1, bands) if is_ask else round_up(1, bands)
-    if yes_price is None:
-        return None
-    price = yes_price if order.side == Side.YES else complement(yes_price)
-    kind = Sell if order.action == Order.Action.SELL else Buy
-    return _built(kind, order, price, TimeInForce.IOC, SMALLEST)
-
-
 def _allowed(check: Check) -> bool:
     try:
         check()
     except Refused:
         return False
     return True
-
-
-def _built(
-    kind: type[CreateOrder], order: Order, price: Price, tif: TimeInForce, count: Count | None = None
-) -> CreateOrder:
-    expires = order.expires_at if tif is TimeInForce.GTC else None
-    is_quote = order.purpose == Order.Purpose.QUOTE and tif is TimeInForce.GTC
-    return kind(
-        ticker=order.leg.market_id,
-        side=Side(order.side),
-        price=price,
-        count=count or Count(order.count),
-        client_order_id=str(order.pk),
-        exchange_index=order.exchange_index,
-        time_in_force=tif,
-        expiration_ts=int(expires.timestamp()) if expires else None,
-        subaccount=order.subaccount,
-        post_only=is_quote,
-        cancel_on_pause=is_quote,
-        order_group_id=(order.order_group or None) if is_quote else None,
-    )
-
-
-def report_of(fill: ListedFill, side: str) -> FillReport:
-    """A listed execution with its price in our order's own side, whichever way the exchange words it."""
-    price = fill.yes_price if side == "yes" else complement(fill.yes_price)
-    at_ms = int(fill.created.timestamp() * 1000) if fill.created else 0
-    return FillReport(fill.fill_id, price, fill.count, fill.fee, fill.is_taker, at_ms)
 
 
 def _made(made: CreateResult, order: Order) -> Ack:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -153,6 +154,10 @@ class PaperVenue:
         """Executions of the order so far."""
         found = PaperOrder.objects.filter(pk=order.pk).first()
         return [FillReport(*fill) for fill in found.fills] if found is not None else []
+
+    def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:
+        """See Venue."""
+        return {order.pk: self.fills(order) for order in orders}
 
     def by_averages(self, order: Order) -> list[FillReport]:
         """See Venue; executions on paper are always listed."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from markets.kalshi.rest.transport import Check, allow
 from trading.accounting.booking import FillReport
@@ -90,6 +91,10 @@ class Venue(Protocol):
 
     def fills(self, order: Order) -> list[FillReport]:
         """Executions of the order so far; may lag behind what ``create`` reported. Unresolved when unreadable."""
+        ...
+
+    def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:
+        """The same of several orders of one position, by the row's id. Unresolved when any is unreadable."""
         ...
 
     def by_averages(self, order: Order) -> list[FillReport]:

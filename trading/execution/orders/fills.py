@@ -55,20 +55,19 @@ def _lacks(order: Order) -> bool:
 
 
 def _read(orders: Iterable[Order]) -> dict[UUID, list[FillReport]]:
-    """What the venue lists of the orders that lack something."""
-    found = {}
-    for order in orders:
-        if not _lacks(order):
-            continue
-        try:
-            record.no_transaction()
-            reports = factory.venue_for(order.mode).fills(order)
-        except (Refused, Unresolved) as error:
-            log.warning("order %s: fills cannot be read (%s)", order.pk, error)
-            continue
-        if reports:
-            found[order.pk] = reports
-    return found
+    """What the venue lists of the orders that lack something: of all at once, or of one after the other where that cannot be read."""
+    lacking = [order for order in orders if _lacks(order)]
+    if not lacking:
+        return {}
+    try:
+        record.no_transaction()
+        found = factory.venue_for(lacking[0].mode).fills_of(lacking)
+    except (Refused, Unresolved) as error:
+        log.warning("orders %s: fills cannot be read (%s)", ", ".join(str(order.pk) for order in lacking), error)
+        if len(lacking) == 1:
+            return {}
+        return {pk: reports for order in lacking for pk, reports in _read([order]).items()}
+    return {pk: reports for pk, reports in found.items() if reports}
 
 
 def _book(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]], then: Then | None) -> None:
