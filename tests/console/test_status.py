@@ -14,7 +14,7 @@ from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import checks, heartbeats, pulse, status
 from kalbot.console.tasks import heartbeat
-from markets import connect
+from markets import connect, identity
 
 PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
 
@@ -46,6 +46,32 @@ def test_an_old_heartbeat_is_no_life(sample: dict[str, Any]) -> None:
     old = json.dumps({"at_ms": 1_000, "host": "h", "pid": 1})
     cache.prices().set(f"{heartbeats.KEY}trading", old)
     assert by_name()["workers"].sentence == "No sign of life on trading."
+
+
+def test_a_host_whose_clock_is_wrong_is_alive_all_the_same(sample: dict[str, Any]) -> None:
+    for skewed, reader in ((Off(), clock.SystemClock()), (clock.SystemClock(), Off())):
+        with clock.use(skewed):
+            for queue in QUEUES:
+                heartbeat.apply(args=(queue,))
+            heartbeats._beat_published("console.tasks.notify", "default")
+        with clock.use(reader):
+            assert by_name()["workers"].state == "ok"
+            age = clock.now() - heartbeats.last_sent()["console.tasks.notify", "default"]
+            assert abs(age.total_seconds()) < 30
+
+
+def test_what_another_version_or_nobody_wrote_is_no_sign_and_hides_no_other(sample: dict[str, Any]) -> None:
+    heartbeats.show_node("general@right", ["default"])
+    for number, junk in enumerate((b"", b"{}", b"[]", b"nul", b"\xff", b'{"at_ms": "x"}', b'{"at_ms": 1, "names": 3}')):
+        cache.prices().hset(heartbeats.NODES, f"odd@{number}", junk)
+        cache.prices().set(f"{heartbeats.KEY}trading", junk)
+        assert by_name()["workers"].sentence.startswith("No sign of life on")
+    cache.prices().hset(heartbeats.NODES, b"\xff\xfe", b'{"at_ms": 1}')
+    cache.prices().hset(heartbeats.SENT, "odd|default", b"soon")
+    cache.prices().hset(heartbeats.SENT, b"\xff", 10**30)
+    assert heartbeats.last_sent() == {}
+    assert [node.node for node in heartbeats.nodes()] == ["general@right"]
+    assert by_name()["host clocks"].sentence.startswith("All within")
 
 
 def test_two_beats_are_said(sample: dict[str, Any]) -> None:
@@ -160,7 +186,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db: Any, settings: Any) -> None:
     from kalbot.console.ops import tokens
-    from markets import connect
+    from markets import connect, identity
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
     from markets.kalshi.token_buckets import BASIC
     from markets.rate_limits import SharedLimiter
@@ -207,6 +233,7 @@ def test_settings_that_must_not_be_are_red_on_every_page_and_stop_what_works(
     assert "different exchanges (external-api.kalshi.com, 127.0.0.1)" in by_name()["settings"].sentence
     with pytest.raises(SettingError, match="different exchanges"):
         checks.require()
+    identity.accept()
     with pytest.raises(SystemExit, match="different exchanges"):
         pulse._require()
     with pytest.raises(SettingError, match="different exchanges"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+import msgspec
 import redis
 from celery import signals
 
@@ -39,19 +39,31 @@ class Node:
     skew_ms: int
 
 
-def show_life(who: str, **more: Any) -> None:
-    """Write that ``who`` (a queue's name, or beat) is alive now."""
-    sign = {"at_ms": clock.now_ms(), "host": socket.gethostname(), "pid": os.getpid(), **more}
+class Sign(msgspec.Struct):
+    """What is stored of one: when, by Redis' clock; of a node also its clock's skew and what it works on."""
+
+    at_ms: int
+    host: str = ""
+    pid: int = 0
+    worker: str = ""
+    skew_ms: int = 0
+    names: tuple[str, ...] = ()
+
+
+def show_life(who: str, worker: str = "") -> None:
+    """Write that ``who`` (a queue's name, or beat) is alive now, by Redis' clock: a host's own may be wrong."""
     with suppress(redis.RedisError):
-        cache.prices().set(f"{KEY}{who}", json.dumps(sign), ex=KEPT_SECONDS)
+        client = cache.prices()
+        sign = Sign(_redis_ms(client), socket.gethostname(), os.getpid(), worker)
+        client.set(f"{KEY}{who}", msgspec.json.encode(sign), ex=KEPT_SECONDS)
 
 
 def show_node(node: str, names: list[str]) -> None:
     """Write that this process is alive, by Redis' clock, and how far our own is off. Raises redis.RedisError."""
     client = cache.prices()
     at = _redis_ms(client)
-    sign = {"at_ms": at, "skew_ms": clock.now_ms() - at, "names": names}
-    client.hset(NODES, node, json.dumps(sign))
+    sign = Sign(at, skew_ms=clock.now_ms() - at, names=tuple(names))
+    client.hset(NODES, node, msgspec.json.encode(sign))
     client.expire(NODES, KEPT_SECONDS)
 
 
@@ -66,13 +78,21 @@ def nodes() -> list[Node]:
     rows = cast("dict[bytes, bytes]", client.hgetall(NODES))
     now, found = _redis_ms(client), []
     for name, value in sorted(rows.items()):
-        sign = json.loads(value)
-        node = Node(name.decode(), tuple(sign["names"]), max(0, now - sign["at_ms"]), sign["skew_ms"])
-        if node.age_ms > GONE_MS:
+        node = _node(name, value, now)
+        if node is None or node.age_ms > GONE_MS:
             client.hdel(NODES, name)
         else:
             found.append(node)
     return found
+
+
+def _node(name: bytes, value: bytes, now: int) -> Node | None:
+    """One row; None when it cannot be read, which another version may have written."""
+    try:
+        sign = msgspec.json.decode(value, type=Sign)
+        return Node(name.decode(), sign.names, max(0, now - sign.at_ms), sign.skew_ms)
+    except ValueError:  # msgspec's and UnicodeDecodeError
+        return None
 
 
 def beat_node() -> str:
@@ -86,15 +106,18 @@ def _redis_ms(client: redis.Redis) -> int:
 
 
 def signs() -> dict[str, dict[str, Any]]:
-    """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen are absent."""
-    names = [*QUEUES, BEAT]
+    """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen, or written by another version, are absent."""
+    names, client = [*QUEUES, BEAT], cache.prices()
     try:
-        values = cache.prices().mget([f"{KEY}{name}" for name in names])
+        values, now = client.mget([f"{KEY}{name}" for name in names]), _redis_ms(client)
     except redis.RedisError:
         return {}
-    now = clock.now_ms()
-    found = {name: json.loads(value) for name, value in zip(names, values, strict=True) if value}
-    return {name: {**sign, "age_ms": now - sign["at_ms"]} for name, sign in found.items()}
+    found = {}
+    for name, value in zip(names, values, strict=True):
+        with suppress(msgspec.MsgspecError):
+            sign = msgspec.json.decode(value or b"", type=Sign)
+            found[name] = {**msgspec.structs.asdict(sign), "age_ms": max(0, now - sign.at_ms)}
+    return found
 
 
 def depths() -> dict[str, int] | None:
@@ -118,7 +141,7 @@ def _beat_started(**kwargs: Any) -> None:
 def _beat_published(sender: Any = None, routing_key: str = "", **kwargs: Any) -> None:
     global _last_beat
     with suppress(redis.RedisError):
-        cache.prices().hset(SENT, f"{sender}|{routing_key}", clock.now_ms())
+        cache.prices().hset(SENT, f"{sender}|{routing_key}", _redis_ms(cache.prices()))
     if time.monotonic() - _last_beat >= 1:
         _last_beat = time.monotonic()
         show_life(BEAT)
@@ -129,13 +152,16 @@ Sent = dict[tuple[str, str], datetime]
 
 
 def last_sent() -> Sent:
-    """{(task, queue): when beat last sent it}. DatabaseScheduler writes its own column only every three minutes."""
+    """{(task, queue): when beat last sent it}, as this host's clock would have it. DatabaseScheduler writes its own column only every
+    three minutes."""
+    client = cache.prices()
     try:
-        rows = cache.prices().hgetall(SENT)
+        rows, ahead = cast("dict[bytes, bytes]", client.hgetall(SENT)), clock.now_ms() - _redis_ms(client)
     except redis.RedisError:
         return {}
     found = {}
     for field, moment in rows.items():
-        name, _, queue = (field.decode() if isinstance(field, bytes) else field).rpartition("|")
-        found[name, queue] = clock.from_ms(int(moment))
+        with suppress(ValueError, OverflowError):
+            name, _, queue = field.decode().rpartition("|")
+            found[name, queue] = clock.from_ms(int(moment) + ahead)
     return found
