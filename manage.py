@@ -10,6 +10,10 @@ def main() -> None:
         from kalbot import alive
 
         sys.exit(alive.main(sys.argv[2:]))
+    if os.environ.get("RUN_MAIN"):  # runserver's second process
+        from kalbot.common import life
+
+        life.die_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
     from django.core.management import execute_from_command_line
 

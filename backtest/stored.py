@@ -21,7 +21,7 @@ from backtest import runs, session
 from backtest.models import BacktestRun
 from backtest.options import Options, checked, from_document
 from kalbot.common import clock, messages
-from kalbot.common.life import ROOT
+from kalbot.common.life import ROOT, die_with_parent
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 
@@ -77,7 +77,9 @@ def work(renew: Callable[[], object]) -> int | None:
     if row is None:
         return None
     command = [sys.executable, str(ROOT / "manage.py"), "stored_backtest", str(row.pk)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=die_with_parent
+    )
     problem = _wait(process, renew)
     if problem:
         _moved(row, Status.RUNNING, Status.FAILED, failure=problem[:400])

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from kalbot.common.life import die_with_parent
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 ROUNDS: Final = 3
 Figures = dict[str, float]
@@ -80,6 +82,7 @@ def _measured(folder: Path, name: str, options: Sequence[str]) -> Figures:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=die_with_parent,
     )
     start = done.stdout.find("{")
     if start < 0:

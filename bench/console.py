@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kalbot.common.life import die_with_parent
+
 LIMIT_MS = 200
 PAGES = {
     "dashboard": "/admin/",
@@ -68,7 +70,7 @@ def in_a_process(database: str, argv: list[str]) -> dict[str, Any]:
     """One database in a process of its own: Django's settings are read once."""
     print(f"{database}: making the rows and requesting every list …", file=sys.stderr)
     command = [sys.executable, "-m", "bench", "console", *argv, "--database", database]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, preexec_fn=die_with_parent)
     if answer.returncode:
         raise SystemExit(f"the bench on {database} ended with {answer.returncode}")
     return dict(json.loads(answer.stdout))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.streaming.stage import prepare
+from kalbot.common.life import die_with_parent
 
 SIZES = (1, 10, 100)
 
@@ -58,7 +59,9 @@ def _in_a_process(events: int, options: argparse.Namespace) -> dict[str, Any]:
     import sys
 
     code = f"from bench.profiles import measure; measure({events}, {options.kinds}, {options.sizes})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+    )
     printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return printed
 

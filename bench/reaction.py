@@ -26,6 +26,7 @@ import msgspec
 from bench.listing import serve
 from bench.streaming.connection import Connection
 from bench.streaming.stage import percentiles, prepare, write_key
+from kalbot.common.life import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 LEGS = ("less", "between", "greater")
@@ -224,7 +225,10 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
     worker = ["-m", "celery", "-A", "kalbot", "worker", "--pool", "threads", "--concurrency", "4", "-Q", "strategy"]
     commands = [["manage.py", "stream"], [*worker, "--without-mingle", "--without-gossip", "--loglevel", "WARNING"]]
     log = (folder / "processes.log").open("wb")
-    processes = [subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log) for command in commands]
+    processes = [
+        subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent)
+        for command in commands
+    ]
     try:
         end = time.monotonic() + 60
         while len(exchange.watched) < 3 * count and time.monotonic() < end:

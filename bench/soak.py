@@ -15,6 +15,7 @@ from typing import Any
 from bench import answering
 from bench.streaming.frames import event_of, tickers
 from bench.streaming.stage import ROOT, flood, redis_server, write_key
+from kalbot.common.life import die_with_parent
 
 LIMIT_MB = 400
 GROWTH_SHARE = 0.05
@@ -104,7 +105,9 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             KALSHI_KEY_ID="bench",
             KALSHI_PRIVATE_KEY_PATH=str(key),
         )
-        process = subprocess.Popen([sys.executable, "manage.py", "stream"], cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "stream"], cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent
+        )
         try:
             lines = watch(process, options.minutes, options.every)
         except RuntimeError:

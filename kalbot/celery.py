@@ -14,6 +14,7 @@ from celery import Celery, Task, signals
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
 from kalbot.common import transport
+from kalbot.common.life import die_with_parent
 from kalbot.common.retry import retried
 
 MOST_STARTS: Final = 3
@@ -76,3 +77,9 @@ app.autodiscover_tasks()
 @signals.setup_logging.connect
 def keep_logging(**kwargs: object) -> None:
     """Django has configured logging. With a receiver here Celery leaves it alone, else its own level would replace LOG_LEVEL."""
+
+
+@signals.worker_process_init.connect
+def end_with_the_worker(**kwargs: object) -> None:
+    """The processes of a worker's pool end with it, however it ends: one that is killed because it hangs must leave nothing that hangs."""
+    die_with_parent()

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from kalbot.common.life import die_with_parent
+
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 
@@ -44,7 +46,7 @@ def server(module: str, **options: Any) -> Iterator[str]:
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         command += [option] if value is True else [option, str(value)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
     try:
         assert process.stdout is not None
         line = process.stdout.readline().split()
@@ -56,13 +58,18 @@ def server(module: str, **options: Any) -> Iterator[str]:
         process.wait()
 
 
+def _run(target: Any, *arguments: Any, **more: Any) -> None:
+    die_with_parent()
+    target(*arguments, **more)
+
+
 class Running:
     """``target(*arguments, result=pipe)`` in a fresh process. ``answer`` waits for what it sends through the pipe."""
 
     def __init__(self, target: Any, *arguments: Any, **more: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
-        self._process = context.Process(target=target, args=arguments, kwargs={"result": there, **more})
+        self._process = context.Process(target=_run, args=(target, *arguments), kwargs={"result": there, **more})
         self._process.start()
         there.close()
 

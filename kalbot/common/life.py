@@ -1,5 +1,7 @@
 """Signs of life as files: the modification time says when a process last got on, the name says who, on which host, with which pid.
 
+``python kalbot/common/life.py COMMAND...`` runs a command that ends (SIGKILL) when the process that started it does.
+
 They work while Redis and the database are away, and reading them costs nothing: only the standard library is used here, so that
 ``manage.py alive`` starts in milliseconds. A process that is stopped or hangs leaves a file that grows old.
 """
@@ -103,3 +105,8 @@ def process_began(pid: int) -> str:
     except OSError:
         return ""
     return "" if state in "ZX" else fields[18]
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    os.execvp(sys.argv[1], sys.argv[1:])

@@ -20,6 +20,8 @@ from typing import Any
 from kalbot.common.life import die_with_parent
 
 STARTUP_SECONDS = 20.0
+_watchers: list[subprocess.Popen[bytes]] = []
+"""Their pipes stay open as long as this process lives."""
 
 
 class ServerError(Exception):
@@ -153,7 +155,18 @@ def start_postgres(folder: Path, *, durable: bool = True) -> tuple[Any, str]:
                 server.psql("SELECT pg_reload_conf()")
         except Exception as error:
             raise ServerError(f"the embedded Postgres did not start: {error}") from error
+    _end_with_us(Path(server.pgdata))
     return server, str(server.get_uri())
+
+
+def _end_with_us(data: Path) -> None:
+    """Postgres leaves its starter's family. A shell waits for the end of this process, however it ends, by a pipe that nobody else holds,
+    and then ends the server of this folder, if there is one still: SIGQUIT, an immediate shutdown."""
+    script = 'cat >/dev/null; pid=$(head -n 1 "$0" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null'
+    quiet = subprocess.DEVNULL
+    command = ["sh", "-c", script, str(data / "postmaster.pid")]
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
+    _watchers.append(watcher)
 
 
 def kill_group(process: subprocess.Popen[Any], how: int = signal.SIGKILL) -> None:

@@ -186,7 +186,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db: Any, settings: Any) -> None:
     from kalbot.console.ops import tokens
-    from markets import connect, identity
+    from markets import connect
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
     from markets.kalshi.token_buckets import BASIC
     from markets.rate_limits import SharedLimiter

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from kalbot.common.life import die_with_parent
 from kalbot.local.servers import free_port, start_postgres, start_redis
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -42,7 +43,9 @@ def servers(folder: Path, *exchange: str, durable: bool = False) -> Iterator[dic
         output = folder / "simulator.log"
         command = ["-m", "simulator", "--port", str(free_port()), "--credentials", str(folder / "key"), *exchange]
         with output.open("wb") as log:
-            simulator = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log)
+            simulator = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent
+            )
         stack.callback(simulator.wait)
         stack.callback(simulator.terminate)
         ready = _await_ready(output)
@@ -94,7 +97,13 @@ class Installation:
             command = shlex.split(line.replace(":8000 ", f":{self.port} "))
             with (self.logs / f"{number}.log").open("wb") as log:
                 self.processes[line] = subprocess.Popen(
-                    command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                    command,
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
                 )
 
     def parts(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,15 +17,32 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "KALBOT_TEST_MARK"
 CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
 PYTHON = sys.executable
-LASTING: dict[str, list[str]] = {
-    "faults": ["bin/faults", "--seeds", "0:400", "--jobs", "2"],
-    "keep": ["bin/keep", "x", "sleep", "600"],
-    "alive": [PYTHON, "manage.py", "alive", "--every", "1"],
-    "simulator": [PYTHON, "-m", "simulator", "--port", "0"],
-    "demo": ["bin/demo", "--seconds", "600"],
-    "test": ["bin/test", "tests/trading/test_races.py"],
+CELERY = [PYTHON, "-m", "celery", "-A", "kalbot"]
+WORKER = [*CELERY, "worker", "-Q", "execution", "--concurrency", "2", "--without-mingle", "--without-gossip"]
+GUNICORN = [str(Path(PYTHON).with_name("gunicorn")), "kalbot.wsgi", "--bind", "127.0.0.1:0", "--workers", "2"]
+LASTING: dict[str, tuple[list[str], int]] = {
+    "faults": (["bin/faults", "--seeds", "0:400", "--jobs", "2"], 5),
+    "keep": (["bin/keep", "x", "sleep", "600"], 2),
+    "alive": ([PYTHON, "manage.py", "alive", "--every", "1"], 1),
+    "simulator": ([PYTHON, "-m", "simulator", "--port", "0"], 1),
+    "demo": (["bin/demo", "--seconds", "600"], 12),
+    "test": (["bin/test", "tests/trading/test_races.py"], 2),
+    "worker": (WORKER, 3),
+    "kept worker": (["bin/keep", "x", *WORKER], 4),
+    "beat": ([*CELERY, "beat", "--pidfile="], 1),
+    "gunicorn": (GUNICORN, 3),
+    "runserver": ([PYTHON, "manage.py", "runserver", "0"], 2),
+    "stream": ([PYTHON, "manage.py", "stream", "--patience", "600"], 1),
+    "kill-rounds": (["bin/kill-rounds", "--rounds", "1"], 15),
+    "cited": (["bin/kill-rounds", "--cited"], 3),
+    "soak": (["bin/soak", "--minutes", "9"], 15),
+    "bench": (["bin/bench", "month", "--scale", "0.05"], 5),
+    "mutants": (["bin/mutants", "--sample", "9"], 2),
 }
-"""Commands that run until they are stopped, by name."""
+"""Commands that run until they are stopped, by name, and how many processes each has when it is at work."""
+SMALL = ("keep", "alive")
+AT_ONCE = {"api-changes", "backup", "kalbot", "lock", "restore", "secrets", "setup"}
+"""Commands of bin/ that end by themselves and start nothing that goes on."""
 
 
 def marked(mark: str) -> dict[int, str]:
@@ -65,30 +83,52 @@ def start(command: Sequence[str], state: Path) -> tuple[subprocess.Popen[bytes],
     return process, mark
 
 
-def ended(name: str, how: int, state: Path, running: float) -> dict[int, str]:
-    """What the command ``name`` leaves when it is sent ``how`` after ``running`` seconds. Ctrl-C reaches the whole group."""
-    process, mark = start(LASTING[name], state)
-    time.sleep(running)
-    assert marked(mark), f"{name} ended by itself"
+def ended(name: str, how: int, state: Path) -> dict[int, str]:
+    """What the command ``name`` leaves when it is sent ``how`` while it is at work. Ctrl-C reaches the whole group."""
+    command, processes = LASTING[name]
+    process, mark = start(command, state)
+    end = time.monotonic() + 240
+    while len(marked(mark)) < processes and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(0.5 if name in SMALL else 3)
+    found = marked(mark)
+    assert len(found) >= processes, f"{name} was not at work: {found}"
     if how == signal.SIGINT:
         os.killpg(process.pid, how)
     else:
         process.send_signal(how)
-    process.wait(60)
+    process.wait(120)
     return left(mark, 15)
 
 
+def test_every_command_is_listed() -> None:
+    named = {command[0].removeprefix("bin/") for command, _ in LASTING.values() if command[0].startswith("bin/")}
+    assert named | AT_ONCE == {path.name for path in (ROOT / "bin").iterdir()}
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("name", ["keep", "alive"])
+@pytest.mark.parametrize("name", SMALL)
 def test_a_small_command_leaves_no_process(name: str, how: int, tmp_path: Path) -> None:
-    assert ended(name, how, tmp_path, running=0.5) == {}
+    assert ended(name, how, tmp_path) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("name", ["faults", "simulator", "demo", "test"])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", [name for name in LASTING if name not in SMALL])
 def test_a_command_leaves_no_process(name: str, how: int, tmp_path: Path) -> None:
-    assert ended(name, how, tmp_path, running=8) == {}
+    assert ended(name, how, tmp_path) == {}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("name", sorted(AT_ONCE))
+def test_a_command_that_is_stopped_at_once_leaves_no_process(name: str, how: int, tmp_path: Path) -> None:
+    process, mark = start([f"bin/{name}", *(["--check"] if name == "lock" else [str(tmp_path)])], tmp_path)
+    time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
+    process.wait(60)
+    assert left(mark, 15) == {}
 
 
 @pytest.mark.slow

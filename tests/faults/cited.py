@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
+from kalbot.common.life import die_with_parent
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "failures.md"
 TESTS: Final = ROOT / "tests"
@@ -122,7 +124,9 @@ def _run(files: Iterable[list[str]]) -> dict[str, str]:
         report = Path(folder) / "report.xml"
         plain = ["-q", "-p", "no:cacheprovider", "-m", "slow or not slow", f"--junitxml={report}"]
         command = [sys.executable, "-m", "pytest", *plain, *names]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, preexec_fn=die_with_parent
+        )
         if done.returncode not in (0, 1):
             print(done.stdout[-2_000:] + done.stderr[-2_000:], file=sys.stderr)
             return {}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kalbot.common.life import die_with_parent
 from tests.faults.stack import Stack
 
 Back = Callable[[], bool]
@@ -154,7 +155,9 @@ def _beside(*command: str) -> Callable[[Stack], Back]:
     def happen(stack: Stack) -> Back:
         environment = dict(stack.child("beat").environment)
         quiet = subprocess.DEVNULL
-        process = subprocess.Popen([sys.executable, *command], env=environment, stdout=quiet, stderr=quiet)
+        process = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=quiet, stderr=quiet, preexec_fn=die_with_parent
+        )
         try:
             stack.passes(LASTING)
         finally:
@@ -169,7 +172,9 @@ def _another_exchange(stack: Stack) -> Back:
     """A stream whose settings name another exchange does not start on this database."""
     environment = {**stack.child("stream").environment, "KALSHI_REST_URL": "http://127.0.0.1:9/trade-api/v2"}
     command = [sys.executable, "manage.py", "stream"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
+    )
     refused = stack.until(lambda: process.poll() not in (None, 0), 60)
     with contextlib.suppress(ProcessLookupError):
         process.kill()

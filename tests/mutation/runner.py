@@ -25,6 +25,7 @@ from typing import Any
 import coverage
 import pytest
 
+from kalbot.common.life import die_with_parent
 from tests.mutation.mutants import Mutant
 from tests.mutation.transplant import forget_cached, put
 
@@ -164,6 +165,7 @@ def _in_child(work: Callable[[], int], seconds: float | None) -> int | None:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
+        die_with_parent()
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
