@@ -98,7 +98,7 @@ def ended(name: str, how: int, state: Path) -> dict[int, str]:
     else:
         process.send_signal(how)
     process.wait(120)
-    return left(mark, 15)
+    return left(mark, 60)
 
 
 def test_every_command_is_listed() -> None:
