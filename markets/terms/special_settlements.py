@@ -11,6 +11,7 @@ Apart from that the exchange's rulebook has a general fallback that holds for ev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +19,8 @@ from markets.terms.reading.meanings import HALF
 from markets.terms.states import State, StateKind, StateList
 
 _RESIDUAL: Final = (
-    "Not in these numbers: the exchange's rulebook lets it settle any market at a last or fair price when an outcome "
-    "cannot be determined (missing data, cancellation). Each market then settles on its own and nothing makes the "
+    "Not in these numbers, unless a void is among the settlements: the exchange's rulebook lets it settle any market at a last or fair "
+    "price when an outcome cannot be determined (missing data, cancellation). Each market then settles on its own and nothing makes the "
     "prices of an event add up to one dollar. How often that happens: "
 )
 _HAPPENED: Final = (
@@ -28,10 +29,19 @@ _HAPPENED: Final = (
 """Beginnings of event tickers -> how often their markets were settled at another value than nothing or one dollar."""
 
 
-def residual(event_ticker: str) -> str:
-    """What the exchange may do at its discretion, and how often it did so in events of this kind."""
+IN_NO_GRADE: Final = (
+    "No grade counts what the exchange may do at its discretion: "
+    "settle a market at a last or fair price of its own finding."
+)
+"""For lists that name grades; what is known of one event is in ``residual``."""
+
+
+def residual(event_ticker: str, named: Iterable[str] = ()) -> str:
+    """What the exchange may do at its discretion, and how often it did so in events of this kind. ``named``: sentences of the event's
+    own rules or terms that say so."""
     known = (often for beginnings, often in _HAPPENED if event_ticker.startswith(beginnings))
-    return _RESIDUAL + next(known, "unknown.")
+    own = "".join(f" Its own rules or terms name it: {sentence}" for sentence in named)
+    return _RESIDUAL + next(known, "unknown.") + own
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventVie
         outcomes=outcomes,
         grade=Grade(family.certificate["grade"]),
         states=None,
+        discretion=tuple(sorted({sentence for event in events for sentence in event.discretion})),
         late_ms=max(event.late_ms for event in events),
         members=tuple(Member(event.ticker, event.series) for event in events),
         atoms=atoms,

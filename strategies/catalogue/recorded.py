@@ -142,4 +142,10 @@ def _certificate(found: exhaustiveness.Certificate | exhaustiveness.Refusal) -> 
     """What a view takes of a certificate; it has no row here."""
     if isinstance(found, exhaustiveness.Refusal):
         return None
-    return {"pk": None, "grade": found.grade, "one_must_win": found.one_must_win, "states": found.states.to_json()}
+    return {
+        "pk": None,
+        "grade": found.grade,
+        "one_must_win": found.one_must_win,
+        "states": found.states.to_json(),
+        "residual": list(found.residual),
+    }

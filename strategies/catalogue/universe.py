@@ -83,6 +83,8 @@ class EventView:
     atoms: Atoms | None = None
     power: float = 1.0
     """Of its probabilities, where a correction has earned its use (``catalogue.corrections``); 1: as prices say."""
+    discretion: tuple[str, ...] = ()
+    """Sentences of its own rules or terms that name the exchange's discretion (deep views only)."""
 
     @property
     def states_known(self) -> bool:
@@ -177,7 +179,7 @@ def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView
         legs: dict[str, list[Row]] = {}
         for row in markets.order_by("ticker").values(*columns).iterator(chunk_size=5000):
             legs.setdefault(row["event_id"], []).append(row)
-        kept = ("event_id", "rules_hash", "pk", "grade", "one_must_win", *(("states",) if deep else ()))
+        kept = ("event_id", "rules_hash", "pk", "grade", "one_must_win", *(("states", "residual") if deep else ()))
         granted = {row["event_id"]: row for row in certificates.values(*kept)}
         for row in events.order_by("ticker").values(*_EVENT_COLUMNS).iterator(chunk_size=2000):
             if changes:
@@ -200,8 +202,8 @@ def view_of(
 ) -> EventView:
     """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them).
 
-    ``certificate``: pk, grade, one_must_win and (deep) the stored states of the certificate in force. ``late``: series -> milliseconds
-    after the expected end at which it settles. ``powers``: corrections of probabilities that have earned their use.
+    ``certificate``: pk, grade, one_must_win and (deep) the stored states and residual of the certificate in force. ``late``: series ->
+    milliseconds after the expected end at which it settles. ``powers``: corrections of probabilities that have earned their use.
     """
     listed = [m for m in markets if m["status"] != "absent"]
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
@@ -230,6 +232,7 @@ def view_of(
         outcomes=tuple(_outcome(m, deep) for m in markets),
         grade=Grade.CONDITIONAL if certificate is None else Grade(certificate["grade"]),
         states=StateList.from_json(certificate["states"]) if certificate is not None and deep else None,
+        discretion=tuple(certificate["residual"]) if certificate is not None and deep else (),
         late_ms=(late or {}).get(event["series_id"], 0),
         power=power_of(powers, category, closes_ms, clock.now_ms()),
     )

@@ -62,7 +62,9 @@ def build(
         probabilities=_probabilities(event, depths),
         epoch=prices.epoch,
         price_age_ms=prices.age_ms(now_ms),
-        explanation="\n".join([*explain_basket(basket, _names(event), event.grade), *quotes.explain(quote or {})]),
+        explanation="\n".join(
+            [*explain_basket(basket, _names(event), event.grade, event.discretion), *quotes.explain(quote or {})]
+        ),
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kalbot.common.units import format_count, format_price
 from markets.terms.grades import Grade, grade_of
 from markets.terms.special_settlements import residual
-from markets.terms.states import StateKind
 from strategies.dutch.basket import Basket, Found, Kind, Outcome, Refused
 from strategies.dutch.refusal import dollars
 from strategies.reasons import Reason
@@ -20,16 +19,27 @@ KIND_WORDS = {
 }
 
 
-def explain(outcome: Outcome, names: Mapping[str, str] | None = None, *, cap: Grade = Grade.CONDITIONAL) -> list[str]:
+def explain(
+    outcome: Outcome,
+    names: Mapping[str, str] | None = None,
+    *,
+    cap: Grade = Grade.CONDITIONAL,
+    discretion: Sequence[str] = (),
+) -> list[str]:
     """The outcome of a search, one line each. ``names``: ticker -> outcome name, beyond those the legs carry. ``cap``: the best grade
-    that the event's certificate allows."""
+    that the event's certificate allows. ``discretion``: sentences of its rules or terms that name the exchange's discretion."""
     if isinstance(outcome, Found):
-        return explain_basket(outcome.basket, names, cap)
-    return explain_refusal(outcome, names, cap)
+        return explain_basket(outcome.basket, names, cap, discretion)
+    return explain_refusal(outcome, names, cap, discretion)
 
 
-def explain_basket(basket: Basket, names: Mapping[str, str] | None = None, cap: Grade = Grade.CONDITIONAL) -> list[str]:
-    """Legs, cost, every way the event can settle, and what is promised about it."""
+def explain_basket(
+    basket: Basket,
+    names: Mapping[str, str] | None = None,
+    cap: Grade = Grade.CONDITIONAL,
+    discretion: Sequence[str] = (),
+) -> list[str]:
+    """Legs, cost, every way the event can settle, what is promised about it, and what the exchange may do besides."""
     names = {**{leg.ticker: leg.name for leg in basket.legs if leg.name}, **(names or {})}
     title = f"{KIND_WORDS[basket.kind]}: {len(basket.legs)} legs x {format_count(basket.count)} contracts"
     lines = [f"{basket.event_ticker}: {title}" if basket.event_ticker else title]
@@ -43,6 +53,7 @@ def explain_basket(basket: Basket, names: Mapping[str, str] | None = None, cap: 
     lines.append(f"If every leg fills at its limit: {dollars(basket.cost_at_limits)}")
     lines += _settlements(basket, names)
     lines += _verdict(basket, cap)
+    lines.append(residual(basket.event_ticker, discretion))
     return lines
 
 
@@ -92,13 +103,14 @@ def _verdict(basket: Basket, cap: Grade) -> list[str]:
         )
     if basket.gap:
         lines.append(f"The best basket could earn at most {dollars(basket.gap)} more; this one is not proven to be it.")
-    if not any(state.kind is StateKind.VOID for state, _ in basket.payoff):
-        lines.append(residual(basket.event_ticker))
     return lines
 
 
 def explain_refusal(
-    refused: Refused, names: Mapping[str, str] | None = None, cap: Grade = Grade.CONDITIONAL
+    refused: Refused,
+    names: Mapping[str, str] | None = None,
+    cap: Grade = Grade.CONDITIONAL,
+    discretion: Sequence[str] = (),
 ) -> list[str]:
     """The binding constraint, how far away it is, what would change it, and the nearest basket."""
     what = f" ({KIND_WORDS[refused.kind]})" if refused.kind else ""
@@ -123,7 +135,7 @@ def explain_refusal(
         lines.append(f"Concerns {', '.join(_named(t, names or {}) for t in refused.tickers[:8])}")
     if refused.nearest is not None:
         lines.append("The nearest basket:")
-        lines += [f"  {line}" for line in explain_basket(refused.nearest, names, cap)]
+        lines += [f"  {line}" for line in explain_basket(refused.nearest, names, cap, discretion)]
     return lines
 
 

@@ -151,7 +151,7 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
         return
     left = None if exposure is None else exposure.capital_left
     outcome = evaluate(event, depths_of(prices), limits_of(profile, event, at, left))
-    yield from explain(outcome, _names(event), cap=event.grade)
+    yield from explain(outcome, _names(event), cap=event.grade, discretion=event.discretion)
     if isinstance(outcome, Found) and outcome.basket.kind is Kind.ALL_NO:
         yield locked([Purchase(leg.ticker, leg.side, leg.count, leg.cost) for leg in outcome.basket.legs])
 

@@ -20,6 +20,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import signed
 from markets.terms.grades import Grade
+from markets.terms.special_settlements import residual
 from strategies.models import Decision
 
 
@@ -72,7 +73,10 @@ class DecisionAdmin(ExportedAdmin):
         "price_age_ms": "ms",
     }
     left_out = ("guaranteed", "grade")
-    computed = {"decided_as": lambda decision: Grade(decision.grade).label}
+    computed = {
+        "decided_as": lambda decision: Grade(decision.grade).label,
+        "at_discretion": lambda decision: residual(decision.event_id),
+    }
     readonly_fields = ["legs_table", "payoff_table", "became", "decided_as", "stages_table"]
     fieldsets = [
         (None, {"fields": ["profile", "mode", "event", "kind", "count", "became", "created_at", "explanation"]}),

@@ -36,6 +36,7 @@ from kalbot.console.pages.summary import grade_of_held
 from kalbot.console.ui import formats
 from kalbot.console.ui.markup import signed, tag
 from markets.terms.grades import Grade
+from markets.terms.special_settlements import residual
 from trading.closing import exits
 from trading.models import (
     ACTIVE,
@@ -155,6 +156,7 @@ class PositionAdmin(ExportedAdmin):
         "held_floor": lambda position: format_decimal(position.floor, 6) if position.cost else "",
         "held_grade": grade_of_held,
         "opened_as": lambda position: Grade(position.grade).label,
+        "at_discretion": lambda position: residual(position.event_id),
     }
     inlines = [LegInline, OrderInline, PositionEventInline]
     actions_detail = ["force_exit", "withdraw_exit", "withdraw_quote"]

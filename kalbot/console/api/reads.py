@@ -17,6 +17,7 @@ from kalbot.console.ops import status
 from kalbot.console.pages import results as results_page
 from kalbot.console.pages.summary import grade_of_held
 from markets.terms.grades import Grade
+from markets.terms.special_settlements import residual
 from strategies import reasons
 from strategies.models import NearMiss, Profile
 from trading import selectors
@@ -91,6 +92,7 @@ def position(row: Position, naked: bool) -> dict[str, Any]:
         "floor": dollars(row.floor) if row.cost else None,
         "grade": grade_of_held(row),
         "opened_as": Grade(row.grade).label,
+        "at_discretion": residual(row.event_id),
         "naked": naked,
         "fees": dollars(row.fees),
         "realised": dollars(row.realised),

@@ -65,6 +65,7 @@ class PositionOut(Schema):
     floor: Decimal | None = Field(description="The least that what is held now pays; empty while nothing is held.")
     grade: str = Field(description="How sure that is, by what is held now; empty while nothing is held.")
     opened_as: str = Field(description="The grade when it was opened; history.")
+    at_discretion: str = Field(description="What the exchange may do that is in no grade, and how often it did.")
     naked: bool = Field(description="Whether legs are held that no whole basket needs.")
     fees: Decimal = Field(description="All that were paid.")
     realised: Decimal

@@ -19,6 +19,7 @@ from kalbot.console.ui.links import page_url
 from markets.models import Market
 from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
+from markets.terms.special_settlements import residual
 from markets.terms.states import StateKind
 from strategies.models import Kind
 from trading import selectors
@@ -110,6 +111,12 @@ def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
     return " ".join(sentences)
 
 
+def at_discretion(position: Position) -> str:
+    """What the exchange may do at its discretion, with the words of the certificate that the position rests on."""
+    certificate = position.decision.certificate
+    return residual(position.event_id, () if certificate is None else certificate.residual)
+
+
 def ended_in_words(position: Position) -> str:
     """The sentence of a position that holds nothing: not bought yet, never bought, or how it ended; the grade in the past tense."""
     bought = position.legs.aggregate(total=Sum("bought_count"))["total"] or 0
@@ -132,6 +139,7 @@ def progress(position: Position) -> dict[str, Any]:
         "held": held,
         "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
+        "discretion": "" if held.is_flat else at_discretion(position),
         "payoff": payoff(held, names),
         "plot": plot_of(position, held),
         "sentence": in_words(position, held, names),

@@ -11,6 +11,7 @@ from kalbot.console.pages import banner as banner_page
 from kalbot.console.ui import formats, navigation, verdicts
 from kalbot.console.ui.links import act_url, list_url, page_url
 from kalbot.console.ui.markup import signed, tag
+from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.models import Verdict
 
 register = template.Library()
@@ -51,6 +52,12 @@ def _at(row: Any, path: str) -> Any:
 def label(code: str) -> Any:
     """A coloured label for a status."""
     return tag(str(code))
+
+
+@register.simple_tag
+def in_no_grade() -> str:
+    """The sentence that stands beside grades."""
+    return IN_NO_GRADE
 
 
 @register.filter

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kalbot.common.errors import KalbotError
 from markets.terms.grades import Grade
 from markets.terms.rules_file import read_shipped
+from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.catalogue import recorded, shares
 from strategies.catalogue.shares import Certified
 
@@ -64,6 +65,7 @@ class Command(BaseCommand):
         )
         for why, number in refused.most_common():
             self.stdout.write(f"not certified: {number} x {why}")
+        self.stdout.write(IN_NO_GRADE)
 
 
 def _line(category: str, counted: Counter[Grade]) -> str:
@@ -75,6 +77,7 @@ def _line(category: str, counted: Counter[Grade]) -> str:
 def document(found: list[Certified]) -> dict[str, Any]:
     """The report as JSON: grades by their labels."""
     return {
+        "in_no_grade": IN_NO_GRADE,
         "categories": {
             category: {grade.label: counted[grade] for grade in Grade} | {"exclusive": counted.total()}
             for category, counted in shares.by_category(found).items()

@@ -29,6 +29,7 @@ from kalbot.common.units import (
 from markets.fees import CENT_GRID, DIRECT_GRID
 from markets.selectors import fee_grid
 from markets.terms.rules_file import read_shipped
+from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.catalogue import recorded
 from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import basket_grade, limits_of
@@ -105,6 +106,7 @@ class Command(BaseCommand):
             f"{len(snapshot.refused)} records refused by the parse boundary."
         )
         console.print(_about_rules(snapshot))
+        console.print(IN_NO_GRADE)
 
 
 def _about_rules(snapshot: recorded.Snapshot) -> str:
@@ -160,6 +162,7 @@ def _document(
         "refused": snapshot.refused,
         "totals": dict(Counter(verdict.status.value for _, verdict in judged)),
         "constraints": dict(_constraints(judged).most_common()),
+        "in_no_grade": IN_NO_GRADE,
         "events": [as_json(event, verdict) | {"rules": snapshot.rules_of(event.ticker)} for event, verdict in judged],
     }
 

@@ -14,6 +14,7 @@ from kalbot.common.units import Money, UnitError, dollars, format_count, format_
 from markets.fees import FeeError
 from markets.terms.atoms import AtomError, Atoms
 from markets.terms.families import FamilyCertificate, FamilyRefusal
+from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.catalogue import families, live_quotes, universe
 from strategies.catalogue.families import Group
 from strategies.cycle.evaluation import legs_of
@@ -73,7 +74,8 @@ class Command(BaseCommand):
         refused = sum(isinstance(one.outcome, FamilyRefusal) for one in judged)
         console.print(
             f"{len(judged)} groups: {found} baskets, {refused} without a family certificate, the others proven to have none. "
-            "Best prices of the catalogue, laid over by live ones; a cycle decides on books."
+            "Best prices of the catalogue, laid over by live ones; a cycle decides on books. "
+            f"{IN_NO_GRADE}"
         )
 
     def _atoms(self, judged: list[Judged], ticker: str) -> None:
@@ -121,7 +123,7 @@ def _words(one: Judged) -> str:
 def _json(one: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {"events": [event.ticker for event in one.group.events], "result": _words(one)}
     if isinstance(one.group.found, FamilyCertificate):
-        found["grade"] = one.group.found.grade.label
+        found |= {"grade": one.group.found.grade.label, "in_no_grade": IN_NO_GRADE}
     if isinstance(one.outcome, FamilyRefusal):
         found["refused"] = one.outcome.code
     if isinstance(one.outcome, FamilyBasket):

@@ -285,6 +285,7 @@ def judged(base: Base) -> Judged:
             "grade": found.grade,
             "one_must_win": found.one_must_win,
             "states": found.states.to_json(),
+            "residual": list(found.residual),
             "rules_hash": found.rules_hash,
         }
     view = view_of(row | {"rules_hash": found.rules_hash}, rows, stored, deep=True)
