@@ -10,6 +10,7 @@ from django.conf import settings
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money, Price
+from markets import traded
 from markets.book import Depth, Side
 from markets.fees import FeeError
 from markets.terms.grades import Grade
@@ -21,7 +22,7 @@ from strategies.dutch.basket import Basket, Kind
 from strategies.dutch.payoff import conditional_of, floor_of, payoff
 from strategies.models import Profile
 from strategies.quoting import expectation, offer
-from strategies.quoting.expectation import Measured
+from strategies.quoting.expectation import Bid, Measured
 from strategies.quoting.offer import Offer, QuoteLimits, Way
 from strategies.quoting.refusal import NoQuote, Refused
 from strategies.reasons import Reason
@@ -143,7 +144,8 @@ def _judge(
         miss = _miss(found)
         status = near_or_rejected(is_near(miss.distance_ppm, profile))
         return missed(status, miss, Prices.BOOKS, kind=kind.value)
-    found_in = {"margin_ppm": margin_ppm, "expected": _expected(found, measured)}
+    seconds = (until - clock.now_ms()) / 1000
+    found_in = {"margin_ppm": margin_ppm, "expected": _expected(found, measured, _share(found, books, seconds))}
     return _graded(event, found, Grade(profile.least_grade), until, found_in)
 
 
@@ -153,10 +155,22 @@ def _pays(event: EventView, side: Side) -> Price:
     return Price(DOLLAR_PRICE if event.states is None else floor(holdings, event.states) // CONTRACT)
 
 
-def _expected(found: Offer, measured: Measured | None) -> int:
+def _expected(found: Offer, measured: Measured | None, share: float) -> int:
     """What the offer brings on average, as quotes of its series have, micro-dollars."""
     each = (found.pays - found.cost) * CONTRACT // found.count
-    return expectation.expected(each, measured, settings.KALBOT_TOKEN_COST) * found.count // CONTRACT
+    return expectation.expected(each, measured, settings.KALBOT_TOKEN_COST, share) * found.count // CONTRACT
+
+
+def _share(found: Offer, books: Mapping[str, Depth], seconds: float) -> float:
+    """How much of the offer the trades of the last minutes would fill until its time is over; 1 where nobody has counted them."""
+    rates = traded.rates([(ticker, found.side) for ticker in found.rests])
+    if rates is None:
+        return 1.0
+    bids = [
+        Bid(found.count, dict(books[ticker].bids(found.side)).get(price, 0), rates[ticker, found.side])
+        for ticker, price in found.rests.items()
+    ]
+    return expectation.share(bids, seconds, all_must_fill=not found.way.takes)
 
 
 def _loses(event: EventView, measured: Measured | None) -> Miss:

@@ -5,7 +5,7 @@ Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,7 +50,7 @@ class QuoteLimits:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A basket whose first orders may rest now. ``leg``: the ticker that rests, empty where several or all do. ``legs``: every leg of it
-    with the price at which it rests or is taken. ``most_cost``: what it may cost in the end, however it is repriced; ``orphans``: the most
+    with the price at which it rests or is taken, ``rests``: at which each that rests does. ``most_cost``: what it may cost in the end, however it is repriced; ``orphans``: the most
     that may fill alone of what rests first."""
 
     way: Way
@@ -58,6 +58,7 @@ class Offer:
     count: Count
     leg: str
     legs: tuple[Leg, ...]
+    rests: Mapping[str, Price]
     pays: Money
     most_cost: Money
     orphans: Money
@@ -121,7 +122,8 @@ def _hedged(
     if any(leg.cost > limits.max_leg_cost for leg in all_legs):
         return Refused(NoQuote.COST)
     wanted = _wanted(legs, states, side, limits, count)
-    return Offer(way, side, count, only, all_legs, quoted.floor, _most_cost(wanted), rests.orphans)
+    bids = {ticker: price for ticker, (price, _) in rests.bids.items()}
+    return Offer(way, side, count, only, all_legs, bids, quoted.floor, _most_cost(wanted), rests.orphans)
 
 
 def _all(
@@ -135,7 +137,8 @@ def _all(
     if any(leg.cost > limits.max_leg_cost for leg in all_legs):
         return Refused(NoQuote.COST)
     alone = resting.most_orphans(legs, found, Held())
-    return Offer(Way.ALL_LEGS, side, count, "", all_legs, Money(wanted.pays * count), _most_cost(wanted), alone)
+    bids = {ticker: price for ticker, (price, _) in found.items()}
+    return Offer(Way.ALL_LEGS, side, count, "", all_legs, bids, Money(wanted.pays * count), _most_cost(wanted), alone)
 
 
 def _most_cost(wanted: Wanted) -> Money:

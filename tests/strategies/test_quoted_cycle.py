@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from kalbot.common import clock
+from kalbot.common import cache, clock
+from markets import traded
+from markets.models import Certificate, Market
+from markets.terms.grades import Grade
 from strategies.cycle import cycle
 from strategies.models import DOLLAR, Decision, Profile, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
@@ -97,10 +100,27 @@ def test_no_more_quotes_than_the_profile_may_have_at_once() -> None:
     assert cycle.run().decisions == 0
 
 
-def test_a_payoff_less_sure_than_the_profile_asks_for_is_not_quoted() -> None:
-    from markets.models import Certificate
-    from markets.terms.grades import Grade
+def test_what_is_traded_decides_where_a_quote_goes_where_all_margins_are_alike(redis_db: object) -> None:
+    profile = _quoting(max_quotes=1, capital=1_000 * DOLLAR)
+    now = clock.now_ms() // 1000
+    _candidate(profile, "E1")
+    _candidate(profile, "E2")
+    cache.prices().set(cache.key("traded:since"), now - 60)
+    bucket = cache.key(f"traded:{now - 60}:{now // traded.BUCKET_SECONDS}")
+    counts = {f"{ticker} no": 0 if ticker.startswith("E1") else 100 for ticker in _tickers()}
+    cache.prices().hset(bucket, mapping=counts)
+    assert cycle.run().decisions == 1
+    decision = Decision.objects.get()
+    assert decision.event_id == "E2"
+    usual = (decision.floor - decision.cost) * 175 // 1000
+    assert 0 < decision.quote["expected"] <= usual
 
+
+def _tickers() -> list[str]:
+    return list(Market.objects.values_list("ticker", flat=True))
+
+
+def test_a_payoff_less_sure_than_the_profile_asks_for_is_not_quoted() -> None:
     _candidate(_quoting())
     Certificate.objects.update(grade=Grade.IF_DETERMINED.value)
     assert cycle.run().decisions == 0

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from kalbot.common import cache
+from kalbot.common import cache, clock
+from markets import traded
+from markets.book import Side
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading.execution import executor
@@ -18,7 +20,7 @@ from trading.venues import prints
 @pytest.fixture
 def twin(settings: Any) -> Twin:
     _due()
-    for key in cache.prices().keys(cache.key("prints:*")):
+    for key in [*cache.prices().keys(cache.key("prints:*")), *cache.prices().keys(cache.key("traded:*"))]:
         cache.prices().delete(key)
     return quoted.begin(settings)
 
@@ -82,8 +84,20 @@ def test_trades_of_the_other_side_of_other_markets_and_from_before_fill_nothing(
     assert quoted.held(position) == [0, 0, 0]
 
 
-def test_without_quotes_on_paper_nothing_is_requested(twin: Twin, settings: Any) -> None:
-    quoted.begun(twin, quoted.profile())
+def test_trades_are_read_while_a_profile_quotes_and_counted_for_every_market(twin: Twin, settings: Any) -> None:
+    maker = quoted.profile(quoting="none")
     before = len(twin.session.sent)
     assert prints.fetch() == 0
     assert len(twin.session.sent) == before
+    maker.quoting = "all_legs"
+    maker.save(update_fields=["quoting"])
+    quoted.sell_no(twin, 1, 5_800, 700)
+    assert prints.fetch() == 0, "no quote on paper rests there"
+    hit = twin.markets[1], Side.NO
+    cache.prices().set(cache.key("traded:since"), clock.now_ms() // 1000 - 10)
+    cache.prices().delete(*cache.prices().keys(cache.key("traded:id:*")))
+    _due()
+    prints.fetch()
+    rates = traded.rates([hit])
+    assert rates is not None
+    assert 60 < rates[hit] <= 70

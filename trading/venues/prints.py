@@ -1,6 +1,8 @@
-"""Public trades in the markets where paper quotes rest: what brings such an order forward in its queue.
+"""Public trades: in the markets where paper quotes rest they bring such an order forward in its queue; those of all markets are counted
+for whoever chooses what to quote (``markets.traded``).
 
-One request every few seconds for all of them, the trades kept in Redis for two minutes. Lost ones only delay a fill on paper.
+One request every few seconds while a profile quotes, trades in markets of paper quotes kept in Redis for two minutes. Lost ones only
+delay a fill on paper.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import redis
 
 from kalbot.common import cache, clock
 from kalbot.common.units import complement
+from markets import traded
 from markets.book import Side
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.schemas.trades import Trade
+from strategies.models import Profile
 from trading.models import Order, PaperOrder
 from trading.venues import connection
 
@@ -46,15 +50,20 @@ class Print:
 
 
 def fetch() -> int:
-    """Read the latest trades, if quotes rest on paper and nobody has within ``EVERY`` seconds. Returns how many were new."""
+    """Read the latest trades, if a profile quotes, or quotes rest on paper, and nobody has within ``EVERY`` seconds. Returns how many of
+    paper quotes' markets were new."""
     resting = PaperOrder.objects.filter(is_open=True, order__purpose=Order.Purpose.QUOTE)
     tickers = set(resting.values_list("market_id", flat=True))
-    if not tickers or not cache.prices().set(cache.key("paper prints"), 1, nx=True, ex=EVERY):
+    quotes = Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE)
+    if not tickers and not quotes.exists():
+        return 0
+    if not cache.prices().set(cache.key("paper prints"), 1, nx=True, ex=EVERY):
         return 0
     since = int((clock.now() - OVERLAP).timestamp())
     found = 0
     try:
         for page in connection.public().catalogue.trades(min_ts=since, is_block_trade=False, max_pages=MOST_PAGES):
+            traded.count(page)
             found += sum(_keep(trade) for trade in page if trade.ticker in tickers)
     except KalshiError as error:
         log.warning("public trades not read: %s", error)
