@@ -10,7 +10,7 @@ as may all fill before anything is taken without leaving more than the budget in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kalbot.common.units import Count, Money, Price
 from markets.book import Side
@@ -37,13 +37,14 @@ class Hedged:
 @dataclass(frozen=True, slots=True)
 class Aim:
     """What is wanted: ``count`` of every leg of ``side``, ``margin_ppm`` of cost kept, ``budget`` for orphans. ``only``: the one leg that
-    may rest; any may where it is empty."""
+    may rest; any may where it is empty. ``held``: what filled already and waits for enough to be worth a hedge."""
 
     side: Side
     count: Count
     margin_ppm: int
     budget: Money
     only: str = ""
+    held: Held = field(default_factory=Held)
 
 
 def bids(
@@ -58,15 +59,19 @@ def bids(
     chosen: Bids = {}
     orphans, least = Money(0), None
     for quote in quotes:
-        more = chosen | {quote.synthetic.ticker: (quote.price, aim.count)}
-        alone = resting.most_orphans(legs, more, Held())
+        ticker = quote.synthetic.ticker
+        wants = aim.count - aim.held.counts.get(ticker, 0)
+        if wants <= 0:
+            continue
+        more = chosen | {ticker: (quote.price, Count(wants))}
+        alone = resting.most_orphans(legs, more, aim.held)
         if alone <= aim.budget:
             chosen, orphans = more, alone
         elif not chosen:
             least = alone if least is None else min(least, alone)
     if not chosen:
         over = (least or 0) - aim.budget
-        return Refused(NoQuote.ORPHANS, quotes[0].synthetic.ticker, -(-over // aim.count))
+        return Refused(NoQuote.ORPHANS, quotes[0].synthetic.ticker, max(0, -(-over // aim.count)))
     return Hedged(chosen, _limits(legs, aim, chosen), orphans)
 
 

@@ -12,6 +12,7 @@ from strategies.models import Profile
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading import sweeper
+from trading.closing import exits
 from trading.execution import executor
 
 BIDS = (5_600, 5_900, 6_500)
@@ -115,3 +116,32 @@ def test_on_paper_the_others_are_cancelled_at_the_limit_too(twin: Twin) -> None:
     filled = position.orders.filter(purpose="quote").exclude(filled_count=0)
     assert filled.count() == 1, "the second one was cancelled, its leg was taken"
     assert (position.status, position.guaranteed) == ("open", True)
+
+
+def test_what_is_too_little_to_be_hedged_waits_for_more_while_the_rest_goes_on_resting(twin: Twin) -> None:
+    maker = profile(count_step=100)
+    position = quoted.begun(twin, maker)
+    quoted.sell_no(twin, 0, BIDS[0], 37)
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position)) == ("quoting", [37, 0, 0])
+    assert quoted.resting(position) == {
+        m: (p, count) for m, p, count in zip(twin.markets, BIDS, (963, 1_000, 1_000), strict=True)
+    }
+    quoted.sell_no(twin, 1, BIDS[1], 60)
+    assert quoted.held(quoted.step(twin, position)) == [37, 60, 0]
+    quoted.sell_no(twin, 0, BIDS[0], 63)
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position)) == ("quoting", [100] * 3)
+    quoted.agree(maker)
+
+
+def test_what_stayed_too_little_is_held_when_the_time_is_over(twin: Twin) -> None:
+    maker = profile(count_step=100)
+    position = quoted.begun(twin, maker)
+    quoted.sell_no(twin, 2, BIDS[2], 1)
+    position = quoted.step(twin, position)
+    exits.withdraw_quote(position.pk, actor="ann", reason="enough")
+    position = quoted.step(twin, position)
+    assert (position.status, position.residual_code) == ("open", "orphans_held")
+    assert (quoted.held(position), rests_there(twin)) == ([0, 0, 1], 0)
+    quoted.agree(maker)

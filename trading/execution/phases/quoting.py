@@ -64,7 +64,7 @@ def quoting(position: Position, lease: Lease) -> bool:
         return True
     is_clear = quote.refresh(orders)
     legs = list(position.legs.select_related("market"))
-    if Way(position.quoting).takes and not _is_level(position, legs):
+    if Way(position.quoting).takes and quotes.is_worth_a_hedge(position, legs):
         return _hedge(position, lease, legs, orders)
     found = _may_rest(position, legs, every)
     if isinstance(found, Refusal):
@@ -83,12 +83,6 @@ def quoting(position: Position, lease: Lease) -> bool:
         return _stop(position, lease, orders, refused)
     states.schedule(position, clock.now() + STEP, residual="", residual_code="")
     return False
-
-
-def _is_level(position: Position, legs: Sequence[Leg]) -> bool:
-    """Whether every leg holds what the whole baskets need, no more."""
-    count = baskets.matched(legs, position.target_count)
-    return not any(baskets.excess(leg, count, position.target_count) for leg in legs)
 
 
 def _hedge(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
@@ -206,7 +200,7 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
     if not quote.withdraw(orders):
         return inflight.wait(position, 0.5)
     legs = list(position.legs.select_related("market"))
-    if Way(position.quoting).takes and not _is_level(position, legs):
+    if Way(position.quoting).takes and quotes.is_worth_a_hedge(position, legs):
         return True
     holds, is_whole = any(leg.held for leg in legs), opening.is_balanced(position, legs)
     if holds and not is_whole and refusal.code in WAITED_OUT:

@@ -25,6 +25,7 @@ from strategies.quoting.offer import Way
 from strategies.quoting.refusal import NoQuote, Refused
 from strategies.quoting.resting import Wanted
 from strategies.quoting.synthetic import takings
+from trading.accounting.position_booking import cost_share
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, fitting, planner, walk
@@ -161,9 +162,9 @@ def _hedged(
     steps = left // step
     if not steps:
         return Rests()
-    only = position.decision.quote["leg"]
+    only, held = position.decision.quote["leg"], unhedged(position, legs)
     while True:
-        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only)
+        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only, held)
         found = hedged.bids(markets, states, aim, kept)
         steps //= 2
         if not isinstance(found, Refused):
@@ -173,6 +174,21 @@ def _hedged(
             )
         if not steps:
             return found
+
+
+def unhedged(position: Position, legs: Sequence[Leg]) -> Held:
+    """What the legs hold beyond whole baskets, with what it cost."""
+    count, held = baskets.matched(legs, position.target_count), Held()
+    for leg in legs:
+        if beyond := baskets.excess(leg, count, position.target_count):
+            held.add(leg.market_id, beyond, cost_share(leg, beyond)[0])
+    return held
+
+
+def is_worth_a_hedge(position: Position, legs: Sequence[Leg]) -> bool:
+    """Whether a leg holds at least a step of the profile's size beyond whole baskets: less hardly pays the rounded fees of the others, so
+    it waits, inside the orphan budget, for more to fill."""
+    return max(unhedged(position, legs).counts.values(), default=0) >= max(1, position.profile.count_step)
 
 
 def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> dict[int, int]:
