@@ -1,4 +1,6 @@
-"""The demo's quoted profiles: on paper every leg rests, at the simulated exchange one leg rests and the others are taken when it fills."""
+"""The demo's quoted profiles, on paper and at the simulated exchange: several legs rest and the others are taken when one fills.
+
+All legs of an event would seldom fill at their best bids within a simulated day."""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ from strategies.profiles.presets import PRESETS
 from strategies.profiles.seeds import GUARANTEED_ONLY
 from trading.models import Fill, Order, Position, PositionStatus
 
-STOP_SECONDS: Final = 30
+STOP_SECONDS: Final = 25
 """Nothing rests so shortly before the close: a simulated day lasts a minute and a half, and its outcome shows in its last quarter."""
 COLUMNS: Final[dict[str, Any]] = {
     "least_grade": Grade.IF_DETERMINED.value,
     "categories": ["Climate and Weather"],
+    "quoting": Profile.Quoting.SEVERAL.value,
+    "quote_min_margin_ppm": 1_000,
+    "min_margin_ppm": 500,
     "quote_stop_seconds": STOP_SECONDS,
+    "cooldown_seconds": 3,
     "quote_count": 500,
     "orphan_budget": 20 * DOLLAR,
     "orphan_budget_day": 1_000 * DOLLAR,
@@ -29,18 +35,14 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
         **PRESETS["quotes"].columns,
         **COLUMNS,
         "mode": Mode.SIM.value,
-        "quote_min_margin_ppm": 10_000,
+        "description": "On paper: several legs of NO rest, the others are taken when one fills.",
     },
     "live-quotes": {
         **GUARANTEED_ONLY,
         **COLUMNS,
         "mode": Mode.LIVE.value,
-        "description": "Orders to the simulated exchange of the demo: one leg rests, the others are taken when it fills.",
-        "quoting": Profile.Quoting.ONE_LEG.value,
+        "description": "Orders to the simulated exchange of the demo: several legs rest, the others are taken when one fills.",
         "quote_sides": Profile.QuoteSides.NO.value,
-        "quote_min_margin_ppm": 2_000,
-        "min_margin_ppm": 500,
-        "count_step": 100,
     },
 }
 

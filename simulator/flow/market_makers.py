@@ -17,6 +17,8 @@ from simulator.matching.book import ASK, BID, MarketMakerOrder
 from simulator.matching.engine import execute_market_maker
 from simulator.units import CONTRACT, ONE
 
+from . import order_flow
+
 REVERSION = 0.06
 NOISE = 0.09
 DRIFT_FROM = 0.75
@@ -56,8 +58,9 @@ def move_event(exchange: ExchangeCore, event: Event, rng: Random) -> None:
     if not markets or not exchange.state.trading_active(exchange.now(), event.shard):
         return
     if event.mutually_exclusive and len(markets) > 1:
+        noise = NOISE * (order_flow.KINDS[event.flow].walk if event.flow else 1.0)
         for market in markets:
-            market.walk += -REVERSION * market.walk + NOISE * rng.gauss(0, 1)
+            market.walk += -REVERSION * market.walk + noise * rng.gauss(0, 1)
     else:
         shock = NOISE * rng.gauss(0, 1)
         for market in markets:

@@ -36,7 +36,8 @@ _ORDERS = (1, 10, 800, 2_300, 6_100, 10_000, 200_000, 200_000)
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Rates in events a second; ``sweep`` is the share of takers who go through several levels, ``informed`` the chance that
-    somebody who knows of a jump is faster than the makers."""
+    somebody who knows of a jump is faster than the makers; ``walk``: how far the values of a whole event walk, as a share of ordinary
+    ones."""
 
     trades: float
     orders: float
@@ -44,12 +45,13 @@ class Kind:
     jumps: float
     ticks: tuple[int, int]
     informed: float
+    walk: float
 
 
 KINDS = {
-    "benign": Kind(trades=1.5, orders=25.0, sweep=0.10, jumps=0.0, ticks=(1, 1), informed=0.0),
-    "informed": Kind(trades=1.5, orders=25.0, sweep=0.10, jumps=0.4, ticks=(3, 6), informed=0.9),
-    "thin": Kind(trades=0.05, orders=1.0, sweep=0.05, jumps=0.01, ticks=(1, 4), informed=0.7),
+    "benign": Kind(trades=1.5, orders=25.0, sweep=0.10, jumps=0.0, ticks=(1, 1), informed=0.0, walk=0.2),
+    "informed": Kind(trades=1.5, orders=25.0, sweep=0.10, jumps=0.4, ticks=(3, 6), informed=0.9, walk=2.0),
+    "thin": Kind(trades=0.05, orders=1.0, sweep=0.05, jumps=0.01, ticks=(1, 4), informed=0.7, walk=0.2),
 }
 
 

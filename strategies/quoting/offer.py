@@ -50,8 +50,9 @@ class QuoteLimits:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A basket whose first orders may rest now. ``leg``: the ticker that rests, empty where several or all do. ``legs``: every leg of it
-    with the price at which it rests or is taken, ``rests``: at which each that rests does. ``most_cost``: what it may cost in the end, however it is repriced; ``orphans``: the most
-    that may fill alone of what rests first."""
+    with the price at which it rests or is taken, ``rests``: at which each that rests does. ``most_cost``: what it may cost in the end,
+    however it is repriced; ``orphans``: the most that may fill alone of what rests first.
+    """
 
     way: Way
     side: Side
