@@ -21,7 +21,8 @@ class SimulatedClock:
 
     def set(self, now_ns: int) -> None:
         """Move forward to ``now_ns``; the clock never runs backwards."""
-        self._now = max(self._now, now_ns)
+        if now_ns > self._now:
+            self._now = now_ns
 
     def time_ns(self) -> int:
         """See kalbot.common.clock.Clock."""

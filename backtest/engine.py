@@ -3,16 +3,17 @@
 Tasks are run by name as workers would run them, from the same messages; what beat starts periodically is started here at the same
 intervals, but only while something came that it could see. One task runs at a time, which is naive: a busy machine has several workers.
 
-Beat's cycle judges every candidate again every few seconds. Here it does so as often as everything is screened, for the reasons that
-people read, and in between on those events alone that could pay by the stream's own screen (``all_in``), which never leaves out one
-that does. Coverage is a bet that this screen does not know: a profile that allows it has every cycle in full.
+Beat's cycle judges every candidate again every few seconds. Here it does so every five minutes, for the reasons that people read and
+the episodes of near misses, and in between on those events alone that could pay by the stream's own screen (``all_in``), which never
+leaves out one that does. That screen knows neither coverage, which is a bet, nor quotes: a profile that allows either has every cycle
+in full.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from typing import Any, Final
@@ -26,17 +27,19 @@ from markets.streaming.loop import EVALUATE_SECONDS
 from markets.streaming.state.all_in import is_worth_evaluating
 from markets.tape.records import Record
 from strategies.cycle import cycle
-from strategies.models import Kind, Verdict
+from strategies.models import Kind, Profile, Verdict
 from strategies.screening import screening, watchlist
 from trading import sweeper
 from trading.closing import settlement
 from trading.execution import executor
-from trading.models import WORKING, ExitRequest, Position, PositionStatus
+from trading.models import Position, PositionStatus
 from triage import agent
 
 SCREEN_SECONDS: Final = 120
 """Screening follows each scan; a tape without scans is screened as often as a new installation scans."""
 CYCLE_SECONDS: Final = 3
+FULL_CYCLE_SECONDS: Final = 300
+"""Well within the time after which an episode of a near miss counts as ended (``screening.FORGOTTEN``)."""
 SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
@@ -46,6 +49,10 @@ LISTED_SECONDS: Final = 10
 PASSED: Final = ("after a pass",)
 JUDGING: Final = (messages.SCREEN, messages.RUN_CYCLE)
 """Tasks that make candidates."""
+BEGINNING: Final = (messages.EXECUTE_DECISION, messages.EXIT_POSITION)
+"""Tasks after which a sweep may find work."""
+COUNTING: Final = (messages.SWEEP, messages.SETTLE)
+"""The same of those that say how much they did."""
 TASK_NS: Final = 5_000_000
 """From a message to the task that it starts: broker and worker."""
 AFTER_END_NS: Final = 600 * SECOND
@@ -75,6 +82,8 @@ class Engine:
         self._candidates: set[str] | None = None
         self._full_cycle_ns = 0
         self._screened_ns = -NEVER
+        self._sweep_ns = 0
+        """When the next sweep is; the last one, where none is scheduled."""
         self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
         self._holds = False
         self._is_idle = True
@@ -92,33 +101,27 @@ class Engine:
             messages.EVALUATE_EVENT: lambda event: cycle.run(cycle.NUDGE, [event]),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
-            messages.SWEEP: sweeper.sweep,
+            messages.SWEEP: lambda at: sweeper.sweep(),
             messages.SETTLE: settlement.run,
             messages.ASSESS: lambda: agent.assess_positions(agent.open_position_ids()),
         }
 
     def run(self, progress: Callable[[int], None] = lambda at: None) -> None:
         """To the end. ``progress`` is called with the present time (ns) after every task."""
-        last = 0
         while True:
-            record_ns = self._next.received_ns if self._next is not None else NEVER
-            job_ns = self._jobs[0][0] if self._jobs else NEVER
-            if record_ns == job_ns == NEVER or (record_ns == NEVER and job_ns > last + AFTER_END_NS):
+            self._take(NEVER, self._jobs)
+            if not self._jobs or (self._next is None and self._jobs[0][0] > self.last_ns + AFTER_END_NS):
                 return
-            if record_ns <= job_ns:
-                last = record_ns
-                self._apply()
-                continue
             at, _, name, args = heapq.heappop(self._jobs)
             self._waiting.discard((name, args))
             self._is_idle = True
             self._clock.set(at)
             self._feed.catalogue.flush()
-            self._do[name](*args)
+            did = self._do[name](*args)
             self.ran[name] += 1
             if name in JUDGING:
                 self._candidates = None
-            self._after(name)
+            self._after(name, begins_work=name in BEGINNING or (name in COUNTING and bool(did)))
             self.on_task(name)
             progress(self._clock.time_ns())
 
@@ -129,24 +132,34 @@ class Engine:
 
     def advance(self, until_ns: int) -> None:
         """Let the tape run to ``until_ns`` while a task sleeps. No other task runs meanwhile."""
-        while self._next is not None and self._next.received_ns <= until_ns:
-            self._apply()
+        self._take(until_ns, ())
         self._clock.set(until_ns)
 
-    def _apply(self) -> None:
-        record = self._next
-        assert record is not None
-        feed, at = self._feed, record.received_ns
-        self._clock.set(at)
-        feed.apply(record)
-        self._next = next(self._records, None)
-        self.records += 1
-        self.last_ns = at
-        moved = feed.books.moved
-        if moved:
-            self._follow(at, moved)
-        if at < self._start_ns:  # what was known before the beginning, in which nothing is done
-            return
+    def _take(self, until_ns: int, jobs: Sequence[tuple[int, int, str, tuple[Any, ...]]]) -> None:
+        """Apply the records until ``until_ns``, at most to the first of ``jobs``. The inner loop of a replay."""
+        record, records, feed = self._next, self._records, self._feed
+        set_clock, apply, moved, start_ns, applied = self._clock.set, feed.apply, feed.books.moved, self._start_ns, 0
+        while record is not None:
+            at = record.received_ns
+            if at > until_ns or (jobs and at > jobs[0][0]):
+                break
+            set_clock(at)
+            apply(record)
+            applied += 1
+            self.last_ns = at
+            record = self._next = next(records, None)
+            if moved:
+                self._follow(at, moved)
+            if at >= start_ns and (
+                self._is_idle or feed.is_noteworthy
+            ):  # before it is what was known, and nothing is done
+                self._plan(at)
+        self.records += applied
+
+    def _plan(self, at: int) -> None:
+        """Schedule what is started periodically, and what follows from a record that is more than prices."""
+        feed = self._feed
+        feed.is_noteworthy = feed.scanned is None and feed.catalogue.listed
         if self._is_idle:
             self._is_idle = False
             if feed.scanned is None:
@@ -185,10 +198,10 @@ class Engine:
         moved.clear()
 
     def _cycle(self) -> None:
-        """Beat's cycle: in full as often as everything is screened, in between on what could pay."""
+        """Beat's cycle: in full now and then, in between on what could pay."""
         now_ns = self._clock.time_ns()
-        if self._bets or now_ns >= self._full_cycle_ns:
-            self._full_cycle_ns = now_ns + SCREEN_SECONDS * SECOND
+        if self._is_blind or now_ns >= self._full_cycle_ns:
+            self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
             cycle.run()
         elif self._could_pay:
             events = sorted(self._could_pay)
@@ -196,8 +209,10 @@ class Engine:
             cycle.run(cycle.NUDGE, events)
 
     @cached_property
-    def _bets(self) -> bool:
-        return any(Kind.COVERAGE in profile.kinds for profile in screening.active_profiles())
+    def _is_blind(self) -> bool:
+        """Whether a profile wants what the screen of best prices does not see."""
+        profiles = screening.active_profiles()
+        return any(Kind.COVERAGE in one.kinds or one.quoting != Profile.Quoting.NONE for one in profiles)
 
     def _every(self, at: int, seconds: int, name: str) -> None:
         if (name, ()) not in self._waiting:
@@ -219,15 +234,29 @@ class Engine:
             self._waiting.add((name, args))
             heapq.heappush(self._jobs, (at, next(self._numbers), name, args))
 
-    def _after(self, name: str) -> None:
-        """Work that was begun goes on by itself; what is open is assessed when something comes."""
+    def _after(self, name: str, *, begins_work: bool) -> None:
+        """Work that was begun goes on by itself; what is open is assessed when something comes.
+
+        Beat sweeps every two seconds. Here it sweeps after what may have left something to do, and when rows say that something is due:
+        a sweep between them finds nothing.
+        """
         if name in (messages.SCREEN, messages.RUN_CYCLE, messages.EVALUATE_EVENT):
             return
         now_ns = self._clock.time_ns()
-        working = Position.objects.filter(status__in=WORKING).exists()
-        if working or ExitRequest.objects.filter(status=ExitRequest.Status.OPEN).exists():
-            self._every(now_ns, SWEEP_SECONDS, messages.SWEEP)
+        due = sweeper.next_due()
+        if begins_work:
+            self._sweep(now_ns)
+        elif due is not None:
+            self._sweep(max(now_ns, round(due.timestamp() * 1_000_000) * 1_000 - 1))
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
+
+    def _sweep(self, after_ns: int) -> None:
+        """Sweep at the first of beat's moments after ``after_ns``, if none is scheduled that comes before."""
+        period = SWEEP_SECONDS * SECOND
+        at = (after_ns // period + 1) * period
+        if at < self._sweep_ns or self._sweep_ns <= self._clock.time_ns():
+            self._sweep_ns = at
+            self._schedule(at, messages.SWEEP, (at,))
 
     def _screen(self, why: str = "") -> None:
         if why in ("", *PASSED) and self._feed.scanned is not None:

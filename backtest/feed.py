@@ -53,6 +53,8 @@ class Feed:
         self.on_print: Print = lambda ticker, side, price, count: None
         self.scanned: bool | None = None
         """A scan ended since screening last ran; None where the tape has no scans."""
+        self.is_noteworthy = False
+        """Something came that is more than prices of a connection; whoever has seen to it sets it back."""
         self.counts: Counter[str] = Counter()
         self._connections = Connections(self._intake)
         self._epoch = ""
@@ -80,6 +82,7 @@ class Feed:
                 self.counts["frames"] += 1
                 self._frames(record)
                 return
+            self.is_noteworthy = True
             handler = self._apply.get(record.kind)
             if handler is not None:
                 self.counts[NAMES[record.kind]] += 1
@@ -130,6 +133,7 @@ class Feed:
         elif isinstance(frame, frames.RejectedFrame):
             self.books.mark_suspect([frame.market_ticker] if frame.market_ticker else [])
         elif isinstance(frame, Announced):
+            self.is_noteworthy = True
             self.catalogue.announced(frame, self._epoch, at)
 
     def _scan(self, record: Record) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from django.conf import settings
@@ -54,11 +55,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)
 
-    def all_records() -> Iterator[Record]:
-        if first is not None:
-            yield first
-        yield from records
-
+    everything = records if first is None else chain((first,), records)
     simulated = SimulatedClock(start)
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -78,7 +75,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         stack.enter_context(factory.use(venue))
-        engine = Engine(all_records(), feed, simulated, options.start_ns, options.cycle_seconds)
+        engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds)
         stack.enter_context(messages.deliver_to(engine.deliver))
         Profile.objects.create(**options.profile)
         yield Run(engine, feed, venue)

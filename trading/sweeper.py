@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import Q
@@ -13,7 +13,7 @@ from kalbot.common import clock
 from strategies.models import Decision
 from trading import states
 from trading.execution import executor
-from trading.models import WORKING, Denial, ExitRequest, Position, PositionStatus
+from trading.models import WORKING, Denial, ExitRequest, MarkOut, Position, PositionStatus
 from trading.quoted import markouts, queue
 from trading.reconciliation import late_fills, overdue
 from trading.safety import lock_causes
@@ -60,6 +60,17 @@ def due_positions() -> list[int]:
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
     found = Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
     return list(dict.fromkeys(found.values_list("id", flat=True)))
+
+
+def next_due() -> datetime | None:
+    """From when on a sweep has something to do by what rows say now; None while nothing is open. Clocks set back are left out."""
+    working = Q(status__in=WORKING)
+    requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
+    moments = Position.objects.filter(working | requested).values_list("next_step_at", flat=True)
+    found = [clock.now() if moment is None else moment for moment in moments]
+    if MarkOut.objects.filter(is_done=False).exists():
+        found.append(clock.now())
+    return min(found, default=None)
 
 
 def forgotten_decisions() -> list[object]:

@@ -54,7 +54,7 @@ def test_cycles_over_what_could_pay_decide_as_full_ones_do(
 ) -> None:
     wanted = _flickering(tmp_path, seed)
     thinned = session.run(wanted)
-    monkeypatch.setattr(Engine, "_bets", True)  # every cycle in full
+    monkeypatch.setattr(Engine, "_is_blind", True)  # every cycle in full
     full = session.run(wanted)
     assert thinned.decisions > 3
     assert any("GAME-DEEP" in text for _, text in thinned.timeline)
