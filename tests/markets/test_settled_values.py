@@ -16,6 +16,7 @@ from markets.catalogue.scan import scan
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import Market
 from markets.tape.imports import registry
+from markets.tape.imports.source import Aside
 from markets.tape.records import Kind
 from markets.tape.writer import TapeWriter
 from markets.terms.settled_value import Unit, agreed, parse
@@ -137,7 +138,7 @@ def test_missing_values_come_from_a_tape(exchange: SmallExchange, client: Kalshi
 @pytest.mark.shared
 def test_an_imported_recording_s_settlements_carry_the_value(shared: Path) -> None:
     [part] = [one for one in registry.parts("prints", shared / "recorded2") if one.writer == "KXHIGHDEN_2024-12"]
-    found = [json.loads(r.payload) for r in part.read() if r.kind is Kind.SETTLEMENT]
+    found = [json.loads(r.payload) for r in part.read(Aside()) if r.kind is Kind.SETTLEMENT]
     assert len(found) == 6 * 31
     values = [parse(row["expiration_value"], Unit.FAHRENHEIT) for row in found if row["result"] == "yes"]
     assert len(values) == 31

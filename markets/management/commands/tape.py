@@ -19,7 +19,6 @@ from markets.tape.cut import cut
 from markets.tape.imports import inventory, registry
 from markets.tape.imports.source import iso, nanoseconds
 from markets.tape.reader import END_OF_TIME, Tape
-from markets.tape.records import Damaged
 
 
 def moment(text: str) -> int:
@@ -125,15 +124,23 @@ class Command(BaseCommand):
         found = [part for part in registry.parts(options["kind"], options["source"]) if options["only"] in part.writer]
         if not found:
             raise CommandError(f"{options['source']} holds nothing of the kind {options['kind']}")
+        refused = []
         for part in track(found, description="import", disable=not sys.stderr.isatty()):
             try:
-                count = registry.run(part, options["to_folder"], options["events"])
-            except (ValueError, KeyError, Damaged) as error:
-                raise CommandError(f"{part.writer} cannot be read: {type(error).__name__}: {error}") from error
-            self.stdout.write(f"{part.tape}/{part.writer}: {count:,} records")
+                done = registry.run(part, options["to_folder"], options["events"])
+            except registry.BROKEN as error:
+                refused.append(part.writer)
+                self.stdout.write(f"{part.tape}/{part.writer}: not imported: {type(error).__name__}: {error}")
+                continue
+            said = f", {done.aside.count:,} that cannot be read" if done.aside.count else ""
+            self.stdout.write(f"{part.tape}/{part.writer}: {done.records:,} records{said}")
+            for one in done.aside.named:
+                self.stdout.write(f"  {one}")
         if options["kind"] == "recorded" and not options["only"]:
             for name, why in inventory.left_out(options["source"]):
                 self.stdout.write(f"{name}: not imported: {why}")
+        if refused:
+            raise CommandError(f"{len(refused)} of {len(found)} could not be read: {', '.join(refused)}")
 
 
 def _summary(tape: Tape, found: Coverage) -> dict[str, Any]:

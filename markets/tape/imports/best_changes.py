@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from markets.tape.imports.event_quotes import quote
-from markets.tape.imports.listing import ASSUMED_RULES, Listing, market
+from markets.tape.imports.listing import ASSUMED_RULES, Listing, event_of, market, series_of
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
-from markets.tape.imports.source import Part, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, Refused, iso, nanoseconds, rows
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
 CENT: Final = Decimal("0.01")
 HALF: Final = Decimal("0.5")
+NEW_YORK: Final = ZoneInfo("America/New_York")
+"""Its midnight ends trading there, and no later than the exchange does anywhere else."""
 RESULT_KNOWN: Final = timedelta(days=1, hours=15)
 """The official report of a day is out by the next day's 15:00 UTC; the exchange determines after it."""
 _LEG: Final = re.compile(r"-(B|T)(-?\d+(?:\.\d+)?)$")
@@ -26,7 +30,7 @@ _LEG: Final = re.compile(r"-(B|T)(-?\d+(?:\.\d+)?)$")
 def parts(root: Path) -> Iterator[Part]:
     """One part an event-day."""
     listing, folder = Listing(_catalogued(root)), root / "quotes_hf"
-    results = _results(folder / "results_derived.csv")
+    results = cache(lambda: _results(folder / "results_derived.csv"))
     for path in sorted(folder.glob("KX*.csv.gz")):
         about = {
             "source": "best bids at every change",
@@ -39,28 +43,46 @@ def parts(root: Path) -> Iterator[Part]:
 
 
 class _Reader:
-    def __init__(self, path: Path, listing: Listing, results: dict[str, str]) -> None:
+    def __init__(self, path: Path, listing: Listing, results: Callable[[], dict[str, str]]) -> None:
         self._path, self._listing, self._results = path, listing, results
 
-    def __call__(self) -> Iterator[Record]:
-        changes = list(rows(self._path))
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         event = self._path.name.split(".")[0]
-        legs = sorted({row["ticker"] for row in changes})
-        first = nanoseconds(changes[0]["ts_utc"])
-        yield from self._listing.records([event.split("-", 1)[0]], first)
+        changes = sorted(self._changes(event, aside), key=lambda record: record.received_ns)
+        legs = sorted({record.key for record in changes if record.kind is Kind.QUOTE})
+        if not legs:
+            raise Refused(f"{self._path.name} has no row that can be read")
+        first, last = changes[0].received_ns, changes[-1].received_ns
+        yield from self._listing.records([series_of(event)], first)
         yield json_record(first, Kind.EVENT, event, self._event(event, legs))
         yield json_record(first, Kind.CONNECTION, event, {"state": "open"})
-        for row in changes:
-            yes, no = (int(row[name] or 0) * CENT for name in ("yes_bid", "no_bid"))
-            yield json_record(nanoseconds(row["ts_utc"]), Kind.QUOTE, row["ticker"], quote(yes, no))
-        yield json_record(nanoseconds(changes[-1]["ts_utc"]), Kind.CONNECTION, event, {"state": "closed"})
+        yield from changes
+        yield json_record(last, Kind.CONNECTION, event, {"state": "closed"})
         known = _day(event) + RESULT_KNOWN
+        results = self._results()
         for ticker in legs:
-            if ticker in self._results:
-                yield settlement(int(known.timestamp()) * 10**9, ticker, self._results[ticker])
+            if ticker in results:
+                yield settlement(int(known.timestamp()) * 10**9, ticker, results[ticker])
+
+    def _changes(self, event: str, aside: Aside) -> Iterator[Record]:
+        """Quotes. What a row that cannot be read said of its leg is not known, so it is a gap of the event."""
+        seen, last = 0, 0
+        for row in rows(self._path, ("ts_utc", "ticker", "yes_bid", "no_bid"), aside):
+            with aside.unreadable():
+                at, ticker = nanoseconds(row["ts_utc"]), row["ticker"]
+                if event_of(ticker) != event:
+                    raise ValueError(f"{ticker} is no market of {event}")
+                yes, no = (int(row[name] or 0) * CENT for name in ("yes_bid", "no_bid"))
+                found = json_record(at, Kind.QUOTE, ticker, quote(yes, no))
+                if aside.count > seen and last:
+                    hole = {"after_ns": last, "before_ns": at, "reason": "rows that cannot be read"}
+                    yield json_record(last, Kind.GAP, ticker, hole)
+                seen, last = aside.count, at
+                yield found
 
     def _event(self, event: str, legs: list[str]) -> dict[str, Any]:
-        closes = (_day(event) + timedelta(days=1, hours=5)).strftime("%Y-%m-%dT%H:%M:%SZ")  # midnight in New York
+        midnight = (_day(event) + timedelta(days=1)).replace(tzinfo=NEW_YORK)
+        closes = iso(int((midnight - timedelta(minutes=1)).timestamp()) * 10**9)
         strikes = strikes_of(legs)
         markets = []
         for ticker in legs:
@@ -94,5 +116,5 @@ def _day(event: str) -> datetime:
 
 
 def _results(path: Path) -> dict[str, str]:
-    found = rows(path) if path.exists() else ()
+    found = rows(path, ("ticker", "result_derived")) if path.exists() else ()
     return {row["ticker"]: row["result_derived"] for row in found if row["result_derived"] in ("yes", "no")}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markets.tape.imports.listing import Listing, market, series_of
 from markets.tape.imports.rest_books import _catalogued
-from markets.tape.imports.source import Part, dollars, lines, nanoseconds
+from markets.tape.imports.source import Aside, Part, dollars, lines, nanoseconds
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -34,25 +34,29 @@ class _Reader:
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing = path, listing
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         listed: dict[str, frozenset[str]] = {}
         series: set[str] = set()
-        for line in lines(self._path):
-            at = nanoseconds(line["captured_at"])
-            for event in _events(line):
-                legs = event.get("outcomes") or event.get("strikes") or []
-                ticker = event.get("event_ticker")
-                if not ticker or not legs:
-                    continue
-                name, tickers = series_of(ticker), frozenset(leg["ticker"] for leg in legs)
-                if name not in series:
+        for line in lines(self._path, aside):
+            at, events = 0, []
+            with aside.unreadable():
+                at, events = nanoseconds(line["captured_at"]), _events(line)
+            for event in events:
+                with aside.unreadable():
+                    ticker, legs = event.get("event_ticker"), event.get("outcomes") or event.get("strikes") or []
+                    if not ticker or not legs:
+                        continue
+                    name, tickers = series_of(ticker), frozenset(leg["ticker"] for leg in legs)
+                    found = [] if name in series else list(self._listing.records([name], at))
+                    if listed.get(ticker) != tickers:
+                        content = self._event(event, legs, at, whole=_is_whole(event) and len(tickers) == len(legs))
+                        found.append(json_record(at, Kind.EVENT, ticker, content))
+                    for leg in legs:
+                        content = quote(leg.get("yes_bid"), leg.get("no_bid"))
+                        found.append(json_record(at, Kind.QUOTE, leg["ticker"], content))
                     series.add(name)
-                    yield from self._listing.records([name], at)
-                if listed.get(ticker) != tickers:
                     listed[ticker] = tickers
-                    yield json_record(at, Kind.EVENT, ticker, self._event(event, legs, at, whole=_is_whole(event)))
-                for leg in legs:
-                    yield json_record(at, Kind.QUOTE, leg["ticker"], quote(leg.get("yes_bid"), leg.get("no_bid")))
+                    yield from found
 
     def _event(self, event: dict[str, Any], legs: list[dict[str, Any]], at: int, *, whole: bool) -> dict[str, Any]:
         times = {

@@ -6,17 +6,16 @@ subscriptions that carried other markets too. Neither archive carries events; ``
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from markets.tape.imports.source import Part, contracts, dollars, nanoseconds
+from markets.tape.imports import source
+from markets.tape.imports.prints import print_of
+from markets.tape.imports.source import Aside, Part, Refused, change, contracts, dollars, nanoseconds, rows
 from markets.tape.records import Kind, Record, pack_frames
 from markets.tape.store import json_record
 
@@ -38,9 +37,10 @@ def predictiondata(root: Path) -> Iterator[Part]:
         yield _part("predictiondata", "complete", path, root, number, complete)
 
 
-def _part(
-    tape: str, dataset: str, path: Path, root: Path, number: int, read: Callable[[Iterable[Row], int], Iterator[Record]]
-) -> Part:
+_Read = Callable[[Iterable[Row], int, Aside], Iterator[Record]]
+
+
+def _part(tape: str, dataset: str, path: Path, root: Path, number: int, read: _Read) -> Part:
     about = {
         "source": f"{tape} {dataset}",
         "cadence": "every change",
@@ -49,18 +49,46 @@ def _part(
         "licence": "the archive's own",
     }
     writer = "_".join(path.relative_to(root).with_suffix("").parts)
-    return Part(tape, writer, about, lambda: read(_table(path), 5_000 + number))
+    needed = _NEEDED[dataset]
+    return Part(tape, writer, about, lambda aside: read(_table(path, needed, aside), 5_000 + number, aside))
 
 
-def _table(path: Path) -> Iterator[Row]:
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "book_l2": ("ticker", "ts_recv", "side", "price", "size", "is_snapshot"),
+    "trades": ("ticker", "ts_recv", "taker_side"),
+    "complete": (
+        "ticker",
+        "local_timestamp",
+        "message_type",
+        *(f"price_level_update_{name}" for name in ("price", "quantity", "side")),
+        *(f"snapshot_{side}_{name}" for side in ("bid", "ask") for name in ("prices", "sizes")),
+    ),
+}
+"""The columns without which nothing can be made of a dataset."""
 
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+
+def _table(path: Path, needed: Sequence[str], aside: Aside) -> Iterator[Row]:
+    if path.suffix != ".parquet":
+        yield from rows(path, needed, aside)
         return
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        yield from csv.DictReader(file)
+    import pyarrow
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(path)
+    missing = sorted(set(needed) - set(file.schema_arrow.names))
+    if missing:
+        raise Refused(f"{path.name} has no column {', '.join(missing)}")
+    number = 0
+    for batch in file.iter_batches():
+        table = pyarrow.Table.from_batches([batch])
+        for place, column in enumerate(table.schema):
+            if pyarrow.types.is_timestamp(column.type):  # whole nanoseconds, which Python's own times cannot hold
+                whole = table[column.name].cast(pyarrow.timestamp("ns", column.type.tz)).cast(pyarrow.int64())
+                table = table.set_column(place, column.name, whole)
+        for row in table.to_pylist():
+            number += 1
+            aside.place = f"{path.name} row {number}"
+            yield row
 
 
 class _Frames:
@@ -88,6 +116,17 @@ class _Frames:
         }
         return self._frame(at, "orderbook_delta", message)
 
+    def lost(self, at: int, ticker: Any, began: Sequence[Record]) -> Iterator[Record]:
+        """A message that cannot be read, after those of ``began`` that open the connection: nothing that was known of its event before is a
+        price, until the next snapshots. Where its market is not known either, its number is left out, and every book is suspect."""
+        yield from (record for record in began if record.kind is Kind.CONNECTION)
+        if isinstance(ticker, str) and ticker:
+            yield json_record(
+                at, Kind.GAP, ticker, {"after_ns": at, "before_ns": at, "reason": "a row that cannot be read"}
+            )
+        else:
+            self._seq += 1
+
     def _frame(self, at: int, kind: str, message: dict[str, Any]) -> Record:
         self._seq += 1
         frame = json.dumps(
@@ -96,86 +135,126 @@ class _Frames:
         return Record(at, Kind.FRAMES, self._epoch, pack_frames([frame]))
 
 
-def book_l2(rows: Iterable[Row], sid: int) -> Iterator[Record]:
+def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     """Rows of one message share ``ts_recv``: a snapshot's are the whole book, any other's are changes."""
     frames = _Frames(sid, f"archive-{sid}")
     at = 0
-    for (moment, ticker), group in groupby(rows, key=lambda row: (row["ts_recv"], row["ticker"])):
+    for (moment, ticker, whole), group in groupby(rows, key=_message):
         message = list(group)
-        began, at = at, instant(moment)
-        if not began:
-            yield frames.opened(at)
-        whole = [row for row in message if row["is_snapshot"]]
-        if whole:
-            sides: dict[str, list[list[str]]] = {"yes": [], "no": []}
-            for row in whole:
-                if row["side"] and row["price"] is not None:
-                    sides[row["side"]].append([dollars(_price(row["price"])), contracts(_size(row["size"]))])
-            yield frames.snapshot(at, ticker, sides["yes"], sides["no"])
-        for row in message:
-            if not row["is_snapshot"]:
-                yield frames.delta(
-                    at, ticker, row["side"], dollars(_price(row["price"])), contracts(_size(row["size"]))
-                )
+        found: list[Record] = []
+        with aside.unreadable():
+            read = instant(moment)
+            if not isinstance(ticker, str) or not ticker:
+                raise ValueError(f"not a ticker: {ticker!r}")
+            found = [] if at else [frames.opened(read)]
+            at = read
+            if whole is None:
+                raise ValueError("neither a snapshot nor a change")
+            if whole:
+                found.append(frames.snapshot(at, ticker, *(_side(message, side) for side in ("yes", "no"))))
+            else:
+                changes = [(_named(row), dollars(_price(row["price"])), change(_size(row["size"]))) for row in message]
+                found += [frames.delta(at, ticker, *one) for one in changes]
+            yield from found
+            continue
+        yield from frames.lost(at, ticker, found) if at else ()
     if at:
         yield frames.opened(at, "closed")
 
 
-def trades(rows: Iterable[Row], sid: int) -> Iterator[Record]:
+def _message(row: Row) -> tuple[Any, Any, bool | None]:
+    """What the rows of one message have in common; the last: whether it is a snapshot, None where that cannot be said."""
+    said = row["is_snapshot"]
+    whole = _FLAGS.get(str(said).strip().lower()) if not isinstance(said, bool) else said
+    return row["ts_recv"], row["ticker"], whole
+
+
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _named(row: Row) -> str:
+    if row["side"] not in ("yes", "no"):
+        raise ValueError(f"not a side: {row['side']!r}")
+    return str(row["side"])
+
+
+def _side(message: Sequence[Row], side: str) -> list[list[str]]:
+    """The levels of one side of a snapshot. A row without side or price is of an empty book."""
+    named = [row for row in message if not (_is_empty(row["side"]) or _is_empty(row["price"]))]
+    return [[dollars(_price(row["price"])), contracts(_size(row["size"]))] for row in named if _named(row) == side]
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or value != value  # what is not itself is no number
+
+
+def trades(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     """Prints; the YES price is in ``yes_price`` or ``price``, the count in ``count`` or ``size``."""
     for row in rows:
-        price = row["yes_price"] if row.get("yes_price") is not None else row["price"]
-        count = row["count"] if row.get("count") is not None else row["size"]
-        content = {
-            "yes_price_dollars": dollars(_price(price)),
-            "count_fp": contracts(_size(count)),
-            "taker_side": row["taker_side"],
-        }
-        yield json_record(instant(row["ts_recv"]), Kind.TRADE, row["ticker"], content)
+        with aside.unreadable():
+            price, count = (
+                next((row[name] for name in names if name in row and not _is_empty(row[name])), None)
+                for names in (("yes_price", "price"), ("count", "size"))
+            )
+            yield print_of(instant(row["ts_recv"]), row["ticker"], _price(price), _size(count), row["taker_side"])
 
 
-def complete(rows: Iterable[Row], sid: int) -> Iterator[Record]:
+def complete(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     """``quantity`` is the new quantity of a level; asks are YES asks, so they are NO bids at the rest of a dollar."""
     frames = _Frames(sid, f"archive-{sid}")
-    levels: dict[tuple[str, str], dict[str, Decimal]] = {}
+    books: dict[str, _Quantities] = {}
     at = 0
     for row in rows:
-        began, at, ticker = at, instant(row["local_timestamp"]), row["ticker"]
-        if not began:
-            yield frames.opened(at)
-        if row["message_type"] == "snapshot":
-            for side, prefix in (("yes", "bid"), ("no", "ask")):
-                prices = _list(row[f"snapshot_{prefix}_prices"])
-                sizes = _list(row[f"snapshot_{prefix}_sizes"])
-                levels[ticker, side] = {
-                    _own(price, side): _size(size) for price, size in zip(prices, sizes, strict=True) if _size(size)
-                }
-            yield frames.snapshot(
-                at,
-                ticker,
-                *([[p, contracts(s)] for p, s in sorted(levels[ticker, side].items())] for side in ("yes", "no")),
-            )
-        elif row["message_type"] == "price_level_update":
-            side = {"bid": "yes", "ask": "no"}[row["price_level_update_side"]]
-            price = _own(row["price_level_update_price"], side)
-            held = levels.setdefault((ticker, side), {})
-            new = _size(row["price_level_update_quantity"])
-            change = new - held.get(price, Decimal(0))
-            held[price] = new
-            if not new:
-                del held[price]
-            if change:
-                yield frames.delta(at, ticker, side, price, contracts(change))
+        found: list[Record] = []
+        ticker = row["ticker"]
+        with aside.unreadable():
+            read = instant(row["local_timestamp"])
+            if not isinstance(ticker, str) or not ticker or row.get("exchange", "kalshi") != "kalshi":
+                raise ValueError(f"not a market of the exchange: {ticker!r} of {row.get('exchange')!r}")
+            found = [] if at else [frames.opened(read)]
+            at = read
+            book = books.setdefault(ticker, _Quantities())
+            if row["message_type"] == "snapshot":
+                found.append(frames.snapshot(at, ticker, *book.replaced(row)))
+            elif row["message_type"] == "price_level_update":
+                changed = book.changed(row)
+                found += [frames.delta(at, ticker, *changed)] if changed else []
+            else:
+                raise ValueError(f"not a kind of message: {row['message_type']!r}")
+            yield from found
+            continue
+        yield from frames.lost(at, ticker, found) if at else ()
     if at:
         yield frames.opened(at, "closed")
 
 
-def instant(value: Any) -> int:
-    """Nanoseconds since 1970 of what archives write: integers of nanoseconds, ISO strings, timestamps."""
-    if isinstance(value, datetime):
-        return nanoseconds(value.isoformat()) + getattr(value, "nanosecond", 0)
-    text = str(value)
-    return int(text) if text.isdigit() else nanoseconds(text)
+class _Quantities:
+    """The levels of one market, by side and price: the archive gives new quantities, the exchange changes."""
+
+    def __init__(self) -> None:
+        self._levels: dict[str, dict[str, Decimal]] = {"yes": {}, "no": {}}
+
+    def replaced(self, row: Row) -> Iterator[list[list[str]]]:
+        """Both sides of a snapshot."""
+        new: dict[str, dict[str, Decimal]] = {}
+        for side, prefix in (("yes", "bid"), ("no", "ask")):
+            prices, sizes = (_list(row[f"snapshot_{prefix}_{name}"]) for name in ("prices", "sizes"))
+            levels = ((_own(price, side), _size(size)) for price, size in zip(prices, sizes, strict=True))
+            new[side] = {price: size for price, size in levels if size}
+        found = [[[price, contracts(size)] for price, size in sorted(new[side].items())] for side in ("yes", "no")]
+        self._levels = new
+        return iter(found)
+
+    def changed(self, row: Row) -> tuple[str, str, str] | None:
+        """Side, price and change of an update; None where nothing changed."""
+        side = {"bid": "yes", "ask": "no"}[row["price_level_update_side"]]
+        price, new = _own(row["price_level_update_price"], side), _size(row["price_level_update_quantity"])
+        difference = new - self._levels[side].get(price, Decimal(0))
+        found = (side, price, change(difference)) if difference and contracts(new) else None
+        self._levels[side][price] = new
+        if not new:
+            del self._levels[side][price]
+        return found
 
 
 def _own(price: Any, side: str) -> str:
@@ -191,5 +270,14 @@ def _size(value: Any) -> Decimal:
     return round(Decimal(str(value)), 2)
 
 
-def _list(text: Any) -> list[str]:
-    return [part for part in str(text or "").split(",") if part.strip()]
+def _list(text: Any) -> list[Any]:
+    if isinstance(text, list | tuple):
+        return list(text)
+    return [] if _is_empty(text) else [part for part in str(text).split(",") if part.strip()]
+
+
+def instant(value: Any) -> int:
+    """Nanoseconds since 1970 of what archives write: integers, ISO strings. Raises ValueError."""
+    if isinstance(value, int) or str(value).isdigit():
+        return source.instant(value)
+    return nanoseconds(str(value))

@@ -14,7 +14,7 @@ from typing import Any
 from markets.tape.imports.listing import Listing, event_of, market, series_of
 from markets.tape.imports.prints import as_listed
 from markets.tape.imports.rest_books import _catalogued
-from markets.tape.imports.source import Part, lines
+from markets.tape.imports.source import Aside, Part, Refused, instant, lines
 from markets.tape.records import Kind, Record, pack_frames
 from markets.tape.store import json_record
 
@@ -51,10 +51,12 @@ class _Connection:
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing = path, listing
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         recording = json.loads(self._path.read_text())
-        frames = recording["frames"]
-        at = int(frames[0]["received_ms"]) * 10**6
+        frames = list(self._frames(recording, aside))
+        if not frames:
+            raise Refused(f"{self._path.name} has no frame that can be read")
+        at, last = frames[0].received_ns, frames[-1].received_ns
         legs: dict[str, list[str]] = {}
         for ticker in sorted(recording["tickers"]):
             legs.setdefault(event_of(ticker), []).append(ticker)
@@ -64,37 +66,46 @@ class _Connection:
             markets = [market(ticker) for ticker in tickers]
             yield json_record(at, Kind.EVENT, event, self._listing.event(event, markets, exclusive=is_whole))
         yield json_record(at, Kind.CONNECTION, self._path.stem, {"state": "open"})
-        for line in frames:
-            frame = json.dumps(line["frame"], separators=(",", ":")).encode()
-            yield Record(int(line["received_ms"]) * 10**6, Kind.FRAMES, self._path.stem, pack_frames([frame]))
-        last = int(frames[-1]["received_ms"]) * 10**6
+        yield from frames
         yield json_record(last, Kind.CONNECTION, self._path.stem, {"state": "closed"})
+
+    def _frames(self, recording: dict[str, Any], aside: Aside) -> Iterator[Record]:
+        """One that cannot be read leaves its number out, which a replay sees as it sees a lost frame."""
+        for number, line in enumerate(recording["frames"], 1):
+            aside.place = f"{self._path.name} frame {number}"
+            with aside.unreadable():
+                frame = json.dumps(line["frame"], separators=(",", ":")).encode()
+                yield Record(instant(line["received_ms"]), Kind.FRAMES, self._path.stem, pack_frames([frame]))
 
 
 class _Reader:
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing = path, listing
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         seqs: dict[int, int] = {}
         before: dict[int, int] = {}
-        epoch, last_ms = 0, 0
+        last, seen = 0, 0
         ticker = self._path.name.split(".")[0]
-        for line in lines(self._path):
-            event: dict[str, Any] = line["event"]
-            received = int(line["recv_ms"])
-            if not last_ms:
-                yield from self._opening(ticker, received * 10**6)
-            elif event["seq"] < before.get(event["sid"], 0):
-                gap = {"after_ns": last_ms * 10**6, "before_ns": received * 10**6, "reason": "reconnected"}
-                yield json_record(received * 10**6, Kind.GAP, ticker, gap)
-                seqs, before, epoch = {}, {}, epoch + 1
-                yield json_record(received * 10**6, Kind.CONNECTION, ticker, {"state": "open"})
-            sid = event["sid"]
-            before[sid], last_ms, seqs[sid] = event["seq"], received, seqs.get(sid, 0) + 1
-            frame = json.dumps(event | {"seq": seqs[sid]}, separators=(",", ":"), default=str)
-            yield Record(received * 10**6, Kind.FRAMES, ticker, pack_frames([frame.encode()]))
-        yield json_record(last_ms * 10**6, Kind.CONNECTION, ticker, {"state": "closed"})
+        for line in lines(self._path, aside):
+            with aside.unreadable():
+                event: dict[str, Any] = line["event"]
+                at, sid, seq = instant(line["recv_ms"]), int(event["sid"]), int(event["seq"])
+                frame = json.dumps(event | {"seq": seqs.get(sid, 0) + 1}, separators=(",", ":"), default=str).encode()
+                if not last:
+                    yield from self._opening(ticker, at)
+                elif seq < before.get(sid, 0) or aside.count > seen:
+                    why = "lines that cannot be read" if aside.count > seen else "reconnected"
+                    gap = {"after_ns": last, "before_ns": at, "reason": why}
+                    yield json_record(last, Kind.GAP, ticker, gap)
+                    seqs, before = {}, {}
+                    frame = json.dumps(event | {"seq": 1}, separators=(",", ":"), default=str).encode()
+                    yield json_record(at, Kind.CONNECTION, ticker, {"state": "open"})
+                before[sid], last, seqs[sid], seen = seq, at, seqs.get(sid, 0) + 1, aside.count
+                yield Record(at, Kind.FRAMES, ticker, pack_frames([frame]))
+        if not last:
+            raise Refused(f"{self._path.name} has no frame that can be read")
+        yield json_record(last, Kind.CONNECTION, ticker, {"state": "closed"})
 
     def _opening(self, ticker: str, at: int) -> Iterator[Record]:
         path = self._path.parent / "metadata" / f"{ticker.rsplit('-', 1)[0]}.json"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markets.tape.imports.listing import CENT_GRID, Listing, series_of
 from markets.tape.imports.rest_books import _catalogued, settlement
-from markets.tape.imports.source import Part, contracts, dollars, lines, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, rows
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -39,31 +39,45 @@ class _Reader:
     def __init__(self, path: Path, events: Path, listing: Listing) -> None:
         self._path, self._events, self._listing = path, events, listing
 
-    def __call__(self) -> Iterator[Record]:
-        prints = list(rows(self._path))
-        traded = {row["ticker"].rsplit("-", 1)[0] for row in prints}
+    def __call__(self, aside: Aside) -> Iterator[Record]:
+        prints = list(self._prints(aside))
+        traded = {record.key.rsplit("-", 1)[0] for record in prints}
         series: set[str] = set()
-        for answer in lines(self._events) if self._events.exists() else ():
-            ticker = answer["event"]["event_ticker"]
-            if ticker not in traded:
-                continue
-            opened = min(nanoseconds(market["open_time"]) for market in answer["markets"])
-            name = answer["event"].get("series_ticker") or series_of(ticker)
-            if name not in series:
-                series.add(name)
-                yield from self._listing.records([name], opened)
-            yield json_record(opened, Kind.EVENT, ticker, as_listed(answer))
-            for one in answer["markets"]:
-                if one["result"] in ("yes", "no"):
-                    at = nanoseconds(one["expected_expiration_time"])
-                    yield settlement(at, one["ticker"], one["result"], one["expiration_value"])
-        for row in prints:
-            price = Decimal(row["yes_price_cents"]) / 100
-            yield print_of(nanoseconds(row["created_time"]), row["ticker"], price, row["count"], row["taker_side"])
+        for answer in lines(self._events, aside) if self._events.exists() else ():
+            with aside.unreadable():
+                ticker = answer["event"]["event_ticker"]
+                if ticker not in traded:
+                    continue
+                opened = min(nanoseconds(market["open_time"]) for market in answer["markets"])
+                listed = json_record(opened, Kind.EVENT, ticker, as_listed(answer))
+                name = answer["event"].get("series_ticker") or series_of(ticker)
+                if name not in series:
+                    series.add(name)
+                    yield from self._listing.records([name], opened)
+                yield listed
+                for one in answer["markets"]:
+                    with aside.unreadable():
+                        yield from _settled(one)
+        yield from prints
+
+    def _prints(self, aside: Aside) -> Iterator[Record]:
+        for row in rows(self._path, ("created_time", "ticker", "yes_price_cents", "count", "taker_side"), aside):
+            with aside.unreadable():
+                price = Decimal(row["yes_price_cents"]) / 100
+                yield print_of(nanoseconds(row["created_time"]), row["ticker"], price, row["count"], row["taker_side"])
+
+
+def _settled(one: dict[str, Any]) -> Iterator[Record]:
+    """What a market settled on, known when the exchange expected it; nothing while it has no result."""
+    if one["result"]:
+        at, value = nanoseconds(one["expected_expiration_time"]), one.get("settlement_value_dollars")
+        yield settlement(at, one["ticker"], one["result"], one.get("expiration_value") or "", value)
 
 
 def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, taker_side: str) -> Record:
-    """One print; ``yes_price`` in dollars, ``count`` in contracts."""
+    """One print; ``yes_price`` in dollars, ``count`` in contracts. Raises ValueError for what is none."""
+    if taker_side not in ("yes", "no"):
+        raise ValueError(f"not a side: {taker_side!r}")
     content = {"yes_price_dollars": dollars(yes_price), "count_fp": contracts(count), "taker_side": taker_side}
     return json_record(at_ns, Kind.TRADE, ticker, content)
 

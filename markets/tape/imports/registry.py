@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -20,8 +22,8 @@ from markets.tape.imports import (
     touches,
 )
 from markets.tape.imports.inventory import READ
-from markets.tape.imports.source import Part, lines, nanoseconds
-from markets.tape.records import Kind, Record
+from markets.tape.imports.source import Aside, Part, Refused, lines, nanoseconds
+from markets.tape.records import UNREADABLE, Kind, Record
 
 KINDS: Final[dict[str, Callable[[Path], Iterator[Part]]]] = {
     "snapshots": snapshots.parts,
@@ -47,19 +49,41 @@ def parts(kind: str, root: Path) -> Iterator[Part]:
     return chain.from_iterable(KINDS[one](root) for one in kinds)
 
 
-def run(part: Part, folder: Path, events: Path | None = None) -> int:
-    """Write one part below ``folder``, into the tape that it belongs to. Returns the number of records.
+BROKEN: Final = (*UNREADABLE, OSError, EOFError, zlib.error, RecursionError)
+"""What reading a part may raise where nothing can be made of it."""
 
-    ``events``: a file with one event of the exchange a line, for archives that carry none.
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a part: how many records, and what of it could not be read."""
+
+    records: int
+    aside: Aside
+
+
+def run(part: Part, folder: Path, events: Path | None = None) -> Imported:
+    """Write one part below ``folder``, into the tape that it belongs to. What cannot be read is counted and named on the tape.
+
+    ``events``: a file with one event of the exchange a line, for archives that carry none. Raises one of ``BROKEN`` where the part cannot
+    be read, or nothing in it; then nothing is written.
     """
-    records = part.read()
+    aside = Aside()
+    records = list(part.read(aside))
+    if not any(record.kind in _USEFUL for record in records):
+        raise Refused(f"nothing in it can be read: {aside.named[0]}" if aside.count else "it is empty")
     if events is not None:
-        records = chain(_events(events), records)
-    return store.write(folder / part.tape, part.writer, part.about, records)
+        records = [*_events(events, aside), *records]
+    about = part.about | ({"set aside": {"count": aside.count, "first": aside.named}} if aside.count else {})
+    return Imported(store.write(folder / part.tape, part.writer, about, records), aside)
 
 
-def _events(path: Path) -> Iterator[Record]:
-    for event in lines(path):
-        event = event.get("event", event) | ({"markets": event["markets"]} if "markets" in event else {})
-        opened = min((nanoseconds(m["open_time"]) for m in event["markets"] if m.get("open_time")), default=0)
-        yield store.json_record(opened, Kind.EVENT, event["event_ticker"], event)
+_USEFUL: Final = (Kind.FRAMES, Kind.BOOK, Kind.QUOTE, Kind.TRADE, Kind.SETTLEMENT, Kind.EVENT)
+"""Records that a recording is imported for."""
+
+
+def _events(path: Path, aside: Aside) -> Iterator[Record]:
+    for event in lines(path, aside):
+        with aside.unreadable():
+            event = event.get("event", event) | ({"markets": event["markets"]} if "markets" in event else {})
+            opened = min((nanoseconds(m["open_time"]) for m in event["markets"] if m.get("open_time")), default=0)
+            yield store.json_record(opened, Kind.EVENT, event["event_ticker"], event)

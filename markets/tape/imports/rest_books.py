@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import groupby
+from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
-from markets.tape.imports.source import Part, contracts, dollars, lines, nanoseconds
+from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -23,7 +24,7 @@ _STRIKES: Final = ("strike_type", "floor_strike", "cap_strike")
 def parts(root: Path) -> Iterator[Part]:
     """The parts of a recorded set: one for each file of ``books/``."""
     listing = Listing(_catalogued(root))
-    results, ends = _results(root), _ends(root)
+    beside = Beside(root)
     for path in sorted((root / "books").glob("*.jsonl.gz")):
         daily = path.name.startswith("weather")
         about: dict[str, Any] = {
@@ -34,7 +35,7 @@ def parts(root: Path) -> Iterator[Part]:
             "licence": "none stated",
         }
         name = path.name.split(".")[0]
-        yield Part(f"books-{name.split('_2')[0].replace('_', '-')}", name, about, _Reader(path, listing, results, ends))
+        yield Part(f"books-{name.split('_2')[0].replace('_', '-')}", name, about, _Reader(path, listing, beside))
 
 
 def _catalogued(root: Path) -> Path:
@@ -43,17 +44,50 @@ def _catalogued(root: Path) -> Path:
     return root if (root / "catalog").is_dir() or not beside.is_dir() else beside
 
 
-class _Reader:
-    def __init__(self, path: Path, listing: Listing, results: dict[str, tuple[int, str]], ends: dict[str, str]) -> None:
-        self._path, self._listing, self._results, self._ends = path, listing, results, ends
+class Beside:
+    """What was recorded beside the prices of a set: results, and when events end."""
 
-    def __call__(self) -> Iterator[Record]:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def results(self) -> dict[str, tuple[int, str]]:
+        """market -> (when it was known, result)."""
+        found: dict[str, tuple[int, str]] = {}
+        for path in sorted((_catalogued(self._root) / "settlement").glob("*.jsonl.gz")):
+            for line in lines(path):
+                if line["result"] in ("yes", "no"):
+                    found[line["ticker"]] = (nanoseconds(line["captured_at"]), line["result"])
+        for path in sorted((_catalogued(self._root) / "weather").glob("actuals_*.jsonl.gz")):
+            for line in lines(path):
+                for event in line["settled_markets"]["events"]:
+                    for ticker, result in event["results"].items():
+                        if result in ("yes", "no"):
+                            found[ticker] = (nanoseconds(line["captured_at"]), result)
+        return found
+
+    @cached_property
+    def ends(self) -> dict[str, str]:
+        """event -> when it is expected to end, as the quotes recorded beside the books have it."""
+        found: dict[str, str] = {}
+        for path in sorted((self._root / "quotes").glob("*.jsonl.gz")):
+            for line in lines(path, Aside()):  # named where the quotes themselves are read
+                for event in (line, line.get("current")):
+                    end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None
+                    if end and event.get("event_ticker"):
+                        found[event["event_ticker"]] = end
+        return found
+
+
+class _Reader:
+    def __init__(self, path: Path, listing: Listing, beside: Beside) -> None:
+        self._path, self._listing, self._beside = path, listing, beside
+
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         listed: dict[str, frozenset[str]] = {}
         series: set[str] = set()
         held: set[str] = set()
-        for captured, group in groupby(lines(self._path), key=lambda line: line["captured_at"]):
-            at = nanoseconds(captured)
-            books = list(group)
+        for at, books in sorted(self._passes(aside).items()):
             events: dict[str, list[dict[str, Any]]] = {}
             for book in books:
                 events.setdefault(event_of(book["ticker"]), []).append(book)
@@ -61,20 +95,32 @@ class _Reader:
             series |= new
             yield from self._listing.records(new, at)
             for event, legs in events.items():
-                tickers = frozenset(leg["ticker"] for leg in legs)
-                if listed.get(event) != tickers:
-                    listed[event] = tickers
-                    held |= tickers
-                    yield json_record(at, Kind.EVENT, event, self._event(event, legs, at))
+                aside.place = f"{self._path.name} {event}"
+                with aside.unreadable():
+                    tickers = frozenset(leg["ticker"] for leg in legs)
+                    if listed.get(event) != tickers:
+                        content = self._event(event, legs, at)
+                        listed[event] = tickers
+                        held |= tickers
+                        yield json_record(at, Kind.EVENT, event, content)
             for book in books:
-                yield json_record(at, Kind.BOOK, book["ticker"], _body(book))
-        for ticker in sorted(held & self._results.keys()):
-            known_ns, result = self._results[ticker]
+                yield json_record(at, Kind.BOOK, book["ticker"], book["orderbook"])
+        for ticker in sorted(held & self._beside.results.keys()):
+            known_ns, result = self._beside.results[ticker]
             yield settlement(known_ns, ticker, result)
+
+    def _passes(self, aside: Aside) -> dict[int, list[dict[str, Any]]]:
+        """Time of a pass -> its books, the last of each market."""
+        found: dict[int, dict[str, dict[str, Any]]] = {}
+        for line in lines(self._path, aside):
+            with aside.unreadable():
+                at, ticker = nanoseconds(line["captured_at"]), str(line["ticker"])
+                found.setdefault(at, {})[ticker] = line | {"orderbook": _body(line)}
+        return {at: list(books.values()) for at, books in found.items()}
 
     def _event(self, event: str, legs: list[dict[str, Any]], at: int) -> dict[str, Any]:
         markets = []
-        end = self._ends.get(event)
+        end = self._beside.ends.get(event)
         for leg in legs:
             one = market(
                 leg["ticker"],
@@ -100,38 +146,19 @@ def _body(book: dict[str, Any]) -> dict[str, Any]:
     return {"orderbook_fp": sides}
 
 
-def _results(root: Path) -> dict[str, tuple[int, str]]:
-    """market -> (when it was known, result), from the settlements recorded beside the books."""
-    found: dict[str, tuple[int, str]] = {}
-    for path in sorted((_catalogued(root) / "settlement").glob("*.jsonl.gz")):
-        for line in lines(path):
-            if line["result"] in ("yes", "no"):
-                found[line["ticker"]] = (nanoseconds(line["captured_at"]), line["result"])
-    for path in sorted((_catalogued(root) / "weather").glob("actuals_*.jsonl.gz")):
-        for line in lines(path):
-            for event in line["settled_markets"]["events"]:
-                for ticker, result in event["results"].items():
-                    if result in ("yes", "no"):
-                        found[ticker] = (nanoseconds(line["captured_at"]), result)
-    return found
+def settlement(
+    known_ns: int, ticker: str, result: str, settled_on: str = "", value: Decimal | str | None = None
+) -> Record:
+    """A final result, known from ``known_ns`` on. ``settled_on``: the exchange's ``expiration_value``, where it was recorded.
 
-
-def _ends(root: Path) -> dict[str, str]:
-    """event -> when it is expected to end, as the quotes recorded beside the books have it."""
-    found: dict[str, str] = {}
-    for path in sorted((root / "quotes").glob("*.jsonl.gz")):
-        for line in lines(path):
-            for event in (line, line.get("current")):
-                end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None
-                if end and event.get("event_ticker"):
-                    found[event["event_ticker"]] = end
-    return found
-
-
-def settlement(known_ns: int, ticker: str, result: str, settled_on: str = "") -> Record:
-    """A final result, known from ``known_ns`` on. ``settled_on``: the exchange's ``expiration_value``, where it was recorded."""
-    value = "1.0000" if result == "yes" else "0.0000"
-    content = {"result": result, "settlement_value_dollars": value, "expiration_value": settled_on}
+    ``value``: what YES pays, dollars; it may be left out of yes and no. Raises ValueError for another result, and for a value that
+    contradicts it."""
+    pays = {"yes": "1.0000", "no": "0.0000"}.get(result)
+    if result == "scalar" and value not in (None, ""):
+        pays = dollars(Decimal(value or 0))
+    elif pays is None or (value not in (None, "") and dollars(Decimal(value or 0)) != pays):
+        raise ValueError(f"not a result: {result!r} of {ticker} that pays {value}")
+    content = {"result": result, "settlement_value_dollars": pays, "expiration_value": settled_on}
     return json_record(known_ns, Kind.SETTLEMENT, ticker, content)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +12,26 @@ from typing import Any, Final
 from markets.tape.imports.best_changes import RESULT_KNOWN
 from markets.tape.imports.listing import ASSUMED_RULES, Listing, event_of, market
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
-from markets.tape.imports.source import Part, lines, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, instant, lines, nanoseconds, rows
 from markets.tape.imports.touches import touch
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
 HOUR_NS: Final = 3_600 * 10**9
 _PRICED: Final = "real_ask"
+_COLUMNS: Final = (
+    "event_ticker",
+    "ticker",
+    "strike_type",
+    "floor_strike",
+    "cap_strike",
+    "result",
+    "expiration_value",
+    "open_time",
+    "close_time",
+)
+_QUOTES: Final = "weather_19cities_quotes_3x_day.csv.gz"
+_QUOTED: Final = ("target", "ticker", "snapshot_hour_utc", "last_yes_bid", "last_yes_ask")
 _TIMES: Final = ("open_time", "close_time")
 
 
@@ -43,26 +56,34 @@ class _Highs:
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing = path, listing
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         events: dict[str, list[dict[str, str]]] = defaultdict(list)
-        for row in rows(self._path):
+        for row in rows(self._path, _COLUMNS, aside):
             events[row["event_ticker"]].append(row)
+        listed: set[str] = set()
+        results: list[Record] = []
         for event, legs in sorted(events.items()):
-            at = min(nanoseconds(leg["open_time"]) for leg in legs)
-            yield from self._listing.records([event.split("-", 1)[0]], at)
-            yield json_record(at, Kind.EVENT, event, self._event(event, legs))
-        listed = {leg["ticker"] for legs in events.values() for leg in legs}
-        for row in rows(self._path.with_name("weather_19cities_quotes_3x_day.csv.gz")):
-            if row["ticker"] in listed:
-                hour = timedelta(hours=int(row["snapshot_hour_utc"]))
-                moment = nanoseconds(row["target"]) + int(hour.total_seconds()) * 10**9
-                yield json_record(moment, Kind.QUOTE, row["ticker"], _touch(row["last_yes_bid"], row["last_yes_ask"]))
-        for event, legs in sorted(events.items()):
-            day = datetime.strptime(event.split("-")[1] + "+0000", "%y%b%d%z")
-            known = int((day + RESULT_KNOWN).timestamp()) * 10**9
-            for leg in legs:
-                if leg["result"] in ("yes", "no"):
-                    yield settlement(known, leg["ticker"], leg["result"], leg["expiration_value"])
+            aside.place = f"{self._path.name} {event}"
+            with aside.unreadable():
+                at = min(nanoseconds(leg["open_time"]) for leg in legs)
+                found = json_record(at, Kind.EVENT, event, self._event(event, legs))
+                day = datetime.strptime(event.split("-")[1] + "+0000", "%y%b%d%z")
+                known = int((day + RESULT_KNOWN).timestamp()) * 10**9
+                yield from self._listing.records([event.split("-", 1)[0]], at)
+                yield found
+                listed |= {leg["ticker"] for leg in legs}
+                results += [
+                    settlement(known, leg["ticker"], leg["result"], leg["expiration_value"])
+                    for leg in legs
+                    if leg["result"] in ("yes", "no")
+                ]
+        for row in rows(self._path.with_name(_QUOTES), _QUOTED, aside):
+            with aside.unreadable():
+                if row["ticker"] in listed:
+                    moment = nanoseconds(row["target"]) + _hour(row["snapshot_hour_utc"]) * HOUR_NS
+                    content = _touch(row["last_yes_bid"], row["last_yes_ask"])
+                    yield json_record(moment, Kind.QUOTE, row["ticker"], content)
+        yield from results
 
     def _event(self, event: str, legs: list[dict[str, str]]) -> dict[str, Any]:
         markets = []
@@ -83,33 +104,43 @@ class _Games:
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing = path, listing
 
-    def __call__(self) -> Iterator[Record]:
-        for game in lines(self._path):
-            if "outcomes" not in game:
-                continue  # a bookmaker's line beside the exchange's events
-            legs, event = game["outcomes"], game["event_ticker"]
-            opened = min(nanoseconds(leg["open_time"]) for leg in legs)
-            whole = all(event_of(leg["ticker"]) == event for leg in legs) and len(legs) > 1
-            markets = [
-                market(
-                    leg["ticker"],
-                    times={name: leg[name] for name in _TIMES}
-                    | {"expected_expiration_time": leg["occurrence_datetime"]},
+    def __call__(self, aside: Aside) -> Iterator[Record]:
+        for game in lines(self._path, aside):
+            if "outcomes" in game:  # else a bookmaker's line beside the exchange's events
+                with aside.unreadable():
+                    yield from list(self._game(game))
+
+    def _game(self, game: dict[str, Any]) -> Iterator[Record]:
+        legs, event = game["outcomes"], game["event_ticker"]
+        opened = min(nanoseconds(leg["open_time"]) for leg in legs)
+        whole = all(event_of(leg["ticker"]) == event for leg in legs) and len({leg["ticker"] for leg in legs}) > 1
+        markets = [
+            market(
+                leg["ticker"],
+                times={name: leg[name] for name in _TIMES} | {"expected_expiration_time": leg["occurrence_datetime"]},
+            )
+            for leg in legs
+        ]
+        title = legs[0].get("title") or ""
+        yield from self._listing.records([event.split("-", 1)[0]], opened)
+        listed = self._listing.event(event, markets, title=title, exclusive=whole)
+        yield json_record(opened, Kind.EVENT, event, listed)
+        for leg in legs:
+            near = leg.get("sample_ask_near_close") or {}
+            if near.get("price_source_tag") == _PRICED:
+                yield json_record(
+                    instant(near["end_period_ts"]), Kind.QUOTE, leg["ticker"], _touch("", near["yes_ask"])
                 )
-                for leg in legs
-            ]
-            title = legs[0].get("title") or ""
-            yield from self._listing.records([event.split("-", 1)[0]], opened)
-            listed = self._listing.event(event, markets, title=title, exclusive=whole)
-            yield json_record(opened, Kind.EVENT, event, listed)
-            for leg in legs:
-                near = leg.get("sample_ask_near_close") or {}
-                if near.get("price_source_tag") == _PRICED:
-                    content = _touch("", near["yes_ask"])
-                    yield json_record(int(near["end_period_ts"]) * 10**9, Kind.QUOTE, leg["ticker"], content)
-            for leg in legs:
-                if leg["result"] in ("yes", "no"):
-                    yield settlement(nanoseconds(game["captured_at"]), leg["ticker"], leg["result"])
+        for leg in legs:
+            if leg["result"] in ("yes", "no"):
+                yield settlement(nanoseconds(game["captured_at"]), leg["ticker"], leg["result"])
+
+
+def _hour(text: str) -> int:
+    hour = int(text)
+    if not 0 <= hour < 24:
+        raise ValueError(f"not an hour: {text}")
+    return hour
 
 
 def _touch(bid: Any, ask: Any) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from markets.tape.imports.listing import Listing
-from markets.tape.imports.rest_books import _catalogued, _results, settlement
-from markets.tape.imports.source import Part, lines
+from markets.tape.imports.rest_books import Beside, _catalogued, settlement
+from markets.tape.imports.source import Aside, Part, lines
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -32,18 +33,32 @@ class _Reader:
     def __init__(self, folder: Path, root: Path, listing: Listing, *, last: bool) -> None:
         self._folder, self._root, self._listing, self._last = folder, root, listing, last
 
-    def __call__(self) -> Iterator[Record]:
+    def __call__(self, aside: Aside) -> Iterator[Record]:
         moment = datetime.strptime(self._folder.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         at = int(moment.timestamp()) * 10**9
-        events = [event for page in lines(self._folder / "events.jsonl.gz") for event in page["events"]]
+        events = list(self._events(aside, at))
         yield from self._listing.records({event["series_ticker"] for event in events}, at)
         for event in events:
-            markets = self._listing.as_captured(event["event_ticker"], event["markets"], at)
-            yield json_record(at, Kind.EVENT, event["event_ticker"], event | {"markets": markets})
-        for book in lines(self._folder / "orderbooks.jsonl.gz"):
-            yield json_record(at, Kind.BOOK, book["ticker"], {"orderbook_fp": book["orderbook_fp"]})
+            yield json_record(at, Kind.EVENT, event["event_ticker"], event)
+        for book in lines(self._folder / "orderbooks.jsonl.gz", aside):
+            with aside.unreadable():
+                yield json_record(at, Kind.BOOK, book["ticker"], {"orderbook_fp": book["orderbook_fp"]})
         if self._last:
             listed = {market["ticker"] for event in events for market in event["markets"]}
-            for ticker, (known, result) in sorted(_results(self._root).items()):
+            for ticker, (known, result) in sorted(Beside(self._root).results.items()):
                 if ticker in listed:
                     yield settlement(known, ticker, result)
+
+    def _events(self, aside: Aside, at: int) -> Iterator[dict[str, Any]]:
+        for page in lines(self._folder / "events.jsonl.gz", aside):
+            events: list[dict[str, Any]] = []
+            with aside.unreadable():
+                events = list(page["events"])
+            for event in events:
+                with aside.unreadable():
+                    markets = self._listing.as_captured(event["event_ticker"], event["markets"], at)
+                    named = [market["ticker"] for market in markets], event["series_ticker"]
+                    if all(isinstance(name, str) for name in (*named[0], named[1])):
+                        yield event | {"markets": markets}
+                    else:
+                        raise ValueError("a ticker that is no text")

@@ -5,45 +5,149 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from markets.tape.records import Record
+from markets.tape.records import UNREADABLE, Record
+
+_UNDECODED: Final = re.compile("[\udc80-\udcff]")
+"""What stands for a byte that is no text."""
+
+
+_YEARS: Final = (2015, 2100)
+"""Times outside are a mistake of whoever wrote them: the exchange is not older."""
+_FIRST_NS, _AFTER_NS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**9 for year in _YEARS)
+MOST_CONTRACTS: Final = 10**12
+MOST_NAMED: Final = 20
+
+
+class Refused(ValueError):
+    """A file of a recording that cannot be read at all; the message says why."""
+
+
+@dataclass(slots=True)
+class Aside:
+    """What of a recording could not be read: how much, and the first of it by name. One bad line never stops the rest."""
+
+    count: int = 0
+    named: list[str] = field(default_factory=list)
+    place: str = ""
+    """What is being read: file and line."""
+
+    def add(self, why: object) -> None:
+        """Count what stands at ``place``."""
+        self.count += 1
+        if len(self.named) < MOST_NAMED:
+            self.named.append(f"{self.place}: {why}"[:300])
+
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        """Set aside what cannot be read in the block."""
+        try:
+            yield
+        except UNREADABLE as error:
+            self.add(f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One file (or folder) of a recording that becomes the segments of one writer.
 
-    ``about`` goes to the META record: format, cadence, which fields are absent, what was assumed, licence.
+    ``about`` goes to the META record: format, cadence, which fields are absent, what was assumed, licence. ``read`` raises Refused, or
+    one of ``UNREADABLE`` or OSError, where nothing can be made of it.
     """
 
     tape: str
     writer: str
     about: dict[str, Any]
-    read: Callable[[], Iterable[Record]] = field(repr=False)
+    read: Callable[[Aside], Iterable[Record]] = field(repr=False)
 
 
-def lines(path: Path) -> Iterator[Any]:
-    """The JSON values of a (gzipped) file of lines."""
-    with _opened(path) as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line, parse_float=Decimal)
+def lines(path: Path, aside: Aside | None = None) -> Iterator[Any]:
+    """The JSON objects of a (gzipped) file of lines. ``aside`` gets the lines that are none; without it they raise ValueError."""
+    for place, raw in _raw_lines(path, aside):
+        if aside is not None:
+            aside.place = place
+        try:
+            value = json.loads(raw, parse_float=Decimal)
+            if not isinstance(value, dict):
+                raise ValueError("no JSON object")
+        except (ValueError, RecursionError) as error:
+            if aside is None:
+                raise Refused(f"{place}: {error}") from None
+            aside.add(error)
+            continue
+        yield value
 
 
-def rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a (gzipped) CSV file with a header."""
-    with _opened(path) as file:
-        yield from csv.DictReader(file)
+def rows(path: Path, columns: Collection[str], aside: Aside | None = None) -> Iterator[dict[str, str]]:
+    """The rows of a (gzipped) CSV file whose header has at least these ``columns``. Raises Refused without them; a row with more or fewer
+    fields than the header, or that is no text, goes ``aside``."""
+    table = csv.reader(_text_lines(path, aside), strict=True)
+    header = _header(path, table, columns)
+    for values in _split(table, aside):
+        if aside is not None:
+            aside.place = f"{path.name} line {table.line_num}"
+        if not values:
+            continue
+        if len(values) == len(header) and not any(_UNDECODED.search(value) for value in values):
+            yield dict(zip(header, values, strict=True))
+        elif aside is not None:
+            aside.add(f"{len(values)} fields that are text, {len(header)} expected")
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def _header(path: Path, table: Iterator[list[str]], columns: Collection[str]) -> list[str]:
+    header = [name.strip() for name in next(table, [])]
+    missing = sorted(set(columns) - set(header))
+    if missing:
+        raise Refused(f"{path.name} has no column {', '.join(missing)}")
+    if len(set(header)) != len(header):
+        raise Refused(f"{path.name} has a column twice")
+    return header
+
+
+def _split(table: Iterator[list[str]], aside: Aside | None) -> Iterator[list[str]]:
+    while True:
+        try:
+            yield next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if aside is None:
+                raise Refused(str(error)) from None
+            aside.add(error)
+
+
+def _text_lines(path: Path, aside: Aside | None) -> Iterator[str]:
+    for number, (_, raw) in enumerate(_raw_lines(path, aside)):
+        yield raw.decode("utf-8-sig" if not number else "utf-8", errors="surrogateescape")
+
+
+def _raw_lines(path: Path, aside: Aside | None) -> Iterator[tuple[str, bytes]]:
+    """(file and line, bytes) of the lines that are not empty. A file that breaks off is read to there."""
+    number = 0
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        while True:
+            try:
+                raw = file.readline()
+            except (EOFError, OSError, zlib.error) as error:
+                if not number or aside is None:
+                    raise Refused(f"{path.name} cannot be unpacked: {error}") from None
+                aside.place = f"{path.name} after line {number}"
+                aside.add(f"the file breaks off: {error}")
+                return
+            if not raw:
+                return
+            number += 1
+            if raw.strip():
+                yield f"{path.name} line {number}", raw
 
 
 def nanoseconds(text: str) -> int:
@@ -51,8 +155,21 @@ def nanoseconds(text: str) -> int:
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
+    if not _YEARS[0] <= moment.year < _YEARS[1]:
+        raise ValueError(f"not a time of this exchange: {text}")
     whole = int(moment.replace(microsecond=0).timestamp())
     return whole * 10**9 + moment.microsecond * 1000
+
+
+def instant(value: Any) -> int:
+    """Nanoseconds since 1970 of what recordings write as numbers: seconds, milli-, micro- or nanoseconds by their size, which is clear
+    in this century. Raises ValueError for any other."""
+    exact = Decimal(value)
+    for unit in (10**9, 10**6, 10**3, 1):
+        at = int(exact * unit)
+        if _FIRST_NS <= at < _AFTER_NS:
+            return at
+    raise ValueError(f"not a time of this exchange: {value}")
 
 
 def iso(received_ns: int) -> str:
@@ -63,14 +180,23 @@ def iso(received_ns: int) -> str:
 def dollars(value: Decimal | int | str) -> str:
     """A price in dollars as the exchange writes it. Raises ValueError for one finer than 1/10,000 dollar or out of range."""
     exact = Decimal(value)
-    if exact != (rounded := round(exact, 4)) or not 0 <= exact <= 1:
+    if not 0 <= exact <= 1 or exact != (rounded := round(exact, 4)):
         raise ValueError(f"not a price: {value}")
     return f"{rounded:.4f}"
 
 
 def contracts(value: Decimal | int | str) -> str:
-    """A count as the exchange writes it. Raises ValueError for one finer than 1/100 contract."""
+    """A count as the exchange writes it. Raises ValueError for one finer than 1/100 contract, or that is none."""
+    return _counted(value, 0)
+
+
+def change(value: Decimal | int | str) -> str:
+    """A change of a count, as ``contracts``."""
+    return _counted(value, -MOST_CONTRACTS)
+
+
+def _counted(value: Decimal | int | str, least: int) -> str:
     exact = Decimal(value)
-    if exact != (rounded := round(exact, 2)):
+    if not least <= exact < MOST_CONTRACTS or exact != (rounded := round(exact, 2)):
         raise ValueError(f"not a count: {value}")
     return f"{rounded:.2f}"

@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 from markets.tape.imports.listing import Listing, event_of, market, series_of
 from markets.tape.imports.prints import print_of
 from markets.tape.imports.rest_books import _catalogued, settlement
-from markets.tape.imports.source import Part, contracts, dollars, iso, lines, nanoseconds
+from markets.tape.imports.source import Aside, Part, contracts, dollars, instant, iso, lines, nanoseconds
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
 DECI_CENT_GRID: Final = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
 NOISE: Final = Decimal("0.000001")
 """Dollars by which a recorded floating number may miss the price that it was computed from."""
-_Read = Callable[[Path, Listing], Iterator[Record]]
+_Read = Callable[[Path, Listing, Aside], Iterator[Record]]
 
 
 def winners(root: Path) -> Iterator[Part]:
@@ -64,54 +64,69 @@ class _Reader:
     def __init__(self, path: Path, listing: Listing, read: _Read) -> None:
         self._path, self._listing, self._read = path, listing, read
 
-    def __call__(self) -> Iterator[Record]:
-        return self._read(self._path, self._listing)
+    def __call__(self, aside: Aside) -> Iterator[Record]:
+        return self._read(self._path, self._listing, aside)
 
 
-def _winners(path: Path, listing: Listing) -> Iterator[Record]:
-    polled = list(lines(path))
-    at = int(polled[0]["ts"]) * 10**6
-    yield from _listed(listing, {event_of(line["ticker"]): {line["ticker"] for line in polled} for line in polled}, at)
-    for line in polled:
-        yes, ask = (_price(line[name], cents=True) for name in ("yes_bid", "yes_ask"))
-        content = touch(yes, ask, line.get("yes_bid_sz"), line.get("yes_ask_sz"))
-        yield json_record(int(line["ts"]) * 10**6, Kind.QUOTE, line["ticker"], content)
+def _winners(path: Path, listing: Listing, aside: Aside) -> Iterator[Record]:
+    polled: list[Record] = []
+    for line in lines(path, aside):
+        with aside.unreadable():
+            yes, ask = (_price(line[name], cents=True) for name in ("yes_bid", "yes_ask"))
+            content = touch(yes, ask, line.get("yes_bid_sz"), line.get("yes_ask_sz"))
+            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, line["ticker"], content))
+    legs: dict[str, set[str]] = {}
+    for record in polled:
+        legs.setdefault(event_of(record.key), set()).add(record.key)
+    if polled:
+        yield from _listed(listing, legs, min(record.received_ns for record in polled))
+    yield from polled
 
 
-def _quarter_hours(path: Path, listing: Listing) -> Iterator[Record]:
-    polled = sorted(lines(path), key=lambda line: line["ts"])
+def _quarter_hours(path: Path, listing: Listing, aside: Aside) -> Iterator[Record]:
+    polled: list[Record] = []
+    for line in lines(path, aside):
+        with aside.unreadable():
+            content = touch(_price(line["yb"]), _price(line["ya"]))
+            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, line["ticker"], content))
     seen: set[str] = set()
-    for line in polled:
-        ticker, at = line["ticker"], int(Decimal(line["ts"]) * 10**9)
-        if ticker not in seen:
-            seen.add(ticker)
-            yield from _listed(listing, {event_of(ticker): {ticker}}, at, whole=True)
-        content = touch(_price(line["yb"]), _price(line["ya"]))
-        yield json_record(at, Kind.QUOTE, ticker, content)
+    for record in sorted(polled, key=lambda record: record.received_ns):
+        if record.key not in seen:
+            seen.add(record.key)
+            yield from _listed(listing, {event_of(record.key): {record.key}}, record.received_ns, whole=True)
+        yield record
     series = path.name.split("_")[0]
     printed = path.parent / f"{series}_trades.jsonl.gz"
-    for line in lines(printed) if printed.exists() else ():
-        price, count = _price(line["yes_price"]) or Decimal(0), line["count"]
-        yield print_of(nanoseconds(line["created_time"]), line["ticker"], price, count, line["taker_side"])
+    for line in lines(printed, aside) if printed.exists() else ():
+        with aside.unreadable():
+            price = _price(line["yes_price"]) or Decimal(0)
+            at = nanoseconds(line["created_time"])
+            yield print_of(at, line["ticker"], price, line["count"], line["taker_side"])
     labelled = path.parent / f"{series}_model_training_data.jsonl.gz"
     known: dict[str, Record] = {}
-    for line in lines(labelled) if labelled.exists() else ():
-        if line["outcome"] in ("yes", "no") and line["ticker"] not in known:
-            known[line["ticker"]] = settlement(nanoseconds(line["ts"]), line["ticker"], line["outcome"])
+    for line in lines(labelled, aside) if labelled.exists() else ():
+        with aside.unreadable():
+            if line["outcome"] in ("yes", "no") and line["ticker"] not in known:
+                known[line["ticker"]] = settlement(nanoseconds(line["ts"]), line["ticker"], line["outcome"])
     yield from (known[ticker] for ticker in sorted(known))
 
 
-def _games(path: Path, listing: Listing) -> Iterator[Record]:
-    for game in lines(path):
-        ticker, minutes = game["game"]["ticker"], sorted(game["candles"])
-        if not minutes:
-            continue
-        yield from _listed(listing, {event_of(ticker): {ticker}}, int(minutes[0][0]) * 10**9)
-        for ended, bid, ask, *_ in minutes:
-            content = touch(_price(bid), _price(ask))
-            yield json_record(int(ended) * 10**9, Kind.QUOTE, ticker, content)
-        if game["result"] in ("yes", "no"):
-            yield settlement(int(minutes[-1][0]) * 10**9, ticker, game["result"])
+def _games(path: Path, listing: Listing, aside: Aside) -> Iterator[Record]:
+    for game in lines(path, aside):
+        with aside.unreadable():
+            ticker, place, quotes = game["game"]["ticker"], aside.place, []
+            for minute in game["candles"]:
+                aside.place = f"{place}, {ticker}"
+                with aside.unreadable():
+                    ended, bid, ask, *_ = minute
+                    quotes.append(json_record(instant(ended), Kind.QUOTE, ticker, touch(_price(bid), _price(ask))))
+            if not quotes:
+                continue
+            quotes.sort(key=lambda record: record.received_ns)
+            yield from _listed(listing, {event_of(ticker): {ticker}}, quotes[0].received_ns)
+            yield from quotes
+            if game["result"] in ("yes", "no"):
+                yield settlement(quotes[-1].received_ns, ticker, game["result"])
 
 
 def _listed(listing: Listing, legs: dict[str, set[str]], at: int, *, whole: bool = False) -> Iterator[Record]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from markets.tape.imports import inventory, registry
-from markets.tape.imports.source import nanoseconds
+from markets.tape.imports.source import Aside, Refused, nanoseconds
 from markets.tape.imports.touches import touch
 from markets.tape.records import Kind, Record
 from tests.conftest import SHARED
@@ -31,7 +31,7 @@ def _table(path: Path, text: str) -> None:
 
 
 def _records(kind: str, root: Path) -> list[Record]:
-    return [record for part in registry.parts(kind, root) for record in part.read()]
+    return [record for part in registry.parts(kind, root) for record in part.read(Aside())]
 
 
 def _of(records: list[Record], kind: Kind) -> list[tuple[int, str, dict[str, Any]]]:
@@ -79,7 +79,7 @@ def test_floating_cents_with_sizes_become_exact_prices_of_an_event_that_is_not_w
     ]
 
 
-def test_a_number_that_is_no_price_is_refused_and_not_rounded(tmp_path: Path) -> None:
+def test_a_number_that_is_no_price_is_set_aside_by_name_and_not_rounded(tmp_path: Path) -> None:
     leg = {
         "ts": 1783029536939,
         "ticker": "KXCUP-26-PT",
@@ -89,8 +89,12 @@ def test_a_number_that_is_no_price_is_refused_and_not_rounded(tmp_path: Path) ->
         "yes_ask_sz": "1",
     }
     _lines(tmp_path / "sports" / "worldcup_winner_a_b.jsonl.gz", leg)
-    with pytest.raises(ValueError, match="not a price"):
-        _records("winners", tmp_path)
+    (part,) = registry.parts("winners", tmp_path)
+    with pytest.raises(
+        Refused, match=r"nothing in it can be read: worldcup_winner_a_b.jsonl.gz line 1: .*not a price: 6.1234"
+    ):
+        registry.run(part, tmp_path / "tapes")
+    assert not (tmp_path / "tapes").exists()
 
 
 def test_quarter_hours_carry_prints_and_the_label_when_it_was_known(tmp_path: Path) -> None:
@@ -180,7 +184,7 @@ def test_prints_without_events_are_a_tape_of_their_own(tmp_path: Path) -> None:
     )
     (part,) = registry.parts("prints", tmp_path)
     assert (part.tape, part.about["absent"]) == ("prints-without-events", ["books", "quotes", "events", "results"])
-    assert [record.kind for record in part.read()] == [Kind.TRADE]
+    assert [record.kind for record in part.read(Aside())] == [Kind.TRADE]
 
 
 def test_a_side_at_the_end_of_the_grid_is_nobodys() -> None:
@@ -210,6 +214,6 @@ def test_every_recorded_file_is_read_or_refused_with_a_reason(shared: Path) -> N
 @pytest.mark.shared
 def test_one_connection_of_games_is_replayed_frame_by_frame() -> None:
     (part,) = (p for p in registry.parts("frames", SHARED / "recorded2") if p.tape == "frames-games")
-    records = list(part.read())
+    records = list(part.read(Aside()))
     whole = [content["mutually_exclusive"] for _, _, content in _of(records, Kind.EVENT)]
     assert (sum(r.kind is Kind.FRAMES for r in records), sum(whole), len(whole)) == (269, 2, 10)
