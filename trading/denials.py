@@ -26,6 +26,7 @@ class DenialCode(StrEnum):
     LOCKED = "locked"
     DISCREPANCY = "discrepancy"
     ORDER_UNKNOWN = "order_unknown"
+    ORDER_UNSETTLED = "order_unsettled"
     # the decision and its profile
     EXPIRED = "expired"
     DENIED_ELSEWHERE = "denied"
@@ -122,6 +123,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.LOCKED: "A lock stops new baskets for a while.",
     DenialCode.DISCREPANCY: "Our books differ from the exchange's, and nobody has explained or accepted it yet.",
     DenialCode.ORDER_UNKNOWN: "What became of an order of the account is not known yet; nothing new is bought until it is.",
+    DenialCode.ORDER_UNSETTLED: "An order ended a moment ago with less than it wanted; no second one takes its place until that is final.",
     DenialCode.EXPIRED: "It waited too long: the prices that justified it are history.",
     DenialCode.DENIED_ELSEWHERE: "Another worker has denied this decision already.",
     DenialCode.MODE: "The profile's mode or subaccount is no longer the one that the decision was made in.",

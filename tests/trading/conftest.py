@@ -17,6 +17,7 @@ from trading.venues import connection
 @pytest.fixture(autouse=True)
 def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, settings: object) -> Iterator[None]:
     settings.PAPER_LATENCY_MS = 0  # type: ignore[attr-defined]
+    settings.KALBOT_FINAL_AFTER_SECONDS = 0.0  # type: ignore[attr-defined]
     monkeypatch.setattr(clock, "sleep", lambda seconds: None)
     world.active()
     yield

@@ -88,6 +88,11 @@ class Order(models.Model):
         null=True, blank=True, help_text="By the same answer, rounded, for planning only."
     )
     filled_count = models.BigIntegerField(default=0, help_text="Sum of booked fills.")
+    is_final = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="What it has not filled it never will: our cancel took exactly that out, or later reads agreed.",
+    )
     queue_ahead = models.BigIntegerField(
         null=True, blank=True, help_text="Contracts before a resting order at its price, as last read; 1/100."
     )

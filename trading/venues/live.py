@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -122,16 +123,16 @@ class LiveVenue:
     def cancel(self, order: Order) -> Ack:
         """DELETE the order with its ticker and shard, and read what it filled: somebody else may have made it smaller, so its count
         less what was taken out proves nothing. A 404 means that it ended before."""
+        withdrawn = 0
         with _translated():
             with suppress(NotFound):
-                self.client.orders.cancel(
-                    order.exchange_order_id, order.leg.market_id, order.exchange_index, order.subaccount
-                )
+                name, market = order.exchange_order_id, order.leg.market_id
+                answer = self.client.orders.cancel(name, market, order.exchange_index, order.subaccount)
+                withdrawn = answer.reduced_by
             for pause in READ_BACK_WAITS:
                 clock.sleep(pause)
-                ended = _ack(self._read(order))
-                if not ended.remaining_count:
-                    return ended
+                if not (ended := _ack(self._read(order))).remaining_count:
+                    return replace(ended, withdrawn=withdrawn)
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
     def prolong(self, order: Order, until: datetime) -> Ack:

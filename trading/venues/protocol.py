@@ -20,12 +20,14 @@ class Ack:
     """An order as the venue has it. Counts in 1/100 contract; ``remaining_count`` above zero means it rests.
 
     ``spent``: price and fees of the fills as far as the answer has them, micro-dollars, rounded; exact ones come from fills.
+    ``withdrawn``: contracts that our cancel took out of the book, where the venue says how many.
     """
 
     exchange_order_id: str
     fill_count: int
     remaining_count: int
     spent: int | None = None
+    withdrawn: int = 0
 
 
 class Refused(Exception):

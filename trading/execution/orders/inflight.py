@@ -111,15 +111,21 @@ def is_refused_in_batch(order: Order) -> bool:
     return is_refused and order.purpose == Order.Purpose.ENTRY and order.position.sends_together
 
 
-def reread(orders: Iterable[Order]) -> bool | None:
-    """Read purchases that ended with less than they wanted once more, and book what they filled after all. True when one did, or rests
-    after all, None when one cannot be read yet.
+def is_short(order: Order, action: str = Order.Action.BUY) -> bool:
+    """Whether the order has ended with less than it wanted, and that is not known to be final."""
+    ended = order.action == action and order.status == OrderStatus.DONE
+    return ended and order.filled_count < order.count and not order.is_final
 
-    An answer of nothing may be early: acting on it would abandon contracts, or buy them a second time.
+
+def reread(orders: Iterable[Order], action: str = Order.Action.BUY) -> bool | None:
+    """Read purchases (or sales) that ended with less than they wanted once more, and book what they filled after all. True when one did,
+    or rests after all, None when one cannot be read yet.
+
+    An answer of nothing may be early: acting on it would abandon contracts, or trade them a second time.
     """
     more, known = False, True
     for order in orders:
-        if order.action != Order.Action.BUY or order.status != OrderStatus.DONE or order.filled_count >= order.count:
+        if not is_short(order, action):
             continue
         answer = _read_again(order)
         if answer is None:

@@ -35,6 +35,7 @@ CHANGEABLE: Final = (
     "reported_fill_count",
     "reported_cost",
     "filled_count",
+    "is_final",
     "error_code",
     "sent_at",
     "moved_at",
@@ -53,6 +54,8 @@ def acknowledge(order: Order, answer: Ack) -> None:
     }
     if answer.spent is not None:
         columns["reported_cost"] = answer.spent
+    if answer.withdrawn and answer.withdrawn + answer.fill_count == order.count:
+        columns["is_final"] = True
     if _is_traced(order):
         trace.mark(order.position.trace, Stage.ACKNOWLEDGED, again=True)
     to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
@@ -104,6 +107,13 @@ def revive(order: Order) -> bool:
 def rests_after_all(order: Order) -> bool:
     """An order that we held for ended is in the book after all: it is to be read and withdrawn. False when it has moved on."""
     return move(order, (OrderStatus.DONE, OrderStatus.REJECTED), OrderStatus.RESTING, ended_at=None)
+
+
+def confirm(order: Order) -> None:
+    """What the order has not filled it never will; nothing happens where it has filled more meanwhile."""
+    same = Order.objects.filter(pk=order.pk, status=OrderStatus.DONE, filled_count=order.filled_count)
+    if same.update(is_final=True):
+        order.is_final = True
 
 
 def finish(order: Order) -> None:

@@ -18,7 +18,7 @@ from trading import states
 from trading.accounting import ledger
 from trading.books import live_books
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import batch, inflight, submit
+from trading.execution.orders import batch, finality, inflight, submit
 from trading.execution.orders.batch import Wanted
 from trading.execution.phases import buy, opening, rescue, selling
 from trading.execution.sizing import baskets, planner, recheck
@@ -48,10 +48,16 @@ PASSING: Final = FEED_OUTAGES | {
     DenialCode.EXCHANGE_PAUSED,
     DenialCode.RATE_LIMIT,
     DenialCode.ORDER_UNKNOWN,
+    DenialCode.ORDER_UNSETTLED,
 }
 """Refusals that say nothing about the basket: they pass, and until then it waits."""
-SLOW: Final = (DenialCode.MARKET_PAUSED, DenialCode.EXCHANGE_PAUSED, DenialCode.RATE_LIMIT)
-"""What passes in minutes: the exchange is tried less and less often."""
+SLOW: Final = (
+    DenialCode.MARKET_PAUSED,
+    DenialCode.EXCHANGE_PAUSED,
+    DenialCode.RATE_LIMIT,
+    DenialCode.ORDER_UNSETTLED,
+)
+"""What does not pass within a second: the exchange is read or tried less and less often."""
 PASSING_ERRORS: Final = (OrderError.PAUSED, OrderError.RATE_LIMITED, OrderError.UNREACHABLE, OrderError.NOT_SENT)
 """Orders that never met the book: no try."""
 
@@ -88,6 +94,9 @@ def completing(position: Position, lease: Lease) -> bool:
     more = inflight.reread(orders)
     if more is not False:
         return bool(more and inflight.collect_all(orders)) or inflight.wait(position)
+    unsettled = finality.unsettled(position, _lacking(position, legs), orders)
+    if unsettled is not None:
+        return opening.to_unwinding(position, lease, unsettled) if costly else _wait_out(position, unsettled)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:
@@ -100,6 +109,12 @@ def completing(position: Position, lease: Lease) -> bool:
     if isinstance(sent, Refusal):
         return opening.to_unwinding(position, lease, sent)
     return _after(position, sent, holds)
+
+
+def _lacking(position: Position, legs: list[Leg]) -> list[Leg]:
+    """The legs that have less than the most that another one has."""
+    wanted = baskets.most(legs, position.target_count)
+    return [leg for leg in legs if baskets.missing(leg, wanted, position.target_count)]
 
 
 def _is_over_time(position: Position) -> bool:
@@ -181,9 +196,10 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
     again = position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
     if again.count() >= MOST_RESUMED:
         return False
-    if not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs):
-        return True
-    return rescue.find(position, legs) is not None
+    fits = not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs)
+    if not fits and rescue.find(position, legs) is None:
+        return False
+    return finality.unsettled(position, _lacking(position, legs), inflight.orders_of(position)) is None
 
 
 def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:
@@ -193,9 +209,10 @@ def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:
 
 
 def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]) -> bool:
-    """Whether selling what is held now would cost more than a plan may use of the budget, while a purchase rests: then waiting for
-    it may not go on."""
-    if not any(order.status == OrderStatus.RESTING for order in orders):
+    """Whether selling what is held now would cost more than a plan may use of the budget, while a purchase rests or the end of one is
+    waited for: then waiting may not go on."""
+    waits = position.residual_code == DenialCode.ORDER_UNSETTLED
+    if not waits and not any(order.status == OrderStatus.RESTING for order in orders):
         return False
     try:
         live = live_books.read_beside(position)

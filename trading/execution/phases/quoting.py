@@ -22,7 +22,7 @@ from strategies.quoting.offer import Way
 from trading import states
 from trading.books import live_books
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, quote, record
+from trading.execution.orders import finality, inflight, quote, record
 from trading.execution.orders.batch import Wanted
 from trading.execution.phases import complete, opening, selling
 from trading.execution.sizing import baskets, quotes
@@ -170,7 +170,8 @@ def _rest(
         if order.status == OrderStatus.RESTING:
             quote.prolong(order)
             occupied.add(order.leg_id)
-    wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
+    free = [leg for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
+    wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in free if finality.unsettled(position, [leg], orders) is None]
     if wanted and facts.sent + len(wanted) <= facts.profile.max_orders_per_minute:
         rests_already = any(order.status == OrderStatus.RESTING for order in orders)
         if position.quoting == Way.SEVERAL and not rests_already:

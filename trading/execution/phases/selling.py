@@ -14,7 +14,7 @@ from trading.accounting import collateral
 from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, sell_ladder, submit
+from trading.execution.orders import finality, inflight, sell_ladder, submit
 from trading.execution.orders.sell_ladder import Sale
 from trading.limits import risk
 from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderError, OrderStatus, Position
@@ -69,8 +69,11 @@ def ready(position: Position, wanted: Sequence[Holding], live: LiveBooks) -> tup
     now, passing, over = [], None, None
     for leg, count in wanted:
         refusal = _why_not(position, leg, live)
-        if refusal is None:
-            now.append((leg, count))
+        most = finality.most_to_sell(position, leg, count) if refusal is None else 0
+        if most:
+            now.append((leg, most))
+        elif refusal is None:
+            passing = passing or Refusal(DenialCode.ORDER_UNSETTLED, leg.market_id)
         elif refusal.code is DenialCode.MARKET_CLOSED:
             over = over or refusal
         else:
@@ -192,7 +195,7 @@ def stuck(position: Position, refusal: Refusal) -> bool:
     text = str(refusal)[:300]
     if (position.residual_code, position.residual) != (refusal.code, text):
         states.note(position, f"contracts are left: {text}")
-        if not refusal.code.is_feed_outage:
+        if not refusal.code.is_feed_outage and refusal.code is not DenialCode.ORDER_UNSETTLED:
             protections.after_residual(position, text)
     pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(position.waits, 10))
     at = clock.now() + timedelta(seconds=pause)
