@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ class Striking(TwinSession):
         response = super().send(request, **kwargs)
         for path, body in self.answers.items():
             if urlsplit(request.url).path.endswith(path):
-                response._content = body
+                response.raw = BytesIO(body)
         return response
 
 

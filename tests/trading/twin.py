@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,9 +88,8 @@ class TwinSession(requests.Session):
         response.status_code = status
         if self.ahead is not None:
             response.headers["Date"] = format_datetime(clock.from_ms(self.exchange.now()) + self.ahead, usegmt=True)
-        response._content = (
-            b"" if answer is None else (answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
-        )
+        content = b"" if answer is None else (answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
+        response.raw = BytesIO(content)
         return response
 
 

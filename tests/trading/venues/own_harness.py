@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,7 +47,7 @@ class SignedSession(TwinSession):
             raise requests.exceptions.ReadTimeout(str(error)) from error
         response = requests.Response()
         response.status_code = status
-        response._content = b"" if answer is None else msgspec.json.encode(answer)
+        response.raw = BytesIO(b"" if answer is None else msgspec.json.encode(answer))
         return response
 
 
