@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markets.tape.imports.listing import Listing, market, series_of
 from markets.tape.imports.rest_books import _catalogued
-from markets.tape.imports.source import Aside, Part, dollars, lines, nanoseconds
+from markets.tape.imports.source import Aside, Part, dollars, lines, nanoseconds, ticker
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -43,19 +43,20 @@ class _Reader:
                 at, events = nanoseconds(line["captured_at"]), _events(line)
             for event in events:
                 with aside.unreadable():
-                    ticker, legs = event.get("event_ticker"), event.get("outcomes") or event.get("strikes") or []
-                    if not ticker or not legs:
+                    named, legs = event.get("event_ticker"), event.get("outcomes") or event.get("strikes") or []
+                    if not named or not legs:
                         continue
-                    name, tickers = series_of(ticker), frozenset(leg["ticker"] for leg in legs)
+                    event_ticker = ticker(named)
+                    name, tickers = series_of(event_ticker), frozenset(ticker(leg["ticker"]) for leg in legs)
                     found = [] if name in series else list(self._listing.records([name], at))
-                    if listed.get(ticker) != tickers:
+                    if listed.get(event_ticker) != tickers:
                         content = self._event(event, legs, at, whole=_is_whole(event) and len(tickers) == len(legs))
-                        found.append(json_record(at, Kind.EVENT, ticker, content))
+                        found.append(json_record(at, Kind.EVENT, event_ticker, content))
                     for leg in legs:
                         content = quote(leg.get("yes_bid"), leg.get("no_bid"))
                         found.append(json_record(at, Kind.QUOTE, leg["ticker"], content))
                     series.add(name)
-                    listed[ticker] = tickers
+                    listed[event_ticker] = tickers
                     yield from found
 
     def _event(self, event: dict[str, Any], legs: list[dict[str, Any]], at: int, *, whole: bool) -> dict[str, Any]:

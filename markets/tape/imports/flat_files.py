@@ -49,11 +49,11 @@ def _part(tape: str, dataset: str, path: Path, root: Path, number: int, read: _R
         "licence": "the archive's own",
     }
     writer = "_".join(path.relative_to(root).with_suffix("").parts)
-    needed = _NEEDED[dataset]
+    needed = NEEDED[dataset]
     return Part(tape, writer, about, lambda aside: read(_table(path, needed, aside), 5_000 + number, aside))
 
 
-_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "book_l2": ("ticker", "ts_recv", "side", "price", "size", "is_snapshot"),
     "trades": ("ticker", "ts_recv", "taker_side"),
     "complete": (
@@ -120,7 +120,7 @@ class _Frames:
         """A message that cannot be read, after those of ``began`` that open the connection: nothing that was known of its event before is a
         price, until the next snapshots. Where its market is not known either, its number is left out, and every book is suspect."""
         yield from (record for record in began if record.kind is Kind.CONNECTION)
-        if isinstance(ticker, str) and ticker:
+        if isinstance(ticker, str):
             yield json_record(
                 at, Kind.GAP, ticker, {"after_ns": at, "before_ns": at, "reason": "a row that cannot be read"}
             )
@@ -144,8 +144,7 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
         found: list[Record] = []
         with aside.unreadable():
             read = instant(moment)
-            if not isinstance(ticker, str) or not ticker:
-                raise ValueError(f"not a ticker: {ticker!r}")
+            source.ticker(ticker)
             found = [] if at else [frames.opened(read)]
             at = read
             if whole is None:
@@ -179,9 +178,10 @@ def _named(row: Row) -> str:
 
 
 def _side(message: Sequence[Row], side: str) -> list[list[str]]:
-    """The levels of one side of a snapshot. A row without side or price is of an empty book."""
-    named = [row for row in message if not (_is_empty(row["side"]) or _is_empty(row["price"]))]
-    return [[dollars(_price(row["price"])), contracts(_size(row["size"]))] for row in named if _named(row) == side]
+    """The levels of one side of a snapshot. A single row without side or price is of an empty book."""
+    if len(message) == 1 and (_is_empty(message[0]["side"]) or _is_empty(message[0]["price"])):
+        return []
+    return [[dollars(_price(row["price"])), contracts(_size(row["size"]))] for row in message if _named(row) == side]
 
 
 def _is_empty(value: Any) -> bool:
@@ -209,8 +209,9 @@ def complete(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
         ticker = row["ticker"]
         with aside.unreadable():
             read = instant(row["local_timestamp"])
-            if not isinstance(ticker, str) or not ticker or row.get("exchange", "kalshi") != "kalshi":
-                raise ValueError(f"not a market of the exchange: {ticker!r} of {row.get('exchange')!r}")
+            source.ticker(ticker)
+            if row.get("exchange", "kalshi") != "kalshi":
+                raise ValueError(f"not of this exchange: {row['exchange']!r}")
             found = [] if at else [frames.opened(read)]
             at = read
             book = books.setdefault(ticker, _Quantities())

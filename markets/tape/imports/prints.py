@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports import source
 from markets.tape.imports.listing import CENT_GRID, Listing, series_of
 from markets.tape.imports.rest_books import _catalogued, settlement
 from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, rows
@@ -45,7 +46,7 @@ class _Reader:
         series: set[str] = set()
         for answer in lines(self._events, aside) if self._events.exists() else ():
             with aside.unreadable():
-                ticker = answer["event"]["event_ticker"]
+                ticker = source.ticker(answer["event"]["event_ticker"])
                 if ticker not in traded:
                     continue
                 opened = min(nanoseconds(market["open_time"]) for market in answer["markets"])
@@ -79,7 +80,7 @@ def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, 
     if taker_side not in ("yes", "no"):
         raise ValueError(f"not a side: {taker_side!r}")
     content = {"yes_price_dollars": dollars(yes_price), "count_fp": contracts(count), "taker_side": taker_side}
-    return json_record(at_ns, Kind.TRADE, ticker, content)
+    return json_record(at_ns, Kind.TRADE, source.ticker(ticker), content)
 
 
 def as_listed(answer: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
-from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds
+from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, ticker
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -61,9 +61,9 @@ class Beside:
         for path in sorted((_catalogued(self._root) / "weather").glob("actuals_*.jsonl.gz")):
             for line in lines(path):
                 for event in line["settled_markets"]["events"]:
-                    for ticker, result in event["results"].items():
+                    for leg, result in event["results"].items():
                         if result in ("yes", "no"):
-                            found[ticker] = (nanoseconds(line["captured_at"]), result)
+                            found[leg] = (nanoseconds(line["captured_at"]), result)
         return found
 
     @cached_property
@@ -105,17 +105,17 @@ class _Reader:
                         yield json_record(at, Kind.EVENT, event, content)
             for book in books:
                 yield json_record(at, Kind.BOOK, book["ticker"], book["orderbook"])
-        for ticker in sorted(held & self._beside.results.keys()):
-            known_ns, result = self._beside.results[ticker]
-            yield settlement(known_ns, ticker, result)
+        for leg in sorted(held & self._beside.results.keys()):
+            known_ns, result = self._beside.results[leg]
+            yield settlement(known_ns, leg, result)
 
     def _passes(self, aside: Aside) -> dict[int, list[dict[str, Any]]]:
         """Time of a pass -> its books, the last of each market."""
         found: dict[int, dict[str, dict[str, Any]]] = {}
         for line in lines(self._path, aside):
             with aside.unreadable():
-                at, ticker = nanoseconds(line["captured_at"]), str(line["ticker"])
-                found.setdefault(at, {})[ticker] = line | {"orderbook": _body(line)}
+                at, leg = nanoseconds(line["captured_at"]), ticker(line["ticker"])
+                found.setdefault(at, {})[leg] = line | {"orderbook": _body(line)}
         return {at: list(books.values()) for at, books in found.items()}
 
     def _event(self, event: str, legs: list[dict[str, Any]], at: int) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _body(book: dict[str, Any]) -> dict[str, Any]:
 
 
 def settlement(
-    known_ns: int, ticker: str, result: str, settled_on: str = "", value: Decimal | str | None = None
+    known_ns: int, market_ticker: str, result: str, settled_on: str = "", value: Decimal | str | None = None
 ) -> Record:
     """A final result, known from ``known_ns`` on. ``settled_on``: the exchange's ``expiration_value``, where it was recorded.
 
@@ -157,9 +157,9 @@ def settlement(
     if result == "scalar" and value not in (None, ""):
         pays = dollars(Decimal(value or 0))
     elif pays is None or (value not in (None, "") and dollars(Decimal(value or 0)) != pays):
-        raise ValueError(f"not a result: {result!r} of {ticker} that pays {value}")
+        raise ValueError(f"not a result: {result!r} of {market_ticker} that pays {value}")
     content = {"result": result, "settlement_value_dollars": pays, "expiration_value": settled_on}
-    return json_record(known_ns, Kind.SETTLEMENT, ticker, content)
+    return json_record(known_ns, Kind.SETTLEMENT, market_ticker, content)
 
 
 def day_of(event: str) -> str:

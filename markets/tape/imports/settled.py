@@ -12,7 +12,7 @@ from typing import Any, Final
 from markets.tape.imports.best_changes import RESULT_KNOWN
 from markets.tape.imports.listing import ASSUMED_RULES, Listing, event_of, market
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
-from markets.tape.imports.source import Aside, Part, instant, lines, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, instant, lines, nanoseconds, rows, ticker
 from markets.tape.imports.touches import touch
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
@@ -59,7 +59,8 @@ class _Highs:
     def __call__(self, aside: Aside) -> Iterator[Record]:
         events: dict[str, list[dict[str, str]]] = defaultdict(list)
         for row in rows(self._path, _COLUMNS, aside):
-            events[row["event_ticker"]].append(row)
+            with aside.unreadable():
+                events[event_of(ticker(row["ticker"]))].append(row)
         listed: set[str] = set()
         results: list[Record] = []
         for event, legs in sorted(events.items()):
@@ -111,9 +112,11 @@ class _Games:
                     yield from list(self._game(game))
 
     def _game(self, game: dict[str, Any]) -> Iterator[Record]:
-        legs, event = game["outcomes"], game["event_ticker"]
+        legs, event = game["outcomes"], ticker(game["event_ticker"])
         opened = min(nanoseconds(leg["open_time"]) for leg in legs)
-        whole = all(event_of(leg["ticker"]) == event for leg in legs) and len({leg["ticker"] for leg in legs}) > 1
+        whole = (
+            all(event_of(leg["ticker"]) == event for leg in legs) and len({ticker(leg["ticker"]) for leg in legs}) > 1
+        )
         markets = [
             market(
                 leg["ticker"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from markets.tape.imports.listing import Listing
 from markets.tape.imports.rest_books import Beside, _catalogued, settlement
-from markets.tape.imports.source import Aside, Part, lines
+from markets.tape.imports.source import Aside, Part, lines, ticker
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -42,12 +42,12 @@ class _Reader:
             yield json_record(at, Kind.EVENT, event["event_ticker"], event)
         for book in lines(self._folder / "orderbooks.jsonl.gz", aside):
             with aside.unreadable():
-                yield json_record(at, Kind.BOOK, book["ticker"], {"orderbook_fp": book["orderbook_fp"]})
+                yield json_record(at, Kind.BOOK, ticker(book["ticker"]), {"orderbook_fp": book["orderbook_fp"]})
         if self._last:
             listed = {market["ticker"] for event in events for market in event["markets"]}
-            for ticker, (known, result) in sorted(Beside(self._root).results.items()):
-                if ticker in listed:
-                    yield settlement(known, ticker, result)
+            for leg, (known, result) in sorted(Beside(self._root).results.items()):
+                if leg in listed:
+                    yield settlement(known, leg, result)
 
     def _events(self, aside: Aside, at: int) -> Iterator[dict[str, Any]]:
         for page in lines(self._folder / "events.jsonl.gz", aside):
@@ -56,9 +56,8 @@ class _Reader:
                 events = list(page["events"])
             for event in events:
                 with aside.unreadable():
-                    markets = self._listing.as_captured(event["event_ticker"], event["markets"], at)
-                    named = [market["ticker"] for market in markets], event["series_ticker"]
-                    if all(isinstance(name, str) for name in (*named[0], named[1])):
-                        yield event | {"markets": markets}
-                    else:
-                        raise ValueError("a ticker that is no text")
+                    markets = self._listing.as_captured(ticker(event["event_ticker"]), event["markets"], at)
+                    for market in markets:
+                        ticker(market["ticker"])
+                    ticker(f"{event['series_ticker']}-X")
+                    yield event | {"markets": markets}

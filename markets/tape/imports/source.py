@@ -24,6 +24,7 @@ _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 _YEARS: Final = (2015, 2100)
 """Times outside are a mistake of whoever wrote them: the exchange is not older."""
 _FIRST_NS, _AFTER_NS = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**9 for year in _YEARS)
+_TICKER: Final = re.compile(r"[A-Za-z0-9][\w.]*(-[\w.-]+)+", re.ASCII)
 MOST_CONTRACTS: Final = 10**12
 MOST_NAMED: Final = 20
 
@@ -170,6 +171,13 @@ def instant(value: Any) -> int:
         if _FIRST_NS <= at < _AFTER_NS:
             return at
     raise ValueError(f"not a time of this exchange: {value}")
+
+
+def ticker(value: Any) -> str:
+    """The ticker of a market or an event: at least two parts of letters, digits, dots. Raises ValueError for what is none."""
+    if not isinstance(value, str) or not _TICKER.fullmatch(value):
+        raise ValueError(f"not a ticker: {str(value)[:100]!r}")
+    return value
 
 
 def iso(received_ns: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from markets.tape.imports import source
 from markets.tape.imports.listing import Listing, event_of, market, series_of
 from markets.tape.imports.prints import print_of
 from markets.tape.imports.rest_books import _catalogued, settlement
@@ -74,7 +75,7 @@ def _winners(path: Path, listing: Listing, aside: Aside) -> Iterator[Record]:
         with aside.unreadable():
             yes, ask = (_price(line[name], cents=True) for name in ("yes_bid", "yes_ask"))
             content = touch(yes, ask, line.get("yes_bid_sz"), line.get("yes_ask_sz"))
-            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, line["ticker"], content))
+            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, source.ticker(line["ticker"]), content))
     legs: dict[str, set[str]] = {}
     for record in polled:
         legs.setdefault(event_of(record.key), set()).add(record.key)
@@ -88,7 +89,7 @@ def _quarter_hours(path: Path, listing: Listing, aside: Aside) -> Iterator[Recor
     for line in lines(path, aside):
         with aside.unreadable():
             content = touch(_price(line["yb"]), _price(line["ya"]))
-            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, line["ticker"], content))
+            polled.append(json_record(instant(line["ts"]), Kind.QUOTE, source.ticker(line["ticker"]), content))
     seen: set[str] = set()
     for record in sorted(polled, key=lambda record: record.received_ns):
         if record.key not in seen:
@@ -114,7 +115,7 @@ def _quarter_hours(path: Path, listing: Listing, aside: Aside) -> Iterator[Recor
 def _games(path: Path, listing: Listing, aside: Aside) -> Iterator[Record]:
     for game in lines(path, aside):
         with aside.unreadable():
-            ticker, place, quotes = game["game"]["ticker"], aside.place, []
+            ticker, place, quotes = source.ticker(game["game"]["ticker"]), aside.place, []
             for minute in game["candles"]:
                 aside.place = f"{place}, {ticker}"
                 with aside.unreadable():

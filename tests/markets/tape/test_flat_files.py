@@ -1,0 +1,163 @@
+"""Archives with odd rows: what a message that cannot be read may have said is unknown, so the book is none until its next snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from backtest.books import ReplayBooks, ReplayPrices
+from backtest.feed import Feed
+from markets.tape.imports import flat_files, registry
+from markets.tape.imports.source import Aside, Refused
+from markets.tape.records import Record
+
+AT: Final = int(datetime(2026, 10, 13, tzinfo=UTC).timestamp()) * 10**9
+TICKER: Final = "KXHIGHNY-26OCT13-B60.5"
+Levels = dict[int, int]
+
+
+def _books(records: Iterable[Record]) -> tuple[Levels, Levels] | None:
+    """The YES and NO levels at the end; None where no book is known, or it is suspect."""
+    books = ReplayBooks()
+    feed = Feed(books, ReplayPrices(books))
+    books.watch("KXHIGHNY-26OCT13", {TICKER: "active"})
+    feed.catalogue.event_of[TICKER] = "KXHIGHNY-26OCT13"
+    for record in sorted(records, key=lambda record: record.received_ns):
+        feed.apply(record)
+        state = books.markets[TICKER]
+        seen = (dict(state.book.yes), dict(state.book.no)) if state.has_book and not state.suspect else None
+        if record.payload == b'{"state":"closed"}':
+            break
+        last = seen
+    assert feed.counts["refused"] == 0
+    return last
+
+
+def _l2(at: int, side: Any, price: Any, size: Any, whole: Any = False) -> dict[str, Any]:
+    return {
+        "ticker": TICKER,
+        "ts_recv": AT + at,
+        "seq": at,
+        "side": side,
+        "price": price,
+        "size": size,
+        "is_snapshot": whole,
+    }
+
+
+SNAPSHOT: Final = [_l2(1, "yes", 0.4, 10.0, True), _l2(1, "no", 0.55, 5.0, True)]
+CHANGE: Final = _l2(2, "yes", 0.41, 2.5)
+BOOK: Final[tuple[Levels, Levels]] = ({4000: 1000, 4100: 250}, {5500: 500})
+
+
+def _read_l2(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[Levels, Levels] | None, int]:
+    aside = Aside()
+    return _books(flat_files.book_l2(rows, 1, aside)), aside.count
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), ""], ids=["null", "nan", "empty"])
+def test_a_snapshot_row_without_a_price_is_an_empty_book(nothing: Any) -> None:
+    assert _read_l2([*SNAPSHOT, CHANGE]) == (BOOK, 0)
+    assert _read_l2([*SNAPSHOT, CHANGE, _l2(3, nothing, nothing, nothing, True)]) == (({}, {}), 0)
+
+
+@pytest.mark.parametrize("whole", [True, 1, "true", "True"], ids=str)
+def test_a_flag_may_be_a_number_or_a_word(whole: Any) -> None:
+    assert _read_l2([row | {"is_snapshot": whole} for row in SNAPSHOT])[0] == ({4000: 1000}, {5500: 500})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        _l2(3, "bid", 0.42, 1.0),
+        _l2(3, "yes", 1.42, 1.0),
+        _l2(3, "yes", None, 1.0),
+        _l2(3, "yes", 0.42, float("nan")),
+        _l2(3, "yes", 0.42, float("inf")),
+        _l2(3, None, 0.42, 1.0),
+        _l2(3, "yes", 0.42, 1.0, "maybe"),
+        _l2(3, "yes", 0.42, -1.0, True),
+        _l2(3, "yes", 0.42, 1.0) | {"ticker": None},
+        _l2(3, "yes", 0.42, 1.0) | {"ts_recv": "yesterday"},
+    ],
+    ids=["side", "price", "no price", "nan", "infinite", "no side", "flag", "negative", "no ticker", "no time"],
+)
+def test_after_a_row_that_cannot_be_read_there_is_no_book_until_a_snapshot(bad: dict[str, Any]) -> None:
+    later = _l2(4, "no", 0.5, 1.0)
+    assert _read_l2([*SNAPSHOT, CHANGE, bad, later]) == (None, 1)
+    again = [row | {"ts_recv": AT + 5} for row in SNAPSHOT]
+    assert _read_l2([*SNAPSHOT, CHANGE, bad, later, *again])[0] == ({4000: 1000}, {5500: 500})
+
+
+def test_a_snapshot_of_which_one_row_cannot_be_read_is_no_book() -> None:
+    assert _read_l2([*SNAPSHOT, _l2(3, "yes", 0.3, 1.0, True), _l2(3, "no", "x", 1.0, True)]) == (None, 1)
+    assert _read_l2([*SNAPSHOT, _l2(3, "yes", 0.3, 1.0, True), _l2(3, None, None, 1.0, True)]) == (None, 1)
+
+
+def _row(at: int, kind: str, **said: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(flat_files.NEEDED["complete"])
+    return (
+        empty | {"exchange": "kalshi", "ticker": TICKER, "local_timestamp": str(AT + at), "message_type": kind} | said
+    )
+
+
+WHOLE: Final = _row(
+    1,
+    "snapshot",
+    snapshot_bid_prices="0.40",
+    snapshot_bid_sizes="10",
+    snapshot_ask_prices="0.45",
+    snapshot_ask_sizes="5",
+)
+
+
+def _update(at: int, price: Any, quantity: Any, side: Any) -> dict[str, Any]:
+    named = {"price": price, "quantity": quantity, "side": side}
+    return _row(at, "price_level_update", **{f"price_level_update_{name}": value for name, value in named.items()})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        _update(3, "0.42", "1", "yes"),
+        _update(3, "1.42", "1", "bid"),
+        _update(3, "0.42", "-1", "bid"),
+        _update(3, "0.42", "", "bid"),
+        _row(3, "trade"),
+        WHOLE | {"local_timestamp": str(AT + 3), "snapshot_bid_sizes": "10,1"},
+        WHOLE | {"local_timestamp": str(AT + 3), "exchange": "another"},
+    ],
+    ids=["side", "price", "negative", "no quantity", "kind", "uneven", "exchange"],
+)
+def test_a_new_quantity_behind_a_row_that_cannot_be_read_is_no_book_until_a_snapshot(bad: dict[str, Any]) -> None:
+    rows = [WHOLE, _update(2, "0.41", "2.5", "bid"), bad, _update(4, "0.44", "1", "ask")]
+    aside = Aside()
+    assert _books(flat_files.complete(rows[:2], 1, Aside())) == BOOK
+    assert _books(flat_files.complete(rows, 1, aside)) is None
+    assert aside.count == 1
+    again = WHOLE | {"local_timestamp": str(AT + 5)}
+    assert _books(flat_files.complete([*rows, again], 1, Aside())) == ({4000: 1000}, {5500: 500})
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_parquet_with_times_of_its_own_and_other_columns_is_read_to_the_nanosecond(tmp_path: Path, unit: str) -> None:
+    folder = tmp_path / "book_l2" / "date=2026-10-13" / "series=KXHIGHNY"
+    folder.mkdir(parents=True)
+    table = pyarrow.Table.from_pylist([*SNAPSHOT, CHANGE])
+    times = table["ts_recv"] if unit == "ns" else pyarrow.array([AT // 1000, AT // 1000, AT // 1000 + 7])
+    table = table.set_column(1, "ts_recv", times.cast(pyarrow.timestamp(unit, "UTC")))
+    table = table.append_column("more", pyarrow.array([1, 2, 3]))
+    pyarrow.parquet.write_table(table, folder / "part-0.parquet")
+    (part,) = registry.parts("kalshi-eye", tmp_path)
+    records = list(part.read(Aside()))
+    assert _books(records) == BOOK
+    assert records[-1].received_ns == AT + (2 if unit == "ns" else 7_000)
+    pyarrow.parquet.write_table(table.drop_columns(["side"]), folder / "part-0.parquet")
+    with pytest.raises(Refused, match=r"part-0.parquet has no column side"):
+        registry.run(part, tmp_path / "tapes")
