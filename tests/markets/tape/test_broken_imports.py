@@ -166,7 +166,7 @@ def test_lines_that_cannot_be_read_leave_the_others_as_they_are(tmp_path: Path, 
     assert nothing.count == 0
     assert aside.count >= len(broken)
     assert all(name.rsplit("/", 1)[1] in one for one in aside.named)
-    if kind == "frames":  # numbered anew behind the gap
+    if kind == "frames":  # numbered again behind the gap
         assert len(_prices(found)) == len(_prices(whole))
         assert [record.kind for record in found if record.kind is Kind.GAP] == [Kind.GAP]
     else:
