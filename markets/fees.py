@@ -190,7 +190,12 @@ def _most_ratio(rate_e10: int, price: int, grid: int) -> tuple[int, int]:
 def excess_e14(schedule: FeeSchedule, price: int) -> int:
     """By how much the fees of 1/100 contract can exceed the model fee because a level is filled in pieces; Money x 10**14,
     rounded down."""
-    return int(_most_excess(schedule.taker_e10, price, schedule.grid) * _SCALE)
+    return _excess_e14(schedule.taker_e10, price, schedule.grid)
+
+
+@lru_cache(maxsize=16_384)
+def _excess_e14(rate_e10: int, price: int, grid: int) -> int:
+    return int(_most_excess(rate_e10, price, grid) * _SCALE)
 
 
 def most_fees(schedule: FeeSchedule, walked: Iterable[Level], is_taker: bool = True) -> Money:

@@ -34,11 +34,13 @@ class _Solver(highspy.Highs):
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Column values, their objective, and the ``bound`` that no solution can exceed."""
+    """Column values, their objective, the ``bound`` that no solution can exceed, and what each row's limit is worth (of programmes
+    without whole numbers)."""
 
     values: Sequence[float]
     objective: float
     bound: float
+    duals: Sequence[float] = ()
 
 
 @dataclass(slots=True)
@@ -59,13 +61,21 @@ class Program:
         self._whole.append(whole)
         return len(self._gain) - 1
 
-    def at_most(self, terms: Terms, limit: float) -> None:
-        """sum of terms <= limit."""
-        self._rows.append((_added_up(terms), -INFINITY, limit))
+    def at_most(self, terms: Terms, limit: float) -> int:
+        """sum of terms <= limit. The number of the row."""
+        return self._row(terms, -INFINITY, limit)
 
-    def at_least(self, terms: Terms, limit: float) -> None:
-        """sum of terms >= limit."""
-        self._rows.append((_added_up(terms), limit, INFINITY))
+    def at_least(self, terms: Terms, limit: float) -> int:
+        """sum of terms >= limit. The number of the row."""
+        return self._row(terms, limit, INFINITY)
+
+    def equal(self, terms: Terms, value: float) -> int:
+        """sum of terms = value. The number of the row."""
+        return self._row(terms, value, value)
+
+    def _row(self, terms: Terms, low: float, high: float) -> int:
+        self._rows.append((_added_up(terms), low, high))
+        return len(self._rows) - 1
 
     def solve(self) -> Solution | None:
         """The best solution found, or None when there is none (or none was found within the limits)."""
@@ -78,9 +88,10 @@ class Program:
         info = solver.getInfo()
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return None
-        values = list(solver.getSolution().col_value)
+        solution = solver.getSolution()
+        values = list(solution.col_value)
         objective = float(info.objective_function_value)
-        return Solution(values, objective, max(objective, float(info.mip_dual_bound)))
+        return Solution(values, objective, max(objective, float(info.mip_dual_bound)), list(solution.row_dual))
 
     def _model(self) -> highspy.HighsLp:
         model = highspy.HighsLp()

@@ -1,18 +1,15 @@
 """The best basket of a family: counts from a linear programme through the real depth, then priced in exact integers.
 
-Maximise z - sum of cost x count, with z no more than the payoff in any atom and the counts inside each level. The payoff of an atom is
-that of the one before plus what begins and ends at the cut between them, so the programme has two numbers a level. Its counts are
-rounded down to whole steps, priced with the most that fees can be, and kept only if the floor over every atom stays above that.
+The programme's counts (``counts``) are rounded down to whole steps, priced with the most that fees can be, and kept only if the floor
+over every atom stays above that.
 
 Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final
 
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, PPM, Count, Money, Price
 from markets.book import Side
@@ -20,26 +17,9 @@ from markets.terms.atoms import Atoms
 from markets.terms.states import Holding
 from strategies.dutch.basket import Leg, LegMarket
 from strategies.dutch.curve import E14, WorstCurve
-from strategies.dutch.program import Program
+from strategies.families.counts import best_counts, best_prices, times_of
+from strategies.families.limits import Counts, Curves, Key, Sizes
 from strategies.families.screen import Coherent, Cycle, Graph
-
-MOST_LEVELS: Final = 5
-"""Price levels a side that the programme sees."""
-MONEY_E14: Final = 10**6 * E14
-Key = tuple[str, Side]
-Counts = dict[Key, int]
-Curves = Mapping[Key, WorstCurve]
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What a basket may be. ``step``: counts are whole multiples of it; ``max_cost``, ``max_cost_per_leg``: Money, None for no limit;
-    ``max_legs``: orders that the account can send and unwind."""
-
-    step: Count = CONTRACT
-    max_cost: Money | None = None
-    max_legs: int | None = None
-    max_cost_per_leg: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +74,16 @@ class Family:
 
     def proposals(self, curves: Curves, sizes: Sizes) -> list[Counts] | Coherent:
         """Counts that may be the best: those of one negative cycle, and of the linear programme. Or the proof that nothing is."""
-        found = self._graph.solve(_best_prices(curves))
+        found = self._graph.solve(best_prices(curves))
         if isinstance(found, Coherent):
             return found
-        return [_of_cycle(found, curves, sizes), self._programme(curves, sizes)]
+        return [_of_cycle(found, curves, sizes), best_counts(self._graph, self.atoms, curves, sizes)[0]]
 
     def nearest(self, curves: Curves, slack_ppm: int, count: Count) -> Counts:
         """Counts of the basket that comes nearest, ``count`` of each of its legs; empty where the best prices agree although all were
         lower by ``slack_ppm`` (millionths), or the best level of a leg is not that deep."""
-        found = self._graph.nearest(_best_prices(curves), slack_ppm)
-        times = {} if found is None else _times(found)
+        found = self._graph.nearest(best_prices(curves), slack_ppm)
+        times = {} if found is None else times_of(found)
         return {key: n * count for key, n in times.items() if curves[key].total >= n * count} if times else {}
 
     def curves(self, legs: Mapping[str, LegMarket]) -> dict[Key, WorstCurve]:
@@ -119,50 +99,6 @@ class Family:
                     found[ticker, side] = curve
         return found
 
-    def _programme(self, curves: Curves, sizes: Sizes) -> Counts:
-        """Counts by the linear programme, in contracts and dollars, rounded down to steps."""
-        atoms, program = self.atoms, Program()
-        floor = program.column(1.0, float("inf"))
-        payoff = [program.column(0.0, float("inf"), lower=-float("inf")) for _ in range(len(atoms))]
-        at_cut: list[list[tuple[int, float]]] = [[] for _ in atoms.cuts]
-        always: list[tuple[int, float]] = []
-        costs: list[tuple[int, float]] = []
-        columns: dict[Key, list[int]] = {}
-        of_leg: dict[Key, list[tuple[int, float]]] = {}
-        for (ticker, side), curve in curves.items():
-            low, high = atoms.spans[ticker]
-            for price, count in _levels(curve):
-                column = program.column(-price, count / CONTRACT)
-                columns.setdefault((ticker, side), []).append(column)
-                costs.append((column, price))
-                of_leg.setdefault((ticker, side), []).append((column, price))
-                sign = 1.0
-                if side is Side.NO:
-                    always.append((column, 1.0))
-                    sign = -1.0
-                elif atoms.any_no:
-                    continue
-                at_cut[low].append((column, sign))
-                at_cut[high].append((column, -sign))
-        _equal(program, payoff[0], [*always, *at_cut[0]])
-        for (before, now), terms in zip(pairwise(payoff), at_cut[1:], strict=False):
-            _equal(program, now, [(before, 1.0), *terms])
-        for column in payoff:
-            program.at_least([(column, 1.0), (floor, -1.0)], 0.0)
-        if atoms.nobody:
-            program.at_least([*always, (floor, -1.0)], 0.0)
-        if sizes.max_cost is not None:
-            program.at_most(costs, sizes.max_cost / 10**6)
-        for spent in of_leg.values() if sizes.max_cost_per_leg is not None else ():
-            program.at_most(spent, (sizes.max_cost_per_leg or 0) / 10**6)
-        solved = program.solve()
-        if solved is None:
-            return {}
-        return {
-            key: int(sum(solved.values[c] for c in of) * CONTRACT + 1e-6) // sizes.step * sizes.step
-            for key, of in columns.items()
-        }
-
     def _priced(self, counts: Counts, curves: Curves, sizes: Sizes) -> FamilyBasket | None:
         """The basket of these counts at the most that it can cost; None if it is none or breaks a limit."""
         legs = [_leg(curves[key], count) for key, count in counts.items() if count > 0]
@@ -177,41 +113,9 @@ class Family:
         return FamilyBasket(tuple(legs), cost, floor, worst)
 
 
-def _levels(curve: WorstCurve) -> list[tuple[float, int]]:
-    """(dollars a contract, count) of the best levels that cost less than a dollar."""
-    found, before = [], 0
-    for end in curve.ends()[:MOST_LEVELS]:
-        price = curve.worst_e14(end) * CONTRACT / MONEY_E14
-        if price >= 1:
-            break
-        found.append((price, end - before))
-        before = end
-    return found
-
-
-def _equal(program: Program, column: int, terms: Sequence[tuple[int, float]]) -> None:
-    """column = sum of terms."""
-    row = [(column, 1.0), *((c, -number) for c, number in terms)]
-    program.at_most(row, 0.0)
-    program.at_least(row, 0.0)
-
-
-def _best_prices(curves: Curves) -> dict[Key, float]:
-    """Dollars a contract, fees included, at the best level."""
-    return {key: curve.touch_e14 * CONTRACT / MONEY_E14 for key, curve in curves.items()}
-
-
-def _times(cycle: Cycle) -> dict[Key, int]:
-    """How often each leg occurs."""
-    times: dict[Key, int] = {}
-    for ask in cycle.legs:
-        times[ask.ticker, ask.side] = times.get((ask.ticker, ask.side), 0) + 1
-    return times
-
-
 def _of_cycle(cycle: Cycle, curves: Curves, sizes: Sizes) -> Counts:
     """As many of the cycle's legs as the best level of each holds and the limits pay for."""
-    times = _times(cycle)
+    times = times_of(cycle)
     most = min(curves[key].ends()[0] // n for key, n in times.items())
     if sizes.max_cost is not None:
         each = sum(ask.price for ask in cycle.legs)

@@ -14,7 +14,8 @@ from strategies.dutch.curve import Curve
 from strategies.dutch.event import Event, least_margin_ppm
 from strategies.dutch.refusal import furthest, refuse_capital, refuse_legs, refuse_money
 from strategies.families import graphs
-from strategies.families.basket import Counts, Curves, Family, Sizes
+from strategies.families.basket import Family
+from strategies.families.limits import Counts, Curves, Sizes
 from strategies.families.screen import Coherent
 from strategies.reasons import Reason
 

@@ -24,7 +24,7 @@ from markets.terms.atoms import Atoms
 
 EPSILON: Final = 1e-9
 """Dollars a contract below which nothing is found: far below the smallest amount that can be booked."""
-CHECKED: Final = 4
+CHECKED: Final = 2
 """A cycle is searched for after so many turns."""
 Floats = NDArray[np.float64]
 
@@ -81,11 +81,16 @@ class Graph:
         self.heads, self.first = np.unique(self.end, return_index=True)
         self.sizes = np.diff([*self.first, len(self.end)])
         self._last = np.zeros(nodes)
+        self.position = {leg: n for n, leg in enumerate(self.legs)}
 
     def solve(self, prices: Mapping[tuple[str, Side], float]) -> Coherent | Cycle:
         """A measure that agrees with these prices ((ticker, side) -> dollars a contract, fees included; absent: nobody offers it), or
         a basket."""
-        return self.solve_array(np.array([prices.get(leg, np.inf) for leg in self.legs]))
+        return self.solve_array(self.array(prices))
+
+    def array(self, prices: Mapping[tuple[str, Side], float]) -> Floats:
+        """These prices in the order of ``legs``."""
+        return np.array([prices.get(leg, np.inf) for leg in self.legs])
 
     def nearest(self, prices: Mapping[tuple[str, Side], float], slack_ppm: int) -> Cycle | None:
         """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the
@@ -109,6 +114,18 @@ class Graph:
         if isinstance(found, Coherent):
             self._last = search.distance
         return found
+
+    def worth(self, quoted: Floats, known: Mapping[int, float], least: float) -> list[tuple[str, Side]]:
+        """Legs that a measure with these probabilities of a value below some cuts (cut -> probability) finds worth ``least`` dollars
+        more than they cost, alone or in a row; empty if it can be spread over the other cuts so that no leg is. The legs with a
+        price must not be a basket by themselves."""
+        weight = self._fixed.copy()
+        weight[: len(quoted)] += quoted
+        start = np.full(self.nodes, np.inf)
+        start[list(known)] = list(known.values())
+        return _Search(self, quoted, weight[self._order], start).worth(
+            np.isin(np.arange(self.nodes), list(known)), least
+        )
 
 
 class _Search:
@@ -134,6 +151,36 @@ class _Search:
                     return cycle
         return Coherent(tuple(float(max(0.0, share)) for share in np.diff(self.distance)))
 
+    def worth(self, fixed: NDArray[np.bool_], least: float) -> list[tuple[str, Side]]:
+        """See Graph.worth. ``fixed``: nodes whose distance is given."""
+        graph, is_fixed = self.graph, fixed[self.graph.heads]
+        for _ in range(graph.nodes + 1):
+            reached = self.distance[graph.start] + self.weight
+            best = np.minimum.reduceat(reached, graph.first)
+            better = best < self.distance[graph.heads] - np.where(is_fixed, least, EPSILON)
+            if (better & is_fixed).any():
+                edges = np.flatnonzero(
+                    (reached == np.repeat(best, graph.sizes)) & np.repeat(better & is_fixed, graph.sizes)
+                )
+                return list(dict.fromkeys(leg for edge in edges.tolist() for leg in self._path(edge, fixed)))
+            if not better.any():
+                break
+            self._follow(reached, best, better)
+        return []
+
+    def _path(self, edge: int, fixed: NDArray[np.bool_]) -> list[tuple[str, Side]]:
+        """The legs of the way on which the end of ``edge`` was reached from a fixed node."""
+        found = []
+        for _ in range(self.graph.nodes):
+            leg = int(self.graph.of_leg[edge])
+            if leg >= 0:
+                found.append(self.graph.legs[leg])
+            node = int(self.graph.start[edge])
+            if fixed[node]:
+                break
+            edge = int(self.before[node])
+        return found
+
     def _follow(self, reached: Floats, best: Floats, better: NDArray[np.bool_]) -> None:
         """Store the improved distances and the edges by which they were reached."""
         graph, improved = self.graph, self.graph.heads[better]
@@ -144,27 +191,25 @@ class _Search:
         self.before[improved] = chosen[improved]
 
     def _cycle(self) -> Cycle | None:
-        """The first cycle of the edges by which nodes were reached; None while there is none."""
-        before, start = self.before.tolist(), self.graph.start
-        parent = [int(start[edge]) if edge >= 0 else -1 for edge in before]
-        seen = [0] * self.graph.nodes
-        for root in range(self.graph.nodes):
-            node = root
-            while node >= 0 and seen[node] == 0:
-                seen[node] = root + 1
-                node = parent[node]
-            if node >= 0 and seen[node] == root + 1:
-                return self._legs(node, before, parent)
-        return None
+        """A cycle of the edges by which nodes were reached; None while there is none. Who has a predecessor as many times over as there
+        are nodes comes from a cycle, and has come to lie on it."""
+        parent = np.append(
+            np.where(self.before >= 0, self.graph.start[self.before], self.graph.nodes), self.graph.nodes
+        )
+        ahead = parent
+        for _ in range(self.graph.nodes.bit_length()):
+            ahead = ahead[ahead]
+        found = np.flatnonzero(ahead < self.graph.nodes)
+        return self._legs(int(ahead[found[0]])) if len(found) else None
 
-    def _legs(self, node: int, before: Sequence[int], parent: Sequence[int]) -> Cycle:
+    def _legs(self, node: int) -> Cycle:
         legs, total, at = [], 0.0, node
         while True:
-            edge = before[at]
+            edge = int(self.before[at])
             total += float(self.weight[edge])
             leg = int(self.graph.of_leg[edge])
             if leg >= 0:
                 legs.append(Ask(*self.graph.legs[leg], float(self.quoted[leg])))
-            at = parent[at]
+            at = int(self.graph.start[edge])
             if at == node:
                 return Cycle(tuple(reversed(legs)), -total)

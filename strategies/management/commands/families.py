@@ -20,7 +20,8 @@ from strategies.catalogue.families import Group
 from strategies.cycle.evaluation import legs_of
 from strategies.dutch.basket import LegMarket
 from strategies.explain.book_evaluation import percent
-from strategies.families.basket import Family, FamilyBasket, NoBasket, Sizes
+from strategies.families.basket import Family, FamilyBasket, NoBasket
+from strategies.families.limits import Sizes
 
 WIDTH = 150
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+from kalbot.common.units import CONTRACT
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.terms.atoms import Atoms
 from markets.terms.reading.strikes import Interval, at_least, greater, less
 from strategies.dutch.basket import LegMarket
 from strategies.dutch.program import Program
+from strategies.families.counts import levels_of
+from strategies.families.limits import Curves, Key, Sizes
 from strategies.families.screen import Ask
 
 
@@ -54,6 +57,32 @@ def by_programme(atoms: Atoms, asks: list[Ask]) -> float:
         rows.append([(column, 1.0) for ask, column in zip(asks, columns, strict=True) if ask.side is Side.NO])
     for row in rows:
         program.at_least([*row, (floor, -1.0)], 0.0)
+    solved = program.solve()
+    assert solved is not None
+    return solved.objective
+
+
+def whole_programme(atoms: Atoms, curves: Curves, sizes: Sizes) -> float:
+    """What the best counts of all legs earn, in dollars, by one linear programme over every leg, level and atom."""
+    program = Program()
+    floor = program.column(1.0, float("inf"))
+    costs: list[tuple[int, float]] = []
+    columns: dict[Key, list[tuple[int, float]]] = {}
+    for key, curve in curves.items():
+        columns[key] = [(program.column(-price, count / CONTRACT), price) for price, count in levels_of(curve)]
+        costs += columns[key]
+        if sizes.max_cost_per_leg is not None:
+            program.at_most(columns[key], sizes.max_cost_per_leg / 10**6)
+    for atom in [*range(len(atoms)), *([-1] if atoms.nobody else [])]:
+        row = []
+        for (ticker, side), bought in columns.items():
+            low, high = atoms.spans[ticker]
+            yes = low <= atom < high
+            if yes is (side is Side.YES) and not (atoms.any_no and side is Side.YES):
+                row += [(column, 1.0) for column, _ in bought]
+        program.at_least([*row, (floor, -1.0)], 0.0)
+    if sizes.max_cost is not None:
+        program.at_most(costs, sizes.max_cost / 10**6)
     solved = program.solve()
     assert solved is not None
     return solved.objective

@@ -15,7 +15,8 @@ from markets.fees import FeeSchedule
 from markets.terms.atoms import AtomError, Atoms
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from strategies.dutch.basket import LegMarket
-from strategies.families.basket import Family, FamilyBasket, NoBasket, Sizes
+from strategies.families.basket import Family, FamilyBasket, NoBasket
+from strategies.families.limits import Sizes
 from strategies.families.screen import Ask, Coherent, Cycle, screen
 from tests.strategies.families.ladder import by_programme, ladder
 

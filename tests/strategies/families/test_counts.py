@@ -1,0 +1,114 @@
+"""The counts that a programme of a few legs finds against those of a programme of all legs, levels and atoms."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from kalbot.common.units import CONTRACT, Count, Money
+from markets.book import Depth, Side
+from markets.fees import FeeSchedule
+from markets.terms.atoms import Atoms
+from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
+from strategies.dutch.basket import LegMarket
+from strategies.families.basket import Family
+from strategies.families.counts import best_counts, levels_of
+from strategies.families.limits import Counts, Curves, Sizes
+from strategies.families.screen import Graph
+from tests.strategies.families.ladder import ladder, whole_programme
+
+FREE = FeeSchedule(multiplier_e6=0)
+
+
+def some_family(draw: random.Random) -> tuple[Atoms, dict[str, LegMarket]]:
+    """Members of every shape on a few strikes, with books that somebody drew up without a thought for each other."""
+    members: dict[str, Interval] = {}
+    for n in range(draw.randint(2, 14)):
+        strike, make = Decimal(draw.randint(-4, 4)), draw.choice((greater, at_least, less, at_most))
+        width = draw.randint(0, 3)
+        members[f"M{n}"] = make(strike) if draw.random() < 0.5 else Interval(strike, True, strike + width, True)
+    atoms = Atoms.of(members, nobody=draw.random() < 0.5, any_no=draw.random() < 0.2)
+    weights = [draw.random() for _ in range(len(atoms))]
+    legs = {}
+    for ticker, (low, high) in atoms.spans.items():
+        chance = sum(weights[low:high]) / sum(weights) + draw.uniform(-0.15, 0.1)
+        yes, no = int(chance * 100), int((1 - chance) * 100)
+        depth = Depth.of(
+            [((yes - k) * 100, draw.randint(1, 3_000)) for k in range(draw.randint(0, 4)) if 0 < yes - k < 100],
+            [((no - k) * 100, draw.randint(1, 3_000)) for k in range(draw.randint(0, 4)) if 0 < no - k < 100],
+        )
+        legs[ticker] = LegMarket(ticker, depth, FeeSchedule(multiplier_e6=draw.choice((0, 1_000_000))))
+    return atoms, legs
+
+
+def some_sizes(draw: random.Random) -> Sizes:
+    budget = Money(draw.randint(10_000, 30_000_000)) if draw.random() < 0.5 else None
+    each = Money(draw.randint(10_000, 10_000_000)) if draw.random() < 0.3 else None
+    return Sizes(step=Count(1), max_cost=budget, max_cost_per_leg=each)
+
+
+def earned(atoms: Atoms, curves: Curves, counts: Counts) -> float:
+    """What these counts earn at the prices of their levels, in dollars."""
+    cost = 0.0
+    for key, count in counts.items():
+        left = count
+        for price, size in levels_of(curves[key]):
+            cost += min(left, size) / CONTRACT * price
+            left -= min(left, size)
+        assert left <= 0, "more than there is"
+    return atoms.floor([(ticker, side, count) for (ticker, side), count in counts.items()]) / 10**6 - cost
+
+
+def check(atoms: Atoms, legs: dict[str, LegMarket], sizes: Sizes) -> bool:
+    """Whether the best counts are worth anything; fails unless they are the best of all legs."""
+    curves = Family(atoms).curves(legs)
+    if not curves:
+        return False
+    counts, proven = best_counts(Graph(atoms), atoms, curves, sizes)
+    best = whole_programme(atoms, curves, sizes)
+    lost = 0.02 * len(counts) + 1e-6  # each count is rounded down to a hundredth
+    assert proven
+    assert best - lost <= earned(atoms, curves, counts) <= best + 1e-6
+    return best > lost
+
+
+@pytest.mark.parametrize("first", range(0, 600, 100))
+def test_the_counts_of_a_few_legs_are_those_of_all(first: int) -> None:
+    worth = sum(check(*some_family(draw), some_sizes(draw)) for draw in map(random.Random, range(first, first + 100)))
+    assert worth > 15
+
+
+def test_a_limit_of_legs_leaves_the_best_of_the_cycles_that_fit() -> None:
+    """Two baskets of two legs that have nothing in common: with room for two legs one of them is bought, with room for four both."""
+    atoms = Atoms.of({f"T{n}": greater(Decimal(n)) for n in range(4)})
+    bids = {"T0": (4_000, 4_000), "T1": (8_000, 1_000), "T2": (500, 8_000), "T3": (4_000, 4_000)}
+    legs = {t: LegMarket(t, Depth.of([(yes, 500)], [(no, 500)]), FREE) for t, (yes, no) in bids.items()}
+    family = Family(atoms)
+    curves = family.curves(legs)
+    whole, _ = best_counts(Graph(atoms), atoms, curves, Sizes())
+    assert len([count for count in whole.values() if count]) == 4
+    some, _ = best_counts(Graph(atoms), atoms, curves, Sizes(max_legs=2))
+    assert len([count for count in some.values() if count]) == 2
+    assert 0 < earned(atoms, curves, some) < earned(atoms, curves, whole)
+
+
+def test_a_large_family_with_planted_prices_too() -> None:
+    worth = 0
+    for seed in range(6):
+        draw, (atoms, legs) = random.Random(seed), ladder(40, seed, nobody=seed % 2 == 0)
+        for ticker in draw.sample(sorted(legs), 5):
+            better = legs[ticker].depth.best_ask(Side.YES) or 5_000
+            cheap = [(min(9_900, max(100, better + draw.randrange(2, 8) * 100)), draw.randrange(100, 4_000))]
+            legs[ticker] = LegMarket(ticker, Depth.of(cheap, []), FeeSchedule())
+        worth += check(atoms, legs, Sizes(step=Count(1)))
+        check(atoms, legs, Sizes(step=Count(1), max_cost=Money(5_000_000)))
+    assert worth > 3
+
+
+@pytest.mark.slow
+def test_ten_thousand_families() -> None:
+    for seed in range(10_000, 20_000):
+        draw = random.Random(seed)
+        check(*some_family(draw), some_sizes(draw))
