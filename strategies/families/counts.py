@@ -60,7 +60,7 @@ def _of_all(
         if solved is None:
             return {}, False
         counts = programme.counts(solved)
-        others = quoted * programme.dearer(solved)
+        others = quoted * programme.markup(solved)
         others[[graph.position[key] for key in levels if key in graph.position]] = np.inf
         further = graph.worth(others, programme.measure(solved), WORTH)
         if not further:
@@ -180,6 +180,6 @@ class _Programme:
         shares = np.abs([solved.duals[row] for row in self._rows])
         return dict(zip(self._cuts, [0.0, *np.cumsum(shares).tolist()], strict=True))
 
-    def dearer(self, solved: Solution) -> float:
+    def markup(self, solved: Solution) -> float:
         """What a dollar is worth while the budget is used up: 1 where it is not."""
         return 1.0 if self._budget is None else 1.0 + abs(solved.duals[self._budget])

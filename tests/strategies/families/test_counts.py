@@ -81,7 +81,7 @@ def test_the_counts_of_a_few_legs_are_those_of_all(first: int) -> None:
 
 
 def test_a_limit_of_legs_leaves_the_best_of_the_cycles_that_fit() -> None:
-    """Two baskets of two legs that have nothing in common: with room for two legs one of them is bought, with room for four both."""
+    """Two baskets of two legs that have nothing in common: where two legs are allowed one of them is bought, where four are both."""
     atoms = Atoms.of({f"T{n}": greater(Decimal(n)) for n in range(4)})
     bids = {"T0": (4_000, 4_000), "T1": (8_000, 1_000), "T2": (500, 8_000), "T3": (4_000, 4_000)}
     legs = {t: LegMarket(t, Depth.of([(yes, 500)], [(no, 500)]), FREE) for t, (yes, no) in bids.items()}
