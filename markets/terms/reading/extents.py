@@ -41,6 +41,7 @@ _TIME: Final = re.compile(
     _FLAGS,
 )
 _SEASON: Final = re.compile(r"\b(?:spring|summer|autumn|fall|winter|weekend|week|H[12])\b", _FLAGS)
+_RANK: Final = re.compile(r"\b\d+(?:st|nd|rd|th) (?:or|to)\b|\b(?:both|either)\b", _FLAGS)
 _LEAP_YEAR: Final = 2000
 
 
@@ -63,6 +64,8 @@ def extent(name: str) -> Extent | None:
     name = "0" if name.lower() == "none" else _IN_WORDS.sub(lambda word: str(_COUNTED.index(word[0].lower())), name)
     if re.search(rf"\b(?:{MONTH}(?= \d|\Z)|{_YEAR}\b|Q[1-4]\b)", name, re.ASCII) or _SEASON.search(name):
         raise UnreadName(f'"{name}" names a time in no form that is read.')
+    if _RANK.search(name):
+        raise UnreadName(f'"{name}" names more than one rank or thing.')
     quantities = list(_QUANTITY.finditer(name))
     if not quantities:
         return None

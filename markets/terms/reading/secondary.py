@@ -265,15 +265,16 @@ def _compiled(listed: Read) -> list[tuple[re.Pattern[str], tuple[Meaning, ...]]]
 _PATTERNS: Final = {topic: _compiled((*_ONLY.get(topic, ()), *_READ)) for topic in Topic}
 
 
-_OPENING: Final = re.compile(r"(?:(?:Please )?[Nn]ote(?: that |: ?)|(?:As a r|R)eminder[:,] )(?P<rest>\S.*)", re.ASCII)
+_OPENING: Final = re.compile(r"(?:(?:Please )?[Nn]ote(?: that |: ?)|(?:As a r|R)eminder[:,] )", re.ASCII)
 
 
 @lru_cache(maxsize=16384)
 def read_sentence(sentence: str, topic: Topic) -> tuple[Meaning, ...] | None:
     """What a plain sentence means in an event of this topic, or None: it was not read, or is about another. "Note that" before it
     says no more."""
-    found = next((meanings for pattern, meanings in _PATTERNS[topic] if pattern.fullmatch(sentence)), None)
-    if found is None and (opened := _OPENING.fullmatch(sentence)):
-        rest = opened["rest"]
-        return read_sentence(f"{rest[0].upper()}{rest[1:]}", topic)
-    return found
+    rest = _OPENING.sub("", sentence, count=1) if _OPENING.match(sentence) else ""
+    for said in filter(None, (sentence, f"{rest[:1].upper()}{rest[1:]}")):
+        for pattern, meanings in _PATTERNS[topic]:
+            if pattern.fullmatch(said):
+                return meanings
+    return None

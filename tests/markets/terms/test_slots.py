@@ -168,6 +168,8 @@ NAMES = (
     ("not in 2026", "2027", "2028"),
     ("earlier than May", "May or earlier", "June"),
     ("A", "B", "A and B"),
+    ("3rd or better", "2nd", "4th"),
+    ("both", "A", "neither"),
 )
 CRASHES = ("Infinity", "NaN", "sNaN", "1E+999999", "1E-999999", "9" * 400)
 
