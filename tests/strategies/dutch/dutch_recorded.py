@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -69,14 +69,17 @@ def depth(book: dict[str, Any]) -> Depth:
     return Depth.of(yes, no)
 
 
-def snapshot(name: str) -> Iterator[Recorded]:
-    """Every event of one recorded pass with the books of its markets."""
+@cache
+def snapshot(name: str) -> tuple[Recorded, ...]:
+    """Every event of one recorded pass with the books of its markets. To be read only."""
     books = {
         row["ticker"]: depth(row["orderbook_fp"]) for row in lines(SHARED / "snapshots" / name / "orderbooks.jsonl.gz")
     }
-    for page in lines(SHARED / "snapshots" / name / "events.jsonl.gz"):
-        for event in page["events"]:
-            yield facts(event), {m["ticker"]: books[m["ticker"]] for m in event["markets"] if m["ticker"] in books}
+    return tuple(
+        (facts(event), {m["ticker"]: books[m["ticker"]] for m in event["markets"] if m["ticker"] in books})
+        for page in lines(SHARED / "snapshots" / name / "events.jsonl.gz")
+        for event in page["events"]
+    )
 
 
 def fixture() -> list[Recorded]:
@@ -84,8 +87,9 @@ def fixture() -> list[Recorded]:
     return [(facts(row["event"]), {t: depth(b) for t, b in row["books"].items()}) for row in lines(FIXTURE)]
 
 
+@cache
 def captures(name: str) -> dict[tuple[str, str], dict[str, Depth]]:
-    """(pass, event) -> ticker -> book, of one file of full books."""
+    """(pass, event) -> ticker -> book, of one file of full books. To be read only."""
     found: dict[tuple[str, str], dict[str, Depth]] = defaultdict(dict)
     for row in lines(SHARED / "books" / name):
         levels = (
@@ -115,7 +119,7 @@ def search(event: EventFacts, books: dict[str, Depth], fees: FeeSchedule, **limi
     return best_basket(legs, exclusive, certified, Limits(**limits), event_ticker=event.event_ticker)
 
 
-def accepted(events: Iterator[Recorded] | list[Recorded], fees: FeeSchedule, **limits: Any) -> dict[str, Found]:
+def accepted(events: Iterable[Recorded], fees: FeeSchedule, **limits: Any) -> dict[str, Found]:
     """Event -> basket of all that the search accepts."""
     outcomes = ((event.event_ticker, search(event, books, fees, **limits)) for event, books in events)
     return {ticker: outcome for ticker, outcome in outcomes if isinstance(outcome, Found)}
