@@ -15,7 +15,7 @@ from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
 from strategies.cycle import candidates
-from strategies.cycle.candidates import Listed
+from strategies.cycle.candidates import Candidate, Listed
 from strategies.cycle.evaluation import evaluate, limits_of, verdict_of
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
@@ -66,7 +66,7 @@ _LIVE: Final = ("live_at", "live_constraint", "live_value", "live_limit", "live_
 def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdict]], at: datetime, most: int) -> int:
     """Write the verdicts (by event) that say something new, the first ``most`` of them, into their rows' ``live_*`` columns. Returns how
     many rows."""
-    written = []
+    written: list[tuple[Candidate, Miss, Verdict]] = []
     for event, verdict in verdicts:
         if len(written) >= most:
             break

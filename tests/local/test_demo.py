@@ -135,7 +135,7 @@ def test_still_books_yield_nothing_guaranteed_ctrl_c_leaves_no_process_and_a_sec
     tmp_path: Path,
 ) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
-    scans = []
+    scans: list[int] = []
     for seconds in ("300", "20"):
         process = demo("--still", "--seconds", seconds, "--json", str(out), "--state", str(state))
         if not scans:

@@ -107,7 +107,7 @@ def test_what_is_traded_decides_where_a_quote_goes_where_all_margins_are_alike(r
     _candidate(profile, "E2")
     cache.prices().set(cache.key("traded:since"), now - 60)
     bucket = cache.key(f"traded:{now - 60}:{now // traded.BUCKET_SECONDS}")
-    counts = {f"{ticker} no": 0 if ticker.startswith("E1") else 100 for ticker in _tickers()}
+    counts: dict[Any, int] = {f"{ticker} no": 0 if ticker.startswith("E1") else 100 for ticker in _tickers()}
     cache.prices().hset(bucket, mapping=counts)
     assert cycle.run().decisions == 1
     decision = Decision.objects.get()

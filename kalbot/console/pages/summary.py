@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from django.core.cache import cache as kept
@@ -134,7 +135,7 @@ def ledger_summaries() -> dict[int, dict[str, int]]:
     rows, which might change without a booking."""
     latest = LedgerTransaction.objects.filter(profile=OuterRef("pk")).order_by("-id").values("pk")[:1]
     return {
-        profile.pk: _kept(profile, "ledger", profile.last_booking, lambda profile=profile: ledger.summary(profile))
+        profile.pk: _kept(profile, "ledger", profile.last_booking, partial(ledger.summary, profile))
         for profile in Profile.objects.annotate(last_booking=Subquery(latest))
     }
 

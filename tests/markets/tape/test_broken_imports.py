@@ -157,10 +157,10 @@ def test_lines_that_cannot_be_read_leave_the_others_as_they_are(tmp_path: Path, 
     _packed(tmp_path / "good" / name, b"\n".join(lines))
     whole, nothing = _read(kind, tmp_path / "good")
     broken = [*NO_JSON, *(json.dumps({k: v for k, v in good[0].items() if k != field}).encode() for field in needed)]
-    broken += [json.dumps(good[0] | {field: value}).encode() for field in needed for value in ([[]], "no", {"a": 1})]
-    broken = [
-        line for line in broken if kind != "settled" or b"outcomes" in line or line in NO_JSON
-    ]  # others are a bookmaker's lines
+    odd: tuple[Any, ...] = ([[]], "no", {"a": 1})
+    broken += [json.dumps(good[0] | {field: value}).encode() for field in needed for value in odd]
+    if kind == "settled":  # others are a bookmaker's lines
+        broken = [line for line in broken if b"outcomes" in line or line in NO_JSON]
     _packed(tmp_path / "bad" / name, b"\n".join([*broken[::2], lines[0], *broken[1::2], *lines[1:]]))
     found, aside = _read(kind, tmp_path / "bad")
     assert nothing.count == 0
