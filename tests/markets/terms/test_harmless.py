@@ -10,7 +10,22 @@ import pytest
 
 from markets.terms.exhaustiveness import Certificate, ReviewedSeries, ReviewShape, certify
 from markets.terms.facts import EventFacts
-from tests.markets.terms.wording import changed, named, price_range, primary, secondary, soccer, stated, temperature
+from markets.terms.reading.secondary import Topic, read_sentence
+from markets.terms.reading.text import one_spelling, plain, sentences
+from tests.markets.terms.wording import (
+    CANCELLED,
+    PRICE_NOTE,
+    TIE_SPLITS,
+    WEATHER_NOTE,
+    changed,
+    named,
+    price_range,
+    primary,
+    secondary,
+    soccer,
+    stated,
+    temperature,
+)
 
 SENTENCES = (
     "Trading closes at 11:59 PM ET.",
@@ -151,6 +166,21 @@ def one_lost(sentence: str) -> bool:
 
 def test_a_harmless_sentence_loses_nothing_in_secondary_rules_or_after_the_condition() -> None:
     assert [sentence for sentence in SENTENCES if one_lost(sentence)] == []
+
+
+TURNING = ("not", "no", "never", "neither", "two", "unless", "except", "half")
+
+
+def test_a_word_that_turns_a_harmless_sentence_round_is_not_read_anywhere_in_it() -> None:
+    notes = [*SENTENCES, *(s for note in (WEATHER_NOTE, PRICE_NOTE) for s in sentences(note)), CANCELLED, TIE_SPLITS]
+    read = []
+    for sentence in notes:
+        assert any(read_sentence(one_spelling(plain(sentence)), topic) for topic in Topic)
+        words = sentence.split(" ")
+        for turned in (" ".join([*words[:i], word, *words[i:]]) for i in range(len(words)) for word in TURNING):
+            said = sentences(one_spelling(plain(turned)))
+            read += [turned for topic in Topic if all(read_sentence(one, topic) is not None for one in said)]
+    assert read == []
 
 
 def test_another_spelling_of_the_same_rule_loses_nothing() -> None:
