@@ -6,12 +6,15 @@ counted and named in the tape as soon as it can be written again.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -49,6 +52,7 @@ class TapeWriter:
         self._folder, self._writer, self._about, self._level = folder, writer, about, level
         self._queue: deque[tuple[int, Kind, str, bytes | Sequence[bytes]]] = deque()
         self._waiting = 0
+        self._counting = threading.Lock()
         self._file: BinaryIO | None = None
         self._hour = -1
         self._hole: tuple[int, str] | None = None
@@ -83,7 +87,8 @@ class TapeWriter:
         if self._waiting > QUEUE_BYTES:
             self._drop(received_ns, "the disk is slower than the exchange", 1)
             return
-        self._waiting += size
+        with self._counting:
+            self._waiting += size
         self._queue.append((received_ns, kind, key, payload))
 
     def _drop(self, received_ns: int, reason: str, count: int) -> None:
@@ -96,53 +101,65 @@ class TapeWriter:
         while True:
             stopping = self._stop.wait(FLUSH_SECONDS)
             while self._queue:
-                self._write_some()
-            while self._holes_to_report:
-                self._on_problem(self._holes_to_report.popleft())
+                self._guarded(self._write_some)
+                self._report()
+            self._report()
             if stopping:
                 break
-        if self._file is not None:
-            self._file.close()
+        self._close_file()
+
+    def _report(self) -> None:
+        """Say what holes have begun, while more is still waiting to be written."""
+        while self._holes_to_report:
+            self._guarded(partial(self._on_problem, self._holes_to_report.popleft()))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """No fault ends this thread: what was being written is lost, and that is named as a hole."""
+        try:
+            work()
+        except Exception as error:
+            log.exception("tape: a block was lost")
+            self._drop(time.time_ns(), f"{type(error).__name__}: {error}"[:200], 1)
 
     def _write_some(self) -> None:
         """One block of one hour: what is waiting, up to the size of a block."""
         parts: list[bytes] = []
         size, first_ns, last_ns = 0, 0, 0
         hour = self._queue[0][0] // HOUR_NS
-        count, consumed = 0, 0
         while self._queue and size < BLOCK_BYTES and self._queue[0][0] // HOUR_NS == hour:
-            received_ns, kind, key, content = self._queue.popleft()
-            payload = content if isinstance(content, bytes) else pack_frames(content)
-            consumed += len(payload) if isinstance(content, bytes) else sum(map(len, content))
-            parts.append(pack(Record(received_ns, kind, key, payload)))
-            first_ns, last_ns = min(first_ns or received_ns, received_ns), max(last_ns, received_ns)
-            size += len(parts[-1])
-            count += 1
-        self._waiting -= consumed
-        self._write(hour, parts, count, first_ns, last_ns)
+            record = self._taken()
+            self._guarded(partial(_pack_into, parts, record))
+            first_ns, last_ns = (
+                min(first_ns or record.received_ns, record.received_ns),
+                max(last_ns, record.received_ns),
+            )
+            size += len(record.payload)
+        if parts:
+            self._write(hour, parts, len(parts), first_ns, last_ns)
+
+    def _taken(self) -> Record:
+        """The next that waits."""
+        received_ns, kind, key, content = self._queue.popleft()
+        payload = content if isinstance(content, bytes) else pack_frames(content)
+        with self._counting:
+            self._waiting -= len(payload) if isinstance(content, bytes) else sum(map(len, content))
+        return Record(received_ns, kind, key, payload)
 
     def _write(self, hour: int, parts: list[bytes], count: int, first_ns: int, last_ns: int) -> None:
         if self._hole is not None:
             since, reason = self._hole
             gap = json.dumps({"after_ns": since, "before_ns": first_ns, "reason": reason, "dropped": self.dropped})
             parts.insert(0, pack(Record(first_ns, Kind.GAP, "", gap.encode())))
-            count += 1
         try:
-            file = self._segment(hour, first_ns)
-            place = file.seek(0, 2)
-            try:
-                file.write(block_of(b"".join(parts), count, first_ns, last_ns, self._level))
-                file.flush()
-            except OSError:
-                file.truncate(place)
-                raise
+            append(self._segment(hour, first_ns), block_of(b"".join(parts), len(parts), first_ns, last_ns, self._level))
         except OSError as error:
             self._failed(first_ns, count, error)
             return
-        if self._hole is not None:
-            self._on_recovery(self.dropped)
-        self._hole, self.problem = None, ""
+        was_hole, self._hole, self.problem = self._hole is not None, None, ""
         self.written += count
+        if was_hole:
+            self._report()
+            self._guarded(partial(self._on_recovery, self.dropped))
 
     def _failed(self, received_ns: int, count: int, error: OSError) -> None:
         reason = f"{type(error).__name__}: {error.strerror or error}"
@@ -150,16 +167,40 @@ class TapeWriter:
             log.error("tape not written: %s", reason)
         self.problem = reason
         self._drop(received_ns, reason, count)
-        self._file, self._hour = None, -1
+        self._close_file()
         self._stop.wait(RETRY_SECONDS if not self._stop.is_set() else 0)
 
     def _segment(self, hour: int, first_ns: int) -> BinaryIO:
         if self._file is not None and hour == self._hour:
             return self._file
-        if self._file is not None:
-            self._file.close()
-        path = self._folder / segment_name(first_ns, self._writer)
-        self._file, self._hour = path.open("ab", buffering=0), hour
+        self._close_file()
+        file = (self._folder / segment_name(first_ns, self._writer)).open("ab", buffering=0)
+        self._file, self._hour = file, hour
         meta = pack(Record(first_ns, Kind.META, "", json.dumps({"format": 1, **self._about}, sort_keys=True).encode()))
-        self._file.write(block_of(meta, 1, first_ns, first_ns, self._level))
-        return self._file
+        append(file, block_of(meta, 1, first_ns, first_ns, self._level))
+        return file
+
+    def _close_file(self) -> None:
+        file, self._file, self._hour = self._file, None, -1
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+
+def _pack_into(parts: list[bytes], record: Record) -> None:
+    parts.append(pack(record))
+
+
+def append(file: BinaryIO, block: bytes) -> None:
+    """All of ``block`` at the end of an unbuffered ``file``, or nothing of it. Raises OSError.
+
+    A disk that fills up takes a part without an error, and only the next write fails.
+    """
+    place = file.seek(0, 2)
+    try:
+        taken = file.write(block)
+        if taken != len(block):
+            raise OSError(errno.ENOSPC, "the disk took a part of a block")
+    except OSError:
+        file.truncate(place)
+        raise
