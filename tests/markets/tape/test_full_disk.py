@@ -19,8 +19,8 @@ from markets.tape import writer
 from markets.tape.records import Kind
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer.FLUSH_SECONDS = writer.RETRY_SECONDS = 0.02
-told = []
-tape = writer.TapeWriter(Path(sys.argv[1]), "stream", {}, on_problem=told.append, on_recovery=lambda lost: told.append(lost))
+said = []
+tape = writer.TapeWriter(Path(sys.argv[1]), "stream", {}, on_problem=said.append, on_recovery=lambda lost: said.append(lost))
 START, number, slowest = int(sys.argv[2]), 0, 0.0
 def some(until):
     global number, slowest
@@ -41,7 +41,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 some(lambda: not tape.problem)
 some(lambda: tape.written > 300)
 tape.close()
-print(json.dumps({"sent": number, "written": tape.written, "dropped": tape.dropped, "said": told, "full": full}))
+print(json.dumps({"sent": number, "written": tape.written, "dropped": tape.dropped, "said": said, "full": full}))
 """
 """Frames go on while the size that a file may have is first small and then without limit."""
 
