@@ -76,6 +76,16 @@ def quoted() -> frozenset[str]:
     return frozenset(Watch.objects.filter(source__startswith=QUOTE_SOURCE).values_list("event_id", flat=True))
 
 
+def in_families(event_tickers: Iterable[str]) -> frozenset[str]:
+    """Those of these events that are members of an open family."""
+    found: set[str] = set()
+    for batch in batched(list(event_tickers)):
+        found.update(
+            FamilyMember.objects.filter(event__in=batch, family__is_open=True).values_list("event_id", flat=True)
+        )
+    return frozenset(found)
+
+
 def notify() -> None:
     """Make the stream read the watchlist now. It does so every second anyway."""
     with suppress(redis.RedisError):

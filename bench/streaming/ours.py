@@ -96,6 +96,8 @@ class _Watchlist:
     def __init__(self, names: Sequence[str]) -> None:
         self.current: dict[str, dict[str, str]] = {}
         self.fee_multipliers: dict[str, int] = {}
+        self.quoted: frozenset[str] = frozenset()
+        self.in_families: frozenset[str] = frozenset()
         for name in names:
             self.current.setdefault(event_of(name), {})[name] = "active"
 
@@ -103,11 +105,11 @@ class _Watchlist:
 class _Nowhere:
     """Takes the place of inbox and notifier."""
 
-    waiting = written = sent = 0
+    waiting = written = sent = suppressed = 0
 
     def put(self, message: object) -> None: ...
 
-    def ask(self, name: str, *arguments: object, interval: float = 0.0) -> None: ...
+    def notify(self, name: str, *arguments: object, interval: float = 0.0) -> None: ...
 
 
 def _session_maker(port: int, scheme: str) -> Any:

@@ -43,6 +43,8 @@ SWITCH_SECONDS: Final = 0.0005
 """How long another thread of ours (rows, watchlist) may hold up the receiving one; Python's default of 5 ms would delay every price."""
 EVALUATE_SECONDS: Final = 0.2
 """Least time between two task messages about one event."""
+FAMILY_SECONDS: Final = 0.5
+"""The same of an event that alone does not pay, but is one of a family: whether that pays is seen on the books of all its events only."""
 
 
 class Refused(Exception):
@@ -241,7 +243,8 @@ class Stream:
                 return
 
     def _notify(self, connection: Connection) -> None:
-        """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves, and quotes repriced. Only
+        """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves, or that are one of a family,
+        and quotes repriced. Only
         after the write, or the evaluation would read the old prices."""
         for event in self._moved:
             if event in self._watchlist.quoted:
@@ -249,6 +252,8 @@ class Stream:
             multiplier = self._watchlist.fee_multipliers.get(event, 0)
             if is_worth_evaluating(self.books.events.get(event, ()), multiplier):
                 self._notifier.notify(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
+            elif event in self._watchlist.in_families:
+                self._notifier.notify(messages.EVALUATE_EVENT, event, interval=FAMILY_SECONDS)
         self._moved.clear()
         if connection.lifecycle_gap:
             connection.lifecycle_gap = False

@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
-from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, quoted, wanted
+from markets.watchlist import CHANGED_CHANNEL, fee_multipliers, in_families, quoted, wanted
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ Wanted = Mapping[str, Mapping[str, str]]
 class WatchlistReader:
     """``current`` is what to watch: event -> market -> status. It is replaced as a whole, so any thread may read it.
 
-    ``fee_multipliers``: of each of these events, in millionths. ``quoted``: the events in which a quote rests."""
+    ``fee_multipliers``: of each of these events, in millionths. ``quoted``: the events in which a quote rests.
+    ``in_families``: those that are members of a family."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class WatchlistReader:
         self.current: Wanted = {}
         self.fee_multipliers: Mapping[str, int] = {}
         self.quoted: frozenset[str] = frozenset()
+        self.in_families: frozenset[str] = frozenset()
         self._redis = client
         self._limit = limit_markets
         self._mine = mine
@@ -54,6 +56,7 @@ class WatchlistReader:
         mine = wanted(self._limit, self._mine)
         self.fee_multipliers = fee_multipliers(mine)
         self.quoted = quoted()
+        self.in_families = in_families(mine)
         if mine != self.current:
             self.current = mine
 

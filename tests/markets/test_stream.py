@@ -11,7 +11,7 @@ import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from kalbot.common import clock
+from kalbot.common import clock, messages
 from markets.kalshi.environment import Environment
 from markets.kalshi.signing import Signer
 from markets.prices import EventPrices, PriceReader
@@ -263,6 +263,19 @@ def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other
     written, notified = next(message for message in running.sent if message[1] == "EVENT")[2:]
     received = max(market.receive_ms for market in running.event().markets.values())
     assert received * 1000 <= written <= notified
+
+
+def test_an_event_of_a_family_is_evaluated_when_it_moves_though_it_does_not_pay_alone(running: Running) -> None:
+    for leg in LEGS:
+        running.exchange.set_level(leg, "no", 5200, 1000)
+        running.exchange.set_level(leg, "no", 5500, 0)
+    wait_for(running.agrees)
+    threading.Event().wait(0.6)
+    running.sent.clear()
+    running.watchlist.in_families = frozenset({"EVENT"})
+    running.exchange.set_level("EVENT-A", "yes", 3900, 10)
+    running.exchange.set_level("EVENT-A", "yes", 4000, 0)
+    wait_for(lambda: (messages.EVALUATE_EVENT, "EVENT") in [message[:2] for message in running.sent])
 
 
 def test_an_emptied_redis_costs_a_moment(running: Running, redis_db: redis.Redis) -> None:

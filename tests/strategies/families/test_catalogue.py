@@ -49,6 +49,14 @@ def test_events_of_one_value_become_one_event_with_the_markets_of_all() -> None:
     assert Certificate.objects.get(event=FAMILY) == first, "nothing changed, nothing is written"
 
 
+def test_the_stream_knows_which_events_are_of_a_family() -> None:
+    assert watchlist.in_families(["KXBTC-1", "KXBTCD-1"]) == frozenset()
+    families.refresh()
+    assert watchlist.in_families(["KXBTC-1", "KXOTHER"]) == {"KXBTC-1"}
+    Event.objects.filter(pk=FAMILY).update(is_open=False)
+    assert watchlist.in_families(["KXBTC-1"]) == frozenset()
+
+
 @pytest.mark.parametrize(
     "change",
     [
