@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ def names() -> dict[str, str]:
 
 
 def main(argv: list[str]) -> int:
+    os.environ["KALBOT_ENV_FILE"] = ""  # a person's .env names what must not be measured
     known = names()
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: bin/bench [--compare REV] NAME [options]\n")

@@ -1,6 +1,7 @@
 """Reading the environment strictly: what cannot be read, a comment inside a value, an unreplaced placeholder stop the start.
 
 Values come from the process's environment, from ``.env`` in the project's root, or from the file that ``NAME_FILE`` names.
+``KALBOT_ENV_FILE`` names another file than ``.env``, and none when it is empty: the demo and the tests must not work with production's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, Final, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from kalbot.common import life
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BOOLEANS: Final = {
@@ -58,8 +61,9 @@ class Environment(environ.FileAwareEnv):
 
 
 env = Environment()
-if (ROOT / ".env").is_file():
-    env.read_env(ROOT / ".env")
+FILE: Final = life.environment_file()
+if FILE is not None and FILE.is_file():
+    env.read_env(FILE)
 
 
 def boolean(name: str, default: bool) -> bool:

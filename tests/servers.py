@@ -24,6 +24,7 @@ def _prepare() -> None:
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["KALBOT_STATE"] = str(folder)
+    os.environ["KALBOT_ENV_FILE"] = ""  # a person's .env names what the tests must never touch
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     if "REDIS_URL" not in os.environ or os.environ.get("KALBOT_TEST_REDIS") == "own":
         REDIS = start_redis(folder / "redis")

@@ -49,12 +49,20 @@ class Sign:
         return process_began(self.pid) == self.began != ""
 
 
+def environment_file() -> Path | None:
+    """The file of settings: ``.env`` in the project's root, or what ``KALBOT_ENV_FILE`` names; None when that is empty."""
+    named = os.environ.get("KALBOT_ENV_FILE")
+    if named is None:
+        return ROOT / ".env"
+    return ROOT / named if named else None
+
+
 def folder() -> Path:
-    """Where the signs are: under ``KALBOT_STATE`` of the environment or of ``.env``."""
-    state = os.environ.get("KALBOT_STATE", "")
-    if not state:
+    """Where the signs are: under ``KALBOT_STATE`` of the environment or of the file of settings."""
+    state, file = os.environ.get("KALBOT_STATE", ""), environment_file()
+    if not state and file is not None:
         with suppress(OSError):
-            found = re.search(r"^\s*(?:export\s+)?KALBOT_STATE=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
+            found = re.search(r"^\s*(?:export\s+)?KALBOT_STATE=(.+)$", file.read_text(), re.MULTILINE)
             state = found.group(1).strip().strip("\"'") if found else ""
     return Path(state or ROOT / ".demo") / "alive"
 

@@ -8,7 +8,6 @@ reconciliation compare, and resumes.
 from __future__ import annotations
 
 import argparse
-import getpass
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from kalbot.local import tape_position
 
@@ -35,7 +35,14 @@ def save(folder: Path) -> Path:
     now = datetime.now(UTC)
     dump = folder / f"kalbot-{now:%Y%m%dT%H%M%SZ}.dump"
     partial = dump.with_suffix(".partial")
-    run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={partial}", f"--dbname={url}")
+    run(
+        "pg_dump",
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        f"--file={partial}",
+        f"--dbname={without_password(url)}",
+    )
     partial.chmod(0o600)
     about = {
         "made_at": now.isoformat(),
@@ -71,7 +78,7 @@ def load(dump: Path) -> dict[str, Any]:
         "--single-transaction",
         "--no-owner",
         "--no-privileges",
-        f"--dbname={url}",
+        f"--dbname={without_password(url)}",
         str(dump),
     )
     halt(about)
@@ -88,7 +95,7 @@ def halt(about: dict[str, Any]) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     reason = f"restored from the dump of {about['made_at'][:19]}; reconcile before you resume"
     trading_state.set_state(state=trading_state.State.HALTED, actor="restore", reason=reason)
-    audit.record("restore", actor=getpass.getuser(), reason=reason, target="the database")
+    audit.record("restore", actor=audit.terminal_user(), reason=reason, target="the database")
 
 
 def tape_folder() -> str:
@@ -105,6 +112,17 @@ def database_url() -> str:
     if not settings.DATABASE_URL.startswith(("postgres://", "postgresql://")):
         raise BackupError("DATABASE_URL names no Postgres; copy the file of a SQLite database while nothing runs.")
     return str(settings.DATABASE_URL)
+
+
+def without_password(url: str) -> str:
+    """An address that anybody may see in the list of processes."""
+    return url.replace(f":{urlsplit(url).password or ''}@", "@", 1)
+
+
+def secret() -> dict[str, str]:
+    """The password of the settings' address, as Postgres' programs read it from the environment."""
+    password = urlsplit(database_url()).password
+    return {"PGPASSWORD": unquote(password)} if password else {}
 
 
 def applied() -> set[str]:
@@ -152,7 +170,7 @@ def digest(path: Path) -> str:
 def run(*command: str) -> None:
     """Run one of Postgres' programs. Raises BackupError with what it says, never with the password."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, env=os.environ | secret(), capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise BackupError(f"{command[0]} is not installed (Debian: postgresql-client).") from None
     if ended.returncode:

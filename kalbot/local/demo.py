@@ -139,8 +139,10 @@ def make_plan(options: argparse.Namespace, state: Path) -> processes.Plan:
 
 
 def start(plan: processes.Plan, supervisor: Supervisor) -> None:
-    """Start everything in order. The product's settings go into the environment, where its processes read them."""
+    """Start everything in order. The product's settings go into the environment, where its processes read them; a ``.env`` for production
+    is none of the demo's business."""
     env = {
+        "KALBOT_ENV_FILE": "",
         "KALBOT_STATE": str(plan.state),
         "SECRET_KEY": remembered(plan.state / "secret_key", lambda: secrets.token_urlsafe(50)),
         "KALBOT_LIVE": "true",

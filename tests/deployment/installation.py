@@ -52,6 +52,7 @@ def servers(folder: Path, *exchange: str, durable: bool = False) -> Iterator[dic
         yield {
             **{name: value for name, value in os.environ.items() if not name.startswith(("KALBOT", "KALSHI"))},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "KALBOT_ENV_FILE": "",
             "KALBOT_STATE": str(folder / "state"),
             "KALBOT_DEVELOPMENT": "false",
             "SECRET_KEY": "k9" * 40,

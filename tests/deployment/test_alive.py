@@ -72,6 +72,7 @@ def test_the_file_of_a_process_that_is_gone_or_had_the_same_pid_is_no_sign(state
 
 def test_the_folder_is_that_of_the_environment_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KALBOT_STATE")
+    monkeypatch.delenv("KALBOT_ENV_FILE")
     monkeypatch.setattr(life, "ROOT", tmp_path)
     assert life.folder() == tmp_path / ".demo" / "alive"
     (tmp_path / ".env").write_text("A=b\n# KALBOT_STATE=/no\nKALBOT_STATE=/srv/state\n")

@@ -88,3 +88,11 @@ def test_a_value_that_was_not_meant_is_refused(variables: dict[str, str], senten
 def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("abcd" * 10 + "\n")
     assert start(KALBOT_DEVELOPMENT="false", SECRET_KEY_FILE=str(tmp_path / "key")) == "started abcd"
+
+
+def test_the_file_of_settings_may_be_another_or_none(tmp_path: Path) -> None:
+    file = tmp_path / "production"
+    file.write_text("KALBOT_DEVELOPMENT=false\nSECRET_KEY=" + "wxyz" * 10 + "\n")
+    assert start(KALBOT_ENV_FILE=str(file)) == "started wxyz"
+    assert start(KALBOT_ENV_FILE="") == "started deve"
+    assert os.environ["KALBOT_ENV_FILE"] == "", "the tests read nobody's .env"

@@ -143,6 +143,7 @@ def _prepare(folder: Path) -> Any:
     server = start_redis(folder / "redis")
     os.environ |= {
         "REDIS_URL": server.url,
+        "KALBOT_ENV_FILE": "",
         "KALBOT_STATE": str(folder),
         "DATABASE_URL": "sqlite://:memory:",
         "DJANGO_SETTINGS_MODULE": "kalbot.settings",

@@ -32,6 +32,7 @@ def lives_again(state: Path, name: str, before: int) -> bool:
 
 def demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if key not in CLEAN}
+    environment["KALBOT_ENV_FILE"] = "tests/data/production.env"  # as beside a checkout that production runs from
     return subprocess.Popen(
         [sys.executable, "-m", "kalbot.local.demo", *arguments],
         cwd=ROOT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import secrets
 from typing import Any
 
@@ -30,3 +32,11 @@ def record(
         outcome=Act.Outcome.DONE,
         result=result[:400],
     )
+
+
+def terminal_user() -> str:
+    """Who runs a command: the login's name, or its number where it has none, as the host's user in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -25,7 +25,7 @@ _PATTERNS = [
 def _literals() -> list[str]:
     names = ("SECRET_KEY", "KALSHI_PRIVATE_KEY", "KALSHI_KEY_ID", "NOTIFY_KEY", "DEADMAN_URL", "FRED_API_KEY")
     found = [str(getattr(settings, name, "")) for name in names]
-    address = urlsplit(str(getattr(settings, "DEADMAN_URL", "")))
+    address = urlsplit(settings.DEADMAN_URL)
     found += [address.path.strip("/"), address.query]  # libraries log the parts of an address
     found += [urlsplit(str(getattr(settings, name, ""))).password or "" for name in ("DATABASE_URL", *_REDIS)]
     return sorted({value for value in found if len(value) >= 8}, key=len, reverse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -65,7 +64,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  {label}: {text}")
         if not options["confirm"] or basket.refusal:
             return False
-        actor = getpass.getuser()
+        actor = audit.terminal_user()
         try:
             position = adoption.adopt(basket, actor=actor, reason=options["reason"])
         except CannotAdopt as error:
@@ -82,7 +81,7 @@ class Command(BaseCommand):
         row = Discrepancy.objects.filter(**of).first()
         if row is None:
             raise CommandError(f"No basket {key} is lost.")
-        actor = getpass.getuser()
+        actor = audit.terminal_user()
         Discrepancy.objects.filter(pk=row.pk).update(accepted=True)
         discrepancies.close(row, actor=actor, resolution=f"{reason}: left as somebody else's")
         audit.record("adopt", actor=actor, reason=reason, target=key, result="left as somebody else's")

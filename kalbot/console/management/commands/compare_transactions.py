@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.common.units import format_decimal
+from kalbot.console.auth import audit
 from kalbot.console.exports.check import check
 from kalbot.console.exports.compare import Entry, NotTheForm
 from kalbot.console.exports.history import DoesNotAddUp
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if not 2021 <= options["year"] <= 2100:
             raise CommandError("--year is between 2021 and 2100.")
         try:
-            found = check(options["file"].read_bytes(), options["year"], actor=getpass.getuser())
+            found = check(options["file"].read_bytes(), options["year"], actor=audit.terminal_user())
         except OSError as error:
             raise CommandError(f"cannot read the file: {error}") from None
         except (NotTheForm, DoesNotAddUp) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -26,7 +25,7 @@ class Command(BaseCommand):
             help="Halted: no order at all is sent, so that what is half-bought or half-sold stays naked.",
         )
         parser.add_argument("--cancel-resting", action="store_true", help="Cancel resting orders at once.")
-        parser.add_argument("--actor", default=getpass.getuser())
+        parser.add_argument("--actor", default=audit.terminal_user())
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = profile_named(options["profile"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -30,7 +29,7 @@ class Command(BaseCommand):
             after = identity.accept()
             audit.record(
                 "accept_identity",
-                actor=getpass.getuser(),
+                actor=audit.terminal_user(),
                 reason=reason,
                 target="this installation",
                 result=f"{before}, now {after}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -39,7 +38,7 @@ class Command(BaseCommand):
             moved = account_ledger.accept_cash(options["reason"])
             audit.record(
                 "accept_cash",
-                actor=getpass.getuser(),
+                actor=audit.terminal_user(),
                 reason=options["reason"],
                 target="the account's cash",
                 result=f"{moved:+d} micro-dollars taken as moved by a person, by the command line",

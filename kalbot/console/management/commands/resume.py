@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -19,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="Why; it is kept.")
         parser.add_argument("--profile", help="Only this profile; without it, the global state.")
         parser.add_argument("--reducing", action="store_true")
-        parser.add_argument("--actor", default=getpass.getuser())
+        parser.add_argument("--actor", default=audit.terminal_user())
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = profile_named(options["profile"])
