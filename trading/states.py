@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
-from kalbot.common import clock, counters, events, trace
+from kalbot.common import clock, counters, direct, events, trace
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger
@@ -137,8 +137,8 @@ def given_back(lease: Lease) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        rows = Position.objects.filter(pk=lease.position_id, lease_token=lease.token)
-        rows.update(lease_token="", lease_until=None)
+        freed = {"lease_token": "", "lease_until": None}
+        direct.update(Position, freed, id=lease.position_id, lease_token=lease.token)
 
 
 def transition(
@@ -257,7 +257,7 @@ def note(
 ) -> PositionEvent:
     """Write what happened to a position."""
     made = event_of(position, reason, actor=actor, data=data, to=to)
-    made.save(force_insert=True)
+    direct.insert([made])
     return made
 
 
@@ -281,7 +281,7 @@ def claim(position: Position, subaccount: int) -> None:
         LiveEventClaim(event_id=event, subaccount=subaccount, position=position)
         for event in selectors.books_of(position.event)
     ]
-    LiveEventClaim.objects.bulk_create(rows)
+    direct.insert(rows)
 
 
 def schedule(position: Position, at: datetime | None, **changes: Any) -> None:

@@ -26,6 +26,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 
+from kalbot.common import direct
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash
@@ -59,7 +60,7 @@ def post(
     posting = Posting(kind, key, tuple(entries), position, source, memo)
     booked = posting.row(profile.pk, profile.mode)
     if is_new:
-        booked.save(force_insert=True)
+        direct.insert([booked])
     elif not _inserted(booked):
         return False
     _book_lines(profile.pk, profile.mode, [(booked, posting)])
@@ -69,16 +70,19 @@ def post(
 def post_new(profile_id: int, mode: str, postings: Sequence[Posting]) -> None:
     """Book transactions of one profile, each of which the caller's own unique row proves to be new. Should one be booked already,
     everything is rolled back. Must run inside ``transaction.atomic``."""
-    rows = LedgerTransaction.objects.bulk_create([posting.row(profile_id, mode) for posting in postings])
+    rows = [posting.row(profile_id, mode) for posting in postings]
+    direct.insert(rows)
     _book_lines(profile_id, mode, list(zip(rows, postings, strict=True)))
 
 
 def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
     """Write the entries, and bring the running totals up to them. The best result is that after each transaction."""
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(transaction=row, account=account, amount=amount)
-        for row, posting in booked
-        for account, amount in posting.lines
+    direct.insert(
+        [
+            LedgerEntry(transaction=row, account=account, amount=amount)
+            for row, posting in booked
+            for account, amount in posting.lines
+        ]
     )
     change: dict[str, int] = {}
     lowest = 0

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, UUIDField
 
-from kalbot.common import bulk, clock, events
+from kalbot.common import bulk, clock, direct, events
 from kalbot.common.prepared import Param, Prepared
 from markets.terms.grades import Grade
 from trading import selectors
@@ -217,7 +217,7 @@ class PositionBooking:
         """Write everything, with further columns of the position."""
         self.is_written = True
         if self._fills:
-            Fill.objects.bulk_create(self._fills)
+            direct.insert(self._fills)
             filled: dict[UUID, int] = {}
             for fill in self._fills:
                 filled[fill.order_id] = filled.get(fill.order_id, 0) + fill.count

@@ -10,7 +10,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
-from kalbot.common import clock, events
+from kalbot.common import clock, direct, events
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
@@ -32,7 +32,6 @@ from trading.models import (
     Leg,
     Order,
     Position,
-    PositionEvent,
     PositionStatus,
     ProfileBalance,
 )
@@ -215,7 +214,7 @@ def _store(
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
     token = states.new_token() if at_once else ""
-    position = Position.objects.create(
+    position = Position(
         profile=profile,
         mode=profile.mode,
         decision=decision,
@@ -233,8 +232,9 @@ def _store(
         lease_until=until if at_once else None,
         **premises.of(decision, basket.certified_states),
     )
+    direct.insert([position])
     markets = {market.ticker: market for market in basket.markets}
-    legs = Leg.objects.bulk_create(
+    legs = [
         Leg(
             position=position,
             market=markets[leg.ticker],
@@ -244,23 +244,25 @@ def _store(
             limit_price=leg.limit,
         )
         for number, leg in enumerate(plan.legs)
-    )
+    ]
+    direct.insert(legs)
     if profile.mode == Mode.LIVE:
         states.claim(position, profile.subaccount or 0)
     ledger.book_reserve(position, basket.funds)
     admitted = states.event_of(position, _explain(decision, plan, basket.funds), data={"losses": plan.unwind_losses})
     admitted.from_status = admitted.to_status = PositionStatus.PENDING
     if not at_once:
-        admitted.save(force_insert=True)
+        direct.insert([admitted])
         return Admitted(position)
     begun = states.event_of(position, "first order")
     begun.from_status = PositionStatus.PENDING
-    PositionEvent.objects.bulk_create([admitted, begun])
+    direct.insert([admitted, begun])
     states.announce(position, PositionStatus.PENDING, PositionStatus.EXECUTING, reason=begun.reason)
     orders = buy.first_orders(position, legs)
     for order in orders:
         order.lease_token = token
-    return Admitted(position, Lease(position.pk, token), legs, Order.objects.bulk_create(orders))
+    direct.insert(orders)
+    return Admitted(position, Lease(position.pk, token), legs, orders)
 
 
 def _explain(decision: Decision, plan: Plan, funds: int) -> str:

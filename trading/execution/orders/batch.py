@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from kalbot.common import clock
+from kalbot.common import clock, direct
 from trading.execution.orders import gate, record, submit
 from trading.models import Leg, Order, Position
 from trading.states import Lease
@@ -36,10 +36,10 @@ def place_all(
     answers. ``columns`` are those of every order. Overtaken if the lease is gone: then nothing is stored."""
     with transaction.atomic():
         lease.renew()
-        rows = [submit.new_order(position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
-        for row in rows:
-            row.lease_token = lease.token
-        orders = Order.objects.bulk_create(rows)
+        orders = [submit.new_order(position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
+        for order in orders:
+            order.lease_token = lease.token
+        direct.insert(orders)
         for order in orders:
             record.say(order)
     send_all(orders, keep_back)

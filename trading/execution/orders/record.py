@@ -22,7 +22,7 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import F, Q
 
-from kalbot.common import clock, events, trace
+from kalbot.common import clock, direct, events, trace
 from kalbot.common.trace import Stage
 from markets import exchange_hours
 from strategies.models import Mode
@@ -156,7 +156,7 @@ def show(order: Order, columns: Mapping[str, Any]) -> None:
 def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
     """Change the row if its status is one of ``expected``; the object then shows the row as it is. Whether it was changed."""
     columns["moved_at"] = clock.now()
-    won = Order.objects.filter(pk=order.pk, status__in=expected).update(status=to, **columns)
+    won = direct.update(Order, {"status": to, **columns}, id=order.pk, status=expected)
     if won:
         show(order, {"status": to, **columns})
         say(order)

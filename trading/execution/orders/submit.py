@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
-from kalbot.common import clock
+from kalbot.common import clock, direct
 from strategies.models import Kind
 from trading.execution.orders import client_ids, gate, record
 from trading.execution.orders.client_ids import ClientId
@@ -51,7 +51,7 @@ def place(
         )
         order.actor = actor
         order.lease_token = lease.token
-        order.save(force_insert=True)
+        direct.insert([order])
         record.say(order)
     send(order, keep_back)
     return order

@@ -1,0 +1,125 @@
+"""INSERT and UPDATE of single models without the ORM's compiler, for the paths on which a basket is bought.
+
+The ORM compiles the SQL of each statement anew, which takes longer than the database does. Here it is put together once a model; values
+go through the fields' own conversion, so rows are the same. No signals are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from django.db import connection, models, transaction
+
+from kalbot.common.bulk import key_column
+
+MOST_PARAMETERS: Final = 900
+"""Of one statement; every SQLite takes so many."""
+Columns = Mapping[str, Any]
+"""Attribute names (of a foreign key: ``..._id``) -> values."""
+
+
+class _Column(NamedTuple):
+    """``plain``: the exact types of values that the database takes as they are; ``is_made``: whether the field makes its value itself
+    when a row is inserted (a time of creation)."""
+
+    attname: str
+    name: str
+    field: models.Field[Any, Any]
+    plain: frozenset[type]
+    is_made: bool
+
+
+class _Table(NamedTuple):
+    table: str
+    key: _Column
+    columns: dict[str, _Column]
+
+
+def insert(rows: Sequence[models.Model]) -> None:
+    """Insert new instances of one model, and give them the primary keys that the database gives. Related rows must be stored already.
+
+    IntegrityError if one may not be there: then none is.
+    """
+    if not rows:
+        return
+    table = _table(type(rows[0]))
+    columns = list(table.columns.values())
+    gives_key = rows[0].pk is None
+    if gives_key:
+        columns.remove(table.key)
+    size = max(1, MOST_PARAMETERS // len(columns))
+    if len(rows) <= size:
+        _insert(table, columns, rows, gives_key)
+    else:
+        with transaction.atomic(savepoint=False):
+            for start in range(0, len(rows), size):
+                _insert(table, columns, rows[start : start + size], gives_key)
+    for row in rows:
+        row._state.adding = False
+        row._state.db = connection.alias
+
+
+def update(model: type[models.Model], columns: Columns, **where: Any) -> int:
+    """Set ``columns`` of the rows in which each column of ``where`` has the value, or one of a tuple of them. How many rows."""
+    table = _table(model)
+    values = [_value(table.columns[name], value) for name, value in columns.items()]
+    conditions = []
+    for name, wanted in where.items():
+        column = table.columns[name]
+        among = wanted if isinstance(wanted, tuple) else (wanted,)
+        conditions.append(f"{column.name} IN ({', '.join(['%s'] * len(among))})")
+        values += [_value(column, value) for value in among]
+    assigned = ", ".join(f"{table.columns[name].name} = %s" for name in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table.table} SET {assigned} WHERE {' AND '.join(conditions)}", values)
+        return int(cursor.rowcount)
+
+
+def _insert(table: _Table, columns: Sequence[_Column], rows: Sequence[models.Model], gives_key: bool) -> None:
+    one = f"({', '.join(['%s'] * len(columns))})"
+    names = ", ".join(column.name for column in columns)
+    statement = f"INSERT INTO {table.table} ({names}) VALUES {', '.join([one] * len(rows))}"
+    values = [
+        _value(column, column.field.pre_save(row, True) if column.is_made else getattr(row, column.attname))
+        for row in rows
+        for column in columns
+    ]
+    with connection.cursor() as cursor:
+        if not gives_key:
+            cursor.execute(statement, values)
+            return
+        cursor.execute(f"{statement} RETURNING {table.key.name}", values)
+        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = key
+
+
+def _value(column: _Column, value: Any) -> Any:
+    if type(value) in column.plain:
+        return value
+    if hasattr(value, "as_sql"):
+        raise TypeError(f"{column.attname}: an expression is no value")
+    return column.field.get_db_prep_save(value, connection)
+
+
+@cache
+def _table(model: type[models.Model]) -> _Table:
+    quote = connection.ops.quote_name  # the same on both databases
+    columns = {}
+    for field in model._meta.concrete_fields:
+        is_made = type(field).pre_save is not models.Field.pre_save
+        columns[field.attname] = _Column(field.attname, quote(str(field.column)), field, _plain(field), is_made)
+    key = next(column for column in columns.values() if column.name == quote(key_column(model)))
+    return _Table(quote(model._meta.db_table), key, columns)
+
+
+def _plain(field: models.Field[Any, Any]) -> frozenset[type]:
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if isinstance(target, models.BooleanField):
+        return frozenset({bool, type(None)})
+    if isinstance(target, models.IntegerField):
+        return frozenset({int, type(None)})
+    if isinstance(target, models.CharField | models.TextField):
+        return frozenset({str, type(None)})
+    return frozenset()

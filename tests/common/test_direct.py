@@ -1,0 +1,126 @@
+"""Rows that are written without the ORM's compiler are those that the ORM would have written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
+from pytest_django import DjangoAssertNumQueries
+
+from kalbot.common import clock, direct
+from markets.models import Event, Series, Watch
+from strategies.models import Decision, Profile
+from tests.strategies.world import add_event, add_profile
+from trading.models import Leg, Order, OrderStatus, Position
+
+pytestmark = pytest.mark.django_db
+PRICES = [(4_000, 4_100), (5_000, 5_100)]
+
+
+def _columns(row: models.Model) -> dict[str, Any]:
+    return {column.attname: getattr(row, column.attname) for column in row._meta.concrete_fields}
+
+
+def _stored(row: models.Model) -> dict[str, Any]:
+    return _columns(type(row)._default_manager.get(pk=row.pk))
+
+
+def _decision(profile: Profile, event: Event) -> Decision:
+    numbers = {c.attname: 3 for c in Decision._meta.concrete_fields if type(c) is models.BigIntegerField}
+    decision = Decision(**{**numbers, "guaranteed": False})
+    decision.profile, decision.mode, decision.event, decision.kind = profile, "sim", event, "all_yes"
+    decision.legs = [{"ticker": "M", "count": 1}]
+    return decision
+
+
+def test_rows_of_every_sort_of_column_are_read_as_they_were_inserted() -> None:
+    series = Series(ticker="S", tags=["a", {"b": 1}], title="näme '%s'")
+    direct.insert([series])
+    event = Event(ticker="E1", series=series, title="t", close_time=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))
+    direct.insert([event])
+    profile = Profile(name="p", kinds=["all_yes"], capital=5)
+    direct.insert([profile])
+    decision = _decision(profile, event)
+    direct.insert([decision])
+    for row in (series, event, profile, decision):
+        assert not row._state.adding
+        assert _stored(row) == _columns(row)
+    assert profile.pk
+    assert abs((clock.now() - profile.created_at).total_seconds()) < 60
+
+
+def test_each_row_gets_its_own_key_and_what_the_orm_would_have_stored() -> None:
+    profile, event = add_profile(), add_event("E1", [(1, 2), (3, 4)])
+    decision = _decision(profile, event)
+    direct.insert([decision])
+    about = {"profile": profile, "mode": "sim", "event": event, "decision": decision, "kind": "all_yes"}
+    position = Position(target_count=7, states={"a": [1]}, **about)
+    direct.insert([position])
+    legs = [
+        Leg(position=position, market=market, side="yes", sequence=n, target_count=7, limit_price=10 + n)
+        for n, market in enumerate(event.markets.order_by("ticker"))
+    ]
+    direct.insert(legs)
+    assert [_stored(leg) == _columns(leg) for leg in legs] == [True, True]
+    assert dict(Leg.objects.values_list("pk", "limit_price")) == {legs[0].pk: 10, legs[1].pk: 11}
+    way = {"profile": profile, "mode": "sim", "position": position, "action": Order.Action.BUY, "side": "yes"}
+    orders = [
+        Order(leg=leg, price=1, count=2, purpose=Order.Purpose.ENTRY, status=OrderStatus.SENDING, **way) for leg in legs
+    ]
+    direct.insert(orders)
+    kept = [_stored(order) for order in orders]
+    assert kept == [_columns(order) for order in orders]
+    Order.objects.all().delete()
+    for order in orders:
+        order.save(force_insert=True)
+    by_orm = [_stored(order) for order in orders]
+    assert [{**one, "created_at": None, "moved_at": None} for one in by_orm] == [
+        {**one, "created_at": None, "moved_at": None} for one in kept
+    ]
+
+
+def test_of_rows_one_of_which_may_not_be_there_none_is() -> None:
+    event = add_event("E1", PRICES)
+    Watch.objects.create(event=event, source="b", priority=1)
+    rows = [Watch(event=event, source=source, priority=2) for source in ("a", "b", "c")]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        direct.insert(rows)
+    assert list(Watch.objects.values_list("source", "priority")) == [("b", 1)]
+
+
+def test_more_rows_than_one_statement_takes_are_inserted_by_several(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    event = add_event("E1", PRICES)
+    monkeypatch.setattr(direct, "MOST_PARAMETERS", 10)
+    rows = [Watch(event=event, source=f"s{n}", priority=n) for n in range(5)]
+    with django_assert_num_queries(3):
+        direct.insert(rows)
+        direct.insert([])
+    assert dict(Watch.objects.values_list("pk", "priority")) == {row.pk: n for n, row in enumerate(rows)}
+
+
+def test_an_update_changes_the_rows_that_are_as_expected_and_counts_them() -> None:
+    for ticker in ("E1", "E2", "E3"):
+        add_event(ticker, PRICES, title=f"old {ticker}")
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    assert direct.update(Event, {"title": "new", "close_time": at}, ticker=("E1", "E2"), title="old E1") == 1
+    assert direct.update(Event, {"close_time": None}, ticker="E3", title=("old E3", "else")) == 1
+    assert direct.update(Event, {"title": "never"}, ticker="E3", title="else") == 0
+    found = dict(Event.objects.values_list("ticker", "title"))
+    assert found == {"E1": "new", "E2": "old E2", "E3": "old E3"}
+    assert set(Event.objects.values_list("ticker", flat=True).filter(close_time=None)) == {"E3"}
+    assert Event.objects.get(pk="E1").close_time == at
+
+
+def test_an_expression_is_refused_instead_of_being_stored() -> None:
+    event = add_event("E1", PRICES, volume=3)
+    with pytest.raises(TypeError, match="volume"):
+        direct.update(Event, {"volume": F("volume") + 1}, ticker="E1")
+    with pytest.raises(TypeError, match="priority"):
+        direct.insert([Watch(event=event, source="a", priority=F("id"))])
+    with pytest.raises(KeyError):
+        direct.update(Event, {"no_column": 1}, ticker="E1")
