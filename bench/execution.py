@@ -64,9 +64,10 @@ def _prepare(folder: Path, redis_url: str) -> str:
 
 def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
     """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out."""
+    from strategies.cycle import handover
     from tests.trading import world
     from tests.trading.twin import Twin
-    from trading.execution import executor
+    from trading.execution import executor, handed
     from trading.reconciliation import reconcile
     from trading.venues import connection
 
@@ -87,8 +88,10 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
         reconcile.ensure_reconciled()
         twin.sync()
         decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100)
+        handed.remember(profile)
+        message = handover.packed(decision)  # as the strategy worker sends it
         watch.start()
-        position = executor.execute(decision.pk)
+        position = executor.execute(decision.pk, message)
         whole = watch.spent()
         if position is None or position.status != "open" or watch.first is None:
             raise SystemExit(f"a basket was not bought: {position and position.status}")

@@ -1,5 +1,6 @@
 """The Celery application. Queues and routes are explicit: a typo in a route fails instead of making a queue."""
 
+import gc
 import inspect
 import logging
 import os
@@ -19,6 +20,8 @@ from kalbot.common.retry import retried
 
 MOST_STARTS: Final = 3
 """A message that ended its worker so often is dropped: sweepers and the next period do what is still wanted."""
+COLLECTS_AFTER: Final = (20_000, 10, 10)
+"""Python's own is 700: a worker that remembers a catalogue would be halted for it again and again in mid purchase."""
 log = logging.getLogger(__name__)
 
 
@@ -83,3 +86,11 @@ def keep_logging(**kwargs: object) -> None:
 def end_with_the_worker(**kwargs: object) -> None:
     """The processes of a worker's pool end with it, however it ends: one that is killed because it hangs must leave nothing that hangs."""
     die_with_parent()
+
+
+@signals.worker_ready.connect
+@signals.worker_process_init.connect
+def collect_less(**kwargs: object) -> None:
+    """What is loaded by now stays loaded: the garbage collector need not visit it, and the rest less often."""
+    gc.freeze()
+    gc.set_threshold(*COLLECTS_AFTER)
