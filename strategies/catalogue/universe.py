@@ -158,8 +158,8 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
     families = family_views.of(tickers)
     wanted = None if tickers is None else [*tickers, *(t for family in families for t in family.events)]
     listed = _listed(wanted, deep=deep)
-    asked = listed.keys() if tickers is None else set(tickers)
-    found = {ticker: view for ticker, view in listed.items() if ticker in asked}
+    named = listed.keys() if tickers is None else set(tickers)
+    found = {ticker: view for ticker, view in listed.items() if ticker in named}
     return dict(sorted((found | family_views.views(families, listed)).items())) if families else found
 
 
