@@ -1,7 +1,7 @@
 """INSERT and UPDATE of single models without the ORM's compiler, for the paths on which a basket is bought.
 
-The ORM compiles the SQL of each statement every time, which takes longer than the database does. Here it is put together once a model; values
-go through the fields' own conversion, so rows are the same. No signals are sent.
+The ORM compiles the SQL of each statement every time, which takes longer than the database does. Here it is put together once a model;
+values go through the fields' own conversion, so rows are the same. No signals are sent.
 """
 
 from __future__ import annotations
