@@ -170,7 +170,7 @@ def test_a_book_without_a_recent_proof_of_life_is_not_sold_on(struck: StruckTwin
     wanted = [(leg, leg.held) for leg in position.legs.select_related("market")]
     for age, code in ((limit - 1_000, None), (limit + 1_000, "price_stale")):
         world.publish(struck.event, struck.books(), age_ms=age)
-        now, refusal = selling.ready(position, wanted, live_books.read(position.event))
+        now, refusal = selling.ready(position, wanted, live_books.read(position.event), [])
         assert (len(now), refusal and refusal.code) == ((3, None) if code is None else (0, code))
 
 

@@ -141,6 +141,20 @@ def test_a_purchase_waited_for_is_given_up_when_leaving_gets_costly(clocked: Clo
     assert position.realised >= -2 * world.DOLLAR
 
 
+def test_an_unwind_beside_a_sale_that_fills_late_stays_within_its_budget(clocked: Clocked) -> None:
+    clocked.twin.cancel_makers(clocked.twin.markets[1], "ask")
+    position = clocked.buy(sending="all_at_once", leg_risk_budget=world.DOLLAR)
+    for ticker, (bid, _) in zip(clocked.twin.markets, PRICES, strict=True):
+        clocked.twin.cancel_makers(ticker, "bid")
+        clocked.twin.quote(ticker, "bid", bid - 1_500, 5_000)
+    clocked.lies(5_000)
+    clocked.goes_on(16)
+    position.refresh_from_db()
+    assert position.orders.filter(action="sell").count() == 1, "what it may still lose is all that the budget has"
+    assert -world.DOLLAR <= position.realised < -world.DOLLAR // 2
+    assert (position.status, position.residual_code) == ("unwinding", "no_bid"), "the rest is held, inside the budget"
+
+
 def test_a_part_is_not_sold_twice(clocked: Clocked) -> None:
     position = clocked.buy()
     assert position.status == "open"

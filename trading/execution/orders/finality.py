@@ -9,6 +9,7 @@ A second sale waits only for what it could take too much.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -45,20 +46,33 @@ def unsettled(position: Position, legs: Iterable[Leg], orders: Iterable[Order]) 
     return None
 
 
-def most_to_sell(position: Position, leg: Leg, count: int) -> int:
-    """How many of the ``count`` contracts that are to be sold may be sold now: less what an earlier sale, not known to have ended, may
-    still sell. That takes no more than is wanted where the account holds no more: a sale never goes beyond what is held."""
+def open_sales(position: Position) -> list[Order]:
+    """Sales that ended with less than they wanted and may sell the rest all the same. Those that are old enough are read again, and
+    what they had sold after all is booked."""
     if position.mode != Mode.LIVE:
-        return count
-    sales = position.orders.filter(leg=leg, action=Order.Action.SELL, status=OrderStatus.DONE, is_final=False)
-    orders = [order for order in sales.select_related("leg__market") if inflight.is_short(order, Order.Action.SELL)]
-    if not orders or _held_on_account(position, leg) <= count:
-        return count
-    old = [order for order in orders if not _is_young(order)]
-    if old and inflight.reread(old, Order.Action.SELL) is False and _agrees(position, {leg.market_id}):
+        return []
+    ended = position.orders.filter(action=Order.Action.SELL, status=OrderStatus.DONE, is_final=False)
+    sales = ended.select_related("leg__market", "profile", "position__event")
+    short = [order for order in sales if inflight.is_short(order, Order.Action.SELL)]
+    old = [order for order in short if not _is_young(order)]
+    if old and inflight.reread(old, Order.Action.SELL) is False and _agrees(position, {o.leg.market_id for o in old}):
         for order in old:
             record.confirm(order)
-    return max(0, count - sum(order.count - order.filled_count for order in orders if not order.is_final))
+    return [order for order in short if inflight.is_short(order, Order.Action.SELL)]
+
+
+def left_of(order: Order) -> int:
+    """What an order that ended may still trade, 1/100 contract."""
+    return order.count - order.filled_count
+
+
+def most_to_sell(position: Position, leg: Leg, count: int, open_sales: Iterable[Order]) -> int:
+    """How many of the ``count`` contracts that are to be sold may be sold now: less what ``open_sales`` of the leg may still sell. That
+    takes no more than is wanted where the account holds no more: a sale never goes beyond what is held."""
+    rest = sum(left_of(order) for order in open_sales if order.leg_id == leg.pk)
+    if not rest or _held_on_account(position, leg) <= count:
+        return count
+    return max(0, count - rest)
 
 
 def _is_young(order: Order) -> bool:
@@ -76,11 +90,17 @@ def _profiles(position: Position) -> list[Profile]:
     return list(Profile.objects.filter(accounts.of_subaccount(subaccount, ""), mode=Mode.LIVE))
 
 
-def _held_on_account(position: Position, leg: Leg) -> int:
-    """What the account has of the leg by our books, its other positions and other people's contracts included; 1/100 contract."""
-    signed = accounts.holdings(_profiles(position)).get(leg.market_id, 0)
-    signed += accounts.foreign(position.profile.subaccount or 0, leg.market_id)
-    return signed if leg.side == "yes" else -signed
+def _held_on_account(position: Position, leg: Leg) -> float:
+    """The most that the account may have of the leg, 1/100 contract: by our books, its other positions and other people's contracts
+    included, and as the exchange shows it; without limit where that cannot be read."""
+    subaccount = position.profile.subaccount or 0
+    ours = accounts.holdings(_profiles(position)).get(leg.market_id, 0) + accounts.foreign(subaccount, leg.market_id)
+    try:
+        shown = _shown(subaccount, leg.market_id)
+    except (KalshiError, KalbotError) as error:
+        log.warning("contracts of %s cannot be read (%s)", leg.market_id, error)
+        return math.inf
+    return max(ours, shown) if leg.side == "yes" else max(-ours, -shown)
 
 
 def _agrees(position: Position, tickers: set[str]) -> bool:

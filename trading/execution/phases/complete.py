@@ -199,6 +199,8 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
     fits = not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs)
     if not fits and rescue.find(position, legs) is None:
         return False
+    if finality.open_sales(position):
+        return False
     return finality.unsettled(position, _lacking(position, legs), inflight.orders_of(position)) is None
 
 

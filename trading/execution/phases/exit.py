@@ -14,7 +14,7 @@ from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_preview import guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import inflight, sell_ladder
+from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
 from trading.execution.phases.selling import Holding
@@ -46,6 +46,7 @@ def exiting(position: Position, lease: Lease) -> bool:
     request = selling.open_request(position)
     if not selling.all_ended(position):
         return inflight.wait(position)
+    open_sales = finality.open_sales(position)
     legs = list(position.legs.select_related("market"))
     wanted = exit_counts.to_sell(request.counts if request is not None else [], legs)
     if not any(leg.held for leg in legs):
@@ -61,7 +62,7 @@ def exiting(position: Position, lease: Lease) -> bool:
         return selling.stuck(position, denied.refusal)
     if selling.must_pause(position, live):
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
-    refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live)
+    refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live, open_sales)
     if refusal is None:
         after = selling.next_rung(position)
         if not isinstance(after, Refusal):
@@ -91,13 +92,14 @@ def _sell_some(
     legs: list[Leg],
     wanted: list[Holding],
     live: LiveBooks,
+    open_sales: list[Order],
 ) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
     least: LeastPrices = exit_prices.loaded(request.least_prices)
     whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
     if whole and position.quoting:
         least = _not_below_floor(position, legs, least, live)
-    now, refusal = selling.ready(position, wanted, live)
+    now, refusal = selling.ready(position, wanted, live, open_sales)
     if whole and refusal is not None:
         return refusal
     sales = [

@@ -63,13 +63,15 @@ def must_pause(position: Position, live: LiveBooks) -> bool:
     return clock.now() - at < RUNG_PAUSE or live.prices.alive_ms < int(at.timestamp() * 1000)
 
 
-def ready(position: Position, wanted: Sequence[Holding], live: LiveBooks) -> tuple[list[Holding], Refusal | None]:
+def ready(
+    position: Position, wanted: Sequence[Holding], live: LiveBooks, open_sales: Sequence[Order]
+) -> tuple[list[Holding], Refusal | None]:
     """Those of ``wanted`` whose book may be sold on now, and why the others may not: one leg's book does not hold up another's
     sale. Of several reasons one that passes counts before the end of a market; the first leg's before the next one's."""
     now, passing, over = [], None, None
     for leg, count in wanted:
         refusal = _why_not(position, leg, live)
-        most = finality.most_to_sell(position, leg, count) if refusal is None else 0
+        most = finality.most_to_sell(position, leg, count, open_sales) if refusal is None else 0
         if most:
             now.append((leg, most))
         elif refusal is None:

@@ -6,8 +6,8 @@ from kalbot.common.units import format_money
 from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
-from trading.denials import Denied, Refusal
-from trading.execution.orders import inflight, sell_ladder
+from trading.denials import DenialCode, Denied, Refusal
+from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import complete, opening, selling
 from trading.execution.phases.selling import Holding
@@ -32,6 +32,7 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return True
     if not selling.all_ended(position):
         return inflight.wait(position)
+    open_sales = finality.open_sales(position)
     legs = list(position.legs.select_related("market"))
     count = baskets.matched(legs, position.target_count)
     wanted = [(leg, extra) for leg in legs if (extra := baskets.excess(leg, count, position.target_count))]
@@ -47,7 +48,7 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return selling.stuck(position, denied.refusal)
     if selling.must_pause(position, live):
         return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
-    refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live)
+    refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live, open_sales)
     if refusal is not None:
         return selling.stuck(position, refusal)
     after = selling.next_rung(position)
@@ -57,14 +58,24 @@ def unwinding(position: Position, lease: Lease) -> bool:
     return opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
 
 
-def _sell_some(position: Position, lease: Lease, wanted: list[Holding], live: LiveBooks) -> Refusal | None:
+def _sell_some(
+    position: Position, lease: Lease, wanted: list[Holding], live: LiveBooks, open_sales: list[Order]
+) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
-    now, refusal = selling.ready(position, wanted, live)
-    sales = within_budget(now, live, budget_left(position))
+    now, refusal = selling.ready(position, wanted, live, open_sales)
+    sales = within_budget(now, live, budget_left(position) - _still_lost(open_sales, live))
+    if not sales and open_sales:
+        return refusal or Refusal(DenialCode.ORDER_UNSETTLED, ", ".join(sorted({o.leg.market_id for o in open_sales})))
     not_sold = selling.sell(position, lease, live, sales, purpose=Order.Purpose.UNWIND, reason="unwind")
     if not_sold is None:
         return None
     return refusal if refusal is not None and not sales else not_sold
+
+
+def _still_lost(open_sales: list[Order], live: LiveBooks) -> int:
+    """What sales that may fill after all would lose at most, micro-dollars."""
+    rest = [(one, min(finality.left_of(one), one.leg.held)) for one in open_sales]
+    return sum(max(0, sell_ladder.loss_bound(one.leg, count, one.price, live.fees)) for one, count in rest if count)
 
 
 def budget_left(position: Position) -> int:
