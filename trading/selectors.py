@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from kalbot.common.units import Money, Price
 from markets.book import Side
+from markets.models import ContractTerms
 from markets.terms.grades import Grade, grade_of
 from markets.terms.settled import given
 from markets.terms.states import Holding, State, StateError, StateList, floor_over, payoffs
 from trading.execution.sizing import baskets
-from trading.models import ExchangeAccount, Leg, Position, Settlement
+from trading.models import ACTIVE, ExchangeAccount, Leg, Position, Settlement
 
 
 def exchange_difference() -> int | None:
@@ -70,6 +71,16 @@ class Held:
     def is_flat(self) -> bool:
         """Whether nothing is held."""
         return not self.legs
+
+
+def resting_on(terms: ContractTerms) -> list[Position]:
+    """The open positions whose certificate rested on this contract terms document, in whatever version of its entry."""
+    found = Position.objects.filter(
+        decision__certificate__terms__url=terms.url,
+        decision__certificate__terms__exchange=terms.exchange,
+        status__in=ACTIVE,
+    )
+    return list(found.select_related("profile").order_by("pk"))
 
 
 def held_now(position: Position) -> Held:

@@ -20,6 +20,8 @@ from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
 from kalbot.console.notify import addresses, collect, deadman, deliver, parts, quiet, service, summaries
 from kalbot.console.notify.drafts import SEVERITIES, Draft, store
+from kalbot.console.pages import attention
+from markets.models import Certificate, ContractTerms, TermsChange
 from trading import states
 from trading.models import Discrepancy, ExitRequest, Lock, PositionEvent, PositionStatus, TradingState
 from trading.safety import halt
@@ -264,6 +266,28 @@ def test_a_real_change_of_state_is_reported(collecting: dict[str, Any]) -> None:
         states.transition(position, PositionStatus.CLOSED, reason="test", lease=lease)
     collect.collect()
     assert kinds() == ["closed"]
+
+
+def test_terms_that_lose_their_approval_are_reported_with_the_positions_that_rest_on_them(
+    collecting: dict[str, Any],
+) -> None:
+    held = collecting["held"]
+    first, second = (
+        ContractTerms.objects.create(exchange="simulator", url="/terms/T.txt", title="Temperature", version=version)
+        for version in (1, 2)
+    )
+    Certificate.objects.filter(pk=held.decision.certificate_id).update(terms=first)
+    TermsChange.objects.create(terms=second, kind=TermsChange.Kind.HASH_CHANGED, detail="Another hash.")
+    TermsChange.objects.create(terms=second, kind=TermsChange.Kind.APPROVED, detail="Read.")
+    collect.collect()
+    collect.collect()
+    assert kinds() == ["terms"]
+    said = Notification.objects.get()
+    assert (
+        said.body
+        == f"Another hash.\nOpen positions that rest on them: #{held.pk} of {held.profile.name} ({held.mode})."
+    )
+    assert f"#{held.pk} of" in attention.alerts()["alerts"][0]["text"]
 
 
 def test_contracts_that_cannot_be_sold_are_reported_once(collecting: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from markets.models import ContractTerms, TermsChange
 from markets.terms.grades import Grade
 from markets.terms.registry import changes, documents
 from markets.terms.registry.entries import document_url, exchange_of
-from trading.models import ACTIVE, Position
+from trading import selectors
 
 
 class HashForm(ReasonForm):
@@ -37,11 +37,7 @@ class TermsDialog(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         entry = get_object_or_404(ContractTerms, pk=pk)
-        resting = Position.objects.filter(
-            decision__certificate__terms__url=entry.url,
-            decision__certificate__terms__exchange=entry.exchange,
-            status__in=ACTIVE,
-        ).order_by("pk")
+        resting = selectors.resting_on(entry)
         return Briefing(
             target=str(entry),
             url=page_url("markets.contractterms", entry.pk),

@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db.models import F, QuerySet
 
 from kalbot.common import clock
-from kalbot.console.notify import summaries
+from kalbot.console.notify import summaries, terms
 from kalbot.console.notify.drafts import Draft, store
 from kalbot.console.notify.models import Cursor, EventKind, Notification, Severity
 from kalbot.console.notify.parts import parts
@@ -270,4 +270,5 @@ READERS: Final[dict[str, Callable[[datetime], Iterable[tuple[datetime, Draft]]]]
     "trading states": trading_states,
     "locks": locks,
     "certificates": certificates,
+    "contract terms": terms.demotions,
 }

@@ -24,6 +24,7 @@ SEVERITIES: Final[dict[EventKind, Severity]] = {
     EventKind.PART_DOWN: Severity.URGENT,
     EventKind.PART_BACK: Severity.WARNING,
     EventKind.CERTIFICATE: Severity.URGENT,
+    EventKind.TERMS: Severity.WARNING,
     EventKind.KEY: Severity.WARNING,
     EventKind.SUMMARY: Severity.INFO,
     EventKind.TEST: Severity.URGENT,

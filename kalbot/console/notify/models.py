@@ -33,6 +33,7 @@ class EventKind(models.TextChoices):
     PART_DOWN = "part_down", "a part of the system is down"
     PART_BACK = "part_back", "a part of the system is back"
     CERTIFICATE = "certificate", "a certificate was withdrawn under an open position"
+    TERMS = "terms", "contract terms changed, or cannot be fetched"
     KEY = "key", "the exchange key is about to expire"
     SUMMARY = "summary", "daily or weekly summary"
     TEST = "test", "a test"

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, TaskRecord
+from kalbot.console.notify import terms
 from kalbot.console.ui.links import page_url
 from markets.models import TermsChange
 from trading.models import Discrepancy
@@ -23,11 +24,13 @@ def alerts() -> dict[str, Any]:
             _alert(
                 "bad",
                 f"Contract terms: {c.get_kind_display()}",
-                c.detail,
+                f"{c.detail} {terms.on_them(c.terms)}",
                 c.at,
                 page_url("markets.contractterms", c.terms_id),
             )
-            for c in TermsChange.objects.filter(kind__in=TermsChange.DEMOTIONS, at__gte=since).order_by("-id")[:3]
+            for c in TermsChange.objects.filter(kind__in=TermsChange.DEMOTIONS, at__gte=since)
+            .select_related("terms")
+            .order_by("-id")[:3]
         ),
         *(
             _alert(
