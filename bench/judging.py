@@ -1,6 +1,6 @@
-"""Quoted baskets: synthetic prices and bids at the touch, a core-second, against a search of every price of the grid.
+"""Synthetic prices and bids at the touch of quoted baskets, a core-second, against a search of every price of the grid.
 
-``python -m bench.quoting`` prints JSON. Books are made here: 6 and 40 outcomes with five levels a side.
+``python -m bench.judging`` prints JSON. Books are made here: 6 and 40 outcomes with five levels a side.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args(argv).rounds
+    print(json.dumps(measure(parser.parse_args(argv).rounds), indent=2))
+    return 0
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Of events of 6 and of 40 outcomes."""
     document: dict[str, Any] = {}
     for outcomes in (6, 40):
         events = [event(outcomes, seed) for seed in range(40)]
@@ -45,8 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             "ratio": round(ours / plain, 1),
             "bids of a whole event at the touch, a core-second": round(touch * len(events)),
         }
-    print(json.dumps(document, indent=2))
-    return 0
+    return document
 
 
 def event(outcomes: int, seed: int) -> Event:

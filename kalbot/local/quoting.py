@@ -1,6 +1,7 @@
-"""The demo's quoted profiles, on paper and at the simulated exchange: several legs rest and the others are taken when one fills.
+"""The demo's quoted profiles: on paper every leg rests, as the preset has it, and in another one several rest and the others are taken when
+one fills; at the simulated exchange the second.
 
-All legs of an event would seldom fill at their best bids within a simulated day."""
+All legs of an event seldom fill at their best bids within a simulated day."""
 
 from __future__ import annotations
 
@@ -19,30 +20,39 @@ STOP_SECONDS: Final = 25
 COLUMNS: Final[dict[str, Any]] = {
     "least_grade": Grade.IF_DETERMINED.value,
     "categories": ["Climate and Weather"],
-    "quoting": Profile.Quoting.SEVERAL.value,
-    "quote_min_margin_ppm": 1_000,
-    "min_margin_ppm": 500,
     "quote_stop_seconds": STOP_SECONDS,
     "cooldown_seconds": 3,
     "quote_count": 500,
     "orphan_budget": 20 * DOLLAR,
     "orphan_budget_day": 1_000 * DOLLAR,
     "watch_margin_ppm": 200_000,
-    "max_quotes": 4,
+    "max_quotes": 3,
+}
+SEVERAL: Final[dict[str, Any]] = {
+    **COLUMNS,
+    "quoting": Profile.Quoting.SEVERAL.value,
+    "quote_sides": Profile.QuoteSides.NO.value,
+    "quote_min_margin_ppm": 1_000,
+    "min_margin_ppm": 500,
 }
 PROFILES: Final[dict[str, dict[str, Any]]] = {
     "quotes": {
         **PRESETS["quotes"].columns,
         **COLUMNS,
         "mode": Mode.SIM.value,
+        "quote_min_margin_ppm": 10_000,
+    },
+    "quotes-several": {
+        **GUARANTEED_ONLY,
+        **SEVERAL,
+        "mode": Mode.SIM.value,
         "description": "On paper: several legs of NO rest, the others are taken when one fills.",
     },
     "live-quotes": {
         **GUARANTEED_ONLY,
-        **COLUMNS,
+        **SEVERAL,
         "mode": Mode.LIVE.value,
         "description": "Orders to the simulated exchange of the demo: several legs rest, the others are taken when one fills.",
-        "quote_sides": Profile.QuoteSides.NO.value,
     },
 }
 

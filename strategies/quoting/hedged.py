@@ -37,7 +37,7 @@ class Hedged:
 @dataclass(frozen=True, slots=True)
 class Aim:
     """What is wanted: ``count`` of every leg of ``side``, ``margin_ppm`` of cost kept, ``budget`` for orphans. ``only``: the one leg that
-    may rest; any may where it is empty. ``held``: what filled already and waits for enough to be worth a hedge."""
+    may rest; any may where it is empty, up to ``most`` legs. ``held``: what filled already and waits for enough to be worth a hedge."""
 
     side: Side
     count: Count
@@ -45,6 +45,7 @@ class Aim:
     budget: Money
     only: str = ""
     held: Held = field(default_factory=Held)
+    most: int = 1_000
 
 
 def bids(
@@ -61,7 +62,7 @@ def bids(
     for quote in quotes:
         ticker = quote.synthetic.ticker
         wants = aim.count - aim.held.counts.get(ticker, 0)
-        if wants <= 0:
+        if wants <= 0 or len(chosen) >= aim.most:
             continue
         more = chosen | {ticker: (quote.price, Count(wants))}
         alone = resting.most_orphans(legs, more, aim.held)

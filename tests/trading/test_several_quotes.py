@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kalbot.common import clock
 from simulator.errors import ApiError
 from simulator.matching import groups as matching
 from strategies.models import Profile
@@ -14,6 +15,7 @@ from tests.trading.twin import Twin
 from trading import sweeper
 from trading.closing import exits
 from trading.execution import executor
+from trading.models import Denial
 
 BIDS = (5_600, 5_900, 6_500)
 """A tick above the best bids of others."""
@@ -144,4 +146,41 @@ def test_what_stayed_too_little_is_held_when_the_time_is_over(twin: Twin) -> Non
     position = quoted.step(twin, position)
     assert (position.status, position.residual_code) == ("open", "orphans_held")
     assert (quoted.held(position), rests_there(twin)) == ([0, 0, 1], 0)
+    quoted.agree(maker)
+
+
+def test_no_more_quotes_rest_than_the_write_bucket_sends_beside_the_hedge(twin: Twin) -> None:
+    wide = Twin("KXT-2", beside=twin)
+    for _ in range(7):
+        wide.add_market(
+            [(10_000 - 8_500, 10_000)], [(10_000 - 7_900, 10_000)]
+        )  # 6 x 0.86 and one at 0.79 for 6 dollars
+    wide.sync()
+    maker = profile(orphan_budget_day=200 * world.DOLLAR)
+    limits = dict.fromkeys(wide.markets, 8_500) | {wide.markets[0]: 7_900}
+    quote = {"way": "several", "leg": "", "until_ms": clock.now_ms() + 86_400_000, "orphans": world.DOLLAR}
+    decision = world.decide(maker, wide.row, limits, 500, kind="all_no", side="no", quote=quote, max_cost=30_000_000)
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    # of the Basic tier's 100 tokens 60 stay for the other legs and 10 make the group
+    assert rests_there(twin) == 3
+
+
+@pytest.mark.parametrize("way", ["one_leg", "several"])
+def test_a_hedge_that_leaves_the_margin_by_less_than_a_takers_fee_on_the_quote_is_taken(twin: Twin, way: str) -> None:
+    thin = Twin("KXT-2", beside=twin)
+    for _ in range(6):
+        thin.add_market([(10_000 - 8_300, 10_000)], [(10_000 - 7_800, 10_000)])
+    thin.sync()
+    maker = profile(quoting=way)
+    limits = dict.fromkeys(thin.markets, 8_300) | {thin.markets[0]: 7_900}
+    leg = thin.markets[0] if way == "one_leg" else ""
+    quote = {"way": way, "leg": leg, "until_ms": clock.now_ms() + 86_400_000, "orphans": world.DOLLAR}
+    sums = {"cost": 29_930_000, "max_cost": 29_970_000, "guaranteed": True}
+    decision = world.decide(maker, thin.row, limits, 600, kind="all_no", side="no", quote=quote, **sums)
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    quoted.sell_no(thin, 0, 7_900, 600)
+    position = quoted.step(thin, position)
+    assert (position.status, quoted.held(position), position.guaranteed) == ("open", [600] * 6, True)
     quoted.agree(maker)

@@ -27,6 +27,8 @@ from trading.execution.sizing.walk import Levels
 
 CREATE_TOKENS: Final = 10
 CANCEL_TOKENS: Final = 2
+GROUP_TOKENS: Final = 10
+"""Of making or resetting an order group."""
 LONGEST_SEND_SECONDS: Final = 2
 PLANNED_SHARE: Final = (3, 5)
 """Share of the leg-risk budget that a plan may use: the rest is for the books to move in before the unwind is done."""
@@ -120,6 +122,11 @@ def usable(leg_risk_budget: int) -> int:
 def tokens_kept(legs: int) -> int:
     """Write tokens for the unwind of a basket of ``legs``: one sale for each leg but the one that is missing."""
     return CREATE_TOKENS * max(0, legs - 1)
+
+
+def most_quotes(kept: int, capacity: int) -> int:
+    """How many quotes of one order group the bucket can send at once while ``kept`` tokens stay; at least one is wanted."""
+    return max(1, (capacity - kept - GROUP_TOKENS) // CREATE_TOKENS)
 
 
 @lru_cache(maxsize=64)

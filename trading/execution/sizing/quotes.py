@@ -31,6 +31,7 @@ from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, fitting, planner, walk
 from trading.execution.sizing.planner import Plan, PlanLeg
 from trading.models import Leg, Order, OrderStatus, Position
+from trading.venues import account_limits
 
 DWELL: Final = timedelta(seconds=2)
 """A quote that still leaves the margin stays at least so long where it is, although others bid more by now."""
@@ -64,9 +65,11 @@ class Rests:
 def plan(decision: Decision, legs: list[PlanLeg]) -> Plan:
     """The whole decision: what may rest is worked out when it is placed. Denied(RATE_LIMIT) if the account cannot send the quotes, the
     other legs and an unwind."""
-    quotes = 1 if decision.quote["leg"] else len(legs)
-    tokens, kept = planner.CREATE_TOKENS * quotes, tokens_kept(decision.profile, Way(decision.quote["way"]), len(legs))
-    refusal = planner.too_many_tokens(tokens, kept, fitting.write_budget(decision, True), together=True)
+    way, budget = Way(decision.quote["way"]), fitting.write_budget(decision, True)
+    kept = tokens_kept(decision.profile, way, len(legs))
+    quotes = {Way.ONE_LEG: 1, Way.SEVERAL: planner.most_quotes(kept, budget.capacity), Way.ALL_LEGS: len(legs)}[way]
+    tokens = planner.CREATE_TOKENS * min(quotes, len(legs))
+    refusal = planner.too_many_tokens(tokens, kept, budget, together=True)
     if refusal is not None:
         raise Denied(refusal.code, refusal.detail)
     return Plan(
@@ -163,8 +166,10 @@ def _hedged(
     if not steps:
         return Rests()
     only, held = position.decision.quote["leg"], unhedged(position, legs)
+    tokens = tokens_kept(profile, Way(position.quoting), len(legs))
+    most = planner.most_quotes(tokens, account_limits.lately().write.bucket_capacity)
     while True:
-        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only, held)
+        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only, held, most)
         found = hedged.bids(markets, states, aim, kept)
         steps //= 2
         if not isinstance(found, Refused):

@@ -11,6 +11,7 @@ from kalbot.common.units import dollars
 from markets.book import Side
 from markets.fees import FeeSchedule
 from strategies.collateral.funds import Purchase
+from strategies.quoting.synthetic import bid_cost
 from trading.accounting import collateral
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
@@ -125,7 +126,8 @@ def _spent(leg: Leg, orders: Sequence[Order], count: int, target: int, fees: Fee
     for order in orders:
         got = max(order.filled_count, order.reported_fill_count or 0)
         if order.leg_id == leg.pk and order.action == Order.Action.BUY and got:
-            at_limit = walk.most_for(order.price, got, fees)
+            is_quote = order.purpose == Order.Purpose.QUOTE  # post-only: it never pays a taker's fee
+            at_limit = bid_cost(fees, order.price, got) if is_quote else walk.most_for(order.price, got, fees)
             total += order.reported_cost if order.reported_cost is not None else at_limit
             filled += got
     used = min(kept(leg, orders), baskets.needed(count, leg.target_count, target))
