@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from kalbot.common.errors import SettingError
 from triage.sources import nws_shapes as shapes
 from triage.sources.citytemp import index_points
 from triage.sources.coinprice import last_trade
-from triage.sources.jsonfeed import moment_ms, pointer, probability
+from triage.sources.jsonfeed import JsonFeed, moment_ms, pointer, probability
 from triage.sources.openmeteo import hours, issued_ms
 from triage.sources.protocol import SourceError
 from triage.sources.releases import release_days
@@ -251,3 +252,95 @@ def test_a_report_beside_a_null_temperature_is_used_and_one_beside_a_distrusted_
 def test_a_climate_report_of_an_impossible_date_is_a_source_error() -> None:
     with pytest.raises(SourceError, match="FEBRUARY 30"):
         shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("JULY 16", "FEBRUARY 30")})
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "found"),
+    [
+        ("98R", "74", (98, 74)),
+        ("-3", "-12R", (-3, -12)),
+        ("MM", "74", (None, 74)),
+        ("999", "74", (None, 74)),
+        ("91", "MM", (91, None)),
+    ],
+)
+def test_a_record_is_a_value_and_what_no_weather_has_is_none(
+    high: str, low: str, found: tuple[int | None, int | None]
+) -> None:
+    text = REPORT["productText"].replace("  91", f"  {high}").replace("  74", f"  {low}")
+    assert shapes.climate_report({**REPORT, "productText": text})[1:3] == found
+    assert shapes.climate_report({**REPORT, "productText": text.title()})[1:3] == found
+
+
+def test_a_report_whose_low_is_above_its_high_is_refused() -> None:
+    with pytest.raises(SourceError, match="above its highest"):
+        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("74", "94")})
+
+
+def test_a_time_with_two_readings_has_none_and_one_that_comes_twice_has_it() -> None:
+    seen = recorded("stations_observations_multiple")
+    station = seen["features"][0]["properties"]["station"].rpartition("/")[2]
+    before = shapes.readings(seen, station)
+    again = next(
+        copy.deepcopy(feature)
+        for feature in seen["features"]
+        if unix_ms(feature["properties"]["timestamp"]) == before[-1][0]
+        and feature["properties"]["temperature"]["value"] is not None
+    )
+    seen["features"].append(again)
+    assert shapes.readings(seen, station) == before
+    again["properties"]["temperature"]["value"] += 5
+    assert shapes.readings(seen, station) == before[:-1]
+
+
+def test_minutes_of_two_values_and_values_of_no_weather_are_no_points_of_the_index() -> None:
+    point = INDEX["timeseries"][0]
+    odd = [point | {"v": 82.5}, point | {"t": point["t"] + 1, "v": -999.0}, point | {"t": point["t"] + 2, "v": 1e9}]
+    assert index_points({**INDEX, "timeseries": [*INDEX["timeseries"], *odd]}, "miami") == [(1_790_000_060_000, 81.6)]
+
+
+def test_quotes_far_apart_say_nothing_of_a_price_between_them() -> None:
+    with pytest.raises(SourceError, match="last price"):
+        last_trade(TICKER | {"ask": "90000"})
+
+
+def test_numbers_of_a_calendar_may_be_text() -> None:
+    rows = [row | {"release_id": "101"} for row in CALENDAR["release_dates"]]
+    assert release_days({"release_dates": rows}, 101) == ["2026-11-05", "2026-12-16"]
+
+
+FEED_FILE = {
+    "name": "desk",
+    "series": ["KXHIGHNY"],
+    "url": "https://feed.example/{event}",
+    "as_of": "/a",
+    "probabilities": "/p",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"series": "KXHIGHNY"},
+        {"series": [1]},
+        {"refresh_seconds": "often"},
+        {"refresh_seconds": 0},
+        {"max_age_seconds": 1.5},
+        {"keys": "names"},
+        {"url": "https://feed.example/{day}"},
+        {"url": "https://feed.example/{event.__class__}"},
+        {"url": "https://feed.example/{"},
+        {"url": "file:///etc/passwd"},
+    ],
+    ids=str,
+)
+def test_a_feed_that_is_configured_wrongly_is_refused_in_words(change: dict[str, Any]) -> None:
+    JsonFeed(FEED_FILE)
+    with pytest.raises(SettingError, match="feed"):
+        JsonFeed(FEED_FILE | change)
+
+
+@pytest.mark.parametrize("row", [None, 5, "desk", []], ids=str)
+def test_a_row_of_the_feeds_that_is_no_object_is_refused_in_words(row: Any) -> None:
+    with pytest.raises(SettingError, match="must be an object"):
+        JsonFeed(row)

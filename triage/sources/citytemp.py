@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, Listing, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.sources.values import number, objects
+from triage.weather.distribution import COLDEST, HOTTEST
 from triage.weather.mapping import Unmapped, ticker_day
 
 MINUTE_MS: Final = 60_000
@@ -66,6 +67,8 @@ class CityTemperature:
         if isinstance(when, str):
             return NoOpinion(when)
         at, value = points[-1]
+        if at > now_ms + MINUTE_MS:
+            return NoOpinion("the index is dated ahead")
         if now_ms - at > MAX_AGE_MS and at < when:
             return NoOpinion(f"the index is {(now_ms - at) / MINUTE_MS:.0f} min old")
         if when - at > FARTHEST_MS:
@@ -102,20 +105,22 @@ def target_ms(event: EventFacts) -> int | str:
 
 
 def index_points(answer: Any, city: str) -> list[tuple[int, float]]:
-    """[(minute, degrees F), ...] oldest first. SourceError for another city, another unit, or no usable minute."""
+    """[(minute, degrees F), ...] oldest first, without minutes of two values and values that no weather has. SourceError for another city,
+    another unit, or no usable minute."""
     if not isinstance(answer, Mapping) or answer.get("city") != city:
         raise SourceError("not the index of this city")
     if answer.get("units") != "fahrenheit":
         raise SourceError(f"the index is in {answer.get('units')!r}")
-    found = []
+    found: dict[int, set[float]] = {}
     for point in objects(answer.get("timeseries") or [], "the index"):
         t, v = number(point.get("t")), number(point.get("v"))
         usable = point.get("status") in ("normal", "degraded") and "receipt_basis" not in point
-        if usable and t is not None and t == int(t) and v is not None:
-            found.append((int(t), v))
-    if not found:
+        if usable and t is not None and t == int(t) and v is not None and COLDEST <= v <= HOTTEST:
+            found.setdefault(int(t), set()).add(v)
+    points = sorted((t, values.pop()) for t, values in found.items() if len(values) == 1)
+    if not points:
         raise SourceError("the index has no usable minute")
-    return sorted(found)
+    return points
 
 
 def range_probabilities(listings: tuple[Listing, ...], center: float, spread: float) -> dict[str, float] | str:

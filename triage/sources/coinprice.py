@@ -37,6 +37,8 @@ SPREAD_A_MINUTE: Final = 0.0006
 """Share of the price, one standard deviation of a minute: a round number, learned from then on."""
 LEAST_SPREAD: Final = 0.0002
 """Share of the price: the index is not this exchange's last trade."""
+WIDEST: Final = 1.02
+"""Offered over bid: quotes farther apart say nothing of the price between them."""
 PRODUCTS: Final = {"BTC": "BTC-USD", "ETH": "ETH-USD"}
 SERIES: Final = {"KXBTC": "BTC", "KXETH": "ETH"}
 
@@ -99,6 +101,6 @@ def last_trade(answer: Any) -> tuple[float, int]:
     at = unix_ms(answer.get("time"))
     if price is None or bid is None or ask is None or at is None:
         raise SourceError("a ticker without price, quotes or time")
-    if not 0 < bid <= ask or not 0.99 * bid <= price <= 1.01 * ask:
+    if not 0 < bid <= ask <= WIDEST * bid or not 0.99 * bid <= price <= 1.01 * ask:
         raise SourceError(f"a last price of {price} beside {bid} bid and {ask} offered")
     return price, at

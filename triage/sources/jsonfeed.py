@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -41,20 +42,28 @@ class JsonFeed:
     """One configured feed as a source of its own name."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        if not isinstance(config, Mapping):
+            raise SettingError(f"a JSON feed must be an object, not {config!r}")
         missing = [field for field in _FIELDS if not config.get(field)]
         if missing:
             raise SettingError(f"a JSON feed lacks {', '.join(missing)}")
         if not _NAME.match(str(config["name"])):
             raise SettingError(f"a JSON feed's name must be small letters, digits and dashes: {config['name']!r}")
         self.name = str(config["name"])
-        self.refresh_seconds = int(config.get("refresh_seconds", 300))
-        self._series = frozenset(config["series"])
+        self.refresh_seconds = _seconds(config, "refresh_seconds", 300)
+        series = config["series"]
+        if not isinstance(series, list) or not all(isinstance(one, str) for one in series):
+            raise SettingError(f"series of the JSON feed {self.name} must be a list of names")
+        if config.get("keys", "ticker") not in ("ticker", "strike"):
+            raise SettingError(f"keys of the JSON feed {self.name} must be ticker or strike")
+        self._series = frozenset(series)
         self._url = str(config["url"])
+        _check_address(self._url, self.name)
         self._as_of, self._probabilities = str(config["as_of"]), str(config["probabilities"])
         self._by_strike = config.get("keys", "ticker") == "strike"
         self._error = str(config.get("error", "not stated by the feed"))
         self.on_trial = bool(config.get("on_trial", False))
-        self._max_age_ms = int(config.get("max_age_seconds", 900)) * 1000
+        self._max_age_ms = _seconds(config, "max_age_seconds", 900) * 1000
 
     def subject(self, event: EventFacts) -> Subject | NoOpinion:
         if event.series not in self._series:
@@ -85,6 +94,25 @@ class JsonFeed:
         if abs(total - 1) > 0.01:
             return NoOpinion(f"the feed's probabilities add up to {total:.2f}")
         return Opinion({t: p / total for t, p in found.items()}, snapshot.as_of_ms, f"says {self.name}", self._error)
+
+
+def _check_address(url: str, name: str) -> None:
+    """Raises SettingError where anything but {event} and {series} is to be filled in."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(url) if field is not None]
+    except ValueError as error:
+        raise SettingError(f"the address of the JSON feed {name} cannot be read: {error}") from error
+    if not set(fields) <= {"event", "series"} or not url.startswith(("http://", "https://")):
+        raise SettingError(
+            f"the address of the JSON feed {name} must begin with http and name only {{event}} and {{series}}"
+        )
+
+
+def _seconds(config: Mapping[str, Any], name: str, default: int) -> int:
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise SettingError(f"{name} of the JSON feed {config['name']} must be a whole number of seconds, not {value!r}")
+    return value
 
 
 def pointer(document: Any, path: str) -> Any:

@@ -23,6 +23,8 @@ from triage.weather.opinion import ClimateReport, DayForecast, Readings, daily_o
 FORECAST_MAX_AGE_MS: Final = 12 * HOUR_MS
 """Offices renew their forecasts at least twice a day."""
 SNAPSHOT_MAX_AGE_MS: Final = HOUR_MS
+FUTURE_MS: Final = 5 * 60_000
+"""Clocks differ a little; a forecast that is dated farther ahead has no issue time."""
 READINGS_BACK_MS: Final = 34 * HOUR_MS
 GRID_KEPT_SECONDS: Final = 24 * 3600
 REPORTS_READ: Final = 3
@@ -46,6 +48,8 @@ class NationalWeatherService:
         station, base = stations()[subject.key], conf.nws_url()
         urls = _grid_urls(base, subject.key, client)
         updated, hours = shapes.forecast(client.get_json(urls["hourly"]))
+        if updated > now_ms + FUTURE_MS and not conf.is_simulated():
+            raise SourceError("the forecast says that it was issued in the future")
         spans = []
         with suppress(SourceError):  # the hourly forecast stands alone; the daily one only sharpens it
             spans = shapes.forecast(client.get_json(urls["daily"]))[1]

@@ -8,6 +8,7 @@ here as degrees Fahrenheit (forecast) or Celsius as measured (readings); times a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -27,7 +28,8 @@ _DAY: Final = re.compile(
     r"CLIMATE SUMMARY FOR (?P<month>JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER)"
     r"\s+(?P<day>\d{1,2})\s+(?P<year>\d{4})"
 )
-_EXTREME: Final = re.compile(r"^\s*(?P<which>MAXIMUM|MINIMUM)\s+(?P<value>-?\d{1,3})\b", re.MULTILINE)
+_EXTREME: Final = re.compile(r"^\s*(?P<which>MAXIMUM|MINIMUM)\s+(?P<value>-?\d{1,3})R?\b", re.MULTILINE)
+"""An ``R`` behind the value marks a record."""
 _MONTHS: Final = (
     "JANUARY",
     "FEBRUARY",
@@ -76,12 +78,17 @@ def forecast(answer: Any) -> tuple[int, list[tuple[int, int, float]]]:
 
 
 def readings(answer: Any, icao: str) -> list[tuple[int, float]]:
-    """[(time, degrees C), ...] of a station's observations, oldest first. SourceError if one is of another station."""
+    """[(time, degrees C), ...] of a station's observations, oldest first. SourceError if one is of another station.
+
+    Of a time with two different values neither is known.
+    """
     rows = list(_observations(answer, icao))
     decoded = {(ms, value) for ms, value, _, _ in rows if value is not None}
     times = {ms for ms, _ in decoded}
     reported = {(ms, value) for ms, _, value, _ in rows if value is not None and ms not in times}
-    return sorted(decoded | reported)
+    found = sorted(decoded | reported)
+    often = Counter(ms for ms, _ in found)
+    return [(ms, value) for ms, value in found if often[ms] == 1]
 
 
 def six_hour_extremes(answer: Any, icao: str) -> list[tuple[int, str, float]]:
@@ -113,15 +120,20 @@ def climate_reports(answer: Any) -> list[str]:
 def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int]:
     """(day, high, low, is final, issued) of a report's text. A report "valid as of" an hour of the day is not final.
 
-    A value that is missing (``MM``) is None. SourceError if the text is no daily climate report.
+    A value that is missing (``MM``) or that no weather has is None. SourceError if the text is no daily climate report, or its lowest
+    temperature is above its highest.
     """
     text = answer.get("productText") if isinstance(answer, Mapping) else None
+    text = text.upper() if isinstance(text, str) else None
     issued = unix_ms(answer.get("issuanceTime")) if isinstance(answer, Mapping) else None
-    found = _DAY.search(text) if isinstance(text, str) else None
-    if not isinstance(text, str) or found is None or issued is None:
+    found = _DAY.search(text) if text is not None else None
+    if text is None or found is None or issued is None:
         raise SourceError("not a daily climate report")
     section = text[found.end() :].partition("PRECIPITATION")[0]
-    values = {row["which"]: int(row["value"]) for row in reversed(list(_EXTREME.finditer(section)))}
+    said = {row["which"]: int(row["value"]) for row in reversed(list(_EXTREME.finditer(section)))}
+    values = {which: value for which, value in said.items() if COLDEST <= value <= HOTTEST}
+    if len(values) == 2 and values["MINIMUM"] > values["MAXIMUM"]:
+        raise SourceError("a climate report whose lowest temperature is above its highest")
     try:
         day = date(int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"]))
     except ValueError as error:

@@ -94,7 +94,7 @@ def hours(answer: Any, latitude: float, longitude: float) -> list[tuple[int, int
         raise SourceError("a forecast without hours")
     if units.get("temperature_2m") != "°F":
         raise SourceError(f"temperatures in {units.get('temperature_2m')!r} instead of °F")
-    if answer.get("utc_offset_seconds") != 0:
+    if number(answer.get("utc_offset_seconds")) != 0:
         raise SourceError("times are not UTC")
     where = number(answer.get("latitude")), number(answer.get("longitude"))
     if where[0] is None or where[1] is None:

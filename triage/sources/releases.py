@@ -17,7 +17,7 @@ from django.conf import settings
 
 from triage import conf
 from triage.sources.protocol import Client, EventFacts, NoOpinion, Silence, Snapshot, SourceError, Subject
-from triage.sources.values import objects
+from triage.sources.values import number, objects
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 HOUR_MS: Final = 3_600_000
@@ -105,7 +105,7 @@ def release_days(answer: Any, release: int) -> list[str]:
         raise SourceError("not a calendar")
     found = set()
     for row in objects(answer.get("release_dates"), "the calendar"):
-        if row.get("release_id") == release and isinstance(row.get("date"), str):
+        if number(row.get("release_id")) == release and isinstance(row.get("date"), str):
             try:
                 found.add(date.fromisoformat(row["date"]).isoformat())
             except ValueError:

@@ -73,7 +73,7 @@ def daily_opinion(
 ) -> Opinion | NoOpinion:
     """Probabilities of the event's outcomes. ``readings`` None: the source has none, so it speaks only before the day.
     ``table``: what was learned of forecasts' errors."""
-    if report is not None:
+    if report is not None and now_ms >= market.ends_ms:  # a final one of a day that goes on is none
         return _reported(market, report)
     measured: int | None = None
     if now_ms > market.starts_ms:
