@@ -1,4 +1,5 @@
-"""Families as rows: open events that one value settles, kept as one event that has the markets of all, with its certificate.
+"""Families as rows: open events that one value settles, kept as one event that has the markets of all, with its certificate. An event of
+thresholds is a family by itself where it has no other beside it.
 
 After each complete scan the open events that close and expire at one moment are grouped: by registered terms, which are certified together
 (``markets.terms.families``), and by settlement source, of which it is said which terms are missing. What is refused is stored by series
@@ -54,6 +55,7 @@ class Listed:
     markets: int
     is_numeric: bool
     sources: str
+    is_ladder: bool
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ def listed() -> Iterable[Listed]:
     }
     columns = ("ticker", "series_id", "title", "category", "exchange_index", "rules_hash", "volume", "open_interest")
     fees = (
+        "mutually_exclusive",
         "fee_type_override",
         "fee_multiplier_override_e6",
         "series__fee_type",
@@ -142,16 +145,21 @@ def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
         span["n"],
         bool(span["floor"] or span["cap"]),
         json.dumps(sorted(json.dumps(source, sort_keys=True) for source in sources)) if sources else "",
+        not row["mutually_exclusive"] and span["n"] > 1,
     )
 
 
 def _groups(events: Iterable[Listed], what: Callable[[Listed], str]) -> list[list[Listed]]:
-    """Events of several series that are settled at one moment and have one ``what``, which must not be empty."""
+    """Events of several series that are settled at one moment and have one ``what``, which must not be empty; a ladder stands alone too."""
     together: dict[tuple[str, datetime, datetime], list[Listed]] = defaultdict(list)
     for one in events:
         if one.is_numeric and what(one):
             together[what(one), one.closes, one.expires].append(one)
-    return [group for group in together.values() if len({one.series for one in group}) > 1]
+    return [
+        group
+        for group in together.values()
+        if len({one.series for one in group}) > 1 or (len(group) == 1 and group[0].is_ladder)
+    ]
 
 
 def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
@@ -168,7 +176,7 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
         else:
             result.families.append(found)
     for group in _groups(events, lambda one: one.sources):
-        if all(one.ticker in judged for one in group):
+        if len(group) == 1 or all(one.ticker in judged for one in group):
             continue
         pairs = [(one.series, registered[one.series].terms if one.series in registered else None) for one in group]
         try:

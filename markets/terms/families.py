@@ -1,4 +1,4 @@
-"""Family certificates: may the markets of several events be bought together, and in which ways can they settle?
+"""Family certificates: may the markets of several events, or of one ladder, be bought together, and in which ways can they settle?
 
 Only where one value settles all of them. So every market of every member event must be read completely (the same readings as for one
 event's certificate), what its rule says beside the strike must be the same in all, all series must have one registered terms document
@@ -76,8 +76,10 @@ def certify_family(members: Sequence[Member]) -> FamilyCertificate | FamilyRefus
 
 
 def _certified(members: Sequence[Member]) -> FamilyCertificate:
-    if len(members) < 2:
-        raise NotRead("too_few_events", "A family has two events or more.")
+    if len(members) < 2 and not is_ladder(members):
+        raise NotRead(
+            "too_few_events", "A family has two events or more, or one whose outcomes do not exclude each other."
+        )
     terms = common_terms([(member.facts.series_ticker, member.terms) for member in members])
     _one_moment(members)
     intervals: dict[str, Interval] = {}
@@ -112,6 +114,11 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         terms,
         {member.facts.event_ticker: rules_hash(member.facts) for member in members},
     )
+
+
+def is_ladder(members: Sequence[Member]) -> bool:
+    """Whether one event is a family by itself: several thresholds of one value, of which more than one may resolve Yes."""
+    return len(members) == 1 and not members[0].facts.mutually_exclusive and len(members[0].facts.markets) > 1
 
 
 @dataclass(frozen=True, slots=True)

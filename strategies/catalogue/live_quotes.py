@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from kalbot.common.batches import batched
+from kalbot.common.units import DOLLAR_PRICE
 from markets import prices
+from markets.book import Depth
 from markets.prices import Prices, Quote
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView, Outcome
@@ -37,6 +39,19 @@ def overlay(event: EventView, quotes: Mapping[str, Quote]) -> EventView:
     """``event`` with the live quote of every outcome that has one; the rest keep the catalogue's."""
     outcomes = tuple(_quoted(outcome, quotes.get(outcome.ticker)) for outcome in event.outcomes)
     return event if outcomes == event.outcomes else replace(event, outcomes=outcomes)
+
+
+def best_depths(event: EventView) -> dict[str, Depth]:
+    """One level a side from the best prices of a view: what can be judged before books are watched."""
+    return {outcome.ticker: _depth(outcome) for outcome in event.outcomes}
+
+
+def _depth(outcome: Outcome) -> Depth:
+    yes = [(outcome.yes_bid, outcome.yes_bid_size)] if outcome.yes_bid and outcome.yes_bid_size > 0 else []
+    no: list[tuple[int, int]] = []
+    if outcome.yes_ask is not None and 0 < outcome.yes_ask < DOLLAR_PRICE and outcome.yes_ask_size > 0:
+        no = [(DOLLAR_PRICE - outcome.yes_ask, outcome.yes_ask_size)]
+    return Depth.of(yes, no)
 
 
 def _quoted(outcome: Outcome, quote: Quote | None) -> Outcome:

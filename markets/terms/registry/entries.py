@@ -6,6 +6,8 @@ long ago. Anything less counts as a proposal: it adds settlement states and no c
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -88,13 +90,22 @@ def as_terms(entry: ContractTerms, *, same_document: bool, at: datetime) -> Regi
         sha256=entry.approved_sha256,
         approved=approved,
         no_data=_rule(entry.no_data),
-        fingerprint=f"{entry.exchange} {entry.url} v{entry.version} {entry.approved_sha256[:16]} {'approved' if approved else 'proposed'}",
+        fingerprint=_fingerprint(entry, approved),
         between_inclusive=entry.between_inclusive,
         unit=unit_of(entry.unit),
         must_contain=tuple(entry.must_contain),
         must_not_contain=tuple(entry.must_not_contain),
         common_determination=entry.common_determination,
     )
+
+
+def _fingerprint(entry: ContractTerms, approved: bool) -> str:
+    """Of the whole entry: what it says as well as where it is from, so that no certificate outlives a word of it."""
+    said = [entry.no_data, entry.between_inclusive, entry.unit, entry.must_contain, entry.must_not_contain]
+    content = json.dumps([*said, entry.common_determination], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    status = "approved" if approved else "proposed"
+    return f"{entry.exchange} {entry.url} v{entry.version} {entry.approved_sha256[:16]} {digest} {status}"
 
 
 def too_long_unreachable(entry: ContractTerms, at: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""``manage.py families``: the best basket across the events of each family of the open catalogue, or the proof that there is none."""
+"""``manage.py families``: the best basket of each family that the last scan found, or the proof that there is none."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from rich.table import Table
 
 from kalbot.common.units import Money, UnitError, dollars, format_count, format_price, parse_money
 from markets.fees import FeeError
-from markets.terms.atoms import AtomError, Atoms
-from markets.terms.families import FamilyCertificate, FamilyRefusal
-from markets.terms.special_settlements import IN_NO_GRADE
-from strategies.catalogue import families, live_quotes, universe
-from strategies.catalogue.families import Group
+from markets.models import RefusedFamily
+from strategies.catalogue import live_quotes, universe
+from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import legs_of
-from strategies.dutch.basket import LegMarket
 from strategies.explain.book_evaluation import percent
 from strategies.families.basket import Family, FamilyBasket, NoBasket
 from strategies.families.limits import Sizes
@@ -27,11 +24,10 @@ WIDTH = 150
 
 
 class Judged(NamedTuple):
-    """One group: its basket, the proof that there is none, or why it is no family."""
+    """One family: its basket, the proof that there is none, or why it cannot be judged."""
 
-    group: Group
-    atoms: Atoms | None
-    outcome: FamilyBasket | NoBasket | FamilyRefusal
+    view: EventView
+    outcome: FamilyBasket | NoBasket | str
 
 
 class Command(BaseCommand):
@@ -50,83 +46,83 @@ class Command(BaseCommand):
             most = None if options["max_cost"] is None else Money(parse_money(options["max_cost"]))
         except UnitError as error:
             raise CommandError(str(error)) from None
-        events = universe.load(deep=True)
-        quotes = live_quotes.read(events.values())
-        events = {ticker: live_quotes.overlay(event, quotes) for ticker, event in events.items()}
-        judged = [
-            _judge(group, Sizes(max_cost=most, max_legs=options["max_legs"]))
-            for group in families.groups(events.values())
-        ]
+        views = [view for view in universe.load().values() if view.members and view.atoms is not None]
+        quotes = live_quotes.read(views)
+        sizes = Sizes(max_cost=most, max_legs=options["max_legs"])
+        judged = [_judge(live_quotes.overlay(view, quotes), sizes) for view in views]
+        refused = list(RefusedFamily.objects.all())
         if options["atoms"]:
-            self._atoms(judged, options["atoms"])
+            self._atoms(judged, refused, options["atoms"])
         elif options["json"]:
-            self.stdout.write(json.dumps([_json(one) for one in judged], indent=1))
+            self.stdout.write(json.dumps([*map(_json, judged), *map(_refusal, refused)], indent=1))
         else:
-            self._table(judged)
+            self._table(judged, refused)
 
-    def _table(self, judged: list[Judged]) -> None:
+    def _table(self, judged: list[Judged], refused: list[RefusedFamily]) -> None:
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
         table = Table("family", "markets", "atoms", "result", box=None)
         for one in judged:
-            markets = sum(len(event.outcomes) for event in one.group.events)
-            table.add_row(one.group.name, str(markets), "" if one.atoms is None else str(len(one.atoms)), _words(one))
+            atoms = one.view.atoms
+            table.add_row(
+                " + ".join(member.ticker for member in one.view.members),
+                str(len(one.view.outcomes)),
+                "" if atoms is None else str(len(atoms)),
+                _words(one),
+            )
+        for row in refused:
+            table.add_row(
+                row.series_tickers, "", "", f"no certificate ({row.code}), {row.groups} groups: {row.sentence}"
+            )
         console.print(table)
         found = sum(isinstance(one.outcome, FamilyBasket) for one in judged)
-        refused = sum(isinstance(one.outcome, FamilyRefusal) for one in judged)
         console.print(
-            f"{len(judged)} groups: {found} baskets, {refused} without a family certificate, the others proven to have none. "
-            "Best prices of the catalogue, laid over by live ones; a cycle decides on books. "
-            f"{IN_NO_GRADE}"
+            f"{len(judged)} families: {found} baskets; {len(refused)} lists of series whose events make none. As the last scan "
+            "found them, at the best prices of the catalogue, laid over by live ones; a cycle decides on books."
         )
 
-    def _atoms(self, judged: list[Judged], ticker: str) -> None:
-        one = next((j for j in judged if any(event.ticker == ticker for event in j.group.events)), None)
-        if one is None or one.atoms is None:
-            raise CommandError(f"{ticker} is in no family{'' if one is None else ': ' + _words(one)}")
+    def _atoms(self, judged: list[Judged], refused: list[RefusedFamily], ticker: str) -> None:
+        one = next((j for j in judged if ticker in j.view.books_of or ticker == j.view.ticker), None)
+        if one is None or one.view.atoms is None:
+            why = next((f": {r.sentence}" for r in refused if ticker in r.example.split(" + ")), "")
+            raise CommandError(f"{ticker} is in no family{why}")
+        atoms = one.view.atoms
         coherent = one.outcome.coherent if isinstance(one.outcome, NoBasket) else None
         table = Table("values", "YES pays in", "probability that agrees with all prices", box=None)
-        for atom in range(len(one.atoms)):
-            paying = [t for t, (low, high) in one.atoms.spans.items() if low <= atom < high]
+        for atom, paying in enumerate(atoms.paying()):
             share = "" if coherent is None else f"{coherent.measure[atom]:.4f}"
-            table.add_row(one.atoms.words(atom), ", ".join(paying) or "none", share)
+            table.add_row(atoms.words(atom), ", ".join(paying) or "none", share)
         Console(file=self.stdout, width=WIDTH).print(table)  # type: ignore[arg-type]
 
 
-def _judge(group: Group, sizes: Sizes) -> Judged:
-    if isinstance(group.found, FamilyRefusal):
-        return Judged(group, None, group.found)
+def _judge(view: EventView, sizes: Sizes) -> Judged:
+    if view.oddity or view.atoms is None:
+        return Judged(view, view.oddity or "no atoms")
     try:
-        atoms = _atoms_of(group.found)
-        depths = families.quoted_depths(group.events)
-        legs: dict[str, LegMarket] = {leg.ticker: leg for event in group.events for leg in legs_of(event, depths)}
-    except (AtomError, FeeError) as error:
-        return Judged(group, None, FamilyRefusal("fee_type" if isinstance(error, FeeError) else "strikes", str(error)))
-    return Judged(group, atoms, Family(atoms).best(legs, sizes))
-
-
-def _atoms_of(certificate: FamilyCertificate) -> Atoms:
-    return Atoms.of(certificate.intervals, nobody=certificate.nobody, any_no=certificate.any_no)
+        legs = {leg.ticker: leg for leg in legs_of(view, live_quotes.best_depths(view))}
+    except FeeError as error:
+        return Judged(view, str(error))
+    return Judged(view, Family(view.atoms).best(legs, sizes))
 
 
 def _words(one: Judged) -> str:
     outcome = one.outcome
-    if isinstance(outcome, FamilyRefusal):
-        return f"no certificate ({outcome.code}): {outcome.sentence}"
+    if isinstance(outcome, str):
+        return outcome
     if isinstance(outcome, NoBasket):
         return "none, proven" if outcome.coherent is not None else "less than fees and least counts ask for"
-    assert isinstance(one.group.found, FamilyCertificate)
     return (
         f"{len(outcome.legs)} legs, {dollars(outcome.cost)} to pay {dollars(outcome.floor)} ({percent(outcome.margin_ppm)}), "
-        f"{one.group.found.grade.label}"
+        f"{one.view.grade.label}"
     )
 
 
 def _json(one: Judged) -> dict[str, Any]:
-    found: dict[str, Any] = {"events": [event.ticker for event in one.group.events], "result": _words(one)}
-    if isinstance(one.group.found, FamilyCertificate):
-        found |= {"grade": one.group.found.grade.label, "in_no_grade": IN_NO_GRADE}
-    if isinstance(one.outcome, FamilyRefusal):
-        found["refused"] = one.outcome.code
+    found: dict[str, Any] = {
+        "family": one.view.ticker,
+        "events": [member.ticker for member in one.view.members],
+        "grade": one.view.grade.label,
+        "result": _words(one),
+    }
     if isinstance(one.outcome, FamilyBasket):
         found |= {"cost": dollars(one.outcome.cost), "floor": dollars(one.outcome.floor)}
         found["legs"] = [
@@ -139,3 +135,12 @@ def _json(one: Judged) -> dict[str, Any]:
             for leg in one.outcome.legs
         ]
     return found
+
+
+def _refusal(row: RefusedFamily) -> dict[str, Any]:
+    return {
+        "series": row.series_tickers.split(" + "),
+        "groups": row.groups,
+        "refused": row.code,
+        "result": row.sentence,
+    }

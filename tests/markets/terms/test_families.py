@@ -50,6 +50,16 @@ def test_ranges_and_thresholds_of_one_value_are_a_family() -> None:
     assert set(found.rules_hashes) == {"KXBTC-1", "KXBTCD-1"}
 
 
+def test_thresholds_of_one_event_are_a_family_by_themselves() -> None:
+    found = certify_family([member(thresholds())])
+    assert isinstance(found, FamilyCertificate), found
+    assert len(found.intervals) == 3
+    assert found.nobody
+    exclusive = certify_family([member(replace(thresholds(), mutually_exclusive=True))])
+    assert isinstance(exclusive, FamilyRefusal)
+    assert exclusive.code == "too_few_events"
+
+
 def test_terms_that_nobody_approved_let_any_market_resolve_no() -> None:
     terms = replace(TERMS, approved=False)
     found = certify_family([member(price_range(), terms), member(thresholds(), terms)])

@@ -77,6 +77,24 @@ def test_what_changes_in_one_member_ends_the_family_at_once(change: Any) -> None
 
 
 @pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"common_determination": ""}, "common_determination"),
+        ({"no_data": "last_price"}, "state_not_covered"),
+        ({"must_contain": ["Coinbase"]}, "terms_contradicted"),
+        ({"between_inclusive": False}, "rules_disagree"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_no_family_outlives_a_word_of_its_terms(columns: dict[str, Any], code: str) -> None:
+    families.refresh()
+    ContractTerms.objects.update(**columns)
+    families.refresh()
+    assert FAMILY not in universe.load()
+    assert RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD").code == code
+
+
+@pytest.mark.parametrize(
     ("change", "code"),
     [
         (lambda: ContractTerms.objects.update(common_determination=""), "common_determination"),
@@ -99,7 +117,7 @@ def test_what_is_no_family_says_which_clause_is_missing(change: Any, code: str) 
 @pytest.mark.parametrize("column", ["close_time", "expected_expiration_time"])
 def test_events_of_another_moment_are_not_grouped(column: str) -> None:
     Market.objects.filter(event="KXBTCD-1").update(**{column: clock.now() + timedelta(hours=2)})
-    assert families.refresh().families == []
+    assert families.refresh().families == ["FAMILY-KXBTCD-1"], "the ladder alone"
 
 
 def test_a_family_that_a_person_revoked_stays_revoked() -> None:
@@ -141,6 +159,29 @@ def screened() -> Verdict:
     world.add_scan()
     screening.screen()
     return Verdict.objects.get(event=FAMILY)
+
+
+def test_a_ladder_without_ranges_beside_it_is_a_family_and_is_bought() -> None:
+    profile()
+    Event.objects.filter(pk="KXBTC-1").update(is_open=False)
+    coins.quote("KXBTCD-1", coins.CHEAP)
+    assert families.refresh().families == ["FAMILY-KXBTCD-1"]
+    world.add_scan()
+    screening.screen()
+    assert Verdict.objects.get(event="FAMILY-KXBTCD-1").status == "candidate"
+    assert set(watchlist.wanted(100)) == {"KXBTCD-1"}
+    assert cycle.run(cycle.NUDGE, ["KXBTCD-1"]).decisions == 1
+    decision = Decision.objects.get()
+    assert (decision.event_id, decision.kind, len(decision.legs)) == ("FAMILY-KXBTCD-1", "family", 2)
+    assert min(pays for _, pays in decision.payoff) == decision.floor > decision.cost
+
+
+def test_a_ladder_that_gets_ranges_beside_it_becomes_a_part_of_their_family() -> None:
+    Event.objects.filter(pk="KXBTC-1").update(is_open=False)
+    families.refresh()
+    Event.objects.filter(pk="KXBTC-1").update(is_open=True)
+    assert families.refresh().families == [FAMILY]
+    assert not Event.objects.get(pk="FAMILY-KXBTCD-1").is_open
 
 
 def test_a_profile_that_did_not_choose_families_buys_none() -> None:
