@@ -123,6 +123,25 @@ def test_a_forecast_without_the_time_at_which_it_was_known_is_left_out(tmp_path:
     assert without.left_out == {"forecasts without the time at which they were known": 1}
 
 
+def test_lines_that_cannot_be_read_are_counted_and_leave_the_walk_as_it_is(tmp_path: Path) -> None:
+    root = folder(tmp_path / "a", known_from=KNOWN)
+    before = read([root])
+    (events,) = root.glob("**/events/*.gz")
+    with gzip.open(events, "at") as file:
+        file.write('{"event":\n[]\n{"event": {"event_ticker": "KXHIGHMIA-26FEB06"}}\n')
+        file.write('{"event": {"event_ticker": "KXHIGHMIA-26FEB07"}, "markets": [{"ticker": 5}, null]}\n')
+    (forecasts,) = root.glob("**/forecast_high_test.csv")
+    with forecasts.open("a") as file:
+        file.write(f"KXHIGHMIA-26FEB05,{KNOWN},nan\nKXHIGHMIA-26FEB05,{KNOWN},999\nKXHIGHMIA-26FEB05,{KNOWN}\n")
+        file.write(f"KXHIGHATLANTIS-26FEB05,{KNOWN},71.5\n")
+        file.write(f"KXHIGHMIA-26FEB05,{int(KNOWN) + 86_400},71.5\n")
+    found = read([root])
+    assert found.cases == before.cases
+    assert found.left_out["forecasts of series that are not reviewed daily highs"] == 1
+    assert found.left_out["forecasts made when the day's peak was over"] == 1
+    assert found.left_out["lines that cannot be read"] >= 6
+
+
 def test_archived_forecasts_without_issue_times_are_never_read(tmp_path: Path) -> None:
     one = read([folder(tmp_path / "a", known_from=KNOWN, model="71.0")])
     other = read([folder(tmp_path / "b", known_from=KNOWN, model="999.0")])

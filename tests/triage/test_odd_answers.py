@@ -294,9 +294,10 @@ def test_a_time_with_two_readings_has_none_and_one_that_comes_twice_has_it() -> 
 
 
 def test_minutes_of_two_values_and_values_of_no_weather_are_no_points_of_the_index() -> None:
-    point = INDEX["timeseries"][0]
+    series: Any = INDEX["timeseries"]
+    point = series[0]
     odd = [point | {"v": 82.5}, point | {"t": point["t"] + 1, "v": -999.0}, point | {"t": point["t"] + 2, "v": 1e9}]
-    assert index_points({**INDEX, "timeseries": [*INDEX["timeseries"], *odd]}, "miami") == [(1_790_000_060_000, 81.6)]
+    assert index_points({**INDEX, "timeseries": [*series, *odd]}, "miami") == [(1_790_000_060_000, 81.6)]
 
 
 def test_quotes_far_apart_say_nothing_of_a_price_between_them() -> None:
@@ -305,7 +306,8 @@ def test_quotes_far_apart_say_nothing_of_a_price_between_them() -> None:
 
 
 def test_numbers_of_a_calendar_may_be_text() -> None:
-    rows = [row | {"release_id": "101"} for row in CALENDAR["release_dates"]]
+    days = ("2026-11-05", "2026-12-16")
+    rows = [{"release_id": "101", "date": day} for day in days]
     assert release_days({"release_dates": rows}, 101) == ["2026-11-05", "2026-12-16"]
 
 

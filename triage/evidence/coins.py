@@ -6,16 +6,15 @@ value on which the hour before settled. The market is the bids alone, normalised
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from math import log
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.source import Aside
 from markets.terms.settled_value import Unit, parse
+from triage.evidence import files
 from triage.learning.estimator import DAY_MS
 from triage.learning.table import LearnedTable, Settled, learn
 from triage.scoring.scoring import brier, probability_of
@@ -56,14 +55,20 @@ class CoinScore:
 
 def passes(roots: Iterable[Path]) -> list[Pass]:
     """Passes of events whose value was recorded an hour later, oldest first."""
-    rows = [row for root in roots for path in sorted(root.glob("**/crypto_ranges_*.jsonl.gz")) for row in _lines(path)]
-    values = {
-        before["event_ticker"]: value
-        for row in rows
-        if (before := row.get("previous_settlement") or {}).get("event_ticker")
-        and (value := parse(str(before.get("expiration_value") or ""), Unit.DOLLARS)) is not None
-    }
-    found = {one.event + str(one.at_ms): one for row in rows for one in _pass(row, values)}
+    aside = Aside()
+    rows = list(files.objects(roots, "**/crypto_ranges_*.jsonl.gz", aside))
+    values: dict[str, Any] = {}
+    for row in rows:
+        with aside.unreadable():
+            before = row.get("previous_settlement") or {}
+            value = parse(str(before.get("expiration_value") or ""), Unit.DOLLARS)
+            if before.get("event_ticker") and value is not None:
+                values[before["event_ticker"]] = value
+    found: dict[str, Pass] = {}
+    for row in rows:
+        with aside.unreadable():
+            found |= {one.event + str(one.at_ms): one for one in _pass(row, values)}
+    files.warn(aside, "recorded coins")
     return sorted(found.values(), key=lambda one: one.at_ms)
 
 
@@ -74,7 +79,7 @@ def _pass(row: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Pass]:
         return
     if not (spot.get("price") and spot.get("exchange_time") and current.get("close_time")):
         return  # a price without its time is not used
-    at, close = _ms(spot["exchange_time"]), _ms(current["close_time"])
+    at, close = files.unix_ms(spot["exchange_time"]), files.unix_ms(current["close_time"])
     if at < close:
         listings = tuple(
             Listing(x["ticker"], x["strike_type"], _text(x.get("floor_strike")), _text(x.get("cap_strike")))
@@ -125,12 +130,3 @@ def _score(name: str, one: Pass, chances: Mapping[str, float], winner: str) -> C
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _ms(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)

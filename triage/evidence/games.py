@@ -7,8 +7,6 @@ time, minute prices of one leg, the result.
 
 from __future__ import annotations
 
-import gzip
-import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from math import log
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.source import Aside
+from triage.evidence import files
 from triage.scoring.scoring import SMALLEST, brier_binary
 from triage.sources.scoreclock import CODES, HOME, seconds_left, strength_of, win_probability
 
@@ -36,8 +36,14 @@ class GameScore:
 
 def run(roots: Iterable[Path]) -> list[GameScore]:
     """Scores of every game of these folders that has a result and a price before it began."""
-    games = (game for root in roots for path in sorted(root.glob("**/*_games.jsonl.gz")) for game in _lines(path))
-    return [score for game in games if game["result"] in ("yes", "no") for score in _game(game)]
+    found: list[GameScore] = []
+    aside = Aside()
+    for game in files.objects(roots, "**/*_games.jsonl.gz", aside):
+        with aside.unreadable():
+            if game["result"] in ("yes", "no"):
+                found += list(_game(game))
+    files.warn(aside, "recorded games")
+    return found
 
 
 def _game(game: Mapping[str, Any]) -> Iterator[GameScore]:
@@ -85,8 +91,3 @@ def _price(prices: Sequence[tuple[float, float]], at: float) -> float | None:
     """The middle of the last minute that was over by then."""
     found = bisect_right(prices, (at, 2.0))
     return prices[found - 1][1] if found else None
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)

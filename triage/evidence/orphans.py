@@ -7,9 +7,6 @@ that bid less the exchange's fee; holding pays what the market settled at. One c
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +18,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Final
 
+from markets.tape.imports.source import Aside
 from triage.assessment.leg_record import LegRecord
+from triage.evidence import files
 from triage.weather.mapping import HOUR_MS, Unmapped, ticker_day
 
 MOMENTS: Final = (0, 12)
@@ -53,15 +52,19 @@ def touches(roots: Iterable[Path]) -> tuple[Touch, dict[str, str]]:
     """Bids as prints show them, and market -> result, of the settled events of these folders."""
     touch: Touch = defaultdict(list)
     results: dict[str, str] = {}
+    aside = Aside()
     for root in roots:
-        results |= dict(_results(root))
-        for ticker, at, price, taker in _prints(root):
+        for _, markets in files.answers(root, aside):
+            with aside.unreadable():
+                results |= {market["ticker"]: market["result"] for market in markets}
+        for ticker, at, price, taker in files.prints(root, aside):
             if taker == "yes":
                 touch[(ticker, "no")].append((at, round(1 - price, 4)))
             elif taker == "no":
                 touch[(ticker, "yes")].append((at, price))
     for prints in touch.values():
         prints.sort()
+    files.warn(aside, "recorded prints")
     return touch, results
 
 
@@ -99,18 +102,3 @@ def kinds(found: Sequence[Orphan]) -> list[LegRecord]:
                 legs = sum(map(len, events.values()))
                 records.append(LegRecord(side, low, high, legs, len(means), round(mean(means), 4), round(half, 4)))
     return records
-
-
-def _results(root: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(root.glob("**/events/KXHIGH*.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for answer in map(json.loads, lines):
-                yield from ((market["ticker"], market["result"]) for market in answer["markets"])
-
-
-def _prints(root: Path) -> Iterator[tuple[str, int, float, str]]:
-    for path in sorted(root.glob("**/trades/weather/*.csv.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                at = int(datetime.fromisoformat(row["created_time"]).timestamp() * 1000)
-                yield row["ticker"], at, int(row["yes_price_cents"]) / 100, row["taker_side"]

@@ -11,18 +11,18 @@ Read from the folders of recorded sets, whichever of these they hold:
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.source import Aside, instant, rows
 from markets.terms.settled_value import Unit, agreed
+from triage.evidence import files
 from triage.evidence.baselines import baselines
 from triage.evidence.cases import Forecast, Recorded, RecordedCase, Values, agreement
+from triage.weather.distribution import COLDEST, HOTTEST
 from triage.weather.errors import published_spread
 from triage.weather.mapping import (
     HOUR_MS,
@@ -53,13 +53,17 @@ def read(roots: Iterable[Path]) -> Recorded:
     events: dict[str, tuple[Station, date, dict[str, Bounds]]] = {}
     prices: Prices = defaultdict(list)
     own: Values = {}
-    folders = [Path(root) for root in roots]
+    folders, aside = [Path(root) for root in roots], Aside()
     for root in folders:
-        for event, rows in (*_event_answers(root), *_settled_rows(root)):
-            _add_event(event, rows, events, settled, found)
-        for ticker, at_ms, price in (*_prints(root), *_quotes(root)):
+        for event, markets in (*files.answers(root, aside), *_settled_rows(root, aside)):
+            aside.place = event
+            with aside.unreadable():
+                _add_event(event, markets, events, settled, found)
+        for ticker, at_ms, price, _ in files.prints(root, aside):
             prices[ticker].append((at_ms, price))
-        own |= _measured(root)
+        for ticker, at_ms, price in _quotes(root, aside):
+            prices[ticker].append((at_ms, price))
+        own |= _measured(root, aside)
     for rows_of in prices.values():
         rows_of.sort()
     found.agreements = [agreement(station, own, settled) for station in sorted({key[0] for key in own})]
@@ -67,7 +71,10 @@ def read(roots: Iterable[Path]) -> Recorded:
     known = {key: value for key, value in own.items() if key[0] in usable} | settled
     found.cases += _market_cases(events, settled, prices, known)
     for root in folders:
-        found.cases += _forecast_cases(root, known, found)
+        found.cases += _forecast_cases(root, known, found, aside)
+    if aside.count:
+        found.leave_out("lines that cannot be read", aside.count)
+    files.warn(aside, "recorded days")
     found.cases.sort(key=lambda case: (case.at_ms, case.station))
     return found
 
@@ -122,9 +129,17 @@ def _market_cases(
             said = baselines(station.icao, day, at, lead, known)
             if market is not None:
                 yield RecordedCase(
-                    "priced events", station.icao, day, at, lead, bounds, said, settled[(station.icao, day)],
-                    ends + KNOWN_AFTER_MS, market,
-                )  # fmt: skip
+                    "priced events",
+                    station.icao,
+                    day,
+                    at,
+                    lead,
+                    bounds,
+                    said,
+                    settled[(station.icao, day)],
+                    ends + KNOWN_AFTER_MS,
+                    market,
+                )
 
 
 def _market(bounds: Mapping[str, Bounds], prices: Prices, at_ms: int) -> dict[str, float] | None:
@@ -136,29 +151,52 @@ def _market(bounds: Mapping[str, Bounds], prices: Prices, at_ms: int) -> dict[st
     return {ticker: price / sum(raw.values()) for ticker, price in raw.items()}
 
 
-def _forecast_cases(root: Path, known: Values, found: Recorded) -> Iterator[RecordedCase]:
+def _forecast_cases(root: Path, known: Values, found: Recorded, aside: Aside) -> Iterator[RecordedCase]:
     """Two-degree outcomes around each forecast: the events' own strikes were not recorded."""
+    columns = ("event_ticker", "known_from_ts", "forecast_high_f")
     for path in sorted(root.glob("**/forecast_high_*.csv*")):
-        for row in _rows(path):
-            if not row.get("known_from_ts", "").isdigit():
-                found.leave_out("forecasts without the time at which they were known")
-                continue
-            series, day = reviewed_series()[row["event_ticker"].split("-")[0]], ticker_day(row["event_ticker"])
-            station = stations()[series["station"]]
-            value = known.get((station.icao, day))
-            if value is None:
-                found.leave_out("forecasts of days or stations without a value that counts")
-                continue
-            at = int(row["known_from_ts"]) * 1000
-            peak = datetime(day.year, day.month, day.day, PEAK_UTC, tzinfo=UTC)
-            lead = (peak.timestamp() * 1000 - at) / HOUR_MS
-            degrees = float(row["forecast_high_f"])
-            said = {"openmeteo": Forecast(degrees, published_spread("openmeteo", "high", lead))}
-            said |= baselines(station.icao, day, at, lead, known)
-            yield RecordedCase(
-                "forecasts", station.icao, day, at, lead, two_degrees(round(degrees)), said, value,
-                station.day_bounds(day)[1] + KNOWN_AFTER_MS,
-            )  # fmt: skip
+        for row in rows(path, columns, aside):
+            with aside.unreadable():
+                try:
+                    yield _forecast_case(row, known)
+                except _LeftOut as why:
+                    found.leave_out(str(why))
+
+
+class _LeftOut(Exception):
+    """Why a forecast is not used."""
+
+
+def _forecast_case(row: Mapping[str, str], known: Values) -> RecordedCase:
+    """Raises _LeftOut for a forecast that is not used."""
+    if not row["known_from_ts"].isdigit():
+        raise _LeftOut("forecasts without the time at which they were known")
+    series = reviewed_series().get(row["event_ticker"].split("-")[0])
+    if series is None or series["extreme"] != "high":
+        raise _LeftOut("forecasts of series that are not reviewed daily highs")
+    station, day = stations()[series["station"]], ticker_day(row["event_ticker"])
+    value = known.get((station.icao, day))
+    if value is None:
+        raise _LeftOut("forecasts of days or stations without a value that counts")
+    at = instant(row["known_from_ts"]) // 10**6
+    peak = datetime(day.year, day.month, day.day, PEAK_UTC, tzinfo=UTC)
+    lead = (peak.timestamp() * 1000 - at) / HOUR_MS
+    if lead <= 0:
+        raise _LeftOut("forecasts made when the day's peak was over")
+    degrees = _degrees(row["forecast_high_f"])
+    said = {"openmeteo": Forecast(degrees, published_spread("openmeteo", "high", lead))}
+    said |= baselines(station.icao, day, at, lead, known)
+    return RecordedCase(
+        "forecasts",
+        station.icao,
+        day,
+        at,
+        lead,
+        two_degrees(round(degrees)),
+        said,
+        value,
+        station.day_bounds(day)[1] + KNOWN_AFTER_MS,
+    )
 
 
 def two_degrees(center: int) -> dict[str, Bounds]:
@@ -168,50 +206,38 @@ def two_degrees(center: int) -> dict[str, Bounds]:
     return {"below": Bounds(None, low - 1), **inner, "above": Bounds(low + 8, None)}
 
 
-def _event_answers(root: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    for path in sorted(root.glob("**/events/KXHIGH*.jsonl*")):
-        with _opened(path) as lines:
-            for answer in map(json.loads, lines):
-                yield answer["event"]["event_ticker"], answer["markets"]
-
-
-def _settled_rows(root: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _settled_rows(root: Path, aside: Aside) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for path in sorted(root.glob("**/settled/weather_*_markets.csv*")):
         events: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in _rows(path):
+        for row in rows(path, ("event_ticker", "ticker", "strike_type", "result", "expiration_value"), aside):
             events[row["event_ticker"]].append(row)
         yield from events.items()
 
 
-def _prints(root: Path) -> Iterator[tuple[str, int, float]]:
-    for path in sorted(root.glob("**/trades/weather/*.csv*")):
-        for row in _rows(path):
-            at = datetime.fromisoformat(row["created_time"])
-            yield row["ticker"], int(at.timestamp() * 1000), int(row["yes_price_cents"]) / 100
-
-
-def _quotes(root: Path) -> Iterator[tuple[str, int, float]]:
+def _quotes(root: Path, aside: Aside) -> Iterator[tuple[str, int, float]]:
     for path in sorted(root.glob("**/settled/weather_*_quotes_3x_day.csv*")):
-        for row in _rows(path):
-            if row["last_yes_bid"] and row["last_yes_ask"]:
-                middle = (float(row["last_yes_bid"]) + float(row["last_yes_ask"])) / 2
-                yield row["ticker"], int(float(row["last_ts"])) * 1000, middle
+        for row in rows(path, ("ticker", "last_ts", "last_yes_bid", "last_yes_ask"), aside):
+            with aside.unreadable():
+                if row["last_yes_bid"] and row["last_yes_ask"]:
+                    middle = (float(row["last_yes_bid"]) + float(row["last_yes_ask"])) / 2
+                    if not 0 <= middle <= 1:
+                        raise ValueError(f"not a price: {middle}")
+                    yield row["ticker"], instant(row["last_ts"]) // 10**6, middle
 
 
-def _measured(root: Path) -> Values:
+def _measured(root: Path, aside: Aside) -> Values:
     found: Values = {}
     for path in sorted(root.glob("**/weather/forecast_models_nws_high.csv*")):
-        for row in _rows(path):
-            series = reviewed_series().get(row["series"])
-            if series is not None and row["nws_high"]:
-                found[(series["station"], date.fromisoformat(row["date"]))] = float(row["nws_high"])
+        for row in rows(path, ("series", "date", "nws_high"), aside):
+            with aside.unreadable():
+                series = reviewed_series().get(row["series"])
+                if series is not None and row["nws_high"]:
+                    found[(series["station"], date.fromisoformat(row["date"]))] = _degrees(row["nws_high"])
     return found
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with _opened(path) as lines:
-        yield from csv.DictReader(lines)
-
-
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def _degrees(text: str) -> float:
+    degrees = float(text)
+    if not COLDEST <= degrees <= HOTTEST:
+        raise ValueError(f"no weather has {text} degrees")
+    return degrees

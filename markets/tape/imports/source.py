@@ -71,13 +71,13 @@ class Part:
     read: Callable[[Aside], Iterable[Record]] = field(repr=False)
 
 
-def lines(path: Path, aside: Aside | None = None) -> Iterator[Any]:
+def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], Any] = Decimal) -> Iterator[Any]:
     """The JSON objects of a (gzipped) file of lines. ``aside`` gets the lines that are none; without it they raise ValueError."""
     for place, raw in _raw_lines(path, aside):
         if aside is not None:
             aside.place = place
         try:
-            value = json.loads(raw, parse_float=Decimal)
+            value = json.loads(raw, parse_float=parse_float)
             if not isinstance(value, dict):
                 raise ValueError("no JSON object")
         except (ValueError, RecursionError) as error:
