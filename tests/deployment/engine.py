@@ -215,7 +215,6 @@ class Engine:
                 self._stopped([name], seconds)
         self._holder.kill()
         self._holder.wait()
-        return statuses
 
     def _stopped(self, names: list[str], seconds: float) -> None:
         """SIGTERM to these. A worker ends with 1 when a task was at work for longer than its soft shutdown waits; all others with 0."""
