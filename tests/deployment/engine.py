@@ -4,7 +4,6 @@ mount and a network namespace that all services share. Ports are the file's own,
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -29,12 +28,12 @@ class Engine:
     def __init__(self, stage: Stage, file: Mapping[str, Any], project: Path, folder: Path) -> None:
         self.stage, self.services, self.folder = stage, file["services"], folder
         self.project, self.variables = project, _variables(project / ".env")
-        self.owner = self.variables.get("KALBOT_UID", stage.user)
+        self.owner = stage.user  # of the servers too: they want one with a name
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         state, tools = folder / "state", folder / "tools"
         for path in (state, tools, folder / "servers"):
             path.mkdir()
-            os.chown(path, int(self.owner), int(self.owner))
+            path.chmod(0o1777)
         (tools / "valkey-server").symlink_to(get_binary_path())
         self.path = f"{tools}:{POSTGRES}:"
         with (stage.etc / "hosts").open("a") as hosts:
@@ -151,7 +150,9 @@ class Engine:
         """Postgres as its image makes it of the file's variables, and Redis by the file's own command; both on their usual ports."""
         data, given = self.folder / "servers", self.services["postgres"]["environment"]
         plain = {"PATH": f"{self.path}{SYSTEM_PATH}", "PGHOST": "/tmp", "LC_ALL": "C"}
-        password = given["POSTGRES_PASSWORD_FILE"]
+        password = data / "password"
+        password.write_text(self.password()["PGPASSWORD"])
+        password.chmod(0o644)
         made = f"initdb -D {data}/postgres -U {given['POSTGRES_USER']} --pwfile={password} --auth=scram-sha-256"
         subprocess.run(self._inside(made, self.owner, "/tmp"), env=plain, check=True, capture_output=True)
         self._start("postgres", f"postgres -D {data}/postgres -k /tmp -h 127.0.0.1", self.owner, "/tmp", plain)
