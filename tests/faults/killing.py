@@ -185,8 +185,10 @@ class Rounds:
 
     def _at_rest(self) -> list[str]:
         from tests.faults import account_state
+        from trading.closing import settlement
 
-        self._exchange_orders()  # markets went on settling since it was read
+        settlement.run("live")  # markets go on settling, and beat sends nothing any more
+        self._exchange_orders()
         return account_state.at_rest(self.truth, beside_others=self.beside_others)
 
     def _rest(self) -> int:
