@@ -113,6 +113,13 @@ def test_a_line_of_development_is_text_with_what_is_bound() -> None:
         ("headers {'KALSHI-ACCESS-SIGNATURE': 'c2lnbmF0dXJl'}", "c2lnbmF0dXJl"),
         ("postgres://kalbot:s3cr3t-words@db/kalbot", "s3cr3t-words"),
         ("password=letmein99 for admin", "letmein99"),
+        ("redis://:p@ss/w0rd-long@cache:6379/0 is away", "w0rd-long"),
+        ('{"password": "two words here"}', "words here"),
+        ("Authorization: Bearer kb_0123456789abcdef0123", "0123456789"),
+        ("headers={'Authorization': 'Basic dXNlcjpwYXNz'}", "dXNlcjpwYXNz"),
+        ("token kb_abcdefghijklmnopqrstuvwxyz012345 was refused", "abcdefghij"),
+        ("GET /fred/series?api_key=0a1b2c3d4e5f&file=json", "0a1b2c3d4e5f"),
+        ("Bearer eyJhbGciOiJIUzI1NiJ9.payload", "eyJhbGciOi"),
     ],
 )
 def test_secrets_are_scrubbed(text: str, gone: str) -> None:
