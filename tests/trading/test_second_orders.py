@@ -11,6 +11,9 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from kalbot.common.units import Count, Price
+from markets.kalshi.order_entry import AmendOrder
+from markets.kalshi.vocabulary import Side
 from simulator.accounts.records import Position as TwinPosition
 from simulator.faults.trouble import CREATE
 from simulator.flow import second_actor
@@ -139,6 +142,30 @@ def test_a_purchase_waited_for_is_given_up_when_leaving_gets_costly(clocked: Clo
     position.refresh_from_db()
     assert position.status != "completing"
     assert position.realised >= -2 * world.DOLLAR
+
+
+def test_what_somebody_adds_to_a_resting_order_is_booked_and_sold_again(clocked: Clocked) -> None:
+    leg = clocked.twin.markets[2]
+    clocked.twin.cancel_makers(leg, "ask")
+    position = clocked.buy(sending="all_at_once", on_partial=Profile.PartialPolicy.HOLD, complete_seconds=60)
+    clocked.goes_on(8)
+    resting = position.orders.get(status="resting")
+    connection.client().orders.amend(
+        AmendOrder(
+            order_id=resting.exchange_order_id,
+            ticker=leg,
+            outcome_side=Side.YES,
+            price=Price(resting.price),
+            count=Count(1_500),
+            exchange_index=0,
+        )
+    )
+    clocked.twin.quote(leg, "ask", 3_100, 5_000)
+    clocked.goes_on(6)
+    position.refresh_from_db()
+    assert (position.status, position.matched_count, _bought(position)) == ("open", 1_000, [1_000, 1_000, 1_500])
+    assert set(clocked.twin.held().values()) == {1_000}
+    assert reconcile.run("live", "test").differences == 0
 
 
 def test_an_unwind_beside_a_sale_that_fills_late_stays_within_its_budget(clocked: Clocked) -> None:

@@ -143,6 +143,7 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
         if (
             theirs.status.is_terminal
             or theirs.fill_count > (order.reported_fill_count or 0)
+            or theirs.fill_count + remaining > order.count
             or not order.exchange_order_id
         ):
             record.acknowledge(order, Ack(theirs.order_id, theirs.fill_count, remaining))

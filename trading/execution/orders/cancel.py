@@ -22,6 +22,7 @@ def refresh(order: Order, *, cancel: bool) -> None:
     except (Refused, Unresolved) as error:
         log.warning("order %s: state unknown (%s)", order.pk, error)
         return
-    if answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
+    grown = answer.fill_count + answer.remaining_count > order.count
+    if grown or answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
         record.acknowledge(order, answer)
     fills.collect(order, waits=(0.0,))

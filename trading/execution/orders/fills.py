@@ -41,8 +41,6 @@ def collect_all(orders: Sequence[Order], then: Then | None = None, waits: tuple[
         try:
             _book(missing, reports, then)
         except BookingError:
-            if len(missing) == 1:
-                raise
             _book_each(missing, reports)
         missing = [order for order in missing if _lacks(order) or order.status == OrderStatus.BOOKING]
         if not missing:
@@ -90,13 +88,10 @@ def _book(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]], the
 
 
 def _book_each(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]]) -> None:
-    """Book one order after the other, so that a report that contradicts its order keeps none of the others from being booked. Raises
-    the last BookingError."""
-    refused: BookingError | None = None
+    """Book one order after the other, so that a report that contradicts its order keeps none of the others from being booked. Such an
+    order stays as it is, and is named by the comparison of the books."""
     for order in orders:
         try:
             _book([order], {pk: found for pk, found in reports.items() if pk == order.pk}, None)
         except BookingError as error:
-            refused = error
-    if refused is not None:
-        raise refused
+            log.error("order %s: what the exchange lists of it cannot be booked (%s)", order.pk, error)

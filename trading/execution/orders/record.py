@@ -31,6 +31,7 @@ from trading.venues.protocol import Ack, Refused, Unresolved
 
 CHANGEABLE: Final = (
     "status",
+    "count",
     "exchange_order_id",
     "reported_fill_count",
     "reported_cost",
@@ -54,6 +55,9 @@ def acknowledge(order: Order, answer: Ack) -> None:
     }
     if answer.spent is not None:
         columns["reported_cost"] = answer.spent
+    total = answer.fill_count + answer.remaining_count
+    if total > order.count and order.time_in_force == "good_till_canceled":  # somebody made it larger while it rested
+        columns["count"] = total
     if answer.withdrawn and answer.withdrawn + answer.fill_count == order.count:
         columns["is_final"] = True
     if _is_traced(order):
