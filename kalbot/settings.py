@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "kalbot.console.auth.security_headers.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "kalbot.console.pages.errors.NotAllowedMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -40,14 +40,16 @@ class ConsoleSite(UnfoldAdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from kalbot.console.pages import dashboard
 
-        return super().index(request, {**dashboard.context(request), **(extra_context or {})})
+        answer: HttpResponse = super().index(request, {**dashboard.context(request), **(extra_context or {})})
+        return answer
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from kalbot.console.auth import throttle
 
         if request.method == "POST" and throttle.sprayed(request):
             return throttle.lockout_response(request)
-        return super().login(request, extra_context)
+        answer: HttpResponse = super().login(request, extra_context)
+        return answer
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return super().admin_view(with_readable_key(view), cacheable)

@@ -83,4 +83,4 @@ class Decision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.event_id} x {self.count / 100:g}"
+        return f"{self.kind.replace('_', ' ')} {self.event_id} x {self.count / 100:g}"

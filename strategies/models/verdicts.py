@@ -70,7 +70,7 @@ class Verdict(models.Model):
         indexes = [models.Index(fields=["profile", "status", "distance_ppm"])]
 
     def __str__(self) -> str:
-        return f"{self.profile_id}/{self.event_id}: {self.status} {self.constraint}"
+        return f"{self.event_id}: {self.status} {self.constraint}".replace("_", " ").strip()
 
 
 class VerdictVersion(models.Model):

@@ -17,6 +17,8 @@ from trading.models import ExitRequest, Order, TradingState
 
 BOTH = pytest.mark.parametrize("width", [1440, 390])
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
+SCROLLING = """[...document.querySelectorAll("table")].map((one) => one.closest(".k-scroll, .simplebar-content-wrapper"))
+    .filter((one) => one && one.scrollWidth > one.clientWidth + 1).length"""
 PAGES = {
     "dashboard": "/admin/",
     "why": "/admin/why/",
@@ -42,6 +44,8 @@ PAGES = {
     "calibration": "/admin/calibration/",
     "backtests": "/admin/backtests/",
     "exports": "/admin/exports/",
+    "markets": "/admin/markets/market/",
+    "recommendations": "/admin/triage/recommendation/",
     "fills": "/admin/trading/fill/",
     "settlements": "/admin/trading/settlement/",
     "denials": "/admin/trading/denial/",
@@ -68,6 +72,7 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, sample: dict[str, 
         page.goto(address)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"
+        assert width < 1440 or not page.evaluate(SCROLLING), f"{name} has a table that scrolls sideways at {width}"
         screenshot(page, name)
 
 

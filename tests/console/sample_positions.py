@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import time_machine
+
 from kalbot.common import clock
 from markets.models import Certificate, Event
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
@@ -90,9 +92,29 @@ def decision(profile: Profile, event: Event, *, count: int = 2_500) -> Decision:
 
 
 def position(
-    profile: Profile, event: Event, status: str = "open", *, hours_ago: float = 2, count: int = 2_500
+    profile: Profile,
+    event: Event,
+    status: str = "open",
+    *,
+    hours_ago: float = 2,
+    ended: float = 0.5,
+    count: int = 2_500,
 ) -> Position:
-    """A filled basket with orders, fills, bookings and events; ``status`` open, exiting, settled or executing (half-filled)."""
+    """A filled basket with orders, fills, bookings and events; ``status`` open, exiting, settled (``ended`` hours ago) or executing
+    (half-filled). Every row has the time of what it tells."""
+    with time_machine.travel(clock.now() - timedelta(hours=hours_ago), tick=False):
+        held = bought(profile, event, count)
+    if status == "settled":
+        with time_machine.travel(clock.now() - timedelta(hours=ended), tick=False):
+            settle(held)
+    elif status != "open":
+        Position.objects.filter(pk=held.pk).update(status=status)
+    held.refresh_from_db()
+    return held
+
+
+def bought(profile: Profile, event: Event, count: int) -> Position:
+    """A basket bought now."""
     taken = decision(profile, event, count=count)
     held = Position.objects.create(
         profile=profile,
@@ -103,9 +125,8 @@ def position(
         target_count=count,
         fees=taken.fees,
         **premises.of(taken, taken.certificate and taken.certificate.states),
-        opened_at=clock.now() - timedelta(hours=hours_ago),
+        opened_at=clock.now(),
     )
-    Position.objects.filter(pk=held.pk).update(created_at=clock.now() - timedelta(hours=hours_ago, seconds=1))
     for place, entry in enumerate(taken.legs):
         buy_leg(held, entry, place)
     happened(held, "", "pending", "decided")
@@ -121,11 +142,6 @@ def position(
         "fill",
         [(Account.CASH, -held.cost), (Account.POSITION_COST, held.cost - held.fees), (Account.FEES, held.fees)],
     )
-    if status == "settled":
-        settle(held)
-    elif status != "open":
-        Position.objects.filter(pk=held.pk).update(status=status)
-    held.refresh_from_db()
     return held
 
 
@@ -173,7 +189,7 @@ def buy_leg(held: Position, entry: dict[str, Any], place: int) -> None:
             remaining_count=0,
             filled_count=entry["count"],
             fills=[],
-            at=clock.now() - timedelta(hours=1),
+            at=clock.now(),
             is_open=False,
         )
     half = entry["count"] // 2
@@ -205,16 +221,15 @@ def settle(held: Position) -> None:
         ],
     )
     for leg in held.legs.all():
-        Leg.objects.filter(pk=leg.pk).update(
-            settled_count=leg.bought_count, payout=payout // 3, open_cost=0, open_fees=0
-        )
+        paid = 0 if leg.sequence == 0 else leg.bought_count * 10_000  # the first leg's outcome won
+        Leg.objects.filter(pk=leg.pk).update(settled_count=leg.bought_count, payout=paid, open_cost=0, open_fees=0)
     happened(held, "open", "settled", "every market is determined")
     recount(held)
     Position.objects.filter(pk=held.pk).update(
         status="settled",
         payout=payout,
         realised=gained,
-        ended_at=clock.now() - timedelta(minutes=30),
+        ended_at=clock.now(),
         close_type="settled",
     )
 

@@ -22,7 +22,6 @@ from strategies.models import DOLLAR, Cycle, NearMiss, Profile, Screening, Verdi
 from strategies.profiles import seeds
 from trading.models import (
     Denial,
-    Position,
     TradingState,
 )
 
@@ -110,10 +109,8 @@ def sample(*, history: int = 6) -> dict[str, Any]:
     for number in range(history):
         past = weather_event("NY", f"26NOV{10 + number}", hours=-24 * (history - number))
         Event.objects.filter(pk=past.pk).update(is_open=False)
-        ended = position(live if number % 2 else careful, past, "settled", hours_ago=24 * (history - number))
-        Position.objects.filter(pk=ended.pk).update(
-            ended_at=clock.now() - timedelta(hours=24 * (history - number) - 20)
-        )
+        hours = 24 * (history - number)
+        position(live if number % 2 else careful, past, "settled", hours_ago=hours, ended=hours - 20)
     held = position(live, events[0])
     paper = position(careful, events[1], hours_ago=0.2)
     leaving = position(careful, events[2], "exiting", hours_ago=5)

@@ -54,6 +54,7 @@ def assess(held: Position, event: Event) -> None:
         sell_now=held.cost - 2_100_000,
         hold_expected=held.floor + 900_000,
         floor=held.floor,
+        best=held.floor * 3 // 2,
     )
     seen = Assessment.objects.create(
         sources=[said, silent],
@@ -63,6 +64,7 @@ def assess(held: Position, event: Event) -> None:
         sell_now=held.cost - 4_300_000,
         hold_expected=held.floor + 1_200_000,
         floor=held.floor,
+        best=held.floor * 3 // 2,
         coverage_ppm=1_000_000,
         price_age_ms=180,
         signals=[

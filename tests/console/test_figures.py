@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 
+from kalbot import console
 from kalbot.common import clock
 from kalbot.console.pages import dashboard
 from kalbot.console.pages.reading import Reading
@@ -115,3 +117,14 @@ def test_naked_legs_are_named_with_their_outcome(sample: dict[str, Any], login: 
     sample_positions.sell(sample["held"], 0, 2_000, 5_000)
     page = login("viewer").get(reverse("admin:trading_position_change", args=[sample["held"].pk])).content.decode()
     assert re.search(r"Naked: \d+ NO \d+° to \d+°", page)
+
+
+def test_every_time_of_day_on_a_page_names_its_zone() -> None:
+    templates = Path(console.__file__).parent / "templates" / "console"
+    without = {
+        page.name
+        for page in templates.rglob("*.html")
+        for shown in re.findall(r'date:"([^"]*)"', page.read_text())
+        if "H" in shown and "T" not in shown
+    }
+    assert without == {"position_timeline.html"}, "its heading names the zone of all of its lines"

@@ -41,6 +41,21 @@ def test_a_whole_basket_carries_its_grade(sample: dict[str, Any], login: Login) 
     assert "guaranteed if determined" in row_of(client, sample["held"])
 
 
+def test_what_has_ended_is_told_in_the_past(sample: dict[str, Any], login: Login) -> None:
+    settled = Position.objects.filter(status="settled").first()
+    assert settled is not None
+    client = login("viewer")
+    page = page_of(client, settled)
+    shown = re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index('id="part-progress"') : page.index("As it was decided")])
+    )
+    assert "It was guaranteed if determined when it was opened. Nothing is held now." in shown
+    assert "Paid, with fees $49.4075 Received $50.00" in shown
+    for words in ("Whole baskets held", "What is held now", "pays at least", "Cost of what is held"):
+        assert words not in shown, words
+    assert "$0.00" not in row_of(client, settled)
+
+
 def test_a_naked_leg_takes_the_word_from_page_list_and_dashboard(sample: dict[str, Any], login: Login) -> None:
     client, held = login("viewer"), sample["held"]
     sample_positions.sell(held, 0, 2_000, 5_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import sample_positions
 import sample_rows
 from django.contrib import admin
 from django.db import connection
+from django.db.models import IntegerField
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -20,7 +22,8 @@ from kalbot.console import tasks
 from kalbot.console.admin.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import formats
-from strategies.models import Cycle, NearMiss, Verdict
+from strategies.models import Cycle, NearMiss, Profile, Verdict
+from strategies.profiles import seeds
 from trading.models import Fill, Position
 
 BOUND = 20
@@ -77,6 +80,16 @@ def test_filters_and_search_find_what_they_say(
     answer = login("viewer").get(reverse(f"admin:{name}_changelist"), query)
     assert answer.status_code == 200
     assert len(answer.context["cl"].result_list) == number
+
+
+def test_a_rows_page_leads_back_to_the_list_as_it_was_filtered(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("viewer"), reverse("admin:trading_position_changelist")
+    page = client.get(address, {"mode__exact": "live", "q": "new york"}).content.decode()
+    link = re.search(rf'href="({address}{sample["held"].pk}/change/[^"]*)"', page)
+    assert link is not None
+    back = re.search(rf'href="({address}[?][^"]*)"', client.get(unescape(link[1])).content.decode())
+    assert back is not None
+    assert len(client.get(unescape(back[1])).context["cl"].result_list) == 4
 
 
 def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(sample: dict[str, Any], login: Any) -> None:
@@ -170,3 +183,141 @@ def test_an_events_whole_story_is_shown_for_a_profile(sample: dict[str, Any], lo
     page = login("viewer").get(reverse("admin:why_event", args=[event.pk]), {"profile": "careful"})
     assert page.context["story"][0] == f"{event.ticker}: {event.title}"
     assert "The whole story for careful" in page.content.decode()
+
+
+def test_the_dashboard_asks_no_more_for_more_profiles(
+    sample: dict[str, Any], login: Any, django_assert_max_num_queries: Any
+) -> None:
+    client = login("viewer")
+    for number in range(12):
+        Profile.objects.create(name=f"more-{number}", mode="live" if number % 2 else "sim", **seeds.GUARANTEED_ONLY)
+    client.get(reverse("admin:index"))
+    with django_assert_max_num_queries(80):
+        client.get(reverse("admin:index"))
+    with django_assert_max_num_queries(45):
+        client.get(reverse("admin:operate"))
+
+
+def test_refused_decisions_are_listed_with_their_event_profile_and_mode(sample: dict[str, Any], login: Any) -> None:
+    page = login("viewer").get(reverse("admin:trading_denial_changelist"), {"q": "Austin"}).content.decode()
+    row = page[page.index('id="result_list"') :]
+    for words in ("Highest temperature in Austin", "coverage", ">sim<", "$197.00 are not free"):
+        assert words in row, words
+    assert "all_no" not in row
+
+
+def test_whole_numbers_of_a_list_line_up_and_say_nothing_of_their_storage(sample: dict[str, Any], login: Any) -> None:
+    client = login("viewer")
+    page = client.get(reverse("admin:strategies_screening_changelist")).content.decode()
+    assert re.search(r'field-universe[^>]*>\s*<span class="k-num k-figure">6</span>', page)
+    decision = client.get(reverse("admin:strategies_decision_change", args=[sample["held"].decision_id]))
+    assert "Coverage ppm" not in decision.content.decode()
+
+
+def test_a_profile_that_was_never_screened_has_no_funnel_of_zeros(sample: dict[str, Any], login: Any) -> None:
+    page = login("viewer").get(reverse("admin:why"), {"profile": "balanced"}).content.decode()
+    assert "No scan has been screened for balanced yet" in page
+    assert "k-funnel" not in page
+
+
+PLAIN = {
+    "attempts",
+    "candidates",
+    "combos_left_out",
+    "decisions",
+    "differences",
+    "dropped",
+    "evaluated",
+    "evaluations",
+    "events",
+    "events_gone",
+    "events_written",
+    "exchange_index",
+    "fills",
+    "market_count",
+    "markets",
+    "markets_written",
+    "near_misses",
+    "orders",
+    "pages",
+    "positions",
+    "priority",
+    "reading",
+    "rejected",
+    "repaired",
+    "repeats",
+    "sequence",
+    "settled",
+    "settlement_timer_seconds",
+    "shard",
+    "subaccount",
+    "universe",
+    "version",
+    "waits",
+    "watched",
+}
+"""Columns that are plain numbers, seconds by their name, or names of something."""
+
+
+def test_no_stored_amount_is_shown_without_its_unit() -> None:
+    raw = []
+    for model, shown in admin.site._registry.items():
+        if not isinstance(shown, ReadOnlyAdmin):
+            continue
+        known = set(shown.units) | set(shown.exclude or ()) | PLAIN
+        for field in model._meta.concrete_fields:
+            number = isinstance(field, IntegerField) and not field.primary_key and not field.choices
+            if number and not field.is_relation and field.name not in known:
+                raw.append(f"{model._meta.label}.{field.name}")
+    assert raw == []
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_who_may_not_change_a_profile_reads_it_in_dollars_too(role: str, sample: dict[str, Any], login: Any) -> None:
+    page = login(role).get(reverse("admin:strategies_profile_change", args=[sample["careful"].pk])).content.decode()
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index("What is watched") :]))
+    for words in (
+        "A near miss is within 5 %",
+        "Most in one event $200.00",
+        "Volume, at least 0 contracts",
+        "Capital $1,000.00",
+        "Categories all",
+        "guaranteed",
+    ):
+        assert words in text, words
+    for words in ("200000000", "50000 ", "micro-dollars", "ppm", "What would this change have done"):
+        assert words not in text, words
+
+
+@pytest.mark.parametrize(
+    ("term", "number"),
+    [
+        ("boston", 0),
+        ("miami", 6),
+        ("MIAMI 85°", 1),
+        ('"to 86°" miami', 1),
+        ('"86° to" miami', 0),
+        ("KXHIGHMIA-26NOV24-B8", 5),
+        ("'", 0),
+        ('"', 0),
+        ("50%_", 0),
+    ],
+)
+def test_a_search_reads_the_markets_once_for_count_and_page(
+    term: str, number: int, sample: dict[str, Any], login: Any
+) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        answer = login("viewer").get(reverse("admin:markets_market_changelist"), {"q": term})
+    found = answer.context["cl"]
+    assert (len(found.result_list), found.result_count) == (number, number)
+    assert len([one for one in asked if "LIKE" in one["sql"].upper() and '"markets_market"' in one["sql"]]) == 1
+
+
+def test_a_search_of_several_pages_keeps_its_order_and_annotations(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("viewer"), reverse("admin:trading_fill_changelist")
+    pages = [client.get(address, {"q": "temperature", "p": page}).context["cl"] for page in (1, 2)]
+    keys = [row.pk for page in pages for row in page.result_list]
+    assert keys == list(Fill.objects.order_by("-id").values_list("pk", flat=True))
+    assert pages[0].result_count == len(keys) > len(pages[0].result_list)
+    booked = client.get(reverse("admin:trading_ledgertransaction_changelist"), {"q": f"#{sample['held'].pk}"})
+    assert [row.cash_booked for row in booked.context["cl"].result_list] == [-sample["held"].cost]

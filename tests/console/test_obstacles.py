@@ -12,7 +12,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import cache, clock, messages
-from kalbot.console.ops import exchange_status, schedules, status
+from kalbot.console.ops import exchange_status, heartbeats, schedules, status
 from kalbot.console.pages import dashboard, obstacles
 from kalbot.console.pages.reading import Reading
 from markets import prices
@@ -25,8 +25,10 @@ Login = Callable[..., Client]
 
 @pytest.fixture
 def working(sample: dict[str, Any]) -> dict[str, Any]:
-    """The sample with every schedule in place, so that nothing stops trading."""
+    """The sample with every schedule in place and somebody at work on every queue, so that nothing stops trading."""
     schedules.seed()
+    for who in (*messages.QUEUES, heartbeats.BEAT):
+        heartbeats.show_life(who, worker=f"{who}@sample")
     Profile.objects.filter(mode="live").update(is_active=False)
     return sample
 
@@ -67,6 +69,14 @@ def a_disabled_cycle(sample: dict[str, Any]) -> None:
     PeriodicTask.objects.filter(task=messages.RUN_CYCLE).update(enabled=False)
 
 
+def no_worker(sample: dict[str, Any]) -> None:
+    cache.prices().delete(f"{heartbeats.KEY}execution")
+
+
+def no_beat(sample: dict[str, Any]) -> None:
+    cache.prices().delete(f"{heartbeats.KEY}{heartbeats.BEAT}")
+
+
 @pytest.mark.parametrize(
     ("cause", "words"),
     [
@@ -76,6 +86,8 @@ def a_disabled_cycle(sample: dict[str, Any]) -> None:
         (no_feed, ["No prices"]),
         (a_pause, ["The exchange has stopped trading"]),
         (a_disabled_cycle, ["Schedule “strategy cycle” is disabled"]),
+        (no_worker, ["No sign of life of execution"]),
+        (no_beat, ["No sign of life of beat"]),
     ],
 )
 def test_what_stops_everything_is_named_everywhere(
@@ -101,6 +113,27 @@ def test_a_lock_of_one_profile_is_named_with_it(working: dict[str, Any], login: 
     assert dashboard.why_not(Reading())["state"] == "warn"
     page = client.get(reverse("admin:strategies_profile_changelist")).content.decode()
     assert "careful is locked" in page
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"max_open_positions": 2}, "careful buys nothing new: The profile has as many positions as it may"),
+        ({"max_open_positions": 3}, ""),
+    ],
+)
+def test_a_limit_that_denies_every_basket_is_named_with_its_profile(
+    limit: dict[str, int], words: str, working: dict[str, Any], login: Login
+) -> None:
+    Profile.objects.filter(name="careful").update(**limit)
+    client = login("viewer")
+    shown = [
+        banner(client),
+        client.get(reverse("admin:why"), {"profile": "careful"}).content.decode(),
+        client.get(reverse("admin:strategies_profile_changelist")).content.decode(),
+    ]
+    assert all(words in one if words else "buys nothing new" not in one for one in shown)
+    assert dashboard.why_not(Reading())["state"] == ("warn" if words else "ok")
 
 
 def test_it_is_not_simply_safe_under_a_lock(working: dict[str, Any]) -> None:

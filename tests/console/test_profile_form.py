@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+from django.contrib.admin.utils import flatten
 from django.urls import reverse
 
+from kalbot.console.admin import profile_risk
+from kalbot.console.admin.profile_form import FIELDSETS
 from kalbot.console.ui.fields import BlackoutField
 from strategies.models import Profile
 
@@ -137,10 +141,12 @@ def test_pauses_are_written_with_weekday_and_zone(sample: dict[str, Any], login:
     client = login("risk manager")
     address, data = filled_form(client, sample["careful"])
     pauses = "Thu 03:00-05:00 America/New_York, 23:30-00:30"
-    assert client.post(address, data | {"blackout": pauses}).status_code == 302
+    assert client.post(address, data | {"blackout": pauses, "reason": "the pause"}).status_code == 302
     assert Profile.objects.get(pk=sample["careful"].pk).blackout == pauses.split(", ")
     assert pauses in client.get(address).content.decode()
-    page = client.post(address, filled_form(client, sample["careful"])[1] | {"day_zone": "Mars"}).content.decode()
+    page = client.post(
+        address, filled_form(client, sample["careful"])[1] | {"day_zone": "Mars", "reason": "x"}
+    ).content.decode()
     assert "is no time zone" in page
 
 
@@ -149,3 +155,56 @@ def test_pauses_kept_as_pairs_of_utc_times_are_shown_and_are_no_change() -> None
     assert field.prepare_value([["07:00", "09:00"]]) == "07:00-09:00"
     assert not field.has_changed([["07:00", "09:00"]], "07:00-09:00")
     assert field.has_changed([["07:00", "09:00"]], "07:00-09:30")
+
+
+def test_every_setting_is_placed_by_what_a_change_of_it_risks() -> None:
+    tables = (
+        profile_risk.HARMLESS,
+        set(profile_risk.MORE_IS_LOOSER),
+        set(profile_risk.LOOSER_BY_ORDER),
+        set(profile_risk.MORE_ENTRIES_ARE_LOOSER),
+        profile_risk.NO_ORDER,
+    )
+    shown = {name for _, options in FIELDSETS for name in flatten(options["fields"])} - {"mode", "shadow_of"}
+    assert shown == set().union(*tables)
+    assert sum(map(len, tables)) == len(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "looser"),
+    [
+        ("least_grade", "guaranteed", "if_determined", True),
+        ("least_grade", "if_determined", "guaranteed", False),
+        ("triage_policy", "advise", "any", True),
+        ("profits", "wait", "keep", True),
+        ("profits", "keep", "sweep", False),
+        ("kinds", ["all_no"], ["all_no", "coverage"], True),
+        ("kinds", ["all_no", "coverage"], ["all_no"], False),
+        ("categories", ["Politics"], [], True),
+        ("categories", [], ["Politics"], False),
+        ("categories", ["Politics"], ["Politics", "Sports"], True),
+        ("series_exclude", ["KXA", "KXB"], ["KXB"], True),
+        ("series_exclude", [], ["KXB"], False),
+        ("blackout", [["03:00", "05:00"]], [], True),
+        ("lend_above", None, 5, True),
+        ("lend_above", 5, None, False),
+        ("quoting", "none", "a way that is not known", True),
+        ("max_per_leg", 2, 3, True),
+        ("min_margin_ppm", 2, 3, False),
+    ],
+)
+def test_what_lets_more_risk_in_is_called_so(name: str, before: Any, after: Any, looser: bool) -> None:
+    assert profile_risk.loosened(name, before, after) is looser
+
+
+def test_no_setting_that_decides_what_is_bought_changes_without_a_reason(sample: dict[str, Any], login: Any) -> None:
+    client, profile = login("risk manager"), sample["careful"]
+    address, data = filled_form(client, profile)
+    page = client.post(address, data | {"least_grade": "if_determined"}).content.decode()
+    assert "Please say why; you are changing: least grade." in page.replace("how sure, at least", "least grade")
+    assert Profile.objects.get(pk=profile.pk).least_grade == "guaranteed"
+    changed = {"least_grade": "if_determined", "kinds": ["all_yes", "all_no", "coverage"], "reason": "trying"}
+    answer = client.post(address, data | changed, follow=True).content.decode()
+    assert "guaranteed → guaranteed if determined." in answer
+    assert "YES on the likely outcomes" in answer
+    assert client.post(address, filled_form(client, profile)[1] | {"description": "only words"}).status_code == 302

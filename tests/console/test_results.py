@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.urls import reverse
 from kalbot.common import clock
 from kalbot.console.api import tokens
 from trading.accounting import ledger, results
+from trading.models import Position
 
 Login = Callable[..., Client]
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -67,6 +68,32 @@ def test_results_of_all_time_are_the_ledgers(sample: dict[str, Any]) -> None:
     assert live.realised == 3 * 592_500
     assert live.best is not None
     assert live.best[1] == 592_500
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"from": "2026-12-05", "to": "2026-11-01"}, "The first day is after the last one"),
+        ({"from": "2150-01-01"}, "These days have not begun yet"),
+        ({"from": "5.11.2026"}, "The day “5.11.2026” was not understood"),
+        ({"to": "2026-02-30"}, "The day “2026-02-30” was not understood"),
+        ({"from": "2026-01-01", "to": "2026-01-01"}, ""),
+    ],
+)
+def test_days_that_hold_nothing_say_why(asked: dict[str, str], says: str, sample: dict[str, Any], login: Login) -> None:
+    page = login("viewer").get(reverse("admin:results"), asked).content.decode()
+    assert says in page if says else "k-refusal" not in page
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-12-31", 24), ("2024-02-29", 24)]
+)
+def test_a_day_is_as_long_as_new_york_makes_it(day: str, hours: int) -> None:
+    first = date.fromisoformat(day)
+    since, until = results.days(first, first, datetime(2030, 1, 1, tzinfo=UTC))
+    assert since is not None
+    assert results.elapsed(since, until) == timedelta(hours=hours, microseconds=-1)
+    assert results.days(first + timedelta(days=1), None, T0)[0] == until + timedelta(microseconds=1)
 
 
 def test_groups_hold_every_ended_basket_once(sample: dict[str, Any]) -> None:
@@ -122,6 +149,11 @@ def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_ro
     rows = client.get(address + unescape(link[1]).partition("#")[0]).content.decode()
     assert "3 baskets, +$1.7775" in rows
     assert rows.count("/admin/trading/position/") >= 3
+    ended = re.search(r'href="([^"]*held=ended[^"]*)">3</a>', shown)
+    assert ended is not None
+    assert len(client.get(unescape(ended[1])).context["cl"].result_list) == 3
+    Position.objects.filter(mode="live", status="settled").update(ended_at=clock.now() - timedelta(days=400))
+    assert list(client.get(unescape(ended[1])).context["cl"].result_list) == []
     for strange in ({"from": "yesterday"}, {"to": "9999-99-99"}, {"of": "nobody", "group": "x", "name": "y"}):
         assert client.get(address, strange).status_code == 200, strange
     assert api_results(sample, "?first=2020-01-01&last=2020-12-31&profile=live")[0]["baskets"] == 0

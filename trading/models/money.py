@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from kalbot.common.units import format_decimal
 from strategies.models import Mode, Profile
 from trading.models.orders import Fill
 from trading.models.positions import Leg, Position
@@ -44,7 +45,7 @@ class CapitalChange(models.Model):
     at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return f"{self.profile_id}: {self.amount}"
+        return f"{self.profile_id}: {format_decimal(self.amount, 6, keep=2)} dollars"
 
 
 class LedgerTransaction(models.Model):
@@ -139,7 +140,7 @@ class ProfileBalance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.profile_id}: {self.cash}"
+        return f"{self.profile_id}: {format_decimal(self.cash, 6, keep=2)} dollars of cash"
 
 
 class Settlement(models.Model):

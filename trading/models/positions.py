@@ -172,7 +172,7 @@ class Position(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.kind} {self.event_id}"
+        return f"#{self.pk} {self.kind.replace('_', ' ')} {self.event_id}"
 
 
 class LiveEventClaim(models.Model):

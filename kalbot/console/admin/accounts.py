@@ -8,13 +8,14 @@ from django.contrib import admin
 from django.db.models import OuterRef, Subquery, Sum
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, market_link, words
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, key_link, label, market_link, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RelatedDropdownFilter, choice, seen_values
 from kalbot.console.dialogs.collateral import ChooseCollateral
 from kalbot.console.dialogs.register import detail_action
+from kalbot.console.ui.display import display
 from kalbot.console.ui.markup import signed
 from trading.models import ExchangeAccount, PaperOrder, Position, ProfileBalance, Settlement
 
@@ -40,7 +41,7 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
     list_filter = [MODE]
     list_select_related = ["profile"]
     ordering = ["id"]
-    units = dict.fromkeys(["cash", "reserved", "position_cost", "fees", "best_equity"], "money") | {
+    units = dict.fromkeys(["cash", "reserved", "position_cost", "fees", "returned", "best_equity"], "money") | {
         "realised": "credit",
         "capital": "credit",
     }
@@ -76,7 +77,7 @@ class SettlementAdmin(ExportedAdmin):
         label("mode"),
         market_link("leg.market", "leg.side"),
         "result",
-        column("value_e6", "money", "Paid a contract"),
+        "paid_each",
         "count",
         "payout",
         "cost",
@@ -93,6 +94,12 @@ class SettlementAdmin(ExportedAdmin):
     search_fields = ["leg__market__ticker", "leg__market__yes_sub_title", "leg__market__event__title"]
     ordering = ["-id"]
     units = {"value_e6": "money", "count": "count", "payout": "money", "cost": "money", "fees": "money"}
+
+    @display(description="Paid a contract")
+    def paid_each(self, settlement: Settlement) -> SafeString:
+        """What a contract of the side that was held paid; the row keeps what YES paid."""
+        yes = settlement.value_e6
+        return signed("money", yes if settlement.leg.side == "yes" else 1_000_000 - yes)
 
 
 @admin.register(ExchangeAccount)
@@ -134,4 +141,8 @@ class PaperOrderAdmin(ReadOnlyAdmin):
     list_select_related = ["profile", "order__leg", "market"]
     search_fields = ["market__ticker", "market__event__title"]
     ordering = ["-at"]
-    units = {"filled_count": "count", "remaining_count": "count", "queue_ahead": "count", "fee_carried": "money"}
+    units = {
+        **dict.fromkeys(["filled_count", "remaining_count", "queue_ahead", "queue_level", "queue_printed"], "count"),
+        "fee_carried": "money",
+        "prints_ms": "at_ms",
+    }

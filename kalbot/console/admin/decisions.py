@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from kalbot.common import clock, trace
-from kalbot.console.admin.base import column, event_link, key_link, label, link, titled, words
+from kalbot.console.admin.columns import column, event_link, key_link, label, link, titled, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -17,6 +16,7 @@ from kalbot.console.admin.filters import (
     seen_values,
 )
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import signed
 from markets.terms.grades import Grade
@@ -34,10 +34,9 @@ class DecisionAdmin(ExportedAdmin):
         words("kind"),
         "count",
         "cost",
-        "floor",
+        "promised",
         column("margin_ppm", "share", "Margin"),
         column("coverage_ppm", "share", "Coverage"),
-        "decided_as",
         "became",
         column("created_at", "ago", "Taken"),
     ]
@@ -109,6 +108,12 @@ class DecisionAdmin(ExportedAdmin):
     @display(description="Decision")
     def short_id(self, decision: Decision) -> str:
         return str(decision.pk)[:8]
+
+    @display(description="Floor, decided as", amount=("floor", "money"))
+    def promised(self, decision: Decision) -> SafeString:
+        """The floor, and below it the grade of that moment, without the colour of what is held."""
+        floor = signed("money", decision.floor, getattr(decision, "_decimals", {}).get("floor", 2))
+        return format_html('{}<small class="k-quiet k-below k-figure">{}</small>', floor, Grade(decision.grade).label)
 
     @display(description="Decided as", ordering="grade")
     def decided_as(self, decision: Decision) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, event_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, choice
 from kalbot.console.admin.tickers import TickerAdmin, ticker_column
@@ -62,4 +63,5 @@ class ExchangeMessageAdmin(TickerAdmin):
         ),
     ]
     search_fields = ["market_ticker", "key"]
+    units = {"exchange_ms": "at_ms"}
     ordering = ["-id"]

@@ -44,7 +44,7 @@ def seen_values(field: str, title: str = "", model: type[Model] | None = None) -
                 cache.set(key, values, 60)
             return [(value, value.replace("_", " ")) for value in values]
 
-        def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             return queryset.filter(**{field: self.value()}) if self.value() else queryset
 
     SeenValues.title = title or field.split("__")[-1].replace("_", " ")
@@ -67,7 +67,7 @@ def choice(
         def value(self) -> str | None:
             return super().value() or default or None
 
-        def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             conditions = options.get(self.value() or "")
             return queryset.filter(**conditions[1]) if conditions else queryset
 
@@ -83,8 +83,8 @@ def open_or_ended(field: str = "ended_at", default: str = "open") -> type[Dropdo
 class OpenNearMiss(open_or_ended()):  # type: ignore[misc]
     """Open near misses by way of their profiles: the index begins with the profile, and a million ended ones stay unread."""
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        found = super().queryset(request, queryset)
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().queryset(request, queryset)
         if self.value() == "open":
             return found.filter(profile_id__in=list(Profile.objects.values_list("pk", flat=True)))
         return found

@@ -9,9 +9,9 @@ from django.db.models import OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, value_at, words
+from kalbot.console.admin.base import ReadOnlyInline
+from kalbot.console.admin.columns import column, key_link, label, value_at, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -19,6 +19,7 @@ from kalbot.console.admin.filters import (
     RelatedDropdownFilter,
     seen_values,
 )
+from kalbot.console.ui.display import display
 from kalbot.console.ui.markup import signed
 from trading.models import (
     Account,
@@ -62,11 +63,9 @@ class LedgerTransactionAdmin(ExportedAdmin):
         booked = entries.values("transaction").annotate(total=Sum("amount")).values("total")
         return super().get_queryset(request).annotate(cash_booked=Coalesce(Subquery(booked), Value(0)))
 
-    @display(description="Cash")
+    @display(description="Cash", amount=("cash_booked", "gain"))
     def cash(self, booking: LedgerTransaction) -> SafeString:
         return signed("gain", value_at(booking, "cash_booked"), getattr(booking, "_decimals", {}).get("cash_booked", 2))
-
-    cash.amount = ("cash_booked", "gain")
 
 
 @admin.register(LedgerEntry)

@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, event_link, key_link, label
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline
+from kalbot.console.admin.columns import column, event_link, key_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import Category, ChoicesDropdownFilter, EventCategory, choice, seen_values
 from kalbot.console.admin.review_form import ReviewForm
 from kalbot.console.auth import audit
 from kalbot.console.pages import event_story
+from kalbot.console.ui.display import display
 from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries, Series
 from markets.terms import certificates
@@ -97,7 +99,7 @@ class EventAdmin(ReadOnlyAdmin):
     sorts = {"ticker", "volume", "open_interest", "close_time", "market_count"}
     ordering = ["-volume"]
     linked_by = {"series__ticker"}
-    units = {"volume": "count", "open_interest": "count"}
+    units = {"volume": "count", "open_interest": "count", "fee_multiplier_override_e6": "ratio"}
     inlines = [MarketInline, CertificateInline]
     readonly_fields = ["rules"]
     fieldsets = [
@@ -159,9 +161,8 @@ class EventAdmin(ReadOnlyAdmin):
 @admin.register(Market)
 class MarketAdmin(ExportedAdmin):
     list_display = [
-        "ticker",
+        "outcome",
         event_link(),
-        "yes_sub_title",
         label("status"),
         "yes_bid",
         "yes_ask",
@@ -185,9 +186,18 @@ class MarketAdmin(ExportedAdmin):
     ]
     list_select_related = ["event"]
     search_fields = ["ticker", "yes_sub_title", "event__title"]
-    sorts = {"ticker", "volume", "close_time"}
+    sorts = {"outcome", "volume", "close_time"}
     ordering = ["ticker"]
     units = QUOTE_UNITS
+
+    @display(description="Outcome", ordering="ticker")
+    def outcome(self, market: Market) -> SafeString:
+        """Its name, and the ticker below it; the link around both is the list's own."""
+        return format_html(
+            '<span class="k-titled">{}</span><small class="k-quiet">{}</small>',
+            market.yes_sub_title or market.pk,
+            market.pk,
+        )
 
 
 @admin.register(Certificate)

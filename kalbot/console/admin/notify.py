@@ -12,10 +12,10 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, key_link, label, sentence
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, key_link, label, sentence
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
 from kalbot.console.admin.versions import SeenForm
 from kalbot.console.dialogs.channels import TestChannel
@@ -23,6 +23,7 @@ from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.models import Act, Channel, Delivery, Notification, Rule
 from kalbot.console.notify import addresses, service
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 
 
 class ChannelForm(SeenForm):
@@ -79,7 +80,8 @@ class ChannelForm(SeenForm):
             self.instance.address = addresses.encrypt(address)
             self.instance.service = (service.name_of(address) or "")[:60]
             self.instance.failures, self.instance.last_error, self.instance.retry_at = 0, "", None
-        return super().save(commit)
+        saved: Channel = super().save(commit)
+        return saved
 
 
 class RuleInline(TabularInline):

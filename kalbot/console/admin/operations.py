@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, label
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 
 
 @admin.register(Act)
@@ -81,7 +80,7 @@ class LogRecordAdmin(ExportedAdmin):
     list_display_links = ["short"]
 
     @display(description="Message")
-    def short(self, record: Any) -> str:
+    def short(self, record: LogRecord) -> str:
         return record.message[:160]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyInline, column, key_link, label, link, market_link
+from kalbot.console.admin.base import ReadOnlyInline
+from kalbot.console.admin.columns import column, key_link, label, link, market_link
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -15,6 +15,7 @@ from kalbot.console.admin.filters import (
     RelatedDropdownFilter,
     seen_values,
 )
+from kalbot.console.ui.display import display
 from trading.models import (
     Fill,
     Order,
@@ -23,7 +24,14 @@ from trading.models import (
 
 MODE = ("mode", ChoicesDropdownFilter)
 PROFILE = ("profile", RelatedDropdownFilter)
-ORDER_UNITS = {"price": "price", "count": "count", "filled_count": "count", "reported_fill_count": "count"}
+ORDER_UNITS = {
+    "price": "price",
+    "count": "count",
+    "filled_count": "count",
+    "reported_fill_count": "count",
+    "queue_ahead": "count",
+    "reported_cost": "money",
+}
 
 
 class FillInline(ReadOnlyInline):

@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from kalbot.console.admin.base import column
+from kalbot.console.admin.columns import column
 from kalbot.console.admin.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.dialogs.factor import RemoveSecondFactor
@@ -79,7 +79,7 @@ class Audited:
 
 
 @admin.register(User)
-class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):
+class UserAdmin(Audited, BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # Django's cannot be written with its model at run time
     form = PersonForm
     fieldsets = ((None, {"fields": ("username", "password", "seen")}), *(BaseUserAdmin.fieldsets or ())[1:])
     add_form = UserCreationForm

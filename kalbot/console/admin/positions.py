@@ -8,19 +8,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from kalbot.common.units import format_decimal
-from kalbot.console.admin.base import (
-    ReadOnlyAdmin,
-    ReadOnlyInline,
-    column,
-    event_link,
-    key_link,
-    label,
-    market_link,
-    words,
-)
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline
+from kalbot.console.admin.columns import column, event_link, key_link, label, market_link, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -34,6 +25,7 @@ from kalbot.console.dialogs.register import detail_action
 from kalbot.console.pages import position_story
 from kalbot.console.pages.summary import grade_of_held
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 from kalbot.console.ui.markup import signed, tag
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
@@ -59,6 +51,8 @@ LEG_UNITS = {
     "sold_proceeds": "money",
     "settled_count": "count",
     "payout": "money",
+    "open_cost": "money",
+    "open_fees": "money",
 }
 ORDER_UNITS = {"price": "price", "count": "count", "filled_count": "count", "reported_fill_count": "count"}
 
@@ -119,7 +113,7 @@ class PositionAdmin(ExportedAdmin):
         words("kind"),
         label("status"),
         column("matched_count", "count", "Baskets"),
-        "cost",
+        "cost_now",
         "least",
         "realised",
         column("created_at", "since", "Age"),
@@ -138,8 +132,9 @@ class PositionAdmin(ExportedAdmin):
     ]
     list_select_related = ["profile", "event"]
     search_fields = ["event__ticker", "event__title", "=id"]
-    sorts = {"number", "cost", "realised", "created_at"}
+    sorts = {"number", "cost_now", "realised", "created_at"}
     ordering = ["-id"]
+    linked_by = {"ended_at__gte", "ended_at__lte", "legs__bought_count__gt"}
     units = {
         "target_count": "count",
         "matched_count": "count",
@@ -150,6 +145,8 @@ class PositionAdmin(ExportedAdmin):
         "payout": "money",
         "realised": "gain",
         "floor": "money",
+        "returned": "money",
+        "orphan_limit": "money",
     }
     left_out = ("guaranteed", "grade", "floor", "states")
     computed = {
@@ -183,14 +180,17 @@ class PositionAdmin(ExportedAdmin):
     withdraw_quote = detail_action(WithdrawQuote, "Withdraw quotes", icon="undo", name="withdraw_quote")
     withdraw_exit = detail_action(WithdrawExit, "Withdraw exit", icon="undo", name="withdraw_exit")
 
-    @display(description="Pays at least")
+    @display(description="Cost", ordering="cost", amount=("cost", "money"))
+    def cost_now(self, position: Position) -> SafeString:
+        """What is held cost; nothing where nothing is held."""
+        return signed("money", position.cost or None, getattr(position, "_decimals", {}).get("cost", 2))
+
+    @display(description="Pays at least", amount=("floor", "money"))
     def least(self, position: Position) -> SafeString | str:
         """The floor of what is held, and below it how sure that is."""
         places = getattr(position, "_decimals", {}).get("floor", 2)
         amount = signed("money", position.floor if position.cost else None, places)
         return format_html("{}<br>{}", amount, tag(grade_of_held(position))) if position.cost else amount
-
-    least.amount = ("floor", "money")
 
     @display(description="Held is")
     def grade_now(self, position: Position) -> SafeString | str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten, flatten_fieldsets
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -14,18 +15,21 @@ from simple_history.models import ModelChange, ModelDelta
 from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter
-from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from kalbot.console.admin.base import CappedPaginator, UnitColumns, column, label
+from kalbot.console.admin.base import CappedPaginator, UnitColumns, help_without_units
+from kalbot.console.admin.columns import column, label
 from kalbot.console.admin.filters import ChoicesDropdownFilter
-from kalbot.console.admin.profile_form import LABELS, ProfileForm, changes_in_words, in_unit, loosened
+from kalbot.console.admin.profile_form import FIELDSETS, ProfileForm, changes_in_words
+from kalbot.console.admin.profile_risk import loosened
+from kalbot.console.admin.profile_units import HELP, LABELS, in_unit, setting
 from kalbot.console.auth import audit
 from kalbot.console.dialogs.clone import CloneProfile
 from kalbot.console.dialogs.golive import GoLive
 from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.pages import obstacles
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.markup import tag
 from strategies.models import Profile
@@ -48,89 +52,6 @@ class ChangesInUnits(HistoricalRecordContextHelper):
         return in_unit(change.field, value) if value is not None else formats.NOTHING
 
 
-FIELDSETS = [
-    (None, {"fields": ["name", "description", "is_active", "mode", "subaccount", "shadow_of", "reason", "seen"]}),
-    (
-        "What is watched",
-        {
-            "classes": ["tab"],
-            "fields": [
-                "categories",
-                "series_include",
-                "series_exclude",
-                ("min_outcomes", "max_outcomes"),
-                ("min_volume", "min_open_interest"),
-                "min_depth",
-                ("min_seconds_to_close", "max_days_to_close"),
-                "near_miss_ppm",
-                "watch_margin_ppm",
-            ],
-        },
-    ),
-    (
-        "What is bought",
-        {
-            "classes": ["tab"],
-            "fields": [
-                "kinds",
-                "coverage_threshold_ppm",
-                ("min_margin_ppm", "min_profit"),
-                "least_grade",
-                "plausible_margin_ppm",
-                ("min_expected_margin_ppm", "min_annualised_ppm"),
-                "shape",
-                "allocation",
-                "collateral_return",
-                "count_step",
-                "sending",
-                "on_partial",
-                "complete_seconds",
-            ],
-        },
-    ),
-    (
-        "Quotes",
-        {
-            "classes": ["tab"],
-            "fields": [
-                "quoting",
-                "quote_sides",
-                ("quote_min_margin_ppm", "quote_count"),
-                ("orphan_budget", "orphan_budget_day"),
-                "orphans",
-                ("max_quotes", "quote_stop_seconds"),
-            ],
-        },
-    ),
-    (
-        "Limits",
-        {
-            "classes": ["tab"],
-            "fields": [
-                "capital",
-                ("profits", "sweep_above"),
-                ("lend_above", "borrow_up_to"),
-                ("max_per_event", "max_per_position"),
-                ("max_per_leg", "leg_risk_budget"),
-                ("max_daily_loss", "day_zone"),
-                "max_drawdown",
-                ("max_open_positions", "max_orders_per_minute"),
-                "max_price_age_ms",
-                "cooldown_seconds",
-                "blackout",
-            ],
-        },
-    ),
-    (
-        "Triage",
-        {
-            "classes": ["tab"],
-            "fields": ["triage_policy", "triage_min_gain", "triage_min_hold_seconds", "triage_evidence_ppm"],
-        },
-    ),
-]
-
-
 @admin.register(Profile)
 class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     form = ProfileForm
@@ -140,11 +61,11 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         "running",
         "kinds_shown",
         "capital",
-        column("max_per_position", "money", "One basket"),
-        column("max_open_positions", "plain", "Open"),
-        column("max_daily_loss", "money", "Daily loss"),
-        column("min_margin_ppm", "share", "Margin"),
-        column("min_profit", "money", "Profit"),
+        column("max_per_position", "money", "Most a basket"),
+        column("max_open_positions", "whole", "Most open"),
+        column("max_daily_loss", "money", "Most lost a day"),
+        column("min_margin_ppm", "share", "Least margin"),
+        column("min_profit", "money", "Least profit"),
         "rows",
     ]
     list_filter = [("mode", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter)]
@@ -163,6 +84,22 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     actions_detail = ["evaluate", "clone", "go_live"]
     clone = detail_action(CloneProfile, "Clone", icon="content_copy", name="clone")
     go_live = detail_action(GoLive, "Go live", icon="bolt", name="go_live")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Profile | None = None) -> Any:
+        """Who may not change it reads dollars, contracts and per cent all the same, under the names of the form."""
+        found = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return found
+        read = [one for one in flatten_fieldsets(found) if one not in ("reason", "seen")]
+        return [
+            (title, {**options, "fields": [setting(one) for one in flatten(options["fields"]) if one in read]})
+            for title, options in found
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Profile | None = None, change: bool = False, **kwargs: Any) -> Any:
+        if not self.has_change_permission(request, obj):
+            kwargs["help_texts"] = {**help_without_units(Profile), **HELP}
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return self.unit_columns(super().get_list_display(request))
@@ -196,7 +133,8 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
             raise PermissionDenied
         if not (object_id.isdecimal() and version_id.isdecimal()):
             raise Http404("no such version")
-        return super().history_form_view(request, object_id, version_id, **kwargs)
+        answer: HttpResponse = super().history_form_view(request, object_id, version_id, **kwargs)
+        return answer
 
     def revert_disabled(self, request: HttpRequest, obj: Profile | None = None) -> bool:
         return True  # the history is read; a limit is changed on the form, with a reason

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.decorators import display
+from django.utils.safestring import SafeString
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label, market_link, sentence, words
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, event_link, key_link, label, market_link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -19,6 +20,8 @@ from kalbot.console.dialogs.discrepancies import ResolveDiscrepancy
 from kalbot.console.dialogs.locks import RemoveLock
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
+from kalbot.console.ui.markup import tag
 from trading.models import (
     AccountTransaction,
     Correction,
@@ -38,11 +41,26 @@ PROFILE = ("profile", RelatedDropdownFilter)
 
 @admin.register(Denial)
 class DenialAdmin(ExportedAdmin):
-    list_display = ["code", "decision", "detail", column("at", "ago", "At")]
-    list_filter = [seen_values("code")]
-    list_select_related = ["decision"]
+    list_display = [
+        "code",
+        "mode",
+        key_link("decision.profile"),
+        event_link("decision.event"),
+        "detail",
+        column("at", "ago", "At"),
+    ]
+    list_filter = [
+        seen_values("code"),
+        seen_values("decision__mode", "mode"),
+        ("decision__profile", RelatedDropdownFilter),
+    ]
+    list_select_related = ["decision__event", "decision__profile"]
     search_fields = ["decision__event__ticker", "decision__event__title", "detail"]
     ordering = ["-id"]
+
+    @display(description="Mode", ordering="decision__mode")
+    def mode(self, denial: Denial) -> SafeString:
+        return tag(denial.decision.mode)
 
 
 @admin.register(ExitRequest)
@@ -136,6 +154,8 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     ]
     list_filter = [open_or_ended("resolved_at"), MODE, PROFILE, seen_values("code")]
     list_select_related = ["profile"]
+    search_fields = ["key", "resolution"]
+    exclude = ["amount"]  # money or contracts by its code; ours and theirs say it in words
     ordering = ["-id"]
     actions_detail = ["resolve"]
     actions_row = ["resolve"]
@@ -157,8 +177,8 @@ class ForeignOrderAdmin(TickerAdmin):
         "subaccount",
         ticker_column("ticker"),
         "side",
-        column("price", "price", "Price"),
-        column("count", "count", "Count"),
+        "price",
+        "count",
         column("filled_count", "count", "Filled"),
         "is_resting",
         column("last_seen_at", "ago", "Seen"),
@@ -166,6 +186,7 @@ class ForeignOrderAdmin(TickerAdmin):
     list_filter = ["is_resting"]
     search_fields = ["ticker", "exchange_order_id"]
     ordering = ["-id"]
+    units = {"price": "price", "count": "count", "filled_count": "count", "remaining_count": "count"}
 
 
 @admin.register(AccountTransaction)
@@ -183,6 +204,7 @@ class AccountTransactionAdmin(TickerAdmin):
     list_filter = [seen_values("kind")]
     search_fields = ["ticker", "key", "reason"]
     ordering = ["-id"]
+    units = {"amount": "gain", "count": "count"}
 
 
 @admin.register(Correction)
@@ -200,3 +222,4 @@ class CorrectionAdmin(ReadOnlyAdmin):
     list_select_related = ["leg__market__event"]
     search_fields = ["leg__market__ticker", "leg__market__yes_sub_title", "leg__market__event__title", "key", "reason"]
     ordering = ["-id"]
+    units = {"count": "count", "proceeds": "money", "fees": "money", "cost": "money"}

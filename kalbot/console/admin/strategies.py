@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, sentence, words
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, event_link, key_link, sentence, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import (
     ChoicesDropdownFilter,
@@ -21,6 +21,7 @@ from kalbot.console.admin.filters import (
     seen_values,
 )
 from kalbot.console.ui import formats, verdicts
+from kalbot.console.ui.display import display
 from kalbot.console.ui.markup import tag
 from strategies.models import Cycle, NearMiss, Screening, Verdict
 
@@ -102,12 +103,14 @@ class VerdictAdmin(ExportedAdmin):
     def verdict(self, verdict: Verdict) -> SafeString:
         return tag(verdicts.word(verdict))
 
-    @display(description="Last evaluation on live prices")
+    @display(description="On live prices")
     def live(self, verdict: Verdict) -> SafeString | str:
         if not verdict.live_at:
             return formats.NOTHING
         return format_html(
-            '{} <span class="k-dim">{}</span>', verdict.live_constraint.replace("_", " "), formats.ago(verdict.live_at)
+            '{}<small class="k-quiet k-below">{}</small>',
+            verdict.live_constraint.replace("_", " ") or formats.NOTHING,
+            formats.ago(verdict.live_at),
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column
 from kalbot.console.admin.filters import choice
 from markets.models import TapeGap
 

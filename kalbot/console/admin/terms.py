@@ -9,7 +9,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline, column, label
+from kalbot.console.admin.base import ReadOnlyAdmin, ReadOnlyInline
+from kalbot.console.admin.columns import column, label
 from kalbot.console.admin.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.dialogs.register import detail_action

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
-from kalbot.console.admin.base import Column, ReadOnlyAdmin, titled
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import Column, titled
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.search import each
 from markets.models import Market
@@ -52,5 +53,5 @@ class TickerAdmin(ReadOnlyAdmin):
         words = search_term.split()
         if not words:
             return found, duplicates
-        named = Market.objects.filter(each(words, "yes_sub_title", "event__title")).values_list("pk", flat=True)
+        named = Market.objects.filter(each(Market, words, "yes_sub_title", "event__title")).values_list("pk", flat=True)
         return found | queryset.filter(**{f"{self.ticker_field}__in": list(named[:MOST_FOUND])}), duplicates

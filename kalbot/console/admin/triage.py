@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from unfold.decorators import display
+from typing import Any
 
-from kalbot.console.admin.base import ReadOnlyAdmin, column, event_link, key_link, label
+from django.contrib import admin
+from django.http import HttpRequest
+
+from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.columns import column, event_link, key_link, label, words
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
 from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.ui import formats
-from triage.models import Assessment, Baseline, LearnedErrors, PointForecast, Recommendation, SourceForecast
+from kalbot.console.ui.display import display
+from triage.models import Advice, Assessment, Baseline, LearnedErrors, PointForecast, Recommendation, SourceForecast
 
 
 @admin.register(Assessment)
@@ -19,6 +23,7 @@ class AssessmentAdmin(ExportedAdmin):
     list_display = [
         "id",
         key_link("position", text="#{}"),
+        event_link("position.event"),
         label("advice"),
         column("sell_now", "money", "Sold now"),
         column("hold_expected", "money", "Held, expected"),
@@ -29,12 +34,17 @@ class AssessmentAdmin(ExportedAdmin):
         column("at", "ago", "At"),
     ]
     list_filter = [("advice", ChoicesDropdownFilter)]
+    list_select_related = ["position__event"]
     search_fields = ["=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     units = {
         "sell_now": "money",
         "hold_expected": "money",
         "floor": "money",
+        "best": "money",
+        "sell_fees": "money",
+        "gain": "gain",
+        "annualised_ppm": "share",
         "coverage_ppm": "share",
         "break_even_ppm": "share",
         "price_age_ms": "ms",
@@ -50,8 +60,9 @@ class RecommendationAdmin(ExportedAdmin):
     list_display = [
         "id",
         key_link("position", text="#{}"),
+        event_link("position.event"),
         label("advice"),
-        "reason",
+        words("reason"),
         "detail",
         column("gain", "gain", "Gain of selling"),
         label("status"),
@@ -64,6 +75,7 @@ class RecommendationAdmin(ExportedAdmin):
         seen_values("reason"),
         seen_values("source"),
     ]
+    list_select_related = ["position__event"]
     search_fields = ["=position__id", "detail", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     units = {"gain": "gain"}
@@ -71,6 +83,14 @@ class RecommendationAdmin(ExportedAdmin):
     actions_row = ["accept", "dismiss"]
     accept = detail_action(AcceptAdvice, "Accept and exit", icon="check", name="accept")
     dismiss = detail_action(DismissAdvice, "Dismiss", icon="close", name="dismiss")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """What is closed has no answer any more; advice to watch has no exit to accept."""
+        row = Recommendation.objects.filter(pk=object_id, status=Recommendation.Status.OPEN).first()
+        if row is None:
+            return []
+        found = super().get_actions_detail(request, object_id)
+        return [one for one in found if row.advice == Advice.EXIT or not one.action_name.endswith("_accept")]
 
 
 @admin.register(Baseline)
@@ -107,6 +127,7 @@ class SourceForecastAdmin(ExportedAdmin):
     list_select_related = ["event"]
     search_fields = ["event__ticker", "event__title"]
     ordering = ["-id"]
+    units = {"age_ms": "ms"}
 
 
 @admin.register(PointForecast)

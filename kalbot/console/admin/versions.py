@@ -18,7 +18,7 @@ from django.forms.models import model_to_dict
 SALT = "console.versions"
 
 
-class SeenForm(forms.ModelForm):
+class SeenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cannot be written with its model at run time
     """A form of a row that other people edit too. To be saved inside a transaction, as the admin does."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -55,7 +55,7 @@ class LoginForm(AuthenticationForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
+        cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user is None or not is_on(user):
             return cleaned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,10 @@ SENTENCES: Final = {
         "Your role does not include it. Whoever manages users can give you another one.",
     ),
     404: ("There is no such page", "The row may have been pruned, or the address has a mistake in it."),
+    405: (
+        "This address is not opened like that",
+        "It answers a form or a button of the console, not a link. Go back and use that.",
+    ),
     500: ("The console failed", "The log has the details. Trading does not depend on this page and goes on."),
 }
 
@@ -26,6 +31,21 @@ def page(status: int, sentence: str = "") -> HttpResponse:
     title, hint = SENTENCES[status]
     context = {"status": status, "title": title, "hint": sentence or hint}
     return HttpResponse(render_to_string("console/error.html", context), status=status)
+
+
+class NotAllowedMiddleware:
+    """A view that refuses a method answers with an empty page: it gets this one, with the methods that are allowed."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = self.get_response(request)
+        if answer.status_code != 405 or answer.streaming or answer.content:
+            return answer
+        shown = page(405)
+        shown["Allow"] = answer.get("Allow", "")
+        return shown
 
 
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 from django.urls import reverse
 
 from kalbot.common import clock, messages
-from kalbot.console.ops import exchange_status, schedule_status
+from kalbot.console.ops import exchange_status, heartbeats, schedule_status
 from kalbot.console.ui.links import list_url, page_url
 from markets.prices import PriceReader
 from strategies.models import Mode, Profile
 from strategies.profiles.blackout import in_blackout
+from trading.denials import DenialCode, Refusal
+from trading.limits import day, every_basket
 from trading.models import Lock, TradingState
 from trading.safety import halt, lock_causes
 
 NEEDED: Final = (messages.SCAN_CATALOGUE, messages.RUN_CYCLE, messages.SWEEP)
 """Tasks without which nothing is bought."""
+WORKING: Final = (heartbeats.BEAT, "scan", "strategy", "execution")
+"""Beat and the queues without which nothing is bought."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,31 @@ class Obstacle:
     profile: str = ""
 
 
+WHO_RUNS: Final = "whoever runs the installation may start it"
 RISK_MANAGER: Final = "a risk manager may lift it"
 BY_ITSELF: Final = "it ends by itself"
 WITH_ITS_CAUSE: Final = f"it ends with its cause, by its time at the latest; {RISK_MANAGER}"
 
+ENDS: Final = {
+    DenialCode.NOT_RECONCILED: "it ends with the next comparison that ends well",
+    DenialCode.ORDER_UNKNOWN: "it ends when the exchange has said what became of it",
+    DenialCode.DISCREPANCY: "whoever may resolve differences ends it",
+    DenialCode.HOURS_UNKNOWN: "it ends when the exchange answers",
+    DenialCode.MAX_OPEN_POSITIONS: f"it ends when a position ends; {RISK_MANAGER}",
+    DenialCode.DAILY_LOSS: "it ends at midnight of the profile's zone",
+    DenialCode.DRAWDOWN: "a risk manager may set another limit",
+}
+"""How each of what denies every basket ends."""
+
 
 @dataclass(frozen=True)
 class Stops:
-    """Trading states and locks in force, read once: ``states`` by profile id (None: global), only those that are not active."""
+    """Read once: trading states by profile id (None: global), only those that are not active; locks in force; and by the id of an
+    active profile what denies it every basket."""
 
     states: dict[int | None, TradingState]
     locks: list[Lock]
+    refusals: dict[int, list[Refusal]]
 
     def lock_of(self, profile_id: int | None) -> Lock | None:
         """The lock of a profile (None: of all) that lasts longest."""
@@ -58,11 +76,13 @@ class Stops:
 
 
 def read() -> Stops:
-    """Two queries. A global state that is absent is halted, as everywhere."""
+    """A handful of queries. A global state that is absent is halted, as everywhere."""
     rows = {row.profile_id: row for row in TradingState.objects.select_related("profile")}
     rows.setdefault(None, halt.ABSENT)
     locks = Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("-until")
-    return Stops({pk: row for pk, row in rows.items() if row.state != TradingState.State.ACTIVE}, list(locks))
+    states = {pk: row for pk, row in rows.items() if row.state != TradingState.State.ACTIVE}
+    active = list(Profile.objects.filter(is_active=True))
+    return Stops(states, list(locks), every_basket.refusals(active))
 
 
 def found(profile: Profile | None = None) -> list[Obstacle]:
@@ -88,11 +108,21 @@ def everything(stops: Stops) -> Iterator[Obstacle]:
     if not stream.get("alive"):
         why = str(stream.get("error") or "no living connection to the exchange")
         yield Obstacle("feed", "No prices", why, "it ends when the feed is back", reverse("admin:operate"))
+    yield from silent()
     yield from paused()
     for one in schedule_status.wrong():
         if one.task in NEEDED:
             url = page_url("django_celery_beat.periodictask", one.pk) if one.pk else reverse("admin:operate")
             yield Obstacle("schedule", f"Schedule “{one.name}” is {one.problem}", one.sentence, RISK_MANAGER, url)
+
+
+def silent() -> Iterator[Obstacle]:
+    """Beat, or the worker of a queue without which nothing is bought, shows no life."""
+    signs = heartbeats.signs()
+    late = [name for name in WORKING if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
+    if late:
+        title = f"No sign of life of {', '.join(late)}"
+        yield Obstacle("workers", title, "nothing is bought without them", WHO_RUNS, reverse("admin:operate"))
 
 
 def paused() -> Iterator[Obstacle]:
@@ -129,6 +159,23 @@ def of_profile(profile: Profile, stops: Stops) -> Iterator[Obstacle]:
         yield Obstacle(
             "blackout", f"{name} is in a blackout", "a time of day of its own", BY_ITSELF, page, profile=name
         )
+    for refusal in stops.refusals.get(profile.pk, ()):
+        yield refused(profile, refusal)
+
+
+def refused(profile: Profile, refusal: Refusal) -> Obstacle:
+    """What denies each basket of a profile as an obstacle; where a person can do something, its address."""
+    ends = ENDS.get(refusal.code, RISK_MANAGER)
+    address = {
+        DenialCode.DISCREPANCY: list_url("trading.discrepancy"),
+        DenialCode.ORDER_UNKNOWN: list_url("trading.order", profile__id__exact=profile.pk),
+        DenialCode.MAX_OPEN_POSITIONS: reverse("admin:open_positions"),
+        DenialCode.NOT_RECONCILED: list_url("trading.reconciliation"),
+    }.get(refusal.code, page_url("strategies.profile", profile.pk))
+    tomorrow = day.midnight(profile) + timedelta(days=1)
+    until = tomorrow if refusal.code == DenialCode.DAILY_LOSS and tomorrow > clock.now() else None
+    title = f"{profile.name} buys nothing new: {refusal.code.sentence.rstrip('.')}"
+    return Obstacle(refusal.code, title, refusal.detail, ends, address, until, profile.name)
 
 
 def stopped(row: TradingState) -> Obstacle:

@@ -130,6 +130,7 @@ def progress(position: Position) -> dict[str, Any]:
     """All that changes while a position is active; polled until it has ended."""
     position.refresh_from_db()
     held, names = selectors.held_now(position), names_of(position)
+    legs = list(position.legs.select_related("market"))
     return {
         "position": position,
         "active": position.status in ACTIVE,
@@ -140,10 +141,12 @@ def progress(position: Position) -> dict[str, Any]:
         "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
         "discretion": "" if held.is_flat else at_discretion(position),
-        "payoff": payoff(held, names),
+        "payoff": [] if held.is_flat else payoff(held, names),
         "plot": plot_of(position, held),
         "sentence": in_words(position, held, names),
-        "legs": list(position.legs.select_related("market")),
+        "legs": legs,
+        "spent": sum(leg.bought_cost for leg in legs),
+        "received": sum(leg.sold_proceeds + leg.payout for leg in legs),
         "timeline": timeline(position, names),
     }
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.console.admin.profile_form import LABELS, in_unit
+from kalbot.console.admin.profile_units import LABELS, in_unit
 from kalbot.console.pages.results import unrealised_of
 from kalbot.console.ui import formats
 from strategies import reasons

@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from kalbot.console.admin.profile_form import LABELS, ProfileForm
+from kalbot.console.admin.profile_form import ProfileForm
+from kalbot.console.admin.profile_units import LABELS
 from strategies.models import Profile
 from strategies.screening import kept
 

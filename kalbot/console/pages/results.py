@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, Final
 
 from django.contrib import admin
@@ -52,10 +52,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "since": since,
         "until": until,
         "zone": str(results.DAY_ZONE),
+        "refusal": refusal(request, first, last, now),
         "now": now,
-        "rows": [
-            {"result": one, "unrealised": open_[one.profile.pk], "ended_url": ended_url(one.profile)} for one in rows
-        ],
+        "rows": [{"result": one, "unrealised": open_[one.profile.pk], "ended_url": ended_url(one)} for one in rows],
         "chosen": chosen,
         "address": address(period, first, last),
         "groups": groups(chosen, since, until),
@@ -123,9 +122,29 @@ def members(data: QueryDict, chosen: Sequence[Profile], since: datetime | None, 
     }
 
 
-def ended_url(profile: Profile) -> str:
-    """The rows behind the numbers."""
-    return list_url("trading.position", profile__id__exact=profile.pk, held="ended")
+def ended_url(found: Result) -> str:
+    """The rows behind the number of baskets: those that bought something and ended in this time."""
+    since = {"ended_at__gte": found.since.isoformat()} if found.since else {}
+    return list_url(
+        "trading.position",
+        profile__id__exact=found.profile.pk,
+        held="ended",
+        legs__bought_count__gt=0,
+        ended_at__lte=found.until.isoformat(),
+        **since,
+    )
+
+
+def refusal(request: HttpRequest, first: date | None, last: date | None, now: datetime) -> str:
+    """Why the days that were asked for hold nothing or were not understood; empty if they are as they should be."""
+    for name, found in (("from", first), ("to", last)):
+        if request.GET.get(name) and found is None:
+            return f"The day “{request.GET[name]}” was not understood; days are written like 2026-11-28."
+    if first is not None and last is not None and first > last:
+        return "The first day is after the last one: nothing lies between them."
+    if first is not None and datetime.combine(first, time(), results.DAY_ZONE) > now:
+        return "These days have not begun yet."
+    return ""
 
 
 def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, int]]:
@@ -138,16 +157,19 @@ def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, in
 
 
 def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:
-    """Realised profit of the chosen profiles over the time, a line each."""
+    """Realised profit of the chosen profiles over the time, a line each, from nothing at its beginning."""
     plot = Plot("dollars", legend=len(chosen) > 1)
     for profile in chosen:
-        total, points = 0, []
-        for at, change in results.realised_steps(profile, since, until):
+        steps = results.realised_steps(profile, since, until)
+        if not steps:
+            continue
+        points = [(since or steps[0][0], 0.0)]
+        total = 0
+        for at, change in steps:
             total += change
             points.append((at, total / 1e6))
         step = max(1, len(points) // POINTS)
-        if points:
-            plot.line(f"{profile.name} ({profile.mode})", [*points[::step], (until, total / 1e6)])
+        plot.line(f"{profile.name} ({profile.mode})", [*points[::step], (until, total / 1e6)])
     return plot.context("curve")
 
 

@@ -134,10 +134,8 @@ def ledger_summaries() -> dict[int, dict[str, int]]:
     """{starting, cash, open_cost, realised, difference} in micro-dollars of each profile, by its id. It compares with the positions'
     rows, which might change without a booking."""
     latest = LedgerTransaction.objects.filter(profile=OuterRef("pk")).order_by("-id").values("pk")[:1]
-    return {
-        profile.pk: _kept(profile, "ledger", profile.last_booking, partial(ledger.summary, profile))
-        for profile in Profile.objects.annotate(last_booking=Subquery(latest))
-    }
+    profiles = Profile.objects.annotate(last_booking=Subquery(latest))
+    return {one.pk: _kept(one, "ledger", one.last_booking, partial(ledger.summary, one)) for one in profiles}
 
 
 def grade_of_held(position: Position) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from django.utils import timezone
+
 from kalbot.console.ui import formats
 
 WIDTH: Final = 640
@@ -34,7 +36,7 @@ def forecast(source: Mapping[str, Any], held: set[str], names: Mapping[str, str]
     step, most = PLOT_WIDTH / (last - first + 1), max(pmf.values())
 
     def at(degrees: float) -> float:
-        return round(LEFT + (degrees - first) * step, 1)
+        return float(round(LEFT + (degrees - first) * step, 1))
 
     bars = [
         {
@@ -83,10 +85,10 @@ def value_history(assessments: Sequence[Mapping[str, Any]], cost: int) -> dict[s
 
     def x(moment: datetime) -> float:
         whole = (end - begin).total_seconds() or 1.0
-        return round(LEFT + PLOT_WIDTH * (moment - begin).total_seconds() / whole, 1)
+        return float(round(LEFT + PLOT_WIDTH * (moment - begin).total_seconds() / whole, 1))
 
     def y(money: int) -> float:
-        return round(TOP + PLOT_HEIGHT * (1 - (money - low) / span), 1)
+        return float(round(TOP + PLOT_HEIGHT * (1 - (money - low) / span), 1))
 
     lines = []
     for number, (name, label) in enumerate(LINES):
@@ -105,7 +107,7 @@ def value_history(assessments: Sequence[Mapping[str, Any]], cost: int) -> dict[s
         "begin": begin,
         "end": end,
         "assessments": len(assessments),
-        "says": f"from {begin:%H:%M:%S} to {end:%H:%M:%S}: "
+        "says": f"from {timezone.localtime(begin):%H:%M:%S} to {timezone.localtime(end):%H:%M:%S %Z}: "
         + ", ".join(_ends(assessments, name, label) for name, label in LINES),
     }
 

@@ -18,7 +18,7 @@ from backtest import report, stored
 from backtest.models import BacktestRun
 from backtest.options import BadOption, Options, checked, columns_of
 from kalbot.common.units import dollars
-from kalbot.console.admin.profile_form import LABELS, in_unit
+from kalbot.console.admin.profile_units import LABELS, in_unit
 from markets.tape.reader import Tape
 from strategies.models import Profile
 from strategies.profiles import validation

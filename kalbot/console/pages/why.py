@@ -128,8 +128,9 @@ def live_verdicts(profile: Profile) -> list[dict[str, Any]]:
 
 def after(profile: Profile, scan: Scan | None) -> list[dict[str, Any]]:
     """What became of candidates since the scan began: decisions, denials, fills."""
-    since = scan.started_at if scan else clock.now()
-    decisions = Decision.objects.filter(profile=profile, created_at__gte=since)
+    if scan is None:
+        return []
+    decisions = Decision.objects.filter(profile=profile, created_at__gte=scan.started_at)
     when = {"profile__id__exact": profile.pk}
     return [
         {"title": "decisions", "number": decisions.count(), "url": list_url("strategies.decision", **when)},

@@ -10,7 +10,7 @@ from django import template
 from kalbot.console.pages import banner as banner_page
 from kalbot.console.ui import formats, navigation, verdicts
 from kalbot.console.ui.links import act_url, list_url, page_url
-from kalbot.console.ui.markup import signed, tag
+from kalbot.console.ui.markup import COLOURS, signed, tag
 from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.models import Verdict
 
@@ -41,6 +41,8 @@ def price_decimals(rows: Iterable[Any], path: str) -> int:
 def _at(row: Any, path: str) -> Any:
     """What a dotted path leads to, by key or attribute, as in a template."""
     for part in path.split("."):
+        if row is None:
+            return None
         if isinstance(row, dict):
             row = row.get(part)
         else:
@@ -58,6 +60,12 @@ def label(code: str) -> Any:
 def in_no_grade() -> str:
     """The sentence that stands beside grades."""
     return IN_NO_GRADE
+
+
+@register.filter
+def colour(code: str) -> str:
+    """The colour of a status, as in the lists."""
+    return COLOURS.get(str(code), "plain")
 
 
 @register.filter

@@ -122,6 +122,8 @@ SHOW: dict[str, Callable[..., str]] = {
     "credit": credit,
     "since": lambda at: NOTHING if at is None else span(clock.now() - at),
     "seconds": lambda value: NOTHING if value is None else span(timedelta(seconds=int(value))),
+    "at_ms": lambda value: NOTHING if value is None else moment(clock.from_ms(value)),
     "text": lambda value: str(value or NOTHING),
+    "whole": lambda value: NOTHING if value is None else f"{int(value):,}",
     "plain": lambda value: NOTHING if value is None else str(value),
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.http import HttpRequest
+from django.utils.text import smart_split
 from unfold.dataclasses import SearchResult
 
 from kalbot.console.ui.links import page_url
@@ -17,11 +19,13 @@ from trading.models import ACTIVE, Position
 
 MOST: Final = 15
 """Results of each kind."""
+LONGEST_NUMBER: Final = 15
+"""Digits; a longer number is no key."""
 
 
 def found(request: HttpRequest, term: str) -> list[SearchResult]:
     """Rows that match every word of ``term`` and that this person may view."""
-    words = term.split()
+    words = words_of(term)
     kinds = (
         ("strategies.view_profile", profiles),
         ("trading.view_position", positions),
@@ -32,29 +36,63 @@ def found(request: HttpRequest, term: str) -> list[SearchResult]:
     return [one for kind in allowed for one in islice(kind(words), MOST)] if words else []
 
 
-def each(words: list[str], *fields: str) -> Q:
-    """Every word is in one of the fields."""
+def words_of(text: str) -> list[str]:
+    """What a person typed, word by word; words in quotation marks stay together. No column holds a NUL."""
+    parts = smart_split(text.replace("\x00", ""))
+    return [part[1:-1] if len(part) > 1 and part[0] in "\"'" and part[-1] == part[0] else part for part in parts]
+
+
+def each(model: type[Model], words: Iterable[str], *fields: str) -> Q:
+    """Every word is in one of the fields; of one that begins with ``=`` it is the whole number (``#7`` and ``7`` are 7).
+
+    Fields behind a relation are looked for in their own table first: a title is read once, not once for each row that has it.
+    """
+    numbers = [field[1:] for field in fields if field.startswith("=")]
+    texts: dict[str, list[str]] = defaultdict(list)
+    for field in fields:
+        if not field.startswith("="):
+            path, _, last = field.rpartition("__")
+            texts[path].append(last)
     wanted = Q()
     for word in words:
-        somewhere = Q()
-        for field in fields:
-            somewhere |= Q(**{f"{field}__icontains": word})
+        somewhere = Q(pk__in=[])
+        for path, names in texts.items():
+            somewhere |= _behind(model, path, _in_one_of(names, word))
+        number = word.removeprefix("#")
+        if number.isdecimal() and len(number) < LONGEST_NUMBER:
+            for field in numbers:
+                somewhere |= Q(**{field: int(number)})
         wanted &= somewhere
     return wanted
 
 
+def _in_one_of(names: Iterable[str], word: str) -> Q:
+    found = Q()
+    for name in names:
+        found |= Q(**{f"{name}__icontains": word})
+    return found
+
+
+def _behind(model: type[Model], path: str, wanted: Q) -> Q:
+    """Rows of ``model`` whose row at the end of ``path`` is one of the wanted; those of the model itself without a path."""
+    if not path:
+        return wanted
+    owner: Any = model
+    for part in path.split("__"):
+        owner = owner._meta.get_field(part).related_model
+    return Q(**{f"{path}__in": owner._default_manager.filter(wanted).order_by().values("pk")})
+
+
 def profiles(words: list[str]) -> Iterator[SearchResult]:
     """Profiles by name and description."""
-    for row in Profile.objects.filter(each(words, "name", "description")).order_by("name"):
+    for row in Profile.objects.filter(each(Profile, words, "name", "description")).order_by("name"):
         state = "" if row.is_active else ", switched off"
         yield SearchResult(row.name, f"profile, {row.mode}{state}", page_url("strategies.profile", row.pk), "tactic")
 
 
 def positions(words: list[str]) -> Iterator[SearchResult]:
     """Positions by number and event, active ones first."""
-    wanted = each(words, "event__ticker", "event__title")
-    if len(words) == 1 and words[0].lstrip("#").isdecimal() and len(words[0]) < 15:
-        wanted |= Q(pk=int(words[0].lstrip("#")))
+    wanted = each(Position, words, "event__ticker", "event__title", "=id")
     rows = Position.objects.filter(wanted).select_related("event", "profile").order_by("-id")
     active, ended = rows.filter(status__in=ACTIVE), rows.exclude(status__in=ACTIVE)
     for row in (*active[:MOST], *ended[:MOST]):
@@ -65,7 +103,7 @@ def positions(words: list[str]) -> Iterator[SearchResult]:
 
 def events(words: list[str]) -> Iterator[SearchResult]:
     """Events by title and ticker, open ones first, then by volume."""
-    rows = Event.objects.filter(each(words, "title", "sub_title", "ticker")).order_by("-is_open", "-volume")
+    rows = Event.objects.filter(each(Event, words, "title", "sub_title", "ticker")).order_by("-is_open", "-volume")
     for row in rows[:MOST]:
         state = "" if row.is_open else ", closed"
         yield SearchResult(row.title or row.pk, f"event {row.pk}{state}", page_url("markets.event", row.pk), "event")
@@ -73,7 +111,9 @@ def events(words: list[str]) -> Iterator[SearchResult]:
 
 def outcomes(words: list[str]) -> Iterator[SearchResult]:
     """Outcomes of open events by their own name or ticker."""
-    rows = Market.objects.filter(each(words, "yes_sub_title", "ticker"), event__is_open=True).select_related("event")
+    rows = Market.objects.filter(each(Market, words, "yes_sub_title", "ticker"), event__is_open=True).select_related(
+        "event"
+    )
     for row in rows.order_by("ticker")[:MOST]:
         what = f"outcome of {row.event.title or row.event_id}, {row.pk}"
         yield SearchResult(row.yes_sub_title or row.pk, what, page_url("markets.market", row.pk), "storefront")

@@ -58,7 +58,17 @@
       });
     });
   }
-  document.addEventListener("DOMContentLoaded", function () { name(document); align(document); });
+  // The first cell of a list's row is called like its column, also where another column opens the row.
+  function first(root) {
+    const head = root.querySelector("#result_list thead tr:last-child th");
+    if (!head) return;
+    const words = head.cloneNode(true);
+    words.querySelectorAll(".material-symbols-outlined").forEach(function (icon) { icon.remove(); });
+    root.querySelectorAll("#result_list tbody tr.data-row").forEach(function (row) {
+      if (row.cells.length && words.textContent.trim()) row.cells[0].dataset.label = words.textContent.trim();
+    });
+  }
+  document.addEventListener("DOMContentLoaded", function () { name(document); align(document); first(document); });
   document.addEventListener("htmx:afterSettle", function () { name(document); });
 
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
