@@ -254,19 +254,22 @@ def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str
 
 
 def paid(held: Position) -> Settlement:
-    """The settlement of the last leg, which stands for all of them here."""
-    leg = held.legs.last()
-    assert leg is not None
-    return Settlement.objects.create(
-        leg=leg,
-        mode=held.mode,
-        result="no",
-        value_e6=0,
-        count=leg.bought_count,
-        payout=held.floor,
-        cost=held.cost,
-        fees=held.fees,
-    )
+    """The settlement of each leg: the outcome of the first won, so that NO on it pays nothing. The last stands in the ledger for all."""
+    last = None
+    for leg in held.legs.order_by("sequence"):
+        won = leg.sequence == 0
+        last = Settlement.objects.create(
+            leg=leg,
+            mode=held.mode,
+            result="yes" if won else "no",
+            value_e6=1_000_000 if won else 0,
+            count=leg.bought_count,
+            payout=0 if won else leg.bought_count * 10_000,
+            cost=leg.bought_cost,
+            fees=leg.fees,
+        )
+    assert last is not None
+    return last
 
 
 def happened(held: Position, before: str, after: str, reason: str) -> None:

@@ -85,7 +85,7 @@ def test_it_names_what_admission_denies_the_next_basket_by(cause: Callable[[Prof
     profile.refresh_from_db()
     next_event = world.add_event("KXT-2")
     assert first_denial(profile, next_event) == code
-    found = every_basket.refusals([profile, other])
+    found = every_basket.refusals(every_basket.active_profiles())
     assert [one.code for one in found.get(profile.pk, [])][:1] == ([code] if code else [])
     assert other.pk not in found
 
@@ -104,7 +104,7 @@ def test_a_live_profile_waits_for_a_comparison_that_ended_well() -> None:
 
 def codes(profile: Profile) -> list[str]:
     """What is named of one profile."""
-    return [one.code for one in every_basket.refusals([profile]).get(profile.pk, [])]
+    return [one.code for one in every_basket.refusals(every_basket.active_profiles()).get(profile.pk, [])]
 
 
 def bought(profile: Profile) -> Position:

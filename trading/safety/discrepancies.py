@@ -174,6 +174,15 @@ def binding(profile: int | Expression, mode: str, account: Q) -> QuerySet[Discre
     return Discrepancy.objects.filter(mine, resolved_at=None)
 
 
+def binds(row: Discrepancy, profile: Profile) -> bool:
+    """The same of an open difference and a profile that were read, each with its profile."""
+    if row.profile_id == profile.pk or (row.profile is None and row.mode == profile.mode):
+        return True
+    live = profile.mode == row.mode == Mode.LIVE and row.profile is not None
+    same = live and (row.profile.subaccount or 0) == (profile.subaccount or 0)  # type: ignore[union-attr]  # not None where it is live
+    return same and row.code in OF_ACCOUNT
+
+
 def open_ones(mode: str | None = None) -> list[Discrepancy]:
     """What is open, newest first."""
     rows = Discrepancy.objects.filter(resolved_at=None).select_related("profile")

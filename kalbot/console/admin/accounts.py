@@ -98,8 +98,7 @@ class SettlementAdmin(ExportedAdmin):
     @display(description="Paid a contract")
     def paid_each(self, settlement: Settlement) -> SafeString:
         """What a contract of the side that was held paid; the row keeps what YES paid."""
-        yes = settlement.value_e6
-        return signed("money", yes if settlement.leg.side == "yes" else 1_000_000 - yes)
+        return signed("money", settlement.payout * 100 // settlement.count)
 
 
 @admin.register(ExchangeAccount)

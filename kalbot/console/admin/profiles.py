@@ -107,7 +107,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Each profile of the page with the first thing that stops it, read once for all of them."""
         found = super().get_changelist_instance(request)
-        stops = obstacles.read()
+        stops = obstacles.of_request(request)
         first = next(obstacles.everything(stops), None)
         for profile in found.result_list:
             profile.first_obstacle = first or next(obstacles.of_profile(profile, stops), None)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
 from kalbot.common import clock
 from kalbot.console.pages import obstacles
-from strategies.models import Profile
 from trading.models import TradingState
 
 SHOWN = 3
 
 
-def context() -> dict[str, Any]:
+def context(request: HttpRequest) -> dict[str, Any]:
     """A handful of queries, on every page: a banner that is green while a lock denies every decision would be wrong."""
-    active = list(Profile.objects.filter(is_active=True).order_by("name"))
-    stops = obstacles.read()
+    stops = obstacles.of_request(request)
+    active = stops.active
     state = stops.states.get(None)
     own = obstacles.by_profile(active, stops)
     everything = [one for one in obstacles.everything(stops) if one.code not in TradingState.State.values]

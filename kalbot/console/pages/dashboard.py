@@ -37,7 +37,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         found.update(first_run.context())
     elif may_see(request, "positions"):
         found["curves"] = curves()
-    reading = Reading()
+    reading = Reading(obstacles.of_request(request))
     for name in shown:
         found.update(PARTS[name](reading))
     return found
@@ -116,7 +116,7 @@ def earning(reading: Reading) -> list[dict[str, str]]:
 
 def why_not(reading: Reading) -> dict[str, str]:
     """What stops everything, if anything does; else how many events could be traded now, and the nearest miss."""
-    stops = obstacles.read()
+    stops = reading.stops
     first = next(obstacles.everything(stops), None)
     if first is not None:
         until = f", until {formats.moment(first.until)}" if first.until else ""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.urls import reverse
 
 from kalbot.common import clock, messages
@@ -63,11 +64,12 @@ ENDS: Final = {
 
 @dataclass(frozen=True)
 class Stops:
-    """Read once: trading states by profile id (None: global), only those that are not active; locks in force; and by the id of an
-    active profile what denies it every basket."""
+    """Read once: trading states by profile id (None: global), only those that are not active; locks in force; the active profiles by
+    name, and by their ids what denies them every basket."""
 
     states: dict[int | None, TradingState]
     locks: list[Lock]
+    active: list[Profile]
     refusals: dict[int, list[Refusal]]
 
     def lock_of(self, profile_id: int | None) -> Lock | None:
@@ -81,13 +83,22 @@ def read() -> Stops:
     rows.setdefault(None, halt.ABSENT)
     locks = Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("-until")
     states = {pk: row for pk, row in rows.items() if row.state != TradingState.State.ACTIVE}
-    active = list(Profile.objects.filter(is_active=True))
-    return Stops(states, list(locks), every_basket.refusals(active))
+    active = every_basket.active_profiles()
+    return Stops(states, list(locks), active, every_basket.refusals(active))
 
 
-def found(profile: Profile | None = None) -> list[Obstacle]:
+def of_request(request: HttpRequest) -> Stops:
+    """The reading of one request, taken once: the banner and the page below it say the same."""
+    kept = vars(request)
+    if "obstacles" not in kept:
+        kept["obstacles"] = read()
+    stops: Stops = kept["obstacles"]
+    return stops
+
+
+def found(profile: Profile | None = None, stops: Stops | None = None) -> list[Obstacle]:
     """What stops ``profile`` (None: every profile) now, worst first. A handful of queries."""
-    stops = read()
+    stops = stops or read()
     return [*everything(stops), *(of_profile(profile, stops) if profile else ())]
 
 

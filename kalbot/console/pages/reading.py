@@ -6,7 +6,8 @@ from functools import cached_property
 
 from kalbot.console.ops import status
 from kalbot.console.ops.part import Part
-from kalbot.console.pages import summary
+from kalbot.console.pages import obstacles, summary
+from kalbot.console.pages.obstacles import Stops
 from strategies.models import Profile
 from trading import selectors
 from trading.denials import DenialCode
@@ -19,6 +20,14 @@ BUYING = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTI
 
 class Reading:
     """One moment's facts, each read when it is first wanted. Made for one answer and forgotten with it."""
+
+    def __init__(self, stops: Stops | None = None) -> None:
+        self._stops = stops
+
+    @cached_property
+    def stops(self) -> Stops:
+        """What stops new baskets; the banner's, where a whole page is answered."""
+        return self._stops or obstacles.read()
 
     @cached_property
     def parts(self) -> list[Part]:

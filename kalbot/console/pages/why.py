@@ -39,7 +39,7 @@ def funnel_page(request: HttpRequest) -> HttpResponse:
         "now": clock.now(),
     }
     if chosen is not None:
-        context["obstacles"] = obstacles.found(chosen)
+        context["obstacles"] = obstacles.found(chosen, obstacles.of_request(request))
         context.update(funnel(chosen))
         context["nearest"] = (
             NearMiss.objects.filter(profile=chosen, ended_at=None).select_related("event").order_by("distance_ppm")[:15]

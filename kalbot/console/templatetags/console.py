@@ -115,7 +115,7 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
     """Mode and trading state, on every page."""
     request = context["request"]
     return {
-        **banner_page.context(),
+        **banner_page.context(request),
         "perms": context.get("perms", {}),
         "exchange": navigation.exchange(),
         "request": request,
