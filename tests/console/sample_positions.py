@@ -101,7 +101,7 @@ def position(
     count: int = 2_500,
 ) -> Position:
     """A filled basket with orders, fills, bookings and events; ``status`` open, exiting, settled (``ended`` hours ago) or executing
-    (half-filled). Every row has the time of what it tells."""
+    (half-filled). Every row has the time of what it records."""
     with time_machine.travel(clock.now() - timedelta(hours=hours_ago), tick=False):
         held = bought(profile, event, count)
     if status == "settled":

@@ -41,7 +41,7 @@ def test_a_whole_basket_carries_its_grade(sample: dict[str, Any], login: Login) 
     assert "guaranteed if determined" in row_of(client, sample["held"])
 
 
-def test_what_has_ended_is_told_in_the_past(sample: dict[str, Any], login: Login) -> None:
+def test_the_page_of_what_has_ended_speaks_of_the_past(sample: dict[str, Any], login: Login) -> None:
     settled = Position.objects.filter(status="settled").first()
     assert settled is not None
     client = login("viewer")

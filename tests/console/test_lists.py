@@ -306,11 +306,11 @@ def test_who_may_not_change_a_profile_reads_it_in_dollars_too(role: str, sample:
 def test_a_search_reads_the_markets_once_for_count_and_page(
     term: str, number: int, sample: dict[str, Any], login: Any
 ) -> None:
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as sent:
         answer = login("viewer").get(reverse("admin:markets_market_changelist"), {"q": term})
     found = answer.context["cl"]
     assert (len(found.result_list), found.result_count) == (number, number)
-    assert len([one for one in asked if "LIKE" in one["sql"].upper() and '"markets_market"' in one["sql"]]) == 1
+    assert len([one for one in sent if "LIKE" in one["sql"].upper() and '"markets_market"' in one["sql"]]) == 1
 
 
 def test_a_search_of_several_pages_keeps_its_order_and_annotations(sample: dict[str, Any], login: Any) -> None:

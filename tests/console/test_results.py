@@ -71,7 +71,7 @@ def test_results_of_all_time_are_the_ledgers(sample: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("query", "says"),
     [
         ({"from": "2026-12-05", "to": "2026-11-01"}, "The first day is after the last one"),
         ({"from": "2150-01-01"}, "These days have not begun yet"),
@@ -80,8 +80,8 @@ def test_results_of_all_time_are_the_ledgers(sample: dict[str, Any]) -> None:
         ({"from": "2026-01-01", "to": "2026-01-01"}, ""),
     ],
 )
-def test_days_that_hold_nothing_say_why(asked: dict[str, str], says: str, sample: dict[str, Any], login: Login) -> None:
-    page = login("viewer").get(reverse("admin:results"), asked).content.decode()
+def test_days_that_hold_nothing_say_why(query: dict[str, str], says: str, sample: dict[str, Any], login: Login) -> None:
+    page = login("viewer").get(reverse("admin:results"), query).content.decode()
     assert says in page if says else "k-refusal" not in page
 
 

@@ -136,7 +136,7 @@ def ended_url(found: Result) -> str:
 
 
 def refusal(request: HttpRequest, first: date | None, last: date | None, now: datetime) -> str:
-    """Why the days that were asked for hold nothing or were not understood; empty if they are as they should be."""
+    """Why the wanted days hold nothing or were not understood; empty if they are as they should be."""
     for name, found in (("from", first), ("to", last)):
         if request.GET.get(name) and found is None:
             return f"The day “{request.GET[name]}” was not understood; days are written like 2026-11-28."

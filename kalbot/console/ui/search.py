@@ -45,7 +45,7 @@ def words_of(text: str) -> list[str]:
 def each(model: type[Model], words: Iterable[str], *fields: str) -> Q:
     """Every word is in one of the fields; of one that begins with ``=`` it is the whole number (``#7`` and ``7`` are 7).
 
-    Fields behind a relation are looked for in their own table first: a title is read once, not once for each row that has it.
+    Fields behind a relation are searched in their own table first: a title is read once, not once for each row that has it.
     """
     numbers = [field[1:] for field in fields if field.startswith("=")]
     texts: dict[str, list[str]] = defaultdict(list)
