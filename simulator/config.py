@@ -57,6 +57,8 @@ class SimulatorConfig:
     # limits
     rate_limits: bool = True
     auth_window_ms: int = 10_000
+    group_maximum: int = 100_000
+    """Order groups of one user (docs/kalshi-protocol.md 9.8)."""
 
     # unknowns of docs/kalshi-protocol.md 15
     rebate_at_step: bool = True

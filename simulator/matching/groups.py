@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.accounts.records import Group, Order
 from simulator.core import ExchangeCore
-from simulator.errors import ApiError, not_found
+from simulator.errors import ApiError, invalid, not_found
 
 from .resting import cancel_order
 
@@ -12,7 +12,9 @@ WINDOW_MS = 15_000
 
 
 def create(exchange: ExchangeCore, shard: int, subaccount: int, limit: int) -> Group:
-    """A new group; ``limit`` in 1/100 contract."""
+    """A new group; ``limit`` in 1/100 contract. A user has ``group_maximum`` of them at most."""
+    if sum(not group.deleted for group in exchange.ledger.groups.values()) >= exchange.config.group_maximum:
+        raise invalid("invalid parameters", "too many order groups")
     group = Group(exchange.streams.new_id("group"), shard, subaccount, limit, window=[])
     exchange.ledger.add_group(group)
     exchange.feed.group(group, "created")

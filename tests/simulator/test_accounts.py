@@ -172,6 +172,14 @@ def test_target_allocation_moves_free_cash_every_ten_seconds(client: Client) -> 
     assert internal_state(client.exchange, set())["balanced"]
 
 
+def test_order_groups_are_limited_to_a_number_a_user(make: Callable[..., Exchange]) -> None:
+    client = Client(make(group_maximum=2))
+    made = [client.call("POST", "/portfolio/order_groups/create", {"contracts_limit": 10}) for _ in range(3)]
+    assert [status for status, _ in made] == [201, 201, 400]
+    assert client.call("DELETE", f"/portfolio/order_groups/{made[0][1]['order_group_id']}")[0] == 200
+    assert client.call("POST", "/portfolio/order_groups/create", {"contracts_limit": 10})[0] == 201
+
+
 def test_order_group_cancels_itself_when_its_window_is_full(client: Client) -> None:
     group = client.call("POST", "/portfolio/order_groups/create", {"contracts_limit": 10})[1]["order_group_id"]
     resting = client.placed(B805, "bid", "0.1000", "5", order_group_id=group)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +61,26 @@ def test_thresholds_of_one_event_are_a_family_by_themselves() -> None:
     exclusive = certify_family([member(replace(thresholds(), mutually_exclusive=True))])
     assert isinstance(exclusive, FamilyRefusal)
     assert exclusive.code == "too_few_events"
+
+
+@pytest.mark.shared
+def test_of_all_windows_on_one_underlying_only_ranges_and_thresholds_of_a_coins_index_are_a_family(
+    shared: Path,
+) -> None:
+    """Series that others found to be about one value: highs and lows, ups and downs, other ends of day. They name candidates; what is
+    one value is said by rules and terms."""
+    with gzip.open(shared / "recorded2/reference/relations/underlying_windows.csv.gz", "rt", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tried, found = 0, []
+    for row in rows:
+        for window in row["window_suffixes"].split("|"):
+            series = f"KX{row['underlying']}{'' if window == 'BASE' else window}"
+            other = member(replace(thresholds(), series_ticker=series))
+            for events in ([member(price_range()), other], [other]):
+                if isinstance(certify_family(events), FamilyCertificate):
+                    found.append(series)
+                tried += 1
+    assert (set(found), tried > 150) == ({"KXBTCD"}, True)
 
 
 def test_terms_that_nobody_approved_let_any_market_resolve_no() -> None:
