@@ -8,6 +8,7 @@ from celery import shared_task
 
 from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
+from markets import incentives
 from strategies.models import Mode, Profile
 from trading import sweeper
 from trading.accounting import pool
@@ -17,6 +18,7 @@ from trading.models import Position, PositionStatus
 from trading.quoted import records
 from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
+from trading.venues import connection
 
 
 @shared_task(name=messages.EXECUTE_DECISION)
@@ -41,9 +43,14 @@ def reprice(event_ticker: str) -> int:
 
 @shared_task(name=messages.COUNT_QUOTES)
 def count_quotes() -> int:
-    """Count what quotes of each series have brought. Returns how many series have a record."""
+    """Count what quotes of each series have brought, and read which markets pay for resting orders. Returns how many series have a
+    record."""
     with cache.lock("count_quotes", 60) as acquired:
-        return records.refresh() if acquired else 0
+        if not acquired:
+            return 0
+        if Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE).exists():
+            incentives.refresh(connection.public())
+        return records.refresh()
 
 
 @shared_task(name=messages.APPLY_MESSAGES)

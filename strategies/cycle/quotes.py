@@ -10,7 +10,7 @@ from django.conf import settings
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money, Price
-from markets import traded
+from markets import incentives, traded
 from markets.book import Depth, Side
 from markets.fees import FeeError
 from markets.terms.grades import Grade
@@ -145,7 +145,9 @@ def _judge(
         status = near_or_rejected(is_near(miss.distance_ppm, profile))
         return missed(status, miss, Prices.BOOKS, kind=kind.value)
     seconds = (until - clock.now_ms()) / 1000
-    found_in = {"margin_ppm": margin_ppm, "expected": _expected(found, measured, _share(found, books, seconds))}
+    expected = _expected(found, measured, _share(found, books, seconds))
+    paid = sum(one.bound(found.count, until) for one in incentives.of(found.rests)) if profile.count_incentives else 0
+    found_in = {"margin_ppm": margin_ppm, "expected": expected + paid}
     return _graded(event, found, Grade(profile.least_grade), until, found_in)
 
 

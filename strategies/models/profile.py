@@ -258,6 +258,11 @@ class Profile(models.Model):
         help_text="The same for all quotes begun since midnight of the profile's time zone, micro-dollars.",
     )
     orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD, db_default=Orphans.HOLD)
+    count_incentives = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Choose quotes as if the exchange's programmes for resting orders paid all that they may.",
+    )
     quote_stop_seconds = models.PositiveIntegerField(
         default=21_600, db_default=21_600, help_text="Nothing rests in the last seconds before the event ends."
     )

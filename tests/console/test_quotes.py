@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from django.urls import reverse
 
-from kalbot.common import clock
+from kalbot.common import cache, clock
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
+from markets import incentives
 from strategies.models import QuoteRecord, Verdict
 from tests.trading import quoted
 from trading.models import Position
@@ -60,6 +62,18 @@ def test_the_page_of_a_quoted_position_shows_the_same_and_offers_to_withdraw(pos
     text = operator.get(page_url("trading.position", position.pk)).content.decode()
     assert "Withdrawn by ann: enough" in text
     assert "withdraw_quote" not in text
+
+
+def test_programmes_of_quoted_markets_are_shown(position: Position, login: Any) -> None:
+    now = clock.now_ms()
+    kept = [
+        incentives.Incentive(ticker, 5_000_000, None, 30_000, now - 1_000, now + 60_000, "near the touch")
+        for ticker in (position.legs.latest("pk").market_id, "OTHER")
+    ]
+    cache.prices().set(cache.key("incentives"), msgspec.msgpack.encode(kept), ex=60)
+    answer = login("viewer").get(reverse("admin:quotes"))
+    assert [one.ticker for _, one in answer.context["incentives"]] == [kept[0].ticker]
+    assert "Programmes that pay for resting orders" in answer.content.decode()
 
 
 def test_without_quotes_the_page_says_so(db: None, login: Any) -> None:

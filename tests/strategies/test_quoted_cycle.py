@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from kalbot.common import cache, clock
-from markets import traded
+from markets import incentives, traded
 from markets.models import Certificate, Market
 from markets.terms.grades import Grade
 from strategies.cycle import cycle
@@ -114,6 +115,20 @@ def test_what_is_traded_decides_where_a_quote_goes_where_all_margins_are_alike(r
     assert decision.event_id == "E2"
     usual = (decision.floor - decision.cost) * 175 // 1000
     assert 0 < decision.quote["expected"] <= usual
+
+
+@pytest.mark.parametrize(("counts", "event"), [(False, "E1"), (True, "E2")])
+def test_incentive_programmes_count_only_where_the_profile_asks(redis_db: object, counts: bool, event: str) -> None:
+    profile = _quoting(max_quotes=1, capital=1_000 * DOLLAR, count_incentives=counts)
+    _candidate(profile, "E1")
+    _candidate(profile, "E2")
+    now = clock.now_ms()
+    paid = incentives.Incentive(
+        next(t for t in _tickers() if t.startswith("E2")), DOLLAR, None, 0, now, now + 10**9, ""
+    )
+    cache.prices().set(cache.key("incentives"), msgspec.msgpack.encode([paid]))
+    assert cycle.run().decisions == 1
+    assert Decision.objects.get().event_id == event
 
 
 def _tickers() -> list[str]:

@@ -78,6 +78,7 @@ FIELDSETS: list[tuple[str | None, dict[str, Any]]] = [
                 ("orphan_budget", "orphan_budget_day"),
                 "orphans",
                 ("max_quotes", "quote_stop_seconds"),
+                "count_incentives",
             ],
         },
     ),

@@ -116,6 +116,7 @@ LABELS = {
     "orphan_budget_day": "Orphans in a day, at most",
     "orphans": "Orphans",
     "quote_stop_seconds": "Nothing rests in the last (s)",
+    "count_incentives": "Count incentive programmes",
     "shape": "Shape",
     "allocation": "When money is short",
     "profits": "What is earned",

@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, PPM
 from kalbot.console.ui.plots import COLOURS
+from markets import incentives
 from strategies.models import Profile, QuoteRecord, Verdict
 from strategies.quoting.expectation import ENOUGH_FILLS
 from strategies.reasons import Reason, sentence_of
@@ -32,12 +33,18 @@ QUOTE_REASONS: Final = [reason.value for reason in Reason if reason.value.starts
 def page(request: HttpRequest) -> HttpResponse:
     """Sim and live apart in every table, live first where both are."""
     since = clock.now() - timedelta(days=DAYS)
+    quotes = open_quotes.every()
     records = list(QuoteRecord.objects.order_by("mode", "series_id", "side"))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Quotes",
         "days": DAYS,
-        "quotes": open_quotes.every(),
+        "quotes": quotes,
+        "incentives": [
+            (quote, one)
+            for quote in quotes
+            for one in sorted(incentives.of({leg.leg.market_id for leg in quote.legs}), key=lambda one: one.ticker)
+        ],
         "refusals": refusals(),
         "records": [record(row) for row in records],
         "enough": ENOUGH_FILLS,
