@@ -35,15 +35,15 @@ def rests_there(twin: Twin) -> int:
     return quoted.rests_at_the_exchange(twin)
 
 
-def test_the_leg_that_fills_first_is_hedged_and_the_exchange_has_cancelled_the_others(twin: Twin) -> None:
+def test_the_leg_that_fills_first_is_hedged_at_once(twin: Twin, settings: Any) -> None:
+    settings.KALBOT_FINAL_AFTER_SECONDS = 600
     maker = profile()
     position = quoted.begun(twin, maker)
     assert quoted.resting(position) == {m: (p, 1_000) for m, p in zip(twin.markets, BIDS, strict=True)}
     (group,) = twin.exchange.ledger.groups.values()
-    assert (group.limit, group.group_id) == (1_000, position.order_group)
+    assert (group.limit, group.group_id) == (1_100, position.order_group)
     assert all(order.group_id == group.group_id for order in matching.members(twin.exchange, group))
     quoted.sell_no(twin, 1, BIDS[1], 1_000)
-    assert rests_there(twin) == 0, "before anybody of us has heard of it"
     position = quoted.step(twin, position)
     assert (position.status, quoted.held(position), position.guaranteed) == ("open", [1_000] * 3, True)
     assert rests_there(twin) == 0
@@ -51,6 +51,18 @@ def test_the_leg_that_fills_first_is_hedged_and_the_exchange_has_cancelled_the_o
     position.refresh_from_db()
     assert position.order_group == ""
     assert group.deleted
+    quoted.agree(maker)
+
+
+def test_once_more_than_one_leg_has_filled_the_exchange_cancels_the_rest(twin: Twin) -> None:
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    quoted.sell_no(twin, 1, BIDS[1], 1_000)
+    assert rests_there(twin) == 2
+    quoted.sell_no(twin, 0, BIDS[0], 100)
+    assert rests_there(twin) == 0, "before anybody of us has heard of it"
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position), position.guaranteed) == ("open", [1_000] * 3, True)
     quoted.agree(maker)
 
 
@@ -76,13 +88,13 @@ def test_no_more_legs_rest_than_may_all_fill_inside_the_budget(twin: Twin, dolla
     assert position.close_code == ("" if legs else "orphan_budget")
 
 
-@pytest.mark.parametrize("sizes", [(999, 999, 999), (400, 1_000, 1_000), (1, 1_000, 1)])
+@pytest.mark.parametrize("sizes", [(999, 999, 999), (400, 1_000, 1_000), (1, 1_000, 150)])
 def test_while_nobody_listens_less_than_the_limit_and_one_order_fill(twin: Twin, sizes: tuple[int, ...]) -> None:
     maker = profile()
     position = quoted.begun(twin, maker)
     for number in (2, 0, 1):
         quoted.sell_no(twin, number, BIDS[number], sizes[number])
-    assert 1_000 <= sum(-held for held in twin.held().values()) < 2_000
+    assert 1_100 <= sum(-held for held in twin.held().values()) < 2_100
     position = quoted.step(twin, position)
     assert quoted.held(position) == [max(-held for held in twin.held().values())] * 3
     quoted.agree(maker)
@@ -110,13 +122,13 @@ def test_a_group_that_somebody_deleted_is_replaced(twin: Twin) -> None:
 
 def test_on_paper_the_others_are_cancelled_at_the_limit_too(twin: Twin) -> None:
     position = quoted.begun(twin, profile(mode="sim"))
-    twin.quote(twin.markets[0], "bid", 10_000 - BIDS[0], 1_000)  # NO is offered at both bids
-    twin.quote(twin.markets[1], "bid", 10_000 - BIDS[1], 1_000)
+    for number, count in enumerate((1_000, 150, 1_000)):  # NO is offered at all three bids
+        twin.quote(twin.markets[number], "bid", 10_000 - BIDS[number], count)
     twin.sync()
     position = executor.step(position.pk)
     assert quoted.held(position) == [1_000] * 3
-    filled = position.orders.filter(purpose="quote").exclude(filled_count=0)
-    assert filled.count() == 1, "the second one was cancelled, its leg was taken"
+    filled = dict(position.orders.filter(purpose="quote").values_list("leg__market_id", "filled_count"))
+    assert sorted(filled.values()) == [0, 150, 1_000], "the third was cancelled, its leg was taken"
     assert (position.status, position.guaranteed) == ("open", True)
 
 

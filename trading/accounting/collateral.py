@@ -33,7 +33,12 @@ FUNDS: Final = "funds"
 """Key of ``Position.collateral``: what was set aside for it at first."""
 LEARNING: Final = "learning"
 """Key of ``Position.collateral``: the exchange's cash is compared with the model leg by leg while it is bought."""
-BUYING: Final = (PositionStatus.PENDING, PositionStatus.EXECUTING, PositionStatus.COMPLETING)
+BUYING: Final = (
+    PositionStatus.PENDING,
+    PositionStatus.QUOTING,
+    PositionStatus.EXECUTING,
+    PositionStatus.COMPLETING,
+)
 Reading = Mapping[str, Any]
 
 

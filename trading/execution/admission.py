@@ -146,15 +146,16 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
     collateral.check_family(decision, basket.account_collateral)
-    reading = None
-    if not decision.quote:  # a quote sets aside the whole price: what it holds comes leg by leg
-        reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
+    reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
     is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
+    if is_learning and decision.quote:
+        raise Denied(DenialCode.COLLATERAL_LEARNING, "from a basket that is bought at once, not from quotes")
     if is_learning:
         _learns_alone(profile)
     wanted = fitting.legs_of(decision, live)
     plan = quotes.plan(decision, wanted) if decision.quote else fitting.plan_of(decision, wanted, smallest=is_learning)
     worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
+    # A quote sets aside the whole price: which legs it will hold, and so what is returned, nobody knows.
     funds = plan.worst_cost if decision.quote else collateral.funds_for(reading, fitting.purchases_of(plan))
     intent = basket.priced(plan.worst_cost, worst_of)
     if reading is not None:

@@ -117,7 +117,8 @@ def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple
         basket = Intent(profile, decision, 0, {(leg.market_id, leg.side): 0 for leg in legs}, position)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         worst = {(leg.market_id, leg.side): leg.open_cost for leg in legs}
-        found = risk.limits(basket.priced(position.cost + position.reserved, worst, orders=0))
+        at_work = position.cost - position.returned + position.reserved
+        found = risk.limits(basket.priced(at_work, worst, orders=0))
         risk.market(basket, live)
     except Denied as denied:
         return denied.refusal
