@@ -1,4 +1,4 @@
-"""Quotes on an account whose collateral is returned: our books follow the exchange's cash at every fill, and the whole price stays set aside."""
+"""Quotes on an account whose collateral is returned: our books follow the exchange's cash, and the whole price stays set aside."""
 
 from __future__ import annotations
 

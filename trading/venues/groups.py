@@ -26,9 +26,11 @@ log = logging.getLogger(__name__)
 
 
 def limit_of(position: Position) -> Count:
-    """Contracts (1/100) at which the exchange cancels the basket's quotes: one leg filled whole and a contract more. The first leg alone does
-    not reach it: what our own cancel takes out is known to be out, while an order that somebody else cancelled may have filled for as
-    long as ``KALBOT_FINAL_AFTER_SECONDS``, and its leg is not bought before."""
+    """Contracts (1/100) at which the exchange cancels the basket's quotes: one leg filled whole and a contract more.
+
+    The first leg alone does not reach it: what our own cancel takes out is known to be out, while an order that somebody else cancelled
+    may have filled for as long as ``KALBOT_FINAL_AFTER_SECONDS``, and its leg is not bought before.
+    """
     return Count(position.target_count + CONTRACT)
 
 
