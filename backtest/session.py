@@ -58,16 +58,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
     everything = records if first is None else chain((first,), records)
     simulated = SimulatedClock(start)
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        stack.enter_context(_rare_collections())
-        stack.enter_context(_exchange_of(options.tape))
-        stack.enter_context(in_memory(options.seed))
-        stack.enter_context(cache.isolated())
-        stack.enter_context(paused())
-        stack.enter_context(in_place(simulated))
-        _forget()
-        stack.callback(_forget)
-        random.seed(options.seed)
+        stack.enter_context(alone(options.tape, options.seed, simulated))
         books = ReplayBooks()
         source = ReplayPrices(books)
         stack.enter_context(prices.use(source))
@@ -79,6 +70,23 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         stack.enter_context(messages.deliver_to(engine.deliver))
         Profile.objects.create(**options.profile)
         yield Run(engine, feed, venue)
+
+
+@contextmanager
+def alone(tape: Path, seed: int, simulated: SimulatedClock) -> Iterator[None]:
+    """This process works on a tape until the block ends: its clock, an empty database in memory, the exchange that was recorded."""
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(_rare_collections())
+        stack.enter_context(_exchange_of(tape))
+        stack.enter_context(in_memory(seed))
+        stack.enter_context(cache.isolated())
+        stack.enter_context(paused())
+        stack.enter_context(in_place(simulated))
+        _forget()
+        stack.callback(_forget)
+        random.seed(seed)
+        yield
 
 
 def run(options: Options, records: Records = records_of, progress: Callable[[int], None] = lambda at: None) -> Result:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +155,31 @@ def test_a_slow_order_finds_the_edge_gone(tmp_path: Path) -> None:
 
 def _run(tape: Path, latency_ms: float) -> Result:
     return session.run(options(tape, latency=Latency(latency_ms, latency_ms, latency_ms)))
+
+
+_IN_A_PROCESS = """
+import django, sys
+django.setup()
+from pathlib import Path
+from backtest import session
+from tests.backtest.tapes import options
+print(session.run(options(Path(sys.argv[1]))).fingerprint)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_hash_differently_replay_the_same_at_once(tmp_path: Path) -> None:
+    planted(tmp_path)
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "kalbot.settings"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", _IN_A_PROCESS, str(tmp_path)],
+            env=environment | {"PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2", "777")
+    ]
+    assert {process.communicate(timeout=120)[0].strip() for process in running} == {
+        session.run(options(tmp_path)).fingerprint
+    }
