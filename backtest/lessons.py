@@ -1,4 +1,4 @@
-"""What triage sources forecast while a tape was recorded: rows to learn from, as if an assessment had asked them then.
+"""What triage sources said while a tape was recorded: rows to learn from, as an assessment would have stored them.
 
 Only answers that were recorded teach anything (a tape of ours with triage at work); each counts from the moment at which it was received,
 by the product's own sources, and never without its issue time. Recorded sets of others hold no answers of sources, so they teach nothing
