@@ -186,7 +186,7 @@ def _judge(
     if not facts.mutually_exclusive:
         return None
     held = registered.get(facts.series_ticker)
-    found = exhaustiveness.certify(facts, reviews.get(facts.series_ticker), None if held is None else held.terms)
+    found = _certified(facts, reviews.get(facts.series_ticker), held)
     if isinstance(found, exhaustiveness.Refusal):
         return Certificate(
             event_id=facts.event_ticker,
@@ -209,6 +209,18 @@ def _judge(
         terms_id=None if held is None else held.pk,
         reading=READING,
     )
+
+
+def _certified(
+    facts: EventFacts, review: exhaustiveness.ReviewedSeries | None, held: Held | None
+) -> exhaustiveness.Certificate | exhaustiveness.Refusal:
+    """What the rules prove. A fault in reading one event is its refusal: it must not stop the scan of the others."""
+    try:
+        return exhaustiveness.certify(facts, review, None if held is None else held.terms)
+    except Exception as error:
+        log.exception("the facts of %s could not be judged", facts.event_ticker)
+        sentence = f"The facts could not be judged: {type(error).__name__}."
+        return exhaustiveness.Refusal(facts.event_ticker, "error", sentence, rules_hash(facts))
 
 
 def _note_contradictions(events: Sequence[EventFacts], registered: Mapping[str, Held]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.fields import check_sources, check_topic
@@ -20,7 +19,7 @@ from markets.terms.reading.primary import Condition, read_condition
 from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
 from markets.terms.reading.secondary import Topic
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
-from markets.terms.reading.text import DATE, WEATHER_SERVICE, plain, same_day
+from markets.terms.reading.text import DATE, WEATHER_SERVICE, address_of, plain, same_day
 from markets.terms.registry.entry import RegisteredTerms
 from markets.terms.tiling import tile
 from markets.terms.weather_stations import Extreme, disagreement, foreign_address, foreign_source, label_words
@@ -150,7 +149,7 @@ def check_coin(event: EventFacts, first: Condition) -> None:
         raise NotRead("source_differs", f"{event.series_ticker} is not known to settle by the {first.coin} index.")
     for source in event.sources:
         name, _, address = source.rpartition(" ")
-        at = urlsplit(address)
+        at = address_of(address)
         index = at.path.removeprefix("/data/indices/").removesuffix("/")
         if name != "CF Benchmarks" or at.netloc != "www.cfbenchmarks.com" or index not in INDICES[first.coin] | {""}:
             raise NotRead("source_differs", f"A listed source is not CF Benchmarks' index of {first.coin}: {source}")

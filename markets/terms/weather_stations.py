@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from markets.terms.reading.text import address_of
 
 Extreme = Literal["high", "low"]
 _HOSTS: Final = frozenset({"weather.gov", "www.weather.gov", "forecast.weather.gov"})
@@ -189,7 +191,7 @@ def foreign_address(series: str, addresses: Iterable[str]) -> str:
     nor to the weather service as a whole; ""."""
     station = SERIES[series][0]
     for address in addresses:
-        at = urlsplit(address.rstrip(",."))
+        at = address_of(address.rstrip(",."))
         query = {(key.lower(), value.upper()) for key, value in parse_qsl(at.query)}
         report = {("product", "CLI"), ("issuedby", station)}
         report_page = at.path == "/product.php" and report <= query <= report | _PAGE | {("site", OFFICES[station])}

@@ -28,11 +28,11 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from markets.terms.reading.primary import read_condition
 from markets.terms.reading.secondary import Topic, read_sentence
-from markets.terms.reading.text import plain, sentences
+from markets.terms.reading.text import address_of, plain, sentences
 from markets.terms.sources import NWS_CLI
 
 Extreme = Literal["high", "low"]
@@ -148,7 +148,7 @@ def daily_market(
 
 def check_terms(url: str, day: date) -> None:
     """Raise OtherSource where the contract terms name another source first from this day on."""
-    name = urlsplit(url).path.rpartition("/")[2].partition(".")[0].upper()
+    name = address_of(url).path.rpartition("/")[2].partition(".")[0].upper()
     since, who = AMENDED.get(name, (date.max, ""))
     if day >= since:
         raise OtherSource(f"its contract terms ({name}) name {who} first since {since}")
@@ -171,7 +171,7 @@ def issuing_station(url: str) -> str | None:
     >>> issuing_station("https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby=NYC")
     'NYC'
     """
-    parts = urlsplit(url)
+    parts = address_of(url)
     query = parse_qs(parts.query)
     if (
         parts.hostname != "forecast.weather.gov"

@@ -90,5 +90,9 @@ def is_title(text: str) -> bool:
 def _check_strike_date(at: str, days: Collection[str]) -> None:
     """A day of the rules ends on the same day of universal time or on the next."""
     ends = {counted(day) + later for day in days for later in (0, 1)}
-    if at and days and counted(same_day(at)) not in ends:
+    try:
+        fits = not at or not days or counted(same_day(at)) in ends
+    except ValueError:  # no day of the calendar
+        fits = False
+    if not fits:
         raise NotRead("label_differs", f"The event is dated {at}, its rules {', '.join(sorted(days))}.")

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 _MARKS: Final = str.maketrans(
     {"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "º": "°", "˚": "°", "℉": "°F", "•": " "}
@@ -108,6 +109,14 @@ def counted(day: str) -> int:
 def weekday(day: str) -> str:
     """The name of the weekday of a day in the one spelling."""
     return calendar.day_name[(counted(day) + 3) % 7]
+
+
+def address_of(text: str) -> SplitResult:
+    """The parts of an address; one that is in no form has no host."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def odd_letter(name: str) -> str:

@@ -20,6 +20,7 @@ from kalbot.common.clock import now
 from markets.connect import environment
 from markets.kalshi.environment import DEMO, PROD, Environment
 from markets.models import ContractTerms, Series
+from markets.terms.reading.text import address_of
 from markets.terms.registry.entry import NoDataRule, RegisteredTerms
 
 Exchange, Status = ContractTerms.Exchange, ContractTerms.Status
@@ -43,7 +44,7 @@ def document_key(url: str, where: Environment) -> str:
     """How an entry names the document at ``url``: its address; of the simulator's own documents the path. "" = of no entry."""
     if exchange_of(where) != Exchange.SIMULATOR:
         return url
-    at = urlsplit(url)
+    at = address_of(url)
     return at.path if at.netloc == urlsplit(where.rest_url).netloc else ""
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -16,7 +17,8 @@ from markets.catalogue.scan import scan
 from markets.connect import environment
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, ContractTerms, Event, Series, TermsChange
-from markets.terms import certificates
+from markets.terms import certificates, exhaustiveness
+from markets.terms.facts import EventFacts
 from markets.terms.grades import Grade
 from markets.terms.registry import changes, documents
 from markets.terms.registry.entries import document_url, exchange_of, terms_of, unit_of
@@ -206,6 +208,29 @@ def test_a_document_that_nobody_fetches_counts_no_more_either(entry: ContractTer
 def test_content_that_says_nothing_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(changes.TermsError):
         changes.check_content(content)
+
+
+def test_an_event_that_cannot_be_judged_stops_no_other(
+    entry: ContractTerms,
+    exchange: SmallExchange,
+    client: KalshiClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    exchange.add(temperature("KXHIGHMIA-2", "KXHIGHMIA"))
+    judge = exhaustiveness.certify
+
+    def faulty(facts: EventFacts, *given: Any) -> exhaustiveness.Certificate | exhaustiveness.Refusal:
+        if facts.event_ticker == EVENT:
+            raise RuntimeError("a fault of ours")
+        return judge(facts, *given)
+
+    monkeypatch.setattr(exhaustiveness, "certify", faulty)
+    scan(client)
+    certificates.refresh([EVENT, "KXHIGHMIA-2"], force=True)
+    assert certificates.in_force(Event.objects.get(pk=EVENT)) is None
+    assert certificates.in_force(Event.objects.get(pk="KXHIGHMIA-2")) is not None
+    assert f"the facts of {EVENT} could not be judged" in caplog.text
 
 
 @pytest.mark.parametrize("unit", ["NaN", "sNaN", "Infinity", "-1", "1/2"])

@@ -328,6 +328,20 @@ def test_a_number_that_no_strike_has_refuses_and_does_not_crash(number: str) -> 
     assert isinstance(certify(worded_so), Refusal)
 
 
+@pytest.mark.parametrize("day", ["2026-13-45", "Feb 30, 2026", "soon", "\u0661\u0666"])
+def test_a_date_that_no_calendar_has_refuses_and_does_not_crash(day: str) -> None:
+    for facts in (temperature(), soccer(), price_range()):
+        assert isinstance(certify(replace(facts, strike_date=day)), Refusal)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://[::1", "http://[weather.gov]/", "https://www.weather.gov:x/", "//", "\x00"]
+)
+def test_an_address_in_no_form_refuses_and_does_not_crash(address: str) -> None:
+    for facts, name in ((temperature(), "NWS"), (price_range(), "CF Benchmarks")):
+        assert isinstance(certify(replace(facts, sources=(f"{name} {address}",))), Refusal)
+
+
 def test_labels_and_sources_are_part_of_the_facts_of_a_certificate() -> None:
     found = certify(temperature())
     assert isinstance(found, Certificate)
