@@ -30,10 +30,14 @@ BOOLEANS: Final = {
 }
 COMMENT: Final = re.compile(r"(^|\s)#")
 PLACEHOLDER: Final = re.compile(
-    r"change[-_ ]?me|change[-_ ]?this|replace[-_ ]?(me|this)|place[-_ ]?holder|example|your[-_ ]|insecure|development-only"
-    r"|^x+$|^\W*$|^<.*>$|^\$?\{.*\}$",
+    r"(change|replace)[-_ ]?(me|this|it)|(replace|generate|put|insert|enter|set|paste)[-_ ](me|this|it|an?|your|some|with)\b"
+    r"|place[-_ ]?holder|example|your[-_ ]|insecure|development-only|[-_ ]here\b|\b(todo[:\s]|fixme|dummy[-_ ]|sample[-_ ])"
+    r"|(long|very)[-_ ]random|super[-_ ]?secret|my[-_ ]?secret|secret[-_ ]?key"
+    r"|^(?P<one>.)(?P=one)*$|^\W*$|^<.*>$|^\$?\{.*\}$|^\$\(.*\)$"
+    r"|^(postgres|kalbot|admin|root|user|guest|test|pass(word|wd)?|secret|letmein|qwerty\w*|0?1234\d*)\d*$",
     re.IGNORECASE,
 )
+"""Words of examples, instructions and of every list of first guesses. A random secret of ours meets none of them."""
 SHORTEST_SECRET: Final = 32
 D = TypeVar("D", float, None)
 

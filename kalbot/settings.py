@@ -226,6 +226,8 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 
 KALSHI_KEY_ID = env.str("KALSHI_KEY_ID", "")
+if KALSHI_KEY_ID and not DEVELOPMENT:
+    refuse_placeholder("KALSHI_KEY_ID", KALSHI_KEY_ID)
 KALSHI_PRIVATE_KEY_PATH = env.str("KALSHI_PRIVATE_KEY_PATH", "")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", "", multiline=True)
 KALSHI_FEE_GRID = env.str("KALSHI_FEE_GRID", "0.0001")
@@ -282,6 +284,8 @@ FRED_API_KEY = env.str("FRED_API_KEY", "")
 
 # Notifications.
 NOTIFY_KEY = env.str("NOTIFY_KEY", "")
+if NOTIFY_KEY and not DEVELOPMENT:
+    refuse_placeholder("NOTIFY_KEY", NOTIFY_KEY)
 CONSOLE_URL = env.str("CONSOLE_URL", "")
 DEADMAN_URL = env.str("DEADMAN_URL", "")
 SUMMARY_TIME_ZONE = env.str("SUMMARY_TIME_ZONE", "America/New_York")

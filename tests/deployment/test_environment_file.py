@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 import dotenv
 import pytest
 
-from kalbot.environment import Environment
+from kalbot.environment import PLACEHOLDER, Environment
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLE: Final = ROOT / ".env.example"
@@ -74,7 +75,15 @@ def start(**variables: str) -> str:
         ({"SECRET_KEY": "changeme" * 8}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "<put a long random value here>"}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "development-only-not-for-production-" + "0" * 32}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "replace_with_a_long_random_value_of_50_letters"}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "TODO: a secret of your own, as long as you like"}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "$(openssl rand -hex 32) # never run"[:23]}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "a" * 50}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ({"KALSHI_KEY_ID": "your-key-id"}, "KALSHI_KEY_ID is a placeholder"),
+        ({"NOTIFY_KEY": "changeme"}, "NOTIFY_KEY is a placeholder"),
+        ({"DATABASE_URL": "postgres://kalbot:kalbot@db/kalbot"}, "The password in DATABASE_URL is a placeholder"),
+        ({"DATABASE_URL": "postgres://kalbot:postgres@db/kalbot"}, "The password in DATABASE_URL is a placeholder"),
         (
             {"DATABASE_URL": "postgres://kalbot:change-me@postgres:5432/kalbot"},
             "The password in DATABASE_URL is a placeholder",
@@ -88,6 +97,13 @@ def test_a_value_that_was_not_meant_is_refused(variables: dict[str, str], senten
 def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("abcd" * 10 + "\n")
     assert start(KALBOT_DEVELOPMENT="false", SECRET_KEY_FILE=str(tmp_path / "key")) == "started abcd"
+
+
+def test_no_random_secret_is_taken_for_a_placeholder() -> None:
+    made = [
+        make(size) for make in (secrets.token_hex, secrets.token_urlsafe) for size in (24, 32, 50) for _ in range(300)
+    ]
+    assert [one for one in made if PLACEHOLDER.search(one)] == []
 
 
 def test_the_file_of_settings_may_be_another_or_none(tmp_path: Path) -> None:
