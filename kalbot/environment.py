@@ -53,6 +53,10 @@ class Environment(environ.FileAwareEnv):
             raise ImproperlyConfigured(f"{var}_FILE: {error.filename} cannot be read ({error.strerror}).") from None
         if isinstance(raw, str) and COMMENT.search(raw):
             raise ImproperlyConfigured(f"{var} has a comment in its value; write comments on lines of their own.")
+        if isinstance(raw, str) and raw.startswith(
+            "$"
+        ):  # a secret may; the package would take it for the name of another variable
+            return self.parse_value(raw.strip(), options.get("cast"))
         value = super().get_value(var, *args, **options)
         return value.strip() if isinstance(value, str) else value
 
@@ -64,9 +68,22 @@ class Environment(environ.FileAwareEnv):
         return int(text)
 
 
+LINE: Final = re.compile(r"\s*(#.*)?|(export )?[A-Za-z_]\w*=.*")
+
+
+def require_lines(file: Path) -> None:
+    """ImproperlyConfigured for a file of settings with a line that readers leave out: it was meant, and is not read. Never shows it."""
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not LINE.fullmatch(line) or (line != line.lstrip() and not line.lstrip().startswith("#") and line.strip()):
+            raise ImproperlyConfigured(
+                f"Line {number} of {file} is not NAME=value; write no spaces before or around the =."
+            )
+
+
 env = Environment()
 FILE: Final = life.environment_file()
 if FILE is not None and FILE.is_file():
+    require_lines(FILE)
     env.read_env(FILE)
 
 

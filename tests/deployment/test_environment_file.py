@@ -77,7 +77,7 @@ def start(**variables: str) -> str:
         ({"SECRET_KEY": "development-only-not-for-production-" + "0" * 32}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "replace_with_a_long_random_value_of_50_letters"}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "TODO: a secret of your own, as long as you like"}, "SECRET_KEY is a placeholder"),
-        ({"SECRET_KEY": "$(openssl rand -hex 32) # never run"[:23]}, "SECRET_KEY is a placeholder"),
+        ({"SECRET_KEY": "$(openssl rand -hex 32 | tr -d x)"}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "a" * 50}, "SECRET_KEY is a placeholder"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ({"KALSHI_KEY_ID": "your-key-id"}, "KALSHI_KEY_ID is a placeholder"),
@@ -112,3 +112,27 @@ def test_the_file_of_settings_may_be_another_or_none(tmp_path: Path) -> None:
     assert start(KALBOT_ENV_FILE=str(file)) == "started wxyz"
     assert start(KALBOT_ENV_FILE="") == "started deve"
     assert os.environ["KALBOT_ENV_FILE"] == "", "the tests read nobody's .env"
+
+
+def test_a_secret_that_begins_with_a_dollar_is_itself() -> None:
+    assert start(KALBOT_DEVELOPMENT="false", SECRET_KEY="$2b" + "k9z" * 12) == "started $2bk"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SECRET_KEY = hunter2hunter2",
+        "SECRET_KEY: hunter2",
+        " KALBOT_LIVE=true",
+        "KALBOT_LIVE =true",
+        "export",
+        "9A=b",
+        "-K=1",
+    ],
+)
+def test_a_line_that_readers_leave_out_is_refused_and_not_shown(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "env"
+    file.write_text(f"# a comment\n\n  # another\nexport LOG_LEVEL=INFO\n{line}\n")
+    said = start(KALBOT_ENV_FILE=str(file))
+    assert "Line 5 of" in said
+    assert "hunter2" not in said
