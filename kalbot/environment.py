@@ -74,7 +74,7 @@ LINE: Final = re.compile(r"\s*(#.*)?|(export )?[A-Za-z_]\w*=.*")
 def require_lines(file: Path) -> None:
     """ImproperlyConfigured for a file of settings with a line that readers leave out: it was meant, and is not read. Never shows it."""
     for number, line in enumerate(file.read_text().splitlines(), 1):
-        if not LINE.fullmatch(line) or (line != line.lstrip() and not line.lstrip().startswith("#") and line.strip()):
+        if not LINE.fullmatch(line):
             raise ImproperlyConfigured(
                 f"Line {number} of {file} is not NAME=value; write no spaces before or around the =."
             )

@@ -175,7 +175,7 @@ def test_every_actor_loses_races_and_the_books_tie(twins: list[Twin]) -> None:
     }
     for name, work in actors.items():
         crowd.add(name, work)
-    assert crowd.run(_all_is_answered, 120), _told()
+    assert crowd.run(_all_is_answered, 120), _what_is_there()
     assert crowd.errors == []
     assert sum(races.lost for races in crowd.races) > BASKETS
     for _ in range(3):
@@ -183,8 +183,8 @@ def test_every_actor_loses_races_and_the_books_tie(twins: list[Twin]) -> None:
         tasks.sweep()
         tasks.settle()
         reconcile.run("live", "test")
-    assert _all_is_answered(), _told()
-    assert Position.objects.filter(status__in=("open", "closed")).exists(), _told()
+    assert _all_is_answered(), _what_is_there()
+    assert Position.objects.filter(status__in=("open", "closed")).exists(), _what_is_there()
     assert list(Discrepancy.objects.filter(resolved_at=None).values_list("code", "key", "ours", "theirs")) == []
     assert account_state.at_any_moment(internal_state(twins[0].exchange, {"orders"})["orders"]) == []
     assert selectors.exchange_difference() == 0
@@ -205,7 +205,7 @@ def _all_is_answered() -> bool:
     return not waiting.exists() and not Position.objects.filter(status__in=MOVING).exists()
 
 
-def _told() -> list[object]:
+def _what_is_there() -> list[object]:
     denied = list(Decision.objects.values_list("event_id", "denial__code"))
     return [*denied, *((one.event_id, one.status, one.residual_code) for one in Position.objects.all())]
 
