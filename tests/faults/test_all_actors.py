@@ -64,7 +64,7 @@ class Races:
 
 
 class Crowd:
-    """The actors, each in a thread that does its work again and again until it is told to stop."""
+    """The actors, each in a thread that does its work again and again until all of them are stopped."""
 
     def __init__(self, twin: Twin) -> None:
         self.twin = twin
