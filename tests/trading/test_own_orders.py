@@ -108,6 +108,18 @@ def test_sales_that_take_nothing_are_not_repeated_for_ever_and_are_named(struck:
     assert struck.held() == {own: 1_000}
 
 
+def test_the_end_of_every_sale_is_waited_for_and_the_exit_ends_all_the_same(struck: StruckTwin, settings: Any) -> None:
+    settings.KALBOT_FINAL_AFTER_SECONDS = 6.0
+    position = execute(struck)
+    own = struck.markets[0]
+    _bids(struck, own, (2_600, 5_000))
+    _rest(struck, own, "bid", 2_800)
+    struck.sync()
+    position = _steps(struck, _exit(position), *(15 * n for n in range(1, 36)))
+    assert position.status == "open", "an explicit residual after the exit's patience"
+    assert struck.held() == {own: 1_000}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_offer_of_a_person_completes_nothing(struck: StruckTwin, known: bool) -> None:
     last = struck.markets[2]

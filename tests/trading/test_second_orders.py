@@ -23,7 +23,7 @@ from tests.trading.twin import Twin
 from trading import sweeper
 from trading.closing import exits
 from trading.execution import executor
-from trading.models import Discrepancy, Order, Position
+from trading.models import Discrepancy, Lock, Position
 from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
@@ -195,21 +195,24 @@ def test_a_part_is_not_sold_twice(clocked: Clocked) -> None:
     assert set(clocked.twin.held().values()) == {700}
 
 
-def test_a_sale_beside_another_positions_contracts_is_not_made_twice(clocked: Clocked) -> None:
-    """Reduce-only stops at what the account holds, which is more than what this position does."""
+@pytest.mark.parametrize("others", [0, 4_000])
+def test_what_is_held_is_not_sold_twice(clocked: Clocked, others: int) -> None:
+    """Reduce-only caps an order when it is accepted, by what the whole account holds: two may sell more than the position has."""
     position = clocked.buy()
-    terms = {"tickers": clocked.twin.markets[:1], "side": "bid", "price": 3_000, "count": 4_000, "rest": False}
-    assert second_actor.act(clocked.twin.exchange, "buy", terms, Random(1))["filled"] == 4_000
-    assert reconcile.run("live", "test").error == ""
+    leg = clocked.twin.markets[0]
+    if others:
+        terms = {"tickers": [leg], "side": "bid", "price": 3_000, "count": others, "rest": False}
+        assert second_actor.act(clocked.twin.exchange, "buy", terms, Random(1))["filled"] == others
+        assert reconcile.run("live", "test").error == ""
     clocked.lies(5_000)
     exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="less")
     clocked.goes_on(14)
     position.refresh_from_db()
     assert position.status == "closed"
-    assert clocked.twin.held() == {clocked.twin.markets[0]: 4_000}
+    assert clocked.twin.held() == ({leg: others} if others else {})
 
 
-def test_a_whole_exit_of_all_that_the_account_holds_waits_for_nothing(clocked: Clocked) -> None:
+def test_a_sale_that_took_nothing_is_made_again_once_that_is_final(clocked: Clocked) -> None:
     position = clocked.buy()
     for ticker in clocked.twin.markets:
         clocked.twin.cancel_makers(ticker, "bid")  # the feed shows them still
@@ -217,7 +220,10 @@ def test_a_whole_exit_of_all_that_the_account_holds_waits_for_nothing(clocked: C
     executor.step(position.pk)
     for ticker, (bid, _) in zip(clocked.twin.markets, PRICES, strict=True):
         clocked.twin.quote(ticker, "bid", bid, 5_000)
-    clocked.goes_on(3)
+    clocked.goes_on(4)
+    position.refresh_from_db()
+    assert (position.status, position.residual_code) == ("exiting", "order_unsettled")
+    assert not Lock.objects.exists()
+    clocked.goes_on(6)
     position.refresh_from_db()
     assert position.status == "closed"
-    assert Order.objects.filter(action="sell", filled_count=0).exists()

@@ -3,13 +3,12 @@
 A live order that ended with less than it wanted may have filled all the same: the answer was early, or wrong. Whoever buys or sells the
 rest a second time has it twice. So a second purchase of a leg waits until the first one's end is proven: our own cancel took exactly the
 rest out of the book, or, after a while, the order read again and the account's contracts of the market say what was booked.
-A second sale waits only for what it could take too much.
+A second sale is smaller by what the first may still sell.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -66,13 +65,10 @@ def left_of(order: Order) -> int:
     return order.count - order.filled_count
 
 
-def most_to_sell(position: Position, leg: Leg, count: int, open_sales: Iterable[Order]) -> int:
-    """How many of the ``count`` contracts that are to be sold may be sold now: less what ``open_sales`` of the leg may still sell. That
-    takes no more than is wanted where the account holds no more: a sale never goes beyond what is held."""
-    rest = sum(left_of(order) for order in open_sales if order.leg_id == leg.pk)
-    if not rest or _held_on_account(position, leg) <= count:
-        return count
-    return max(0, count - rest)
+def most_to_sell(leg: Leg, count: int, open_sales: Iterable[Order]) -> int:
+    """How many of the ``count`` contracts that are to be sold may be sold now: less what ``open_sales`` of the leg may still sell. The
+    exchange caps a reduce-only order by what is held when it is accepted, not when it fills: two of them may sell more than that."""
+    return max(0, count - sum(left_of(order) for order in open_sales if order.leg_id == leg.pk))
 
 
 def _is_young(order: Order) -> bool:
@@ -88,19 +84,6 @@ def _waits(orders: Sequence[Order]) -> Refusal:
 def _profiles(position: Position) -> list[Profile]:
     subaccount = position.profile.subaccount or 0
     return list(Profile.objects.filter(accounts.of_subaccount(subaccount, ""), mode=Mode.LIVE))
-
-
-def _held_on_account(position: Position, leg: Leg) -> float:
-    """The most that the account may have of the leg, 1/100 contract: by our books, its other positions and other people's contracts
-    included, and as the exchange shows it; without limit where that cannot be read."""
-    subaccount = position.profile.subaccount or 0
-    ours = accounts.holdings(_profiles(position)).get(leg.market_id, 0) + accounts.foreign(subaccount, leg.market_id)
-    try:
-        shown = _shown(subaccount, leg.market_id)
-    except (KalshiError, KalbotError) as error:
-        log.warning("contracts of %s cannot be read (%s)", leg.market_id, error)
-        return math.inf
-    return max(ours, shown) if leg.side == "yes" else max(-ours, -shown)
 
 
 def _agrees(position: Position, tickers: set[str]) -> bool:

@@ -70,7 +70,7 @@ def exiting(position: Position, lease: Lease) -> bool:
         refusal = after
     if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code in TOO_FEW and _is_patience_over(position)):
         return _give_up(position, lease, request, refusal)
-    if refusal.code not in TOO_FEW:
+    if refusal.code not in (*TOO_FEW, DenialCode.ORDER_UNSETTLED):  # which is part of a try, no other reason
         states.schedule(position, position.next_step_at, deadline_at=None)
     return selling.stuck(position, refusal)
 

@@ -71,7 +71,7 @@ def ready(
     now, passing, over = [], None, None
     for leg, count in wanted:
         refusal = _why_not(position, leg, live)
-        most = finality.most_to_sell(position, leg, count, open_sales) if refusal is None else 0
+        most = finality.most_to_sell(leg, count, open_sales) if refusal is None else 0
         if most:
             now.append((leg, most))
         elif refusal is None:
