@@ -101,9 +101,14 @@ class _Stream:
 
     def write(self, payloads: list[bytes]) -> None:
         """From bytes to Redis."""
+        from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+
         now = self._clock.now_ms()
         for frame in self._intake.feed(payloads):
-            (self._books.delta if type(frame).__name__ == "BookDelta" else self._books.snapshot)(frame, now)
+            if isinstance(frame, BookDelta):
+                self._books.delta(frame, now)
+            elif isinstance(frame, BookSnapshot):
+                self._books.snapshot(frame, now)
         records, changed = self._books.take_changes()
         self._publisher.flush("bench", now, records, changed)
 
