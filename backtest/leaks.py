@@ -1,7 +1,8 @@
 """Whether anything is known before it came: what was decided before a moment must not depend on what is after it.
 
 For each of several random moments the tape is replayed twice more: cut at the moment, and with everything after it poisoned (prices
-mirrored, results turned round). Everything that happened before the moment must be the same in all three.
+mirrored, results and trades turned round, events paused and their rules replaced, sources silenced). Everything that happened before the
+moment must be the same in all three.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _begun(entry: tuple[int, str]) -> tuple[int, str]:
 
 
 def poison(records: Iterator[Record], after_ns: int) -> Iterator[Record]:
-    """The records, those at or after ``after_ns`` with the sides of books, prints and results turned round."""
+    """The records, those at or after ``after_ns`` saying something else."""
     for record in records:
         yield record if record.received_ns < after_ns else _poisoned(record)
 
@@ -100,15 +101,27 @@ def _poisoned(record: Record) -> Record:
     elif record.kind is Kind.SETTLEMENT:
         result = _TURNED.get(json.loads(record.payload)["result"], "yes")
         turned = {"result": result, "settlement_value_dollars": "1.0000" if result == "yes" else "0.0000"}
+    elif record.kind is Kind.TRADE:
+        trade = json.loads(record.payload)
+        turned = trade | {"taker_side": _TURNED.get(trade["taker_side"], "yes")}
+    elif record.kind is Kind.EVENT:
+        event = json.loads(record.payload)
+        paused = [
+            market | {"status": "inactive", "rules_primary": "Another rule."} for market in event.get("markets") or []
+        ]
+        turned = event | {"markets": paused}
+    elif record.kind is Kind.SOURCE:
+        turned = json.loads(record.payload) | {"data": {}}
     else:
         return record
     return Record(record.received_ns, record.kind, record.key, json.dumps(turned).encode())
 
 
 def _turned_frame(frame: bytes) -> bytes:
-    """A frame with the words yes and no exchanged in books and deltas."""
+    """A frame with the words yes and no exchanged in books, deltas and trades."""
     swapped = frame.replace(b"yes_dollars_fp", b"\0").replace(b"no_dollars_fp", b"yes_dollars_fp")
     swapped = swapped.replace(b"\0", b"no_dollars_fp")
-    return (
-        swapped.replace(b'"side":"yes"', b'"side":"\0"').replace(b'"side":"no"', b'"side":"yes"').replace(b"\0", b"no")
-    )
+    for key in (b'"side":', b'"taker_side":'):
+        yes, no = key + b'"yes"', key + b'"no"'
+        swapped = swapped.replace(yes, b"\0").replace(no, yes).replace(b"\0", no)
+    return swapped

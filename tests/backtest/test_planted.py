@@ -20,7 +20,7 @@ from markets.tape import store
 from markets.tape.imports.listing import market
 from markets.tape.imports.source import iso
 from markets.tape.reader import Tape
-from markets.tape.records import Kind, Record
+from markets.tape.records import Kind, Record, pack_frames, unpack_frames
 from tests.backtest.tapes import SECOND, START, Recorder, options, planted
 from tests.markets.terms.wording import WEATHER_NOTE, WEATHER_RULE
 from tests.markets.test_exchange_hours import OPEN, schedule
@@ -155,6 +155,28 @@ def test_a_slow_order_finds_the_edge_gone(tmp_path: Path) -> None:
 
 def _run(tape: Path, latency_ms: float) -> Result:
     return session.run(options(tape, latency=Latency(latency_ms, latency_ms, latency_ms)))
+
+
+def test_the_poison_changes_everything_that_says_something_and_nothing_before_its_moment() -> None:
+    trade = {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "yes"}
+    frame = b'{"type":"trade","sid":1,"seq":1,"msg":{"taker_side":"no"}}'
+    event = {"event_ticker": "A", "markets": [{"ticker": "A-1", "status": "active", "rules_primary": "Rule."}]}
+    content: dict[Kind, bytes] = {
+        Kind.TRADE: json.dumps(trade).encode(),
+        Kind.FRAMES: pack_frames([frame]),
+        Kind.EVENT: json.dumps(event).encode(),
+        Kind.SOURCE: b'{"source":"nws","subject":"KNYC","fetched_ms":1,"as_of_ms":1,"data":{"hours":[1]}}',
+        Kind.SETTLEMENT: b'{"result":"no","settlement_value_dollars":"0.0000"}',
+        Kind.BOOK: b'{"orderbook_fp":{"yes_dollars":[["0.4000","1.00"]],"no_dollars":[]}}',
+        Kind.QUOTE: b'{"yes_bid_dollars":"0.4000","no_bid_dollars":null}',
+    }
+    given = [Record(at, kind, "k", payload) for at in (1, 2) for kind, payload in content.items()]
+    found = list(leaks.poison(iter(given), 2))
+    assert found[: len(content)] == given[: len(content)]
+    for before, after in zip(given[len(content) :], found[len(content) :], strict=True):
+        assert (after.received_ns, after.kind, after.key) == (before.received_ns, before.kind, before.key)
+        assert after.payload != before.payload
+    assert unpack_frames(found[-6].payload) == [frame.replace(b'"no"', b'"yes"')]
 
 
 _IN_A_PROCESS = """
