@@ -9,11 +9,12 @@ import pytest
 from kalbot.common import clock
 from simulator.errors import ApiError
 from simulator.matching import groups as matching
+from simulator.matching import orders as by_hand
 from strategies.models import Profile
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading import sweeper
-from trading.closing import exits
+from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial
 
@@ -195,4 +196,37 @@ def test_a_hedge_that_leaves_the_margin_by_less_than_a_takers_fee_on_the_quote_i
     quoted.sell_no(thin, 0, 7_900, 600)
     position = quoted.step(thin, position)
     assert (position.status, quoted.held(position), position.guaranteed) == ("open", [600] * 6, True)
+    quoted.agree(maker)
+
+
+@pytest.mark.parametrize("way", ["one_leg", "several", "all_legs"])
+def test_markets_that_are_determined_while_quotes_rest_settle_what_had_filled(twin: Twin, way: str) -> None:
+    maker = profile(quoting=way, count_step=100)
+    position = quoted.begun(twin, maker)
+    price = quoted.NO_BIDS[0] if way == "all_legs" else BIDS[0]
+    quoted.sell_no(twin, 0, price, 37 + (quoted.DEPTH if way == "all_legs" else 0))
+    position = quoted.step(twin, position)
+    assert (position.status, quoted.held(position)) == ("quoting", [37, 0, 0])
+    twin.finish(winner=twin.markets[1])
+    settlement.run()
+    for _ in range(3):
+        position = quoted.step(twin, position)
+        settlement.run()
+    position.refresh_from_db()
+    assert (position.status, rests_there(twin), position.reserved) == ("settled", 0, 0)
+    assert position.realised == 37 * (10_000 - price)
+    quoted.agree(maker)
+
+
+def test_a_quote_that_a_person_cancelled_or_shrank_at_the_exchange_leaves_the_books_in_step(twin: Twin) -> None:
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    there = [o for o in twin.exchange.ledger.orders.values() if o.status == "resting"]
+    by_hand.cancel(twin.exchange, there[0])
+    by_hand.decrease(twin.exchange, there[1], 600, None)
+    quoted.sell_no(twin, 1, BIDS[1], 5_000)  # all 400 that are left of it
+    for _ in range(3):
+        position = quoted.step(twin, position)
+    assert len(set(quoted.held(position))) == 1
+    assert quoted.held(position)[0] >= 400
     quoted.agree(maker)
