@@ -21,6 +21,8 @@ from .edges import FEW, tiles
 STEP_MS = 1_000
 PACE = 5.0
 """How many times fewer orders than in the recorded busy market: three events at once are some hundred changes a second."""
+TAKER_PACE = 2.0
+"""The same of trades: they are few among the changes, and a day of a minute and a half has to see some at every price."""
 SHORT = 50
 """By how much buying NO on every leg at the best asks loses, in 1/10,000 dollar a contract."""
 LEFT_MS = 45_000
@@ -81,7 +83,7 @@ def begin(exchange: ExchangeCore, event: Event, kind: str) -> None:
     fair = market_makers.fair_probabilities(exchange, event, markets)
     scale = _scale(exchange, markets, fair)
     for number, market in enumerate(markets):
-        order_flow.start(exchange, market, kind, PACE, _value(exchange, event, number, scale))
+        order_flow.start(exchange, market, kind, PACE, _value(exchange, event, number, scale), TAKER_PACE)
         exchange.relisted.add(market.ticker)
     exchange.relisted.add(event.ticker)
 

@@ -58,8 +58,8 @@ KINDS = {
 class OrderFlow:
     """The flow of one market. ``fair`` is the value of YES in 1/10,000 dollar, on the grid.
 
-    ``pace``: by how much there are fewer orders, makers and trades than in the recording. ``value``: what ``fair`` follows, where
-    the market is one of an event with values of its own; whoever knows that it moved is as fast as at a jump.
+    ``pace``: by how much there are fewer orders and makers than in the recording, ``taker_pace`` fewer trades. ``value``: what ``fair``
+    follows, where the market is one of an event with values of its own; whoever knows that it moved is as fast as at a jump.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class OrderFlow:
         kind: str,
         pace: float = 1.0,
         value: Callable[[], float] | None = None,
+        taker_pace: float | None = None,
     ) -> None:
         book = exchange.books[market.ticker]
         bid, ask = book.best_bid() or 0, book.best_ask() or ONE
@@ -76,6 +77,7 @@ class OrderFlow:
         self.rng: Random = exchange.streams.stream(f"order flow {market.ticker}")
         self.tick = market.tick(ONE // 2)
         self.pace, self.value = pace, value
+        self.taker_pace = taker_pace or pace
         self.margin = MARGIN if value is None else 2 * HALF_SPREAD
         self.deepest = max(6, round(DEEPEST / pace))
         self.fair = self._inside((bid + ask) // 2 if value is None else round(value()))
@@ -101,7 +103,7 @@ class OrderFlow:
             self._move_to(self._inside(round(self.value())))
         elif self._happens(self.kind.jumps):
             self._jump()
-        if self._happens(self.kind.trades / self.pace):
+        if self._happens(self.kind.trades / self.taker_pace):
             self._take()
         for _ in range(self._number(self.kind.orders / self.pace)):
             self._arrive()
@@ -190,10 +192,11 @@ def start(
     kind: str,
     pace: float = 1.0,
     value: Callable[[], float] | None = None,
+    taker_pace: float | None = None,
 ) -> OrderFlow:
     """Let a market have this flow from now on, instead of what it had."""
     stop(exchange, market.ticker)
-    flow = exchange.order_flows[market.ticker] = OrderFlow(exchange, market, kind, pace, value)
+    flow = exchange.order_flows[market.ticker] = OrderFlow(exchange, market, kind, pace, value, taker_pace)
     exchange.timers.at(exchange.now() + STEP_MS, flow.step)
     return flow
 
