@@ -22,6 +22,7 @@ from backtest.clock import SECOND, SimulatedClock
 from backtest.feed import Feed
 from kalbot.common import clock, messages
 from markets import prices
+from markets.catalogue import families
 from markets.models import Scan
 from markets.streaming.loop import EVALUATE_SECONDS
 from markets.streaming.state.all_in import is_worth_evaluating
@@ -212,7 +213,14 @@ class Engine:
     def _is_blind(self) -> bool:
         """Whether a profile wants what the screen of best prices does not see."""
         profiles = screening.active_profiles()
-        return any(Kind.COVERAGE in one.kinds or one.quoting != Profile.Quoting.NONE for one in profiles)
+        return self._buys_families or any(
+            Kind.COVERAGE in one.kinds or one.quoting != Profile.Quoting.NONE for one in profiles
+        )
+
+    @cached_property
+    def _buys_families(self) -> bool:
+        """Whether events are grouped, as each complete scan does: only where somebody would buy across them."""
+        return any(Kind.FAMILY in one.kinds for one in screening.active_profiles())
 
     def _every(self, at: int, seconds: int, name: str) -> None:
         if (name, ()) not in self._waiting:
@@ -264,6 +272,8 @@ class Engine:
         self._screened_ns, self._feed.catalogue.listed = self._clock.time_ns(), False
         now = clock.now()
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
+        if self._buys_families:
+            families.refresh()
         screening.screen(scan.pk)
         if why in PASSED:  # nothing may come any more that would begin a cycle while the pass is fresh
             self._every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)

@@ -1,0 +1,84 @@
+"""A tape of ranges and thresholds on one value: the basket across both events is bought where the terms are on it, and settled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backtest import session
+from markets.tape.imports.listing import market
+from markets.tape.imports.source import iso
+from markets.tape.records import Kind
+from markets.tape.store import json_record
+from markets.terms.facts import EventFacts
+from tests.backtest.tapes import SECOND, START, Recorder, options
+from tests.markets.terms.test_families import thresholds
+from tests.markets.terms.wording import price_range
+from tests.strategies.families.coins import RANGES, THRESHOLDS
+
+pytestmark = pytest.mark.django_db
+CHEAP = [(95, 97), (43, 45), (17, 22)]
+"""YES above 54,299.99 for 45 with NO on both ranges above it for 62 and 82: two of the three pay, whatever comes."""
+URL = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/BTC.pdf"
+
+
+def listed(tape: Recorder, facts: EventFacts, quotes: list[tuple[int, int]]) -> list[str]:
+    """One event with its books, ten contracts a level. Its market tickers."""
+    times = dict.fromkeys(("close_time", "expected_expiration_time"), iso(START + 3_600 * SECOND))
+    markets = []
+    for known in facts.markets:
+        strikes = {"strike_type": known.strike_type, "floor_strike": known.floor_strike, "cap_strike": known.cap_strike}
+        found = market(known.ticker, name=known.yes_sub_title, times=times)
+        found |= {name: float(x) if name != "strike_type" else x for name, x in strikes.items() if x not in (None, "")}
+        found |= {"event_ticker": facts.event_ticker, "rules_primary": known.rules_primary}
+        markets.append(found | {"rules_secondary": known.rules_secondary})
+    series: dict[str, Any] = {"ticker": facts.series_ticker, "title": "BTC", "category": "Crypto"}
+    series |= {"fee_type": "quadratic", "fee_multiplier": 1, "contract_terms_url": URL}
+    tape.series.add(facts.series_ticker)
+    tape.records.append(json_record(START, Kind.SERIES, facts.series_ticker, series))
+    tape.listed(0, facts.event_ticker, markets, category="Crypto", exclusive=facts.mutually_exclusive)
+    for one, (bid, ask) in zip(markets, quotes, strict=True):
+        tape.book(1, one["ticker"], [(f"0.{bid:02d}00", "10.00")], [(f"0.{100 - ask:02d}00", "10.00")])
+    return [one["ticker"] for one in markets]
+
+
+def recorded(folder: Path, thresholds_at: list[tuple[int, int]], clause: str = "One average at one instant.") -> Path:
+    tape = Recorder()
+    tape.opened(0)
+    entry = {
+        "exchange": "kalshi",
+        "url": URL,
+        "version": 1,
+        "series_tickers": ["KXBTC", "KXBTCD"],
+        "status": "approved",
+    }
+    entry |= {"approved_sha256": "a" * 64, "no_data": "all_no", "common_determination": clause}
+    tape.records.append(json_record(START, Kind.TERMS, f"kalshi {URL} 1", entry))
+    ranges = listed(tape, price_range(), RANGES)
+    above = listed(tape, thresholds(), thresholds_at)
+    for second in range(2, 170, 4):
+        tape.alive(second)
+    tape.settled(171, {ticker: "yes" if n == 2 else "no" for n, ticker in enumerate(ranges)})
+    tape.settled(171, {ticker: "yes" if n < 2 else "no" for n, ticker in enumerate(above)})
+    for second in range(175, 200, 4):
+        tape.alive(second)
+    return tape.write(folder)
+
+
+def test_a_basket_across_two_events_is_bought_and_settled(tmp_path: Path) -> None:
+    profile = {"kinds": ["family"], "min_seconds_to_close": 0}
+    found = session.run(options(recorded(tmp_path / "cheap", CHEAP), profile=profile))
+    assert [(p["event"], p["kind"], p["close_type"]) for p in found.positions] == [
+        ("FAMILY-KXBTC-1-KXBTCD-1", "family", "settled")
+    ]
+    assert found.profit > 0
+
+
+@pytest.mark.parametrize(("quotes", "clause"), [(THRESHOLDS, "One average at one instant."), (CHEAP, "")])
+def test_nothing_is_bought_where_prices_agree_or_the_clause_is_missing(
+    quotes: list[tuple[int, int]], clause: str, tmp_path: Path
+) -> None:
+    profile = {"kinds": ["family"], "min_seconds_to_close": 0}
+    assert session.run(options(recorded(tmp_path, quotes, clause), profile=profile)).baskets == 0
