@@ -157,7 +157,8 @@ def numbers(preview: ExitPreview) -> list[tuple[str, str]]:
 def sentences(position: Position, preview: ExitPreview) -> list[str]:
     """What a person should know before confirming."""
     what = "everything" if preview.left is None else "a part of what"
-    words = [f"Sells {what} {position.profile} holds in {position.event_id} at the bids, immediately or as they come."]
+    where = f"“{position.event.title}” ({position.event_id})" if position.event.title else position.event_id
+    words = [f"Sells {what} {position.profile} holds in {where} at the bids, immediately or as they come."]
     under_way = exits.open_request(position)
     if under_way is not None:
         words.append(f"{under_way_in_words(under_way)} What you confirm here takes its place where it differs.")
