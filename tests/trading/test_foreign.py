@@ -184,6 +184,18 @@ def test_an_event_with_contracts_that_are_not_ours_is_denied_unless_the_profile_
     _agrees(twin)
 
 
+def test_what_a_person_holds_of_the_other_side_is_never_bought_against(twin: Twin) -> None:
+    """The exchange would close their contracts with our purchase and pay the pairs out."""
+    world.add_profile("live", mode="live", beside_foreign=True)
+    _person(twin, "buy", side="ask", count=100, rest=False)
+    _agrees(twin)
+    assert _try(twin) is None
+    assert Denial.objects.get().code == DenialCode.FOREIGN_CONTRACTS
+    _person(twin, "sell", count=100)
+    _agrees(twin)
+    assert _try(twin) is not None
+
+
 def test_an_order_of_ours_whose_answer_was_lost_is_never_taken_for_a_persons(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,8 +168,9 @@ def _foreign(intent: Intent, found: Facts) -> Checks:
     profile = found.profile
     # What is not ours would share the group whose collateral is returned.
     is_allowed = profile.beside_foreign and intent.locks is None
-    if found.is_beside_foreign and intent.position is None and not is_allowed:
-        words = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
+    if found.is_beside_foreign and intent.position is None:
+        event, subaccount = intent.decision.event_id, profile.subaccount or 0
+        words = foreign.against(intent.legs, subaccount) if is_allowed else foreign.in_event(event, subaccount)
         if words:
             yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)
 

@@ -101,6 +101,15 @@ def in_event(event_ticker: str, subaccount: int) -> str:
     return ", ".join(words)
 
 
+def against(legs: Iterable[tuple[str, str]], subaccount: int) -> str:
+    """What the account holds of the other sides of ``legs`` (ticker, side) that is not ours, in words: the exchange would close it with our
+    purchase. Empty when there is nothing."""
+    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
+    held = account.foreign if account is not None else {}
+    other = {t: n for t, side in legs if (n := held.get(t, 0)) and (n > 0) != (side == Side.YES)}
+    return ", ".join(f"{abs(n) / 100:g} {'yes' if n > 0 else 'no'} {t} held" for t, n in sorted(other.items()))
+
+
 def book_trades(fills: Iterable[ListedFill]) -> int:
     """Book executions of orders that are not ours, oldest first. Returns how many were new."""
     accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
