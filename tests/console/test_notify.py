@@ -520,7 +520,9 @@ def test_the_ping_outward_says_whether_all_is_well(
     assert deadman.ping() == "ok"
     monkeypatch.setattr(status, "check", lambda: [status.Part("x", status.BAD, "")])
     assert deadman.ping() == "fail"
-    assert web.paths == ["/abc", "/abc/fail"]
+    settings.DEADMAN_URL += "/?create=1"
+    assert deadman.ping() == "fail"
+    assert web.paths == ["/abc", "/abc/fail", "/abc/fail?create=1"]
     web.answer = 500
     assert deadman.ping().startswith("failed")
 

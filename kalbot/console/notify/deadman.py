@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
@@ -18,7 +19,8 @@ def ping() -> str:
     if not settings.DEADMAN_URL:
         return "off"
     well = status.worst(status.check()) != status.BAD
-    url = settings.DEADMAN_URL if well else settings.DEADMAN_URL.rstrip("/") + "/fail"
+    parts = urlsplit(settings.DEADMAN_URL)
+    url = parts.geturl() if well else parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
     try:
         requests.get(url, timeout=SECONDS).raise_for_status()
     except requests.RequestException as error:
