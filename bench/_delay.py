@@ -1,13 +1,13 @@
 """A network between here and a server on this machine: a proxy on loopback that holds back every byte for a while.
 
-``python -m bench._delay TARGET MILLISECONDS`` prints the port that it listens at. TARGET is a port of loopback or the path of a socket.
+``python -m bench._delay --target PATH --ms 1`` prints the port that it listens at; PATH is the server's socket.
 """
 
 from __future__ import annotations
 
+import argparse
 import queue
 import socket
-import sys
 import threading
 import time
 from typing import Final
@@ -22,26 +22,16 @@ def serve(target: str, delay_s: float) -> None:
     print(f"ready {listening.getsockname()[1]}", flush=True)
     while True:
         near, _ = listening.accept()
-        far = _connected(target)
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(target)
         for here, there in ((near, far), (far, near)):
             held: Held = queue.SimpleQueue()
             threading.Thread(target=_take, args=(here, held, delay_s), daemon=True).start()
             threading.Thread(target=_give, args=(there, held), daemon=True).start()
 
 
-def _connected(target: str) -> socket.socket:
-    if target.isdigit():
-        found = socket.create_connection(("127.0.0.1", int(target)))
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return found
-    found = socket.socket(socket.AF_UNIX)
-    found.connect(target)
-    return found
-
-
 def _take(source: socket.socket, held: Held, delay_s: float) -> None:
-    if source.family != socket.AF_UNIX:
-        source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         try:
             data = source.recv(CHUNK)
@@ -66,4 +56,8 @@ def _give(target: socket.socket, held: Held) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], float(sys.argv[2]) / 1000)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--ms", type=float, required=True, help="one way")
+    options = parser.parse_args()
+    serve(options.target, options.ms / 1000)

@@ -2,9 +2,10 @@
 
 The simulated exchange answers in this process and at once, so that what is measured is ours: risk, plan, reservation,
 ledger, rows and the client. Reconciliation is compared in the same run with the plain way, which asks for every order
-and its fills one by one. The database is SQLite in a folder of its own, or ``DATABASE_URL``.
+and its fills one by one. The database is SQLite in a folder of its own, ``DATABASE_URL``, or an embedded Postgres, as far away as
+``--round-trip-ms`` says.
 
-    python -m bench.execution [--decisions 60] [--legs 4] [--orders 10000]
+    python -m bench.execution [--decisions 60] [--legs 4] [--orders 10000] [--postgres] [--round-trip-ms 2]
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
-from kalbot.local.servers import start_redis
+from bench.streaming import stage
+from kalbot.local.servers import start_postgres, start_redis
 
 WARM_UP = 5
 """Baskets before the measured ones: they fill the caches."""
@@ -30,19 +34,48 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--decisions", type=int, default=60)
     parser.add_argument("--legs", type=int, default=4)
     parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--postgres", action="store_true", help="an embedded Postgres")
+    parser.add_argument(
+        "--round-trip-ms", type=float, default=0.0, help="the same behind a proxy that delays every byte"
+    )
     options = parser.parse_args(list(argv))
-    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as folder, ExitStack() as stack:
         server = start_redis(Path(folder) / "redis")
-        try:
-            database = _prepare(Path(folder), server.url)
-            found: dict[str, Any] = {"database": database}
-            for sending in ("thinnest_first", "all_at_once"):
-                found[sending] = _execution(options.decisions, options.legs, sending)
+        stack.callback(server.stop)
+        if options.postgres or options.round_trip_ms:
+            os.environ["DATABASE_URL"] = _postgres(Path(folder), options.round_trip_ms, stack)
+        found: dict[str, Any] = {"database": _prepare(Path(folder), server.url), "round_trip_ms": _round_trip()}
+        for sending in ("thinnest_first", "all_at_once"):
+            found[sending] = _execution(options.decisions, options.legs, sending)
+        if options.orders:
             found["reconciliation"] = _reconciliation(options.orders)
-            print(json.dumps(found, indent=2))
-        finally:
-            server.stop()
+        print(json.dumps(found, indent=2))
     return 0
+
+
+def _postgres(folder: Path, round_trip_ms: float, stack: ExitStack) -> str:
+    """The address of a new Postgres, which ends with ``stack``."""
+    folder.chmod(0o755)
+    server, url = start_postgres(folder / "postgres")
+    stack.callback(server.cleanup)
+    if not round_trip_ms:
+        return url
+    path = Path(parse_qs(urlsplit(url).query)["host"][0]) / ".s.PGSQL.5432"
+    port = stack.enter_context(stage.server("bench._delay", target=path, ms=round_trip_ms / 2))
+    return f"postgresql://postgres:@127.0.0.1:{port}/postgres"
+
+
+def _round_trip() -> float:
+    """Milliseconds of a statement that does nothing, the median."""
+    from django.db import connection
+
+    spent = []
+    for _ in range(51):
+        began = time.perf_counter()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        spent.append((time.perf_counter() - began) * 1000)
+    return round(sorted(spent)[25], 2)
 
 
 def _prepare(folder: Path, redis_url: str) -> str:
