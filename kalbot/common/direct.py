@@ -6,7 +6,10 @@ values go through the fields' own conversion, so rows are the same. No signals a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -37,6 +40,52 @@ class _Table(NamedTuple):
     columns: dict[str, _Column]
 
 
+@dataclass(slots=True)
+class _Message:
+    """Statements that wait for the others, and primary keys that were drawn for rows of theirs."""
+
+    keys: dict[type[models.Model], list[int]]
+    statements: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+
+_message: ContextVar[_Message | None] = ContextVar("message", default=None)
+
+
+@contextmanager
+def together(keys: Mapping[type[models.Model], int]) -> Iterator[None]:
+    """Send what is inserted until the block ends in one message, where the database takes several statements in one (Postgres).
+    Inside a transaction; nothing is sent if the block raises. ``keys``: how many rows of which models are given their keys at
+    once; others have none afterwards. IntegrityError at the end of the block.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    message = _Message(_drawn(keys))
+    before = _message.set(message)
+    try:
+        yield
+    finally:
+        _message.reset(before)
+    if message.statements:
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(message.statements), message.values)
+
+
+def _drawn(keys: Mapping[type[models.Model], int]) -> dict[type[models.Model], list[int]]:
+    """So many new primary keys of each model, ascending."""
+    if not keys:
+        return {}
+    models_of, one = list(keys), "SELECT %s, nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+    values = [(n, m._meta.db_table, key_column(m), keys[m]) for n, m in enumerate(models_of)]
+    found: dict[type[models.Model], list[int]] = {model: [] for model in models_of}
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([one] * len(values)), [value for each in values for value in each])
+        for number, key in cursor.fetchall():
+            found[models_of[number]].append(key)
+    return {model: sorted(drawn) for model, drawn in found.items()}
+
+
 def insert(rows: Sequence[models.Model]) -> None:
     """Insert new instances of one model, and give them the primary keys that the database gives. Related rows must be stored already.
 
@@ -44,9 +93,13 @@ def insert(rows: Sequence[models.Model]) -> None:
     """
     if not rows:
         return
-    table = _table(type(rows[0]))
+    table, message = _table(type(rows[0])), _message.get()
     columns = list(table.columns.values())
     gives_key = rows[0].pk is None
+    if gives_key and message is not None and type(rows[0]) in message.keys:
+        for row in rows:
+            row.pk = message.keys[type(row)].pop(0)
+        gives_key = False
     if gives_key:
         columns.remove(table.key)
     size = max(1, MOST_PARAMETERS // len(columns))
@@ -86,6 +139,11 @@ def _insert(table: _Table, columns: Sequence[_Column], rows: Sequence[models.Mod
         for row in rows
         for column in columns
     ]
+    message = _message.get()
+    if message is not None:
+        message.statements.append(statement)
+        message.values += values
+        return
     with connection.cursor() as cursor:
         if not gives_key:
             cursor.execute(statement, values)
@@ -107,9 +165,9 @@ def _value(column: _Column, value: Any) -> Any:
 def _table(model: type[models.Model]) -> _Table:
     quote = connection.ops.quote_name  # the same on both databases
     columns = {}
-    for field in model._meta.concrete_fields:
-        is_made = type(field).pre_save is not models.Field.pre_save
-        columns[field.attname] = _Column(field.attname, quote(str(field.column)), field, _plain(field), is_made)
+    for one in model._meta.concrete_fields:
+        is_made = type(one).pre_save is not models.Field.pre_save
+        columns[one.attname] = _Column(one.attname, quote(str(one.column)), one, _plain(one), is_made)
     key = next(column for column in columns.values() if column.name == quote(key_column(model)))
     return _Table(quote(model._meta.db_table), key, columns)
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from kalbot.common import clock, direct
@@ -124,3 +125,51 @@ def test_an_expression_is_refused_instead_of_being_stored() -> None:
         direct.insert([Watch(event=event, source="a", priority=F("id"))])
     with pytest.raises(KeyError):
         direct.update(Event, {"no_column": 1}, ticker="E1")
+
+
+def test_what_is_inserted_together_is_there_with_its_keys_and_in_one_message_where_the_database_takes_it() -> None:
+    event = add_event("E1", PRICES)
+    profile = add_profile()
+    decision = _decision(profile, event)
+    about = {"profile": profile, "mode": "sim", "event": event, "decision": decision, "kind": "all_yes"}
+    is_message = connection.vendor == "postgresql"
+    with transaction.atomic(), CaptureQueriesContext(connection) as statements:
+        with direct.together({Position: 1, Leg: 2}):
+            direct.insert([decision])
+            position = Position(target_count=7, **about)
+            direct.insert([position])
+            way = {"position": position, "side": "yes", "target_count": 7, "limit_price": 1}
+            legs = [Leg(market=market, sequence=n, **way) for n, market in enumerate(event.markets.order_by("ticker"))]
+            direct.insert(legs)
+            direct.insert([Watch(event=event, source="a;%s'b", priority=1)])
+        found = [row["sql"] for row in statements.captured_queries if "INSERT" in row["sql"]]
+    assert len(found) == (1 if is_message else 4)
+    assert [_stored(row) == _columns(row) for row in (decision, position, *legs)] == [True] * 4
+    assert legs[0].pk < legs[1].pk
+    assert Watch.objects.get().source == "a;%s'b"
+    other = _decision(add_profile("other"), event)
+    direct.insert([other])
+    later = Position(target_count=7, **{**about, "profile": other.profile, "decision": other})
+    direct.insert([later])
+    assert later.pk > position.pk
+
+
+def test_of_what_is_inserted_together_all_is_there_or_nothing() -> None:
+    event = add_event("E1", PRICES)
+
+    def insert(*sources: str, then: Exception | None = None) -> None:
+        with transaction.atomic(), direct.together({}):
+            for source in sources:
+                direct.insert([Watch(event=event, source=source, priority=1)])
+            if then is not None:
+                raise then
+
+    with pytest.raises(IntegrityError):
+        insert("a", "a")
+    assert not Watch.objects.exists()
+    with pytest.raises(ValueError, match="no more"):
+        insert("a", then=ValueError("no more"))
+    assert not Watch.objects.exists()
+    insert("a", "b")
+    direct.insert([Watch(event=event, source="c", priority=1)])
+    assert Watch.objects.count() == 3

@@ -220,6 +220,7 @@ def test_a_basket_that_another_step_completes_keeps_the_stages_that_it_went_thro
     struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decision = _decision(struck)
+    monkeypatch.setattr(recheck, "CLEARED_FOR", timedelta(minutes=1))
     monkeypatch.setattr(fills.collect_all, "__defaults__", (None, (0.0,)))
     struck.session.answers["/portfolio/fills"] = b'{"fills": [], "cursor": ""}'
     position = executor.execute(decision.pk)

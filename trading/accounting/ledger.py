@@ -182,8 +182,8 @@ def book_reserve(position: Position, amount: int) -> None:
     """Book what was held for ``position``, which the same transaction has just made with ``amount`` as reserved."""
     posting = Posting("reserve", f"reserve:{position.pk}", _reserving(amount), position)
     booked = posting.row(position.profile_id, position.mode)
-    booked.save(force_insert=True)
-    LedgerEntry.objects.bulk_create(LedgerEntry(transaction=booked, account=a, amount=m) for a, m in posting.lines)
+    direct.insert([booked])
+    direct.insert([LedgerEntry(transaction=booked, account=a, amount=m) for a, m in posting.lines])
 
 
 def reserve_up_to(position: Position, amount: int) -> None:

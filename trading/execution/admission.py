@@ -29,6 +29,7 @@ from trading.limits.intent import Intent
 from trading.models import (
     WORKING,
     Denial,
+    LedgerTransaction,
     Leg,
     Order,
     Position,
@@ -212,6 +213,14 @@ def _store(
 ) -> Admitted:
     """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent.
     ``orphans``: what a quote may leave beyond whole baskets, micro-dollars."""
+    keys = {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1}
+    with direct.together(keys):
+        return _stored(decision, plan, basket, at_once, reading, orphans)
+
+
+def _stored(
+    decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None, orphans: int
+) -> Admitted:
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
     token = states.new_token() if at_once else ""
