@@ -80,6 +80,7 @@ NO_ORDER: Final = {
     "on_partial",
     "quote_sides",
     "orphans",
+    "count_incentives",
     "day_zone",
     "triage_min_hold_seconds",
 }
