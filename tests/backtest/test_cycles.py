@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _flickering(folder: Path, seed: int) -> Options:
-    """Games whose YES bids flicker around a dollar for a hundred seconds: they pay, nearly pay and lose their depth."""
+    """Games whose YES bids flicker around a dollar for a minute: they pay, nearly pay and lose their depth."""
     numbers, tape = random.Random(seed), Recorder()
     tape.opened(0)
     tickers = [f"GAME-E{event}-L{leg}" for event in range(6) for leg in range(3)]
@@ -26,7 +26,7 @@ def _flickering(folder: Path, seed: int) -> Options:
     for ticker in tickers:
         tape.book(1, ticker, [("0.3300", "30.00"), ("0.3000", "90.00")], [("0.5500", "50.00")])
     extra: dict[tuple[str, str], int] = {}
-    for tick in range(8, 400):
+    for tick in range(8, 240):
         key = (numbers.choice(tickers), numbers.choice(("0.3400", "0.3600", "0.3700", "0.3900")))
         change = -extra[key] if extra.get(key) else numbers.choice((50, 600, 4_000))
         extra[key] = extra.get(key, 0) + change
