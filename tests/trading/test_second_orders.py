@@ -23,7 +23,8 @@ from tests.trading.twin import Twin
 from trading import sweeper
 from trading.closing import exits
 from trading.execution import executor
-from trading.models import Discrepancy, Lock, Position
+from trading.execution.orders import finality
+from trading.models import Discrepancy, Leg, Lock, Order, Position
 from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
@@ -128,6 +129,25 @@ def test_contracts_that_only_the_account_shows_hold_the_second_purchase_back(clo
     position.refresh_from_db()
     assert (position.status, position.residual_code) == ("completing", "order_unsettled")
     assert position.orders.filter(leg__market_id=leg).count() == 1
+
+
+def test_contracts_that_cannot_be_read_hold_the_second_purchase_back(clocked: Clocked) -> None:
+    leg = clocked.twin.markets[1]
+    clocked.twin.cancel_makers(leg, "ask")
+    position = clocked.buy(sending="all_at_once")
+    clocked.twin.quote(leg, "ask", 3_200, 5_000)
+    clocked.twin.exchange.faults.add(kind="error", method="GET", path="/portfolio/positions", status=503, count=0)
+    clocked.goes_on(9)
+    position.refresh_from_db()
+    assert (position.status, position.residual_code) == ("completing", "order_unsettled")
+    assert position.orders.filter(leg__market_id=leg).count() == 1
+
+
+def test_what_a_sale_may_still_sell_is_its_count_less_what_it_has_sold() -> None:
+    leg, sale = Leg(pk=1), Order(leg_id=1, count=1_000, filled_count=300)
+    assert finality.most_to_sell(leg, 900, [sale]) == 200
+    assert finality.most_to_sell(leg, 600, [sale]) == 0
+    assert finality.most_to_sell(leg, 600, [Order(leg_id=2, count=1_000)]) == 600
 
 
 def test_a_purchase_waited_for_is_given_up_when_leaving_gets_costly(clocked: Clocked) -> None:
