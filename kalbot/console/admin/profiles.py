@@ -35,6 +35,9 @@ from kalbot.console.ui.markup import tag
 from strategies.models import Profile
 from strategies.profiles import presets
 
+IN_FORM = "shown_in_its_form"
+"""On a request: an old version is shown in the fields of the form, for whoever reads it."""
+
 
 class ChangesInUnits(HistoricalRecordContextHelper):
     """Changes of the history in dollars, contracts and per cent, under the names of the form, and marked where they loosen a limit."""
@@ -88,7 +91,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Profile | None = None) -> Any:
         """Who may not change it reads dollars, contracts and per cent all the same, under the names of the form."""
         found = super().get_fieldsets(request, obj)
-        if self.has_change_permission(request, obj):
+        if self.has_change_permission(request, obj) or IN_FORM in vars(request):
             return found
         read = [one for one in flatten_fieldsets(found) if one not in ("reason", "seen")]
         return [
@@ -133,6 +136,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
             raise PermissionDenied
         if not (object_id.isdecimal() and version_id.isdecimal()):
             raise Http404("no such version")
+        vars(request)[IN_FORM] = True
         answer: HttpResponse = super().history_form_view(request, object_id, version_id, **kwargs)
         return answer
 
