@@ -56,6 +56,7 @@ def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str,
     from kalbot.console.ops import heartbeats, schedules
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
     made: dict[str, Any] = sample_rows.sample()
     schedules.seed()
     for who in (*QUEUES, heartbeats.BEAT):

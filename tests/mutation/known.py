@@ -52,8 +52,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "what an unwind sold is bought again at once",
         COMPLETE,
-        "if not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs):",
-        "if _fits_its_limits(position, legs):",
+        "fits = not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs)",
+        "fits = _fits_its_limits(position, legs)",
     ),
     Known(
         "what was sold still counts as held when a basket is completed",
@@ -230,7 +230,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "the order that spends an id buys a contract",
-        "trading/venues/live.py",
+        "trading/venues/wire.py",
         "SMALLEST: Final = Count(1)",
         "SMALLEST: Final = Count(100)",
     ),

@@ -33,7 +33,7 @@ def _literals() -> list[str]:
 
 def scrub(text: str) -> str:
     """``text`` without private keys, signatures, passwords in addresses, and the values of our own secret settings."""
-    for literal in _literals():
+    for literal in _literals() if settings.configured else ():  # a line may be written while the settings are read
         text = text.replace(literal, "[hidden]")
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)

@@ -162,7 +162,7 @@ _READ: Final[Read] = (
         (_M.NOTHING,),
     ),
     (
-        r"(?:If|When|Once) (?:this|the) event occurs, (?:the|this) market will close (?:early|the following 10am ET)\.",
+        r"(?:If|When|Once) (?:this|the) event occurs, (?:the|this) market will close (?:early|the following 10 AM ET)\.",
         (_M.NOTHING,),
     ),
     # daily temperature
