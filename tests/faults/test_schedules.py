@@ -1,6 +1,6 @@
 """Seeded fault schedules in the normal run; ``bin/faults`` runs more of them.
 
-On SQLite the first 250 seeds (the harsh world has its own); on Postgres, where a schedule takes several times as long, a few that come
+On SQLite the first 150 seeds (the harsh world has its own); on Postgres, where a schedule takes several times as long, a few that come
 after those.
 """
 
@@ -16,7 +16,7 @@ from tests.faults import harness
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 FIRST = 0 if ON_SQLITE else 500
-SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "250" if ON_SQLITE else "30"))
+SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "150" if ON_SQLITE else "30"))
 GROUP = 25
 """Seeds a test: emptying the whole database afterwards costs as much as one of them. Many tests in a file start it early."""
 
