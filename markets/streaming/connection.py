@@ -102,6 +102,12 @@ class Connection:
             frames.Ack: self._ack,
         }
 
+    @property
+    def clock_skew_ms(self) -> int | None:
+        """Our clock minus the exchange's in ms, from the handshake (whole seconds, so coarse)."""
+        skew = self.session.skew.skew_ms
+        return None if skew is None else -skew
+
     def open(self) -> None:
         """Connect and subscribe. Raises Unreachable or a Rejected kind."""
         self.session.connect()

@@ -244,8 +244,7 @@ class Stream:
 
     def _notify(self, connection: Connection) -> None:
         """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves, or that are one of a family,
-        and quotes repriced. Only
-        after the write, or the evaluation would read the old prices."""
+        and quotes repriced. Only after the write, or the evaluation would read the old prices."""
         for event in self._moved:
             if event in self._watchlist.quoted:
                 self._notifier.notify(messages.REPRICE, event, interval=EVALUATE_SECONDS)
@@ -284,7 +283,7 @@ class Stream:
             notifications=self._notifier.sent,
             suppressed=self._notifier.suppressed,
             token=self.leadership.token or "",
-            clock_skew_ms=_skew(connection),
+            clock_skew_ms=connection.clock_skew_ms if connection else None,
             tape_problem=self._recorder.writer.problem if self._recorder else "",
             tape_written=self._recorder.writer.written if self._recorder else 0,
             tape_dropped=self._recorder.writer.dropped if self._recorder else 0,
@@ -295,9 +294,3 @@ class Stream:
             publish(self._redis, self._partition, document, standby=state == "standby")
         except redis.RedisError:
             self._redis_not_before = at + REDIS_PAUSE_MS
-
-
-def _skew(connection: Connection | None) -> int | None:
-    """Our clock minus the exchange's in ms, from the handshake (whole seconds, so coarse)."""
-    skew = connection.session.skew.skew_ms if connection is not None else None
-    return None if skew is None else -skew
