@@ -90,7 +90,7 @@ class PoliteClient:
                 return _Answer(json.loads(_read(response, deadline))), "", None
         except _TooMuch as error:
             return None, str(error), None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
             if time.monotonic() >= deadline - 0.01:
                 return None, f"no answer within {self._seconds:g} s", None
             return None, f"{type(error).__name__}", 0.3

@@ -9,6 +9,7 @@ import requests
 from django.conf import settings
 
 from kalbot.console.ops import status
+from markets.kalshi.rest.deadline import DeadlineAdapter, within
 
 log = logging.getLogger(__name__)
 SECONDS = 5.0
@@ -21,9 +22,14 @@ def ping() -> str:
     well = status.worst(status.check()) != status.BAD
     parts = urlsplit(settings.DEADMAN_URL)
     url = parts.geturl() if well else parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, DeadlineAdapter())
     try:
-        requests.get(url, timeout=SECONDS).raise_for_status()
-    except requests.RequestException as error:
+        # only the status counts: a body, however long, is not read
+        with session, within(SECONDS), session.get(url, timeout=SECONDS, stream=True) as answer:
+            answer.raise_for_status()
+    except (requests.RequestException, ValueError) as error:
         log.warning("dead-man's ping failed (%s)", type(error).__name__)
         return f"failed: {type(error).__name__}"
     return "ok" if well else "fail"

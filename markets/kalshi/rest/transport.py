@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -205,13 +206,27 @@ class Transport:
         if private and self.signer is not None:
             signed_path = urlsplit(prepared.url or "").path
             prepared.headers.update(self.signer.headers(method, signed_path, sent))
-        with within(self.answer_seconds):
-            answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False, stream=True)
-            with answer:
-                body = whole_body(answer.iter_content(CHUNK))
+        answer, body = self._exchanged(prepared)
         if "Age" not in answer.headers:
             self.skew.observe(answer.headers.get("Date"), sent, self._clock())
         return Answer(answer.status_code, body)
+
+    def _exchanged(self, prepared: requests.PreparedRequest) -> tuple[requests.Response, bytes]:
+        """Send it and read the whole answer. Whatever fails from here on is a RequestException: the libraries raise others at some
+        answers (a chunk of negative length), and an answer that broke them says nothing about what was done."""
+        try:
+            with within(self.answer_seconds):
+                answer = self._session.send(prepared, timeout=self.timeout, allow_redirects=False, stream=True)
+                with answer:
+                    body = whole_body(answer.iter_content(CHUNK))
+        except requests.RequestException:
+            raise
+        except Exception as error:
+            self._session.close()
+            raise requests.RequestException(f"an answer that cannot be read: {describe(error)}") from error
+        if answer.status_code < 200:
+            self._session.close()  # the final answer is still to come: it must not be taken for the next request's
+        return answer, body
 
 
 def whole_body(chunks: Iterable[bytes]) -> bytes:
@@ -226,10 +241,11 @@ def whole_body(chunks: Iterable[bytes]) -> bytes:
 
 
 def plain_session() -> requests.Session:
-    """A keep-alive session that takes nothing from the surroundings: no proxies, no .netrc. Pass your own to
-    differ."""
+    """A keep-alive session that takes nothing from the surroundings (no proxies, no .netrc) and keeps no cookies, which would grow every
+    request. Pass your own to differ."""
     session = requests.Session()
     session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
         session.mount(scheme, DeadlineAdapter())
     session.headers.update({"Accept": "application/json", "User-Agent": "kalbot"})

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import SchemaError
+from .depth import SAMPLE_BYTES, without_deep_records
 
 W = TypeVar("W")
 T = TypeVar("T")
-
-SAMPLE_BYTES = 500
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -51,7 +50,11 @@ def decode_page(
 ) -> tuple[W, Records]:
     """A page in the wire's shape, and its records, whose faults are theirs alone. Raises SchemaError for the page's own."""
     try:
-        page = decoder.decode(body)
+        try:
+            page = decoder.decode(body)
+        except RecursionError:
+            body = without_deep_records(body)
+            page = decoder.decode(body)
         bodies = tuple(records(page))
         try:
             check_keys(body)

@@ -76,6 +76,7 @@ class Session:
         self._chunk = chunk
         self._reader: FrameReader | None = None
         self._sids: dict[str, int] = {}
+        self._channels: set[str] = set()
         self._next_id = 1
         self._heard = 0
         self._heard_ms = 0
@@ -108,10 +109,12 @@ class Session:
             )
         except websocket.WebSocketBadStatusException as error:
             status = error.status_code
-            if 400 <= status < 500:
+            if status is not None and 400 <= status < 500:
                 raise refusal(status, error.resp_body or b"") from error
             raise Unreachable(f"the WebSocket upgrade was answered with {status}", status) from error
-        except (OSError, websocket.WebSocketException) as error:
+        except (
+            Exception
+        ) as error:  # the library raises any kind at an answer that is none (TypeError without a status line)
             raise Unreachable(f"no WebSocket: {type(error).__name__}: {error}") from error
         finally:
             upgraded.set()
@@ -137,6 +140,7 @@ class Session:
         Without tickers a channel gives all markets, except books, which need tickers.
         """
         params: dict[str, Any] = {"channels": list(channels)}
+        self._channels.update(channels)
         if "orderbook_delta" in channels:
             if not market_tickers:
                 raise ValueError("orderbook_delta needs market tickers")
@@ -248,7 +252,7 @@ class Session:
 
     def _on_ack(self, ack: Ack) -> None:
         command = self.pending.get(ack.id or 0)
-        if ack.kind == "subscribed" and ack.channel is not None and ack.sid is not None:
+        if ack.kind == "subscribed" and ack.channel in self._channels and ack.sid is not None:
             self._sids[ack.channel] = ack.sid
         elif ack.kind == "unsubscribed" and ack.sid is not None:
             self._forget(ack.sid)

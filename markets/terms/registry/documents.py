@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from kalbot.common.clock import now
 from markets.connect import environment
+from markets.kalshi.rest.deadline import DeadlineAdapter, within
 from markets.models import ContractTerms, TermsChange
 from markets.terms.registry import changes
 from markets.terms.registry.entries import document_url, exchange_of, longest_unreachable, too_long_unreachable
@@ -18,6 +19,9 @@ from markets.terms.registry.entries import document_url, exchange_of, longest_un
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS: Final = 20
+"""For each byte."""
+DOCUMENT_SECONDS: Final = 120.0
+"""For the whole document with its redirects."""
 MOST_BYTES: Final = 30_000_000
 Status, Kind = ContractTerms.Status, TermsChange.Kind
 
@@ -30,7 +34,11 @@ def fetch_hash(url: str) -> str:
     """sha256 of the document at ``url``. Raises Unreachable."""
     digest, size = hashlib.sha256(), 0
     try:
-        with requests.get(url, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+        with (
+            session() as client,
+            within(DOCUMENT_SECONDS),
+            client.get(url, timeout=TIMEOUT_SECONDS, stream=True) as answer,
+        ):
             if answer.status_code != requests.codes.ok:
                 raise Unreachable(f"HTTP {answer.status_code}")
             for chunk in answer.iter_content(65_536):
@@ -38,11 +46,19 @@ def fetch_hash(url: str) -> str:
                 if size > MOST_BYTES:
                     raise Unreachable(f"more than {MOST_BYTES} bytes")
                 digest.update(chunk)
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:
         raise Unreachable(f"{type(error).__name__}: {error}"[:300]) from None
     if not size:
         raise Unreachable("an empty document")
     return digest.hexdigest()
+
+
+def session() -> requests.Session:
+    """For one document: its answers obey ``within``."""
+    client = requests.Session()
+    for scheme in ("http://", "https://"):
+        client.mount(scheme, DeadlineAdapter())
+    return client
 
 
 def check_all() -> int:

@@ -318,3 +318,24 @@ def test_upgrade_that_drips_is_given_up_at_its_deadline(start: bytes, signer: Si
     thread.join(5)
     listener.close()
     assert took < 3
+
+
+@pytest.mark.parametrize(
+    "answer", [b"\r\n\r\n", bytes(range(256)), b"HTTP/1.1 101 X\r\nno colon\r\n\r\n", b"HTTP/1.1\r\n\r\n"]
+)
+def test_upgrade_that_is_answered_with_nonsense_is_unreachable(answer: bytes, signer: Signer) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def speak() -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(1 << 16)
+            sock.sendall(answer)
+
+    thread = threading.Thread(target=speak, daemon=True)
+    thread.start()
+    port = listener.getsockname()[1]
+    with pytest.raises(Unreachable):
+        Session(from_settings(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"), signer).connect()
+    thread.join(5)
+    listener.close()

@@ -133,6 +133,14 @@ def test_acknowledgements_give_the_sid_and_clear_what_is_pending(server: FakeSoc
     assert (session.sid_of("fill"), session.sid_of("user_orders"), session.sid_of("ticker")) == (4, 5, None)
 
 
+def test_subscriptions_that_nobody_made_are_not_kept(server: FakeSocketServer, session: Session) -> None:
+    session.subscribe(["fill"])
+    server.command()
+    server.say(*({"type": "subscribed", "id": 1, "msg": {"channel": f"c{n}", "sid": n}} for n in range(50)))
+    receive(session, 50)
+    assert {session.sid_of(f"c{n}") for n in range(50)} == {None}
+
+
 def test_a_subscription_is_extended_shrunk_repaired_and_ended(server: FakeSocketServer, session: Session) -> None:
     session.subscribe(["orderbook_delta"], ["A"])
     subscribed(server, "orderbook_delta", 1)

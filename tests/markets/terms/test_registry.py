@@ -23,6 +23,7 @@ from markets.terms.grades import Grade
 from markets.terms.registry import changes, documents
 from markets.terms.registry.entries import document_url, exchange_of, terms_of, unit_of
 from tests.markets.exchange import SmallExchange, temperature
+from tests.markets.kalshi.test_hostile_answers import dripping
 
 PATH = "/terms/TEMPERATURE.txt"
 EVENT = "KXHIGHMIA-1"
@@ -113,6 +114,12 @@ def test_another_document_under_the_same_address_demotes_at_once(entry: Contract
     entry.refresh_from_db()
     documents.check(entry, document.url)
     assert grade() == Grade.IF_DETERMINED  # only a person promotes
+
+
+def test_a_document_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "DOCUMENT_SECONDS", 0.3)
+    with dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05) as server, pytest.raises(documents.Unreachable):
+        documents.fetch_hash(server.rest_url)
 
 
 def test_another_address_of_the_series_demotes_at_once(
