@@ -10,11 +10,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
-from markets.kalshi.ws.intake import Intake
-from markets.streaming.output.inbox import store
-from markets.streaming.output.messages import to_message
 from simulator.flow import second_actor
-from simulator.ws.frames import order as order_body
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading.closing import exit_preview, exits
@@ -41,9 +37,7 @@ def _bids(twin: StruckTwin, ticker: str, *levels: tuple[int, int]) -> None:
 
 def _hear(twin: StruckTwin, order_id: str) -> None:
     """The stream says how the order is now."""
-    body = order_body(twin.exchange, twin.exchange.ledger.orders[order_id])
-    (frame,) = Intake().feed([b'{"type":"user_order","sid":1,"msg":' + body + b"}"])
-    store([to_message(frame, epoch="", receive_ms=clock.now_ms())])  # type: ignore[arg-type]  # an order's frame
+    twin.send_order(order_id)
     inbox.apply_waiting()
 
 

@@ -36,6 +36,7 @@ from simulator.listing import lifecycle, model
 from simulator.matching.engine import execute_market_maker
 from simulator.rest.app import handle
 from simulator.ws.frames import fill as fill_body
+from simulator.ws.frames import order as order_body
 from tests.trading import world
 
 SIGNED_AT = "KALSHI-ACCESS-TIMESTAMP"
@@ -251,6 +252,12 @@ class Twin:
         self.seen_fills += len(new)
         store([fill_message(fill) for fill in new])
         return len(new)
+
+    def send_order(self, order_id: str) -> None:
+        """Put how one of our orders is now into the inbox, as the stream would."""
+        body = order_body(self.exchange, self.exchange.ledger.orders[order_id])
+        (frame,) = Intake().feed([b'{"type":"user_order","sid":1,"msg":' + body + b"}"])
+        store([to_message(frame, epoch="", receive_ms=clock.now_ms())])  # type: ignore[arg-type]  # an order's frame
 
     # ---- what other people do
 

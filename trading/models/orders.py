@@ -74,6 +74,11 @@ class Order(models.Model):
     side = models.CharField(max_length=3, choices=[("yes", "YES"), ("no", "NO")])
     price = models.IntegerField(help_text="Limit of this side, 1/10,000 dollar.")
     count = models.BigIntegerField()
+    shrunk_to = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="What somebody left of it at the exchange while it rested, filled included; 1/100.",
+    )
     time_in_force = models.CharField(max_length=20, default="immediate_or_cancel")
     expires_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.NEW, db_index=True)
@@ -122,6 +127,11 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(filled_count__lte=models.F("count")), name="never_filled_beyond_count"),
             models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
         ]
+
+    @property
+    def size(self) -> int:
+        """What it may fill in all, as the exchange showed it last, 1/100 contract."""
+        return self.count if self.shrunk_to is None else self.shrunk_to
 
     def __str__(self) -> str:
         return f"{self.action} {self.count / 100:g} {self.side} {self.leg.market_id} @ {self.price / 10_000:.4f}"

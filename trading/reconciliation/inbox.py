@@ -93,8 +93,9 @@ def _update(order: Order, frame: UserOrderFrame) -> None:
         return
     terminal = frame.status.is_terminal
     remaining = 0 if terminal else frame.remaining_count
-    if terminal or frame.fill_count > (order.reported_fill_count or 0) or frame.fill_count + remaining > order.count:
-        record.acknowledge(order, Ack(frame.order_id, frame.fill_count, remaining))
+    answer = Ack(frame.order_id, frame.fill_count, remaining)
+    if terminal or frame.fill_count > (order.reported_fill_count or 0) or record.is_resized(order, answer):
+        record.acknowledge(order, answer)
     _finish(order)
 
 

@@ -139,14 +139,15 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING):
         record.refresh([order])  # many were read together, a while ago
         remaining = 0 if theirs.status.is_terminal else theirs.remaining_count
+        answer = Ack(theirs.order_id, theirs.fill_count, remaining)
         before = (order.status, order.reported_fill_count)
         if (
             theirs.status.is_terminal
             or theirs.fill_count > (order.reported_fill_count or 0)
-            or theirs.fill_count + remaining > order.count
+            or record.is_resized(order, answer)
             or not order.exchange_order_id
         ):
-            record.acknowledge(order, Ack(theirs.order_id, theirs.fill_count, remaining))
+            record.acknowledge(order, answer)
         row.repaired += (order.status, order.reported_fill_count) != before
     elif order.status == OrderStatus.REJECTED and theirs.fill_count:
         discrepancies.found(

@@ -136,15 +136,21 @@ class LiveVenue:
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
     def prolong(self, order: Order, until: datetime) -> Ack:
-        """Amend nothing but the expiry, which keeps the place in the queue, and read the order back. See Venue."""
+        """Amend nothing but the expiry, which keeps the place in the queue, and read the order back. See Venue.
+
+        An amend names price and size as well, so the order is read before: what a person has changed meanwhile stays as it is.
+        """
         with _translated():
+            now = _ack(self._read(order))
+            if not now.remaining_count or now.price != order.price:
+                return now
             self.client.orders.amend(
                 AmendOrder(
                     order_id=order.exchange_order_id,
                     ticker=order.leg.market_id,
                     outcome_side=Side(order.side),
                     price=Price(order.price),
-                    count=Count(order.count),
+                    count=Count(now.fill_count + now.remaining_count),
                     exchange_index=order.exchange_index,
                     expiration_ts=int(until.timestamp()),
                     subaccount=order.subaccount,
@@ -233,7 +239,8 @@ def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
 
 
 def _ack(listed: ListedOrder) -> Ack:
-    return Ack(listed.order_id, listed.fill_count, 0 if listed.status.is_terminal else listed.remaining_count)
+    remaining = 0 if listed.status.is_terminal else listed.remaining_count
+    return Ack(listed.order_id, listed.fill_count, remaining, price=listed.price)
 
 
 def _sent_ms(order: Order) -> int:

@@ -20,7 +20,8 @@ class Ack:
     """An order as the venue has it. Counts in 1/100 contract; ``remaining_count`` above zero means it rests.
 
     ``spent``: price and fees of the fills as far as the answer has them, micro-dollars, rounded; exact ones come from fills.
-    ``withdrawn``: contracts that our cancel took out of the book, where the venue says how many.
+    ``withdrawn``: contracts that our cancel took out of the book, where the venue says how many. ``price``: the limit as the venue has it,
+    of a purchase's own side; None where the answer does not say.
     """
 
     exchange_order_id: str
@@ -28,6 +29,7 @@ class Ack:
     remaining_count: int
     spent: int | None = None
     withdrawn: int = 0
+    price: int | None = None
 
 
 class Refused(Exception):
@@ -87,8 +89,8 @@ class Venue(Protocol):
         ...
 
     def prolong(self, order: Order, until: datetime) -> Ack:
-        """Let a resting order expire at ``until`` instead, in its place of the queue. Refused or Unresolved: it may expire at either
-        time."""
+        """Let a resting order expire at ``until`` instead, in its place of the queue and with what somebody else may have left of it. Where
+        it has another price by now it is only read. Refused or Unresolved: it may expire at either time."""
         ...
 
     def fills(self, order: Order) -> list[FillReport]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from trading import states
 from trading.execution.orders import fills, record
-from trading.models import Order
+from trading.models import Order, Position
 from trading.venues import factory
-from trading.venues.protocol import Refused, Unresolved
+from trading.venues.protocol import Ack, Refused, Unresolved
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,23 @@ def refresh(order: Order, *, cancel: bool) -> None:
     except (Refused, Unresolved) as error:
         log.warning("order %s: state unknown (%s)", order.pk, error)
         return
-    grown = answer.fill_count + answer.remaining_count > order.count
-    if grown or answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
+    note_moved(order, answer)
+    if (
+        record.is_resized(order, answer)
+        or answer.fill_count > (order.reported_fill_count or 0)
+        or not answer.remaining_count
+    ):
         record.acknowledge(order, answer)
     fills.collect(order, waits=(0.0,))
+
+
+def note_moved(order: Order, answer: Ack) -> bool:
+    """Whether somebody has moved a quote to another price at the exchange: its basket is quoted no more, because that price was not worked
+    out here and ours was not wanted."""
+    is_moved = answer.remaining_count > 0 and answer.price not in (None, order.price)
+    if not is_moved or order.purpose != Order.Purpose.QUOTE:
+        return False
+    words = f"{order.leg.market_id} was moved from {order.price / 10_000:.4f} at the exchange"
+    if Position.objects.filter(pk=order.position_id, quote_withdrawn="").update(quote_withdrawn=words):
+        states.note(order.position, f"quotes withdrawn: {words}")
+    return True

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading.execution.orders import batch, fills, inflight, record, submit
+from trading.execution.orders import batch, cancel, fills, inflight, record, submit
 from trading.execution.orders.batch import Wanted
 from trading.models import OPEN_ORDERS, Order, OrderStatus, Position
 from trading.states import Lease
@@ -81,7 +81,9 @@ def prolong(order: Order) -> None:
         log.warning("order %s: not prolonged (%s)", order.pk, error)
         inflight.advance(order, wanted=False, cancel=False)
         return
-    if answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
+    cancel.note_moved(order, answer)
+    is_resized = record.is_resized(order, answer)
+    if is_resized or answer.fill_count > (order.reported_fill_count or 0) or not answer.remaining_count:
         record.acknowledge(order, answer)
         fills.collect(order, waits=(0.0,))
 

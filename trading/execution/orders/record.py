@@ -32,6 +32,7 @@ from trading.venues.protocol import Ack, Refused, Unresolved
 CHANGEABLE: Final = (
     "status",
     "count",
+    "shrunk_to",
     "exchange_order_id",
     "reported_fill_count",
     "reported_cost",
@@ -56,14 +57,21 @@ def acknowledge(order: Order, answer: Ack) -> None:
     if answer.spent is not None:
         columns["reported_cost"] = answer.spent
     total = answer.fill_count + answer.remaining_count
-    if total > order.count and order.time_in_force == "good_till_canceled":  # somebody made it larger while it rested
-        columns["count"] = total
-    if answer.withdrawn and answer.withdrawn + answer.fill_count == order.count:
+    if is_resized(order, answer):
+        columns |= {"count": max(order.count, total), "shrunk_to": total if total < order.count else None}
+    if answer.withdrawn and answer.withdrawn + answer.fill_count == order.size:
         columns["is_final"] = True
     if _is_traced(order):
         trace.mark(order.position.trace, Stage.ACKNOWLEDGED, again=True)
     to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
     move(order, (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING), to, **columns)
+
+
+def is_resized(order: Order, answer: Ack) -> bool:
+    """Whether the order is larger, or rests with less in all, than was known: somebody has changed it at the exchange."""
+    total = answer.fill_count + answer.remaining_count
+    is_changed = total > order.size or (answer.remaining_count > 0 and total < order.size)
+    return order.time_in_force == "good_till_canceled" and is_changed
 
 
 def leaving(order: Order) -> None:

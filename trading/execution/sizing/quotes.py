@@ -108,15 +108,19 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     margin = margin_of(position)
     if margin is None:
         return Refusal(DenialCode.QUOTE_LOSES, position.event.series_id)
+    orders = list(orders)
+    target = _target(position, legs, orders)
+    if target <= baskets.matched(legs, position.target_count) < position.target_count:
+        return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
     own = [order for order in orders if order.purpose == Order.Purpose.QUOTE]
     shown = [order for order in own if is_shown(order)]
     resting_now = [order for order in own if order.status == OrderStatus.RESTING]
     markets = [market_of(leg, shown, live, position.mode) for leg in legs]
     kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
     if Way(position.quoting).takes:
-        found = _hedged(position, legs, markets, states, kept, margin)
+        found = _hedged(position, legs, markets, states, kept, margin, target)
     else:
-        found = _all_legs(position, legs, markets, kept, margin)
+        found = _all_legs(position, legs, markets, kept, margin, target)
     if isinstance(found, Refused):
         return Refusal(CODE_OF[found.reason], found.sentence)
     return found
@@ -130,13 +134,32 @@ def margin_of(position: Position) -> int | None:
     return quote_records.margin_ppm(position.profile, measured, pays)
 
 
+def _target(position: Position, legs: Sequence[Leg], orders: Sequence[Order]) -> int:
+    """Baskets that may be quoted in all: fewer than were wanted where a person has made a quote smaller at the exchange. What is bought of
+    its leg afterwards counts towards what was left of it."""
+    target = position.target_count
+    for leg in legs:
+        of_leg = [order for order in orders if order.leg_id == leg.pk and order.action == Order.Action.BUY]
+        shrunk = next((order for order in reversed(of_leg) if order.shrunk_to is not None), None)
+        if shrunk is not None:
+            later = sum(order.filled_count for order in of_leg if order.created_at > shrunk.created_at)
+            may_hold = baskets.kept(leg) + max(0, left_of(shrunk) - later)
+            target = min(target, may_hold * position.target_count // leg.target_count)
+    return target
+
+
 def _all_legs(
-    position: Position, legs: Sequence[Leg], markets: Sequence[LegMarket], kept: Mapping[str, Price], margin: int
+    position: Position,
+    legs: Sequence[Leg],
+    markets: Sequence[LegMarket],
+    kept: Mapping[str, Price],
+    margin: int,
+    target: int,
 ) -> Rests | Refused:
     profile, decision = position.profile, position.decision
     aim = Wanted(
         Side(legs[0].side),
-        Count(position.target_count),
+        Count(target),
         Count(max(1, profile.count_step)),
         Price(decision.floor // decision.count),
         margin,
@@ -157,10 +180,11 @@ def _hedged(
     states: StateList,
     kept: Mapping[str, Price],
     margin: int,
+    target: int,
 ) -> Rests | Refused:
     """The largest size, halving, for which the others are offered."""
     profile = position.profile
-    left = position.target_count - baskets.matched(legs, position.target_count)
+    left = target - baskets.matched(legs, position.target_count)
     step = max(1, profile.count_step)
     steps = left // step
     if not steps:
@@ -239,7 +263,7 @@ def is_shown(order: Order) -> bool:
 
 def left_of(order: Order) -> int:
     """What of a resting order has not filled."""
-    return order.count - max(order.filled_count, order.reported_fill_count or 0)
+    return max(0, order.size - max(order.filled_count, order.reported_fill_count or 0))
 
 
 def _kept(market: LegMarket, side: str, own: Iterable[Order]) -> Price | None:
