@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kalbot.common import clock
+from markets.kalshi.rest.order_groups import OrderGroups
 from simulator.errors import ApiError
 from simulator.matching import groups as matching
 from simulator.matching import orders as by_hand
@@ -16,7 +18,7 @@ from tests.trading.twin import Twin
 from trading import sweeper
 from trading.closing import exits, settlement
 from trading.execution import executor
-from trading.models import Denial
+from trading.models import Denial, Position
 
 BIDS = (5_600, 5_900, 6_500)
 """A tick above the best bids of others."""
@@ -230,3 +232,68 @@ def test_a_quote_that_a_person_cancelled_or_shrank_at_the_exchange_leaves_the_bo
     assert len(set(quoted.held(position))) == 1
     assert quoted.held(position)[0] >= 400
     quoted.agree(maker)
+
+
+@pytest.mark.parametrize(("behind_ms", "rested", "waits"), [(0, True, False), (5_000, True, True), (0, False, True)])
+def test_what_the_exchange_cancelled_is_taken_once_reads_are_newer_than_its_end(
+    twin: Twin, settings: Any, behind_ms: int, rested: bool, waits: bool
+) -> None:
+    settings.KALBOT_FINAL_AFTER_SECONDS = 600
+    maker = profile()
+    position = quoted.begun(twin, maker)
+    quoted.sell_no(twin, 1, BIDS[1], 1_000)
+    quoted.sell_no(twin, 0, BIDS[0], 100)
+    position = quoted.step(twin, position)
+    assert (position.status, position.residual_code) == ("completing", "order_unsettled")
+    ago = clock.now() - timedelta(seconds=2)
+    orders = position.orders.filter(purpose="quote")
+    orders.update(ended_at=ago, **({} if rested else {"rested_at": None}))
+    twin.exchange.config.read_delay_ms = behind_ms
+    position = quoted.step(twin, position)
+    twin.exchange.config.read_delay_ms = 0
+    if waits:
+        assert (position.status, quoted.held(position)) == ("completing", [100, 1_000, 0])
+    else:
+        assert (position.status, quoted.held(position), position.guaranteed) == ("open", [1_000] * 3, True)
+    quoted.agree(maker)
+
+
+class Death(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("how", ["died before", "died after", "no answer"])
+def test_a_group_that_was_made_and_never_stored_is_found_again_and_no_other_is_touched(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch, how: str, others: int
+) -> None:
+    for _ in range(others):
+        matching.create(twin.exchange, 0, 0, 1_100)
+    theirs = set(twin.exchange.ledger.groups)
+    create = OrderGroups.create
+
+    def dying(*args: Any) -> str:
+        if how == "died after":
+            create(*args)
+        raise Death
+
+    if how == "no answer":
+        twin.exchange.faults.add(kind="timeout", when="after", method="POST", path="/portfolio/order_groups/create")
+        position = executor.execute(quoted.decision(profile(), twin).pk)
+        assert position is not None
+    else:
+        monkeypatch.setattr(OrderGroups, "create", dying)
+        with pytest.raises(Death):
+            executor.execute(quoted.decision(profile(), twin).pk)
+        monkeypatch.setattr(OrderGroups, "create", create)
+        Position.objects.update(lease_until=None)
+        position = quoted.step(twin, Position.objects.get())
+        assert (position.status, rests_there(twin)) == ("quoting", 3)
+        exits.withdraw_quote(position.pk, actor="ann", reason="enough")
+        quoted.step(twin, position)
+    sweeper.sweep()
+    left = {name for name, group in twin.exchange.ledger.groups.items() if not group.deleted}
+    made = how != "died before"
+    assert theirs <= left
+    assert len(left - theirs) == (others if made else 0), "what cannot be told from somebody else's is left alone"
+    assert not Position.objects.exclude(order_group="").exists()

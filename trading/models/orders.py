@@ -110,6 +110,9 @@ class Order(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    rested_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the exchange first answered that it rests; empty for one that never did."
+    )
     moved_at = models.DateTimeField(null=True, blank=True, help_text="Since when it has its status.")
 
     begun: float | None = None

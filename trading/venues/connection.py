@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
@@ -56,6 +57,13 @@ def clock_skew_ms() -> int | None:
     """The exchange's clock less ours, as this thread's client has measured it lately; None where it has not."""
     found: KalshiClient | None = getattr(_local, "client", None)
     return None if found is None else found.transport.skew.measured_within(MEASURED_FOR)
+
+
+def ahead(of: KalshiClient) -> timedelta:
+    """How far the exchange's clock is ahead of ours, as far as that is more than the measurement's own width."""
+    skew = of.transport.skew
+    found, width = skew.skew_ms or 0, skew.uncertainty_ms or 0
+    return timedelta(milliseconds=found if abs(found) > width else 0)
 
 
 def measure_clock() -> None:

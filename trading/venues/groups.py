@@ -2,6 +2,9 @@
 
 So what fills before the others are taken is bounded however late a worker hears of it. A group refuses orders after that until it is
 reset. On paper the group is a name: ``trading.venues.paper`` counts the fills of its orders itself.
+
+A group has no name of ours at the exchange, so before one is requested the position's row says so (``MAKING``), with how many nameless
+groups of that size there were: one more of them after a lost answer or a death is ours.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, Count
-from markets.kalshi.errors import KalshiError, NotFound
+from markets.kalshi.errors import KalshiError, NotFound, OutcomeUnknown
 from strategies.models import Mode
 from trading.denials import DenialCode, Refusal
 from trading.models import Order, PaperOrder, Position, PositionStatus
@@ -22,6 +25,8 @@ WINDOW: Final = timedelta(seconds=15)
 """Fills of a group count for so long."""
 QUOTED: Final = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.COMPLETING)
 """While a basket is one of these, its group may be wanted again."""
+MAKING: Final = "making:"
+"""``Position.order_group`` while it is not known which group it has, with the number of nameless ones before."""
 log = logging.getLogger(__name__)
 
 
@@ -36,15 +41,17 @@ def limit_of(position: Position) -> Count:
 
 def ready(position: Position) -> Refusal | None:
     """Let the basket have a group that takes orders, while none of its quotes rests. None, or why it has none now."""
-    if position.order_group and position.mode == Mode.LIVE and _is_reset(position):
+    if position.mode != Mode.LIVE:
+        _store(position, f"paper-{position.pk}-{clock.now_ms()}")
         return None
     try:
-        name = _create(position)
+        if position.order_group.startswith(MAKING):
+            _store(position, _made_before(position))
+        if not (position.order_group and _is_reset(position)):
+            _create(position)
     except KalshiError as error:
         log.warning("position %s: no order group (%s)", position.pk, error)
         return Refusal(DenialCode.NO_ORDER_GROUP, str(error)[:200])
-    Position.objects.filter(pk=position.pk).update(order_group=name)
-    position.order_group = name
     return None
 
 
@@ -65,19 +72,47 @@ def delete_ended() -> int:
     return sum(_delete(position) for position in ended)
 
 
-def _create(position: Position) -> str:
-    if position.mode != Mode.LIVE:
-        return f"paper-{position.pk}-{clock.now_ms()}"
+def _create(position: Position) -> None:
     groups = connection.client().orders.groups
-    return groups.create(limit_of(position), position.event.exchange_index, position.profile.subaccount)
+    _store(position, f"{MAKING}{len(_nameless(position))}")
+    try:
+        name = groups.create(limit_of(position), position.event.exchange_index, position.profile.subaccount)
+    except OutcomeUnknown:
+        raise
+    except KalshiError:
+        _store(position, "")
+        raise
+    _store(position, name)
+
+
+def _made_before(position: Position) -> str:
+    """The group that was made for it although nobody stored which; empty where there is none, or where it cannot be told from others'."""
+    found, before = _nameless(position), int(position.order_group.removeprefix(MAKING))
+    if len(found) > before > 0:
+        log.warning("position %s: one of %s empty order groups is left at the exchange", position.pk, len(found))
+    return found[0] if len(found) == 1 and not before else ""
+
+
+def _nameless(position: Position) -> list[str]:
+    """Groups of the size of its own that no position names and that have no orders: the exchange's ids."""
+    client, subaccount = connection.client().orders.groups, position.profile.subaccount
+    listed = [one for one in client.list(subaccount) if one.contracts_limit == limit_of(position)]
+    ids = [one.order_group_id for one in listed if one.exchange_index in (None, position.event.exchange_index)]
+    named = set(Position.objects.filter(order_group__in=ids).values_list("order_group", flat=True))
+    return [one for one in ids if one not in named and not client.get(one, subaccount).order_ids]
+
+
+def _store(position: Position, name: str) -> None:
+    Position.objects.filter(pk=position.pk).update(order_group=name)
+    position.order_group = name
 
 
 def _is_reset(position: Position) -> bool:
-    """Whether its group takes orders again; if not it gets a new one."""
+    """Whether its group takes orders again. False where there is none any more; KalshiError where that is not known."""
     groups = connection.client().orders.groups
     try:
         groups.reset(position.order_group, position.event.exchange_index, position.profile.subaccount)
-    except KalshiError as error:
+    except NotFound as error:
         log.warning("position %s: order group not reset (%s)", position.pk, error)
         return False
     return True
@@ -85,13 +120,16 @@ def _is_reset(position: Position) -> bool:
 
 def _delete(position: Position) -> bool:
     """False where the exchange did not answer: it is tried again."""
+    stored = position.order_group
     if position.mode == Mode.LIVE:
-        groups = connection.client().orders.groups
         try:
-            groups.delete(position.order_group, position.event.exchange_index, position.profile.subaccount)
+            name = _made_before(position) if stored.startswith(MAKING) else stored
+            if name:
+                subaccount = position.profile.subaccount
+                connection.client().orders.groups.delete(name, position.event.exchange_index, subaccount)
         except NotFound:
             pass
         except KalshiError as error:
             log.warning("position %s: order group not deleted (%s)", position.pk, error)
             return False
-    return bool(Position.objects.filter(pk=position.pk, order_group=position.order_group).update(order_group=""))
+    return bool(Position.objects.filter(pk=position.pk, order_group=stored).update(order_group=""))

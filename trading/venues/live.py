@@ -105,15 +105,9 @@ class LiveVenue:
             listed = self._listed(order)
             if listed is None and clock.now() - order.created_at > LISTED_FOR:
                 listed = next((one for one in self._history(order) if one.client_order_id == str(order.pk)), None)
-        if listed is None and as_of < (order.moved_at or clock.now()) + self._ahead():
+        if listed is None and as_of < (order.moved_at or clock.now()) + connection.ahead(self.client):
             raise Unresolved("the exchange's reads are older than the order")
         return None if listed is None else _ack(listed)
-
-    def _ahead(self) -> timedelta:
-        """How far the exchange's clock is ahead of ours, as far as that is more than the measurement's own width."""
-        skew = self.client.transport.skew
-        found, width = skew.skew_ms or 0, skew.uncertainty_ms or 0
-        return timedelta(milliseconds=found if abs(found) > width else 0)
 
     def fetch(self, order: Order) -> Ack:
         """GET the order, or find it in the history that old orders move to."""

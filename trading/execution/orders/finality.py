@@ -2,7 +2,9 @@
 
 A live order that ended with less than it wanted may have filled all the same: the answer was early, or wrong. Whoever buys or sells the
 rest a second time has it twice. So a second purchase of a leg waits until the first one's end is proven: our own cancel took exactly the
-rest out of the book, or, after a while, the order read again and the account's contracts of the market say what was booked.
+rest out of the book, or, after a while, the order read again and the account's contracts of the market say what was booked. The while is
+short for one that the exchange had said to rest and that somebody else ended, the exchange's order group for example: until reads show
+what happened after that.
 A second sale is smaller by what the first may still sell.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from django.conf import settings
 
@@ -25,6 +28,8 @@ from trading.models import Leg, Order, OrderStatus, Position
 from trading.safety import live_readiness
 from trading.venues import connection
 
+READ_AFTER: Final = timedelta(seconds=1)
+"""Reads show an end that was heard of so long before the moment that they are said to show: that moment is approximate."""
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +41,7 @@ def unsettled(position: Position, legs: Iterable[Leg], orders: Iterable[Order]) 
     if position.mode != Mode.LIVE or not short:
         return None
     young = [order for order in short if _is_young(order)]
-    if young:
+    if young and not _reads_show_the_end(young):
         return _waits(young)
     if inflight.reread(short) is not False or not _agrees(position, {order.leg.market_id for order in short}):
         return _waits(short)
@@ -75,6 +80,19 @@ def _is_young(order: Order) -> bool:
     """Whether its end is too recent to be believed. One of the future was written before a clock was set back: it counts as new."""
     ended = order.ended_at or order.moved_at or order.created_at
     return clock.now() - ended < timedelta(seconds=settings.KALBOT_FINAL_AFTER_SECONDS)
+
+
+def _reads_show_the_end(orders: Sequence[Order]) -> bool:
+    """Whether all of them had rested, and the exchange's reads are by its own word newer than what was heard of their ends."""
+    if any(order.rested_at is None or order.ended_at is None for order in orders):
+        return False
+    client = connection.client()
+    try:
+        as_of = client.exchange.user_data_time() - connection.ahead(client)
+    except (KalshiError, KalbotError) as error:
+        log.warning("how new the exchange's reads are is not known (%s)", error)
+        return False
+    return all(as_of >= order.ended_at + READ_AFTER for order in orders if order.ended_at is not None)
 
 
 def _waits(orders: Sequence[Order]) -> Refusal:

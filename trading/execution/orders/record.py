@@ -64,6 +64,8 @@ def acknowledge(order: Order, answer: Ack) -> None:
     if _is_traced(order):
         trace.mark(order.position.trace, Stage.ACKNOWLEDGED, again=True)
     to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
+    if to == OrderStatus.RESTING and order.rested_at is None:
+        columns["rested_at"] = clock.now()
     move(order, (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING), to, **columns)
 
 
