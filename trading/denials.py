@@ -154,7 +154,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.RULES_CHANGED: "The event's rules or outcomes changed after the decision.",
     DenialCode.CERTIFICATE: "The certificate that the basket rests on is no longer valid.",
     DenialCode.COLLATERAL_LEARNING: "How the exchange returns collateral is being learnt from another basket.",
-    DenialCode.COLLATERAL_FAMILY: "Baskets across events are not bought while the account's collateral is returned.",
+    DenialCode.COLLATERAL_FAMILY: "Collateral return is on, and what it returns for these legs across events is not known.",
     DenialCode.LEAST_GRADE: "The basket's payoff is less sure than the profile asks for now.",
     DenialCode.SHARDS: "The legs trade on different shards of the exchange.",
     DenialCode.NOT_ACTIVE: "A market of the basket does not take orders.",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 
 from markets import watchlist
-from markets.models import Certificate, Event
+from markets.book import Side
+from markets.models import Certificate, Event, Market
 from markets.terms.states import StateKind, StateList
+from strategies.collateral.groups import Alone, Choices, Exclusive, Group, Ladder, returned
 from strategies.models import Profile
 from tests.trading import families, world
 from tests.trading.families import FAMILY
 from tests.trading.twin import Twin
 from trading import selectors
-from trading.accounting import ledger
+from trading.accounting import collateral, ledger
 from trading.closing import exits, settlement
+from trading.denials import Denied
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, LiveEventClaim, Position
 from trading.reconciliation import reconcile
@@ -179,13 +182,81 @@ def test_what_it_rests_on_is_read_again_before_it_is_bought(pair: Pair, change: 
     assert decision.denial.code == code
 
 
-def test_it_is_not_bought_while_the_exchange_returns_collateral(pair: Pair) -> None:
-    owner = profile()
+def returning(pair: Pair, types: tuple[str, str] = ("MECNET", "DIRECNET")) -> None:
+    """The account has collateral return on, and counts with it."""
     reconcile.run("live", "test")
+    connection.client().portfolio.cash.set_netting(0, True)
     ExchangeAccount.objects.update(collateral="on")
-    assert denied(owner, pair) == "collateral_family"
+    reconcile.run("live", "test")
+    for twin, of in zip(pair, types, strict=True):
+        Event.objects.filter(pk=twin.event).update(collateral_return_type=of)
+
+
+def test_where_nothing_can_be_returned_it_is_bought_and_the_books_agree(pair: Pair) -> None:
+    returning(pair)
+    position = bought(pair)
+    assert (position.status, position.collateral, position.returned) == ("open", None, 0)
+    agree(position.profile)
+
+
+@pytest.mark.parametrize(
+    ("types", "sides", "refused"),
+    [
+        (("MECNET", "DIRECNET"), "no no yes", True),
+        (("MECNET", "DIRECNET"), "no yes no", False),
+        (("DIRECNET", "MECNET"), "no yes yes", True),
+        (("DIRECNET", "DIRECNET"), "no no yes", False),
+        (("", ""), "no no no", False),
+        (("", "ELSE"), "yes yes yes", True),
+    ],
+)
+def test_where_something_might_be_returned_it_is_not_bought(
+    pair: Pair, types: tuple[str, str], sides: str, refused: bool
+) -> None:
+    returning(pair, types)
+    decision = families.decide(profile(), *pair)
+    legs = zip(decision.legs, sides.split(), strict=True)
+    decision.legs = [{**leg, "side": side} for leg, side in legs]
+    markets = Market.objects.filter(ticker__in=[leg["ticker"] for leg in decision.legs]).select_related("event")
+    if not refused:
+        collateral.check_family(decision, markets, ("on", {}))
+        return
+    with pytest.raises(Denied, match="collateral_family"):
+        collateral.check_family(decision, markets, ("on", {}))
+
+
+def test_beside_contracts_that_are_not_ours_it_is_not_bought_while_collateral_is_returned(pair: Pair) -> None:
+    returning(pair)
+    owner = profile(beside_foreign=True)
+    ExchangeAccount.objects.update(foreign={pair[0].markets[2]: -100})
+    assert denied(owner, pair) == "foreign_contracts"
+    ExchangeAccount.objects.update(collateral="off")
+    assert bought(pair, name="others", beside_foreign=True).status == "open"
 
 
 def test_a_dead_book_of_one_event_stops_the_purchase(pair: Pair) -> None:
     world.publish("KXT-2", pair[1].books(), age_ms=60_000)
     assert denied(profile("sim"), pair).startswith("price")
+
+
+def test_what_is_neutral_returns_nothing_for_any_part_whatever_the_exchange_counts() -> None:
+    """Every portfolio of up to four markets against every group that the exchange's word may mean."""
+    tickers = ("A", "B", "C", "D")
+    found = 0
+    for sides in product((None, Side.YES, Side.NO, "both"), repeat=len(tickers)):
+        held = [(t, s, 100) for t, side in zip(tickers, sides, strict=True) for s in _sides(side)]
+        if not held:
+            continue
+        groups: dict[str, list[Group]] = {"": [Alone(tickers)], "MECNET": [Exclusive(tickers)]}
+        groups["DIRECNET"] = [Ladder(order) for order in permutations(tickers)]
+        for word, meant in groups.items():
+            most = max(int(returned(held, group, Choices(yes_counts=yes))) for group in meant for yes in (False, True))
+            neutral = collateral.is_neutral(word, held)
+            assert neutral == (most == 0), (word, held)
+            found += neutral
+        assert not collateral.is_neutral("ELSE", held)
+    assert found > 300
+
+
+def _sides(side: Side | str | None) -> list[Side]:
+    return [] if side is None else [Side.YES, Side.NO] if side == "both" else [Side(side)]

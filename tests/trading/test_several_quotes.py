@@ -295,5 +295,5 @@ def test_a_group_that_was_made_and_never_stored_is_found_again_and_no_other_is_t
     left = {name for name, group in twin.exchange.ledger.groups.items() if not group.deleted}
     made = how != "died before"
     assert theirs <= left
-    assert len(left - theirs) == (others if made else 0), "what cannot be told from somebody else's is left alone"
+    assert len(left - theirs) == (others if made else 0), "one that may be somebody else's is left alone"
     assert not Position.objects.exclude(order_group="").exists()

@@ -9,16 +9,16 @@ The model is ``strategies.collateral``. Money in micro-dollars, counts 1/100 con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db.models import F
 
-from kalbot.common.units import CENT, DOLLAR_PRICE, Money, dollars
+from kalbot.common.units import CENT, CONTRACT, DOLLAR_PRICE, Money, dollars
 from markets.book import Side
 from markets.fees import FeeSchedule
-from markets.models import Event
+from markets.models import Event, Market
 from markets.terms.states import Holding
 from strategies.collateral.funds import Funds, Purchase, exit_order, needed
 from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
@@ -29,6 +29,7 @@ from trading.denials import DenialCode, Denied
 from trading.models import Account, ExchangeAccount, Leg, Position, PositionStatus, Settlement
 
 EXCLUSIVE: Final = "MECNET"
+DIRECTIONAL: Final = "DIRECNET"
 FUNDS: Final = "funds"
 """Key of ``Position.collateral``: what was set aside for it at first."""
 LEARNING: Final = "learning"
@@ -55,11 +56,39 @@ def reading_for(profile: Profile, event: Event, kind: str, account: tuple[str, R
     return {**reading, LEARNING: True} if account[0] == ExchangeAccount.Collateral.LEARNING else reading
 
 
-def check_family(decision: Decision, account: tuple[str, Reading] | None) -> None:
-    """Denied where the exchange would return collateral for legs of a family: the model counts the NO legs of one event alone."""
-    if decision.kind != Kind.FAMILY or account is None or account[0] == ExchangeAccount.Collateral.OFF:
+def check_family(decision: Decision, markets: Iterable[Market], account: tuple[str, Reading] | None) -> None:
+    """Denied where the exchange might return collateral for legs of a family: what it returns in a ladder (DIRECNET) is documented nowhere,
+    so a basket is bought only if there is nothing to be returned for any part of it under any reading."""
+    if decision.kind != Kind.FAMILY or not is_used(account):
         return
-    raise Denied(DenialCode.COLLATERAL_FAMILY, f"the account's collateral return is {account[0]}")
+    events = {market.ticker: market.event for market in markets}
+    legs: dict[str, list[Holding]] = {}
+    for leg in decision.legs:
+        held = (leg["ticker"], Side(leg["side"]), CONTRACT)
+        legs.setdefault(events[leg["ticker"]].ticker, []).append(held)
+    types = {event.ticker: event.collateral_return_type for event in events.values()}
+    for ticker, holdings in legs.items():
+        if not is_neutral(types[ticker], holdings):
+            raise Denied(DenialCode.COLLATERAL_FAMILY, f"{ticker}: {types[ticker]}")
+
+
+def is_used(account: tuple[str, Reading] | None) -> bool:
+    """Whether collateral return is on, or being learnt, on an account."""
+    return account is not None and account[0] != ExchangeAccount.Collateral.OFF
+
+
+def is_neutral(group_type: str, holdings: Sequence[Holding]) -> bool:
+    """Whether the exchange returns nothing for these holdings of one event, nor for any part of them, however it counts: no group; or one
+    outcome that it allows pays nothing at all. Which of a ladder's markets implies which is its own affair: legs of one side can all
+    lose, of both perhaps not."""
+    if not group_type:
+        return True
+    if group_type == DIRECTIONAL:
+        return len({side for _, side, _ in holdings}) <= 1
+    if group_type != EXCLUSIVE:
+        return False
+    group = _group(ticker for ticker, _, _ in holdings)
+    return all(not returned(holdings, group, Choices(yes_counts=counts)) for counts in (False, True))
 
 
 def stored(choices: Choices) -> dict[str, bool]:

@@ -146,7 +146,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
-    collateral.check_family(decision, basket.account_collateral)
+    collateral.check_family(decision, basket.markets, basket.account_collateral)
     reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
     is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
     if is_learning and decision.quote:

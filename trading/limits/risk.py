@@ -19,7 +19,7 @@ from markets.models import Event
 from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
-from trading.accounting import shard_cash
+from trading.accounting import collateral, shard_cash
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.limits import day, facts
@@ -167,7 +167,9 @@ _HOURS: Final = {
 def _foreign(intent: Intent, found: Facts) -> Checks:
     profile = found.profile
     # What is not ours would share the group whose collateral is returned.
-    is_allowed = profile.beside_foreign and intent.locks is None
+    is_grouped = any(market.event.collateral_return_type for market in intent.markets)
+    is_returned = is_grouped and collateral.is_used(intent.account_collateral)
+    is_allowed = profile.beside_foreign and intent.locks is None and not is_returned
     if found.is_beside_foreign and intent.position is None:
         event, subaccount = intent.decision.event_id, profile.subaccount or 0
         words = foreign.against(intent.legs, subaccount) if is_allowed else foreign.in_event(event, subaccount)

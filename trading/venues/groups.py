@@ -86,7 +86,8 @@ def _create(position: Position) -> None:
 
 
 def _made_before(position: Position) -> str:
-    """The group that was made for it although nobody stored which; empty where there is none, or where it cannot be told from others'."""
+    """The group that was made for it although nobody stored which; empty where there is none, or where it may be
+    somebody else's."""
     found, before = _nameless(position), int(position.order_group.removeprefix(MAKING))
     if len(found) > before > 0:
         log.warning("position %s: one of %s empty order groups is left at the exchange", position.pk, len(found))
