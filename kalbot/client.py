@@ -76,8 +76,17 @@ def status(client: Client, options: argparse.Namespace, out: Console) -> Any:
         state = Text(part["state"], style=COLOURS.get(part["state"], ""))
         table.add_row(escape(part["name"]), state, escape(part["sentence"]))
     out.print(f"Trading is [bold]{escape(found['trading'])}[/].")
+    _stops(found.get("stops", []), out)
     out.print(table)
     return found
+
+
+def _stops(found: Sequence[dict[str, Any]], out: Console) -> None:
+    for one in found:
+        until = f", until {one['until']}" if one["until"] else ""
+        out.print(
+            f"[red]{escape(one['title'])}[/]: {escape(one['why'])}{until}; {escape(one['who'])}.", highlight=False
+        )
 
 
 def positions(client: Client, options: argparse.Namespace, out: Console) -> Any:
@@ -107,6 +116,7 @@ def pnl(client: Client, options: argparse.Namespace, out: Console) -> Any:
 def why(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Why an event is bought or not."""
     found = client.get(f"/why/{quote(options.event, safe='')}", profile=options.profile)
+    _stops(found.get("stops", []), out)
     for line in found["lines"]:
         out.print(line, markup=False, highlight=False)
     return found

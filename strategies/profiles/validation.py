@@ -14,14 +14,20 @@ Problem = tuple[str, str]
 
 
 def problems(profile: Profile) -> dict[str, str]:
-    """field -> sentence; empty when the profile makes sense. Reads no other rows but ``shadow_of``."""
+    """field -> the first sentence about it; empty when the profile makes sense. Reads no other rows but ``shadow_of``."""
     found: dict[str, str] = {}
-    for check in (_bought, _filters, _money, _pool, _quotes, _live, _shadow, _times):
-        for name, sentence in check(profile):
-            found.setdefault(name, sentence)
-    if not found:
-        for name, sentence in contradictions.problems(profile):
-            found.setdefault(name, sentence)
+    for name, sentence in every(profile):
+        found.setdefault(name, sentence)
+    return found
+
+
+def every(profile: Profile) -> list[Problem]:
+    """(field, sentence) of all that is wrong, the first one of a field first."""
+    found = [
+        one for check in (_bought, _filters, _money, _pool, _quotes, _live, _shadow, _times) for one in check(profile)
+    ]
+    if not dict(found).keys() & {"kinds", "plausible_margin_ppm", "count_step"}:  # of these the least basket is made
+        found += contradictions.problems(profile)
     return found
 
 

@@ -109,7 +109,7 @@ def test_without_a_database_the_rest_is_served(sample: dict[str, Any], monkeypat
         patch.setattr(connections["default"], "cursor", away)
         served = scraped()
     failed = {labels["family"] for labels, value in served["kalbot_scrape_errors"] if value}
-    assert failed == {"positions", "profit", "open_profit", "account", "safety", "search", "latencies"}
+    assert failed == {"positions", "profit", "open_profit", "account", "safety", "stopped", "search", "latencies"}
     assert served["kalbot_rate_limited_total"] == [({"kind": "read"}, 1)]
     assert ({"part": "database"}, 2) in served["kalbot_part_state"]
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import cache, clock, messages
-from kalbot.console.ops import exchange_status, heartbeats, schedules, status
+from kalbot.console.api import reads
+from kalbot.console.ops import exchange_status, heartbeats, money_metrics, schedules, status
 from kalbot.console.pages import dashboard, obstacles
 from kalbot.console.pages.reading import Reading
-from markets import prices
+from markets import exchange_hours, prices
+from markets.kalshi.schemas.exchange import ExchangeStatus, Schedule
 from strategies.models import Profile
-from trading.models import Lock
+from tests.trading.world import exchange_open
+from trading.accounting import ledger
+from trading.models import Discrepancy, ExchangeAccount, Lock, ProfileBalance, Reconciliation
 from trading.safety import halt
 
 Login = Callable[..., Client]
@@ -62,7 +68,10 @@ def no_feed(sample: dict[str, Any]) -> None:
 
 
 def a_pause(sample: dict[str, Any]) -> None:
-    exchange_status.keep(exchange_status.Outside(clock.now_ms(), trading=False))
+    shut = ExchangeStatus(
+        exchange_active=True, trading_active=False, transfers_active=True, estimated_resume=None, indexes=()
+    )
+    exchange_hours.keep(exchange_hours.Answer(clock.now_ms(), shut, Schedule((), ())))
 
 
 def a_disabled_cycle(sample: dict[str, Any]) -> None:
@@ -71,6 +80,10 @@ def a_disabled_cycle(sample: dict[str, Any]) -> None:
 
 def no_worker(sample: dict[str, Any]) -> None:
     cache.prices().delete(f"{heartbeats.KEY}execution")
+
+
+def no_profile(sample: dict[str, Any]) -> None:
+    Profile.objects.update(is_active=False)
 
 
 def no_beat(sample: dict[str, Any]) -> None:
@@ -84,9 +97,10 @@ def no_beat(sample: dict[str, Any]) -> None:
         (a_halt, ["odd prices", "HALTED"]),
         (reducing, ["thin books", "REDUCING"]),
         (no_feed, ["No prices"]),
-        (a_pause, ["The exchange has stopped trading"]),
+        (a_pause, ["The exchange takes no orders", "shard 0 takes no orders"]),
         (a_disabled_cycle, ["Schedule “strategy cycle” is disabled"]),
         (no_worker, ["No sign of life of execution"]),
+        (no_profile, ["No profile is switched on"]),
         (no_beat, ["No sign of life of beat"]),
     ],
 )
@@ -94,15 +108,88 @@ def test_what_stops_everything_is_named_everywhere(
     cause: Callable[[dict[str, Any]], None], words: list[str], working: dict[str, Any], login: Login
 ) -> None:
     cause(working)
-    client = login("viewer")
+    client, first = login("viewer"), obstacles.found()[0]
     shown = banner(client)
     assert "ACTIVE<" not in shown
     for word in words:
         assert word in shown
-    assert dashboard.why_not(Reading())["state"] == "bad"
+    assert dashboard.safe(Reading())["detail"].count(first.title) == 1
+    assert (dashboard.why_not(Reading())["state"], dashboard.why_not(Reading())["answer"]) == ("bad", first.title)
     why = client.get(reverse("admin:why"), {"profile": "careful"}).content.decode()
     assert "Stopped before any filter" in why
-    assert "stopped" in client.get(reverse("admin:strategies_profile_changelist")).content.decode()
+    if cause is not no_profile:
+        assert first.title in client.get(reverse("admin:strategies_profile_changelist")).content.decode()
+    assert reads.system().stops[0].title == first.title
+    assert {one.stops[0].title for one in reads.profiles()} == {first.title}
+    assert ({"code": str(first.code), "profile": ""}, 1.0) in stopped()
+    out = io.StringIO()
+    call_command("explain", working["events"][0].ticker, "--profile", "careful", stdout=out)
+    assert out.getvalue().splitlines()[0].startswith(f"Stopped before any filter: {first.title} (")
+
+
+def stopped() -> list[tuple[dict[str, str], float]]:
+    """The samples of the metric."""
+    return [(one.labels, one.value) for metric in money_metrics.stopped() for one in metric.samples]
+
+
+def test_causes_together_are_named_in_one_order(working: dict[str, Any], login: Login) -> None:
+    for cause in (no_feed, a_lock, a_disabled_cycle, no_worker, a_pause, reducing):
+        cause(working)
+    codes = ["reducing", "locked", "feed", "workers", "exchange", "schedule"]
+    assert [str(one.code) for one in obstacles.found()] == codes
+    assert [one.code for one in reads.system().stops] == codes
+    shown = banner(login("viewer"))
+    places = [shown.index(one.title) for one in obstacles.found() if one.code != "reducing"]
+    assert places == sorted(places)
+
+
+def spent(sample: dict[str, Any]) -> None:
+    """Fifty cents are left: one contract of a basket that pays a dollar costs more."""
+    ledger.ensure_funded(sample["careful"])
+    balance = ledger.balance_of(sample["careful"])
+    left = 500_000 - balance.capital - sample["careful"].working
+    reserved = balance.reserved + balance.cash - left
+    ProfileBalance.objects.filter(pk=balance.pk).update(cash=left, reserved=reserved)
+
+
+def a_clock_behind(sample: dict[str, Any]) -> None:
+    live(sample)
+    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=-60_000))
+
+
+def live(sample: dict[str, Any]) -> None:
+    """The live profile is switched on, and its account was compared a moment ago."""
+    Profile.objects.filter(mode="live").update(is_active=True)
+    Discrepancy.objects.update(resolved_at=clock.now())
+    now = clock.now()
+    Reconciliation.objects.create(mode="live", started_at=now, finished_at=now)
+    ExchangeAccount.objects.update_or_create(subaccount=0, defaults={"opening": 0, "balance": 10**9, "seen_at": now})
+    exchange_open()
+
+
+def an_empty_account(sample: dict[str, Any]) -> None:
+    live(sample)
+    ExchangeAccount.objects.update(balance=0)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "name"),
+    [
+        (spent, "capital", "careful"),
+        (a_clock_behind, "clock_skew", "live"),
+        (an_empty_account, "shard_cash", "live"),
+    ],
+)
+def test_what_denies_a_profile_every_basket_is_its_first_obstacle(
+    cause: Callable[[dict[str, Any]], None], code: str, name: str, working: dict[str, Any], settings: Any
+) -> None:
+    settings.KALBOT_LIVE = True
+    live(working)
+    profile = Profile.objects.get(name=name)
+    assert obstacles.found(profile) == []
+    cause(working)
+    assert [str(one.code) for one in obstacles.found(profile)] == [code]
+    assert (name, code) in {(one["profile"], one["code"]) for one, _ in stopped()}
 
 
 def test_a_lock_of_one_profile_is_named_with_it(working: dict[str, Any], login: Login) -> None:

@@ -25,7 +25,7 @@ Login = Callable[..., Client]
 @pytest.fixture
 def held(sample: dict[str, Any]) -> list[Position]:
     """The sample's open positions."""
-    return open_positions.matching("", "", "")
+    return list(open_positions.matching())
 
 
 def test_marks_are_what_a_preview_of_each_says(held: list[Position]) -> None:

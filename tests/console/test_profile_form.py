@@ -104,6 +104,25 @@ def test_problems_between_fields_stand_at_their_field(sample: dict[str, Any], lo
     assert "leave no event" in str(page.context["adminform"].form.errors["max_outcomes"])
 
 
+def test_every_problem_is_shown_at_once(sample: dict[str, Any], login: Any) -> None:
+    """A reason that is missing, an amount that is none, a problem between fields and a contradiction: one refusal names them all."""
+    client = login("risk manager")
+    address, data = filled_form(client, sample["careful"])
+    wrong = {"max_daily_loss": "plenty", "max_outcomes": "1", "max_open_positions": "0", "leg_risk_budget": "0"}
+    found = client.post(address, data | wrong | {"reason": ""}).context["adminform"].form.errors
+    assert set(found) == {"reason", *wrong}
+    assert "no basket is begun" in str(found["leg_risk_budget"])
+
+
+def test_nothing_is_said_of_an_amount_that_could_not_be_read(sample: dict[str, Any], login: Any) -> None:
+    """The capital that was meant may carry it: only what is wrong with any capital is said."""
+    client = login("risk manager")
+    address, data = filled_form(client, sample["careful"])
+    wrong = {"capital": "5o00", "max_per_event": "4000", "max_per_position": "4100", "reason": "larger"}
+    found = client.post(address, data | wrong).context["adminform"].form.errors
+    assert set(found) == {"capital", "max_per_position"}
+
+
 def test_a_stale_form_does_not_take_back_in_silence_what_another_changed(sample: dict[str, Any], login: Any) -> None:
     client = login("risk manager")
     address, data = filled_form(client, sample["careful"])

@@ -65,7 +65,7 @@ def limits(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(columns=limits())
 def test_what_is_accepted_can_buy_a_basket(columns: dict[str, Any]) -> None:
     """There is a number of steps, a margin and a number of legs within each limit; searched without the rules under test."""

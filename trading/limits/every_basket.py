@@ -1,6 +1,7 @@
 """What denies a profile every new basket, whichever it would be: for people to read before they ask why nothing is bought.
 
-The same facts as ``risk.limits`` decides on, in its order, for all active profiles in two queries where nothing is wrong. Trading
+The same facts as ``risk.limits`` decides on, in its order, for all active profiles in two queries where nothing is wrong, and one for
+each shard of a live profile's account. Trading
 state, locks, blackouts and the environment's switch are read elsewhere (the console's obstacles): they have times of their own.
 """
 
@@ -10,15 +11,18 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Mode, Profile
+from strategies.profiles.contradictions import GUARANTEED, least_cost
+from trading.accounting import shard_cash
 from trading.denials import DenialCode, Refusal
 from trading.limits import day, facts
-from trading.models import ACTIVE, Discrepancy, Order, OrderStatus, Position, ProfileBalance
+from trading.models import ACTIVE, Discrepancy, ExchangeAccount, Order, OrderStatus, Position, ProfileBalance
 from trading.safety import discrepancies, live_readiness
 
 
@@ -33,8 +37,12 @@ def active_profiles() -> list[Profile]:
         .annotate(
             held_now=Subquery(held.annotate(number=Count("pk")).values("number")),
             fallen=Subquery(balance.values(below=F("best_equity") + F("realised"))),
-            some_unknown=Exists(Order.objects.filter(_unknown())),
+            uncommitted=Subquery(balance.values(rest=F("cash") + F("capital"))),
+            some_unknown=Exists(unknown_orders()),
             some_difference=Exists(Discrepancy.objects.filter(resolved_at=None)),
+            shards=Subquery(
+                ExchangeAccount.objects.filter(subaccount=Coalesce(OuterRef("subaccount"), 0)).values("shards")
+            ),
             is_reconciled=Exists(live_readiness.reconciliations(lately)),
         )
     )
@@ -44,7 +52,7 @@ def refusals(profiles: Sequence[Any]) -> dict[int, list[Refusal]]:
     """Of ``active_profiles``, by profile id, in the order in which they bind; those of which a basket might be bought are absent."""
     realised, unknown, differences = day.realised_today(profiles), list[Order](), list[Discrepancy]()
     if any(profile.some_unknown for profile in profiles):
-        unknown = list(Order.objects.filter(_unknown()).select_related("profile"))
+        unknown = list(unknown_orders().select_related("profile"))
     if any(profile.some_difference for profile in profiles):
         differences = list(Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("id"))
     named = {profile.pk: list(_of(profile, realised[profile.pk], unknown, differences)) for profile in profiles}
@@ -68,9 +76,21 @@ def _of(
     shut = exchange_hours.obstacle(0, is_live=True) if live else None
     if shut is not None and shut.why == exchange_hours.Closed.UNKNOWN:
         yield Refusal(DenialCode.HOURS_UNKNOWN, shut.detail)
+    yield from _money(profile, live)
     if (profile.held_now or 0) >= profile.max_open_positions:
         yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{profile.held_now} of {profile.max_open_positions}")
     yield from _losses(profile, -realised_today, profile.fallen or 0)
+
+
+def _money(profile: Any, live: bool) -> Iterator[Refusal]:
+    """Less than the smallest basket costs, or a live account without cash. What may be lent to it counts once it is."""
+    left = profile.working + (profile.uncommitted or 0)
+    if left < (least_cost(profile) if GUARANTEED.issuperset(profile.kinds) else 1):
+        yield Refusal(DenialCode.CAPITAL, f"{dollars(max(0, left))} of {dollars(profile.working)} are free")
+    if live:
+        account, shards = profile.subaccount or 0, profile.shards or {"0": 0}
+        found = [shard_cash.refusal(profile, int(one), 1, shard_cash.free(account, int(one))) for one in shards]
+        yield from [one for one in found if one is not None][:1] if all(found) else ()
 
 
 def _concerns(order: Order, profile: Profile) -> bool:
@@ -92,3 +112,8 @@ def _unknown() -> Q:
     """Orders whose outcome nobody knows: so marked, or left behind by a worker that is gone."""
     left = Q(status=OrderStatus.SENDING, sent_at__lt=clock.now() - facts.LEFT_BEHIND)
     return Q(status=OrderStatus.UNKNOWN) | left
+
+
+def unknown_orders() -> QuerySet[Order]:
+    """Orders whose outcome nobody knows, of every profile."""
+    return Order.objects.filter(_unknown())

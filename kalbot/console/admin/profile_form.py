@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from django import forms
+from django.db import models
 from django.forms import CheckboxSelectMultiple
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -189,14 +191,39 @@ class ProfileForm(SeenForm):
             self.add_error("series_include", sentence)
 
     def _post_clean(self) -> None:
-        """After the instance has its values: problems between fields, in the words of the app that trades by them."""
+        """After the instance has its values: problems between fields, in the words of the app that trades by them, beside whatever else
+        is wrong, so that a person is refused once. What could not be read has no value: of it nothing is said but that."""
+        unread = [name for name in self.errors if name in self.fields and name not in self.cleaned_data]
         super()._post_clean()  # type: ignore[misc]
-        if self.errors:
-            return
         if "subaccount" in self.changed_data and self.instance.pk and mode_guard.has_open(self.instance):
             self.add_error("subaccount", "Something of this profile is open; end its positions first.")
-        for name, sentence in validation.problems(self.instance).items():
-            self.add_error(name if name in self.fields else None, sentence)
+        for name, sentence in certain_problems(self.instance, unread).items():
+            if name not in self.errors:
+                self.add_error(name if name in self.fields else None, sentence)
+
+
+def certain_problems(profile: Profile, unread: list[str]) -> dict[str, str]:
+    """field -> sentence of what is wrong between fields, whatever the fields that could not be read were meant to be."""
+    found = validation.every(profile)
+    for name in unread:
+        for value in _extremes(name):
+            other = copy(profile)
+            setattr(other, name, value)
+            beside = validation.every(other)
+            found = [problem for problem in found if problem in beside]
+    return dict(reversed(found))
+
+
+def _extremes(name: str) -> list[Any]:
+    """Values of a setting between which every other lies, or all that it may have; of names, pauses and words none."""
+    if name == "kinds":
+        return [[], [*Kind.values], *([kind] for kind in Kind.values)]
+    if name not in {field.name for field in Profile._meta.concrete_fields}:
+        return []
+    field = Profile._meta.get_field(name)
+    if getattr(field, "choices", None):
+        return [value for value, _ in field.flatchoices]  # type: ignore[union-attr]
+    return [0, 1, 10 * MOST_MONEY] if isinstance(field, models.IntegerField) else []
 
 
 def changes_in_words(form: ProfileForm, names: list[str]) -> list[str]:

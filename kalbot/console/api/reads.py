@@ -10,15 +10,19 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from kalbot.common import clock
+from kalbot.common.errors import KalbotError
 from kalbot.common.units import format_decimal
 from kalbot.console.api import shapes
 from kalbot.console.exports import results as table
 from kalbot.console.ops import status
+from kalbot.console.pages import obstacles
 from kalbot.console.pages import results as results_page
+from kalbot.console.pages.obstacles import Obstacle
 from kalbot.console.pages.summary import grade_of_held
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies import reasons
+from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
 from trading import selectors
 from trading.accounting import results
@@ -37,19 +41,35 @@ def contracts(value: int) -> Decimal:
     return Decimal(format_decimal(value, 2))
 
 
+def stops(found: Iterable[Obstacle]) -> list[shapes.StopOut]:
+    """What stops new baskets, as the console's pages name it."""
+    names = ("code", "title", "why", "who", "until", "profile")
+    return [shapes.StopOut(**{name: getattr(one, name) for name in names}) for one in found]
+
+
+def why(event: str, profile: Profile) -> shapes.WhyOut:
+    """Why an event is bought or not by a profile, after what stops the profile whatever the event."""
+    try:
+        lines = live_event.explain_event(event, profile)
+    except KalbotError as error:
+        lines = [str(error)]
+    return shapes.WhyOut(event=event, profile=profile.name, stops=stops(obstacles.found(profile)), lines=lines)
+
+
 def system() -> shapes.StatusOut:
-    """Every part and the trading state in force."""
+    """Every part, the trading state in force, and what stops everything."""
     parts = status.check()
     return shapes.StatusOut(
         state=status.worst(parts),
         trading=halt.current().value,
+        stops=stops(obstacles.all_found(obstacles.read())),
         parts=[shapes.PartOut(name=part.name, state=part.state, sentence=part.sentence) for part in parts],
     )
 
 
 def profiles() -> list[shapes.ProfileOut]:
     """Every profile with what it has at work and what it has earned."""
-    found = []
+    found, now = [], obstacles.read()
     for profile in Profile.objects.order_by("name"):
         sums = Position.objects.filter(profile=profile).aggregate(
             number=Count("pk", filter=Q(status__in=ACTIVE)),
@@ -62,6 +82,7 @@ def profiles() -> list[shapes.ProfileOut]:
                 mode=profile.mode,
                 active=profile.is_active,
                 trading=halt.current(profile).value,
+                stops=stops(obstacles.found(profile, now)),
                 capital=dollars(profile.capital),
                 open_positions=sums["number"],
                 cost=dollars(sums["cost"]),
@@ -143,24 +164,21 @@ def recommendation(row: Recommendation) -> shapes.RecommendationOut:
 
 
 def pnl(mode: str) -> list[shapes.PnlOut]:
-    """Per profile of a mode: ended baskets, realised profit, fees, and the cost of what is open. Modes are never added up."""
-    rows = Position.objects.filter(mode=mode).values("profile__name").order_by("profile__name")
-    sums = rows.annotate(
-        ended=Count("pk", filter=Q(ended_at__isnull=False) & ~Q(fees=0, cost=0, realised=0)),
-        realised_sum=Sum("realised"),
-        fees_sum=Sum("fees"),
-        open_cost=Sum("cost", filter=Q(status__in=ACTIVE)),
-    )
+    """Per profile of a mode: ended baskets, realised profit, fees, and the cost of what is open, as the results page has them. Modes are
+    never added up."""
+    made, held = results.made(mode), Position.objects.filter(mode=mode, status__in=ACTIVE).order_by()
+    cost = dict(held.values_list("profile").annotate(Sum("cost")))
     return [
         shapes.PnlOut(
-            profile=row["profile__name"],
+            profile=profile.name,
             mode=mode,
-            ended=row["ended"],
-            realised=dollars(row["realised_sum"]),
-            fees=dollars(row["fees_sum"]),
-            open_cost=dollars(row["open_cost"]),
+            ended=one.ended,
+            realised=dollars(one.realised),
+            fees=dollars(one.fees),
+            open_cost=dollars(cost.get(profile.pk)),
         )
-        for row in sums
+        for profile in Profile.objects.filter(mode=mode, pk__in={*made, *cost}).order_by("name")
+        for one in [made.get(profile.pk, results.Made())]
     ]
 
 

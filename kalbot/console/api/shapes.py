@@ -28,9 +28,21 @@ class PartOut(Schema):
     sentence: str
 
 
+class StopOut(Schema):
+    """One thing that stops new baskets."""
+
+    code: str
+    title: str
+    why: str
+    who: str = Field(description="How it ends, or who may lift it.")
+    until: datetime | None = Field(description="Null while nobody knows.")
+    profile: str = Field(description="Empty: it stops every profile.")
+
+
 class StatusOut(Schema):
     state: str = Field(description="ok, warn or bad")
     trading: str
+    stops: list[StopOut] = Field(description="What stops new baskets: first of every profile, then of each active one.")
     parts: list[PartOut]
 
 
@@ -39,6 +51,7 @@ class ProfileOut(Schema):
     mode: str
     active: bool
     trading: str
+    stops: list[StopOut] = Field(description="What stops its new baskets now, what stops everything first.")
     capital: Decimal
     open_positions: int
     cost: Decimal
@@ -82,6 +95,7 @@ class PositionDetail(PositionOut):
 class WhyOut(Schema):
     event: str
     profile: str
+    stops: list[StopOut] = Field(description="What stops the profile's new baskets now, whatever the event.")
     lines: list[str]
 
 

@@ -13,7 +13,6 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.api import exits, reads, shapes
 from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
-from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
 from trading.models import ACTIVE, Position
 from trading.safety import halt
@@ -63,12 +62,7 @@ def position(request: HttpRequest, pk: int) -> shapes.PositionDetail:
 @api.get("/why/{event}", response={200: shapes.WhyOut, **shapes.PROBLEMS}, summary="Why an event is bought or not")
 def why(request: HttpRequest, event: str, profile: str) -> shapes.WhyOut:
     require(request, "strategies.view_verdict")
-    found = get_object_or_404(Profile, name=profile)
-    try:
-        lines = live_event.explain_event(event, found)
-    except KalbotError as error:
-        lines = [str(error)]
-    return shapes.WhyOut(event=event, profile=profile, lines=lines)
+    return reads.why(event, get_object_or_404(Profile, name=profile))
 
 
 @api.get("/near-misses", response=list[shapes.NearMissOut], summary="Open near misses, the nearest first")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from kalbot.console.notify.drafts import Draft
 from kalbot.console.notify.models import EventKind, Notification
 from kalbot.console.ui import formats
 from strategies.models import Mode
+from trading.accounting import results
 from trading.models import ACTIVE, Denial, Discrepancy, Lock, Position
 
 HOUR: Final = time(7, 0)
@@ -43,18 +44,16 @@ def summary(title: str, start: datetime, end: datetime, key: str) -> Draft:
 
 
 def of_mode(mode: Mode, start: datetime, end: datetime) -> list[str]:
-    """One mode's lines: ended baskets, realised profit, fees, what is open."""
-    ended = Position.objects.filter(mode=mode, ended_at__gte=start, ended_at__lt=end).exclude(
-        cost=0, realised=0, fees=0
-    )
-    sums: dict[str, Any] = ended.aggregate(number=Count("pk"), realised=Sum("realised"), fees=Sum("fees"))
+    """One mode's lines: ended baskets, realised profit and fees as the results page has them of these days, and what is open."""
+    made = results.made(mode, start, end - timedelta(microseconds=1)).values()
     held = Position.objects.filter(mode=mode, status__in=ACTIVE).aggregate(number=Count("pk"), cost=Sum("cost"))
-    if not sums["number"] and not held["number"]:
+    ended, won = sum(one.ended for one in made), sum(one.won for one in made)
+    realised, fees = sum(one.realised for one in made), sum(one.fees for one in made)
+    if not any((ended, realised, fees, held["number"])):
         return [f"{mode.label.capitalize()}: nothing ended, nothing open."]
-    won = ended.filter(realised__gt=0).count()
     return [
-        f"{mode.label.capitalize()}: {sums['number']} ended ({won} with a profit), realised {formats.gain(sums['realised'] or 0)}, "
-        f"fees {formats.money(sums['fees'] or 0)}; {held['number']} open at a cost of {formats.money(held['cost'] or 0)}."
+        f"{mode.label.capitalize()}: {ended} ended ({won} with a profit), realised {formats.gain(realised)}, "
+        f"fees {formats.money(fees)}; {held['number']} open at a cost of {formats.money(held['cost'] or 0)}."
     ]
 
 

@@ -105,6 +105,7 @@ FAMILIES: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
     money_metrics.open_profit,
     money_metrics.account,
     money_metrics.safety,
+    money_metrics.stopped,
     money_metrics.search,
     money_metrics.latencies,
 )

@@ -9,6 +9,7 @@ from django.db.models import Count, Max, Q, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from kalbot.common import clock
+from kalbot.console.pages import obstacles
 from kalbot.console.pages.results import unrealised_of
 from kalbot.console.pages.summary import latency, ledger_summaries
 from strategies.models import NearMiss, Profile, Verdict
@@ -107,13 +108,24 @@ def safety() -> Iterator[Metric]:
     yield denials
 
 
+def stopped() -> Iterator[Metric]:
+    """What stops new baskets now, of every profile (``profile`` is empty) or of one, as the console's banner names it."""
+    found = GaugeMetricFamily("kalbot_stopped", "1: no new baskets, for this reason", labels=["profile", "code"])
+    every = obstacles.all_found(obstacles.read())
+    for profile, code in sorted({(one.profile, str(one.code)) for one in every}):
+        found.add_metric([profile, code], 1)
+    yield found
+
+
 def search() -> Iterator[Metric]:
-    """Candidates and near misses."""
+    """Candidates among the open events, and open near misses, as *Why not?* counts them."""
     found = GaugeMetricFamily("kalbot_verdicts", "Candidates and open near misses", labels=["profile", "what"])
-    for profile in Profile.objects.all():
-        candidates = Verdict.objects.filter(profile=profile, status="candidate").count()
-        found.add_metric([profile.name, "candidate"], candidates)
-        found.add_metric([profile.name, "near_miss"], NearMiss.objects.filter(profile=profile, ended_at=None).count())
+    verdicts = Verdict.objects.filter(status="candidate", event__is_open=True).order_by()
+    candidates = dict(verdicts.values_list("profile").annotate(Count("pk")))
+    misses = dict(NearMiss.objects.filter(ended_at=None).order_by().values_list("profile").annotate(Count("pk")))
+    for pk, name in Profile.objects.values_list("pk", "name"):
+        found.add_metric([name, "candidate"], candidates.get(pk, 0))
+        found.add_metric([name, "near_miss"], misses.get(pk, 0))
     yield found
 
 

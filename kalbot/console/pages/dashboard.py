@@ -21,8 +21,8 @@ from markets.prices import PriceReader
 from strategies.models import Mode, NearMiss, Profile, Verdict
 from trading.closing import marks
 from trading.denials import DenialCode
-from trading.models import ACTIVE, Discrepancy, Lock, Position
-from trading.safety import halt
+from trading.limits import every_basket
+from trading.models import ACTIVE, Discrepancy, Position
 from triage.models import Assessment
 
 SHOWN = 12
@@ -59,26 +59,31 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
 
 
 def safe(reading: Reading) -> dict[str, str]:
-    """Unexplained differences, naked legs, locks and the trading state. "Yes" is said only when none of them speaks against it."""
-    differences = Discrepancy.objects.filter(resolved_at=None).count()
-    locks = Lock.objects.filter(until__gt=clock.now()).count()
-    naked = len(reading.naked)
-    state = halt.row_of().state
-    found = [
+    """What may cost money while nobody looks, worst first; then what stops new baskets, for then positions are watched less, or exits
+    held. "Yes" is said only when none of them speaks against it."""
+    bad = [
         f"{number} {words}{'s' * (number > 1)}"
-        for number, words in ((differences, "unexplained difference"), (locks, "lock"))
+        for words, number in (
+            ("unexplained difference", Discrepancy.objects.filter(resolved_at=None).count()),
+            ("order whose outcome is unknown", every_basket.unknown_orders().count()),
+            (
+                "ledger that does not tie with its positions",
+                sum(1 for one in reading.books.values() if one["difference"]),
+            ),
+        )
         if number
     ]
-    if naked:
-        found.insert(1, f"naked legs in {naked} position{'s' * (naked > 1)}")
+    if naked := len(reading.naked):
+        bad.append(f"naked legs in {naked} position{'s' * (naked > 1)}")
+    found = [one.title for one in obstacles.everything(reading.stops)]
+    own = {one.profile_id for one in reading.stops.locks} | set(reading.stops.states)
+    held_up = len(own - {None})
+    found += [f"{held_up} profile{'s are' if held_up > 1 else ' is'} locked or halted"] if held_up else []
     if orphans := Position.objects.filter(residual_code=DenialCode.ORPHANS_HELD, status__in=ACTIVE).count():
         found.append(f"orphans of quotes held in {orphans} position{'s' * (orphans > 1)}")
-    if state != "active":
-        found.append(f"trading is {state}")
-    bad = bool(differences or naked)
-    answer = "No" if bad else "Limited" if found else "Yes"
-    colour = "bad" if bad else "warn" if found else "ok"
-    return tile("Is it safe?", colour, answer, " · ".join(found) or "books agree, no lock", reverse("admin:operate"))
+    answer, colour = ("No", "bad") if bad else ("Limited", "warn") if found else ("Yes", "ok")
+    detail = " · ".join([*bad, *found]) or "books agree, no lock"
+    return tile("Is it safe?", colour, answer, detail, reverse("admin:operate"))
 
 
 def working(reading: Reading) -> dict[str, str]:
@@ -115,14 +120,16 @@ def earning(reading: Reading) -> list[dict[str, str]]:
 
 
 def why_not(reading: Reading) -> dict[str, str]:
-    """What stops everything, if anything does; else how many events could be traded now, and the nearest miss."""
+    """What stops everything, or every profile, if anything does; else how many events could be traded now, and the nearest miss."""
     stops = reading.stops
+    profiles = reading.active
+    blocked = obstacles.by_profile(profiles, stops)
     first = next(obstacles.everything(stops), None)
+    if first is None and len(blocked) == len(profiles):
+        first = next(iter(blocked.values()), None)
     if first is not None:
         until = f", until {formats.moment(first.until)}" if first.until else ""
         return tile("Why not more?", "bad", first.title, f"{first.why}{until}; {first.who}", first.url)
-    profiles = reading.active
-    blocked = obstacles.by_profile(profiles, stops)
     tradable, watched = reading.candidates
     miss = NearMiss.objects.filter(ended_at=None, profile__in=profiles).order_by("distance_ppm").first()
     detail = f"{watched} watched, " + (
@@ -136,15 +143,14 @@ def why_not(reading: Reading) -> dict[str, str]:
 
 def modes(reading: Reading) -> dict[str, Any]:
     """Sim and live side by side, never summed."""
-    books = summary.ledger_summaries()
-    return {"modes": [one_mode(mode, reading, books) for mode in (Mode.LIVE.value, Mode.SIM.value)]}
+    return {"modes": [one_mode(mode, reading) for mode in (Mode.LIVE.value, Mode.SIM.value)]}
 
 
-def one_mode(mode: str, reading: Reading, books: dict[int, dict[str, int]]) -> dict[str, Any]:
+def one_mode(mode: str, reading: Reading) -> dict[str, Any]:
     """Totals of a mode from each profile's ledger, and what is used of its limits."""
     profiles = reading.of_mode(mode)
     sums = {
-        name: sum(books[profile.pk][name] for profile in profiles)
+        name: sum(reading.books[profile.pk][name] for profile in profiles)
         for name in ("cash", "open_cost", "realised", "difference")
     }
     today = sum(reading.realised_today[profile.pk] for profile in profiles)

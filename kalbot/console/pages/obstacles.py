@@ -18,6 +18,7 @@ from django.urls import reverse
 from kalbot.common import clock, messages
 from kalbot.console.ops import exchange_status, heartbeats, schedule_status
 from kalbot.console.ui.links import list_url, page_url
+from markets import exchange_hours
 from markets.prices import PriceReader
 from strategies.models import Mode, Profile
 from strategies.profiles.blackout import in_blackout
@@ -28,6 +29,13 @@ from trading.safety import halt, lock_causes
 
 NEEDED: Final = (messages.SCAN_CATALOGUE, messages.RUN_CYCLE, messages.SWEEP)
 """Tasks without which nothing is bought."""
+HOURS: Final = {
+    exchange_hours.Closed.PAUSED: "The exchange takes no orders",
+    exchange_hours.Closed.PAUSE_SOON: "The exchange pauses soon",
+    exchange_hours.Closed.UNKNOWN: "When the exchange pauses is not known",
+}
+MEASURED_FOR_MS: Final = 5 * 60_000
+"""An older measurement of the clock is not about now."""
 WORKING: Final = (heartbeats.BEAT, "scan", "strategy", "execution")
 """Beat and the queues without which nothing is bought."""
 
@@ -55,6 +63,9 @@ ENDS: Final = {
     DenialCode.ORDER_UNKNOWN: "it ends when the exchange has said what became of it",
     DenialCode.DISCREPANCY: "whoever may resolve differences ends it",
     DenialCode.HOURS_UNKNOWN: "it ends when the exchange answers",
+    DenialCode.CLOCK_SKEW: "whoever runs the installation sets the clock right",
+    DenialCode.CAPITAL: "it ends when a position ends or is sold; a risk manager may give it more capital",
+    DenialCode.SHARD_CASH: "it ends when a position ends, or cash is moved there at the exchange",
     DenialCode.MAX_OPEN_POSITIONS: f"it ends when a position ends; {RISK_MANAGER}",
     DenialCode.DAILY_LOSS: "it ends at midnight of the profile's zone",
     DenialCode.DRAWDOWN: "a risk manager may set another limit",
@@ -102,6 +113,11 @@ def found(profile: Profile | None = None, stops: Stops | None = None) -> list[Ob
     return [*everything(stops), *(of_profile(profile, stops) if profile else ())]
 
 
+def all_found(stops: Stops) -> list[Obstacle]:
+    """What stops everything, then what stops single active profiles, by their names."""
+    return [*everything(stops), *(one for profile in stops.active for one in of_profile(profile, stops))]
+
+
 def by_profile(profiles: list[Profile], stops: Stops) -> dict[int, Obstacle]:
     """The first obstacle of each profile that has one of its own, by profile id; what stops everything is not repeated here."""
     first = ((profile.pk, next(iter(of_profile(profile, stops)), None)) for profile in profiles)
@@ -115,6 +131,9 @@ def everything(stops: Stops) -> Iterator[Obstacle]:
     lock = stops.lock_of(None)
     if lock is not None:
         yield locked(lock)
+    if not stops.active:
+        url, why = list_url("strategies.profile"), "only an active profile buys"
+        yield Obstacle("no_profile", "No profile is switched on", why, RISK_MANAGER, url)
     stream = PriceReader().stream_status()
     if not stream.get("alive"):
         why = str(stream.get("error") or "no living connection to the exchange")
@@ -137,18 +156,33 @@ def silent() -> Iterator[Obstacle]:
 
 
 def paused() -> Iterator[Obstacle]:
-    """The exchange is shut, or in an announced pause."""
-    known = exchange_status.last()
-    if known is None or known.error:
+    """The exchange takes no orders, pauses soon, or its hours cannot be understood: what admission itself goes by, on every shard."""
+    known = exchange_hours.last()
+    status = None if known is None else known.status
+    shards = [0] if status is None else [one.exchange_index for one in status.indexes] or [0]
+    shut = [exchange_hours.obstacle(shard, is_live=False) for shard in shards]
+    first = shut[0]
+    if known is None or first is None or None in shut:
         return
-    url = reverse("admin:operate")
-    if not known.active or not known.trading:
-        until = clock.from_ms(known.resume_ms) if known.resume_ms else None
-        yield Obstacle("exchange", "The exchange has stopped trading", "by its own word", BY_ITSELF, url, until)
+    now = clock.now()
+    until = None if status is None else status.estimated_resume
+    if until is None and known.schedule is not None:
+        soon = now + timedelta(seconds=settings.KALBOT_PAUSE_MARGIN_SECONDS)
+        until = max(
+            (one.end for one in known.schedule.maintenance if one.start <= soon and one.end > now), default=None
+        )
+    yield Obstacle("exchange", HOURS[first.why], first.detail, BY_ITSELF, reverse("admin:operate"), until)
+
+
+def _clock(profile: Profile) -> Iterator[Obstacle]:
+    """A clock that live orders are refused with, as the last answer of the exchange showed it."""
+    found = exchange_status.last()
+    if profile.mode != Mode.LIVE or found is None or found.skew_ms is None:
         return
-    start, end = exchange_status.pause(known, clock.now())
-    if start <= clock.now():
-        yield Obstacle("exchange", "The exchange pauses", "its maintenance window", BY_ITSELF, url, end)
+    most, is_fresh = settings.KALBOT_MAX_CLOCK_SKEW_MS, clock.now_ms() - found.checked_ms <= MEASURED_FOR_MS
+    if is_fresh and abs(found.skew_ms) > most:
+        words = f"{abs(found.skew_ms)} ms {'ahead' if found.skew_ms > 0 else 'behind'}, {most} ms allowed"
+        yield refused(profile, Refusal(DenialCode.CLOCK_SKEW, words))
 
 
 def of_profile(profile: Profile, stops: Stops) -> Iterator[Obstacle]:
@@ -170,6 +204,7 @@ def of_profile(profile: Profile, stops: Stops) -> Iterator[Obstacle]:
         yield Obstacle(
             "blackout", f"{name} is in a blackout", "a time of day of its own", BY_ITSELF, page, profile=name
         )
+    yield from _clock(profile)
     for refusal in stops.refusals.get(profile.pk, ()):
         yield refused(profile, refusal)
 
@@ -181,6 +216,9 @@ def refused(profile: Profile, refusal: Refusal) -> Obstacle:
         DenialCode.DISCREPANCY: list_url("trading.discrepancy"),
         DenialCode.ORDER_UNKNOWN: list_url("trading.order", profile__id__exact=profile.pk),
         DenialCode.MAX_OPEN_POSITIONS: reverse("admin:open_positions"),
+        DenialCode.CAPITAL: reverse("admin:open_positions"),
+        DenialCode.SHARD_CASH: list_url("trading.exchangeaccount"),
+        DenialCode.CLOCK_SKEW: reverse("admin:operate"),
         DenialCode.NOT_RECONCILED: list_url("trading.reconciliation"),
     }.get(refusal.code, page_url("strategies.profile", profile.pk))
     tomorrow = day.midnight(profile) + timedelta(days=1)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -21,11 +21,12 @@ from strategies.models import Mode, Profile
 from trading import selectors
 from trading.closing import marks
 from trading.closing.marks import Mark
+from trading.denials import DenialCode
 from trading.models import ACTIVE, Position
 
 A_PAGE: Final = 50
 MOST: Final = 5_000
-"""Positions that are valued in one request."""
+"""Positions that are valued in one request, live ones and the latest first; beyond it they count as not priced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/open_positions.html", context)
 
 
-def matching(mode: str, profile: str, words: str) -> list[Position]:
-    """The active positions that the filters leave."""
+def matching(mode: str = "", profile: str = "", words: str = "") -> QuerySet[Position]:
+    """The active positions that the filters leave, live first, then the latest."""
     rows = Position.objects.filter(status__in=ACTIVE).select_related("profile", "event", "event__series")
     rows = rows.filter(mode=mode) if mode else rows
     rows = rows.filter(profile__name=profile) if profile else rows
@@ -120,13 +121,14 @@ def matching(mode: str, profile: str, words: str) -> list[Position]:
         wanted = Q(event__title__icontains=words) | Q(event__ticker__icontains=words)
         number = words.removeprefix("#")
         rows = rows.filter(wanted | Q(pk=int(number)) if number.isdecimal() and len(number) < 18 else wanted)
-    return list(rows.order_by("-id")[:MOST])
+    return rows.order_by("mode", "-id")
 
 
-def valued(positions: list[Position]) -> list[Row]:
+def valued(positions: Iterable[Position]) -> list[Row]:
     """Each with its mark, from one reading of the prices."""
-    found = marks.of(positions)
-    return [Row(position, found[position.pk]) for position in positions]
+    rows = list(positions)
+    found = marks.of(rows[:MOST])
+    return [Row(one, found.get(one.pk, Mark(None, unpriced=DenialCode.PRICE_UNUSABLE))) for one in rows]
 
 
 def ordered(rows: Iterable[Row], sort: str) -> list[Row]:

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.console.admin.profile_units import LABELS, in_unit
-from kalbot.console.pages.results import unrealised_of
+from kalbot.console.pages.results import result_of, unrealised_of
 from kalbot.console.ui import formats
 from strategies import reasons
 from strategies.models import Profile, Screening
@@ -76,7 +76,7 @@ def made(profiles: Sequence[Profile], period: str) -> list[Line]:
     """What each made in a period; every profile for itself, for they may be of two modes."""
     now = clock.now()
     since = results.begin(period, now)
-    rows = [results.result(profile, since, now) for profile in profiles]
+    rows = [result_of(profile, since, now, now) for profile in profiles]
     now_worth = unrealised_of(profiles)
     open_ = [now_worth[profile.pk][0] for profile in profiles]
     table = {

@@ -69,6 +69,11 @@ class Reading:
         return summary.candidate_events([profile.pk for profile in self.active])
 
     @cached_property
+    def books(self) -> dict[int, dict[str, int]]:
+        """The sums of each profile's ledger, by profile id."""
+        return summary.ledger_summaries()
+
+    @cached_property
     def naked(self) -> dict[int, tuple[HeldLeg, ...]]:
         """Positions that hold naked legs and are not being bought right now, by id; orphans of quotes, held inside their budget, are
         none."""

@@ -150,7 +150,8 @@ def refusal(request: HttpRequest, first: date | None, last: date | None, now: da
 def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, int]]:
     """By profile: what selling now would make at the live bids, and how many open positions have no live book."""
     found: dict[int, tuple[int | None, int]] = {profile.pk: (None, 0) for profile in profiles}
-    for total in open_positions.totals(open_positions.valued(open_positions.matching("", "", ""))):
+    rows = open_positions.matching().filter(profile__in=found)
+    for total in open_positions.totals(open_positions.valued(rows)):
         if total.profile is not None and total.profile.pk in found:
             found[total.profile.pk] = (total.unrealised, total.unpriced)
     return found

@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.core.cache import cache as kept
-from django.db.models import Count, Min, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Min, OuterRef, Subquery, Sum
 
 from kalbot.common import clock
 from kalbot.console.ui import verdicts
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, Profile, Verdict
-from trading.accounting import ledger
-from trading.limits import day
+from trading.accounting import ledger, results
+from trading.limits import day, facts
 from trading.models import ACTIVE, LedgerTransaction, Order, Position
 
 LAST = 1_000
@@ -56,11 +56,12 @@ def quantiles(ordered: list[Any]) -> dict[str, float | None]:
 
 
 def ended_today(profiles: Iterable[Profile]) -> dict[int, int]:
-    """Positions that ended since midnight of each profile's own zone, by profile id; those with none are absent. A query a midnight."""
+    """Baskets that ended since midnight of each profile's own zone, by profile id, as results count them; those with none are absent. A
+    query a midnight."""
     found: dict[int, int] = {}
     for since, owners in day.by_midnight(profiles).items():
-        ended = Position.objects.filter(profile__in=owners, ended_at__gte=since).order_by()
-        found.update(ended.values_list("profile").annotate(number=Count("pk")))
+        over = results.ended_of(owners, since, clock.now()).order_by()
+        found.update(over.values_list("profile").annotate(number=Count("pk")))
     return found
 
 
@@ -101,16 +102,15 @@ def bar(used: int, limit: int) -> dict[str, int]:
 
 
 def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[datetime, int]]:
-    """Cumulated realised profit of ``mode`` over time: (moment, micro-dollars), at most ``points`` of them."""
-    ended = Position.objects.filter(Q(mode=mode), ended_at__gte=clock.now() - timedelta(days=days)).order_by("ended_at")
+    """Cumulated realised profit of ``mode`` over time, as the ledger booked it: (moment, micro-dollars), at most ``points`` of them."""
+    booked = facts.results(clock.now() - timedelta(days=days)).filter(transaction__mode=mode)
     total = 0
     curve: list[tuple[datetime, int]] = []
-    for moment, gained in ended.values_list("ended_at", "realised"):
-        if moment is not None and not curve:
+    for moment, lost in booked.order_by("transaction__at", "id").values_list("transaction__at", "amount"):
+        if not curve:
             curve.append((moment, 0))
-        total += gained
-        if moment is not None:
-            curve.append((moment, total))
+        total -= lost
+        curve.append((moment, total))
     step = max(1, len(curve) // points)
     return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]
 

@@ -1,4 +1,5 @@
-"""``manage.py explain EVENT_TICKER --profile NAME``: why one open event is bought or not, in words with the arithmetic."""
+"""``manage.py explain EVENT_TICKER --profile NAME``: why one open event is bought or not, in words with the arithmetic, after what
+stops the profile whatever the event."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import KalbotError
+from kalbot.console.pages import obstacles
 from strategies.explain import live_event
 from strategies.profiles import seeds
 
@@ -23,7 +25,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            lines = live_event.explain_event(options["event_ticker"], seeds.find(options["profile"]))
+            profile = seeds.find(options["profile"])
+            lines = live_event.explain_event(options["event_ticker"], profile)
         except KalbotError as error:
             raise CommandError(str(error)) from None
+        for one in obstacles.found(profile):
+            self.stdout.write(f"Stopped before any filter: {one.title} ({one.why}); {one.who}.")
         self.stdout.write("\n".join(lines))
