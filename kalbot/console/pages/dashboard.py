@@ -59,7 +59,7 @@ def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[
 
 
 def safe(reading: Reading) -> dict[str, str]:
-    """What may cost money while nobody looks, worst first; then what stops new baskets, for then positions are watched less, or exits
+    """What may be losing money unseen, worst first; then what stops new baskets, for then positions are watched less, or exits
     held. "Yes" is said only when none of them speaks against it."""
     bad = [
         f"{number} {words}{'s' * (number > 1)}"
