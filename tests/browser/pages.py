@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-WIDTHS = {1440: 900, 390: 844}
+WIDTHS = {1440: 900, 390: 844, 320: 568}
+"""Width and height of a desk's screen, a phone's, and of 400 per cent of zoom on 1,280 pixels."""
 
 
 def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:

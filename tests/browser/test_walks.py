@@ -15,7 +15,6 @@ from strategies.screening import screening
 from trading import tasks
 from trading.models import ExitRequest, Order, TradingState
 
-BOTH = pytest.mark.parametrize("width", [1440, 390])
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 SCROLLING = """[...document.querySelectorAll("table")].map((one) => one.closest(".k-scroll, .simplebar-content-wrapper"))
     .filter((one) => one && one.scrollWidth > one.clientWidth + 1).length"""
@@ -57,7 +56,7 @@ PAGES = {
 }
 
 
-@BOTH
+@pytest.mark.parametrize("width", [1440, 320, pytest.param(390, marks=pytest.mark.slow)])
 def test_every_page_fits_and_is_quiet(width: int, visit: Any, sample: dict[str, Any], screenshot: Any) -> None:
     page = visit("chief", width)
     addresses = PAGES | {

@@ -50,9 +50,7 @@ def funnel_page(request: HttpRequest) -> HttpResponse:
 def funnel(profile: Profile) -> dict[str, Any]:
     """Stages from the universe to fills. Verdict rows are counted as they stand, so that each number equals its list."""
     screening = Screening.objects.filter(profile=profile).select_related("scan").order_by("-id").first()
-    verdicts = Verdict.objects.filter(profile=profile)
-    if screening:
-        verdicts = verdicts.filter(event__is_open=True)
+    verdicts = Verdict.objects.filter(profile=profile, event__is_open=True)
     groups = verdicts.order_by().values_list("status", "constraint").annotate(number=Count("pk"))
     rejected = {code: number for status, code, number in groups if status == "rejected"}
     near = {code: number for status, code, number in groups if status == "near_miss"}
