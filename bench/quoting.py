@@ -1,9 +1,9 @@
-"""Quoted baskets whole: events judged, frame to repriced order, quotes carried a core, write tokens of a filled basket.
+"""Quoted baskets whole: events judged, frame to repriced order, quotes carried a core, write tokens of a filled basket, results by flow.
 
-The two parts are ``bench.judging`` and ``bench.requoting``; beside them a basket is quoted in each way on the simulated exchange and
-filled leg by leg, and the tokens of every request until it is whole are compared with those of taking every leg.
+The parts are ``bench.judging``, ``bench.requoting`` and ``bench.flows``; beside them a basket is quoted in each way on the simulated
+exchange and filled leg by leg, and the tokens of every request until it is whole are compared with those of taking every leg.
 
-    python -m bench.quoting [--rounds 7] [--moves 60] [--legs 6]
+    python -m bench.quoting [--rounds 7] [--moves 60] [--legs 6] [--seeds 20] [--flows-alone]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bench import judging, requoting
+from bench import flows, judging, requoting
 
 CREATE, CANCEL, OTHER = 10, 2, 10
 """Write tokens of an order, of a cancel, and of anything else (expiries, order groups)."""
@@ -27,8 +27,14 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--legs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=20, help="runs of each quoter on each flow of orders")
+    parser.add_argument("--flows-alone", action="store_true", help="quoted against taken, nothing else")
     options = parser.parse_args(list(argv))
-    document: dict[str, Any] = {"judging": judging.measure(options.rounds)}
+    document: dict[str, Any] = {"results on flows of orders": flows.measure(options.seeds)}
+    if options.flows_alone:
+        print(json.dumps(document, indent=2))
+        return 0
+    document["judging"] = judging.measure(options.rounds)
     with requoting.stage() as database:
         document["database"] = database
         document["repricing"] = requoting.measure(options.moves, options.legs)

@@ -59,8 +59,8 @@ class Printed:
         """Its series."""
         return self.event.series_ticker
 
-    def sale_fees(self, price: Price, count: int) -> int:
-        """Fees of taking a bid at ``price`` with ``count``, Money."""
+    def taker_fees(self, price: Price, count: int) -> int:
+        """Fees of taking ``count`` at ``price``, Money."""
         if self.fees is None:
             raise FeeError(f"the fee of {self.series} is not on the tape")
         return taker_cost(self.fees, [(price, count)])[1]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from backtest.quoting import taking
 from backtest.quoting.prints import Print, Printed
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money, Price
 from markets.book import Side
@@ -35,6 +36,8 @@ class Fills(StrEnum):
     """Prints at its price too, once ``Setup.ahead`` contracts have traded there since it was placed."""
     TOUCH = "touch"
     """Every print at its price: nobody stood before it. The optimistic model."""
+    TAKEN = "taken"
+    """Nothing rests: whole sets are taken where that leaves the margin (``taking``), to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ class _Run:
 def replay(printed: Printed, setup: Setup, model: Fills) -> Replayed:
     """Quote one event by its prints until the stop, then settle. Makers pay no fee: events of series that charge them are not read."""
     stop = printed.closes_ns - round(setup.stop_hours * HOUR_NS)
+    if model is Fills.TAKEN:
+        sets, made = taking.taken(printed, setup.side, setup.margin, setup.sets, stop)
+        return Replayed(printed, (), sets, Count(0), made, made)
     run = _Run(printed, setup, model, touch=dict.fromkeys(printed.legs))
     for one in printed.prints:
         if one.at_ns > stop:
@@ -160,4 +166,4 @@ def _sale(printed: Printed, bid: Price | None, count: int) -> int:
     """What selling ``count`` at the touch brings after fees; an unknown touch brings nothing."""
     if bid is None or count <= 0 or not 0 < bid < DOLLAR_PRICE:
         return 0
-    return bid * count - printed.sale_fees(bid, count)
+    return bid * count - printed.taker_fees(bid, count)

@@ -91,6 +91,17 @@ def test_nothing_rests_when_the_touches_cost_too_much_nor_in_the_last_hours(tmp_
     assert outcome(tmp_path / "b", late, Fills.TOUCH).fills == ()
 
 
+def test_a_taker_of_the_same_prints_takes_whole_sets_at_the_first_moment_that_leaves_the_margin(tmp_path: Path) -> None:
+    # NO taken at 0.48 and 0.46, then at 0.44: 0.92 and fees of 0.0173 each, seven cents below a dollar less a margin of three
+    asks = [(1.0, "L0", "no", "0.5200"), (2.0, "L1", "no", "0.5400"), (3.0, "L1", "no", "0.5600")]
+    found = outcome(tmp_path / "a", asks, Fills.TAKEN)
+    assert (found.fills, found.sets, found.orphans) == ((), CONTRACT, 0)
+    assert found.held == found.sold == 1_000_000 - 480_000 - 440_000 - 17_500 - 17_300
+    assert outcome(tmp_path / "b", asks[:2], Fills.TAKEN).sets == 0, "six cents less 3.5 of fees is no margin"
+    late = [(86_400 - 5 * 3_600 + at, leg, side, price) for at, leg, side, price in asks]
+    assert outcome(tmp_path / "c", late, Fills.TAKEN).sets == 0
+
+
 def test_what_a_fill_was_worth_a_moment_later(tmp_path: Path) -> None:
     trades = [*TOUCHES, (3.0, "L0", "yes", "0.6100"), (8.0, "L0", "yes", "0.6500"), (30.0, "L0", "yes", "0.5800")]
     (row,) = study.run([printed(tmp_path, trades)], [ONE], [Fills.THROUGH])

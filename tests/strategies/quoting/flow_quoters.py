@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from random import Random
 
-from kalbot.common.units import Count, Money
+from kalbot.common.units import Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.terms.states import StateList, listed_states
@@ -13,9 +13,11 @@ from simulator.exchange import Exchange
 from simulator.flow import maker_flow, market_makers
 from simulator.units import ONE, count2, dollars4
 from strategies.dutch.basket import LegMarket
-from strategies.quoting import hedged
+from strategies.quoting import hedged, resting
 from strategies.quoting.hedged import Aim
+from strategies.quoting.joining import Held
 from strategies.quoting.refusal import Refused
+from strategies.quoting.resting import Wanted
 from strategies.quoting.synthetic import takings
 from tests.simulator.world import HIGH, Client
 
@@ -176,3 +178,43 @@ class Careful(Quoter):
             levels = [(price, size) for price, size in no.items() if size > 0]
             found.append(LegMarket(leg, Depth.of(book.yes_levels(), levels), FeeSchedule()))
         return found
+
+
+class Taker(Careful):
+    """Rests nothing: takes a whole set of legs whenever that leaves the margin after fees."""
+
+    def act(self) -> None:
+        taken = takings(self._markets(), Side.NO, Count(SETS))
+        asks = [one for one in taken if not isinstance(one, Refused)]
+        pays = (len(self.legs) - 1) * ONE * SETS
+        cost = sum(one.cost for one in asks)
+        if len(asks) == len(self.legs) and (pays - cost) * 1_000_000 >= self.margin_ppm * cost:
+            for leg, one in zip(self.legs, asks, strict=True):
+                self.take(leg, one.limit_price, SETS)
+
+
+class Joining(Careful):
+    """Rests every leg at its best bid as ``strategies.quoting.resting`` says and takes nothing: what stays alone is held."""
+
+    def act(self) -> None:
+        held = self._paid()
+        wanted = Wanted(Side.NO, Count(10 * SETS), Count(100), self._pays(), self.margin_ppm, self.budget)
+        found = resting.bids(self._markets(), wanted, held)
+        bids = {} if isinstance(found, Refused) else found
+        for leg in list(self.own):
+            order_id, price, count = self.own[leg]
+            if bids.get(leg) != (price, count):
+                self.client.cancel(order_id)
+                del self.own[leg]
+        for leg, (price, count) in bids.items():
+            if leg not in self.own:
+                self.rest(leg, price, count)
+
+    def _paid(self) -> Held:
+        held = Held()
+        for fill in self.exchange.ledger.fills:
+            held.add(fill.ticker, fill.count, (ONE - fill.price) * fill.count)
+        return held
+
+    def _pays(self) -> Price:
+        return Price((len(self.legs) - 1) * ONE)

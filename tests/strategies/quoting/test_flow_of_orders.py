@@ -11,7 +11,7 @@ import pytest
 
 from kalbot.common.units import CONTRACT
 from tests.simulator.world import make_exchange, write_snapshot
-from tests.strategies.quoting.flow_quoters import Careful, Naive, Quoter
+from tests.strategies.quoting.flow_quoters import Careful, Joining, Naive, Quoter, Taker
 
 SEEDS, SECONDS = range(6), 60
 
@@ -28,6 +28,14 @@ def quoters(folder: Path, sort: type[Quoter], kind: str) -> list[tuple[int, Quot
 
 def test_a_naive_quoter_of_several_legs_loses_to_those_who_know(folder: Path) -> None:
     assert all(result < 0 for result, _ in quoters(folder, Naive, "informed"))
+
+
+@pytest.mark.parametrize("kind", ["benign", "informed"])
+def test_every_leg_rested_inside_the_budget_and_held_earns_where_a_taker_finds_nothing(folder: Path, kind: str) -> None:
+    found = quoters(folder, Joining, kind)
+    assert sum(result for result, _ in found) > 0
+    assert sum(quoter.sets for _, quoter in found) > 10 * CONTRACT
+    assert all(result == 0 for result, _ in quoters(folder, Taker, kind))
 
 
 @pytest.mark.parametrize("kind", ["benign", "informed"])
