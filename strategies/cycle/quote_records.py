@@ -14,8 +14,8 @@ from strategies.quoting import expectation
 from strategies.quoting.expectation import Measured
 
 KEPT_SECONDS: Final = 5.0
-Key = tuple[str, str, str]
-"""(mode, series, side)"""
+Key = tuple[str, str, str, str]
+"""(mode, series, side, band)"""
 
 
 @dataclass(slots=True)
@@ -27,12 +27,15 @@ class _Kept:
 _kept: list[_Kept] = []
 
 
-def of(mode: str, series: str, side: str) -> Measured | None:
-    """What was measured, up to ``KEPT_SECONDS`` ago."""
+def of(mode: str, series: str, side: str, band: str = "") -> Measured | None:
+    """What was measured of quotes of this band, or of all of the series where those are too few to say anything; up to ``KEPT_SECONDS``
+    ago."""
     now = clock.monotonic()
     if not _kept or not 0 <= now - _kept[0].at < KEPT_SECONDS:
         _kept[:] = [_Kept(now, _read())]
-    return _kept[0].records.get((mode, series, side))
+    records = _kept[0].records
+    found = records.get((mode, series, side, band))
+    return found if found is not None and found.is_enough else records.get((mode, series, side, ""))
 
 
 def forget() -> None:
@@ -42,7 +45,7 @@ def forget() -> None:
 
 def _read() -> dict[Key, Measured]:
     return {
-        (row.mode, row.series_id, row.side): Measured(
+        (row.mode, row.series_id, row.side, row.band): Measured(
             row.fills, -(row.mark_60 or 0), row.wanted, row.complete, row.orphaned, row.tokens
         )
         for row in QuoteRecord.objects.all()

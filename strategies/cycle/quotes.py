@@ -119,7 +119,8 @@ def _judge(
     profile: Profile, event: EventView, books: Mapping[str, Depth], side: Side, capital_left: int, until: int
 ) -> Verdict:
     limits = limits_of(profile, event, clock.now_ms(), capital_left)
-    measured = quote_records.of(profile.mode, event.series, side.value)
+    band = _band(event, books, side, until)
+    measured = quote_records.of(profile.mode, event.series, side.value, band)
     margin_ppm = quote_records.margin_ppm(profile, measured, _pays(event, side))
     if margin_ppm is None:
         return missed(Status.REJECTED, _loses(event, measured), Prices.BOOKS, kind=KIND_OF[side].value)
@@ -147,8 +148,16 @@ def _judge(
     seconds = (until - clock.now_ms()) / 1000
     expected = _expected(found, measured, _share(found, books, seconds))
     paid = sum(one.bound(found.count, until) for one in incentives.of(found.rests)) if profile.count_incentives else 0
-    found_in = {"margin_ppm": margin_ppm, "expected": expected + paid}
+    found_in: dict[str, int | str] = {"margin_ppm": margin_ppm, "expected": expected + paid, "band": band}
     return _graded(event, found, Grade(profile.least_grade), until, found_in)
+
+
+def _band(event: EventView, books: Mapping[str, Depth], side: Side, until: int) -> str:
+    """The quote's band by the books of now; a leg without one of its prices counts as a dollar wide."""
+    depths = [books.get(outcome.ticker) for outcome in event.outcomes]
+    prices = [(None, None) if one is None else (one.best_bid(side), one.best_ask(side)) for one in depths]
+    spreads = [DOLLAR_PRICE if bid is None or ask is None else ask - bid for bid, ask in prices]
+    return expectation.band_of(spreads, (until - clock.now_ms()) / 1000)
 
 
 def _pays(event: EventView, side: Side) -> Price:
@@ -188,7 +197,7 @@ def _miss(refused: Refused) -> Miss:
     return Miss(REASON_OF[refused.reason], value, by, distance, refused.sentence)
 
 
-def _graded(event: EventView, found: Offer, least: Grade, until: int, found_in: Mapping[str, int]) -> Verdict:
+def _graded(event: EventView, found: Offer, least: Grade, until: int, found_in: Mapping[str, int | str]) -> Verdict:
     """The verdict of an offer: a candidate if its payoff is as sure as the profile asks for."""
     basket = basket_of(event, found)
     summary = basket_summary(basket)

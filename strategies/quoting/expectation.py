@@ -23,6 +23,32 @@ USUAL_FILL_PPM: Final = 175_000
 """Sets that complete of those wanted where nothing has been measured: as on recorded prints, filled only when traded through."""
 
 
+SPREADS: Final = ((200, "2c"), (500, "5c"))
+"""Up to which spread a leg on average, 1/10,000 dollar, and its name; wider ones are ``wide``."""
+TIMES: Final = ((6, "6h"), (24, "24h"))
+"""Up to how many hours a quote may rest, and its name; longer ones are ``days``."""
+
+
+def band_of(spreads: Sequence[int], seconds: float) -> str:
+    """Spread and time of a quoted basket in one word, as its fills are counted: ``spreads`` of its legs, 1/10,000 dollar; ``seconds`` until
+    nothing of it rests any more."""
+    mean, hours = sum(spreads) / max(1, len(spreads)), seconds / 3600
+    spread = next((name for most, name in SPREADS if mean <= most), "wide")
+    return f"{spread} {next((name for most, name in TIMES if hours <= most), 'days')}"
+
+
+def words_of(band: str) -> str:
+    """A band for a person; empty for all of a series."""
+    if not band:
+        return ""
+    spread, time = band.split()
+    spreads = {"wide": f"spread above {SPREADS[-1][0] / 100:g} cents"} | {
+        name: f"spread to {most / 100:g} cents" for most, name in SPREADS
+    }
+    times = {"days": f"more than {TIMES[-1][0]} h to the end"} | {name: f"{most} h or less" for most, name in TIMES}
+    return f"{spreads[spread]}, {times[time]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What the quotes of a series have brought. ``loss``: of a fill after a minute, below 0 where fills gained."""

@@ -100,6 +100,8 @@ def test_a_taker_of_the_same_prints_takes_whole_sets_at_the_first_moment_that_le
     assert outcome(tmp_path / "b", asks[:2], Fills.TAKEN).sets == 0, "six cents less 3.5 of fees is no margin"
     late = [(86_400 - 5 * 3_600 + at, leg, side, price) for at, leg, side, price in asks]
     assert outcome(tmp_path / "c", late, Fills.TAKEN).sets == 0
+    old = [asks[0], asks[1], (70.0, *asks[2][1:])]
+    assert outcome(tmp_path / "d", old, Fills.TAKEN).sets == 0, "nobody knows whether the first is offered still"
 
 
 def test_what_a_fill_was_worth_a_moment_later(tmp_path: Path) -> None:

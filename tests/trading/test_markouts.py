@@ -87,6 +87,7 @@ def _record(twin: Twin, **columns: Any) -> QuoteRecord:
         series=Series.objects.get(pk=twin.row.series_id),
         mode="live",
         side="no",
+        band=columns.get("band", ""),
         defaults={"at": clock.now()} | found,
     )
     return row
@@ -106,6 +107,12 @@ def test_a_series_is_counted_from_its_fills_and_ended_quotes(twin: Twin) -> None
     assert row.tokens == 3 * 10 + 3 * 2
     assert records.refresh() == 1, "counted again, not twice"
     assert QuoteRecord.objects.get().fills == 1
+    Position.objects.update(quote_band="5c 24h")
+    assert records.refresh() == 2
+    whole, banded = QuoteRecord.objects.order_by("band")
+    same = ("fills", "mark_60", "baskets", "wanted", "complete", "orphaned", "tokens")
+    assert [getattr(whole, column) for column in same] == [getattr(banded, column) for column in same]
+    assert (whole.band, banded.band) == ("", "5c 24h")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,17 @@ def test_a_series_in_which_no_margin_would_do_is_not_quoted(twin: Twin, columns:
     position = quoted.step(twin, position)
     assert (position.status, position.close_code) == ("aborted", "quote_loses")
     assert not Order.objects.filter(status="resting").exists()
+
+
+@pytest.mark.parametrize(("band", "fills", "rests"), [("2c 6h", 30, False), ("2c 6h", 19, True), ("5c 6h", 30, True)])
+def test_quotes_of_a_band_are_judged_by_its_own_fills_where_there_are_enough(
+    twin: Twin, band: str, fills: int, rests: bool
+) -> None:
+    position = quoted.begun(twin, quoted.profile())
+    Position.objects.update(quote_band="2c 6h")
+    _record(twin, mark_60=0)
+    _record(twin, mark_60=-900_000, complete=0, fills=fills, band=band)
+    assert bool(quoted.resting(quoted.step(twin, position))) is rests
 
 
 def test_a_few_fills_say_nothing(twin: Twin) -> None:

@@ -236,6 +236,7 @@ def _stored(
         reserved=basket.funds,
         collateral=None if reading is None else {**reading, collateral.FUNDS: basket.funds},
         quoting=decision.quote.get("way", ""),
+        quote_band=decision.quote.get("band", ""),
         orphan_limit=orphans if decision.quote else 0,
         next_step_at=until,
         lease_token=token,

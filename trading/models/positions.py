@@ -105,6 +105,13 @@ class Position(models.Model):
         blank=True,
         help_text="How its legs rest: one_leg, several or all_legs; empty where all are taken.",
     )
+    quote_band = models.CharField(
+        default="",
+        db_default="",
+        max_length=12,
+        blank=True,
+        help_text="Spread a leg and time to the end of quoting when it was decided, by which its fills are counted; empty: not quoted.",
+    )
     order_group = models.CharField(
         default="",
         db_default="",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import BigIntegerField, Case, Count, F, Max, Min, Q, QuerySet, Sum, When
+from django.db.models import BigIntegerField, Case, CharField, Count, F, Max, Min, Q, QuerySet, Sum, Value, When
 
 from kalbot.common import clock
 from strategies.models import Kind, QuoteRecord
@@ -20,31 +20,44 @@ COUNTED: Final = timedelta(days=30)
 """Older quotes say nothing any more, so a series that is quoted no more is tried again some day."""
 PRICE_UNIT: Final = 100
 """Micro-dollars in 1/10,000 dollar."""
-Key = tuple[str, str, str]
-"""(series, mode, side)"""
+Key = tuple[str, str, str, str]
+"""(series, mode, side, band); the band is empty for all of a series."""
 
 
 def refresh() -> int:
     """Count all series again. Returns how many have a record."""
     now = clock.now()
     found: dict[Key, dict[str, Any]] = defaultdict(dict)
-    for key, columns in [*_marks(now), *_baskets(now)]:
-        found[key] |= columns
-    rows = [QuoteRecord(series_id=s, mode=m, side=side, at=now, **columns) for (s, m, side), columns in found.items()]
+    for by_band in (False, True):
+        for key, columns in [*_marks(now, by_band), *_baskets(now, by_band)]:
+            found[key] |= columns
+    rows = [
+        QuoteRecord(series_id=s, mode=m, side=side, band=band, at=now, **columns)
+        for (s, m, side, band), columns in found.items()
+    ]
     with transaction.atomic():
         QuoteRecord.objects.all().delete()
         QuoteRecord.objects.bulk_create(rows)
     return len(rows)
 
 
-def _marks(now: datetime) -> Iterator[tuple[Key, dict[str, Any]]]:
+def _marks(now: datetime, by_band: bool) -> Iterator[tuple[Key, dict[str, Any]]]:
     """Averages over the contracts that were measured."""
-    rows: QuerySet[MarkOut, Any] = MarkOut.objects.filter(at__gt=now - COUNTED).values("series", "mode", "side")
+    counted, band = _band(by_band, "fill__order__position__")
+    measured = MarkOut.objects.filter(counted, at__gt=now - COUNTED).annotate(band=band)
+    rows: QuerySet[MarkOut, Any] = measured.values("series", "mode", "side", "band")
     sums = {f"sum_{h}": Sum((F(f"leg_{h}") - F("price") * PRICE_UNIT) * F("count")) for h in (1, 10, 60)}
     counts = {f"count_{h}": Sum(_count_where(h)) for h in (1, 10, 60)}
     for row in rows.annotate(fills=Count("leg_60"), **sums, **counts).order_by():
         marks = {f"mark_{h}": _mean(row[f"sum_{h}"], row[f"count_{h}"]) for h in (1, 10, 60)}
-        yield (row["series"], row["mode"], row["side"]), {"fills": row["fills"], **marks}
+        yield (row["series"], row["mode"], row["side"], row["band"]), {"fills": row["fills"], **marks}
+
+
+def _band(by_band: bool, path: str = "") -> tuple[Q, F | Value]:
+    """Which rows are counted, and by which band: those that have one, or all of them as one."""
+    if not by_band:
+        return Q(), Value("", output_field=CharField())
+    return ~Q(**{f"{path}quote_band": ""}), F(f"{path}quote_band")
 
 
 def _count_where(horizon: int) -> Case:
@@ -56,15 +69,15 @@ def _mean(total: int | None, count: int | None) -> int | None:
     return round(total / count) if total is not None and count else None
 
 
-def _baskets(now: datetime) -> Iterator[tuple[Key, dict[str, Any]]]:
+def _baskets(now: datetime, by_band: bool) -> Iterator[tuple[Key, dict[str, Any]]]:
     sums: dict[Key, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("baskets", *_COUNTED_COLUMNS), 0))
-    for row in _ended(now):
-        one = sums[row["event__series_id"], row["mode"], SIDE_OF[Kind(row["kind"])].value]
+    for row in _ended(now, by_band):
+        one = sums[row["event__series_id"], row["mode"], SIDE_OF[Kind(row["kind"])].value, row["band"]]
         one["baskets"] += 1
         one["wanted"] += row["target_count"]
         one["complete"] += row["whole"]
         one["orphaned"] += row["bought"] - row["whole"] * row["legs__count"]
-    for key, tokens in _tokens(now).items():
+    for key, tokens in _tokens(now, by_band).items():
         if key in sums:
             sums[key]["tokens"] = tokens
     yield from sums.items()
@@ -82,24 +95,32 @@ def _quoted(now: datetime) -> QuerySet[Position]:
     )
 
 
-def _ended(now: datetime) -> QuerySet[Position, Any]:
+def _ended(now: datetime, by_band: bool) -> QuerySet[Position, Any]:
     """Each with what it bought: of its least filled leg and of all legs together. Every leg of a quoted basket wants the same count."""
+    counted, band = _band(by_band)
     return (
         _quoted(now)
+        .filter(counted)
+        .annotate(band=band)
         .annotate(whole=Min("legs__bought_count"), bought=Sum("legs__bought_count"), legs__count=Count("legs"))
-        .values("event__series_id", "mode", "kind", "target_count", "whole", "bought", "legs__count")
+        .values("event__series_id", "mode", "kind", "band", "target_count", "whole", "bought", "legs__count")
         .order_by()
     )
 
 
-def _tokens(now: datetime) -> dict[Key, int]:
+def _tokens(now: datetime, by_band: bool) -> dict[Key, int]:
     """Write tokens of placing and withdrawing quotes; what prolonging them took is not kept."""
+    counted, band = _band(by_band, "position__")
     orders = Order.objects.filter(purpose=Order.Purpose.QUOTE, position__in=_quoted(now))
-    rows = orders.values("position__event__series_id", "mode", "side").annotate(
-        placed=Count("pk"), whole=Count("pk", filter=Q(filled_count=F("count"))), last=Max("created_at")
+    rows = (
+        orders.filter(counted)
+        .annotate(band=band)
+        .values("position__event__series_id", "mode", "side", "band")
+        .annotate(placed=Count("pk"), whole=Count("pk", filter=Q(filled_count=F("count"))), last=Max("created_at"))
     )
     return {
-        (row["position__event__series_id"], row["mode"], row["side"]): row["placed"] * planner.CREATE_TOKENS
+        (row["position__event__series_id"], row["mode"], row["side"], row["band"]): row["placed"]
+        * planner.CREATE_TOKENS
         + (row["placed"] - row["whole"]) * planner.CANCEL_TOKENS
         for row in rows.order_by()
     }

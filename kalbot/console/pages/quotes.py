@@ -18,6 +18,7 @@ from kalbot.common.units import CONTRACT, PPM
 from kalbot.console.ui.plots import COLOURS
 from markets import incentives
 from strategies.models import Profile, QuoteRecord, Verdict
+from strategies.quoting import expectation
 from strategies.quoting.expectation import ENOUGH_FILLS
 from strategies.reasons import Reason, sentence_of
 from trading.quoted import open_quotes, results
@@ -34,7 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Sim and live apart in every table, live first where both are."""
     since = clock.now() - timedelta(days=DAYS)
     quotes = open_quotes.every()
-    records = list(QuoteRecord.objects.order_by("mode", "series_id", "side"))
+    records = list(QuoteRecord.objects.order_by("mode", "series_id", "side", "band"))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Quotes",
@@ -51,7 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "made": results.by_way(since),
         "hedges": [one for one in results.hedges(since) if one.resting_cost],
         "is_quoting": Profile.objects.exclude(quoting=Profile.Quoting.NONE).filter(is_active=True).exists(),
-        **plot(records),
+        **plot(row for row in records if not row.band),
     }
     return TemplateResponse(request, "console/quotes.html", context)
 
@@ -71,6 +72,7 @@ def record(row: QuoteRecord) -> dict[str, Any]:
     """One series for the template; shares in millionths."""
     return {
         "row": row,
+        "band": expectation.words_of(row.band),
         "marks": [getattr(row, f"mark_{seconds}") for seconds in HORIZONS],
         "fill_rate": row.complete * PPM // row.wanted if row.wanted else None,
         "tokens_a_set": round(row.tokens * CONTRACT / row.complete, 1) if row.complete else None,

@@ -28,3 +28,18 @@ def test_the_slowest_leg_counts_where_all_must_fill_and_any_where_the_others_are
 def test_without_measured_fills_the_usual_rate_counts_as_far_as_there_is_trading() -> None:
     assert expectation.expected(1_000_000, None, 0) == expectation.USUAL_FILL_PPM
     assert expectation.expected(1_000_000, None, 0, 0.5) == expectation.USUAL_FILL_PPM // 2
+
+
+@pytest.mark.parametrize(
+    ("spreads", "hours", "band", "words"),
+    [
+        ([200, 200], 6, "2c 6h", "spread to 2 cents, 6 h or less"),
+        ([200, 201], 6.01, "5c 24h", "spread to 5 cents, 24 h or less"),
+        ([500, 500], 24, "5c 24h", "spread to 5 cents, 24 h or less"),
+        ([100, 10_000], 24.1, "wide days", "spread above 5 cents, more than 24 h to the end"),
+    ],
+)
+def test_spread_and_time_are_a_band(spreads: list[int], hours: float, band: str, words: str) -> None:
+    assert expectation.band_of(spreads, hours * 3_600) == band
+    assert expectation.words_of(band) == words
+    assert len(band) <= 12

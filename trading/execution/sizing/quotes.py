@@ -129,7 +129,7 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
 def margin_of(position: Position) -> int | None:
     """The margin in ppm that its quotes must leave by what those of its series have brought up to now; None where none would do."""
     decision, side = position.decision, SIDE_OF[Kind(position.kind)]
-    measured = quote_records.of(position.mode, position.event.series_id, side.value)
+    measured = quote_records.of(position.mode, position.event.series_id, side.value, position.quote_band)
     pays = Price(decision.floor // decision.count)
     return quote_records.margin_ppm(position.profile, measured, pays)
 
