@@ -27,6 +27,12 @@ def quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def static_files_when_asked_for(settings: Any) -> None:
+    """Each client would list every static file first."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
 def no_usual_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exchange's weekly pause is not now, whatever day it is."""
     monkeypatch.setattr(

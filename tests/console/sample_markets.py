@@ -21,6 +21,8 @@ CITIES = {
     "DEN": "Denver",
     "PHIL": "Philadelphia",
 }
+DAY = "26NOV24"
+"""The day of an event, where nothing else is asked for."""
 
 
 def scan(minutes_ago: int = 1) -> Scan:
@@ -50,7 +52,7 @@ def series(
     return found
 
 
-def weather_event(city: str = "NY", day: str = "26NOV24", *, hours: float = 9) -> Event:
+def weather_event(city: str = "NY", day: str = DAY, *, hours: float = 9) -> Event:
     """Six temperature ranges that tile the line, with quotes."""
     family = series(f"KXHIGH{city}", f"Highest temperature in {CITIES[city]}")
     event = Event.objects.create(

@@ -10,18 +10,20 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from sample_markets import CITIES, publish, scan, walk, weather_event
+from sample_markets import CITIES, DAY, publish, scan, walk, weather_event
 from sample_positions import decision, position
 from sample_triage import assess, trouble
 
 from kalbot.common import clock
 from kalbot.console.ops import exchange_status
 from markets.catalogue import families
-from markets.models import Certificate, Event, RefusedFamily
+from markets.models import Certificate, Event, RefusedFamily, Scan
 from strategies.models import DOLLAR, Cycle, NearMiss, Profile, Screening, Verdict
 from strategies.profiles import seeds
+from tests.snapshot import Snapshot
 from trading.models import (
     Denial,
+    Position,
     TradingState,
 )
 
@@ -83,8 +85,32 @@ def verdict(
     )
 
 
-def sample(*, history: int = 6) -> dict[str, Any]:
-    """Rows of every kind. Returns what tests want to find again."""
+def sample() -> dict[str, Any]:
+    """Rows of every kind, and prices in Redis. Returns what tests want to find again."""
+    ROWS.rows()
+    profiles = {profile.name: profile for profile in Profile.objects.filter(name__in=("careful", "coverage", "live"))}
+    by_ticker = Event.objects.in_bulk([f"KXHIGH{city}-{DAY}" for city in CITIES])
+    events = [by_ticker[f"KXHIGH{city}-{DAY}"] for city in CITIES]
+    for event in events:
+        publish(event)
+    walk(events[0])
+    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38))
+    going = {
+        held.event_id: held
+        for held in Position.objects.select_related("profile", "event", "decision").filter(event__in=events)
+    }
+    return {
+        **profiles,
+        "events": events,
+        "held": going[events[0].ticker],
+        "paper": going[events[1].ticker],
+        "leaving": going[events[2].ticker],
+        "scan": Scan.objects.latest("pk"),
+    }
+
+
+def rows(*, history: int = 6) -> None:
+    """The rows of ``sample``, one by one."""
     seeds.seed()
     careful, coverage = (Profile.objects.get(name=name) for name in ("careful", "coverage"))
     live = Profile.objects.create(
@@ -95,10 +121,6 @@ def sample(*, history: int = 6) -> dict[str, Any]:
     )
     last = scan()
     events = [weather_event(city) for city in CITIES]
-    for event in events:
-        publish(event)
-    walk(events[0])
-    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38))
     Certificate.objects.create(
         event=events[0],
         status="granted",
@@ -112,8 +134,8 @@ def sample(*, history: int = 6) -> dict[str, Any]:
         hours = 24 * (history - number)
         position(live if number % 2 else careful, past, "settled", hours_ago=hours, ended=hours - 20)
     held = position(live, events[0])
-    paper = position(careful, events[1], hours_ago=0.2)
-    leaving = position(careful, events[2], "exiting", hours_ago=5)
+    position(careful, events[1], hours_ago=0.2)
+    position(careful, events[2], "exiting", hours_ago=5)
     for profile in (careful, coverage, live):
         for place, event in enumerate(events):
             if place < 2:
@@ -156,16 +178,9 @@ def sample(*, history: int = 6) -> dict[str, Any]:
     Denial.objects.create(decision=denied, code="capital", detail="$197.00 are not free")
     assess(held, events[0])
     trouble()
-    return {
-        "careful": careful,
-        "coverage": coverage,
-        "live": live,
-        "events": events,
-        "held": held,
-        "paper": paper,
-        "leaving": leaving,
-        "scan": last,
-    }
+
+
+ROWS = Snapshot(rows)
 
 
 def family() -> Event:
