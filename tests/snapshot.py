@@ -17,7 +17,7 @@ from django.db import connection, models, transaction
 from kalbot.common import clock
 
 OLDEST: Final = timedelta(minutes=10)
-"""Rows older than this are made anew: columns of JSON may say times, which nobody moves."""
+"""Rows older than this are made again: columns of JSON may say times, which nobody moves."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def quick_passwords(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def static_files_when_asked_for(settings: Any) -> None:
+def static_files_when_wanted(settings: Any) -> None:
     """Each client would list every static file first."""
     settings.WHITENOISE_AUTOREFRESH = True
 

@@ -22,7 +22,7 @@ CITIES = {
     "PHIL": "Philadelphia",
 }
 DAY = "26NOV24"
-"""The day of an event, where nothing else is asked for."""
+"""The day of an event by default."""
 
 
 def scan(minutes_ago: int = 1) -> Scan:
