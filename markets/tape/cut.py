@@ -19,6 +19,7 @@ from markets.kalshi.ws.frames import BookDelta, BookSnapshot
 from markets.kalshi.ws.intake import Intake
 from markets.tape import store
 from markets.tape.connections import Connections
+from markets.tape.imports.listing import event_of
 from markets.tape.reader import Tape
 from markets.tape.records import UNREADABLE, Kind, Record, content, pack_frames
 
@@ -68,8 +69,8 @@ class _Known:
 
     def _lost(self, key: str) -> None:
         """Nothing known before a gap is a price: of the event of the market that it names, or of everything."""
-        event = key.rsplit("-", 1)[0] if key in self.books else None
-        self.books = {} if event is None else {t: one for t, one in self.books.items() if t.rsplit("-", 1)[0] != event}
+        event = event_of(key) if key in self.books else None
+        self.books = {} if event is None else {t: one for t, one in self.books.items() if event_of(t) != event}
 
     def records(self, at: int) -> Iterator[Record]:
         left = {sid: sum(one[1] == sid for one in self.books.values()) for sid in self.sequence}

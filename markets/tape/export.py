@@ -15,9 +15,8 @@ import pyarrow
 import pyarrow.parquet
 
 from markets.kalshi.schemas.pages import parse_orderbook
-from markets.kalshi.ws.frames import BookDelta, BookSnapshot, TradeFrame
-from markets.kalshi.ws.intake import Intake
-from markets.tape.connections import Connections
+from markets.kalshi.ws.frames import TradeFrame
+from markets.tape.known_books import KnownBooks, whole
 from markets.tape.reader import Tape
 from markets.tape.records import UNREADABLE, Kind, Record, content
 
@@ -64,98 +63,54 @@ Row = dict[str, Any]
 def export(tape: Tape, folder: Path, start_ns: int, end_ns: int) -> dict[str, int]:
     """Write the tape below ``folder``. Returns the rows of each dataset. Memory stays bounded by ``MOST_ROWS`` a file."""
     files = _Files(folder)
-    connections = Connections(lambda epoch: Intake())
+    books = KnownBooks()
     for record in tape.records(start_ns, end_ns):
         try:
-            rows = list(_rows(record, connections))
+            rows = list(_rows(record, books))
         except UNREADABLE as error:
             log.warning("record of %s not exported: %s: %s", record.key, type(error).__name__, error)
             continue
         for dataset, row in rows:
-            files.add(dataset, record.received_ns, row)
+            files.add(dataset, row["ts_recv"], row)
     return files.close()
 
 
-def _rows(record: Record, connections: Connections[Intake]) -> Iterator[tuple[str, Row]]:
+def _rows(record: Record, books: KnownBooks) -> Iterator[tuple[str, Row]]:
     at, ticker = record.received_ns, record.key
-    if record.kind in (Kind.FRAMES, Kind.CONNECTION):
-        for number, frame in enumerate(connections.apply(record)):
-            yield from _frame(frame, at + number)
+    if record.kind in (Kind.FRAMES, Kind.CONNECTION, Kind.GAP):
+        for row in books.rows(record):
+            yield "book_l2", row
+        for moment, frame in books.others:
+            if isinstance(frame, TradeFrame):
+                yield "trades", _printed(frame, moment)
         return
     if record.kind is Kind.BOOK:
         book = parse_orderbook(record.payload)
-        yield from _whole(ticker, at, 0, {"yes": book.yes, "no": book.no})
+        for row in whole(ticker, at, 0, {"yes": book.yes, "no": book.no}):
+            yield "book_l2", row
         return
     said = content(record) if record.kind in (Kind.TRADE, Kind.QUOTE, Kind.SETTLEMENT) else {}
+    base = {"ticker": ticker, "ts_recv": at}
     if record.kind is Kind.TRADE:
         price, count = float(said["yes_price_dollars"]), float(said["count_fp"])
-        yield (
-            "trades",
-            {
-                "ticker": ticker,
-                "ts_recv": at,
-                "yes_price": price,
-                "count": count,
-                "taker_side": said["taker_side"],
-            },
-        )
+        yield "trades", base | {"yes_price": price, "count": count, "taker_side": said["taker_side"]}
     elif record.kind is Kind.QUOTE:
         bids = {side: said[f"{side}_dollars"] for side in ("yes_bid", "no_bid")}
-        yield (
-            "quotes",
-            {"ticker": ticker, "ts_recv": at} | {k: None if v is None else float(v) for k, v in bids.items()},
-        )
+        yield "quotes", base | {k: None if v is None else float(v) for k, v in bids.items()}
     elif record.kind is Kind.SETTLEMENT:
-        yield "settlements", {"ticker": ticker, "ts_recv": at, "result": said["result"]}
+        yield "settlements", base | {"result": said["result"]}
     elif record.kind is Kind.EVENT:
-        yield "events", {"ticker": ticker, "ts_recv": at, "event": record.payload.decode()}
+        yield "events", base | {"event": record.payload.decode()}
 
 
-def _frame(frame: object, at: int) -> Iterator[tuple[str, Row]]:
-    if isinstance(frame, BookSnapshot):
-        yield from _whole(frame.market_ticker, at, frame.seq, {"yes": frame.yes, "no": frame.no})
-    elif isinstance(frame, BookDelta):
-        yield (
-            "book_l2",
-            {
-                "ticker": frame.market_ticker,
-                "ts_recv": at,
-                "seq": frame.seq,
-                "side": str(frame.side),
-                "price": frame.price / 10_000,
-                "size": frame.delta / 100,
-                "is_snapshot": False,
-            },
-        )
-    elif isinstance(frame, TradeFrame):
-        yield (
-            "trades",
-            {
-                "ticker": frame.market_ticker,
-                "ts_recv": at,
-                "yes_price": frame.yes_price / 10_000,
-                "count": frame.count / 100,
-                "taker_side": str(frame.taker_side),
-            },
-        )
-
-
-def _whole(ticker: str, at: int, seq: int, sides: dict[str, Any]) -> Iterator[tuple[str, Row]]:
-    """A snapshot's rows; an empty book is one row without side and price."""
-    base = {"ticker": ticker, "ts_recv": at, "seq": seq, "is_snapshot": True}
-    levels: list[tuple[str | None, Any, Any]] = [
-        (side, price, size) for side, bids in sides.items() for price, size in bids
-    ]
-    for side, price, size in levels or [(None, None, None)]:
-        yield (
-            "book_l2",
-            base
-            | {
-                "side": side,
-                "price": None if price is None else price / 10_000,
-                "size": None if size is None else size / 100,
-            },
-        )
+def _printed(frame: TradeFrame, at: int) -> Row:
+    return {
+        "ticker": frame.market_ticker,
+        "ts_recv": at,
+        "yes_price": frame.yes_price / 10_000,
+        "count": frame.count / 100,
+        "taker_side": str(frame.taker_side),
+    }
 
 
 class _Files:

@@ -68,7 +68,7 @@ def passes(roots: Iterable[Path]) -> list[Pass]:
     for row in rows:
         with aside.unreadable():
             found |= {one.event + str(one.at_ms): one for one in _pass(row, values)}
-    files.warn(aside, "recorded coins")
+    aside.warn("recorded coins")
     return sorted(found.values(), key=lambda one: one.at_ms)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from markets.tape.imports.source import Aside, lines, nanoseconds, rows
-
-log = logging.getLogger(__name__)
 
 _PRINTED = ("created_time", "ticker", "yes_price_cents", "taker_side")
 
@@ -43,9 +40,3 @@ def objects(roots: Iterable[Path], pattern: str, aside: Aside) -> Iterator[Mappi
 def unix_ms(text: str) -> int:
     """Unix milliseconds of an ISO time, UTC where it names no zone. Raises ValueError."""
     return nanoseconds(text) // 10**6
-
-
-def warn(aside: Aside, what: str) -> None:
-    """Say what was set aside."""
-    if aside.count:
-        log.warning("%s: %d lines cannot be read, first %s", what, aside.count, aside.named[0])

@@ -42,7 +42,7 @@ def run(roots: Iterable[Path]) -> list[GameScore]:
         with aside.unreadable():
             if game["result"] in ("yes", "no"):
                 found += list(_game(game))
-    files.warn(aside, "recorded games")
+    aside.warn("recorded games")
     return found
 
 

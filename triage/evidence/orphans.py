@@ -64,7 +64,7 @@ def touches(roots: Iterable[Path]) -> tuple[Touch, dict[str, str]]:
                 touch[(ticker, "yes")].append((at, price))
     for prints in touch.values():
         prints.sort()
-    files.warn(aside, "recorded prints")
+    aside.warn("recorded prints")
     return touch, results
 
 

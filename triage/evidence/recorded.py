@@ -74,7 +74,7 @@ def read(roots: Iterable[Path]) -> Recorded:
         found.cases += _forecast_cases(root, known, found, aside)
     if aside.count:
         found.leave_out("lines that cannot be read", aside.count)
-    files.warn(aside, "recorded days")
+    aside.warn("recorded days")
     found.cases.sort(key=lambda case: (case.at_ms, case.station))
     return found
 

@@ -16,15 +16,15 @@ from rich.table import Table
 from markets.tape import export as tape_export
 from markets.tape.coverage import Coverage, State, coverage
 from markets.tape.cut import cut
-from markets.tape.imports import inventory, registry
-from markets.tape.imports.source import iso, nanoseconds
+from markets.tape.imports import registry
+from markets.tape.imports.source import iso, moment_of
 from markets.tape.reader import END_OF_TIME, Tape
 
 
 def moment(text: str) -> int:
     """A time of the command line (ISO, UTC without an offset) in nanoseconds."""
     try:
-        return nanoseconds(text)
+        return moment_of(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a time such as 2026-07-19T14:00") from None
 
@@ -136,8 +136,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{part.tape}/{part.writer}: {done.records:,} records{said}")
             for one in done.aside.named:
                 self.stdout.write(f"  {one}")
-        if options["kind"] == "recorded" and not options["only"]:
-            for name, why in inventory.left_out(options["source"]):
+        if not options["only"]:
+            for name, why in registry.left_out(options["kind"], options["source"]):
                 self.stdout.write(f"{name}: not imported: {why}")
         if refused:
             raise CommandError(f"{len(refused)} of {len(found)} could not be read: {', '.join(refused)}")

@@ -1,4 +1,4 @@
-"""Best bids of both sides at every change, without sizes (``quotes_hf/*.csv.gz``), with derived results."""
+"""Best bids of both sides at every change, without sizes (``quotes_hf/*.csv``), with derived results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from markets.tape.imports.event_quotes import quote
-from markets.tape.imports.listing import ASSUMED_RULES, Listing, event_of, market, series_of
+from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
+from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
 from markets.tape.imports.source import Aside, Part, Refused, iso, nanoseconds, rows
 from markets.tape.records import Kind, Record
@@ -30,8 +31,8 @@ _LEG: Final = re.compile(r"-(B|T)(-?\d+(?:\.\d+)?)$")
 def parts(root: Path) -> Iterator[Part]:
     """One part an event-day."""
     listing, folder = Listing(_catalogued(root)), root / "quotes_hf"
-    results = cache(lambda: _results(folder / "results_derived.csv"))
-    for path in sorted(folder.glob("KX*.csv.gz")):
+    results = cache(lambda: _results(one_file(folder / "results_derived.csv")))
+    for path in files(folder, "KX*.csv"):
         about = {
             "source": "best bids at every change",
             "cadence": "every change; silence means unchanged, as far as the recorder saw",
@@ -83,14 +84,17 @@ class _Reader:
     def _event(self, event: str, legs: list[str]) -> dict[str, Any]:
         midnight = (_day(event) + timedelta(days=1)).replace(tzinfo=NEW_YORK)
         closes = iso(int((midnight - timedelta(minutes=1)).timestamp()) * 10**9)
-        strikes = strikes_of(legs)
+        is_daily = (
+            DAILY.match(series_of(event)) is not None
+        )  # of others the tickers say neither strikes nor exclusiveness
+        strikes = strikes_of(legs) if is_daily else {}
         markets = []
         for ticker in legs:
             one = market(
-                ticker, strikes=strikes[ticker], times={"close_time": closes, "expected_expiration_time": closes}
+                ticker, strikes=strikes.get(ticker), times={"close_time": closes, "expected_expiration_time": closes}
             )
             markets.append(one | self._listing.rules_of(one, day_of(event)))
-        return self._listing.event(event, markets, exclusive=True)
+        return self._listing.event(event, markets, exclusive=True if is_daily else None)
 
 
 def strikes_of(legs: list[str]) -> dict[str, dict[str, Any]]:
@@ -102,11 +106,11 @@ def strikes_of(legs: list[str]) -> dict[str, dict[str, Any]]:
         if match is None:
             continue
         value = Decimal(match[2])
-        if match[1] == "B":
+        if match[1] == "B" and abs(value) % 1 == HALF:
             found[leg] = {"strike_type": "between", "floor_strike": int(value - HALF), "cap_strike": int(value + HALF)}
-        elif middles and value > max(middles):
+        elif match[1] == "T" and middles and value > max(middles):
             found[leg] = {"strike_type": "greater", "floor_strike": int(value)}
-        elif middles and value < min(middles):
+        elif match[1] == "T" and middles and value < min(middles):
             found[leg] = {"strike_type": "less", "cap_strike": int(value)}
     return {leg: found.get(leg, {}) for leg in legs}
 
@@ -115,6 +119,6 @@ def _day(event: str) -> datetime:
     return datetime.strptime(event.split("-")[1], "%y%b%d").replace(tzinfo=UTC)
 
 
-def _results(path: Path) -> dict[str, str]:
-    found = rows(path, ("ticker", "result_derived")) if path.exists() else ()
+def _results(path: Path | None) -> dict[str, str]:
+    found = rows(path, ("ticker", "result_derived")) if path is not None else ()
     return {row["ticker"]: row["result_derived"] for row in found if row["result_derived"] in ("yes", "no")}

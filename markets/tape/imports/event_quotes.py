@@ -1,4 +1,4 @@
-"""Best prices of whole events without sizes, fetched every half hour (``quotes/*.jsonl.gz``: games, ranges, ladders)."""
+"""Best prices of whole events without sizes, fetched every half hour (``quotes/*.jsonl``: games, ranges, ladders)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports.listing import Listing, market, series_of
+from markets.tape.imports.packed import files
 from markets.tape.imports.rest_books import _catalogued
 from markets.tape.imports.source import Aside, Part, dollars, lines, nanoseconds, ticker
 from markets.tape.records import Kind, Record
@@ -18,7 +19,7 @@ _STRIKES: Final = ("strike_type", "floor_strike", "cap_strike")
 def parts(root: Path) -> Iterator[Part]:
     """One part for each file of ``quotes/``."""
     listing = Listing(_catalogued(root))
-    for path in sorted((root / "quotes").glob("*.jsonl.gz")):
+    for path in files(root, "quotes/*.jsonl"):
         name = path.name.split(".")[0]
         about = {
             "source": "best prices of whole events over REST",

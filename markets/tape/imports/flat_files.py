@@ -6,53 +6,94 @@ subscriptions that carried other markets too. Neither archive carries events; ``
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports import source
+from markets.tape.imports.archives import Covered, Row, in_order, instant, table, together
+from markets.tape.imports.numbered_frames import NumberedFrames
+from markets.tape.imports.packed import unpacked_name
 from markets.tape.imports.prints import print_of
-from markets.tape.imports.source import Aside, Part, Refused, change, contracts, dollars, nanoseconds, rows
-from markets.tape.records import Kind, Record, pack_frames
-from markets.tape.store import json_record
+from markets.tape.imports.source import Aside, Part, change, contracts, dollars
+from markets.tape.records import UNREADABLE, Record
 
-Row = Mapping[str, Any]
 _ONE: Final = Decimal(1)
 
 
 def kalshi_eye(root: Path) -> Iterator[Part]:
-    """``book_l2`` and ``trades`` of a hive layout (``DATASET/date=.../series=.../*.parquet``)."""
+    """``book_l2`` and ``trades`` of a hive layout (``DATASET/date=.../series=.../*.parquet``): one part a folder."""
+    number = 0
     for dataset, read in (("book_l2", book_l2), ("trades", trades)):
-        for number, path in enumerate(sorted((root / dataset).rglob("*.parquet"))):
-            yield _part("kalshi-eye", dataset, path, root, number, read)
+        covered = Covered()
+        for name, paths in together(root, (root / dataset).rglob("*.parquet")):
+            yield _part("kalshi-eye", dataset, name, paths, number, read, covered)
+            number += 1
 
 
 def predictiondata(root: Path) -> Iterator[Part]:
-    """``complete`` files, CSV (gzip) or Parquet, anywhere below a folder."""
-    found = [path for path in sorted(root.rglob("*")) if path.name.endswith((".csv", ".csv.gz", ".parquet"))]
-    for number, path in enumerate(found):
-        yield _part("predictiondata", "complete", path, root, number, complete)
+    """``complete`` files, CSV (packed or not) or Parquet, anywhere below a folder: one part a folder and day."""
+    covered = Covered()
+    for number, (name, paths) in enumerate(together(root, filter(_is_complete, root.rglob("*")))):
+        yield _part("predictiondata", "complete", name, paths, number, complete, covered)
+
+
+def _is_complete(path: Path) -> bool:
+    return unpacked_name(path.name).endswith((".csv", ".parquet"))
+
+
+def left_out(kind: str, root: Path) -> Iterator[tuple[str, str]]:
+    """(path below ``root``, why it is on no tape) of every file of an archive that is not read."""
+    if kind not in ("kalshi-eye", "predictiondata"):
+        return
+    for path in sorted(one for one in root.rglob("*") if one.is_file()):
+        name = path.relative_to(root).as_posix()
+        if kind == "predictiondata" and not _is_complete(path):
+            yield name, "neither CSV nor Parquet"
+        elif kind == "kalshi-eye" and (path.suffix != ".parquet" or name.split("/")[0] not in ("book_l2", "trades")):
+            yield name, "neither book_l2 nor trades"
 
 
 _Read = Callable[[Iterable[Row], int, Aside], Iterator[Record]]
 
 
-def _part(tape: str, dataset: str, path: Path, root: Path, number: int, read: _Read) -> Part:
+def _part(
+    tape: str, dataset: str, name: str, paths: Sequence[Path], number: int, read: _Read, covered: Covered
+) -> Part:
     about = {
         "source": f"{tape} {dataset}",
         "cadence": "every change",
         "absent": ["events", "settlements"],
-        "assumed": ["sequence numbers renumbered for each file"],
+        "assumed": ["sequence numbers renumbered for each day"],
         "licence": "the archive's own",
     }
-    writer = "_".join(path.relative_to(root).with_suffix("").parts)
-    needed = NEEDED[dataset]
-    return Part(tape, writer, about, lambda aside: read(_table(path, needed, aside), 5_000 + number, aside))
+    needed, column = NEEDED[dataset], TIMES[dataset]
+
+    def records(aside: Aside) -> Iterator[Record]:
+        spans: dict[str, tuple[int, int]] = {}
+        found = in_order(lambda said: table(paths, needed, said), column, aside)
+        yield from read(_spanned(found, column, spans), 5_000 + number, aside)
+        covered.add(name, spans)
+
+    return Part(tape, name, about, records)
 
 
+def _spanned(found: Iterable[Row], column: str, spans: dict[str, tuple[int, int]]) -> Iterator[Row]:
+    """The rows; meanwhile ``spans`` learns when each market is on them."""
+    for row in found:
+        yield row
+        try:
+            at, ticker = instant(row[column]), source.ticker(row["ticker"])
+        except UNREADABLE:
+            continue
+        first, last = spans.get(ticker, (at, at))
+        spans[ticker] = (min(first, at), max(last, at))
+
+
+TIMES: Final = {"book_l2": "ts_recv", "trades": "ts_recv", "complete": "local_timestamp"}
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "book_l2": ("ticker", "ts_recv", "side", "price", "size", "is_snapshot"),
     "trades": ("ticker", "ts_recv", "taker_side"),
@@ -67,80 +108,11 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
 """The columns without which nothing can be made of a dataset."""
 
 
-def _table(path: Path, needed: Sequence[str], aside: Aside) -> Iterator[Row]:
-    if path.suffix != ".parquet":
-        yield from rows(path, needed, aside)
-        return
-    import pyarrow
-    import pyarrow.parquet
-
-    file = pyarrow.parquet.ParquetFile(path)
-    missing = sorted(set(needed) - set(file.schema_arrow.names))
-    if missing:
-        raise Refused(f"{path.name} has no column {', '.join(missing)}")
-    number = 0
-    for batch in file.iter_batches():
-        table = pyarrow.Table.from_batches([batch])
-        for place, column in enumerate(table.schema):
-            if pyarrow.types.is_timestamp(column.type):  # whole nanoseconds, which Python's own times cannot hold
-                whole = table[column.name].cast(pyarrow.timestamp("ns", column.type.tz)).cast(pyarrow.int64())
-                table = table.set_column(place, column.name, whole)
-        for row in table.to_pylist():
-            number += 1
-            aside.place = f"{path.name} row {number}"
-            yield row
-
-
-class _Frames:
-    """Numbered frames of one subscription."""
-
-    def __init__(self, sid: int, epoch: str) -> None:
-        self._sid, self._epoch, self._seq = sid, epoch, 0
-
-    def opened(self, at: int, state: str = "open") -> Record:
-        return json_record(at, Kind.CONNECTION, self._epoch, {"state": state})
-
-    def snapshot(self, at: int, ticker: str, yes: list[list[str]], no: list[list[str]]) -> Record:
-        message: dict[str, Any] = {"market_ticker": ticker}
-        message |= {"yes_dollars_fp": yes} if yes else {}
-        message |= {"no_dollars_fp": no} if no else {}
-        return self._frame(at, "orderbook_snapshot", message)
-
-    def delta(self, at: int, ticker: str, side: str, price: str, change: str) -> Record:
-        message = {
-            "market_ticker": ticker,
-            "side": side,
-            "price_dollars": price,
-            "delta_fp": change,
-            "ts_ms": at // 10**6,
-        }
-        return self._frame(at, "orderbook_delta", message)
-
-    def lost(self, at: int, ticker: Any, began: Sequence[Record]) -> Iterator[Record]:
-        """A message that cannot be read, after those of ``began`` that open the connection: nothing that was known of its event before is a
-        price, until the next snapshots. Where its market is not known either, its number is left out, and every book is suspect."""
-        yield from (record for record in began if record.kind is Kind.CONNECTION)
-        if isinstance(ticker, str):
-            yield json_record(
-                at, Kind.GAP, ticker, {"after_ns": at, "before_ns": at, "reason": "a row that cannot be read"}
-            )
-        else:
-            self._seq += 1
-
-    def _frame(self, at: int, kind: str, message: dict[str, Any]) -> Record:
-        self._seq += 1
-        frame = json.dumps(
-            {"type": kind, "sid": self._sid, "seq": self._seq, "msg": message}, separators=(",", ":")
-        ).encode()
-        return Record(at, Kind.FRAMES, self._epoch, pack_frames([frame]))
-
-
 def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
-    """Rows of one message share ``ts_recv``: a snapshot's are the whole book, any other's are changes."""
-    frames = _Frames(sid, f"archive-{sid}")
+    """Rows of one message share ``ts_recv``: a snapshot's are the whole book, any other's are changes. Rows are in the order of time."""
+    frames = NumberedFrames(sid, f"archive-{sid}")
     at = 0
-    for (moment, ticker, whole), group in groupby(rows, key=_message):
-        message = list(group)
+    for (moment, ticker, whole), message in _messages(rows, aside):
         found: list[Record] = []
         with aside.unreadable():
             read = instant(moment)
@@ -152,7 +124,7 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
             if whole:
                 found.append(frames.snapshot(at, ticker, *(_side(message, side) for side in ("yes", "no"))))
             else:
-                changes = [(_named(row), dollars(_price(row["price"])), change(_size(row["size"]))) for row in message]
+                changes = [(_named(row), _level(row["price"]), change(_size(row["size"]))) for row in message]
                 found += [frames.delta(at, ticker, *one) for one in changes]
             yield from found
             continue
@@ -161,8 +133,30 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
         yield frames.opened(at, "closed")
 
 
-def _message(row: Row) -> tuple[Any, Any, bool | None]:
-    """What the rows of one message have in common; the last: whether it is a snapshot, None where that cannot be said."""
+_Message = tuple[Any, Any, bool | None]
+"""Time, market, and whether it is a snapshot; None where that cannot be said."""
+
+
+def _messages(rows: Iterable[Row], aside: Aside) -> Iterator[tuple[_Message, list[Row]]]:
+    """The messages of each moment, in the order in which they begin: the rows of one may stand between those of another. The same row with
+    the same number of the subscription is the same change, come twice."""
+    for _, moment in groupby(rows, key=itemgetter("ts_recv")):
+        found: dict[_Message, list[Row]] = {}
+        places: dict[_Message, str] = {}
+        seen: set[tuple[Any, ...]] = set()
+        for row in moment:
+            key = _message(row)
+            one = (key, row.get("seq"), row["side"], row["price"], row["size"])
+            if one not in seen or (_is_empty(row.get("seq")) and not key[2]):
+                found.setdefault(key, []).append(row)
+                places[key] = aside.place
+            seen.add(one)
+        for key, message in found.items():
+            aside.place = places[key]
+            yield key, message
+
+
+def _message(row: Row) -> _Message:
     said = row["is_snapshot"]
     whole = _FLAGS.get(str(said).strip().lower()) if not isinstance(said, bool) else said
     return row["ts_recv"], row["ticker"], whole
@@ -178,10 +172,14 @@ def _named(row: Row) -> str:
 
 
 def _side(message: Sequence[Row], side: str) -> list[list[str]]:
-    """The levels of one side of a snapshot. A single row without side or price is of an empty book."""
+    """The levels of one side of a snapshot. A single row without side or price is of an empty book. Raises ValueError for two sizes of one
+    price."""
     if len(message) == 1 and (_is_empty(message[0]["side"]) or _is_empty(message[0]["price"])):
         return []
-    return [[dollars(_price(row["price"])), contracts(_size(row["size"]))] for row in message if _named(row) == side]
+    levels = [[_level(row["price"]), contracts(_size(row["size"]))] for row in message if _named(row) == side]
+    if len({price for price, _ in levels}) != len(levels):
+        raise ValueError("two sizes of one price")
+    return [level for level in levels if float(level[1])]
 
 
 def _is_empty(value: Any) -> bool:
@@ -201,7 +199,7 @@ def trades(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
 
 def complete(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     """``quantity`` is the new quantity of a level; asks are YES asks, so they are NO bids at the rest of a dollar."""
-    frames = _Frames(sid, f"archive-{sid}")
+    frames = NumberedFrames(sid, f"archive-{sid}")
     books: dict[str, _Quantities] = {}
     at = 0
     for row in rows:
@@ -260,7 +258,15 @@ class _Quantities:
 
 def _own(price: Any, side: str) -> str:
     exact = _price(price)
-    return dollars(exact if side == "yes" else _ONE - exact)
+    return _level(exact if side == "yes" else _ONE - exact)
+
+
+def _level(price: Any) -> str:
+    """The price of a bid: nobody can bid nothing or a whole dollar, so that is another unit. Raises ValueError."""
+    exact = _price(price)
+    if not 0 < exact < 1:
+        raise ValueError(f"not a price of a level: {price}")
+    return dollars(exact)
 
 
 def _price(value: Any) -> Decimal:
@@ -275,10 +281,3 @@ def _list(text: Any) -> list[Any]:
     if isinstance(text, list | tuple):
         return list(text)
     return [] if _is_empty(text) else [part for part in str(text).split(",") if part.strip()]
-
-
-def instant(value: Any) -> int:
-    """Nanoseconds since 1970 of what archives write: integers, ISO strings. Raises ValueError."""
-    if isinstance(value, int) or str(value).isdigit():
-        return source.instant(value)
-    return nanoseconds(str(value))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from markets.tape.imports.listing import Listing, event_of, market, series_of
+from markets.tape.imports.packed import files, opened
 from markets.tape.imports.prints import as_listed
 from markets.tape.imports.rest_books import _catalogued
 from markets.tape.imports.source import Aside, Part, Refused, instant, lines
@@ -23,7 +24,7 @@ def parts(root: Path) -> Iterator[Part]:
     """One part for each file of frames: one market a file, or a whole connection."""
     yield from _connections(root)
     listing = Listing(_catalogued(root))
-    for path in sorted((root / "ws" / "gold15m").glob("*.ndjson.gz")):
+    for path in files(root, "ws/gold15m/*.ndjson"):
         about = {
             "source": "WebSocket frames as received",
             "cadence": "every frame, to the millisecond",
@@ -36,7 +37,7 @@ def parts(root: Path) -> Iterator[Part]:
 
 def _connections(root: Path) -> Iterator[Part]:
     """``ws/orderbook_stream_*``: everything that one connection received in a minute."""
-    for path in sorted((root / "ws").glob("orderbook_stream_*.json")):
+    for path in files(root, "ws/orderbook_stream_*.json"):
         about = {
             "source": "WebSocket frames as received",
             "cadence": "every frame, to the millisecond",
@@ -44,7 +45,7 @@ def _connections(root: Path) -> Iterator[Part]:
             "assumed": ["one-cent steps"],
             "licence": "none stated",
         }
-        yield Part("frames-games", path.stem, about, _Connection(path, Listing(_catalogued(root))))
+        yield Part("frames-games", path.name.split(".")[0], about, _Connection(path, Listing(_catalogued(root))))
 
 
 class _Connection:
@@ -52,7 +53,8 @@ class _Connection:
         self._path, self._listing = path, listing
 
     def __call__(self, aside: Aside) -> Iterator[Record]:
-        recording = json.loads(self._path.read_text())
+        with opened(self._path) as file:
+            recording = json.loads(file.read())
         frames = list(self._frames(recording, aside))
         if not frames:
             raise Refused(f"{self._path.name} has no frame that can be read")
@@ -65,9 +67,9 @@ class _Connection:
             is_whole = len(tickers) > 1  # both sides of a game without a draw; one side proves nothing
             markets = [market(ticker) for ticker in tickers]
             yield json_record(at, Kind.EVENT, event, self._listing.event(event, markets, exclusive=is_whole))
-        yield json_record(at, Kind.CONNECTION, self._path.stem, {"state": "open"})
+        yield json_record(at, Kind.CONNECTION, self._path.name.split(".")[0], {"state": "open"})
         yield from frames
-        yield json_record(last, Kind.CONNECTION, self._path.stem, {"state": "closed"})
+        yield json_record(last, Kind.CONNECTION, self._path.name.split(".")[0], {"state": "closed"})
 
     def _frames(self, recording: dict[str, Any], aside: Aside) -> Iterator[Record]:
         """One that cannot be read leaves its number out, which a replay sees as it sees a lost frame."""
@@ -75,7 +77,9 @@ class _Connection:
             aside.place = f"{self._path.name} frame {number}"
             with aside.unreadable():
                 frame = json.dumps(line["frame"], separators=(",", ":")).encode()
-                yield Record(instant(line["received_ms"]), Kind.FRAMES, self._path.stem, pack_frames([frame]))
+                yield Record(
+                    instant(line["received_ms"]), Kind.FRAMES, self._path.name.split(".")[0], pack_frames([frame])
+                )
 
 
 class _Reader:

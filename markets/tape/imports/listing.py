@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from markets.tape.imports.source import lines
+from markets.tape.imports.packed import files
+from markets.tape.imports.source import Aside, lines
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -22,6 +23,7 @@ DAILY: Final = re.compile(r"^KX(HIGH|LOW)(T)?[A-Z]+$")
 ASSUMED_RULES: Final = "rules: the series' recorded sample with the strike of each market and the day put in its place"
 CENT_GRID: Final = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
 _STRIKE: Final = re.compile(r"(greater than|less than|between) (-?\d+(?:-\d+)?)°")
+_NEGATIVE: Final = re.compile(r"(?<=-[BT])-(?=\d+(\.\d+)?$)")
 _DAY: Final = re.compile(r"[A-Z][a-z]{2,8} \d{1,2}, 20\d\d")
 
 
@@ -33,28 +35,38 @@ class Listing:
 
     @cached_property
     def _series(self) -> dict[str, dict[str, Any]]:
-        path = self._root / "catalog" / "series_all_2026-01-31.jsonl.gz"
-        return {line["ticker"]: line for line in lines(path)} if path.exists() else {}
+        return self._by("ticker", "series_all_*.jsonl")
 
     @cached_property
     def _exclusive(self) -> dict[str, dict[str, Any]]:
         """series -> the newest recorded event of it."""
-        path = self._root / "catalog" / "events_all_2026-02-01.jsonl.gz"
-        return {line["series_ticker"]: line for line in lines(path)} if path.exists() else {}
+        return self._by("series_ticker", "events_all_*.jsonl")
 
     @cached_property
     def _rules(self) -> dict[str, dict[str, Any]]:
-        path = self._root / "catalog" / "weather_series_meta_2026-07-16.jsonl.gz"
-        return {line["series"]: line for line in lines(path)} if path.exists() else {}
+        return self._by("series", "weather_series_meta_*.jsonl")
+
+    def _by(self, name: str, pattern: str) -> dict[str, dict[str, Any]]:
+        """The last line of each ``name`` in the catalogue's files; the newest file is the last by name."""
+        found, aside = {}, Aside()
+        for path in files(self._root, f"catalog/{pattern}"):
+            for line in lines(path, aside):
+                with aside.unreadable():
+                    found[str(line[name])] = line
+        aside.warn(f"catalogue {pattern}")
+        return found
 
     @cached_property
     def _games(self) -> dict[str, tuple[int, list[dict[str, Any]]]]:
         """event -> (when it was captured, its markets as the exchange gave them)."""
         found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
-        for path in sorted((self._root / "catalog").glob("sports_markets_raw_*.jsonl.gz")):
-            for line in lines(path):
-                moment = datetime.strptime(line["capture_id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-                found.setdefault(line["event_ticker"], (int(moment.timestamp()) * 10**9, line["markets"]))
+        aside = Aside()
+        for path in files(self._root, "catalog/sports_markets_raw_*.jsonl"):
+            for line in lines(path, aside):
+                with aside.unreadable():
+                    moment = datetime.strptime(line["capture_id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                    found.setdefault(line["event_ticker"], (int(moment.timestamp()) * 10**9, line["markets"]))
+        aside.warn("captured games")
         return found
 
     def as_captured(self, event: str, markets: list[dict[str, Any]], at_ns: int) -> list[dict[str, Any]]:
@@ -163,8 +175,12 @@ def series_of(ticker: str) -> str:
 
 
 def event_of(market: str) -> str:
-    """The event of a market ticker: all but its last part."""
-    return market.rsplit("-", 1)[0]
+    """The event of a market ticker: all but its last part, which of a temperature below zero holds a minus sign.
+
+    >>> event_of("KXHIGHCHI-26JAN15-B-3.5"), event_of("KXNBAGAME-26MAR19CLECHI-CHI")
+    ('KXHIGHCHI-26JAN15', 'KXNBAGAME-26MAR19CLECHI')
+    """
+    return _NEGATIVE.sub("", market).rsplit("-", 1)[0]
 
 
 def market(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports import source
-from markets.tape.imports.listing import CENT_GRID, Listing, series_of
+from markets.tape.imports.listing import CENT_GRID, Listing, event_of, series_of
+from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.rest_books import _catalogued, settlement
 from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, rows
 from markets.tape.records import Kind, Record
@@ -22,7 +23,7 @@ def parts(root: Path) -> Iterator[Part]:
     listing = Listing(_catalogued(root))
     for folder, tape in (("weather", "prints"), ("weather_unlabelled", "prints-without-events")):
         lacking = ["books", "quotes"] + ([] if tape == "prints" else ["events", "results"])
-        for path in sorted((root / "trades" / folder).glob("*.csv.gz")):
+        for path in files(root, f"trades/{folder}/*.csv"):
             about = {
                 "source": "every print"
                 + (", with the events as the exchange answered after settlement" if tape == "prints" else ""),
@@ -32,19 +33,19 @@ def parts(root: Path) -> Iterator[Part]:
                 "licence": "MIT (github.com/cpratim/Kalshi-Weather-Trading)",
             }
             series = path.name.split("_")[0]
-            events = root / "events" / f"{series}.jsonl.gz"
+            events = one_file(root / "events" / f"{series}.jsonl")
             yield Part(tape, path.name.split(".")[0], about, _Reader(path, events, listing))
 
 
 class _Reader:
-    def __init__(self, path: Path, events: Path, listing: Listing) -> None:
+    def __init__(self, path: Path, events: Path | None, listing: Listing) -> None:
         self._path, self._events, self._listing = path, events, listing
 
     def __call__(self, aside: Aside) -> Iterator[Record]:
         prints = list(self._prints(aside))
-        traded = {record.key.rsplit("-", 1)[0] for record in prints}
+        traded = {event_of(record.key) for record in prints}
         series: set[str] = set()
-        for answer in lines(self._events, aside) if self._events.exists() else ():
+        for answer in lines(self._events, aside) if self._events is not None else ():
             with aside.unreadable():
                 ticker = source.ticker(answer["event"]["event_ticker"])
                 if ticker not in traded:
@@ -79,6 +80,8 @@ def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, 
     """One print; ``yes_price`` in dollars, ``count`` in contracts. Raises ValueError for what is none."""
     if taker_side not in ("yes", "no"):
         raise ValueError(f"not a side: {taker_side!r}")
+    if not 0 < yes_price < 1 or not Decimal(count):
+        raise ValueError(f"nobody trades {count} at {yes_price}")
     content = {"yes_price_dollars": dollars(yes_price), "count_fp": contracts(count), "taker_side": taker_side}
     return json_record(at_ns, Kind.TRADE, source.ticker(ticker), content)
 

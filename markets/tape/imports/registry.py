@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +15,7 @@ from markets.tape.imports import (
     event_quotes,
     flat_files,
     frames,
+    inventory,
     prints,
     rest_books,
     settled,
@@ -22,6 +23,7 @@ from markets.tape.imports import (
     touches,
 )
 from markets.tape.imports.inventory import READ
+from markets.tape.imports.packed import BREAKS_OFF
 from markets.tape.imports.source import Aside, Part, Refused, lines, nanoseconds
 from markets.tape.records import UNREADABLE, Kind, Record
 
@@ -49,7 +51,15 @@ def parts(kind: str, root: Path) -> Iterator[Part]:
     return chain.from_iterable(KINDS[one](root) for one in kinds)
 
 
-BROKEN: Final = (*UNREADABLE, OSError, EOFError, zlib.error, RecursionError)
+def left_out(kind: str, root: Path) -> Iterator[tuple[str, str]]:
+    """(path below ``root``, why it is on no tape) of the files that this kind of import does not read."""
+    if kind == "recorded":
+        yield from inventory.left_out(root)
+    else:
+        yield from flat_files.left_out(kind, root)
+
+
+BROKEN: Final = (*UNREADABLE, *BREAKS_OFF, csv.Error, RecursionError, NotImplementedError)
 """What reading a part may raise where nothing can be made of it."""
 
 

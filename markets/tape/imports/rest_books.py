@@ -1,4 +1,4 @@
-"""Full books that were fetched over REST every half hour to every few hours (``books/*.jsonl.gz``).
+"""Full books that were fetched over REST every half hour to every few hours (``books/*.jsonl``).
 
 A pass carries one time for all its books although it took minutes, so the legs of an event are up to seconds apart: stated in the tape.
 Between two passes nothing is known, and the books of a pass are prices only at its moment.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
+from markets.tape.imports.packed import files
 from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, ticker
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
@@ -25,7 +26,7 @@ def parts(root: Path) -> Iterator[Part]:
     """The parts of a recorded set: one for each file of ``books/``."""
     listing = Listing(_catalogued(root))
     beside = Beside(root)
-    for path in sorted((root / "books").glob("*.jsonl.gz")):
+    for path in files(root, "books/*.jsonl"):
         daily = path.name.startswith("weather")
         about: dict[str, Any] = {
             "source": "REST order books",
@@ -54,23 +55,27 @@ class Beside:
     def results(self) -> dict[str, tuple[int, str]]:
         """market -> (when it was known, result)."""
         found: dict[str, tuple[int, str]] = {}
-        for path in sorted((_catalogued(self._root) / "settlement").glob("*.jsonl.gz")):
-            for line in lines(path):
-                if line["result"] in ("yes", "no"):
-                    found[line["ticker"]] = (nanoseconds(line["captured_at"]), line["result"])
-        for path in sorted((_catalogued(self._root) / "weather").glob("actuals_*.jsonl.gz")):
-            for line in lines(path):
-                for event in line["settled_markets"]["events"]:
-                    for leg, result in event["results"].items():
-                        if result in ("yes", "no"):
-                            found[leg] = (nanoseconds(line["captured_at"]), result)
+        aside, root = Aside(), _catalogued(self._root)
+        for path in files(root, "settlement/*.jsonl"):
+            for line in lines(path, aside):
+                with aside.unreadable():
+                    if line["result"] in ("yes", "no"):
+                        found[ticker(line["ticker"])] = (nanoseconds(line["captured_at"]), line["result"])
+        for path in files(root, "weather/actuals_*.jsonl"):
+            for line in lines(path, aside):
+                with aside.unreadable():
+                    for event in line["settled_markets"]["events"]:
+                        for leg, result in event["results"].items():
+                            if result in ("yes", "no"):
+                                found[ticker(leg)] = (nanoseconds(line["captured_at"]), result)
+        aside.warn("results")
         return found
 
     @cached_property
     def ends(self) -> dict[str, str]:
         """event -> when it is expected to end, as the quotes recorded beside the books have it."""
         found: dict[str, str] = {}
-        for path in sorted((self._root / "quotes").glob("*.jsonl.gz")):
+        for path in files(self._root, "quotes/*.jsonl"):
             for line in lines(path, Aside()):  # named where the quotes themselves are read
                 for event in (line, line.get("current")):
                     end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None

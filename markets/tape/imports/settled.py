@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from markets.tape.imports.best_changes import RESULT_KNOWN
 from markets.tape.imports.listing import ASSUMED_RULES, Listing, event_of, market
+from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
-from markets.tape.imports.source import Aside, Part, instant, lines, nanoseconds, rows, ticker
+from markets.tape.imports.source import Aside, Part, Refused, instant, lines, moment_of, nanoseconds, rows, ticker
 from markets.tape.imports.touches import touch
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
@@ -30,7 +31,7 @@ _COLUMNS: Final = (
     "open_time",
     "close_time",
 )
-_QUOTES: Final = "weather_19cities_quotes_3x_day.csv.gz"
+_QUOTES: Final = "weather_19cities_quotes_3x_day.csv"
 _QUOTED: Final = ("target", "ticker", "snapshot_hour_utc", "last_yes_bid", "last_yes_ask")
 _TIMES: Final = ("open_time", "close_time")
 
@@ -38,11 +39,11 @@ _TIMES: Final = ("open_time", "close_time")
 def parts(root: Path) -> Iterator[Part]:
     """One part for the temperatures of several cities, one a file of games."""
     listing, folder = Listing(_catalogued(root)), root / "settled"
-    highs = folder / "weather_19cities_markets.csv.gz"
-    if highs.exists():
+    highs = one_file(folder / "weather_19cities_markets.csv")
+    if highs is not None:
         about = _about("three moments a day", ["sizes", "prints", "changes between the moments"], ASSUMED_RULES)
         yield Part("quotes-settled-highs", "weather_19cities", about, _Highs(highs, listing))
-    for path in sorted(folder.glob("sports_near_close_*.jsonl.gz")):
+    for path in files(folder, "sports_near_close_*.jsonl"):
         about = _about("one moment near the close", ["bids", "sizes", "prints", "rules"], "one-cent steps")
         yield Part("quotes-settled-games", path.name.split(".")[0], about, _Games(path, listing))
 
@@ -78,13 +79,19 @@ class _Highs:
                     for leg in legs
                     if leg["result"] in ("yes", "no")
                 ]
-        for row in rows(self._path.with_name(_QUOTES), _QUOTED, aside):
+        for row in rows(self._quotes(), _QUOTED, aside):
             with aside.unreadable():
                 if row["ticker"] in listed:
-                    moment = nanoseconds(row["target"]) + _hour(row["snapshot_hour_utc"]) * HOUR_NS
+                    moment = moment_of(row["target"]) + _hour(row["snapshot_hour_utc"]) * HOUR_NS
                     content = _touch(row["last_yes_bid"], row["last_yes_ask"])
                     yield json_record(moment, Kind.QUOTE, row["ticker"], content)
         yield from results
+
+    def _quotes(self) -> Path:
+        found = one_file(self._path.with_name(_QUOTES))
+        if found is None:
+            raise Refused(f"there is no {_QUOTES} beside it")
+        return found
 
     def _event(self, event: str, legs: list[dict[str, str]]) -> dict[str, Any]:
         markets = []

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from markets.tape.imports.listing import Listing
+from markets.tape.imports.packed import one_file
 from markets.tape.imports.rest_books import Beside, _catalogued, settlement
-from markets.tape.imports.source import Aside, Part, lines, ticker
+from markets.tape.imports.source import Aside, Part, Refused, lines, ticker
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -40,7 +41,7 @@ class _Reader:
         yield from self._listing.records({event["series_ticker"] for event in events}, at)
         for event in events:
             yield json_record(at, Kind.EVENT, event["event_ticker"], event)
-        for book in lines(self._folder / "orderbooks.jsonl.gz", aside):
+        for book in lines(self._of("orderbooks.jsonl"), aside):
             with aside.unreadable():
                 yield json_record(at, Kind.BOOK, ticker(book["ticker"]), {"orderbook_fp": book["orderbook_fp"]})
         if self._last:
@@ -49,8 +50,14 @@ class _Reader:
                 if leg in listed:
                     yield settlement(known, leg, result)
 
+    def _of(self, name: str) -> Path:
+        found = one_file(self._folder / name)
+        if found is None:
+            raise Refused(f"there is no {name} in it")
+        return found
+
     def _events(self, aside: Aside, at: int) -> Iterator[dict[str, Any]]:
-        for page in lines(self._folder / "events.jsonl.gz", aside):
+        for page in lines(self._of("events.jsonl"), aside):
             events: list[dict[str, Any]] = []
             with aside.unreadable():
                 events = list(page["events"])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
+import logging
 import re
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.packed import BREAKS_OFF, opened
 from markets.tape.records import UNREADABLE, Record
+
+log = logging.getLogger(__name__)
 
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 """What stands for a byte that is no text."""
@@ -48,6 +50,11 @@ class Aside:
         if len(self.named) < MOST_NAMED:
             self.named.append(f"{self.place}: {why}"[:300])
 
+    def warn(self, what: str) -> None:
+        """Log what was set aside, where no tape can say so."""
+        if self.count:
+            log.warning("%s: %d lines cannot be read, first %s", what, self.count, self.named[0])
+
     @contextmanager
     def unreadable(self) -> Iterator[None]:
         """Set aside what cannot be read in the block."""
@@ -72,7 +79,7 @@ class Part:
 
 
 def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], Any] = Decimal) -> Iterator[Any]:
-    """The JSON objects of a (gzipped) file of lines. ``aside`` gets the lines that are none; without it they raise ValueError."""
+    """The JSON objects of a file of lines, packed or not. ``aside`` gets the lines that are none; without it they raise ValueError."""
     for place, raw in _raw_lines(path, aside):
         if aside is not None:
             aside.place = place
@@ -89,8 +96,8 @@ def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], A
 
 
 def rows(path: Path, columns: Collection[str], aside: Aside | None = None) -> Iterator[dict[str, str]]:
-    """The rows of a (gzipped) CSV file whose header has at least these ``columns``. Raises Refused without them; a row with more or fewer
-    fields than the header, or that is no text, goes ``aside``."""
+    """The rows of a CSV file, packed or not, whose header has at least these ``columns``. Raises Refused without them; a row with more or
+    fewer fields than the header, or that is no text, goes ``aside``."""
     table = csv.reader(_text_lines(path, aside), strict=True)
     header = _header(path, table, columns)
     for values in _split(table, aside):
@@ -105,7 +112,10 @@ def rows(path: Path, columns: Collection[str], aside: Aside | None = None) -> It
 
 
 def _header(path: Path, table: Iterator[list[str]], columns: Collection[str]) -> list[str]:
-    header = [name.strip() for name in next(table, [])]
+    try:
+        header = [name.strip() for name in next(table, [])]
+    except csv.Error as error:
+        raise Refused(f"{path.name} has no header that can be read: {error}") from None
     missing = sorted(set(columns) - set(header))
     if missing:
         raise Refused(f"{path.name} has no column {', '.join(missing)}")
@@ -134,11 +144,11 @@ def _text_lines(path: Path, aside: Aside | None) -> Iterator[str]:
 def _raw_lines(path: Path, aside: Aside | None) -> Iterator[tuple[str, bytes]]:
     """(file and line, bytes) of the lines that are not empty. A file that breaks off is read to there."""
     number = 0
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with opened(path) as file:
         while True:
             try:
                 raw = file.readline()
-            except (EOFError, OSError, zlib.error) as error:
+            except BREAKS_OFF as error:
                 if not number or aside is None:
                     raise Refused(f"{path.name} cannot be unpacked: {error}") from None
                 aside.place = f"{path.name} after line {number}"
@@ -152,7 +162,14 @@ def _raw_lines(path: Path, aside: Aside | None) -> Iterator[tuple[str, bytes]]:
 
 
 def nanoseconds(text: str) -> int:
-    """ISO time as Unix nanoseconds, exact to the microsecond. Raises ValueError."""
+    """ISO time as Unix nanoseconds, exact to the microsecond. Raises ValueError, for a day without a time as well: when on that day?"""
+    if len(text) <= len("2026-07-19"):
+        raise ValueError(f"a day without a time: {text}")
+    return moment_of(text)
+
+
+def moment_of(text: str) -> int:
+    """As ``nanoseconds``; a day alone is its beginning."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from markets.tape.imports import source
 from markets.tape.imports.listing import Listing, event_of, market, series_of
+from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.prints import print_of
 from markets.tape.imports.rest_books import _catalogued, settlement
 from markets.tape.imports.source import Aside, Part, contracts, dollars, instant, iso, lines, nanoseconds
@@ -30,7 +31,7 @@ _Read = Callable[[Path, Listing, Aside], Iterator[Record]]
 def winners(root: Path) -> Iterator[Part]:
     """``sports/worldcup_winner_*``: two legs of one event with sizes, every three seconds during two matches."""
     about = _about("best prices with sizes, two of 48 legs", "polls 3 to 4 s apart", ["other legs", "prints", "rules"])
-    yield from _parts(root, "sports/worldcup_winner_*.jsonl.gz", "quotes-tournament-winner", about, _winners)
+    yield from _parts(root, "sports/worldcup_winner_*.jsonl", "quotes-tournament-winner", about, _winners)
 
 
 def quarter_hours(root: Path) -> Iterator[Part]:
@@ -41,13 +42,13 @@ def quarter_hours(root: Path) -> Iterator[Part]:
         ["sizes of best prices", "rules"],
         licence="CC BY 4.0 (Johnny-God/kalshi-crypto-15m-dataset)",
     )
-    yield from _parts(root, "crypto15m/*_raw_snapshots.jsonl.gz", "quotes-crypto15m", about, _quarter_hours)
+    yield from _parts(root, "crypto15m/*_raw_snapshots.jsonl", "quotes-crypto15m", about, _quarter_hours)
 
 
 def games(root: Path) -> Iterator[Part]:
-    """``sports/*_games.jsonl.gz``: one leg a game, the bid and ask at the end of each minute, with the result."""
+    """``sports/*_games.jsonl``: one leg a game, the bid and ask at the end of each minute, with the result."""
     about = _about("bid and ask at the end of each minute", "minutes", ["the other leg", "sizes", "rules"])
-    yield from _parts(root, "sports/*_games.jsonl.gz", "quotes-basketball", about, _games)
+    yield from _parts(root, "sports/*_games.jsonl", "quotes-basketball", about, _games)
 
 
 def _about(source: str, cadence: str, absent: list[str], licence: str = "none stated") -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _about(source: str, cadence: str, absent: list[str], licence: str = "none st
 
 def _parts(root: Path, pattern: str, tape: str, about: dict[str, Any], read: _Read) -> Iterator[Part]:
     listing = Listing(_catalogued(root))
-    for path in sorted(root.glob(pattern)):
+    for path in files(root, pattern):
         yield Part(tape, path.name.split(".")[0], about, _Reader(path, listing, read))
 
 
@@ -97,15 +98,15 @@ def _quarter_hours(path: Path, listing: Listing, aside: Aside) -> Iterator[Recor
             yield from _listed(listing, {event_of(record.key): {record.key}}, record.received_ns, whole=True)
         yield record
     series = path.name.split("_")[0]
-    printed = path.parent / f"{series}_trades.jsonl.gz"
-    for line in lines(printed, aside) if printed.exists() else ():
+    printed = one_file(path.parent / f"{series}_trades.jsonl")
+    for line in lines(printed, aside) if printed is not None else ():
         with aside.unreadable():
             price = _price(line["yes_price"]) or Decimal(0)
             at = nanoseconds(line["created_time"])
             yield print_of(at, line["ticker"], price, line["count"], line["taker_side"])
-    labelled = path.parent / f"{series}_model_training_data.jsonl.gz"
+    labelled = one_file(path.parent / f"{series}_model_training_data.jsonl")
     known: dict[str, Record] = {}
-    for line in lines(labelled, aside) if labelled.exists() else ():
+    for line in lines(labelled, aside) if labelled is not None else ():
         with aside.unreadable():
             if line["outcome"] in ("yes", "no") and line["ticker"] not in known:
                 known[line["ticker"]] = settlement(nanoseconds(line["ts"]), line["ticker"], line["outcome"])

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow
 import pyarrow.parquet
 import pytest
+import zstandard
 
 from backtest.books import ReplayBooks, ReplayPrices
 from backtest.feed import Feed
@@ -161,3 +162,88 @@ def test_parquet_with_times_of_its_own_and_other_columns_is_read_to_the_nanoseco
     pyarrow.parquet.write_table(table.drop_columns(["side"]), folder / "part-0.parquet")
     with pytest.raises(Refused, match=r"part-0.parquet has no column side"):
         registry.run(part, tmp_path / "tapes")
+
+
+def test_rows_in_any_order_and_in_several_files_of_a_day_make_the_same_book(tmp_path: Path) -> None:
+    rows = [*SNAPSHOT, CHANGE, _l2(3, "yes", 0.41, -1.0), _l2(4, "no", 0.5, 1.0), _l2(5, "no", 0.5, 2.0)]
+    other = [row | {"ticker": f"{TICKER}X"} for row in rows]
+    expected = ({4000: 1000, 4100: 150}, {5500: 500, 5000: 300})
+    for number, files in enumerate(
+        (
+            [rows],
+            [[*other, *rows]],
+            [rows[::-1]],
+            [rows[:3], rows[3:]],
+            [[*rows[:1], *other, *rows[1:]]],
+            [rows[3:], [*other, *rows[:3]]],
+        )
+    ):
+        root = tmp_path / str(number)
+        folder = root / "book_l2" / "date=2026-10-13" / "series=KXHIGHNY"
+        folder.mkdir(parents=True)
+        for place, content in enumerate(files):
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(content), folder / f"part-{place}.parquet")
+        (part,) = registry.parts("kalshi-eye", root)
+        aside = Aside()
+        assert (_books(part.read(aside)), aside.count) == (expected, 0), number
+
+
+def test_new_quantities_that_are_sorted_by_market_are_read_by_time(tmp_path: Path) -> None:
+    rows = [WHOLE, _update(2, "0.41", "9", "bid"), _update(3, "0.41", "2.5", "bid")]
+    rows += [row | {"ticker": f"{TICKER}X"} for row in rows]
+    for number, order in enumerate((rows, rows[::-1], [rows[2], *rows[:2], *rows[3:]])):
+        header = list(flat_files.NEEDED["complete"])
+        text = [",".join(header), *(",".join(f'"{row[name] or ""}"' for name in header) for row in order)]
+        (tmp_path / str(number)).mkdir()
+        for suffix, ending in ((".csv", "\r\n"), (".csv.zst", "\n")):
+            raw = ("\ufeff" + ending.join(text)).encode()
+            packed = raw if suffix == ".csv" else zstandard.compress(raw[:200]) + zstandard.compress(raw[200:])
+            path = tmp_path / str(number) / f"kalshi_2026-10-13{suffix}"
+            path.write_bytes(packed)
+            (part,) = registry.parts("predictiondata", tmp_path / str(number))
+            assert _books(part.read(Aside())) == BOOK
+            path.unlink()
+
+
+def test_the_same_row_twice_is_one_change_and_two_sizes_of_one_price_are_no_book() -> None:
+    assert _read_l2([*SNAPSHOT, *SNAPSHOT, CHANGE, CHANGE]) == (BOOK, 0)
+    assert _read_l2([*SNAPSHOT, _l2(1, "yes", 0.4, 11.0, True), CHANGE]) == (None, 1)
+    unnumbered = [
+        row | {"seq": None} for row in (*SNAPSHOT, CHANGE, CHANGE)
+    ]  # then nothing says that it is the same change
+    assert _read_l2(unnumbered)[0] == ({4000: 1000, 4100: 500}, {5500: 500})
+
+
+def test_a_market_that_is_on_two_recordings_at_once_is_refused(tmp_path: Path) -> None:
+    folders = [
+        tmp_path / "book_l2" / name / "series=KXHIGHNY" for name in ("date=2026-10-13", "copy", "date=2026-10-14")
+    ]
+    for folder, later in zip(folders, (0, 2, 10), strict=True):
+        folder.mkdir(parents=True)
+        rows = [row | {"ts_recv": row["ts_recv"] + later} for row in (*SNAPSHOT, CHANGE, _l2(4, "no", 0.5, 1.0))]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "part-0.parquet")
+    refused = []
+    for part in registry.parts("kalshi-eye", tmp_path):
+        try:
+            registry.run(part, tmp_path / "tapes")
+        except Refused as error:
+            refused.append(str(error))
+    assert refused == [f"{TICKER} is in book_l2_copy_series=KXHIGHNY at the same time"]
+
+
+@pytest.mark.parametrize("price", [0.0, 1.0, 1, 40.0], ids=str)
+def test_a_level_of_nothing_or_a_dollar_is_another_unit_and_no_book(price: float) -> None:
+    assert _read_l2([*SNAPSHOT, _l2(3, "yes", price, 1.0)]) == (None, 1)
+
+
+def test_files_that_an_archive_holds_besides_are_named(tmp_path: Path) -> None:
+    for name in ("book_l2/date=1/a.parquet", "bbo/date=1/a.parquet", "book_l2/date=1/a.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [name for name, _ in registry.left_out("kalshi-eye", tmp_path)] == [
+        "bbo/date=1/a.parquet",
+        "book_l2/date=1/a.csv",
+    ]
+    assert [name for name, _ in registry.left_out("predictiondata", tmp_path)] == []
+    (tmp_path / "day.csv.bz2").write_bytes(b"")
+    assert [name for name, _ in registry.left_out("predictiondata", tmp_path)] == ["day.csv.bz2"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from markets.tape.imports import inventory, registry
 from markets.tape.imports.source import Aside, Refused, nanoseconds
@@ -217,3 +220,73 @@ def test_one_connection_of_games_is_replayed_frame_by_frame() -> None:
     records = list(part.read(Aside()))
     whole = [content["mutually_exclusive"] for _, _, content in _of(records, Kind.EVENT)]
     assert (sum(r.kind is Kind.FRAMES for r in records), sum(whole), len(whole)) == (269, 2, 10)
+
+
+def test_of_series_that_are_no_daily_temperature_neither_strikes_nor_exclusiveness_are_read_off_the_tickers(
+    tmp_path: Path,
+) -> None:
+    for event in ("KXHIGHNY-25DEC05", "KXBTC-25DEC05"):
+        rows = [f"2025-12-05T15:00:00Z,{event}-{leg},10,85" for leg in ("B-2.5", "B64.5", "B66", "T67", "T-3")]
+        _table(tmp_path / "quotes_hf" / f"{event}.csv.gz", "\n".join(["ts_utc,ticker,yes_bid,no_bid", *rows]))
+    other, daily = (content for _, _, content in _of(_records("best-changes", tmp_path), Kind.EVENT))
+    assert (other["mutually_exclusive"], daily["mutually_exclusive"]) == (False, True)
+    assert not any("strike_type" in market for market in other["markets"])
+    strikes = {
+        one["ticker"].split("-", 2)[2]: (one.get("floor_strike"), one.get("cap_strike")) for one in daily["markets"]
+    }
+    assert strikes == {"B-2.5": (-3, -2), "B64.5": (64, 65), "B66": (None, None), "T67": (67, None), "T-3": (None, -3)}
+
+
+def test_a_day_without_a_time_is_no_moment(tmp_path: Path) -> None:
+    _table(
+        tmp_path / "trades" / "weather" / "KXHIGHNY_2025-01.csv.gz",
+        "created_time,ticker,yes_price_cents,count,taker_side\n2025-01-01,KXHIGHNY-25JAN01-B31.5,2,1,no\n",
+    )
+    (part,) = registry.parts("prints", tmp_path)
+    with pytest.raises(Refused, match="a day without a time"):
+        registry.run(part, tmp_path / "tapes")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_a_file_is_read_however_it_is_packed_and_whatever_its_name_says(
+    tmp_path: Path, pack: Callable[[bytes], bytes], suffix: str
+) -> None:
+    line = {"ticker": "KXETH15M-26AUG170145-45", "ts": 1786945083.5, "yb": 0.093, "ya": 0.094}
+    path = tmp_path / "crypto15m" / f"KXETH15M_raw_snapshots.jsonl{suffix}"
+    path.parent.mkdir()
+    raw = ("\ufeff" + json.dumps(line) + "\r\n").encode() * 3
+    path.write_bytes(pack(raw))
+    assert len(_of(_records("crypto15m", tmp_path), Kind.QUOTE)) == 3
+    assert not list(inventory.left_out(tmp_path))
+    if pack is not bytes:  # cut off it is read to there, and that is named
+        path.write_bytes(
+            pack(b"".join(json.dumps(line | {"ts": 1786945083 + n}).encode() + b"\n" for n in range(9)))[:-3]
+        )
+        (part,) = registry.parts("crypto15m", tmp_path)
+        aside = Aside()
+        with contextlib.suppress(Refused):
+            list(part.read(aside))
+            assert "breaks off" in aside.named[-1]
+
+
+def test_a_file_in_two_packings_is_read_once_and_the_other_is_named(tmp_path: Path) -> None:
+    line = {"ticker": "KXETH15M-26AUG170145-45", "ts": 1786945083.5, "yb": 0.093, "ya": 0.094}
+    _lines(tmp_path / "crypto15m" / "KXETH15M_raw_snapshots.jsonl.gz", line)
+    (tmp_path / "crypto15m" / "KXETH15M_raw_snapshots.jsonl").write_text(json.dumps(line))
+    assert len(_of(_records("crypto15m", tmp_path), Kind.QUOTE)) == 1
+    assert [name for name, _ in inventory.left_out(tmp_path)] == ["crypto15m/KXETH15M_raw_snapshots.jsonl.gz"]
+
+
+def test_a_catalogue_with_lines_that_cannot_be_read_serves_with_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = "KXHIGHNY-25DEC05"
+    _table(
+        tmp_path / "quotes_hf" / f"{event}.csv.gz",
+        f"ts_utc,ticker,yes_bid,no_bid\n2025-12-05T15:00:00Z,{event}-T4,1,85\n",
+    )
+    series = {"ticker": "KXHIGHNY", "fee_type": "quadratic", "fee_multiplier": 1, "title": "", "category": ""}
+    _table(tmp_path / "catalog" / "series_all_2026-03-31.jsonl.gz", "{\n[]\n{}\n" + json.dumps(series) + "\n")
+    assert [key for _, key, _ in _of(_records("best-changes", tmp_path), Kind.SERIES)] == ["KXHIGHNY"]
+    assert "catalogue series_all_*.jsonl: 3 lines cannot be read" in caplog.text
