@@ -163,7 +163,7 @@ def _same_as_strangers(tape: Tape, folder: Path) -> None:
     ],
 )
 def test_what_is_not_known_any_more_is_an_empty_book_to_strangers(tmp_path: Path, between: Record) -> None:
-    """Their layout has no word for a gap: a quote that goes on standing there would be one that nobody made."""
+    """Their layout has no word for a gap: a quote that stayed there would be one that nobody made."""
     records = [record for record in _tape(tmp_path / "a").records() if record.received_ns < START + 5 * SECOND]
     again = [
         json_record(START + 9 * SECOND, Kind.CONNECTION, "e2", {"state": "open"}),
