@@ -17,16 +17,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Count, Max, Min
+from django.db.models import Max
 
 from kalbot.common import clock
+from markets.catalogue.family_rows import Listed, listed
 from markets.catalogue.writing import catalogue_transaction
-from markets.models import Certificate, Event, FamilyMember, Market, RefusedFamily
+from markets.models import Certificate, Event, FamilyMember, RefusedFamily
 from markets.models.catalogue import FAMILY_PREFIX
 from markets.terms import catalogue_facts
 from markets.terms.atoms import AtomError
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.families import FamilyCertificate, FamilyRefusal, Member, certify_family, common_terms
+from markets.terms.family_members import read_member
 from markets.terms.reading.rules import NotRead
 from markets.terms.registry.entries import Held, terms_of
 from markets.terms.states import StateList
@@ -34,28 +36,6 @@ from markets.terms.states import StateList
 KIND: Final = "family"
 Status = Certificate.Status
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One open event with what must be the same in all events of a family."""
-
-    ticker: str
-    series: str
-    title: str
-    category: str
-    shard: int
-    closes: datetime
-    expires: datetime
-    fees: tuple[str, int]
-    override: tuple[str, int | None]
-    rules_hash: str
-    volume: int
-    open_interest: int
-    markets: int
-    is_numeric: bool
-    sources: str
-    is_ladder: bool
 
 
 @dataclass(slots=True)
@@ -85,75 +65,11 @@ def refresh() -> Result:
     return result
 
 
-def listed() -> Iterable[Listed]:
-    """The open events whose markets all close, and all expire, at one known moment on one shard."""
-    spans = {
-        row["event_id"]: row
-        for row in Market.objects.filter(event__is_open=True, event__is_family=False)
-        .exclude(status="absent")
-        .order_by()
-        .values("event_id")
-        .annotate(
-            n=Count("pk"),
-            closes=Min("close_time"),
-            last=Max("close_time"),
-            expires=Min("expected_expiration_time"),
-            later=Max("expected_expiration_time"),
-            shard=Min("exchange_index"),
-            other=Max("exchange_index"),
-            floor=Max("floor_strike"),
-            cap=Max("cap_strike"),
-        )
-    }
-    columns = ("ticker", "series_id", "title", "category", "exchange_index", "rules_hash", "volume", "open_interest")
-    fees = (
-        "mutually_exclusive",
-        "fee_type_override",
-        "fee_multiplier_override_e6",
-        "series__fee_type",
-        "series__fee_multiplier_e6",
-        "settlement_sources",
-        "series__settlement_sources",
-    )
-    events = Event.objects.filter(is_open=True, is_family=False).order_by("ticker")
-    for row in events.values(*columns, *fees):
-        span = spans.get(row["ticker"])
-        if span is None or None in (span["closes"], span["expires"]):
-            continue
-        if (span["closes"], span["expires"], span["shard"]) != (span["last"], span["later"], span["other"]):
-            continue
-        if span["shard"] == row["exchange_index"]:
-            yield _listed(row, span)
-
-
-def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
-    override, multiplier = row["fee_type_override"], row["fee_multiplier_override_e6"]
-    sources = row["settlement_sources"] or row["series__settlement_sources"]
-    return Listed(
-        row["ticker"],
-        row["series_id"],
-        row["title"],
-        row["category"],
-        row["exchange_index"],
-        span["closes"],
-        span["expires"],
-        (override or row["series__fee_type"], row["series__fee_multiplier_e6"] if multiplier is None else multiplier),
-        (override, multiplier),
-        row["rules_hash"],
-        row["volume"],
-        row["open_interest"],
-        span["n"],
-        bool(span["floor"] or span["cap"]),
-        json.dumps(sorted(json.dumps(source, sort_keys=True) for source in sources)) if sources else "",
-        not row["mutually_exclusive"] and span["n"] > 1,
-    )
-
-
 def _groups(events: Iterable[Listed], what: Callable[[Listed], str]) -> list[list[Listed]]:
     """Events of several series that are settled at one moment and have one ``what``, which must not be empty; a ladder stands alone too."""
     together: dict[tuple[str, datetime, datetime], list[Listed]] = defaultdict(list)
     for one in events:
-        if one.is_numeric and what(one):
+        if one.is_numeric and one.has_one_end and what(one):
             together[what(one), one.closes, one.expires].append(one)
     return [
         group
@@ -162,13 +78,36 @@ def _groups(events: Iterable[Listed], what: Callable[[Listed], str]) -> list[lis
     ]
 
 
+def _formed_groups(events: Sequence[Listed], registered: Mapping[str, Held], result: Result) -> list[list[Listed]]:
+    """Events of registered forms that are about one subject: one game, one thing that may happen by some day. What cannot be read is
+    refused by itself."""
+    formed = [one for one in events if one.series in registered and registered[one.series].terms.forms]
+    facts = catalogue_facts.facts_of(one.ticker for one in formed)
+    together: dict[tuple[str, str], list[Listed]] = defaultdict(list)
+    for one in formed:
+        terms = registered[one.series].terms
+        try:
+            read = read_member(facts[one.ticker], terms)
+        except NotRead as refused:
+            result.refuse([one], FamilyRefusal(refused.code, str(refused)))
+        else:
+            together[terms.fingerprint, read.rest].append(one)
+    return [group for group in together.values() if len(group) > 1 or group[0].is_ladder]
+
+
 def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
     """Certify the events that share registered terms; refuse those that share a source and no terms that would do."""
     result = Result()
     judged: set[str] = set()
-    for group in _groups(
-        events, lambda one: registered[one.series].terms.fingerprint if one.series in registered else ""
-    ):
+    by_terms = _groups(
+        events,
+        lambda one: (
+            registered[one.series].terms.fingerprint
+            if one.series in registered and not registered[one.series].terms.forms
+            else ""
+        ),
+    )
+    for group in [*by_terms, *_formed_groups(events, registered, result)]:
         judged.update(one.ticker for one in group)
         found = _family(group, registered)
         if isinstance(found, FamilyRefusal):

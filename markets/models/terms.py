@@ -156,6 +156,12 @@ class ContractTerms(models.Model):
     common_determination = models.TextField(
         blank=True, help_text="The clause by which one value at one instant settles all of its markets; empty = none."
     )
+    family_forms = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Primary rules with slots for a date, a strike or a side, of families that no reading is built in for.",
+    )
     must_contain = models.JSONField(default=list, blank=True, help_text="Phrases that every live rules text must have.")
     must_not_contain = models.JSONField(default=list, blank=True, help_text="Phrases that no live rules text may have.")
     about = models.TextField(blank=True, help_text="Where the entry comes from: filings, dates, reviewers.")

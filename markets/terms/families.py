@@ -1,8 +1,9 @@
 """Family certificates: may the markets of several events, or of one ladder, be bought together, and in which ways can they settle?
 
 Only where one value settles all of them. So every market of every member event must be read completely (the same readings as for one
-event's certificate), what its rule says beside the strike must be the same in all, all series must have one registered terms document
-with a clause of common determination, and shard and expiry must be one. Whatever is missing is named, so that a person can register it.
+event's certificate, or the forms that a person registered), what its rule says beside the strike must be the same in all, all series
+must have one registered terms document with a clause of common determination, and shard and expiry must be one (a date ladder's dates
+expire each at its own). Whatever is missing is named, so that a person can register it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from markets.terms.atoms import Atoms
-from markets.terms.evidence import COINS, check_coin, condition_of
-from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, rules_hash
+from markets.terms.family_members import read_member
 from markets.terms.grades import Grade
-from markets.terms.reading.fields import check_fields, check_topic
-from markets.terms.reading.labels import check_labels
+from markets.terms.reading.forms import Measure
 from markets.terms.reading.meanings import Meaning
-from markets.terms.reading.primary import Condition
-from markets.terms.reading.rules import NotRead, one_rest, texts_of
-from markets.terms.reading.secondary import Topic
+from markets.terms.reading.rules import NotRead, one_rest
 from markets.terms.reading.strikes import Interval
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 
@@ -81,26 +78,19 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
             "too_few_events", "A family has two events or more, or one whose outcomes do not exclude each other."
         )
     terms = common_terms([(member.facts.series_ticker, member.terms) for member in members])
-    _one_moment(members)
+    reads = [read_member(member.facts, terms) for member in members]
+    _one_moment(members, dated=any(read.measure is Measure.DAY for read in reads))
     intervals: dict[str, Interval] = {}
-    conditions: list[Condition] = []
     meanings: dict[Meaning, str] = {}
-    for member in members:
-        read = _read(member.facts, terms)
-        for ticker, condition in read.conditions.items():
-            if ticker in intervals:
-                raise NotRead("duplicate_leg", f"{ticker} is listed twice.")
-            intervals[ticker] = condition.interval
-            conditions.append(condition)
+    for read in reads:
+        if twice := intervals.keys() & read.intervals.keys():
+            raise NotRead("duplicate_leg", f"{min(twice)} is listed twice.")
+        intervals |= read.intervals
         meanings |= read.meanings
-    one_rest([condition.rest for condition in conditions])
-    if len({condition.source.name for condition in conditions}) > 1:
+    one_rest([read.rest for read in reads])
+    if len({read.source for read in reads}) > 1:
         raise NotRead("source_differs", "The members are settled by different sources.")
-    no_data = (
-        NO_DATA_MEANS[terms.no_data]
-        if terms.approved
-        else (*NO_DATA_MEANS[terms.no_data], *conditions[0].source.no_data)
-    )
+    no_data = NO_DATA_MEANS[terms.no_data] if terms.approved else (*NO_DATA_MEANS[terms.no_data], *reads[0].no_data)
     said = {*meanings, *no_data}
     strange = said - SETTLED_TOGETHER
     if strange:
@@ -110,7 +100,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         Meaning.ALL_NO in said or Meaning.ANY_NO in said,
         Meaning.ANY_NO in said,
         Grade.GUARANTEED if terms.approved and Meaning.DISCRETION not in said else Grade.IF_DETERMINED,
-        conditions[0].rest,
+        reads[0].rest,
         terms,
         {member.facts.event_ticker: rules_hash(member.facts) for member in members},
     )
@@ -119,33 +109,6 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
 def is_ladder(members: Sequence[Member]) -> bool:
     """Whether one event is a family by itself: several thresholds of one value, of which more than one may resolve Yes."""
     return len(members) == 1 and not members[0].facts.mutually_exclusive and len(members[0].facts.markets) > 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    conditions: Mapping[str, Condition]
-    meanings: Mapping[Meaning, str]
-
-
-def _read(facts: EventFacts, terms: RegisteredTerms) -> _Read:
-    """Every market of one event, read; strikes, rule and name must agree."""
-    check_markets(facts.markets)
-    check_fields(facts)
-    texts = texts_of(facts)
-    contradicted = terms.contradicted_by([f"{m.rules_primary} {m.rules_secondary}" for m in facts.markets])
-    if contradicted:
-        raise NotRead("terms_contradicted", contradicted)
-    conditions = {}
-    for market, head in zip(facts.markets, texts.heads, strict=True):
-        condition = condition_of(market, head, terms)
-        if condition.extreme is not None:
-            raise NotRead("weather", "Temperatures of several events make no family.")
-        check_coin(facts, condition)
-        conditions[market.ticker] = condition
-    check_labels(facts, texts, COINS[conditions[facts.markets[0].ticker].coin])
-    check_topic(facts, texts, Topic.COIN)
-    texts.read_others(topic=Topic.COIN)
-    return _Read(conditions, texts.meanings)
 
 
 def common_terms(registered: Sequence[tuple[str, RegisteredTerms | None]]) -> RegisteredTerms:
@@ -165,12 +128,13 @@ def common_terms(registered: Sequence[tuple[str, RegisteredTerms | None]]) -> Re
     return first
 
 
-def _one_moment(members: Sequence[Member]) -> None:
-    """Raises NotRead unless all members lie on one shard, close at one time and expire at one time."""
+def _one_moment(members: Sequence[Member], *, dated: bool) -> None:
+    """Raises NotRead unless all members lie on one shard, close at one time and expire at one time: dates of a ladder (``dated``) each
+    at their own."""
     for name, values in (
         ("shard", {member.shard for member in members}),
         ("close time", {member.closes_ms for member in members}),
         ("expiry", {member.expires_ms for member in members}),
     ):
-        if len(values) > 1 or None in values:
+        if None in values or (len(values) > 1 and not (dated and name != "shard")):
             raise NotRead(f"{name.split()[0]}_differs", f"The members do not have one {name}.")

@@ -6,10 +6,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db.models import F
 
+from markets.kalshi.vocabulary import MarketStatus
 from markets.models import Certificate, FamilyMember
 from markets.terms.atoms import AtomError, Atoms
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
@@ -18,6 +19,7 @@ from markets.terms.grades import Grade
 if TYPE_CHECKING:
     from strategies.catalogue.universe import EventView
 
+ACTIVE: Final = MarketStatus.ACTIVE.value
 log = logging.getLogger(__name__)
 
 
@@ -83,9 +85,11 @@ def views(families: Iterable[Family], listed: Mapping[str, EventView]) -> dict[s
 
 def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventView:
     first = events[0]
-    outcomes = tuple(sorted(outcome for event in events for outcome in event.outcomes))
+    listed = [outcome for event in events for outcome in event.outcomes]
+    outcomes = tuple(sorted(outcome for outcome in listed if outcome.ticker in atoms.spans))
     odd = next((f"{event.ticker}: {event.oddity}" for event in events if event.oddity), "")
-    if {outcome.ticker for outcome in outcomes} != atoms.spans.keys():
+    strange = [outcome for outcome in listed if outcome.ticker not in atoms.spans and outcome.status == ACTIVE]
+    if strange or len(outcomes) < len(atoms.spans):  # a date that has passed is left out of a date ladder
         odd = odd or "its markets are not those of its certificate"
     return replace(
         first,

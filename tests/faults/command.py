@@ -34,6 +34,9 @@ def main() -> int:
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
     )
     parser.add_argument(
+        "--family", action="store_true", help="the same for a basket across two events (tests/faults/families.py)"
+    )
+    parser.add_argument(
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
     )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
@@ -55,7 +58,9 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
     for seed in seeds:
         todo.put(seed)
     workers = [
-        context.Process(target=_work, args=(todo, done, show, options.harsh, options.quoted), daemon=True)
+        context.Process(
+            target=_work, args=(todo, done, show, options.harsh, options.quoted, options.family), daemon=True
+        )
         for _ in range(jobs)
     ]
     for worker in workers:
@@ -104,7 +109,7 @@ def _next(done: Any, workers: list[Any]) -> Any:
                 return None
 
 
-def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool) -> None:
+def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool, family: bool) -> None:
     die_with_parent()
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
@@ -120,7 +125,7 @@ def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool) -> None:
                 except Empty:
                     return
                 try:
-                    run = harness.run(seed, harsh=harsh, quoted=quoted)
+                    run = harness.run(seed, harsh=harsh, quoted=quoted, family=family)
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback
 

@@ -26,7 +26,7 @@ from markets.streaming.output.inbox import Message, store
 from simulator.control import timetable
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
-from tests.faults import invariants, wire
+from tests.faults import families, invariants, wire
 from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
 from tests.faults.harsh import Harsh, draw_harsh
@@ -176,11 +176,14 @@ class MortalSession(TwinSession):
         return response
 
 
-def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False, quoted: bool = False) -> Run:
+def run(
+    seed: int, troubles: Sequence[str] = (), *, harsh: bool = False, quoted: bool = False, family: bool = False
+) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
     ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
-    ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``).
+    ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``),
+    ``family`` for one across two events (``tests/faults/families.py``).
     """
     clear()
     ids = random.Random(f"ids {seed}")
@@ -189,6 +192,8 @@ def run(seed: int, troubles: Sequence[str] = (), *, harsh: bool = False, quoted:
     plan, more = (
         quotes.draw_quoted(seed)
         if quoted
+        else families.draw_family(seed)
+        if family
         else draw_harsh(seed)
         if harsh
         else (draw(seed), Harsh(troubles=tuple(troubles)))
@@ -224,16 +229,31 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     twin = Twin(manual=True, read_delay_ms=plan.read_delay_ms, seed=plan.seed)
     session = MortalSession(twin.exchange)
     twin.session = session
-    _list(twin, plan.books, harsh.fine)
+    second = None
+    if plan.kind == "family":
+        second = Twin("KXU-1", beside=twin)
+        families.add_books(plan, twin, second)
+    else:
+        _list(twin, plan.books, harsh.fine)
     world.active()
     profile = world.add_profile(
-        "run", mode=plan.mode, min_profit=0, beside_foreign=harsh.beside_foreign, **plan.profile
+        "run",
+        mode=plan.mode,
+        min_profit=0,
+        beside_foreign=harsh.beside_foreign,
+        **({"kinds": ["family"]} if plan.kind == "family" else {}),
+        **plan.profile,
     )
-    decision = quotes.decide(profile, twin, plan) if profile.quoting != "none" else _decide(profile, twin, plan, harsh)
+    if second is not None:
+        decision = families.decide(profile, plan, twin, second)
+    elif profile.quoting != "none":
+        decision = quotes.decide(profile, twin, plan)
+    else:
+        decision = _decide(profile, twin, plan, harsh)
     if harsh.cash is not None:
         ledger = twin.exchange.ledger
         ledger.credit((0, twin.shard), harsh.cash - ledger.available((0, twin.shard)))
-    state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision, harsh, twin.cash())
+    state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision, harsh, twin.cash(), second)
     if harsh.second_round is not None:
         state.second = Twin("KXU-1", beside=twin)
         _list(state.second, plan.books, harsh.fine)
@@ -332,7 +352,7 @@ def _live(run: Run) -> None:
         _frames(run)
         if run.plan.exit_round == number:
             _ask_for_exit(run, in_parts=True)
-        if run.second is not None and run.harsh.second_round == number:
+        if run.second is not None and run.harsh.second_round == number:  # a family has no second round
             other = world.add_profile("second", mode="live", min_profit=0, **run.plan.profile)
             second = _decide(other, run.second, run.plan, run.harsh)
             with run.mortal.life():
@@ -381,10 +401,13 @@ def _end(run: Run) -> None:
         exchange.clock.set(max(clock.now_ms(), exchange.now()))  # type: ignore[attr-defined]
         exchange.advance()
         value = 3_333 if run.plan.ending == "scalar" else None
-        for twin in run.twins:
-            twin.finish(winner=twin.markets[0], value=value)
+        if run.plan.kind == "family":
+            families.finish(run)
+        else:
+            for twin in run.twins:
+                twin.finish(winner=twin.markets[0], value=value)
         if run.plan.mode == "sim":
-            for ticker in run.twin.markets:
+            for ticker in tickers:
                 done = exchange.markets[ticker]
                 Market.objects.filter(ticker=ticker).update(
                     status="finalized", result=done.result, settlement_value_e6=(done.settlement_value or 0) * 100
@@ -394,6 +417,7 @@ def _end(run: Run) -> None:
         _settle_down(run, 6)
         settlement.run()
         sweeper.sweep()
+    sweeper.sweep()  # the next one takes the names of late fills back that the last one dealt with
     reconcile.run(run.plan.mode, "end")
     if run.harsh.has_actor:
         _answer_discrepancies(run)

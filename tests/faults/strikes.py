@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def strike(run: Run, fault: str) -> None:
     """Change the world in the middle of things."""
     exchange, rng = run.twin.exchange, run.rng
-    ticker = rng.choice(run.twin.markets)
+    twin = rng.choice(run.twins) if run.plan.kind == "family" else run.twin
+    ticker = rng.choice(twin.markets)
     market = exchange.markets[ticker]
     run.note(f"strikes: {fault} {ticker}")
     run.disturbed = True
@@ -48,7 +49,7 @@ def strike(run: Run, fault: str) -> None:
     elif fault == "stale":
         run.shift(20)
     elif fault == "dead_epoch":
-        world.publish(run.twin.event, run.twin.books(), lease=None)
+        world.publish(twin.event, twin.books(), lease=None)
 
 
 def _thin(run: Run, ticker: str, side: str) -> None:

@@ -30,15 +30,15 @@ _SCOPES: Final[dict[Topic, frozenset[str]]] = {
 """What the exchange's metadata call the scope of events of a topic that are read."""
 
 
-def check_fields(event: EventFacts) -> None:
-    """Raises NotRead for fields that no event has whose rules say all there is to it."""
+def check_fields(event: EventFacts, *, one_time: bool = True) -> None:
+    """Raises NotRead for fields that no event has whose rules say all there is to it. ``one_time``: its markets end together."""
     for label in (event.title, event.sub_title):
         if len(label) >= TITLE_LENGTH:
             raise NotRead("too_long", f"A title of {event.event_ticker} is too long to be kept whole.")
     series, ticker = event.series_ticker, event.event_ticker
     if not any(ticker == name or ticker.startswith(f"{name}-") for name in (series, series.removeprefix("KX"))):
         raise NotRead("label_differs", f"{ticker} does not have the ticker of its series {series}.")
-    if len({market.ends for market in event.markets}) > 1:
+    if one_time and len({market.ends for market in event.markets}) > 1:
         raise NotRead("times_differ", "The markets do not close and expire at the same times.")
     for market in event.markets:
         _check_market(market)

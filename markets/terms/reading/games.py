@@ -57,7 +57,7 @@ def read_game(markets: Sequence[MarketFacts], heads: Sequence[str]) -> Game | No
     sides = [name for name in names if not TIE.fullmatch(name)]
     if len(sides) != 2 or sides[0].lower() == sides[1].lower() or len(names) - len(sides) > 1:
         return None
-    if not all(map(_is_side, sides)):
+    if not all(map(is_side, sides)):
         return None
     texts = {_game_of(name, head) for name, head in zip(names, heads, strict=True)}
     text = texts.pop()
@@ -84,7 +84,7 @@ def _game_of(name: str, head: str) -> str:
     return found["game"] if found else ""
 
 
-def _is_side(name: str) -> bool:
+def is_side(name: str) -> bool:
     """Whether a name is one of a side, without a manner or margin of winning: capitalised words and numbers, small words between."""
     return all(
         _SMALL.fullmatch(word) is not None or (_SIDE_WORD.fullmatch(word) is not None and not word[0].islower())

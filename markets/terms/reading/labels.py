@@ -63,7 +63,7 @@ class _Said(NamedTuple):
 
     @classmethod
     def of(cls, said: Sequence[str], event: EventFacts, days: set[str]) -> _Said:
-        words = {word for text in said for word in _words(text)} | {weekday(day).lower() for day in days}
+        words = {word for text in said for word in words_of(text)} | {weekday(day).lower() for day in days}
         return cls(frozenset(words), tuple(_hours(said[0])), event.event_ticker.rpartition("-")[2])
 
 
@@ -74,7 +74,7 @@ def _check_label(label: str, said: _Said, days: set[str]) -> None:
         raise NotRead(
             "label_differs", f'"{label}" names an hour that the rules do not: {other[0][0]}:{other[0][1]:02}.'
         )
-    for word in _words(_HOUR.sub(" ", _DAY.sub(" ", text))):
+    for word in words_of(_HOUR.sub(" ", _DAY.sub(" ", text))):
         short = word.isalpha() and 1 < len(word) < _SHORT and word.upper() in said.sides
         if word not in said.words and not short:
             raise NotRead("label_differs", f'"{label}" says "{word}", the rules of the outcomes do not.')
@@ -91,12 +91,12 @@ def _without_bound(title: str, market: MarketFacts) -> str:
 
 def check_custom(event: EventFacts, heads: Sequence[str]) -> None:
     """Raises NotRead where a custom strike is of another outcome than name and rule of its market, or two markets share one."""
-    shared = set.intersection(*(set(_words(head)) for head in heads))
+    shared = set.intersection(*(set(words_of(head)) for head in heads))
     seen = set()
     for market, head in zip(event.markets, heads, strict=True):
-        own, custom = set(_words(market.yes_sub_title)) | (set(_words(head)) - shared), _pairs(market.custom_strike)
+        own, custom = set(words_of(market.yes_sub_title)) | (set(words_of(head)) - shared), _pairs(market.custom_strike)
         for _, value in custom:
-            if not _is_opaque(value) and not set(_words(value)) - {"the"} <= own:
+            if not _is_opaque(value) and not set(words_of(value)) - {"the"} <= own:
                 raise NotRead(
                     "label_differs", f'The custom strike of {market.ticker} is "{value}", its rule is about another.'
                 )
@@ -148,7 +148,7 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
         raise NotRead("label_differs", f"{ticker} is of another day than the rules: {', '.join(sorted(days))}.")
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """The words of a text that say something, in small letters."""
     found = (_MONTH_NAMES.get(word.lower(), word.lower()) for word in _WORD.findall(text))
     return [word for word in found if word not in _MARKS and _QUESTION.fullmatch(word) is None]

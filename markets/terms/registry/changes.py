@@ -16,6 +16,7 @@ from kalbot.common.errors import KalbotError
 from markets.connect import environment
 from markets.models import ContractTerms, Event, TermsChange
 from markets.terms import certificates
+from markets.terms.reading.forms import FormError, form_of
 from markets.terms.registry.entries import document_key, exchange_of, unit_of
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,12 @@ CONTENT: Final = (
     "between_inclusive",
     "unit",
     "common_determination",
+    "family_forms",
     "must_contain",
     "must_not_contain",
     "about",
 )
-LISTS: Final = ("series_tickers", "must_contain", "must_not_contain")
+LISTS: Final = ("series_tickers", "family_forms", "must_contain", "must_not_contain")
 Status, Kind = ContractTerms.Status, TermsChange.Kind
 
 
@@ -87,6 +89,11 @@ def check_content(changes: Mapping[str, Any]) -> None:
         found = changes.get(name, [])
         if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
             raise TermsError(f"{name} is a list of texts, none of them empty.")
+    for text in changes.get("family_forms", []):
+        try:
+            form_of(text)
+        except FormError as error:
+            raise TermsError(str(error)) from None
 
 
 def approve(entry: ContractTerms, sha256: str, actor: str, note: str) -> None:

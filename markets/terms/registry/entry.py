@@ -49,6 +49,8 @@ class RegisteredTerms:
     must_contain: tuple[str, ...] = ()
     must_not_contain: tuple[str, ...] = ()
     common_determination: str = ""
+    forms: tuple[str, ...] = ()
+    """Primary rules with slots (``reading.forms``) of series that no reading is built in for."""
 
     def contradicted_by(self, texts: Iterable[str]) -> str:
         """Which phrase the live rules lack, or must not have; "" if they agree with the entry."""

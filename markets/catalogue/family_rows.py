@@ -1,0 +1,105 @@
+"""What the grouping of events into families needs to know of each open event, in two queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Count, Max, Min, Q
+
+from markets.kalshi.vocabulary import MarketStatus
+from markets.models import Event, Market
+
+OPEN: Final = Q(status=MarketStatus.ACTIVE.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One open event with what must be the same in all events of a family."""
+
+    ticker: str
+    series: str
+    title: str
+    category: str
+    shard: int
+    closes: datetime
+    expires: datetime
+    fees: tuple[str, int]
+    override: tuple[str, int | None]
+    rules_hash: str
+    volume: int
+    open_interest: int
+    markets: int
+    is_numeric: bool
+    sources: str
+    is_ladder: bool
+    has_one_end: bool
+    """Whether all its markets close, and all expire, at one moment; ``closes`` and ``expires`` are the first of those that are open."""
+
+
+def listed() -> Iterable[Listed]:
+    """The open events on one shard whose markets close and expire at known moments."""
+    spans = {
+        row["event_id"]: row
+        for row in Market.objects.filter(event__is_open=True, event__is_family=False)
+        .exclude(status="absent")
+        .order_by()
+        .values("event_id")
+        .annotate(
+            n=Count("pk"),
+            closes=Min("close_time", filter=OPEN),
+            first=Min("close_time"),
+            last=Max("close_time"),
+            expires=Min("expected_expiration_time", filter=OPEN),
+            sooner=Min("expected_expiration_time"),
+            later=Max("expected_expiration_time"),
+            shard=Min("exchange_index"),
+            other=Max("exchange_index"),
+            floor=Max("floor_strike"),
+            cap=Max("cap_strike"),
+        )
+    }
+    columns = ("ticker", "series_id", "title", "category", "exchange_index", "rules_hash", "volume", "open_interest")
+    fees = (
+        "mutually_exclusive",
+        "fee_type_override",
+        "fee_multiplier_override_e6",
+        "series__fee_type",
+        "series__fee_multiplier_e6",
+        "settlement_sources",
+        "series__settlement_sources",
+    )
+    events = Event.objects.filter(is_open=True, is_family=False).order_by("ticker")
+    for row in events.values(*columns, *fees):
+        span = spans.get(row["ticker"])
+        if span is None or None in (span["closes"], span["expires"]):
+            continue
+        if span["shard"] == span["other"] == row["exchange_index"]:
+            yield _listed(row, span)
+
+
+def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
+    override, multiplier = row["fee_type_override"], row["fee_multiplier_override_e6"]
+    sources = row["settlement_sources"] or row["series__settlement_sources"]
+    return Listed(
+        row["ticker"],
+        row["series_id"],
+        row["title"],
+        row["category"],
+        row["exchange_index"],
+        span["closes"],
+        span["expires"],
+        (override or row["series__fee_type"], row["series__fee_multiplier_e6"] if multiplier is None else multiplier),
+        (override, multiplier),
+        row["rules_hash"],
+        row["volume"],
+        row["open_interest"],
+        span["n"],
+        bool(span["floor"] or span["cap"]),
+        json.dumps(sorted(json.dumps(source, sort_keys=True) for source in sources)) if sources else "",
+        not row["mutually_exclusive"] and span["n"] > 1,
+        (span["first"], span["sooner"]) == (span["last"], span["later"]),
+    )

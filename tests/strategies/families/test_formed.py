@@ -1,0 +1,157 @@
+"""Families of registered forms as rows: grouped by what they are about, refused by name, and judged like any other event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kalbot.common import clock
+from markets.catalogue import families
+from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily, Series
+from markets.terms import certificates
+from markets.terms.facts import EventFacts
+from markets.terms.registry import changes
+from strategies.catalogue import universe
+from strategies.cycle import cycle, event_cache
+from strategies.models import Decision
+from strategies.screening import screening
+from tests.markets.terms.test_family_forms import LEAVES, SPREAD, SPREADS, WINNER, WINS, dated, game
+from tests.strategies import world
+from tests.strategies.families import coins
+
+NOW = clock.now()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
+
+
+@pytest.fixture(autouse=True)
+def catalogue(settings: Any) -> None:
+    settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
+    event_cache.forget()
+
+
+def register(series: list[str], forms: list[str], **columns: Any) -> ContractTerms:
+    content = {"no_data": "all_no", "common_determination": "One outcome settles every market.", "family_forms": forms}
+    changes.check_content(content)
+    return ContractTerms.objects.create(
+        exchange="simulator",
+        url=coins.URL,
+        series_tickers=series,
+        status="approved",
+        approved_sha256="a" * 64,
+        **(content | columns),
+    )
+
+
+def add(facts: EventFacts, quotes: list[tuple[int, int]], *, hours: list[int] | None = None) -> None:
+    """The event in the catalogue and in the live books, its markets closing after so many hours each."""
+    now = NOW
+    Series.objects.get_or_create(
+        ticker=facts.series_ticker,
+        defaults={"category": "Politics", "fee_type": "quadratic", "contract_terms_url": coins.document()},
+    )
+    event = Event.objects.create(
+        ticker=facts.event_ticker,
+        series_id=facts.series_ticker,
+        title=facts.event_ticker,
+        mutually_exclusive=facts.mutually_exclusive,
+        close_time=now + timedelta(hours=1),
+        market_count=len(facts.markets),
+    )
+    for number, (market, (bid, ask)) in enumerate(zip(facts.markets, quotes, strict=True)):
+        closes = now + timedelta(hours=hours[number] if hours else 1)
+        Market.objects.create(
+            ticker=market.ticker,
+            event=event,
+            status="active",
+            market_type="binary",
+            yes_sub_title=market.yes_sub_title,
+            rules_primary=market.rules_primary,
+            rules_secondary=market.rules_secondary,
+            strike_type=market.strike_type,
+            floor_strike=str(market.floor_strike or ""),
+            close_time=closes,
+            expected_expiration_time=closes + timedelta(minutes=10),
+            price_bands=[[0, 10_000, 100]],
+            yes_bid=bid * 100,
+            yes_bid_size=10_000,
+            yes_ask=ask * 100,
+            yes_ask_size=10_000,
+        )
+    rows = zip(facts.markets, quotes, strict=True)
+    world.publish(
+        facts.event_ticker,
+        {m.ticker: (((bid * 100, 10_000),), ((10_000 - ask * 100, 10_000),)) for m, (bid, ask) in rows},
+    )
+    certificates.refresh([facts.event_ticker])
+
+
+def test_a_date_ladder_is_judged_and_its_implication_is_bought() -> None:
+    register(["KXLEAVE"], [LEAVES])
+    ladder = dated("Dec 1, 2026", "Jan 1, 2027", "Feb 1, 2027")
+    add(ladder, [(50, 53), (20, 23), (60, 64)], hours=[24, 48, 72])
+    assert families.refresh().families == ["FAMILY-KXLEAVE-A"]
+    view = universe.load()["FAMILY-KXLEAVE-A"]
+    assert (view.grade.value, view.oddity) == ("guaranteed", "")
+    world.add_profile(kinds=["family"], min_seconds_to_close=0)
+    world.add_scan()
+    screening.screen()
+    assert cycle.run(cycle.NUDGE, ["KXLEAVE-A"]).decisions == 1
+    decision = Decision.objects.get()
+    assert {(leg["ticker"], leg["side"]) for leg in decision.legs} == {("KXLEAVE-A-0", "no"), ("KXLEAVE-A-1", "yes")}
+    assert decision.guaranteed
+    Market.objects.filter(pk="KXLEAVE-A-0").update(status="finalized", result="no")
+    certificates.refresh(["KXLEAVE-A"])
+    families.refresh()
+    assert set(Certificate.objects.get(event="FAMILY-KXLEAVE-A", status="granted").states["atoms"]["spans"]) == {
+        "KXLEAVE-A-1",
+        "KXLEAVE-A-2",
+    }
+    assert universe.load()["FAMILY-KXLEAVE-A"].oddity == ""
+
+
+def test_games_of_one_moment_are_families_each_by_itself() -> None:
+    register(["KXGAME", "KXSPREAD"], [WINS, SPREAD])
+    add(WINNER, [(60, 62), (36, 38)])
+    add(SPREADS, [(40, 42), (10, 12), (20, 22)])
+    later = game("KXGAME-B", (WINS, "Alpha", None), (WINS, "Beta", None), day="Dec 6, 2026", exclusive=True)
+    add(later, [(60, 62), (36, 38)])
+    spreads = game("KXSPREAD-B", (SPREAD, "Beta", "3.5"), day="Dec 6, 2026")
+    add(spreads, [(40, 42)])
+    assert sorted(families.refresh().families) == ["FAMILY-KXGAME-A-KXSPREAD-A", "FAMILY-KXGAME-B-KXSPREAD-B"]
+
+
+@pytest.mark.parametrize(
+    ("change", "series", "code"),
+    [
+        (lambda: ContractTerms.objects.update(family_forms=[WINS]), "KXSPREAD", "rules_unread"),
+        (lambda: ContractTerms.objects.update(common_determination=""), "KXGAME + KXSPREAD", "common_determination"),
+        (lambda: ContractTerms.objects.update(no_data="last_price"), "KXGAME + KXSPREAD", "state_not_covered"),
+        (
+            lambda: Market.objects.filter(event="KXSPREAD-A").update(close_time=clock.now() + timedelta(hours=9)),
+            "KXGAME + KXSPREAD",
+            "close_differs",
+        ),
+        (
+            lambda: Event.objects.filter(pk="KXSPREAD-A").update(mutually_exclusive=True),
+            "KXSPREAD",
+            "overlap",
+        ),
+    ],
+    ids=["form", "clause", "void", "close", "exclusive"],
+)
+def test_what_stands_against_a_family_is_said_by_series(change: Callable[[], Any], series: str, code: str) -> None:
+    register(["KXGAME", "KXSPREAD"], [WINS, SPREAD])
+    add(WINNER, [(60, 62), (36, 38)])
+    add(SPREADS, [(40, 42), (10, 12), (20, 22)])
+    change()
+    assert "FAMILY-KXGAME-A-KXSPREAD-A" not in families.refresh().families
+    assert RefusedFamily.objects.get(series_tickers=series).code == code
+
+
+def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
+    with pytest.raises(changes.TermsError, match="what makes it Yes"):
+        changes.check_content({"family_forms": [LEAVES.replace("leaves", "does not leave")]})
