@@ -95,6 +95,7 @@ class DenialCode(StrEnum):
     EXIT_COUNTS = "exit_counts"
     UNBALANCED = "unbalanced"
     KEPT_ON_REQUEST = "kept_on_request"
+    BASKET_BROKEN = "basket_broken"
     BELOW_FLOOR = "below_floor"
     NO_LEAST_PRICE = "no_least_price"
     NO_BID = "no_bid"
@@ -186,6 +187,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.EXIT_COUNTS: "A partial exit sells of each leg no more than is held, and more than nothing in all.",
     DenialCode.UNBALANCED: "A basket whose floor is above its cost is sold in equal shares of each leg, unless a person says why not.",
     DenialCode.KEPT_ON_REQUEST: "Part of the position was sold on request, and these contracts were to be kept.",
+    DenialCode.BASKET_BROKEN: "More is without its basket than the residual was about; what to do with it waits for a person.",
     DenialCode.BELOW_FLOOR: "A basket is sold for less than it pays in every listed state only if a person says so, in words.",
     DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
     DenialCode.SALE_NEEDS_FUNDS: "Selling takes back collateral that was returned, and there is not as much cash.",

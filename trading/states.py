@@ -20,6 +20,7 @@ from kalbot.common import clock, counters, direct, events, trace
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger
+from trading.accounting.ledger import Overtaken as Overtaken
 from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
@@ -77,10 +78,6 @@ An amended result changes a settled position's numbers by entries, not its statu
 LEASE_SECONDS: Final = 45
 YOUNG_SECONDS: Final = 5
 WATCH_PRIORITY: Final = 100
-
-
-class Overtaken(Exception):
-    """Another worker changed or took the position meanwhile; this one stops without having done anything."""
 
 
 class Lease:

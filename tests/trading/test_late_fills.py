@@ -144,9 +144,9 @@ def test_what_ends_or_is_taken_up_between_two_reads_is_not_reopened_and_rings_no
     seen: list[str] = []
 
     def then(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        """Another worker, right after the fills were read."""
+        """Another worker, right after the legs were read."""
         answer = execute(sql, params, many, context)
-        if "trading_fill" in sql and not seen:
+        if "trading_leg" in sql and not seen:
             seen.append(sql)
             if becomes == "settled":
                 position.legs.update(settled_count=F("bought_count"))

@@ -35,6 +35,10 @@ from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
 
 
+class Overtaken(Exception):
+    """Another worker changed or took the position meanwhile; this one stops without having done anything."""
+
+
 def balance_of(profile: Profile) -> ProfileBalance:
     """The profile's running totals; made on first use."""
     found, _ = ProfileBalance.objects.get_or_create(profile=profile, defaults={"mode": profile.mode})
@@ -188,9 +192,13 @@ def book_reserve(position: Position, amount: int) -> None:
 
 def reserve_up_to(position: Position, amount: int) -> None:
     """Make sure that at least ``amount`` is set aside for ``position``. Denied(CAPITAL) when the profile's cash does not suffice,
-    Denied(SHARD_CASH) when the exchange's does not."""
+    Denied(SHARD_CASH) when the exchange's does not, Overtaken when the position is not where ``position`` says any more: nobody would
+    give it back."""
     with transaction.atomic():
-        missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved
+        now = Position.objects.select_for_update().get(pk=position.pk)
+        if now.status != position.status:
+            raise Overtaken(f"position {position.pk} is no longer {position.status}")
+        missing = amount - now.reserved
         if missing <= 0:
             return
         if not ProfileBalance.objects.filter(profile=position.profile, cash__gte=missing).update(cash=F("cash")):

@@ -107,6 +107,13 @@ class Intent:
         return None if mode is None else (mode, getattr(self.markets[0], "account_reading", None) or {})
 
     @property
+    def foreign(self) -> Mapping[str, int]:
+        """Signed contracts on the profile's account that are not ours, by ticker, as the last comparison booked them. Empty on paper."""
+        if self.profile.mode != Mode.LIVE or not self.markets:
+            return {}
+        return getattr(self.markets[0], "account_foreign", None) or {}
+
+    @property
     def fees_changed(self) -> bool:
         """Whether the fees of the series may be others than its row says: an announced change is due."""
         return any(getattr(market, "fees_changed", True) for market in self.markets)
@@ -130,6 +137,7 @@ def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
             fees_changed=Exists(due),
             account_collateral=Subquery(account.values("collateral")[:1]),
             account_reading=Subquery(account.values("collateral_reading")[:1]),
+            account_foreign=Subquery(account.values("foreign")[:1]),
         )
 
     return Prepared(build)

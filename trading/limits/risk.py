@@ -170,11 +170,17 @@ def _foreign(intent: Intent, found: Facts) -> Checks:
     is_grouped = any(market.event.collateral_return_type for market in intent.markets)
     is_returned = is_grouped and collateral.is_used(intent.account_collateral)
     is_allowed = profile.beside_foreign and intent.locks is None and not is_returned
-    if found.is_beside_foreign and intent.position is None:
-        event, subaccount = intent.decision.event_id, profile.subaccount or 0
-        words = foreign.against(intent.legs, subaccount) if is_allowed else foreign.in_event(event, subaccount)
+    if found.is_beside_foreign and intent.position is None and not is_allowed:
+        words = foreign.in_event(intent.decision.event_id, profile.subaccount or 0)
         if words:
             yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)
+
+
+def _against_foreign(intent: Intent, found: Facts) -> Checks:
+    """Never bought, whatever the profile allows and whatever is held already: a purchase that closes somebody else's contracts."""
+    words = foreign.against(intent.legs, intent.foreign)
+    if words:
+        yield Refusal(DenialCode.FOREIGN_CONTRACTS, words)
 
 
 def _sizes(intent: Intent, found: Facts) -> Checks:
@@ -256,14 +262,16 @@ _LIMITS: Final[tuple[Check, ...]] = (
     _times,
     _exchange_hours,
     _foreign,
+    _against_foreign,
     _sizes,
     _quotes,
     _order_rate,
     _losses,
     _shard,
 )
-_COMPLETING: Final[tuple[Check, ...]] = (_profile,)
-"""What limits new risk does not stop the purchase that takes risk away: that is bounded by the legs' limits, or by the budget."""
+_COMPLETING: Final[tuple[Check, ...]] = (_profile, _against_foreign)
+"""What limits new risk does not stop the purchase that takes risk away: that is bounded by the legs' limits, or by the budget. One that
+would only close somebody else's contracts takes none away."""
 
 
 def _premises(intent: Intent) -> Checks:

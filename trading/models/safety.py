@@ -107,6 +107,7 @@ class Discrepancy(models.Model):
         ORDER_UNRESOLVED = "order_unresolved", "what became of an order is not known for too long"
         POSITION_WAITING = "position_waiting", "a position at work has waited for too long"
         LATE_FILL = "late_fill", "a fill came after its order had been answered"
+        LEGS_ALONE = "legs_alone", "contracts left the account, and other legs are without their basket"
         ENDED_HOLDS = "ended_holds", "a position that has ended holds contracts"
         LOST_BASKET = "lost_basket", "orders with our ids have no rows"
         SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"

@@ -7,7 +7,7 @@ add up; contracts of ours that they sold are taken out of the leg by a correctio
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -101,11 +101,9 @@ def in_event(event_ticker: str, subaccount: int) -> str:
     return ", ".join(words)
 
 
-def against(legs: Iterable[tuple[str, str]], subaccount: int) -> str:
-    """What the account holds of the other sides of ``legs`` (ticker, side) that is not ours, in words: the exchange would close it with our
-    purchase. Empty when there is nothing."""
-    account = ExchangeAccount.objects.filter(subaccount=subaccount).first()
-    held = account.foreign if account is not None else {}
+def against(legs: Iterable[tuple[str, str]], held: Mapping[str, int]) -> str:
+    """What of ``held`` (contracts that are not ours) is of the other sides of ``legs`` (ticker, side), in words: the exchange would close
+    it with our purchase. Empty when there is nothing."""
     other = {t: n for t, side in legs if (n := held.get(t, 0)) and (n > 0) != (side == Side.YES)}
     return ", ".join(f"{abs(n) / 100:g} {'yes' if n > 0 else 'no'} {t} held" for t, n in sorted(other.items()))
 
@@ -199,7 +197,7 @@ def _book_trade(account: ExchangeAccount, fill: ListedFill) -> bool:
 
 
 def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
-    legs = _own_legs(account.subaccount, fill.ticker)
+    legs = own_legs(account.subaccount, fill.ticker)
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
     other = account.foreign.get(fill.ticker, 0)
     signed = fill.count if fill.outcome_side is Side.YES else -fill.count
@@ -233,9 +231,10 @@ def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
     return booked
 
 
-def _own_legs(subaccount: int, ticker: str) -> list[Leg]:
+def own_legs(subaccount: int, ticker: str) -> list[Leg]:
+    """Legs of ours that hold contracts of the market on the subaccount, oldest first."""
     of = accounts.of_subaccount(subaccount, "position__profile__")
-    legs = Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker).order_by("id")
+    legs = Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker).select_related("market").order_by("id")
     return [leg for leg in legs if leg.held]
 
 
@@ -268,7 +267,7 @@ def book_settlements() -> int:
         credited = finals.credits_since(account.created_at, ended, [account.subaccount])
         for ticker in ended:
             credit = credited.get((ticker, account.subaccount))
-            if credit is not None and credit.is_recorded and not _own_legs(account.subaccount, ticker):
+            if credit is not None and credit.is_recorded and not own_legs(account.subaccount, ticker):
                 count += _book_settlement(account, credit)
     return count
 

@@ -1,24 +1,29 @@
-"""Fills that come after their order was answered with less, or with nothing: whoever holds them again is a position at work.
+"""Fills that come after their order was answered with less, or with nothing, and contracts that left the account without an order of ours:
+whoever then holds legs without their basket is a position at work again.
 
 Which positions these are is read from what the legs hold, never from the status alone, so that it does not matter whether a message,
-a listing or a repair booked the fill, nor who died in between.
+a listing, a repair or a person's act changed a leg, nor who died in between. What a person or a budget keeps alone has its residual.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from strategies.models import Mode
 from trading import states
+from trading.denials import DenialCode
 from trading.execution.orders import cancel as cancelling
 from trading.execution.sizing import baskets
 from trading.models import (
     ACTIVE,
     TERMINAL,
+    Correction,
     Discrepancy,
+    ExitRequest,
     Fill,
     Leg,
     LiveEventClaim,
@@ -37,19 +42,24 @@ def reopen_all() -> int:
     """Reopen every position that has ended, or was opened as whole, and holds contracts that nobody acts on. Returns how many.
 
     What is reopened is named until the position has dealt with it; what cannot be, because another position of the profile is at
-    work in the event, is named until it can.
+    work in the event, or because a person decided what it keeps, is named until it can.
     """
     ended = Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING)
-    ids = set(ended.values_list("position_id", flat=True))
-    late = Fill.objects.filter(
-        order__position__status=PositionStatus.OPEN,
-        order__position__residual_code="",
-        created_at__gt=F("order__position__opened_at"),
-    )
-    ids |= set(late.values_list("order__position_id", flat=True))
+    ids = {*ended.values_list("position_id", flat=True), *_unequal()}
     count = sum(_reopen(position_id) for position_id in sorted(ids))
+    _name_broken()
     _take_back_names()
     return count
+
+
+def _unequal() -> list[int]:
+    """Open positions without a residual of which a leg holds more than the whole baskets need (``baskets.excess``)."""
+    open_ones = Leg.objects.filter(position__status=PositionStatus.OPEN, position__residual_code="")
+    more = (F("bought_count") - F("sold_count") - 1) * F("position__target_count")
+    legs = open_ones.annotate(more=more).filter(
+        bought_count__gt=HOLDING, more__gte=F("target_count") * F("position__matched_count")
+    )
+    return list(legs.values_list("position_id", flat=True).distinct())
 
 
 def withdraw_left() -> int:
@@ -67,7 +77,8 @@ def _reopen(position_id: int) -> bool:
     legs = list(position.legs.all())
     if not _needs_work(position, legs):
         return False
-    held = ", ".join(f"{leg.held / 100:g} {leg.side} {leg.market_id}" for leg in legs if leg.held)
+    held = holds(legs)
+    code, what = _cause(position)
     try:
         with transaction.atomic():
             if position.mode == Mode.LIVE:
@@ -76,7 +87,7 @@ def _reopen(position_id: int) -> bool:
             states.transition(
                 position,
                 PositionStatus.UNWINDING,
-                reason=f"a fill came late: holds {held}",
+                reason=f"{what}: holds {held}",
                 ended_at=None,
                 close_type="",
                 close_code="",
@@ -87,20 +98,51 @@ def _reopen(position_id: int) -> bool:
     except IntegrityError:
         _name(Discrepancy.Code.ENDED_HOLDS, position, held)
         return False
-    log.critical("position %s is reopened: a fill came late, it holds %s", position_id, held)
-    _name(Discrepancy.Code.LATE_FILL, position, held)
-    protections.after_difference(position.profile, f"position #{position_id}: a fill came late")
+    log.critical("position %s is reopened: %s, it holds %s", position_id, what, held)
+    _name(code, position, held)
+    if code is Discrepancy.Code.LATE_FILL:
+        protections.after_difference(position.profile, f"position #{position_id}: {what}")
     return True
 
 
+def _cause(position: Position) -> tuple[Discrepancy.Code, str]:
+    """What came last: a correction of a leg, or a fill."""
+    taken = Correction.objects.filter(leg__position=position).order_by("-created_at").first()
+    filled = Fill.objects.filter(order__position=position).order_by("-created_at").first()
+    if taken is not None and (filled is None or taken.created_at >= filled.created_at):
+        return Discrepancy.Code.LEGS_ALONE, "contracts left the account without an order of ours"
+    return Discrepancy.Code.LATE_FILL, "a fill came late"
+
+
 def _needs_work(position: Position, legs: list[Leg]) -> bool:
-    """Whether nobody acts on what it holds. Since it was found another sweep may have reopened it, or its markets settled."""
+    """Whether nobody acts on what it holds. Since it was found another sweep may have reopened it, or its markets settled; an exit that
+    was requested sells first."""
     if position.status in TERMINAL:
         return any(leg.held for leg in legs)
+    if position.status != PositionStatus.OPEN or position.residual_code:
+        return False
+    if position.exit_requests.filter(status=ExitRequest.Status.OPEN).exists():
+        return False
+    return is_unequal(position, legs)
+
+
+def is_unequal(position: Position, legs: Iterable[Leg]) -> bool:
+    """Whether a leg holds more than the whole baskets need."""
+    legs = list(legs)
     count = baskets.matched(legs, position.target_count)
-    return position.status == PositionStatus.OPEN and any(
-        baskets.excess(leg, count, position.target_count) for leg in legs
-    )
+    return any(baskets.excess(leg, count, position.target_count) for leg in legs)
+
+
+def holds(legs: Iterable[Leg]) -> str:
+    """What the legs hold, in words."""
+    return ", ".join(f"{leg.held / 100:g} {leg.side} {leg.market_id}" for leg in legs if leg.held)
+
+
+def _name_broken() -> None:
+    """Name the open positions whose baskets broke beside what a person, or an exit that ended, had left."""
+    broken = Position.objects.filter(status=PositionStatus.OPEN, residual_code=DenialCode.BASKET_BROKEN)
+    for position in broken.select_related("profile").prefetch_related("legs"):
+        _name(Discrepancy.Code.LEGS_ALONE, position, holds(position.legs.all()))
 
 
 def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
@@ -116,10 +158,14 @@ def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
 
 
 def _take_back_names() -> None:
-    codes = (Discrepancy.Code.LATE_FILL, Discrepancy.Code.ENDED_HOLDS)
+    codes = (Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE, Discrepancy.Code.ENDED_HOLDS)
     for row in Discrepancy.objects.filter(code__in=codes, resolved_at=None):
         position = Position.objects.filter(pk=row.key).first()
-        at_work = position is not None and position.status in ACTIVE and position.status != PositionStatus.OPEN
-        ended = position is not None and position.status in TERMINAL
-        if position is None or not (at_work or (ended and any(leg.held for leg in position.legs.all()))):
+        if position is None or not _is_unfinished(position):
             discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the position has dealt with it")
+
+
+def _is_unfinished(position: Position) -> bool:
+    if position.status == PositionStatus.OPEN:
+        return position.residual_code == DenialCode.BASKET_BROKEN
+    return position.status in ACTIVE or any(leg.held for leg in position.legs.all())

@@ -31,7 +31,7 @@ from trading.accounting.booking import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, own_books
+from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, own_books, pairs
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.protocol import Ack
@@ -78,7 +78,7 @@ def _live(row: Reconciliation) -> None:
     _orders(row, since)
     fills = _fills(row, since)
     moved = _funding()
-    row.repaired += foreign.book_trades(fills) + funding.book(moved)
+    row.repaired += foreign.book_trades(fills) + pairs.close() + funding.book(moved)
 
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)

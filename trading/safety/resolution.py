@@ -31,6 +31,7 @@ from trading.models import (
     Order,
     OrderStatus,
     Position,
+    PositionStatus,
 )
 from trading.reconciliation import adoption, lost_baskets
 from trading.reconciliation.lost_baskets import LostBasket
@@ -201,6 +202,17 @@ def _step_again(row: Discrepancy, actor: str, reason: str) -> str:
     return "it is tried again now"
 
 
+def _balance(row: Discrepancy, actor: str, reason: str) -> str:
+    position = Position.objects.filter(pk=row.key, status__in=ACTIVE).first()
+    if position is None or position.status != PositionStatus.OPEN:
+        return _step_again(row, actor, reason)
+    try:
+        states.transition(position, PositionStatus.UNWINDING, reason=reason, actor=actor, next_step_at=None)
+    except states.Overtaken as overtaken:
+        raise CannotResolve(str(overtaken)) from None
+    return "the position is at work on it"
+
+
 def _lost(row: Discrepancy) -> LostBasket:
     try:
         found = next((one for one in lost_baskets.find() if one.key == row.key), None)
@@ -267,6 +279,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
         "Try again now", "The position is stepped at once; it is named again if nothing happens.", _step_again
     ),
     Discrepancy.Code.LATE_FILL: _KNOWN,
+    Discrepancy.Code.LEGS_ALONE: Action(
+        "Complete or sell the rest",
+        "What no whole basket needs is completed where that pays and the limits allow, else sold within the leg-risk budget.",
+        _balance,
+    ),
     Discrepancy.Code.ENDED_HOLDS: _KNOWN,
     Discrepancy.Code.LOST_BASKET: Action(
         "Adopt the basket",

@@ -184,19 +184,21 @@ def _wait_out(position: Position, refusal: Refusal) -> bool:
 
 def can_resume(position: Position, legs: list[Leg]) -> bool:
     """Whether an unwind should go back to completing: the books offer the rest within the limits, or for less than the sale
-    loses. Once something was sold only the second counts, so that nothing is bought back unless the whole is better for it. Not
-    again and again: there is a pause after each purchase that brought nothing, and an end."""
+    loses. Once an order of ours has sold something only the second counts, so that nothing is bought back unless the whole is better for
+    it. Not again and again: there is a pause after each purchase that brought nothing, and an end."""
     if position.legs.filter(market__status="active").count() < len(legs) or buy.blocked(position, completes=True):
         return False
     last = position.orders.filter(action=Order.Action.BUY).select_related("leg__market").order_by("-created_at").first()
-    if last is not None and clock.now() - last.created_at < RESUME_PAUSE:
+    is_short = last is not None and last.filled_count < last.count
+    if last is not None and is_short and clock.now() - last.created_at < RESUME_PAUSE:
         return False
     if last is not None and last.status == OrderStatus.REJECTED and _passing(last) is None:
         return False
     again = position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
     if again.count() >= MOST_RESUMED:
         return False
-    fits = not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs)
+    is_sold = position.orders.filter(action=Order.Action.SELL, filled_count__gt=0).exists()
+    fits = not is_sold and _fits_its_limits(position, legs)
     if not fits and rescue.find(position, legs) is None:
         return False
     if finality.open_sales(position):

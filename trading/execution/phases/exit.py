@@ -193,19 +193,25 @@ def _kept(position: Position, lease: Lease, request: ExitRequest, legs: list[Leg
             lease=lease,
             next_step_at=None,
             deadline_at=None,
-            **_naked(position, legs),
+            **_alone(position, legs, _kept_on_request(position, request, legs)),
         )
     return False
 
 
-def _naked(position: Position, legs: list[Leg]) -> dict[str, Any]:
-    """The residual of what is kept: legs without their basket are held because a person wanted it so."""
+def _alone(position: Position, legs: list[Leg], why: Refusal | None) -> dict[str, Any]:
+    """The residual of legs without their basket: ``why``, or none where nobody meant it, so that they are dealt with."""
     matched = baskets.matched(legs, position.target_count)
-    naked = [leg for leg in legs if baskets.excess(leg, matched, position.target_count)]
-    if not naked:
+    alone = any(baskets.excess(leg, matched, position.target_count) for leg in legs)
+    if why is None or not alone:
         return {"residual": "", "residual_code": ""}
-    why = Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, naked)))
     return {"residual": str(why)[:300], "residual_code": why.code}
+
+
+def _kept_on_request(position: Position, request: ExitRequest | None, legs: list[Leg]) -> Refusal | None:
+    """Why legs are held without their basket, if a person wanted it so; what somebody else broke meanwhile is no part of that."""
+    rows = request.counts if request is not None else []
+    alone = exit_counts.meant_alone(rows, legs, position.target_count)
+    return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, alone))) if alone else None
 
 
 def _holds(legs: list[Leg]) -> str:
@@ -217,7 +223,7 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
     left = _holds(legs)
     residual: dict[str, Any] = {"residual": str(refusal)[:300], "residual_code": refusal.code}
     if refusal.code is DenialCode.REQUEST_WITHDRAWN or (request is not None and request.counts):
-        residual = _naked(position, legs)
+        residual = _alone(position, legs, _kept_on_request(position, request, legs) or refusal)
     with transaction.atomic():
         _answer(request, ExitRequest.Outcome.RESIDUAL, f"residual: {left} ({refusal})")
         states.transition(
