@@ -12,7 +12,7 @@ from django.db.models import Q
 from strategies.models import Profile
 from trading.accounting import accounts, audit, ledger
 from trading.execution.sizing import baskets
-from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Order, Position, Reconciliation
+from trading.models import OPEN_ORDERS, Correction, Discrepancy, ExchangeAccount, Order, Position, Reconciliation
 from trading.reconciliation import reconcile
 from trading.safety import resolution
 
@@ -76,8 +76,10 @@ def _orders(exchange_orders: list[dict[str, Any]]) -> list[str]:
     bought: Counter[int] = Counter()
     for order in exchange_orders:
         row = rows.get(order["client_order_id"])
-        if row is not None:  # what an unwind sold may be bought again
+        if row is not None:  # what an unwind, or somebody else, sold may be bought again
             bought[row.leg_id] += order["filled"] if row.action == "buy" else -order["filled"]
+    for leg_id, count in Correction.objects.filter(mode="live").values_list("leg", "count"):
+        bought[leg_id] -= count
     targets = {row.leg_id: row.leg.target_count for row in rows.values()}
     return found + [
         f"leg {leg}: bought {n} more than sold, of {targets[leg]}" for leg, n in bought.items() if n > targets[leg]

@@ -22,7 +22,7 @@ from trading.denials import DenialCode
 from trading.execution import executor
 from trading.execution.phases import complete
 from trading.execution.sizing import baskets
-from trading.models import Correction, Discrepancy, ExchangeAccount, Leg, Position
+from trading.models import Correction, Denial, Discrepancy, ExchangeAccount, Leg, Position
 from trading.reconciliation import late_fills, reconcile
 from trading.safety import live_readiness, resolution
 from trading.venues import connection
@@ -248,9 +248,10 @@ def test_a_family_basket(settings: Any) -> None:
     settings.KALBOT_LIVE = True
     ranges, thresholds = families.pair()
     connection.use(ranges.client())
+    live_readiness.require_reconciliation()
     profile = world.add_profile("live", mode="live", kinds=["family"])
     position = executor.execute(families.decide(profile, ranges, thresholds).pk)
-    assert position is not None
+    assert position is not None, Denial.objects.values_list("code", "detail")
     reconcile.run("live", "test")
     assert position.status == "open"
     _person(ranges, "sell", 0, 250)
