@@ -74,7 +74,11 @@ def fill_from_tape(folder: Path) -> int:
 def _recorded(tape: Tape) -> Iterator[tuple[str, str]]:
     """Oldest first, so that a later word wins."""
     for record in tape.records(kinds={Kind.EVENT, Kind.SETTLEMENT}):
-        content: Any = msgspec.json.decode(record.payload)
+        try:
+            content: Any = msgspec.json.decode(record.payload)
+        except (msgspec.DecodeError, RecursionError) as error:
+            log.warning("record of %s cannot be read: %s", record.key, error)
+            continue
         if not isinstance(content, dict):
             continue
         rows = [content | {"ticker": record.key}] if record.kind is Kind.SETTLEMENT else content.get("markets") or ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 from statistics import mean, stdev
@@ -208,6 +209,44 @@ def test_after_settlement_a_new_version_is_learned_and_used(world: World, monkey
     assert learned_error(found.table, "desk", "KNYC", "high", 16.0, NOW).bias > 0
     assert learn.run().version == 0
     assert LearnedErrors.objects.count() == 1
+
+
+def test_a_value_that_the_exchange_corrects_is_learned_from_as_corrected(world: World) -> None:
+    world.list_event()
+    points.store(said(world.name, NOW, value=80.0), clock.now_ms())
+    settle(world, "84.00")
+    first = learn.run()
+    settle(world, "83.00")
+    Market.objects.update(updated_at=clock.now())
+    assert (learn.run().settled, [row.value for row in learn.settled_points()]) == (1, [83.0])
+    row = PointForecast.objects.get()
+    assert (row.settled_on, row.pit) == (83.0, pytest.approx(0.15))
+    assert LearnedErrors.objects.count() == 2
+    assert LearnedErrors.objects.get(pk=first.version).cells != current().table.cells
+    assert learn.run().version == 0
+    settle(world, "90.00")  # outside of what won: nothing is known any more
+    Market.objects.update(updated_at=clock.now())
+    assert learn.run().settled == 1
+    assert learn.settled_points() == []
+
+
+@pytest.mark.parametrize("figure", ["value", "lead_hours", "published_spread"])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")], ids=str)
+def test_a_figure_that_is_none_is_not_stored_and_teaches_nothing(figure: str, odd: float, world: World) -> None:
+    world.list_event()
+    report = said(world.name, NOW)[world.name][0]
+    assert report.opinion is not None
+    assert report.opinion.point is not None
+    point = dataclasses.replace(report.opinion.point, **{figure: odd})  # type: ignore[arg-type]  # a name from the list above
+    opinion = dataclasses.replace(report.opinion, point=point)
+    assert points.store({world.name: [dataclasses.replace(report, opinion=opinion)]}, clock.now_ms()) == 0
+    good = [settled(day=f"d{n}") for n in range(5)]
+    name = {"value": "forecast"}.get(figure, figure)
+    assert learn_cells([*good, settled(**{name: odd})], NOW) == learn_cells(good, NOW)
+
+
+def test_a_forecast_without_any_spread_to_measure_by_teaches_nothing() -> None:
+    assert learn_cells([settled(published_spread=0.0), settled(published_spread=-1.0)], NOW) == {}
 
 
 @pytest.mark.parametrize("value", ["85.00", "eighty-four"])

@@ -36,7 +36,7 @@ def run() -> Run:
     """Settle what is decided, then learn from it. The exchange being away only means that its values come later."""
     rows = points.waiting()
     filled = fill_values({row.event_id for row in rows})
-    settled, scored = points.settle(rows), forecasts.score_settled()
+    settled, scored = points.settle(rows) + points.revised(), forecasts.score_settled()
     if not settled and not scored:
         return Run(filled)
     return Run(filled, settled, scored, write_version().pk)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from math import isfinite
 from typing import Final
 
 from django.db.models import Exists, OuterRef
@@ -17,8 +19,12 @@ from triage.learning.truth import Problem, truths
 from triage.models import PointForecast
 from triage.sources.protocol import Point, Report
 
+log = logging.getLogger(__name__)
+
 WAITS: Final = timedelta(days=7)
 """So long after an event's result its value may still be published; then the forecast is closed without one."""
+REVISED_WITHIN: Final = timedelta(days=14)
+"""So long after a forecast was closed the exchange's value may still be corrected."""
 
 
 def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
@@ -27,7 +33,10 @@ def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
         (report.source, event, lead_of(point)): _row(report.source, event, point, now_ms)
         for event, lines in reports.items()
         for report in lines
-        if report.opinion is not None and (point := report.opinion.point) is not None and point.issued_ms > 0
+        if report.opinion is not None
+        and (point := report.opinion.point) is not None
+        and point.issued_ms > 0
+        and is_usable(point)
     }
     if not rows:
         return 0
@@ -36,6 +45,12 @@ def store(reports: Mapping[str, Iterable[Report]], now_ms: int) -> int:
     fresh = [row for key, row in rows.items() if key not in seen]
     PointForecast.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)
+
+
+def is_usable(point: Point) -> bool:
+    """Whether errors can be learned from the number: every figure of it finite, and a spread to measure by."""
+    figures = (point.value, point.lead_hours, point.published_spread, point.bias, point.spread)
+    return all(map(isfinite, figures)) and point.published_spread > 0
 
 
 def lead_of(point: Point) -> str:
@@ -87,6 +102,24 @@ def settle(rows: Iterable[PointForecast]) -> int:
         closed.append(row)
     PointForecast.objects.bulk_update(closed, ["settled_on", "problem", "settled_at", "pit"], batch_size=200)
     return len(closed)
+
+
+def revised() -> int:
+    """Closed forecasts of events whose value the exchange has corrected, or published late, get what it says now; returns how many."""
+    changed = Market.objects.filter(event_id=OuterRef("event_id"), updated_at__gt=OuterRef("settled_at"))
+    rows = list(PointForecast.objects.filter(Exists(changed), settled_at__gt=clock.now() - REVISED_WITHIN))
+    found = truths({row.event_id: Unit(row.unit) for row in rows})
+    corrected = []
+    for row in rows:
+        truth = found.get(row.event_id)
+        if truth is None or (truth.value, truth.problem) == (row.settled_on, row.problem):
+            continue
+        log.warning("%s settled on %s, before that %s", row.event_id, truth.value, row.settled_on)
+        row.settled_on, row.problem, row.settled_at = truth.value, truth.problem, clock.now()
+        row.pit = None if truth.value is None else pit(row.chances, truth.value)
+        corrected.append(row)
+    PointForecast.objects.bulk_update(corrected, ["settled_on", "problem", "settled_at", "pit"], batch_size=200)
+    return len(corrected)
 
 
 def pit(chances: Mapping[str, float], value: float) -> float | None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 from triage.learning import cells
@@ -62,6 +63,12 @@ class Settled:
     published_spread: float
     known_ms: int
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it says anything: one figure that is none would make everything learned none."""
+        figures = (self.forecast, self.value, self.published_spread, self.lead_hours)
+        return all(map(isfinite, figures)) and self.published_spread > 0
+
     def miss(self) -> Miss:
         """In units of the published spread."""
         at = datetime.fromtimestamp(self.issued_ms / 1000, UTC)
@@ -74,7 +81,7 @@ def learn(settled: Iterable[Settled], now_ms: int) -> Cells:
     """All cells from what was known by ``now_ms``, of the last year and a half: older days weigh nothing."""
     groups: dict[str, list[Miss]] = defaultdict(list)
     for one in settled:
-        if now_ms - FORGOTTEN_MS < one.known_ms <= now_ms:
+        if now_ms - FORGOTTEN_MS < one.known_ms <= now_ms and one.is_usable:
             kind = cells.kind_of(one.subject)[0]
             groups[f"{one.source}/{kind}/{cells.lead_bucket(one.lead_hours)}"].append(one.miss())
     return {name: _places(misses, now_ms) for name, misses in groups.items()}
