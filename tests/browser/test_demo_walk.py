@@ -52,7 +52,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (state / "output").open("w") as output:
         running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            wait_for_port(port, running, seconds=90)
+            wait_for_port(port, running, seconds=240)
             subprocess.run(
                 [sys.executable, "manage.py", "shell", "-c", PEOPLE],
                 cwd=ROOT,

@@ -31,7 +31,7 @@ from tests.trading import world
 from trading.accounting import booking, ledger
 from trading.closing import settlement
 from trading.execution import executor
-from trading.models import LedgerEntry, Leg, Order, Position, Settlement
+from trading.models import Denial, LedgerEntry, Leg, Order, Position, Settlement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -411,9 +411,26 @@ def test_lines_without_a_profit_are_counted_and_left_out() -> None:
     assert compare.read(content.encode()) == ([], 1)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@sum", "\tx"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd", "-2+3", "@sum", "\tx", " =1", "\n@x", "\u200b=1", "\ufeff+1", "\0=1", "＝1"]
+)
 def test_no_text_is_a_formula(text: str) -> None:
     assert write.safe(text).startswith("'")
+    assert write.safe(f"a;{text}") == f"a;{write.safe(text)}" or text == "\tx"
+
+
+@pytest.mark.parametrize(("form", "is_table"), [("0", True), ("1", True), ("2", False)])
+def test_lists_are_exported_without_formulas_in_every_form(
+    form: str, is_table: bool, sample: dict[str, Any], login: Any
+) -> None:
+    """What people and the exchange write, in each table; JSON keeps it as it is."""
+    hostile = "@SUM(1+9)*cmd|' /C calc'!A0"
+    Denial.objects.update(detail=hostile)
+    fields = {f"denialresource_{name}": "on" for name in ("id", "code", "detail")}
+    answer = login("viewer").post(reverse("admin:trading_denial_export"), {"format": form, "resource": "0", **fields})
+    text = answer.content.decode()
+    assert hostile in text
+    assert (f"'{hostile}" in text) is is_table
 
 
 @pytest.mark.parametrize("text", ["-1.50", "0", "12.345678", "2026-01-01", "KXHIGH-1"])

@@ -15,6 +15,7 @@ from unfold.contrib.import_export.forms import SelectableFieldsExportForm
 
 from kalbot.common.units import format_decimal
 from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.exports import write
 
 PLACES = {"money": 6, "gain": 6, "price": 4, "count": 2, "percent": 4, "share": 4, "ratio": 6}
 """Unit of a column -> decimal places of its integer; shares are exported in per cent."""
@@ -44,6 +45,31 @@ class Computed(Field):
         return self.value(instance)
 
 
+class _Harmless:
+    """A table for spreadsheets: the library's own guard knows one of the signs that begin a formula, and copies the table row by row."""
+
+    def _escape_formulae(self, dataset: Any) -> None:
+        rows, headers = [[write.safe(str(cell)) for cell in row] for row in dataset], dataset.headers
+        dataset.wipe()
+        dataset.headers = headers
+        dataset.extend(rows)
+
+
+class Csv(_Harmless, CSV):
+    """Comma-separated values."""
+
+
+class Tsv(_Harmless, TSV):
+    """Tab-separated values."""
+
+
+class Json(JSON):
+    """For programs: every text as it is stored, for nothing there is a formula."""
+
+    def _escape_formulae(self, dataset: Any) -> None:
+        pass
+
+
 class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
     """A read-only list with an export of the rows that its filters leave. ``computed``: columns beside the table's, by name;
     ``left_out``: columns that say something of a moment that has passed, in words that would be read as of now."""
@@ -52,7 +78,7 @@ class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
     left_out: ClassVar[tuple[str, ...]] = ()
 
     export_form_class = SelectableFieldsExportForm
-    formats = [CSV, TSV, JSON]
+    formats = [Csv, Tsv, Json]
     import_export_change_list_template = "admin/import_export/change_list_export.html"
 
     def get_export_formats(self) -> list[Any]:

@@ -11,12 +11,17 @@ from typing import Final
 from kalbot.console.exports.rows import Line
 
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?\Z")
-DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = re.compile(r"(\A|[;\t\r\n])(?=[\s\x00-\x1f\u200b-\u200f\ufeff]*[=+\-@＝＋－＠])")
+"""Where a cell could begin whose first sign makes it a formula: the beginning, and what some spreadsheets take for a separator."""
+DANGEROUS: Final = ("\t", "\r", "\n", "\0")
 
 
 def safe(text: str) -> str:
-    """A text that would begin a formula gets an apostrophe in front; numbers stay numbers."""
-    return f"'{text}" if text.startswith(DANGEROUS) and not NUMBER.match(text) else text
+    """A text that would begin a formula gets an apostrophe before it; numbers stay numbers."""
+    if NUMBER.match(text):
+        return text
+    found = FORMULA.sub(r"\1'", text)
+    return f"'{found}" if found.startswith(DANGEROUS) else found
 
 
 def lines(rows: Iterable[Line], columns: Sequence[str]) -> Iterator[str]:

@@ -233,11 +233,9 @@ def positions(reading: Reading) -> dict[str, Any]:
 
 def nearest(reading: Reading) -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
-    profiles = [profile.pk for profile in reading.profiles]  # the index of near misses begins with the profile
+    profiles = [profile.pk for profile in reading.active]  # the index of near misses begins with the profile
     near = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
-    candidates = Verdict.objects.filter(
-        status="candidate", profile_id__in=profiles, profile__is_active=True, event__is_open=True
-    )
+    candidates = Verdict.objects.filter(status="candidate", profile_id__in=profiles, event__is_open=True)
     tradable, watched = reading.candidates
     return {
         "tradable": tradable,
