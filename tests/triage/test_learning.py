@@ -220,7 +220,8 @@ def test_a_value_that_the_exchange_corrects_is_learned_from_as_corrected(world: 
     Market.objects.update(updated_at=clock.now())
     assert (learn.run().settled, [row.value for row in learn.settled_points()]) == (1, [83.0])
     row = PointForecast.objects.get()
-    assert (row.settled_on, row.pit) == (83.0, pytest.approx(0.15))
+    assert row.settled_on == 83.0
+    assert row.pit == pytest.approx(0.15)
     assert LearnedErrors.objects.count() == 2
     assert LearnedErrors.objects.get(pk=first.version).cells != current().table.cells
     assert learn.run().version == 0
