@@ -99,6 +99,9 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
     """Certify the events that share registered terms; refuse those that share a source and no terms that would do."""
     result = Result()
     judged: set[str] = set()
+    revoked = dict(
+        Certificate.objects.filter(status=Status.REVOKED, event__is_open=True).values_list("event_id", "actor")
+    )
     by_terms = _groups(
         events,
         lambda one: (
@@ -109,7 +112,7 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
     )
     for group in [*by_terms, *_formed_groups(events, registered, result)]:
         judged.update(one.ticker for one in group)
-        found = _family(group, registered)
+        found = _family(group, registered, revoked)
         if isinstance(found, FamilyRefusal):
             result.refuse(group, found)
         else:
@@ -125,10 +128,15 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
     return result
 
 
-def _family(members: Sequence[Listed], registered: Mapping[str, Held]) -> str | FamilyRefusal:
-    """The ticker of the family with a certificate for its facts of now, or why it is none."""
+def _family(
+    members: Sequence[Listed], registered: Mapping[str, Held], revoked: Mapping[str, str]
+) -> str | FamilyRefusal:
+    """The ticker of the family with a certificate for its facts of now, or why it is none. ``revoked``: events whose certificate a person
+    revoked, and who."""
     if len({one.fees for one in members}) > 1:
         return FamilyRefusal("fees_differ", "The members do not have one fee.")
+    if taken := next((one.ticker for one in members if one.ticker in revoked), ""):
+        return FamilyRefusal("member_revoked", f"{revoked[taken]} revoked the certificate of {taken}.")
     held = registered[members[0].series]
     ticker = ticker_of([one.ticker for one in members])
     digest = digest_of([one.rules_hash for one in members], held.terms.fingerprint)

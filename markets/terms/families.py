@@ -135,6 +135,7 @@ def _one_moment(members: Sequence[Member], *, dated: bool) -> None:
         ("shard", {member.shard for member in members}),
         ("close time", {member.closes_ms for member in members}),
         ("expiry", {member.expires_ms for member in members}),
+        ("expiry at the latest", {market.ends for member in members for market in member.facts.markets}),
     ):
         if None in values or (len(values) > 1 and not (dated and name != "shard")):
             raise NotRead(f"{name.split()[0]}_differs", f"The members do not have one {name}.")

@@ -22,6 +22,8 @@ from markets.terms.reading.strikes import Interval, of_strikes
 from markets.terms.reading.text import one_spelling, plain
 from markets.terms.registry.entry import RegisteredTerms
 
+EXCLUSIVE: Final = "MECNET"
+"""How the exchange says of the collateral of an event that at most one of its markets wins."""
 UNREGISTERED: Final = (Meaning.ALL_NO, Meaning.ANY_NO)
 """What a market of a registered form may do besides, as long as nobody approved its terms."""
 
@@ -42,7 +44,7 @@ class MemberRead:
 def read_member(facts: EventFacts, terms: RegisteredTerms) -> MemberRead:
     """Every market of one event, read; strikes, rule and name must agree. Raises NotRead."""
     found = _by_forms(facts, terms) if terms.forms else _coin(facts, terms)
-    if facts.mutually_exclusive:
+    if facts.mutually_exclusive or facts.collateral_return_type == EXCLUSIVE:
         _check_exclusive(facts.event_ticker, found.intervals)
     return found
 

@@ -69,7 +69,7 @@ class Recorder:
             "sub_title": "",
             "category": category,
             "mutually_exclusive": exclusive,
-            "collateral_return_type": "MECNET",
+            "collateral_return_type": "MECNET" if exclusive else "",
             "markets": markets,
         }
         self.records.append(json_record(_ns(at), Kind.EVENT, ticker, event))

@@ -125,6 +125,7 @@ def renamed(**columns: object) -> EventFacts:
         (second(closes_ms=CLOSES + 1), "close_differs"),
         (second(expires_ms=None), "expiry_differs"),
         (second(expires_ms=EXPIRES + 3_600_000), "expiry_differs"),
+        (other_facts(changed(thresholds(), lambda market: replace(market, ends="later"))), "expiry_differs"),
         (other_facts(thresholds(PRICE_RULE.replace("5 PM", "6 PM"))), "rules_differ"),
         (other_facts(thresholds(PRICE_RULE.replace("Jul 17", "Jul 18"))), "rules_differ"),
         (other_facts(thresholds(PRICE_RULE.replace("Bitcoin Real-Time Index (BRTI)", "ERTI"))), "source_differs"),

@@ -339,3 +339,32 @@ def test_every_order_of_the_members_is_one_family() -> None:
     found = [certified(*order) for order in itertools.permutations(members)]
     assert len({tuple(one.atoms.cuts) for one in found}) == 1
     assert Atoms.from_json(found[0].atoms.to_json()) == found[0].atoms
+
+
+WORDS = ("not", "Gamma", "Alpha", "Beta", "first", "more", "less", "after", "by", "5", "2028", "Nov", "half", "or")
+
+
+@pytest.mark.parametrize("which", ["dates", "game"])
+def test_no_word_of_one_rule_can_be_changed_added_or_taken_out(which: str) -> None:
+    """Every word of every rule: the family is refused, or each of its markets takes what it took before."""
+    facts = [dated("Dec 1, 2026", "Jan 1, 2027")] if which == "dates" else [WINNER, SPREADS]
+    terms, pick = (DATES if which == "dates" else GAMES), random.Random(3)
+    whole = certified(*(member(one, terms) for one in facts))
+    tried = 0
+    for number, one in enumerate(facts):
+        for index, market in enumerate(one.markets):
+            said = market.rules_primary.split()
+            for at in range(len(said)):
+                new = pick.choice(WORDS)
+                for rule in (
+                    [*said[:at], new, *said[at + 1 :]],
+                    [*said[:at], new, *said[at:]],
+                    [*said[:at], *said[at + 1 :]],
+                ):
+                    other = list(facts)
+                    other[number] = changed(one, index, rules_primary=" ".join(rule))
+                    found = certify_family([member(event, terms) for event in other])
+                    if isinstance(found, FamilyCertificate) and " ".join(rule) != market.rules_primary:
+                        assert found.intervals == whole.intervals, " ".join(rule)
+                    tried += 1
+    assert tried >= 90

@@ -161,6 +161,14 @@ def screened() -> Verdict:
     return Verdict.objects.get(event=FAMILY)
 
 
+def test_a_member_whose_certificate_a_person_revoked_makes_no_family() -> None:
+    families.refresh()
+    certificates.revoke(Event.objects.get(pk="KXBTC-1"), "ann", "I do not believe its rules")
+    families.refresh()
+    assert FAMILY not in universe.load()
+    assert RefusedFamily.objects.get().code == "member_revoked"
+
+
 def test_a_ladder_without_ranges_beside_it_is_a_family_and_is_bought() -> None:
     profile()
     Event.objects.filter(pk="KXBTC-1").update(is_open=False)
