@@ -10,7 +10,7 @@ from backtest import session
 from backtest.results import Result
 from tests.backtest.tapes import START, Recorder, options, planted
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 REASON = "sell_beats_every_outcome"
 
 

@@ -13,7 +13,7 @@ from backtest.options import Options
 from backtest.results import Result
 from tests.backtest.tapes import Recorder, options
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def _flickering(folder: Path, seed: int) -> Options:

@@ -85,7 +85,7 @@ def test_a_run_that_was_kept_is_read_and_not_made_again(tmp_path: Path, monkeypa
         evidence.run_line(other, tmp_path / "kept")
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
 def test_a_series_without_fees_is_traded_only_with_assumed_ones_and_counted(tmp_path: Path) -> None:
     whole = Tape.open(planted(tmp_path / "a"))
     store.write(tmp_path / "b", "w", {}, (one for one in whole.records() if one.kind is not Kind.SERIES))

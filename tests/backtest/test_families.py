@@ -18,7 +18,7 @@ from tests.markets.terms.test_families import thresholds
 from tests.markets.terms.wording import price_range
 from tests.strategies.families.coins import RANGES, THRESHOLDS
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 CHEAP = [(95, 97), (43, 45), (17, 22)]
 """YES above 54,299.99 for 45 with NO on both ranges above it for 62 and 82: two of the three pay, whatever comes."""
 URL = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/BTC.pdf"

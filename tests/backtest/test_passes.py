@@ -12,7 +12,7 @@ from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 from tests.backtest.tapes import SECOND, START, Recorder, options
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 MINUTE = 60 * SECOND
 
 

@@ -26,7 +26,7 @@ from tests.markets.terms.wording import WEATHER_NOTE, WEATHER_RULE
 from tests.markets.test_exchange_hours import OPEN, schedule
 from trading.venues.replay import Latency
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def test_a_planted_edge_is_bought_and_settled_and_nothing_else(tmp_path: Path) -> None:

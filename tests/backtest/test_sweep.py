@@ -34,7 +34,7 @@ def test_few_baskets_are_called_too_few() -> None:
     assert "too few" in Found((Try({}, 5_000_000, 100, 4_000_000, 3),)).sentence
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
 def test_settings_are_chosen_before_and_judged_after_the_cut(tmp_path: Path) -> None:
     """The edge lies in the first part: what finds it there finds nothing on the rest, and the rest says so."""
     tape = planted(tmp_path)

@@ -32,7 +32,7 @@ def _junk(tape: Path, folder: Path, kinds: tuple[Kind, ...]) -> Tape:
     return Tape.open(folder)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("own_database")
 def test_a_replay_goes_on_behind_records_of_any_shape_with_the_same_result(tmp_path: Path) -> None:
     base = planted(tmp_path / "a")
     kinds = tuple(kind for kind in Kind if kind not in (*ENDING, Kind.STATUS))

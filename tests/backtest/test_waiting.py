@@ -13,7 +13,7 @@ from strategies.models import Cycle, Profile
 from tests.backtest.tapes import SECOND, START, Recorder, options
 from trading.models import Position, PositionStatus
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("own_database")
 MINUTES = 20
 
 

@@ -468,7 +468,7 @@ def test_a_zone_that_nobody_knows_any_more_is_not_quiet_for_ever() -> None:
     assert quiet.is_quiet(datetime(2030, 6, 1, 3, tzinfo=UTC), "Mars/Olympus", time(22), time(7)) is False
 
 
-def test_the_plugins_say_no_address_in_any_log(db: None, web: Receiver, tmp_path: Path) -> None:
+def test_the_plugins_say_no_address_in_any_log(web: Receiver, tmp_path: Path) -> None:
     """A process of its own, with the settings' own logging at its most talkative."""
     web.answer = 500
     code = (
@@ -476,14 +476,14 @@ def test_the_plugins_say_no_address_in_any_log(db: None, web: Receiver, tmp_path
         f"print(service.send('json://user:hunter2hunter2@127.0.0.1:{web.port}/secretpathsecret', 't', 'b', urgent=True));"
         "deadman.status.check = lambda: []; print(deadman.ping())"
     )
-    for level, style in (("DEBUG", "text"), ("DEBUG", "json"), ("INFO", "json")):
+    for style in ("text", "json"):
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "kalbot.settings",
-                "LOG_LEVEL": level,
+                "LOG_LEVEL": "DEBUG",
                 "LOG_FORMAT": style,
                 "DEADMAN_URL": f"http://127.0.0.1:{web.port}/0f8fad5b-d9cb-469f",
             },

@@ -1,7 +1,7 @@
 """Seeded fault schedules in the normal run; ``bin/faults`` runs more of them.
 
-On SQLite the first 150 seeds (the harsh world has its own); on Postgres, where a schedule takes several times as long, a few that come
-after those.
+On SQLite the first 100 seeds (the harsh world has its own), among the long tests 250; on Postgres, where a schedule takes several
+times as long, a few that come after those.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from tests.faults import harness
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 FIRST = 0 if ON_SQLITE else 500
-SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "150" if ON_SQLITE else "30"))
+SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "100" if ON_SQLITE else "30"))
+LONG = 250
 GROUP = 25
 """Seeds a test: emptying the whole database afterwards costs as much as one of them. Many tests in a file start it early."""
 
@@ -24,8 +25,20 @@ GROUP = 25
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, GROUP))
 def test_every_invariant_holds_after_every_schedule(first: int, redis_db: object) -> None:
+    _run(range(first, min(first + GROUP, FIRST + SEEDS)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ON_SQLITE, reason="the seeds of SQLite")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", range(SEEDS, LONG, GROUP))
+def test_every_invariant_holds_after_the_schedules_that_come_next(first: int, redis_db: object) -> None:
+    _run(range(first, first + GROUP))
+
+
+def _run(seeds: range) -> None:
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
-        for seed in range(first, min(first + GROUP, FIRST + SEEDS)):
+        for seed in seeds:
             harness.run(seed)
 
 
