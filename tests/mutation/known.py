@@ -52,7 +52,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "what an unwind sold is bought again at once",
         COMPLETE,
-        "fits = not any(leg.sold_count for leg in legs) and _fits_its_limits(position, legs)",
+        "fits = not is_sold and _fits_its_limits(position, legs)",
         "fits = _fits_its_limits(position, legs)",
     ),
     Known(
@@ -64,7 +64,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "completing reserves all of it again",
         "trading/accounting/ledger.py",
-        "missing = amount - Position.objects.select_for_update().get(pk=position.pk).reserved",
+        "missing = amount - now.reserved",
         "missing = amount",
     ),
     Known(
@@ -263,5 +263,41 @@ KNOWN: tuple[Known, ...] = (
         "trading/execution/sizing/planner.py",
         "PLANNED_SHARE: Final = (3, 5)",
         "PLANNED_SHARE: Final = (5, 5)",
+    ),
+    Known(
+        "legs that somebody left without their basket are nobody's",
+        "trading/reconciliation/late_fills.py",
+        "    return is_unequal(position, legs)",
+        "    return False",
+    ),
+    Known(
+        "what a person broke of what they had kept is unwound or forgotten",
+        "trading/accounting/position_booking.py",
+        "if position.status != PositionStatus.OPEN or not position.residual_code or not self._is_more_alone():",
+        "if True:",
+    ),
+    Known(
+        "bought against what somebody holds of the other side to complete a basket",
+        RISK,
+        "_COMPLETING: Final[tuple[Check, ...]] = (_profile, _against_foreign)",
+        "_COMPLETING: Final[tuple[Check, ...]] = (_profile,)",
+    ),
+    Known(
+        "pairs that the exchange closed stay in both books",
+        "trading/reconciliation/reconcile.py",
+        "row.repaired += foreign.book_trades(fills) + pairs.close() + funding.book(moved)",
+        "row.repaired += foreign.book_trades(fills) + funding.book(moved)",
+    ),
+    Known(
+        "capital is set aside for a basket that has moved on",
+        "trading/accounting/ledger.py",
+        "        if now.status != position.status:",
+        "        if False:",
+    ),
+    Known(
+        "what somebody broke during a partial exit counts as kept on request",
+        "trading/execution/phases/exit.py",
+        'return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, alone))) if alone else None',
+        'return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, legs)))',
     ),
 )

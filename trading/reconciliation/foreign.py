@@ -239,22 +239,24 @@ def own_legs(subaccount: int, ticker: str) -> list[Leg]:
 
 
 def _align(legs: list[Leg], count: int, received: int, fee: int, key: str, evidence: dict[str, Any]) -> None:
-    left = count
+    """Take ``count`` out of the legs, oldest first; the last one takes what rounding leaves of the money, so that nothing is lost."""
+    left, money, fees = count, received, fee
     for leg in legs:
         part = min(left, leg.held)
         if not part:
             continue
+        proceeds, paid = money * part // left, fees * part // left
         booking.correct(
             leg.pk,
             count=part,
-            proceeds=received * part // count,
-            fees=fee * part // count,
+            proceeds=proceeds,
+            fees=paid,
             key=f"{key}:{leg.pk}",
             evidence=evidence,
             actor="reconciliation",
             reason="sold by an order that is not ours",
         )
-        left -= part
+        left, money, fees = left - part, money - proceeds, fees - paid
 
 
 def book_settlements() -> int:

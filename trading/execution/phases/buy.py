@@ -194,7 +194,7 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
 
 
 def _baskets_so_far(position: Position, ordered: list[Leg], orders: list[Order]) -> int:
-    counts = [baskets.whole(inflight.bought(leg, orders), leg.target_count, position.target_count) for leg in ordered]
+    counts = [baskets.whole(inflight.kept(leg, orders), leg.target_count, position.target_count) for leg in ordered]
     return min(counts, default=position.target_count)
 
 
