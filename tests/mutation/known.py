@@ -297,7 +297,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "what somebody broke during a partial exit counts as kept on request",
         "trading/execution/phases/exit.py",
-        'return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, alone))) if alone else None',
-        'return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, legs)))',
+        "    if not meant:",
+        "    if False:",
     ),
 )

@@ -220,6 +220,16 @@ def test_what_a_person_breaks_during_a_partial_exit_is_not_taken_for_kept(twin: 
     _sound(position, [twin])
 
 
+def test_more_alone_than_a_partial_exit_meant_waits_for_a_person(twin: Twin) -> None:
+    position = _buy(twin)
+    one = {(twin.markets[0], "yes"): 300}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="less", counts=one, below_floor="hers")
+    _person(twin, "sell", 0, 800)
+    position = _sweeps(position, [twin], 2)
+    assert (position.status, position.residual_code) == ("open", DenialCode.BASKET_BROKEN)
+    assert Discrepancy.objects.get(resolved_at=None).code == Code.LEGS_ALONE
+
+
 def test_our_purchase_that_closed_a_persons_contracts_is_booked_as_that(twin: Twin) -> None:
     """Their trade was booked after our check and before our fill: a dollar a pair is nobody's until both are booked out."""
     profile = world.add_profile("live", mode="live")

@@ -78,9 +78,10 @@ def to_sell(rows: Sequence[Mapping[str, Any]], legs: Iterable[Leg]) -> list[tupl
     return [(leg, count) for leg, count in found if count > 0]
 
 
-def meant_alone(rows: Sequence[Mapping[str, Any]], legs: Sequence[Leg], target: int) -> list[Leg]:
-    """The legs that a request meant to leave without their basket; without rows those that are so now."""
+def meant_alone(rows: Sequence[Mapping[str, Any]], legs: Sequence[Leg], target: int) -> dict[int, int]:
+    """How much of which leg (by its id) a request meant to leave without its basket; without rows what is so now."""
     until = {(row["ticker"], row["side"]): int(row["count"]) + int(row["sold_before"]) for row in rows}
     left = {leg.pk: leg.bought_count - until.get(key(leg), leg.sold_count) for leg in legs}
     count = min((baskets.whole(left[leg.pk], leg.target_count, target) for leg in legs), default=0)
-    return [leg for leg in legs if left[leg.pk] > baskets.needed(count, leg.target_count, target)]
+    found = {leg.pk: left[leg.pk] - baskets.needed(count, leg.target_count, target) for leg in legs}
+    return {pk: number for pk, number in found.items() if number > 0}

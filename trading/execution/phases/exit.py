@@ -208,10 +208,16 @@ def _alone(position: Position, legs: list[Leg], why: Refusal | None) -> dict[str
 
 
 def _kept_on_request(position: Position, request: ExitRequest | None, legs: list[Leg]) -> Refusal | None:
-    """Why legs are held without their basket, if a person wanted it so; what somebody else broke meanwhile is no part of that."""
+    """Why legs are held without their basket, if a person wanted it so; None where all of that is somebody else's doing."""
     rows = request.counts if request is not None else []
-    alone = exit_counts.meant_alone(rows, legs, position.target_count)
-    return Refusal(DenialCode.KEPT_ON_REQUEST, ", ".join(map(str, alone))) if alone else None
+    meant = exit_counts.meant_alone(rows, legs, position.target_count)
+    if not meant:
+        return None
+    matched = baskets.matched(legs, position.target_count)
+    alone = {leg: baskets.excess(leg, matched, position.target_count) for leg in legs}
+    is_more = any(count > meant.get(leg.pk, 0) for leg, count in alone.items())
+    names = ", ".join(str(leg) for leg, count in alone.items() if count)
+    return Refusal(DenialCode.BASKET_BROKEN if is_more else DenialCode.KEPT_ON_REQUEST, names)
 
 
 def _holds(legs: list[Leg]) -> str:
