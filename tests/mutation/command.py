@@ -1,4 +1,4 @@
-"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--seconds S] [--tests PATH ...]``: does a test notice?
+"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--seconds S] [--measure] [--tests PATH ...]``: does a test notice?
 
 PATH: modules or folders of ``trading`` (default: all of it). Prints each survivor as it is found and the score at the end. Exit
 code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="of tests for one mutant (default 60)")
     parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"test paths (default {' '.join(TESTS)})")
+    parser.add_argument("--measure", action="store_true", help="which lines each test reaches, from nothing")
     options = parser.parse_args()
     try:
         found = of_known() if options.known else of_paths(options.paths)
@@ -41,7 +42,7 @@ def main() -> int:
         found = sorted(random.Random(options.seed).sample(found, min(options.sample, len(found))), key=_place)
     if not found:
         parser.error("there is nothing to change")
-    return run(found, options.tests, options.seconds, strict=options.known)
+    return run(found, options.tests, options.seconds, strict=options.known, measure=options.measure)
 
 
 def of_paths(paths: list[str]) -> list[mutants.Mutant]:
@@ -85,8 +86,8 @@ def _place(mutant: mutants.Mutant) -> tuple[str, int]:
     return mutant.module, mutant.line
 
 
-def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict: bool) -> int:
-    """Run them all. ``strict``: a survivor is a failure."""
+def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict: bool, measure: bool) -> int:
+    """Run them all. ``strict``: a survivor is a failure. ``measure``: forget which lines each test reached before."""
     survivors: list[mutants.Mutant] = []
     done = 0
     began = time.monotonic()
@@ -98,7 +99,7 @@ def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict
             survivors.append(mutant)
         print(f"{done}/{len(found)} {took:5.1f} s {mutant.name}: {noticed or 'SURVIVES'}", flush=True)
 
-    runner_of = runner.Runner(ROOT, found, report, seconds)
+    runner_of = runner.Runner(ROOT, found, report, seconds, measure=measure)
     code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests], plugins=[runner_of])
     if done < len(found):
         print(f"pytest ended with {code} before the mutants were through", file=sys.stderr)

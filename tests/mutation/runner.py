@@ -1,22 +1,19 @@
 """A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
 
-The first child runs all tests unchanged and reports how long each takes and which lines it reaches. A mutant's child runs only the
-tests that reach its line, the quickest first, until one fails. A child is a copy of the whole process, database in memory
-included; the Redis they share is emptied by the tests' own fixtures.
+A first child runs the tests that are new or changed (see ``reached``) and reports how long each takes and which lines it reaches. A
+mutant's child runs only the tests that reach its line, the quickest first, until one fails. A child is a copy of the whole process,
+database in memory included; the Redis they share is emptied by the tests' own fixtures.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import hashlib
 import importlib
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -26,24 +23,17 @@ import coverage
 import pytest
 
 from kalbot.common.life import die_with_parent
+from tests.mutation import reached
 from tests.mutation.mutants import Mutant
+from tests.mutation.reached import Reached
 from tests.mutation.transplant import forget_cached, put
 
 LONGEST = 120.0
 """Seconds of one mutant's tests; one that runs longer does not end and counts as noticed."""
 
 
-@dataclass(slots=True)
-class Reached:
-    """What the tests reach unchanged: seconds of CPU of each test, and for (file, line) the tests."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-    tests: dict[str, dict[int, list[str]]] = field(default_factory=dict)
-
-
 class Runner:
-    """The plugin. ``wanted``: the mutants of the modules; ``report``: called with each and the name of what noticed it."""
+    """The plugin. ``report`` is called with each mutant and the name of what noticed it; ``measure`` forgets what earlier runs kept."""
 
     def __init__(
         self,
@@ -51,8 +41,10 @@ class Runner:
         mutants: list[Mutant],
         report: Callable[[Mutant, str | None, float], None],
         seconds: float,
+        *,
+        measure: bool = False,
     ) -> None:
-        self.root, self.mutants, self.report, self.seconds = root, mutants, report, seconds
+        self.root, self.mutants, self.report, self.seconds, self.measure = root, mutants, report, seconds, measure
         self.failed = False
         self.reached = Reached()
 
@@ -96,43 +88,44 @@ class Runner:
         return own + [name for turn in turns for name in turn if name is not None]
 
     def _unchanged(self, session: pytest.Session) -> Reached:
-        """Run every test in a child, unchanged, and take what it found from a file: the last one's, if the sources are the same."""
-        found = self.root / ".test" / f"reached-{self._digest(session)}.json"
-        found.parent.mkdir(exist_ok=True)
-        if not found.exists():
-            _in_child(lambda: self._measure(session, found), None)
-        if not found.exists():
-            raise pytest.UsageError("the unchanged tests did not come to their end")
-        raw = json.loads(found.read_text())
-        tests = {name: {int(line): ids for line, ids in lines.items()} for name, lines in raw["tests"].items()}
-        return Reached(raw["seconds"], raw["failed"], tests)
+        """What earlier runs kept, brought up to date: the tests that need it are run in a child, unchanged."""
+        kept = self.root / ".test" / "reached.json"
+        sources = {str(path.relative_to(self.root)): path.read_text() for path in self.root.glob("trading/**/*.py")}
+        found = Reached() if self.measure else reached.read(kept)
+        missing = set(reached.refresh(found, self.root, sources, [item.nodeid for item in session.items]))
+        if missing:
+            part = kept.with_suffix(".measured")
+            _in_child(
+                lambda: self._measure(session, [one for one in session.items if one.nodeid in missing], part), None
+            )
+            if not part.exists():
+                raise pytest.UsageError("the unchanged tests did not come to their end")
+            found.learn(reached.read(part))
+            part.unlink()
+        found.write(kept)
+        return found
 
-    def _digest(self, session: pytest.Session) -> str:
-        digest = hashlib.sha256(repr([item.nodeid for item in session.items]).encode())
-        for path in sorted([*self.root.glob("trading/**/*.py"), *self.root.glob("tests/trading/**/*.py")]):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()[:16]
-
-    def _measure(self, session: pytest.Session, to: Path) -> int:
+    def _measure(self, session: pytest.Session, items: list[pytest.Item], to: Path) -> int:
         watch = coverage.Coverage(data_file=None, source=[str(self.root / "trading")], messages=False)
         watch.start()
-        seconds, failed = {}, []
-        for number, item in enumerate(session.items):
-            following = session.items[number + 1] if number + 1 < len(session.items) else None
+        found = Reached()
+        for item, following in zip(items, [*items[1:], session], strict=True):
             watch.switch_context(item.nodeid)
             forget_cached("trading")  # each test reaches what it needs, whoever was first
             self.failed, began = False, time.process_time()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following or session)
-            seconds[item.nodeid] = time.process_time() - began  # how busy the machine is does not choose the tests
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            found.seconds[item.nodeid] = (
+                time.process_time() - began
+            )  # how busy the machine is does not choose the tests
             if self.failed:
-                failed.append(item.nodeid)
+                found.failed.append(item.nodeid)
         watch.stop()
-        data, tests = watch.get_data(), {}
+        data = watch.get_data()
         for name in data.measured_files():
             contexts = data.contexts_by_lineno(name)
             path = str(Path(name).relative_to(self.root))
-            tests[path] = {line: sorted(filter(None, ids)) for line, ids in contexts.items()}
-        to.write_text(json.dumps({"seconds": seconds, "failed": failed, "tests": tests}))
+            found.tests[path] = {line: sorted(filter(None, ids)) for line, ids in contexts.items()}
+        found.write(to)
         return 0
 
     def _notice(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> str | None:
