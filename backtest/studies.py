@@ -18,6 +18,8 @@ from trading.venues.replay import Latency
 
 CHOSEN: Final = "chosen"
 JUDGED: Final = "judged"
+BOTH: Final = "both"
+"""A part that judges the choice before it and is then chosen on itself."""
 SIZES: Final = (0.25, 1.0, 4.0, 16.0)
 LATENCIES: Final = (0.0, 1.0, 4.0, 16.0)
 FEES: Final = (0.5, 1.0, 1.5, 2.0)
@@ -67,14 +69,15 @@ def sensitivity(run: BacktestRun, *, actor: str) -> Study:
     return study
 
 
-def over_workers(options: Options, settings: Sequence[Mapping[str, Any]], *, actor: str) -> Study:
+def over_workers(options: Options, settings: Sequence[Mapping[str, Any]], *, actor: str, folds: int = 1) -> Study:
     """Queue a sweep. Raises BadOption, FileNotFoundError."""
-    wanted = sweep.parts(options, settings)
+    wanted = sweep.parts(options, settings, folds)
     with transaction.atomic():
         study = Study.objects.create(kind=Study.Kind.SWEEP, actor=actor[:150])
         for number, one in enumerate(wanted):
-            part, changes = (CHOSEN if number < len(settings) else JUDGED), settings[number % len(settings)]
-            stored.queue(one, actor=actor, name="sweep", study=study, varied=part, changes=dict(changes))
+            part, changes = divmod(number, len(settings))
+            label = CHOSEN if not part else JUDGED if part == folds else BOTH
+            stored.queue(one, actor=actor, name="sweep", study=study, varied=label, changes=dict(settings[changes]))
     return study
 
 

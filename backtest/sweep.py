@@ -1,5 +1,8 @@
 """Many settings over one tape, chosen on its first part and judged on the rest, with the number of tries counted against the best.
 
+With several folds the tape is cut into equal parts, and before each part but the first the setting is chosen that was best on all parts
+before it: what those choices then earned is what choosing by this record is worth.
+
 The best of many tries is good by luck alone: of ``n`` tries without any merit the best is expected about ``luck(n)`` standard deviations
 above the mean. A setting counts only if the first part stands out by more than that, and its result on the rest is what is reported.
 """
@@ -12,31 +15,58 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from multiprocessing import get_context
 from typing import Any, Final
 
 from backtest import session
-from backtest.options import Options, checked
+from backtest.options import BadOption, Options, checked
 from kalbot.common.life import die_with_parent
+from kalbot.common.units import dollars
 from markets.tape.reader import Tape
 
 LEARNED: Final = 0.6
 """Share of the tape's time on which settings are chosen."""
 FEW: Final = 30
 """With fewer baskets on the judging part no choice is worth a word."""
+MOST_FOLDS: Final = 50
 EULER: Final = 0.5772156649
+
+
+Outcome = tuple[int, int]
+"""Profit (micro-dollars) and baskets of one run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One setting: profit (micro-dollars) and baskets on the choosing and on the judging part."""
+    """One setting, with its outcome on each part of the tape. The last part judges, those before it choose."""
 
     changes: Mapping[str, Any]
-    chosen_profit: int
-    chosen_baskets: int
-    judged_profit: int
-    judged_baskets: int
+    outcomes: tuple[Outcome, ...]
+
+    def before(self, part: int) -> Outcome:
+        """Profit and baskets on all parts before this one."""
+        profits, baskets = zip(*self.outcomes[:part], strict=True)
+        return sum(profits), sum(baskets)
+
+    @property
+    def chosen(self) -> Outcome:
+        """What it is ranked by."""
+        return self.before(len(self.outcomes) - 1)
+
+    @property
+    def judged(self) -> Outcome:
+        """What it did on the last part."""
+        return self.outcomes[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The choice before one part: the best setting by then, what it had done, and what it did."""
+
+    changes: Mapping[str, Any]
+    chosen: Outcome
+    judged: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +76,18 @@ class Found:
     tries: tuple[Try, ...]
 
     @property
+    def folds(self) -> tuple[Fold, ...]:
+        """The choices, in order of time. Of settings alike the first is taken."""
+        found = []
+        for part in range(1, len(self.tries[0].outcomes)):
+            best = max(self.tries, key=lambda one: one.before(part)[0])
+            found.append(Fold(best.changes, best.before(part), best.outcomes[part]))
+        return tuple(found)
+
+    @property
     def deflated(self) -> float | None:
         """How many standard deviations the best stands above what luck alone gives so many tries; None where all are alike."""
-        profits = [one.chosen_profit for one in self.tries]
+        profits = [one.chosen[0] for one in self.tries]
         spread = statistics.pstdev(profits) if len(profits) > 1 else 0.0
         if not spread:
             return None
@@ -57,12 +96,16 @@ class Found:
     @property
     def sentence(self) -> str:
         """What may be concluded."""
-        best = self.tries[0]
-        if best.judged_baskets < FEW:
-            return f"{len(self.tries)} tries; {best.judged_baskets} baskets to judge the best by: too few."
+        tries, folds = f"{len(self.tries)} tries", self.folds
+        baskets = sum(fold.judged[1] for fold in folds)
+        if len(folds) > 1:
+            profit = dollars(sum(fold.judged[0] for fold in folds))
+            tries += f", {len(folds)} folds; what was best before each earned {profit} on what followed"
+        if baskets < FEW:
+            return f"{tries}; {baskets} baskets to judge the best by: too few."
         if self.deflated is None or self.deflated <= 0:
-            return f"{len(self.tries)} tries; the best is no better than the best of so many tries without merit."
-        return f"{len(self.tries)} tries; the best stands {self.deflated:.1f} deviations above luck."
+            return f"{tries}; the best is no better than the best of so many tries without merit."
+        return f"{tries}; the best stands {self.deflated:.1f} deviations above luck."
 
 
 def luck(tries: int) -> float:
@@ -82,29 +125,28 @@ def grid(values: Mapping[str, Sequence[Any]], most: int | None = None, seed: int
     yield from combinations
 
 
-Outcome = tuple[int, int]
-"""Profit (micro-dollars) and baskets of one run."""
-
-
-def parts(options: Options, settings: Sequence[Mapping[str, Any]]) -> list[Options]:
-    """The runs of a sweep: every setting on the first part of the tape, then every setting on the rest. Raises BadOption."""
+def parts(options: Options, settings: Sequence[Mapping[str, Any]], folds: int = 1) -> list[Options]:
+    """The runs of a sweep: every setting on the first part of the tape, then every setting on the next. One fold has a first part of
+    ``LEARNED`` and the rest, more have equal parts, one more than there are folds. Raises BadOption."""
+    if not 1 <= folds <= MOST_FOLDS:
+        raise BadOption(f"folds: 1 to {MOST_FOLDS}")
     tape = Tape.open(options.tape)
     first, last = max(options.start_ns, tape.first_ns), min(options.end_ns, tape.last_ns + 1)
-    middle = first + int((last - first) * LEARNED)
+    shares = [LEARNED] if folds == 1 else [part / (folds + 1) for part in range(1, folds + 1)]
+    cuts = [options.start_ns, *(first + int((last - first) * share) for share in shares), options.end_ns]
     wanted = [replace(options, profile=checked({**options.profile, **changes})) for changes in settings]
-    return [replace(one, end_ns=middle) for one in wanted] + [replace(one, start_ns=middle) for one in wanted]
+    return [replace(one, start_ns=start, end_ns=end) for start, end in pairwise(cuts) for one in wanted]
 
 
 def found(settings: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> Found:
     """The tries of a sweep from the outcomes of its ``parts``, in their order."""
-    chosen, judged = outcomes[: len(settings)], outcomes[len(settings) :]
-    tries = [Try(dict(changes), *one, *other) for changes, one, other in zip(settings, chosen, judged, strict=True)]
-    return Found(tuple(sorted(tries, key=lambda one: -one.chosen_profit)))
+    tries = [Try(dict(changes), tuple(outcomes[number :: len(settings)])) for number, changes in enumerate(settings)]
+    return Found(tuple(sorted(tries, key=lambda one: -one.chosen[0])))
 
 
-def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1) -> Found:
-    """Replay every setting on both parts, ``jobs`` at a time."""
-    wanted = parts(options, settings)
+def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1, folds: int = 1) -> Found:
+    """Replay every setting on every part, ``jobs`` at a time."""
+    wanted = parts(options, settings, folds)
     if jobs <= 1:
         outcomes = [_outcome(one) for one in wanted]
     else:

@@ -74,6 +74,10 @@ def test_a_sweep_by_workers_finds_what_one_process_finds(tmp_path: Path) -> None
     assert studies.swept(study) is None, "a try that was not made counts too"
     _done(queued[3])
     assert studies.swept(study) == sweep.run(base, settings)
+    study = studies.over_workers(base, settings, actor="somebody", folds=2)
+    assert [row.varied for row in study.runs.order_by("pk")] == ["chosen"] * 2 + ["both"] * 2 + ["judged"] * 2
+    _done(*study.runs.all())
+    assert studies.swept(study) == sweep.run(base, settings, folds=2)
 
 
 def test_a_failed_run_leaves_a_sweep_without_result_and_says_why(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from backtest import studies, sweep
 from backtest.options import BadOption, Options, profile_columns
-from backtest.sweep import Found
+from backtest.sweep import Fold, Found, Outcome, Try
 from kalbot.common.units import dollars
 
 POLL_SECONDS: Final = 2
@@ -35,6 +36,9 @@ class Command(BaseCommand):
             action="store_true",
             help="queue the runs for the workers, who need the tape's folder, and wait",
         )
+        parser.add_argument(
+            "--folds", type=int, default=1, help="how often is chosen and judged; 1: on 60 %% and the rest"
+        )
         parser.add_argument("--cycle-seconds", type=int, default=3)
         parser.add_argument("--json", action="store_true")
 
@@ -49,7 +53,9 @@ class Command(BaseCommand):
             )
             settings = list(sweep.grid(values, options["most"], options["seed"]))
             found = (
-                self._by_workers(base, settings) if options["workers"] else sweep.run(base, settings, options["jobs"])
+                self._by_workers(base, settings, options["folds"])
+                if options["workers"]
+                else sweep.run(base, settings, options["jobs"], options["folds"])
             )
         except (BadOption, FileNotFoundError, tomllib.TOMLDecodeError, TypeError) as error:
             raise CommandError(str(error)) from None
@@ -57,34 +63,43 @@ class Command(BaseCommand):
             rows = [
                 {
                     "changes": one.changes,
-                    "chosen": {"profit": one.chosen_profit, "baskets": one.chosen_baskets},
-                    "judged": {"profit": one.judged_profit, "baskets": one.judged_baskets},
+                    "chosen": _document(one.chosen),
+                    "judged": _document(one.judged),
                 }
                 for one in found.tries
             ]
-            document = {"tries": rows, "deflated": found.deflated, "sentence": found.sentence}
+            folds = [
+                {"changes": one.changes, "chosen": _document(one.chosen), "judged": _document(one.judged)}
+                for one in found.folds
+            ]
+            document = {"tries": rows, "folds": folds, "deflated": found.deflated, "sentence": found.sentence}
             self.stdout.write(json.dumps(document, indent=2))
             return
-        table = Table("settings", "chosen on", "baskets", "judged on", "baskets", box=None)
-        for one in found.tries[:30]:
-            text = ", ".join(f"{name}={value}" for name, value in one.changes.items())
-            table.add_row(
-                text,
-                dollars(one.chosen_profit),
-                str(one.chosen_baskets),
-                dollars(one.judged_profit),
-                str(one.judged_baskets),
-            )
-        Console().print(table)
+        Console().print(_table("settings", found.tries[:30]))
+        if len(found.folds) > 1:
+            Console().print(_table("chosen before each part", found.folds))
         self.stdout.write(found.sentence)
 
-    def _by_workers(self, base: Options, settings: list[dict[str, Any]]) -> Found:
+    def _by_workers(self, base: Options, settings: list[dict[str, Any]], folds: int) -> Found:
         """Queue the sweep and wait for it. What is queued goes on when this command is ended."""
-        study = studies.over_workers(base, settings, actor="sweep")
-        self.stderr.write(f"study {study.pk}: {2 * len(settings)} runs are queued")
+        study = studies.over_workers(base, settings, actor="sweep", folds=folds)
+        self.stderr.write(f"study {study.pk}: {(folds + 1) * len(settings)} runs are queued")
         while (state := studies.progress(study)).left:
             time.sleep(POLL_SECONDS)
         result = studies.swept(study)
         if result is None:
             raise CommandError(f"study {study.pk} has no result: {'; '.join(state.failed)}")
         return result
+
+
+def _document(outcome: Outcome) -> dict[str, int]:
+    return {"profit": outcome[0], "baskets": outcome[1]}
+
+
+def _table(head: str, rows: Iterable[Try | Fold]) -> Table:
+    table = Table(head, "chosen on", "baskets", "judged on", "baskets", box=None)
+    for one in rows:
+        text = ", ".join(f"{name}={value}" for name, value in one.changes.items())
+        (chosen, before), (judged, after) = one.chosen, one.judged
+        table.add_row(text, dollars(chosen), str(before), dollars(judged), str(after))
+    return table
