@@ -39,6 +39,14 @@ PLACEHOLDER: Final = re.compile(
 )
 """Words of examples, instructions and of every list of first guesses. A random secret of ours meets none of them."""
 SHORTEST_SECRET: Final = 32
+KEEPALIVE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""Of every connection to Postgres, in libpq's words and units: seconds, and milliseconds for the last."""
 D = TypeVar("D", float, None)
 
 
@@ -115,6 +123,21 @@ def whole_seconds(name: str) -> int | None:
     if text and (not text.isdigit() or int(text) < 2):
         raise ImproperlyConfigured(f"{name} must be a whole number of seconds, 2 or more; it is {text!r}.")
     return int(text) if text else None
+
+
+def database(found: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """Django's entry for the database of an address. On Postgres no statement, no wait for a lock and no pause within a transaction takes
+    more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute. ImproperlyConfigured for another database."""
+    if found["ENGINE"] == "django.db.backends.sqlite3":
+        return found
+    if found["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be an address of Postgres: postgres://user:password@host:5432/name."
+        )
+    given = found.get("OPTIONS", {})
+    limits = f"-c statement_timeout={seconds}s -c idle_in_transaction_session_timeout={seconds}s"
+    own = {**KEEPALIVE, **given, "options": f"{limits} {given.get('options', '')}".strip()}
+    return {**found, "ENGINE": "kalbot.common.postgres", "OPTIONS": own, "ANSWER_SECONDS": seconds}
 
 
 def refuse_placeholder(name: str, value: str, shortest: int = 0) -> None:

@@ -21,6 +21,7 @@ from kalbot.environment import (
     ROOT,
     SHORTEST_SECRET,
     boolean,
+    database,
     env,
     positive,
     refuse_placeholder,
@@ -107,7 +108,7 @@ DATABASE_URL = env.str("DATABASE_URL", "")
 if DATABASE_URL:
     if not DEVELOPMENT and (password := urlsplit(DATABASE_URL).password):
         refuse_placeholder("The password in DATABASE_URL", password)
-    DATABASES = {"default": env.db_url("DATABASE_URL")}
+    DATABASES = {"default": database(env.db_url("DATABASE_URL"), env.int("DATABASE_STATEMENT_SECONDS", 120))}
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:

@@ -6,17 +6,78 @@ Locks are an optimisation against double work; the guarantee is always a conditi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import redis
 from django.conf import settings
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from kalbot.common import bounded
 from kalbot.common.local_store import LocalStore
+
+
+class _Nested(threading.local):
+    """Whether this thread is inside of an attempt that is repeated already: to connect is a part of each command."""
+
+    here = False
+
+
+_nested = _Nested()
+
+
+class _BriefRetry(Retry):
+    """Again where a connection broke, which takes no time. Silence is waited for twice at most, and what ``bounded`` allows."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(ConstantBackoff(0.02), 2)
+        self._server = server
+
+    def call_with_retry(self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False) -> Any:
+        """See redis-py."""
+        if _nested.here:
+            return self._once(do, fail, with_failure_count)
+        left = bounded.left(self._server)
+        if left is not None and left <= 0:
+            raise redis.TimeoutError("Redis did not answer a moment ago")
+        _nested.here = True
+        try:
+            return super().call_with_retry(do, self._brief(fail, with_failure_count), is_retryable, True)
+        finally:
+            _nested.here = False
+
+    def _once(self, do: Any, fail: Any, with_failure_count: bool) -> Any:
+        try:
+            return do()
+        except self._supported_errors as error:
+            _failed(fail, error, 1, with_failure_count)
+            raise
+
+    def _brief(self, fail: Any, with_failure_count: bool) -> Any:
+        """What redis-py does after a failure, and then the end if this was the last attempt."""
+
+        def after(error: Exception, failures: int) -> None:
+            _failed(fail, error, failures, with_failure_count)
+            is_bounded = bounded.left(self._server) is not None
+            is_last = failures > self._retries or (
+                isinstance(error, redis.TimeoutError) and (failures > 1 or is_bounded)
+            )
+            if is_last:
+                bounded.give_up(self._server)
+                raise error
+
+        return after
+
+
+def _failed(fail: Any, error: Exception, failures: int, with_failure_count: bool) -> None:
+    if with_failure_count:
+        fail(error, failures)
+    else:
+        fail(error)
 
 
 @cache
@@ -25,7 +86,7 @@ def _client(url: str) -> redis.Redis:
         url,
         socket_timeout=0.5,
         socket_connect_timeout=0.5,
-        retry=Retry(ConstantBackoff(0.02), 2),
+        retry=_BriefRetry(url),
         health_check_interval=15,
     )
 

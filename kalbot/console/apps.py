@@ -1,8 +1,13 @@
 """The console's application, and the admin with our site in place of Django's."""
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
-from django.db.models.signals import post_migrate
+from django.db import connections
+from django.db.models.signals import post_migrate, pre_migrate
+
+from kalbot.common.postgres.base import lift_limits, set_limits
 
 
 class ConsoleConfig(AppConfig):
@@ -21,7 +26,17 @@ class ConsoleConfig(AppConfig):
         heartbeats.watch_beat()
         pulse.connect()
         log_records.attach()
+        pre_migrate.connect(_lift_limits, sender=self, dispatch_uid="console.limits lifted")
+        post_migrate.connect(_set_limits, sender=self, dispatch_uid="console.limits set")
         post_migrate.connect(roles.after_migrate, dispatch_uid="console.roles")
+
+
+def _lift_limits(using: str, **kwargs: Any) -> None:
+    lift_limits(connections[using])
+
+
+def _set_limits(using: str, **kwargs: Any) -> None:
+    set_limits(connections[using])
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):

@@ -31,7 +31,7 @@ def database() -> Part:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
-        return Part("database", BAD, f"The database does not answer ({type(error).__name__}).")
+        return Part("database", BAD, f"The database does not answer ({type(error.__cause__ or error).__name__}).")
     took = (time.monotonic() - began) * 1000
     return Part("database", OK, f"{connection.vendor} answers in {took:.1f} ms.", {"ms": took})
 

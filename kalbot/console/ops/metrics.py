@@ -13,7 +13,7 @@ from django.db import close_old_connections, connection
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from kalbot.common import counters
+from kalbot.common import bounded, counters
 from kalbot.console.ops import money_metrics, status, task_runs
 
 STATES: Final = {status.OK: 0, status.WARN: 1, status.BAD: 2}
@@ -112,7 +112,8 @@ FAMILIES: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
 
 
 def render() -> bytes:
-    """The whole page."""
+    """The whole page, within seconds whatever is silent: Prometheus waits for ten."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ConsoleCollector())
-    return generate_latest(registry)
+    with bounded.bounded(status.PATIENCE_SECONDS):
+        return generate_latest(registry)

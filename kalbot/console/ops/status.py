@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from kalbot.common import clock
+from kalbot.common import bounded, clock
 from kalbot.console.ops import exchange_status, schedule_status
 from kalbot.console.ops.machinery import (
     beat,
@@ -32,6 +32,7 @@ SAID_MS: Final = 30_000
 """What the stream wrote of itself longer ago is not about now."""
 OLD_MS: Final = 5 * 60_000
 """What the exchange answered longer ago is not about now."""
+PATIENCE_SECONDS: Final = 4.0
 _WORST = {OK: 0, WARN: 1, BAD: 2}
 
 
@@ -241,14 +242,16 @@ PARTS: Final[Mapping[str, Callable[[], Part]]] = {
 """Every part by its name, which alerts and metrics know it by, also while it cannot be checked."""
 
 
-def check(names: Iterable[str] = PARTS) -> list[Part]:
-    """Every part; one that cannot be checked is bad, and does not hide the others."""
+def check(names: Iterable[str] = PARTS, patience: float = PATIENCE_SECONDS) -> list[Part]:
+    """Every part; one that cannot be checked is bad, and does not hide the others. ``patience``: seconds of waiting for the database, and
+    as many for each Redis, in all: one that keeps silent is not asked again for the other parts."""
     found = []
-    for name in names:
-        try:
-            found.append(PARTS[name]())
-        except Exception as error:
-            found.append(Part(name, BAD, f"Cannot be checked ({type(error).__name__})."))
+    with bounded.bounded(patience):
+        for name in names:
+            try:
+                found.append(PARTS[name]())
+            except Exception as error:
+                found.append(Part(name, BAD, f"Cannot be checked ({type(error).__name__})."))
     return found
 
 
