@@ -6,7 +6,6 @@ And no page waits long for a Redis that says nothing: whoever wants to halt trad
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
