@@ -59,7 +59,7 @@ def counted(server: str) -> Iterator[None]:
 
 
 def give_up(server: str) -> None:
-    """This server did not answer: until the block ends it is not asked again."""
+    """This server did not answer: until the block ends it is not tried again."""
     found = _left.get()
     if found is not None:
         found.left[server] = 0.0

@@ -56,7 +56,7 @@ def silent() -> Iterator[Silent]:
     made.close()
 
 
-def test_a_redis_that_says_nothing_is_asked_once_and_named(
+def test_a_redis_that_says_nothing_is_tried_once_and_named(
     sample: dict[str, Any], settings: Any, silent: Silent
 ) -> None:
     settings.PRICES_URL, settings.BROKER_URL = (
@@ -71,7 +71,7 @@ def test_a_redis_that_says_nothing_is_asked_once_and_named(
     assert len(silent.accepted) == 4
 
 
-def test_a_page_asks_a_silent_redis_once_and_a_halt_is_stored(
+def test_a_page_tries_a_silent_redis_once_and_a_halt_is_stored(
     sample: dict[str, Any], settings: Any, silent: Silent, admin_client: Client
 ) -> None:
     settings.PRICES_URL, settings.BROKER_URL = (

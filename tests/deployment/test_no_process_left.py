@@ -83,15 +83,23 @@ def start(command: Sequence[str], state: Path) -> tuple[subprocess.Popen[bytes],
     return process, mark
 
 
+def at_work(process: subprocess.Popen[bytes], mark: str, processes: int, seconds: float) -> dict[int, str]:
+    """What runs once there are so many processes, and still so many after a while: those that only prepare the others do not count."""
+    end = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < end:
+        if len(marked(mark)) >= processes:
+            time.sleep(seconds)
+            if len(found := marked(mark)) >= processes:
+                return found
+        time.sleep(0.1)
+    return marked(mark)
+
+
 def ended(name: str, how: int, state: Path) -> dict[int, str]:
     """What the command ``name`` leaves when it is sent ``how`` while it is at work. Ctrl-C reaches the whole group."""
     command, processes = LASTING[name]
     process, mark = start(command, state)
-    end = time.monotonic() + 240
-    while len(marked(mark)) < processes and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.1)
-    time.sleep(0.5 if name in SMALL else 3)
-    found = marked(mark)
+    found = at_work(process, mark, processes, 0.5 if name in SMALL else 3)
     assert len(found) >= processes, f"{name} was not at work: {found}"
     if how == signal.SIGINT:
         os.killpg(process.pid, how)

@@ -25,6 +25,7 @@ BY_NAME: Final = [
         "Command",
         "*Config",
         "default_auto_field",
+        "isolation_level",  # of Django's backends
         "*Admin",
         "*Middleware",
         "*Inline",

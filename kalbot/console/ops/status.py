@@ -244,7 +244,7 @@ PARTS: Final[Mapping[str, Callable[[], Part]]] = {
 
 def check(names: Iterable[str] = PARTS, patience: float = PATIENCE_SECONDS) -> list[Part]:
     """Every part; one that cannot be checked is bad, and does not hide the others. ``patience``: seconds of waiting for the database, and
-    as many for each Redis, in all: one that keeps silent is not asked again for the other parts."""
+    as many for each Redis, in all: one that keeps silent is not tried again for the other parts."""
     found = []
     with bounded.bounded(patience):
         for name in names:
