@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from markets.terms.registry.entries import Held, terms_of
 from markets.terms.states import StateList
 
 KIND: Final = "family"
+_GAME: Final = re.compile(r"-\d{2}[A-Z]{3}\d{2}(?:\d{4})?[A-Z]{4,}")
+"""What follows the series in the ticker of an event that is a game: its day and its sides."""
 Status = Certificate.Status
 log = logging.getLogger(__name__)
 
@@ -124,8 +127,38 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
         try:
             common_terms(pairs)
         except NotRead as refused:
+            judged.update(one.ticker for one in group)
             result.refuse(group, FamilyRefusal(refused.code, str(refused)))
+    for group in _candidates([one for one in events if one.ticker not in judged], registered):
+        result.refuse(group, _unregistered(group, registered))
     return result
+
+
+def _candidates(events: Iterable[Listed], registered: Mapping[str, Held]) -> list[list[Listed]]:
+    """Events that may be families and of which nothing is registered: what several series list of one game, by day and sides in the
+    ticker, and ladders of dates or names. They say what a person may register, never that they are one."""
+    together: dict[str, list[Listed]] = defaultdict(list)
+    for one in events:
+        if one.series not in registered or not registered[one.series].terms.forms:
+            name = one.ticker.removeprefix(one.series)
+            together[name if _GAME.fullmatch(name) else one.ticker].append(one)
+    found = []
+    for group in together.values():
+        if len({one.series for one in group}) > 1:
+            found.append(group)
+        else:
+            found += [[one] for one in group if one.is_ladder and not one.is_numeric]
+    return found
+
+
+def _unregistered(group: Sequence[Listed], registered: Mapping[str, Held]) -> FamilyRefusal:
+    try:
+        common_terms(
+            [(one.series, registered[one.series].terms if one.series in registered else None) for one in group]
+        )
+    except NotRead as refused:
+        return FamilyRefusal(refused.code, str(refused))
+    return FamilyRefusal("forms_missing", "The registered terms have no form for the rules of these series.")
 
 
 def _family(
@@ -226,10 +259,15 @@ def _grant(ticker: str, digest: str, found: FamilyCertificate, states: StateList
 
 
 def _write_refused(result: Result) -> None:
-    RefusedFamily.objects.exclude(series_tickers__in=result.refused).delete()
-    known = dict(RefusedFamily.objects.values_list("series_tickers", "code"))
+    """Store what is refused; rows that say the same already are left alone."""
+    columns = ("code", "sentence", "groups", "example")
+    known = {row[0]: row[1:] for row in RefusedFamily.objects.values_list("series_tickers", *columns)}
+    RefusedFamily.objects.filter(series_tickers__in=known.keys() - result.refused.keys()).delete()
     for series, (refusal, groups, example) in result.refused.items():
-        columns = {"code": refusal.code, "sentence": refusal.sentence, "groups": groups, "example": example}
-        if known.get(series) != refusal.code:
-            columns["since"] = clock.now()
-        RefusedFamily.objects.update_or_create(series_tickers=series, defaults=columns)
+        said = (refusal.code, refusal.sentence, groups, example)
+        if known.get(series) == said:
+            continue
+        changed: dict[str, Any] = dict(zip(columns, said, strict=True))
+        if series not in known or known[series][0] != refusal.code:
+            changed["since"] = clock.now()
+        RefusedFamily.objects.update_or_create(series_tickers=series, defaults=changed)

@@ -89,7 +89,9 @@ def assess(case: Case, views: tuple[View, ...] | None = None, flags: tuple[Signa
 
 
 def open_states(case: Case) -> StateList:
-    """The states in which the event can still settle."""
+    """The states in which the event, or the events of the basket, can still settle."""
+    if case.states is not None:
+        return still_possible(case.states, case.now.results)
     known = case.shared.get("states")
     if known is None or known[0] is not case.now or known[1] is not case.terms:
         tickers = [o.ticker for o in case.now.outcomes]
@@ -108,7 +110,10 @@ def _good(case: Case, vector: Payoff) -> frozenset[State]:
 
 
 def market_belief(case: Case) -> dict[str, float] | None:
-    """De-vigged probabilities of the outcomes that are still open; None if one of them has no price."""
+    """De-vigged probabilities of the outcomes that are still open; None if one of them has no price, and for a basket across events, whose
+    outcomes do not exclude each other."""
+    if case.states is not None:
+        return None
     known = case.shared.get("belief")
     if known is None or known[0] is not case.now or known[1] is not case.books:
         known = case.shared["belief"] = case.now, case.books, _belief(case)

@@ -10,6 +10,7 @@ from kalbot.common.units import CENT, Money
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.terms.special_settlements import ORDINARY, SettlementTerms
+from markets.terms.states import StateList
 from triage.assessment.signals import EntryFacts, MarketFacts
 from triage.assessment.valuation import HeldLeg
 
@@ -61,6 +62,8 @@ class Case:
     terms: SettlementTerms = ORDINARY
     thresholds: Thresholds = Thresholds()
     views: tuple[View, ...] = ()
+    states: StateList | None = None
+    """How a basket across events can settle, as it was bought; None: as its event can."""
     shared: dict[str, Any] = field(default_factory=dict, compare=False)
     """What the positions of one event have in common, kept by whoever needs it first; used only with the very same facts."""
 

@@ -16,11 +16,12 @@ from markets import prices as live_prices
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.models import Certificate, Event, Market
-from markets.prices import EventPrices, Prices
+from markets.prices import EventPrices, Prices, families
 from markets.terms.special_settlements import SettlementTerms, of_states
 from markets.terms.states import StateList
-from strategies.models import Decision, Kind, Profile
+from strategies.models import Decision, Profile
 from trading.models import Leg, Position, PositionStatus
+from triage.assessment import across_events
 from triage.assessment.case import Case, Thresholds
 from triage.assessment.fees_in_force import fee_schedules
 from triage.assessment.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
@@ -41,7 +42,17 @@ _MARKET = (
     "floor_strike",
     "cap_strike",
 )
-_POSITION = ("profile_id", "event_id", "decision_id", "kind", "cost", "triage_opt_out", "opened_at", "created_at")
+_POSITION = (
+    "profile_id",
+    "event_id",
+    "decision_id",
+    "kind",
+    "cost",
+    "states",
+    "triage_opt_out",
+    "opened_at",
+    "created_at",
+)
 CHANGED = "changed before the first assessment"
 
 
@@ -83,20 +94,25 @@ class Batch:
 
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = None) -> list[Gathered]:
-    """Cases of those of the positions that are open. Positions without a held leg are left out, and so are baskets across events: their
-    floor is what they were bought for, and no source knows more of it."""
-    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN).exclude(kind=Kind.FAMILY)
+    """Cases of those of the positions that are open. Positions without a held leg are left out."""
+    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN)
     positions = list(rows.only(*_POSITION))
     if not positions:
         return []
     events = _parents(positions)
     legs = _legs(p.pk for p in positions)
+    members = across_events.members_of(events)
+    listed = events | {event.pk: event for parts in members.values() for event in parts}
+    markets, facts = _markets(listed), event_facts(listed)
+    across_events.fold(members, markets, facts)
     batch = Batch(
-        markets=_markets(events),
-        facts=event_facts(events),
+        markets=markets,
+        facts=facts,
         terms=_terms(events),
         certificates=_certificates(events),
-        prices=(reader or live_prices.reader()).events(list(events)),
+        prices=families.read(
+            reader or live_prices.reader(), {t: [event.pk for event in members.get(t, [e])] for t, e in events.items()}
+        ),
         fees=fee_schedules(events),
         now_ms=now_ms,
     )
@@ -220,6 +236,7 @@ def _case(position: Position, legs: list[tuple[str, str, int]], baseline: Baseli
         settles_ms=common.settles_ms,
         terms=batch.terms[event],
         thresholds=thresholds(position.profile, position.kind),
+        states=across_events.states_of(position),
         shared=common.kept,
     )
 

@@ -168,7 +168,7 @@ def _listing(kind: str, entry: EntryFacts, now: MarketFacts) -> Iterator[Signal]
     needs_winner = entry.certified and kind != "all_no"
     added = sorted(o.name or o.ticker for o in now.outcomes if o.ticker not in entry.tickers)
     if added and entry.tickers:
-        severity = Severity.INFO if kind == "all_no" else Severity.BROKEN
+        severity = Severity.INFO if kind in ("all_no", "family") else Severity.BROKEN
         yield Signal("outcome_added", severity, f"listed since entry, not in the basket: {', '.join(added)}")
     if entry.rules_hash and now.rules_hash and entry.rules_hash != now.rules_hash:
         severity = Severity.BROKEN if needs_winner and not now.certified else Severity.WATCH

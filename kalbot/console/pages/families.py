@@ -14,7 +14,7 @@ from kalbot.console.ui import value_plot
 from markets.book import Side
 from markets.models import Certificate, Event, RefusedFamily
 from markets.terms.atoms import Atoms
-from markets.terms.states import StateList
+from markets.terms.states import Holding, StateList
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.families import graphs
@@ -111,7 +111,8 @@ def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
 def _nearest(atoms: Atoms, cycle: Cycle | None, names: dict[str, str]) -> dict[str, Any]:
     if cycle is None:
         return {}
-    pays = atoms.payoffs([(ask.ticker, ask.side, CONTRACT) for ask in cycle.legs])
+    holdings: list[Holding] = [(ask.ticker, ask.side, CONTRACT) for ask in cycle.legs]
+    pays, least = atoms.payoffs(holdings), atoms.floor(holdings)
     cost = sum(ask.price for ask in cycle.legs) * DOLLAR
     legs = [
         (ask.side is Side.YES, ask.ticker, names.get(ask.ticker) or ask.ticker, round(ask.price * DOLLAR))
@@ -120,7 +121,7 @@ def _nearest(atoms: Atoms, cycle: Cycle | None, names: dict[str, str]) -> dict[s
     return {
         "legs": legs,
         "cost": round(cost),
-        "pays": min(pays),
-        "profit": round(min(pays) - cost),
+        "pays": least,
+        "profit": round(least - cost),
         "plot": value_plot.of(atoms, pays, cost),
     }

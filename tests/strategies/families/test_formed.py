@@ -152,6 +152,23 @@ def test_what_stands_against_a_family_is_said_by_series(change: Callable[[], Any
     assert RefusedFamily.objects.get(series_tickers=series).code == code
 
 
+def test_what_nobody_registered_is_named_so_that_a_person_can() -> None:
+    add(dated("Dec 1, 2026", "Jan 1, 2027"), [(50, 53), (60, 63)], hours=[24, 48])
+    add(game("KXGAME-26NOV29ALPBET", (WINS, "Alpha", None), (WINS, "Beta", None), exclusive=True), [(60, 62), (36, 38)])
+    add(game("KXSPREAD-26NOV29ALPBET", (SPREAD, "Alpha", "3.5")), [(40, 42)])
+    add(game("KXOTHER-26NOV29", (WINS, "Alpha", None), exclusive=True), [(60, 62)])
+    assert families.refresh().families == []
+    assert dict(RefusedFamily.objects.values_list("series_tickers", "code")) == {
+        "KXLEAVE": "terms_missing",
+        "KXGAME + KXSPREAD": "terms_missing",
+    }
+    register(["KXLEAVE", "KXGAME", "KXSPREAD"], [])
+    since = RefusedFamily.objects.get(series_tickers="KXLEAVE").since
+    families.refresh()
+    assert set(RefusedFamily.objects.values_list("code", flat=True)) == {"forms_missing"}
+    assert RefusedFamily.objects.get(series_tickers="KXLEAVE").since > since
+
+
 def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
     with pytest.raises(changes.TermsError, match="what makes it Yes"):
         changes.check_content({"family_forms": [LEAVES.replace("leaves", "does not leave")]})
