@@ -204,8 +204,9 @@ def _settled_by_what_is_held(run: Run) -> None:
 def _whole() -> None:
     """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need."""
     for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
-        if position.status == "unwinding" or position.close_type == "exit":
-            continue  # at work on it, or somebody else sold all of it
+        settled_at_work = position.events.filter(from_status="unwinding", to_status="settled").exists()
+        if position.status == "unwinding" or settled_at_work or position.close_type == "exit":
+            continue  # at work on it until its end, or somebody else sold all of it
         if position.quoting and position.events.filter(reason__contains="orphans are held").exists():
             continue  # inside its budget, as its profile has it: quoted.check_now
         for leg in position.legs.all():
