@@ -285,8 +285,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "pairs that the exchange closed stay in both books",
         "trading/reconciliation/reconcile.py",
-        "row.repaired += foreign.book_trades(fills) + pairs.close() + funding.book(moved)",
-        "row.repaired += foreign.book_trades(fills) + funding.book(moved)",
+        "row.repaired += trades + pairs.close() + funding.book(moved)",
+        "row.repaired += trades + funding.book(moved)",
     ),
     Known(
         "capital is set aside for a basket that has moved on",

@@ -11,6 +11,8 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets.kalshi.rest.portfolio import Portfolio
+from markets.kalshi.schemas.orders import Fill
 from simulator.flow import second_actor
 from strategies.models import Decision, Profile
 from tests.trading import families, quoted, world
@@ -22,7 +24,7 @@ from trading.denials import DenialCode
 from trading.execution import executor
 from trading.execution.phases import complete
 from trading.execution.sizing import baskets
-from trading.models import Correction, Denial, Discrepancy, ExchangeAccount, Leg, Position
+from trading.models import Correction, Denial, Discrepancy, ExchangeAccount, Leg, Order, Position
 from trading.reconciliation import late_fills, reconcile
 from trading.safety import live_readiness, resolution
 from trading.venues import connection
@@ -252,6 +254,29 @@ def test_our_purchase_that_closed_a_persons_contracts_is_booked_as_that(twin: Tw
     position = _sweeps(position, [twin])
     assert (position.status, len(set(_held(position)))) == ("open", 1)
     _sound(position, [twin])
+
+
+def test_a_persons_trade_waits_for_what_our_own_sale_did(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our sale took the contracts; its fills are not listed yet, so theirs would look like the sale of them."""
+    position = _buy(twin)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="hers")
+    with monkeypatch.context() as patch:
+        lag = Portfolio.fills
+        patch.setattr(Portfolio, "fills", lambda self, **terms: [f for f in lag(self, **terms) if not _is_sale(f)])
+        executor.step(position.pk)
+        assert set(position.orders.filter(action="sell").values_list("status", flat=True)) == {"booking"}
+        _person(twin, "buy", 0, 700, side="ask", rest=False)
+        assert reconcile.run("live", "test").error == ""
+        assert not Discrepancy.objects.exists()
+        assert not Correction.objects.exists()
+    position = _sweeps(position, [twin])
+    assert (position.status, ExchangeAccount.objects.get().foreign) == ("closed", {twin.markets[0]: -700})
+    assert not Discrepancy.objects.exists()
+    _sound(position, [twin])
+
+
+def _is_sale(fill: Fill) -> bool:
+    return Order.objects.filter(exchange_order_id=fill.order_id, action="sell").exists()
 
 
 def test_a_family_basket(settings: Any) -> None:

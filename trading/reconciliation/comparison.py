@@ -7,7 +7,7 @@ the read; what differs is compared once more before it counts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from kalbot.common import clock
@@ -26,10 +26,14 @@ log = logging.getLogger(__name__)
 
 
 def compare(
-    row: Reconciliation, subaccount: int, profiles: list[Profile], first: Callable[[ExchangeAccount], None]
+    row: Reconciliation,
+    subaccount: int,
+    profiles: list[Profile],
+    first: Callable[[ExchangeAccount], None],
+    undecided: Collection[str] = (),
 ) -> None:
     """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
-    the transaction that makes the account."""
+    the transaction that makes the account. ``undecided``: markets in which somebody else's trade waits until ours are known."""
     account: ExchangeAccount | None = None
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
@@ -60,7 +64,8 @@ def compare(
             accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
         )
         difference = accounts.difference(account, profiles)
-        if difference and _is_settlement_in_flight(difference, accounts.holdings(profiles)):
+        open_question |= {ticker for ticker in undecided if differing.pop(ticker, None)}
+        if undecided or (difference and _is_settlement_in_flight(difference, accounts.holdings(profiles))):
             difference = None
         row.positions = len(theirs)
         if not differing and not difference:

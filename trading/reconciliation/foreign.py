@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Q
 
 from kalbot.common import clock
 from kalbot.common.batches import batched
@@ -27,8 +28,15 @@ from markets.kalshi.ws.frames import UserOrderFrame
 from markets.models import FamilyMember, Market
 from strategies.models import Mode
 from trading.accounting import account_ledger, accounts, booking
-from trading.closing import finals
-from trading.models import OPEN_ORDERS, AccountTransaction, ExchangeAccount, ForeignOrder, Leg, Order, Settlement
+from trading.models import (
+    OPEN_ORDERS,
+    AccountTransaction,
+    ExchangeAccount,
+    ForeignOrder,
+    Leg,
+    Order,
+    OrderStatus,
+)
 from trading.venues import connection
 
 log = logging.getLogger(__name__)
@@ -108,18 +116,22 @@ def against(legs: Iterable[tuple[str, str]], held: Mapping[str, int]) -> str:
     return ", ".join(f"{abs(n) / 100:g} {'yes' if n > 0 else 'no'} {t} held" for t, n in sorted(other.items()))
 
 
-def book_trades(fills: Iterable[ListedFill]) -> int:
-    """Book executions of orders that are not ours, oldest first. Returns how many were new."""
+def book_trades(fills: Iterable[ListedFill]) -> tuple[int, set[tuple[int, str]]]:
+    """Book executions of orders that are not ours, oldest first. Returns how many were new, and of which (subaccount, ticker) some wait:
+    what an order of ours does there is not known yet, and it decides whose contracts the others' trade closed."""
     accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
     known = set(AccountTransaction.objects.filter(kind="trade").values_list("key", flat=True))
-    new = 0
+    new, waiting = 0, set()
     for fill in sorted(fills, key=lambda one: one.created or clock.now()):
         account = accounts_of.get(fill.subaccount or PRIMARY)
         if account is None or not _is_new(fill, account) or _key(fill) in known:
             continue
-        if _is_foreign(fill):
+        is_foreign = None if (account.subaccount, fill.ticker) in waiting else _is_foreign(fill)
+        if is_foreign is None:
+            waiting.add((account.subaccount, fill.ticker))
+        elif is_foreign:
             new += _book_trade(account, fill)
-    return new
+    return new, waiting
 
 
 def _is_new(fill: ListedFill, account: ExchangeAccount) -> bool:
@@ -165,12 +177,11 @@ def _key(fill: ListedFill) -> str:
     return f"trade:{fill.order_id}:{fill.fill_id}"
 
 
-def _is_foreign(fill: ListedFill) -> bool:
-    """Whether the order is certainly not ours: the exchange shows it, and its client id is none of our ids. While an order of
-    ours in that market has no exchange id yet, nothing is certain."""
-    unclear = Order.objects.filter(mode=Mode.LIVE, exchange_order_id="", leg__market_id=fill.ticker)
-    if unclear.filter(status__in=OPEN_ORDERS).exists():
-        return False
+def _is_foreign(fill: ListedFill) -> bool | None:
+    """Whether the order is certainly not ours: the exchange shows it, and its client id is none of our ids. None while what an order of
+    ours in that market did is not known, or the order cannot be read."""
+    if _is_unclear(fill.ticker):
+        return None
     if ForeignOrder.objects.filter(exchange_order_id=fill.order_id).exists():
         return True
     try:
@@ -179,11 +190,20 @@ def _is_foreign(fill: ListedFill) -> bool:
         return False
     except KalshiError as error:
         log.warning("order %s cannot be read: %s", fill.order_id, error)
-        return False
+        return None
     if own_order(listed.client_order_id, listed.order_id) is not None:
         return False
     note_order(listed)
     return True
+
+
+def _is_unclear(ticker: str) -> bool:
+    """Whether an order of ours in the market has no exchange id yet, has filled more than is booked, or may (``finality``)."""
+    orders = Order.objects.filter(mode=Mode.LIVE, leg__market_id=ticker)
+    since = clock.now() - timedelta(seconds=settings.KALBOT_FINAL_AFTER_SECONDS)
+    early = Q(status=OrderStatus.DONE, is_final=False, filled_count__lt=F("count"), ended_at__gt=since)
+    no_id, unbooked = Q(exchange_order_id=""), Q(reported_fill_count__gt=F("filled_count"))
+    return orders.filter(Q(no_id | unbooked, status__in=OPEN_ORDERS) | early).exists()
 
 
 def _book_trade(account: ExchangeAccount, fill: ListedFill) -> bool:
@@ -257,36 +277,3 @@ def _align(legs: list[Leg], count: int, received: int, fee: int, key: str, evide
             reason="sold by an order that is not ours",
         )
         left, money, fees = left - part, money - proceeds, fees - paid
-
-
-def book_settlements() -> int:
-    """Book what settled contracts that are not ours were credited. Returns how many markets."""
-    count = 0
-    for account in ExchangeAccount.objects.all():
-        ended = finals.known_finals(account.foreign) if account.foreign else {}
-        if not ended:
-            continue
-        credited = finals.credits_since(account.created_at, ended, [account.subaccount])
-        for ticker in ended:
-            credit = credited.get((ticker, account.subaccount))
-            if credit is not None and credit.is_recorded and not own_legs(account.subaccount, ticker):
-                count += _book_settlement(account, credit)
-    return count
-
-
-def _book_settlement(account: ExchangeAccount, credit: finals.Credit) -> bool:
-    """The exchange's credit less what our own legs were paid is the others'."""
-    of = accounts.of_subaccount(account.subaccount, "leg__position__profile__")
-    ours = Settlement.objects.filter(of, leg__market_id=credit.ticker, mode=Mode.LIVE, reversed_at=None)
-    paid = ours.aggregate(total=Sum("payout"))["total"] or 0
-    return account_ledger.post(
-        account,
-        AccountTransaction.Kind.SETTLEMENT,
-        f"settlement:{account.subaccount}:{credit.ticker}",
-        amount=credit.revenue - paid if credit.revenue is not None else 0,
-        shard=credit.shard,
-        ticker=credit.ticker,
-        count=-account.foreign.get(credit.ticker, 0),
-        evidence={"count": credit.count, "revenue": credit.revenue, "of_our_legs": paid},
-        reason="settlement of contracts that are not ours",
-    )

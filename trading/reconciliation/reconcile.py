@@ -31,7 +31,16 @@ from trading.accounting.booking import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, own_books, pairs
+from trading.reconciliation import (
+    collateral_learning,
+    comparison,
+    foreign,
+    foreign_settlements,
+    funding,
+    lost_baskets,
+    own_books,
+    pairs,
+)
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.protocol import Ack
@@ -78,20 +87,22 @@ def _live(row: Reconciliation) -> None:
     _orders(row, since)
     fills = _fills(row, since)
     moved = _funding()
-    row.repaired += foreign.book_trades(fills) + pairs.close() + funding.book(moved)
+    trades, waiting = foreign.book_trades(fills)
+    row.repaired += trades + pairs.close() + funding.book(moved)
 
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)
         funding.remember_opening(account, moved)
 
     settlement.run(Mode.LIVE, row)
-    foreign.book_settlements()
+    foreign_settlements.book()
     lost_baskets.name(row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
-        comparison.compare(row, subaccount, members, first)
+        undecided = {ticker for number, ticker in waiting if number == subaccount}
+        comparison.compare(row, subaccount, members, first, undecided)
         collateral_learning.conclude(row, subaccount)
 
 
