@@ -35,11 +35,11 @@ from trading.reconciliation import (
     collateral_learning,
     comparison,
     foreign,
-    foreign_settlements,
     funding,
     lost_baskets,
     own_books,
     pairs,
+    payouts,
 )
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
@@ -95,7 +95,7 @@ def _live(row: Reconciliation) -> None:
         funding.remember_opening(account, moved)
 
     settlement.run(Mode.LIVE, row)
-    foreign_settlements.book()
+    payouts.book()
     lost_baskets.name(row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
