@@ -35,8 +35,8 @@ from markets.terms.registry.entries import Held, terms_of
 from markets.terms.states import StateList
 
 KIND: Final = "family"
-_GAME: Final = re.compile(r"-\d{2}[A-Z]{3}\d{2}(?:\d{4})?[A-Z]{4,}")
-"""What follows the series in the ticker of an event that is a game: its day and its sides."""
+GAME: Final = re.compile(r"-\d{2}[A-Z]{3}\d{2}(?=(?:\d*[A-Z]){3})[A-Z0-9]+")
+"""What follows the series in the ticker of an event that is a game: its day, perhaps its hour, and its sides."""
 Status = Certificate.Status
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def _candidates(events: Iterable[Listed], registered: Mapping[str, Held]) -> lis
     for one in events:
         if one.series not in registered or not registered[one.series].terms.forms:
             name = one.ticker.removeprefix(one.series)
-            together[name if _GAME.fullmatch(name) else one.ticker].append(one)
+            together[name if GAME.fullmatch(name) else one.ticker].append(one)
     found = []
     for group in together.values():
         if len({one.series for one in group}) > 1:

@@ -45,6 +45,8 @@ _NEGATION: Final = re.compile(
 )
 _BY_HOW_MUCH: Final = re.compile(r" by \{strike\}(?: (?:points?|runs?|goals?|games?|sets?|maps?))?")
 _TIE_ENDING: Final = re.compile(r" (?:ends|finishes|results) in a (?:tie|draw)(?=,|\Z| )")
+_UNITS: Final = re.compile(r"[$%°]|degrees?")
+"""Marks of a strike phrase that say what its number counts: the same in all markets of one value."""
 _DATES: Final = ("before", "by")
 
 
@@ -150,8 +152,12 @@ def _read(form: Form, head: str) -> Formed | None:
         number = day_number(said[name])
         subject = _filled(form.template, said, {name})
         return Formed(form.measure, less(number) if name == "before" else at_most(number), None, subject)
+    units = " ".join(sorted(set(_UNITS.findall(said.get("strike", "")))))
     if form.measure is Measure.VALUE and strike is not None:
-        return Formed(form.measure, strike, strike, _filled(form.template, said, {"strike"}))
+        subject = _filled(form.template, said, {"strike"})
+        return Formed(form.measure, strike, strike, f"{subject} ({units})" if units else subject)
+    if units:
+        return None  # margins are plain numbers
     interval = _won(strike) if "side" in said else Interval(Decimal(0), True, Decimal(0), True)
     if interval is None:
         return None

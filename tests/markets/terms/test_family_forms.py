@@ -194,6 +194,30 @@ def test_points_of_both_are_a_ladder_of_their_own() -> None:
     assert refused.code == "rules_differ"
 
 
+def test_percent_and_points_are_two_values() -> None:
+    rule = f"If the index of prices rises by {{strike}} in its next report{THEN}"
+    terms = replace(TERMS, forms=(rule,))
+
+    def rises(*strikes: str) -> EventFacts:
+        markets = (
+            MarketFacts(
+                f"KXRISE-A-{n}",
+                strike_type="greater",
+                floor_strike=Decimal(strike.strip("%")),
+                rules_primary=rule.replace("{strike}", f"more than {strike}"),
+                rules_secondary="Trading involves risk.",
+            )
+            for n, strike in enumerate(strikes)
+        )
+        return EventFacts("KXRISE-A", "KXRISE", False, "", tuple(markets))
+
+    for one_unit in (("0.2%", "0.3%"), ("-0.2", "0.3")):
+        assert len(certified(member(rises(*one_unit), terms)).atoms) == 3
+    refused = certify_family([member(rises("0.2%", "0.3"), terms)])
+    assert isinstance(refused, FamilyRefusal)
+    assert refused.code == "rules_differ"
+
+
 def changed(facts: EventFacts, index: int = 0, **columns: object) -> EventFacts:
     markets = list(facts.markets)
     markets[index] = replace(markets[index], **columns)  # type: ignore[arg-type]  # columns of the market, by name

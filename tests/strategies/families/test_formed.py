@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +170,17 @@ def test_what_nobody_registered_is_named_so_that_a_person_can() -> None:
     families.refresh()
     assert set(RefusedFamily.objects.values_list("code", flat=True)) == {"forms_missing"}
     assert RefusedFamily.objects.get(series_tickers="KXLEAVE").since > since
+
+
+@pytest.mark.shared
+def test_games_that_others_collected_are_candidates_by_their_tickers_and_days_are_not(shared: Path) -> None:
+    with gzip.open(shared / "recorded2/reference/relations/game_clusters.csv.gz", "rt", encoding="utf-8") as file:
+        keys = [row["game_key"] for row in csv.DictReader(file)]
+    strange = [key for key in keys if families.GAME.fullmatch(f"-{key}") is None]
+    assert (len(keys), strange) == (539, ["27JAN01", "27JUL01", "26DEC01"])
+    assert [
+        key for key in ("-26NOV29", "-26NOV2917", "-26NOV291530", "-26NOV29-T50") if families.GAME.fullmatch(key)
+    ] == []
 
 
 def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
