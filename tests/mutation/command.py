@@ -11,6 +11,7 @@ import ast
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,8 @@ def _known(one: known.Known) -> mutants.Mutant:
     if source.count(one.old) != 1:
         raise ValueError(f"{one.path}: {one.old!r} occurs {source.count(one.old)} times ({one.what})")
     line = source[: source.index(one.old)].count("\n") + 1 + one.old.startswith("\n")
-    tree = ast.parse(source.replace(one.old, one.new))
-    return mutants.Mutant(one.path, line, _function_at(ast.parse(source), line), one.what, tree)
+    make = partial(ast.parse, source.replace(one.old, one.new))
+    return mutants.Mutant(one.path, line, _function_at(ast.parse(source), line), one.what, make)
 
 
 def _function_at(tree: ast.Module, line: int) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -35,13 +35,18 @@ WORDS = ("__str__", "_explain", "__repr__")
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One changed module. ``qualname`` of the function it lies in, empty at module level; ``tree``: the whole changed module."""
+    """One changed module. ``qualname`` of the function it lies in, empty at module level; ``make`` gives the whole changed module."""
 
     module: str
     line: int
     qualname: str
     what: str
-    tree: ast.Module
+    make: Callable[[], ast.Module]
+
+    @property
+    def tree(self) -> ast.Module:
+        """The whole changed module, made when it is wanted: all trees of all mutants would fill the memory."""
+        return self.make()
 
     @property
     def name(self) -> str:
@@ -54,15 +59,18 @@ def of_source(module: str, source: str) -> Iterator[Mutant]:
     for path, qualname in _places(tree):
         node = _at(tree, path)
         for what, change in _changes(node):
-            mutated = copy.deepcopy(tree)
-            change(mutated, path)
-            ast.fix_missing_locations(mutated)
-            yield Mutant(module, getattr(node, "lineno", 0), qualname, what, mutated)
+            yield Mutant(module, getattr(node, "lineno", 0), qualname, what, partial(_changed, source, path, change))
 
 
 Path = tuple[tuple[str, int], ...]
 """(field, index within it, -1 when it is no list) from the module down to a node."""
 Change = Callable[[ast.Module, Path], None]
+
+
+def _changed(source: str, path: Path, change: Change) -> ast.Module:
+    tree = ast.parse(source)
+    change(tree, path)
+    return ast.fix_missing_locations(tree)
 
 
 def _places(tree: ast.Module) -> list[tuple[Path, str]]:
