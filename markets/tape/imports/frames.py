@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from markets.tape.imports.answers import as_listed, settled
 from markets.tape.imports.listing import Listing, event_of, market, series_of
 from markets.tape.imports.packed import files, opened
-from markets.tape.imports.prints import as_listed
 from markets.tape.imports.rest_books import _catalogued
 from markets.tape.imports.source import Aside, Part, Refused, instant, lines
 from markets.tape.records import Kind, Record, pack_frames
@@ -119,4 +119,6 @@ class _Reader:
             answer = answer.get("response", answer)
             answer = answer if "markets" in answer else {**answer, "markets": answer["event"].get("markets", [])}
             yield json_record(at, Kind.EVENT, answer["event"]["event_ticker"], as_listed(answer))
+            for one in answer["markets"]:
+                yield from settled(one)
         yield json_record(at, Kind.CONNECTION, ticker, {"state": "open"})

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
 
 from markets.tape.imports import source
-from markets.tape.imports.listing import CENT_GRID, Listing, event_of, series_of
+from markets.tape.imports.answers import as_listed, settled
+from markets.tape.imports.listing import Listing, event_of, series_of
 from markets.tape.imports.packed import files, one_file
-from markets.tape.imports.rest_books import _catalogued, settlement
+from markets.tape.imports.rest_books import _catalogued
 from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, rows
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
-
-_RESULTS: Final = ("result", "expiration_value", "settlement_value_dollars", "status", "last_price", "volume")
 
 
 def parts(root: Path) -> Iterator[Part]:
@@ -59,7 +57,7 @@ class _Reader:
                 yield listed
                 for one in answer["markets"]:
                     with aside.unreadable():
-                        yield from _settled(one)
+                        yield from settled(one)
         yield from prints
 
     def _prints(self, aside: Aside) -> Iterator[Record]:
@@ -67,13 +65,6 @@ class _Reader:
             with aside.unreadable():
                 price = Decimal(row["yes_price_cents"]) / 100
                 yield print_of(nanoseconds(row["created_time"]), row["ticker"], price, row["count"], row["taker_side"])
-
-
-def _settled(one: dict[str, Any]) -> Iterator[Record]:
-    """What a market settled on, known when the exchange expected it; nothing while it has no result."""
-    if one["result"]:
-        at, value = nanoseconds(one["expected_expiration_time"]), one.get("settlement_value_dollars")
-        yield settlement(at, one["ticker"], one["result"], one.get("expiration_value") or "", value)
 
 
 def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, taker_side: str) -> Record:
@@ -84,17 +75,3 @@ def print_of(at_ns: int, ticker: str, yes_price: Decimal, count: Decimal | str, 
         raise ValueError(f"nobody trades {count} at {yes_price}")
     content = {"yes_price_dollars": dollars(yes_price), "count_fp": contracts(count), "taker_side": taker_side}
     return json_record(at_ns, Kind.TRADE, source.ticker(ticker), content)
-
-
-def as_listed(answer: dict[str, Any]) -> dict[str, Any]:
-    """The event as it was listed when it opened: without results, volume and last price, which came later."""
-    markets = []
-    for one in answer["markets"]:
-        kept = {name: value for name, value in one.items() if name not in _RESULTS and not name.startswith("previous")}
-        kept = {name: value for name, value in kept.items() if not name.endswith(("_bid", "_ask")) and value != ""}
-        for gone in ("volume_24h", "liquidity", "open_interest", "notional_value", "tick_size", "response_price_units"):
-            kept.pop(gone, None)
-        markets.append(
-            kept | {"status": "active", "result": "", "notional_value_dollars": "1.0000", "price_ranges": CENT_GRID}
-        )
-    return {**answer["event"], "markets": markets}

@@ -11,6 +11,7 @@ from typing import Final
 
 from markets.tape import store
 from markets.tape.imports import (
+    answers,
     best_changes,
     event_quotes,
     flat_files,
@@ -24,8 +25,8 @@ from markets.tape.imports import (
 )
 from markets.tape.imports.inventory import READ
 from markets.tape.imports.packed import BREAKS_OFF
-from markets.tape.imports.source import Aside, Part, Refused, lines, nanoseconds
-from markets.tape.records import UNREADABLE, Kind, Record
+from markets.tape.imports.source import Aside, Part, Refused
+from markets.tape.records import UNREADABLE, Kind
 
 KINDS: Final[dict[str, Callable[[Path], Iterator[Part]]]] = {
     "snapshots": snapshots.parts,
@@ -82,18 +83,11 @@ def run(part: Part, folder: Path, events: Path | None = None) -> Imported:
     if not any(record.kind in _USEFUL for record in records):
         raise Refused(f"nothing in it can be read: {aside.named[0]}" if aside.count else "it is empty")
     if events is not None:
-        records = [*_events(events, aside), *records]
+        moments = [record.received_ns for record in records]
+        records = [*answers.of_file(events, min(moments), max(moments), aside), *records]
     about = part.about | ({"set aside": {"count": aside.count, "first": aside.named}} if aside.count else {})
     return Imported(store.write(folder / part.tape, part.writer, about, records), aside)
 
 
 _USEFUL: Final = (Kind.FRAMES, Kind.BOOK, Kind.QUOTE, Kind.TRADE, Kind.SETTLEMENT, Kind.EVENT)
 """Records that a recording is imported for."""
-
-
-def _events(path: Path, aside: Aside) -> Iterator[Record]:
-    for event in lines(path, aside):
-        with aside.unreadable():
-            event = event.get("event", event) | ({"markets": event["markets"]} if "markets" in event else {})
-            opened = min((nanoseconds(m["open_time"]) for m in event["markets"] if m.get("open_time")), default=0)
-            yield store.json_record(opened, Kind.EVENT, event["event_ticker"], event)

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import zstandard
 
-from markets.tape.imports import inventory, registry
+from markets.tape.imports import answers, inventory, registry
 from markets.tape.imports.source import Aside, Refused, nanoseconds
 from markets.tape.imports.touches import touch
+from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record
 from tests.conftest import SHARED
 
@@ -290,3 +293,81 @@ def test_a_catalogue_with_lines_that_cannot_be_read_serves_with_the_others(
     _table(tmp_path / "catalog" / "series_all_2026-03-31.jsonl.gz", "{\n[]\n{}\n" + json.dumps(series) + "\n")
     assert [key for _, key, _ in _of(_records("best-changes", tmp_path), Kind.SERIES)] == ["KXHIGHNY"]
     assert "catalogue series_all_*.jsonl: 3 lines cannot be read" in caplog.text
+
+
+def _answered(event: str, day: str, **said: Any) -> dict[str, Any]:
+    """An event as the exchange answers after its settlement."""
+    market = {
+        "ticker": f"{event}-B60.5",
+        "event_ticker": event,
+        "market_type": "binary",
+        "strike_type": "between",
+        "floor_strike": 60,
+        "cap_strike": 61,
+        "open_time": f"{day}T00:00:00Z",
+        "close_time": f"{day}T20:00:00Z",
+        "expected_expiration_time": f"{day}T22:00:00Z",
+        "latest_expiration_time": "2026-10-30T00:00:00Z",
+        "rules_primary": "If the highest temperature",
+        "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}],
+        "status": "finalized",
+        "result": "yes",
+        "settlement_value_dollars": "1.0000",
+        "settlement_ts": f"{day}T21:00:00Z",
+        "expiration_value": "60.00",
+    }
+    about = {"event_ticker": event, "series_ticker": "KXHIGHNY", "mutually_exclusive": True}
+    return {"event": about, "markets": [market | said]}
+
+
+def test_events_of_an_archive_know_nothing_of_how_they_ended(tmp_path: Path) -> None:
+    event, at = "KXHIGHNY-26OCT13", nanoseconds("2026-10-13T12:00:00Z")
+    later = {
+        "last_price_dollars": "0.9900",
+        "previous_yes_bid_dollars": "0.9900",
+        "yes_ask_dollars": "1.0000",
+        "volume_fp": "58684.06",
+        "open_interest_fp": "13231.68",
+        "liquidity_dollars": "7.0000",
+        "updated_time": "2026-10-13T21:00:05Z",
+        "a_field_of_next_year": "won",
+    }
+    written = []
+    for number, said in enumerate(({}, later)):
+        answered = [_answered(event, "2026-10-13", **said)]
+        answered += [_answered("KXHIGHNY-26OCT12", "2026-10-12"), _answered("KXHIGHNY-26OCT15", "2026-10-15")]
+        file = tmp_path / f"events{number}.jsonl"
+        inside = {**answered[0]["event"], "markets": answered[0]["markets"]}  # as a listing has them
+        file.write_text("\n".join(json.dumps(one) for one in (inside if number else answered[0], *answered[1:], {})))
+        folder = tmp_path / "archive" / "trades" / "date=2026-10-13"
+        folder.mkdir(parents=True, exist_ok=True)
+        row = {"ticker": f"{event}-B60.5", "ts_recv": at, "yes_price": 0.4, "count": 1.0, "taker_side": "yes"}
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), folder / "part-0.parquet")
+        (part,) = registry.parts("kalshi-eye", tmp_path / "archive")
+        done = registry.run(part, tmp_path / f"tapes{number}", file)
+        assert done.aside.count == 1
+        written.append(list(Tape.open(tmp_path / f"tapes{number}" / "kalshi-eye").records()))
+    plain, poisoned = ([one for one in records if one.kind is not Kind.META] for records in written)
+    assert plain == poisoned
+    ((listed_ns, _, listed),) = _of(plain, Kind.EVENT)
+    assert listed_ns == at
+    (market,) = listed["markets"]
+    assert (market["status"], market["result"], market["floor_strike"]) == ("active", "", 60)
+    assert market["price_ranges"][0]["step"] == "0.0010"
+    assert not {"expiration_value", "settlement_ts", "settlement_value_dollars"} & market.keys()
+    ((settled_ns, _, result),) = _of(plain, Kind.SETTLEMENT)
+    assert (settled_ns, result["result"]) == (nanoseconds("2026-10-13T21:00:00Z"), "yes")
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ({}, "2026-10-13T21:00:00Z"),
+        ({"settlement_ts": "0001-01-01T00:00:00Z"}, "2026-10-13T22:00:00Z"),
+        ({"settlement_ts": None}, "2026-10-13T22:00:00Z"),
+        ({"result": ""}, None),
+    ],
+)
+def test_a_result_is_known_when_the_market_settled(said: dict[str, Any], moment: str | None) -> None:
+    found = list(answers.settled(_answered("KXHIGHNY-26OCT13", "2026-10-13", **said)["markets"][0]))
+    assert [record.received_ns for record in found] == ([nanoseconds(moment)] if moment else [])
