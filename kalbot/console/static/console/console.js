@@ -74,8 +74,42 @@
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
   let before = null;
   document.addEventListener("htmx:beforeRequest", function (event) {
-    if (event.detail.target && event.detail.target.id === "modal-content") before = event.detail.elt;
+    if (!event.detail.target || event.detail.target.id !== "modal-content") return;
+    before = event.detail.elt;
+    event.detail.target.replaceChildren();  // should this one fail, the dialog before it is not taken for it
   });
+
+  // An answer that is no dialog, or none at all, is said in the dialog: nothing is swapped then, and silence would look like success.
+  function sentence(answer) {
+    const page = new DOMParser().parseFromString(answer || "", "text/html");
+    return Array.from(page.querySelectorAll("main h1, main h1 + p")).map(function (one) { return one.textContent.trim().replace(/\.$/, "") + "."; }).join(" ");
+  }
+  function alerted(words) {
+    const box = document.createElement("p");
+    box.className = "k-refusal k-trouble";
+    box.setAttribute("role", "alert");
+    box.textContent = words;
+    return box;
+  }
+  function trouble(event) {
+    const target = event.detail.target, xhr = event.detail.xhr, posted = event.detail.requestConfig.verb === "post";
+    if (!target || (target.id !== "modal-content" && target.id !== "dialog")) return;
+    const words = sentence(xhr.responseText) || (xhr.status ? "The console answered " + xhr.status + "." : "The console does not answer.");
+    const unknown = xhr.status === 0 || xhr.status >= 500;
+    const after = !posted ? "" : unknown ? " It may have been done all the same; confirming here again does nothing twice." : " Nothing was done.";
+    if (target.id === "dialog") {
+      target.querySelectorAll(".k-trouble").forEach(function (one) { one.remove(); });
+      target.querySelector(".k-dialog-end").before(alerted(words + after));
+      return;
+    }
+    const dialog = document.createElement("div"), title = document.createElement("h2");
+    dialog.id = "dialog"; dialog.className = "k-dialog"; dialog.setAttribute("role", "dialog"); dialog.setAttribute("aria-labelledby", "dialog-title");
+    title.id = "dialog-title"; title.className = "k-dialog-title"; title.textContent = "This could not be opened";
+    dialog.append(title, alerted(words));
+    target.replaceChildren(dialog);
+    if (!xhr.status) event.detail.elt.dispatchEvent(new CustomEvent("htmx:after-on-load"));
+  }
+  ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach(function (name) { document.addEventListener(name, trouble); });
   document.addEventListener("htmx:afterSwap", function (event) {
     const dialog = document.querySelector("#modal-content #dialog");
     if (!dialog || !(event.detail.target.id === "modal-content" || event.detail.target.id === "dialog")) return;
