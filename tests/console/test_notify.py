@@ -24,7 +24,7 @@ from kalbot.console.pages import attention
 from markets.models import Certificate, ContractTerms, TermsChange
 from trading import states
 from trading.models import Discrepancy, ExitRequest, Lock, PositionEvent, PositionStatus, TradingState
-from trading.safety import halt
+from trading.safety import discrepancies, halt
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -292,10 +292,14 @@ def test_terms_that_lose_their_approval_are_reported_with_the_positions_that_res
 
 def test_contracts_that_cannot_be_sold_are_reported_once(collecting: dict[str, Any]) -> None:
     held = collecting["held"]
-    type(held).objects.filter(pk=held.pk).update(residual="no bid", residual_code="no_bid")
-    collect.collect()
-    collect.collect()
+    for code in ("no_bid", "price_stale", "no_bid", "halted"):
+        type(held).objects.filter(pk=held.pk).update(status="unwinding", residual=code, residual_code=code)
+        collect.collect()
     assert kinds() == ["residual"]
+    for code in ("basket_broken", "orphans_held", "basket_broken"):
+        type(held).objects.filter(pk=held.pk).update(status="open", residual=code, residual_code=code)
+        collect.collect()
+    assert kinds() == ["residual"] * 3
 
 
 def test_halts_locks_exits_and_differences_are_reported_once_and_again_when_the_amount_changes(
@@ -306,12 +310,28 @@ def test_halts_locks_exits_and_differences_are_reported_once_and_again_when_the_
         profile=collecting["held"].profile, code="loss_streak", reason="three", until=clock.now() + timedelta(hours=1)
     )
     ExitRequest.objects.create(position=collecting["held"], source="person", actor="olga", reason="enough")
-    row = Discrepancy.objects.create(mode="live", code="cash", key="cash:0", ours="$10", theirs="$9")
-    collect.collect()
-    assert sorted(kinds()) == ["discrepancy", "exit_requested", "lock", "trading_state"]
-    Discrepancy.objects.filter(pk=row.pk).update(theirs="$500", last_seen_at=clock.now() + timedelta(seconds=1))
-    collect.collect()
-    assert kinds().count("discrepancy") == 2
+    for theirs, amount, rung in (
+        ("$9", 1, 1),
+        ("$9 and a word more", 1, 1),
+        ("$500", -490, 2),
+        ("$500 still", -490, 2),
+    ):
+        discrepancies.found(None, Discrepancy.Code.CASH, "0", theirs=theirs, amount=amount, tightens=False)
+        collect.collect()
+        assert kinds().count("discrepancy") == rung, theirs
+    assert sorted({*kinds()}) == ["discrepancy", "exit_requested", "lock", "trading_state"]
+    assert "Explained" not in " ".join(Notification.objects.values_list("title", flat=True))
+
+
+@pytest.mark.parametrize("code", discrepancies.INCIDENTS)
+def test_a_reason_that_comes_and_goes_is_one_incident_and_one_alert(
+    code: Discrepancy.Code, collecting: dict[str, Any]
+) -> None:
+    for theirs in ("no_bid", "price_stale", "no_bid", "rate_limited"):
+        discrepancies.found(None, code, "7", ours=f"while {theirs}", theirs=theirs, tightens=False)
+        collect.collect()
+    assert kinds() == ["discrepancy"]
+    assert Discrepancy.objects.get(code=code, key="7").theirs == "rate_limited"
 
 
 def test_a_row_that_was_committed_late_is_not_missed(collecting: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ CELERY = [PYTHON, "-m", "celery", "-A", "kalbot"]
 WORKER = [*CELERY, "worker", "-Q", "execution", "--concurrency", "2", "--without-mingle", "--without-gossip"]
 GUNICORN = [str(Path(PYTHON).with_name("gunicorn")), "kalbot.wsgi", "--bind", "127.0.0.1:0", "--workers", "2"]
 LASTING: dict[str, tuple[list[str], int]] = {
-    "faults": (["bin/faults", "--seeds", "0:400", "--jobs", "2"], 5),
+    "faults": (["bin/faults", "--seeds", "0:400", "--jobs", "2"], 4),
     "keep": (["bin/keep", "x", "sleep", "600"], 2),
     "alive": ([PYTHON, "manage.py", "alive", "--every", "1"], 1),
     "simulator": ([PYTHON, "-m", "simulator", "--port", "0"], 1),

@@ -157,6 +157,10 @@ def test_a_position_with_which_nothing_happens_is_named_and_new_baskets_wait(str
         (row,) = _open(Code.POSITION_WAITING)
         assert (row.key, row.ours, row.theirs) == (str(position.pk), "Completing", "exchange_paused")
         assert halt.current(position.profile) == "active"
+        for code in ("price_stale", "no_bid", "price_stale"):
+            Position.objects.filter(pk=position.pk).update(residual_code=code, residual=code)
+            overdue.act()
+            assert [(one.pk, one.theirs) for one in _open(Code.POSITION_WAITING)] == [(row.pk, code)], "one incident"
         set_status(struck.exchange, {"trading_paused": False})
         assert resolution.resolve(row.pk, actor="ann", reason="the pause is over") == "it is tried again now"
         exchange_hours.forget()

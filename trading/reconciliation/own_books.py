@@ -26,6 +26,8 @@ class Difference:
     ours: str
     theirs: str
     profile: Profile
+    amount: int | None = None
+    """By how much, where both are totals that go on with every booking."""
 
 
 Found = dict[tuple[Discrepancy.Code, str], Difference]
@@ -39,7 +41,7 @@ def compare(row: Reconciliation) -> None:
         again = differences(row.mode)
         found = {key: again[key] for key in found if key in again}
     for (code, key), one in found.items():
-        discrepancies.found(row, code, key, ours=one.ours, theirs=one.theirs, profile=one.profile)
+        discrepancies.found(row, code, key, ours=one.ours, theirs=one.theirs, amount=one.amount, profile=one.profile)
     for known in Discrepancy.objects.filter(mode=row.mode, code__in=discrepancies.OWN_COUNTS, resolved_at=None):
         if (Discrepancy.Code(known.code), known.key) not in found:
             discrepancies.disproved(known)
@@ -52,12 +54,12 @@ def differences(mode: str) -> Found:
         for profile in Profile.objects.filter(mode=mode, balance__isnull=False):
             for account, running, summed in audit.totals(profile):
                 key = Discrepancy.Code.LEDGER, f"{profile.name}:{account}"
-                found[key] = Difference(str(running), str(summed), profile)
+                found[key] = Difference(str(running), str(summed), profile, running - summed)
             if difference := ledger.summary(profile)["difference"]:
                 found[Discrepancy.Code.LEDGER_POSITIONS, profile.name] = Difference(str(difference), "0", profile)
         for position, name, running, summed in audit.positions(mode):
             key = Discrepancy.Code.LEDGER_POSITIONS, f"position {position.pk}: {name}"
-            found[key] = Difference(str(running), str(summed), position.profile)
+            found[key] = Difference(str(running), str(summed), position.profile, running - summed)
         for leg in accounts.legs_unlike_their_fills(mode):
             profile = leg.position.profile
             found[Discrepancy.Code.LEG_FILLS, str(leg.pk)] = Difference(str(leg.held), "sum of fills", profile)

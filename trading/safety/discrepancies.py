@@ -32,6 +32,20 @@ OWN_COUNTS: Final = (Discrepancy.Code.LEDGER, Discrepancy.Code.LEDGER_POSITIONS,
 """Two counts of our own: they cannot agree later if they ever differed."""
 MOMENTARY: Final = (Discrepancy.Code.CASH,)
 """What a settlement under way can show for a moment. Contracts are no such thing: a person checks."""
+INCIDENTS: Final = (
+    Discrepancy.Code.ORDER_UNRESOLVED,
+    Discrepancy.Code.POSITION_WAITING,
+    Discrepancy.Code.FILL_IMPOSSIBLE,
+    Discrepancy.Code.UNREADABLE,
+)
+"""Each is one incident for as long as it lasts: its texts say how things are now (the reason of the last try), and measure nothing."""
+BY_THEIRS: Final = (
+    Discrepancy.Code.LATE_FILL,
+    Discrepancy.Code.LEGS_ALONE,
+    Discrepancy.Code.ENDED_HOLDS,
+    Discrepancy.Code.NETTING_ON,
+)
+"""What is measured by the second text alone: the first says in which state of ours it was found."""
 FALSE_WITHIN: Final = timedelta(minutes=15)
 AGREED: Final = "a later comparison agreed"
 
@@ -51,7 +65,7 @@ def found(
     """Name a difference. A new one, or one that has changed, reduces its profile, or every profile of the mode when it belongs to
     none. What a person accepted as it is stays silent until it changes.
 
-    ``amount``: what a change is measured by (else by both texts). ``mode``: where neither run nor profile says it. Without
+    ``amount``: what a change is measured by (else by both texts, see INCIDENTS and BY_THEIRS). ``mode``: where neither run nor profile says it. Without
     ``tightens`` the trading state stays: while it is open nothing new is bought, and it ends by itself.
     """
     mode = profile.mode if profile is not None else run.mode if run is not None else mode
@@ -103,8 +117,12 @@ def _reason(code: Discrepancy.Code, key: str) -> str:
 
 
 def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> bool:
+    if known.code in INCIDENTS:
+        return True
     if amount is not None and known.amount is not None:
         return known.amount == amount
+    if known.code in BY_THEIRS:
+        return known.theirs == theirs
     return (known.ours, known.theirs) == (ours, theirs)
 
 

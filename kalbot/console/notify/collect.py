@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from kalbot.common import clock
 from kalbot.console.notify import summaries, terms
@@ -100,10 +100,12 @@ def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
 
 
 def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
-    """Contracts that are held because they could not be sold, once for each reason."""
+    """Contracts that are held because they could not be sold: once while they are being sold, whatever is in the way of the last try, and
+    once for each reason for which they are left."""
     held = Position.objects.filter(status__in=ACTIVE).exclude(residual="").select_related("profile", "event")
     for position in held.iterator(MOST):
-        key = f"residual:{position.pk}:{position.residual_code}"
+        why = position.residual_code if position.status == PositionStatus.OPEN else position.status
+        key = f"residual:{position.pk}:{why}"
         title = f"Held without a way to sell: {_name(position)}"
         yield since, _of_position(EventKind.RESIDUAL, key, position, title, [position.residual])
 
@@ -166,14 +168,17 @@ def advice(since: datetime) -> Iterator[tuple[datetime, Draft]]:
 
 
 def discrepancies(since: datetime) -> Iterator[tuple[datetime, Draft]]:
-    """Differences with the exchange, again whenever the amount changes."""
+    """Differences with the exchange, one a row: a row ends when the amount changes, and another one begins. What a row says of itself may
+    change with every comparison, and is no news."""
     for row in _since(Discrepancy.objects.filter(resolved_at=None), "last_seen_at", since):
+        if Notification.objects.filter(key__startswith=f"discrepancy:{row.pk}:").exists():
+            continue
         lines = [f"{row.key}.", f"Ours: {row.ours or '-'}. Theirs: {row.theirs or '-'}."]
         yield (
             row.last_seen_at,
             Draft(
                 kind=EventKind.DISCREPANCY,
-                key=f"discrepancy:{row.pk}:{row.ours}:{row.theirs}",
+                key=f"discrepancy:{row.pk}:",
                 title=f"Difference with the exchange: {row.get_code_display()}",
                 body="\n".join(lines),
                 profile_id=row.profile_id,
@@ -184,8 +189,9 @@ def discrepancies(since: datetime) -> Iterator[tuple[datetime, Draft]]:
 
 
 def explained(since: datetime) -> Iterator[tuple[datetime, Draft]]:
-    """Differences that were reported and are none any more."""
-    rows = Discrepancy.objects.exclude(resolved_at=None)
+    """Differences that were reported and are none any more; one that is open with another amount is not explained."""
+    again = Discrepancy.objects.filter(code=OuterRef("code"), key=OuterRef("key"), resolved_at=None)
+    rows = Discrepancy.objects.exclude(resolved_at=None).exclude(Exists(again))
     for row in _since(rows, "resolved_at", since):
         if Notification.objects.filter(key__startswith=f"discrepancy:{row.pk}:").exists():
             yield (
