@@ -348,6 +348,7 @@ def _live(run: Run) -> None:
             run.sync()
         if run.profile.quoting != "none":
             quotes.flow(run)
+            quotes.change_by_hand(run)
             quotes.check_now()
         _frames(run)
         if run.plan.exit_round == number:

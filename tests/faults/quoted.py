@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from kalbot.common import clock
+from kalbot.common.units import Count, Price
+from markets.kalshi.order_entry import AmendOrder
+from markets.kalshi.vocabulary import Side
+from simulator.accounts.records import Order as TwinOrder
+from simulator.errors import ApiError
+from simulator.matching import orders as by_hand
+from simulator.rest.app import handle
 from strategies.models import Decision, Profile
-from tests.faults.harsh import Harsh, draw_harsh
+from tests.faults.harsh import Harsh, draw_harsh, with_collateral
 from tests.faults.schedule import Levels, Schedule
 from tests.trading import world
 from trading.execution.sizing import baskets
@@ -26,6 +36,8 @@ def draw_quoted(seed: int) -> tuple[Schedule, Harsh]:
     rng = random.Random(f"quoted {seed}")
     plan.kind, harsh.shares, harsh.fine, harsh.second_round, harsh.cash = "all_no", (), False, None, None
     harsh.collateral = None
+    if seed % 3 == 1:
+        with_collateral(seed, plan, harsh)
     plan.count = rng.choice((100, 300, 500, 1_000))
     plan.books = [_book(rng, plan.outcomes) for _ in range(plan.outcomes)]
     plan.profile |= {
@@ -76,6 +88,41 @@ def flow(run: Run) -> None:
         price = 10_000 - max(level for level, _ in levels) + run.rng.choice((0, 0, 100))
         run.twin.quote(ticker, "bid", min(9_900, price), run.rng.choice((50, 100, 700, 2_500)), rest=False)
         run.note(f"somebody buys YES {ticker} up to {price}")
+
+
+def change_by_hand(run: Run) -> None:
+    """A person makes one of our quotes smaller at the exchange, moves it to another price, or cancels it."""
+    rng = random.Random(f"by hand {run.plan.seed} {clock.now_ms()}")
+    exchange = run.twin.exchange
+    resting = [o for o in exchange.ledger.orders.values() if o.status == "resting" and o.post_only]
+    if not resting or rng.random() > 0.04:
+        return
+    order, how = rng.choice(resting), rng.choice(("smaller", "smaller", "moved", "cancelled"))
+    with suppress(ApiError):
+        if how == "smaller":
+            by_hand.decrease(exchange, order, rng.randint(1, order.remaining), None)
+        elif how == "moved":
+            _move(run, order, rng.choice((-100, 100)))
+        else:
+            by_hand.cancel(exchange, order)
+        run.note(f"somebody changes our quote of {order.ticker} by hand: {how}")
+
+
+def _move(run: Run, order: TwinOrder, by: int) -> None:
+    """Its NO price by so much, as a request of the person's own."""
+    price = Price(10_000 - order.price + by)
+    if not 0 < price < 10_000:
+        return
+    terms = AmendOrder(
+        order_id=order.order_id,
+        ticker=order.ticker,
+        outcome_side=Side.NO,
+        price=price,
+        count=Count(order.filled + order.remaining),
+        exchange_index=order.shard,
+    )
+    path = f"/trade-api/v2/portfolio/events/orders/{order.order_id}/amend"
+    handle(run.twin.exchange, "POST", path, "", {}, msgspec.json.encode(terms.to_wire()))
 
 
 def check_now() -> None:
