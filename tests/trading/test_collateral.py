@@ -303,6 +303,33 @@ def test_a_record_that_shows_what_is_left_is_no_difference_in_whatever_order_mar
     _ties(position)
 
 
+@pytest.mark.parametrize("outside", ["yes", "no"])
+def test_a_market_beside_the_legs_that_settles_first_is_no_difference(twin: Twin, outside: str) -> None:
+    """When it wins every leg pays, so the exchange returns all of it before the legs settle."""
+    _switch(twin, "on")
+    limits = {ticker: 10_000 - bid for ticker, bid in zip(TICKERS[:4], BIDS, strict=False)}
+    owner = world.add_profile("live", mode="live")
+    position = executor.execute(
+        world.decide(owner, twin.row, limits, 1_000, "all_no", "no", floor=40 * world.DOLLAR).pk
+    )
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    assert position.returned == 30 * world.DOLLAR
+    twin.settle(TICKERS[5], outside)
+    row = reconcile.run("live", "test")
+    assert (row.differences, _open_codes()) == (0, set())
+    for number in (1, 3, 0, 2):
+        twin.settle(TICKERS[number], "yes" if outside == "no" and number == 3 else "no")
+        settlement.run("live")
+        assert reconcile.run("live", "test").differences == 0, (
+            list(Discrepancy.objects.values_list("theirs", "code", "amount")),
+            list(position.legs.values_list("settled_count")),
+            list(Position.objects.values_list("returned", "status")),
+        )
+        _ties(position)
+    assert reconcile.run("live", "test").balance_difference == 0
+    assert position.payout == (40 if outside == "yes" else 30) * world.DOLLAR
+
+
 def test_a_record_of_a_basket_with_collateral_return_that_no_order_explains_is_named(twin: Twin) -> None:
     _switch(twin, "on")
     _live(twin)

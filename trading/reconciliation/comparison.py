@@ -7,16 +7,17 @@ the read; what differs is compared once more before it counts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from kalbot.common import clock
-from kalbot.common.units import dollars
+from kalbot.common.units import DOLLAR_PRICE, dollars
 from markets.kalshi.schemas.boundary import Rejection
+from markets.models import Market
 from strategies.models import Mode, Profile
 from trading.accounting import accounts
 from trading.closing import finals, settlement
-from trading.models import Discrepancy, ExchangeAccount, Reconciliation
+from trading.models import ACTIVE, Discrepancy, ExchangeAccount, Position, Reconciliation
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -65,7 +66,8 @@ def compare(
         )
         difference = accounts.difference(account, profiles)
         open_question |= {ticker for ticker in undecided if differing.pop(ticker, None)}
-        if undecided or (difference and _is_settlement_in_flight(difference, accounts.holdings(profiles))):
+        holdings = accounts.holdings(profiles)
+        if undecided or (difference and _is_settlement_in_flight(difference, holdings, _returned_early(profiles))):
             difference = None
         row.positions = len(theirs)
         if not differing and not difference:
@@ -100,8 +102,8 @@ def compare(
                 accounts.cash_was_moved(account, by_shard)
 
 
-def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int]) -> bool:
-    """Whether markets that ended while we still hold them here can explain that the exchange has more cash than our books.
+def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int], returned_early: int) -> bool:
+    """Whether markets that ended while we still hold contracts here can explain that the exchange has more cash than our books.
 
     It credits a settlement before we book it; more than these contracts pay, or less cash than ours, it does not explain.
     """
@@ -110,7 +112,21 @@ def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int]) -> bo
         settlement.payout("yes" if holdings[ticker] > 0 else "no", abs(holdings[ticker]), final)
         for ticker, final in ended.items()
     )
-    return 0 < difference <= paid
+    return 0 < difference <= paid + returned_early
+
+
+def _returned_early(profiles: Iterable[Profile]) -> int:
+    """What may have been returned for exclusive events in which a market beside our legs has won: every leg pays by then, which our books
+    count when the legs settle."""
+    held = Position.objects.filter(profile__in=list(profiles), status__in=ACTIVE)
+    more = 0
+    for position in held.exclude(collateral=None):
+        legs = {leg.market_id: leg.held for leg in position.legs.all()}
+        beside = Market.objects.filter(event=position.event_id).exclude(ticker__in=legs)
+        finals_beside = finals.known_finals(list(beside.values_list("ticker", flat=True)))
+        if any(final.result == "yes" for final in finals_beside.values()):
+            more += sum(legs.values()) * DOLLAR_PRICE - position.returned
+    return more
 
 
 def _different(
