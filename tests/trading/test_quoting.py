@@ -9,16 +9,20 @@ import pytest
 
 from kalbot.common import clock
 from markets import watchlist
+from markets.kalshi.token_buckets import Kind, LocalLimiter
 from markets.models import Certificate
 from strategies.models import Decision, Profile
+from strategies.quoting.offer import Way
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading import sweeper, tasks
 from trading.closing import settlement
 from trading.execution import executor
+from trading.execution.sizing import quotes
 from trading.models import Denial, Order, Position
 from trading.reconciliation import reconcile
 from trading.safety import halt
+from trading.venues import connection
 
 
 @pytest.fixture
@@ -232,6 +236,36 @@ def test_an_expiry_is_prolonged_in_place_and_ends_the_quote_of_a_dead_process(tw
     assert twin.exchange.ledger.orders[order.exchange_order_id].expiration_s == int(order.expires_at.timestamp())
     twin.exchange.advance(twin.exchange.now() + 61_000)
     assert quoted.rests_at_the_exchange(twin) == 0
+
+
+class Writes(LocalLimiter):
+    """Counts writes on a clock that stands still; reads cost nothing."""
+
+    def acquire(
+        self, kind: Kind, cost: int, shard: int | None, keep_back: int = 0, timeout: float | None = None
+    ) -> None:
+        if kind == "write":
+            super().acquire(kind, cost, shard, keep_back, 0.0)
+
+
+@pytest.mark.parametrize("way", ["one_leg", "several", "all_legs"])
+@pytest.mark.parametrize("spare", [9, 10])
+def test_prolonging_leaves_the_tokens_of_the_hedge_and_the_unwind_alone(twin: Twin, way: str, spare: int) -> None:
+    limiter = Writes(clock=lambda: 0.0, sleep=lambda seconds: None)
+    connection.use(twin.client(limiter))
+    wide = {"quote_min_margin_ppm": 1_000, "orphan_budget": 50 * world.DOLLAR, "orphans": "sell"}
+    position = quoted.begun(twin, quoted.profile(quoting=way, **wide))
+    kept = quotes.tokens_kept(position.profile, Way(way), 3)
+    limiter.acquire("write", limiter.available("write", 0) - kept - spare, 0)
+    assert limiter.available("write", 0) == kept + spare
+    Order.objects.update(expires_at=clock.now() + timedelta(seconds=20))
+    for order in twin.exchange.ledger.orders.values():
+        order.expiration_s -= 70
+    before = {order.order_id: order.expiration_s for order in twin.exchange.ledger.orders.values()}
+    quoted.step(twin, position)
+    later = [o for o in twin.exchange.ledger.orders.values() if o.expiration_s > before.get(o.order_id, 0)]
+    assert limiter.available("write", 0) == kept + spare % 10
+    assert len(later) == (spare == 10), "one of them, with the ten tokens that there are"
 
 
 def test_the_stream_reports_moves_of_the_prices_only_while_something_rests(twin: Twin) -> None:

@@ -272,9 +272,9 @@ def test_a_group_that_was_made_and_never_stored_is_found_again_and_no_other_is_t
     theirs = set(twin.exchange.ledger.groups)
     create = OrderGroups.create
 
-    def dying(*args: Any) -> str:
+    def dying(*args: Any, **named: Any) -> str:
         if how == "died after":
-            create(*args)
+            create(*args, **named)
         raise Death
 
     if how == "no answer":

@@ -15,7 +15,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, Count
-from markets.kalshi.errors import KalshiError, NotFound, OutcomeUnknown
+from markets.kalshi.errors import KalshiError, NotFound, OutcomeUnknown, RateLimited
 from strategies.models import Mode
 from trading.denials import DenialCode, Refusal
 from trading.models import Order, PaperOrder, Position, PositionStatus
@@ -39,16 +39,19 @@ def limit_of(position: Position) -> Count:
     return Count(position.target_count + CONTRACT)
 
 
-def ready(position: Position) -> Refusal | None:
-    """Let the basket have a group that takes orders, while none of its quotes rests. None, or why it has none now."""
+def ready(position: Position, keep_back: int) -> Refusal | None:
+    """Let the basket have a group that takes orders, while none of its quotes rests, and leave ``keep_back`` write tokens. None, or why it
+    has none now."""
     if position.mode != Mode.LIVE:
         _store(position, f"paper-{position.pk}-{clock.now_ms()}")
         return None
     try:
         if position.order_group.startswith(MAKING):
             _store(position, _made_before(position))
-        if not (position.order_group and _is_reset(position)):
-            _create(position)
+        if not (position.order_group and _is_reset(position, keep_back)):
+            _create(position, keep_back)
+    except RateLimited as error:
+        return Refusal(DenialCode.RATE_LIMIT, str(error)[:200])
     except KalshiError as error:
         log.warning("position %s: no order group (%s)", position.pk, error)
         return Refusal(DenialCode.NO_ORDER_GROUP, str(error)[:200])
@@ -72,11 +75,12 @@ def delete_ended() -> int:
     return sum(_delete(position) for position in ended)
 
 
-def _create(position: Position) -> None:
+def _create(position: Position, keep_back: int) -> None:
     groups = connection.client().orders.groups
     _store(position, f"{MAKING}{len(_nameless(position))}")
     try:
-        name = groups.create(limit_of(position), position.event.exchange_index, position.profile.subaccount)
+        shard, subaccount = position.event.exchange_index, position.profile.subaccount
+        name = groups.create(limit_of(position), shard, subaccount, keep_back=keep_back)
     except OutcomeUnknown:
         raise
     except KalshiError:
@@ -108,11 +112,12 @@ def _store(position: Position, name: str) -> None:
     position.order_group = name
 
 
-def _is_reset(position: Position) -> bool:
+def _is_reset(position: Position, keep_back: int) -> bool:
     """Whether its group takes orders again. False where there is none any more; KalshiError where that is not known."""
     groups = connection.client().orders.groups
     try:
-        groups.reset(position.order_group, position.event.exchange_index, position.profile.subaccount)
+        shard, subaccount = position.event.exchange_index, position.profile.subaccount
+        groups.reset(position.order_group, shard, subaccount, keep_back=keep_back)
     except NotFound as error:
         log.warning("position %s: order group not reset (%s)", position.pk, error)
         return False

@@ -129,7 +129,7 @@ class LiveVenue:
                     return replace(ended, withdrawn=withdrawn)
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
-    def prolong(self, order: Order, until: datetime) -> Ack:
+    def prolong(self, order: Order, until: datetime, keep_back: int = 0) -> Ack:
         """Amend nothing but the expiry, which keeps the place in the queue, and read the order back. See Venue.
 
         An amend names price and size as well, so the order is read before: what a person has changed meanwhile stays as it is.
@@ -148,7 +148,8 @@ class LiveVenue:
                     exchange_index=order.exchange_index,
                     expiration_ts=int(until.timestamp()),
                     subaccount=order.subaccount,
-                )
+                ),
+                keep_back=keep_back,
             )
             return _ack(self._read(order))
 

@@ -32,15 +32,17 @@ class OrderGroups:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def create(self, contracts_limit: Count, exchange_index: int, subaccount: int | None = None) -> str:
-        """A new group's id. ``contracts_limit`` is Count."""
+    def create(
+        self, contracts_limit: Count, exchange_index: int, subaccount: int | None = None, *, keep_back: int = 0
+    ) -> str:
+        """A new group's id. ``contracts_limit`` is Count; ``keep_back`` rate tokens are left for others."""
         body: dict[str, object] = {
             "contracts_limit_fp": format_count(contracts_limit),
             "exchange_index": exchange_index,
         }
         if subaccount is not None:
             body["subaccount"] = subaccount
-        answer = self._transport.write("POST", GROUPS + "/create", body=body)
+        answer = self._transport.write("POST", GROUPS + "/create", body=body, keep_back=keep_back)
         return after_write(lambda: decode(_CREATED, answer)).order_group_id
 
     def get(self, order_group_id: str, subaccount: int | None = None) -> OrderGroup:
@@ -64,9 +66,11 @@ class OrderGroups:
         body = {"contracts_limit_fp": format_count(contracts_limit)}
         self._put(order_group_id, "limit", exchange_index, subaccount, body)
 
-    def reset(self, order_group_id: str, exchange_index: int, subaccount: int | None = None) -> None:
-        """Take orders again after a trigger."""
-        self._put(order_group_id, "reset", exchange_index, subaccount, {})
+    def reset(
+        self, order_group_id: str, exchange_index: int, subaccount: int | None = None, *, keep_back: int = 0
+    ) -> None:
+        """Take orders again after a trigger, leaving ``keep_back`` rate tokens."""
+        self._put(order_group_id, "reset", exchange_index, subaccount, {}, keep_back)
 
     def trigger(self, order_group_id: str, exchange_index: int, subaccount: int | None = None) -> None:
         """Cancel all orders of the group and refuse new ones until a reset."""
@@ -88,6 +92,7 @@ class OrderGroups:
         exchange_index: int,
         subaccount: int | None,
         body: dict[str, str],
+        keep_back: int = 0,
     ) -> None:
         self._transport.write(
             "PUT",
@@ -95,4 +100,5 @@ class OrderGroups:
             path={"order_group_id": order_group_id},
             params={"subaccount": subaccount, "exchange_index": exchange_index},
             body=body,
+            keep_back=keep_back,
         )

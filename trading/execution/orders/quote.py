@@ -64,9 +64,9 @@ def withdraw(orders: Iterable[Order]) -> bool:
     return inflight.advance_all(list(orders), wanted=lambda order: False, cancel=True)
 
 
-def prolong(order: Order) -> None:
-    """Let a resting quote expire later, if half of its time is over. The row says so first, so that it never promises an earlier end than
-    the exchange keeps to; an unclear answer leaves it to expire or to be read."""
+def prolong(order: Order, keep_back: int) -> None:
+    """Let a resting quote expire later, if half of its time is over and that leaves ``keep_back`` write tokens. The row says so first,
+    so that it never promises an earlier end than the exchange keeps to; an unclear answer leaves it to expire or to be read."""
     if order.expires_at is None or order.expires_at - clock.now() > timedelta(
         seconds=settings.KALBOT_QUOTE_SECONDS / 2
     ):
@@ -76,7 +76,7 @@ def prolong(order: Order) -> None:
         return
     try:
         record.no_transaction()
-        answer = factory.venue_for(order.mode).prolong(order, until)
+        answer = factory.venue_for(order.mode).prolong(order, until, keep_back)
     except (Refused, Unresolved) as error:
         log.warning("order %s: not prolonged (%s)", order.pk, error)
         inflight.advance(order, wanted=False, cancel=False)

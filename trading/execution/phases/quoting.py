@@ -168,9 +168,10 @@ def _rest(
         for order in orders
         if order.status == OrderStatus.REJECTED and order.ended_at is not None and order.ended_at > since
     }
+    kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
     for order in orders:
         if order.status == OrderStatus.RESTING:
-            quote.prolong(order)
+            quote.prolong(order, kept)
             occupied.add(order.leg_id)
     free = [leg for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
     wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in free if finality.unsettled(position, [leg], orders) is None]
@@ -178,10 +179,9 @@ def _rest(
         rests_already = any(order.status == OrderStatus.RESTING for order in orders)
         if position.quoting == Way.SEVERAL and not rests_already:
             record.no_transaction()
-            refusal = groups.ready(position)
+            refusal = groups.ready(position, kept)
             if refusal is not None:
-                return refusal
-        kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
+                return None if refusal.code is DenialCode.RATE_LIMIT else refusal
         quote.place(lease, position, wanted, kept)
     return None
 
