@@ -285,7 +285,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "pairs that the exchange closed stay in both books",
         "trading/reconciliation/reconcile.py",
-        "row.repaired += trades + pairs.close() + funding.book(moved)",
+        "row.repaired += trades + others.close_pairs() + funding.book(moved)",
         "row.repaired += trades + funding.book(moved)",
     ),
     Known(

@@ -31,16 +31,7 @@ from trading.accounting.booking import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import (
-    collateral_learning,
-    comparison,
-    foreign,
-    funding,
-    lost_baskets,
-    own_books,
-    pairs,
-    payouts,
-)
+from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, others, own_books
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.protocol import Ack
@@ -88,14 +79,14 @@ def _live(row: Reconciliation) -> None:
     fills = _fills(row, since)
     moved = _funding()
     trades, waiting = foreign.book_trades(fills)
-    row.repaired += trades + pairs.close() + funding.book(moved)
+    row.repaired += trades + others.close_pairs() + funding.book(moved)
 
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)
         funding.remember_opening(account, moved)
 
     settlement.run(Mode.LIVE, row)
-    payouts.book()
+    others.book_settlements()
     lost_baskets.name(row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
     _netting(row, subaccounts)
