@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,8 @@ from markets.fees import FeeSchedule
 from strategies.dutch.basket import LegMarket
 from strategies.families.basket import Family, FamilyBasket
 from strategies.families.limits import Sizes
-from strategies.families.screen import Ask, Graph
+from strategies.families.measure import centre
+from strategies.families.screen import Ask, Cycle, Graph
 from tests.strategies.families.ladder import by_programme, ladder
 
 CATALOGUE = 6_768
@@ -38,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     document: dict[str, Any] = {}
     for ranges in (29, 124, 249):
         document[f"{2 * ranges + 2} markets"] = _size(ranges, options.families)
+    document["estimates, root mean square error in cents"] = estimates(options.families)
     document["whole catalogue"] = _catalogue(options.catalogue)
     print(json.dumps(document, indent=2))
     return 0
@@ -65,6 +68,29 @@ def _size(ranges: int, families: int) -> dict[str, Any]:
         "plain way (linear programme over every atom), median ms": round(median(plain), 1),
         "ratio": round(median(plain) / median(times), 1),
     }
+
+
+def estimates(families: int) -> dict[str, float]:
+    """How far the middle of the quotes, the point where the screen stops and the middle of all measures that agree lie from the hidden
+    probability of each market."""
+    errors: dict[str, list[float]] = {"middle of its own quotes": [], "where the screen stops": [], "centre": []}
+    for seed in range(families):
+        atoms, legs = ladder(29, seed, nobody=False)
+        numbers = random.Random(seed)
+        weights = [
+            numbers.random() ** 4 for _ in range(len(atoms))
+        ]  # the first draws of ``ladder``: what it prices from
+        graph, quoted = Graph(atoms), {(ask.ticker, ask.side): ask.price for ask in asks(legs)}
+        stopped, middle = graph.solve(quoted), centre(graph, quoted)
+        if isinstance(stopped, Cycle) or middle is None:
+            continue
+        for ticker, (low, high) in atoms.spans.items():
+            true = sum(weights[low:high]) / sum(weights)
+            yes, no = (depth[0][0] / 10_000 if (depth := legs[ticker].depth.bids(side)) else 0.0 for side in Side)
+            errors["middle of its own quotes"].append((yes + 1 - no) / 2 - true)
+            errors["where the screen stops"].append(sum(stopped.measure[low:high]) - true)
+            errors["centre"].append(sum(middle[low:high]) - true)
+    return {name: round(100 * (sum(e * e for e in found) / len(found)) ** 0.5, 3) for name, found in errors.items()}
 
 
 def _catalogue(count: int) -> dict[str, Any]:

@@ -92,6 +92,13 @@ class Graph:
         """These prices in the order of ``legs``."""
         return np.array([prices.get(leg, np.inf) for leg in self.legs])
 
+    def weights(self, quoted: Floats) -> Floats:
+        """The length of each edge at prices in the order of ``legs``."""
+        weight = self._fixed.copy()
+        weight[: len(quoted)] += quoted
+        found: Floats = weight[self._order]
+        return found
+
     def nearest(self, prices: Mapping[tuple[str, Side], float], slack_ppm: int) -> Cycle | None:
         """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the
         quotes agree even then. Its profit is by the prices as they are, so it may be negative."""
@@ -107,9 +114,7 @@ class Graph:
     def solve_array(self, quoted: Floats) -> Coherent | Cycle:
         """The same for prices in the order of ``legs``. The search begins at the last measure that agreed, so prices that moved little
         are judged in a few turns; what is found does not depend on where it begins, only which of several it is."""
-        weight = self._fixed.copy()
-        weight[: len(quoted)] += quoted
-        search = _Search(self, quoted, weight[self._order], self._last.copy())
+        search = _Search(self, quoted, self.weights(quoted), self._last.copy())
         found = search.solve()
         if isinstance(found, Coherent):
             self._last = search.distance
@@ -119,11 +124,9 @@ class Graph:
         """Legs that a measure with these probabilities of a value below some cuts (cut -> probability) finds worth ``least`` dollars
         more than they cost, alone or in a row; empty if it can be spread over the other cuts so that no leg is. The legs with a
         price must not be a basket by themselves."""
-        weight = self._fixed.copy()
-        weight[: len(quoted)] += quoted
         start = np.full(self.nodes, np.inf)
         start[list(known)] = list(known.values())
-        return _Search(self, quoted, weight[self._order], start).worth(
+        return _Search(self, quoted, self.weights(quoted), start).worth(
             np.isin(np.arange(self.nodes), list(known)), least
         )
 

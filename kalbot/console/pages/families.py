@@ -18,7 +18,8 @@ from markets.terms.states import Holding, StateList
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.families import graphs
-from strategies.families.screen import Coherent, Cycle
+from strategies.families.measure import centre
+from strategies.families.screen import Cycle
 from strategies.models import Verdict
 from strategies.reasons import sentence_of
 from strategies.screening.price_screen import DOLLAR, family_legs
@@ -82,15 +83,14 @@ def one(request: HttpRequest, family: str) -> HttpResponse:
 
 def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
     """What the best quotes say: a probability of each atom, or the basket that they allow; the nearest basket either way."""
-    found: Coherent | Cycle | None = None
+    measure: tuple[float, ...] | None = None
     nearest: Cycle | None = None
     names: dict[str, str] = {}
     if view is not None and view.fee_known:
         names = {outcome.ticker: outcome.name for outcome in view.outcomes}
         prices = {key: leg.cost / DOLLAR for key, leg in family_legs(view).items()}
         graph = graphs.of(view.ticker, atoms)
-        found, nearest = graph.solve(prices), graph.nearest(prices, PPM // 10)
-    measure = found.measure if isinstance(found, Coherent) else None
+        measure, nearest = centre(graph, prices), graph.nearest(prices, PPM // 10)
     rows = [
         {
             "words": atoms.words(number),
