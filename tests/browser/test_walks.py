@@ -10,10 +10,13 @@ import pytest
 import sample_markets
 from django.db.models import F
 
+from kalbot.common import cache, clock
+from kalbot.common.messages import QUEUES
+from kalbot.console.ops import heartbeats
 from strategies.models import Profile
 from strategies.screening import screening
 from trading import tasks
-from trading.models import ExitRequest, Order, TradingState
+from trading.models import ExitRequest, Lock, Order, TradingState
 
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 SCROLLING = """[...document.querySelectorAll("table")].map((one) => one.closest(".k-scroll, .simplebar-content-wrapper"))
@@ -81,6 +84,21 @@ def test_figures_of_a_slow_day_fit_a_phone(visit: Any, sample: dict[str, Any]) -
     page.goto("/admin/")
     assert re.search(r"\d{3}\s+ms / \d{3}\s+ms", page.inner_text("#part-system"))
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_what_stops_everything_fits_however_long_it_is(visit: Any, sample: dict[str, Any], screenshot: Any) -> None:
+    for who in (*QUEUES, heartbeats.BEAT):
+        cache.prices().delete(f"{heartbeats.KEY}{who}")
+    reason = f"position #{sample['held'].pk}: nobody bids for https://example.com/{'without-a-break' * 12}"
+    Lock.objects.create(code="residual", reason=reason, until=clock.now() + timedelta(minutes=5))
+    page = visit("viewer", 1440)
+    for width in (1440, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("/admin/")
+        page.locator(".k-tile").get_by_text("Every profile is locked").first.wait_for()
+        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, f"{beyond} px too wide at {width}"
+        screenshot(page, "stopped")
 
 
 @WIDE_ALWAYS
