@@ -61,6 +61,7 @@ BY_NAME: Final = [
         "enableCallbacks",
     ),  # highspy
     "authenticate",  # ninja
+    "_escape_formulae",  # tablib, through django-import-export
     "enqueue",  # logging's QueueHandler
     *("Scheduler", "setup_schedule"),  # beat's, named in the settings
     *("do_GET", "log_message", "daemon_threads", "protocol_version"),  # http.server's hooks
