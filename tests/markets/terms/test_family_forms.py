@@ -171,10 +171,10 @@ def _takes(interval: object, value: Decimal) -> bool:
 
 
 def test_the_floor_is_the_least_over_every_margin() -> None:
-    """Brute force: every margin that a score can have, ten thousand baskets of up to four legs."""
+    """Brute force: every margin from -60 to 60, five hundred baskets of up to four legs."""
     found, pick = certified(member(WINNER, GAMES), member(SPREADS, GAMES)), random.Random(5)
     tickers = sorted(found.intervals)
-    for _ in range(2_000):
+    for _ in range(500):
         legs = [
             (t, pick.choice(list(Side)), 100 * pick.randrange(1, 4)) for t in pick.sample(tickers, pick.randrange(1, 5))
         ]
