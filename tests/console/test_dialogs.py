@@ -17,6 +17,7 @@ from kalbot.common import cache, clock
 from kalbot.console.admin.profile_form import ProfileForm
 from kalbot.console.models import Act
 from kalbot.console.ops import exchange_status
+from markets import prices
 from markets.terms import certificates
 from strategies.cycle import plausibility
 from strategies.models import Profile
@@ -65,6 +66,18 @@ def test_force_exit_shows_legs_bids_proceeds_and_loss(sample: dict[str, Any], lo
     ):
         assert words in page
     assert ExitRequest.objects.count() == 0
+
+
+def test_prices_that_cannot_be_relied_on_make_no_proceeds(sample: dict[str, Any], login: Any) -> None:
+    held = sample["held"]
+    cache.prices().delete(f"{prices.LEASE_KEY}0")
+    client = login("operator")
+    one = client.get(reverse("admin:act_force_exit_one", args=[held.pk])).context["briefing"]
+    several = client.get(reverse("admin:act_exit_several_one", args=[str(held.pk)])).context["briefing"]
+    for briefing in (one, several):
+        shown = dict(briefing.numbers)
+        assert (shown["Expected proceeds"], shown["Expected result"]) == ("–", "–")
+    assert dict(several.numbers)["Not in the sums: no live books"] == f"#{held.pk}"
 
 
 def test_force_exit_asks_once_however_often_it_is_confirmed(sample: dict[str, Any], login: Any) -> None:

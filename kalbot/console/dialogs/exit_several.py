@@ -103,7 +103,8 @@ class ExitSeveral(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         shown = self.shown(pk)
-        previews = [one.preview for one in shown if not one.refusal]
+        able = [one for one in shown if not one.refusal]
+        priced, unpriced = [one.preview for one in able if one.preview.unpriced is None], _unpriced(able)
         profiles = sorted({str(one.position.profile) for one in shown})
         mode = shown[0].position.mode if shown else "no mode"
         return Briefing(
@@ -113,10 +114,15 @@ class ExitSeveral(Dialog):
             url=reverse("admin:open_positions"),
             sentences=sentences(shown),
             numbers=[
-                ("Expected proceeds", formats.money(sum(one.proceeds for one in previews))),
-                ("Paid for them", formats.money(sum(one.cost for one in previews))),
-                ("Expected result", formats.gain(sum(one.profit for one in previews))),
-                ("If held, at least", formats.money(sum(one.floor for one in previews))),
+                ("Expected proceeds", formats.money(sum(one.proceeds for one in priced) if priced else None)),
+                ("Paid for them", formats.money(sum(one.cost for one in priced) if priced else None)),
+                ("Expected result", formats.gain(sum(one.profit for one in priced) if priced else None)),
+                ("If held, at least", formats.money(sum(one.floor for one in priced) if priced else None)),
+                *(
+                    [("Not in the sums: no live books", ", ".join(f"#{one.position.pk}" for one in unpriced))]
+                    if unpriced
+                    else ()
+                ),
             ],
             template="console/exit_positions.html",
             context={"shown": shown},

@@ -137,11 +137,12 @@ def under_way_in_words(request: ExitRequest) -> str:
 
 
 def numbers(preview: ExitPreview) -> list[tuple[str, str]]:
-    """The sums of an exit, and of a part what stays."""
+    """The sums of an exit, and of a part what stays. Prices that cannot be relied on make no proceeds, as on the page of open positions."""
+    is_priced = preview.unpriced is None
     found = [
-        ("Expected proceeds", formats.money(preview.proceeds)),
+        ("Expected proceeds", formats.money(preview.proceeds if is_priced else None)),
         ("Paid for it", formats.money(preview.cost)),
-        ("Expected result", formats.gain(preview.profit)),
+        ("Expected result", formats.gain(preview.profit if is_priced else None)),
         ("If held, at least", formats.money(preview.floor)),
     ]
     if preview.left is not None:
