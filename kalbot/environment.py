@@ -29,6 +29,10 @@ BOOLEANS: Final = {
     "": False,
 }
 COMMENT: Final = re.compile(r"(^|\s)#")
+QUOTED: Final = re.compile(r"([\"']).*\1", re.DOTALL)
+DIGITS: Final = 15
+"""More have no meaning in any setting."""
+NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 PLACEHOLDER: Final = re.compile(
     r"(change|replace)[-_ ]?(me|this|it)|(replace|generate|put|insert|enter|set|paste)[-_ ](me|this|it|an?|your|some|with)\b"
     r"|place[-_ ]?holder|example|your[-_ ]|insecure|development-only|[-_ ]here\b|\b(todo[:\s]|fixme|dummy[-_ ]|sample[-_ ])"
@@ -39,6 +43,7 @@ PLACEHOLDER: Final = re.compile(
 )
 """Words of examples, instructions and of every list of first guesses. A random secret of ours meets none of them."""
 SHORTEST_SECRET: Final = 32
+LONGEST_INTERVAL: Final = 86_400
 KEEPALIVE: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -61,6 +66,8 @@ class Environment(environ.FileAwareEnv):
             raise ImproperlyConfigured(f"{var}_FILE: {error.filename} cannot be read ({error.strerror}).") from None
         if isinstance(raw, str) and COMMENT.search(raw):
             raise ImproperlyConfigured(f"{var} has a comment in its value; write comments on lines of their own.")
+        if isinstance(raw, str) and QUOTED.fullmatch(raw.strip()):
+            raise ImproperlyConfigured(f"{var} has quotes around its value; leave them out.")
         if isinstance(raw, str) and raw.startswith(
             "$"
         ):  # a secret may; the package would take it for the name of another variable
@@ -68,11 +75,13 @@ class Environment(environ.FileAwareEnv):
         value = super().get_value(var, *args, **options)
         return value.strip() if isinstance(value, str) else value
 
-    def int(self, var: str, default: Any = environ.Env.NOTSET) -> builtins.int:
-        """A whole number, 0 or more. ImproperlyConfigured for anything else."""
-        text = self.get_value(var, default=default if default is self.NOTSET else str(default))
-        if not (text.isascii() and text.isdigit()):
+    def int(self, var: str, default: Any, least: builtins.int, most: builtins.int) -> builtins.int:
+        """A whole number between two others, which also notice one in another unit. ImproperlyConfigured for anything else."""
+        text = self.get_value(var, default=str(default))
+        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
             raise ImproperlyConfigured(f"{var} must be a whole number; it is {text!r}.")
+        if not least <= int(text) <= most:
+            raise ImproperlyConfigured(f"{var} must be between {least} and {most}; it is {text}.")
         return int(text)
 
 
@@ -103,31 +112,40 @@ def boolean(name: str, default: bool) -> bool:
     return BOOLEANS[text]
 
 
-def positive(name: str, default: D) -> float | D:
-    """A positive number of the environment, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
+def positive(name: str, default: D, least: float, most: float) -> float | D:
+    """A positive number within bounds, ``default`` when it is absent or empty. ImproperlyConfigured for anything else."""
     text = env.str(name, "").strip()
     if not text:
         return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
+    value = float(text) if NUMBER.fullmatch(text) else 0.0
+    if not value > 0:
         raise ImproperlyConfigured(f"{name} must be a positive number; it is {text!r}.")
+    if not least <= value <= most:
+        raise ImproperlyConfigured(f"{name} must be between {least:g} and {most:g}; it is {text}.")
     return value
 
 
 def whole_seconds(name: str) -> int | None:
-    """An interval of the environment in whole seconds, 2 or more; None when it is absent or empty."""
+    """An interval of the environment in whole seconds, 2 to a day; None when it is absent or empty."""
     text = env.str(name, "").strip()
-    if text and (not text.isdigit() or int(text) < 2):
-        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, 2 or more; it is {text!r}.")
+    if text and not (text.isascii() and text.isdigit() and len(text) <= DIGITS and 2 <= int(text) <= LONGEST_INTERVAL):
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of seconds, 2 to {LONGEST_INTERVAL}; it is {text!r}."
+        )
     return int(text) if text else None
+
+
+def require_postgres(address: str) -> None:
+    """ImproperlyConfigured for the address of a database of another kind, before a library repeats it with its password."""
+    if not re.match(r"(postgres(ql)?|sqlite)://", address):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be an address of Postgres: postgres://user:password@host:5432/name."
+        )
 
 
 def database(found: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Django's entry for the database of an address. On Postgres no statement, no wait for a lock and no pause within a transaction takes
-    more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute. ImproperlyConfigured for another database."""
+    more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute."""
     if found["ENGINE"] == "django.db.backends.sqlite3":
         return found
     if found["ENGINE"] != "django.db.backends.postgresql":

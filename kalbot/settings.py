@@ -25,6 +25,7 @@ from kalbot.environment import (
     env,
     positive,
     refuse_placeholder,
+    require_postgres,
     whole_seconds,
 )
 
@@ -39,8 +40,14 @@ if not SECRET_KEY:
     SECRET_KEY = "development-only-not-for-production-" + "0" * 32
 if not DEVELOPMENT:
     refuse_placeholder("SECRET_KEY", SECRET_KEY, SHORTEST_SECRET)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = [one.strip() for one in env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])]
+if not all(re.fullmatch(r"\*|[A-Za-z0-9.-]+|\[[0-9a-f:.]+\]", one) for one in ALLOWED_HOSTS) or not ALLOWED_HOSTS:
+    raise ImproperlyConfigured(f"ALLOWED_HOSTS must be names of hosts, separated by commas; it is {ALLOWED_HOSTS!r}.")
+CSRF_TRUSTED_ORIGINS = [one.strip() for one in env.list("CSRF_TRUSTED_ORIGINS", default=[])]
+if not all(re.fullmatch(r"https?://[^/\s]+", one) for one in CSRF_TRUSTED_ORIGINS):
+    raise ImproperlyConfigured(
+        f"CSRF_TRUSTED_ORIGINS must be origins such as https://host, separated by commas; it is {CSRF_TRUSTED_ORIGINS!r}."
+    )
 
 INSTALLED_APPS = [
     "kalbot.console",  # before unfold, so that its templates come first
@@ -108,8 +115,9 @@ DATABASE_URL = env.str("DATABASE_URL", "")
 if DATABASE_URL:
     if not DEVELOPMENT and (password := urlsplit(DATABASE_URL).password):
         refuse_placeholder("The password in DATABASE_URL", password)
-    DATABASES = {"default": database(env.db_url("DATABASE_URL"), env.int("DATABASE_STATEMENT_SECONDS", 120))}
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
+    require_postgres(DATABASE_URL)
+    DATABASES = {"default": database(env.db_url("DATABASE_URL"), env.int("DATABASE_STATEMENT_SECONDS", 120, 0, 86_400))}
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60, 0, 86_400)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     DATABASES = {
@@ -151,8 +159,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 CSRF_FAILURE_VIEW = "kalbot.console.pages.errors.csrf"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", 5)
-AXES_COOLOFF_TIME = timedelta(seconds=env.int("LOGIN_COOLOFF_SECONDS", 900))
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", 5, 1, 100)
+AXES_COOLOFF_TIME = timedelta(seconds=env.int("LOGIN_COOLOFF_SECONDS", 900, 1, 604_800))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # both together: a stranger elsewhere cannot lock a name out
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else whoever goes on guessing would lock the owner out for good
@@ -167,7 +175,7 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "csrfmiddlewareto
 SECURE_COOKIES = boolean("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3_600)
+SESSION_COOKIE_AGE = env.int("SESSION_SECONDS", 12 * 3_600, 60, 31_536_000)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -175,7 +183,7 @@ BEHIND_PROXY = boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if SECURE_COOKIES:
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 3600)
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 3600, 0, 63_072_000)
     # without a proxy that says what it speaks, sending people to https would be a loop
     SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", BEHIND_PROXY)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # machines ask inside, without a proxy
@@ -184,8 +192,8 @@ if SECURE_COOKIES:
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
 BROKER_URL = env.str("BROKER_URL", f"{REDIS_URL}/0")
 PRICES_URL = env.str("PRICES_URL", f"{REDIS_URL}/1")
-STREAM_PARTITIONS = env.int("STREAM_PARTITIONS", 1)
-STREAM_LIMIT_MARKETS = env.int("STREAM_LIMIT_MARKETS", 5_000)
+STREAM_PARTITIONS = env.int("STREAM_PARTITIONS", 1, 1, 64)
+STREAM_LIMIT_MARKETS = env.int("STREAM_LIMIT_MARKETS", 5_000, 1, 1_000_000)
 
 # Which installation, and which exchange: the beginning of every key, channel and queue, so that two never read each other's.
 KALBOT_ENVIRONMENT = env.str("KALBOT_ENVIRONMENT", "kalbot")
@@ -232,29 +240,35 @@ if KALSHI_KEY_ID and not DEVELOPMENT:
 KALSHI_PRIVATE_KEY_PATH = env.str("KALSHI_PRIVATE_KEY_PATH", "")
 KALSHI_PRIVATE_KEY = env.str("KALSHI_PRIVATE_KEY", "", multiline=True)
 KALSHI_FEE_GRID = env.str("KALSHI_FEE_GRID", "0.0001")
-KALBOT_TERMS_UNREACHABLE_SECONDS = env.int("KALBOT_TERMS_UNREACHABLE_SECONDS", 86_400)
+KALBOT_TERMS_UNREACHABLE_SECONDS = env.int("KALBOT_TERMS_UNREACHABLE_SECONDS", 86_400, 0, 2_592_000)
 KALBOT_LIVE = boolean("KALBOT_LIVE", False)
 CONTACT = env.str("KALBOT_CONTACT", "")
 
 KALBOT_TAPE_DIR = env.str("KALBOT_TAPE_DIR", "")  # where everything that comes is recorded; empty: nowhere
-KALBOT_BACKTEST_JOBS = env.int("KALBOT_BACKTEST_JOBS", 1)  # replays of the console at once, over all workers
-KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30)
-KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50)
+KALBOT_BACKTEST_JOBS = env.int("KALBOT_BACKTEST_JOBS", 1, 1, 64)  # replays of the console at once, over all workers
+KALBOT_TAPE_KEEP_DAYS = env.int("KALBOT_TAPE_KEEP_DAYS", 30, 0, 36_500)
+KALBOT_TAPE_MOST_GB = env.int("KALBOT_TAPE_MOST_GB", 50, 0, 1_000_000)
 
-PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30)  # how long a paper order takes to reach the book
+PAPER_LATENCY_MS = env.int("PAPER_LATENCY_MS", 30, 0, 60_000)  # how long a paper order takes to reach the book
 KALBOT_MAX_CLOCK_SKEW_MS = env.int(
-    "KALBOT_MAX_CLOCK_SKEW_MS", 2_000
+    "KALBOT_MAX_CLOCK_SKEW_MS", 2_000, 1, 30_000
 )  # against the exchange's clock; more denies new baskets
-KALBOT_PAUSE_MARGIN_SECONDS = env.int("KALBOT_PAUSE_MARGIN_SECONDS", 300)  # no basket begins so long before a pause
+KALBOT_PAUSE_MARGIN_SECONDS = env.int(
+    "KALBOT_PAUSE_MARGIN_SECONDS", 300, 0, 86_400
+)  # no basket begins so long before a pause
 # How long something may wait before it is named as a discrepancy, in seconds.
-KALBOT_BOOKING_LIMIT_SECONDS = env.int("KALBOT_BOOKING_LIMIT_SECONDS", 120)
-KALBOT_UNKNOWN_LIMIT_SECONDS = env.int("KALBOT_UNKNOWN_LIMIT_SECONDS", 300)
-KALBOT_FINAL_AFTER_SECONDS = positive("KALBOT_FINAL_AFTER_SECONDS", 6.0)
-KALBOT_QUOTE_SECONDS = env.int("KALBOT_QUOTE_SECONDS", 90)
+KALBOT_BOOKING_LIMIT_SECONDS = env.int("KALBOT_BOOKING_LIMIT_SECONDS", 120, 1, 86_400)
+KALBOT_UNKNOWN_LIMIT_SECONDS = env.int("KALBOT_UNKNOWN_LIMIT_SECONDS", 300, 1, 86_400)
+KALBOT_FINAL_AFTER_SECONDS = positive("KALBOT_FINAL_AFTER_SECONDS", 6.0, 0.5, 600)
+KALBOT_QUOTE_SECONDS = env.int("KALBOT_QUOTE_SECONDS", 90, 5, 3_600)
 KALBOT_PAPER_QUEUE = env.str("KALBOT_PAPER_QUEUE", "realistic")
-KALBOT_TOKEN_COST = env.int("KALBOT_TOKEN_COST", 0)
-KALBOT_WAITING_LIMIT_SECONDS = env.int("KALBOT_WAITING_LIMIT_SECONDS", 600)
-WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000)
+if KALBOT_PAPER_QUEUE not in ("optimistic", "realistic", "pessimistic"):
+    raise ImproperlyConfigured(
+        f"KALBOT_PAPER_QUEUE must be optimistic, realistic or pessimistic; it is {KALBOT_PAPER_QUEUE!r}."
+    )
+KALBOT_TOKEN_COST = env.int("KALBOT_TOKEN_COST", 0, 0, 1_000_000)
+KALBOT_WAITING_LIMIT_SECONDS = env.int("KALBOT_WAITING_LIMIT_SECONDS", 600, 1, 86_400)
+WATCH_EVENTS_PER_PROFILE = env.int("WATCH_EVENTS_PER_PROFILE", 1_000, 0, 100_000)
 
 # Intervals of periodic tasks, in seconds. One that is set here holds at every start; without it the admin's own holds.
 SCHEDULE_SECONDS = {
@@ -272,9 +286,9 @@ SCHEDULE_SECONDS = {
 # Triage: the sources that are consulted, their addresses, and the pace of a simulated day.
 TRIAGE_SOURCES = env.str("TRIAGE_SOURCES", "all")
 TRIAGE_JSON_FEEDS = env.str("TRIAGE_JSON_FEEDS", "")
-TRIAGE_FETCH_SECONDS = positive("TRIAGE_FETCH_SECONDS", 12.0)
-TRIAGE_REFRESH_SECONDS = positive("TRIAGE_REFRESH_SECONDS", None)
-TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0)
+TRIAGE_FETCH_SECONDS = positive("TRIAGE_FETCH_SECONDS", 12.0, 0, 600)
+TRIAGE_REFRESH_SECONDS = positive("TRIAGE_REFRESH_SECONDS", None, 0, 86_400)
+TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0, 0, 1_000_000)
 NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
 OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
 CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dotenv
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from kalbot import environment
 from kalbot.environment import PLACEHOLDER, Environment
+from tests.docs.test_configuration import settings_read
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLE: Final = ROOT / ".env.example"
@@ -43,6 +47,11 @@ def test_comments_of_the_example_are_lines_of_their_own() -> None:
     assert not [value for value in plain().values() if re.search(r"#|\s$|^\s", value)]
 
 
+def settings_now() -> dict[str, Any]:
+    """What the settings are with the environment of now."""
+    return runpy.run_path(str(ROOT / "kalbot" / "settings.py"))
+
+
 def start(**variables: str) -> str:
     """The last line of what a process says that reads the settings with this environment."""
     known = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "SECRET_KEY")}
@@ -65,6 +74,14 @@ def start(**variables: str) -> str:
         ({"KALSHI_PRIVATE_KEY_PATH": "   # PEM file"}, "KALSHI_PRIVATE_KEY_PATH has a comment in its value"),
         ({"STREAM_PARTITIONS": "1 # one"}, "STREAM_PARTITIONS has a comment in its value"),
         ({"ALLOWED_HOSTS": "a.org # ours"}, "ALLOWED_HOSTS has a comment in its value"),
+        ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS must be names of hosts"),
+        ({"ALLOWED_HOSTS": "https://a.org"}, "ALLOWED_HOSTS must be names of hosts"),
+        ({"CSRF_TRUSTED_ORIGINS": "a.org"}, "CSRF_TRUSTED_ORIGINS must be origins"),
+        ({"KALBOT_PAPER_QUEUE": "hopeful"}, "KALBOT_PAPER_QUEUE must be optimistic, realistic or pessimistic"),
+        ({"DATABASE_URL": "mysql://kalbot:q7k2@db/kalbot"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "db.internal"}, "DATABASE_URL must be an address of Postgres"),
+        ({"SECRET_KEY": '"' + "q7" * 25 + '"'}, "SECRET_KEY has quotes around its value"),
+        ({"KALBOT_LIVE": "'false'"}, "KALBOT_LIVE has quotes around its value"),
         ({"KALBOT_LIVE": "yes please"}, "KALBOT_LIVE must be true or false"),
         ({"KALBOT_LIVE": "wahr"}, "KALBOT_LIVE must be true or false"),
         ({"STREAM_PARTITIONS": "two"}, "STREAM_PARTITIONS must be a whole number"),
@@ -90,8 +107,65 @@ def start(**variables: str) -> str:
         ),
     ],
 )
-def test_a_value_that_was_not_meant_is_refused(variables: dict[str, str], sentence: str) -> None:
-    assert f"ImproperlyConfigured: {sentence}" in start(**{**PRODUCTION, **variables})
+def test_a_value_that_was_not_meant_is_refused(
+    variables: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for name, value in {**PRODUCTION, **variables}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=f"^{re.escape(sentence)}"):
+        settings_now()
+
+
+NOT_NUMBERS: Final = (
+    "5s",
+    "-1",
+    "+5",
+    "1e3",
+    "1_000",
+    "0x10",
+    "nan",
+    "inf",
+    "true",
+    "\u0665",
+    "\uff15",
+    "\u00b2",
+    "9" * 20,
+    "5,5",
+    "5 5",
+)
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS)
+def test_no_reader_of_numbers_takes_what_only_resembles_one(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALBOT_X", text)
+    for read in (
+        lambda: environment.env.int("KALBOT_X", 1, 0, 10**9),
+        lambda: environment.positive("KALBOT_X", 1.0, 0, 1e9),
+        lambda: environment.whole_seconds("KALBOT_X"),
+    ):
+        with pytest.raises(ImproperlyConfigured, match="KALBOT_X must be"):
+            read()
+
+
+def test_every_number_has_bounds_that_notice_another_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:q7q7@h/n")
+    monkeypatch.setenv("SECURE_COOKIES", "true")
+    numbers = [name for name, (kind, _) in settings_read().items() if kind in ("integer", "positive number", "seconds")]
+    assert len(numbers) > 25
+    for name in numbers:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "987654321")
+            with pytest.raises(ImproperlyConfigured, match=f"{name} must be"):
+                settings_now()
+
+
+def test_spaces_around_names_of_hosts_are_no_part_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "a.org, b.org")
+    monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.org , http://b.org:8000")
+    found = settings_now()
+    assert found["ALLOWED_HOSTS"] == ["a.org", "b.org"]
+    assert found["CSRF_TRUSTED_ORIGINS"] == ["https://a.org", "http://b.org:8000"]
 
 
 def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None:

@@ -64,9 +64,8 @@ def found(
     """Name a difference. A new one, or one that has changed, reduces its profile, or every profile of the mode when it belongs to
      none. What a person accepted as it is stays silent until it changes.
 
-     ``amount``: what a change is measured by (else by both texts; see INCIDENTS, BY_THEIRS).
-    ``mode``: where neither run nor
-     profile says it. Without ``tightens`` the trading state stays: while it is open nothing new is bought, and it ends by itself.
+     ``amount``: what a change is measured by (else by both texts; see INCIDENTS, BY_THEIRS). ``mode``: where neither run nor profile
+    says it. Without ``tightens`` the trading state stays: while it is open nothing new is bought, and it ends by itself.
     """
     mode = profile.mode if profile is not None else run.mode if run is not None else mode
     ours, theirs, key = ours[:120], theirs[:120], key[:160]
