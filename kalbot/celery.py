@@ -14,7 +14,7 @@ from celery import Celery, Task, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
-from kalbot.common import transport
+from kalbot.common import connections, transport
 from kalbot.common.life import die_with_parent
 from kalbot.common.retry import retried
 
@@ -86,6 +86,20 @@ def keep_logging(**kwargs: object) -> None:
 def end_with_the_worker(**kwargs: object) -> None:
     """The processes of a worker's pool end with it, however it ends: one that is killed because it hangs must leave nothing that hangs."""
     die_with_parent()
+
+
+@signals.task_prerun.connect
+def check_connections(sender: Any = None, **kwargs: object) -> None:
+    """Connections to the database live on from task to task as long as they work (see ``CELERY_DB_REUSE_MAX``)."""
+    if not sender.request.is_eager:
+        connections.before_task()
+
+
+@signals.task_postrun.connect
+def leave_connections(sender: Any = None, **kwargs: object) -> None:
+    """The same after a task."""
+    if not sender.request.is_eager:
+        connections.after_task()
 
 
 @signals.worker_ready.connect
