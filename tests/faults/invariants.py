@@ -34,7 +34,7 @@ from trading.models import (
 if TYPE_CHECKING:
     from tests.faults.harness import Run
 
-OF_KEPT = (Discrepancy.Code.POSITION_WAITING, Discrepancy.Code.LATE_FILL)
+OF_KEPT = (Discrepancy.Code.POSITION_WAITING, Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE)
 OF_AGE = (Discrepancy.Code.FILLS_UNLISTED, Discrepancy.Code.POSITION_WAITING)
 """What is named when something takes too long, and ends by itself: freezes, pauses and clocks that step make it so."""
 MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
