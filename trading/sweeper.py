@@ -35,6 +35,7 @@ def sweep() -> int:
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1
+    late_fills.take_back_names()
     for decision_id in forgotten_decisions():
         _guarded(executor.execute, decision_id)
         count += 1

@@ -48,7 +48,7 @@ def reopen_all() -> int:
     ids = {*ended.values_list("position_id", flat=True), *_unequal()}
     count = sum(_reopen(position_id) for position_id in sorted(ids))
     _name_broken()
-    _take_back_names()
+    take_back_names()
     return count
 
 
@@ -157,7 +157,8 @@ def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
     )
 
 
-def _take_back_names() -> None:
+def take_back_names() -> None:
+    """End the names of positions that have dealt with what they were reopened for."""
     codes = (Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE, Discrepancy.Code.ENDED_HOLDS)
     for row in Discrepancy.objects.filter(code__in=codes, resolved_at=None):
         position = Position.objects.filter(pk=row.key).first()
