@@ -11,7 +11,7 @@ from markets.book import Level
 from tests.trading import world
 from trading.accounting import accounts, shard_cash
 from trading.execution.orders import record, sell_ladder
-from trading.models import ExchangeAccount, ForeignOrder, Leg, Order, OrderStatus, Position
+from trading.models import ExchangeAccount, ForeignOrder, Leg, OrderStatus
 from trading.venues.protocol import Ack
 
 HIGHEST = accounts.HIGHEST_FEE
@@ -120,26 +120,8 @@ def test_cash_that_a_stranger_s_order_may_explain_is_no_difference_and_what_it_c
     assert accounts.difference(account, []) == difference
 
 
-def _sent(number: int) -> Order:
-    """A purchase for a quote whose request is under way."""
-    event, profile = world.add_event(f"KXT-{number}"), world.add_profile(f"profile {number}")
-    ticker = event.markets.all()[0].ticker
-    decision = world.decide(profile, event, {ticker: 3_000}, kind="coverage")
-    position = Position.objects.create(
-        profile=profile, mode="sim", decision=decision, event=event, kind="coverage", target_count=1_000
-    )
-    leg = Leg.objects.create(
-        position=position, market_id=ticker, side="yes", sequence=0, target_count=1_000, limit_price=3_000
-    )
-    kind = {"action": "buy", "purpose": "quote", "side": "yes", "price": 3_000, "count": 1_000}
-    kind["time_in_force"] = "good_till_canceled"
-    return Order.objects.create(
-        profile=profile, mode="sim", position=position, leg=leg, status=OrderStatus.SENDING, **kind
-    )
-
-
 def test_an_order_has_rested_since_its_first_rest_and_never_when_it_filled_at_once() -> None:
-    rests, fills = _sent(1), _sent(2)
+    rests, fills = world.add_order(1), world.add_order(2)
     record.acknowledge(rests, Ack("e1", 400, 600))
     record.acknowledge(fills, Ack("e2", 1_000, 0))
     rests.refresh_from_db()
@@ -166,7 +148,7 @@ def test_an_order_has_rested_since_its_first_rest_and_never_when_it_filled_at_on
 def test_an_order_that_somebody_enlarged_or_shrank_is_as_large_as_the_exchange_says(
     filled: int, remaining: int, count: int, shrunk: int | None
 ) -> None:
-    order = _sent(1)
+    order = world.add_order(1)
     record.acknowledge(order, Ack("e1", filled, remaining))
     order.refresh_from_db()
     assert (order.count, order.shrunk_to) == (count, shrunk)
@@ -174,7 +156,7 @@ def test_an_order_that_somebody_enlarged_or_shrank_is_as_large_as_the_exchange_s
 
 @pytest.mark.parametrize(("withdrawn", "final"), [(600, True), (599, False), (601, False), (0, False)])
 def test_only_a_cancel_that_took_exactly_the_rest_is_the_end_of_an_order(withdrawn: int, final: bool) -> None:
-    order = _sent(1)
+    order = world.add_order(1)
     record.acknowledge(order, Ack("e1", 400, 0, withdrawn=withdrawn))
     order.refresh_from_db()
     assert order.is_final is final

@@ -19,6 +19,7 @@ from markets.terms.grades import Grade
 from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading.execution.sizing import walk
+from trading.models import Leg, Order, OrderStatus, Position
 from trading.safety import halt
 
 EPOCH = "epoch-1"
@@ -170,3 +171,25 @@ def decide(
     if columns.get("guaranteed", floor > cost):
         defaults["grade"] = Grade.GUARANTEED
     return Decision.objects.create(profile=profile, event=event, **(defaults | columns))
+
+
+def add_order(number: int, profile: Profile | None = None, **columns: Any) -> Order:
+    """A purchase for a quote whose request is under way, with a position, leg, event and (by default) profile of its own."""
+    event, profile = add_event(f"KXT-{number}"), profile or add_profile(f"profile {number}")
+    ticker = event.markets.order_by("ticker")[0].ticker
+    decision = decide(profile, event, {ticker: 3_000}, kind="coverage")
+    kept = {"profile": profile, "mode": profile.mode}
+    position = Position.objects.create(decision=decision, event=event, kind="coverage", target_count=1_000, **kept)
+    leg = Leg.objects.create(
+        position=position, market_id=ticker, side="yes", sequence=0, target_count=1_000, limit_price=3_000
+    )
+    defaults = {
+        "action": "buy",
+        "purpose": "quote",
+        "side": "yes",
+        "price": 3_000,
+        "count": 1_000,
+        "time_in_force": "good_till_canceled",
+        "status": OrderStatus.SENDING,
+    }
+    return Order.objects.create(position=position, leg=leg, **kept, **(defaults | columns))
