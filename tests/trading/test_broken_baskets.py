@@ -57,7 +57,8 @@ def _books(twin: Twin, number: int, bid: int | None, ask: int | None) -> None:
 
 
 def _sweeps(position: Position, twins: Sequence[Twin], times: int = 3) -> Position:
-    """Comparisons and sweeps, three seconds apart."""
+    """Comparisons and sweeps, three seconds apart, until nothing changes any more."""
+    before: object = None
     for _ in range(times):
         with time_machine.travel(clock.now() + timedelta(seconds=3)):
             live_readiness.require_reconciliation()
@@ -66,6 +67,10 @@ def _sweeps(position: Position, twins: Sequence[Twin], times: int = 3) -> Positi
             reconcile.run("live", "test")
             sweeper.sweep()
             position.refresh_from_db()
+        now = (position.status, position.residual_code, _held(position))
+        if now == before and position.status in ("open", "aborted", "closed"):
+            break
+        before = now
     return position
 
 
@@ -122,7 +127,7 @@ def _sound_but_for_the_rest(position: Position) -> None:
     ]
 
 
-@pytest.mark.parametrize("sold", [1, 400, 1_000])
+@pytest.mark.parametrize("sold", [1, 1_000])
 def test_where_buying_again_does_not_pay_the_other_legs_are_sold(twin: Twin, sold: int) -> None:
     position = _buy(twin)
     _person(twin, "sell", 0, sold)
@@ -183,7 +188,7 @@ def test_sold_while_the_basket_is_being_completed(twin: Twin, policy: str) -> No
     assert position is not None
     held = next(one for one in twin.markets if twin.held().get(one, 0) > 0)
     _person(twin, "sell", twin.markets.index(held), 200)
-    position = _sweeps(position, [twin], 10)
+    position = _sweeps(position, [twin], 5)
     assert Correction.objects.exists()
     assert position.status in ("open", "aborted")
     assert len(set(_held(position))) == 1
