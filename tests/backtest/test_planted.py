@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def test_nothing_is_bought_while_the_exchange_is_paused(tmp_path: Path) -> None:
         [Record(at, Kind.STATUS, "", msgspec.json.encode(Answer(at // 10**6, OPEN, schedule(), "1")))],
     )
     assert session.run(options(tape)).baskets == 1
+
+
+def test_a_profile_that_quotes_is_replayed_without_asking_an_exchange(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = session.run(options(planted(tmp_path), profile={"quoting": "one_leg"}))
+    assert found.decisions
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_events_without_rules_are_certified_only_by_rules_that_a_person_gives_and_the_result_says_so(
