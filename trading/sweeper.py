@@ -44,7 +44,7 @@ def sweep() -> int:
 
 def _measured() -> int:
     """Trades where paper quotes rest, what fills of quotes are worth by now, the places of quotes in their queues, and order groups of
-    what is quoted no more: a fault there keeps nothing from trading. A replay has its prints from the tape and asks no exchange."""
+    what is quoted no more: a fault there keeps nothing from trading. A replay has its prints from the tape and needs no exchange."""
     try:
         if cache.is_isolated():
             return groups.delete_ended()

@@ -66,7 +66,7 @@ def test_nothing_is_bought_while_the_exchange_is_paused(tmp_path: Path) -> None:
     assert session.run(options(tape)).baskets == 1
 
 
-def test_a_profile_that_quotes_is_replayed_without_asking_an_exchange(
+def test_a_profile_that_quotes_is_replayed_without_an_exchange(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = session.run(options(planted(tmp_path), profile={"quoting": "one_leg"}))
