@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from kalbot.common import trace
+from kalbot.common import clock, trace
 from kalbot.common.trace import Stage
 from strategies.cycle import handover
 from strategies.models import Decision, Profile
@@ -230,3 +230,12 @@ def test_a_basket_that_another_step_completes_keeps_the_stages_that_it_went_thro
     position = executor.step(position.pk)
     assert position.status == "open"
     assert {stage.value for stage in trace.AFTER} == set(position.trace)
+
+
+def test_orders_of_the_last_minute_are_not_searched_among_all_that_a_profile_ever_sent() -> None:
+    name = "orders_of_a_profile_by_time"
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Order._meta.db_table)
+    assert found[name]["columns"] == ["profile_id", "created_at"]
+    if connection.vendor == "sqlite":  # Postgres decides by how many rows there are
+        assert name in Order.objects.filter(profile=1, created_at__gt=clock.now()).explain()

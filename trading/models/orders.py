@@ -130,6 +130,7 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(filled_count__lte=models.F("count")), name="never_filled_beyond_count"),
             models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
         ]
+        indexes = [models.Index(fields=["profile", "created_at"], name="orders_of_a_profile_by_time")]
 
     @property
     def size(self) -> int:
