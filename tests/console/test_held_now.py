@@ -30,7 +30,9 @@ def row_of(client: Client, position: Position) -> str:
     """The position's row in the list."""
     page = client.get(reverse("admin:trading_position_changelist"), {"q": str(position.pk)}).content.decode()
     begin = page.index('id="result_list"')
-    return page[begin : page.index("</table>", begin)]
+    rows = page[begin : page.index("</table>", begin)].split("<tr")
+    address = reverse("admin:trading_position_change", args=[position.pk])
+    return next(row for row in rows if f'href="{address}' in row)
 
 
 def test_a_whole_basket_carries_its_grade(sample: dict[str, Any], login: Login) -> None:

@@ -26,6 +26,7 @@ BY_NAME: Final = [
         "*Config",
         "default_auto_field",
         "isolation_level",  # of Django's backends
+        "health_check_done",
         "*Admin",
         "*Middleware",
         "*Inline",

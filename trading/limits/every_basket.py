@@ -1,14 +1,15 @@
 """What denies a profile every new basket, whichever it would be: for people to read before they ask why nothing is bought.
 
 The same facts as ``risk.limits`` decides on, in its order, for all active profiles in two queries where nothing is wrong, and one for
-each shard of a live profile's account. Trading
+each shard of an account that live profiles trade on. Trading
 state, locks, blackouts and the environment's switch are read elsewhere (the console's obstacles): they have times of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
@@ -24,6 +25,9 @@ from trading.denials import DenialCode, Refusal
 from trading.limits import day, facts
 from trading.models import ACTIVE, Discrepancy, ExchangeAccount, Order, OrderStatus, Position, ProfileBalance
 from trading.safety import discrepancies, live_readiness
+
+_Free = Callable[[int, int], int | None]
+"""What ``shard_cash.free`` says, read once for each account and shard."""
 
 
 def active_profiles() -> list[Profile]:
@@ -55,12 +59,13 @@ def refusals(profiles: Sequence[Any]) -> dict[int, list[Refusal]]:
         unknown = list(unknown_orders().select_related("profile"))
     if any(profile.some_difference for profile in profiles):
         differences = list(Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("id"))
-    named = {profile.pk: list(_of(profile, realised[profile.pk], unknown, differences)) for profile in profiles}
+    free = cache(shard_cash.free)
+    named = {profile.pk: list(_of(profile, realised[profile.pk], unknown, differences, free)) for profile in profiles}
     return {pk: refused for pk, refused in named.items() if refused}
 
 
 def _of(
-    profile: Any, realised_today: int, unknown: Sequence[Order], differences: Sequence[Discrepancy]
+    profile: Any, realised_today: int, unknown: Sequence[Order], differences: Sequence[Discrepancy], free: _Free
 ) -> Iterator[Refusal]:
     live = profile.mode == Mode.LIVE
     if live and not profile.is_reconciled:
@@ -76,20 +81,20 @@ def _of(
     shut = exchange_hours.obstacle(0, is_live=True) if live else None
     if shut is not None and shut.why == exchange_hours.Closed.UNKNOWN:
         yield Refusal(DenialCode.HOURS_UNKNOWN, shut.detail)
-    yield from _money(profile, live)
+    yield from _money(profile, live, free)
     if (profile.held_now or 0) >= profile.max_open_positions:
         yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{profile.held_now} of {profile.max_open_positions}")
     yield from _losses(profile, -realised_today, profile.fallen or 0)
 
 
-def _money(profile: Any, live: bool) -> Iterator[Refusal]:
+def _money(profile: Any, live: bool, free: _Free) -> Iterator[Refusal]:
     """Less than the smallest basket costs, or a live account without cash. What may be lent to it counts once it is."""
     left = profile.working + (profile.uncommitted or 0)
     if left < (least_cost(profile) if GUARANTEED.issuperset(profile.kinds) else 1):
         yield Refusal(DenialCode.CAPITAL, f"{dollars(max(0, left))} of {dollars(profile.working)} are free")
     if live:
         account, shards = profile.subaccount or 0, profile.shards or {"0": 0}
-        found = [shard_cash.refusal(profile, int(one), 1, shard_cash.free(account, int(one))) for one in shards]
+        found = [shard_cash.refusal(profile, int(one), 1, free(account, int(one))) for one in shards]
         yield from [one for one in found if one is not None][:1] if all(found) else ()
 
 

@@ -30,6 +30,7 @@ ORDER_UNITS = {
     "filled_count": "count",
     "reported_fill_count": "count",
     "queue_ahead": "count",
+    "shrunk_to": "count",
     "reported_cost": "money",
 }
 
