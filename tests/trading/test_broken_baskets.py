@@ -177,7 +177,19 @@ def test_it_is_not_bought_again_against_what_the_person_holds_by_now(twin: Twin)
     _sound(position, [twin])
 
 
-@pytest.mark.parametrize("policy", ["unwind", "hold"])
+def test_what_is_bought_again_costs_what_the_books_ask_under_the_policy_that_waits_too(twin: Twin) -> None:
+    """Buying again was judged on the price that is offered: an order that rests at the plan's limit would only wait."""
+    position = _buy(twin, on_partial=Profile.PartialPolicy.HOLD)
+    _person(twin, "sell", 0, 400)
+    _books(twin, 0, 2_400, 3_100)
+    position = _sweeps(position, [twin])
+    assert (position.status, _held(position)) == ("open", [1_000] * 3)
+    again = Order.objects.filter(position=position, purpose=Order.Purpose.COMPLETE)
+    assert [(one.price, one.count, one.filled_count) for one in again] == [(3_100, 400, 400)]
+    _sound(position, [twin])
+
+
+@pytest.mark.parametrize("policy", [Profile.PartialPolicy.UNWIND, Profile.PartialPolicy.HOLD])
 def test_sold_while_the_basket_is_being_completed(twin: Twin, policy: str) -> None:
     _books(twin, 2, 2_600, None)
     twin.quote(twin.markets[2], "ask", 3_100, 400)

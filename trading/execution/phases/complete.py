@@ -12,6 +12,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from kalbot.common import clock
 from strategies.models import Mode, Profile
 from trading import states
@@ -22,7 +24,7 @@ from trading.execution.orders import batch, finality, inflight, submit
 from trading.execution.orders.batch import Wanted
 from trading.execution.phases import buy, opening, rescue, selling
 from trading.execution.sizing import baskets, planner, recheck
-from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
+from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
 from trading.reconciliation import reconcile
 from trading.states import Lease
 from trading.venues import market_status
@@ -100,7 +102,7 @@ def completing(position: Position, lease: Lease) -> bool:
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:
-        sent = _complete_once(position, lease, legs, orders, rests=holds)
+        sent = _complete_once(position, lease, legs, orders, rests=holds and not _is_resumed(position))
     if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):
         return _wait_out(position, sent)
     holds_orphans = position.quoting and position.profile.orphans == Profile.Orphans.HOLD
@@ -109,6 +111,17 @@ def completing(position: Position, lease: Lease) -> bool:
     if isinstance(sent, Refusal):
         return opening.to_unwinding(position, lease, sent)
     return _after(position, sent, holds)
+
+
+def _is_resumed(position: Position) -> bool:
+    """Whether an unwind came back to completing: for what the books offered then, so that an order which waits for a better price would
+    leave the legs unequal for nothing."""
+    return _resumed(position).exists()
+
+
+def _resumed(position: Position) -> QuerySet[PositionEvent]:
+    """The times that an unwind went back to completing."""
+    return position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
 
 
 def _lacking(position: Position, legs: list[Leg]) -> list[Leg]:
@@ -194,8 +207,7 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
         return False
     if last is not None and last.status == OrderStatus.REJECTED and _passing(last) is None:
         return False
-    again = position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
-    if again.count() >= MOST_RESUMED:
+    if _resumed(position).count() >= MOST_RESUMED:
         return False
     is_sold = position.orders.filter(action=Order.Action.SELL, filled_count__gt=0).exists()
     fits = not is_sold and _fits_its_limits(position, legs)
