@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from markets.models import Certificate, Event, FamilyMember
-from markets.terms.atoms import Atoms
-from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from markets.models import Event
 from markets.terms.reading.strikes import Interval, at_least, less
-from markets.terms.states import StateList
 from strategies.models import Decision, Profile
 from tests.faults.harsh import Harsh, draw_harsh
 from tests.faults.schedule import Levels, Schedule
-from tests.trading import world
+from tests.trading import families, world
 from trading.execution.sizing import walk
 
 if TYPE_CHECKING:
@@ -89,20 +86,7 @@ def certify(ranges: Twin, thresholds: Twin) -> Event:
         low = Decimal(90 + 10 * number)
         spans[ranges.markets[number]] = Interval(low, True, low + 10, False)
     spans |= {ticker: at_least(Decimal(100 + 10 * number)) for number, ticker in enumerate(thresholds.markets)}
-    row = Event.objects.create(
-        ticker=FAMILY, series=ranges.row.series, is_family=True, rules_hash="family", exchange_index=ranges.shard
-    )
-    FamilyMember.objects.bulk_create(FamilyMember(family=row, event=twin.row) for twin in (ranges, thresholds))
-    Certificate.objects.create(
-        event=row,
-        status="granted",
-        kind="family",
-        rules_hash="family",
-        grade="guaranteed",
-        reading=CERTIFICATE_VERSION,
-        states=StateList.of_atoms(Atoms.of(spans)).to_json(),
-    )
-    return row
+    return families.certified(FAMILY, ranges, thresholds, spans)
 
 
 def decide(profile: Profile, plan: Schedule, ranges: Twin, thresholds: Twin) -> Decision:

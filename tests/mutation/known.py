@@ -272,8 +272,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "what a person broke of what they had kept is unwound or forgotten",
-        "trading/accounting/position_booking.py",
-        "if position.status != PositionStatus.OPEN or not position.residual_code or not self._is_more_alone():",
+        "trading/accounting/residuals.py",
+        "if not _is_more_alone(position.target_count, legs, changed):",
         "if True:",
     ),
     Known(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -46,15 +47,15 @@ def pair() -> tuple[Twin, Twin]:
 
 def family(ranges: Twin, thresholds: Twin) -> Event:
     """Their event in common, certified."""
+    return certified(FAMILY, ranges, thresholds, spans(ranges, thresholds))
+
+
+def certified(ticker: str, ranges: Twin, thresholds: Twin, values: Mapping[str, Interval]) -> Event:
+    """The event in common of two events, with a certificate of the atoms of these ``values`` (market -> where it pays)."""
     row = Event.objects.create(
-        ticker=FAMILY,
-        series=ranges.row.series,
-        is_family=True,
-        rules_hash="family",
-        exchange_index=ranges.shard,
+        ticker=ticker, series=ranges.row.series, is_family=True, rules_hash="family", exchange_index=ranges.shard
     )
-    for twin in (ranges, thresholds):
-        FamilyMember.objects.create(family=row, event=twin.row)
+    FamilyMember.objects.bulk_create(FamilyMember(family=row, event=twin.row) for twin in (ranges, thresholds))
     Certificate.objects.create(
         event=row,
         status="granted",
@@ -62,7 +63,7 @@ def family(ranges: Twin, thresholds: Twin) -> Event:
         rules_hash="family",
         grade="guaranteed",
         reading=CERTIFICATE_VERSION,
-        states=StateList.of_atoms(Atoms.of(spans(ranges, thresholds))).to_json(),
+        states=StateList.of_atoms(Atoms.of(values)).to_json(),
     )
     return row
 

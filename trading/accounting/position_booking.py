@@ -17,11 +17,9 @@ from kalbot.common import bulk, clock, direct, events
 from kalbot.common.prepared import Param, Prepared
 from markets.terms.grades import Grade
 from trading import selectors
-from trading.accounting import collateral, ledger
+from trading.accounting import collateral, ledger, residuals
 from trading.accounting.posting import Posting
-from trading.denials import DenialCode
-from trading.execution.sizing import baskets
-from trading.models import Account, Correction, Fill, Leg, Order, Position, PositionStatus
+from trading.models import Account, Correction, Fill, Leg, Order, Position
 
 AVERAGES: Final = "averages"
 """Source of fills that stand for executions which were never listed. Once an order has one, those count as booked."""
@@ -228,7 +226,7 @@ class PositionBooking:
             ledger.post_new(self.position.profile_id, self.position.mode, self._postings)
         bulk.add_to_rows(Leg, LEG_COLUMNS, [(pk, list(found.values())) for pk, found in self._changed.items()])
         if self._changed:
-            columns = self._residual() | columns | self._recounted()
+            columns = residuals.after(self.position, self.legs.values(), self._changed) | columns | self._recounted()
         mine = ("reserved", "fees", "proceeds", "realised")
         columns |= {name: getattr(self.position, name) for name in mine}
         Position.objects.filter(pk=self.position.pk).update(**columns)
@@ -237,31 +235,6 @@ class PositionBooking:
         collateral.follow(self.position)
         for fill in self._fills:
             self._say(fill)
-
-    def _residual(self) -> dict[str, str]:
-        """What becomes of the residual of an open position of which more is without its basket than before. Orphans are weighed again; what
-        a person kept, or an exit left, is theirs to decide on."""
-        position = self.position
-        if position.status != PositionStatus.OPEN or not position.residual_code or not self._is_more_alone():
-            return {}
-        if position.residual_code == DenialCode.ORPHANS_HELD:
-            return {"residual": "", "residual_code": ""}
-        code = DenialCode.BASKET_BROKEN
-        return {"residual": f"{code.sentence} ({position.residual})"[:300], "residual_code": code}
-
-    def _is_more_alone(self) -> bool:
-        target = self.position.target_count
-        before = {
-            leg.pk: baskets.kept(leg) - changed["bought_count"] + changed["sold_count"]
-            for leg in self.legs.values()
-            for changed in [self._changed.get(leg.pk, dict.fromkeys(LEG_COLUMNS, 0))]
-        }
-        was = min(baskets.whole(before[leg.pk], leg.target_count, target) for leg in self.legs.values())
-        now = baskets.matched(self.legs.values(), target)
-        return any(
-            baskets.excess(leg, now, target) > max(0, before[leg.pk] - baskets.needed(was, leg.target_count, target))
-            for leg in self.legs.values()
-        )
 
     def _recounted(self) -> dict[str, Any]:
         """Cost, whole baskets, floor and guarantee by what the legs hold now."""

@@ -179,7 +179,7 @@ def _side(message: Sequence[Row], side: str) -> list[list[str]]:
     levels = [[_level(row["price"]), contracts(_size(row["size"]))] for row in message if _named(row) == side]
     if len({price for price, _ in levels}) != len(levels):
         raise ValueError("two sizes of one price")
-    return [level for level in levels if float(level[1])]
+    return [level for level in levels if Decimal(level[1])]
 
 
 def _is_empty(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -72,7 +73,14 @@ def add(facts: EventFacts, closes: datetime, quotes: list[tuple[int, int]]) -> N
         close_time=closes,
         market_count=len(facts.markets),
     )
-    for market, (bid, ask) in zip(facts.markets, quotes, strict=True):
+    list_markets(event, facts, [closes] * len(facts.markets), quotes)
+
+
+def list_markets(
+    event: Event, facts: EventFacts, closes: Sequence[datetime], quotes: Sequence[tuple[int, int]]
+) -> None:
+    """The event's markets in the catalogue, by their own times of close and best prices in cents, a hundred contracts of each."""
+    for market, at, (bid, ask) in zip(facts.markets, closes, quotes, strict=True):
         Market.objects.create(
             ticker=market.ticker,
             event=event,
@@ -84,8 +92,8 @@ def add(facts: EventFacts, closes: datetime, quotes: list[tuple[int, int]]) -> N
             strike_type=market.strike_type,
             floor_strike=str(market.floor_strike or ""),
             cap_strike=str(market.cap_strike or ""),
-            close_time=closes,
-            expected_expiration_time=closes + timedelta(minutes=10),
+            close_time=at,
+            expected_expiration_time=at + timedelta(minutes=10),
             price_bands=[[0, 10_000, 100]],
             yes_bid=bid * 100,
             yes_bid_size=10_000,

@@ -64,26 +64,8 @@ def add(facts: EventFacts, quotes: list[tuple[int, int]], *, hours: list[int] | 
         close_time=now + timedelta(hours=1),
         market_count=len(facts.markets),
     )
-    for number, (market, (bid, ask)) in enumerate(zip(facts.markets, quotes, strict=True)):
-        closes = now + timedelta(hours=hours[number] if hours else 1)
-        Market.objects.create(
-            ticker=market.ticker,
-            event=event,
-            status="active",
-            market_type="binary",
-            yes_sub_title=market.yes_sub_title,
-            rules_primary=market.rules_primary,
-            rules_secondary=market.rules_secondary,
-            strike_type=market.strike_type,
-            floor_strike=str(market.floor_strike or ""),
-            close_time=closes,
-            expected_expiration_time=closes + timedelta(minutes=10),
-            price_bands=[[0, 10_000, 100]],
-            yes_bid=bid * 100,
-            yes_bid_size=10_000,
-            yes_ask=ask * 100,
-            yes_ask_size=10_000,
-        )
+    closes = [now + timedelta(hours=n) for n in hours or [1] * len(facts.markets)]
+    coins.list_markets(event, facts, closes, quotes)
     rows = zip(facts.markets, quotes, strict=True)
     world.publish(
         facts.event_ticker,
