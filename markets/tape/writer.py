@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -28,6 +29,19 @@ FLUSH_SECONDS: Final = 1.0
 QUEUE_BYTES: Final = 64 * 2**20
 """More than this waiting to be written, and records are dropped: memory stays bounded."""
 RETRY_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class _Hole:
+    """What was lost in a row, and why."""
+
+    since_ns: int
+    reason: str
+    dropped: int = 0
+
+    def record(self, before_ns: int) -> Record:
+        gap = {"after_ns": self.since_ns, "before_ns": before_ns, "reason": self.reason, "dropped": self.dropped}
+        return Record(before_ns, Kind.GAP, "", json.dumps(gap).encode())
 
 
 class TapeWriter:
@@ -45,7 +59,7 @@ class TapeWriter:
     ) -> None:
         """``about`` becomes the META record of every segment. Raises OSError when the folder cannot be made.
 
-        ``on_problem`` is called from the writing thread when a hole begins, ``on_recovery`` with the records lost when it ends.
+        ``on_problem`` is called from the writing thread when records begin to be lost, ``on_recovery`` with their number when it ends.
         """
         self._on_problem, self._on_recovery = on_problem, on_recovery
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +69,12 @@ class TapeWriter:
         self._counting = threading.Lock()
         self._file: BinaryIO | None = None
         self._hour = -1
-        self._hole: tuple[int, str] | None = None
-        self._holes_to_report: deque[str] = deque()
+        self._hole: _Hole | None = None
+        """What could not be written."""
+        self._overflow: _Hole | None = None
+        """What did not fit into the queue."""
+        self._lost_now = 0
+        self._news: deque[Callable[[], None]] = deque()
         self._stop = threading.Event()
         self.written = 0
         self.dropped = 0
@@ -84,24 +102,40 @@ class TapeWriter:
         self._thread.join(10)
 
     def _put(self, received_ns: int, kind: Kind, key: str, payload: bytes | Sequence[bytes], size: int) -> None:
-        if self._waiting > QUEUE_BYTES:
-            self._drop(received_ns, "the disk is slower than the exchange", 1)
-            return
         with self._counting:
+            if self._waiting > QUEUE_BYTES:
+                self._overflow = self._lost(self._overflow, received_ns, "the disk is slower than the exchange", 1)
+                return
+            if self._overflow is not None:
+                gap, self._overflow = self._overflow.record(received_ns), None
+                self._queue.append((gap.received_ns, gap.kind, gap.key, gap.payload))
+                self._waiting += len(gap.payload)
+                self._ended()
             self._waiting += size
-        self._queue.append((received_ns, kind, key, payload))
+            self._queue.append((received_ns, kind, key, payload))
 
-    def _drop(self, received_ns: int, reason: str, count: int) -> None:
+    def _lost(self, hole: _Hole | None, at_ns: int, reason: str, count: int) -> _Hole:
+        """The hole with ``count`` records more; a first one is news. Called with the lock held."""
         self.dropped += count
-        if self._hole is None:
-            self._hole = (received_ns, reason)
-            self._holes_to_report.append(reason)
+        self._lost_now += count
+        if hole is None:
+            if self._overflow is None and self._hole is None:
+                self._news.append(partial(self._on_problem, reason))
+            hole = _Hole(at_ns, reason)
+        hole.dropped += count
+        return hole
+
+    def _ended(self) -> None:
+        """A hole has ended: news when it was the last. Called with the lock held."""
+        if self._overflow is None and self._hole is None:
+            self._news.append(partial(self._on_recovery, self._lost_now))
+            self._lost_now = 0
 
     def _run(self) -> None:
         while True:
             stopping = self._stop.wait(FLUSH_SECONDS)
             while self._queue:
-                self._guarded(self._write_some)
+                self._write_some()
                 self._report()
             self._report()
             if stopping:
@@ -109,66 +143,67 @@ class TapeWriter:
         self._close_file()
 
     def _report(self) -> None:
-        """Say what holes have begun, while more is still waiting to be written."""
-        while self._holes_to_report:
-            self._guarded(partial(self._on_problem, self._holes_to_report.popleft()))
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """No fault ends this thread: what was being written is lost, and that is named as a hole."""
-        try:
-            work()
-        except Exception as error:
-            log.exception("tape: a block was lost")
-            self._drop(time.time_ns(), f"{type(error).__name__}: {error}"[:200], 1)
+        """Say what holes have begun and ended, while more is still waiting to be written. No listener's fault ends this thread."""
+        while self._news:
+            try:
+                self._news.popleft()()
+            except Exception:
+                log.exception("tape: what was lost could not be reported")
 
     def _write_some(self) -> None:
-        """One block of one hour: what is waiting, up to the size of a block."""
+        """One block of one hour: what is waiting, up to the size of a block or to a record that cannot be packed."""
         parts: list[bytes] = []
         size, first_ns, last_ns = 0, 0, 0
         hour = self._queue[0][0] // HOUR_NS
+        unreadable: tuple[int, Exception] | None = None
         while self._queue and size < BLOCK_BYTES and self._queue[0][0] // HOUR_NS == hour:
-            record = self._taken()
-            self._guarded(partial(_pack_into, parts, record))
-            first_ns, last_ns = (
-                min(first_ns or record.received_ns, record.received_ns),
-                max(last_ns, record.received_ns),
-            )
-            size += len(record.payload)
+            received_ns, kind, key, content = self._queue.popleft()
+            try:
+                payload = self._payload(content)
+                parts.append(pack(Record(received_ns, kind, key, payload)))
+            except Exception as error:
+                unreadable = (received_ns, error)
+                break
+            first_ns, last_ns = min(first_ns or received_ns, received_ns), max(last_ns, received_ns)
+            size += len(payload)
         if parts:
-            self._write(hour, parts, len(parts), first_ns, last_ns)
+            self._write(hour, parts, first_ns, last_ns)
+        if unreadable is not None:
+            self._failed(unreadable[0], 1, unreadable[1])
 
-    def _taken(self) -> Record:
-        """The next that waits."""
-        received_ns, kind, key, content = self._queue.popleft()
-        payload = content if isinstance(content, bytes) else pack_frames(content)
+    def _payload(self, content: bytes | Sequence[bytes]) -> bytes:
+        """The content of one that waited, which waits no longer."""
         with self._counting:
-            self._waiting -= len(payload) if isinstance(content, bytes) else sum(map(len, content))
-        return Record(received_ns, kind, key, payload)
+            self._waiting -= len(content) if isinstance(content, bytes) else sum(map(len, content))
+        return content if isinstance(content, bytes) else pack_frames(content)
 
-    def _write(self, hour: int, parts: list[bytes], count: int, first_ns: int, last_ns: int) -> None:
-        if self._hole is not None:
-            since, reason = self._hole
-            gap = json.dumps({"after_ns": since, "before_ns": first_ns, "reason": reason, "dropped": self.dropped})
-            parts.insert(0, pack(Record(first_ns, Kind.GAP, "", gap.encode())))
+    def _write(self, hour: int, parts: list[bytes], first_ns: int, last_ns: int) -> None:
+        count, hole = len(parts), self._hole
+        if hole is not None:
+            parts.insert(0, pack(hole.record(first_ns)))
         try:
             append(self._segment(hour, first_ns), block_of(b"".join(parts), len(parts), first_ns, last_ns, self._level))
-        except OSError as error:
+        except Exception as error:
             self._failed(first_ns, count, error)
+            self._close_file()
+            self._stop.wait(RETRY_SECONDS if not self._stop.is_set() else 0)
             return
-        was_hole, self._hole, self.problem = self._hole is not None, None, ""
+        self.problem = ""
         self.written += count
-        if was_hole:
-            self._report()
-            self._guarded(partial(self._on_recovery, self.dropped))
+        if hole is not None:
+            with self._counting:
+                self._hole = None
+                self._ended()
 
-    def _failed(self, received_ns: int, count: int, error: OSError) -> None:
-        reason = f"{type(error).__name__}: {error.strerror or error}"
+    def _failed(self, at_ns: int, count: int, error: Exception) -> None:
+        """No fault ends this thread: what was being written is lost, and that is a hole with its reason."""
+        text = (error.strerror or error) if isinstance(error, OSError) else error
+        reason = f"{type(error).__name__}: {text}"[:200]
         if self.problem != reason:
-            log.error("tape not written: %s", reason)
+            log.error("tape not written: %s", reason, exc_info=not isinstance(error, OSError))
         self.problem = reason
-        self._drop(received_ns, reason, count)
-        self._close_file()
-        self._stop.wait(RETRY_SECONDS if not self._stop.is_set() else 0)
+        with self._counting:
+            self._hole = self._lost(self._hole, at_ns, reason, count)
 
     def _segment(self, hour: int, first_ns: int) -> BinaryIO:
         if self._file is not None and hour == self._hour:
@@ -185,10 +220,6 @@ class TapeWriter:
         if file is not None:
             with suppress(OSError):
                 file.close()
-
-
-def _pack_into(parts: list[bytes], record: Record) -> None:
-    parts.append(pack(record))
 
 
 def append(file: BinaryIO, block: bytes) -> None:
