@@ -50,17 +50,20 @@ def limits(intent: Intent) -> Facts:
     """Limits that the database knows, checked on what it says at this moment: that is returned. Raises Denied."""
     found = intent.facts if intent.completes else _read(intent)
     allows(found.state, found.profile, reduces=intent.completes)
-    for check in _COMPLETING if intent.completes else _LIMITS:
-        for refusal in check(intent, found):
-            raise Denied(refusal.code, refusal.detail)
+    for refusal in refusals(intent, found):
+        raise Denied(refusal.code, refusal.detail)
     return found
 
 
+def refusals(intent: Intent, found: Facts) -> Iterator[Refusal]:
+    """Everything that refuses ``intent`` under these facts, in the order in which it binds; beside what ``allows`` says."""
+    for check in _COMPLETING if intent.completes else _LIMITS:
+        yield from check(intent, found)
+
+
 def _read(intent: Intent) -> Facts:
-    decision, itself = intent.decision, intent.position
-    return facts.read(
-        decision, decision.event.exchange_index, day.midnight(intent.profile), None if itself is None else itself.pk
-    )
+    decision, itself = intent.decision, None if intent.position is None else intent.position.pk
+    return facts.read(decision, decision.event.exchange_index, day.midnight(intent.profile), itself)
 
 
 def market(intent: Intent, live: LiveBooks) -> None:
@@ -142,10 +145,8 @@ def _times(intent: Intent, found: Facts) -> Checks:
         yield Refusal(DenialCode.TOO_CLOSE, f"closes {first:%H:%M:%S}")
     cooldown = timedelta(seconds=profile.cooldown_seconds)
     if intent.position is None and found.last_ended is not None and found.last_ended > now - cooldown:
-        yield Refusal(
-            DenialCode.COOLDOWN,
-            f"a basket of {intent.decision.event_id} ended less than {profile.cooldown_seconds} s ago",
-        )
+        words = f"a basket of {intent.decision.event_id} ended less than {profile.cooldown_seconds} s ago"
+        yield Refusal(DenialCode.COOLDOWN, words)
 
 
 def _exchange_hours(intent: Intent, found: Facts) -> Checks:
