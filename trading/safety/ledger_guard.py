@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 ENTRY: Final = "trading_ledgerentry"
 FOREVER: Final[dict[str, tuple[str, ...]]] = {
@@ -35,10 +37,7 @@ def install(using: str = "default", **signal: Any) -> None:
         return
     remove(using)
     with connection.cursor() as cursor:
-        columns = {
-            table: [column.name for column in connection.introspection.get_table_description(cursor, table)]
-            for table in FOREVER
-        }
+        columns = {table: _columns(connection, cursor, table) for table in FOREVER}
         for statement in _sqlite(columns) if connection.vendor == "sqlite" else _postgresql(columns):
             cursor.execute(statement)
 
@@ -52,6 +51,15 @@ def remove(using: str = "default", **signal: Any) -> None:
             if table in tables:
                 on = "" if connection.vendor == "sqlite" else f" ON {table}"
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
+
+
+def _columns(connection: BaseDatabaseWrapper, cursor: CursorWrapper, table: str) -> list[str]:
+    """The columns that the table has by now, whatever the models say. For SQLite a pragma is enough: Django's own description parses
+    the statement that made the table, which took longer than all the triggers."""
+    if connection.vendor == "sqlite":
+        cursor.execute("SELECT name FROM pragma_table_info(%s)", [table])
+        return [name for (name,) in cursor.fetchall()]
+    return [column.name for column in connection.introspection.get_table_description(cursor, table)]
 
 
 def _names() -> Iterator[tuple[str, str]]:
