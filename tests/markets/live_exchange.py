@@ -303,7 +303,7 @@ def fill_message(trade: str, ticker: str) -> Json:
     }
 
 
-def wait_for(condition: Any, seconds: float = 5.0) -> None:
+def wait_for(condition: Any, seconds: float = 30.0) -> None:
     """Until ``condition()`` is true; AssertionError when it does not become so in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -87,7 +87,7 @@ class Served:
 
 
 async def frames_until(
-    socket: aiohttp.ClientWebSocketResponse, wanted: int, seconds: float = 5.0
+    socket: aiohttp.ClientWebSocketResponse, wanted: int, seconds: float = 30.0
 ) -> list[dict[str, Any]]:
     """The next ``wanted`` text frames."""
     found: list[dict[str, Any]] = []

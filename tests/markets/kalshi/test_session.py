@@ -38,9 +38,9 @@ def session(server: FakeSocketServer, signer: Signer) -> Iterator[Session]:
 
 
 def receive(session: Session, count: int) -> list[Any]:
-    """At least ``count`` frames, or what came in two seconds."""
+    """At least ``count`` frames, or what came in twenty seconds."""
     found: list[Any] = []
-    end = time.monotonic() + 2
+    end = time.monotonic() + 20
     while len(found) < count and time.monotonic() < end:
         found += session.receive(0.1)
     return found

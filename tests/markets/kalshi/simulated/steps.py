@@ -23,7 +23,7 @@ def signer_of(running: Served) -> Signer:
     return Signer.from_file(running.ready["key_id"], folder / "private_key.pem")
 
 
-def until(session: Session, enough: Callable[[list[Any]], object], seconds: float = 3.0) -> list[Any]:
+def until(session: Session, enough: Callable[[list[Any]], object], seconds: float = 30.0) -> list[Any]:
     found: list[Any] = []
     end = time.monotonic() + seconds
     while not enough(found) and time.monotonic() < end:
