@@ -162,6 +162,10 @@ class SourceForecast(models.Model):
     )
     brier = models.FloatField(null=True)
     brier_market = models.FloatField(null=True)
+    ranked = models.FloatField(
+        null=True, help_text="Ranked probability score over the outcomes in their order, where they have one."
+    )
+    ranked_market = models.FloatField(null=True)
     settled_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
@@ -200,6 +204,9 @@ class PointForecast(models.Model):
     settled_on = models.FloatField(null=True, help_text="The exchange's value.")
     pit = models.FloatField(
         null=True, help_text="Where the value fell in what was said, 0 to 1; uniform if calibrated."
+    )
+    crps = models.FloatField(
+        null=True, help_text="Continuous ranked probability score of what was said, in the unit of the number."
     )
     problem = models.CharField(max_length=10, choices=Problem, default=Problem.NONE, blank=True)
     settled_at = models.DateTimeField(null=True, db_index=True)

@@ -26,14 +26,19 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """One line of the scoreboard. Brier scores are means over settled forecasts; lower is better, ``skill`` above 0 means
-    better than the market. ``evidence`` is the e-value, ``days`` how many days it counts."""
+    """One line of the scoreboard. Scores are means over settled forecasts; lower is better, ``skill`` above 0 means better than the
+    market. ``log``: log score in nats; ``ranked``: over outcomes that have an order. ``evidence`` is the e-value, ``days`` how many days
+    it counts."""
 
     source: str
     forecasts: int
     settled: int
     brier: float | None
     brier_market: float | None
+    log: float | None
+    log_market: float | None
+    ranked: float | None
+    ranked_market: float | None
     evidence: float
     days: int
     calibration: list[scoring.Bin]
@@ -64,7 +69,8 @@ class ReasonRecord:
 class StationRecord:
     """Numbers of one source for one subject and lead against what the exchange settled on. ``missed``: mean of value less forecast as
     issued, ``after``: the same after what was learned, both in the subject's unit. ``histogram``: of the probability integral
-    transform in tenths; ``inside``: central interval -> share of values in it. ``problems``: values disputed or not readable."""
+    transform in tenths; ``inside``: central interval -> share of values in it; ``crps``: mean continuous ranked probability score in the
+    subject's unit, ``unit``. ``problems``: values disputed or not readable."""
 
     source: str
     subject: str
@@ -75,23 +81,28 @@ class StationRecord:
     after: float | None
     histogram: list[float]
     inside: dict[float, float]
+    crps: float | None
+    unit: str
+
+
+Row = tuple[float, float, float | None, float | None, float | None, str]
+"""Value as issued, bias applied, what it settled on, where that fell, score, unit."""
 
 
 def station_records() -> list[StationRecord]:
     """The scoreboard's stations: source, subject and lead with at least one settled forecast."""
-    columns = ("source", "subject", "lead", "value", "bias", "settled_on", "pit")
-    groups: dict[tuple[str, str, str], list[tuple[float, float, float | None, float | None]]] = defaultdict(list)
+    columns = ("source", "subject", "lead", "value", "bias", "settled_on", "pit", "crps", "unit")
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     rows = PointForecast.objects.exclude(settled_at=None).order_by("source", "subject", "lead", "pk")
-    for source, subject, lead, value, bias, settled_on, pit in rows.values_list(*columns):
-        groups[(source, subject, lead)].append((value, bias, settled_on, pit))
+    for source, subject, lead, *figures in rows.values_list(*columns):
+        groups[(source, subject, lead)].append(tuple(figures))
     return [_station_record(key, found) for key, found in groups.items()]
 
 
-def _station_record(
-    key: tuple[str, str, str], rows: list[tuple[float, float, float | None, float | None]]
-) -> StationRecord:
-    misses = [(settled - value, settled - value - bias) for value, bias, settled, _ in rows if settled is not None]
-    pits = [pit for *_, pit in rows if pit is not None]
+def _station_record(key: tuple[str, str, str], rows: list[Row]) -> StationRecord:
+    misses = [(settled - value, settled - value - bias) for value, bias, settled, *_ in rows if settled is not None]
+    pits = [pit for *_, pit, _, _ in rows if pit is not None]
+    scores = [crps for *_, crps, _ in rows if crps is not None]
     return StationRecord(
         *key,
         settled=len(misses),
@@ -100,6 +111,8 @@ def _station_record(
         after=sum(after for _, after in misses) / len(misses) if misses else None,
         histogram=pit_histogram(pits),
         inside=dict(coverage(pits)),
+        crps=sum(scores) / len(scores) if scores else None,
+        unit=rows[0][-1],
     )
 
 
@@ -115,11 +128,17 @@ def card(position_id: int, points: int = 200) -> Card:
 def source_records() -> list[SourceRecord]:
     """The scoreboard's sources, by name."""
     counts = SourceForecast.objects.values("source").annotate(
-        n=Count("pk"), settled=Count("settled_at"), brier=Avg("brier"), market=Avg("brier_market")
+        n=Count("pk"),
+        settled=Count("settled_at"),
+        brier=Avg("brier"),
+        market=Avg("brier_market"),
+        ranked=Avg("ranked"),
+        ranked_market=Avg("ranked_market"),
     )
     found = []
     for row in counts.order_by("source"):
-        value, days = scoring.evidence(scored_forecasts(row["source"]))
+        scored = scored_forecasts(row["source"])
+        value, days = scoring.evidence(scored)
         found.append(
             SourceRecord(
                 row["source"],
@@ -127,6 +146,10 @@ def source_records() -> list[SourceRecord]:
                 row["settled"],
                 row["brier"],
                 row["market"],
+                scoring.log_score(one.source for one in scored),
+                scoring.log_score(one.market for one in scored),
+                row["ranked"],
+                row["ranked_market"],
                 value,
                 days,
                 scoring.calibration(_said_and_came(row["source"])),

@@ -100,6 +100,8 @@ def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(sample: dict[st
         outcome="A",
         brier=0.02,
         brier_market=0.72,
+        ranked=0.113,
+        ranked_market=0.457,
         settled_at="2026-01-02T00:00Z",
     )
     PointForecast.objects.create(
@@ -118,6 +120,7 @@ def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(sample: dict[st
         version=1,
         settled_on=82.0,
         pit=0.55,
+        crps=1.375,
         settled_at="2026-01-02T00:00Z",
     )
     advice = Recommendation.objects.get()
@@ -128,11 +131,16 @@ def test_the_scoreboard_shows_sources_and_advice_and_who_may_act(sample: dict[st
         "nws",
         "0.020",
         "0.720",
+        "0.11 / 0.92",  # -log 0.9 and -log 0.4
+        "0.113 / 0.457",
+        "1.38",
+        "high/KMIA, °F",
+        "100 / 100 / 100 %",
+        'aria-label="0.00 %, 0.00 %, 0.00 %, 0.00 %, 0.00 %, 100.00 %, 0.00 %, 0.00 %, 0.00 %, 0.00 %"',
         "97.22 %",
         "nobody: it advises",
         "-$1.25",
         "came 100.00 %",
-        "high/KMIA",
         "2.00",
         "0.75",
     ):

@@ -204,6 +204,7 @@ def test_after_settlement_a_new_version_is_learned_and_used(world: World, monkey
     row = PointForecast.objects.get()
     assert (row.settled_on, row.problem) == (84.0, "")
     assert row.pit == pytest.approx(0.5)
+    assert row.crps == pytest.approx(0.3**2 + 0.3**2)
     found = current()
     assert found.table.version == run.version
     assert learned_error(found.table, "desk", "KNYC", "high", 16.0, NOW).bias > 0
@@ -229,6 +230,23 @@ def test_a_value_that_the_exchange_corrects_is_learned_from_as_corrected(world: 
     Market.objects.update(updated_at=clock.now())
     assert learn.run().settled == 1
     assert learn.settled_points() == []
+    Market.objects.update(result="", expiration_value="", updated_at=clock.now())  # taken back
+    assert learn.run().settled == 1
+    assert points.waiting() == []
+    settle(world, "83.00")
+    assert learn.run().settled == 1
+    assert [row.value for row in learn.settled_points()] == [83.0]
+
+
+def test_a_number_without_chances_is_judged_by_the_normal_distribution_that_was_applied(world: World) -> None:
+    world.list_event()
+    point = Point("index/BTC", "fahrenheit", 80.0, NOW, 0.5, 2.0, 2.0, 2.0, 1)
+    points.store({world.name: [Report("coin", Opinion({}, NOW, "", point=point))]}, clock.now_ms())
+    settle(world, "84.00")
+    learn.run()
+    row = PointForecast.objects.get()
+    assert row.pit == pytest.approx(0.8413, abs=1e-4)
+    assert row.crps == pytest.approx(2 * 0.60244, abs=1e-4)  # Gneiting's closed form at one spread
 
 
 @pytest.mark.parametrize("figure", ["value", "lead_hours", "published_spread"])

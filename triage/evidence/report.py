@@ -47,10 +47,10 @@ class Difference:
 
 def difference(one: Sequence[Score], other: Sequence[Score], what: str = "brier") -> Difference | None:
     """``one`` less ``other``, paired by case; None with fewer than two days."""
-    against = {id(score.case): getattr(score, what) for score in other}
+    against = {id(score.case): getattr(score, what) for score in other if getattr(score, what) is not None}
     days: dict[object, list[float]] = defaultdict(list)
     for score in one:
-        if id(score.case) in against:
+        if id(score.case) in against and getattr(score, what) is not None:
             days[score.case.day].append(getattr(score, what) - against[id(score.case)])
     if len(days) < 2:
         return None
@@ -87,7 +87,9 @@ def _scores(scores: Iterable[Score]) -> Iterator[str]:
 def _cell(scores: Sequence[Score] | None) -> str:
     if not scores:
         return ""
-    return f"{mean(s.brier for s in scores):.3f} / {mean(s.log_score for s in scores):.2f}"
+    ranks = [s.ranked for s in scores if s.ranked is not None]
+    last = f"{mean(ranks):.3f}" if ranks else "–"
+    return f"{mean(s.brier for s in scores):.3f} / {mean(s.log_score for s in scores):.2f} / {last}"
 
 
 def _groups(scores: Iterable[Score]) -> Iterator[tuple[str, dict[str, list[Score]]]]:
@@ -100,12 +102,17 @@ def _groups(scores: Iterable[Score]) -> Iterator[tuple[str, dict[str, list[Score
 
 
 def _learned(scores: Iterable[Score]) -> Iterator[str]:
-    yield "| learned less unlearned | days | Brier | log score |"
-    yield "|---|---|---|---|"
+    yield "| learned less unlearned | days | Brier | log score | ranked score | CRPS, °F | CRPS unlearned, learned, °F |"
+    yield "|---|---|---|---|---|---|---|"
     for where, names in _groups(scores):
         for name in ("openmeteo", "persistence", "climatology"):
             if name in names:
-                yield _row(f"{name}, {where}", names[f"{name}, learned"], names[name])
+                one, other = names[f"{name}, learned"], names[name]
+                yield _row(f"{name}, {where}", one, other, "crps") + f" {_crps(other)}, {_crps(one)} |"
+
+
+def _crps(scores: Iterable[Score]) -> str:
+    return f"{mean(s.crps for s in scores if s.crps is not None):.2f}"
 
 
 def _by_month(scores: Iterable[Score]) -> Iterator[str]:
@@ -132,8 +139,8 @@ def months_of(one: Sequence[Score], other: Sequence[Score]) -> list[float]:
 
 
 def _combined(scores: Sequence[Score]) -> Iterator[str]:
-    yield "| less the market | days | Brier | log score |"
-    yield "|---|---|---|---|"
+    yield "| less the market | days | Brier | log score | ranked score |"
+    yield "|---|---|---|---|---|"
     for where, names in _groups(scores):
         for name in (COMBINED, "persistence, learned", "climatology, learned"):
             if MARKET in names and name in names:
@@ -143,11 +150,11 @@ def _combined(scores: Sequence[Score]) -> Iterator[str]:
     yield f"E-value of the combination against the market: {value:.3f} over {days} days; 20 would let it act."
 
 
-def _row(what: str, one: Sequence[Score], other: Sequence[Score]) -> str:
-    brier, log_score = difference(one, other), difference(one, other, "log_score")
-    if brier is None or log_score is None:
-        return f"| {what} | 1 | | |"
-    return f"| {what} | {brier.days} | {brier.words()} | {log_score.words()} |"
+def _row(what: str, one: Sequence[Score], other: Sequence[Score], *more: str) -> str:
+    """One line of differences; an empty cell where fewer than two days have the score."""
+    found = [difference(one, other, score) for score in ("brier", "log_score", "ranked", *more)]
+    days = 1 if found[0] is None else found[0].days
+    return f"| {what} | {days} | " + " | ".join("" if d is None else d.words() for d in found) + " |"
 
 
 def _calibration(scores: Iterable[Score]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from triage.learning import cells
 from triage.learning.estimator import DAY_MS
 from triage.learning.table import LearnedTable, Settled, learn
 from triage.scoring.combination import Pair, learn_weights, pool
+from triage.scoring.ranked import crps, order_of, ranked
 from triage.scoring.scoring import Scored, brier, probability_of
 from triage.weather.distribution import ToCome, degrees_pmf, outcome_probabilities
 
@@ -25,7 +26,8 @@ UNIFORM: Final = "uniform"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One forecaster on one case. ``pit``: where the value fell in what was said, None for prices."""
+    """One forecaster on one case. ``ranked``: ranked probability score over the outcomes, None where none of them came; ``pit`` and
+    ``crps`` (degrees): where the value fell in what was said and how far from it, None for prices."""
 
     name: str
     case: RecordedCase
@@ -33,7 +35,9 @@ class Score:
     log_score: float
     given: float
     chances: dict[str, float] = field(repr=False)
+    ranked: float | None = None
     pit: float | None = None
+    crps: float | None = None
 
 
 @dataclass(slots=True)
@@ -89,20 +93,31 @@ def _forecast(name: str, case: RecordedCase, to_come: ToCome) -> Score:
     pmf = degrees_pmf("high", to_come, None)
     value = round(case.value)
     pit = sum(p for k, p in pmf.items() if k < value) + pmf.get(value, 0.0) / 2
-    return _score(name, case, outcome_probabilities(pmf, case.bounds), pit)
+    return _score(
+        name, case, outcome_probabilities(pmf, case.bounds), pit, crps({float(k): p for k, p in pmf.items()}, value)
+    )
 
 
-def _score(name: str, case: RecordedCase, chances: dict[str, float], pit: float | None = None) -> Score:
-    given = probability_of(chances, case.winner)
-    return Score(name, case, brier(chances, case.winner), -log(given), given, chances, pit)
+def _score(
+    name: str, case: RecordedCase, chances: dict[str, float], pit: float | None = None, far: float | None = None
+) -> Score:
+    given, order = probability_of(chances, case.winner), ranked(chances, order_of(case.bounds), case.winner)
+    return Score(name, case, brier(chances, case.winner), -log(given), given, chances, order, pit, far)
 
 
 def _lessons(case: RecordedCase) -> Iterator[Settled]:
     for name, said in case.forecasts.items():
         yield Settled(
-            name, f"high/{case.station}", case.day.isoformat(), case.at_ms, case.lead_hours, said.value, case.value,
-            said.published_spread, case.known_ms,
-        )  # fmt: skip
+            source=name,
+            subject=f"high/{case.station}",
+            day=case.day.isoformat(),
+            issued_ms=case.at_ms,
+            lead_hours=case.lead_hours,
+            forecast=said.value,
+            value=case.value,
+            published_spread=said.published_spread,
+            known_ms=case.known_ms,
+        )
 
 
 def by_place(scores: Iterable[Score]) -> dict[tuple[str, str, str], dict[str, list[Score]]]:

@@ -15,14 +15,16 @@ from markets.models import Market
 from markets.terms.settled_value import Unit
 from triage.learning import cells
 from triage.learning.agreement import REPORT
-from triage.learning.truth import Problem, truths
+from triage.learning.truth import UNDECIDED, Problem, Truth, truths
 from triage.models import PointForecast
+from triage.scoring.ranked import crps, crps_normal, normal_cdf
 from triage.sources.protocol import Point, Report
 
 log = logging.getLogger(__name__)
 
 WAITS: Final = timedelta(days=7)
 """So long after an event's result its value may still be published; then the forecast is closed without one."""
+CLOSED: Final = ("settled_on", "problem", "settled_at", "pit", "crps")
 REVISED_WITHIN: Final = timedelta(days=14)
 """So long after a forecast was closed the exchange's value may still be corrected."""
 
@@ -97,28 +99,54 @@ def settle(rows: Iterable[PointForecast]) -> int:
         late = clock.now() - row.formed_at > WAITS + timedelta(hours=row.lead_hours)
         if truth.problem == Problem.NO_VALUE and not late:
             continue
-        row.settled_on, row.problem, row.settled_at = truth.value, truth.problem, clock.now()
-        row.pit = None if truth.value is None else pit(row.chances, truth.value)
+        _close(row, truth)
         closed.append(row)
-    PointForecast.objects.bulk_update(closed, ["settled_on", "problem", "settled_at", "pit"], batch_size=200)
+    PointForecast.objects.bulk_update(closed, CLOSED, batch_size=200)
     return len(closed)
 
 
+def _close(row: PointForecast, truth: Truth) -> None:
+    """What the event settled on, and how it lies in what was said."""
+    row.settled_on, row.problem, row.settled_at = truth.value, truth.problem, clock.now()
+    row.pit = row.crps = None
+    if truth.value is not None:
+        row.pit, row.crps = fallen(row, truth.value), missed(row, truth.value)
+
+
+def fallen(row: PointForecast, value: float) -> float | None:
+    """Where a value lies in what was said: among its chances, else in the normal distribution that was applied; None of neither."""
+    if row.chances:
+        return pit(row.chances, value)
+    return normal_cdf((value - row.value - row.bias) / row.spread) if row.spread > 0 else None
+
+
+def missed(row: PointForecast, value: float) -> float | None:
+    """The continuous ranked probability score of what was said, in the unit of the number."""
+    if row.chances:
+        return crps({float(said): p for said, p in row.chances.items()}, value)
+    return crps_normal(row.value + row.bias, row.spread, value)
+
+
 def revised() -> int:
-    """Closed forecasts of events whose value the exchange has corrected, or published late, get what it says now; returns how many."""
+    """Closed forecasts of events whose value the exchange has corrected, published late or taken back get what it says now; one whose
+    event is undecided again waits like any other. Returns how many changed."""
     changed = Market.objects.filter(event_id=OuterRef("event_id"), updated_at__gt=OuterRef("settled_at"))
     rows = list(PointForecast.objects.filter(Exists(changed), settled_at__gt=clock.now() - REVISED_WITHIN))
     found = truths({row.event_id: Unit(row.unit) for row in rows})
     corrected = []
     for row in rows:
         truth = found.get(row.event_id)
-        if truth is None or (truth.value, truth.problem) == (row.settled_on, row.problem):
+        if truth is None:
+            log.warning("%s is undecided again, it had settled on %s", row.event_id, row.settled_on)
+            _close(row, UNDECIDED)
+            row.settled_at = None
+        elif (truth.value, truth.problem) == (row.settled_on, row.problem):
             continue
-        log.warning("%s settled on %s, before that %s", row.event_id, truth.value, row.settled_on)
-        row.settled_on, row.problem, row.settled_at = truth.value, truth.problem, clock.now()
-        row.pit = None if truth.value is None else pit(row.chances, truth.value)
+        else:
+            log.warning("%s settled on %s, before that %s", row.event_id, truth.value, row.settled_on)
+            _close(row, truth)
         corrected.append(row)
-    PointForecast.objects.bulk_update(corrected, ["settled_on", "problem", "settled_at", "pit"], batch_size=200)
+    PointForecast.objects.bulk_update(corrected, CLOSED, batch_size=200)
     return len(corrected)
 
 
@@ -132,5 +160,5 @@ def pit(chances: Mapping[str, float], value: float) -> float | None:
     total = sum(chances.values())
     if not total:
         return None
-    below = sum(p for degrees, p in chances.items() if float(degrees) < value)
-    return (below + chances.get(f"{value:g}", 0.0) / 2) / total
+    below = sum(p for said, p in chances.items() if float(said) < value)
+    return (below + sum(p for said, p in chances.items() if float(said) == value) / 2) / total

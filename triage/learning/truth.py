@@ -24,6 +24,9 @@ class Truth:
     problem: str = ""
 
 
+UNDECIDED = Truth(None, "")
+
+
 def truths(events: Mapping[str, Unit]) -> dict[str, Truth]:
     """Event -> what it settled on, for events all of whose markets are decided; the others are absent."""
     markets: dict[str, list[dict[str, Any]]] = {}

@@ -5,35 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kalbot.common import clock
 from markets.models import Market
+from trading.models import Leg
 from triage.models import Recommendation
 from triage.scoring import scoring
+from triage.scoring.forecasts import REVISED_WITHIN
 
 Values = Mapping[str, int]
 """Market ticker -> what one YES contract paid, in 1/10,000 dollar."""
 
 
 def score_settled(limit: int = 500) -> int:
-    """Score closed recommendations whose events are decided; returns how many. Those that wait for a far settlement are left
-    out by the query, so that however many there are they stand in nobody's way."""
+    """Score closed recommendations whose events are decided, and again those whose result was corrected; returns how many. Those that
+    wait for a far settlement are left out by the query, so that however many there are they stand in nobody's way."""
     undecided = Market.objects.filter(event_id=OuterRef("position__event_id"), result="")
     closed = Recommendation.objects.filter(~Q(status=Recommendation.Status.OPEN), ~Exists(undecided), scored_at=None)
-    waiting = list(closed.order_by("pk")[:limit])
+    waiting = [*closed.order_by("pk")[:limit], *_touched()]
     tickers = {ticker for row in waiting for ticker, _, _ in row.opening.get("legs", ())}
     values = settlement_values(tickers)
     scored = 0
     for row in waiting:
         legs = row.opening.get("legs", [])
-        if legs and not all(ticker in values for ticker, _, _ in legs):
+        decided = all(ticker in values for ticker, _, _ in legs)
+        found = score(row.opening, values) if decided else {}
+        if found == row.score:
             continue
-        Recommendation.objects.filter(pk=row.pk, scored_at=None).update(
-            score=score(row.opening, values), scored_at=clock.now()
+        Recommendation.objects.filter(pk=row.pk, scored_at=row.scored_at).update(
+            score=found, scored_at=clock.now() if decided else None
         )
         scored += 1
     return scored
+
+
+def _touched() -> QuerySet[Recommendation]:
+    """Scored of late, and a market of the position was written since: its result may have been corrected or taken back."""
+    changed = Leg.objects.filter(position_id=OuterRef("position_id"), market__updated_at__gt=OuterRef("scored_at"))
+    return Recommendation.objects.filter(Exists(changed), scored_at__gt=clock.now() - REVISED_WITHIN).order_by("pk")
 
 
 def settlement_values(tickers: Iterable[str]) -> dict[str, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from django.core.cache import cache as process_cache
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
 from markets.models import Market
@@ -16,12 +17,16 @@ from triage.models import SourceForecast
 from triage.scoring import scoring
 from triage.scoring.combination import NAME as COMBINED
 from triage.scoring.combination import Pair
+from triage.scoring.ranked import order_by_strikes, ranked
 from triage.sources.protocol import EventFacts, Report, learned_of
 
 if TYPE_CHECKING:
     from triage.assessment.gather import Gathered
 
 EVIDENCE_SECONDS = 60
+REVISED_WITHIN: Final = timedelta(days=14)
+"""So long after a forecast was scored the result may still be corrected."""
+SCORED: Final = ("outcome", "brier", "brier_market", "ranked", "ranked_market", "settled_at")
 
 
 def freeze(gathered: Sequence[Gathered], reports: Mapping[str, list[Report]], now_ms: int) -> int:
@@ -62,26 +67,51 @@ def _frozen(event: EventFacts, line: Report, market: Mapping[str, float], now_ms
 
 
 def score_settled(limit: int = 500) -> int:
-    """Score forecasts whose events have settled; returns how many."""
+    """Score forecasts whose events have settled, and again those whose result was corrected; returns how many changed."""
     waiting = list(_waiting().order_by("pk")[:limit])
-    outcomes = settled_outcomes({row.event_id for row in waiting})
-    scored = 0
-    for row in waiting:
-        if row.event_id not in outcomes:
-            continue
-        winner = outcomes[row.event_id]
-        row.outcome = winner
+    changed = [row for row in _touched() if row.settled_at is not None]
+    outcomes, orders = settled_outcomes({row.event_id for row in (*waiting, *changed)}), _orders(waiting, changed)
+    scored = [row for row in waiting if row.event_id in outcomes]
+    scored += [row for row in changed if outcomes.get(row.event_id) != row.outcome]
+    for row in scored:
+        _score(row, outcomes.get(row.event_id), orders.get(row.event_id, []))
+    SourceForecast.objects.bulk_update(scored, SCORED, batch_size=200)
+    return len(scored)
+
+
+def _score(row: SourceForecast, winner: str | None, order: Sequence[str]) -> None:
+    """Scores by what came; ``winner`` None: a result was taken back or is none to score by, so there are no scores any more."""
+    row.outcome, row.settled_at = winner or "", None if winner is None else clock.now()
+    row.brier = row.brier_market = row.ranked = row.ranked_market = None
+    if winner is not None:
         row.brier = scoring.brier(row.probabilities, winner)
         row.brier_market = scoring.brier(row.market_probabilities, winner)
-        row.settled_at = clock.now()
-        row.save(update_fields=["outcome", "brier", "brier_market", "settled_at"])
-        scored += 1
-    return scored
+        row.ranked = ranked(row.probabilities, order, winner)
+        row.ranked_market = ranked(row.market_probabilities, order, winner)
+
+
+def _touched() -> QuerySet[SourceForecast]:
+    """Scored of late, and a market of the event was written since."""
+    changed = Market.objects.filter(event_id=OuterRef("event_id"), updated_at__gt=OuterRef("settled_at"))
+    return SourceForecast.objects.filter(Exists(changed), settled_at__gt=clock.now() - REVISED_WITHIN).order_by("pk")
+
+
+def _orders(*rows: Iterable[SourceForecast]) -> dict[str, list[str]]:
+    """Event -> its outcomes in the order of their strikes; empty where they have none."""
+    strikes: dict[str, list[tuple[str, str, str]]] = {}
+    events = {row.event_id for some in rows for row in some}
+    columns = ("event_id", "ticker", "floor_strike", "cap_strike")
+    for event, ticker, floor, cap in Market.objects.filter(event_id__in=events).values_list(*columns):
+        strikes.setdefault(event, []).append((ticker, floor, cap))
+    return {event: order_by_strikes(some) for event, some in strikes.items()}
 
 
 def _waiting() -> QuerySet[SourceForecast]:
+    """Of events that have settled in a way to score by; others stand in nobody's way."""
     undecided = Market.objects.filter(~Q(result__in=("yes", "no")), event_id=OuterRef("event_id"))
-    return SourceForecast.objects.filter(~Exists(undecided), settled_at=None)
+    won = Market.objects.filter(result="yes", event_id=OuterRef("event_id")).order_by().values("event_id")
+    winners = Coalesce(Subquery(won.annotate(n=Count("pk")).values("n")), 0)
+    return SourceForecast.objects.alias(winners=winners).filter(~Exists(undecided), settled_at=None, winners__lte=1)
 
 
 def settled_waiting() -> bool:

@@ -4,7 +4,8 @@
 The difference is its score, positive when leaving was right.
 
 **Probability.** Brier score: for a covered outcome or not (a recommendation), or summed over all outcomes (a forecast of
-a source), of the source and of the market's de-vigged prices at the same moment.
+a source), of the source and of the market's de-vigged prices at the same moment; beside it the log score and, where outcomes have an
+order, the ranked score (``ranked``).
 
 **Evidence.** The hypothesis to beat is that the market's probabilities are right. One forecast then has the e-value
 ``1 - STAKE + STAKE x q/p``, with ``q`` and ``p`` what source and market gave to the outcome that came: its expectation under
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from math import log
 from typing import Final
 
 STAKE: Final = 0.5
@@ -58,6 +60,12 @@ def probability_of(probabilities: Mapping[str, float], winner: str) -> float:
     """What was given to what came; what is left over belongs to "none of the listed". At least ``SMALLEST``."""
     given = probabilities[winner] if winner in probabilities else 1.0 - sum(probabilities.values())
     return max(SMALLEST, given)
+
+
+def log_score(given: Iterable[float]) -> float | None:
+    """Mean of -log of what was given to what came, nats; None of nothing."""
+    losses = [-log(p) for p in given]
+    return sum(losses) / len(losses) if losses else None
 
 
 def e_value(one: Scored) -> float:

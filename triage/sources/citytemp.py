@@ -15,11 +15,12 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import erf, sqrt
+from math import sqrt
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from triage import conf
+from triage.scoring.ranked import normal_cdf
 from triage.sources.protocol import Client, EventFacts, Listing, NoOpinion, Opinion, Snapshot, SourceError, Subject
 from triage.sources.values import number, objects
 from triage.weather.distribution import COLDEST, HOTTEST
@@ -138,8 +139,4 @@ def range_probabilities(listings: tuple[Listing, ...], center: float, spread: fl
     ranges.sort()
     if any(a[1] > b[0] + 1e-9 for a, b in pairwise(ranges)):
         return "the outcomes are not disjoint"
-    return {ticker: _phi((high - center) / spread) - _phi((low - center) / spread) for low, high, ticker in ranges}
-
-
-def _phi(z: float) -> float:
-    return 0.5 * (1 + erf(z / sqrt(2))) if math.isfinite(z) else float(z > 0)
+    return {t: normal_cdf((high - center) / spread) - normal_cdf((low - center) / spread) for low, high, t in ranges}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import erf, floor, sqrt
+from math import floor
 from typing import Final
 
+from triage.scoring.ranked import normal_cdf
 from triage.weather.mapping import Bounds, Extreme
 
 COLDEST: Final = -80
@@ -103,8 +104,4 @@ def nearest(value: float) -> int:
 
 def _normal_cdf(x: float, of: ToCome) -> float:
     z = (x - of.center) / of.spread
-    return (1 - HEAVY_SHARE) * _phi(z) + HEAVY_SHARE * _phi(z / HEAVY_WIDTH)
-
-
-def _phi(z: float) -> float:
-    return 0.5 * (1 + erf(z / sqrt(2)))
+    return (1 - HEAVY_SHARE) * normal_cdf(z) + HEAVY_SHARE * normal_cdf(z / HEAVY_WIDTH)

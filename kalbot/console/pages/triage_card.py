@@ -12,12 +12,17 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.units import PPM
 from kalbot.console.pages import triage_plots
+from markets.terms.settled_value import Unit
 from strategies.models import Profile
 from trading.models import ACTIVE, Position
 from triage import selectors
+from triage.learning.calibration import CENTRAL
 from triage.scoring.forecasts import evidence_of
 
 DAY_MS = 86_400_000
+LEAST_TALLEST = 0.25
+"""A histogram's full height, unless a bar is taller: so that flat ones look flat."""
+UNITS = {Unit.FAHRENHEIT: "°F", Unit.DOLLARS: "$", Unit.PERCENT: "%"}
 
 
 def context(position: Position) -> dict[str, Any]:
@@ -106,10 +111,13 @@ def _record(one: selectors.SourceRecord, profiles: list[Profile]) -> dict[str, A
 
 
 def _station(one: selectors.StationRecord) -> dict[str, Any]:
-    """One station's line: the shares of its histogram, and how often values fell inside what was said."""
-    bars = [{"share": _ppm(share)} for share in one.histogram]
-    inside = [{"said": _ppm(said), "came": _ppm(came)} for said, came in one.inside.items()]
-    return {"row": one, "bars": bars, "inside": inside}
+    """One station's line: its histogram with heights in percent of the tallest bar there is room for, the line that every bar of a
+    calibrated source reaches, and how many in a hundred fell into the middle of what was said."""
+    tallest = max(LEAST_TALLEST, *one.histogram) if one.histogram else LEAST_TALLEST
+    bars = [{"share": _ppm(share), "height": 100 * share / tallest} for share in one.histogram]
+    even = 100 / (max(1, len(one.histogram)) * tallest)
+    inside = [100 * one.inside[said] for said in CENTRAL] if one.inside else []
+    return {"row": one, "bars": bars, "even": even, "inside": inside, "unit": UNITS.get(Unit(one.unit), "")}
 
 
 @permission_required("triage.view_sourceforecast", raise_exception=True)
@@ -122,6 +130,7 @@ def scoreboard(request: HttpRequest) -> HttpResponse:
         "title": "Scoreboard",
         "now": clock.now(),
         "sources": [_record(one, profiles) for one in sources],
+        "central": [round(100 * said) for said in CENTRAL],
         "stations": [_station(one) for one in selectors.station_records()],
         "reasons": selectors.reason_records(),
         "profiles": profiles,
