@@ -82,6 +82,8 @@ def triage() -> dict[str, Any]:
                 "settled": one.settled,
                 "brier": one.brier,
                 "brier_market": one.brier_market,
+                "log_score": one.log,
+                "log_score_market": one.log_market,
                 "evidence": one.evidence,
             }
             for one in selectors.source_records()

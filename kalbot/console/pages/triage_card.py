@@ -21,7 +21,7 @@ from triage.scoring.forecasts import evidence_of
 
 DAY_MS = 86_400_000
 LEAST_TALLEST = 0.25
-"""A histogram's full height, unless a bar is taller: so that flat ones look flat."""
+"""The share at a histogram's full height, unless a bar is taller: an even histogram is drawn low."""
 UNITS = {Unit.FAHRENHEIT: "°F", Unit.DOLLARS: "$", Unit.PERCENT: "%"}
 
 
@@ -111,7 +111,7 @@ def _record(one: selectors.SourceRecord, profiles: list[Profile]) -> dict[str, A
 
 
 def _station(one: selectors.StationRecord) -> dict[str, Any]:
-    """One station's line: its histogram with heights in percent of the tallest bar there is room for, the line that every bar of a
+    """One station's line: its histogram with heights in percent of the picture's, the line that every bar of a
     calibrated source reaches, and how many in a hundred fell into the middle of what was said."""
     tallest = max(LEAST_TALLEST, *one.histogram) if one.histogram else LEAST_TALLEST
     bars = [{"share": _ppm(share), "height": 100 * share / tallest} for share in one.histogram]
