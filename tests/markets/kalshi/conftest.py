@@ -56,7 +56,7 @@ def naps() -> list[float]:
 
 @pytest.fixture
 def client(exchange: Script, signer: Signer, naps: list[float]) -> Iterator[KalshiClient]:
-    with KalshiClient(exchange.environment, signer, LocalLimiter(BASIC, sleep=naps.append), timeout=(1.0, 0.4)) as made:
+    with KalshiClient(exchange.environment, signer, LocalLimiter(BASIC, sleep=naps.append), timeout=(5.0, 5.0)) as made:
         made.transport.sleep = naps.append
         yield made
 

@@ -30,7 +30,7 @@ class FakeSocketServer:
     @property
     def connection(self) -> ServerConnection:
         while self._connection is None or not self._connections.empty():
-            self._connection = self._connections.get(timeout=5)
+            self._connection = self._connections.get(timeout=30)
         return self._connection
 
     def say(self, *messages: Any) -> None:
@@ -39,7 +39,7 @@ class FakeSocketServer:
 
     def command(self) -> Any:
         """The next command of the client."""
-        return self.heard.get(timeout=5)
+        return self.heard.get(timeout=30)
 
     def on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         self.upgrades.append(request)

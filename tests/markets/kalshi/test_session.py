@@ -273,7 +273,7 @@ def test_pings_keep_a_quiet_connection_alive_and_are_answered(server: FakeSocket
     assert session.is_silent
     answered = server.connection.ping("heartbeat")
     assert session.receive(1.0) == []
-    assert answered.wait(timeout=2)
+    assert answered.wait(timeout=20)
     assert not session.is_silent
     assert session.idle_ms == 0
     session.close()

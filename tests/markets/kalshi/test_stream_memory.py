@@ -47,7 +47,7 @@ def flooded(flood: bytes, secure: bool, folder: Path) -> Iterator[BatchReader]:
     def write() -> None:
         with suppress(OSError):
             sock = server_side(theirs, folder) if secure else theirs
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.sendall(frame(ABNF.OPCODE_TEXT, b"", False) if flood.startswith(PART) else flood)
             while not stop.is_set() and flood[1] != 0x7F:
                 sock.sendall(flood)

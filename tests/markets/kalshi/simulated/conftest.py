@@ -28,7 +28,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def client(twin: Served) -> Iterator[KalshiClient]:
     environment = from_settings(twin.ready["rest"], twin.ready["ws"])
-    with KalshiClient(environment, signer_of(twin), timeout=(1.0, 1.0)) as made:
+    with KalshiClient(environment, signer_of(twin), timeout=(5.0, 5.0)) as made:
         yield made
 
 
