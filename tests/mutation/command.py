@@ -1,4 +1,4 @@
-"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--seconds S] [--measure] [--tests PATH ...]``: does a test notice?
+"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--part K/N] [--seconds S] [--measure] [--tests PATH ...]``
 
 PATH: modules or folders of ``trading`` (default: all of it). Prints each survivor as it is found and the score at the end. Exit
 code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation import known, mutants, runner
+from tests.mutation import known, mutants, runner, survivors
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = ("tests/trading",)
@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("--like", default="", metavar="TEXT", help="only those whose description contains it")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--part", default="1/1", metavar="K/N", help="of these only the Kth of N parts, to stop and go on"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="of tests for one mutant (default 60)")
     parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"test paths (default {' '.join(TESTS)})")
     parser.add_argument("--measure", action="store_true", help="which lines each test reaches, from nothing")
@@ -41,8 +44,17 @@ def main() -> int:
     found = [one for one in found if options.like in one.name]
     if options.sample:
         found = sorted(random.Random(options.seed).sample(found, min(options.sample, len(found))), key=_place)
+    equivalent = [] if options.known else [one for one in found if survivors.reason(one)]
+    found = [one for one in found if one not in equivalent]
+    try:
+        part, parts = (int(number) for number in options.part.split("/"))
+        found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
+    except (ValueError, ZeroDivisionError):
+        parser.error(f"{options.part} is no part; write 1/10")
     if not found:
         parser.error("there is nothing to change")
+    if equivalent:
+        print(f"{len(equivalent)} left out: no test can notice them, or none needs to (tests/mutation/survivors.py)")
     return run(found, options.tests, options.seconds, strict=options.known, measure=options.measure)
 
 
@@ -89,7 +101,7 @@ def _place(mutant: mutants.Mutant) -> tuple[str, int]:
 
 def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict: bool, measure: bool) -> int:
     """Run them all. ``strict``: a survivor is a failure. ``measure``: forget which lines each test reached before."""
-    survivors: list[mutants.Mutant] = []
+    alive: list[mutants.Mutant] = []
     done = 0
     began = time.monotonic()
 
@@ -97,7 +109,7 @@ def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict
         nonlocal done
         done += 1
         if noticed is None:
-            survivors.append(mutant)
+            alive.append(mutant)
         print(f"{done}/{len(found)} {took:5.1f} s {mutant.name}: {noticed or 'SURVIVES'}", flush=True)
 
     runner_of = runner.Runner(ROOT, found, report, seconds, measure=measure)
@@ -107,11 +119,11 @@ def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict
         return 2
     if runner_of.reached.failed:
         print(f"left out, for they fail unchanged: {', '.join(runner_of.reached.failed)}")
-    killed = done - len(survivors)
+    killed = done - len(alive)
     print(f"{killed} of {done} noticed ({killed / done:.0%}), {(time.monotonic() - began) / done:.1f} s each")
-    for mutant in survivors:
+    for mutant in alive:
         print(f"SURVIVES {mutant.name}")
-    return 1 if strict and survivors else 0
+    return 1 if strict and alive else 0
 
 
 if __name__ == "__main__":

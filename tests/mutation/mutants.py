@@ -28,6 +28,8 @@ OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.BitAnd: (ast.BitOr,),
 }
 CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+NARROWING = ("filter", "exclude", "update", "get", "Q")
+"""Calls whose every keyword decides about rows."""
 TALK = ("log", "logger", "logging")
 """What only speaks is no behaviour: the wording of a log line is nobody's bound."""
 WORDS = ("__str__", "_explain", "__repr__")
@@ -159,6 +161,29 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
         yield f"{text}: removed", lambda tree, path: _replace(tree, path, ast.Pass())
     if isinstance(node, ast.AugAssign):
         yield f"{text}: removed", lambda tree, path: _replace(tree, path, ast.Pass())
+    if isinstance(node, ast.BoolOp):
+        for number, value in enumerate(node.values):
+            yield f"{_short(value)}: dropped from {text}", _without("values", number)
+    if isinstance(node, ast.Call) and _name(node.func) in NARROWING:
+        for number, keyword in enumerate(node.keywords):
+            if keyword.arg is not None:
+                yield f"{keyword.arg}: dropped from {text}", _without("keywords", number)
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _without(field: str, number: int) -> Change:
+    """One of several left out; the last but one of an ``and`` or ``or`` stands alone."""
+
+    def change(tree: ast.Module, path: Path) -> None:
+        items = getattr(_at(tree, path), field)
+        del items[number]
+        if field == "values" and len(items) == 1:
+            _replace(tree, path, items[0])
+
+    return change
 
 
 def _operand(tree: ast.AST, path: Path) -> ast.AST:

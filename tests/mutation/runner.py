@@ -11,6 +11,7 @@ import ast
 import contextlib
 import importlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -28,8 +29,12 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.reached import Reached
 from tests.mutation.transplant import forget_cached, put
 
-LONGEST = 120.0
-"""Seconds of one mutant's tests; one that runs longer does not end and counts as noticed."""
+LONGEST = 120
+"""Seconds of CPU for one mutant's tests; one that needs more does not end and counts as noticed, however busy the machine is."""
+BROKEN = 251
+"""Exit code of a child that could not do its work."""
+ASLEEP = 1_800.0
+"""Seconds after which one that needs no CPU does not end either."""
 
 
 class Runner:
@@ -45,6 +50,7 @@ class Runner:
         measure: bool = False,
     ) -> None:
         self.root, self.mutants, self.report, self.seconds, self.measure = root, mutants, report, seconds, measure
+        self.sources = {str(path.relative_to(root)): path.read_text() for path in root.glob("trading/**/*.py")}
         self.failed = False
         self.reached = Reached()
 
@@ -90,9 +96,8 @@ class Runner:
     def _unchanged(self, session: pytest.Session) -> Reached:
         """What earlier runs kept, brought up to date: the tests that need it are run in a child, unchanged."""
         kept = self.root / ".test" / "reached.json"
-        sources = {str(path.relative_to(self.root)): path.read_text() for path in self.root.glob("trading/**/*.py")}
         found = Reached() if self.measure else reached.read(kept)
-        missing = set(reached.refresh(found, self.root, sources, [item.nodeid for item in session.items]))
+        missing = set(reached.refresh(found, self.root, self.sources, [item.nodeid for item in session.items]))
         if missing:
             part = kept.with_suffix(".measured")
             _in_child(
@@ -132,13 +137,16 @@ class Runner:
         """The test that fails under the mutant, ``does not end``, or None when it survives."""
         if not items:
             return None
-        code = _in_child(lambda: self._try(session, mutant, items), LONGEST)
-        if code is None:
+        code = _in_child(lambda: self._try(session, mutant, items), ASLEEP)
+        if code is None or code == -signal.SIGXCPU:
             return "does not end"
+        if code < 0 or code == BROKEN:
+            return f"breaks the process ({code})"
         return None if code == 0 else items[min(code, len(items)) - 1].nodeid
 
     def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> int:
-        put(_module(mutant.module), ast.parse((self.root / mutant.module).read_text()), mutant.tree)
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST + 5))
+        put(_module(mutant.module), ast.parse(self.sources[mutant.module]), mutant.tree)
         forget_cached("trading")
         for number, item in enumerate(items):
             self.failed = False
@@ -154,7 +162,8 @@ def _module(path: str) -> ModuleType:
 
 
 def _in_child(work: Callable[[], int], seconds: float | None) -> int | None:
-    """The exit code of a copy of this process that does ``work``; None when it was still at it after ``seconds``."""
+    """The exit code of a copy of this process that does ``work``, or the signal that ended it, below zero; None when it was still at it
+    after ``seconds``."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
@@ -162,7 +171,7 @@ def _in_child(work: Callable[[], int], seconds: float | None) -> int | None:
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
-        code = 251
+        code = BROKEN
         with contextlib.suppress(BaseException):
             code = work()
         os._exit(code)
@@ -170,7 +179,7 @@ def _in_child(work: Callable[[], int], seconds: float | None) -> int | None:
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) & 0xFF
+            return os.waitstatus_to_exitcode(status)
         if deadline is not None and time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)

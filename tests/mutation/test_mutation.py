@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation import command, mutants
+from tests.mutation import command, mutants, survivors
 from tests.mutation.known import KNOWN
 from tests.mutation.transplant import forget_cached, put
 
@@ -102,6 +102,24 @@ def test_every_known_fault_fits_the_code() -> None:
     found = command.of_known()
     assert len(found) == len(KNOWN) >= 25
     assert len({one.what for one in found}) == len(found)
+
+
+def test_every_survivor_with_a_reason_is_still_a_mutation_of_the_code() -> None:
+    paths = sorted({one.path for one in survivors.SURVIVORS})
+    found = {(one.module, one.qualname, one.what) for one in command.of_paths(paths)}
+    listed = [(one.path, one.function, one.what) for one in survivors.SURVIVORS]
+    assert [one for one in listed if one not in found] == []
+    assert len(set(listed)) == len(listed)
+    assert all(len(one.reason) > 20 for one in survivors.SURVIVORS)
+
+
+def test_a_part_of_a_condition_and_what_narrows_a_query_are_left_out_one_by_one() -> None:
+    source = "def f(a, b, c, rows):\n    if a and b and c:\n        return rows.filter(x=a, y=b).exists(z=1)\n    return a or b\n"
+    texts = {one.what: ast.unparse(one.tree).splitlines()[1:] for one in mutants.of_source("m.py", source)}
+    assert texts["b: dropped from a and b and c"][0] == "    if a and c:"
+    assert texts["a: dropped from a or b"][2] == "    return b"
+    assert texts["x: dropped from rows.filter(x=a, y=b)"][1] == "        return rows.filter(y=b).exists(z=1)"
+    assert not any(what.startswith("z: dropped") for what in texts)
 
 
 def test_a_path_outside_of_trading_is_refused_in_words() -> None:
