@@ -14,6 +14,7 @@ from markets.models import Event, Market
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
+from tests.trading.struck import Striking
 from tests.trading.twin import Twin
 from trading.accounting import audit, collateral, ledger
 from trading.closing import exits, settlement
@@ -21,7 +22,7 @@ from trading.execution import executor
 from trading.execution.phases import selling
 from trading.holdings import PositionHoldings
 from trading.models import Denial, Discrepancy, ExchangeAccount, Position, ProfileBalance
-from trading.reconciliation import collateral_learning, reconcile
+from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 
@@ -415,11 +416,14 @@ def test_what_no_reading_predicts_is_named_with_both_figures(twin: Twin) -> None
     assert ExchangeAccount.objects.get().collateral == "off"
 
 
-def test_somebody_elses_money_in_between_proves_nothing(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cash that cannot be read, too: the basket is kept, and the next one is learnt from."""
+def test_cash_that_cannot_be_read_while_learning_proves_nothing_and_the_basket_is_kept(twin: Twin) -> None:
+    """The next one is learnt from."""
     _switch(twin, "learning")
-    monkeypatch.setattr(collateral_learning, "_cash", lambda order, last: None)
+    twin.session = broken = Striking(twin.exchange)
+    broken.answers["/portfolio/balance"] = b"<html>"
+    connection.use(twin.client())
     position = _live(twin)
+    broken.answers.clear()
     reconcile.run("live", "test")
     position.refresh_from_db()
     assert position.status == "open"

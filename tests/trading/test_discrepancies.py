@@ -211,6 +211,19 @@ def test_collateral_return_is_switched_off(twin: Twin) -> None:
     _ends(twin)
 
 
+@pytest.mark.parametrize(("code", "key"), [("netting_on", "0"), ("position", "0:KXT-1-0")])
+def test_an_action_that_needs_the_exchange_is_refused_in_words_while_it_cannot_be_reached(
+    twin: Twin, code: str, key: str
+) -> None:
+    profile = world.add_profile("live", mode="live")
+    reconcile.run("live", "test")
+    row = discrepancies.found(None, Discrepancy.Code(code), key, profile=profile)
+    with connection.offline(), pytest.raises(resolution.CannotResolve, match="a replay does not reach the exchange"):
+        resolution.resolve(row.pk, actor="anna", reason="checked it")
+    row.refresh_from_db()
+    assert row.resolved_at is None
+
+
 def test_what_is_accepted_as_known_is_silent_until_it_changes(twin: Twin) -> None:
     profile = world.add_profile("live", mode="live")
     for theirs in ("one", "one", "two"):

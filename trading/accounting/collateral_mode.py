@@ -5,6 +5,7 @@ from __future__ import annotations
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import Money
 from markets.book import Side
+from markets.kalshi.errors import KalshiError
 from strategies.collateral.funds import Purchase
 from strategies.collateral.words import locked
 from strategies.models import Kind, Profile
@@ -33,7 +34,7 @@ def choose(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
         raise CannotChoose("Baskets of this account are being bought or sold: wait until they are done.")
     try:
         connection.client().portfolio.cash.set_netting(account.subaccount, mode != Mode.OFF)
-    except KalbotError as error:
+    except (KalbotError, KalshiError) as error:
         raise CannotChoose(f"The exchange does not take the setting: {error}") from None
 
     if mode == Mode.LEARNING:

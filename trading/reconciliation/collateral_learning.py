@@ -15,6 +15,7 @@ from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import Money, dollars
 from markets.book import Side
+from markets.kalshi.errors import KalshiError
 from strategies.collateral.groups import Exclusive
 from strategies.collateral.learning import Difference, Observed, agreeing
 from trading.accounting import accounts, collateral
@@ -155,7 +156,7 @@ def _cash(order: Order, last: int | None) -> int | None:
         clock.sleep(pause)
         try:
             found = connection.client().portfolio.balance(subaccount=order.subaccount or None).available
-        except KalbotError as error:
+        except (KalbotError, KalshiError) as error:
             log.warning("the cash cannot be read while learning about collateral return: %s", error)
             return None
         if last is None or found != last:

@@ -97,7 +97,7 @@ def _align(row: Discrepancy, actor: str, reason: str) -> str:
     other = account.foreign.get(ticker, 0)
     try:
         theirs = {p.ticker: p.position for p in connection.client().portfolio.positions(account.subaccount or None)}
-    except KalbotError as error:
+    except (KalbotError, KalshiError) as error:
         raise CannotResolve(f"the exchange's positions cannot be read: {error}") from None
     now = theirs.get(ticker, 0)
     more = now - ours - other
@@ -169,7 +169,7 @@ def _book_rejected(row: Discrepancy, actor: str, reason: str) -> str:
 def _switch_off_netting(row: Discrepancy, actor: str, reason: str) -> str:
     try:
         connection.client().portfolio.cash.set_netting(int(row.key), False)
-    except KalbotError as error:
+    except (KalbotError, KalshiError) as error:
         raise CannotResolve(f"collateral return cannot be switched off: {error}") from None
     ExchangeAccount.objects.filter(subaccount=int(row.key)).update(collateral=ExchangeAccount.Collateral.OFF)
     return "collateral return is switched off, here and at the exchange"
@@ -231,7 +231,7 @@ def _adopt(row: Discrepancy, actor: str, reason: str) -> str:
 def _adoption(row: Discrepancy) -> list[tuple[str, str]]:
     try:
         return adoption.plan(_lost(row))
-    except KalbotError as error:
+    except (KalbotError, KalshiError) as error:
         return [("Refused", str(error))]
 
 

@@ -1,0 +1,120 @@
+"""A person chooses how collateral return is used on an account: here and at the exchange, and not while baskets are at work."""
+
+from __future__ import annotations
+
+import pytest
+
+from kalbot.common import clock
+from markets.book import Side
+from strategies.collateral.funds import Purchase
+from strategies.collateral.words import locked
+from tests.trading import world
+from tests.trading.twin import Twin
+from trading.accounting import collateral_mode
+from trading.accounting.collateral_mode import CannotChoose, choose
+from trading.models import ExchangeAccount, Leg, Position
+from trading.reconciliation import reconcile
+from trading.venues import connection
+
+
+def _account(subaccount: int = 0) -> ExchangeAccount:
+    return ExchangeAccount.objects.create(subaccount=subaccount, opening=0, balance=0, seen_at=clock.now())
+
+
+def _refused(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
+    with pytest.raises(CannotChoose) as refused:
+        choose(account, mode, trust=trust)
+    account.refresh_from_db()
+    return str(refused.value)
+
+
+def test_the_choice_is_made_at_the_exchange_first_and_learning_begins_from_nothing(twin: Twin) -> None:
+    assert reconcile.run("live", "test").error == ""
+    account = ExchangeAccount.objects.get()
+    ExchangeAccount.objects.update(collateral_evidence=[{"a": 1}], collateral_reading={"yes_counts": True})
+    account.refresh_from_db()
+    for mode, enabled in (("on", "1"), ("off", "0"), ("learning", "1")):
+        said = choose(account, mode)
+        account.refresh_from_db()
+        assert (account.collateral, twin.exchange.ledger.options["netting:0"]) == (mode, enabled)
+        assert said.startswith(f"Collateral return of subaccount 0 is {mode}.")
+        assert bool(account.collateral_evidence) is bool(account.collateral_reading) is (mode != "learning")
+
+
+def test_without_having_learnt_it_is_switched_on_only_for_a_persons_word(twin: Twin) -> None:
+    account = _account()
+    assert "not been learnt" in _refused(account, "on")
+    assert account.collateral == "off"
+    assert "netting:0" not in twin.exchange.ledger.options
+    choose(account, "on", trust=True)
+    account.refresh_from_db()
+    assert account.collateral == "on"
+    assert "is on already" in _refused(account, "on", trust=True)
+    assert "The modes are off" in _refused(account, "perhaps")
+
+
+def test_while_a_basket_of_the_account_is_at_work_nothing_changes(twin: Twin) -> None:
+    account = _account()
+    live, paper = world.add_profile("live", mode="live"), world.add_profile("paper")
+    other = world.add_profile("other", mode="live", subaccount=7)
+    kept = {"event": twin.row, "kind": "all_no", "target_count": 100}
+    for profile in (live, paper, other):
+        decision = world.decide(profile, twin.row, {twin.markets[0]: 3_000})
+        Position.objects.create(profile=profile, mode=profile.mode, decision=decision, status="executing", **kept)
+    assert "wait until they are done" in _refused(account, "learning")
+    for status, waits in (("open", False), ("closed", False), ("exiting", True), ("unwinding", True)):
+        Position.objects.filter(profile=live).update(status=status)
+        if waits:
+            assert "wait until they are done" in _refused(account, "off" if account.collateral != "off" else "learning")
+        else:
+            choose(account, "learning" if account.collateral == "off" else "off")
+            account.refresh_from_db()
+
+
+def test_what_the_exchange_does_not_take_is_not_chosen_here(twin: Twin) -> None:
+    account = _account()
+    connection.use(None)
+    with connection.offline():
+        assert "does not take the setting" in _refused(account, "learning")
+    assert account.collateral == "off"
+
+
+def test_an_example_is_the_latest_no_basket_of_the_profile_with_two_legs() -> None:
+    assert collateral_mode.example() == ""
+    profile, other = world.add_profile(), world.add_profile("other")
+    event = world.add_event()
+    assert collateral_mode.example(profile) == ""
+    for number, (owner, kind, legs) in enumerate(
+        [(profile, "all_no", 3), (profile, "all_no", 2), (other, "all_no", 1), (profile, "all_yes", 2)]
+    ):
+        decision = world.decide(owner, event, {"KXT-1-0": 3_000})
+        position = Position.objects.create(
+            profile=owner,
+            mode="sim",
+            decision=decision,
+            event=event,
+            kind=kind,
+            target_count=100,
+            status="closed",
+            cost=1,
+        )
+        for leg in range(legs):
+            side = "no" if kind == "all_no" else "yes"
+            Leg.objects.create(
+                position=position,
+                market_id=f"KXT-1-{leg}",
+                side=side,
+                sequence=leg,
+                target_count=100,
+                limit_price=8_000,
+                bought_count=100 + number,
+                bought_cost=800_000 + number,
+            )
+    wanted = [Purchase(f"KXT-1-{leg}", Side.NO, 101, 800_001) for leg in range(2)]  # type: ignore[arg-type]  # money
+    assert collateral_mode.example(profile) == f"KXT-1: {locked(wanted)}"
+    assert collateral_mode.example() == "", "the latest has one leg"
+    Leg.objects.filter(position__profile=other).delete()
+    Position.objects.filter(profile=other).delete()
+    assert collateral_mode.example() == collateral_mode.example(profile)
+    Leg.objects.filter(position__decision__profile=profile, position__kind="all_no", sequence=1).update(bought_count=0)
+    assert collateral_mode.example(profile) == ""

@@ -1,0 +1,149 @@
+"""The tasks: each calls its service once, one worker at a time, and says what came of it; and what a sweep finds to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import cache, clock
+from markets.models import ExchangeMessage
+from strategies.models import Decision
+from tests.trading import world
+from tests.trading.struck import LIMITS, StruckTwin, execute
+from tests.trading.twin import Twin
+from trading import sweeper, tasks
+from trading.models import Denial, Fill, Lock, MarkOut, Position, Reconciliation
+
+NOW = clock.now().replace(microsecond=0)
+
+
+def test_an_exit_and_a_decision_are_carried_out_by_their_tasks() -> None:
+    event, profile = world.add_event(), world.add_profile()
+    world.publish(event.ticker, world.quoted(event, [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]))
+    limits = {f"KXT-1-{n}": limit for n, limit in enumerate(LIMITS)}
+    position_id = tasks.execute_decision(str(world.decide(profile, event, limits).pk))
+    assert position_id is not None
+    assert tasks.exit_position(position_id) == "open"
+    assert tasks.execute_decision(str(world.decide(profile, event, limits).pk)) is None
+    assert Denial.objects.get().code == "event_taken"
+
+
+def test_only_what_is_quoted_in_the_event_is_priced_again() -> None:
+    wanted: list[Position] = []
+    for number, status in ((1, "quoting"), (1, "open"), (2, "quoting")):
+        event = wanted[0].event if wanted and number == 1 else world.add_event(f"KXT-{number}")
+        profile = world.add_profile(f"profile-{len(wanted)}")
+        decision = world.decide(profile, event, {f"KXT-{number}-0": 3_000})
+        wanted.append(
+            Position.objects.create(
+                profile=profile,
+                mode="sim",
+                decision=decision,
+                event=event,
+                kind="all_yes",
+                status=status,
+                target_count=1,
+            )
+        )
+        wanted[-1].lease_until, wanted[-1].lease_token = clock.now() + timedelta(seconds=20), "another worker"
+        wanted[-1].save()
+    assert (tasks.reprice("KXT-1"), tasks.reprice("KXT-2"), tasks.reprice("KXT-3")) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "nothing"),
+    [
+        ("count_quotes", 0),
+        ("apply_messages", 0),
+        ("reconcile", []),
+        ("settle", 0),
+        ("move_capital", 0),
+    ],
+)
+def test_what_another_worker_does_is_left_to_it(name: str, nothing: object, struck: StruckTwin) -> None:
+    """Each of them would have something to do."""
+    position = execute(struck)
+    struck.send_fills()
+    struck.finish(struck.markets[0])
+    work: Any = tasks.reconcile_books if name == "reconcile" else getattr(tasks, name)
+    with cache.lock(name, 60) as mine:
+        assert mine
+        assert work() == nothing
+    assert not Reconciliation.objects.filter(trigger="schedule").exists()
+    assert ExchangeMessage.objects.filter(applied_at=None).count() == 3
+    position.refresh_from_db()
+    assert position.status == "open"
+
+
+def test_live_books_are_compared_where_a_live_profile_is_and_a_reconnect_pauses_new_baskets(twin: Twin) -> None:
+    before = Reconciliation.objects.count()
+    tasks.reconcile_books()
+    assert set(Reconciliation.objects.order_by("id")[before:].values_list("mode", "trigger")) == {("sim", "schedule")}
+    assert not Lock.objects.exists()
+    world.add_profile("live", mode="live")
+    assert tasks.reconcile_books("reconnect") == [0, 0]
+    rows = Reconciliation.objects.filter(trigger="reconnect").order_by("id")
+    assert list(rows.values_list("mode", flat=True)) == ["sim", "live"]
+    assert Lock.objects.exists()
+
+
+def test_a_sweep_takes_up_messages_positions_and_decisions_that_nobody_took_and_counts_them() -> None:
+    event, profile = world.add_event(), world.add_profile()
+    limits = {f"KXT-1-{n}": limit for n, limit in enumerate(LIMITS)}
+    world.publish(event.ticker, world.quoted(event, [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]))
+    assert tasks.sweep() == 0
+    decision = world.decide(profile, event, limits)
+    for age, count in ((2.9, 0), (3_601, 0), (3.1, 1)):
+        Decision.objects.update(created_at=clock.now() - timedelta(seconds=age))
+        world.publish(event.ticker, world.quoted(event, [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]))
+        assert tasks.sweep() == count, age
+    position = Position.objects.get(decision=decision)
+    assert (position.status, tasks.sweep()) == ("open", 0)
+
+
+def test_the_next_step_is_the_earliest_of_what_works_or_is_to_be_left() -> None:
+    event = world.add_event()
+    assert sweeper.next_due() is None
+    rows = []
+    for number, (status, seconds) in enumerate((("executing", 30), ("open", 5), ("closed", 1), ("unwinding", 20))):
+        profile = world.add_profile(f"profile-{number}")
+        decision = world.decide(profile, event, {"KXT-1-0": 3_000})
+        rows.append(
+            Position.objects.create(
+                profile=profile,
+                mode="sim",
+                decision=decision,
+                event=event,
+                kind="all_yes",
+                status=status,
+                target_count=1,
+                next_step_at=NOW + timedelta(seconds=seconds + number),
+            )
+        )
+    assert sweeper.next_due() == NOW + timedelta(seconds=23)
+    rows[1].exit_requests.create(actor="ann", reason="out", source="person", least_prices=[])
+    assert sweeper.next_due() == NOW + timedelta(seconds=6)
+    with time_machine.travel(NOW, tick=False):
+        Position.objects.filter(pk=rows[0].pk).update(next_step_at=None)
+        assert sweeper.next_due() == NOW
+        Position.objects.all().update(status="closed")
+        rows[1].exit_requests.update(status="cancelled")
+        assert sweeper.next_due() is None
+        _mark_out()
+        assert sweeper.next_due() == NOW
+        MarkOut.objects.update(is_done=True)
+        assert sweeper.next_due() is None
+
+
+def _mark_out() -> None:
+    order = world.add_order(9)
+    Position.objects.filter(pk=order.position_id).update(status="closed")
+    fill = Fill.objects.create(
+        order=order, mode="sim", trade_id="t", price=1, count=1, fee=0, is_taker=False, source="t"
+    )
+    MarkOut.objects.create(
+        fill=fill, profile=order.profile, mode="sim", series="KXT", side="yes", price=1, count=1, at=clock.now()
+    )
