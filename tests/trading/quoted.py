@@ -34,10 +34,10 @@ def begin(settings: Any) -> Twin:
     return found
 
 
-def profile(**columns: Any) -> Profile:
+def profile(name: str = "maker", **columns: Any) -> Profile:
     quoting = {"quoting": "all_legs", "quote_min_margin_ppm": 10_000, "quote_stop_seconds": 3_600}
     budgets = {"orphan_budget": 20 * world.DOLLAR, "orphan_budget_day": 50 * world.DOLLAR}
-    return world.add_profile("maker", **{"mode": "live"} | quoting | budgets | columns)
+    return world.add_profile(name, **{"mode": "live"} | quoting | budgets | columns)
 
 
 def decision(profile: Profile, twin: Twin, count: int = 1_000, **quote_columns: Any) -> Decision:

@@ -18,7 +18,7 @@ from strategies.quoting import orphans
 from strategies.quoting.orphans import Exposure
 from strategies.quoting.refusal import Refused
 from strategies.quoting.synthetic import bid_cost, takings
-from trading.books import live_books
+from trading.books import live_books, others_books
 from trading.denials import Denied
 from trading.execution.sizing import baskets, quotes
 from trading.models import Leg, Order, OrderStatus, PaperOrder, Position, PositionStatus
@@ -88,9 +88,9 @@ def every() -> list[OpenQuote]:
 def of(position: Position) -> OpenQuote:
     """One position whose status is quoting."""
     legs = list(position.legs.select_related("market"))
-    own = list(position.orders.filter(purpose=Order.Purpose.QUOTE).order_by("-created_at"))
+    own = list(position.orders.filter(purpose=Order.Purpose.QUOTE).select_related("leg").order_by("-created_at"))
     resting = {order.leg_id: order for order in own if order.status == OrderStatus.RESTING}
-    markets = _markets(position, legs, [order for order in own if quotes.is_shown(order)])
+    markets = _markets(position, legs, own)
     ahead = _ahead(position, list(resting.values()))
     found = [_leg(leg, markets.get(leg.market_id), resting.get(leg.pk), ahead) for leg in legs]
     costs = [one.cost for one in found if one.cost is not None]
@@ -110,13 +110,13 @@ def of(position: Position) -> OpenQuote:
     )
 
 
-def _markets(position: Position, legs: Sequence[Leg], shown: Sequence[Order]) -> dict[str, LegMarket]:
+def _markets(position: Position, legs: Sequence[Leg], own: Sequence[Order]) -> dict[str, LegMarket]:
     """The books without our own orders; nothing where fees or prices cannot be read."""
     try:
         live = live_books.read(position.event)
     except Denied:
         return {}
-    return {leg.market_id: quotes.market_of(leg, shown, live, position.mode) for leg in legs}
+    return {one.ticker: one for one in others_books.markets_of(position, legs, own, live)}
 
 
 def _leg(leg: Leg, market: LegMarket | None, order: Order | None, ahead: dict[object, int]) -> QuotedLeg:
@@ -128,7 +128,7 @@ def _leg(leg: Leg, market: LegMarket | None, order: Order | None, ahead: dict[ob
         leg=leg,
         held=leg.held,
         bid=None if order is None else order.price,
-        left=0 if order is None else quotes.left_of(order),
+        left=0 if order is None else others_books.left_of(order),
         others=others,
         ask=ask,
         cost=cost,

@@ -20,7 +20,7 @@ from kalbot.common import clock
 from strategies.models import Mode, Profile
 from strategies.quoting.offer import Way
 from trading import states
-from trading.books import live_books
+from trading.books import live_books, others_books
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, quote, record
 from trading.execution.orders.batch import Wanted
@@ -146,7 +146,7 @@ def _must_move(order: Order, rests: Rests) -> bool:
     if order.status != OrderStatus.RESTING:
         return False
     price, count = rests.bids.get(order.leg_id, (0, 0))
-    left = quotes.left_of(order)
+    left = others_books.left_of(order)
     return order.price != price or left > count or 2 * left <= count
 
 

@@ -12,12 +12,11 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import PPM, Count, Money, Price
-from markets.book import Depth, Side
-from markets.selectors import price_bands
+from markets.book import Side
 from markets.terms.states import StateError, StateList
 from strategies.cycle import quote_records
 from strategies.dutch.basket import LegMarket
-from strategies.models import Decision, Kind, Mode, Profile
+from strategies.models import Decision, Kind, Profile
 from strategies.quoting import hedged, resting
 from strategies.quoting.hedged import Aim
 from strategies.quoting.joining import Held
@@ -26,6 +25,7 @@ from strategies.quoting.refusal import NoQuote, Refused
 from strategies.quoting.resting import Wanted
 from strategies.quoting.synthetic import takings
 from trading.accounting.position_booking import cost_share
+from trading.books import others_books
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, fitting, planner, walk
@@ -112,10 +112,8 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     target = _target(position, legs, orders)
     if target <= baskets.matched(legs, position.target_count) < position.target_count:
         return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
-    own = [order for order in orders if order.purpose == Order.Purpose.QUOTE]
-    shown = [order for order in own if is_shown(order)]
-    resting_now = [order for order in own if order.status == OrderStatus.RESTING]
-    markets = [market_of(leg, shown, live, position.mode) for leg in legs]
+    resting_now = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.RESTING]
+    markets = others_books.markets_of(position, legs, orders, live)
     kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
     if Way(position.quoting).takes:
         found = _hedged(position, legs, markets, states, kept, margin, target)
@@ -143,7 +141,7 @@ def _target(position: Position, legs: Sequence[Leg], orders: Sequence[Order]) ->
         shrunk = next((order for order in reversed(of_leg) if order.shrunk_to is not None), None)
         if shrunk is not None:
             later = sum(order.filled_count for order in of_leg if order.created_at > shrunk.created_at)
-            may_hold = baskets.kept(leg) + max(0, left_of(shrunk) - later)
+            may_hold = baskets.kept(leg) + max(0, others_books.left_of(shrunk) - later)
             target = min(target, may_hold * position.target_count // leg.target_count)
     return target
 
@@ -238,32 +236,6 @@ def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> di
         cost += walk.most_for(taken.limit_price, lacking[leg.pk], live.fees)
     profit = baskets.pays(position.decision, count) - cost
     return found if profit > 0 and profit * PPM >= profile.min_margin_ppm * cost else {}
-
-
-def market_of(leg: Leg, own: Iterable[Order], live: LiveBooks, mode: str) -> LegMarket:
-    """A leg's market with the bids of others. Paper orders are in no book."""
-    depth, side = live.depth(leg.market_id), Side(leg.side)
-    bids = dict(depth.bids(side))
-    for order in own if mode == Mode.LIVE else ():
-        shown, left = bids.get(order.price, 0), left_of(order)
-        if order.leg_id == leg.pk and (order.status == OrderStatus.RESTING or shown >= left):
-            bids[order.price] = max(0, shown - left)
-    others = depth.bids(side.other)
-    rest = tuple(bids.items())
-    alone = Depth.of(rest, others) if side is Side.YES else Depth.of(others, rest)
-    return LegMarket(leg.market_id, alone, live.fees, price_bands(leg.market))
-
-
-def is_shown(order: Order) -> bool:
-    """Whether a book may still show the order: it rests, or was withdrawn so lately that the books may be older than that."""
-    if order.status == OrderStatus.RESTING:
-        return True
-    return order.ended_at is not None and clock.now() - order.ended_at < DWELL
-
-
-def left_of(order: Order) -> int:
-    """What of a resting order has not filled."""
-    return max(0, order.size - max(order.filled_count, order.reported_fill_count or 0))
 
 
 def _kept(market: LegMarket, side: str, own: Iterable[Order]) -> Price | None:

@@ -1,0 +1,86 @@
+"""The books of a quoted basket as others make them: without the bids of the account itself.
+
+Bids of ours are nobody's to be outbid, whichever profile and subaccount they are of: two quotes of ours that took each other for
+strangers would bid each other up to all that their baskets can carry. And behind a bid of ours for the other side nobody's offer is within
+reach: the exchange stops an order that would trade with its own account.
+
+Prices 1/10,000 dollar, counts 1/100 contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import Q
+
+from kalbot.common import clock
+from markets.book import Depth, Level, Side
+from markets.selectors import price_bands
+from strategies.dutch.basket import LegMarket
+from strategies.models import Mode
+from trading.books.live_books import LiveBooks
+from trading.models import ForeignOrder, Leg, Order, OrderStatus, Position
+
+SHOWN_FOR: Final = timedelta(seconds=2)
+"""So long after it ended a book may still show an order: books may be as old as that."""
+
+
+def markets_of(position: Position, legs: Sequence[Leg], orders: Iterable[Order], live: LiveBooks) -> list[LegMarket]:
+    """The legs' markets with the bids and asks of others; ``orders``: the position's own. Orders on paper are in no book."""
+    if position.mode != Mode.LIVE:
+        return [LegMarket(leg.market_id, live.depth(leg.market_id), live.fees, price_bands(leg.market)) for leg in legs]
+    own = [*filter(_is_shown, orders), *_beside(position, legs)]
+    persons = _bids_of_persons(legs)
+    return [
+        LegMarket(leg.market_id, _of_others(leg, own, persons, live), live.fees, price_bands(leg.market))
+        for leg in legs
+    ]
+
+
+def left_of(order: Order) -> int:
+    """What of a resting order has not filled."""
+    return max(0, order.size - max(order.filled_count, order.reported_fill_count or 0))
+
+
+def _is_shown(order: Order) -> bool:
+    if order.status == OrderStatus.RESTING or order.purpose != Order.Purpose.QUOTE:
+        return order.status == OrderStatus.RESTING and order.action == Order.Action.BUY
+    return order.ended_at is not None and clock.now() - order.ended_at < SHOWN_FOR
+
+
+def _beside(position: Position, legs: Sequence[Leg]) -> list[Order]:
+    """Bids of other positions in these markets, of every profile and subaccount of the account."""
+    shown = Q(status=OrderStatus.RESTING) | Q(ended_at__gt=clock.now() - SHOWN_FOR, purpose=Order.Purpose.QUOTE)
+    rows = Order.objects.filter(shown, mode=Mode.LIVE, action=Order.Action.BUY)
+    rows = rows.filter(leg__market__in=[leg.market_id for leg in legs]).exclude(position=position)
+    return list(rows.select_related("leg"))
+
+
+def _bids_of_persons(legs: Sequence[Leg]) -> dict[tuple[str, str], int]:
+    """(ticker, side) -> the highest bid that a person rests on the account."""
+    rows = ForeignOrder.objects.filter(is_resting=True, ticker__in=[leg.market_id for leg in legs])
+    found: dict[tuple[str, str], int] = {}
+    for ticker, side, price in rows.values_list("ticker", "side", "price"):
+        found[ticker, side] = max(price, found.get((ticker, side), 0))
+    return found
+
+
+def _of_others(leg: Leg, own: Sequence[Order], persons: dict[tuple[str, str], int], live: LiveBooks) -> Depth:
+    """The book of a leg: bids of its side less ours, and those of the other side that are better than each of ours."""
+    side, depth = Side(leg.side), live.depth(leg.market_id)
+    bids = dict(depth.bids(side))
+    ours = [order for order in own if order.leg.market_id == leg.market_id]
+    for order in ours:
+        shown, left = bids.get(order.price, 0), left_of(order)
+        if order.side == side and (order.status == OrderStatus.RESTING or shown >= left):
+            bids[order.price] = max(0, shown - left)
+    behind = max(
+        (order.price for order in ours if order.side != side and order.status == OrderStatus.RESTING),
+        default=0,
+    )
+    behind = max(behind, persons.get((leg.market_id, side.other.value), 0))
+    others = tuple(level for level in depth.bids(side.other) if level[0] > behind)
+    rest: tuple[Level, ...] = tuple(bids.items())
+    return Depth.of(rest, others) if side is Side.YES else Depth.of(others, rest)
