@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,7 @@ def test_the_data_file_is_what_the_recorded_texts_say() -> None:
         assert mapping.extreme_of(row["rules_primary"]) == kept["extreme"]
         assert kept["evidence"]["rules"] == row["rules_primary"]
         assert kept["evidence"]["settlement_source"] == source
-        named = mapping._CLI.search(row["rules_secondary"])
-        assert named is None or named[1] == station.issued_by
+        mapping.check_secondary(row["rules_secondary"], station)
         event, _, strike = row["sample_ticker"].rpartition("-T")
         greater = "greater" in row["rules_primary"]
         bounds = Bounds(int(strike) + 1, None) if greater else Bounds(None, int(strike) - 1)
@@ -209,6 +209,17 @@ RULE = (
 GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2026", "bound": "between 83-84°"}
 
 
+SECOND = (
+    "Data for {} can be found by clicking the following URL: https://www.weather.gov/wrh/Climate?wfo=okx, navigating to the "
+    '"Observed Weather" tab, and choosing the location "{}" with Daily Climate Report selected.'
+)
+CHOOSE = (
+    "As noted in the Rulebook, for the actual Underlying, please go to the Source Agency link, click on "
+    '"Observed Weather", then choose "{}".'
+)
+TERMS = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -222,7 +233,22 @@ GOOD = {"word": "highest", "place": "Central Park, New York", "day": "July 17, 2
         ),
         ({"sources": [("x", "https://weather.example/product.php?product=CLI&issuedby=NYC")]}, "settles on"),
         ({"sources": [("The Weather Company", "https://weather.com/kalshi")]}, "settles on"),
-        ({"rules_secondary": "Data for CLILGA can be found there."}, "CLILGA"),
+        ({"rules_secondary": "Data for CLILGA can be found there."}, "not read"),
+        ({"rules_secondary": SECOND.format("CLILGA", "Central Park NY")}, "CLILGA"),
+        ({"rules_secondary": SECOND.format("CLINYC", "LaGuardia, NY")}, "LaGuardia"),
+        (
+            {
+                "rules_secondary": SECOND.format("CLINYC", "Central Park NY")
+                + "\n"
+                + SECOND.format("CLIJFK", "Central Park NY")
+            },
+            "CLIJFK",
+        ),
+        ({"rules_secondary": CHOOSE.format("Kennedy Airport")}, "Kennedy"),
+        ({"terms_url": TERMS + "GLOBALTEMPERATURE-2.pdf"}, "not reviewed"),
+        ({"terms_url": TERMS + "globaltemperature%20v2.pdf?versionId=3"}, "not reviewed"),
+        ({"terms_url": TERMS + "GLOBALTEMPERATURE/"}, "not reviewed"),
+        ({"terms_url": "https://weather.example"}, "not reviewed"),
         ({"rules_secondary": "The Weather Company is the first source agency."}, "not read"),
         ({"series": "KXHIGHXX"}, "not a reviewed"),
         ({"event_ticker": "KXHIGHNY-26JUL18"}, "another day"),
@@ -286,6 +312,42 @@ def test_amended_terms_name_another_source_from_their_day_on(day: str, named: bo
         return
     with pytest.raises(OtherSource, match="The Weather Company"):
         new_york(**changes)
+
+
+@pytest.mark.parametrize("terms", ["NHIGH.pdf", "GLOBALTEMPERATURE.pdf?versionId=3", "globaltemperature.PDF"])
+def test_what_the_reviewed_series_have_beside_their_rules_is_mapped(terms: str) -> None:
+    both = SECOND.format("CLINYC", "Central Park NY") + "\n" + SECOND.format("CLINYC", "Central Park NY")
+    assert new_york(rules_secondary=both, terms_url=TERMS + terms).station.icao == "KNYC"
+
+
+@pytest.mark.shared
+def test_every_settled_event_that_was_recorded_with_its_strikes_is_mapped(shared: Path) -> None:
+    """749 events of five cities, with the rules and sources that they were served with."""
+    found: Counter[str] = Counter()
+    for path in sorted((shared / "recorded2/events").glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for answer in map(json.loads, lines):
+                event, markets = answer["event"], answer["markets"]
+                series = "KX" + event["event_ticker"].partition("-")[0].removeprefix("KX")
+                rows = [
+                    {
+                        "ticker": m["ticker"],
+                        "strike_type": m.get("strike_type") or "",
+                        "floor": str(m.get("floor_strike", "")),
+                        "cap": str(m.get("cap_strike", "")),
+                        "rules": m["rules_primary"],
+                    }
+                    for m in markets
+                ]
+                secondary = "\n".join(dict.fromkeys(m["rules_secondary"] for m in markets if m["rules_secondary"]))
+                sources = [(s["name"], s["url"]) for s in event.get("settlement_sources") or []]
+                try:
+                    station = daily_market(event["event_ticker"], series, rows, sources, secondary).station.icao
+                except Unmapped as why:
+                    station = str(why).partition(":")[0]
+                found[station] += 1
+    assert found.pop("strikes of no known kind") == 80
+    assert found == {"KAUS": 153, "KMDW": 153, "KDEN": 57, "KMIA": 153, "KNYC": 153}
 
 
 def test_an_exchange_that_serves_no_texts_is_taken_at_the_reviewed_ones() -> None:

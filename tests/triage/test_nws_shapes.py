@@ -68,8 +68,9 @@ def test_an_unknown_unit_or_an_impossible_value_is_an_error(path: tuple[str, ...
 
 def test_a_forecast_without_the_time_of_its_update_is_an_error() -> None:
     answer = recorded("gridpoints_forecast_hourly_us")
-    for name in ("updated", "updateTime", "generatedAt"):
+    for name in ("updated", "updateTime"):
         answer["properties"].pop(name)
+    assert answer["properties"]["generatedAt"], "when the answer was made says nothing of the forecast's age"
     with pytest.raises(SourceError, match="update"):
         shapes.forecast(answer)
 
@@ -133,9 +134,13 @@ def test_the_remarks_give_the_extremes_of_six_hours_and_nothing_else_of_similar_
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"features": None}, {"properties": []}, "busy", 5])
 def test_answers_of_another_kind_are_errors(answer: Any) -> None:
-    for parse in (lambda a: shapes.readings(a, "KFLL"), shapes.forecast, shapes.climate_reports, shapes.climate_report):
+    for parse in (lambda a: shapes.readings(a, "KFLL"), shapes.forecast, shapes.climate_reports, report_of):
         with pytest.raises(SourceError):
             parse(answer)
+
+
+def report_of(answer: Any) -> tuple[date, int | None, int | None, bool, int]:
+    return shapes.climate_report(answer, "NYC")
 
 
 REPORT = """
@@ -170,9 +175,7 @@ CLIMATE NORMALS FOR TODAY
 
 
 def test_a_climate_report_gives_day_and_extremes() -> None:
-    day, high, low, final, issued = shapes.climate_report(
-        {"productText": REPORT, "issuanceTime": "2026-07-18T06:17:00+00:00"}
-    )
+    day, high, low, final, issued = report_of({"productText": REPORT, "issuanceTime": "2026-07-18T06:17:00+00:00"})
     assert (day, high, low, final) == (date(2026, 7, 17), 86, 70, True)
     assert issued == 1_784_355_420_000
 
@@ -181,8 +184,21 @@ def test_an_afternoon_report_is_not_final_and_a_missing_value_is_none() -> None:
     text = REPORT.replace("...THE CENTRAL", "VALID TODAY AS OF 0400 PM LOCAL TIME.\n\n...THE CENTRAL").replace(
         "MINIMUM         70", "MINIMUM         MM"
     )
-    _, high, low, final, _ = shapes.climate_report({"productText": text, "issuanceTime": "2026-07-17T20:17:00+00:00"})
+    _, high, low, final, _ = report_of({"productText": text, "issuanceTime": "2026-07-17T20:17:00+00:00"})
     assert (high, low, final) == (86, None, False)
+
+
+@pytest.mark.parametrize("words", ["VALID AS OF", "VALID TODAY\nAS OF", "VALID  YESTERDAY AS\n OF"])
+def test_a_report_that_is_valid_as_of_an_hour_is_not_final_however_its_lines_break(words: str) -> None:
+    text = REPORT.replace("...THE CENTRAL", f"{words} 0400 PM LOCAL TIME.\n\n...THE CENTRAL")
+    assert not report_of({"productText": text, "issuanceTime": "2026-07-17T20:17:00+00:00"})[3]
+
+
+@pytest.mark.parametrize("name", ["LGA", "JFK", "NY1"])
+def test_a_report_of_another_station_is_refused(name: str) -> None:
+    answer = {"productText": REPORT.replace("CLINYC", f"CLI{name}"), "issuanceTime": "2026-07-18T06:17:00+00:00"}
+    with pytest.raises(SourceError, match=name):
+        report_of(answer)
 
 
 def test_the_list_of_reports_is_newest_first() -> None:

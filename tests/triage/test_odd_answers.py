@@ -138,7 +138,7 @@ READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "observations": (recorded("stations_observations_multiple"), lambda answer: shapes.readings(answer, "KORD")),
     "six hours": (recorded("stations_observations_multiple"), lambda answer: shapes.six_hour_extremes(answer, "KORD")),
     "reports": (REPORTS, shapes.climate_reports),
-    "report": (REPORT, shapes.climate_report),
+    "report": (REPORT, lambda answer: shapes.climate_report(answer, "NYC")),
     "open-meteo": (OPEN_METEO, lambda answer: hours(answer, 40.78, -73.97)),
     "open-meteo's run": (RUN, lambda answer: issued_ms(answer, 1_795_000_000_000)),
     "coin price": (TICKER, last_trade),
@@ -251,7 +251,7 @@ def test_a_report_beside_a_null_temperature_is_used_and_one_beside_a_distrusted_
 
 def test_a_climate_report_of_an_impossible_date_is_a_source_error() -> None:
     with pytest.raises(SourceError, match="FEBRUARY 30"):
-        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("JULY 16", "FEBRUARY 30")})
+        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("JULY 16", "FEBRUARY 30")}, "NYC")
 
 
 @pytest.mark.parametrize(
@@ -268,13 +268,13 @@ def test_a_record_is_a_value_and_what_no_weather_has_is_none(
     high: str, low: str, found: tuple[int | None, int | None]
 ) -> None:
     text = REPORT["productText"].replace("  91", f"  {high}").replace("  74", f"  {low}")
-    assert shapes.climate_report({**REPORT, "productText": text})[1:3] == found
-    assert shapes.climate_report({**REPORT, "productText": text.title()})[1:3] == found
+    assert shapes.climate_report({**REPORT, "productText": text}, "NYC")[1:3] == found
+    assert shapes.climate_report({**REPORT, "productText": text.title()}, "NYC")[1:3] == found
 
 
 def test_a_report_whose_low_is_above_its_high_is_refused() -> None:
     with pytest.raises(SourceError, match="above its highest"):
-        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("74", "94")})
+        shapes.climate_report({**REPORT, "productText": REPORT["productText"].replace("74", "94")}, "NYC")
 
 
 def test_a_time_with_two_readings_has_none_and_one_that_comes_twice_has_it() -> None:

@@ -66,7 +66,7 @@ def _facts(event: Event, listings: tuple[Listing, ...], secondary: Sequence[str]
         title=event.title,
         listings=listings,
         sources=tuple((str(row.get("name", "")), str(row.get("url", ""))) for row in named if isinstance(row, dict)),
-        rules_secondary=secondary[0] if secondary else "",
+        rules_secondary="\n".join(dict.fromkeys(text for text in secondary if text)),
         close_ms=None if event.close_time is None else int(event.close_time.timestamp() * 1000),
         digest=digest(listings, secondary),
         terms_url=event.series.contract_terms_url,

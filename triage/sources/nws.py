@@ -127,7 +127,7 @@ def _reports(base: str, issued_by: str, client: Client) -> list[list[Any]]:
         names = shapes.climate_reports(client.get_json(f"{base}/products/types/CLI/locations/{issued_by}"))
     for name in names[:REPORTS_READ]:
         with suppress(SourceError):  # one that cannot be read does not hide the others
-            day, high, low, final, issued = shapes.climate_report(client.get_json(f"{base}/products/{name}"))
+            day, high, low, final, issued = shapes.climate_report(client.get_json(f"{base}/products/{name}"), issued_by)
             found.append([day.isoformat(), high, low, final, issued])
     return found
 

@@ -26,8 +26,11 @@ _TENTHS: Final = re.compile(r"(?<!\S)T(?P<sign>[01])(?P<tenths>\d{3})[01]\d{3}(?
 _WHOLE: Final = re.compile(r"(?<!\S)(?P<minus>M?)(?P<degrees>\d{2})/(M?\d{2}|//)?(?!\S)")
 _DAY: Final = re.compile(
     r"CLIMATE SUMMARY FOR (?P<month>JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER)"
-    r"\s+(?P<day>\d{1,2})\s+(?P<year>\d{4})"
+    r"\s+(?P<day>\d{1,2}),?\s+(?P<year>\d{4})"
 )
+_NOT_FINAL: Final = re.compile(r"\bVALID(?:\s+\w+)?\s+AS\s+OF\b")
+_PRODUCT: Final = re.compile(r"^CLI([A-Z0-9]{3})\s*$", re.MULTILINE)
+"""The line that names a report, with its station."""
 _EXTREME: Final = re.compile(r"^\s*(?P<which>MAXIMUM|MINIMUM)\s+(?P<value>-?\d{1,3})R?\b", re.MULTILINE)
 """An ``R`` behind the value marks a record."""
 _MONTHS: Final = (
@@ -63,7 +66,9 @@ def forecast(answer: Any) -> tuple[int, list[tuple[int, int, float]]]:
     Periods without a time or a temperature are left out; a forecast without any period is a SourceError.
     """
     found = _properties(answer)
-    updated = unix_ms(found.get("updateTime") or found.get("updated") or found.get("generatedAt"))
+    updated = unix_ms(
+        found.get("updateTime") or found.get("updated")
+    )  # ``generatedAt`` is when the answer was made, not the forecast
     if updated is None:
         raise SourceError("a forecast without the time of its update")
     periods = []
@@ -117,8 +122,8 @@ def climate_reports(answer: Any) -> list[str]:
     return [str(name) for _, name in sorted(rows, reverse=True) if name]
 
 
-def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int]:
-    """(day, high, low, is final, issued) of a report's text. A report "valid as of" an hour of the day is not final.
+def climate_report(answer: Any, issued_by: str) -> tuple[date, int | None, int | None, bool, int]:
+    """(day, high, low, is final, issued) of the text of this station's report. A report "valid as of" an hour of the day is not final.
 
     A value that is missing (``MM``) or that no weather has is None. SourceError if the text is no daily climate report, or its lowest
     temperature is above its highest.
@@ -129,6 +134,9 @@ def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int
     found = _DAY.search(text) if text is not None else None
     if text is None or found is None or issued is None:
         raise SourceError("not a daily climate report")
+    for name in _PRODUCT.findall(text):
+        if name != issued_by:
+            raise SourceError(f"a climate report of {name} instead of {issued_by}")
     section = text[found.end() :].partition("PRECIPITATION")[0]
     said = {row["which"]: int(row["value"]) for row in reversed(list(_EXTREME.finditer(section)))}
     values = {which: value for which, value in said.items() if COLDEST <= value <= HOTTEST}
@@ -142,7 +150,7 @@ def climate_report(answer: Any) -> tuple[date, int | None, int | None, bool, int
         day,
         values.get("MAXIMUM"),
         values.get("MINIMUM"),
-        "VALID AS OF" not in text and "VALID TODAY AS OF" not in text,
+        _NOT_FINAL.search(text) is None,
         issued,
     )
 

@@ -30,7 +30,8 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class EventFacts:
     """What a source may read. ``sources``: settlement source (name, url) of the event, else of its series.
-    ``digest``: of rules, strikes and the set of markets, without their states. Times are Unix milliseconds."""
+    ``rules_secondary``: of all markets, each text once. ``digest``: of rules, strikes and the set of markets, without their
+    states. Times are Unix milliseconds."""
 
     ticker: str
     series: str

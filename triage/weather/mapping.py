@@ -5,8 +5,9 @@ A daily temperature event is mapped only if everything that it says about itself
 - its series is in ``data/series.json``, each entry with the rules text and settlement source that it was read from;
 - its settlement source is the National Weather Service's daily climate report (``product=CLI``) *issued by* that station;
 - its rules name the same report, the same extreme (highest / lowest), a place that is known to mean the station, and the
-  day in its ticker; ``Data for CLIxxx`` in the second part names the same station, and every sentence of it is one that was read: another
-  source may hide in one that was not;
+  day in its ticker; what the second part names (``CLIxxx``, a location) is the same station, and every sentence of it is one that was read:
+  another source may hide in one that was not;
+- its contract terms, where it names any, are among those that the reviewed series have;
 - the bounds in each market's rules are the strikes of that market, and the outcomes tile the whole degrees.
 
 What the event does not say (an exchange that serves no rules text) is not held against it; what it says differently is.
@@ -28,7 +29,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from markets.terms.reading.primary import read_condition
 from markets.terms.reading.secondary import Topic, read_sentence
@@ -49,18 +50,25 @@ _RULE: Final = re.compile(
 _BOUND: Final = re.compile(
     r"is (?:(?P<way>greater|less) than (?P<limit>-?\d+(?:\.\d+)?)°|between (?P<low>-?\d+)\s*(?:-|–|° to |° and )\s*(?P<high>-?\d+)°)"
 )
+REVIEWED_TERMS: Final = frozenset(
+    ("AUSHIGH", "CHIHIGH", "DENHIGH", "LAXHIGH", "MIAHIGH", "NHIGH", "PHILHIGH", "GLOBALTEMPERATURE", "TEMPERATURE")
+)
+"""Documents of contract terms of the reviewed series, by name; the last is the simulator's. Another one may name another source."""
 AMENDED: Final = {"GLOBALTEMPERATURE": (date(2026, 8, 17), "The Weather Company")}
 """Contract terms -> from which day on they name whom first. An event under them settles on that source's figures first."""
-_CLI: Final = re.compile(r"Data for CLI([A-Z0-9]{3})\b")
+_CLI: Final = re.compile(r"\bCLI([A-Z0-9]{3})\b")
+_LOCATION: Final = re.compile(r'(?:location|choose) "([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A climate station. ``names``: places that mean it in rules texts. ``standard_hours``: UTC offset of standard time."""
+    """A climate station. ``names``: places that mean it in rules texts; ``locations``: the weather service's own words for it in the
+    menus that rules point to. ``standard_hours``: UTC offset of standard time."""
 
     icao: str
     issued_by: str
     names: frozenset[str]
+    locations: frozenset[str]
     latitude: float
     longitude: float
     timezone: str
@@ -119,7 +127,8 @@ def daily_market(
     terms_url: str = "",
 ) -> DailyMarket:
     """Map one event. ``markets``: ``ticker``, ``strike_type``, ``floor``, ``cap``, ``rules`` as strings, empty if absent;
-    ``sources``: settlement sources (name, url); ``terms_url``: of the contract terms. Raises Unmapped."""
+    ``sources``: settlement sources (name, url); ``rules_secondary``: of all markets, each text once; ``terms_url``: of the contract
+    terms. Raises Unmapped."""
     reviewed = reviewed_series().get(series)
     if reviewed is None:
         raise Unmapped(f"{series} is not a reviewed daily temperature series")
@@ -130,12 +139,7 @@ def daily_market(
     for _, url in sources:
         if (issuer := issuing_station(url)) != station.issued_by:
             raise OtherSource(f"settles on {issuer or url}, reviewed was {station.issued_by}")
-    unread = next((s for s in sentences(rules_secondary) if read_sentence(s, Topic.WEATHER) is None), "")
-    if unread:
-        raise OtherSource(f"a sentence of the rules was not read: {unread}")
-    named = _CLI.search(rules_secondary)
-    if named and named[1] != station.issued_by:
-        raise OtherSource(f"the rules point to CLI{named[1]}, reviewed was CLI{station.issued_by}")
+    check_secondary(rules_secondary, station)
     bounds = {}
     for row in rows:
         bounds[row["ticker"]] = strike_bounds(row["strike_type"], row["floor"], row["cap"])
@@ -146,9 +150,24 @@ def daily_market(
     return DailyMarket(station, extreme, day, starts, ends, bounds)
 
 
+def check_secondary(rules: str, station: Station) -> None:
+    """Raise OtherSource where the rules' second part says anything that was not read, or points to another station or place."""
+    unread = next((s for s in sentences(rules) if read_sentence(s, Topic.WEATHER) is None), "")
+    if unread:
+        raise OtherSource(f"a sentence of the rules was not read: {unread}")
+    for named in _CLI.findall(rules):
+        if named != station.issued_by:
+            raise OtherSource(f"the rules point to CLI{named}, reviewed was CLI{station.issued_by}")
+    for place in _LOCATION.findall(rules):
+        if place not in station.locations:
+            raise OtherSource(f"the rules point to {place!r}, which is not known to mean {station.icao}")
+
+
 def check_terms(url: str, day: date) -> None:
-    """Raise OtherSource where the contract terms name another source first from this day on."""
-    name = address_of(url).path.rpartition("/")[2].partition(".")[0].upper()
+    """Raise OtherSource where the contract terms were not reviewed, or name another source first from this day on."""
+    name = unquote(address_of(url).path).rpartition("/")[2].rpartition(".")[0].upper()
+    if url and name not in REVIEWED_TERMS:
+        raise OtherSource(f"its contract terms were not reviewed: {url}")
     since, who = AMENDED.get(name, (date.max, ""))
     if day >= since:
         raise OtherSource(f"its contract terms ({name}) name {who} first since {since}")
@@ -260,6 +279,7 @@ def stations() -> dict[str, Station]:
             r["icao"],
             r["issued_by"],
             frozenset(r["names"]),
+            frozenset(r["locations"]),
             r["latitude"],
             r["longitude"],
             r["timezone"],
