@@ -14,7 +14,7 @@ def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:
     own = urlsplit(base_url).netloc
     context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, base_url=base_url)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(45_000)
     page.on(
         "console",
         lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,

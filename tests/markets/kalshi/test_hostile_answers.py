@@ -89,7 +89,7 @@ def test_an_answer_that_drips_has_a_deadline(start: bytes, drop: bytes, secure: 
         began = time.monotonic()
         with pytest.raises(Unreachable, match=r"in time|timed out"):
             client.exchange.status()
-    assert time.monotonic() - began < READ_TRIES * 2  # it would go on for ever
+    assert time.monotonic() - began < READ_TRIES * 10  # it would go on for ever
 
 
 def test_a_write_whose_answer_drips_is_of_unknown_outcome(signer: Signer) -> None:

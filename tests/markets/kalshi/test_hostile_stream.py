@@ -24,7 +24,7 @@ from markets.kalshi.ws.session import Session
 from .test_batch_reader import connection, frame
 from .tls import client_side, server_side
 
-PAUSE = 2.0
+PAUSE = 5.0
 """No measure of speed: a read with a timeout of 0.05 s that lasts longer was held by its peer."""
 
 
@@ -145,8 +145,8 @@ def test_left_over_frames_do_not_wait_for_more_bytes() -> None:
     theirs.sendall(frame(ABNF.OPCODE_TEXT, b"a") * count)
     assert len(reader.read(1.0)) == batch_reader.FRAMES_PER_READ
     began = time.monotonic()
-    assert len(reader.read(5.0)) == 100
-    assert time.monotonic() - began < 1
+    assert len(reader.read(60.0)) == 100
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("secure", [False, True])
@@ -318,7 +318,7 @@ def test_upgrade_that_drips_is_given_up_at_its_deadline(start: bytes, signer: Si
     stop.set()
     thread.join(5)
     listener.close()
-    assert took < 3
+    assert took < 30
 
 
 @pytest.mark.parametrize(
