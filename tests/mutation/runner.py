@@ -85,11 +85,13 @@ class Runner:
         return chosen
 
     def _in_turn(self, names: set[str], stem: str) -> list[str]:
-        """The tests of the module's own file first, then one of each file in turn; within a file the quickest first."""
+        """The tests of files named as the module first, the quickest of all of them at the head; then one of each file in turn."""
+        quickest = sorted(sorted(names), key=lambda one: self.reached.seconds.get(one, 0.0))
+        own = [name for name in quickest if stem in name.partition("::")[0]]
         by_file: dict[str, list[str]] = {}
-        for name in sorted(names, key=lambda one: self.reached.seconds.get(one, 0.0)):
-            by_file.setdefault(name.partition("::")[0], []).append(name)
-        own = [name for file in sorted(by_file) if stem in file for name in by_file.pop(file)]
+        for name in quickest:
+            if name not in own:
+                by_file.setdefault(name.partition("::")[0], []).append(name)
         turns = zip_longest(*(by_file[file] for file in sorted(by_file)))
         return own + [name for turn in turns for name in turn if name is not None]
 

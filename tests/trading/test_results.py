@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,11 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import results
+from trading.accounting import ledger, locked, results
 from trading.accounting.booking import FillReport, book_fill
 from trading.closing import settlement
 from trading.closing.finals import FinalResult
-from trading.models import Fill, Leg, Order, Position, Settlement
+from trading.models import ACTIVE, Fill, Leg, Order, Position, Settlement
 
 START = datetime(2026, 3, 3, 1, 30, tzinfo=ZoneInfo("UTC"))
 NEW_YORK = ZoneInfo("America/New_York")
@@ -205,7 +206,51 @@ def _adds_up(booked: Profile) -> None:
     ]
     for name in ("realised", "fees", "ended", "won"):
         assert sum(getattr(part, name) for part in parts) == getattr(whole, name), name
+    _agrees_with_made(booked, whole)
+    _locks(booked, now)
     row = Position.objects.filter(profile=booked, ended_at__isnull=False).first()
     assert row is not None
     Position.objects.filter(pk=row.pk).update(fees=0, realised=0)
     assert results.result(booked, None, now).ended == whole.ended
+
+
+def _agrees_with_made(booked: Profile, whole: results.Result) -> None:
+    """The sums of all profiles at once are those of each, and of its mode alone."""
+    now = clock.now()
+    world.add_profile("idle")
+    idle = Profile.objects.get(name="idle")
+    for since, until in ((None, None), (None, now), (START + timedelta(days=3), START + timedelta(days=9))):
+        found = results.result(booked, since, until or now)
+        wanted = results.Made(found.realised, found.fees, found.ended, found.won)
+        assert results.made("sim", since, until) == ({booked.pk: wanted} if wanted != results.Made() else {})
+    assert results.made("live") == {}
+    assert (whole.win_rate_ppm, whole.on_capital_days_ppm) == (
+        whole.won * 1_000_000 // whole.ended,
+        whole.realised * 1_000_000 // whole.capital_days,
+    )
+    nothing = results.result(idle, None, now)
+    assert (nothing.win_rate_ppm, nothing.on_capital_days_ppm, nothing.best, nothing.worst) == (None,) * 4
+    idle.capital = 0
+    assert results.result(idle, None, now).on_capital_ppm is None
+    with pytest.raises(ValueError, match="none of category"):
+        results.by(booked, None, now, "weekday")
+
+
+def _locks(booked: Profile, now: datetime) -> None:
+    """What is locked, free and realised is all of the capital, week by week and position by position."""
+    found = locked.capital_of(booked, now, weeks=60)
+    summary = ledger.summary(booked)
+    assert found.total == summary["starting"] + summary["realised"]
+    assert found.free + found.in_positions == found.total
+    active = Position.objects.filter(profile=booked, status__in=ACTIVE)
+    assert {one.position.pk: one.amount for one in found.locked} == {one.pk: one.cost + one.reserved for one in active}
+    assert sum(week.realised for week in found.weeks) == summary["realised"]
+    assert len(found.weeks) == 60
+    for week, following in pairwise(found.weeks):
+        assert week.begin < following.begin
+        assert results.begin("week", week.begin) == week.begin
+        area = results.capital_days(results.held_steps(booked), week.begin, following.begin)
+        days = (following.begin.astimezone(UTC) - week.begin.astimezone(UTC)) / timedelta(days=1)
+        assert abs(week.locked - area / days) <= 1
+        gains = results.result(booked, week.begin, following.begin - timedelta(microseconds=1)).realised
+        assert (week.realised, week.on_locked) == (gains, gains / week.locked if week.locked else None)
