@@ -22,7 +22,9 @@ from markets.terms.reading.rules import NotRead, one_rest
 from markets.terms.reading.strikes import Interval
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 
-SETTLED_TOGETHER: Final = frozenset({Meaning.NOTHING, Meaning.ALL_NO, Meaning.ANY_NO, Meaning.DISCRETION})
+SETTLED_TOGETHER: Final = frozenset(
+    {Meaning.NOTHING, Meaning.ONE_WINS, Meaning.REGULATION, Meaning.ALL_NO, Meaning.ANY_NO, Meaning.DISCRETION}
+)
 """What the rules of a member may say beside its condition; anything else needs states that a family does not have."""
 
 
@@ -90,6 +92,10 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
     one_rest([read.rest for read in reads])
     if len({read.source for read in reads}) > 1:
         raise NotRead("source_differs", "The members are settled by different sources.")
+    if len(frozenset().union(*(read.units for read in reads))) > 1:
+        raise NotRead("measures_differ", "The margins of the members are counted in different units.")
+    if len({Meaning.REGULATION in read.meanings for read in reads}) > 1:
+        raise NotRead("rules_differ", "Some members say what counts as regulation time, others do not.")
     no_data = NO_DATA_MEANS[terms.no_data] if terms.approved else (*NO_DATA_MEANS[terms.no_data], *reads[0].no_data)
     said = {*meanings, *no_data}
     strange = said - SETTLED_TOGETHER

@@ -31,7 +31,7 @@ UNREGISTERED: Final = (Meaning.ALL_NO, Meaning.ANY_NO)
 @dataclass(frozen=True, slots=True)
 class MemberRead:
     """What one event says. ``rest``: all but the strikes, dates and sides; ``source``: name of what settles it; ``no_data``: what its
-    source may leave open besides."""
+    source may leave open besides; ``units``: what its margins count."""
 
     intervals: Mapping[str, Interval]
     rest: str
@@ -39,25 +39,26 @@ class MemberRead:
     measure: Measure
     no_data: tuple[Meaning, ...]
     meanings: Mapping[Meaning, str]
+    units: frozenset[str] = frozenset()
 
 
 def read_member(facts: EventFacts, terms: RegisteredTerms) -> MemberRead:
     """Every market of one event, read; strikes, rule and name must agree. Raises NotRead."""
     found = _by_forms(facts, terms) if terms.forms else _coin(facts, terms)
-    if facts.mutually_exclusive or facts.collateral_return_type == EXCLUSIVE:
+    if facts.mutually_exclusive or facts.collateral_return_type == EXCLUSIVE or Meaning.ONE_WINS in found.meanings:
         _check_exclusive(facts.event_ticker, found.intervals)
     return found
 
 
 def _check_exclusive(event: str, intervals: Mapping[str, Interval]) -> None:
-    """Raises NotRead where the exchange says that at most one market wins, and the rules that two do."""
+    """Raises NotRead where the exchange or a sentence says that at most one market wins, and the conditions that two do."""
     try:
         both = next((paying for paying in Atoms.of(intervals).paying() if len(paying) > 1), ())
     except AtomError as error:
         raise NotRead("strikes", str(error)) from None
     if both:
         raise NotRead(
-            "overlap", f"{event} is listed as exclusive, and by the rules {' and '.join(both[:2])} may both win."
+            "overlap", f"{event} is said to be exclusive, and by the rules {' and '.join(both[:2])} may both win."
         )
 
 
@@ -109,7 +110,11 @@ def _by_forms(listed: EventFacts, terms: RegisteredTerms) -> MemberRead:
     check_sources(facts)
     texts.read_others(topic=topic)
     intervals = {market.ticker: one.interval for market, one in zip(facts.markets, formed, strict=True)}
-    return MemberRead(intervals, formed[0].subject, "", formed[0].measure, UNREGISTERED, texts.meanings)
+    measure, meanings = formed[0].measure, dict(texts.meanings)
+    if measure is not Measure.DAY:  # what a form asks for besides may not come about; of a day: never
+        meanings.setdefault(Meaning.ALL_NO, "What else the rule asks for may not come about.")
+    units = frozenset(one.unit for one in formed if one.unit)
+    return MemberRead(intervals, formed[0].subject, "", measure, UNREGISTERED, meanings, units)
 
 
 def _still_open(facts: EventFacts, terms: RegisteredTerms) -> tuple[EventFacts, bool]:

@@ -6,7 +6,8 @@ form is a whole primary rule, to the letter but for its slots:
 - ``{before}`` or ``{by}``: the date of a date ladder, right after the word "before" or "by". Yes if it happens earlier than that day, or
   on that day at the latest. What never happens lies beyond all dates;
 - ``{strike}``: a strike phrase ("more than 3.5", "at least 40"), which the exchange's strikes must repeat;
-- ``{one}``, ``{two}``: the sides of a game, as the rule calls the game; ``{side}``: the one that wins. With ``{strike}``: by how much;
+- ``{one}``, ``{two}``: the sides of a game, as the rule calls the game; ``{side}``: the one that wins. With ``{strike}``: by how much,
+  in one unit for all markets of a family;
 - ``{day}``, ``{time}``: of the game, say; the same in every market.
 
 Together they measure one thing: the day on which something happens, the margin by which the first side wins (0 is a tie), or a value.
@@ -43,7 +44,13 @@ _NEGATION: Final = re.compile(
     r"\b(?:not|no|never|neither|nor|none|nobody|nothing|without|unless|except|fails?|loses?|remains?|still|until)\b|n't\b",
     re.IGNORECASE,
 )
-_BY_HOW_MUCH: Final = re.compile(r" by \{strike\}(?: (?:points?|runs?|goals?|games?|sets?|maps?))?")
+_TWICE: Final = re.compile(
+    r"\b(?:or|either|any|anytime|ever|once|some|sometime|tie[sd]|draws|drawn|level|reach\w*|touch\w*|hits?|cross\w*)\b",
+    re.IGNORECASE,
+)
+"""Words by which two markets that exclude each other as strikes may both win: another cause, or a value that moves."""
+_BY_HOW_MUCH: Final = re.compile(r" by \{strike\}(?: ((?:point|run|goal|game|set|map)s?))?")
+_OPENING: Final = re.compile(r"If (?:the )?(?:\{side\} (?:wins|beats|defeats) )?(?:the )?")
 _TIE_ENDING: Final = re.compile(r" (?:ends|finishes|results) in a (?:tie|draw)(?=,|\Z| )")
 _UNITS: Final = re.compile(r"[$%°]|degrees?")
 """Marks of a strike phrase that say what its number counts: the same in all markets of one value."""
@@ -75,13 +82,15 @@ class Form:
 @dataclass(frozen=True, slots=True)
 class Formed:
     """A rule that fits a form. ``interval``: the values for which it resolves Yes; ``strike``: those that its strike phrase takes, None
-    without one; ``subject``: what it says besides, the same in all markets of one value; ``names``: sides and date, for a person."""
+    without one; ``subject``: what it says besides, the same in all markets of one value; ``side``: who wins; ``unit``: what a margin
+    counts, "" without a strike."""
 
     measure: Measure
     interval: Interval
     strike: Interval | None
     subject: str
     side: str = ""
+    unit: str = ""
 
 
 @lru_cache(maxsize=1024)
@@ -99,6 +108,8 @@ def form_of(text: str) -> Form:
     if found := _NEGATION.search(template):
         raise FormError(f'A form says what makes it Yes, without "{found[0]}": {text}')
     measure = _measure(template, frozenset(slots))
+    if measure is not Measure.DAY and (found := _TWICE.search(_TIE_ENDING.sub("", template))):
+        raise FormError(f'A form is about one value at one moment, without "{found[0]}": {text}')
     for name in _DATES:
         if name in slots and not re.search(rf"\b{name} \{{{name}\}}", template.replace("on or before {by}", "by {by}")):
             raise FormError(f'{{{name}}} stands right after the word "{name}": {text}')
@@ -123,7 +134,7 @@ def _measure(template: str, slots: frozenset[str]) -> Measure:
     if game and len(game) < 2:
         raise FormError(f"A game has two sides, {{one}} and {{two}}: {template}")
     if "side" in slots:
-        if not game or not _WINS.match(template):
+        if not game or not _WINS.match(template) or _TIE.search(template):
             raise FormError(f'A form with {{side}} begins "If {{side}} wins" and names {{one}} and {{two}}: {template}')
         return Measure.MARGIN
     if "strike" in slots:
@@ -163,10 +174,11 @@ def _read(form: Form, head: str) -> Formed | None:
         return None
     if said.get("side", said["one"]) != said["one"]:
         interval = Interval(_negative(interval.high), interval.high_in, _negative(interval.low), interval.low_in)
-    game = _BY_HOW_MUCH.sub("", form.template)
-    tail = game[game.index("{one}") :]
-    subject = _filled(_TIE_ENDING.sub("", tail), said, {"strike", "side"})
-    return Formed(form.measure, interval, strike, subject, said.get("side", ""))
+    counted = _BY_HOW_MUCH.search(form.template)
+    game = _OPENING.sub("", _BY_HOW_MUCH.sub("", form.template), count=1)
+    subject = _filled(_TIE_ENDING.sub("", game), said, {"strike", "side"})
+    unit = "" if strike is None else ((counted and counted[1]) or "number").removesuffix("s")
+    return Formed(form.measure, interval, strike, subject, said.get("side", ""), unit)
 
 
 def _sides_fit(said: dict[str, str]) -> bool:

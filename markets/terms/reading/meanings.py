@@ -23,6 +23,10 @@ class Meaning(StrEnum):
     ALL_NO = "all markets resolve to No"
     ANY_NO = "a market may resolve to No by itself"
     SEVERAL = "several markets resolve to Yes"
+    ONE_WINS = "at most one market resolves to Yes"
+    ONE_MUST = "exactly one market resolves to Yes"
+    NAMED_WINS = "a market that is named resolves to Yes"
+    REGULATION = "what counts as regulation time"
     DISCRETION = "the exchange's discretion"
 
 
@@ -32,8 +36,10 @@ def states_of(meanings: Mapping[Meaning, str], outcomes: int) -> tuple[State, ..
     several_win = Meaning.SEVERAL in meanings
     for meaning, quote in meanings.items():
         match meaning:
-            case Meaning.NOTHING | Meaning.TIE_WINS | Meaning.DISCRETION:
+            case Meaning.NOTHING | Meaning.TIE_WINS | Meaning.DISCRETION | Meaning.REGULATION:
                 pass
+            case Meaning.ONE_WINS | Meaning.ONE_MUST | Meaning.NAMED_WINS:
+                pass  # of outcomes that exclude each other they say no more than that
             case Meaning.HALVES:
                 found.append(split(2, quote, HALF))
                 if outcomes > 2:

@@ -23,6 +23,7 @@ _NO: Final = r'(?:will )?resolves?(?: to)? "?(?:No|NO|no)"?'
 _WEEKDAY: Final = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 _KINDS: Final = r"(?:range|bucket|bracket|market|outcome|option|strike|contract)s?"
 _ONE_OF: Final = rf"one (?:{_KINDS}|of (?:the|these) {_KINDS})"
+_RESOLVES: Final = r'(?:, at (?:maximum|most),)? (?:can|will|may) resolve(?: to)? "?(?:Yes|YES|yes)"?\.'
 _APART: Final = "(?:mutually exclusive|mutually exclusive and do not overlap)"
 _WHEN: Final = rf"(?:at {TIME}(?: on {DATE})?|on {DATE}(?: at {TIME})?)"
 
@@ -85,12 +86,12 @@ _ONLY: Final[dict[Topic, Read]] = {
         (
             r"Therefore, if the Federal Reserve hikes by 50bps, the 50bps market will resolve to Yes and the 25bps market will resolve "
             r"to No\.",
-            (_M.NOTHING,),
+            (_M.ONE_WINS,),
         ),
         (
             r"Note \d{1,2}/\d{1,2}/\d{2}: For the markets beginning after the May meeting, if a scheduled FOMC meeting is canceled and "
             r'does not occur on its scheduled date, then the strike for "[^"]+" will resolve to Yes and all others will resolve to No\.',
-            (_M.NOTHING,),
+            (_M.NAMED_WINS,),
         ),
     ),
 }
@@ -102,17 +103,14 @@ _READ: Final[Read] = (
         (_M.NOTHING,),
     ),
     (rf"(?:The|This) (?:market|contract|strike) {_NO} otherwise\.", (_M.NOTHING,)),
-    (rf"All other {_KINDS} {_NO}\.", (_M.NOTHING,)),
+    (rf"All other {_KINDS} {_NO}\.", (_M.ONE_WINS,)),
     (
         rf"(?:This (?:market|event) is|(?:All|These|The|All of the|All of these) {_KINDS}(?: (?:in|of) this event)? are) {_APART}\.",
-        (_M.NOTHING,),
+        (_M.ONE_WINS,),
     ),
-    (rf"(?:These|The) {_KINDS} do not overlap\.", (_M.NOTHING,)),
-    (
-        rf"(?:Only|At most|No more than|Exactly) {_ONE_OF}(?:, at (?:maximum|most),)? (?:can|will|may) resolve(?: to)? "
-        r'"?(?:Yes|YES|yes)"?\.',
-        (_M.NOTHING,),
-    ),
+    (rf"(?:These|The) {_KINDS} do not overlap\.", (_M.ONE_WINS,)),
+    (rf"(?:Only|At most|No more than) {_ONE_OF}{_RESOLVES}", (_M.ONE_WINS,)),
+    (rf"Exactly {_ONE_OF}{_RESOLVES}", (_M.ONE_MUST,)),
     (
         r"(?:For (?:(?:more|further|full) )?(?:details|information), )?(?:[Pp]lease )?(?:[Ss]ee|[Rr]ead|[Rr]efer to|[Rr]eview|[Cc]onsult) "
         r"(?:the )?(?:full |complete )?(?:rules|[Cc]ontract [Tt]erms|[Rr]ulebook)(?: carefully)?"
@@ -221,7 +219,7 @@ _READ: Final[Read] = (
         rf"date but begins within {SPAN}), the market will remain open and resolve based on the official final result\.",
         (_M.VOID,),
     ),
-    (r"Regulation time includes stoppage time, not extra time or penalties\.", (_M.NOTHING,)),
+    (r"Regulation time includes stoppage time, not extra time or penalties\.", (_M.REGULATION,)),
     (
         r"Kalshi is not affiliated, associated, authorized, endorsed by, or in any way officially connected with the NCAA\.",
         (_M.NOTHING,),

@@ -1,0 +1,158 @@
+"""Families that look like one and are none: sentences that give a market another settlement than its strikes, forms that mix two values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.families import FamilyCertificate, FamilyRefusal, Member, certify_family
+from markets.terms.reading.forms import FormError, form_of
+from markets.terms.registry.entry import NoDataRule
+from tests.markets.terms.test_families import member as coin
+from tests.markets.terms.test_families import thresholds
+from tests.markets.terms.test_family_forms import (
+    GAME,
+    GAMES,
+    LEAVES,
+    SPREAD,
+    SPREADS,
+    THEN,
+    WINNER,
+    WINS,
+    dated,
+    game,
+    member,
+    noted,
+)
+from tests.markets.terms.wording import PRICE_NOTE, price_range
+
+CANCELLED = (
+    "Note 4/28/25: For the markets beginning after the May meeting, if a scheduled FOMC meeting is canceled and does not occur on its "
+    'scheduled date, then the strike for "Before Jan 1, 2027" will resolve to Yes and all others will resolve to No.'
+)
+REGULATION = "Regulation time includes stoppage time, not extra time or penalties."
+ONE_WINS = (
+    "This market is mutually exclusive.",
+    "These strikes do not overlap.",
+    "All markets in this event are mutually exclusive and do not overlap.",
+    "Only one bucket, at maximum, can resolve to Yes.",
+    "At most one of these strikes may resolve to Yes.",
+    "All other strikes resolve to No.",
+    "Please note that only one of these markets can resolve to Yes.",
+)
+
+
+def refused(found: FamilyCertificate | FamilyRefusal) -> str:
+    assert isinstance(found, FamilyRefusal), found
+    assert found.sentence.endswith(".")
+    return found.code
+
+
+def certified(*members: Member) -> FamilyCertificate:
+    found = certify_family(members)
+    assert isinstance(found, FamilyCertificate), found
+    return found
+
+
+@pytest.mark.parametrize("sentence", ONE_WINS)
+def test_thresholds_of_which_the_rules_let_one_win_are_no_ladder(sentence: str) -> None:
+    """Above 54,399.99 implies above 54,299.99 by the strikes, and excludes it by the sentence: YES and NO of the two may both be lost."""
+    note = f"{PRICE_NOTE} {sentence}"
+    assert refused(certify_family([coin(price_range()), coin(thresholds(note=note))])) == "overlap"
+    assert refused(certify_family([coin(thresholds(note=note))])) == "overlap"
+    assert refused(certify_family([member(noted(dated("Jan 1, 2027", "Feb 1, 2027"), sentence))])) == "overlap"
+    certified(coin(price_range(note=note)), coin(thresholds()))
+
+
+@pytest.mark.parametrize("sentence", ["Exactly one of these ranges will resolve to Yes.", CANCELLED])
+def test_a_sentence_by_which_a_market_wins_whatever_the_value_makes_no_family(sentence: str) -> None:
+    ladder = dated("Jan 1, 2027", "Feb 1, 2027")
+    assert refused(certify_family([member(noted(ladder, sentence))])) == "state_not_covered"
+
+
+def test_exactly_one_range_wins_even_where_the_value_lies_between_two() -> None:
+    note = f"{PRICE_NOTE} Exactly one of these ranges will resolve to Yes."
+    assert refused(certify_family([coin(price_range(note=note)), coin(thresholds())])) == "state_not_covered"
+
+
+def test_what_regulation_time_is_must_be_said_by_all_members_or_by_none() -> None:
+    members = [member(WINNER, GAMES), member(SPREADS, GAMES)]
+    certified(*members)
+    certified(*(replace(one, facts=noted(one.facts, REGULATION)) for one in members))
+    assert refused(certify_family([replace(members[0], facts=noted(WINNER, REGULATION)), members[1]])) == "rules_differ"
+
+
+HALF = f"If {{side}} wins the first half of the {GAME}{THEN}"
+SETS = f"If {{side}} wins the {GAME} by {{strike}} sets{THEN}"
+BARE = f"If {{side}} wins the {GAME} by {{strike}}{THEN}"
+
+
+def test_a_part_of_the_game_is_another_value_than_the_game() -> None:
+    terms = replace(GAMES, forms=(HALF, SPREAD))
+    half = game("KXGAME-A", (HALF, "Alpha", None), (HALF, "Beta", None), exclusive=True)
+    assert refused(certify_family([member(half, terms), member(SPREADS, terms)])) == "rules_differ"
+
+
+@pytest.mark.parametrize("other", [SETS, BARE])
+def test_margins_in_two_units_are_two_values(other: str) -> None:
+    """By more than 1.5 sets does not follow from by more than 3.5 games."""
+    terms = replace(GAMES, forms=(WINS, SPREAD, other))
+    sets = game("KXSETS-A", (other, "Alpha", "1.5"), (other, "Beta", "1.5"))
+    sets = replace(sets, markets=tuple(replace(m, yes_sub_title="") for m in sets.markets))
+    assert refused(certify_family([member(SPREADS, terms), member(sets, terms)])) == "measures_differ"
+    certified(member(WINNER, terms), member(sets, terms))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"If {{side}} wins the {GAME} or it is cancelled{THEN}",
+        f"If {{side}} wins or ties the {GAME}{THEN}",
+        f"If {{side}} wins the {GAME} (a draw counts as a win){THEN}",
+        f"If {{side}} wins the {GAME} or finishes level{THEN}",
+        f"If the index is {{strike}} or trading is halted on {{day}}{THEN}",
+        f"If the index is {{strike}} at any time on {{day}}{THEN}",
+        f"If the index ever reaches {{strike}} on {{day}}{THEN}",
+        f"If the index touches {{strike}} on {{day}}{THEN}",
+        f"If either index is {{strike}} on {{day}}{THEN}",
+    ],
+)
+def test_a_form_by_which_two_opposite_markets_may_both_win_is_none(text: str) -> None:
+    with pytest.raises(FormError):
+        form_of(text)
+
+
+def index(ticker: str, rule: str, *strikes: tuple[str, str]) -> EventFacts:
+    """Rows: (strike type, strike)."""
+    words = {"greater": "more than", "less_or_equal": "at most"}
+    markets = tuple(
+        MarketFacts(
+            f"{ticker}-{number}",
+            strike_type=kind,
+            floor_strike=Decimal(bound) if kind == "greater" else None,
+            cap_strike=None if kind == "greater" else Decimal(bound),
+            rules_primary=rule.replace("{strike}", f"{words[kind]} {bound}"),
+            rules_secondary="Trading involves risk.",
+        )
+        for number, (kind, bound) in enumerate(strikes)
+    )
+    return EventFacts(ticker, ticker.partition("-")[0], False, "", markets)
+
+
+def test_a_condition_beside_the_value_may_leave_every_market_without_its_yes() -> None:
+    """Above and at most the same strike: one of them wins, unless what else the form asks for does not come about."""
+    rule = f"If the index is {{strike}} in the first report and the report is published on time{THEN}"
+    terms = replace(GAMES, forms=(rule,), no_data=NoDataRule.LAST_VALUE)
+    found = certified(member(index("KXINDEX-A", rule, ("greater", "5"), ("less_or_equal", "5")), terms))
+    assert found.nobody
+
+
+@pytest.mark.parametrize("change", [lambda rule: rule, lambda rule: rule.replace("leaves", "joins or leaves")])
+def test_whatever_happens_by_a_date_is_a_ladder(change: Callable[[str], str]) -> None:
+    rule = change(LEAVES)
+    terms = replace(GAMES, forms=(rule,))
+    assert len(certified(member(dated("Jan 1, 2027", "Feb 1, 2027", rule=rule), terms)).atoms) == 3
