@@ -6,10 +6,12 @@ Between two passes nothing is known, and the books of a pass are prices only at 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,17 +73,30 @@ class Beside:
         aside.warn("results")
         return found
 
+    def end(self, event: str, at_ns: int) -> str | None:
+        """When ``event`` is expected to end, as the quotes recorded beside the books said by then; None where none had."""
+        known = self._ends.get(event, [])
+        n = bisect_right(known, at_ns, key=lambda said: said[0])
+        return known[n - 1][1] if n else None
+
     @cached_property
-    def ends(self) -> dict[str, str]:
-        """event -> when it is expected to end, as the quotes recorded beside the books have it."""
-        found: dict[str, str] = {}
+    def _ends(self) -> dict[str, list[tuple[int, str]]]:
+        """event -> [(when it was captured, when it is expected to end), ...] oldest first, changes alone."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        aside = Aside()  # what cannot be read is named where the quotes themselves are
         for path in files(self._root, "quotes/*.jsonl"):
-            for line in lines(path, Aside()):  # named where the quotes themselves are read
-                for event in (line, line.get("current")):
-                    end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None
-                    if end and event.get("event_ticker"):
-                        found[event["event_ticker"]] = end
-        return found
+            for line in lines(path, aside):
+                with aside.unreadable():
+                    at = nanoseconds(line["captured_at"])
+                    for event in (line, line.get("current")):
+                        end = (event.get("game_start") or event.get("close_time")) if isinstance(event, dict) else None
+                        if end and event.get("event_ticker"):
+                            found.setdefault(str(event["event_ticker"]), []).append((at, str(end)))
+        return {event: _changes(sorted(said)) for event, said in found.items()}
+
+
+def _changes(said: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [one for before, one in pairwise([(0, ""), *said]) if before[1] != one[1]]
 
 
 class _Reader:
@@ -89,7 +104,7 @@ class _Reader:
         self._path, self._listing, self._beside = path, listing, beside
 
     def __call__(self, aside: Aside) -> Iterator[Record]:
-        listed: dict[str, frozenset[str]] = {}
+        listed: dict[str, tuple[frozenset[str], str | None]] = {}
         series: set[str] = set()
         held: set[str] = set()
         for at, books in sorted(self._passes(aside).items()):
@@ -102,10 +117,10 @@ class _Reader:
             for event, legs in events.items():
                 aside.place = f"{self._path.name} {event}"
                 with aside.unreadable():
-                    tickers = frozenset(leg["ticker"] for leg in legs)
-                    if listed.get(event) != tickers:
-                        content = self._event(event, legs, at)
-                        listed[event] = tickers
+                    tickers, end = frozenset(leg["ticker"] for leg in legs), self._beside.end(event, at)
+                    if listed.get(event) != (tickers, end):
+                        content = self._event(event, legs, at, end)
+                        listed[event] = tickers, end
                         held |= tickers
                         yield json_record(at, Kind.EVENT, event, content)
             for book in books:
@@ -123,9 +138,8 @@ class _Reader:
                 found.setdefault(at, {})[leg] = line | {"orderbook": _body(line)}
         return {at: list(books.values()) for at, books in found.items()}
 
-    def _event(self, event: str, legs: list[dict[str, Any]], at: int) -> dict[str, Any]:
+    def _event(self, event: str, legs: list[dict[str, Any]], at: int, end: str | None) -> dict[str, Any]:
         markets = []
-        end = self._beside.ends.get(event)
         for leg in legs:
             one = market(
                 leg["ticker"],

@@ -103,6 +103,28 @@ def test_a_number_that_is_no_price_is_set_aside_by_name_and_not_rounded(tmp_path
     assert not (tmp_path / "tapes").exists()
 
 
+def test_when_a_game_ends_is_on_the_tape_from_the_quotes_that_said_so_on_and_not_before(tmp_path: Path) -> None:
+    game = "KXMLBGAME-26JUL15NYYBOS"
+
+    def book(minute: int) -> dict[str, Any]:
+        sides = {"yes_bids": [[0.4, 5]], "no_bids": [[0.5, 5]]}
+        return {"captured_at": f"2026-07-15T12:{minute}:00Z", "ticker": f"{game}-NYY"} | sides
+
+    def quotes(minute: int, start: str) -> dict[str, Any]:
+        return {"captured_at": f"2026-07-15T12:{minute}:00Z", "event_ticker": game, "game_start": start}
+
+    _lines(tmp_path / "books/sports_2026-07-15.jsonl.gz", *(book(minute) for minute in (10, 20, 30, 40, 50)))
+    first, moved = "2026-07-15T23:00:00Z", "2026-07-16T01:00:00Z"
+    said = [quotes(45, moved), quotes(15, first), quotes(25, first), {"captured_at": "soon", "event_ticker": game}]
+    _lines(tmp_path / "quotes/sports_events_2026-07-15.jsonl.gz", *said)
+    records = [record for part in registry.parts("recorded", tmp_path) for record in part.read(Aside())]
+    listed = [
+        (at // (60 * SECOND) % 60, content["markets"][0].get("expected_expiration_time"))
+        for at, _, content in _of(records, Kind.EVENT)
+    ]
+    assert listed == [(10, None), (20, first), (50, moved)]
+
+
 def test_quarter_hours_carry_prints_and_the_label_when_it_was_known(tmp_path: Path) -> None:
     ticker, folder = "KXETH15M-26AUG170145-45", tmp_path / "crypto15m"
     _lines(folder / "KXETH15M_raw_snapshots.jsonl.gz", {"ticker": ticker, "ts": 1786945083.5, "yb": 0.093, "ya": 0.094})
