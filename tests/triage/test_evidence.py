@@ -123,6 +123,35 @@ def test_a_forecast_without_the_time_at_which_it_was_known_is_left_out(tmp_path:
     assert without.left_out == {"forecasts without the time at which they were known": 1}
 
 
+def test_a_forecast_stands_beside_the_market_where_prices_of_its_moment_were_recorded(tmp_path: Path) -> None:
+    root = folder(tmp_path / "a", known_from=KNOWN)
+    (root / "quotes_hf").mkdir()
+    bids = [("T70", 20, 70), ("B70.5", 30, 60), ("B72.5", 10, 80), ("T73", 4, 94)]
+    rows_of = [
+        f"2026-02-05T03:{minute}:00Z,KXHIGHMIA-26FEB05-{leg},{yes},{no}" for minute in (58, 59) for leg, yes, no in bids
+    ]
+    rows_of += [
+        "2026-02-05T04:00:01Z,KXHIGHMIA-26FEB05-T70,90,9",
+        "2026-02-05T03:59:30Z,KXHIGHMIA-26FEB05-T73,900,9",
+        "x",
+    ]
+    (root / "quotes_hf/KXHIGHMIA-26FEB05.csv").write_text("ts_utc,ticker,yes_bid,no_bid\n" + "\n".join(rows_of) + "\n")
+    found = read([root])
+    [case] = [one for one in found.cases if one.group == "priced forecasts"]
+    middles = {
+        "KXHIGHMIA-26FEB05-T70": 0.25,
+        "KXHIGHMIA-26FEB05-B70.5": 0.35,
+        "KXHIGHMIA-26FEB05-B72.5": 0.15,
+        "KXHIGHMIA-26FEB05-T73": 0.05,
+    }
+    assert case.market == pytest.approx({leg: price / 0.8 for leg, price in middles.items()}), (
+        "of that moment, not a second later"
+    )
+    assert case.winner == "KXHIGHMIA-26FEB05-B70.5"
+    assert found.left_out["lines that cannot be read"] == 2
+    assert {one.name for one in run(found.cases)} >= {"openmeteo", "openmeteo, learned", MARKET, COMBINED}
+
+
 def test_lines_that_cannot_be_read_are_counted_and_leave_the_walk_as_it_is(tmp_path: Path) -> None:
     root = folder(tmp_path / "a", known_from=KNOWN)
     before = read([root])

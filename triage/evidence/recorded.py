@@ -4,6 +4,7 @@ Read from the folders of recorded sets, whichever of these they hold:
 
 - ``events/*.jsonl.gz`` (an event answer a line) and ``trades/weather/*.csv.gz`` (every print);
 - ``settled/weather_*_markets.csv.gz`` and ``settled/weather_*_quotes_3x_day.csv.gz``;
+- ``quotes_hf/KXHIGH*.csv.gz`` (best bids at every change, with the strikes that the tickers carry);
 - ``weather/forecast_high_*.csv.gz``: forecasts with ``known_from_ts``;
 - ``weather/forecast_models_nws_high.csv.gz``: of this only the station's measured high (``nws_high``), and only for stations whose values
   agree with the exchange's. The "forecasts" in the same file say not when they were issued and are never read.
@@ -13,10 +14,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.best_changes import strikes_of
 from markets.tape.imports.source import Aside, instant, rows
 from markets.terms.settled_value import Unit, agreed
 from triage.evidence import files
@@ -29,6 +32,7 @@ from triage.weather.mapping import (
     Bounds,
     Station,
     Unmapped,
+    check_tiling,
     reviewed_series,
     stations,
     strike_bounds,
@@ -42,6 +46,8 @@ KNOWN_AFTER_MS: Final = 10 * HOUR_MS
 """After the end of the climate day the settled value is known."""
 LEAST_LEGS: Final = 4
 """An event with fewer legs priced at a moment has no market then; the others count as one cent."""
+Events = dict[str, tuple[Station, date, dict[str, Bounds]]]
+"""Event -> its station, its day, its outcomes."""
 Prices = dict[str, list[tuple[int, float]]]
 """Market ticker -> [(Unix ms, price in dollars), ...] oldest first."""
 
@@ -50,9 +56,10 @@ def read(roots: Iterable[Path]) -> Recorded:
     """All cases of these folders, oldest first."""
     found = Recorded()
     settled: Values = {}
-    events: dict[str, tuple[Station, date, dict[str, Bounds]]] = {}
+    events: Events = {}
     prices: Prices = defaultdict(list)
     own: Values = {}
+    quoted: Events = {}
     folders, aside = [Path(root) for root in roots], Aside()
     for root in folders:
         for event, markets in (*files.answers(root, aside), *_settled_rows(root, aside)):
@@ -63,15 +70,20 @@ def read(roots: Iterable[Path]) -> Recorded:
             prices[ticker].append((at_ms, price))
         for ticker, at_ms, price in _quotes(root, aside):
             prices[ticker].append((at_ms, price))
+        for event, changes in files.best_bids(root, aside):
+            aside.place = event
+            with aside.unreadable():
+                _add_quoted(event, changes, quoted, prices)
         own |= _measured(root, aside)
     for rows_of in prices.values():
         rows_of.sort()
     found.agreements = [agreement(station, own, settled) for station in sorted({key[0] for key in own})]
     usable = {one.station for one in found.agreements if one.counts}
     known = {key: value for key, value in own.items() if key[0] in usable} | settled
-    found.cases += _market_cases(events, settled, prices, known)
+    events = {event: one for event, one in quoted.items() if (one[0].icao, one[1]) in known} | events
+    found.cases += _market_cases(events, prices, known)
     for root in folders:
-        found.cases += _forecast_cases(root, known, found, aside)
+        found.cases += _forecast_cases(root, known, events, prices, found, aside)
     if aside.count:
         found.leave_out("lines that cannot be read", aside.count)
     aside.warn("recorded days")
@@ -82,7 +94,7 @@ def read(roots: Iterable[Path]) -> Recorded:
 def _add_event(
     event: str,
     rows: Sequence[Mapping[str, Any]],
-    events: dict[str, tuple[Station, date, dict[str, Bounds]]],
+    events: Events,
     settled: Values,
     found: Recorded,
 ) -> None:
@@ -116,9 +128,23 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _market_cases(
-    events: Mapping[str, tuple[Station, date, dict[str, Bounds]]], settled: Values, prices: Prices, known: Values
-) -> Iterator[RecordedCase]:
+def _add_quoted(event: str, changes: Sequence[tuple[str, int, float]], quoted: Events, prices: Prices) -> None:
+    """An event of which prices at every change were recorded and its answer was not: strikes are those of its tickers."""
+    series = reviewed_series().get(event.split("-")[0])
+    legs = strikes_of(sorted({leg for leg, _, _ in changes}))
+    if series is None or series["extreme"] != "high" or not all(legs.values()):
+        return
+    bounds = {
+        leg: strike_bounds(one["strike_type"], _text(one.get("floor_strike")), _text(one.get("cap_strike")))
+        for leg, one in legs.items()
+    }
+    check_tiling(bounds.values())
+    quoted[event] = stations()[series["station"]], ticker_day(event), bounds
+    for leg, at_ms, price in changes:
+        prices[leg].append((at_ms, price))
+
+
+def _market_cases(events: Events, prices: Prices, known: Values) -> Iterator[RecordedCase]:
     for station, day, bounds in events.values():
         ends = station.day_bounds(day)[1]
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
@@ -136,7 +162,7 @@ def _market_cases(
                     lead,
                     bounds,
                     said,
-                    settled[(station.icao, day)],
+                    known[(station.icao, day)],
                     ends + KNOWN_AFTER_MS,
                     market,
                 )
@@ -151,14 +177,17 @@ def _market(bounds: Mapping[str, Bounds], prices: Prices, at_ms: int) -> dict[st
     return {ticker: price / sum(raw.values()) for ticker, price in raw.items()}
 
 
-def _forecast_cases(root: Path, known: Values, found: Recorded, aside: Aside) -> Iterator[RecordedCase]:
-    """Two-degree outcomes around each forecast: the events' own strikes were not recorded."""
+def _forecast_cases(
+    root: Path, known: Values, events: Events, prices: Prices, found: Recorded, aside: Aside
+) -> Iterator[RecordedCase]:
+    """Each forecast when it was known: beside the market where its prices of then were recorded; else over two-degree outcomes around
+    it, because the event's own strikes were not."""
     columns = ("event_ticker", "known_from_ts", "forecast_high_f")
     for path in sorted(root.glob("**/forecast_high_*.csv*")):
         for row in rows(path, columns, aside):
             with aside.unreadable():
                 try:
-                    yield _forecast_case(row, known)
+                    yield _priced(_forecast_case(row, known), events.get(row["event_ticker"]), prices)
                 except _LeftOut as why:
                     found.leave_out(str(why))
 
@@ -197,6 +226,14 @@ def _forecast_case(row: Mapping[str, str], known: Values) -> RecordedCase:
         value,
         station.day_bounds(day)[1] + KNOWN_AFTER_MS,
     )
+
+
+def _priced(case: RecordedCase, event: tuple[Station, date, dict[str, Bounds]] | None, prices: Prices) -> RecordedCase:
+    """The case over the event's own outcomes, with the market's prices of that moment, where there are any."""
+    market = None if event is None else _market(event[2], prices, case.at_ms)
+    if event is None or market is None:
+        return case
+    return replace(case, group="priced forecasts", bounds=event[2], market=market)
 
 
 def two_degrees(center: int) -> dict[str, Bounds]:

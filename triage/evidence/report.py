@@ -142,7 +142,7 @@ def _combined(scores: Sequence[Score]) -> Iterator[str]:
     yield "| less the market | days | Brier | log score | ranked score |"
     yield "|---|---|---|---|---|"
     for where, names in _groups(scores):
-        for name in (COMBINED, "persistence, learned", "climatology, learned"):
+        for name in (COMBINED, "openmeteo", "openmeteo, learned", "persistence, learned", "climatology, learned"):
             if MARKET in names and name in names:
                 yield _row(f"{name}, {where}", names[name], names[MARKET])
     value, days = evidence(record(scores, COMBINED))

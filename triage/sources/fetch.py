@@ -87,7 +87,7 @@ class PoliteClient:
                 if response.status_code != 200:
                     wait = _retry_after(response) if response.status_code in RETRIED else None
                     return None, f"HTTP {response.status_code}", wait
-                return _Answer(json.loads(_read(response, deadline))), "", None
+                return _Answer(json.loads(_read(response, deadline), object_pairs_hook=_known)), "", None
         except _TooMuch as error:
             return None, str(error), None
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
@@ -99,6 +99,14 @@ class PoliteClient:
 class _Answer:
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. A key that comes twice with different values says nothing: it is null, and the rest stands."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        found |= {key: None for key, value in pairs if repr(value) != repr(found[key])}
+    return found
 
 
 class _TooMuch(Exception):
