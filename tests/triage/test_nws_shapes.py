@@ -209,3 +209,13 @@ def test_the_list_of_reports_is_newest_first() -> None:
         ]
     }
     assert shapes.climate_reports(answer) == ["b", "a"]
+    same, zone = {"id": None, "issuanceTime": "2026-07-18T06:17:00+00:00"}, "2026-07-18T01:18:00-05:00"
+    odd = [
+        same,
+        {**same, "id": {}},
+        {"id": "c", "issuanceTime": zone},
+        {"id": "d"},
+        {"id": "e", "issuanceTime": "2026"},
+    ]
+    answer["@graph"] += odd  # type: ignore[arg-type]  # names that are none, as a fault may have them
+    assert shapes.climate_reports(answer) == ["c", "b", "a"]

@@ -118,8 +118,9 @@ def climate_reports(answer: Any) -> list[str]:
     graph = answer.get("@graph") if isinstance(answer, Mapping) else None
     if not isinstance(graph, list):
         raise SourceError("not a list of products")
-    rows = [(str(row.get("issuanceTime") or ""), row.get("id")) for row in graph if isinstance(row, Mapping)]
-    return [str(name) for _, name in sorted(rows, reverse=True) if name]
+    rows = [(unix_ms(row.get("issuanceTime")), row.get("id")) for row in graph if isinstance(row, Mapping)]
+    named = [(ms, name) for ms, name in rows if ms is not None and isinstance(name, str) and name]
+    return [name for _, name in sorted(named, reverse=True)]
 
 
 def climate_report(answer: Any, issued_by: str) -> tuple[date, int | None, int | None, bool, int]:
