@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -53,6 +54,8 @@ class Runner:
         self.sources = {str(path.relative_to(root)): path.read_text() for path in root.glob("trading/**/*.py")}
         self.failed = False
         self.reached = Reached()
+        self.breadth: Counter[str] = Counter()
+        """How many lines of trading each test reaches."""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.failed = self.failed or report.failed
@@ -65,6 +68,9 @@ class Runner:
         first.config.hook.pytest_runtest_protocol(item=first, nextitem=first)
         session._setupstate.teardown_exact(session)  # type: ignore[arg-type]  # all but the session's own fixtures
         self.reached = self._unchanged(session)
+        self.breadth = Counter(
+            name for lines in self.reached.tests.values() for found in lines.values() for name in found
+        )
         items = {item.nodeid: item for item in session.items}
         for mutant in self.mutants:
             began = time.monotonic()
@@ -85,14 +91,14 @@ class Runner:
         return chosen
 
     def _in_turn(self, names: set[str], stem: str) -> list[str]:
-        """The tests of files named as the module first, the quickest of all of them at the head; then one of each file in turn."""
-        quickest = sorted(sorted(names), key=lambda one: self.reached.seconds.get(one, 0.0))
-        own = [name for name in quickest if stem in name.partition("::")[0]]
+        """The narrowest test first, which reaches the fewest lines: those of files named as the module, then one of each file in turn."""
+        narrowest = sorted(sorted(names), key=lambda one: self.breadth.get(one, 0))
+        own = [name for name in narrowest if stem in name.partition("::")[0]]
         by_file: dict[str, list[str]] = {}
-        for name in quickest:
+        for name in narrowest:
             if name not in own:
                 by_file.setdefault(name.partition("::")[0], []).append(name)
-        turns = zip_longest(*(by_file[file] for file in sorted(by_file)))
+        turns = zip_longest(*by_file.values())
         return own + [name for turn in turns for name in turn if name is not None]
 
     def _unchanged(self, session: pytest.Session) -> Reached:
