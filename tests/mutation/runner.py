@@ -1,7 +1,7 @@
 """A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
 
 A first child runs the tests that are new or changed (see ``reached``) and reports how long each takes and which lines it reaches. A
-mutant's child runs only the tests that reach its line, the quickest first, until one fails. A child is a copy of the whole process,
+mutant's child runs only the tests that reach its line, the narrowest first, until one fails. A child is a copy of the whole process,
 database in memory included; the Redis they share is emptied by the tests' own fixtures.
 """
 
@@ -16,7 +16,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -79,27 +78,17 @@ class Runner:
         return True
 
     def _tests_of(self, mutant: Mutant, items: dict[str, pytest.Item]) -> list[pytest.Item]:
+        """The narrowest first, which reaches the fewest lines: it is about this one, most likely, and quick."""
         lines = self.reached.tests.get(mutant.module, {})
         names = set(lines.get(mutant.line, ())) if mutant.qualname else {n for found in lines.values() for n in found}
         chosen: list[pytest.Item] = []
         total = 0.0
-        for name in self._in_turn(names - set(self.reached.failed), Path(mutant.module).stem):
+        for name in sorted(names - set(self.reached.failed), key=lambda one: (self.breadth[one], one)):
             total += self.reached.seconds.get(name, 0.0)
             if total > self.seconds and chosen:
                 break
             chosen.append(items[name])
         return chosen
-
-    def _in_turn(self, names: set[str], stem: str) -> list[str]:
-        """The narrowest test first, which reaches the fewest lines: those of files named as the module, then one of each file in turn."""
-        narrowest = sorted(sorted(names), key=lambda one: self.breadth.get(one, 0))
-        own = [name for name in narrowest if stem in name.partition("::")[0]]
-        by_file: dict[str, list[str]] = {}
-        for name in narrowest:
-            if name not in own:
-                by_file.setdefault(name.partition("::")[0], []).append(name)
-        turns = zip_longest(*by_file.values())
-        return own + [name for turn in turns for name in turn if name is not None]
 
     def _unchanged(self, session: pytest.Session) -> Reached:
         """What earlier runs kept, brought up to date: the tests that need it are run in a child, unchanged."""
