@@ -136,12 +136,16 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
 
 def _candidates(events: Iterable[Listed], registered: Mapping[str, Held]) -> list[list[Listed]]:
     """Events that may be families and of which nothing is registered: what several series list of one game, by day and sides in the
-    ticker, and ladders of dates or names. They say what a person may register, never that they are one."""
+    ticker; what a series with strikes and one whose ticker begins like it list of one day (KXFED-26DEC and KXFEDDECISION-26DEC); and
+    ladders of dates or names. They say what a person may register, never that they are one."""
     together: dict[str, list[Listed]] = defaultdict(list)
-    for one in events:
-        if one.series not in registered or not registered[one.series].terms.forms:
-            name = one.ticker.removeprefix(one.series)
-            together[name if GAME.fullmatch(name) else one.ticker].append(one)
+    left = [one for one in events if one.series not in registered or not registered[one.series].terms.forms]
+    values = {(one.ticker, one.closes.date()): one.series for one in left if one.is_numeric}
+    for one in left:
+        name = one.ticker.removeprefix(one.series)
+        stems = (one.series[:end] for end in range(5, len(one.series)))
+        stem = next((s for s in stems if values.get((f"{s}{name}", one.closes.date())) == s), one.series)
+        together[name if GAME.fullmatch(name) else f"{stem}{name}"].append(one)
     found = []
     for group in together.values():
         if len({one.series for one in group}) > 1:
@@ -253,6 +257,7 @@ def _grant(ticker: str, digest: str, found: FamilyCertificate, states: StateList
         evidence=[
             "One value settles all markets of these events: " + found.terms.common_determination,
             "Beside the strike every rule says the same: " + found.rest,
+            *(f"The change of a decision counts from the registered level: {level}" for level in found.terms.levels),
         ],
         rules_hash=digest,
     )

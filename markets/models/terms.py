@@ -162,6 +162,13 @@ class ContractTerms(models.Model):
         blank=True,
         help_text="Primary rules with slots for a date, a strike or a side, of families that no reading is built in for.",
     )
+    levels_before = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text='From which level the change of a decision counts, by day, in percent: "Dec 9, 2026: 3.75". Only where the terms fix it: '
+        "a level that may still move before that day makes baskets lose that a family calls guaranteed.",
+    )
     must_contain = models.JSONField(default=list, blank=True, help_text="Phrases that every live rules text must have.")
     must_not_contain = models.JSONField(default=list, blank=True, help_text="Phrases that no live rules text may have.")
     about = models.TextField(blank=True, help_text="Where the entry comes from: filings, dates, reviewers.")

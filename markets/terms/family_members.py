@@ -12,13 +12,14 @@ from markets.terms.evidence import COINS, NAMED, check_coin, condition_of
 from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.fields import check_fields, check_sources, check_topic
-from markets.terms.reading.forms import Formed, FormError, Measure, read_form
+from markets.terms.reading.forms import Formed, FormError, LevelMissingError, Measure, read_form
 from markets.terms.reading.labels import check_custom, check_labels, words_of
+from markets.terms.reading.level_changes import UNCHANGED, LevelError, levels_of
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.primary import Condition
 from markets.terms.reading.rules import NotRead, one_rest, texts_of
 from markets.terms.reading.secondary import Topic
-from markets.terms.reading.strikes import Interval, of_strikes
+from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
 from markets.terms.reading.text import one_spelling, plain
 from markets.terms.registry.entry import RegisteredTerms
 
@@ -26,6 +27,9 @@ EXCLUSIVE: Final = "MECNET"
 """How the exchange says of the collateral of an event that at most one of its markets wins."""
 UNREGISTERED: Final = (Meaning.ALL_NO, Meaning.ANY_NO)
 """What a market of a registered form may do besides, as long as nobody approved its terms."""
+
+LEVEL_WORDS: Final = ("Fed rates rate decision funds after at by their meeting above", *UNCHANGED)
+"""Words of titles of decisions and levels that their rules say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _by_forms(listed: EventFacts, terms: RegisteredTerms) -> MemberRead:
         raise NotRead("measures_differ", f"The markets of {facts.event_ticker} measure different things.")
     one_rest([one.subject for one in formed])
     check_custom(facts, texts.heads)
-    check_labels(facts, texts, ())
+    check_labels(facts, texts, LEVEL_WORDS if any("{change}" in form for form in terms.forms) else ())
     topic = Topic.GAME if formed[0].side else Topic.NAMES
     check_topic(facts, texts, topic)
     check_sources(facts)
@@ -128,8 +132,10 @@ def _still_open(facts: EventFacts, terms: RegisteredTerms) -> tuple[EventFacts, 
 def _formed(market: MarketFacts, head: str, terms: RegisteredTerms) -> Formed:
     """One rule by its form; its strikes and its name must say the same. Raises NotRead."""
     try:
-        found = read_form(terms.forms, head)
-    except FormError as error:
+        found = read_form(terms.forms, head, levels_of(terms.levels if terms.approved else ()))
+    except LevelMissingError as error:
+        raise NotRead("level_missing", str(error)) from None
+    except (FormError, LevelError) as error:
         raise NotRead("rules_unread", str(error)) from None
     if found is None:
         raise NotRead("rules_unread", f"The rule of {market.ticker} fits no registered form, or two: {head}")
@@ -146,8 +152,9 @@ def _formed(market: MarketFacts, head: str, terms: RegisteredTerms) -> Formed:
             )
         if market.strike_type == "between" and not terms.between_inclusive:
             raise NotRead("rules_disagree", 'The registered terms leave a bound out of "between".')
-    name = _spelled(market)
-    if strange := [word for word in words_of(name) if word not in words_of(head)]:
+    name = "" if found.is_unchanged and market.yes_sub_title in UNCHANGED else _spelled(market)
+    said = found.strike is not None and read_phrase(name) == found.strike  # "Above 3.75%" of "greater than 3.75%"
+    if not said and (strange := [word for word in words_of(name) if word not in words_of(head)]):
         raise NotRead("rules_disagree", f'"{name}" says "{strange[0]}", the rule of {market.ticker} does not.')
     return found
 

@@ -8,6 +8,8 @@ form is a whole primary rule, to the letter but for its slots:
 - ``{strike}``: a strike phrase ("more than 3.5", "at least 40"), which the exchange's strikes must repeat;
 - ``{one}``, ``{two}``: the sides of a game, as the rule calls the game; ``{side}``: the one that wins. With ``{strike}``: by how much,
   in one unit for all markets of a family;
+- ``{change}``: by how much a level changes on ``{day}`` ("Hike of 25bps"). With one form of that level, of a ``{strike}`` and ``{day}``, it
+  measures the level after it, counted from the level that is registered for the day (``level_changes``);
 - ``{day}``, ``{time}``: of the game, say; the same in every market.
 
 Together they measure one thing: the day on which something happens, the margin by which the first side wins (0 is a tie), or a value.
@@ -16,24 +18,28 @@ Together they measure one thing: the day on which something happens, the margin 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from markets.terms.reading.games import is_side
+from markets.terms.reading.level_changes import CHANGE, level_after
 from markets.terms.reading.strikes import PHRASE, Interval, at_most, greater, less, read_phrase
 from markets.terms.reading.text import DATE, MONTHS, THEN_YES, TIME, in_one_form, one_spelling, plain
 
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
-_KNOWN: Final = frozenset({"before", "by", "strike", "one", "two", "side", "day", "time"})
+_KNOWN: Final = frozenset({"before", "by", "strike", "one", "two", "side", "day", "time", "change"})
 _PATTERNS: Final = {
     "before": DATE,
     "by": DATE,
     "day": DATE,
     "time": TIME,
     "strike": PHRASE,
+    "change": CHANGE,
     "one": ".+?",
     "two": ".+?",
     "side": ".+?",
@@ -69,6 +75,10 @@ class FormError(ValueError):
     """A text is no form; the message says why."""
 
 
+class LevelMissingError(FormError):
+    """A rule says by how much a level changes, and no level is registered from which it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """One registered form. ``template``: in one spelling; ``slots``: in order, each once."""
@@ -83,7 +93,7 @@ class Form:
 class Formed:
     """A rule that fits a form. ``interval``: the values for which it resolves Yes; ``strike``: those that its strike phrase takes, None
     without one; ``subject``: what it says besides, the same in all markets of one value; ``side``: who wins; ``unit``: what a margin
-    counts, "" without a strike."""
+    counts, "" without a strike; ``is_unchanged``: a change of a level by nothing."""
 
     measure: Measure
     interval: Interval
@@ -91,6 +101,7 @@ class Formed:
     subject: str
     side: str = ""
     unit: str = ""
+    is_unchanged: bool = False
 
 
 @lru_cache(maxsize=1024)
@@ -131,6 +142,10 @@ def _measure(template: str, slots: frozenset[str]) -> Measure:
         raise FormError(f"A date ladder has one date and no strike: {template}")
     if dates:
         return Measure.DAY
+    if "change" in slots:
+        if slots != {"change", "day"}:
+            raise FormError(f"A form with {{change}} has a {{day}} and no other slot: {template}")
+        return Measure.VALUE
     if game and len(game) < 2:
         raise FormError(f"A game has two sides, {{one}} and {{two}}: {template}")
     if "side" in slots:
@@ -144,17 +159,21 @@ def _measure(template: str, slots: frozenset[str]) -> Measure:
     raise FormError(f"A form has a date, a strike or a side: {template}")
 
 
-def read_form(forms: tuple[str, ...], head: str) -> Formed | None:
-    """What a primary rule (one plain sentence) says by the one registered form that it fits; None where none does, or two."""
-    found = [read for text in forms if (read := _read(form_of(text), head)) is not None]
+def read_form(forms: tuple[str, ...], head: str, levels: Mapping[str, Decimal] = MappingProxyType({})) -> Formed | None:
+    """What a primary rule (one plain sentence) says by the one registered form that it fits; None where none does, or two.
+    ``levels``: day -> percent before what is decided on it. Raises FormError."""
+    known = [form_of(text) for text in forms]
+    found = [read for form in known if (read := _read(form, head, known, levels)) is not None]
     return found[0] if len(found) == 1 else None
 
 
-def _read(form: Form, head: str) -> Formed | None:
+def _read(form: Form, head: str, forms: Sequence[Form], levels: Mapping[str, Decimal]) -> Formed | None:
     match = form.pattern.fullmatch(head)
     if match is None:
         return None
     said = match.groupdict()
+    if "change" in said:
+        return _changed(said["change"], said["day"], forms, levels)
     strike = read_phrase(said["strike"]) if "strike" in said else None
     if ("strike" in said and strike is None) or not _sides_fit(said):
         return None
@@ -179,6 +198,24 @@ def _read(form: Form, head: str) -> Formed | None:
     subject = _filled(_TIE_ENDING.sub("", game), said, {"strike", "side"})
     unit = "" if strike is None else ((counted and counted[1]) or "number").removesuffix("s")
     return Formed(form.measure, interval, strike, subject, said.get("side", ""), unit)
+
+
+def _changed(change: str, day: str, forms: Sequence[Form], levels: Mapping[str, Decimal]) -> Formed | None:
+    """The level after a change, in the words of the one form of that level."""
+    if day not in levels:
+        raise LevelMissingError(f"The registered terms do not say from which level the change of {day} counts.")
+    level = [form for form in forms if form.slots == {"strike", "day"}]
+    interval = level_after(change, levels[day])
+    if len(level) != 1 or interval is None:
+        return None
+    is_same = interval.low == interval.high == levels[day]
+    return Formed(
+        Measure.VALUE,
+        interval,
+        None,
+        _filled(level[0].template, {"day": day}, {"strike"}) + " (%)",
+        is_unchanged=is_same,
+    )
 
 
 def _sides_fit(said: dict[str, str]) -> bool:

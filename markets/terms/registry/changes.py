@@ -17,6 +17,7 @@ from markets.connect import environment
 from markets.models import ContractTerms, Event, TermsChange
 from markets.terms import certificates
 from markets.terms.reading.forms import FormError, form_of
+from markets.terms.reading.level_changes import LevelError, levels_of
 from markets.terms.registry.entries import document_key, exchange_of, unit_of
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,12 @@ CONTENT: Final = (
     "unit",
     "common_determination",
     "family_forms",
+    "levels_before",
     "must_contain",
     "must_not_contain",
     "about",
 )
-LISTS: Final = ("series_tickers", "family_forms", "must_contain", "must_not_contain")
+LISTS: Final = ("series_tickers", "family_forms", "levels_before", "must_contain", "must_not_contain")
 Status, Kind = ContractTerms.Status, TermsChange.Kind
 
 
@@ -94,6 +96,10 @@ def check_content(changes: Mapping[str, Any]) -> None:
             form_of(text)
         except FormError as error:
             raise TermsError(str(error)) from None
+    try:
+        levels_of(changes.get("levels_before", []))
+    except LevelError as error:
+        raise TermsError(str(error)) from None
 
 
 def approve(entry: ContractTerms, sha256: str, actor: str, note: str) -> None:

@@ -98,15 +98,15 @@ def as_terms(entry: ContractTerms, *, same_document: bool, at: datetime) -> Regi
         must_not_contain=tuple(entry.must_not_contain),
         common_determination=entry.common_determination,
         forms=tuple(entry.family_forms),
+        levels=tuple(entry.levels_before),
     )
 
 
 def _fingerprint(entry: ContractTerms, approved: bool) -> str:
     """Of the whole entry: what it says as well as where it is from, so that no certificate outlives a word of it."""
     said = [entry.no_data, entry.between_inclusive, entry.unit, entry.must_contain, entry.must_not_contain]
-    content = json.dumps(
-        [*said, entry.common_determination, *([entry.family_forms] if entry.family_forms else [])], sort_keys=True
-    )
+    more = [listed for listed in (entry.family_forms, entry.levels_before) if listed]
+    content = json.dumps([*said, entry.common_determination, *more], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     status = "approved" if approved else "proposed"
     return f"{entry.exchange} {entry.url} v{entry.version} {entry.approved_sha256[:16]} {digest} {status}"

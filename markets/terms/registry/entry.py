@@ -51,6 +51,8 @@ class RegisteredTerms:
     common_determination: str = ""
     forms: tuple[str, ...] = ()
     """Primary rules with slots (``reading.forms``) of series that no reading is built in for."""
+    levels: tuple[str, ...] = ()
+    """Levels before decisions, by day (``reading.level_changes``)."""
 
     def contradicted_by(self, texts: Iterable[str]) -> str:
         """Which phrase the live rules lack, or must not have; "" if they agree with the entry."""

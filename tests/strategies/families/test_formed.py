@@ -22,6 +22,7 @@ from strategies.cycle import cycle, event_cache
 from strategies.models import Decision
 from strategies.screening import screening
 from tests.markets.terms.test_family_forms import LEAVES, SPREAD, SPREADS, WINNER, WINS, dated, game
+from tests.markets.terms.test_level_changes import DECIDES, LEVEL, decision, level
 from tests.strategies import world
 from tests.strategies.families import coins
 
@@ -96,6 +97,36 @@ def test_a_date_ladder_is_judged_and_its_implication_is_bought() -> None:
         "KXLEAVE-A-2",
     }
     assert universe.load()["FAMILY-KXLEAVE-A"].oddity == ""
+
+
+def test_a_rate_decision_is_bought_beside_the_rate_and_names_the_clause_that_is_missing() -> None:
+    entry = register(
+        ["KXFED", "KXFEDDECISION"],
+        [DECIDES, LEVEL],
+        levels_before=["Dec 9, 2026: 3.75"],
+        common_determination="It counts from 3.75.",
+    )
+    add(decision(), [(1, 2), (10, 12), (50, 53), (34, 36), (1, 2)])
+    add(level(), [(96, 98), (86, 89), (20, 22), (1, 2)])
+    family = "FAMILY-KXFED-26DEC-KXFEDDECISION-26DEC"
+    assert families.refresh().families == [family]
+    assert any("3.75" in line for line in Certificate.objects.get(event=family, status="granted").evidence)
+    world.add_profile(kinds=["family"], min_seconds_to_close=0)
+    world.add_scan()
+    screening.screen()
+    assert cycle.run(cycle.NUDGE, ["KXFED-26DEC"]).decisions == 1
+    legs = {(leg["ticker"], leg["side"]) for leg in Decision.objects.get().legs}
+    assert {("KXFED-26DEC-T3.75", "yes"), ("KXFEDDECISION-26DEC-3", "no")} <= legs, (
+        "above 3.75 in any case, else no hike of 25"
+    )
+    ContractTerms.objects.filter(pk=entry.pk).update(levels_before=[])
+    families.refresh()
+    assert not Event.objects.get(pk=family).is_open
+    refused = RefusedFamily.objects.get(series_tickers="KXFEDDECISION")
+    assert (refused.code, "from which level" in refused.sentence) == ("level_missing", True)
+    ContractTerms.objects.all().delete()
+    families.refresh()
+    assert RefusedFamily.objects.get(series_tickers="KXFED + KXFEDDECISION").code == "terms_missing"
 
 
 def test_games_of_one_moment_are_families_each_by_itself() -> None:
