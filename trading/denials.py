@@ -229,7 +229,9 @@ class Refusal:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.detail}" if self.detail else str(self.code)
+        """For people: the code in words, and the detail. The code itself is what decides."""
+        words = str(self.code).replace("_", " ")
+        return f"{words}: {self.detail}" if self.detail else words
 
 
 class Denied(KalbotError):

@@ -103,9 +103,16 @@ def format_count(count: int) -> str:
     return format_decimal(count, 2)
 
 
+def format_amount(value: int, places: int, keep: int = 2) -> str:
+    """A decimal string as amounts of dollars are written: at least ``keep`` decimals, and beyond cents always a pair of digits more
+    (``24.9750``, never ``24.975``), so that figures beside each other can be compared."""
+    whole, _, fraction = format_decimal(value, places, keep=keep).partition(".")
+    return f"{whole}.{fraction}{'0' * (len(fraction) % 2)}"
+
+
 def format_money(money: int) -> str:
-    """``124_400`` -> ``"0.1244"``: at least cents, no useless zeros beyond."""
-    return format_decimal(money, 6, keep=2)
+    """``124_400`` -> ``"0.1244"``: cents, and no more digits than are needed."""
+    return format_amount(money, 6)
 
 
 def dollars(money: int) -> str:

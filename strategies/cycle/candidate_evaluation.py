@@ -70,7 +70,9 @@ def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdi
     for event, verdict in verdicts:
         if len(written) >= most:
             break
-        candidate = listed.by_event[event]
+        candidate = listed.by_event.get(event)
+        if candidate is None:
+            continue  # a cycle in another thread has taken it from the list since
         miss = verdict.miss or Miss(Reason.DECIDED, "", "")
         if candidate.live_constraint == miss.code:
             if candidate.live_value == miss.value[:60]:

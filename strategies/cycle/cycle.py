@@ -146,7 +146,7 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     exposure = candidates.exposure(profile, clock.now())
     shared = shared.of(listed.by_event.keys())
     own = _own_verdicts(running, profile, listed, exposure, shared)
-    paying = [before[event] for event, verdict in own.items() if verdict.status is Status.CANDIDATE]
+    paying = [before[event] for event, one in own.items() if event in before and one.status is Status.CANDIDATE]
     paying.sort(key=lambda candidate: candidate.rank)
     open_count, capital_left = exposure.open_count, exposure.capital_left
     taken = [c for c in paying if not own[c.event].quote]

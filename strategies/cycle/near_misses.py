@@ -64,9 +64,10 @@ def follow(profile: Profile, own: Mapping[str, Verdict], shared: Shared, at: dat
     episodes.go_on(profile, again, at)
     known.update((ticker, _Seen(at, _says(verdict))) for ticker, verdict in news.items())
     for ticker in again:
-        known[ticker].at = at
+        if (seen := known.get(ticker)) is not None:
+            seen.at = at
     for ticker in ended:
-        del known[ticker]
+        known.pop(ticker, None)  # a cycle in another thread may have ended it since
 
 
 def forget(profile: Profile | None = None) -> None:
@@ -89,7 +90,7 @@ def _known(profile: Profile) -> dict[str, _Seen]:
 def _ended(known: Mapping[str, _Seen], own: Mapping[str, Verdict], shared: Shared) -> dict[str, str]:
     """Open episodes that have come to an end, and what they became."""
     ended: dict[str, str] = {}
-    for ticker in known:
+    for ticker in list(known):
         verdict = own.get(ticker) or shared.verdicts.get(ticker)
         if verdict is None:
             continue

@@ -66,7 +66,7 @@ def test_a_naked_leg_takes_the_word_from_page_list_and_dashboard(sample: dict[st
     assert "guaranteed" not in progress
     assert "naked legs" in progress
     assert "Conditional: it can lose" in progress
-    assert "Opened as <strong>guaranteed if determined</strong>" in page
+    assert "Decided as <strong>guaranteed if determined</strong>" in page
     assert "guaranteed if determined" not in row_of(client, held)
     part = client.get(reverse("admin:dashboard_part", args=["positions"])).content.decode()
     assert "naked legs" in part

@@ -109,7 +109,7 @@ def test_several_are_exited_with_one_reason_and_the_refused_one_is_named(sample:
     address = reverse("admin:act_exit_several_one", args=[f"{first.pk},{other.pk}"])
     shown = client.get(address).content.decode()
     assert f"#{first.pk} NO " in shown
-    assert f"#{other.pk} cannot be exited now." in shown
+    assert f"Cannot be exited now: #{other.pk}." in shown
     answer = confirm(client, address, positions=f"{first.pk},{other.pk}")
     assert answer.headers["HX-Redirect"] == reverse("admin:open_positions")
     request = ExitRequest.objects.get()

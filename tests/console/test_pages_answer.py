@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+import html
+import re
+from typing import Any, Final
 
 import pytest
+import sample_rest
 from django.contrib import admin
 from django.urls import reverse
 
 from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 
+RAW: Final = [
+    re.compile(r"[$][\d,]+[.]\d(\d\d)*(?!\d)"),
+    re.compile(r"(?<![\d.])\d+[.]\d{7,}"),
+    re.compile(r"\b(None|True|False|null|NaN)\b"),
+    re.compile(r"object at 0x|<function|\w+_(ppm|e6)\b"),
+]
+"""Amounts with one, three or five decimals; all digits of a float; a program's words for nothing, yes and no; its names."""
 
-def test_every_list_and_a_page_of_each_answer(sample: dict[str, Any], login: Any) -> None:
+
+def test_every_list_and_a_page_of_each_answer_with_a_row(sample: dict[str, Any], login: Any) -> None:
+    """And none shows what only a program writes: a number with all its digits, a word for nothing, a unit of storage."""
+    sample_rest.rows(sample)
     client, wrong = login(), []
     for model in admin.site._registry:
         name = model._meta.label_lower.replace(".", "_")
-        addresses = [reverse(f"admin:{name}_changelist")]
         row = model._default_manager.first()
-        if row is not None:
-            addresses.append(reverse(f"admin:{name}_change", args=[row.pk]))
-        wrong += [
-            (address, answer.status_code) for address in addresses if (answer := client.get(address)).status_code != 200
-        ]
-    assert wrong == []
+        assert row is not None, f"the samples have no {name}"
+        for address in (reverse(f"admin:{name}_changelist"), reverse(f"admin:{name}_change", args=[row.pk])):
+            answer = client.get(address)
+            wrong += [(address, answer.status_code)] if answer.status_code != 200 else []
+            text = words_of(answer.content.decode())
+            wrong += [(address, found[0]) for pattern in RAW for found in pattern.finditer(text)]
+    assert wrong == [], "\n".join(map(str, wrong))
+
+
+def words_of(page: str) -> str:
+    """What a person reads on a page, without its menu and scripts, and without what came from outside as it is."""
+    main = page[page.index('<div class="k-banner') :]
+    without = re.sub(r"<(script|style|textarea|select|pre|form data)\b.*?</\1>", " ", main, flags=re.S)
+    return html.unescape(re.sub(r"<[^>]*>", " ", without))
 
 
 @pytest.mark.parametrize("role", ["viewer", ""])

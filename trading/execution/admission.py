@@ -182,7 +182,8 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
             at_once = at_once and not decision.quote
             return _store(decision, plan, intent, at_once, reading, risk.orphans_left(found))
     except IntegrityError as error:
-        raise Denied(DenialCode.EVENT_TAKEN, f"{decision.event_id} ({type(error).__name__})") from None
+        log.debug("denied: %s", error)  # the database's own words name the constraint
+        raise Denied(DenialCode.EVENT_TAKEN, decision.event_id) from None
 
 
 def _learns_alone(profile: Profile) -> None:

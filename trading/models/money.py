@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from kalbot.common.units import format_decimal
+from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.models.orders import Fill
 from trading.models.positions import Leg, Position
@@ -45,7 +45,7 @@ class CapitalChange(models.Model):
     at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return f"{self.profile_id}: {format_decimal(self.amount, 6, keep=2)} dollars"
+        return f"{self.profile_id}: {dollars(self.amount)}"
 
 
 class LedgerTransaction(models.Model):
@@ -101,6 +101,7 @@ class LedgerEntry(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["account"])]
+        verbose_name_plural = "ledger entries"
 
 
 class ProfileBalance(models.Model):
@@ -140,7 +141,7 @@ class ProfileBalance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.profile_id}: {format_decimal(self.cash, 6, keep=2)} dollars of cash"
+        return f"{self.profile_id}: {dollars(self.cash)} of cash"
 
 
 class Settlement(models.Model):

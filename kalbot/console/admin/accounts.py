@@ -113,7 +113,14 @@ class ExchangeAccountAdmin(ReadOnlyAdmin):
         column("compared_at", "ago", "Compared"),
     ]
     ordering = ["subaccount"]
-    units = {"opening": "money", "balance": "money", "difference": "gain"}
+    units = {
+        "opening": "money",
+        "balance": "money",
+        "difference": "gain",
+        "shards": "stored money",
+        "opening_shards": "stored money",
+        "foreign": "stored count",
+    }
     actions_detail = ["collateral_return"]
     actions_row = ["collateral_return"]
     collateral_return = detail_action(ChooseCollateral, "Collateral return", icon="savings", name="collateral_return")

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.html import conditional_escape, strip_tags
 from unfold.admin import ModelAdmin, TabularInline
 
-from kalbot.console.admin.columns import Column, column, even_out, title_of, whole
+from kalbot.console.admin.columns import RAW, Column, column, even_out, title_of, unit_of
 from kalbot.console.dialogs.register import DialogActions
 from kalbot.console.ui import formats, search
 from kalbot.console.ui.markup import signed
@@ -68,18 +68,17 @@ def keep_filters(found: Any) -> None:
 
 
 class UnitColumns:
-    """Gives each field named in ``units`` its unit, in lists and on pages."""
+    """Gives each field its unit, in lists and on pages: the one named in ``units``, or what its kind has."""
 
     units: ClassVar[dict[str, str]] = {}
 
     def unit_columns(self, names: Sequence[Any]) -> list[Any]:
-        """``names`` with the columns that have a unit, and those of whole numbers, replaced; the same objects each time, for Django
-        compares them."""
+        """``names`` with the columns that have a unit replaced; the same objects each time, for Django compares them."""
         made: dict[str, Column] = self.__dict__.setdefault("_made_columns", {})
         fields = {field.name: field for field in self.model._meta.fields}  # type: ignore[attr-defined]
         for name in names:
-            unit = self.units.get(name) or whole(fields.get(name)) if isinstance(name, str) else ""
-            if unit and name not in made:
+            unit = (self.units.get(name) or unit_of(fields.get(name))) if isinstance(name, str) else ""
+            if unit and unit != RAW and name not in made:
                 made[name] = column(name, unit, title_of(str(fields[name].verbose_name) if name in fields else name))
         return [made.get(name, name) if isinstance(name, str) else name for name in names]
 
@@ -199,9 +198,18 @@ class ReadOnlyInline(UnitColumns, TabularInline):
 _UNIT_WORDS = re.compile(r",? ?(micro-dollars( a contract)?|1/10,000 dollar|1/100 contract|millionths)\b", re.I)
 
 
+_SHAPE = re.compile(r":? ?(\[[\[{].*?\.\.\.\]|\{[^}]*\})")
+
+
+def _without_shape(text: str) -> str:
+    """A help text without the shape that a structure is stored in: ``[{"ticker", "side"}, ...]``."""
+    left = _SHAPE.sub("", text).strip(" ;")
+    return left[:1].upper() + left[1:] if left.strip(".") else ""
+
+
 def help_without_units(model: type[models.Model]) -> dict[str, str]:
-    """The columns' help without the units they are stored in: on screen they are dollars and contracts."""
-    texts = {field.name: str(getattr(field, "help_text", "")) for field in model._meta.fields}
+    """The columns' help without the units and shapes they are stored in: on screen they are dollars, contracts and tables."""
+    texts = {field.name: _without_shape(str(getattr(field, "help_text", ""))) for field in model._meta.fields}
     return {
         name: _UNIT_WORDS.sub("", text).strip(" .,;") + "." if _UNIT_WORDS.search(text) else text
         for name, text in texts.items()

@@ -15,15 +15,25 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import number, signed, tag
+from kalbot.console.ui.stored import stored
 
 Column = Callable[[Any], Any]
+STORED = "stored"
+"""The unit of a structure; ``stored money``, ``stored figures``: of the integers in it (see ``ui.stored``)."""
+RAW = "raw"
+"""The unit of a structure that is shown as it came, in JSON."""
 
 
 def column(field: str, unit: str, title: str = "", order: str = "") -> Column:
     """A list or read-only column that writes ``field`` in ``unit`` (a key of formats.SHOW). Dots follow relations."""
 
-    def shown(obj: Any) -> SafeString:
-        return signed(unit, value_at(obj, field), getattr(obj, "_decimals", {}).get(field, 2))
+    def shown(obj: Any) -> SafeString | str:
+        value = value_at(obj, field)
+        if unit == "lines":
+            return format_html('<div class="k-lines-of-text">{}</div>', value) if value else formats.NOTHING
+        if unit.startswith(STORED):
+            return stored(value, unit.removeprefix(STORED).strip())
+        return signed(unit, value, getattr(obj, "_decimals", {}).get(field, 2))
 
     shown.__name__ = field.replace(".", "_")
     shown.amount = (field, unit)  # type: ignore[attr-defined]
@@ -41,11 +51,19 @@ def title_of(name: str) -> str:
     return capfirst(UNIT_ENDINGS.sub("", name))
 
 
-def whole(field: Any) -> str:
-    """The unit of a column that is a plain number; empty for keys, codes and everything else."""
+BY_FIELD: tuple[tuple[type[Any], str], ...] = (
+    (models.JSONField, STORED),
+    (models.FloatField, "decimal"),
+    (models.IntegerField, "whole"),
+    (models.TextField, "lines"),
+)
+
+
+def unit_of(field: Any) -> str:
+    """The unit of a column without one of its own, by what it holds; empty for keys, codes and everything else."""
     if field is None or field.primary_key or field.is_relation or field.choices:
         return ""
-    return "whole" if isinstance(field, models.IntegerField) else ""
+    return next((unit for kind, unit in BY_FIELD if isinstance(field, kind)), "")
 
 
 def value_at(obj: Any, path: str) -> Any:
@@ -136,7 +154,10 @@ def label(field: str, title: str = "") -> Column:
     def shown(obj: Any) -> SafeString | str:
         code = getattr(obj, field)
         label = getattr(obj, f"get_{field}_display", lambda: code)()
-        return tag(code, hint=label if label != code else "") if code else formats.NOTHING
+        if code is None or code == "":
+            return formats.NOTHING
+        # a code that is a number says nothing to a person; one that is a word has its sentence on hover
+        return tag(code, hint=label if label != code else "") if isinstance(code, str) else tag(str(label))
 
     shown.__name__ = field
     return display(description=title or capfirst(field), ordering=field)(shown)

@@ -70,6 +70,7 @@ class DecisionAdmin(ExportedAdmin):
         "coverage_ppm": "share",
         "margin_ppm": "share",
         "price_age_ms": "ms",
+        "quote": "stored figures",
     }
     left_out = ("guaranteed", "grade")
     computed = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, event_link, label
+from kalbot.console.admin.columns import RAW, column, event_link, label
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, choice
 from kalbot.console.admin.tickers import TickerAdmin, ticker_column
@@ -63,5 +63,5 @@ class ExchangeMessageAdmin(TickerAdmin):
         ),
     ]
     search_fields = ["market_ticker", "key"]
-    units = {"exchange_ms": "at_ms"}
+    units = {"exchange_ms": "at_ms", "body": RAW, "payload": RAW}
     ordering = ["-id"]

@@ -23,6 +23,7 @@ from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries
 from markets.terms import certificates
 
 QUOTE_UNITS = {
+    "price_bands": "stored price",
     "yes_bid": "price",
     "yes_ask": "price",
     "last_price": "price",

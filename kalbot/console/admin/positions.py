@@ -254,3 +254,4 @@ class PositionEventAdmin(ReadOnlyAdmin):
     list_filter = [seen_values("to_status"), seen_values("actor")]
     search_fields = ["=position__id", "position__event__title", "reason"]
     ordering = ["-id"]
+    units = {"data": "stored figures"}

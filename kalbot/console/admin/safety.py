@@ -82,6 +82,7 @@ class ExitRequestAdmin(ReadOnlyAdmin):
     list_select_related = ["position__event"]
     search_fields = ["=position__id", "position__event__ticker", "position__event__title", "reason"]
     ordering = ["-id"]
+    units = {"least_prices": "stored figures", "counts": "stored figures"}
 
     @display(description="At least")
     def at_least(self, obj: ExitRequest) -> str:

@@ -18,6 +18,20 @@ from kalbot.console.auth import audit
 from kalbot.console.ui.links import page_url
 
 
+HELP = {
+    "name": "",
+    "task": "What is run.",
+    "description": "",
+    "enabled": "Switched off it is never sent, and the status page is red.",
+    "interval": "How often it is sent.",
+    "expire_seconds": "A message that no worker has taken by then is dropped: shorter than the interval.",
+    "queue": "The queue whose workers run it.",
+    "last_run_at": "When beat last noted that it was sent.",
+    "total_run_count": "How often it was sent.",
+}
+"""In place of the library's, which speak of its code."""
+
+
 class ScheduleForm(SeenForm):
     """A change has a reason. A message must lapse before the next one is due, or a slow worker finds a pile of stale ones."""
 
@@ -103,7 +117,7 @@ class PeriodicTaskAdmin(ModelAdmin):
         return [name for name in self.fields if self.has_change_permission(request, obj) or name not in own]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, form=ScheduleForm, **kwargs)
+        return super().get_form(request, obj, change, form=ScheduleForm, help_texts=HELP, **kwargs)
 
 
 @admin.register(IntervalSchedule)

@@ -22,7 +22,7 @@ from kalbot.console.admin.filters import (
 )
 from kalbot.console.ui import formats, verdicts
 from kalbot.console.ui.display import display
-from kalbot.console.ui.markup import tag
+from kalbot.console.ui.markup import number, signed, tag
 from strategies.models import Cycle, NearMiss, Screening, Verdict
 
 MISSED = ["value", "limit"]
@@ -45,7 +45,7 @@ class NearMissAdmin(ExportedAdmin):
         event_link(),
         key_link("profile"),
         words("kind"),
-        column("distance_ppm", "share", "Distance"),
+        "distance",
         column("best_distance_ppm", "share", "Best"),
         constraint,
         sentence("flip", "What would flip it"),
@@ -61,10 +61,20 @@ class NearMissAdmin(ExportedAdmin):
     ]
     list_select_related = ["profile", "event"]
     search_fields = ["event__ticker", "event__title"]
-    sorts = {"distance_ppm", "best_distance_ppm", "evaluations", "started_at"}
+    sorts = {"distance", "best_distance_ppm", "evaluations", "started_at"}
     ordering = ["distance_ppm"]
-    opens = "distance_ppm"
-    units = {"distance_ppm": "share", "best_distance_ppm": "share", "outcome_profit": "gain"}
+    opens = "distance"
+    units = {
+        "distance_ppm": "share",
+        "best_distance_ppm": "share",
+        "outcome_profit": "gain",
+        "summary": "stored figures",
+    }
+
+    @display(description="Distance", ordering="distance_ppm", amount=("distance_ppm", "share"))
+    def distance(self, miss: NearMiss) -> SafeString:
+        """How far from passing; one without a distance passes and waits for its turn."""
+        return signed("share", miss.distance_ppm) if miss.distance_ppm else number("passes, waits")
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         """Open ones nearest first. Of a million that have ended the latest are wanted, and sorting them all by distance
@@ -97,7 +107,7 @@ class VerdictAdmin(ExportedAdmin):
     sorts = {"distance_ppm", "since"}
     ordering = ["-id"]
     linked_by = {"event__is_open__exact", "live_constraint"}
-    units = {"distance_ppm": "share", "live_distance_ppm": "share"}
+    units = {"distance_ppm": "share", "live_distance_ppm": "share", "summary": "stored figures"}
 
     @display(description="Verdict", ordering="status")
     def verdict(self, verdict: Verdict) -> SafeString:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, event_link, key_link, label, words
+from kalbot.console.admin.columns import column, event_link, key_link, label, sentence
 from kalbot.console.admin.exports import ExportedAdmin
 from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
 from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
@@ -48,6 +48,9 @@ class AssessmentAdmin(ExportedAdmin):
         "coverage_ppm": "share",
         "break_even_ppm": "share",
         "price_age_ms": "ms",
+        "sale_legs": "stored figures",
+        "signals": "stored figures",
+        "sources": "stored figures",
     }
 
     @display(description="Signals")
@@ -62,8 +65,8 @@ class RecommendationAdmin(ExportedAdmin):
         key_link("position", text="#{}"),
         event_link("position.event"),
         label("advice"),
-        words("reason"),
-        "detail",
+        "why",
+        sentence("detail"),
         column("gain", "gain", "Gain of selling"),
         label("status"),
         "actor",
@@ -78,11 +81,16 @@ class RecommendationAdmin(ExportedAdmin):
     list_select_related = ["position__event"]
     search_fields = ["=position__id", "detail", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
-    units = {"gain": "gain"}
+    units = {"gain": "gain", "opening": "stored figures", "plan": "stored figures", "score": "stored figures"}
     actions_detail = ["accept", "dismiss"]
     actions_row = ["accept", "dismiss"]
     accept = detail_action(AcceptAdvice, "Accept and exit", icon="check", name="accept")
     dismiss = detail_action(DismissAdvice, "Dismiss", icon="close", name="dismiss")
+
+    @display(description="Reason", ordering="reason")
+    def why(self, recommendation: Recommendation) -> str:
+        """The signal in words."""
+        return formats.reason(recommendation.reason)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
         """What is closed has no answer any more; advice to watch has no exit to accept."""
@@ -106,7 +114,7 @@ class BaselineAdmin(ReadOnlyAdmin):
     ]
     search_fields = ["=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
-    units = {"coverage_ppm": "share"}
+    units = {"coverage_ppm": "share", "close_times": "stored at_ms", "last": "stored figures"}
 
 
 @admin.register(SourceForecast)

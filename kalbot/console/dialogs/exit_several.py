@@ -169,12 +169,12 @@ def sentences(shown: list[Shown]) -> list[str]:
             f"Trading is halted, so only cancels are sent: {', '.join(held)} wait until a risk manager resumes or reduces."
         )
     for what, named in (
-        ("cannot be exited now", [one for one in shown if one.refusal]),
-        ("have no live books, so you must say their least prices or they are refused", _unpriced(able)),
-        ("pay more in every listed state if held; they are sold for less only if you say below why", _worth_more(able)),
+        ("Cannot be exited now", [one for one in shown if one.refusal]),
+        ("Without live books, so refused unless you say the least prices", _unpriced(able)),
+        ("Worth more in every listed state if held, so sold for less only if you say below why", _worth_more(able)),
     ):
         if named:
-            words.append(f"{', '.join(f'#{one.position.pk}' for one in named)} {what}.")
+            words.append(f"{what}: {', '.join(f'#{one.position.pk}' for one in named)}.")
     return words
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.notify import terms
+from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from markets.models import TermsChange
 from trading.models import Discrepancy
@@ -66,7 +67,7 @@ def alerts() -> dict[str, Any]:
             _alert(
                 "bad" if r.level != "WARNING" else "warn",
                 f"{r.level.capitalize()} in {r.logger}",
-                r.message[:200],
+                formats.log_line(r.message)[:200],
                 r.at,
                 page_url("console.logrecord", r.pk),
             )

@@ -14,11 +14,11 @@ from kalbot.common import clock
 from kalbot.console.ops import heartbeats, status, tokens
 from kalbot.console.pages import attention, first_run, obstacles, summary
 from kalbot.console.pages.reading import Reading
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, verdicts
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
-from strategies.models import Mode, NearMiss, Profile, Verdict
+from strategies.models import Mode, Profile, Verdict
 from trading.closing import marks
 from trading.denials import DenialCode
 from trading.limits import every_basket
@@ -131,7 +131,7 @@ def why_not(reading: Reading) -> dict[str, str]:
         until = f", until {formats.moment(first.until)}" if first.until else ""
         return tile("Why not more?", "bad", first.title, f"{first.why}{until}; {first.who}", first.url)
     tradable, watched = reading.candidates
-    miss = NearMiss.objects.filter(ended_at=None, profile__in=profiles).order_by("distance_ppm").first()
+    miss = verdicts.measured().filter(profile__in=profiles).order_by("distance_ppm").first()
     detail = f"{watched} watched, " + (
         f"nearest miss {formats.share(miss.distance_ppm)} away" if miss else "no near miss"
     )
@@ -234,7 +234,7 @@ def positions(reading: Reading) -> dict[str, Any]:
 def nearest(reading: Reading) -> dict[str, Any]:
     """Candidates by profile, and the near misses that are closest."""
     profiles = [profile.pk for profile in reading.active]  # the index of near misses begins with the profile
-    near = NearMiss.objects.filter(ended_at=None, profile_id__in=profiles)
+    near = verdicts.measured().filter(profile_id__in=profiles)
     candidates = Verdict.objects.filter(status="candidate", profile_id__in=profiles, event__is_open=True)
     tradable, watched = reading.candidates
     return {

@@ -122,8 +122,12 @@ def ended_in_words(position: Position) -> str:
     bought = position.legs.aggregate(total=Sum("bought_count"))["total"] or 0
     if not bought:
         return "Nothing was bought." if position.status in TERMINAL else "Nothing is held yet."
-    was = f"It was {Grade(position.grade).label} when it was opened. " if position.grade != Grade.CONDITIONAL else ""
-    return f"{was}Nothing is held now."
+    if position.grade == Grade.CONDITIONAL:
+        return "Nothing is held now."
+    grade = Grade(position.grade).label
+    if any(not leg.bought_count for leg in position.legs.all()):
+        return f"It was decided as {grade}, but never held in whole: some legs were not bought. Nothing is held now."
+    return f"It was {grade} when it was opened. Nothing is held now."
 
 
 def progress(position: Position) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.console.pages import obstacles
+from kalbot.console.ui import verdicts
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.models import Event, Scan
@@ -41,17 +42,17 @@ def funnel_page(request: HttpRequest) -> HttpResponse:
     if chosen is not None:
         context["obstacles"] = obstacles.found(chosen, obstacles.of_request(request))
         context.update(funnel(chosen))
-        context["nearest"] = (
-            NearMiss.objects.filter(profile=chosen, ended_at=None).select_related("event").order_by("distance_ppm")[:15]
-        )
+        near = verdicts.measured().filter(profile=chosen)
+        context["nearest"] = near.select_related("event").order_by("distance_ppm")[:15]
+        context["waiting"] = verdicts.waiting(chosen)
     return TemplateResponse(request, "console/why.html", context)
 
 
 def funnel(profile: Profile) -> dict[str, Any]:
     """Stages from the universe to fills. Verdict rows are counted as they stand, so that each number equals its list."""
     screening = Screening.objects.filter(profile=profile).select_related("scan").order_by("-id").first()
-    verdicts = Verdict.objects.filter(profile=profile, event__is_open=True)
-    groups = verdicts.order_by().values_list("status", "constraint").annotate(number=Count("pk"))
+    rows = Verdict.objects.filter(profile=profile, event__is_open=True)
+    groups = rows.order_by().values_list("status", "constraint").annotate(number=Count("pk"))
     rejected = {code: number for status, code, number in groups if status == "rejected"}
     near = {code: number for status, code, number in groups if status == "near_miss"}
     candidates = sum(number for status, _, number in groups if status == "candidate")

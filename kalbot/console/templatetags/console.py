@@ -16,6 +16,8 @@ from strategies.models import Verdict
 
 register = template.Library()
 register.filter("moment", formats.moment)
+register.filter("log_line", formats.log_line)
+register.filter("reason", formats.reason)
 for name, shown in formats.SHOW.items():
     register.filter(name, shown)
 
@@ -48,6 +50,12 @@ def _at(row: Any, path: str) -> Any:
         else:
             row = row[int(part)] if part.isdigit() else getattr(row, part, None)
     return row
+
+
+@register.filter
+def strikes(rule: str) -> str:
+    """A rule of several markets with the place of the strike named, for the reading keeps it as ``{}``."""
+    return rule.replace("{}", "[the strike]")
 
 
 @register.filter

@@ -6,22 +6,23 @@ dash: a missing number is never shown as zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from kalbot.common import clock
-from kalbot.common.units import format_decimal
+from kalbot.common.units import format_amount, format_decimal
 
 NOTHING = "–"
 
 
 def money(value: int | None, places: int = 2) -> str:
-    """Micro-dollars as dollars: ``-1_234_560_000`` -> ``"-$1,234.56"``; digits beyond ``places`` only where there are any."""
+    """Micro-dollars as dollars: ``-1_234_560_000`` -> ``"-$1,234.56"``; a pair of digits beyond ``places`` only where there are any."""
     if value is None:
         return NOTHING
-    whole, _, fraction = format_decimal(abs(int(value)), 6, keep=places).partition(".")
+    whole, _, fraction = format_amount(abs(int(value)), 6, keep=places).partition(".")
     return f"{'-' if value < 0 else ''}${int(whole):,}.{fraction}"
 
 
@@ -32,7 +33,7 @@ def gain(value: int | None, places: int = 2) -> str:
 
 def price(value: int | None, places: int = 2) -> str:
     """1/10,000 dollar as dollars a contract: ``4100`` -> ``"$0.41"``, ``35`` -> ``"$0.0035"``."""
-    return NOTHING if value is None else f"{'-' if value < 0 else ''}${format_decimal(abs(int(value)), 4, keep=places)}"
+    return NOTHING if value is None else f"{'-' if value < 0 else ''}${format_amount(abs(int(value)), 4, keep=places)}"
 
 
 def credit(value: int | None, places: int = 2) -> str:
@@ -76,6 +77,14 @@ def ratio(value: int | None) -> str:
     return NOTHING if value is None else format_decimal(int(value), 6, keep=0)
 
 
+def decimal(value: float | None) -> str:
+    """A number that is measured or estimated, three decimals at most: ``0.22579`` -> ``"0.226"``, ``105.0`` -> ``"105"``."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{value:,.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
 def milliseconds(value: float | None) -> str:
     """A duration: ``850`` -> ``"850 ms"``, ``12_300`` -> ``"12.3 s"``, ``200_000`` -> ``"3 min 20 s"``."""
     if value is None:
@@ -109,6 +118,17 @@ def moment(at: datetime | None) -> str:
     return NOTHING if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def reason(code: str) -> str:
+    """A reason of triage in words: ``"source_sell_beats_hold:nws"`` -> ``"sell beats hold, by nws"``."""
+    what, _, source = str(code).removeprefix("source_").replace("_", " ").partition(":")
+    return f"{what}, by {source}" if source else what
+
+
+def log_line(message: str) -> str:
+    """What a log record says, without the context in brackets that ends it (task, ids): its own page has that."""
+    return str(message).partition(" [")[0]
+
+
 SHOW: dict[str, Callable[..., str]] = {
     "money": money,
     "gain": gain,
@@ -125,5 +145,6 @@ SHOW: dict[str, Callable[..., str]] = {
     "at_ms": lambda value: NOTHING if value is None else moment(clock.from_ms(value)),
     "text": lambda value: str(value or NOTHING),
     "whole": lambda value: NOTHING if value is None else f"{int(value):,}",
+    "decimal": decimal,
     "plain": lambda value: NOTHING if value is None else str(value),
 }

@@ -60,7 +60,7 @@ def number(text: str) -> SafeString:
     return format_html('<span class="k-num">{}</span>', text)
 
 
-FIGURES = {*formats.SCALE, "count", "percent", "share", "ratio", "ms", "whole"}
+FIGURES = {*formats.SCALE, "count", "percent", "share", "ratio", "ms", "whole", "decimal"}
 """Units whose columns are aligned to the right."""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 
 from kalbot.common import clock
-from strategies.models import Verdict
-from strategies.reasons import Reason
+from strategies.models import NearMiss, Profile, Verdict
+from strategies.reasons import Reason, sentence_of
 
 TRADABLE: Final = "tradable now"
 WATCHED: Final = "watched"
@@ -31,3 +31,15 @@ def word(verdict: Verdict) -> str:
     if verdict.live_constraint != Reason.DECIDED.value or verdict.live_at is None:
         return WATCHED
     return TRADABLE if verdict.live_at >= clock.now() - FRESH else WATCHED
+
+
+def measured() -> QuerySet[NearMiss]:
+    """Open near misses that are some way from passing. Those without a distance pass, and wait for their turn."""
+    return NearMiss.objects.filter(ended_at=None, distance_ppm__gt=0)
+
+
+def waiting(profile: Profile) -> list[dict[str, Any]]:
+    """What passes and waits for its turn, by what it waits for: {"number", "says"}, the most first."""
+    rows = NearMiss.objects.filter(profile=profile, ended_at=None, distance_ppm=0).order_by()
+    groups = rows.values_list("constraint").annotate(number=Count("pk")).order_by("-number")
+    return [{"number": number, "says": sentence_of(code)} for code, number in groups]

@@ -180,7 +180,7 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
         states.transition(
             position,
             PositionStatus.ABORTED,
-            reason=f"nothing was bought: {refusal or code}",
+            reason=f"nothing was bought: {refusal or code.replace('_', ' ')}",
             lease=lease,
             close_type=CloseType.NOT_BOUGHT,
             close_code=code,

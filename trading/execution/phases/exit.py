@@ -23,6 +23,7 @@ from trading.models import CloseType, ExitRequest, Leg, Order, Position, Positio
 from trading.safety import protections
 from trading.states import Lease
 
+SOLD: Final = "everything is sold"
 EXIT_PATIENCE: Final = timedelta(minutes=3)
 """How long an exit waits for bids, on live books, before what is left becomes an explicit residual."""
 
@@ -170,11 +171,11 @@ def _most_sold(leg: Leg, takes: int, matched: int, target: int) -> int:
 
 def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool:
     with transaction.atomic():
-        _answer(request, ExitRequest.Outcome.FLAT, "flat")
+        _answer(request, ExitRequest.Outcome.FLAT, SOLD)
         states.transition(
             position,
             PositionStatus.CLOSED,
-            reason="flat",
+            reason=SOLD,
             lease=lease,
             close_type=CloseType.EXITED,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kalbot.common.units import format_money
+from kalbot.common.units import dollars
 from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
@@ -103,7 +103,7 @@ def within_budget(wanted: list[Holding], live: LiveBooks, allowed: int) -> list[
 
 
 def _unwound(position: Position, lease: Lease, count: int) -> bool:
-    lost = format_money(-position.realised)
+    lost = dollars(-position.realised)
     if count:
         opening.open_with(position, lease, count, f"the rest was unwound for a loss of {lost}")
     else:
