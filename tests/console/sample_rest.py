@@ -51,7 +51,9 @@ def _markets(sample: dict[str, Any]) -> None:
     payload = {"market_ticker": "KXHIGHNY-T1", "event_type": "determined", "result": "yes", "price": 41}
     ExchangeMessage.objects.create(kind="lifecycle", key="lifecycle:1", payload=payload)
     ReviewedSeries.objects.create(series=event.series, reason="the rules name every temperature", reviewed_by="ann")
-    FeeChange.objects.create(pk="fee-1", series=event.series, scheduled_at=now, fee_type="quadratic", fee_multiplier_e6=1_000_000)
+    FeeChange.objects.create(
+        pk="fee-1", series=event.series, scheduled_at=now, fee_type="quadratic", fee_multiplier_e6=1_000_000
+    )
     TapeGap.objects.create(writer="stream@sample", began_at=now, ended_at=now, reason="the disk was full")
     ContractTerms.objects.create(exchange="kalshi", url="https://example.com/NHIGH.pdf", series_tickers=["KXHIGHNY"])
 
@@ -82,12 +84,21 @@ def _triage(sample: dict[str, Any]) -> None:
     held, event, now = sample["held"], sample["events"][0], clock.now()
     tickers = list(event.markets.values_list("ticker", flat=True))
     closing = dict.fromkeys(tickers, clock.now_ms())
-    Baseline.objects.create(position=held, tickers=tickers, close_times=closing, last={"sell": 5_000_000, "advice": "hold"})
+    Baseline.objects.create(
+        position=held, tickers=tickers, close_times=closing, last={"sell": 5_000_000, "advice": "hold"}
+    )
     chances = dict.fromkeys(tickers, 1 / len(tickers))
     said = {"source": "nws", "event": event, "formed_at": now}
     SourceForecast.objects.create(**said, probabilities=chances, market_probabilities=chances, brier=0.0201674)
     measured = {"value": 80.0, "published_spread": 2.7, "bias": 0.2257950037037, "spread": 2.3454121333333}
     PointForecast.objects.create(
-        **said, subject="high/KNYC", unit="fahrenheit", lead="12-24", lead_hours=16.0, issued_at=now, version=4, **measured
+        **said,
+        subject="high/KNYC",
+        unit="fahrenheit",
+        lead="12-24",
+        lead_hours=16.0,
+        issued_at=now,
+        version=4,
+        **measured,
     )
     LearnedErrors.objects.create(estimator="shrunk-huber-1", settled=20, cells={}, weights={"nws": 0.8})

@@ -17,7 +17,6 @@ from kalbot.console.admin.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.ui.links import page_url
 
-
 HELP = {
     "name": "",
     "task": "What is run.",

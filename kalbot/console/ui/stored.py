@@ -21,7 +21,9 @@ FIGURES: Final[Mapping[str, str]] = {
         ("cost", "fees", "floor", "pays", "proceeds", "worth", "gain", "losses", "nets", "sell", "hold", "difference"),
         "money",
     ),
-    **dict.fromkeys(("sell_now", "hold_market", "hold_source", "came_from", "came", "profit", "hold_expected"), "money"),
+    **dict.fromkeys(
+        ("sell_now", "hold_market", "hold_source", "came_from", "came", "profit", "hold_expected"), "money"
+    ),
     **dict.fromkeys(("annualised_ppm", "coverage_ppm", "margin_ppm"), "share"),
     **dict.fromkeys(("at_ms", "until_ms", "issued_ms", "formed_ms"), "at_ms"),
     "age_ms": "ms",
