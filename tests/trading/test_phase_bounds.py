@@ -98,7 +98,8 @@ def test_the_time_to_complete_is_used_up_at_its_deadline_by_tries_alone(position
     position.attempts, position.deadline_at = 1, NOW
     assert complete._is_over_time(position)
     for name, value in (("attempts", 0), ("deadline_at", NOW + TICK), ("residual_code", "exchange_paused")):
-        before, _ = getattr(position, name), setattr(position, name, value)
+        before = getattr(position, name)
+        setattr(position, name, value)
         assert not complete._is_over_time(position), name
         setattr(position, name, before)
     position.residual_code = "depth"
