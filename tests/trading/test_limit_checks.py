@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +20,10 @@ from markets.terms.grades import Grade
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import BASE, NoLimit, Unsigned
-from trading.denials import Denied
 from trading.limits import risk
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
-from trading.models import Position
+from trading.models import ExchangeAccount, Position
 from trading.safety import halt
 from trading.venues import connection
 
@@ -55,6 +55,8 @@ def _codes(
     profile: dict[str, Any] | None = None,
     decision: dict[str, Any] | None = None,
     markets: list[dict[str, Any]] | None = None,
+    collateral: str | None = None,
+    foreign: dict[str, int] | None = None,
     **intent: Any,
 ) -> list[str]:
     """The codes that refuse a basket which nothing refuses but what is given."""
@@ -67,6 +69,9 @@ def _codes(
         Market(**({"ticker": f"KXT-1-{n}", "event": event, "close_time": event.close_time} | columns))
         for n, columns in enumerate(markets or [{}, {}])
     ]
+    for row in wanted.markets:
+        row.__dict__["account_collateral"] = collateral
+        row.__dict__["account_foreign"] = foreign
     known = replace(Facts(kept, owner.mode, halt.State.ACTIVE, True), **(facts or {}))
     with time_machine.travel(NOW, tick=False):
         return [str(refusal.code) for refusal in risk.refusals(wanted, known)]
@@ -239,69 +244,38 @@ def test_a_pause_stops_what_begins_and_what_is_quoted_but_no_basket_at_work() ->
     assert _codes() == [], "paper goes by what is known"
 
 
-def test_state_and_switches_decide_about_every_order(settings: Any) -> None:
-    wanted = {
-        ("active", False): "",
-        ("active", True): "",
-        ("reducing", False): "reducing",
-        ("reducing", True): "",
-        ("halted", False): "halted",
-        ("halted", True): "halted",
-    }
-    for (state, reduces), code in wanted.items():
-        for mode, switch, off in (("sim", False, ""), ("live", True, ""), ("live", False, "live_off")):
-            settings.KALBOT_LIVE = switch
-            assert _allowed(state, mode, reduces) == (code or off)
+def test_a_basket_without_any_time_of_closing_is_never_too_close() -> None:
+    event = {"event": Event(ticker="KXT-1", exchange_index=0, close_time=None)}
+    assert _codes(decision=event, markets=[{"close_time": None}], profile={"min_seconds_to_close": 10**6}) == []
 
 
-def _allowed(state: str, mode: str, reduces: bool) -> str:
-    try:
-        risk.allows(halt.State(state), Profile(mode=mode), reduces=reduces)
-    except Denied as denied:
-        return str(denied.code)
-    return ""
+@pytest.mark.parametrize("is_grouped", [False, True])
+def test_beside_contracts_of_others_a_basket_is_bought_where_the_profile_allows_and_nothing_is_returned(
+    is_grouped: bool,
+) -> None:
+    """What is not ours would share the group whose collateral is returned."""
+    ours = world.add_event()
+    ExchangeAccount.objects.create(opening=0, balance=0, seen_at=NOW, foreign={"KXT-1-0": 300})
+    ours.collateral_return_type = "MECNET"
+    other = Event(ticker="KXT-1", close_time=ours.close_time)
+    events = [{"event": ours if is_grouped else other}, {"event": other}]
+    for beside, locks, used, position in product((False, True), (None, 900), ("on", "off", None), (None, HELD)):
+        facts = {"is_beside_foreign": True}
+        found = _codes(
+            facts, {"beside_foreign": beside}, markets=events, locks=locks, position=position, collateral=used
+        )
+        allowed = position is not None or (beside and locks is None and not (is_grouped and used == "on"))
+        assert found == ([] if allowed else ["foreign_contracts"]), (beside, locks, used, position)
+    assert _codes({"is_beside_foreign": False}, markets=events) == []
+    ExchangeAccount.objects.update(foreign={"KXT-2-0": 300})
+    assert _codes({"is_beside_foreign": True}, markets=events) == [], "it is of another event by now"
 
 
-PREMISES: dict[str, tuple[dict[str, Any], str]] = {
-    "all well": ({}, ""),
-    "a market that is gone": ({"gone": True}, "not_active"),
-    "NO on an event that is not exclusive": ({"kind": "all_no", "mutually_exclusive": False}, "not_exclusive"),
-    "NO on an exclusive event": ({"kind": "all_no"}, ""),
-    "other rules": ({"rules_hash": "then"}, "rules_changed"),
-    "rules that nobody noted": ({"rules_hash": ""}, ""),
-    "a certificate of other rules": ({"certified": "then"}, "certificate"),
-    "a certificate that was revoked": ({"certified": None}, "certificate"),
-    "a bet without a certificate": ({"kind": "coverage", "certified": None}, ""),
-    "a bet on a certificate that was revoked": (
-        {"kind": "coverage", "certified": None, "certificate_id": 7},
-        "certificate",
-    ),
-    "two shards": ({"shard": 1}, "shards"),
-    "a market that is shut": ({"status": "inactive"}, "not_active"),
-    "a market of another event": ({"event_id": "KXT-2"}, "not_active"),
-}
-
-
-def test_what_a_decision_rests_on_is_checked_one_by_one() -> None:
-    for what, (columns, code) in PREMISES.items():
-        assert _premises(**columns) == code, what
-
-
-def _premises(gone: bool = False, certified: str | None = "rules", shard: int = 0, **columns: Any) -> str:
-    of_event = {key: columns[key] for key in ("mutually_exclusive",) if key in columns}
-    of_decision = {key: columns[key] for key in ("kind", "rules_hash", "certificate_id") if key in columns}
-    of_market = {key: columns[key] for key in ("status", "event_id") if key in columns}
-    event = Event(**({"ticker": "KXT-1", "rules_hash": "rules", "mutually_exclusive": True} | of_event))
-    decision = Decision(**(DECISION | {"event": event, "rules_hash": "rules"} | of_decision))
-    intent = Intent(Profile(), decision, 900, LEGS)
-    rows = [Market(ticker=ticker, event=event, status="active", exchange_index=0) for ticker, _ in LEGS]
-    rows[1].exchange_index = shard
-    for name, value in of_market.items():
-        setattr(rows[1], name, value)
-    rows[0].__dict__["certified_rules"] = certified
-    intent.__dict__["markets"] = rows[:1] if gone else rows
-    try:
-        risk.premises(intent)
-    except Denied as denied:
-        return str(denied.code)
-    return ""
+def test_nothing_is_bought_against_contracts_of_others_whatever_it_completes() -> None:
+    """YES against their NO: the exchange would close theirs with it."""
+    facts, alone = {"free_on_shard": 900}, ["clock_skew"]
+    for held, refused in ((-1, True), (1, False), (0, False)):
+        for completes in (False, True):
+            found = _codes(facts, LIVE, position=HELD, completes=completes, foreign={"KXT-1-0": held})
+            assert found == [*(() if completes else alone), *(("foreign_contracts",) if refused else ())]
+    assert _codes(foreign={"KXT-1-0": -1}) == [], "on paper there are no others"
