@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kalbot.common.units import DOLLAR_PRICE, Money
 from markets.book import Side
 from markets.terms.reading.strikes import Interval
+from markets.terms.reading.text import calendar_day
 
 if TYPE_CHECKING:
     from markets.terms.states import Holding
@@ -36,15 +37,18 @@ class AtomError(ValueError):
 class Atoms:
     """``cuts``: in order, the ends of the line included; atom i lies between cut i and i + 1. ``spans``: ticker -> (first cut, last
     cut) of the values for which it resolves Yes. ``nobody``: every market may resolve No; ``any_no``: any market may resolve No by
-    itself, whatever the value."""
+    itself, whatever the value. ``dated``: values are days, as numbers like 20270101."""
 
     cuts: tuple[Cut, ...]
     spans: Mapping[str, tuple[int, int]]
     nobody: bool = False
     any_no: bool = False
+    dated: bool = False
 
     @classmethod
-    def of(cls, intervals: Mapping[str, Interval], *, nobody: bool = False, any_no: bool = False) -> Atoms:
+    def of(
+        cls, intervals: Mapping[str, Interval], *, nobody: bool = False, any_no: bool = False, dated: bool = False
+    ) -> Atoms:
         """The atoms of these members (ticker -> values that it takes). AtomError for an interval that takes nothing."""
         if not intervals:
             raise AtomError("a family has members")
@@ -54,7 +58,7 @@ class Atoms:
                 raise AtomError(f"{ticker} takes no value")
         cuts = sorted({FIRST, LAST, *(end for pair in ends.values() for end in pair)})
         at = {cut: n for n, cut in enumerate(cuts)}
-        return cls(tuple(cuts), {t: (at[low], at[high]) for t, (low, high) in ends.items()}, nobody, any_no)
+        return cls(tuple(cuts), {t: (at[low], at[high]) for t, (low, high) in ends.items()}, nobody, any_no, dated)
 
     def __len__(self) -> int:
         """The number of atoms."""
@@ -69,7 +73,7 @@ class Atoms:
         kept = sorted({0, len(self.cuts) - 1, *(end for pair in ends.values() for end in pair)})
         at = {cut: n for n, cut in enumerate(kept)}
         spans = {ticker: (at[low], at[high]) for ticker, (low, high) in ends.items()}
-        return Atoms(tuple(self.cuts[n] for n in kept), spans, self.nobody, self.any_no)
+        return Atoms(tuple(self.cuts[n] for n in kept), spans, self.nobody, self.any_no, self.dated)
 
     def paying(self) -> Iterator[tuple[str, ...]]:
         """For each atom in order: the members that resolve Yes in it."""
@@ -92,6 +96,7 @@ class Atoms:
             "spans": {ticker: list(span) for ticker, span in self.spans.items()},
             "nobody": self.nobody,
             "any_no": self.any_no,
+            **({"dated": True} if self.dated else {}),
         }
 
     @classmethod
@@ -100,13 +105,13 @@ class Atoms:
         try:
             cuts = tuple(_cut(row) for row in stored["cuts"])
             spans = {ticker: _span(row, len(cuts)) for ticker, row in stored["spans"].items()}
-            nobody, any_no = stored["nobody"], stored["any_no"]
+            nobody, any_no, dated = stored["nobody"], stored["any_no"], stored.get("dated", False)
         except (KeyError, TypeError, AttributeError, InvalidOperation, ValueError) as error:
             raise AtomError(f"not stored atoms: {error!r}") from None
         is_ordered = all(a < b for a, b in pairwise(cuts)) and cuts[:1] == (FIRST,) and cuts[-1:] == (LAST,)
-        if not is_ordered or not spans or type(nobody) is not bool or type(any_no) is not bool:
+        if not is_ordered or not spans or type(nobody) is not bool or {type(any_no), type(dated)} != {bool}:
             raise AtomError("not stored atoms: the line is not whole")
-        return cls(cuts, spans, nobody, any_no)
+        return cls(cuts, spans, nobody, any_no, dated)
 
     def payoffs(self, holdings: Iterable[Holding]) -> list[Money]:
         """What the holdings pay in each atom, the least where markets may resolve No by themselves. KeyError for a stranger."""
@@ -131,13 +136,17 @@ class Atoms:
         return Money(least)
 
     def words(self, atom: int) -> str:
-        """One atom for a person: ``x < 80``, ``x = 80``, ``80 < x < 82``."""
+        """One atom for a person: ``x < 80``, ``x = 80``, ``80 < x < 82``; of days ``x < Dec 1, 2026``."""
         low, high = self.cuts[atom], self.cuts[atom + 1]
         if low[0] == 0 == high[0] and low[1] == high[1]:
-            return f"x = {low[1]}"
-        left = "" if low == FIRST else f"{low[1]} {'<' if low[2] else '<='} "
-        right = "" if high == LAST else f" {'<=' if high[2] else '<'} {high[1]}"
+            return f"x = {self.mark(low)}"
+        left = "" if low == FIRST else f"{self.mark(low)} {'<' if low[2] else '<='} "
+        right = "" if high == LAST else f" {'<=' if high[2] else '<'} {self.mark(high)}"
         return f"{left}x{right}" if left or right else "any value"
+
+    def mark(self, cut: Cut) -> str:
+        """The value of a cut for a person."""
+        return calendar_day(cut[1]) if self.dated else f"{cut[1]}"
 
 
 def _low(interval: Interval) -> Cut:

@@ -51,11 +51,12 @@ class FamilyCertificate:
     rest: str
     terms: RegisteredTerms
     rules_hashes: Mapping[str, str]
+    dated: bool = False
 
     @property
     def atoms(self) -> Atoms:
         """The values that distinguish its markets. AtomError where a market takes none."""
-        return Atoms.of(self.intervals, nobody=self.nobody, any_no=self.any_no)
+        return Atoms.of(self.intervals, nobody=self.nobody, any_no=self.any_no, dated=self.dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         reads[0].rest,
         terms,
         {member.facts.event_ticker: rules_hash(member.facts) for member in members},
+        dated=all(read.measure is Measure.DAY for read in reads),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 from kalbot.console.ui import value_plot
 from markets.models import Event
 from markets.terms.atoms import Atoms
+from markets.terms.reading.strikes import less
 from strategies.models import Verdict
 from strategies.screening import screening
 from tests.console import sample_rows
@@ -47,6 +49,8 @@ def test_a_page_shows_each_atom_and_the_proof_that_there_is_no_basket(viewer: Cl
     assert "54199.99 &lt; x &lt; 54200" in shown
     assert "a proof that there is no basket" in shown
     assert "One average at one instant." in shown
+    assert "If one leg rested" in shown
+    assert "Nothing of a family rests" in shown
     why = viewer.get(f"/admin/why/{event.pk}/")
     assert why.status_code == 200
 
@@ -79,6 +83,15 @@ def test_a_plot_has_a_step_for_each_atom_and_the_cost() -> None:
     assert min(y for _, y in points) < (plot.cost or 0) < max(y for _, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert value_plot.of(atoms, [1, 2], 1) is None
+
+
+def test_a_plot_of_days_has_a_calendar_for_its_axis_and_no_mark_on_another() -> None:
+    days = {f"D{day}": less(Decimal(day)) for day in (20261201, 20270101, 20270102, 20270201)}
+    plot = value_plot.of(Atoms.of(days, dated=True), [0, 1, 2, 1, 0])
+    assert plot is not None
+    assert [mark for _, mark in plot.marks] == ["Dec 1, 2026", "Jan 1, 2027", "Feb 1, 2027"]
+    (first, _), (second, _), (third, _) = plot.marks
+    assert abs((second - first) - (third - second)) < 1, "a month each"
 
 
 def traded_spans() -> dict[str, Any]:

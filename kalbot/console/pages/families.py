@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from kalbot.common.units import CONTRACT, PPM
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, PPM
 from kalbot.console.ui import value_plot
 from markets.book import Side
 from markets.models import Certificate, Event, RefusedFamily
@@ -17,14 +17,17 @@ from markets.terms.atoms import Atoms
 from markets.terms.states import Holding, StateList
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
-from strategies.families import graphs
+from strategies.families import graphs, synthetic
 from strategies.families.measure import centre
-from strategies.families.screen import Cycle
+from strategies.families.screen import Cycle, Graph
+from strategies.families.synthetic import Key
 from strategies.models import Verdict
 from strategies.reasons import sentence_of
 from strategies.screening.price_screen import DOLLAR, family_legs
 from trading.models import ACTIVE, Position
 
+PRICE_MONEY: Final = DOLLAR // DOLLAR_PRICE
+"""Micro-dollars in 1/10,000 dollar."""
 MOST: Final = 100
 """Families and atoms that a page lists."""
 
@@ -86,11 +89,13 @@ def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
     measure: tuple[float, ...] | None = None
     nearest: Cycle | None = None
     names: dict[str, str] = {}
+    rests: list[dict[str, Any]] = []
     if view is not None and view.fee_known:
         names = {outcome.ticker: outcome.name for outcome in view.outcomes}
         prices = {key: leg.cost / DOLLAR for key, leg in family_legs(view).items()}
         graph = graphs.of(view.ticker, atoms)
         measure, nearest = centre(graph, prices), graph.nearest(prices, PPM // 10)
+        rests = [] if nearest is None else _rests(graph, view, prices, nearest)
     rows = [
         {
             "words": atoms.words(number),
@@ -104,8 +109,32 @@ def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
         "rows": rows[:MOST],
         "rest": max(0, len(rows) - MOST),
         "coherent": measure is not None,
+        "rests": rests,
         **_nearest(atoms, nearest, names),
     }
+
+
+def _rests(graph: Graph, view: EventView, prices: dict[Key, float], nearest: Cycle) -> list[dict[str, Any]]:
+    """The synthetic price of each leg of the nearest basket beside the best bid of its side."""
+    outcomes = {outcome.ticker: outcome for outcome in view.outcomes}
+    found = []
+    for (ticker, side), one in synthetic.of_legs(
+        graph, prices, [(ask.ticker, ask.side) for ask in nearest.legs]
+    ).items():
+        outcome = outcomes[ticker]
+        against = outcome.yes_ask
+        bid = outcome.yes_bid if side is Side.YES else None if against is None else DOLLAR_PRICE - against
+        found.append(
+            {
+                "is_yes": side is Side.YES,
+                "ticker": ticker,
+                "name": outcome.name or ticker,
+                "bid": None if bid is None else bid * PRICE_MONEY,
+                "most": int(one.most * DOLLAR),
+                "others": [(s is Side.YES, outcomes[t].name or t) for t, s in one.others],
+            }
+        )
+    return found
 
 
 def _nearest(atoms: Atoms, cycle: Cycle | None, names: dict[str, str]) -> dict[str, Any]:

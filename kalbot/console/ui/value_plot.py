@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from markets.terms.atoms import FIRST, LAST, Atoms, Cut
+from markets.terms.reading.text import counted
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
 MARGIN: Final = 8
+LEAST_APART: Final = 70
+"""Between two marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,14 @@ def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_mark
     inner = [cut for cut in atoms.cuts if cut not in (FIRST, LAST)]
     if not inner or len(pays) != len(atoms):
         return None
-    low, high = float(inner[0][1]), float(inner[-1][1])
+    low, high = _place(atoms, inner[0]), _place(atoms, inner[-1])
     beside = (high - low or 1.0) * 0.08
     low, high = low - beside, high + beside
     most, least = max([*pays, cost or 0]), min([*pays, cost or pays[0]])
     span = (most - least) or 1
 
     def across(cut: Cut) -> float:
-        value = low if cut == FIRST else high if cut == LAST else float(cut[1])
+        value = low if cut == FIRST else high if cut == LAST else _place(atoms, cut)
         return round(MARGIN + (value - low) / (high - low) * (WIDTH - 2 * MARGIN), 1)
 
     def up(amount: float) -> float:
@@ -48,7 +51,23 @@ def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_mark
     for atom, amount in enumerate(pays):
         points += [f"{across(atoms.cuts[atom])},{up(amount)}", f"{across(atoms.cuts[atom + 1])},{up(amount)}"]
     each = max(1, len(inner) // most_marks)
-    marks = tuple((across(cut), f"{cut[1]:,}") for cut in inner[::each])
+    marks = tuple(
+        (across(cut), atoms.mark(cut) if atoms.dated else f"{cut[1]:,}") for cut in _apart(inner[::each], across)
+    )
     where = atoms.words(list(pays).index(min(pays)))
     words = f"payoff over the value, least where {where}"
     return ValuePlot(" ".join(points), None if cost is None else up(cost), marks, words)
+
+
+def _place(atoms: Atoms, cut: Cut) -> float:
+    """Where a cut lies on the axis: days by the calendar."""
+    return float(counted(atoms.mark(cut)) if atoms.dated else cut[1])
+
+
+def _apart(cuts: Sequence[Cut], across: Callable[[Cut], float]) -> list[Cut]:
+    """Those whose marks do not lie on the one before."""
+    kept: list[Cut] = []
+    for cut in cuts:
+        if not kept or across(cut) - across(kept[-1]) >= LEAST_APART:
+            kept.append(cut)
+    return kept

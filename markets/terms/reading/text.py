@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 import unicodedata
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -104,6 +105,13 @@ def counted(day: str) -> int:
     """The number of a day in the one spelling, "Jul 16, 2026", since 1970."""
     name, number, year = day.replace(",", "").split()
     return calendar.timegm((int(year), MONTHS.index(name) + 1, int(number), 0, 0, 0)) // 86_400
+
+
+def calendar_day(number: Decimal) -> str:
+    """A day as a number, 20270101, in the one spelling: "Jan 1, 2027"; as it is where no calendar has it."""
+    rest, day = divmod(int(number), 100)
+    year, month = divmod(rest, 100)
+    return f"{MONTHS[month - 1]} {day}, {year}" if 1 <= month <= len(MONTHS) else f"{number}"
 
 
 def weekday(day: str) -> str:
