@@ -19,12 +19,16 @@ from backtest import session
 from backtest.engine import CYCLE_SECONDS
 from backtest.options import Options
 from kalbot.common import clock, messages
+from kalbot.common.trace import Stage
+from strategies.cycle.cycle import BEAT
 from strategies.models import Cycle, Decision, Mode, Profile, Verdict
 from trading.models import Order
 from trading.venues.replay import Latency
 
 WINDOW_MS: Final = 15_000
 """Decisions of one event further apart are two."""
+SAME_US: Final = 5_000
+"""From the beginning of a cycle to the row that says so."""
 SUMS: Final = ("decisions", "spent", "profit")
 DECIDING: Final = (messages.RUN_CYCLE, messages.EVALUATE_EVENT, messages.SCREEN)
 
@@ -114,7 +118,7 @@ def compare(options: Options, profile: Profile) -> Compared:
     """Replay ``options``' tape as ``profile`` and set its decisions beside those of the database."""
     found = Compared(profile.name, measured_latency(profile))
     wanted = replace(options, latency=Latency(*found.latency_ms))
-    with session.open_run(wanted, session.records_of(wanted)) as running:
+    with session.open_run(wanted, session.records_of(wanted), recorded_cycles()) as running:
         engine, seen = running.engine, _Seen()
         engine.on_task = seen.after
         engine.run()
@@ -133,6 +137,23 @@ def compare(options: Options, profile: Profile) -> Compared:
             why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
         found.pairs.append(Pair(one, other, why, was_idle))
     return found
+
+
+def recorded_cycles() -> list[tuple[int, tuple[str, ...]]]:
+    """(Unix nanoseconds, events) of the cycles of the database: beat's, which judge every candidate, without events; and what was nudged
+    and decided on. A busy machine judges seldom and late, and so does its replay."""
+    beats = [_micros(at) for at in Cycle.objects.filter(trigger=BEAT).values_list("started_at", flat=True)]
+    nudged: dict[int, set[str]] = {}
+    for decision in Decision.objects.only("event_id", "trace"):
+        started = decision.trace.get(Stage.STARTED.value)
+        if started is not None and not any(abs(began - started) < SAME_US for began in beats):
+            nudged.setdefault(started, set()).add(decision.event_id)
+    found = [(began * 1000, tuple[str, ...]()) for began in beats]
+    return sorted(found + [(started * 1000, tuple(sorted(events))) for started, events in nudged.items()])
+
+
+def _micros(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
 
 
 def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[Taken | None, Taken | None]]:

@@ -71,7 +71,9 @@ class Engine:
         simulated: SimulatedClock,
         start_ns: int = 0,
         cycle_seconds: int = CYCLE_SECONDS,
+        cycles: Sequence[tuple[int, tuple[str, ...]]] = (),
     ) -> None:
+        """``cycles``: (time, events, none of beat's) of the cycles of a recorded run, where events are judged then and at no other time."""
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
         self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
@@ -96,10 +98,14 @@ class Engine:
         self.on_task: Callable[[str], None] = lambda name: None
         """Called with the name of each task that has run."""
         simulated.advance = self.advance
+        self._follows = not cycles
+        for at, events in cycles:
+            if at >= self.first_ns:
+                self._schedule(at, messages.EVALUATE_EVENT if events else messages.RUN_CYCLE, events or (at,))
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
             messages.RUN_CYCLE: self._cycle,
-            messages.EVALUATE_EVENT: lambda event: cycle.run(cycle.NUDGE, [event]),
+            messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
             messages.SWEEP: lambda at: sweeper.sweep(),
@@ -165,7 +171,8 @@ class Engine:
             self._is_idle = False
             if feed.scanned is None:
                 self._screen_passes(at)
-            self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
+            if self._follows:
+                self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
             if self._holds:
                 self._every(at, ASSESS_SECONDS, messages.ASSESS)
         elif feed.scanned is None and feed.catalogue.listed:
@@ -192,16 +199,20 @@ class Engine:
                 self._could_pay.discard(event)
                 continue
             self._could_pay.add(event)
-            due = at >= self._start_ns and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND
+            due = (
+                self._follows
+                and at >= self._start_ns
+                and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND
+            )
             if due and self._is_candidate(event):
                 self._evaluated[event] = at
                 self._schedule(at + TASK_NS, messages.EVALUATE_EVENT, (event,))
         moved.clear()
 
-    def _cycle(self) -> None:
-        """Beat's cycle: in full now and then, in between on what could pay."""
+    def _cycle(self, recorded_at: int = 0) -> None:
+        """Beat's cycle: in full now and then, in between on what could pay. One at a recorded time is in full."""
         now_ns = self._clock.time_ns()
-        if self._is_blind or now_ns >= self._full_cycle_ns:
+        if recorded_at or self._is_blind or now_ns >= self._full_cycle_ns:
             self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
             cycle.run()
         elif self._could_pay:
@@ -275,5 +286,7 @@ class Engine:
         if self._buys_families:
             families.refresh()
         screening.screen(scan.pk)
-        if why in PASSED:  # nothing may come any more that would begin a cycle while the pass is fresh
+        if (
+            why in PASSED and self._follows
+        ):  # nothing may come any more that would begin a cycle while the pass is fresh
             self._every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from kalbot.common.errors import KalbotError
 from markets.terms.rules_file import PUBLIC
-from strategies.models import Mode, Profile
+from strategies.models import Kind, Mode, Profile
 from strategies.profiles import seeds
 from trading.venues.queues import QueueModel
 from trading.venues.replay import Latency
@@ -132,6 +132,9 @@ def checked(columns: dict[str, Any]) -> dict[str, Any]:
         Profile(**columns).clean_fields(exclude=["id", "shadow_of"])
     except ValidationError as error:
         raise BadOption("; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())) from None
+    unknown = sorted(set(map(str, columns.get("kinds") or ())) - set(Kind))
+    if unknown:
+        raise BadOption(f"kinds: there is no {', '.join(unknown)}")
     return columns
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -50,8 +50,10 @@ class Run:
 
 
 @contextmanager
-def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
-    """A run that is ready to start, in a database of its own."""
+def open_run(
+    options: Options, records: Iterator[Record], cycles: Sequence[tuple[int, tuple[str, ...]]] = ()
+) -> Iterator[Run]:
+    """A run that is ready to start, in a database of its own. ``cycles``: as ``Engine`` takes them."""
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)
 
@@ -66,7 +68,7 @@ def open_run(options: Options, records: Iterator[Record]) -> Iterator[Run]:
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         stack.enter_context(factory.use(venue))
-        engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds)
+        engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, cycles)
         stack.enter_context(messages.deliver_to(engine.deliver))
         Profile.objects.create(**options.profile)
         yield Run(engine, feed, venue)

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from backtest import session
+from backtest.clock import SECOND
 from backtest.engine import Engine
 from backtest.options import Options
 from backtest.results import Result
-from tests.backtest.tapes import Recorder, options
+from kalbot.common import messages
+from strategies.models import Decision
+from tests.backtest.tapes import START, Recorder, options
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -60,6 +63,18 @@ def test_cycles_over_what_could_pay_decide_as_full_ones_do(
     assert any("GAME-DEEP" in text for _, text in thinned.timeline)
     assert thinned.timeline == full.timeline
     assert _evaluations(thinned) < _evaluations(full) / 2
+
+
+def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp_path: Path) -> None:
+    wanted = _flickering(tmp_path, 1)
+    whole, one = START + 133 * SECOND, START + 136 * SECOND
+    with session.open_run(wanted, session.records_of(wanted), [(whole, ()), (one, ("GAME-DEEP",))]) as running:
+        running.engine.run()
+        ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT)}
+        found = {(round(row.created_at.timestamp()), row.event_id) for row in Decision.objects.all()}
+    assert ran == {messages.RUN_CYCLE: 1, messages.EVALUATE_EVENT: 1}
+    assert (whole // SECOND, "GAME-DEEP") in found
+    assert {at for at, _ in found} <= {whole // SECOND, one // SECOND}
 
 
 def _evaluations(result: Result) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from django.db import transaction
 
@@ -46,7 +46,7 @@ class Latency:
         numbers = [float(part) for part in text.split(":")]
         if len(numbers) == 1:
             numbers *= 3
-        if len(numbers) != 3 or sorted(numbers) != numbers or numbers[0] < 0:
+        if len(numbers) != 3 or not 0 <= numbers[0] <= numbers[1] <= numbers[2] <= LONGEST_MS:
             raise ValueError(f"{text!r} is no latency: milliseconds, or p10:p50:p90")
         return cls(*numbers)
 
@@ -55,6 +55,10 @@ class Latency:
         if chance < 0.5:
             return max(0.0, self.p50 - (self.p50 - self.p10) * (0.5 - chance) / 0.4)
         return self.p50 + (self.p90 - self.p50) * (chance - 0.5) / 0.4
+
+
+LONGEST_MS: Final = 3_600_000
+"""An hour: whatever takes longer is a mistake in the unit."""
 
 
 class ReplayVenue(PaperVenue):

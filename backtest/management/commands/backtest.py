@@ -19,6 +19,7 @@ from kalbot.common.units import UnitError, parse_count
 from markets.fees import RATES
 from markets.management.commands.tape import moment
 from markets.tape.coverage import Coverage, coverage
+from markets.tape.imports.source import iso
 from markets.tape.reader import Tape
 from markets.terms.rules_file import RulesFileError, read_rules
 from trading.venues.queues import QueueModel
@@ -36,9 +37,19 @@ def latency(text: str) -> Latency:
 def contracts(text: str) -> int:
     """A number of contracts in 1/100."""
     try:
-        return int(parse_count(text))
+        count = int(parse_count(text))
     except UnitError as error:
         raise ArgumentTypeError(str(error)) from None
+    if count < 0:
+        raise ArgumentTypeError(f"{text!r} is no number of contracts")
+    return count
+
+
+def seconds(text: str) -> int:
+    """Whole seconds, one to an hour."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 3600):
+        raise ArgumentTypeError(f"{text!r} is no interval: 1 to 3600 seconds")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -82,7 +93,7 @@ class Command(BaseCommand):
             "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"
         )
         parser.add_argument(
-            "--cycle-seconds", type=int, default=3, help="beat's interval; longer is faster and coarser"
+            "--cycle-seconds", type=seconds, default=3, help="beat's interval; longer is faster and coarser"
         )
         parser.add_argument("--json", action="store_true")
         parser.add_argument("--html", type=Path, help="write one file that can be sent to somebody")
@@ -93,8 +104,11 @@ class Command(BaseCommand):
             tape = Tape.open(options["tape"])
             wanted = _options(options)
             read_rules(rules_files(options["rules"]))
+            _in_time(tape, options["start"], options["end"])
             covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
-        except (FileNotFoundError, BadOption, RulesFileError) as error:
+            if options["html"]:
+                options["html"].touch()
+        except (OSError, BadOption, RulesFileError) as error:
             raise CommandError(str(error)) from None
         if options["check_leaks"]:
             self._check(wanted)
@@ -139,6 +153,16 @@ class Command(BaseCommand):
         console = Console(width=None if sys.stdout.isatty() else 140)
         for renderable in report.renderables(results, covered):
             console.print(renderable)
+
+
+def _in_time(tape: Tape, start: int, end: int) -> None:
+    """Raise BadOption where nothing of the tape lies in the time that is wanted."""
+    if start >= end:
+        raise BadOption(f"--from {iso(start)} is not before --to {iso(end)}")
+    if start > tape.last_ns or end <= tape.first_ns:
+        raise BadOption(
+            f"the tape goes from {iso(tape.first_ns)} to {iso(tape.last_ns)}: nothing of it is in that time"
+        )
 
 
 def _options(options: dict[str, Any]) -> list[Options]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backtest import studies, sweep
+from backtest.management.commands.backtest import seconds
 from backtest.options import BadOption, Options, profile_columns
 from backtest.sweep import Fold, Found, Outcome, Try
 from kalbot.common.units import dollars
@@ -39,10 +40,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--folds", type=int, default=1, help="how often is chosen and judged; 1: on 60 %% and the rest"
         )
-        parser.add_argument("--cycle-seconds", type=int, default=3)
+        parser.add_argument("--cycle-seconds", type=seconds, default=3)
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for name in ("jobs", "folds", "most"):
+            if options[name] is not None and options[name] < 1:
+                raise CommandError(f"--{name} must be at least 1")
         try:
             values = tomllib.loads("\n".join(options["grid"]))
             base = Options(
@@ -57,7 +61,7 @@ class Command(BaseCommand):
                 if options["workers"]
                 else sweep.run(base, settings, options["jobs"], options["folds"])
             )
-        except (BadOption, FileNotFoundError, tomllib.TOMLDecodeError, TypeError) as error:
+        except (BadOption, OSError, tomllib.TOMLDecodeError, TypeError) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
             rows = [

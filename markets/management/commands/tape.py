@@ -64,7 +64,7 @@ class Command(BaseCommand):
         }
         try:
             actions[options["action"]](options)
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        except OSError as error:
             raise CommandError(str(error)) from None
 
     def _info(self, options: dict[str, Any]) -> None:
@@ -111,6 +111,8 @@ class Command(BaseCommand):
 
     def _cut(self, options: dict[str, Any]) -> None:
         """A part of a tape."""
+        if any(options["to_folder"].glob("*.tape")):
+            raise CommandError(f"{options['to_folder']} holds a tape already; the part would be added to it")
         count = cut(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
         self.stdout.write(f"{count:,} records")
 
