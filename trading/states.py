@@ -77,6 +77,7 @@ An amended result changes a settled position's numbers by entries, not its statu
 
 LEASE_SECONDS: Final = 45
 YOUNG_SECONDS: Final = 5
+OF_LEASE: Final = ("lease_token", "lease_until")
 WATCH_PRIORITY: Final = 100
 
 
@@ -233,15 +234,18 @@ def _traced(position: Position) -> dict[str, trace.Trace]:
 
 
 def reload(position: Position) -> None:
-    """The position's own columns as they are now. Its profile, decision and event stay as they were loaded."""
+    """The position's own columns as they are now. Its profile, decision and event stay as they were loaded, and so does the lease: what
+    another worker took meanwhile is not ours."""
     for name, value in Position.objects.filter(pk=position.pk).values().get().items():
-        setattr(position, name, value)
+        if name not in OF_LEASE:
+            setattr(position, name, value)
 
 
 def show(position: Position, row: Position) -> None:
     """The position's own columns as ``row`` has them."""
     for column in Position._meta.concrete_fields:
-        setattr(position, column.attname, getattr(row, column.attname))
+        if column.attname not in OF_LEASE:
+            setattr(position, column.attname, getattr(row, column.attname))
 
 
 def watch(position: Position, *, is_new: bool = False) -> None:
@@ -282,6 +286,9 @@ def claim(position: Position, subaccount: int) -> None:
 
 
 def schedule(position: Position, at: datetime | None, **changes: Any) -> None:
-    """When the sweeper steps the position next (None: nothing to do), with further columns."""
-    Position.objects.filter(pk=position.pk).update(next_step_at=at, **changes, **_traced(position))
+    """When the sweeper steps the position next, with further columns, as the worker that has its lease sees it. Overtaken where another
+    worker has taken it meanwhile, or where it does something else by now: nothing is written then."""
+    mine = Position.objects.filter(pk=position.pk, status=position.status, lease_token=position.lease_token)
+    if not mine.update(next_step_at=at, **changes, **_traced(position)):
+        raise Overtaken(f"position {position.pk} is no longer {position.status}, or was taken over")
     reload(position)

@@ -198,7 +198,7 @@ def _step_again(row: Discrepancy, actor: str, reason: str) -> str:
     if position is None:
         return "the position has ended"
     states.note(position, f"to be tried again now: {reason}", actor=actor)
-    states.schedule(position, None, waits=0)
+    Position.objects.filter(pk=position.pk, status__in=ACTIVE).update(next_step_at=None, waits=0)
     return "it is tried again now"
 
 
