@@ -19,7 +19,7 @@ from strategies.dutch.basket import Leg, LegMarket
 from strategies.dutch.curve import E14, WorstCurve
 from strategies.families.counts import best_counts, best_prices, times_of
 from strategies.families.limits import Counts, Curves, Key, Sizes
-from strategies.families.screen import Coherent, Cycle, Graph
+from strategies.families.screen import Coherent, Cycle, Graph, has_both_sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ class Family:
         """The basket of these counts at the most that it can cost; None if it is none or breaks a limit."""
         legs = [_leg(curves[key], count) for key, count in counts.items() if count > 0]
         cost = Money(sum(leg.cost for leg in legs))
+        if has_both_sides([(leg.ticker, leg.side) for leg in legs]):
+            return None
         if len(legs) < 2 or (sizes.max_legs is not None and len(legs) > sizes.max_legs):
             return None
         if sizes.max_cost is not None and cost > sizes.max_cost:

@@ -54,6 +54,11 @@ class Cycle:
     profit: float
 
 
+def has_both_sides(legs: Sequence[tuple[str, Side]]) -> bool:
+    """Whether YES and NO of one market are among these: the exchange pairs them off, so they are never bought together."""
+    return len({ticker for ticker, _ in set(legs)}) < len(set(legs))
+
+
 def screen(atoms: Atoms, asks: Sequence[Ask]) -> Coherent | Cycle:
     """A measure that agrees with all asks, or a basket. Asks of a dollar or more change nothing and may be left out."""
     return Graph(atoms).solve({(ask.ticker, ask.side): ask.price for ask in asks})
@@ -69,6 +74,7 @@ class Graph:
         spans = [atoms.spans[ticker] for ticker, _ in self.legs]
         is_yes = np.array([side is Side.YES for _, side in self.legs], dtype=bool)
         low, high = np.array(spans, dtype=np.int64).T
+        self._spans = low, high
         ladder = np.arange(1, nodes, dtype=np.int64)
         ends = [(0, nodes - 1, 1.0)] + ([] if atoms.nobody else [(nodes - 1, 0, -1.0)])
         start = np.concatenate([np.where(is_yes, low, high), ladder, [one[0] for one in ends]]).astype(np.int64)
@@ -101,15 +107,42 @@ class Graph:
 
     def nearest(self, prices: Mapping[tuple[str, Side], float], slack_ppm: int) -> Cycle | None:
         """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the
-        quotes agree even then. Its profit is by the prices as they are, so it may be negative."""
-        found = self.solve(prices)
+        quotes agree even then. Its profit is by the prices as they are, so it may be negative. Naive where the lower prices of both sides
+        of one market fit together, which is no basket: then the cheapest pair of two markets is the nearest."""
+        found, left = self.solve(prices), 1 - slack_ppm / PPM
         if isinstance(found, Coherent):
-            found = self.solve({leg: price * (1 - slack_ppm / PPM) for leg, price in prices.items()})
+            found = self.solve({leg: price * left for leg, price in prices.items()})
         if isinstance(found, Coherent):
             return None
+        chosen = [(ask.ticker, ask.side) for ask in found.legs]
+        if has_both_sides(chosen):
+            chosen = self._pair(self.array(prices))
+            if not chosen or sum(prices[leg] for leg in chosen) * left >= 1:
+                return None
+            found = Cycle(tuple(Ask(*leg, prices[leg]) for leg in chosen), 1 - sum(prices[leg] for leg in chosen))
         legs = tuple(Ask(ask.ticker, ask.side, prices[ask.ticker, ask.side]) for ask in found.legs)
         pays = found.profit + sum(ask.price for ask in found.legs)
         return Cycle(legs, pays - sum(ask.price for ask in legs))
+
+    def _pair(self, quoted: Floats) -> list[tuple[str, Side]]:
+        """The cheapest two legs of two markets of which one pays in every atom: YES that is implied by the other's YES beside its NO, NO of
+        two that exclude each other. Empty where nobody offers such a pair. (In ``legs`` the NO of a market follows its YES.)"""
+        no, yes = (
+            np.array([n for n, (_, s) in enumerate(self.legs) if s is side], dtype=np.int64)
+            for side in (Side.NO, Side.YES)
+        )
+        no, yes = no[np.isfinite(quoted[no])], yes[np.isfinite(quoted[yes])]
+        low, high = self._spans
+        found = []
+        for one, fits in (
+            (yes, (low[yes][:, None] <= low[no]) & (high[yes][:, None] >= high[no]) & (yes[:, None] + 1 != no)),
+            (no, high[no][:, None] <= low[no]),
+        ):
+            cost = np.where(fits, quoted[one][:, None] + quoted[no], np.inf)
+            if cost.size and np.isfinite(least := cost.min()):
+                first, second = np.unravel_index(int(cost.argmin()), cost.shape)
+                found.append((float(least), [self.legs[one[first]], self.legs[no[second]]]))
+        return min(found)[1] if found else []
 
     def solve_array(self, quoted: Floats) -> Coherent | Cycle:
         """The same for prices in the order of ``legs``. The search begins at the last measure that agreed, so prices that moved little

@@ -11,7 +11,9 @@ from markets.terms.reading.text import counted
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
-MARGIN: Final = 8
+MARGIN: Final = 14
+LEFT: Final = 64
+"""Where the line begins: amounts stand before it."""
 LEAST_APART: Final = 70
 """Between two marks."""
 
@@ -19,18 +21,19 @@ LEAST_APART: Final = 70
 @dataclass(frozen=True, slots=True)
 class ValuePlot:
     """``line``: points of the steps; ``cost``: height of the line at the cost, None without one; ``marks``: (across, strike) of some cuts;
-    ``words``: what it shows, for who cannot see it."""
+    ``levels``: (height, amount) of the least and the most that is paid; ``words``: what it shows, for who cannot see it."""
 
     line: str
     cost: float | None
     marks: tuple[tuple[float, str], ...]
+    levels: tuple[tuple[float, int], ...]
     words: str
     width: int = WIDTH
     height: int = HEIGHT
 
 
 def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_marks: int = 6) -> ValuePlot | None:
-    """``pays``: of each atom in order, in any unit; ``cost`` in the same. None where nothing is cut."""
+    """``pays``: of each atom in order, micro-dollars; ``cost`` in the same. None where nothing is cut."""
     inner = [cut for cut in atoms.cuts if cut not in (FIRST, LAST)]
     if not inner or len(pays) != len(atoms):
         return None
@@ -42,7 +45,7 @@ def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_mark
 
     def across(cut: Cut) -> float:
         value = low if cut == FIRST else high if cut == LAST else _place(atoms, cut)
-        return round(MARGIN + (value - low) / (high - low) * (WIDTH - 2 * MARGIN), 1)
+        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - MARGIN), 1)
 
     def up(amount: float) -> float:
         return round(HEIGHT - MARGIN - (amount - least) / span * (HEIGHT - 2 * MARGIN), 1)
@@ -55,8 +58,9 @@ def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_mark
         (across(cut), atoms.mark(cut) if atoms.dated else f"{cut[1]:,}") for cut in _apart(inner[::each], across)
     )
     where = atoms.words(list(pays).index(min(pays)))
+    levels = tuple((up(amount), round(amount)) for amount in sorted({min(pays), max(pays)}))
     words = f"payoff over the value, least where {where}"
-    return ValuePlot(" ".join(points), None if cost is None else up(cost), marks, words)
+    return ValuePlot(" ".join(points), None if cost is None else up(cost), marks, levels, words)
 
 
 def _place(atoms: Atoms, cut: Cut) -> float:

@@ -17,7 +17,7 @@ from markets.terms.reading.strikes import Interval, at_least, at_most, greater, 
 from strategies.dutch.basket import LegMarket
 from strategies.families.basket import Family, FamilyBasket, NoBasket
 from strategies.families.limits import Sizes
-from strategies.families.screen import Ask, Coherent, Cycle, screen
+from strategies.families.screen import Ask, Coherent, Cycle, Graph, screen
 from tests.strategies.families.ladder import by_programme, ladder
 
 STRIKES = st.integers(-3, 3).map(Decimal)
@@ -149,6 +149,26 @@ def _pays(atoms: Atoms, holdings: list[tuple[str, Side, int]], atom: int) -> int
         low, high = atoms.spans[ticker]
         total += count * DOLLAR_PRICE if (low <= atom < high) is (side is Side.YES) else 0
     return total
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_nearest_basket_is_of_two_markets_at_least(seed: int) -> None:
+    """Both sides of one market cost little more than a dollar, pay one, and are never bought together."""
+    atoms, legs = ladder(12, seed, nobody=True)
+    prices = {(t, s): p / 10_000 for t, leg in legs.items() for s in Side if (p := leg.depth.best_ask(s)) is not None}
+    found = Graph(atoms).nearest(prices, 200_000)
+    assert found is not None
+    assert len({ask.ticker for ask in found.legs}) == len(found.legs) > 1
+    holdings = [(ask.ticker, ask.side, CONTRACT) for ask in found.legs]
+    assert atoms.floor(holdings) >= 1_000_000
+    assert abs(1 - found.profit - sum(ask.price for ask in found.legs)) < 1e-9 or len(found.legs) > 2
+    assert Graph(atoms).nearest(prices, 1) is None
+
+
+def test_both_sides_of_one_market_are_no_basket_whatever_its_book_says() -> None:
+    atoms = Atoms.of({"A": greater(Decimal(1)), "B": greater(Decimal(2))})
+    crossed = LegMarket("A", Depth.of([(6_000, 5_000)], [(6_000, 5_000)]), FeeSchedule())
+    assert not isinstance(Family(atoms).best({"A": crossed}, Sizes()), FamilyBasket)
 
 
 @pytest.mark.slow
