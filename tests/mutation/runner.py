@@ -1,7 +1,7 @@
 """A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
 
 A first child runs the tests that are new or changed (see ``reached``) and reports how long each takes and which lines it reaches. A
-mutant's child runs only the tests that reach its line, the narrowest first, until one fails. A child is a copy of the whole process,
+mutant's child runs only the tests that reach its line, those that are most about its module first, until one fails. A child is a copy of the whole process,
 database in memory included; the Redis they share is emptied by the tests' own fixtures.
 """
 
@@ -78,12 +78,13 @@ class Runner:
         return True
 
     def _tests_of(self, mutant: Mutant, items: dict[str, pytest.Item]) -> list[pytest.Item]:
-        """The narrowest first, which reaches the fewest lines: it is about this one, most likely, and quick."""
+        """First those that are about the module most of all: of the lines that they reach, the largest share is its own."""
         lines = self.reached.tests.get(mutant.module, {})
+        own = Counter(name for found in lines.values() for name in found)
         names = set(lines.get(mutant.line, ())) if mutant.qualname else {n for found in lines.values() for n in found}
         chosen: list[pytest.Item] = []
         total = 0.0
-        for name in sorted(names - set(self.reached.failed), key=lambda one: (self.breadth[one], one)):
+        for name in sorted(names - set(self.reached.failed), key=lambda one: (-own[one] / self.breadth[one], one)):
             total += self.reached.seconds.get(name, 0.0)
             if total > self.seconds and chosen:
                 break
