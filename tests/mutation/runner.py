@@ -1,8 +1,8 @@
 """A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
 
 A first child runs the tests that are new or changed (see ``reached``) and reports how long each takes and which lines it reaches. A
-mutant's child runs only the tests that reach its line, those that are most about its module first, until one fails. A child is a copy of the whole process,
-database in memory included; the Redis they share is emptied by the tests' own fixtures.
+mutant's child runs only the tests that reach its line, those that are most about its module first, until one fails. A child is a copy
+of the whole process, database in memory included; the Redis they share is emptied by the tests' own fixtures.
 """
 
 from __future__ import annotations

@@ -122,6 +122,11 @@ def test_a_part_of_a_condition_and_what_narrows_a_query_are_left_out_one_by_one(
     assert not any(what.startswith("z: dropped") for what in texts)
 
 
+def test_texts_that_are_cut_and_rows_that_are_only_locked_are_left_alone() -> None:
+    source = "def f(x, rows):\n    rows.select_for_update().get(pk=x)\n    return x[:300], x[:3], x[5:]\n"
+    assert {one.what for one in mutants.of_source("m.py", source)} == {"3 -> 4", "3 -> 3000", "5 -> 6", "5 -> 5000"}
+
+
 def test_a_path_outside_of_trading_is_refused_in_words() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.mutation.command", "markets"],
