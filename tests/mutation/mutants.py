@@ -106,7 +106,7 @@ def _is_skipped(node: ast.AST, in_class: bool) -> bool:
         return True
     if isinstance(node, ast.FunctionDef) and node.name in WORDS:
         return True
-    if isinstance(node, ast.Slice) and isinstance(node.upper, ast.Constant) and int(node.upper.value or 0) >= TEXT:
+    if isinstance(node, ast.Slice) and _integer(node.upper) >= TEXT:
         return True
     if in_class and not isinstance(node, ast.FunctionDef):
         return True  # columns, fields and their defaults are bound when the class is made
@@ -117,6 +117,10 @@ def _is_skipped(node: ast.AST, in_class: bool) -> bool:
     # A row that is only locked: workers that race on Postgres notice, one test after the other on SQLite cannot.
     locks = any(isinstance(one, ast.Attribute) and one.attr == "select_for_update" for one in ast.walk(node.value))
     return locks or isinstance(node.value, ast.Constant) or _talks(node.value)
+
+
+def _integer(node: ast.expr | None) -> int:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, int) else 0
 
 
 def _talks(node: ast.AST) -> bool:

@@ -1,0 +1,194 @@
+"""How old an order may be, when a quote is read or prolonged, and when an end is believed: at the bound, on a stopped clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import time_machine
+
+from kalbot.common import clock
+from tests.trading import world
+from trading.denials import Denied
+from trading.execution.orders import finality, gate, quote, record
+from trading.models import ExitRequest, Leg, Order, PaperOrder, Position
+from trading.venues.protocol import Ack, Refused
+
+NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
+QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
+MOMENT = timedelta(microseconds=1)
+
+
+def _at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def traveller() -> Iterator[Any]:
+    with time_machine.travel(NOW, tick=False) as found:
+        world.active()
+        yield found
+
+
+def _refused(work: Callable[[], object]) -> str:
+    """The code of what refuses ``work``; empty where nothing does."""
+    try:
+        work()
+    except (Denied, Refused) as refused:
+        return str(refused.code)
+    return ""
+
+
+# ---- the gate
+
+
+@pytest.mark.parametrize(
+    ("action", "purpose", "status", "life"), [("buy", "quote", "quoting", 5), ("sell", "unwind", "unwinding", 20)]
+)
+def test_an_order_may_leave_for_so_long_by_both_clocks(action: str, purpose: str, status: str, life: int) -> None:
+    order = world.add_order(1, action=action, purpose=purpose)
+    Position.objects.update(status=status)
+    began = clock.monotonic()
+    for wall, monotonic, passes in (
+        (life, None, True),
+        (life + 0.000001, None, False),
+        (-life, None, True),
+        (-life - 0.000001, None, False),
+        (0, life - 1, True),
+        (0, life + 1, False),
+        (life + 1, 0, False),
+    ):
+        order.created_at = _at(-wall)
+        order.begun = None if monotonic is None else began - monotonic
+        assert _refused(partial(gate.check, order)) == ("" if passes else "expired"), (wall, monotonic)
+
+
+def test_only_the_purpose_that_the_position_is_at_lets_an_order_leave() -> None:
+    order = world.add_order(1)
+    wanted = {"entry": "executing", "quote": "quoting", "complete": "completing", "unwind": "unwinding"}
+    for purpose, status in wanted.items():
+        order.purpose = purpose
+        for now in ("executing", "quoting", "completing", "unwinding", "exiting", "open", "aborted"):
+            Position.objects.update(status=now)
+            assert _refused(partial(gate.check, order)) == ("" if now == status else "expired"), (purpose, now)
+    Position.objects.update(status="quoting")
+    order.purpose = "quote"
+    for row, passes in (("sending", True), ("unknown", True), ("done", False), ("resting", False), ("new", False)):
+        Order.objects.update(status=row)
+        assert _refused(partial(gate.check, order)) == ("" if passes else "expired"), row
+    Order.objects.all().delete()
+    assert _refused(partial(gate.check, order)) == "expired", "its row is gone"
+
+
+def test_a_sale_of_an_exit_needs_the_request_that_it_was_written_for() -> None:
+    order = world.add_order(1, action="sell", purpose="exit")
+    Position.objects.update(status="exiting")
+    request = ExitRequest.objects.create(position=order.position, source="person", actor="ann", reason="out")
+    other = world.add_order(2)
+    for at, status, position, passes in (
+        (NOW, "open", order.position, True),
+        (NOW + MOMENT, "open", order.position, False),
+        (NOW, "cancelled", order.position, False),
+        (NOW, "open", other.position, False),
+    ):
+        ExitRequest.objects.filter(pk=request.pk).update(created_at=at, status=status, position=position)
+        assert _refused(partial(gate.check, order)) == ("" if passes else "request_withdrawn"), (at, status)
+
+
+# ---- quotes
+
+
+def test_a_resting_quote_is_read_every_five_seconds_and_on_paper_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    quote._checked.clear()
+    live, second, paper = Order(mode="live"), Order(mode="live"), Order(mode="sim")
+    for at, due in ((100.0, True), (100.0, False), (104.999, False), (105.0, True), (109.9, False)):
+        monkeypatch.setattr(clock, "monotonic", lambda at=at: at)
+        assert quote._is_due(live) is due, at
+        assert quote._is_due(paper)
+    assert quote._is_due(second)
+    quote._checked.clear()
+
+
+def test_a_quote_is_prolonged_once_half_of_its_time_is_over(settings: Any) -> None:
+    settings.KALBOT_QUOTE_SECONDS = 60
+    order = world.add_order(1, status="resting", exchange_order_id="e")
+    world.publish("KXT-1", {"KXT-1-0": (((2_900, 400),), ((6_800, 400),))})
+    PaperOrder.objects.create(
+        order=order,
+        profile=order.profile,
+        market=order.leg.market,
+        side="yes",
+        action="buy",
+        remaining_count=1_000,
+        fills=[],
+        at=NOW,
+        is_open=True,
+    )
+    for left, until in ((30.000001, 30.000001), (30, 60), (5, 60), (None, None)):
+        expires = None if left is None else _at(left)
+        Order.objects.filter(pk=order.pk).update(expires_at=expires)
+        order.refresh_from_db()
+        quote.prolong(order, 0)
+        order.refresh_from_db()
+        assert order.expires_at == (None if until is None else _at(until)), left
+    Order.objects.filter(pk=order.pk).update(status="done", expires_at=_at(1))
+    order.expires_at = _at(1)
+    quote.prolong(order, 0)
+    order.refresh_from_db()
+    assert order.expires_at == _at(1), "it ended meanwhile"
+
+
+def test_an_order_is_resized_that_is_larger_or_rests_with_less_in_all() -> None:
+    order = Order(count=1_000, time_in_force="good_till_canceled")
+    for filled, left, resized in (
+        (0, 1_000, False),
+        (400, 600, False),
+        (400, 601, True),
+        (400, 599, True),
+        (400, 0, False),
+        (0, 1, True),
+    ):
+        assert record.is_resized(order, Ack("e", filled, left)) is resized, (filled, left)
+    order.time_in_force = "immediate_or_cancel"
+    assert not record.is_resized(order, Ack("e", 0, 1))
+
+
+# ---- what an order that ended may still do
+
+
+def test_a_second_sale_is_smaller_by_what_the_first_may_still_sell() -> None:
+    leg, other = Leg(pk=1), Leg(pk=2)
+    sales = [
+        Order(leg=leg, count=500, filled_count=200),
+        Order(leg=leg, count=100, filled_count=90),
+        Order(leg=other, count=900),
+    ]
+    assert [finality.left_of(order) for order in sales] == [300, 10, 900]
+    assert [finality.most_to_sell(leg, count, sales) for count in (1_000, 311, 310, 100)] == [690, 1, 0, 0]
+    assert finality.most_to_sell(leg, 50, []) == 50
+
+
+def test_the_end_of_an_order_is_believed_after_its_seconds(settings: Any) -> None:
+    settings.KALBOT_FINAL_AFTER_SECONDS = 6.0
+    for ended, young in ((-5.999, True), (-6, False), (3, True)):
+        assert finality._is_young(Order(ended_at=_at(ended))) is young, ended
+    assert finality._is_young(Order(moved_at=_at(-5), created_at=_at(-60)))
+    assert not finality._is_young(Order(moved_at=_at(-60), created_at=_at(-1)))
+    assert finality._is_young(Order(created_at=_at(-1)))
+    assert not finality._reads_show_the_end([Order(rested_at=None, ended_at=NOW)])
+    assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=None)])
+
+
+def test_nothing_waits_for_the_end_of_an_order_on_paper_or_of_another_leg() -> None:
+    order = world.add_order(1, status="done", filled_count=100)
+    position, leg = order.position, order.leg
+    assert finality.unsettled(position, [leg], [order]) is None
+    assert finality.open_sales(position) == []
+    position.mode = "live"
+    assert finality.unsettled(position, [Leg(pk=leg.pk + 1)], [order]) is None
+    assert finality.unsettled(position, [leg], []) is None
+    refusal = finality._waits([order, order])
+    assert (refusal.code, refusal.detail) == ("order_unsettled", leg.market_id)
